@@ -1,0 +1,4 @@
+noinst_LTLIBRARIES += libruntime.la
+libruntime_la_SOURCES = \
+	runtime/error.c runtime/error.h
+libruntime_la_LIBADD = libkernels.la
