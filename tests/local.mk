@@ -2,3 +2,9 @@
 AM_TESTS_ENVIRONMENT = SDRT_TESTDATA='$(top_srcdir)/tests'; export SDRT_TESTDATA;
 TEST_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 TEST_LIBS = libmodel.la libruntime.la libkernels.la $(CRITERION_LIBS) $(DEPS_LIBS)
+
+check_PROGRAMS += tests/test_rng
+tests_test_rng_SOURCES = tests/test_rng.c
+tests_test_rng_CFLAGS = $(TEST_CFLAGS)
+tests_test_rng_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/golden/rng.txt tests/oracle/make_rng_golden.py
