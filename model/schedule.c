@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/schedule.h"
+
+#include <math.h>
+#include <stddef.h>
+
+struct sdrt_noise_model sdrt_noise_model_default(enum sdrt_prediction prediction)
+{
+    return (struct sdrt_noise_model){
+        .prediction = prediction,
+        .spacing = SDRT_SPACING_LEADING,
+        .train_steps = 1000,
+        .steps_offset = 1,
+        .beta_start = 0.00085,
+        .beta_end = 0.012,
+        .flow_shift = prediction == SDRT_PREDICTION_FLOW ? 3.0 : 1.0,
+    };
+}
+
+void sdrt_schedule_train(const struct sdrt_noise_model *m, float *alphas, float *sigmas)
+{
+    const int n = m->train_steps;
+    const float start = (float)sqrt(m->beta_start), end = (float)sqrt(m->beta_end);
+    const float step = n > 1 ? (end - start) / (float)(n - 1) : 0.0f;
+    double product = 1.0;
+
+    for (int i = 0; i < n; i++) {
+        /* torch.linspace walks from both ends to the middle, with fused products, and
+         * torch.cumprod multiplies floats in a double. */
+        const float root = i < n / 2 ? fmaf(step, (float)i, start)
+                                     : fmaf(-step, (float)(n - 1 - i), end);
+        const float alpha = 1.0f - root * root;
+
+        product *= alpha;
+        alphas[i] = (float)product;
+        if (sigmas) sigmas[i] = sqrtf((1.0f - alphas[i]) / alphas[i]);
+    }
+}
+
+void sdrt_schedule_timesteps(const struct sdrt_noise_model *m, int steps, int spare,
+                             int *timesteps)
+{
+    if (m->spacing == SDRT_SPACING_TRAILING) {
+        const double stride = (double)m->train_steps / steps;
+
+        for (int i = 0; i < steps; i++)
+            timesteps[i] = (int)rint(m->train_steps - i * stride) - 1;
+    } else {
+        const int points = steps + (spare != 0);
+        const int stride = m->train_steps / points;
+
+        for (int i = 0; i < steps; i++)
+            timesteps[i] = (points - 1 - i) * stride + m->steps_offset;
+    }
+}
+
+void sdrt_schedule_karras(double sigma_max, double sigma_min, int steps, double *sigmas)
+{
+    const double rho = 7.0;
+    const double from = pow(sigma_max, 1.0 / rho), to = pow(sigma_min, 1.0 / rho);
+
+    for (int i = 0; i < steps; i++) {
+        const double ramp = steps > 1 ? (double)i / (steps - 1) : 0.0;
+        sigmas[i] = pow(from + ramp * (to - from), rho);
+    }
+}
+
+double sdrt_schedule_timestep_of(const float *train_sigmas, int train_steps, double sigma)
+{
+    const double want = log(fmax(sigma, 1e-10));
+    float low, high;
+    double w;
+    int i = 0;
+
+    if (train_steps < 2) return 0.0;
+    while (i < train_steps - 2 && logf(train_sigmas[i + 1]) <= want)
+        i++;
+    low = logf(train_sigmas[i]);
+    high = logf(train_sigmas[i + 1]);
+    w = fmin(fmax((low - want) / (low - high), 0.0), 1.0);
+    return (1.0 - w) * i + w * (i + 1);
+}
+
+static double flow_shifted(double shift, double sigma)
+{
+    return shift * sigma / (1.0 + (shift - 1.0) * sigma);
+}
+
+void sdrt_schedule_flow(const struct sdrt_noise_model *m, int steps, double *sigmas)
+{
+    /* diffusers shifts the training range first and the run's sigmas again; published images
+     * were made so. */
+    const double low = flow_shifted(m->flow_shift, 1.0 / m->train_steps);
+
+    for (int i = 0; i < steps; i++) {
+        const double ramp = steps > 1 ? (double)i / (steps - 1) : 0.0;
+        sigmas[i] = flow_shifted(m->flow_shift, 1.0 + ramp * (low - 1.0));
+    }
+}
