@@ -3,3 +3,20 @@ libmodel_la_SOURCES = \
 	model/sampler.c model/sampler.h model/sampler_internal.h model/sampler_plan.c \
 	model/schedule.c model/schedule.h
 libmodel_la_LIBADD = libruntime.la
+
+libmodel_la_SOURCES += \
+	model/codepoints.c model/codepoints.h \
+	model/html_entities.c model/html_entities.h model/data/html_entities.inc \
+	model/mojibake.c model/mojibake.h model/data/mojibake_tables.inc \
+	model/mojibake_bytes.c model/mojibake_bytes.h \
+	model/text_clean.c model/text_clean.h \
+	model/tokenizer.c model/tokenizer.h \
+	model/tokenizer_vocab.c model/tokenizer_vocab.h model/clip_merges.h
+nodist_libmodel_la_SOURCES = model/clip_merges.c
+CLEANFILES += model/clip_merges.c
+EXTRA_DIST += build-aux/embed.sh model/data/clip_merges.txt model/data/clip_merges.LICENSE \
+	model/data/ftfy.LICENSE model/data/make_text_tables.py
+
+model/clip_merges.c: model/data/clip_merges.txt build-aux/embed.sh
+	$(AM_V_GEN)$(MKDIR_P) model && $(SHELL) $(top_srcdir)/build-aux/embed.sh sdrt_clip_merges \
+		model/clip_merges.h $(top_srcdir)/model/data/clip_merges.txt > $@.tmp && mv $@.tmp $@

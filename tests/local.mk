@@ -17,3 +17,14 @@ tests_test_sampler_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
 tests_test_sampler_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/sampler.bin tests/oracle/make_sampler_golden.py
+
+# This one refuses allocations too.
+check_PROGRAMS += tests/test_tokenizer tests/fuzz_tokenizer
+tests_test_tokenizer_SOURCES = tests/test_tokenizer.c
+tests_test_tokenizer_CFLAGS = $(TEST_CFLAGS)
+tests_test_tokenizer_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+tests_test_tokenizer_LDADD = $(TEST_LIBS) -lpthread
+tests_fuzz_tokenizer_SOURCES = tests/fuzz_tokenizer.c
+tests_fuzz_tokenizer_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
+EXTRA_DIST += tests/golden/tokenizer.txt tests/oracle/make_tokenizer_golden.py \
+	tests/oracle/clip_reference.py
