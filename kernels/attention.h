@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Scaled dot-product attention with a tiled online softmax; the score matrix never
+ * exists as a whole.
+ *
+ *     o[i] = sum_j softmax_j(scale * q[i] . k[j]) v[j]        for each image and head
+ *
+ * q, k, v and o are rows of tokens with their own pitch; head h occupies floats
+ * h*head_dim .. (h+1)*head_dim-1 of a row, so they may be slices of one fused
+ * projection.  Token rows of consecutive images follow each other densely
+ * (row = image * len + token).  o overlaps nothing.
+ * Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018.
+ */
+#ifndef SDRT_KERNELS_ATTENTION_H
+#define SDRT_KERNELS_ATTENTION_H
+
+#include "kernels/exec.h"
+
+struct sdrt_attention_shape {
+    int   batch, heads, head_dim;
+    int   q_len, kv_len; /* tokens of one image */
+    int   q_pitch, k_pitch, v_pitch, o_pitch;
+    int   causal;        /* 1: query i sees keys 0 .. i only (q_len == kv_len) */
+    float scale;         /* usually 1 / sqrt(head_dim) */
+};
+
+struct sdrt_attention_args {
+    const float *q, *k, *v;
+    float       *o;
+};
+
+struct sdrt_attention_ops {
+    int (*parts)(const struct sdrt_attention_shape *s, int workers);
+    size_t (*scratch)(const struct sdrt_attention_shape *s);
+    int (*attention)(const struct sdrt_exec *ex, const struct sdrt_attention_shape *s,
+                     const struct sdrt_attention_args *a);
+};
+
+void sdrt_attention_init(struct sdrt_attention_ops *ops, unsigned isa);
+
+void sdrt_attention_init_generic(struct sdrt_attention_ops *ops);
+void sdrt_attention_init_avx2(struct sdrt_attention_ops *ops);
+void sdrt_attention_init_avx512(struct sdrt_attention_ops *ops);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The few operations that no epilogue could take in.
+ */
+#ifndef SDRT_KERNELS_ELEMENTWISE_H
+#define SDRT_KERNELS_ELEMENTWISE_H
+
+#include "kernels/dtype.h"
+#include "kernels/exec.h"
+
+#include <stdint.h>
+
+struct sdrt_elementwise_ops {
+    /* Sinusoidal timestep embedding, SD order (flip_sin_to_cos, shift 0):
+     * y[i][j] = cos(t[i] f_j), y[i][dim/2 + j] = sin(t[i] f_j), f_j = 10000^(-j / (dim/2)).
+     * t [n], y [n][dim], dim even.  Ho et al., DDPM, 2020. */
+    int (*timestep_embedding)(const struct sdrt_exec *ex, const float *t, int n, int dim, float *y);
+    /* y[r][c] = table[ids[r]][c] + positions[r % positions_n][c]; table and positions are of
+     * type from (F32, F16, BF16), ids [rows] are below the table's height (the caller checks). */
+    int (*embed)(const struct sdrt_exec *ex, int rows, int c, const int32_t *ids,
+                 const void *table, enum sdrt_dtype from, const void *positions,
+                 enum sdrt_dtype positions_from, int positions_n, float *y);
+    /* Guidance and the change of layout in one pass:
+     * eps [2*batch][pixels][c] (all unconditional images first, then the conditional ones)
+     * -> y [batch][c][pixels] = u + cfg * (cond - u).  Ho and Salimans, 2022. */
+    int (*guide)(const struct sdrt_exec *ex, int batch, int pixels, int c, float cfg_scale,
+                 const float *eps, float *y);
+    /* y [images][pixels][c] = scale * x [batch][c][pixels]; image i reads x's image i % batch. */
+    int (*to_nhwc)(const struct sdrt_exec *ex, int batch, int images, int pixels, int c,
+                   float scale, const float *x, float *y);
+    /* y [batch][c][pixels] = scale * x [batch][pixels][c]. */
+    int (*to_nchw)(const struct sdrt_exec *ex, int batch, int pixels, int c, float scale,
+                   const float *x, float *y);
+};
+
+void sdrt_elementwise_init(struct sdrt_elementwise_ops *ops, unsigned isa);
+
+void sdrt_elementwise_init_generic(struct sdrt_elementwise_ops *ops);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Matrix products with a fused epilogue: the linear layers of every model.
+ *
+ *     t[m][n] = sum_k a[m][k] * w[n][k] + bias[n]
+ *     y[m][n] = act(t) + residual[m][n]                    (plain)
+ *     y[m][n] = value[m][n] * act(gate[m][n])              (gated; GEGLU when act is GELU)
+ *
+ * a, y and residual are f32 rows with their own pitch, so that they may be slices
+ * of wider rows.  y may be the same rows as residual, never as a.
+ */
+#ifndef SDRT_KERNELS_GEMM_H
+#define SDRT_KERNELS_GEMM_H
+
+#include "kernels/exec.h"
+#include "kernels/pack.h"
+
+enum sdrt_act {
+    SDRT_ACT_NONE,
+    SDRT_ACT_SILU,       /* x / (1 + exp(-x)) */
+    SDRT_ACT_GELU,       /* x * Phi(x), exact: 0.5 x (1 + erf(x / sqrt 2)) */
+    SDRT_ACT_GELU_TANH,  /* 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
+    SDRT_ACT_GELU_QUICK, /* x / (1 + exp(-1.702 x)), CLIP's */
+};
+
+struct sdrt_gemm_shape {
+    int m, n, k;        /* w.n == n, w.k == k, w.taps == 1 */
+    int a_pitch;        /* floats from one row to the next */
+    int y_pitch;
+    int residual_pitch; /* used when args.residual is set */
+    enum sdrt_act act;
+    struct sdrt_weight_shape w;
+};
+
+struct sdrt_gemm_args {
+    const float *a;        /* [m][k] */
+    const void  *w;        /* packed by pack_rows */
+    const float *bias;     /* [n], or [2n] when gated (values, then gates), or NULL */
+    const float *residual; /* [m][n] or NULL; NULL when gated */
+    float       *y;        /* [m][n] */
+};
+
+struct sdrt_gemm_ops {
+    /* Size and filling of the packed weight; see kernels/pack.h for the arguments. */
+    size_t (*pack_bytes)(const struct sdrt_weight_shape *w);
+    int (*pack_rows)(const struct sdrt_weight_shape *w, int row0, int count, const void *src,
+                     enum sdrt_dtype from, void *dst);
+    /* How many shares suit this shape on so many workers (at least 1).  The result of
+     * the product does not depend on it. */
+    int (*parts)(const struct sdrt_gemm_shape *s, int workers);
+    /* Bytes of scratch for each worker. */
+    size_t (*scratch)(const struct sdrt_gemm_shape *s);
+    int (*gemm)(const struct sdrt_exec *ex, const struct sdrt_gemm_shape *s,
+                const struct sdrt_gemm_args *a);
+};
+
+/* Fill *ops with the best entries that the given sdrt_isa flags allow. */
+void sdrt_gemm_init(struct sdrt_gemm_ops *ops, unsigned isa);
+
+/* One filler for each instruction set: each overwrites only what it improves on. */
+void sdrt_gemm_init_generic(struct sdrt_gemm_ops *ops);
+void sdrt_gemm_init_blas(struct sdrt_gemm_ops *ops);
+void sdrt_gemm_init_avx2(struct sdrt_gemm_ops *ops);
+void sdrt_gemm_init_avx512(struct sdrt_gemm_ops *ops);
+
+#endif

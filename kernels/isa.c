@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "kernels/isa.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <stdint.h>
+
+static uint64_t xcr0(void)
+{
+    uint32_t lo, hi;
+    __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+    return (uint64_t)hi << 32 | lo;
+}
+
+static unsigned detect_x86(void)
+{
+    enum { YMM = 0x6, ZMM = 0xe6 };
+    const unsigned fma = 1u << 12, osxsave = 1u << 27, f16c = 1u << 29;
+    const unsigned avx2 = 1u << 5;
+    const unsigned avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
+    unsigned a, b, c, d, flags = 0;
+
+    if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
+    if ((c & (fma | osxsave | f16c)) != (fma | osxsave | f16c)) return 0;
+    const uint64_t os = xcr0();
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
+
+    if ((os & YMM) != YMM || !(b & avx2)) return flags;
+    flags |= SDRT_ISA_AVX2;
+    if ((os & ZMM) != ZMM || (b & avx512) != avx512) return flags;
+    return flags | SDRT_ISA_AVX512;
+}
+#endif
+
+const struct sdrt_isa_level sdrt_isa_levels[] = {
+    { "generic", 0 },
+    { "blas", SDRT_ISA_BLAS },
+#if defined(__x86_64__)
+    { "avx2", SDRT_ISA_BLAS | SDRT_ISA_AVX2 },
+    { "avx512", SDRT_ISA_BLAS | SDRT_ISA_AVX2 | SDRT_ISA_AVX512 },
+#endif
+    { NULL, 0 },
+};
+
+unsigned sdrt_isa_detect(void)
+{
+#if defined(__x86_64__)
+    return SDRT_ISA_BLAS | detect_x86();
+#else
+    return SDRT_ISA_BLAS;
+#endif
+}
+
+const struct sdrt_isa_level *sdrt_isa_find(const char *name)
+{
+    for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name; l++)
+        if (!strcmp(l->name, name)) return l;
+    return NULL;
+}
+
+const struct sdrt_isa_level *sdrt_isa_best(unsigned have)
+{
+    const struct sdrt_isa_level *best = sdrt_isa_levels;
+
+    for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name; l++)
+        if ((l->flags & have) == l->flags) best = l;
+    return best;
+}

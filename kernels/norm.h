@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Group norm statistics and layer norm, on channels-last f32 activations.
+ *
+ * A group norm is two steps with a barrier between them: gn_sums, then gn_fold,
+ * which leaves three vectors an image.  The convolution that follows applies them
+ * while it reads (conv.h):  y = (x - mean[c]) * scale[c] + beta[c].
+ */
+#ifndef SDRT_KERNELS_NORM_H
+#define SDRT_KERNELS_NORM_H
+
+#include "kernels/exec.h"
+
+struct sdrt_gn_shape {
+    int   batch;
+    int   pixels;   /* height * width of one image */
+    int   c, c2;    /* channels of x and of x2 (0 without a second source) */
+    int   x_pitch, x2_pitch;
+    int   groups;   /* divides c + c2; a group may span both sources */
+    float eps;
+};
+
+struct sdrt_ln_shape {
+    int   rows, c;
+    int   x_pitch, y_pitch;
+    float eps;
+};
+
+/* A fixed share count of gn_sums for this shape: the same on every machine and every
+ * level, so that an image does not depend on the number of threads. */
+int sdrt_gn_parts(const struct sdrt_gn_shape *s);
+
+/* Bytes of sums (doubles [parts][batch][2][c + c2]) and of msb (floats
+ * [batch][3][c + c2]), for the planner. */
+size_t sdrt_gn_sums_bytes(const struct sdrt_gn_shape *s);
+size_t sdrt_gn_msb_bytes(const struct sdrt_gn_shape *s);
+
+struct sdrt_norm_ops {
+    /* sums[part][image][0][c] = sum of d, [1][c] = sum of d*d over this part's pixels
+     * of each image, d = x - (the value at that image's pixel 0).  nparts must be
+     * sdrt_gn_parts(s). */
+    int (*gn_sums)(const struct sdrt_exec *ex, const struct sdrt_gn_shape *s,
+                   const float *x, const float *x2, double *sums);
+    /* All parts' sums -> msb.  gamma and beta are [c + c2].  The parts of this step
+     * split the images (ex->nparts may be 1 .. batch).  The mean is kept apart from beta
+     * on purpose: x * a + b cancels badly when a group's variance is small. */
+    int (*gn_fold)(const struct sdrt_exec *ex, const struct sdrt_gn_shape *s,
+                   const float *x, const float *x2, const float *gamma, const float *beta,
+                   const double *sums, float *msb);
+    /* y[r][c] = (x[r][c] - mean_r) / sqrt(var_r + eps) * gamma[c] + beta[c]; parts split
+     * the rows; y may be x. */
+    int (*layer_norm)(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s,
+                      const float *x, const float *gamma, const float *beta, float *y);
+};
+
+void sdrt_norm_init(struct sdrt_norm_ops *ops, unsigned isa);
+
+void sdrt_norm_init_generic(struct sdrt_norm_ops *ops);
+void sdrt_norm_init_avx2(struct sdrt_norm_ops *ops);
+void sdrt_norm_init_avx512(struct sdrt_norm_ops *ops);
+
+#endif

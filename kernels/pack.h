@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Weights, from the checkpoint's row-major order into a kernel's own layout.
+ *
+ * A weight is a matrix of n rows; a row holds taps values for each of k input
+ * channels, [n][k][taps], which is what checkpoints store: a linear layer is
+ * [out][in] (taps 1), a conv is [out][in][kh][kw] (taps kh*kw).  Packing happens
+ * once a model; the layout depends on the weight's shape alone, never on the
+ * image size, so that a new resolution packs nothing.
+ */
+#ifndef SDRT_KERNELS_PACK_H
+#define SDRT_KERNELS_PACK_H
+
+#include "kernels/dtype.h"
+
+#include <stddef.h>
+
+struct sdrt_weight_shape {
+    int n;     /* output columns of the operation (after gating) */
+    int k;     /* input channels */
+    int taps;  /* 1 or 9 */
+    int gated; /* 1: 2n rows are stored, values in rows 0..n-1, their gates in n..2n-1 */
+    enum sdrt_dtype stored; /* SDRT_F32, SDRT_F16 or SDRT_BF16: type of the packed values */
+};
+
+/* How a panel kernel lays weights out: [panel][chunk][tap][channel][lane].
+ * A panel is `panel` consecutive output columns (for a gated weight: panel/2 values,
+ * then the panel/2 gates that belong to them); a chunk is up to `chunk` consecutive
+ * input channels.  Missing columns of the last panel are zero. */
+struct sdrt_panel_layout {
+    int panel;
+    int chunk;
+};
+
+/* Bytes of the whole packed weight, a multiple of 64. */
+size_t sdrt_panel_bytes(const struct sdrt_panel_layout *l, const struct sdrt_weight_shape *w);
+
+/* Byte offset of panel p, chunk c inside it. */
+size_t sdrt_panel_offset(const struct sdrt_panel_layout *l, const struct sdrt_weight_shape *w,
+                         int p, int c);
+
+/* Packs count source rows, which are rows row0 .. row0+count-1 of the weight, from
+ * src [count][k][taps] of type from (F32, F16, BF16) into dst, the whole packed
+ * weight.  dst must start zeroed; every row is packed once, in any order.
+ * Conversion rounds to nearest even.  Returns 0, or -1 for a type it cannot read. */
+int sdrt_panel_pack(const struct sdrt_panel_layout *l, const struct sdrt_weight_shape *w,
+                    int row0, int count, const void *src, enum sdrt_dtype from, void *dst);
+
+/* count values of type from (F32, F16, BF16) to f32; -1 for any other type. */
+int sdrt_to_f32(const void *src, enum sdrt_dtype from, float *dst, size_t count);
+
+#endif
