@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/graph_internal.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct sdrt_conv_spec sdrt_conv_defaults = {
+    .skip = SDRT_NO_TENSOR, .chan = SDRT_NO_TENSOR, .residual = SDRT_NO_TENSOR,
+    .into = SDRT_NO_TENSOR,
+};
+const struct sdrt_gemm_spec sdrt_gemm_defaults = {
+    .residual = SDRT_NO_TENSOR, .into = SDRT_NO_TENSOR,
+};
+
+int sdrt_graph_create(struct sdrt_graph **out, const char *name, struct sdrt_weight_store *store,
+                      const struct sdrt_log *log)
+{
+    struct sdrt_graph *g = *out = calloc(1, sizeof *g);
+
+    if (g) g->name = strdup(name);
+    if (!g || !g->name) {
+        free(g);
+        *out = NULL;
+        return sdrt_fail(log, SDRT_E_NOMEM, "out of memory for the graph %s", name);
+    }
+    g->store = store;
+    g->log = log;
+    return SDRT_OK;
+}
+
+static void free_strings(char **strings, int n)
+{
+    if (!strings) return;
+    for (int i = 0; i < n; i++) free(strings[i]);
+    free(strings);
+}
+
+void sdrt_graph_free(struct sdrt_graph **graph)
+{
+    struct sdrt_graph *g = *graph;
+
+    if (!g) return;
+    for (int i = 0; i < g->n_buffers; i++) free(g->buffers[i].name);
+    for (int i = 0; i < g->n_nodes; i++) {
+        struct sdrt_node *n = &g->nodes[i];
+        free(n->name);
+        free_strings(n->weights, n->n_weights);
+        free_strings(n->biases, n->n_weights);
+        free(n->rows);
+    }
+    free(g->buffers);
+    free(g->tensors);
+    free(g->nodes);
+    free(g->name);
+    free(g);
+    *graph = NULL;
+}
+
+int sdrt_graph_status(const struct sdrt_graph *g) { return g->status; }
+const char *sdrt_graph_name(const struct sdrt_graph *g) { return g->name; }
+
+static int fail(struct sdrt_graph *g, int status, const char *what)
+{
+    if (g->status == SDRT_OK)
+        g->status = sdrt_fail(g->log, status, "graph %s: %s", g->name, what);
+    return -1;
+}
+
+/* Makes room for one more element; NULL with g->status set when there is none. */
+static void *grow(struct sdrt_graph *g, void *array, int n, int *cap, size_t size)
+{
+    if (n < *cap) return array;
+    const int more = *cap ? *cap * 2 : 128;
+    void *p = realloc(array, (size_t)more * size);
+    if (!p) {
+        fail(g, SDRT_E_NOMEM, "out of memory");
+        return NULL;
+    }
+    *cap = more;
+    return p;
+}
+
+int sdrt_graph_add_buffer(struct sdrt_graph *g, const char *name, size_t bytes, int external)
+{
+    struct sdrt_buffer *b = grow(g, g->buffers, g->n_buffers, &g->cap_buffers, sizeof *b);
+    char *copy = b ? strdup(name) : NULL;
+
+    if (b) g->buffers = b;
+    if (!copy) return fail(g, SDRT_E_NOMEM, "out of memory");
+    g->buffers[g->n_buffers] = (struct sdrt_buffer){
+        .name = copy, .bytes = bytes, .external = external, .first = -1, .last = -1, .alias = -1,
+    };
+    return g->n_buffers++;
+}
+
+static sdrt_tensor add_view(struct sdrt_graph *g, const struct sdrt_view *view)
+{
+    struct sdrt_view *v = grow(g, g->tensors, g->n_tensors, &g->cap_tensors, sizeof *v);
+
+    if (!v) return SDRT_NO_TENSOR;
+    g->tensors = v;
+    g->tensors[g->n_tensors] = *view;
+    return g->n_tensors++;
+}
+
+static sdrt_tensor new_tensor(struct sdrt_graph *g, const char *name, int external, int batch,
+                              int h, int w, int c)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    if (batch < 1 || h < 1 || w < 1 || c < 1 || (double)batch * h * w * c > INT32_MAX * 2.0)
+        return fail(g, SDRT_E_ARG, "a tensor is too large");
+    const size_t bytes = (size_t)batch * (size_t)h * (size_t)w * (size_t)c * sizeof(float);
+    const int b = sdrt_graph_add_buffer(g, name, bytes, external);
+    if (b < 0) return SDRT_NO_TENSOR;
+    return add_view(g, &(struct sdrt_view){ b, batch, h, w, c, 0, c });
+}
+
+sdrt_tensor sdrt_graph_external(struct sdrt_graph *g, const char *name, int batch, int h, int w,
+                                int c)
+{
+    return new_tensor(g, name, 1, batch, h, w, c);
+}
+
+sdrt_tensor sdrt_graph_slice(struct sdrt_graph *g, sdrt_tensor x, int c0, int c)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    struct sdrt_view v = g->tensors[x];
+    v.c0 += c0;
+    v.c = c;
+    return add_view(g, &v);
+}
+
+void sdrt_graph_dims(const struct sdrt_graph *g, sdrt_tensor x, int dims[4])
+{
+    static const struct sdrt_view none = { 0 };
+    const struct sdrt_view *v = x < 0 ? &none : &g->tensors[x];
+
+    dims[0] = v->batch;
+    dims[1] = v->h;
+    dims[2] = v->w;
+    dims[3] = v->c;
+}
+
+static struct sdrt_node *add_node(struct sdrt_graph *g, enum sdrt_node_kind kind, const char *name)
+{
+    struct sdrt_node *n = grow(g, g->nodes, g->n_nodes, &g->cap_nodes, sizeof *n);
+    char *copy = n ? strdup(name) : NULL;
+
+    if (n) g->nodes = n;
+    if (!copy) {
+        fail(g, SDRT_E_NOMEM, "out of memory");
+        return NULL;
+    }
+    n = &g->nodes[g->n_nodes++];
+    *n = (struct sdrt_node){
+        .kind = kind, .name = copy, .x = -1, .x2 = -1, .x3 = -1, .y = -1, .chan = -1,
+        .residual = -1, .msb = -1, .scratch_sums = -1, .scratch = -1,
+    };
+    return n;
+}
+
+static char *join(const char *prefix, const char *suffix)
+{
+    char *s = malloc(strlen(prefix) + strlen(suffix) + 1);
+
+    if (s) strcat(strcpy(s, prefix), suffix);
+    return s;
+}
+
+/* Gives the node its weight tensors and declares them: prefix[i].weight of rows[i] rows and
+ * rest values a row, and prefix[i].bias.  The result is the type to pack them as: the files'
+ * own where all agree, else F32. */
+static enum sdrt_dtype set_weights(struct sdrt_graph *g, struct sdrt_node *n,
+                                   const char *const *prefixes, const int *rows, int count,
+                                   size_t rest, int bias)
+{
+    enum sdrt_dtype type = SDRT_F32;
+
+    n->weights = calloc((size_t)count, sizeof *n->weights);
+    n->biases = bias ? calloc((size_t)count, sizeof *n->biases) : NULL;
+    n->rows = malloc((size_t)count * sizeof *n->rows);
+    n->n_weights = count;
+    if (!n->weights || !n->rows || (bias && !n->biases)) {
+        fail(g, SDRT_E_NOMEM, "out of memory");
+        return type;
+    }
+    for (int i = 0; i < count; i++) {
+        n->rows[i] = rows[i];
+        n->weights[i] = join(prefixes[i], ".weight");
+        if (bias) n->biases[i] = join(prefixes[i], ".bias");
+        if (!n->weights[i] || (bias && !n->biases[i])) {
+            fail(g, SDRT_E_NOMEM, "out of memory");
+            return type;
+        }
+        const enum sdrt_dtype t = sdrt_weight_store_declare(g->store, n->weights[i], rows[i],
+                                                            (size_t)rows[i] * rest);
+        if (bias) sdrt_weight_store_declare(g->store, n->biases[i], rows[i], (size_t)rows[i]);
+        type = i == 0 || t == type ? t : SDRT_F32;
+    }
+    return type;
+}
+
+/* The statistics that a convolution's read needs: [batch][3][c] of mean, scale and beta. */
+static sdrt_tensor group_norm(struct sdrt_graph *g, sdrt_tensor x, sdrt_tensor skip,
+                              const struct sdrt_conv_spec *spec)
+{
+    const struct sdrt_view a = g->tensors[x];
+    const struct sdrt_view b = skip < 0 ? (struct sdrt_view){ 0 } : g->tensors[skip];
+    const struct sdrt_gn_shape s = {
+        .batch = a.batch, .pixels = a.h * a.w, .c = a.c, .c2 = b.c, .x_pitch = a.pitch,
+        .x2_pitch = b.pitch, .groups = spec->groups, .eps = spec->eps,
+    };
+    const int c = a.c + b.c;
+
+    if (spec->groups < 1 || c % spec->groups)
+        return fail(g, SDRT_E_ARG, "channels are not a multiple of the norm's groups");
+    const sdrt_tensor msb = new_tensor(g, spec->norm, 0, a.batch, 1, 3, c);
+    const sdrt_tensor sums = new_tensor(g, "partial sums", 0, 1, 1, 1,
+                                        (int)(sdrt_gn_sums_bytes(&s) / sizeof(float)));
+    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_GROUP_NORM, spec->norm) : NULL;
+    if (!n) return SDRT_NO_TENSOR;
+    n->x = x;
+    n->x2 = skip;
+    n->y = msb;
+    n->scratch_sums = sums;
+    n->u.gn = s;
+    set_weights(g, n, &spec->norm, &c, 1, 1, 1);
+    return msb;
+}
+
+static int output_size(int given, int in, int upsample, int stride)
+{
+    return given ? given : (in * upsample + stride - 1) / stride;
+}
+
+sdrt_tensor sdrt_graph_conv(struct sdrt_graph *g, sdrt_tensor x, const struct sdrt_conv_spec *spec)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const struct sdrt_view in = g->tensors[x];
+    const struct sdrt_view in2 = spec->skip < 0 ? (struct sdrt_view){ 0 } : g->tensors[spec->skip];
+    const int up = spec->upsample ? spec->upsample : 1, stride = spec->stride ? spec->stride : 1;
+    const int h = output_size(spec->out_h, in.h, up, stride);
+    const int w = output_size(spec->out_w, in.w, up, stride);
+    int count = 0, rows[3];
+    const char *prefixes[3];
+
+    while (count < 3 && spec->weights[count]) {
+        prefixes[count] = spec->weights[count];
+        count++;
+    }
+    if (!count) prefixes[count++] = spec->name;
+    for (int i = 0; i < count; i++) rows[i] = spec->out_c / count;
+
+    const sdrt_tensor msb = spec->norm ? group_norm(g, x, spec->skip, spec) : SDRT_NO_TENSOR;
+    const sdrt_tensor y = spec->into >= 0 ? spec->into
+                                          : new_tensor(g, spec->name, 0, in.batch, h, w, spec->out_c);
+    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_CONV, spec->name) : NULL;
+    if (!n) return SDRT_NO_TENSOR;
+    n->x = x;
+    n->x2 = spec->skip;
+    n->y = y;
+    n->chan = spec->chan;
+    n->residual = spec->residual;
+    n->msb = msb;
+    n->u.conv = (struct sdrt_conv_shape){
+        .batch = in.batch, .in_h = in.h, .in_w = in.w, .in_c = in.c, .in_c2 = in2.c,
+        .out_h = h, .out_w = w, .out_c = spec->out_c, .kernel = spec->kernel, .stride = stride,
+        .upsample = up, .pad = spec->pad, .x_pitch = in.pitch, .x2_pitch = in2.pitch,
+        .y_pitch = g->tensors[y].pitch,
+        .residual_pitch = spec->residual >= 0 ? g->tensors[spec->residual].pitch : 0,
+        .prologue = !spec->norm ? SDRT_PROLOGUE_NONE
+                    : spec->silu ? SDRT_PROLOGUE_NORM_SILU : SDRT_PROLOGUE_NORM,
+        .w = { .n = spec->out_c, .k = in.c + in2.c, .taps = spec->kernel * spec->kernel },
+    };
+    n->u.conv.w.stored = set_weights(g, n, prefixes, rows, count,
+                                     (size_t)n->u.conv.w.k * (size_t)n->u.conv.w.taps,
+                                     !spec->no_bias);
+    return y;
+}
+
+sdrt_tensor sdrt_graph_gemm(struct sdrt_graph *g, sdrt_tensor x, const struct sdrt_gemm_spec *spec)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const struct sdrt_view in = g->tensors[x];
+    const char *const *prefixes = spec->weights ? spec->weights : &spec->name;
+    const int count = spec->weights ? spec->n_weights : 1;
+    int *rows = malloc((size_t)count * sizeof *rows);
+
+    if (!rows) return fail(g, SDRT_E_NOMEM, "out of memory");
+    for (int i = 0; i < count; i++)
+        rows[i] = spec->weight_rows ? spec->weight_rows[i]
+                                    : spec->n * (spec->gated ? 2 : 1) / count;
+    const sdrt_tensor y = spec->into >= 0 ? spec->into
+                          : new_tensor(g, spec->name, 0, in.batch, in.h, in.w, spec->n);
+    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_GEMM, spec->name) : NULL;
+    if (n) {
+        n->x = x;
+        n->y = y;
+        n->residual = spec->residual;
+        n->u.gemm = (struct sdrt_gemm_shape){
+            .m = in.batch * in.h * in.w, .n = spec->n, .k = in.c, .a_pitch = in.pitch,
+            .y_pitch = g->tensors[y].pitch,
+            .residual_pitch = spec->residual >= 0 ? g->tensors[spec->residual].pitch : 0,
+            .act = spec->act,
+            .w = { .n = spec->n, .k = in.c, .taps = 1, .gated = spec->gated },
+        };
+        n->u.gemm.w.stored = set_weights(g, n, prefixes, rows, count, (size_t)in.c, !spec->no_bias);
+    }
+    free(rows);
+    return n ? y : SDRT_NO_TENSOR;
+}
+
+sdrt_tensor sdrt_graph_layer_norm(struct sdrt_graph *g, sdrt_tensor x, const char *name, float eps,
+                                  sdrt_tensor into)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const struct sdrt_view in = g->tensors[x];
+    const sdrt_tensor y = into >= 0 ? into : new_tensor(g, name, 0, in.batch, in.h, in.w, in.c);
+    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_LAYER_NORM, name) : NULL;
+
+    if (!n) return SDRT_NO_TENSOR;
+    n->x = x;
+    n->y = y;
+    n->u.ln = (struct sdrt_ln_shape){
+        .rows = in.batch * in.h * in.w, .c = in.c, .x_pitch = in.pitch,
+        .y_pitch = g->tensors[y].pitch, .eps = eps,
+    };
+    set_weights(g, n, &name, &in.c, 1, 1, 1);
+    return y;
+}
+
+sdrt_tensor sdrt_graph_attention(struct sdrt_graph *g, const char *name, sdrt_tensor q,
+                                 sdrt_tensor k, sdrt_tensor v, int heads, int causal)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const struct sdrt_view vq = g->tensors[q], vk = g->tensors[k], vv = g->tensors[v];
+    if (heads < 1 || vq.c % heads || vk.c != vq.c || vv.c != vq.c || vk.batch != vq.batch)
+        return fail(g, SDRT_E_ARG, "attention with heads that do not divide the channels");
+    const sdrt_tensor o = new_tensor(g, name, 0, vq.batch, vq.h, vq.w, vq.c);
+    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_ATTENTION, name) : NULL;
+    if (!n) return SDRT_NO_TENSOR;
+    n->x = q;
+    n->x2 = k;
+    n->x3 = v;
+    n->y = o;
+    n->u.attention = (struct sdrt_attention_shape){
+        .batch = vq.batch, .heads = heads, .head_dim = vq.c / heads, .q_len = vq.h * vq.w,
+        .kv_len = vk.h * vk.w, .q_pitch = vq.pitch, .k_pitch = vk.pitch, .v_pitch = vv.pitch,
+        .o_pitch = vq.c, .causal = causal, .scale = 1.0f / sqrtf((float)(vq.c / heads)),
+    };
+    return o;
+}
+
+sdrt_tensor sdrt_graph_timestep_embedding(struct sdrt_graph *g, const char *name, sdrt_tensor t,
+                                          int dim)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const sdrt_tensor y = new_tensor(g, name, 0, 1, 1, g->tensors[t].w, dim);
+    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_TIMESTEP, name) : NULL;
+
+    if (!n) return SDRT_NO_TENSOR;
+    n->x = t;
+    n->y = y;
+    n->u.timestep.n = g->tensors[t].w;
+    n->u.timestep.dim = dim;
+    return y;
+}
+
+sdrt_tensor sdrt_graph_embed(struct sdrt_graph *g, const char *name, sdrt_tensor ids,
+                             const char *table, int vocab, const char *positions, int positions_n,
+                             int c)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const struct sdrt_view in = g->tensors[ids];
+    const char *const prefixes[2] = { table, positions };
+    const int rows[2] = { vocab, positions_n };
+    if (in.w > positions_n) return fail(g, SDRT_E_ARG, "more tokens than positions");
+    const sdrt_tensor y = new_tensor(g, name, 0, in.batch, 1, in.w, c);
+    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_EMBED, name) : NULL;
+
+    if (!n) return SDRT_NO_TENSOR;
+    n->x = ids;
+    n->y = y;
+    n->u.embed.rows = in.batch * in.w;
+    n->u.embed.tokens = in.w;
+    set_weights(g, n, prefixes, rows, 2, (size_t)c, 0);
+    return y;
+}

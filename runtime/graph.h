@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A model for one shape, as data: nodes are the fused operations of kernels/, edges are
+ * tensors.  Building a graph reads no weights and allocates no tensor; it only declares.
+ *
+ * All tensors are f32, channels last: [batch][h][w][c].  A sequence of tokens is
+ * [batch][1][tokens][c].  A tensor may be a slice of another's channels; its pitch then
+ * is the wider one's.
+ *
+ * The building functions return a tensor, or SDRT_NO_TENSOR after any failure: the first
+ * failure is kept in the graph and everything later is a no-op, so a builder checks once,
+ * with sdrt_graph_status().
+ */
+#ifndef SDRT_RUNTIME_GRAPH_H
+#define SDRT_RUNTIME_GRAPH_H
+
+#include "kernels/ops.h"
+#include "runtime/weight_store.h"
+
+#include <stddef.h>
+
+typedef int sdrt_tensor;
+enum { SDRT_NO_TENSOR = -1 };
+
+struct sdrt_graph;
+
+/* name is for reports ("unet").  store and log must outlive the graph.  *out belongs to the
+ * caller until a program takes it over. */
+int sdrt_graph_create(struct sdrt_graph **out, const char *name, struct sdrt_weight_store *store,
+                      const struct sdrt_log *log);
+void sdrt_graph_free(struct sdrt_graph **graph);
+int sdrt_graph_status(const struct sdrt_graph *graph);
+const char *sdrt_graph_name(const struct sdrt_graph *graph);
+
+/* A tensor that lives outside the plan: the caller gives its address to
+ * sdrt_program_bind().  Inputs, outputs, and what outlives one run of the program. */
+sdrt_tensor sdrt_graph_external(struct sdrt_graph *g, const char *name, int batch, int h, int w,
+                                int c);
+
+/* Channels c0 .. c0+c-1 of x, sharing its memory. */
+sdrt_tensor sdrt_graph_slice(struct sdrt_graph *g, sdrt_tensor x, int c0, int c);
+
+/* dims: batch, h, w, c of a tensor. */
+void sdrt_graph_dims(const struct sdrt_graph *g, sdrt_tensor x, int dims[4]);
+
+/* Every member may be left 0 or NULL where it says so.  Names are weight prefixes: the tensors
+ * are name.weight and name.bias. */
+struct sdrt_conv_spec {
+    const char *name;
+    const char *weights[3]; /* prefixes stacked along the output channels; NULL: name alone */
+    int  out_c, kernel;
+    int  stride, upsample;  /* 0 counts as 1 */
+    int  pad;               /* above and left */
+    int  out_h, out_w;      /* 0: the input's size (times upsample, over stride) */
+    int  no_bias;
+    const char *norm;       /* prefix of the group norm applied while reading, or NULL */
+    int   groups;
+    float eps;
+    int   silu;             /* after the norm */
+    sdrt_tensor skip;       /* second source, its channels after x's; SDRT_NO_TENSOR */
+    sdrt_tensor chan;       /* [1][1][1][out_c] added to every pixel; SDRT_NO_TENSOR */
+    sdrt_tensor residual;   /* added; SDRT_NO_TENSOR */
+    sdrt_tensor into;       /* write here (an external tensor); SDRT_NO_TENSOR */
+};
+extern const struct sdrt_conv_spec sdrt_conv_defaults; /* no tensors set */
+sdrt_tensor sdrt_graph_conv(struct sdrt_graph *g, sdrt_tensor x, const struct sdrt_conv_spec *spec);
+
+struct sdrt_gemm_spec {
+    const char *name;
+    const char *const *weights; /* prefixes stacked along n, each n / n_weights rows; NULL: name */
+    const int *weight_rows;     /* rows of each of them; NULL: all the same */
+    int  n_weights;
+    int  n;                     /* output channels, after gating */
+    int  no_bias;
+    enum sdrt_act act;
+    int  gated;
+    sdrt_tensor residual, into; /* or SDRT_NO_TENSOR */
+};
+extern const struct sdrt_gemm_spec sdrt_gemm_defaults;
+sdrt_tensor sdrt_graph_gemm(struct sdrt_graph *g, sdrt_tensor x, const struct sdrt_gemm_spec *spec);
+
+sdrt_tensor sdrt_graph_layer_norm(struct sdrt_graph *g, sdrt_tensor x, const char *name, float eps,
+                                  sdrt_tensor into);
+
+/* q [batch][1][q_len][heads*d], k and v [batch][1][kv_len][heads*d]. */
+sdrt_tensor sdrt_graph_attention(struct sdrt_graph *g, const char *name, sdrt_tensor q,
+                                 sdrt_tensor k, sdrt_tensor v, int heads, int causal);
+
+/* t [1][1][n][1] -> [1][1][n][dim]. */
+sdrt_tensor sdrt_graph_timestep_embedding(struct sdrt_graph *g, const char *name, sdrt_tensor t,
+                                          int dim);
+
+/* ids is an external tensor [batch][1][tokens][1] of int32 -> [batch][1][tokens][c].  table and
+ * positions name whole tensors, [vocab][c] and [tokens or more][c]. */
+sdrt_tensor sdrt_graph_embed(struct sdrt_graph *g, const char *name, sdrt_tensor ids,
+                             const char *table, int vocab, const char *positions, int positions_n,
+                             int c);
+
+#endif

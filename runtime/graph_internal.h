@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The inside of a graph, shared by its builder, the plan, the program and the report.
+ */
+#ifndef SDRT_RUNTIME_GRAPH_INTERNAL_H
+#define SDRT_RUNTIME_GRAPH_INTERNAL_H
+
+#include "runtime/graph.h"
+
+/* Memory with one life.  Sizes in bytes; first and last are node indices, inclusive. */
+struct sdrt_buffer {
+    char  *name;
+    size_t bytes;
+    int    external;
+    int    first, last;
+    int    alias;   /* the buffer whose memory it takes over in place, or -1 */
+    size_t offset;  /* in the arena, once planned */
+    void  *address; /* external ones, once bound */
+};
+
+/* A view: channels c0 .. c0+c-1 of a buffer of pixels that are pitch floats apart. */
+struct sdrt_view {
+    int buffer;
+    int batch, h, w, c;
+    int c0, pitch;
+};
+
+enum sdrt_node_kind {
+    SDRT_NODE_CONV,
+    SDRT_NODE_GEMM,
+    SDRT_NODE_ATTENTION,
+    SDRT_NODE_GROUP_NORM,
+    SDRT_NODE_LAYER_NORM,
+    SDRT_NODE_TIMESTEP,
+    SDRT_NODE_EMBED,
+    SDRT_NODE_KINDS
+};
+
+struct sdrt_node {
+    enum sdrt_node_kind kind;
+    char *name;
+    sdrt_tensor x, x2, x3;      /* inputs; attention: q, k, v */
+    sdrt_tensor y;
+    sdrt_tensor chan, residual, msb;
+    sdrt_tensor scratch_sums;   /* group norm: its partial sums */
+    char **weights, **biases;   /* tensor names; biases NULL without */
+    int   *rows;                /* of each weight */
+    int    n_weights;
+    int    scratch;             /* buffer of the workers' scratch, or -1 */
+    size_t scratch_each;
+    union {
+        struct sdrt_conv_shape      conv;
+        struct sdrt_gemm_shape      gemm;
+        struct sdrt_attention_shape attention;
+        struct sdrt_gn_shape        gn;
+        struct sdrt_ln_shape        ln;
+        struct { int rows, tokens; } embed;       /* tokens: of one prompt */
+        struct { int n, dim; } timestep;
+    } u;
+};
+
+struct sdrt_graph {
+    char *name;
+    struct sdrt_weight_store *store;
+    const struct sdrt_log *log;
+    int status;
+    struct sdrt_buffer *buffers;
+    struct sdrt_view   *tensors;
+    struct sdrt_node   *nodes;
+    int n_buffers, n_tensors, n_nodes;
+    int cap_buffers, cap_tensors, cap_nodes;
+    size_t peak, lower_bound; /* once planned */
+    int planned;
+};
+
+/* Adds a buffer; -1 and g->status on failure. */
+int sdrt_graph_add_buffer(struct sdrt_graph *g, const char *name, size_t bytes, int external);
+
+/* Makes the scratch buffers, finds every life, and places all of it.  Sizes depend on the
+ * kernels (ops) and on how many workers need scratch of their own. */
+int sdrt_graph_plan(struct sdrt_graph *g, const struct sdrt_ops *ops, int workers);
+
+/* The buffer whose memory b really uses, past all in-place reuse. */
+int sdrt_graph_root(const struct sdrt_graph *g, int b);
+
+#endif

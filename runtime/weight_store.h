@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Weights as the kernels want them: each packed once, kept for every image size.
+ *
+ * A store sits between a provider (files, or random numbers) and the programs.  A graph
+ * first declares what it needs, which costs nothing and collects what is missing; a
+ * program then asks for packed matrices and f32 vectors, which are made on first use and
+ * shared afterwards.  The raw tensors are released as soon as they are packed.
+ */
+#ifndef SDRT_RUNTIME_WEIGHT_STORE_H
+#define SDRT_RUNTIME_WEIGHT_STORE_H
+
+#include "kernels/pack.h"
+#include "runtime/weights.h"
+
+#include <stddef.h>
+
+struct sdrt_weight_store;
+
+/* The packing of one kernel family at one level (gemm.h, conv.h). */
+struct sdrt_packing {
+    size_t (*bytes)(const struct sdrt_weight_shape *w);
+    int (*rows)(const struct sdrt_weight_shape *w, int row0, int count, const void *src,
+                enum sdrt_dtype from, void *dst);
+};
+
+/* provider is copied and must stay valid, as must log.  fixed is the type of every tensor
+ * when the provider makes them up (asking would generate them), or SDRT_DTYPES to ask the
+ * provider.  *out belongs to the caller.  SDRT_E_NOMEM. */
+int sdrt_weight_store_create(struct sdrt_weight_store **out,
+                             const struct sdrt_weights_provider *provider, enum sdrt_dtype fixed,
+                             const struct sdrt_log *log);
+void sdrt_weight_store_free(struct sdrt_weight_store **store);
+
+/* Says that the tensor name of count values, outermost dimension rows, will be used.  Returns
+ * the type it should be packed as: F16 and BF16 stay, all else becomes F32.  A tensor that
+ * is absent or has another size is remembered for sdrt_weight_store_check(). */
+enum sdrt_dtype sdrt_weight_store_declare(struct sdrt_weight_store *store, const char *name,
+                                          int rows, size_t count);
+
+/* SDRT_OK, or SDRT_E_MISSING / SDRT_E_FORMAT with one line that names the first few bad
+ * tensors and counts the rest; then forgets them. */
+int sdrt_weight_store_check(struct sdrt_weight_store *store);
+
+/* Bytes that everything declared so far takes (or will take) once packed. */
+size_t sdrt_weight_store_bytes(const struct sdrt_weight_store *store);
+
+/* The packed matrix of the n_names tensors, stacked by rows, which together are w; tensor i
+ * has rows[i] of them.  *out belongs to the store.  Checks every value for NaN and infinity.  Errors: those of the
+ * provider, SDRT_E_NUMERIC, SDRT_E_NOMEM. */
+int sdrt_weight_store_matrix(struct sdrt_weight_store *store, const struct sdrt_packing *packing,
+                             const char *const *names, const int *rows, int n_names,
+                             const struct sdrt_weight_shape *w, const void **out);
+
+/* The n_names vectors, tensor i of rows[i] values, one after the other, as f32. */
+int sdrt_weight_store_vector(struct sdrt_weight_store *store, const char *const *names,
+                             const int *rows, int n_names, const float **out);
+
+/* The tensor [rows][cols] as it is, mapped; *out stays valid as long as the store. */
+int sdrt_weight_store_table(struct sdrt_weight_store *store, const char *name, int rows,
+                            int cols, struct sdrt_weight_view *out);
+
+#endif
