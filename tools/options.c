@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+enum { MAX_SIDE = 16384, MAX_STEPS = 1000, MAX_BATCH = 64, MAX_THREADS = 1024, MAX_CFG = 1000 };
+
+/* Long options without a letter of their own. */
+enum {
+    OPT_STEPS = 256, OPT_CFG_SCALE, OPT_SAMPLER, OPT_SCHEDULE, OPT_SEED, OPT_RNG, OPT_BATCH,
+    OPT_THREADS, OPT_ISA, OPT_PRECISION, OPT_VAE, OPT_PLAN, OPT_JSON, OPT_QUIET, OPT_DUMP,
+    OPT_VERSION, OPT_HELP
+};
+
+static const struct option long_options[] = {
+    { "model",           required_argument, NULL, 'm' },
+    { "prompt",          required_argument, NULL, 'p' },
+    { "negative-prompt", required_argument, NULL, 'n' },
+    { "width",           required_argument, NULL, 'W' },
+    { "height",          required_argument, NULL, 'H' },
+    { "output",          required_argument, NULL, 'o' },
+    { "steps",           required_argument, NULL, OPT_STEPS },
+    { "cfg-scale",       required_argument, NULL, OPT_CFG_SCALE },
+    { "sampler",         required_argument, NULL, OPT_SAMPLER },
+    { "schedule",        required_argument, NULL, OPT_SCHEDULE },
+    { "seed",            required_argument, NULL, OPT_SEED },
+    { "rng",             required_argument, NULL, OPT_RNG },
+    { "batch",           required_argument, NULL, OPT_BATCH },
+    { "threads",         required_argument, NULL, OPT_THREADS },
+    { "isa",             required_argument, NULL, OPT_ISA },
+    { "precision",       required_argument, NULL, OPT_PRECISION },
+    { "vae",             required_argument, NULL, OPT_VAE },
+    { "plan",            optional_argument, NULL, OPT_PLAN },
+    { "json",            no_argument,       NULL, OPT_JSON },
+    { "quiet",           no_argument,       NULL, OPT_QUIET },
+    { "dump",            required_argument, NULL, OPT_DUMP },
+    { "version",         no_argument,       NULL, OPT_VERSION },
+    { "help",            no_argument,       NULL, OPT_HELP },
+    { NULL, 0, NULL, 0 }
+};
+
+static const char help[] =
+    "usage: sdgen -m MODEL -p PROMPT [options]\n"
+    "\n"
+    "  -m, --model FILE|DIR        a .safetensors checkpoint or a diffusers folder\n"
+    "      --vae FILE              a VAE in place of the model's own\n"
+    "  -p, --prompt TEXT           what to draw\n"
+    "  -n, --negative-prompt TEXT  what to avoid\n"
+    "  -o, --output FILE           the image (sdrt.png); a batch adds -0, -1, ...\n"
+    "  -W, --width N               pixels, a multiple of 8 (512)\n"
+    "  -H, --height N              pixels, a multiple of 8 (512)\n"
+    "      --steps N               denoising steps (20)\n"
+    "      --cfg-scale X           guidance; 1 or less runs without (7.5)\n"
+    "      --sampler NAME          euler_a, euler, ddim, dpmpp_2m, heun, lcm (euler_a)\n"
+    "      --schedule NAME         default, karras (default)\n"
+    "      --seed N                -1: a random one, which is printed (-1)\n"
+    "      --rng NAME              cpu, cuda: whose random numbers to repeat (cpu)\n"
+    "      --batch N               images, with seeds N, N+1, ... (1)\n"
+    "      --threads N             0: one for each core (0)\n"
+    "      --isa NAME              generic, blas, avx2, avx512 (the best here)\n"
+    "      --precision NAME        f32\n"
+    "      --plan[=FILE]           print the plan of memory and kernels, draw nothing;\n"
+    "                              FILE.svg a picture, FILE.json JSON, else a table\n"
+    "      --dump DIR              write every named intermediate as DIR/NAME.npy\n"
+    "      --json                  print timings, memory and outputs as JSON\n"
+    "      --quiet                 errors and warnings only\n"
+    "      --version, --help\n"
+    "\n"
+    "Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.\n";
+
+static const char *const samplers[] = { "euler_a", "euler", "ddim", "dpmpp_2m", "heun", "lcm",
+                                        NULL };
+static const char *const schedules[] = { "default", "karras", NULL };
+static const char *const rngs[] = { "cpu", "cuda", NULL };
+
+static int parse_int(int *out, const char *name, const char *text, int low, int high,
+                     const struct sdrt_log *log)
+{
+    char *end;
+
+    errno = 0;
+    const long value = strtol(text, &end, 10);
+    /* strtol skips leading blanks; a number given to an option has none. */
+    if (!*text || strchr(" \t\n\v\f\r", *text) || *end || errno || value < low || value > high)
+        return sdrt_fail(log, SDRT_E_ARG, "%s '%s': expected a whole number from %d to %d", name,
+                         text, low, high);
+    *out = (int)value;
+    return SDRT_OK;
+}
+
+static int parse_side(int *out, const char *name, const char *text, const struct sdrt_log *log)
+{
+    const int rc = parse_int(out, name, text, 8, MAX_SIDE, log);
+
+    if (rc) return rc;
+    if (*out % 8)
+        return sdrt_fail(log, SDRT_E_ARG, "%s %d: expected a multiple of 8, such as %d", name, *out,
+                         *out - *out % 8);
+    return SDRT_OK;
+}
+
+static int parse_cfg_scale(float *out, const char *text, const struct sdrt_log *log)
+{
+    char *end;
+    const float value = strtof(text, &end);
+
+    if (!*text || strchr(" \t\n\v\f\r", *text) || *end || !isfinite(value) || value < 0 ||
+        value > MAX_CFG)
+        return sdrt_fail(log, SDRT_E_ARG, "--cfg-scale '%s': expected a number from 0 to %d", text,
+                         MAX_CFG);
+    *out = value;
+    return SDRT_OK;
+}
+
+/* 32 bits, the range that other programs take as well. */
+static uint64_t draw_seed(void)
+{
+    uint32_t seed;
+    struct timespec now;
+
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) == sizeof seed) return seed;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint32_t)now.tv_nsec ^ (uint32_t)now.tv_sec * 2654435761u;
+}
+
+static int parse_seed(struct sdgen_options *o, const char *text, const struct sdrt_log *log)
+{
+    char *end;
+
+    o->random_seed = strcmp(text, "-1") == 0;
+    if (o->random_seed) return SDRT_OK;
+    errno = 0;
+    const unsigned long long value = strtoull(text, &end, 10);
+    /* strtoull takes a minus sign and wraps around. */
+    if (*text < '0' || *text > '9' || *end || errno)
+        return sdrt_fail(log, SDRT_E_ARG,
+                         "--seed '%s': expected -1 (random) or a whole number below 2^64", text);
+    o->request.seed = value;
+    return SDRT_OK;
+}
+
+static int parse_name(const char **out, const char *option, const char *text,
+                      const char *const *names, const struct sdrt_log *log)
+{
+    char known[128] = "";
+
+    for (const char *const *n = names; *n; n++) {
+        if (strcmp(text, *n) == 0) {
+            *out = text;
+            return SDRT_OK;
+        }
+        if (n != names) strncat(known, ", ", sizeof known - strlen(known) - 1);
+        strncat(known, *n, sizeof known - strlen(known) - 1);
+    }
+    return sdrt_fail(log, SDRT_E_ARG, "%s '%s': expected one of %s", option, text, known);
+}
+
+/* Options that describe the image. */
+static int parse_request_option(struct sdgen_options *o, int option, const char *text,
+                                const struct sdrt_log *log)
+{
+    struct sdrt_request *r = &o->request;
+
+    switch (option) {
+    case 'p':           r->prompt = text; return SDRT_OK;
+    case 'n':           r->negative_prompt = text; return SDRT_OK;
+    case 'W':           return parse_side(&r->width, "--width", text, log);
+    case 'H':           return parse_side(&r->height, "--height", text, log);
+    case OPT_STEPS:     return parse_int(&r->steps, "--steps", text, 1, MAX_STEPS, log);
+    case OPT_CFG_SCALE: return parse_cfg_scale(&r->cfg_scale, text, log);
+    case OPT_SAMPLER:   return parse_name(&r->sampler, "--sampler", text, samplers, log);
+    case OPT_SCHEDULE:  return parse_name(&r->schedule, "--schedule", text, schedules, log);
+    case OPT_SEED:      return parse_seed(o, text, log);
+    case OPT_RNG:       return parse_name(&r->rng, "--rng", text, rngs, log);
+    default:            return parse_int(&r->batch, "--batch", text, 1, MAX_BATCH, log);
+    }
+}
+
+/* Options that describe the model, the machine and the outputs; the rest is the request's. */
+static int parse_option(struct sdgen_options *o, int option, const char *text,
+                        const struct sdrt_log *log)
+{
+    switch (option) {
+    case 'm':           o->model.model = text; return SDRT_OK;
+    case OPT_VAE:       o->model.vae = text; return SDRT_OK;
+    case OPT_ISA:       o->model.isa = text; return SDRT_OK;
+    case OPT_PRECISION: o->model.precision = text; return SDRT_OK;
+    case OPT_THREADS:
+        return parse_int(&o->model.threads, "--threads", text, 0, MAX_THREADS, log);
+    case 'o':           o->output = text; return SDRT_OK;
+    case OPT_DUMP:      o->dump = text; return SDRT_OK;
+    case OPT_JSON:      o->json = 1; return SDRT_OK;
+    case OPT_QUIET:     o->quiet = 1; return SDRT_OK;
+    case OPT_PLAN:
+        o->plan = 1;
+        o->plan_file = text;
+        return SDRT_OK;
+    default:
+        return parse_request_option(o, option, text, log);
+    }
+}
+
+static int complain(int option, char **argv, const struct sdrt_log *log)
+{
+    const char *word = argv[optind - 1];
+
+    if (option == ':')
+        return sdrt_fail(log, SDRT_E_ARG, "%s: expected a value after it; see --help", word);
+    if (optopt >= OPT_STEPS)
+        return sdrt_fail(log, SDRT_E_ARG, "%s: this option takes no value", word);
+    if (optopt) return sdrt_fail(log, SDRT_E_ARG, "-%c: unknown option; see --help", optopt);
+    return sdrt_fail(log, SDRT_E_ARG, "%s: unknown or ambiguous option; see --help", word);
+}
+
+/* What no single option can know. */
+static int check_together(struct sdgen_options *o, int argc, char **argv,
+                          const struct sdrt_log *log)
+{
+    if (optind < argc)
+        return sdrt_fail(log, SDRT_E_ARG,
+                         "'%s': expected options only; a prompt of several words needs quotes",
+                         argv[optind]);
+    if (o->plan && !o->model.model) o->model.random_weights = 1;
+    if (o->plan) return SDRT_OK;
+    if (!o->model.model)
+        return sdrt_fail(log, SDRT_E_ARG, "no model: expected -m FILE or FOLDER; see --help");
+    if (!o->request.prompt)
+        return sdrt_fail(log, SDRT_E_ARG, "no prompt: expected -p TEXT; see --help");
+    return SDRT_OK;
+}
+
+enum sdgen_parsed sdgen_parse(struct sdgen_options *options, int argc, char **argv,
+                              const struct sdrt_log *log)
+{
+    int option;
+
+    memset(options, 0, sizeof *options);
+    sdrt_options_init(&options->model);
+    sdrt_request_init(&options->request);
+    const char *const no_prompt = options->request.prompt;
+    options->request.prompt = NULL;
+    options->model.log = log;
+    options->output = "sdrt.png";
+    options->random_seed = 1;
+
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":m:p:n:W:H:o:", long_options, NULL)) != -1) {
+        if (option == OPT_HELP || option == OPT_VERSION) {
+            if (option == OPT_HELP) fputs(help, stdout);
+            else printf("sdgen %s\n", sdrt_version());
+            return SDGEN_SHOWN;
+        }
+        if (option == '?' || option == ':') {
+            complain(option, argv, log);
+            return SDGEN_USAGE;
+        }
+        if (parse_option(options, option, optarg, log)) return SDGEN_USAGE;
+    }
+    if (check_together(options, argc, argv, log)) return SDGEN_USAGE;
+    if (!options->request.prompt) options->request.prompt = no_prompt;
+    if (options->random_seed) options->request.seed = draw_seed();
+    return SDGEN_RUN;
+}
+
+char *sdgen_output_name(const struct sdgen_options *options, int i)
+{
+    const char *name = options->output;
+    const char *slash = strrchr(name, '/');
+    const char *base = slash ? slash + 1 : name;
+    const char *dot = strrchr(base, '.');
+    const size_t room = strlen(name) + 16;
+    char *out;
+
+    if (options->request.batch == 1) return strdup(name);
+    if (!dot || dot == base) dot = name + strlen(name);
+    out = malloc(room);
+    if (out) snprintf(out, room, "%.*s-%d%s", (int)(dot - name), name, i, dot);
+    return out;
+}

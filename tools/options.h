@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The command line of sdgen.
+ */
+#ifndef SDRT_TOOLS_OPTIONS_H
+#define SDRT_TOOLS_OPTIONS_H
+
+/* Before sdrt.h, which then leaves out the declarations that it shares with error.h. */
+#include "runtime/error.h"
+
+#include "model/sdrt.h"
+
+enum sdgen_parsed {
+    SDGEN_RUN,   /* go on */
+    SDGEN_SHOWN, /* --help or --version was printed: nothing is left to do */
+    SDGEN_USAGE  /* something was wrong and one line about it went to the log */
+};
+
+/* All strings are borrowed from argv. */
+struct sdgen_options {
+    struct sdrt_options model;
+    struct sdrt_request request;
+    const char *output;    /* the image, "sdrt.png" by default */
+    const char *dump;      /* the folder for intermediates; NULL for none */
+    int         plan;      /* print the plan and draw nothing */
+    const char *plan_file; /* where to; NULL: standard output */
+    int         json;
+    int         quiet;
+    int         random_seed; /* the seed was drawn here, not given */
+};
+
+/* Reads argv into *options; what argv leaves out keeps the library's default.  log is
+ * used here and stored in options->model. */
+enum sdgen_parsed sdgen_parse(struct sdgen_options *options, int argc, char **argv,
+                              const struct sdrt_log *log);
+
+/* The name of image i: the output itself, or with "-i" before its extension when the
+ * batch is larger than 1.  The caller free()s it; NULL without memory. */
+char *sdgen_output_name(const struct sdgen_options *options, int i);
+
+#endif

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sdgen: an image from a prompt.
+ */
+#include "tools/dump.h"
+#include "tools/options.h"
+#include "tools/progress.h"
+
+#include "runtime/atomic_file.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXIT_USAGE = 2, EXIT_SIGNAL = 128 };
+
+/* What the callbacks need. */
+struct session {
+    struct sdgen_options options;
+    struct progress      progress;
+    struct sdrt_log      log;
+    struct sdrt_context *context;
+    int quiet;
+    int errors;      /* error lines written */
+    int dump_failed; /* the dump callback has told why it cancels */
+};
+
+/* What the signal handler needs; the context is NULL while there is none to cancel. */
+static struct sdrt_context *volatile cancellable;
+static volatile sig_atomic_t caught;
+
+static void on_signal(int number)
+{
+    struct sdrt_context *context = cancellable;
+
+    caught = number;
+    if (context) sdrt_cancel(context);
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action;
+
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static void on_log(void *user, enum sdrt_log_level level, const char *text)
+{
+    static const char *const prefix[] = { "error: ", "warning: ", "" };
+    struct session *s = user;
+
+    if (level == SDRT_LOG_INFO && s->quiet) return;
+    /* One cause, one line: these have been told, and the library's "cancelled" is an echo. */
+    if (level == SDRT_LOG_ERROR && (caught || s->dump_failed)) return;
+    s->errors += level == SDRT_LOG_ERROR;
+    progress_clear(&s->progress);
+    fprintf(stderr, "sdgen: %s%s\n", prefix[level], text);
+}
+
+static int on_progress(void *user, enum sdrt_stage stage, int done, int total)
+{
+    struct session *s = user;
+
+    progress_show(&s->progress, stage, done, total);
+    return caught != 0;
+}
+
+static int on_dump(void *user, const char *name, const int dims[4], const float *data)
+{
+    struct session *s = user;
+
+    if (dump_write(s->options.dump, name, dims, data, &s->log) == SDRT_OK) return caught != 0;
+    s->dump_failed = 1;
+    return 1;
+}
+
+/* Every output that could be refused is refused before minutes of work. */
+static int check_outputs(const struct session *s)
+{
+    const struct sdgen_options *o = &s->options;
+    int rc = SDRT_OK;
+
+    if (o->plan) return o->plan_file ? sdrt_atomic_check(o->plan_file, &s->log) : SDRT_OK;
+    for (int i = 0; i < o->request.batch && !rc; i++) {
+        char *name = sdgen_output_name(o, i);
+        rc = name ? sdrt_atomic_check(name, &s->log)
+                  : sdrt_fail(&s->log, SDRT_E_NOMEM, "no memory for a file's name");
+        free(name);
+    }
+    if (!rc && o->dump) rc = dump_check(o->dump, &s->log);
+    return rc;
+}
+
+static int check_memory(const struct session *s)
+{
+    const size_t mib = (size_t)1 << 20;
+    struct sdrt_memory memory;
+    size_t need;
+    const int rc = sdrt_measure(s->context, &s->options.request, &memory);
+
+    if (rc) return rc;
+    if (__builtin_add_overflow(memory.weights_bytes, memory.arena_bytes, &need)) need = SIZE_MAX;
+    const size_t weights = memory.weights_bytes / mib + 1, arena = memory.arena_bytes / mib + 1;
+    const size_t available = memory.available_bytes / mib;
+    if (memory.available_bytes && need > memory.available_bytes)
+        return sdrt_fail(&s->log, SDRT_E_NOMEM,
+                         "needs %zu MiB (weights %zu, arena %zu), but this machine has %zu MiB "
+                         "available; expected enough memory or a smaller size",
+                         weights + arena, weights, arena, available);
+    if (memory.available_bytes)
+        sdrt_note(&s->log, SDRT_LOG_INFO,
+                  "needs %zu MiB (weights %zu, arena %zu), %zu MiB available", weights + arena,
+                  weights, arena, available);
+    else
+        sdrt_note(&s->log, SDRT_LOG_INFO, "needs %zu MiB (weights %zu, arena %zu)",
+                  weights + arena, weights, arena);
+    return SDRT_OK;
+}
+
+/* Standard output may be a full disk too. */
+static int finish_stdout(const struct session *s)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) return SDRT_OK;
+    return sdrt_fail(&s->log, SDRT_E_IO, "standard output: could not be written: %s",
+                     strerror(errno ? errno : EIO));
+}
+
+/* The library's report, to which the outputs and the seed are added. */
+static int print_json(const struct session *s)
+{
+    char *text = sdrt_report_json(s->context);
+    json_t *report = text ? json_loads(text, 0, NULL) : NULL;
+    json_t *outputs = json_array();
+    int rc = SDRT_OK, failed = !json_is_object(report) || !outputs;
+
+    for (int i = 0; i < s->options.request.batch && !failed; i++) {
+        char *name = sdgen_output_name(&s->options, i);
+        /* A file's name may hold bytes that are no UTF-8, which JSON cannot hold. */
+        json_t *value = name ? json_string(name) : NULL;
+        failed = !name || json_array_append_new(outputs, value ? value : json_null());
+        free(name);
+    }
+    /* JSON's integers are signed; a seed beyond them is written as text. */
+    if (!failed && s->options.request.seed <= INT64_MAX)
+        failed = json_object_set_new(report, "seed",
+                                     json_integer((json_int_t)s->options.request.seed));
+    else if (!failed)
+        failed = json_object_set_new(report, "seed",
+                                     json_sprintf("%llu",
+                                                  (unsigned long long)s->options.request.seed));
+    if (!failed) failed = json_object_set(report, "outputs", outputs);
+    if (failed) {
+        rc = sdrt_fail(&s->log, SDRT_E_NOMEM, "no memory for the JSON report");
+        goto out;
+    }
+    json_dumpf(report, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
+    putchar('\n');
+    rc = finish_stdout(s);
+out:
+    json_decref(outputs);
+    json_decref(report);
+    free(text);
+    return rc;
+}
+
+static int write_plan(const struct session *s)
+{
+    const struct sdgen_options *o = &s->options;
+    const char *path = o->plan_file ? o->plan_file : o->json ? "-json" : NULL;
+    const int rc = sdrt_write_plan(s->context, &o->request, path);
+
+    return rc ? rc : finish_stdout(s);
+}
+
+static int write_images(const struct session *s)
+{
+    const struct sdgen_options *o = &s->options;
+    int rc = SDRT_OK;
+
+    for (int i = 0; i < o->request.batch && !rc && !caught; i++) {
+        char *name = sdgen_output_name(o, i);
+        rc = name ? sdrt_write_png(s->context, i, name)
+                  : sdrt_fail(&s->log, SDRT_E_NOMEM, "no memory for a file's name");
+        if (!rc)
+            sdrt_note(&s->log, SDRT_LOG_INFO, "%s (seed %llu)", name,
+                      (unsigned long long)(o->request.seed + (uint64_t)i));
+        free(name);
+    }
+    return rc;
+}
+
+static int draw(struct session *s)
+{
+    struct sdgen_options *o = &s->options;
+    int rc = check_memory(s);
+
+    if (!rc && o->dump) rc = dump_make_folder(o->dump, &s->log);
+    if (rc || caught) return rc;
+    if (o->random_seed)
+        sdrt_note(&s->log, SDRT_LOG_INFO, "seed %llu", (unsigned long long)o->request.seed);
+    cancellable = s->context;
+    rc = sdrt_generate(s->context, &o->request);
+    cancellable = NULL;
+    progress_finish(&s->progress);
+    if (rc || caught) return rc;
+    rc = write_images(s);
+    if (!rc && o->json && !caught) rc = print_json(s);
+    return rc;
+}
+
+static int exit_code(const struct session *s, int rc)
+{
+    if (caught) {
+        fputs("sdgen: interrupted\n", stderr);
+        return EXIT_SIGNAL + caught;
+    }
+    if (!rc) return EXIT_SUCCESS;
+    if (!s->errors) fprintf(stderr, "sdgen: error: %s\n", sdrt_status_name(rc));
+    return rc == SDRT_E_ARG ? EXIT_USAGE : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    struct session s;
+    int rc = SDRT_OK;
+
+    memset(&s, 0, sizeof s);
+    s.log.fn = on_log;
+    s.log.user = &s;
+    switch (sdgen_parse(&s.options, argc, argv, &s.log)) {
+    case SDGEN_USAGE: return EXIT_USAGE;
+    case SDGEN_SHOWN: return exit_code(&s, finish_stdout(&s));
+    case SDGEN_RUN:   break;
+    }
+    s.quiet = s.options.quiet;
+    progress_init(&s.progress, s.quiet);
+    s.options.request.progress = on_progress;
+    s.options.request.dump = s.options.dump ? on_dump : NULL;
+    s.options.request.user = &s;
+    catch_signals();
+
+    rc = check_outputs(&s);
+    if (!rc) rc = sdrt_open(&s.context, &s.options.model);
+    if (!rc && !caught) rc = s.options.plan ? write_plan(&s) : draw(&s);
+    sdrt_close(&s.context);
+    return exit_code(&s, rc);
+}
