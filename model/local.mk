@@ -20,3 +20,10 @@ EXTRA_DIST += build-aux/embed.sh model/data/clip_merges.txt model/data/clip_merg
 model/clip_merges.c: model/data/clip_merges.txt build-aux/embed.sh
 	$(AM_V_GEN)$(MKDIR_P) model && $(SHELL) $(top_srcdir)/build-aux/embed.sh sdrt_clip_merges \
 		model/clip_merges.h $(top_srcdir)/model/data/clip_merges.txt > $@.tmp && mv $@.tmp $@
+
+# The installed library: all the rooms, of which only what sdrt.h declares is visible.
+lib_LTLIBRARIES += libsdrt.la
+libsdrt_la_SOURCES = model/sdrt.h
+libsdrt_la_LIBADD = libmodel.la $(DEPS_LIBS)
+libsdrt_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined
+include_HEADERS += model/sdrt.h
