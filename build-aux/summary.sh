@@ -1,0 +1,56 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Sums up the logs that `make check` left in a folder, in one last line:
+#     summary.sh FOLDER
+#     N passed, N failed, N skipped
+# A program's own count is taken from Criterion's lines or from a last line of that same
+# form; a program that counts nothing counts as one test.  Its exit status, kept by
+# automake in the .trs file beside the log, always has the last word: a program that
+# failed without saying so counts as one failure more.  Exit status 1 on any failure,
+# or when there is nothing to sum up.
+set -eu
+
+[ $# -eq 1 ] || { echo "usage: $0 FOLDER" >&2; exit 2; }
+set -- "$1"/*.trs
+[ -f "$1" ] || { echo "0 passed, 0 failed, 0 skipped: no test has run"; exit 1; }
+
+for trs in "$@"; do
+    printf 'program %s %s\n' "$(sed -n 's/^:global-test-result: //p' "$trs")" "${trs##*/}"
+    grep -a -E '^\[SKIP\]|^\[====\] Synthesis|^([^ ]+: )?[0-9]+ passed, [0-9]+ failed, [0-9]+ sk' \
+        "${trs%.trs}.log" || true
+done | awk '
+    function close_program() {
+        if (name == "") return
+        if (!counted && result == "PASS") passed++
+        else if (!counted && result == "SKIP") skipped++
+        if (result != "PASS" && result != "SKIP" && bad == 0) bad = 1
+        if (bad) culprits = culprits " " name
+        failed += bad
+    }
+    $1 == "program" {
+        close_program()
+        result = $2; name = $3; sub(/\.trs$/, "", name)
+        counted = bad = 0
+        next
+    }
+    $1 == "[SKIP]" { counted = 1; skipped++; next }
+    /^\[====\]/ {
+        counted = 1
+        for (i = 1; i < NF; i++) {
+            if ($i == "Passing:") passed += $(i + 1)
+            if ($i == "Failing:") bad += $(i + 1)
+        }
+        next
+    }
+    {
+        counted = 1
+        sub(/^[^ ]+: /, "")
+        passed += $1; bad += $3; skipped += $5
+    }
+    END {
+        close_program()
+        if (failed) print "failed:" culprits
+        printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped
+        exit failed > 0
+    }'
