@@ -1,0 +1,144 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Runs ./sdgen with every wrong call and bad file that needs no real model: each must give
+# its exit status and exactly one line on standard error, and leave no file behind.
+set -u
+. "${srcdir-.}/tests/support.sh"
+
+sdgen=$(pwd)/sdgen
+work=$(mktemp -d) || exit 1
+trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+cd "$work" || exit 1
+
+# bad NAME STATUS PATTERN ARGUMENTS...: the line on standard error must match PATTERN.
+bad() {
+    name=$1 expected=$2 pattern=$3
+    shift 3
+    before=$(find . | sort)
+    "$sdgen" "$@" > ../"${work##*/}.out" 2> ../"${work##*/}.err" < /dev/null
+    status=$?
+    after=$(find . | sort)
+    lines=$(wc -l < ../"${work##*/}.err")
+    text=$(cat ../"${work##*/}.err")
+    stdout=$(cat ../"${work##*/}.out")
+    rm -f ../"${work##*/}.err" ../"${work##*/}.out"
+    ok=true
+    [ "$status" -eq "$expected" ] && [ "$lines" -eq 1 ] && [ -z "$stdout" ] || ok=false
+    case $text in "sdgen: error: "*) ;; *) ok=false ;; esac
+    printf '%s\n' "$text" | grep -q -e "$pattern" || ok=false
+    [ "$before" = "$after" ] || { ok=false; text="$text (and files were left behind)"; }
+    report $ok "$name" "status $status (expected $expected), $lines lines: $text"
+}
+
+# header FILE LENGTH JSON: a safetensors file that claims a header of LENGTH bytes.
+header() {
+    claim=$2 i=0
+    {
+        while [ $i -lt 8 ]; do
+            # shellcheck disable=SC2059 # the format is the byte
+            printf "\\$(printf '%03o' $((claim % 256)))"
+            claim=$((claim / 256)) i=$((i + 1))
+        done
+        printf '%s' "$3"
+    } > "$1"
+}
+
+usage() { name=$1 pattern=$2; shift 2; bad "$name" 2 "$pattern" "$@"; }
+with_model() { name=$1 pattern=$2; shift 2; usage "$name" "$pattern" -m m.safetensors -p cat "$@"; }
+file() { bad "$1" 1 "$2" -m "$2" -p cat; }
+
+usage 'no arguments' 'no model'
+usage 'no prompt' 'no prompt' -m m.safetensors
+usage 'unknown option' 'frobnicate' --frobnicate
+usage 'unknown letter' 'unknown option' -x
+usage 'missing value' 'expected a value' -m
+usage 'value for a flag' 'takes no value' --quiet=1
+with_model 'stray word' 'quotes' of a cat
+with_model 'width 500' '500.*multiple of 8' -W 500
+with_model 'height 513' '513.*multiple of 8' -H 513
+with_model 'width 0' 'width' -W 0
+with_model 'width -8' 'width' -W -8
+with_model 'width 1e3' 'width' -W 1e3
+with_model 'width 2^64+8' 'width' -W 18446744073709551624
+with_model 'width empty' 'width' -W ''
+with_model 'width blank' 'width' -W ' 512'
+with_model 'steps 0' 'steps' --steps 0
+with_model 'steps 12x' 'steps' --steps 12x
+with_model 'cfg nan' 'cfg-scale' --cfg-scale nan
+with_model 'cfg inf' 'cfg-scale' --cfg-scale inf
+with_model 'cfg word' 'cfg-scale' --cfg-scale high
+with_model 'seed -2' 'seed' --seed -2
+with_model 'seed 2^64' 'seed' --seed 18446744073709551616
+with_model 'seed word' 'seed' --seed x
+with_model 'unknown sampler' 'fast.*euler_a' --sampler fast
+with_model 'unknown schedule' 'linear.*karras' --schedule linear
+with_model 'unknown rng' 'dice.*cuda' --rng dice
+with_model 'batch 0' 'batch' --batch 0
+with_model 'threads -1' 'threads' --threads -1
+
+bad 'output folder absent' 1 'none/x.png' -m m.safetensors -p cat -o none/x.png
+bad 'output is a folder' 1 ' directory' -m m.safetensors -p cat -o .
+bad 'output name empty' 1 'empty' -m m.safetensors -p cat -o ''
+bad 'dump folder below none' 1 'none/d' -m m.safetensors -p cat --dump none/d
+: > plain
+bad 'dump to a file' 1 'plain' -m m.safetensors -p cat --dump plain
+mkdir locked
+chmod a-w locked
+if touch locked/probe 2> /dev/null; then
+    rm -f locked/probe
+    skip 'unwritable output folder (this user may write everywhere)'
+else
+    bad 'unwritable output folder' 1 'locked/x.png' -m m.safetensors -p cat -o locked/x.png
+fi
+
+file 'no such model' absent.safetensors
+: > empty.safetensors
+file 'empty file' empty.safetensors
+printf 'abc' > short.safetensors
+file 'three bytes' short.safetensors
+printf 'this is a text and no checkpoint at all\n' > text.safetensors
+file 'a text' text.safetensors
+header truncated.safetensors 1000 '{"a":{"dtype":"F32"'
+file 'truncated header' truncated.safetensors
+header huge.safetensors 4611686018427387904 '{}'
+file 'a header of 2^62 bytes' huge.safetensors
+header zero.safetensors 0 ''
+file 'a header of no bytes' zero.safetensors
+header json.safetensors 6 '{"a":['
+file 'broken JSON' json.safetensors
+tensor='{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}'
+tensor="$tensor"',"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}'
+header overlap.safetensors ${#tensor} "${tensor}0123456789ab"
+file 'overlapping tensors' overlap.safetensors
+tensor='{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4000]}}'
+header beyond.safetensors ${#tensor} "${tensor}01234567"
+file 'data beyond the end' beyond.safetensors
+tensor='{"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,8]}}'
+header overflow.safetensors ${#tensor} "${tensor}01234567"
+file 'a shape that overflows' overflow.safetensors
+tensor='{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
+header family.safetensors ${#tensor} "${tensor}01234567"
+file 'another model' family.safetensors
+mkdir folder.safetensors
+file 'a folder without model_index.json' folder.safetensors
+printf '{' > folder.safetensors/model_index.json
+file 'a broken model_index.json' folder.safetensors
+
+# Two calls that must succeed, and a full disk under standard output.
+"$sdgen" --version > version && grep -q '^sdgen [0-9]' version
+ok=true; [ $? -eq 0 ] || ok=false
+report $ok --version "$(cat version)"
+"$sdgen" --help > help && [ -s help ]
+ok=true; [ $? -eq 0 ] || ok=false
+report $ok --help ''
+if [ -c /dev/full ]; then
+    "$sdgen" --help > /dev/full 2> full
+    status=$?
+    ok=true; { [ $status -eq 1 ] && [ "$(wc -l < full)" -eq 1 ]; } || ok=false
+    report $ok 'help on a full disk' "status $status: $(cat full)"
+else
+    skip '/dev/full'
+fi
+
+finish

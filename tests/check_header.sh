@@ -1,0 +1,45 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# The installed header compiles alone, as C11 and as C++, and the shared library exports
+# the functions that it declares and no others.
+set -u
+. "${srcdir-.}/tests/support.sh"
+
+header=${srcdir-.}/model/sdrt.h
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+
+# compiles NAME COMPILER ARGUMENTS...
+compiles() {
+    name=$1
+    shift
+    ok=true
+    # shellcheck disable=SC2086 # a compiler with options
+    "$@" -Wall -Wextra -Werror -o "$work/out.o" > "$work/text" 2>&1 || ok=false
+    report $ok "$name" "$(head -3 "$work/text")"
+}
+
+# CC and CXX may hold options, so they are split on purpose.
+# shellcheck disable=SC2086
+compiles 'C11' ${CC-cc} -std=c11 -pedantic -I"${header%/*}" -c "${srcdir-.}/tests/header.c"
+cxx=${CXX-c++}
+if command -v "${cxx%% *}" > /dev/null 2>&1; then
+    # shellcheck disable=SC2086
+    compiles 'C++' $cxx -std=c++11 -I"${header%/*}" -x c++ -c "${srcdir-.}/tests/header.c"
+else
+    skip 'C++ (no compiler)'
+fi
+
+library=.libs/libsdrt.so
+if [ -f $library ] && command -v nm > /dev/null 2>&1; then
+    sed -n 's/^SDRT_API [^(]*[ *]\(sdrt_[a-z_]*\)(.*/\1/p' "$header" | sort > "$work/declared"
+    nm -D --defined-only $library | awk '{ print $3 }' | sort > "$work/exported"
+    ok=true
+    [ -s "$work/declared" ] && cmp -s "$work/declared" "$work/exported" || ok=false
+    report $ok 'exported symbols' "$(diff "$work/declared" "$work/exported" | head -5)"
+else
+    skip 'exported symbols (no shared library)'
+fi
+
+finish

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Compiled by check_header.sh as C11 and as C++: the installed header stands alone.
+ */
+#include <sdrt.h>
+
+#include <sdrt.h>
+
+int probe(struct sdrt_context *context);
+
+int probe(struct sdrt_context *context)
+{
+    struct sdrt_options options;
+    struct sdrt_request request;
+
+    sdrt_options_init(&options);
+    sdrt_request_init(&request);
+    return sdrt_open(&context, &options) == SDRT_OK && sdrt_generate(context, &request) == SDRT_OK;
+}
