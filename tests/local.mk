@@ -28,3 +28,9 @@ tests_fuzz_tokenizer_SOURCES = tests/fuzz_tokenizer.c
 tests_fuzz_tokenizer_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
 EXTRA_DIST += tests/golden/tokenizer.txt tests/oracle/make_tokenizer_golden.py \
 	tests/oracle/clip_reference.py
+
+# Check scripts run beside the programs; CC compiles the installed header alone.
+SH_LOG_COMPILER = $(SHELL)
+AM_TESTS_ENVIRONMENT += CC='$(CC)' CRITERION_VERBOSITY_LEVEL=1; export CC CRITERION_VERBOSITY_LEVEL;
+EXTRA_DIST += tests/check_cli.sh tests/check_header.sh tests/support.sh tests/header.c \
+	build-aux/summary.sh

@@ -10,7 +10,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-enum { MAX_SIDE = 16384, MAX_STEPS = 1000, MAX_BATCH = 64, MAX_THREADS = 1024, MAX_CFG = 1000 };
+enum { MAX_SIDE = 8192, MAX_STEPS = 1000, MAX_BATCH = 64, MAX_THREADS = 1024, MAX_CFG = 1000 };
 
 /* Long options without a letter of their own. */
 enum {
