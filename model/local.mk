@@ -5,6 +5,11 @@ libmodel_la_SOURCES = \
 libmodel_la_LIBADD = libruntime.la
 
 libmodel_la_SOURCES += \
+	model/config.h model/names.c model/names.h \
+	model/checkpoint.c model/checkpoint.h model/checkpoint_internal.h \
+	model/checkpoint_parts.c model/checkpoint_config.c
+
+libmodel_la_SOURCES += \
 	model/codepoints.c model/codepoints.h \
 	model/html_entities.c model/html_entities.h model/data/html_entities.inc \
 	model/mojibake.c model/mojibake.h model/data/mojibake_tables.inc \
