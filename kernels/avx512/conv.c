@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+#include "kernels/avx512/vec.h"
+
+/* As in gemm.c. */
+#define SDRT_TILE_ROWS 14
+enum {
+    TILE_ROWS      = SDRT_TILE_ROWS,
+    CONV_CHUNK     = 64,  /* a panel's chunk of nine taps streams from L2 into L1 */
+    CONV_CHUNK_1X1 = 256,
+    CONV_PIXELS    = 512, /* a patch of 64 channels is 170 KiB of L2 */
+};
+
+#include "kernels/simd/conv.h"
+
+void sdrt_conv_init_avx512(struct sdrt_conv_ops *ops) { conv_fill(ops); }

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#include "kernels/elementwise.h"
+#include "kernels/pack.h"
+
+#include <math.h>
+
+static int timestep_embedding(const struct sdrt_exec *ex, const float *t, int n, int dim, float *y)
+{
+    const int half = dim / 2, end = sdrt_row_begin(n, ex->part + 1, ex->nparts);
+
+    for (int i = sdrt_row_begin(n, ex->part, ex->nparts); i < end; i++) {
+        float *row = y + (size_t)i * (size_t)dim;
+        for (int j = 0; j < half; j++) {
+            const double angle = (double)t[i] * pow(10000.0, -(double)j / half);
+            row[j] = (float)cos(angle);
+            row[half + j] = (float)sin(angle);
+        }
+    }
+    return 0;
+}
+
+static int embed(const struct sdrt_exec *ex, int rows, int c, const int32_t *ids, const void *table,
+                 enum sdrt_dtype from, const void *positions, enum sdrt_dtype positions_from,
+                 int positions_n, float *y)
+{
+    enum { SOME = 64 };
+    const size_t size = sdrt_dtype_size(from), positions_size = sdrt_dtype_size(positions_from);
+    const int end = sdrt_row_begin(rows, ex->part + 1, ex->nparts);
+    float place[SOME];
+
+    for (int r = sdrt_row_begin(rows, ex->part, ex->nparts); r < end; r++) {
+        const char *word = (const char *)table + (size_t)ids[r] * (size_t)c * size;
+        const char *position = (const char *)positions +
+                               (size_t)(r % positions_n) * (size_t)c * positions_size;
+        float *row = y + (size_t)r * (size_t)c;
+        if (sdrt_to_f32(word, from, row, (size_t)c)) return -1;
+        for (int c0 = 0; c0 < c; c0 += SOME) {
+            const int n = c - c0 < SOME ? c - c0 : SOME;
+            if (sdrt_to_f32(position + (size_t)c0 * positions_size, positions_from, place, (size_t)n))
+                return -1;
+            for (int i = 0; i < n; i++) row[c0 + i] += place[i];
+        }
+    }
+    return 0;
+}
+
+static int guide(const struct sdrt_exec *ex, int batch, int pixels, int c, float cfg_scale,
+                 const float *eps, float *y)
+{
+    const size_t image = (size_t)pixels * (size_t)c, cond = (size_t)batch * image;
+    const int end = sdrt_row_begin(pixels, ex->part + 1, ex->nparts);
+
+    for (int b = 0; b < batch; b++)
+        for (int p = sdrt_row_begin(pixels, ex->part, ex->nparts); p < end; p++) {
+            const float *from = eps + (size_t)b * image + (size_t)p * (size_t)c;
+            float *to = y + (size_t)b * image + p;
+            for (int i = 0; i < c; i++) {
+                const float u = from[i];
+                to[(size_t)i * (size_t)pixels] = u + cfg_scale * (from[cond + (size_t)i] - u);
+            }
+        }
+    return 0;
+}
+
+static int to_nhwc(const struct sdrt_exec *ex, int batch, int images, int pixels, int c, float scale,
+                   const float *x, float *y)
+{
+    const size_t image = (size_t)pixels * (size_t)c;
+    const int end = sdrt_row_begin(pixels, ex->part + 1, ex->nparts);
+
+    for (int b = 0; b < images; b++)
+        for (int p = sdrt_row_begin(pixels, ex->part, ex->nparts); p < end; p++) {
+            const float *from = x + (size_t)(b % batch) * image + p;
+            float *to = y + (size_t)b * image + (size_t)p * (size_t)c;
+            for (int i = 0; i < c; i++) to[i] = scale * from[(size_t)i * (size_t)pixels];
+        }
+    return 0;
+}
+
+static int to_nchw(const struct sdrt_exec *ex, int batch, int pixels, int c, float scale,
+                   const float *x, float *y)
+{
+    const size_t image = (size_t)pixels * (size_t)c;
+    const int end = sdrt_row_begin(pixels, ex->part + 1, ex->nparts);
+
+    for (int b = 0; b < batch; b++)
+        for (int p = sdrt_row_begin(pixels, ex->part, ex->nparts); p < end; p++) {
+            const float *from = x + (size_t)b * image + (size_t)p * (size_t)c;
+            float *to = y + (size_t)b * image + p;
+            for (int i = 0; i < c; i++) to[(size_t)i * (size_t)pixels] = scale * from[i];
+        }
+    return 0;
+}
+
+void sdrt_elementwise_init_generic(struct sdrt_elementwise_ops *ops)
+{
+    ops->timestep_embedding = timestep_embedding;
+    ops->embed = embed;
+    ops->guide = guide;
+    ops->to_nhwc = to_nhwc;
+    ops->to_nchw = to_nchw;
+}
