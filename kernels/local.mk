@@ -3,5 +3,30 @@ libkernels_la_SOURCES = \
 	kernels/isa.c kernels/isa.h kernels/dtype.h kernels/exec.h \
 	kernels/ops.c kernels/ops.h \
 	kernels/gemm.h kernels/conv.h kernels/attention.h kernels/norm.h kernels/elementwise.h \
-	kernels/pack.h
+	kernels/pack.h \
+	kernels/generic/attention.c kernels/generic/conv.c kernels/generic/elementwise.c \
+	kernels/generic/gemm.c kernels/generic/norm.c kernels/generic/pack.c \
+	kernels/generic/conv_pixel.h kernels/generic/scalar.h kernels/generic/tile.h \
+	kernels/blas/conv.c kernels/blas/gemm.c kernels/blas/weights.h
+libkernels_la_CFLAGS = $(AM_CFLAGS) -O3
 libkernels_la_LIBADD =
+
+SIMD_HEADERS = kernels/simd/attention.h kernels/simd/conv.h kernels/simd/gemm.h \
+	kernels/simd/math.h kernels/simd/norm.h kernels/simd/tile.h
+EXTRA_DIST += $(SIMD_HEADERS)
+
+if HAVE_AVX2
+noinst_LTLIBRARIES += libk_avx2.la
+libk_avx2_la_SOURCES = kernels/avx2/attention.c kernels/avx2/conv.c kernels/avx2/gemm.c \
+	kernels/avx2/norm.c kernels/avx2/vec.h
+libk_avx2_la_CFLAGS = $(AM_CFLAGS) -O3 $(AVX2_CFLAGS)
+libkernels_la_LIBADD += libk_avx2.la
+endif
+
+if HAVE_AVX512
+noinst_LTLIBRARIES += libk_avx512.la
+libk_avx512_la_SOURCES = kernels/avx512/attention.c kernels/avx512/conv.c \
+	kernels/avx512/gemm.c kernels/avx512/norm.c kernels/avx512/vec.h
+libk_avx512_la_CFLAGS = $(AM_CFLAGS) -O3 $(AVX512_CFLAGS)
+libkernels_la_LIBADD += libk_avx512.la
+endif

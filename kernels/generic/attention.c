@@ -112,7 +112,8 @@ static void softmax_row(const struct sdrt_attention_shape *s, int i, int n, cons
     float *p = m->p + (size_t)i * KEYS, top = m->top[i], sum = 0.0f;
 
     for (int j = 0; j < n; j++) {
-        p[j] = s->scale * m->scores[(size_t)(j / PANEL * QUERIES + i) * PANEL + (size_t)(j % PANEL)];
+        const float *panel = m->scores + (size_t)(j / PANEL * QUERIES + i) * PANEL;
+        p[j] = s->scale * panel[j % PANEL];
         if (p[j] > top) top = p[j];
     }
     for (int j = 0; j < n; j++) {

@@ -5,10 +5,8 @@
  * then offsets into the patch.
  */
 #include "kernels/conv.h"
-#include "kernels/generic/scalar.h"
+#include "kernels/generic/conv_pixel.h"
 #include "kernels/generic/tile.h"
-
-#include <string.h>
 
 enum {
     CHUNK  = 64, /* nine taps of a panel's chunk are 18 KiB: they stay in L1 */
@@ -75,48 +73,14 @@ static size_t scratch(const struct sdrt_conv_shape *s)
            ((size_t)SIDE * SIDE * PANEL + (size_t)CHUNK * TAPS * PANEL + side * side * k);
 }
 
-/* n channels of one pixel; msb is at the first of them, its three vectors `all` apart. */
-static void read_pixel(enum sdrt_prologue prologue, const float *x, int n, const float *msb,
-                       size_t all, float *dst)
-{
-    if (prologue == SDRT_PROLOGUE_NONE) {
-        memcpy(dst, x, (size_t)n * sizeof *dst);
-        return;
-    }
-    const float *mean = msb, *scale = msb + all, *beta = msb + 2 * all;
-    for (int c = 0; c < n; c++) dst[c] = (x[c] - mean[c]) * scale[c] + beta[c];
-    if (prologue == SDRT_PROLOGUE_NORM_SILU)
-        for (int c = 0; c < n; c++) dst[c] = scalar_silu(dst[c]);
-}
-
-/* The stored coordinate that a coordinate of the (upsampled) input reads; -1 outside. */
-static int source(const struct sdrt_conv_shape *s, int at, int in, int out)
-{
-    if (at < 0 || at >= (s->upsample == 2 ? out : in)) return -1;
-    return s->upsample == 2 ? (int)((long long)at * in / out) : at;
-}
-
 /* Fills patch [rows][columns][k], whose first pixel is (y0, x0) of the input. */
 static void fill_patch(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a, int image,
                        int y0, int x0, int rows, int columns, float *patch)
 {
     const size_t k = (size_t)(s->in_c + s->in_c2);
-    const float *msb = a->msb ? a->msb + (size_t)image * 3 * k : NULL;
 
-    for (int i = 0; i < rows * columns; i++, patch += k) {
-        const int sy = source(s, y0 + i / columns, s->in_h, s->out_h);
-        const int sx = source(s, x0 + i % columns, s->in_w, s->out_w);
-        if (sy < 0 || sx < 0) {
-            memset(patch, 0, k * sizeof *patch);
-            continue;
-        }
-        const size_t pixel = ((size_t)image * (size_t)s->in_h + (size_t)sy) * (size_t)s->in_w +
-                             (size_t)sx;
-        read_pixel(s->prologue, a->x + pixel * (size_t)s->x_pitch, s->in_c, msb, k, patch);
-        if (s->in_c2)
-            read_pixel(s->prologue, a->x2 + pixel * (size_t)s->x2_pitch, s->in_c2,
-                       msb ? msb + s->in_c : NULL, k, patch + s->in_c);
-    }
+    for (int i = 0; i < rows * columns; i++)
+        conv_read_pixel(s, a, image, y0 + i / columns, x0 + i % columns, patch + (size_t)i * k);
 }
 
 struct block {
@@ -125,31 +89,12 @@ struct block {
     const float *patch;
 };
 
-static void finish(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
-                   const struct block *b, int panel, const float *sums)
-{
-    const int o = panel * PANEL, n = s->out_c - o < PANEL ? s->out_c - o : PANEL;
-
-    for (int i = 0; i < b->rows * b->columns; i++, sums += PANEL) {
-        const size_t row = (size_t)b->image * (size_t)s->out_h + (size_t)(b->y + i / b->columns);
-        const size_t pixel = row * (size_t)s->out_w + (size_t)(b->x + i % b->columns);
-        float *y = a->y + pixel * (size_t)s->y_pitch + o;
-        const float *residual =
-            a->residual ? a->residual + pixel * (size_t)s->residual_pitch + o : NULL;
-        for (int j = 0; j < n; j++) {
-            float v = sums[j];
-            if (a->bias) v += a->bias[o + j];
-            if (a->chan) v += a->chan[o + j];
-            y[j] = residual ? v + residual[j] : v;
-        }
-    }
-}
-
 static void block_by_panel(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
                            const struct block *b, int panel, float *sums, float *weights)
 {
     const size_t k = (size_t)(s->in_c + s->in_c2), stride = (size_t)s->stride;
     const int pixels = b->rows * b->columns, columns = b->columns;
+    const int o = panel * PANEL, n_out = s->out_c - o < PANEL ? s->out_c - o : PANEL;
     size_t taps[TAPS];
     struct tile t = { .segments = taps, .n_segments = s->kernel * s->kernel };
 
@@ -169,7 +114,9 @@ static void block_by_panel(const struct sdrt_conv_shape *s, const struct sdrt_co
             tile_run(n, &t);
         }
     }
-    finish(s, a, b, panel, sums);
+    for (int p = 0; p < pixels; p++)
+        conv_write_pixel(s, a, b->image, b->y + p / columns, b->x + p % columns, o, n_out,
+                         sums + (size_t)p * PANEL);
 }
 
 static int conv2d(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,

@@ -36,8 +36,8 @@ static int embed(const struct sdrt_exec *ex, int rows, int c, const int32_t *ids
         if (sdrt_to_f32(word, from, row, (size_t)c)) return -1;
         for (int c0 = 0; c0 < c; c0 += SOME) {
             const int n = c - c0 < SOME ? c - c0 : SOME;
-            if (sdrt_to_f32(position + (size_t)c0 * positions_size, positions_from, place, (size_t)n))
-                return -1;
+            const void *from_c0 = position + (size_t)c0 * positions_size;
+            if (sdrt_to_f32(from_c0, positions_from, place, (size_t)n)) return -1;
             for (int i = 0; i < n; i++) row[c0 + i] += place[i];
         }
     }
@@ -62,8 +62,8 @@ static int guide(const struct sdrt_exec *ex, int batch, int pixels, int c, float
     return 0;
 }
 
-static int to_nhwc(const struct sdrt_exec *ex, int batch, int images, int pixels, int c, float scale,
-                   const float *x, float *y)
+static int to_nhwc(const struct sdrt_exec *ex, int batch, int images, int pixels, int c,
+                   float scale, const float *x, float *y)
 {
     const size_t image = (size_t)pixels * (size_t)c;
     const int end = sdrt_row_begin(pixels, ex->part + 1, ex->nparts);

@@ -46,7 +46,8 @@ static int gn_sums(const struct sdrt_exec *ex, const struct sdrt_gn_shape *s, co
     for (int b = 0; b < s->batch; b++) {
         const size_t pixel = (size_t)b * (size_t)s->pixels;
         double *sum = sums + ((size_t)ex->part * (size_t)s->batch + (size_t)b) * 2 * all;
-        sum_pixels(x + pixel * (size_t)s->x_pitch, (size_t)s->x_pitch, s->c, p0, p1, sum, sum + all);
+        sum_pixels(x + pixel * (size_t)s->x_pitch, (size_t)s->x_pitch, s->c, p0, p1, sum,
+                   sum + all);
         if (s->c2)
             sum_pixels(x2 + pixel * (size_t)s->x2_pitch, (size_t)s->x2_pitch, s->c2, p0, p1,
                        sum + s->c, sum + all + s->c);
@@ -84,7 +85,8 @@ static int gn_fold(const struct sdrt_exec *ex, const struct sdrt_gn_shape *s, co
                    const float *x2, const float *gamma, const float *beta, const double *sums,
                    float *msb)
 {
-    const int per = (s->c + s->c2) / s->groups, end = sdrt_row_begin(s->batch, ex->part + 1, ex->nparts);
+    const int per = (s->c + s->c2) / s->groups;
+    const int end = sdrt_row_begin(s->batch, ex->part + 1, ex->nparts);
     const size_t all = (size_t)(s->c + s->c2);
 
     for (int b = sdrt_row_begin(s->batch, ex->part, ex->nparts); b < end; b++) {

@@ -122,42 +122,86 @@ static void store(void *dst, enum sdrt_dtype type, size_t at, float v)
     else ((uint16_t *)dst)[at] = type == SDRT_F16 ? to_f16(v) : to_bf16(v);
 }
 
-/* One value moves as it is where both types agree: the fast path of loading. */
-static void copy_row(const struct sdrt_panel_layout *l, const struct sdrt_weight_shape *w,
-                     const void *src, enum sdrt_dtype from, void *dst, int lane)
+/* n channels of one row, src [n][taps] -> dst [taps][channels][lanes], of which dst is one
+ * lane.  A value moves as it is where both types agree: the fast path of loading. */
+static void scatter(const struct sdrt_weight_shape *w, const void *src, enum sdrt_dtype from, int n,
+                    int channels, size_t lanes, void *dst)
 {
-    const size_t size = sdrt_dtype_size(from), taps = (size_t)w->taps, lanes = (size_t)l->panel;
+    const size_t taps = (size_t)w->taps;
 
-    for (int c0 = 0; c0 < w->k; c0 += l->chunk) {
-        const int n = w->k - c0 < l->chunk ? w->k - c0 : l->chunk;
-        const size_t base = (size_t)c0 * taps * lanes + (size_t)lane;
-        for (size_t t = 0; t < taps; t++)
-            for (int c = 0; c < n; c++) {
-                const size_t to = base + (t * (size_t)n + (size_t)c) * lanes;
-                const size_t at = (size_t)(c0 + c) * taps + t;
-                if (from == w->stored) {
-                    if (size == 4) ((uint32_t *)dst)[to] = ((const uint32_t *)src)[at];
-                    else ((uint16_t *)dst)[to] = ((const uint16_t *)src)[at];
-                } else {
-                    float v;
-                    sdrt_to_f32((const char *)src + at * size, from, &v, 1);
-                    store(dst, w->stored, to, v);
-                }
-            }
+    for (size_t t = 0; t < taps; t++)
+        for (size_t c = 0; c < (size_t)n; c++) {
+            const size_t at = c * taps + t, to = (t * (size_t)channels + c) * lanes;
+            if (from != w->stored) store(dst, w->stored, to, ((const float *)src)[at]);
+            else if (from == SDRT_F32) ((uint32_t *)dst)[to] = ((const uint32_t *)src)[at];
+            else ((uint16_t *)dst)[to] = ((const uint16_t *)src)[at];
+        }
+}
+
+/* As scatter, by way of f32 where the types differ. */
+static void copy_channels(const struct sdrt_weight_shape *w, const char *src, enum sdrt_dtype from,
+                          int channels, size_t lanes, char *dst)
+{
+    enum { VALUES = 1152 };
+    const size_t size = sdrt_dtype_size(from), stored = sdrt_dtype_size(w->stored);
+    const int some = VALUES / w->taps;
+    float values[VALUES];
+
+    if (from == w->stored) {
+        scatter(w, src, from, channels, channels, lanes, dst);
+        return;
     }
+    for (int c = 0; c < channels; c += some) {
+        const int n = channels - c < some ? channels - c : some;
+        sdrt_to_f32(src + (size_t)c * (size_t)w->taps * size, from, values,
+                    (size_t)n * (size_t)w->taps);
+        scatter(w, values, from, n, channels, lanes, dst + (size_t)c * lanes * stored);
+    }
+}
+
+/* Rows that are count consecutive lanes of one panel, chunk by chunk, because a panel's
+ * chunk fits a cache and a whole panel may not. */
+static void copy_rows(const struct sdrt_panel_layout *l, const struct sdrt_weight_shape *w,
+                      const char *src, enum sdrt_dtype from, char *panel, int lane, int count)
+{
+    const size_t lanes = (size_t)l->panel, taps = (size_t)w->taps;
+    const size_t size = sdrt_dtype_size(from), stored = sdrt_dtype_size(w->stored);
+
+    for (int c = 0; c < w->k; c += l->chunk) {
+        const int channels = w->k - c < l->chunk ? w->k - c : l->chunk;
+        for (int i = 0; i < count; i++)
+            copy_channels(w, src + ((size_t)i * (size_t)w->k + (size_t)c) * taps * size, from,
+                          channels, lanes,
+                          panel + ((size_t)c * taps * lanes + (size_t)(lane + i)) * stored);
+    }
+}
+
+/* Lanes of a panel, from lane on, that the rows after this one fill. */
+static int lanes_left(const struct sdrt_panel_layout *l, const struct sdrt_weight_shape *w,
+                      int lane)
+{
+    const int half = l->panel / 2;
+
+    if (!w->gated) return l->panel - lane;
+    return lane < half ? half - lane : l->panel - lane;
 }
 
 int sdrt_panel_pack(const struct sdrt_panel_layout *l, const struct sdrt_weight_shape *w, int row0,
                     int count, const void *src, enum sdrt_dtype from, void *dst)
 {
     const size_t row_bytes = (size_t)w->k * (size_t)w->taps * sdrt_dtype_size(from);
+    int n;
 
     if (from != SDRT_F32 && from != SDRT_F16 && from != SDRT_BF16) return -1;
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count; i += n) {
+        const int row = row0 + i, end = row < w->n || !w->gated ? w->n : 2 * w->n;
         int panel, lane;
-        place_of(l, w, row0 + i, &panel, &lane);
-        copy_row(l, w, (const char *)src + (size_t)i * row_bytes, from,
-                 (char *)dst + panel_bytes(l, w) * (size_t)panel, lane);
+        place_of(l, w, row, &panel, &lane);
+        n = lanes_left(l, w, lane);
+        if (n > count - i) n = count - i;
+        if (n > end - row) n = end - row; /* the last value's panel may have lanes to spare */
+        copy_rows(l, w, (const char *)src + (size_t)i * row_bytes, from,
+                  (char *)dst + panel_bytes(l, w) * (size_t)panel, lane, n);
     }
     return 0;
 }
