@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Each attempt takes the buffers in some order and puts each into a gap between those placed
+ * before that live at the same time.  The attempts are: eight orders by two ways of choosing
+ * the gap; then repair, which moves what ended too high to an earlier place in the order
+ * ("squeaky wheel" optimisation, Joslin and Clements 1999) and tries again.
+ */
+#include "runtime/planner.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Comparisons of two buffers that the repair may spend: about 20 ms.  A set whose optimum is
+ * above its lower bound cannot be told from one not solved yet, and takes all of it. */
+enum { REPAIR_WORK = 12 * 1000 * 1000, REPAIR_ATTEMPTS = 20000, STALE_ATTEMPTS = 60 };
+
+enum fit { LOWEST_FIT, BEST_FIT, FITS };
+
+/* A buffer that takes room.  Sizes are counted in units of the alignment. */
+struct item {
+    size_t size, offset;
+    int first, last;
+    int index; /* among the caller's buffers */
+    size_t live; /* all that lives at its fullest operation */
+};
+
+struct search {
+    struct item *items;
+    int n;
+    size_t bound;   /* no plan can be lower */
+    int *order;     /* of the attempt being made */
+    int *best_order;
+    size_t *best;   /* offsets of the best attempt */
+    size_t peak;    /* its peak */
+    struct item **placed; /* of the attempt being made, by offset */
+    uint64_t random;
+    long work;
+};
+
+/* ---- the input ---- */
+
+static int live_together(const struct item *a, const struct item *b)
+{
+    return a->first <= b->last && b->first <= a->last;
+}
+
+/* The bound, and each buffer's fullest operation.  The sum of what lives can only grow where a
+ * life begins, so those operations are enough. */
+static void find_bound(struct search *s)
+{
+    for (int i = 0; i < s->n; i++) {
+        const int at = s->items[i].first;
+        size_t sum = 0;
+        for (int k = 0; k < s->n; k++)
+            if (s->items[k].first <= at && at <= s->items[k].last) sum += s->items[k].size;
+        for (int k = 0; k < s->n; k++)
+            if (s->items[k].first <= at && at <= s->items[k].last && s->items[k].live < sum)
+                s->items[k].live = sum;
+        if (sum > s->bound) s->bound = sum;
+    }
+}
+
+/* Buffers that live together with all others go to the bottom, one on the other, which costs
+ * nothing: any plan stays one when such a band is moved down under the rest.  Removes them
+ * from the items and returns the height of the pile. */
+static size_t place_permanent(struct search *s, size_t *offsets)
+{
+    size_t height = 0;
+    int kept = 0, latest_first = s->items[0].first, earliest_last = s->items[0].last;
+
+    for (int i = 1; i < s->n; i++) {
+        if (s->items[i].first > latest_first) latest_first = s->items[i].first;
+        if (s->items[i].last < earliest_last) earliest_last = s->items[i].last;
+    }
+    for (int i = 0; i < s->n; i++) {
+        struct item *item = &s->items[i];
+        if (item->first <= earliest_last && item->last >= latest_first) {
+            offsets[item->index] = height * SDRT_PLAN_ALIGN;
+            height += item->size;
+        } else {
+            s->items[kept++] = *item;
+        }
+    }
+    s->n = kept;
+    return height;
+}
+
+/* ---- one attempt ---- */
+
+/* Where item goes between what is placed; slot becomes its place in the list. */
+static size_t find_gap(struct search *s, int n_placed, const struct item *item, enum fit fit,
+                       int *slot)
+{
+    size_t top = 0, found = SIZE_MAX, smallest = SIZE_MAX;
+
+    for (int i = 0; i < n_placed; i++) {
+        const struct item *p = s->placed[i];
+        if (!live_together(p, item)) continue;
+        if (p->offset > top && p->offset - top >= item->size && p->offset - top < smallest) {
+            smallest = p->offset - top;
+            found = top;
+            if (fit == LOWEST_FIT) break;
+        }
+        if (p->offset + p->size > top) top = p->offset + p->size;
+    }
+    s->work += n_placed;
+    if (found == SIZE_MAX) found = top;
+    for (*slot = n_placed; *slot > 0 && s->placed[*slot - 1]->offset > found;) --*slot;
+    return found;
+}
+
+static size_t attempt(struct search *s, enum fit fit)
+{
+    size_t peak = 0;
+
+    for (int i = 0; i < s->n; i++) {
+        struct item *item = &s->items[s->order[i]];
+        int slot;
+        item->offset = find_gap(s, i, item, fit, &slot);
+        memmove(s->placed + slot + 1, s->placed + slot, (size_t)(i - slot) * sizeof *s->placed);
+        s->placed[slot] = item;
+        if (item->offset + item->size > peak) peak = item->offset + item->size;
+    }
+    if (peak < s->peak) {
+        s->peak = peak;
+        for (int i = 0; i < s->n; i++) s->best[i] = s->items[i].offset;
+        memcpy(s->best_order, s->order, (size_t)s->n * sizeof *s->order);
+    }
+    return peak;
+}
+
+/* ---- orders ---- */
+
+enum key { BY_SIZE, BY_AREA, BY_LIFE, BY_FIRST, BY_LAST, BY_FULLNESS, BY_FULLNESS_LIFE, KEYS };
+
+static double key_of(const struct item *x, enum key key)
+{
+    const double size = (double)x->size, life = (double)x->last - x->first + 1;
+
+    switch (key) {
+    case BY_SIZE:          return size;
+    case BY_AREA:          return size * life;
+    case BY_LIFE:          return life;
+    case BY_FIRST:         return -(double)x->first;
+    case BY_LAST:          return x->last;
+    case BY_FULLNESS:      return (double)x->live;
+    case BY_FULLNESS_LIFE: return (double)x->live * life;
+    case KEYS:             break;
+    }
+    return 0;
+}
+
+struct keyed {
+    double key, size;
+    int item;
+};
+
+static int compare_keyed(const void *a, const void *b)
+{
+    const struct keyed *x = a, *y = b;
+
+    if (x->key != y->key) return x->key < y->key ? 1 : -1;
+    if (x->size != y->size) return x->size < y->size ? 1 : -1;
+    return x->item - y->item;
+}
+
+static void order_by(struct search *s, enum key key, struct keyed *keyed)
+{
+    for (int i = 0; i < s->n; i++)
+        keyed[i] = (struct keyed){ key_of(&s->items[i], key), (double)s->items[i].size, i };
+    qsort(keyed, (size_t)s->n, sizeof *keyed, compare_keyed);
+    for (int i = 0; i < s->n; i++) s->order[i] = keyed[i].item;
+}
+
+/* ---- repair ---- */
+
+/* splitmix64 (Vigna), from a fixed seed: a plan is the same every time. */
+static int random_below(struct search *s, int n)
+{
+    uint64_t z = s->random += 0x9e3779b97f4a7c15u;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return (int)((z ^ z >> 31) % (uint64_t)n);
+}
+
+static void move_forward(struct search *s, int from, int to)
+{
+    const int moved = s->order[from];
+
+    memmove(s->order + to + 1, s->order + to, (size_t)(from - to) * sizeof *s->order);
+    s->order[to] = moved;
+}
+
+/* Moves what ends above the goal to somewhere earlier. */
+static void blame(struct search *s, size_t goal)
+{
+    for (int i = 1; i < s->n; i++) {
+        const struct item *x = &s->items[s->order[i]];
+        if (x->offset + x->size > goal) move_forward(s, i, random_below(s, i));
+    }
+}
+
+static void repair(struct search *s)
+{
+    const long limit = s->work + REPAIR_WORK;
+    int stale = 0;
+
+    for (int i = 0; i < REPAIR_ATTEMPTS && s->work < limit && s->peak > s->bound; i++) {
+        const size_t before = s->peak;
+        if (stale++ > STALE_ATTEMPTS) {
+            memcpy(s->order, s->best_order, (size_t)s->n * sizeof *s->order);
+            for (int k = 0; k < s->n; k++) s->items[k].offset = s->best[k];
+            stale = 0;
+        }
+        blame(s, s->bound);
+        attempt(s, LOWEST_FIT);
+        if (s->peak < before) stale = 0;
+    }
+}
+
+/* ---- the outside ---- */
+
+static int collect(struct search *s, const struct sdrt_plan_buffer *in, size_t *offsets, int n,
+                   const struct sdrt_log *log)
+{
+    size_t total = 0;
+
+    for (int i = 0; i < n; i++) {
+        const size_t size = in[i].size / SDRT_PLAN_ALIGN + (in[i].size % SDRT_PLAN_ALIGN != 0);
+        offsets[i] = 0;
+        if (in[i].first > in[i].last)
+            return sdrt_fail(log, SDRT_E_ARG, "plan: buffer %d lives from %d to %d", i, in[i].first,
+                             in[i].last);
+        total += size;
+        if (total > SIZE_MAX / 2 / SDRT_PLAN_ALIGN)
+            return sdrt_fail(log, SDRT_E_ARG, "plan: buffer %d of %zu bytes: the sum of all is "
+                             "more than can be addressed", i, in[i].size);
+        if (size)
+            s->items[s->n++] = (struct item){ .size = size, .first = in[i].first,
+                                              .last = in[i].last, .index = i };
+    }
+    return SDRT_OK;
+}
+
+static void solve(struct search *s, struct keyed *keyed)
+{
+    s->peak = SIZE_MAX;
+    for (int key = 0; key < KEYS && s->peak > s->bound; key++) {
+        order_by(s, (enum key)key, keyed);
+        for (int fit = 0; fit < FITS && s->peak > s->bound; fit++) attempt(s, (enum fit)fit);
+    }
+    if (s->peak > s->bound) repair(s);
+}
+
+static void free_search(struct search *s)
+{
+    free(s->items);
+    free(s->order);
+    free(s->best_order);
+    free(s->best);
+    free(s->placed);
+}
+
+int sdrt_plan_memory(const struct sdrt_plan_buffer *in, size_t *offsets, int n,
+                     struct sdrt_plan_result *out, const struct sdrt_log *log)
+{
+    struct search s = { .random = 1 };
+    const size_t room = n > 0 ? (size_t)n : 1;
+    struct keyed *keyed = malloc(room * sizeof *keyed);
+    size_t pile;
+    int status = SDRT_OK;
+
+    *out = (struct sdrt_plan_result){ 0, 0 };
+    s.items = malloc(room * sizeof *s.items);
+    s.order = malloc(room * sizeof *s.order);
+    s.best_order = malloc(room * sizeof *s.best_order);
+    s.best = malloc(room * sizeof *s.best);
+    s.placed = malloc(room * sizeof(struct item *));
+    if (!keyed || !s.items || !s.order || !s.best_order || !s.best || !s.placed) {
+        status = sdrt_fail(log, SDRT_E_NOMEM, "out of memory for a plan of %d buffers", n);
+        goto out;
+    }
+    status = collect(&s, in, offsets, n, log);
+    if (status != SDRT_OK || !s.n) goto out;
+    pile = place_permanent(&s, offsets);
+    if (s.n) {
+        find_bound(&s);
+        solve(&s, keyed);
+        for (int i = 0; i < s.n; i++)
+            offsets[s.items[i].index] = (pile + s.best[i]) * SDRT_PLAN_ALIGN;
+    }
+    out->peak = (pile + s.peak) * SDRT_PLAN_ALIGN;
+    out->lower_bound = (pile + s.bound) * SDRT_PLAN_ALIGN;
+out:
+    free_search(&s);
+    free(keyed);
+    return status;
+}
+
+static int overlap(const struct sdrt_plan_buffer *a, size_t at, const struct sdrt_plan_buffer *b,
+                   size_t bt)
+{
+    return a->size && b->size && a->first <= b->last && b->first <= a->last &&
+           at < bt + b->size && bt < at + a->size;
+}
+
+int sdrt_plan_check(const struct sdrt_plan_buffer *in, const size_t *offsets, int n, size_t peak,
+                    const struct sdrt_log *log)
+{
+    for (int i = 0; i < n; i++) {
+        if (offsets[i] % SDRT_PLAN_ALIGN)
+            return sdrt_fail(log, SDRT_E_ARG, "plan: buffer %d at %zu: expected a multiple of %d",
+                             i, offsets[i], SDRT_PLAN_ALIGN);
+        if (in[i].size > peak || offsets[i] > peak - in[i].size)
+            return sdrt_fail(log, SDRT_E_ARG, "plan: buffer %d ends above the peak of %zu", i, peak);
+    }
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < i; k++)
+            if (overlap(&in[i], offsets[i], &in[k], offsets[k]))
+                return sdrt_fail(log, SDRT_E_ARG, "plan: buffers %d and %d overlap", k, i);
+    return SDRT_OK;
+}
