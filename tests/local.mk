@@ -29,8 +29,16 @@ tests_fuzz_tokenizer_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS
 EXTRA_DIST += tests/golden/tokenizer.txt tests/oracle/make_tokenizer_golden.py \
 	tests/oracle/clip_reference.py
 
+check_PROGRAMS += tests/test_checkpoint
+tests_test_checkpoint_SOURCES = tests/test_checkpoint.c tests/checkpoint_files.c \
+	tests/checkpoint_files.h
+tests_test_checkpoint_CFLAGS = $(TEST_CFLAGS)
+tests_test_checkpoint_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/golden/sd15_names.txt tests/oracle/make_sd15_names.py
+
 # Check scripts run beside the programs; CC compiles the installed header alone.
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT += CC='$(CC)' CRITERION_VERBOSITY_LEVEL=1; export CC CRITERION_VERBOSITY_LEVEL;
 EXTRA_DIST += tests/check_cli.sh tests/check_header.sh tests/support.sh tests/header.c \
 	build-aux/summary.sh
+check_SCRIPTS = tests/check_cli.sh tests/check_header.sh
