@@ -11,9 +11,9 @@ libkernels_la_SOURCES = \
 libkernels_la_CFLAGS = $(AM_CFLAGS) -O3
 libkernels_la_LIBADD =
 
-SIMD_HEADERS = kernels/simd/attention.h kernels/simd/conv.h kernels/simd/gemm.h \
+SIMD_BODIES = kernels/simd/attention.h kernels/simd/conv.h kernels/simd/gemm.h \
 	kernels/simd/math.h kernels/simd/norm.h kernels/simd/tile.h
-EXTRA_DIST += $(SIMD_HEADERS)
+EXTRA_DIST += $(SIMD_BODIES)
 
 if HAVE_AVX2
 noinst_LTLIBRARIES += libk_avx2.la

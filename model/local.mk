@@ -3,6 +3,12 @@ libmodel_la_SOURCES = \
 	model/sampler.c model/sampler.h model/sampler_internal.h model/sampler_plan.c \
 	model/schedule.c model/schedule.h
 libmodel_la_LIBADD = libruntime.la
+libmodel_la_SOURCES += \
+	model/name.c model/name.h \
+	model/text_encoder.c model/text_encoder.h \
+	model/unet.c model/unet.h model/vae.c model/vae.h \
+	model/pipeline.c model/pipeline.h model/pipeline_plan.c model/pipeline_report.c \
+	model/generate.c
 
 libmodel_la_SOURCES += \
 	model/config.h model/names.c model/names.h \

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "model/name.h"
 #include "model/unet.h"
-
-#include <stdio.h>
 
 enum { NAME = 160, MAX_SKIPS = 32 };
 
@@ -18,7 +17,7 @@ static int list_resnet(struct sdrt_unet_parts *p, const char *block, int j, int 
 {
     if (p->n_resnets == SDRT_UNET_MAX_RESNETS) return 0;
     struct sdrt_unet_part *r = &p->resnets[p->n_resnets++];
-    snprintf(r->name, sizeof r->name, "%s.resnets.%d.time_emb_proj", block, j);
+    sdrt_name(r->name, sizeof r->name, "%s.resnets.%d.time_emb_proj", block, j);
     r->channels = channels;
     p->time_channels += channels;
     return 1;
@@ -29,7 +28,7 @@ static int list_cross(struct sdrt_unet_parts *p, const char *block, int j, int d
     for (int d = 0; d < depth; d++) {
         if (p->n_cross == SDRT_UNET_MAX_CROSS) return 0;
         struct sdrt_unet_part *a = &p->cross[p->n_cross++];
-        snprintf(a->name, sizeof a->name, "%s.attentions.%d.transformer_blocks.%d.attn2", block, j,
+        sdrt_name(a->name, sizeof a->name, "%s.attentions.%d.transformer_blocks.%d.attn2", block, j,
                  d);
         a->channels = channels;
     }
@@ -46,7 +45,7 @@ int sdrt_unet_list(const struct sdrt_unet_config *c, struct sdrt_unet_parts *out
     out->n_resnets = out->n_cross = out->time_channels = 0;
     for (int i = 0; i < c->levels; i++)
         for (int j = 0; j < c->layers; j++) {
-            snprintf(block, sizeof block, "unet.down_blocks.%d", i);
+            sdrt_name(block, sizeof block, "unet.down_blocks.%d", i);
             ok &= list_resnet(out, block, j, c->channels[i]);
             ok &= list_cross(out, block, j, c->depth[i], c->channels[i]);
         }
@@ -55,7 +54,7 @@ int sdrt_unet_list(const struct sdrt_unet_config *c, struct sdrt_unet_parts *out
     ok &= list_resnet(out, "unet.mid_block", 1, c->channels[last]);
     for (int i = 0; i < c->levels; i++)
         for (int j = 0; j < c->layers + 1; j++) {
-            snprintf(block, sizeof block, "unet.up_blocks.%d", i);
+            sdrt_name(block, sizeof block, "unet.up_blocks.%d", i);
             ok &= list_resnet(out, block, j, c->channels[last - i]);
             ok &= list_cross(out, block, j, c->depth[last - i], c->channels[last - i]);
         }
@@ -112,9 +111,9 @@ void sdrt_unet_build_prompt(struct sdrt_graph *g, const struct sdrt_unet_config 
         const struct sdrt_unet_part *a = &parts->cross[i];
         struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
         char name[NAME], k[NAME], v[NAME];
-        snprintf(name, sizeof name, "%s.to_kv", a->name);
-        snprintf(k, sizeof k, "%s.to_k", a->name);
-        snprintf(v, sizeof v, "%s.to_v", a->name);
+        sdrt_name(name, sizeof name, "%s.to_kv", a->name);
+        sdrt_name(k, sizeof k, "%s.to_k", a->name);
+        sdrt_name(v, sizeof v, "%s.to_v", a->name);
         out->keys_values[i] = sdrt_graph_external(g, name, batch, 1, tokens, 2 * a->channels);
         spec.name = name;
         spec.weights = (const char *const[]){ k, v };
@@ -145,8 +144,8 @@ static sdrt_tensor resnet(struct builder *b, sdrt_tensor x, sdrt_tensor skip, co
     char name[4][NAME];
     int dims[4], dims2[4];
 
-    snprintf(name[0], NAME, "%s.resnets.%d.norm1", block, j);
-    snprintf(name[1], NAME, "%s.resnets.%d.conv1", block, j);
+    sdrt_name(name[0], NAME, "%s.resnets.%d.norm1", block, j);
+    sdrt_name(name[1], NAME, "%s.resnets.%d.conv1", block, j);
     spec.name = name[1];
     spec.norm = name[0];
     spec.groups = b->config->norm_groups;
@@ -165,15 +164,15 @@ static sdrt_tensor resnet(struct builder *b, sdrt_tensor x, sdrt_tensor skip, co
     sdrt_tensor residual = x;
     if (skip >= 0 || dims[3] + dims2[3] != channels) {
         struct sdrt_conv_spec shortcut = sdrt_conv_defaults;
-        snprintf(name[2], NAME, "%s.resnets.%d.conv_shortcut", block, j);
+        sdrt_name(name[2], NAME, "%s.resnets.%d.conv_shortcut", block, j);
         shortcut.name = name[2];
         shortcut.out_c = channels;
         shortcut.kernel = 1;
         shortcut.skip = skip;
         residual = sdrt_graph_conv(b->g, x, &shortcut);
     }
-    snprintf(name[0], NAME, "%s.resnets.%d.norm2", block, j);
-    snprintf(name[3], NAME, "%s.resnets.%d.conv2", block, j);
+    sdrt_name(name[0], NAME, "%s.resnets.%d.norm2", block, j);
+    sdrt_name(name[3], NAME, "%s.resnets.%d.conv2", block, j);
     spec.name = name[3];
     spec.skip = spec.chan = SDRT_NO_TENSOR;
     spec.residual = residual;
@@ -186,7 +185,7 @@ static sdrt_tensor project(struct builder *b, sdrt_tensor x, const char *prefix,
     struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
     char name[NAME];
 
-    snprintf(name, sizeof name, "%s.%s", prefix, leaf);
+    sdrt_name(name, sizeof name, "%s.%s", prefix, leaf);
     spec.name = name;
     spec.n = n;
     spec.no_bias = !bias;
@@ -198,7 +197,7 @@ static sdrt_tensor norm_of(struct builder *b, sdrt_tensor x, const char *prefix,
 {
     char name[NAME];
 
-    snprintf(name, sizeof name, "%s.%s", prefix, leaf);
+    sdrt_name(name, sizeof name, "%s.%s", prefix, leaf);
     return sdrt_graph_layer_norm(b->g, x, name, LAYER_NORM_EPS, SDRT_NO_TENSOR);
 }
 
@@ -207,17 +206,17 @@ static sdrt_tensor self_attention(struct builder *b, sdrt_tensor x, const char *
     struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
     char q[NAME], k[NAME], v[NAME], name[NAME];
 
-    snprintf(q, sizeof q, "%s.attn1.to_q", prefix);
-    snprintf(k, sizeof k, "%s.attn1.to_k", prefix);
-    snprintf(v, sizeof v, "%s.attn1.to_v", prefix);
-    snprintf(name, sizeof name, "%s.attn1.to_qkv", prefix);
+    sdrt_name(q, sizeof q, "%s.attn1.to_q", prefix);
+    sdrt_name(k, sizeof k, "%s.attn1.to_k", prefix);
+    sdrt_name(v, sizeof v, "%s.attn1.to_v", prefix);
+    sdrt_name(name, sizeof name, "%s.attn1.to_qkv", prefix);
     spec.name = name;
     spec.weights = (const char *const[]){ q, k, v };
     spec.n_weights = 3;
     spec.n = 3 * c;
     spec.no_bias = 1;
     const sdrt_tensor qkv = sdrt_graph_gemm(b->g, norm_of(b, x, prefix, "norm1"), &spec);
-    snprintf(name, sizeof name, "%s.attn1.attention", prefix);
+    sdrt_name(name, sizeof name, "%s.attn1.attention", prefix);
     const sdrt_tensor o = sdrt_graph_attention(b->g, name, sdrt_graph_slice(b->g, qkv, 0, c),
                                                sdrt_graph_slice(b->g, qkv, c, c),
                                                sdrt_graph_slice(b->g, qkv, 2 * c, c),
@@ -232,7 +231,7 @@ static sdrt_tensor cross_attention(struct builder *b, sdrt_tensor x, const char 
 
     const sdrt_tensor q = project(b, norm_of(b, x, prefix, "norm2"), prefix, "attn2.to_q", c, 0,
                                   SDRT_NO_TENSOR);
-    snprintf(name, sizeof name, "%s.attn2.attention", prefix);
+    sdrt_name(name, sizeof name, "%s.attn2.attention", prefix);
     const sdrt_tensor o = sdrt_graph_attention(b->g, name, q, sdrt_graph_slice(b->g, kv, 0, c),
                                                sdrt_graph_slice(b->g, kv, c, c),
                                                heads_of(b->config, c), 0);
@@ -244,7 +243,7 @@ static sdrt_tensor feed_forward(struct builder *b, sdrt_tensor x, const char *pr
     struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
     char name[NAME];
 
-    snprintf(name, sizeof name, "%s.ff.net.0.proj", prefix);
+    sdrt_name(name, sizeof name, "%s.ff.net.0.proj", prefix);
     spec.name = name;
     spec.n = 4 * c;
     spec.gated = 1;
@@ -260,9 +259,9 @@ static sdrt_tensor transformer(struct builder *b, sdrt_tensor x, const char *blo
     char base[NAME - 40], norm[NAME], name[NAME];
 
     if (depth == 0) return x;
-    snprintf(base, sizeof base, "%s.attentions.%d", block, j);
-    snprintf(norm, sizeof norm, "%s.norm", base);
-    snprintf(name, sizeof name, "%s.proj_in", base);
+    sdrt_name(base, sizeof base, "%s.attentions.%d", block, j);
+    sdrt_name(norm, sizeof norm, "%s.norm", base);
+    sdrt_name(name, sizeof name, "%s.proj_in", base);
     spec.name = name;
     spec.norm = norm;
     spec.groups = b->config->norm_groups;
@@ -272,7 +271,7 @@ static sdrt_tensor transformer(struct builder *b, sdrt_tensor x, const char *blo
     sdrt_tensor h = sdrt_graph_conv(b->g, x, &spec);
     for (int d = 0; d < depth; d++) {
         char prefix[NAME - 24];
-        snprintf(prefix, sizeof prefix, "%s.transformer_blocks.%d", base, d);
+        sdrt_name(prefix, sizeof prefix, "%s.transformer_blocks.%d", base, d);
         h = self_attention(b, h, prefix, c);
         h = cross_attention(b, h, prefix, c);
         h = feed_forward(b, h, prefix, c);
@@ -289,7 +288,7 @@ static sdrt_tensor resample(struct builder *b, sdrt_tensor x, const char *block,
     struct sdrt_conv_spec spec = sdrt_conv_defaults;
     char name[NAME];
 
-    snprintf(name, sizeof name, "%s.%s", block, leaf);
+    sdrt_name(name, sizeof name, "%s.%s", block, leaf);
     spec.name = name;
     spec.out_c = c;
     spec.kernel = 3;
@@ -307,7 +306,7 @@ static sdrt_tensor down(struct builder *b, sdrt_tensor x)
     char block[64];
 
     for (int i = 0; i < c->levels; i++) {
-        snprintf(block, sizeof block, "unet.down_blocks.%d", i);
+        sdrt_name(block, sizeof block, "unet.down_blocks.%d", i);
         for (int j = 0; j < c->layers; j++) {
             x = resnet(b, x, SDRT_NO_TENSOR, block, j, c->channels[i]);
             x = transformer(b, x, block, j, c->depth[i], c->channels[i]);
@@ -328,7 +327,7 @@ static sdrt_tensor up(struct builder *b, sdrt_tensor x)
 
     for (int i = 0; i < c->levels; i++) {
         const int level = c->levels - 1 - i, channels = c->channels[level];
-        snprintf(block, sizeof block, "unet.up_blocks.%d", i);
+        sdrt_name(block, sizeof block, "unet.up_blocks.%d", i);
         for (int j = 0; j < c->layers + 1; j++) {
             x = resnet(b, x, b->skips[--b->n_skips], block, j, channels);
             x = transformer(b, x, block, j, c->depth[level], channels);
@@ -351,7 +350,7 @@ void sdrt_unet_build_step(struct sdrt_graph *g, const struct sdrt_unet_config *c
     out->time = sdrt_graph_external(g, "time", 1, 1, 1, parts->time_channels);
     for (int i = 0; i < parts->n_cross; i++) {
         char name[NAME];
-        snprintf(name, sizeof name, "%s.to_kv", parts->cross[i].name);
+        sdrt_name(name, sizeof name, "%s.to_kv", parts->cross[i].name);
         out->keys_values[i] = sdrt_graph_external(g, name, batch, 1, tokens,
                                                   2 * parts->cross[i].channels);
     }

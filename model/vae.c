@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "model/name.h"
 #include "model/vae.h"
-
-#include <stdio.h>
 
 enum { NAME = 128 };
 
@@ -45,18 +44,18 @@ static sdrt_tensor resnet(struct sdrt_graph *g, const struct sdrt_vae_config *co
     char norm[NAME], name[NAME];
     int dims[4];
 
-    snprintf(norm, NAME, "%s.resnets.%d.norm1", block, j);
-    snprintf(name, NAME, "%s.resnets.%d.conv1", block, j);
+    sdrt_name(norm, NAME, "%s.resnets.%d.norm1", block, j);
+    sdrt_name(name, NAME, "%s.resnets.%d.conv1", block, j);
     const sdrt_tensor h = norm_conv(g, config, x, norm, name, channels, SDRT_NO_TENSOR,
                                     SDRT_NO_TENSOR);
     sdrt_tensor residual = x;
     sdrt_graph_dims(g, x, dims);
     if (dims[3] != channels) {
-        snprintf(name, NAME, "%s.resnets.%d.conv_shortcut", block, j);
+        sdrt_name(name, NAME, "%s.resnets.%d.conv_shortcut", block, j);
         residual = conv(g, x, name, channels, 1);
     }
-    snprintf(norm, NAME, "%s.resnets.%d.norm2", block, j);
-    snprintf(name, NAME, "%s.resnets.%d.conv2", block, j);
+    sdrt_name(norm, NAME, "%s.resnets.%d.norm2", block, j);
+    sdrt_name(name, NAME, "%s.resnets.%d.conv2", block, j);
     return norm_conv(g, config, h, norm, name, channels, residual, SDRT_NO_TENSOR);
 }
 
@@ -68,11 +67,11 @@ static sdrt_tensor attention(struct sdrt_graph *g, const struct sdrt_vae_config 
     struct sdrt_gemm_spec out = sdrt_gemm_defaults;
     char norm[NAME], q[NAME], k[NAME], v[NAME], name[NAME];
 
-    snprintf(norm, NAME, "%s.group_norm", prefix);
-    snprintf(q, NAME, "%s.to_q", prefix);
-    snprintf(k, NAME, "%s.to_k", prefix);
-    snprintf(v, NAME, "%s.to_v", prefix);
-    snprintf(name, NAME, "%s.to_qkv", prefix);
+    sdrt_name(norm, NAME, "%s.group_norm", prefix);
+    sdrt_name(q, NAME, "%s.to_q", prefix);
+    sdrt_name(k, NAME, "%s.to_k", prefix);
+    sdrt_name(v, NAME, "%s.to_v", prefix);
+    sdrt_name(name, NAME, "%s.to_qkv", prefix);
     spec.name = name;
     spec.weights[0] = q;
     spec.weights[1] = k;
@@ -83,11 +82,11 @@ static sdrt_tensor attention(struct sdrt_graph *g, const struct sdrt_vae_config 
     spec.out_c = 3 * c;
     spec.kernel = 1;
     const sdrt_tensor qkv = sdrt_graph_conv(g, x, &spec);
-    snprintf(name, NAME, "%s.attention", prefix);
+    sdrt_name(name, NAME, "%s.attention", prefix);
     const sdrt_tensor o = sdrt_graph_attention(g, name, sdrt_graph_slice(g, qkv, 0, c),
                                                sdrt_graph_slice(g, qkv, c, c),
                                                sdrt_graph_slice(g, qkv, 2 * c, c), 1, 0);
-    snprintf(name, NAME, "%s.to_out.0", prefix);
+    sdrt_name(name, NAME, "%s.to_out.0", prefix);
     out.name = name;
     out.n = c;
     out.residual = x;
@@ -99,8 +98,8 @@ static sdrt_tensor middle(struct sdrt_graph *g, const struct sdrt_vae_config *co
 {
     char block[64], name[NAME];
 
-    snprintf(block, sizeof block, "vae.%s.mid_block", side);
-    snprintf(name, NAME, "%s.attentions.0", block);
+    sdrt_name(block, sizeof block, "vae.%s.mid_block", side);
+    sdrt_name(name, NAME, "%s.attentions.0", block);
     x = resnet(g, config, x, block, 0, c);
     x = attention(g, config, x, name, c);
     return resnet(g, config, x, block, 1, c);
@@ -119,11 +118,11 @@ void sdrt_vae_build_decoder(struct sdrt_graph *g, const struct sdrt_vae_config *
     x = middle(g, config, x, "decoder", config->channels[last]);
     for (int i = 0; i < config->levels; i++) {
         const int c = config->channels[last - i];
-        snprintf(block, sizeof block, "vae.decoder.up_blocks.%d", i);
+        sdrt_name(block, sizeof block, "vae.decoder.up_blocks.%d", i);
         for (int j = 0; j < config->layers + 1; j++) x = resnet(g, config, x, block, j, c);
         if (i == last) break;
         struct sdrt_conv_spec spec = sdrt_conv_defaults;
-        snprintf(name, NAME, "%s.upsamplers.0.conv", block);
+        sdrt_name(name, NAME, "%s.upsamplers.0.conv", block);
         spec.name = name;
         spec.out_c = c;
         spec.kernel = 3;
@@ -147,12 +146,12 @@ void sdrt_vae_build_encoder(struct sdrt_graph *g, const struct sdrt_vae_config *
     sdrt_tensor x = conv(g, out->in, "vae.encoder.conv_in", config->channels[0], 3);
     for (int i = 0; i < config->levels; i++) {
         const int c = config->channels[i];
-        snprintf(block, sizeof block, "vae.encoder.down_blocks.%d", i);
+        sdrt_name(block, sizeof block, "vae.encoder.down_blocks.%d", i);
         for (int j = 0; j < config->layers; j++) x = resnet(g, config, x, block, j, c);
         if (i == last) break;
         int dims[4];
         sdrt_graph_dims(g, x, dims);
-        snprintf(name, NAME, "%s.downsamplers.0.conv", block);
+        sdrt_name(name, NAME, "%s.downsamplers.0.conv", block);
         spec = sdrt_conv_defaults;
         spec.name = name;
         spec.out_c = c;

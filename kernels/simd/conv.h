@@ -40,7 +40,8 @@ static int conv_pack_rows(const struct sdrt_weight_shape *w, int row0, int count
 /* How the work is cut: blocks of bh x bw output pixels of one image, by groups of panels.  The
  * cut depends on the shape alone.  A 1x1 conv of stride 1 sees each image as one long row. */
 struct conv_cut {
-    int h, w;           /* of the output, flat for 1x1 */
+    int flat;           /* each image is one row */
+    int h, w;           /* of the output, or 1 and all its pixels */
     int bh, bw;         /* of a block */
     int rows, columns;  /* blocks down and across an image */
     int panels, groups;
@@ -51,14 +52,14 @@ static struct conv_cut conv_cut(const struct sdrt_conv_shape *s)
 {
     enum { WANTED = 32, LEAST_PANELS = 4, WIDEST = 64 };
     struct conv_cut u = { .h = s->out_h, .w = s->out_w };
-    const int flat = s->kernel == 1 && s->stride == 1 && s->upsample == 1;
 
-    if (flat) {
+    u.flat = s->kernel == 1 && s->stride == 1 && s->upsample == 1;
+    if (u.flat) {
         u.w = s->out_h * s->out_w;
         u.h = 1;
     }
-    const int pixels = flat || s->stride == 2 ? CONV_PIXELS / 4 : CONV_PIXELS;
-    const int widest = flat ? pixels : WIDEST;
+    const int pixels = u.flat || s->stride == 2 ? CONV_PIXELS / 4 : CONV_PIXELS;
+    const int widest = u.flat ? pixels : WIDEST;
     u.columns = (u.w + widest - 1) / widest;
     u.bw = (u.w + u.columns - 1) / u.columns;
     u.bh = pixels / u.bw < u.h ? (pixels / u.bw > 0 ? pixels / u.bw : 1) : u.h;
@@ -174,7 +175,6 @@ static void conv_fill_patch(const struct sdrt_conv_shape *s, const struct sdrt_c
                             const struct conv_cut *u, const struct conv_block *b, int k0, int k,
                             float *patch)
 {
-    const int flat = u->h == 1 && s->kernel == 1 && s->stride == 1;
     const int full_h = s->upsample == 2 ? s->out_h : s->in_h;
     const int full_w = s->upsample == 2 ? s->out_w : s->in_w;
     const int ph = (b->h - 1) * s->stride + s->kernel, pw = (b->w - 1) * s->stride + s->kernel;
@@ -184,7 +184,7 @@ static void conv_fill_patch(const struct sdrt_conv_shape *s, const struct sdrt_c
             float *to = patch + ((size_t)py * (size_t)u->patch_w + (size_t)px) * (size_t)k;
             int y = b->y0 * s->stride + py - s->pad, x = b->x0 * s->stride + px - s->pad;
             size_t at = (size_t)b->image * (size_t)s->in_h * (size_t)s->in_w;
-            if (flat) {
+            if (u->flat) {
                 conv_pixel(s, a, b->image, at + (size_t)x, k0, k, to);
                 continue;
             }

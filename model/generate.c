@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One image, as data: prompt -> token ids -> text embeddings -> noise -> N times { scale,
+ * denoise the pair, guide, sampler step } -> VAE -> RGB.
+ */
+#include "model/pipeline.h"
+#include "runtime/png.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { TOKENS = SDRT_TOKENIZER_LENGTH };
+
+struct run {
+    struct sdrt_context *c;
+    const struct sdrt_request *r;
+    struct sdrt_sampler *sampler;
+    struct sdrt_rng rngs[SDRT_MAX_BATCH];
+    enum sdrt_rng_kind rng_kind;
+    char   prefix[32]; /* of dumped names: the program and evaluation */
+    float *dense;      /* a dumped tensor without its pitch */
+    size_t dense_size;
+};
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int report(struct run *run, enum sdrt_stage stage, int done, int total)
+{
+    if (run->r->progress && run->r->progress(run->r->user, stage, done, total))
+        return sdrt_fail(run->c->log, SDRT_E_CANCELLED, "cancelled");
+    return sdrt_team_cancelled(run->c->team) ? SDRT_E_CANCELLED : SDRT_OK;
+}
+
+static int load_progress(void *user, int done, int total)
+{
+    struct run *run = user;
+
+    return report(run, SDRT_STAGE_LOAD, done, total) != SDRT_OK;
+}
+
+/* ---- dumping ---- */
+
+static int dump(struct run *run, const char *name, const int dims[4], int pitch, const float *data)
+{
+    const size_t rows = (size_t)dims[0] * (size_t)dims[1] * (size_t)dims[2], c = (size_t)dims[3];
+    char full[256];
+
+    if (!run->r->dump) return SDRT_OK;
+    if (rows * c > run->dense_size) {
+        float *p = realloc(run->dense, rows * c * sizeof *p);
+        if (!p) return sdrt_fail(run->c->log, SDRT_E_NOMEM, "out of memory for dumping %s", name);
+        run->dense = p;
+        run->dense_size = rows * c;
+    }
+    for (size_t i = 0; i < rows; i++)
+        memcpy(run->dense + i * c, data + i * (size_t)pitch, c * sizeof *data);
+    snprintf(full, sizeof full, "%s%s", run->prefix, name);
+    if (run->r->dump(run->r->user, full, dims, run->dense))
+        return sdrt_fail(run->c->log, SDRT_E_CANCELLED, "cancelled while dumping %s", full);
+    return SDRT_OK;
+}
+
+static int trace(void *user, const char *name, const int dims[4], int pitch, const float *data)
+{
+    return dump(user, name, dims, pitch, data) != SDRT_OK;
+}
+
+static int run_program(struct run *run, enum sdrt_program_id id, const char *prefix)
+{
+    snprintf(run->prefix, sizeof run->prefix, "%s", prefix);
+    return sdrt_program_run(run->c->programs[id], run->c->team, run->r->dump ? trace : NULL, run);
+}
+
+/* The latent, channels last as everything that is dumped. */
+static int dump_latent(struct run *run, const char *name)
+{
+    static const struct sdrt_exec alone = { .part = 0, .nparts = 1 };
+    struct sdrt_context *c = run->c;
+    const int batch = c->shape.batch, z = c->config.unet.in_channels;
+    const int dims[4] = { batch, c->shape.h, c->shape.w, z };
+
+    if (!run->r->dump) return SDRT_OK;
+    run->prefix[0] = 0;
+    c->ops.elementwise.to_nhwc(&alone, batch, batch, dims[1] * dims[2], z, 1.0f, c->latent,
+                               c->scaled);
+    return dump(run, name, dims, z, c->scaled);
+}
+
+/* ---- the stages ---- */
+
+/* Rows of ids: all unconditional prompts first, then the conditional ones. */
+static int encode_text(struct run *run)
+{
+    struct sdrt_context *c = run->c;
+    const int32_t eos = sdrt_tokenizer_eos(c->tokenizer);
+    const int pair = sdrt_shape_unet_batch(&c->shape);
+    int status = report(run, SDRT_STAGE_TEXT, 0, 1);
+
+    for (int i = 0; i < pair && status == SDRT_OK; i++) {
+        const int negative = c->shape.guided && i < c->shape.batch;
+        const char *text = negative ? run->r->negative_prompt : run->r->prompt;
+        int dropped = 0;
+        status = sdrt_tokenizer_encode_padded(c->tokenizer, text, TOKENS, eos,
+                                              c->ids + (size_t)i * TOKENS, &dropped);
+        if (status != SDRT_OK)
+            return sdrt_fail(c->log, status, "the %sprompt cannot be read: it is longer than %d "
+                             "bytes or memory is short", negative ? "negative " : "",
+                             SDRT_TOKENIZER_MAX_PROMPT);
+        if (dropped && (i == 0 || i == c->shape.batch))
+            sdrt_note(c->log, SDRT_LOG_WARNING, "the %sprompt is %d tokens too long; the end was "
+                      "left out", negative ? "negative " : "", dropped);
+    }
+    if (sdrt_tokenizer_vocab_size(c->tokenizer) > c->config.clip.vocab)
+        return sdrt_fail(c->log, SDRT_E_FORMAT, "the tokenizer has %d tokens but the text encoder "
+                         "only %d", sdrt_tokenizer_vocab_size(c->tokenizer), c->config.clip.vocab);
+    if (status == SDRT_OK) status = run_program(run, SDRT_PROGRAM_TEXT, "text/");
+    if (status == SDRT_OK) status = run_program(run, SDRT_PROGRAM_PROMPT, "prompt/");
+    if (status == SDRT_OK) status = report(run, SDRT_STAGE_TEXT, 1, 1);
+    return status;
+}
+
+static int prepare_noise(struct run *run)
+{
+    struct sdrt_context *c = run->c;
+    const size_t n = (size_t)c->config.unet.in_channels * (size_t)c->shape.h * (size_t)c->shape.w;
+    const float scale = sdrt_sampler_initial_scale(run->sampler);
+
+    for (int i = 0; i < c->shape.batch; i++) {
+        sdrt_rng_seed(&run->rngs[i], run->rng_kind, run->r->seed + (uint64_t)i);
+        sdrt_rng_normal(&run->rngs[i], c->latent + (size_t)i * n, n);
+    }
+    const int status = dump_latent(run, "noise");
+    for (size_t i = 0; i < (size_t)c->shape.batch * n; i++) c->latent[i] *= scale;
+    if (status != SDRT_OK) return status;
+    memcpy(c->timesteps, sdrt_sampler_timesteps(run->sampler),
+           (size_t)c->shape.evaluations * sizeof *c->timesteps);
+    return run_program(run, SDRT_PROGRAM_SCHEDULE, "schedule/");
+}
+
+static int evaluate(struct run *run, int e)
+{
+    static const struct sdrt_exec alone = { .part = 0, .nparts = 1 };
+    struct sdrt_context *c = run->c;
+    const struct sdrt_elementwise_ops *ew = &c->ops.elementwise;
+    const int batch = c->shape.batch, pixels = c->shape.h * c->shape.w;
+    const int z = c->config.unet.in_channels, pair = sdrt_shape_unet_batch(&c->shape);
+    const size_t row = (size_t)c->parts.time_channels;
+    char prefix[32];
+
+    sdrt_sampler_scale_input(run->sampler, e, c->latent, c->scaled);
+    ew->to_nhwc(&alone, batch, pair, pixels, z, 1.0f, c->scaled, c->model_in);
+    memcpy(c->time_row, c->time_table + (size_t)e * row, row * sizeof *c->time_row);
+    snprintf(prefix, sizeof prefix, "step%03d/", e);
+    const int status = run_program(run, SDRT_PROGRAM_STEP, prefix);
+    if (status != SDRT_OK) return status;
+    if (c->shape.guided)
+        ew->guide(&alone, batch, pixels, z, run->r->cfg_scale, c->model_out, c->guided);
+    else
+        ew->to_nchw(&alone, batch, pixels, z, 1.0f, c->model_out, c->guided);
+    return sdrt_sampler_step(run->sampler, e, c->guided, c->latent, run->rngs);
+}
+
+static int all_finite(const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(x[i])) return 0;
+    return 1;
+}
+
+static int denoise(struct run *run)
+{
+    struct sdrt_context *c = run->c;
+    const int total = c->shape.evaluations, z = c->config.unet.in_channels;
+    const size_t n = (size_t)c->shape.batch * (size_t)z * (size_t)c->shape.h * (size_t)c->shape.w;
+    int status = report(run, SDRT_STAGE_DENOISE, 0, total);
+
+    for (int e = 0; e < total && status == SDRT_OK; e++) {
+        status = evaluate(run, e);
+        if (status == SDRT_OK) status = report(run, SDRT_STAGE_DENOISE, e + 1, total);
+        if (status == SDRT_OK) c->evaluations_done++;
+    }
+    if (status != SDRT_OK) return status;
+    if (!all_finite(c->latent, n))
+        return sdrt_fail(c->log, SDRT_E_NUMERIC, "the latent is not finite after %d steps; the "
+                         "checkpoint may be broken", run->r->steps);
+    return dump_latent(run, "latent");
+}
+
+/* -1 .. 1 to 0 .. 255, rounding half to even as diffusers' numpy does. */
+static void to_bytes(const float *x, uint8_t *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float v = x[i] * 0.5f + 0.5f;
+        v = v < 0.0f ? 0.0f : v > 1.0f ? 1.0f : v;
+        out[i] = (uint8_t)lrintf(v * 255.0f);
+    }
+}
+
+static int decode(struct run *run)
+{
+    static const struct sdrt_exec alone = { .part = 0, .nparts = 1 };
+    struct sdrt_context *c = run->c;
+    const int pixels = c->shape.h * c->shape.w, z = c->config.vae.latent_channels;
+    const size_t bytes = (size_t)c->width * (size_t)c->height * 3;
+    const int dims[4] = { 1, c->height, c->width, 3 };
+    int status = report(run, SDRT_STAGE_DECODE, 0, c->shape.batch);
+
+    for (int i = 0; i < c->shape.batch && status == SDRT_OK; i++) {
+        const float *latent = c->latent + (size_t)i * (size_t)pixels * (size_t)z;
+        c->ops.elementwise.to_nhwc(&alone, 1, 1, pixels, z, 1.0f / c->config.vae.scaling_factor,
+                                   latent, c->vae_in);
+        char prefix[32] = "vae/";
+        if (c->shape.batch > 1) snprintf(prefix, sizeof prefix, "image%d/vae/", i);
+        status = run_program(run, SDRT_PROGRAM_DECODE, prefix);
+        if (status != SDRT_OK) break;
+        run->prefix[0] = 0;
+        if (c->shape.batch > 1) snprintf(run->prefix, sizeof run->prefix, "image%d/", i);
+        status = dump(run, "image", dims, 3, c->vae_out);
+        to_bytes(c->vae_out, c->images + (size_t)i * bytes, bytes);
+        if (status == SDRT_OK) status = report(run, SDRT_STAGE_DECODE, i + 1, c->shape.batch);
+    }
+    return status;
+}
+
+/* What A1111's web UI writes into its images, so that its tools read ours. */
+static char *parameters_text(const struct run *run, int i)
+{
+    const struct sdrt_request *r = run->r;
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+
+    if (!f) return NULL;
+    fprintf(f, "%s\n", r->prompt);
+    if (r->negative_prompt[0]) fprintf(f, "Negative prompt: %s\n", r->negative_prompt);
+    fprintf(f, "Steps: %d, Sampler: %s, Schedule type: %s, CFG scale: %g, Seed: %llu, "
+            "Size: %dx%d, Model: %s, RNG: %s, Version: sdrt %s", r->steps, r->sampler, r->schedule,
+            (double)r->cfg_scale, (unsigned long long)(r->seed + (uint64_t)i), r->width, r->height,
+            run->c->model_name, strcmp(r->rng, "cuda") ? "CPU" : "NV", sdrt_version());
+    if (fclose(f) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static int prepare_results(struct run *run)
+{
+    struct sdrt_context *c = run->c;
+    const size_t bytes = (size_t)run->r->width * (size_t)run->r->height * 3;
+    uint8_t *images = realloc(c->images, bytes * (size_t)run->r->batch);
+
+    if (!images) return sdrt_fail(c->log, SDRT_E_NOMEM, "out of memory for the images");
+    c->images = images;
+    c->width = run->r->width;
+    c->height = run->r->height;
+    for (int i = 0; i < SDRT_MAX_BATCH; i++) {
+        free(c->parameters[i]);
+        c->parameters[i] = NULL;
+        if (i < run->r->batch && !(c->parameters[i] = parameters_text(run, i)))
+            return sdrt_fail(c->log, SDRT_E_NOMEM, "out of memory for the images' parameters");
+    }
+    return SDRT_OK;
+}
+
+static int load(struct run *run)
+{
+    return sdrt_context_load(run->c, load_progress, run);
+}
+
+int sdrt_generate(struct sdrt_context *c, const struct sdrt_request *r)
+{
+    int (*const stages[])(struct run *) = { load, encode_text, denoise, decode };
+    struct run run = { .c = c, .r = r };
+    struct sdrt_shape shape;
+    int status = sdrt_request_check(c, r, &shape, &run.sampler, &run.rng_kind);
+
+    c->n_images = c->evaluations_done = 0;
+    if (status == SDRT_OK) status = sdrt_context_plan(c, &shape);
+    if (status == SDRT_OK)
+        status = sdrt_sampler_reset(run.sampler, (size_t)shape.batch,
+                                    (size_t)c->config.unet.in_channels * (size_t)shape.h *
+                                        (size_t)shape.w);
+    if (status == SDRT_OK) status = prepare_results(&run);
+    for (int i = 0; i < 4 && status == SDRT_OK; i++) {
+        const double t0 = now();
+        if (i == SDRT_STAGE_DENOISE) status = prepare_noise(&run);
+        if (status == SDRT_OK) status = stages[i](&run);
+        c->stage_seconds[i] = now() - t0;
+    }
+    c->evaluation_seconds = c->evaluations_done
+                            ? c->stage_seconds[SDRT_STAGE_DENOISE] / c->evaluations_done : 0.0;
+    if (status == SDRT_OK) c->n_images = r->batch;
+    sdrt_sampler_free(&run.sampler);
+    free(run.dense);
+    return status;
+}
+
+int sdrt_write_png(struct sdrt_context *c, int i, const char *path)
+{
+    int width, height;
+    const uint8_t *pixels = sdrt_image(c, i, &width, &height);
+
+    if (!pixels) return sdrt_fail(c->log, SDRT_E_ARG, "there is no image %d to write", i);
+    return sdrt_png_write(path, pixels, width, height, c->parameters[i], c->log);
+}

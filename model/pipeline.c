@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Opening and closing a model, and the checks of a request.
+ */
+#include <config.h> /* the quoted form would find the file beside this one */
+
+#include "model/pipeline.h"
+#include "kernels/isa.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *sdrt_version(void) { return PACKAGE_VERSION; }
+const char *sdrt_status_name(int status) { return sdrt_status_text(status); }
+
+void sdrt_options_init(struct sdrt_options *options)
+{
+    *options = (struct sdrt_options){ .size = sizeof *options };
+}
+
+void sdrt_request_init(struct sdrt_request *request)
+{
+    *request = (struct sdrt_request){
+        .size = sizeof *request, .prompt = "", .negative_prompt = "", .width = 512, .height = 512,
+        .steps = 20, .cfg_scale = 7.5f, .sampler = "euler_a", .schedule = "default", .rng = "cpu",
+        .batch = 1,
+    };
+}
+
+static int choose_isa(struct sdrt_context *c, const char *name)
+{
+    const unsigned have = sdrt_isa_detect();
+    const struct sdrt_isa_level *level = name ? sdrt_isa_find(name) : sdrt_isa_best(have);
+
+    if (!level)
+        return sdrt_fail(c->log, SDRT_E_ARG, "unknown instruction set \"%s\": expected generic, "
+                         "blas, avx2 or avx512", name);
+    if ((level->flags & have) != level->flags)
+        return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "this machine cannot run \"%s\"; its best is "
+                         "\"%s\"", level->name, sdrt_isa_best(have)->name);
+    sdrt_ops_init(&c->ops, level->flags);
+    c->isa = level->name;
+    return SDRT_OK;
+}
+
+static int open_weights(struct sdrt_context *c, const struct sdrt_options *o)
+{
+    struct sdrt_weights_provider provider;
+    enum sdrt_dtype fixed = SDRT_DTYPES;
+    int status;
+
+    if (o->random_weights) {
+        c->config = sdrt_sd15_config();
+        fixed = SDRT_F16;
+        status = sdrt_random_weights_create(&c->random, fixed, 1, c->log);
+        if (status != SDRT_OK) return status;
+        provider = sdrt_random_weights_provider(c->random);
+    } else {
+        status = sdrt_checkpoint_open(&c->checkpoint, o->model, o->vae, c->log);
+        if (status != SDRT_OK) return status;
+        c->config = *sdrt_checkpoint_config(c->checkpoint);
+        provider = sdrt_checkpoint_provider(c->checkpoint);
+    }
+    status = sdrt_weight_store_create(&c->store, &provider, fixed, c->log);
+    if (status != SDRT_OK) return status;
+    status = sdrt_unet_list(&c->config.unet, &c->parts, c->log);
+    if (status != SDRT_OK) return status;
+    return sdrt_tokenizer_open(&c->tokenizer,
+                               c->checkpoint ? sdrt_checkpoint_vocab_path(c->checkpoint) : NULL,
+                               c->checkpoint ? sdrt_checkpoint_merges_path(c->checkpoint) : NULL,
+                               c->log);
+}
+
+static int start_team(struct sdrt_context *c, int threads)
+{
+    int status = sdrt_topology_create(&c->topology, NULL, c->log);
+
+    if (status != SDRT_OK) return status;
+    c->threads = threads ? threads : sdrt_topology_cores(c->topology);
+    if (c->threads < 1 || c->threads > 1024)
+        return sdrt_fail(c->log, SDRT_E_ARG, "%d threads: expected 1 to 1024", threads);
+    return sdrt_team_create(&c->team, c->threads, c->topology, c->log);
+}
+
+int sdrt_open(struct sdrt_context **out, const struct sdrt_options *o)
+{
+    struct sdrt_context *c;
+    int status = SDRT_OK;
+
+    *out = NULL;
+    if (o->size != sizeof *o) return sdrt_fail(o->log, SDRT_E_ARG, "sdrt_open: bad options size");
+    if (!o->model && !o->random_weights)
+        return sdrt_fail(o->log, SDRT_E_ARG, "no model given");
+    if (o->precision && strcmp(o->precision, "f32"))
+        return sdrt_fail(o->log, SDRT_E_ARG, "unknown precision \"%s\": expected f32",
+                         o->precision);
+    c = calloc(1, sizeof *c);
+    if (!c) return sdrt_fail(o->log, SDRT_E_NOMEM, "out of memory");
+    c->log = o->log;
+    const char *base = o->model ? strrchr(o->model, '/') : NULL;
+    c->model_name = strdup(base && base[1] ? base + 1 : o->model ? o->model : "random");
+    if (!c->model_name) status = sdrt_fail(o->log, SDRT_E_NOMEM, "out of memory");
+    if (status == SDRT_OK) status = choose_isa(c, o->isa);
+    if (status == SDRT_OK) status = open_weights(c, o);
+    if (status == SDRT_OK) status = start_team(c, o->threads);
+    if (status != SDRT_OK) {
+        sdrt_close(&c);
+        return status;
+    }
+    *out = c;
+    return SDRT_OK;
+}
+
+void sdrt_close(struct sdrt_context **context)
+{
+    struct sdrt_context *c = *context;
+
+    if (!c) return;
+    sdrt_context_unplan(c);
+    sdrt_weight_store_free(&c->store);
+    sdrt_checkpoint_close(&c->checkpoint);
+    sdrt_random_weights_free(&c->random);
+    sdrt_tokenizer_free(&c->tokenizer);
+    sdrt_team_free(&c->team);
+    sdrt_topology_free(&c->topology);
+    for (int i = 0; i < SDRT_MAX_BATCH; i++) free(c->parameters[i]);
+    free(c->images);
+    free(c->model_name);
+    free(c);
+    *context = NULL;
+}
+
+void sdrt_cancel(struct sdrt_context *c)
+{
+    if (c && c->team) sdrt_team_cancel(c->team);
+}
+
+static int check_size(const struct sdrt_context *c, const char *what, int pixels)
+{
+    const int unit = 1 << (c->config.vae.levels - 1);
+
+    if (pixels < unit || pixels > SDRT_MAX_PIXELS || pixels % unit)
+        return sdrt_fail(c->log, SDRT_E_ARG, "%s %d: expected a multiple of %d from %d to %d", what,
+                         pixels, unit, unit, SDRT_MAX_PIXELS);
+    return SDRT_OK;
+}
+
+int sdrt_request_check(struct sdrt_context *c, const struct sdrt_request *r,
+                       struct sdrt_shape *shape, struct sdrt_sampler **sampler,
+                       enum sdrt_rng_kind *rng)
+{
+    struct sdrt_sampler_params params = { .steps = r->steps, .log = c->log };
+    const int unit = 1 << (c->config.vae.levels - 1);
+    int status = SDRT_OK;
+
+    if (r->size != sizeof *r) return sdrt_fail(c->log, SDRT_E_ARG, "bad request size");
+    if (r->batch < 1 || r->batch > SDRT_MAX_BATCH)
+        return sdrt_fail(c->log, SDRT_E_ARG, "batch %d: expected 1 to %d", r->batch,
+                         SDRT_MAX_BATCH);
+    if (!(r->cfg_scale >= -1000.0f && r->cfg_scale <= 1000.0f))
+        return sdrt_fail(c->log, SDRT_E_ARG, "cfg scale: expected a number from -1000 to 1000");
+    if (strcmp(r->rng, "cpu") && strcmp(r->rng, "cuda"))
+        return sdrt_fail(c->log, SDRT_E_ARG, "unknown rng \"%s\": expected cpu or cuda", r->rng);
+    status = check_size(c, "width", r->width);
+    if (status == SDRT_OK) status = check_size(c, "height", r->height);
+    if (status == SDRT_OK) status = sdrt_sampler_parse(r->sampler, &params.kind, c->log);
+    if (status == SDRT_OK) status = sdrt_schedule_parse(r->schedule, &params.schedule, c->log);
+    if (status != SDRT_OK) return status;
+    params.noise = sdrt_noise_model_default(c->config.prediction);
+    struct sdrt_sampler *s = NULL;
+    status = sdrt_sampler_create(&s, &params);
+    if (status != SDRT_OK) return status;
+    *shape = (struct sdrt_shape){
+        .batch = r->batch, .guided = r->cfg_scale > 1.0f, .h = r->height / unit,
+        .w = r->width / unit, .evaluations = sdrt_sampler_evaluations(s),
+    };
+    if (rng) *rng = strcmp(r->rng, "cuda") ? SDRT_RNG_CPU : SDRT_RNG_CUDA;
+    if (sampler) *sampler = s;
+    else sdrt_sampler_free(&s);
+    return SDRT_OK;
+}
+
+int sdrt_measure(struct sdrt_context *c, const struct sdrt_request *request,
+                 struct sdrt_memory *memory)
+{
+    struct sdrt_shape shape;
+    int status = sdrt_request_check(c, request, &shape, NULL, NULL);
+
+    if (status == SDRT_OK) status = sdrt_context_plan(c, &shape);
+    if (status != SDRT_OK) return status;
+    memory->weights_bytes = sdrt_weight_store_bytes(c->store);
+    memory->arena_bytes = c->persistent_bytes + c->workspace_bytes;
+    if (sdrt_memory_available(&memory->available_bytes) != SDRT_OK) memory->available_bytes = 0;
+    return SDRT_OK;
+}
+
+int sdrt_write_plan(struct sdrt_context *c, const struct sdrt_request *request, const char *path)
+{
+    struct sdrt_shape shape;
+    int status = sdrt_request_check(c, request, &shape, NULL, NULL);
+
+    if (status == SDRT_OK) status = sdrt_context_plan(c, &shape);
+    return status == SDRT_OK ? sdrt_plan_report(c, path) : status;
+}
+
+const uint8_t *sdrt_image(const struct sdrt_context *c, int i, int *width, int *height)
+{
+    if (i < 0 || i >= c->n_images) return NULL;
+    *width = c->width;
+    *height = c->height;
+    return c->images + (size_t)i * (size_t)c->width * (size_t)c->height * 3;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * From a shape to programs with memory.
+ */
+#include "model/pipeline.h"
+
+#include <string.h>
+#include <time.h>
+
+enum { TOKENS = SDRT_TOKENIZER_LENGTH };
+
+int sdrt_shape_unet_batch(const struct sdrt_shape *s) { return s->batch * (s->guided ? 2 : 1); }
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void sdrt_context_unplan(struct sdrt_context *c)
+{
+    for (int i = 0; i < SDRT_PROGRAMS; i++) sdrt_program_free(&c->programs[i]);
+    sdrt_arena_free(&c->arena);
+    memset(&c->shape, 0, sizeof c->shape);
+}
+
+static void build(struct sdrt_context *c, enum sdrt_program_id id, struct sdrt_graph *g)
+{
+    const struct sdrt_shape *s = &c->shape;
+    const int pair = sdrt_shape_unet_batch(s);
+
+    switch (id) {
+    case SDRT_PROGRAM_TEXT:
+        sdrt_text_encoder_build(g, &c->config.clip, "text_encoder", pair, TOKENS, &c->text);
+        break;
+    case SDRT_PROGRAM_PROMPT:
+        sdrt_unet_build_prompt(g, &c->config.unet, &c->parts, pair, TOKENS, &c->prompt);
+        break;
+    case SDRT_PROGRAM_SCHEDULE:
+        sdrt_unet_build_schedule(g, &c->config.unet, &c->parts, s->evaluations, &c->schedule);
+        break;
+    case SDRT_PROGRAM_STEP:
+        sdrt_unet_build_step(g, &c->config.unet, &c->parts, pair, s->h, s->w, TOKENS, &c->step);
+        break;
+    case SDRT_PROGRAM_DECODE: /* one image at a time: its tensors are the largest of all */
+        sdrt_vae_build_decoder(g, &c->config.vae, 1, s->h, s->w, &c->decode);
+        break;
+    case SDRT_PROGRAMS:
+        break;
+    }
+}
+
+static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+/* Gives the next bytes of the arena's persistent part; counts only while base is NULL. */
+static void *take(unsigned char *base, size_t *at, size_t count, size_t size)
+{
+    void *p = base ? base + *at : NULL;
+
+    *at += aligned(count * size);
+    return p;
+}
+
+/* The persistent part, the same walk for counting (base NULL) and for placing. */
+static size_t place(struct sdrt_context *c, unsigned char *base)
+{
+    const struct sdrt_shape *s = &c->shape;
+    const size_t pair = (size_t)sdrt_shape_unet_batch(s), pixels = (size_t)s->h * (size_t)s->w;
+    const size_t z = (size_t)c->config.unet.in_channels, batch = (size_t)s->batch;
+    const size_t tokens = pair * TOKENS, f = sizeof(float);
+    const size_t scale = (size_t)1 << (c->config.vae.levels - 1);
+    size_t at = 0;
+
+    c->ids = take(base, &at, tokens, sizeof *c->ids);
+    c->embeddings = take(base, &at, tokens * (size_t)c->config.clip.hidden, f);
+    c->timesteps = take(base, &at, (size_t)s->evaluations, f);
+    c->time_table = take(base, &at, (size_t)s->evaluations * (size_t)c->parts.time_channels, f);
+    c->time_row = take(base, &at, (size_t)c->parts.time_channels, f);
+    for (int i = 0; i < c->parts.n_cross; i++)
+        c->keys_values[i] = take(base, &at, tokens * 2 * (size_t)c->parts.cross[i].channels, f);
+    c->model_in = take(base, &at, pair * pixels * z, f);
+    c->model_out = take(base, &at, pair * pixels * z, f);
+    c->latent = take(base, &at, batch * pixels * z, f);
+    c->scaled = take(base, &at, batch * pixels * z, f);
+    c->guided = take(base, &at, batch * pixels * z, f);
+    c->vae_in = take(base, &at, pixels * z, f);
+    c->vae_out = take(base, &at, pixels * scale * scale * 3, f);
+    return at;
+}
+
+int sdrt_context_plan(struct sdrt_context *c, const struct sdrt_shape *shape)
+{
+    static const char *const names[SDRT_PROGRAMS] = { "text", "prompt", "schedule", "unet", "vae" };
+    const double t0 = now();
+    int status = SDRT_OK;
+
+    if (c->programs[0] && !memcmp(&c->shape, shape, sizeof *shape)) return SDRT_OK;
+    sdrt_context_unplan(c);
+    c->shape = *shape;
+    c->workspace_bytes = 0;
+    for (int i = 0; i < SDRT_PROGRAMS && status == SDRT_OK; i++) {
+        struct sdrt_graph *g = NULL;
+        status = sdrt_graph_create(&g, names[i], c->store, c->log);
+        if (status != SDRT_OK) break;
+        build(c, (enum sdrt_program_id)i, g);
+        status = sdrt_program_create(&c->programs[i], &g, &c->ops, c->isa, c->threads, c->log);
+        if (status == SDRT_OK && sdrt_program_peak(c->programs[i]) > c->workspace_bytes)
+            c->workspace_bytes = sdrt_program_peak(c->programs[i]);
+    }
+    if (status == SDRT_OK) status = sdrt_weight_store_check(c->store);
+    if (status != SDRT_OK) {
+        sdrt_context_unplan(c);
+        return status;
+    }
+    c->persistent_bytes = place(c, NULL);
+    c->plan_seconds = now() - t0;
+    return SDRT_OK;
+}
+
+static void bind(struct sdrt_context *c)
+{
+    struct sdrt_program **p = c->programs;
+
+    sdrt_program_bind(p[SDRT_PROGRAM_TEXT], c->text.ids, c->ids);
+    sdrt_program_bind(p[SDRT_PROGRAM_TEXT], c->text.out, c->embeddings);
+    sdrt_program_bind(p[SDRT_PROGRAM_PROMPT], c->prompt.text, c->embeddings);
+    for (int i = 0; i < c->parts.n_cross; i++) {
+        sdrt_program_bind(p[SDRT_PROGRAM_PROMPT], c->prompt.keys_values[i], c->keys_values[i]);
+        sdrt_program_bind(p[SDRT_PROGRAM_STEP], c->step.keys_values[i], c->keys_values[i]);
+    }
+    sdrt_program_bind(p[SDRT_PROGRAM_SCHEDULE], c->schedule.timesteps, c->timesteps);
+    sdrt_program_bind(p[SDRT_PROGRAM_SCHEDULE], c->schedule.table, c->time_table);
+    sdrt_program_bind(p[SDRT_PROGRAM_STEP], c->step.latent, c->model_in);
+    sdrt_program_bind(p[SDRT_PROGRAM_STEP], c->step.time, c->time_row);
+    sdrt_program_bind(p[SDRT_PROGRAM_STEP], c->step.out, c->model_out);
+    sdrt_program_bind(p[SDRT_PROGRAM_DECODE], c->decode.in, c->vae_in);
+    sdrt_program_bind(p[SDRT_PROGRAM_DECODE], c->decode.out, c->vae_out);
+}
+
+/* Progress over several programs as one count. */
+struct load_count {
+    int (*progress)(void *user, int done, int total);
+    void *user;
+    int before, total;
+};
+
+static int count_load(void *user, int done, int total)
+{
+    const struct load_count *l = user;
+
+    (void)total;
+    return l->progress ? l->progress(l->user, l->before + done, l->total) : 0;
+}
+
+int sdrt_context_load(struct sdrt_context *c, int (*progress)(void *user, int done, int total),
+                      void *user)
+{
+    struct load_count count = { .progress = progress, .user = user };
+    int status = SDRT_OK;
+
+    if (!c->arena) {
+        status = sdrt_arena_create(&c->arena, c->persistent_bytes + c->workspace_bytes, c->log);
+        if (status != SDRT_OK) return status;
+        unsigned char *base = sdrt_arena_base(c->arena);
+        place(c, base);
+        bind(c);
+        for (int i = 0; i < SDRT_PROGRAMS && status == SDRT_OK; i++)
+            status = sdrt_program_link(c->programs[i], base + c->persistent_bytes);
+    }
+    for (int i = 0; i < SDRT_PROGRAMS; i++) count.total += sdrt_program_steps(c->programs[i]);
+    for (int i = 0; i < SDRT_PROGRAMS && status == SDRT_OK; i++) {
+        status = sdrt_program_load(c->programs[i], count_load, &count);
+        count.before += sdrt_program_steps(c->programs[i]);
+    }
+    return status;
+}
