@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernels/avx2/vec.h"
 
-/* 16 registers: 6 x 2 scores; 2 x 5 outputs, which is all of a head of 40. */
+/* 16 registers: 6 x 2 or 4 x 3 sums, the panel's two or three vectors, one broadcast. */
+#define SDRT_ATTENTION_ROWS 6
 enum {
-    SCORE_ROWS        = 6,
-    VALUE_ROWS        = 2,
-    VALUE_VECTORS     = 5,
-    ATTENTION_QUERIES = 240, /* so many share a packed block of keys */
-    ATTENTION_KEYS    = 256, /* K and V of head 40 are 80 KiB of L2; a tile's scores stay in L1 */
+    ROWS_2    = SDRT_ATTENTION_ROWS,
+    ROWS_3    = 4,
+    QUERIES   = 256,   /* so many share a packed block of keys */
+    TILE      = 24,    /* 24 x 128 weights are 12 KiB of L1, beside a panel of V, 12 KiB at most */
+    KEYS      = 128,
+    KV_FLOATS = 16384, /* K and V of a block are 128 KiB of a 256 to 512 KiB L2 */
 };
 
 #include "kernels/simd/attention.h"

@@ -76,6 +76,28 @@ SDRT_ALWAYS_INLINE float v_hmax(vf a)
     s = _mm_max_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
 }
+SDRT_ALWAYS_INLINE float v_first(vf a) { return _mm256_cvtss_f32(a); }
+/* Lane j of r[i] and lane i of r[j] change places. */
+SDRT_ALWAYS_INLINE void v_transpose(vf r[VL])
+{
+    vf t[VL];
+
+#pragma GCC unroll 2
+    for (int i = 0; i < VL; i += 4) {
+        const vf a = _mm256_unpacklo_ps(r[i], r[i + 1]), b = _mm256_unpackhi_ps(r[i], r[i + 1]);
+        const vf c = _mm256_unpacklo_ps(r[i + 2], r[i + 3]);
+        const vf d = _mm256_unpackhi_ps(r[i + 2], r[i + 3]);
+        t[i] = _mm256_shuffle_ps(a, c, 0x44);
+        t[i + 1] = _mm256_shuffle_ps(a, c, 0xee);
+        t[i + 2] = _mm256_shuffle_ps(b, d, 0x44);
+        t[i + 3] = _mm256_shuffle_ps(b, d, 0xee);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        r[i] = _mm256_permute2f128_ps(t[i], t[i + 4], 0x20);
+        r[i + 4] = _mm256_permute2f128_ps(t[i], t[i + 4], 0x31);
+    }
+}
 SDRT_ALWAYS_INLINE vf v_load_f16(const unsigned short *p)
 {
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernels/avx512/vec.h"
 
-/* 32 registers: 12 x 2 scores; 4 x 5 outputs. */
+/* 32 registers: 14 x 2 or 9 x 3 sums and the panel's two or three vectors; the broadcast is
+ * the FMA's memory operand or one register. */
+#define SDRT_ATTENTION_ROWS 14
 enum {
-    SCORE_ROWS        = 12,
-    VALUE_ROWS        = 4,
-    VALUE_VECTORS     = 5,
-    ATTENTION_QUERIES = 240, /* so many share a packed block of keys */
-    ATTENTION_KEYS    = 256, /* K and V of head 40 are 80 KiB of L2; a tile's scores stay in L1 */
+    ROWS_2    = SDRT_ATTENTION_ROWS,
+    ROWS_3    = 9,
+    QUERIES   = 252,   /* so many share a packed block of keys */
+    TILE      = 28,    /* 28 x 128 weights are 14 KiB of L1, beside a panel of V, 24 KiB at most */
+    KEYS      = 128,
+    KV_FLOATS = 32768, /* K and V of a block are 256 KiB of a 1 or 2 MiB L2 */
 };
 
 #include "kernels/simd/attention.h"

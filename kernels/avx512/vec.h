@@ -53,6 +53,34 @@ SDRT_ALWAYS_INLINE vf v_select_lt(vf x, vf y, vf a, vf b)
 }
 SDRT_ALWAYS_INLINE float v_hsum(vf a) { return _mm512_reduce_add_ps(a); }
 SDRT_ALWAYS_INLINE float v_hmax(vf a) { return _mm512_reduce_max_ps(a); }
+SDRT_ALWAYS_INLINE float v_first(vf a) { return _mm_cvtss_f32(_mm512_castps512_ps128(a)); }
+SDRT_ALWAYS_INLINE void v_transpose(vf r[VL])
+{
+    vf t[VL];
+
+#pragma GCC unroll 4
+    for (int i = 0; i < VL; i += 4) {
+        const vf a = _mm512_unpacklo_ps(r[i], r[i + 1]), b = _mm512_unpackhi_ps(r[i], r[i + 1]);
+        const vf c = _mm512_unpacklo_ps(r[i + 2], r[i + 3]);
+        const vf d = _mm512_unpackhi_ps(r[i + 2], r[i + 3]);
+        t[i] = _mm512_shuffle_ps(a, c, 0x44);
+        t[i + 1] = _mm512_shuffle_ps(a, c, 0xee);
+        t[i + 2] = _mm512_shuffle_ps(b, d, 0x44);
+        t[i + 3] = _mm512_shuffle_ps(b, d, 0xee);
+    }
+    /* t[4 g + i] holds lanes i, i + 4, i + 8, i + 12 of rows 4 g .. 4 g + 3. */
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        const vf a = _mm512_shuffle_f32x4(t[i], t[i + 4], 0x88);
+        const vf b = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0x88);
+        const vf c = _mm512_shuffle_f32x4(t[i], t[i + 4], 0xdd);
+        const vf d = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0xdd);
+        r[i] = _mm512_shuffle_f32x4(a, b, 0x88);
+        r[i + 8] = _mm512_shuffle_f32x4(a, b, 0xdd);
+        r[i + 4] = _mm512_shuffle_f32x4(c, d, 0x88);
+        r[i + 12] = _mm512_shuffle_f32x4(c, d, 0xdd);
+    }
+}
 SDRT_ALWAYS_INLINE vf v_load_f16(const unsigned short *p)
 {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));

@@ -1,263 +1,397 @@
 /* SPDX-License-Identifier: MIT
  *
  * Attention with a tiled online softmax, for any vector length.  Include after vec.h; the
- * including file defines in enums ATTENTION_QUERIES, ATTENTION_KEYS, SCORE_ROWS, VALUE_ROWS
- * and VALUE_VECTORS.
+ * including file defines SDRT_ATTENTION_ROWS (the rows of a tile of two vectors), and in an
+ * enum the block sizes ROWS_2, ROWS_3, QUERIES, TILE, KEYS and KV_FLOATS.
  *
  * A unit is one image's head and a block of queries.  For each block of keys, K is
- * transposed and V copied into scratch, where all of the unit's queries use them; a tile of
- * queries makes its scores in L1, turns them into weights there, and adds to its outputs.
+ * transposed and V copied into scratch, both as panels of two or three vectors.  Then, for
+ * each tile of queries: scores = q K^T, weights = 2^(scores - maximum), o += weights V, the
+ * products by one micro-kernel.  Scores and weights stay in L1, a panel passes through L1
+ * once a tile, K and V wait in L2.
  * Milakov and Gimelshein, 2018.
  */
 #include "kernels/attention.h"
 #include "kernels/simd/math.h"
 
-#include <math.h>
+#include <float.h>
 #include <string.h>
 
-struct attention_sizes {
-    int blocks;       /* of queries */
-    int keys;         /* in a block, a multiple of 2 VL */
-    int values;       /* head_dim rounded up to whole vectors */
-    size_t kt, v, q, s, o, state; /* floats of each part of scratch */
+static int attention_min(int a, int b) { return a < b ? a : b; }
+static int attention_vectors(int n) { return n > VL ? (n + VL - 1) / VL : 2; }
+
+/* n vectors (at least 2) are panels of two; an odd one makes the last panel three. */
+static int panel_width(int vectors, int p) { return vectors - 2 * p == 3 ? 3 : 2; }
+
+/* ---- how the work is cut: by the shape alone ---- */
+
+struct attention_cut {
+    int blocks, rows;   /* of queries of one head, and the most queries in one */
+    int key_vectors;    /* of all keys */
+    int key_blocks;
+    int keys;           /* most in a block, padded to vectors */
+    int d_vectors;      /* of one head */
 };
 
-static int attention_round(int n, int unit) { return (n + unit - 1) / unit * unit; }
-
-static struct attention_sizes attention_sizes(const struct sdrt_attention_shape *s)
+static struct attention_cut attention_cut(const struct sdrt_attention_shape *s)
 {
-    struct attention_sizes z = { .blocks = (s->q_len + ATTENTION_QUERIES - 1) / ATTENTION_QUERIES };
-    const int keys = s->head_dim > 256 ? ATTENTION_KEYS / 2 : ATTENTION_KEYS;
+    enum { WANTED = 32 };
+    struct attention_cut u = {
+        .key_vectors = attention_vectors(s->kv_len), .d_vectors = attention_vectors(s->head_dim),
+    };
+    const int heads = s->batch * s->heads;
+    int keys = KV_FLOATS / s->head_dim / VL * VL;
 
-    z.keys = attention_round(s->kv_len < keys ? s->kv_len : keys, 2 * VL);
-    z.values = attention_round(s->head_dim, VL);
-    z.kt = (size_t)s->head_dim * (size_t)z.keys;
-    z.v = (size_t)z.keys * (size_t)z.values;
-    z.q = (size_t)SCORE_ROWS * (size_t)attention_round(s->head_dim, 16);
-    z.s = (size_t)SCORE_ROWS * (size_t)z.keys;
-    z.o = (size_t)ATTENTION_QUERIES * (size_t)z.values;
-    z.state = 2 * ATTENTION_QUERIES;
-    return z;
-}
-
-static int attention_units(const struct sdrt_attention_shape *s)
-{
-    return s->batch * s->heads * attention_sizes(s).blocks;
+    if (keys > KEYS) keys = KEYS;
+    if (keys < 4 * VL) keys = 4 * VL;
+    u.key_blocks = (u.key_vectors * VL + keys - 1) / keys;
+    u.keys = (u.key_vectors + u.key_blocks - 1) / u.key_blocks * VL;
+    /* Fewer queries a unit where there are few units, but enough to repay the packing. */
+    const int most = (s->q_len + QUERIES - 1) / QUERIES, least = (s->q_len + TILE - 1) / TILE;
+    u.blocks = attention_min((WANTED + heads - 1) / heads, least);
+    if (u.blocks < most) u.blocks = most;
+    u.rows = (s->q_len + u.blocks - 1) / u.blocks;
+    return u;
 }
 
 static int attention_parts(const struct sdrt_attention_shape *s, int workers)
 {
-    const int units = attention_units(s), most = 32 * workers;
+    const int units = s->batch * s->heads * attention_cut(s).blocks;
 
-    return units < most ? units : most;
+    return attention_min(units, 16 * workers);
+}
+
+/* One unit at work; scratch is cut into the arrays after cut. */
+struct attention_unit {
+    const struct sdrt_attention_shape *s;
+    struct attention_cut cut;
+    const float *q, *k, *v; /* of this image and head, from token 0 */
+    int q0, q_n;            /* the unit's queries */
+    float *qs;              /* [rows][head_dim], times scale / ln 2 */
+    float *o;               /* [rows][d_vectors * VL] */
+    float *max, *sum;       /* [rows], of scores and of weights */
+    float *kt;              /* [panel][head_dim][panel's keys] */
+    float *vp;              /* [panel][keys][panel's channels] */
+    float *scores;          /* [TILE][keys], then the weights */
+};
+
+/* Places the arrays from base on (NULL: only to measure) and returns the floats they take. */
+static size_t attention_place(struct attention_unit *u, float *base)
+{
+    const size_t d = (size_t)u->s->head_dim, width = (size_t)u->cut.d_vectors * VL;
+    const size_t rows = (size_t)u->cut.rows, keys = (size_t)u->cut.keys;
+    const size_t sizes[] = { rows * d, rows * width, rows, rows, d * keys, keys * width,
+                             TILE * keys };
+    float **const arrays[] = { &u->qs, &u->o, &u->max, &u->sum, &u->kt, &u->vp, &u->scores };
+    size_t at = 0;
+
+    for (int i = 0; i < (int)(sizeof sizes / sizeof *sizes); i++) {
+        if (base) *arrays[i] = base + at;
+        at += (sizes[i] + 15) / 16 * 16;
+    }
+    return at;
 }
 
 static size_t attention_scratch(const struct sdrt_attention_shape *s)
 {
-    const struct attention_sizes z = attention_sizes(s);
+    struct attention_unit u = { .s = s, .cut = attention_cut(s) };
 
-    return sizeof(float) * (z.kt + z.v + z.q + z.s + z.o + z.state);
+    return sizeof(float) * attention_place(&u, NULL);
 }
 
-/* One unit at work. */
-struct attention_unit {
-    const struct sdrt_attention_shape *s;
-    struct attention_sizes z;
-    const float *q, *k, *v;  /* of this image and head, from token 0 */
-    float *kt, *vt, *qs, *scores, *o, *max, *sum;
-    int q0, q_n;             /* queries */
-};
+/* ---- packing ---- */
 
-/* kt [head_dim][keys] and vt [keys][values] of keys k0 .. k0+n-1; the rest are zeros. */
-static void attention_pack(const struct attention_unit *u, int k0, int n)
+SDRT_ALWAYS_INLINE vf attention_load(const float *p, int n)
+{
+    return n >= VL ? v_load(p) : v_load_n(p, n);
+}
+
+/* VL keys (n of them exist) into one column of vectors of a panel, [head_dim][pitch]. */
+static void attention_transpose(const float *k, size_t k_pitch, int n, int d, float *to,
+                                size_t pitch)
+{
+    for (int c = 0; c < d; c += VL) {
+        const int m = attention_min(d - c, VL);
+        vf r[VL];
+#pragma GCC unroll 16
+        for (int j = 0; j < VL; j++)
+            r[j] = j < n ? attention_load(k + (size_t)j * k_pitch + c, d - c) : v_zero();
+        v_transpose(r);
+        if (m == VL) {
+#pragma GCC unroll 16
+            for (int j = 0; j < VL; j++) v_store(to + (size_t)(c + j) * pitch, r[j]);
+        } else {
+            for (int j = 0; j < m; j++) v_store(to + (size_t)(c + j) * pitch, r[j]);
+        }
+    }
+}
+
+/* Keys k0 .. k0+n-1, padded with zeros to vectors. */
+static void attention_pack(const struct attention_unit *u, int k0, int n, int vectors)
 {
     const struct sdrt_attention_shape *s = u->s;
-    const int keys = attention_round(n, 2 * VL), d = s->head_dim;
+    const size_t k_pitch = (size_t)s->k_pitch, v_pitch = (size_t)s->v_pitch;
+    const float *k = u->k + (size_t)k0 * k_pitch;
+    float *kt = u->kt, *vp = u->vp;
+    const int d = s->head_dim, keys = vectors * VL;
 
-    for (int j = 0; j < n; j++) {
-        const float *k = u->k + (size_t)(k0 + j) * (size_t)s->k_pitch;
-        const float *v = u->v + (size_t)(k0 + j) * (size_t)s->v_pitch;
-        float *to = u->vt + (size_t)j * (size_t)u->z.values;
-        for (int i = 0; i < d; i++) u->kt[(size_t)i * (size_t)u->z.keys + (size_t)j] = k[i];
-        memcpy(to, v, (size_t)d * sizeof *to);
-        for (int i = d; i < u->z.values; i++) to[i] = 0.0f;
+    for (int p = 0; p < vectors / 2; p++) {
+        const int w = panel_width(vectors, p);
+        for (int i = 0; i < w; i++) {
+            const int j = (2 * p + i) * VL;
+            attention_transpose(k + (size_t)j * k_pitch, k_pitch, n - j, d, kt + (size_t)i * VL,
+                                (size_t)w * VL);
+        }
+        kt += (size_t)d * (size_t)w * VL;
     }
-    for (int j = n; j < keys; j++) {
-        for (int i = 0; i < d; i++) u->kt[(size_t)i * (size_t)u->z.keys + (size_t)j] = 0.0f;
-        memset(u->vt + (size_t)j * (size_t)u->z.values, 0, (size_t)u->z.values * sizeof(float));
-    }
-}
-
-/* scores[i][j] = q_i . k_j for mr queries and keys (a multiple of 2 VL). */
-SDRT_ALWAYS_INLINE void score_rows(const int mr, const struct attention_unit *u, int keys)
-{
-    const int d = u->s->head_dim;
-    const size_t pitch = (size_t)u->z.keys, q_pitch = (size_t)d;
-
-    for (int j = 0; j < keys; j += 2 * VL) {
-        vf acc[SCORE_ROWS][2];
-        const float *kt = u->kt + j, *q = u->qs;
-#pragma GCC unroll 16
-        for (int i = 0; i < mr; i++) acc[i][0] = acc[i][1] = v_zero();
-        for (int k = 0; k < d; k++, kt += pitch, q++) {
-            const vf k0 = v_load(kt), k1 = v_load(kt + VL);
-#pragma GCC unroll 16
-            for (int i = 0; i < mr; i++) {
-                const vf x = v_bcast(q + (size_t)i * q_pitch);
-                acc[i][0] = v_fma(x, k0, acc[i][0]);
-                acc[i][1] = v_fma(x, k1, acc[i][1]);
+    for (int p = 0; p < u->cut.d_vectors / 2; p++) {
+        const int w = panel_width(u->cut.d_vectors, p);
+        for (int j = 0; j < keys; j++)
+            for (int i = 0; i < w; i++, vp += VL) {
+                const int c = (2 * p + i) * VL;
+                v_store(vp, j < n && c < d
+                                ? attention_load(u->v + (size_t)(k0 + j) * v_pitch + c, d - c)
+                                : v_zero());
             }
-        }
-#pragma GCC unroll 16
-        for (int i = 0; i < mr; i++) {
-            v_store(u->scores + (size_t)i * pitch + j, acc[i][0]);
-            v_store(u->scores + (size_t)i * pitch + j + VL, acc[i][1]);
-        }
     }
 }
 
-/* Scores of one row, already in units of log2, become weights; the running maximum and sum
- * move on.  Returns the factor for what was summed before. */
-static float attention_softmax(float *scores, int n, int padded, float *max, float *sum)
-{
-    vf m = v_set1(-INFINITY);
-    int j = 0;
-
-    for (j = n; j < padded; j++) scores[j] = -INFINITY;
-    for (j = 0; j < padded; j += VL) m = v_max(m, v_load(scores + j));
-    const float row = v_hmax(m), next = row > *max ? row : *max;
-    const vf shift = v_set1(next);
-    vf total = v_zero();
-    for (j = 0; j < padded; j += VL) {
-        const vf p = v_exp2(v_sub(v_load(scores + j), shift));
-        v_store(scores + j, p);
-        total = v_add(total, p);
-    }
-    /* exp2 is clamped at 2^-126: padded keys weigh nothing beside the maximum's 1. */
-    const float old = *max == -INFINITY ? 0.0f : exp2f(*max - next);
-    *sum = *sum * old + v_hsum(total);
-    *max = next;
-    return old;
-}
-
-/* o[i][..] = o[i][..] * factor[i] + sum_j p[i][j] v[j][..], for mr rows and nv vectors. */
-SDRT_ALWAYS_INLINE void value_block(const int mr, const int nv, const float *p, size_t p_pitch,
-                                    const float *v, size_t v_pitch, int n, float *o,
-                                    const float *factor)
-{
-    vf acc[VALUE_ROWS][VALUE_VECTORS];
-
-#pragma GCC unroll 16
-    for (int i = 0; i < mr; i++)
-#pragma GCC unroll 16
-        for (int c = 0; c < nv; c++)
-            acc[i][c] = v_mul(v_load(o + (size_t)i * v_pitch + (size_t)c * VL), v_bcast(factor + i));
-    for (int j = 0; j < n; j++, v += v_pitch) {
-        vf x[VALUE_ROWS];
-#pragma GCC unroll 16
-        for (int i = 0; i < mr; i++) x[i] = v_bcast(p + (size_t)i * p_pitch + j);
-#pragma GCC unroll 16
-        for (int c = 0; c < nv; c++) {
-            const vf w = v_load(v + (size_t)c * VL);
-#pragma GCC unroll 16
-            for (int i = 0; i < mr; i++) acc[i][c] = v_fma(x[i], w, acc[i][c]);
-        }
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < mr; i++)
-#pragma GCC unroll 16
-        for (int c = 0; c < nv; c++)
-            v_store(o + (size_t)i * v_pitch + (size_t)c * VL, acc[i][c]);
-}
-
-static void attention_values(int rows, const struct attention_unit *u, float *o, int n,
-                             const float *factor)
-{
-    const size_t values = (size_t)u->z.values, keys = (size_t)u->z.keys;
-    const int vectors = u->z.values / VL;
-
-    for (int r = 0; r < rows; r += VALUE_ROWS) {
-        const float *p = u->scores + (size_t)r * keys;
-        float *to = o + (size_t)r * values;
-        int c = 0;
-        if (rows - r >= VALUE_ROWS) {
-            for (; c + VALUE_VECTORS <= vectors; c += VALUE_VECTORS)
-                value_block(VALUE_ROWS, VALUE_VECTORS, p, keys, u->vt + (size_t)c * VL, values, n,
-                            to + (size_t)c * VL, factor + r);
-            for (; c < vectors; c++)
-                value_block(VALUE_ROWS, 1, p, keys, u->vt + (size_t)c * VL, values, n,
-                            to + (size_t)c * VL, factor + r);
-            continue;
-        }
-        for (int i = 0; i < rows - r; i++)
-            for (c = 0; c < vectors; c++)
-                value_block(1, 1, p + (size_t)i * keys, keys, u->vt + (size_t)c * VL, values, n,
-                            to + (size_t)i * values + (size_t)c * VL, factor + r + i);
-    }
-}
-
-/* Queries r0 .. r0+rows-1 of the unit against keys k0 .. k0+n-1. */
-static void attention_tile(const struct attention_unit *u, int r0, int rows, int k0, int n)
+static void attention_scale_queries(const struct attention_unit *u)
 {
     const struct sdrt_attention_shape *s = u->s;
     const int d = s->head_dim;
-    const vf scale = v_set1(s->scale * 1.44269504f);
-    float factor[SCORE_ROWS];
+    const vf scale = v_set1((float)(s->scale * 1.4426950408889634));
 
-    for (int i = 0; i < rows; i++) {
-        const float *q = u->q + (size_t)(u->q0 + r0 + i) * (size_t)s->q_pitch;
+    for (int i = 0; i < u->q_n; i++) {
+        const float *q = u->q + (size_t)(u->q0 + i) * (size_t)s->q_pitch;
         float *to = u->qs + (size_t)i * (size_t)d;
-        int c = 0;
-        for (; c + VL <= d; c += VL) v_store(to + c, v_mul(v_load(q + c), scale));
-        for (; c < d; c++) to[c] = q[c] * s->scale * 1.44269504f;
-    }
-    /* The last tile may be short: its other rows score old, finite queries for nothing. */
-    score_rows(SCORE_ROWS, u, attention_round(n, 2 * VL));
-    for (int i = 0; i < rows; i++) {
-        const int query = u->q0 + r0 + i;
-        int visible = s->causal && query + 1 - k0 < n ? query + 1 - k0 : n;
-        float *scores = u->scores + (size_t)i * (size_t)u->z.keys;
-        if (visible <= 0) { /* nothing to add: weights of zero, sums as they are */
-            memset(scores, 0, (size_t)attention_round(n, VL) * sizeof *scores);
-            factor[i] = 1.0f;
-            continue;
+        for (int c = 0; c < d; c += VL) {
+            const vf x = v_mul(attention_load(q + c, d - c), scale);
+            if (d - c >= VL) v_store(to + c, x);
+            else v_store_n(to + c, x, d - c);
         }
-        factor[i] = attention_softmax(scores, visible, attention_round(n, VL), u->max + r0 + i,
-                                      u->sum + r0 + i);
     }
-    attention_values(rows, u, u->o + (size_t)r0 * (size_t)u->z.values, n, factor);
+}
+
+/* ---- products ---- */
+
+/* c [rows][c_pitch] (+)= a [rows][a_pitch] * w [k][panel] */
+struct attention_product {
+    const float *a, *w;
+    float *c;
+    size_t a_pitch, c_pitch;
+    int k;
+    int accumulate; /* 0: c starts at 0 */
+};
+
+SDRT_ALWAYS_INLINE void attention_rows(const int mr, const int nv,
+                                       const struct attention_product *t)
+{
+    vf acc[ROWS_2][3];
+    const size_t a_pitch = t->a_pitch, c_pitch = t->c_pitch;
+    const float *a = t->a, *w = t->w;
+    float *const c = t->c;
+
+#pragma GCC unroll 16
+    for (int i = 0; i < mr; i++)
+#pragma GCC unroll 3
+        for (int j = 0; j < nv; j++)
+            acc[i][j] = t->accumulate ? v_load(c + (size_t)i * c_pitch + (size_t)j * VL) : v_zero();
+    for (const float *const end = a + t->k; a < end; a++, w += nv * VL) {
+        vf b[3];
+#pragma GCC unroll 3
+        for (int j = 0; j < nv; j++) b[j] = v_load(w + (size_t)j * VL);
+#pragma GCC unroll 16
+        for (int i = 0; i < mr; i++) {
+            const vf x = v_bcast(a + (size_t)i * a_pitch);
+#pragma GCC unroll 3
+            for (int j = 0; j < nv; j++) acc[i][j] = v_fma(x, b[j], acc[i][j]);
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < mr; i++)
+#pragma GCC unroll 3
+        for (int j = 0; j < nv; j++) v_store(c + (size_t)i * c_pitch + (size_t)j * VL, acc[i][j]);
+}
+
+/* One function for each height, so that each has its sums in registers. */
+static void attention_rows_2(int mr, const struct attention_product *t)
+{
+    switch (mr) {
+    case 1: attention_rows(1, 2, t); break;
+    case 2: attention_rows(2, 2, t); break;
+    case 3: attention_rows(3, 2, t); break;
+    case 4: attention_rows(4, 2, t); break;
+    case 5: attention_rows(5, 2, t); break;
+    case 6: attention_rows(6, 2, t); break;
+#if SDRT_ATTENTION_ROWS > 6
+    case 7: attention_rows(7, 2, t); break;
+    case 8: attention_rows(8, 2, t); break;
+    case 9: attention_rows(9, 2, t); break;
+    case 10: attention_rows(10, 2, t); break;
+    case 11: attention_rows(11, 2, t); break;
+    case 12: attention_rows(12, 2, t); break;
+    case 13: attention_rows(13, 2, t); break;
+    case 14: attention_rows(14, 2, t); break;
+#endif
+    }
+}
+
+static void attention_rows_3(int mr, const struct attention_product *t)
+{
+    switch (mr) {
+    case 1: attention_rows(1, 3, t); break;
+    case 2: attention_rows(2, 3, t); break;
+    case 3: attention_rows(3, 3, t); break;
+    case 4: attention_rows(4, 3, t); break;
+#if SDRT_ATTENTION_ROWS > 6
+    case 5: attention_rows(5, 3, t); break;
+    case 6: attention_rows(6, 3, t); break;
+    case 7: attention_rows(7, 3, t); break;
+    case 8: attention_rows(8, 3, t); break;
+    case 9: attention_rows(9, 3, t); break;
+#endif
+    }
+}
+
+/* rows rows by all panels of vectors vectors. */
+static void attention_multiply(const struct attention_product *product, int rows, int vectors)
+{
+    struct attention_product t = *product;
+
+    for (int p = 0; p < vectors / 2; p++) {
+        const int w = panel_width(vectors, p);
+        const int tiles = w == 2 ? (rows + ROWS_2 - 1) / ROWS_2 : (rows + ROWS_3 - 1) / ROWS_3;
+        for (int i = 0; i < tiles; i++) {
+            const int r = rows * i / tiles, mr = rows * (i + 1) / tiles - r;
+            t.a = product->a + (size_t)r * t.a_pitch;
+            t.c = product->c + (size_t)r * t.c_pitch + (size_t)(2 * p) * VL;
+            if (w == 2) attention_rows_2(mr, &t);
+            else attention_rows_3(mr, &t);
+        }
+        t.w += (size_t)t.k * (size_t)w * VL;
+    }
+}
+
+/* ---- softmax ---- */
+
+/* Scores that overflowed, and a maximum of -infinity, become finite. */
+static float attention_clamp(float *scores, int n, float max)
+{
+    for (int j = 0; j < n; j++)
+        scores[j] = scores[j] > FLT_MAX ? FLT_MAX : scores[j] > -FLT_MAX ? scores[j] : -FLT_MAX;
+    return max > 0.0f ? FLT_MAX : -FLT_MAX;
+}
+
+/* One row's n visible scores, in units of log2, become weights, and the others 0.  The
+ * maximum that weights are relative to moves on, and what was summed so far with it, only
+ * when it is LATE behind: a weight of 2^LATE is as exact as one of 1. */
+static void attention_softmax(const struct attention_unit *u, int row, float *scores, int n,
+                              int keys)
+{
+    enum { LATE = 8 };
+    const int width = u->cut.d_vectors * VL;
+    float *const o = u->o + (size_t)row * (size_t)width;
+    vf m0 = v_set1(-FLT_MAX), m1 = m0, t0 = v_zero(), t1 = t0;
+    int j;
+
+    for (j = n; j < keys; j++) scores[j] = -FLT_MAX;
+    for (j = 0; j + 2 * VL <= keys; j += 2 * VL) {
+        m0 = v_max(v_load(scores + j), m0);
+        m1 = v_max(v_load(scores + j + VL), m1);
+    }
+    if (j < keys) m0 = v_max(v_load(scores + j), m0);
+    float max = v_hmax(v_max(m0, m1));
+    if (!(max < FLT_MAX && max > -FLT_MAX)) max = attention_clamp(scores, keys, max);
+    if (max > u->max[row] + LATE) {
+        const vf old = v_exp2(v_set1(u->max[row] - max));
+        for (int c = 0; c < width; c += VL) v_store(o + c, v_mul(v_load(o + c), old));
+        u->sum[row] *= v_first(old);
+        u->max[row] = max;
+    }
+    const vf shift = v_set1(u->max[row]);
+    for (j = 0; j + 2 * VL <= keys; j += 2 * VL) {
+        const vf p0 = v_exp2(v_sub(v_load(scores + j), shift));
+        const vf p1 = v_exp2(v_sub(v_load(scores + j + VL), shift));
+        v_store(scores + j, p0);
+        v_store(scores + j + VL, p1);
+        t0 = v_add(t0, p0);
+        t1 = v_add(t1, p1);
+    }
+    if (j < keys) {
+        const vf p = v_exp2(v_sub(v_load(scores + j), shift));
+        v_store(scores + j, p);
+        t0 = v_add(t0, p);
+    }
+    u->sum[row] += v_hsum(v_add(t0, t1));
+    for (j = n; j < keys; j++) scores[j] = 0.0f;
+}
+
+/* ---- one unit ---- */
+
+/* Queries r0 .. r0+rows-1 of the unit against the packed keys k0 .. k0+n-1. */
+static void attention_tile(const struct attention_unit *u, int r0, int rows, int k0, int n,
+                           int vectors)
+{
+    const size_t d = (size_t)u->s->head_dim, width = (size_t)u->cut.d_vectors * VL;
+    const int keys = vectors * VL, first = u->q0 + r0;
+    const struct attention_product scores = {
+        .a = u->qs + (size_t)r0 * d, .a_pitch = d, .w = u->kt, .k = (int)d,
+        .c = u->scores, .c_pitch = (size_t)keys,
+    };
+    const struct attention_product values = {
+        .a = u->scores, .a_pitch = (size_t)keys, .w = u->vp, .k = keys,
+        .c = u->o + (size_t)r0 * width, .c_pitch = width, .accumulate = 1,
+    };
+
+    attention_multiply(&scores, rows, vectors);
+    for (int i = 0; i < rows; i++) {
+        const int visible = u->s->causal ? attention_min(n, first + i + 1 - k0) : n;
+        float *row = u->scores + (size_t)i * (size_t)keys;
+        if (visible > 0) attention_softmax(u, r0 + i, row, visible, keys);
+        else memset(row, 0, (size_t)keys * sizeof *row);
+    }
+    attention_multiply(&values, rows, u->cut.d_vectors);
 }
 
 static void attention_finish(const struct attention_unit *u, float *out)
 {
     const struct sdrt_attention_shape *s = u->s;
+    const int d = s->head_dim, width = u->cut.d_vectors * VL;
 
     for (int i = 0; i < u->q_n; i++) {
-        const float *o = u->o + (size_t)i * (size_t)u->z.values;
+        const float *o = u->o + (size_t)i * (size_t)width;
         float *to = out + (size_t)(u->q0 + i) * (size_t)s->o_pitch;
-        const float r = 1.0f / u->sum[i];
-        int c = 0;
-        for (; c + VL <= s->head_dim; c += VL) v_store(to + c, v_mul(v_load(o + c), v_set1(r)));
-        for (; c < s->head_dim; c++) to[c] = o[c] * r;
+        const vf r = v_set1(1.0f / u->sum[i]);
+        for (int c = 0; c < d; c += VL) {
+            const vf x = v_mul(v_load(o + c), r);
+            if (d - c >= VL) v_store(to + c, x);
+            else v_store_n(to + c, x, d - c);
+        }
     }
 }
 
-static void attention_one_unit(struct attention_unit *u, float *out)
+static void attention_one_unit(const struct attention_unit *u, float *out)
 {
-    const struct sdrt_attention_shape *s = u->s;
+    const struct attention_cut *cut = &u->cut;
+    const int tiles = (u->q_n + TILE - 1) / TILE;
 
-    memset(u->o, 0, (size_t)u->q_n * (size_t)u->z.values * sizeof *u->o);
-    memset(u->qs, 0, u->z.q * sizeof *u->qs);
+    attention_scale_queries(u);
+    memset(u->o, 0, (size_t)u->q_n * (size_t)cut->d_vectors * VL * sizeof *u->o);
     for (int i = 0; i < u->q_n; i++) {
-        u->max[i] = -INFINITY;
+        u->max[i] = -FLT_MAX;
         u->sum[i] = 0.0f;
     }
-    for (int k0 = 0; k0 < s->kv_len; k0 += u->z.keys) {
-        const int n = s->kv_len - k0 < u->z.keys ? s->kv_len - k0 : u->z.keys;
-        if (s->causal && k0 > u->q0 + u->q_n - 1) break;
-        attention_pack(u, k0, n);
-        for (int r = 0; r < u->q_n; r += SCORE_ROWS)
-            attention_tile(u, r, u->q_n - r < SCORE_ROWS ? u->q_n - r : SCORE_ROWS, k0, n);
+    for (int b = 0; b < cut->key_blocks; b++) {
+        const int begin = sdrt_row_begin(cut->key_vectors, b, cut->key_blocks);
+        const int vectors = sdrt_row_begin(cut->key_vectors, b + 1, cut->key_blocks) - begin;
+        const int k0 = begin * VL, n = attention_min(u->s->kv_len - k0, vectors * VL);
+        if (u->s->causal && k0 >= u->q0 + u->q_n) break;
+        attention_pack(u, k0, n, vectors);
+        for (int t = 0; t < tiles; t++) {
+            const int r = u->q_n * t / tiles;
+            attention_tile(u, r, u->q_n * (t + 1) / tiles - r, k0, n, vectors);
+        }
     }
     attention_finish(u, out);
 }
@@ -265,23 +399,17 @@ static void attention_one_unit(struct attention_unit *u, float *out)
 static int attention_run(const struct sdrt_exec *ex, const struct sdrt_attention_shape *s,
                          const struct sdrt_attention_args *a)
 {
-    const int units = attention_units(s);
-    struct attention_unit u = { .s = s, .z = attention_sizes(s) };
+    struct attention_unit u = { .s = s, .cut = attention_cut(s) };
+    const int blocks = u.cut.blocks, units = s->batch * s->heads * blocks;
 
-    u.kt = ex->scratch;
-    u.vt = u.kt + u.z.kt;
-    u.scores = u.vt + u.z.v;
-    u.o = u.scores + u.z.s;
-    u.qs = u.o + u.z.o;
-    u.max = u.qs + u.z.q;
-    u.sum = u.max + ATTENTION_QUERIES;
+    attention_place(&u, ex->scratch);
     for (int i = sdrt_row_begin(units, ex->part, ex->nparts);
          i < sdrt_row_begin(units, ex->part + 1, ex->nparts); i++) {
-        const int block = i % u.z.blocks, head = i / u.z.blocks % s->heads;
-        const size_t image = (size_t)(i / u.z.blocks / s->heads);
+        const int block = i % blocks, head = i / blocks % s->heads;
+        const size_t image = (size_t)(i / blocks / s->heads);
         const size_t c = (size_t)head * (size_t)s->head_dim;
-        u.q0 = sdrt_row_begin(s->q_len, block, u.z.blocks);
-        u.q_n = sdrt_row_begin(s->q_len, block + 1, u.z.blocks) - u.q0;
+        u.q0 = sdrt_row_begin(s->q_len, block, blocks);
+        u.q_n = sdrt_row_begin(s->q_len, block + 1, blocks) - u.q0;
         u.q = a->q + image * (size_t)s->q_len * (size_t)s->q_pitch + c;
         u.k = a->k + image * (size_t)s->kv_len * (size_t)s->k_pitch + c;
         u.v = a->v + image * (size_t)s->kv_len * (size_t)s->v_pitch + c;
