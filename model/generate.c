@@ -36,7 +36,7 @@ static double now(void)
 static int report(struct run *run, enum sdrt_stage stage, int done, int total)
 {
     if (run->r->progress && run->r->progress(run->r->user, stage, done, total))
-        return sdrt_fail(run->c->log, SDRT_E_CANCELLED, "cancelled");
+        return SDRT_E_CANCELLED;
     return sdrt_team_cancelled(run->c->team) ? SDRT_E_CANCELLED : SDRT_OK;
 }
 
@@ -64,9 +64,7 @@ static int dump(struct run *run, const char *name, const int dims[4], int pitch,
     for (size_t i = 0; i < rows; i++)
         memcpy(run->dense + i * c, data + i * (size_t)pitch, c * sizeof *data);
     snprintf(full, sizeof full, "%s%s", run->prefix, name);
-    if (run->r->dump(run->r->user, full, dims, run->dense))
-        return sdrt_fail(run->c->log, SDRT_E_CANCELLED, "cancelled while dumping %s", full);
-    return SDRT_OK;
+    return run->r->dump(run->r->user, full, dims, run->dense) ? SDRT_E_CANCELLED : SDRT_OK;
 }
 
 static int trace(void *user, const char *name, const int dims[4], int pitch, const float *data)
@@ -300,6 +298,10 @@ int sdrt_generate(struct sdrt_context *c, const struct sdrt_request *r)
     c->evaluation_seconds = c->evaluations_done
                             ? c->stage_seconds[SDRT_STAGE_DENOISE] / c->evaluations_done : 0.0;
     if (status == SDRT_OK) c->n_images = r->batch;
+    if (status == SDRT_E_CANCELLED) {
+        sdrt_team_rearm(c->team); /* the next request is not cancelled */
+        sdrt_fail(c->log, status, "cancelled");
+    }
     sdrt_sampler_free(&run.sampler);
     free(run.dense);
     return status;

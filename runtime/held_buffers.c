@@ -8,6 +8,7 @@
 struct sdrt_held_buffer {
     struct sdrt_held_buffer *next;
     void    *data;
+    size_t   bytes;
     unsigned holders;
     char     name[];
 };
@@ -23,11 +24,11 @@ static struct sdrt_held_buffer **find(struct sdrt_held_buffers *list, const char
     return at;
 }
 
-void *sdrt_held_buffers_get(struct sdrt_held_buffers *list, const char *name)
+void *sdrt_held_buffers_get(struct sdrt_held_buffers *list, const char *name, size_t bytes)
 {
     struct sdrt_held_buffer *buffer = *find(list, name);
 
-    if (!buffer) return NULL;
+    if (!buffer || buffer->bytes != bytes) return NULL;
     buffer->holders++;
     return buffer->data;
 }
@@ -37,9 +38,10 @@ void *sdrt_held_buffers_add(struct sdrt_held_buffers *list, const char *name, si
     const size_t length = strlen(name) + 1;
     struct sdrt_held_buffer *buffer;
 
-    if (bytes > SIZE_MAX - ALIGNMENT) return NULL;
+    if (bytes > SIZE_MAX - ALIGNMENT || *find(list, name)) return NULL;
     buffer = malloc(sizeof *buffer + length);
     if (!buffer) return NULL;
+    buffer->bytes = bytes;
     /* An empty tensor still gets an address of its own. */
     bytes = bytes ? (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT : ALIGNMENT;
     if (posix_memalign(&buffer->data, ALIGNMENT, bytes) != 0) {

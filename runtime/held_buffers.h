@@ -17,11 +17,12 @@ struct sdrt_held_buffers {
     struct sdrt_held_buffer *first; /* starts as NULL */
 };
 
-/* The buffer held under name with one more holder, or NULL when there is none. */
-void *sdrt_held_buffers_get(struct sdrt_held_buffers *list, const char *name);
+/* The buffer held under name with one more holder, or NULL when there is none or when it
+ * has not this many bytes. */
+void *sdrt_held_buffers_get(struct sdrt_held_buffers *list, const char *name, size_t bytes);
 
-/* A new buffer of bytes, aligned to 64, under a name not yet held, with one holder.
- * It belongs to the list.  NULL without memory. */
+/* A new buffer of bytes, aligned to 64, under name, with one holder.  It belongs to the
+ * list.  NULL without memory, or when the name is held already. */
 void *sdrt_held_buffers_add(struct sdrt_held_buffers *list, const char *name, size_t bytes);
 
 /* One holder less; the last one frees the buffer.  Unknown names are ignored. */

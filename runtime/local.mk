@@ -8,6 +8,7 @@ libruntime_la_SOURCES = \
 	runtime/held_buffers.c runtime/held_buffers.h \
 	runtime/json.c runtime/json.h \
 	runtime/png.c runtime/png.h \
+	runtime/npy.c runtime/npy.h \
 	runtime/safetensors.c runtime/safetensors.h \
 	runtime/weights.c runtime/weights.h runtime/weight_files.c runtime/random_weights.c \
 	runtime/weight_store.c runtime/weight_store.h \

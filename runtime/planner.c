@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * Each attempt takes the buffers in some order and puts each into a gap between those placed
- * before that live at the same time.  The attempts are: eight orders by two ways of choosing
- * the gap; then repair, which moves what ended too high to an earlier place in the order
- * ("squeaky wheel" optimisation, Joslin and Clements 1999) and tries again.
+ * before that live at the same time.  First come a few fixed orders, each with two ways of
+ * choosing the gap.  Then the best order is repaired: a peak is set as the goal, and a buffer
+ * that would end above it moves to an earlier place in the order, from where the attempt goes
+ * on; the more often one fails, the further it moves.  (After "squeaky wheel" optimisation,
+ * Joslin and Clements 1999, without starting over each time.)
  */
 #include "runtime/planner.h"
 
@@ -11,18 +13,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Comparisons of two buffers that the repair may spend: about 20 ms.  A set whose optimum is
+/* Comparisons of two buffers that the repair may spend: about 25 ms.  A set whose optimum is
  * above its lower bound cannot be told from one not solved yet, and takes all of it. */
-enum { REPAIR_WORK = 12 * 1000 * 1000, REPAIR_ATTEMPTS = 20000, STALE_ATTEMPTS = 60 };
+enum { REPAIR_WORK = 16 * 1000 * 1000, LEAST_SHARE = 4000, WORK_OF_A_FAILURE = 20 };
 
 enum fit { LOWEST_FIT, BEST_FIT, FITS };
 
 /* A buffer that takes room.  Sizes are counted in units of the alignment. */
 struct item {
-    size_t size, offset;
+    size_t size;
     int first, last;
-    int index; /* among the caller's buffers */
+    int index;   /* among the caller's buffers */
+    int rank;    /* its place in the order, once placed */
     size_t live; /* all that lives at its fullest operation */
+    double span; /* how many places it moves when it fails, at most */
+};
+
+/* A placed item. */
+struct spot {
+    size_t begin, end;
+    int first, last;
+    int item;
 };
 
 struct search {
@@ -30,20 +41,16 @@ struct search {
     int n;
     size_t bound;   /* no plan can be lower */
     int *order;     /* of the attempt being made */
+    struct spot *spots; /* of the attempt being made, by begin */
+    int n_spots;
     int *best_order;
     size_t *best;   /* offsets of the best attempt */
     size_t peak;    /* its peak */
-    struct item **placed; /* of the attempt being made, by offset */
     uint64_t random;
     long work;
 };
 
 /* ---- the input ---- */
-
-static int live_together(const struct item *a, const struct item *b)
-{
-    return a->first <= b->last && b->first <= a->last;
-}
 
 /* The bound, and each buffer's fullest operation.  The sum of what lives can only grow where a
  * life begins, so those operations are enough. */
@@ -88,46 +95,60 @@ static size_t place_permanent(struct search *s, size_t *offsets)
 
 /* ---- one attempt ---- */
 
-/* Where item goes between what is placed; slot becomes its place in the list. */
-static size_t find_gap(struct search *s, int n_placed, const struct item *item, enum fit fit,
-                       int *slot)
+/* Where item goes between what is placed. */
+static size_t find_gap(struct search *s, const struct item *item, enum fit fit)
 {
     size_t top = 0, found = SIZE_MAX, smallest = SIZE_MAX;
+    int i;
 
-    for (int i = 0; i < n_placed; i++) {
-        const struct item *p = s->placed[i];
-        if (!live_together(p, item)) continue;
-        if (p->offset > top && p->offset - top >= item->size && p->offset - top < smallest) {
-            smallest = p->offset - top;
+    for (i = 0; i < s->n_spots; i++) {
+        const struct spot *p = &s->spots[i];
+        if (p->last < item->first || item->last < p->first) continue;
+        if (p->begin > top && p->begin - top >= item->size && p->begin - top < smallest) {
+            smallest = p->begin - top;
             found = top;
             if (fit == LOWEST_FIT) break;
         }
-        if (p->offset + p->size > top) top = p->offset + p->size;
+        if (p->end > top) top = p->end;
     }
-    s->work += n_placed;
-    if (found == SIZE_MAX) found = top;
-    for (*slot = n_placed; *slot > 0 && s->placed[*slot - 1]->offset > found;) --*slot;
-    return found;
+    s->work += i;
+    return found == SIZE_MAX ? top : found;
 }
 
-static size_t attempt(struct search *s, enum fit fit)
+/* Places the next item of the order. */
+static void place(struct search *s, size_t begin)
+{
+    const int which = s->order[s->n_spots];
+    struct item *item = &s->items[which];
+    int low = 0, high = s->n_spots;
+
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (s->spots[middle].begin > begin) high = middle;
+        else low = middle + 1;
+    }
+    memmove(s->spots + low + 1, s->spots + low, (size_t)(s->n_spots - low) * sizeof *s->spots);
+    s->spots[low] = (struct spot){ begin, begin + item->size, item->first, item->last, which };
+    item->rank = s->n_spots++;
+}
+
+static void keep_if_best(struct search *s)
 {
     size_t peak = 0;
 
-    for (int i = 0; i < s->n; i++) {
-        struct item *item = &s->items[s->order[i]];
-        int slot;
-        item->offset = find_gap(s, i, item, fit, &slot);
-        memmove(s->placed + slot + 1, s->placed + slot, (size_t)(i - slot) * sizeof *s->placed);
-        s->placed[slot] = item;
-        if (item->offset + item->size > peak) peak = item->offset + item->size;
-    }
-    if (peak < s->peak) {
-        s->peak = peak;
-        for (int i = 0; i < s->n; i++) s->best[i] = s->items[i].offset;
-        memcpy(s->best_order, s->order, (size_t)s->n * sizeof *s->order);
-    }
-    return peak;
+    for (int i = 0; i < s->n; i++)
+        if (s->spots[i].end > peak) peak = s->spots[i].end;
+    if (peak >= s->peak) return;
+    s->peak = peak;
+    for (int i = 0; i < s->n; i++) s->best[s->spots[i].item] = s->spots[i].begin;
+    memcpy(s->best_order, s->order, (size_t)s->n * sizeof *s->order);
+}
+
+static void attempt(struct search *s, enum fit fit)
+{
+    for (s->n_spots = 0; s->n_spots < s->n;)
+        place(s, find_gap(s, &s->items[s->order[s->n_spots]], fit));
+    keep_if_best(s);
 }
 
 /* ---- orders ---- */
@@ -185,38 +206,54 @@ static int random_below(struct search *s, int n)
     return (int)((z ^ z >> 31) % (uint64_t)n);
 }
 
-static void move_forward(struct search *s, int from, int to)
+/* The next item of the order has no room: moves it forward and takes away what was placed
+ * after its new place. */
+static void step_back(struct search *s, struct item *item)
 {
-    const int moved = s->order[from];
+    const int from = s->n_spots, moved = s->order[from];
+    const int span = item->span < from ? (int)item->span : from;
+    const int to = from - 1 - random_below(s, span);
+    int kept = 0;
 
+    /* Once the whole order has been open to it, it starts with short moves again. */
+    item->span = item->span < from ? item->span * 1.5 : 2;
+    for (int i = 0; i < from; i++)
+        if (s->items[s->spots[i].item].rank < to) s->spots[kept++] = s->spots[i];
+    s->n_spots = kept;
     memmove(s->order + to + 1, s->order + to, (size_t)(from - to) * sizeof *s->order);
     s->order[to] = moved;
+    s->work += WORK_OF_A_FAILURE;
 }
 
-/* Moves what ends above the goal to somewhere earlier. */
-static void blame(struct search *s, size_t goal)
+/* Looks for a plan no higher than goal, from the best order, until the work reaches limit. */
+static int reach(struct search *s, size_t goal, long limit)
 {
-    for (int i = 1; i < s->n; i++) {
-        const struct item *x = &s->items[s->order[i]];
-        if (x->offset + x->size > goal) move_forward(s, i, random_below(s, i));
+    memcpy(s->order, s->best_order, (size_t)s->n * sizeof *s->order);
+    for (int i = 0; i < s->n; i++) s->items[i].span = 2;
+    s->n_spots = 0;
+    while (s->n_spots < s->n && s->work < limit) {
+        struct item *item = &s->items[s->order[s->n_spots]];
+        const size_t begin = find_gap(s, item, LOWEST_FIT);
+        if (begin + item->size <= goal)
+            place(s, begin);
+        else
+            step_back(s, item);
     }
+    if (s->n_spots < s->n) return 0;
+    keep_if_best(s);
+    return 1;
 }
 
+/* The bound first, which is nearly always within reach; then halves the distance to it. */
 static void repair(struct search *s)
 {
     const long limit = s->work + REPAIR_WORK;
-    int stale = 0;
+    size_t low = s->bound, goal = s->bound;
 
-    for (int i = 0; i < REPAIR_ATTEMPTS && s->work < limit && s->peak > s->bound; i++) {
-        const size_t before = s->peak;
-        if (stale++ > STALE_ATTEMPTS) {
-            memcpy(s->order, s->best_order, (size_t)s->n * sizeof *s->order);
-            for (int k = 0; k < s->n; k++) s->items[k].offset = s->best[k];
-            stale = 0;
-        }
-        blame(s, s->bound);
-        attempt(s, LOWEST_FIT);
-        if (s->peak < before) stale = 0;
+    while (s->peak > s->bound && limit - s->work > LEAST_SHARE) {
+        if (!reach(s, goal, s->work + (limit - s->work) / 4) && goal > s->bound) low = goal + 1;
+        if (low >= s->peak) low = s->bound;
+        goal = low + (s->peak - low) / 2;
     }
 }
 
@@ -260,7 +297,7 @@ static void free_search(struct search *s)
     free(s->order);
     free(s->best_order);
     free(s->best);
-    free(s->placed);
+    free(s->spots);
 }
 
 int sdrt_plan_memory(const struct sdrt_plan_buffer *in, size_t *offsets, int n,
@@ -277,8 +314,8 @@ int sdrt_plan_memory(const struct sdrt_plan_buffer *in, size_t *offsets, int n,
     s.order = malloc(room * sizeof *s.order);
     s.best_order = malloc(room * sizeof *s.best_order);
     s.best = malloc(room * sizeof *s.best);
-    s.placed = malloc(room * sizeof(struct item *));
-    if (!keyed || !s.items || !s.order || !s.best_order || !s.best || !s.placed) {
+    s.spots = malloc(room * sizeof *s.spots);
+    if (!keyed || !s.items || !s.order || !s.best_order || !s.best || !s.spots) {
         status = sdrt_fail(log, SDRT_E_NOMEM, "out of memory for a plan of %d buffers", n);
         goto out;
     }

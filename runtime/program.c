@@ -64,8 +64,7 @@ int sdrt_program_load(struct sdrt_program *p, int (*progress)(void *user, int do
     for (int i = 0; i < p->n_steps; i++) {
         const int status = sdrt_step_load(p, &p->steps[i]);
         if (status != SDRT_OK) return status;
-        if (progress && progress(user, i + 1, p->n_steps))
-            return sdrt_fail(p->log, SDRT_E_CANCELLED, "cancelled while loading");
+        if (progress && progress(user, i + 1, p->n_steps)) return SDRT_E_CANCELLED;
     }
     p->loaded = 1;
     return SDRT_OK;
@@ -168,8 +167,7 @@ static int traced(struct sdrt_program *p, struct walk *job, sdrt_trace_fn *trace
         if (!s->last_of_node) continue;
         const struct sdrt_view *v = &p->graph->tensors[s->n->y];
         const int dims[4] = { v->batch, v->h, v->w, v->c };
-        if (trace(user, s->n->name, dims, v->pitch, s->y))
-            return sdrt_fail(p->log, SDRT_E_CANCELLED, "cancelled");
+        if (trace(user, s->n->name, dims, v->pitch, s->y)) return SDRT_E_CANCELLED;
     }
     return SDRT_OK;
 }

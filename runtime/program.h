@@ -59,7 +59,8 @@ size_t sdrt_program_lower_bound(const struct sdrt_program *p);
 /* Gives an external tensor its address (64-byte aligned).  Takes effect at the next link. */
 void sdrt_program_bind(struct sdrt_program *p, sdrt_tensor x, void *address);
 
-/* Packs the weights that are not packed yet; progress (may be NULL) hears done of total. */
+/* Packs the weights that are not packed yet; progress (may be NULL) hears done of total and ends
+ * it by a non-zero answer, with SDRT_E_CANCELLED and no line in the log, as all cancelling. */
 int sdrt_program_load(struct sdrt_program *p, int (*progress)(void *user, int done, int total),
                       void *user);
 

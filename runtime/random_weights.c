@@ -140,12 +140,11 @@ static int random_get(void *self, const char *name, int rank, const int64_t *sha
         if (shape[i] < 0 || __builtin_mul_overflow(bytes, (uint64_t)shape[i], &bytes))
             return sdrt_fail(source->log, SDRT_E_ARG, "%s: its shape is impossible", name);
     }
-    out->data = sdrt_held_buffers_get(&source->buffers, name);
+    out->data = sdrt_held_buffers_get(&source->buffers, name, bytes);
     if (out->data) return SDRT_OK;
     data = sdrt_held_buffers_add(&source->buffers, name, bytes);
     if (!data)
-        return sdrt_fail(source->log, SDRT_E_NOMEM, "%s: no memory for %zu random bytes", name,
-                         bytes);
+        return sdrt_fail(source->log, SDRT_E_NOMEM, "%s: no memory for %zu random bytes, or held in another shape", name, bytes);
     distribution(name, rank, shape, &mean, &sd);
     if (source->dtype == SDRT_F32)
         fill_f32(data, bytes / 4, hash, mean, sd);

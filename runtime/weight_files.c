@@ -112,7 +112,8 @@ static void merge(struct sdrt_weight_files *set, struct entry *list, size_t coun
         }
     }
     set->count = used;
-    qsort(set->entries, set->count, sizeof *set->entries, by_name);
+    /* An empty set has no array, and qsort() demands one. */
+    if (used) qsort(set->entries, set->count, sizeof *set->entries, by_name);
     free(list);
 }
 
@@ -189,7 +190,7 @@ static const void *aligned_data(struct sdrt_weight_files *set, const char *name,
     void *copy;
 
     if ((uintptr_t)t->data % sdrt_dtype_size(t->dtype) == 0) return t->data;
-    copy = sdrt_held_buffers_get(&set->aligned, name);
+    copy = sdrt_held_buffers_get(&set->aligned, name, t->bytes);
     if (copy) return copy;
     copy = sdrt_held_buffers_add(&set->aligned, name, t->bytes);
     if (copy) memcpy(copy, t->data, t->bytes);
