@@ -36,9 +36,20 @@ tests_test_checkpoint_CFLAGS = $(TEST_CFLAGS)
 tests_test_checkpoint_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/sd15_names.txt tests/oracle/make_sd15_names.py
 
+# What reads and writes files.
+check_PROGRAMS += tests/test_npy
+tests_test_npy_SOURCES = tests/test_npy.c tests/temp_folder.c tests/temp_folder.h
+tests_test_npy_CFLAGS = $(TEST_CFLAGS)
+tests_test_npy_LDADD = $(TEST_LIBS)
+
 # Check scripts run beside the programs; CC compiles the installed header alone.
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT += CC='$(CC)' CRITERION_VERBOSITY_LEVEL=1; export CC CRITERION_VERBOSITY_LEVEL;
 EXTRA_DIST += tests/check_cli.sh tests/check_header.sh tests/support.sh tests/header.c \
 	build-aux/summary.sh
 check_SCRIPTS = tests/check_cli.sh tests/check_header.sh
+
+# One pass of one network, for comparing a full-size model with diffusers by hand.
+noinst_PROGRAMS += tests/sdprobe
+tests_sdprobe_SOURCES = tests/sdprobe.c tests/passes.c tests/passes.h
+tests_sdprobe_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)

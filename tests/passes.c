@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/passes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TOKENS = SDRT_TOKENIZER_LENGTH, MOST = SDRT_UNET_MAX_CROSS + 4 };
+
+/* An external tensor and the caller's array behind it. */
+struct operand {
+    sdrt_tensor tensor;
+    size_t      bytes;
+    const void *from; /* copied in before the run, or NULL */
+    void       *to;   /* copied out after it, or NULL */
+    void       *memory; /* 64-byte aligned */
+};
+
+struct pass {
+    struct sdrt_context *c;
+    struct sdrt_graph   *g;
+    struct operand operands[MOST];
+    int n;
+};
+
+static int begin(struct pass *p, struct sdrt_context *c, const char *name)
+{
+    *p = (struct pass){ .c = c };
+    return sdrt_graph_create(&p->g, name, c->store, c->log);
+}
+
+static void operand(struct pass *p, sdrt_tensor tensor, const void *from, void *to)
+{
+    int dims[4];
+
+    sdrt_graph_dims(p->g, tensor, dims);
+    p->operands[p->n++] = (struct operand){
+        .tensor = tensor, .from = from, .to = to,
+        .bytes = sizeof(float) * (size_t)dims[0] * (size_t)dims[1] * (size_t)dims[2] *
+                 (size_t)dims[3],
+    };
+}
+
+static int bind(struct pass *p, struct sdrt_program *program)
+{
+    for (int i = 0; i < p->n; i++) {
+        struct operand *o = &p->operands[i];
+        o->memory = aligned_alloc(64, (o->bytes + 63) / 64 * 64);
+        if (!o->memory) return sdrt_fail(p->c->log, SDRT_E_NOMEM, "out of memory for a pass");
+        if (o->from) memcpy(o->memory, o->from, o->bytes);
+        sdrt_program_bind(program, o->tensor, o->memory);
+    }
+    return SDRT_OK;
+}
+
+/* Compiles the graph, runs it, and frees everything. */
+static int finish(struct pass *p, sdrt_trace_fn *trace, void *user)
+{
+    struct sdrt_program *program = NULL;
+    struct sdrt_arena *arena = NULL;
+    struct sdrt_context *c = p->c;
+    int status = sdrt_program_create(&program, &p->g, &c->ops, c->isa, c->threads, c->log);
+
+    if (status == SDRT_OK) status = sdrt_weight_store_check(c->store);
+    if (status == SDRT_OK)
+        status = sdrt_arena_create(&arena, sdrt_program_peak(program) + 64, c->log);
+    if (status == SDRT_OK) status = bind(p, program);
+    if (status == SDRT_OK) status = sdrt_program_link(program, sdrt_arena_base(arena));
+    if (status == SDRT_OK) status = sdrt_program_load(program, NULL, NULL);
+    if (status == SDRT_OK) status = sdrt_program_run(program, c->team, trace, user);
+    for (int i = 0; i < p->n; i++) {
+        struct operand *o = &p->operands[i];
+        if (status == SDRT_OK && o->to) memcpy(o->to, o->memory, o->bytes);
+        free(o->memory);
+    }
+    sdrt_program_free(&program);
+    sdrt_arena_free(&arena);
+    return status;
+}
+
+int pass_text(struct sdrt_context *c, const int32_t *ids, int batch, float *out)
+{
+    struct sdrt_text_tensors t;
+    struct pass p;
+    int status = begin(&p, c, "text");
+
+    if (status != SDRT_OK) return status;
+    sdrt_text_encoder_build(p.g, &c->config.clip, "text_encoder", batch, TOKENS, &t);
+    operand(&p, t.ids, ids, NULL);
+    operand(&p, t.out, NULL, out);
+    return finish(&p, NULL, NULL);
+}
+
+/* Keys and values of every cross-attention, and the row of the time table. */
+struct once {
+    float *keys_values[SDRT_UNET_MAX_CROSS];
+    float *time;
+};
+
+static int run_prompt(struct sdrt_context *c, const struct pass_unet *in, struct once *once)
+{
+    struct sdrt_unet_prompt_tensors t;
+    struct pass p;
+    int status = begin(&p, c, "prompt");
+
+    if (status != SDRT_OK) return status;
+    sdrt_unet_build_prompt(p.g, &c->config.unet, &c->parts, in->batch, TOKENS, &t);
+    operand(&p, t.text, in->text, NULL);
+    for (int i = 0; i < c->parts.n_cross; i++)
+        operand(&p, t.keys_values[i], NULL, once->keys_values[i]);
+    return finish(&p, NULL, NULL);
+}
+
+static int run_schedule(struct sdrt_context *c, const struct pass_unet *in, struct once *once)
+{
+    struct sdrt_unet_schedule_tensors t;
+    struct pass p;
+    int status = begin(&p, c, "schedule");
+
+    if (status != SDRT_OK) return status;
+    sdrt_unet_build_schedule(p.g, &c->config.unet, &c->parts, 1, &t);
+    operand(&p, t.timesteps, &in->timestep, NULL);
+    operand(&p, t.table, NULL, once->time);
+    return finish(&p, NULL, NULL);
+}
+
+static int run_step(struct sdrt_context *c, const struct pass_unet *in, const struct once *once,
+                    float *out, sdrt_trace_fn *trace, void *user)
+{
+    struct sdrt_unet_step_tensors t;
+    struct pass p;
+    int status = begin(&p, c, "unet");
+
+    if (status != SDRT_OK) return status;
+    sdrt_unet_build_step(p.g, &c->config.unet, &c->parts, in->batch, in->h, in->w, TOKENS, &t);
+    operand(&p, t.latent, in->latent, NULL);
+    operand(&p, t.time, once->time, NULL);
+    for (int i = 0; i < c->parts.n_cross; i++)
+        operand(&p, t.keys_values[i], once->keys_values[i], NULL);
+    operand(&p, t.out, NULL, out);
+    return finish(&p, trace, user);
+}
+
+int pass_unet(struct sdrt_context *c, const struct pass_unet *in, float *out,
+              sdrt_trace_fn *trace, void *user)
+{
+    struct once once = { .time = malloc(sizeof(float) * (size_t)c->parts.time_channels) };
+    int status = once.time ? SDRT_OK : SDRT_E_NOMEM;
+
+    for (int i = 0; i < c->parts.n_cross && status == SDRT_OK; i++) {
+        once.keys_values[i] = malloc(sizeof(float) * (size_t)in->batch * TOKENS * 2 *
+                                     (size_t)c->parts.cross[i].channels);
+        if (!once.keys_values[i]) status = SDRT_E_NOMEM;
+    }
+    if (status != SDRT_OK) sdrt_fail(c->log, status, "out of memory for a U-Net pass");
+    if (status == SDRT_OK) status = run_prompt(c, in, &once);
+    if (status == SDRT_OK) status = run_schedule(c, in, &once);
+    if (status == SDRT_OK) status = run_step(c, in, &once, out, trace, user);
+    for (int i = 0; i < c->parts.n_cross; i++) free(once.keys_values[i]);
+    free(once.time);
+    return status;
+}
+
+const char *pass_unet_block(const char *name)
+{
+    static const char *const blocks[][2] = {
+        { "unet.conv_in", "conv_in" },
+        { "unet.down_blocks.0.", "down0" }, { "unet.down_blocks.1.", "down1" },
+        { "unet.down_blocks.2.", "down2" }, { "unet.down_blocks.3.", "down3" },
+        { "unet.mid_block.", "mid" },
+        { "unet.up_blocks.0.", "up0" }, { "unet.up_blocks.1.", "up1" },
+        { "unet.up_blocks.2.", "up2" }, { "unet.up_blocks.3.", "up3" },
+    };
+
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+        if (!strncmp(name, blocks[i][0], strlen(blocks[i][0]))) return blocks[i][1];
+    return NULL;
+}
+
+static int run_vae(struct sdrt_context *c, int encode, const float *in, const int dims[3],
+                   float *out)
+{
+    struct sdrt_vae_tensors t;
+    struct pass p;
+    int status = begin(&p, c, encode ? "vae encoder" : "vae decoder");
+
+    if (status != SDRT_OK) return status;
+    (encode ? sdrt_vae_build_encoder : sdrt_vae_build_decoder)(p.g, &c->config.vae, dims[0],
+                                                               dims[1], dims[2], &t);
+    operand(&p, t.in, in, NULL);
+    operand(&p, t.out, NULL, out);
+    return finish(&p, NULL, NULL);
+}
+
+int pass_decode(struct sdrt_context *c, const float *latent, int batch, int h, int w, float *out)
+{
+    return run_vae(c, 0, latent, (const int[]){ batch, h, w }, out);
+}
+
+int pass_encode(struct sdrt_context *c, const float *pixels, int batch, int h, int w, float *out)
+{
+    return run_vae(c, 1, pixels, (const int[]){ batch, h, w }, out);
+}
