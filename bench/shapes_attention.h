@@ -46,7 +46,8 @@ static const struct sdrt_named_attention sdrt_attention_model_shapes[] = {
       SDRT_ATTENTION(2, 12, 64, 77, 77, 2304, 2304, 1, 0.125f) },
 };
 enum {
-    SDRT_ATTENTION_MODEL_SHAPES = sizeof sdrt_attention_model_shapes / sizeof sdrt_attention_model_shapes[0]
+    SDRT_ATTENTION_MODEL_SHAPES =
+        sizeof sdrt_attention_model_shapes / sizeof sdrt_attention_model_shapes[0]
 };
 
 #undef SDRT_ATTENTION

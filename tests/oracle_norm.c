@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/oracle_norm.h"
+
+#include <math.h>
+
+static double value(const struct sdrt_gn_shape *s, const float *x, const float *x2, long pixel,
+                    int c)
+{
+    return c < s->c ? (double)x[pixel * s->x_pitch + c]
+                    : (double)x2[pixel * s->x2_pitch + c - s->c];
+}
+
+static void one_group(const struct sdrt_gn_shape *s, const float *x, const float *x2, long first,
+                      int c0, int c1, double *mean, double *variance)
+{
+    const double n = (double)s->pixels * (c1 - c0);
+
+    *mean = *variance = 0.0;
+    for (long p = first; p < first + s->pixels; p++)
+        for (int c = c0; c < c1; c++) *mean += value(s, x, x2, p, c) / n;
+    for (long p = first; p < first + s->pixels; p++)
+        for (int c = c0; c < c1; c++) *variance += pow(value(s, x, x2, p, c) - *mean, 2) / n;
+}
+
+void oracle_group_norm(const struct sdrt_gn_shape *s, const float *x, const float *x2,
+                       const float *gamma, const float *beta, double *want)
+{
+    const int all = s->c + s->c2, per = all / s->groups;
+
+    for (long b = 0; b < s->batch; b++)
+        for (int g = 0; g < s->groups; g++) {
+            double mean, variance;
+            one_group(s, x, x2, b * s->pixels, g * per, (g + 1) * per, &mean, &variance);
+            for (long p = b * s->pixels; p < (b + 1) * s->pixels; p++)
+                for (int c = g * per; c < (g + 1) * per; c++)
+                    want[p * all + c] = (value(s, x, x2, p, c) - mean) /
+                                        sqrt(variance + (double)s->eps) * (double)gamma[c] +
+                                        (double)beta[c];
+        }
+}
+
+void oracle_layer_norm(const struct sdrt_ln_shape *s, const float *x, const float *gamma,
+                       const float *beta, double *want)
+{
+    for (long r = 0; r < s->rows; r++) {
+        const float *row = x + r * s->x_pitch;
+        double mean = 0.0, variance = 0.0;
+        for (int c = 0; c < s->c; c++) mean += (double)row[c] / s->c;
+        for (int c = 0; c < s->c; c++) variance += pow((double)row[c] - mean, 2) / s->c;
+        for (int c = 0; c < s->c; c++)
+            want[r * s->c + c] = ((double)row[c] - mean) / sqrt(variance + (double)s->eps) *
+                                 (double)gamma[c] + (double)beta[c];
+    }
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the tests of kernels share: guarded buffers, repeatable random numbers, array
+ * comparison, a second opinion on number formats, and the ladder of levels.
+ */
+#ifndef SDRT_TESTS_SUPPORT_H
+#define SDRT_TESTS_SUPPORT_H
+
+#include "kernels/dtype.h"
+#include "kernels/isa.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* bytes of memory, 64-byte aligned, between two poisoned guard zones that tbuf_ok()
+ * checks; filled with 0xff, which is NaN in every float type. */
+struct tbuf {
+    union {
+        float *v;
+        double *d;
+        void *p;
+    };
+    size_t bytes;
+    void  *base;
+};
+
+struct tbuf tbuf_bytes(size_t bytes);
+struct tbuf tbuf_floats(size_t n);
+int  tbuf_ok(const struct tbuf *b);
+void tbuf_nan(struct tbuf *b);
+void tbuf_free(struct tbuf *b);
+
+/* The seed is SDRT_TEST_SEED, or 1; tests print it when they fail. */
+uint64_t trand_seed(void);
+float    trand(uint64_t *state);             /* uniform in [-1, 1) */
+int      trand_int(uint64_t *state, int n);  /* uniform in 0 .. n-1 */
+
+/* Rows of width floats, pitch apart, of which the rest stays NaN. */
+void   trand_rows(uint64_t *state, float *rows, size_t n, int width, int pitch, float scale);
+size_t tgaps_written(const float *rows, size_t n, int width, int pitch);
+
+struct tdiff {
+    double max_abs;
+    double nmse;   /* sum of squared error / sum of squares of the reference */
+    size_t at;     /* index of max_abs */
+    size_t bad;    /* entries that are NaN or infinite, or missed the tolerance */
+};
+
+/* got: rows as above; want: [n][width], in which NaN means any finite value. */
+struct tdiff tcompare(const float *got, const double *want, size_t n, int width, int pitch,
+                      double atol, double rtol);
+
+/* The nearest value of the type, ties to even, and its bits, by arithmetic alone. */
+double tround(double v, enum sdrt_dtype type);
+void   tencode(double v, enum sdrt_dtype type, void *dst, size_t index);
+
+/* The flags of the level, or the running test is skipped; where SDRT_REQUIRE_ISA names
+ * the level, it fails instead. */
+unsigned tlevel(const char *name);
+
+#endif

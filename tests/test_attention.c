@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+#include "bench/shapes_attention.h"
+#include "kernels/ops.h"
+#include "tests/oracle_attention.h"
+#include "tests/support.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What the keys do to the scores. */
+enum scores {
+    SMALL,   /* a soft softmax */
+    RISING,  /* each tile's largest is above all before it: all is rescaled each time */
+    PEAKED,  /* exponentials beyond f32's range if the largest is not taken off */
+    KINDS
+};
+
+static void fill_keys(uint64_t *rng, const struct sdrt_attention_shape *s, enum scores kind,
+                      float *k)
+{
+    const int width = s->heads * s->head_dim;
+
+    trand_rows(rng, k, (size_t)s->batch * (size_t)s->kv_len, width, s->k_pitch,
+               kind == PEAKED ? 60.0f : 1.5f);
+    if (kind != RISING) return;
+    for (int r = 0; r < s->batch * s->kv_len; r++)
+        for (int c = 0; c < width; c++) {
+            const float rise = (float)(r % s->kv_len) / (float)s->kv_len;
+            k[(long)r * s->k_pitch + c] = 6.0f * rise + 0.5f * k[(long)r * s->k_pitch + c];
+        }
+}
+
+/* q, k and v are slices of one fused projection where their pitches say so. */
+static void check(const char *level, const struct sdrt_attention_ops *ops, uint64_t *rng,
+                  const struct sdrt_attention_shape *s, enum scores kind)
+{
+    const int width = s->heads * s->head_dim, own = ops->parts(s, 2);
+    const int fused = s->q_len == s->kv_len && s->q_pitch == s->k_pitch && s->q_pitch >= 3 * width;
+    const size_t queries = (size_t)s->batch * (size_t)s->q_len;
+    const size_t keys = (size_t)s->batch * (size_t)s->kv_len;
+    const int nparts[] = { 1, 2, own, s->q_len + 1 };
+    struct tbuf q = tbuf_floats(queries * (size_t)s->q_pitch);
+    struct tbuf k = tbuf_floats(keys * (size_t)s->k_pitch);
+    struct tbuf v = tbuf_floats(keys * (size_t)s->v_pitch);
+    struct tbuf o = tbuf_floats(queries * (size_t)s->o_pitch);
+    struct tbuf first = tbuf_floats(queries * (size_t)s->o_pitch);
+    struct tbuf scratch = tbuf_bytes(ops->scratch(s));
+    double *want = malloc(queries * (size_t)width * sizeof *want);
+    struct sdrt_attention_args a = { q.v, fused ? q.v + width : k.v, fused ? q.v + 2 * width : v.v,
+                                     o.v };
+    char text[256];
+
+    cr_assert_not_null(want);
+    snprintf(text, sizeof text, "%s batch=%d heads=%dx%d %dx%d pitches %d %d %d %d causal=%d "
+             "scores=%d seed=%llu", level, s->batch, s->heads, s->head_dim, s->q_len, s->kv_len,
+             s->q_pitch, s->k_pitch, s->v_pitch, s->o_pitch, s->causal, kind,
+             (unsigned long long)trand_seed());
+    trand_rows(rng, q.v, queries, width, s->q_pitch, 1.0f);
+    if (kind == RISING)
+        for (size_t i = 0; i < queries * (size_t)s->q_pitch; i++) q.v[i] = fabsf(q.v[i]);
+    fill_keys(rng, s, kind, (float *)a.k);
+    trand_rows(rng, (float *)a.v, keys, width, s->v_pitch, 1.0f);
+    oracle_attention(s, a.q, a.k, a.v, want);
+    cr_expect(own >= 1 && ops->parts(s, 1) >= 1 && ops->parts(s, 64) >= own, "%s: parts", text);
+
+    for (size_t i = 0; i < sizeof nparts / sizeof nparts[0]; i++) {
+        tbuf_nan(&o);
+        for (int part = 0; part < nparts[i]; part++) {
+            const struct sdrt_exec ex = { .part = part, .nparts = nparts[i], .scratch = scratch.p };
+            tbuf_nan(&scratch);
+            cr_expect(ops->attention(&ex, s, &a) == 0);
+        }
+        if (i == 0) memcpy(first.p, o.p, o.bytes);
+        cr_expect(!memcmp(first.p, o.p, o.bytes), "%s: %d parts change bits", text, nparts[i]);
+    }
+    /* A score's rounding error is an exponential's relative error. */
+    const double atol = kind == PEAKED ? 2e-4 : 1e-5;
+    const struct tdiff d = tcompare(o.v, want, queries, width, s->o_pitch, atol, 3e-6);
+    cr_expect(d.bad == 0, "%s: %zu bad, max %.3g at %zu, nmse %.2g", text, d.bad, d.max_abs, d.at,
+              d.nmse);
+    cr_expect(tgaps_written(o.v, queries, width, s->o_pitch) == 0, "%s: wrote a gap", text);
+    cr_expect(tbuf_ok(&o) && tbuf_ok(&scratch) && tbuf_ok(&q) && tbuf_ok(&k) && tbuf_ok(&v),
+              "%s: wrote outside a buffer", text);
+    if (getenv("SDRT_TEST_VERBOSE"))
+        fprintf(stderr, "%s max %.2e nmse %.1e\n", text, d.max_abs, d.nmse);
+    free(want);
+    tbuf_free(&q), tbuf_free(&k), tbuf_free(&v), tbuf_free(&o), tbuf_free(&first);
+    tbuf_free(&scratch);
+}
+
+static void check_size(const char *level, const struct sdrt_attention_ops *ops, uint64_t *rng,
+                       int q_len, int kv_len, int head_dim)
+{
+    struct sdrt_attention_shape s = { .batch = 1 + trand_int(rng, 3),
+                                      .heads = 1 + trand_int(rng, 3), .head_dim = head_dim,
+                                      .q_len = q_len, .kv_len = kv_len };
+    const int width = s.heads * head_dim, fused = trand_int(rng, 2);
+
+    s.scale = 1.0f / sqrtf((float)head_dim);
+    s.causal = q_len == kv_len && trand_int(rng, 2);
+    s.q_pitch = fused ? 3 * width : width + trand_int(rng, 9);
+    s.k_pitch = fused ? 3 * width : width + trand_int(rng, 9);
+    s.v_pitch = fused ? 3 * width : width + trand_int(rng, 9);
+    s.o_pitch = width + trand_int(rng, 2) * trand_int(rng, 9);
+    check(level, ops, rng, &s, trand_int(rng, KINDS));
+}
+
+static void check_edges(const char *level)
+{
+    /* Around the blocks of queries and of keys, and the heads of the models. */
+    static const int lengths[] = { 31, 32, 33, 63, 64, 65, 77, 95, 96, 97, 127, 128, 129, 257 };
+    static const int dims[] = { 40, 64, 80, 160, 512 };
+    struct sdrt_attention_ops ops = { 0 };
+    uint64_t rng = trand_seed();
+
+    sdrt_attention_init(&ops, tlevel(level));
+    for (int q = 1; q <= 18; q++)
+        for (int k = 1; k <= 18; k++) check_size(level, &ops, &rng, q, k, 1 + trand_int(&rng, 20));
+    for (int d = 1; d <= 70; d++) {
+        check_size(level, &ops, &rng, 1 + trand_int(&rng, 20), 1 + trand_int(&rng, 40), d);
+        check_size(level, &ops, &rng, 20, 20, d);
+    }
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        check_size(level, &ops, &rng, lengths[i], 1 + trand_int(&rng, 20), 5);
+        check_size(level, &ops, &rng, 1 + trand_int(&rng, 20), lengths[i], 17);
+        check_size(level, &ops, &rng, lengths[i], lengths[i], 8);
+    }
+    for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++)
+        check_size(level, &ops, &rng, 70, 140, dims[i]);
+    check_size(level, &ops, &rng, 9, 1500, 16);
+}
+
+static void check_models(const char *level)
+{
+    struct sdrt_attention_ops ops = { 0 };
+    uint64_t rng = trand_seed();
+
+    sdrt_attention_init(&ops, tlevel(level));
+    for (int i = 0; i < SDRT_ATTENTION_MODEL_SHAPES; i++) {
+        struct sdrt_attention_shape s = sdrt_attention_model_shapes[i].s;
+        if (s.q_len == s.kv_len) s.q_len = s.kv_len = s.q_len < 150 ? s.q_len : 150;
+        else s.q_len = s.q_len < 70 ? s.q_len : 70;
+        check(level, &ops, &rng, &s, SMALL);
+    }
+}
+
+/* One test for each level, so that the report names the one that broke. */
+Test(attention, edges_generic) { check_edges("generic"); }
+Test(attention, edges_blas) { check_edges("blas"); }
+Test(attention, edges_avx2) { check_edges("avx2"); }
+Test(attention, edges_avx512) { check_edges("avx512"); }
+Test(attention, models_generic) { check_models("generic"); }
+Test(attention, models_blas) { check_models("blas"); }
+Test(attention, models_avx2) { check_models("avx2"); }
+Test(attention, models_avx512) { check_models("avx512"); }
+
+Test(attention, no_null_entries)
+{
+    for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name; l++) {
+        struct sdrt_attention_ops ops = { 0 };
+        sdrt_attention_init(&ops, l->flags);
+        cr_expect(ops.parts && ops.scratch && ops.attention, "hole at %s", l->name);
+    }
+}

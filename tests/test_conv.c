@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+#include "bench/shapes_conv.h"
+#include "kernels/ops.h"
+#include "tests/oracle_conv.h"
+#include "tests/support.h"
+#include "tests/weights.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum residual { NO_RESIDUAL, OWN_RESIDUAL, IN_PLACE, RESIDUALS };
+
+struct problem {
+    const char *level;
+    struct sdrt_conv_shape s;
+    enum residual residual;
+    enum sdrt_dtype from;
+    int bias, chan;
+    size_t step; /* every step-th value is checked */
+};
+
+struct operands {
+    struct tbuf x, x2, msb, bias, chan, residual, y, first, scratch;
+    struct tweights w;
+    struct sdrt_conv_args a;
+    double *want;
+};
+
+static void describe(const struct problem *p, char *text, size_t size)
+{
+    const struct sdrt_conv_shape *s = &p->s;
+
+    snprintf(text, size,
+             "%s batch=%d in %dx%dx%d+%d out %dx%dx%d kernel=%d stride=%d upsample=%d pad=%d "
+             "pitches %d %d %d %d prologue=%d %s from %s residual=%d bias=%d chan=%d seed=%llu",
+             p->level, s->batch, s->in_h, s->in_w, s->in_c, s->in_c2, s->out_h, s->out_w, s->out_c,
+             s->kernel, s->stride, s->upsample, s->pad, s->x_pitch, s->x2_pitch, s->y_pitch,
+             s->residual_pitch, s->prologue, sdrt_dtype_name(s->w.stored), sdrt_dtype_name(p->from),
+             p->residual, p->bias, p->chan, (unsigned long long)trand_seed());
+}
+
+static size_t pixels_in(const struct sdrt_conv_shape *s)
+{
+    return (size_t)s->batch * (size_t)s->in_h * (size_t)s->in_w;
+}
+
+static size_t pixels_out(const struct sdrt_conv_shape *s)
+{
+    return (size_t)s->batch * (size_t)s->out_h * (size_t)s->out_w;
+}
+
+static void fill(const struct sdrt_conv_shape *s, uint64_t *rng, struct operands *o)
+{
+    const int all = s->in_c + s->in_c2;
+
+    trand_rows(rng, o->x.v, pixels_in(s), s->in_c, s->x_pitch, 1.0f);
+    trand_rows(rng, o->x2.v, pixels_in(s), s->in_c2, s->x2_pitch, 1.0f);
+    trand_rows(rng, o->bias.v, 1, s->out_c, s->out_c, 1.0f);
+    trand_rows(rng, o->chan.v, 1, s->out_c, s->out_c, 1.0f);
+    trand_rows(rng, o->residual.v, pixels_out(s), s->out_c, s->residual_pitch, 1.0f);
+    for (int i = 0; i < 3 * s->batch * all; i++) /* mean, scale, beta */
+        o->msb.v[i] = i / all % 3 == 1 ? 1.5f + trand(rng) : trand(rng);
+}
+
+static struct operands make(const struct problem *p, const struct sdrt_conv_ops *ops, uint64_t *rng)
+{
+    const struct sdrt_conv_shape *s = &p->s;
+    const size_t in = pixels_in(s), out = pixels_out(s), n = (size_t)s->out_c, all = (size_t)s->w.k;
+    struct operands o = {
+        .x = tbuf_floats(in * (size_t)s->x_pitch), .x2 = tbuf_floats(in * (size_t)s->x2_pitch),
+        .msb = tbuf_floats((size_t)s->batch * 3 * all), .bias = tbuf_floats(n),
+        .chan = tbuf_floats(n), .residual = tbuf_floats(out * (size_t)s->residual_pitch),
+        .y = tbuf_floats(out * (size_t)s->y_pitch), .first = tbuf_floats(out * (size_t)s->y_pitch),
+        .scratch = tbuf_bytes(ops->scratch(s)), .want = malloc(out * n * sizeof(double)),
+    };
+    double *residual = p->residual ? malloc(out * n * sizeof(double)) : NULL;
+
+    fill(s, rng, &o);
+    for (size_t i = 0; residual && i < out * n; i++)
+        residual[i] = (double)o.residual.v[i / n * (size_t)s->residual_pitch + i % n];
+    o.w = tweights_new(rng, &s->w, p->from, 3.0f / sqrtf((float)(s->w.k * s->w.taps)),
+                       ops->pack_bytes, ops->pack_rows);
+    o.a = (struct sdrt_conv_args){ .x = o.x.v, .w = o.w.packed.p, .y = o.y.v };
+    if (s->in_c2) o.a.x2 = o.x2.v;
+    if (s->prologue != SDRT_PROLOGUE_NONE) o.a.msb = o.msb.v;
+    if (p->bias) o.a.bias = o.bias.v;
+    if (p->chan) o.a.chan = o.chan.v;
+    if (p->residual) o.a.residual = p->residual == IN_PLACE ? o.y.v : o.residual.v;
+    oracle_conv(s, &o.a, o.w.values, residual, p->step, o.want);
+    free(residual);
+    return o;
+}
+
+static void run(const struct problem *p, const struct sdrt_conv_ops *ops, struct operands *o,
+                int nparts)
+{
+    const struct sdrt_conv_shape *s = &p->s;
+
+    tbuf_nan(&o->y);
+    if (p->residual == IN_PLACE)
+        for (size_t r = 0; r < pixels_out(s); r++)
+            memcpy(o->y.v + r * (size_t)s->y_pitch, o->residual.v + r * (size_t)s->residual_pitch,
+                   (size_t)s->out_c * sizeof(float));
+    for (int part = 0; part < nparts; part++) {
+        const struct sdrt_exec ex = { .part = part, .nparts = nparts, .scratch = o->scratch.p };
+        tbuf_nan(&o->scratch);
+        cr_expect(ops->conv2d(&ex, s, &o->a) == 0);
+    }
+}
+
+static void check(const struct problem *p, const struct sdrt_conv_ops *ops, uint64_t *rng)
+{
+    const struct sdrt_conv_shape *s = &p->s;
+    const int own = ops->parts(s, 2), nparts[] = { 1, own, 2, s->out_h + 1 };
+    const size_t splits = p->step == 1 ? 4 : 2; /* the models' shapes take long */
+    struct operands o = make(p, ops, rng);
+    char text[400];
+
+    describe(p, text, sizeof text);
+    cr_expect(own >= 1 && ops->parts(s, 1) >= 1 && ops->parts(s, 64) >= own, "%s: parts", text);
+    for (size_t i = 0; i < splits; i++) {
+        run(p, ops, &o, nparts[i]);
+        if (i == 0) memcpy(o.first.p, o.y.p, o.y.bytes);
+        cr_expect(!memcmp(o.first.p, o.y.p, o.y.bytes), "%s: %d parts change bits", text,
+                  nparts[i]);
+    }
+    /* Rounding of all products in f32, and of the prologue. */
+    const double atol = 4e-6 + 2e-7 * sqrt((double)s->w.k * s->w.taps);
+    const struct tdiff d = tcompare(o.y.v, o.want, pixels_out(s), s->out_c, s->y_pitch, atol, 3e-6);
+    cr_expect(d.bad == 0, "%s: %zu bad, max %.3g at %zu, nmse %.2g", text, d.bad, d.max_abs, d.at,
+              d.nmse);
+    cr_expect(tgaps_written(o.y.v, pixels_out(s), s->out_c, s->y_pitch) == 0, "%s: wrote a gap",
+              text);
+    cr_expect(tbuf_ok(&o.y) && tbuf_ok(&o.scratch) && tbuf_ok(&o.x) && tbuf_ok(&o.x2) &&
+              tbuf_ok(&o.w.packed), "%s: wrote outside a buffer", text);
+    if (getenv("SDRT_TEST_VERBOSE"))
+        fprintf(stderr, "%s max %.2e nmse %.1e\n", text, d.max_abs, d.nmse);
+    free(o.want);
+    tweights_free(&o.w);
+    tbuf_free(&o.x), tbuf_free(&o.x2), tbuf_free(&o.msb), tbuf_free(&o.bias), tbuf_free(&o.chan);
+    tbuf_free(&o.residual), tbuf_free(&o.y), tbuf_free(&o.first), tbuf_free(&o.scratch);
+}
+
+/* How the image's size changes: all that the models do, and what conv.h allows beside. */
+enum geometry {
+    SAME_3X3,
+    INNER_3X3,      /* no padding */
+    BELOW_3X3,      /* padded below and right only */
+    UP_EVEN,
+    UP_ODD,         /* the U-Net's upsampling to a skip of odd size */
+    DOWN,           /* the U-Net's */
+    DOWN_BELOW,     /* the VAE encoder's: padded below and right only */
+    SAME_1X1,
+    DOWN_1X1,
+    GEOMETRIES
+};
+
+/* in_h and in_w are set; the rest of the geometry follows. */
+static void set_geometry(struct sdrt_conv_shape *s, enum geometry g)
+{
+    s->kernel = g == SAME_1X1 || g == DOWN_1X1 ? 1 : 3;
+    s->stride = g == DOWN || g == DOWN_BELOW || g == DOWN_1X1 ? 2 : 1;
+    s->upsample = g == UP_EVEN || g == UP_ODD ? 2 : 1;
+    s->pad = g == SAME_3X3 || g == UP_EVEN || g == UP_ODD || g == DOWN;
+    s->out_h = s->in_h;
+    s->out_w = s->in_w;
+    if (s->upsample == 2) {
+        s->out_h = 2 * s->in_h - (g == UP_ODD);
+        s->out_w = 2 * s->in_w - (g == UP_ODD);
+    } else if (g == INNER_3X3) {
+        s->in_h += 2;
+        s->in_w += 2;
+    } else if (s->stride == 2) {
+        const int up = g != DOWN_BELOW;
+        if (!up && s->in_h == 1) s->in_h = 2;
+        if (!up && s->in_w == 1) s->in_w = 2;
+        s->out_h = (s->in_h + up) / 2;
+        s->out_w = (s->in_w + up) / 2;
+    }
+}
+
+/* Everything but the sizes is drawn at random. */
+static void check_size(const char *level, const struct sdrt_conv_ops *ops, uint64_t *rng,
+                       enum geometry g, int h, int w, int c, int out_c)
+{
+    static const enum sdrt_dtype types[] = { SDRT_F32, SDRT_F16, SDRT_BF16 };
+    struct problem p = { .level = level, .bias = trand_int(rng, 2), .chan = trand_int(rng, 2),
+                         .residual = trand_int(rng, RESIDUALS), .step = 1 };
+    struct sdrt_conv_shape *s = &p.s;
+    const int wide = trand_int(rng, 2);
+
+    p.from = types[trand_int(rng, 3)];
+    *s = (struct sdrt_conv_shape){ .batch = 1 + trand_int(rng, 3), .in_h = h, .in_w = w,
+                                   .out_c = out_c, .prologue = trand_int(rng, 3) };
+    set_geometry(s, g);
+    s->in_c2 = c > 1 && trand_int(rng, 3) == 0 ? 1 + trand_int(rng, c - 1) : 0;
+    s->in_c = c - s->in_c2;
+    s->x_pitch = s->in_c + wide * trand_int(rng, 9);
+    s->x2_pitch = s->in_c2 + wide * trand_int(rng, 9);
+    s->y_pitch = out_c + wide * trand_int(rng, 9);
+    s->residual_pitch = p.residual == IN_PLACE ? s->y_pitch : out_c + wide * trand_int(rng, 9);
+    s->w = (struct sdrt_weight_shape){ .n = out_c, .k = c, .taps = s->kernel * s->kernel,
+                                       .stored = types[trand_int(rng, 3)] };
+    check(&p, ops, rng);
+}
+
+static void check_edges(const char *level)
+{
+    /* Around the chunks, blocks and panels of all levels. */
+    static const int sides[] = { 15, 16, 17, 31, 32, 33, 63, 64, 65, 129, 200 };
+    static const int channels[] = { 63, 64, 65, 127, 128, 129, 255, 256, 257, 319, 320, 321, 515 };
+    struct sdrt_conv_ops ops = { 0 };
+    uint64_t rng = trand_seed();
+
+    sdrt_conv_init(&ops, tlevel(level));
+    for (int g = 0; g < GEOMETRIES; g++) {
+        for (int h = 1; h <= 6; h++)
+            for (int w = 1; w <= 9; w++)
+                check_size(level, &ops, &rng, g, h, w, 1 + trand_int(&rng, 9),
+                           1 + trand_int(&rng, 9));
+        for (int c = 1; c <= 40; c++)
+            check_size(level, &ops, &rng, g, 1 + trand_int(&rng, 5), 1 + trand_int(&rng, 5), c,
+                       1 + trand_int(&rng, 70));
+        for (size_t i = 0; i < sizeof channels / sizeof channels[0]; i++) {
+            check_size(level, &ops, &rng, g, 3, 2, channels[i], 1 + trand_int(&rng, 9));
+            check_size(level, &ops, &rng, g, 3, 2, 1 + trand_int(&rng, 9), channels[i]);
+        }
+        for (size_t i = 0; i < sizeof sides / sizeof sides[0]; i++) {
+            check_size(level, &ops, &rng, g, sides[i], 1 + trand_int(&rng, 5), 5, 3);
+            check_size(level, &ops, &rng, g, 1 + trand_int(&rng, 5), sides[i], 5, 3);
+        }
+        check_size(level, &ops, &rng, g, 37, 41, 3, 7);
+    }
+}
+
+/* The model's channels on a few pixels. */
+static struct sdrt_conv_shape reduced(int i)
+{
+    struct sdrt_conv_shape s = sdrt_conv_model_shapes[i].s;
+
+    s.in_h = s.stride == 2 ? 6 : 3;
+    s.in_w = s.stride == 2 ? 4 : 5;
+    s.out_h = s.in_h * s.upsample / s.stride;
+    s.out_w = s.in_w * s.upsample / s.stride;
+    return s;
+}
+
+static int seen_before(int i)
+{
+    const struct sdrt_conv_shape s = reduced(i);
+
+    for (int j = 0; j < i; j++) {
+        const struct sdrt_conv_shape t = reduced(j);
+        if (s.in_c == t.in_c && s.in_c2 == t.in_c2 && s.out_c == t.out_c && s.kernel == t.kernel &&
+            s.stride == t.stride && s.upsample == t.upsample && s.pad == t.pad &&
+            s.prologue == t.prologue)
+            return 1;
+    }
+    return 0;
+}
+
+static void check_models(const char *level)
+{
+    struct sdrt_conv_ops ops = { 0 };
+    uint64_t rng = trand_seed();
+
+    sdrt_conv_init(&ops, tlevel(level));
+    for (int i = 0; i < SDRT_CONV_MODEL_SHAPES; i++) {
+        struct problem p = { .level = level, .s = reduced(i), .bias = 1, .chan = 1,
+                             .residual = IN_PLACE, .step = 101, .from = SDRT_F16 };
+        if (seen_before(i)) continue;
+        p.s.w.stored = i % 2 ? SDRT_F32 : SDRT_F16;
+        check(&p, &ops, &rng);
+    }
+}
+
+/* One test for each level, so that the report names the one that broke. */
+Test(conv, edges_generic) { check_edges("generic"); }
+Test(conv, edges_blas) { check_edges("blas"); }
+Test(conv, edges_avx2) { check_edges("avx2"); }
+Test(conv, edges_avx512) { check_edges("avx512"); }
+Test(conv, models_generic) { check_models("generic"); }
+Test(conv, models_blas) { check_models("blas"); }
+Test(conv, models_avx2) { check_models("avx2"); }
+Test(conv, models_avx512) { check_models("avx512"); }
+
+Test(conv, no_null_entries)
+{
+    for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name; l++) {
+        struct sdrt_conv_ops ops = { 0 };
+        sdrt_conv_init(&ops, l->flags);
+        cr_expect(ops.pack_bytes && ops.pack_rows && ops.parts && ops.scratch && ops.conv2d,
+                  "hole at %s", l->name);
+    }
+}

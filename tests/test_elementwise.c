@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+#include "kernels/ops.h"
+#include "tests/support.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const int splits[] = { 1, 2, 3, 50 };
+enum { SPLITS = sizeof splits / sizeof splits[0] };
+
+/* All rows of y agree with want to a last bit or two, and nothing beside them changed. */
+static void judge(const char *level, const char *what, const struct tbuf *y, const double *want,
+                  double atol)
+{
+    const size_t n = y->bytes / sizeof(float);
+    const struct tdiff d = tcompare(y->v, want, n, 1, 1, atol, 2e-7);
+
+    cr_expect(d.bad == 0, "%s %s of %zu values, seed=%llu: %zu bad, max %.3g at %zu", level, what,
+              n, (unsigned long long)trand_seed(), d.bad, d.max_abs, d.at);
+    cr_expect(tbuf_ok(y), "%s %s: wrote outside", level, what);
+}
+
+static void check_timesteps(const char *level, const struct sdrt_elementwise_ops *ops)
+{
+    static const float t[] = { 0.0f, 1.0f, 999.0f, 500.5f, 37.0f };
+    static const int dims[] = { 2, 4, 6, 14, 320 };
+    enum { N = sizeof t / sizeof t[0] };
+
+    for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++)
+        for (int n = 1; n <= N; n++)
+            for (int k = 0; k < SPLITS; k++) {
+                const int dim = dims[i], half = dim / 2;
+                struct tbuf y = tbuf_floats((size_t)n * (size_t)dim);
+                double want[N * 320];
+                for (int j = 0; j < n * dim; j++) {
+                    const double f = exp(-log(10000.0) * (j % half) / half);
+                    const double angle = (double)t[j / dim] * f;
+                    want[j] = j % dim < half ? cos(angle) : sin(angle);
+                }
+                for (int part = 0; part < splits[k]; part++) {
+                    const struct sdrt_exec ex = { .part = part, .nparts = splits[k] };
+                    cr_expect(ops->timestep_embedding(&ex, t, n, dim, y.v) == 0);
+                }
+                /* The angles reach 999; f32 arithmetic on them is allowed. */
+                judge(level, "timestep embedding", &y, want, 1e-4);
+                tbuf_free(&y);
+            }
+}
+
+static void check_embed(const char *level, const struct sdrt_elementwise_ops *ops, uint64_t *rng)
+{
+    static const enum sdrt_dtype types[] = { SDRT_F32, SDRT_F16, SDRT_BF16 };
+    enum { VOCAB = 11 };
+
+    for (int c = 1; c <= 150; c += 1 + c / 8)
+        for (int i = 0; i < 9; i++) {
+            const enum sdrt_dtype from = types[i % 3], positions_from = types[i / 3];
+            const int places = 1 + trand_int(rng, 5), rows = 1 + trand_int(rng, 12);
+            const int nparts = splits[trand_int(rng, SPLITS)];
+            struct tbuf table = tbuf_floats((size_t)VOCAB * (size_t)c);
+            struct tbuf positions = tbuf_floats((size_t)places * (size_t)c);
+            struct tbuf y = tbuf_floats((size_t)rows * (size_t)c);
+            double words[VOCAB * 150], at[5 * 150], want[12 * 150];
+            int32_t ids[12];
+            for (int j = 0; j < VOCAB * c; j++) {
+                words[j] = tround((double)trand(rng), from);
+                tencode(words[j], from, table.p, (size_t)j);
+            }
+            for (int j = 0; j < places * c; j++) {
+                at[j] = tround((double)trand(rng), positions_from);
+                tencode(at[j], positions_from, positions.p, (size_t)j);
+            }
+            for (int r = 0; r < rows; r++) ids[r] = r ? trand_int(rng, VOCAB) : VOCAB - 1;
+            for (int j = 0; j < rows * c; j++)
+                want[j] = words[ids[j / c] * c + j % c] + at[j / c % places * c + j % c];
+            for (int part = 0; part < nparts; part++) {
+                const struct sdrt_exec ex = { .part = part, .nparts = nparts };
+                cr_expect(ops->embed(&ex, rows, c, ids, table.p, from, positions.p, positions_from,
+                                     places, y.v) == 0);
+            }
+            judge(level, "embed", &y, want, 2e-7);
+            tbuf_free(&table), tbuf_free(&positions), tbuf_free(&y);
+        }
+}
+
+/* Types that weights never have must be refused, not misread. */
+static void check_embed_refuses(const struct sdrt_elementwise_ops *ops)
+{
+    const struct sdrt_exec ex = { .part = 0, .nparts = 1 };
+    const int32_t id = 0;
+    const double table[1] = { 1.0 };
+    float y[1];
+
+    cr_expect(ops->embed(&ex, 1, 1, &id, table, SDRT_F64, table, SDRT_F32, 1, y) < 0);
+    cr_expect(ops->embed(&ex, 1, 1, &id, table, SDRT_F32, table, SDRT_I8, 1, y) < 0);
+}
+
+struct layout {
+    int batch, images, pixels, c;
+    float scale;
+};
+
+static void check_layouts(const char *level, const struct sdrt_elementwise_ops *ops, uint64_t *rng,
+                          const struct layout *l)
+{
+    const int b = l->batch, n = l->pixels, c = l->c, image = n * c;
+    const int nparts = splits[trand_int(rng, SPLITS)];
+    struct tbuf x = tbuf_floats((size_t)(2 * b * image));
+    struct tbuf guided = tbuf_floats((size_t)(b * image)), nchw = tbuf_floats((size_t)(b * image));
+    struct tbuf nhwc = tbuf_floats((size_t)(l->images * image));
+    double *want = malloc((size_t)((b + l->images) * image) * sizeof *want);
+
+    cr_assert_not_null(want);
+    trand_rows(rng, x.v, 1, 2 * b * image, 2 * b * image, 1.0f);
+    for (int part = 0; part < nparts; part++) {
+        const struct sdrt_exec ex = { .part = part, .nparts = nparts };
+        cr_expect(ops->guide(&ex, b, n, c, l->scale, x.v, guided.v) == 0);
+        cr_expect(ops->to_nchw(&ex, b, n, c, l->scale, x.v, nchw.v) == 0);
+        cr_expect(ops->to_nhwc(&ex, b, l->images, n, c, l->scale, x.v, nhwc.v) == 0);
+    }
+    for (int i = 0; i < b * image; i++) { /* y [batch][c][pixels] */
+        const int from = i / image * image + i % n * c + i / n % c;
+        const double u = (double)x.v[from], cond = (double)x.v[b * image + from];
+        want[i] = u + (double)l->scale * (cond - u);
+    }
+    judge(level, "guide", &guided, want, 1e-6 * (1.0 + fabs((double)l->scale)));
+    for (int i = 0; i < b * image; i++)
+        want[i] = (double)l->scale * (double)x.v[i / image * image + i % n * c + i / n % c];
+    judge(level, "to_nchw", &nchw, want, 0.0);
+    for (int i = 0; i < l->images * image; i++) /* y [images][pixels][c] */
+        want[i] = (double)l->scale * (double)x.v[i / image % b * image + i % c * n + i / c % n];
+    judge(level, "to_nhwc", &nhwc, want, 0.0);
+    free(want);
+    tbuf_free(&x), tbuf_free(&guided), tbuf_free(&nchw), tbuf_free(&nhwc);
+}
+
+static void check_level(const char *level)
+{
+    struct sdrt_elementwise_ops ops = { 0 };
+    uint64_t rng = trand_seed();
+
+    sdrt_elementwise_init(&ops, tlevel(level));
+    check_timesteps(level, &ops);
+    check_embed(level, &ops, &rng);
+    check_embed_refuses(&ops);
+    for (int pixels = 1; pixels <= 70; pixels++)
+        for (int c = 1; c <= 5; c++) {
+            const struct layout l = { .batch = 1 + trand_int(&rng, 3),
+                                      .images = 1 + trand_int(&rng, 6), .pixels = pixels,
+                                      .c = c, .scale = 9.0f * trand(&rng) };
+            check_layouts(level, &ops, &rng, &l);
+        }
+}
+
+Test(elementwise, generic) { check_level("generic"); }
+Test(elementwise, blas) { check_level("blas"); }
+Test(elementwise, avx2) { check_level("avx2"); }
+Test(elementwise, avx512) { check_level("avx512"); }
+
+/* Without guidance the conditional prediction must come through unchanged. */
+Test(elementwise, guide_of_scale_one_is_the_condition)
+{
+    const struct sdrt_exec ex = { .part = 0, .nparts = 1 };
+    const float eps[] = { 0.25f, -1.0f, 0.5f, 2.0f }; /* u, u, cond, cond */
+    struct sdrt_elementwise_ops ops = { 0 };
+    float y[2];
+
+    sdrt_elementwise_init(&ops, 0);
+    cr_expect(ops.guide(&ex, 1, 2, 1, 1.0f, eps, y) == 0);
+    cr_expect(y[0] == 0.5f && y[1] == 2.0f);
+}
+
+Test(elementwise, no_null_entries)
+{
+    for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name; l++) {
+        struct sdrt_elementwise_ops ops = { 0 };
+        sdrt_elementwise_init(&ops, l->flags);
+        cr_expect(ops.timestep_embedding && ops.embed && ops.guide && ops.to_nhwc && ops.to_nchw,
+                  "hole at %s", l->name);
+    }
+}

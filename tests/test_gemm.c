@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+#include "bench/shapes_gemm.h"
+#include "kernels/ops.h"
+#include "tests/oracle_gemm.h"
+#include "tests/support.h"
+#include "tests/weights.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum residual { NO_RESIDUAL, OWN_RESIDUAL, IN_PLACE, RESIDUALS };
+
+struct problem {
+    const char *level;
+    struct sdrt_gemm_shape s;
+    enum residual residual;
+    enum sdrt_dtype from;
+    int bias;
+    float bias_scale; /* large: to reach the flat ends of the activations */
+    float small;      /* weights divided by this, inputs multiplied: subnormal f16 */
+    size_t step;      /* every step-th value is checked */
+};
+
+struct operands {
+    struct tbuf a, bias, residual, y, first, scratch;
+    struct tweights w;
+    double *want;
+};
+
+static void describe(const struct problem *p, char *text, size_t size)
+{
+    const struct sdrt_gemm_shape *s = &p->s;
+
+    snprintf(text, size,
+             "%s m=%d n=%d k=%d pitches %d %d %d act=%d gated=%d %s from %s residual=%d bias=%d "
+             "seed=%llu", p->level, s->m, s->n, s->k, s->a_pitch, s->y_pitch,
+             s->residual_pitch, s->act, s->w.gated, sdrt_dtype_name(s->w.stored),
+             sdrt_dtype_name(p->from), p->residual, p->bias, (unsigned long long)trand_seed());
+}
+
+static struct operands make(const struct problem *p, const struct sdrt_gemm_ops *ops, uint64_t *rng)
+{
+    const struct sdrt_gemm_shape *s = &p->s;
+    const size_t m = (size_t)s->m, n = (size_t)s->n, values = s->w.gated ? 2 * n : n;
+    struct operands o = {
+        .a = tbuf_floats(m * (size_t)s->a_pitch), .bias = tbuf_floats(values),
+        .residual = tbuf_floats(m * (size_t)s->residual_pitch),
+        .y = tbuf_floats(m * (size_t)s->y_pitch), .first = tbuf_floats(m * (size_t)s->y_pitch),
+        .scratch = tbuf_bytes(ops->scratch(s)), .want = malloc(m * n * sizeof(double)),
+    };
+    double *residual = p->residual ? malloc(m * n * sizeof(double)) : NULL;
+
+    trand_rows(rng, o.a.v, m, s->k, s->a_pitch, p->small);
+    trand_rows(rng, o.bias.v, 1, (int)values, (int)values, p->bias_scale);
+    trand_rows(rng, o.residual.v, m, s->n, s->residual_pitch, 1.0f);
+    for (size_t i = 0; residual && i < m * n; i++)
+        residual[i] = (double)o.residual.v[i / n * (size_t)s->residual_pitch + i % n];
+    o.w = tweights_new(rng, &s->w, p->from, 3.0f / sqrtf((float)s->k) / p->small, ops->pack_bytes,
+                       ops->pack_rows);
+    oracle_gemm(s, o.a.v, o.w.values, p->bias ? o.bias.v : NULL, residual, p->step, o.want);
+    free(residual);
+    return o;
+}
+
+static void run(const struct problem *p, const struct sdrt_gemm_ops *ops, struct operands *o,
+                int nparts)
+{
+    const struct sdrt_gemm_shape *s = &p->s;
+    struct sdrt_gemm_args a = { .a = o->a.v, .w = o->w.packed.p, .y = o->y.v };
+
+    if (p->bias) a.bias = o->bias.v;
+    if (p->residual == OWN_RESIDUAL) a.residual = o->residual.v;
+    if (p->residual == IN_PLACE) a.residual = o->y.v;
+    tbuf_nan(&o->y);
+    if (p->residual == IN_PLACE)
+        for (size_t r = 0; r < (size_t)s->m; r++)
+            memcpy(o->y.v + r * (size_t)s->y_pitch, o->residual.v + r * (size_t)s->residual_pitch,
+                   (size_t)s->n * sizeof(float));
+    for (int part = 0; part < nparts; part++) {
+        const struct sdrt_exec ex = { .part = part, .nparts = nparts, .scratch = o->scratch.p };
+        tbuf_nan(&o->scratch);
+        cr_expect(ops->gemm(&ex, s, &a) == 0);
+    }
+}
+
+static void check(const struct problem *p, const struct sdrt_gemm_ops *ops, uint64_t *rng)
+{
+    const struct sdrt_gemm_shape *s = &p->s;
+    const int own = ops->parts(s, 2), nparts[] = { 1, own, 2, s->m + s->n };
+    const size_t splits = p->step == 1 ? 4 : 2; /* the models' shapes take long */
+    struct operands o = make(p, ops, rng);
+    char text[256];
+
+    describe(p, text, sizeof text);
+    cr_expect(own >= 1 && ops->parts(s, 1) >= 1 && ops->parts(s, 64) >= own, "%s: parts", text);
+    for (size_t i = 0; i < splits; i++) {
+        run(p, ops, &o, nparts[i]);
+        if (i == 0) memcpy(o.first.p, o.y.p, o.y.bytes);
+        cr_expect(!memcmp(o.first.p, o.y.p, o.y.bytes), "%s: %d parts change bits", text,
+                  nparts[i]);
+    }
+    /* Rounding of k products in f32, then of the activation. */
+    const double atol = 3e-6 + 1.5e-7 * sqrt((double)s->k);
+    const struct tdiff d = tcompare(o.y.v, o.want, (size_t)s->m, s->n, s->y_pitch, atol, 3e-6);
+    cr_expect(d.bad == 0, "%s: %zu bad, max %.3g at %zu, nmse %.2g", text, d.bad, d.max_abs, d.at,
+              d.nmse);
+    cr_expect(tgaps_written(o.y.v, (size_t)s->m, s->n, s->y_pitch) == 0, "%s: wrote a gap", text);
+    cr_expect(tbuf_ok(&o.y) && tbuf_ok(&o.scratch) && tbuf_ok(&o.a) && tbuf_ok(&o.w.packed),
+              "%s: wrote outside a buffer", text);
+    if (getenv("SDRT_TEST_VERBOSE"))
+        fprintf(stderr, "%s max %.2e nmse %.1e\n", text, d.max_abs, d.nmse);
+    free(o.want);
+    tweights_free(&o.w);
+    tbuf_free(&o.a), tbuf_free(&o.bias), tbuf_free(&o.residual);
+    tbuf_free(&o.y), tbuf_free(&o.first), tbuf_free(&o.scratch);
+}
+
+/* A problem of this size with everything else drawn at random. */
+static void check_size(const char *level, const struct sdrt_gemm_ops *ops, uint64_t *rng, int m,
+                       int n, int k)
+{
+    static const enum sdrt_dtype types[] = { SDRT_F32, SDRT_F16, SDRT_BF16 };
+    struct problem p = { .level = level, .bias = trand_int(rng, 2), .step = 1, .small = 1.0f };
+
+    p.from = types[trand_int(rng, 3)];
+    p.bias_scale = trand_int(rng, 4) ? 1.0f : 150.0f;
+    if (trand_int(rng, 8) == 0) p.small = 0x1p12f;
+    p.s = (struct sdrt_gemm_shape){ .m = m, .n = n, .k = k, .act = trand_int(rng, 5),
+                                    .a_pitch = k + trand_int(rng, 2) * trand_int(rng, 9),
+                                    .y_pitch = n + trand_int(rng, 2) * trand_int(rng, 9) };
+    p.s.w = (struct sdrt_weight_shape){ .n = n, .k = k, .taps = 1, .gated = trand_int(rng, 3) == 0,
+                                        .stored = types[trand_int(rng, 3)] };
+    if (!p.s.w.gated) p.residual = trand_int(rng, RESIDUALS);
+    p.s.residual_pitch = p.residual == IN_PLACE ? p.s.y_pitch : n + trand_int(rng, 9);
+    check(&p, ops, rng);
+}
+
+static void check_edges(const char *level)
+{
+    /* Around the tiles, row blocks, panels and chunks of all levels. */
+    static const int rows[] = { 63,  64,  65,  95,  96,  97,  128, 167,
+                                168, 169, 193, 337, 511, 512, 513 };
+    static const int columns[] = { 127, 128, 129, 255, 256, 257, 520 };
+    static const int depths[] = { 255, 256, 257, 319, 320, 321, 511, 512, 513, 1025 };
+    struct sdrt_gemm_ops ops = { 0 };
+    uint64_t rng = trand_seed();
+
+    sdrt_gemm_init(&ops, tlevel(level));
+    for (int m = 1; m <= 17; m++)
+        for (int n = 1; n <= 35; n++) check_size(level, &ops, &rng, m, n, 1 + trand_int(&rng, 40));
+    for (int k = 1; k <= 70; k++)
+        check_size(level, &ops, &rng, 1 + trand_int(&rng, 20), 1 + trand_int(&rng, 70), k);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        check_size(level, &ops, &rng, rows[i], 1 + trand_int(&rng, 40), 1 + trand_int(&rng, 40));
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
+        check_size(level, &ops, &rng, 1 + trand_int(&rng, 20), columns[i], 1 + trand_int(&rng, 40));
+    for (size_t i = 0; i < sizeof depths / sizeof depths[0]; i++)
+        check_size(level, &ops, &rng, 1 + trand_int(&rng, 20), 1 + trand_int(&rng, 40), depths[i]);
+}
+
+static void check_models(const char *level)
+{
+    struct sdrt_gemm_ops ops = { 0 };
+    uint64_t rng = trand_seed();
+
+    sdrt_gemm_init(&ops, tlevel(level));
+    for (int i = 0; i < SDRT_GEMM_MODEL_SHAPES; i++) {
+        struct problem p = { .level = level, .s = sdrt_gemm_model_shapes[i].s, .bias = 1,
+                             .bias_scale = 1.0f, .small = 1.0f, .step = 13, .from = SDRT_F16 };
+        p.s.m = p.s.m < 29 ? p.s.m : 29;
+        p.s.w.stored = i % 2 ? SDRT_F32 : SDRT_F16;
+        if (!p.s.w.gated) p.residual = IN_PLACE;
+        check(&p, &ops, &rng);
+    }
+}
+
+/* One test for each level, so that the report names the one that broke. */
+Test(gemm, edges_generic) { check_edges("generic"); }
+Test(gemm, edges_blas) { check_edges("blas"); }
+Test(gemm, edges_avx2) { check_edges("avx2"); }
+Test(gemm, edges_avx512) { check_edges("avx512"); }
+Test(gemm, models_generic) { check_models("generic"); }
+Test(gemm, models_blas) { check_models("blas"); }
+Test(gemm, models_avx2) { check_models("avx2"); }
+Test(gemm, models_avx512) { check_models("avx512"); }
+
+/* A table must never leave a hole: every entry is set at every level. */
+Test(gemm, no_null_entries)
+{
+    for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name; l++) {
+        struct sdrt_gemm_ops ops = { 0 };
+        sdrt_gemm_init(&ops, l->flags);
+        cr_expect(ops.pack_bytes && ops.pack_rows && ops.parts && ops.scratch && ops.gemm,
+                  "hole at %s", l->name);
+    }
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+#include "bench/shapes_norm.h"
+#include "kernels/ops.h"
+#include "tests/oracle_norm.h"
+#include "tests/support.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Where the inputs lie: a mean far from 0 is where naive sums of squares lose digits. */
+struct spread {
+    float mean, width;
+};
+
+static const struct spread spreads[] = { { 0.0f, 3.0f }, { 100.0f, 3.0f }, { 1000.0f, 0.0f } };
+
+static void affine(uint64_t *rng, float *gamma, float *beta, int n)
+{
+    for (int c = 0; c < n; c++) {
+        gamma[c] = 1.0f + trand(rng);
+        beta[c] = trand(rng);
+    }
+}
+
+static void inputs(uint64_t *rng, float *x, size_t n, int width, int pitch, struct spread d)
+{
+    trand_rows(rng, x, n, width, pitch, d.width);
+    for (size_t i = 0; i < n * (size_t)width; i++) {
+        const size_t c = i % (size_t)width;
+        x[i / (size_t)width * (size_t)pitch + c] +=
+            d.width > 0.0f ? d.mean * (float)c / (float)width : d.mean;
+    }
+}
+
+/* The sums that gn_sums promises, part by part. */
+static size_t bad_sums(const struct sdrt_gn_shape *s, const float *x, const float *x2,
+                       const double *sums)
+{
+    const int all = s->c + s->c2, parts = sdrt_gn_parts(s);
+    size_t bad = 0;
+
+    for (long i = 0; i < (long)parts * s->batch * all; i++) {
+        const int c = (int)(i % all), b = (int)(i / all % s->batch);
+        const int part = (int)(i / all / s->batch);
+        const float *from = c < s->c ? x + c : x2 + (c - s->c);
+        const long pitch = c < s->c ? s->x_pitch : s->x2_pitch;
+        const double *got = sums + ((long)part * s->batch + b) * 2 * all + c;
+        double t = 0.0, q = 0.0;
+        from += (long)b * s->pixels * pitch;
+        for (int p = sdrt_row_begin(s->pixels, part, parts);
+             p < sdrt_row_begin(s->pixels, part + 1, parts); p++) {
+            const double d = (double)from[p * pitch] - (double)from[0];
+            t += d;
+            q += d * d;
+        }
+        bad += !(fabs(got[0] - t) <= 1e-4 * (1.0 + sqrt(q)) && fabs(got[all] - q) <= 1e-5 * q);
+    }
+    return bad;
+}
+
+/* Every value as the following conv reads it. */
+static void apply(const struct sdrt_gn_shape *s, const float *x, const float *x2, const float *msb,
+                  float *y)
+{
+    const int all = s->c + s->c2;
+
+    for (long p = 0; p < (long)s->batch * s->pixels; p++)
+        for (int c = 0; c < all; c++) {
+            const float *v = msb + p / s->pixels * 3 * all + c;
+            const float in = c < s->c ? x[p * s->x_pitch + c] : x2[p * s->x2_pitch + c - s->c];
+            y[p * all + c] = (in - v[0]) * v[all] + v[2 * all];
+        }
+}
+
+static void check_gn(const char *level, const struct sdrt_norm_ops *ops, uint64_t *rng,
+                     const struct sdrt_gn_shape *s, struct spread d)
+{
+    const size_t all = (size_t)(s->c + s->c2), pixels = (size_t)s->batch * (size_t)s->pixels;
+    const int parts = sdrt_gn_parts(s), folds = 1 + trand_int(rng, s->batch);
+    struct tbuf x = tbuf_floats(pixels * (size_t)s->x_pitch), y = tbuf_floats(pixels * all);
+    struct tbuf x2 = tbuf_floats(pixels * (size_t)s->x2_pitch);
+    struct tbuf gamma = tbuf_floats(all), beta = tbuf_floats(all);
+    struct tbuf sums = tbuf_bytes(sdrt_gn_sums_bytes(s)), msb = tbuf_bytes(sdrt_gn_msb_bytes(s));
+    double *want = malloc(pixels * all * sizeof *want);
+    char text[200];
+
+    cr_assert_not_null(want);
+    snprintf(text, sizeof text, "%s batch=%d %dx%d+%d pitches %d %d groups=%d mean=%g seed=%llu",
+             level, s->batch, s->pixels, s->c, s->c2, s->x_pitch, s->x2_pitch, s->groups,
+             (double)d.mean, (unsigned long long)trand_seed());
+    inputs(rng, x.v, pixels, s->c, s->x_pitch, d);
+    inputs(rng, x2.v, pixels, s->c2, s->x2_pitch, d);
+    affine(rng, gamma.v, beta.v, (int)all);
+    oracle_group_norm(s, x.v, x2.v, gamma.v, beta.v, want);
+
+    for (int part = 0; part < parts; part++) {
+        const struct sdrt_exec ex = { .part = part, .nparts = parts };
+        cr_expect(ops->gn_sums(&ex, s, x.v, s->c2 ? x2.v : NULL, sums.d) == 0);
+    }
+    for (int part = 0; part < folds; part++) {
+        const struct sdrt_exec ex = { .part = part, .nparts = folds };
+        cr_expect(ops->gn_fold(&ex, s, x.v, s->c2 ? x2.v : NULL, gamma.v, beta.v, sums.d,
+                               msb.v) == 0);
+    }
+    cr_expect(bad_sums(s, x.v, x2.v, sums.d) == 0, "%s: sums", text);
+    apply(s, x.v, x2.v, msb.v, y.v);
+    /* The mean is f32: half its last bit, scaled as the values are. */
+    const struct tdiff r = tcompare(y.v, want, pixels, (int)all, (int)all,
+                                    3e-6 + 4e-7 * (double)(d.width > 0.0f ? d.mean : 0.0f), 3e-6);
+    cr_expect(r.bad == 0, "%s: %zu bad, max %.3g at %zu, nmse %.2g", text, r.bad, r.max_abs, r.at,
+              r.nmse);
+    cr_expect(tbuf_ok(&sums) && tbuf_ok(&msb) && tbuf_ok(&x) && tbuf_ok(&x2), "%s: wrote outside",
+              text);
+    free(want);
+    tbuf_free(&x), tbuf_free(&x2), tbuf_free(&y), tbuf_free(&gamma), tbuf_free(&beta);
+    tbuf_free(&sums), tbuf_free(&msb);
+}
+
+static void check_ln(const char *level, const struct sdrt_norm_ops *ops, uint64_t *rng,
+                     const struct sdrt_ln_shape *s, struct spread d, int in_place)
+{
+    const size_t rows = (size_t)s->rows;
+    struct tbuf x = tbuf_floats(rows * (size_t)s->x_pitch);
+    struct tbuf y = tbuf_floats(rows * (size_t)s->y_pitch);
+    struct tbuf gamma = tbuf_floats((size_t)s->c), beta = tbuf_floats((size_t)s->c);
+    struct tbuf first = tbuf_floats(rows * (size_t)s->y_pitch);
+    const int nparts[] = { 1, 2, 7, s->rows + 1 };
+    double *want = malloc(rows * (size_t)s->c * sizeof *want);
+    char text[200];
+
+    cr_assert_not_null(want);
+    snprintf(text, sizeof text, "%s %dx%d pitches %d %d mean=%g in_place=%d seed=%llu", level,
+             s->rows, s->c, s->x_pitch, s->y_pitch, (double)d.mean, in_place,
+             (unsigned long long)trand_seed());
+    inputs(rng, x.v, rows, s->c, s->x_pitch, d);
+    affine(rng, gamma.v, beta.v, s->c);
+    oracle_layer_norm(s, x.v, gamma.v, beta.v, want);
+    for (size_t i = 0; i < sizeof nparts / sizeof nparts[0]; i++) {
+        tbuf_nan(&y);
+        for (size_t r = 0; in_place && r < rows; r++)
+            memcpy(y.v + r * (size_t)s->y_pitch, x.v + r * (size_t)s->x_pitch,
+                   (size_t)s->c * sizeof(float));
+        for (int part = 0; part < nparts[i]; part++) {
+            const struct sdrt_exec ex = { .part = part, .nparts = nparts[i] };
+            struct sdrt_ln_shape shape = *s;
+            if (in_place) shape.x_pitch = s->y_pitch;
+            cr_expect(ops->layer_norm(&ex, &shape, in_place ? y.v : x.v, gamma.v, beta.v,
+                                      y.v) == 0);
+        }
+        if (i == 0) memcpy(first.p, y.p, y.bytes);
+        cr_expect(!memcmp(first.p, y.p, y.bytes), "%s: %d parts change bits", text, nparts[i]);
+    }
+    const struct tdiff r = tcompare(y.v, want, rows, s->c, s->y_pitch,
+                                    5e-6 + 4e-7 * (double)(d.width > 0.0f ? d.mean : 0.0f), 5e-6);
+    cr_expect(r.bad == 0, "%s: %zu bad, max %.3g at %zu, nmse %.2g", text, r.bad, r.max_abs, r.at,
+              r.nmse);
+    cr_expect(tgaps_written(y.v, rows, s->c, s->y_pitch) == 0, "%s: wrote a gap", text);
+    cr_expect(tbuf_ok(&y) && tbuf_ok(&x), "%s: wrote outside", text);
+    free(want);
+    tbuf_free(&x), tbuf_free(&y), tbuf_free(&gamma), tbuf_free(&beta), tbuf_free(&first);
+}
+
+static void check_gn_level(const char *level)
+{
+    struct sdrt_norm_ops ops = { 0 };
+    uint64_t rng = trand_seed();
+
+    sdrt_norm_init(&ops, tlevel(level));
+    for (int per = 1; per <= 20; per++)
+        for (int i = 0; i < 12; i++) {
+            const int groups = 1 + trand_int(&rng, 6), all = groups * per;
+            struct sdrt_gn_shape s = { .batch = 1 + trand_int(&rng, 3),
+                                       .pixels = 1 + trand_int(&rng, i < 10 ? 200 : 1500),
+                                       .groups = groups, .eps = i % 2 ? 1e-5f : 1e-6f };
+            s.c2 = all > 1 && i % 3 == 0 ? 1 + trand_int(&rng, all - 1) : 0;
+            s.c = all - s.c2;
+            s.x_pitch = s.c + i % 2 * trand_int(&rng, 9);
+            s.x2_pitch = s.c2 + i % 2 * trand_int(&rng, 9);
+            check_gn(level, &ops, &rng, &s, spreads[i % 3]);
+            check_gn(level, &ops, &rng, &s, spreads[(i + 1) % 3]);
+        }
+    for (int i = 0; i < SDRT_GN_MODEL_SHAPES; i++) {
+        struct sdrt_gn_shape s = sdrt_gn_model_shapes[i].s;
+        s.pixels = s.pixels < 67 ? s.pixels : 67;
+        check_gn(level, &ops, &rng, &s, spreads[i % 2]);
+    }
+    /* One past the pixels after which sums leave f32. */
+    const struct sdrt_gn_shape big = { .batch = 1, .pixels = 64 * 300 + 1, .c = 24, .x_pitch = 24,
+                                       .groups = 8, .eps = 1e-6f };
+    check_gn(level, &ops, &rng, &big, spreads[1]);
+}
+
+static void check_ln_level(const char *level)
+{
+    struct sdrt_norm_ops ops = { 0 };
+    uint64_t rng = trand_seed();
+
+    sdrt_norm_init(&ops, tlevel(level));
+    for (int c = 1; c <= 70; c++)
+        for (int i = 0; i < 4; i++) {
+            const struct sdrt_ln_shape s = { .rows = 1 + trand_int(&rng, 12), .c = c, .eps = 1e-5f,
+                                             .x_pitch = c + i % 2 * trand_int(&rng, 9),
+                                             .y_pitch = c + i / 2 * trand_int(&rng, 9) };
+            check_ln(level, &ops, &rng, &s, spreads[trand_int(&rng, 3)], i == 3);
+        }
+    for (int i = 0; i < SDRT_LN_MODEL_SHAPES; i++) {
+        struct sdrt_ln_shape s = sdrt_ln_model_shapes[i].s;
+        s.rows = s.rows < 33 ? s.rows : 33;
+        check_ln(level, &ops, &rng, &s, spreads[i % 2], 0);
+    }
+}
+
+/* One test for each level, so that the report names the one that broke. */
+Test(norm, group_norm_generic) { check_gn_level("generic"); }
+Test(norm, group_norm_blas) { check_gn_level("blas"); }
+Test(norm, group_norm_avx2) { check_gn_level("avx2"); }
+Test(norm, group_norm_avx512) { check_gn_level("avx512"); }
+Test(norm, layer_norm_generic) { check_ln_level("generic"); }
+Test(norm, layer_norm_blas) { check_ln_level("blas"); }
+Test(norm, layer_norm_avx2) { check_ln_level("avx2"); }
+Test(norm, layer_norm_avx512) { check_ln_level("avx512"); }
+
+/* The share count is part of the result: it may change with the shape alone. */
+Test(norm, parts)
+{
+    struct sdrt_gn_shape s = { .batch = 2, .pixels = 1, .c = 32, .c2 = 64, .groups = 32 };
+
+    for (; s.pixels < 1 << 20; s.pixels = s.pixels * 3 / 2 + 1) {
+        const int parts = sdrt_gn_parts(&s);
+        cr_expect(parts >= 1 && parts <= s.pixels, "%d parts of %d pixels", parts, s.pixels);
+        cr_expect(sdrt_gn_sums_bytes(&s) == (size_t)parts * 2 * 2 * 96 * sizeof(double));
+        cr_expect(sdrt_gn_msb_bytes(&s) == 2 * 3 * 96 * sizeof(float));
+    }
+}
+
+Test(norm, no_null_entries)
+{
+    for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name; l++) {
+        struct sdrt_norm_ops ops = { 0 };
+        sdrt_norm_init(&ops, l->flags);
+        cr_expect(ops.gn_sums && ops.gn_fold && ops.layer_norm, "hole at %s", l->name);
+    }
+}
