@@ -42,12 +42,40 @@ tests_test_npy_SOURCES = tests/test_npy.c tests/temp_folder.c tests/temp_folder.
 tests_test_npy_CFLAGS = $(TEST_CFLAGS)
 tests_test_npy_LDADD = $(TEST_LIBS)
 
+# The kernels, each family at every level that the machine can run.
+TEST_KERNELS = tests/support.c tests/support.h
+check_PROGRAMS += tests/test_pack tests/test_gemm tests/test_conv tests/test_attention \
+	tests/test_norm tests/test_elementwise
+tests_test_pack_SOURCES = tests/test_pack.c $(TEST_KERNELS)
+tests_test_pack_CFLAGS = $(TEST_CFLAGS)
+tests_test_pack_LDADD = $(TEST_LIBS)
+tests_test_gemm_SOURCES = tests/test_gemm.c tests/oracle_gemm.c tests/oracle_gemm.h \
+	tests/weights.c tests/weights.h bench/shapes_gemm.h $(TEST_KERNELS)
+tests_test_gemm_CFLAGS = $(TEST_CFLAGS)
+tests_test_gemm_LDADD = $(TEST_LIBS)
+tests_test_conv_SOURCES = tests/test_conv.c tests/oracle_conv.c tests/oracle_conv.h \
+	tests/weights.c tests/weights.h bench/shapes_conv.h $(TEST_KERNELS)
+tests_test_conv_CFLAGS = $(TEST_CFLAGS)
+tests_test_conv_LDADD = $(TEST_LIBS)
+tests_test_attention_SOURCES = tests/test_attention.c tests/oracle_attention.c \
+	tests/oracle_attention.h bench/shapes_attention.h $(TEST_KERNELS)
+tests_test_attention_CFLAGS = $(TEST_CFLAGS)
+tests_test_attention_LDADD = $(TEST_LIBS)
+tests_test_norm_SOURCES = tests/test_norm.c tests/oracle_norm.c tests/oracle_norm.h \
+	bench/shapes_norm.h $(TEST_KERNELS)
+tests_test_norm_CFLAGS = $(TEST_CFLAGS)
+tests_test_norm_LDADD = $(TEST_LIBS)
+tests_test_elementwise_SOURCES = tests/test_elementwise.c $(TEST_KERNELS)
+tests_test_elementwise_CFLAGS = $(TEST_CFLAGS)
+tests_test_elementwise_LDADD = $(TEST_LIBS)
+
 # Check scripts run beside the programs; CC compiles the installed header alone.
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT += CC='$(CC)' CRITERION_VERBOSITY_LEVEL=1; export CC CRITERION_VERBOSITY_LEVEL;
 EXTRA_DIST += tests/check_cli.sh tests/check_header.sh tests/support.sh tests/header.c \
-	build-aux/summary.sh
-check_SCRIPTS = tests/check_cli.sh tests/check_header.sh
+	build-aux/summary.sh build-aux/check-layers.sh build-aux/check-wide.sh
+check_SCRIPTS = tests/check_cli.sh tests/check_header.sh \
+	build-aux/check-layers.sh build-aux/check-wide.sh
 
 # One pass of one network, for comparing a full-size model with diffusers by hand.
 noinst_PROGRAMS += tests/sdprobe
