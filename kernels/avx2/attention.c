@@ -6,7 +6,8 @@
 enum {
     ROWS_2    = SDRT_ATTENTION_ROWS,
     ROWS_3    = 4,
-    QUERIES   = 256,   /* so many share a packed block of keys */
+    QUERIES   = 512,   /* so many share a packed block of keys */
+    Q_FLOATS  = 40960, /* they and their outputs: 320 KiB, streamed once a block of keys */
     TILE      = 24,    /* 24 x 128 weights are 12 KiB of L1, beside a panel of V, 12 KiB at most */
     KEYS      = 128,
     KV_FLOATS = 16384, /* K and V of a block are 128 KiB of a 256 to 512 KiB L2 */

@@ -7,7 +7,8 @@
 enum {
     ROWS_2    = SDRT_ATTENTION_ROWS,
     ROWS_3    = 9,
-    QUERIES   = 252,   /* so many share a packed block of keys */
+    QUERIES   = 504,   /* so many share a packed block of keys */
+    Q_FLOATS  = 81920, /* they and their outputs: 640 KiB, streamed once a block of keys */
     TILE      = 28,    /* 28 x 128 weights are 14 KiB of L1, beside a panel of V, 24 KiB at most */
     KEYS      = 128,
     KV_FLOATS = 32768, /* K and V of a block are 256 KiB of a 1 or 2 MiB L2 */

@@ -2,7 +2,7 @@
  *
  * Attention with a tiled online softmax, for any vector length.  Include after vec.h; the
  * including file defines SDRT_ATTENTION_ROWS (the rows of a tile of two vectors), and in an
- * enum the block sizes ROWS_2, ROWS_3, QUERIES, TILE, KEYS and KV_FLOATS.
+ * enum the block sizes ROWS_2, ROWS_3, QUERIES, Q_FLOATS, TILE, KEYS and KV_FLOATS.
  *
  * A unit is one image's head and a block of queries.  For each block of keys, K is
  * transposed and V copied into scratch, both as panels of two or three vectors.  Then, for
@@ -16,6 +16,9 @@
 
 #include <float.h>
 #include <string.h>
+
+/* Rows between a prefetch and its use: an L3 miss is some ten rows of copying. */
+enum { AHEAD = 12 };
 
 static int attention_min(int a, int b) { return a < b ? a : b; }
 static int attention_vectors(int n) { return n > VL ? (n + VL - 1) / VL : 2; }
@@ -40,14 +43,15 @@ static struct attention_cut attention_cut(const struct sdrt_attention_shape *s)
         .key_vectors = attention_vectors(s->kv_len), .d_vectors = attention_vectors(s->head_dim),
     };
     const int heads = s->batch * s->heads;
-    int keys = KV_FLOATS / s->head_dim / VL * VL;
+    int keys = attention_min(KV_FLOATS / s->head_dim / VL * VL, KEYS);
+    int queries = attention_min(Q_FLOATS / s->head_dim, QUERIES);
 
-    if (keys > KEYS) keys = KEYS;
     if (keys < 4 * VL) keys = 4 * VL;
+    if (queries < 4 * TILE) queries = 4 * TILE;
     u.key_blocks = (u.key_vectors * VL + keys - 1) / keys;
     u.keys = (u.key_vectors + u.key_blocks - 1) / u.key_blocks * VL;
     /* Fewer queries a unit where there are few units, but enough to repay the packing. */
-    const int most = (s->q_len + QUERIES - 1) / QUERIES, least = (s->q_len + TILE - 1) / TILE;
+    const int most = (s->q_len + queries - 1) / queries, least = (s->q_len + TILE - 1) / TILE;
     u.blocks = attention_min((WANTED + heads - 1) / heads, least);
     if (u.blocks < most) u.blocks = most;
     u.rows = (s->q_len + u.blocks - 1) / u.blocks;
@@ -100,6 +104,26 @@ static size_t attention_scratch(const struct sdrt_attention_shape *s)
 }
 
 /* ---- packing ---- */
+
+/* Rows of one head lie a pitch apart, often a page: no hardware prefetcher foresees them. */
+static void attention_prefetch(const float *p, size_t pitch, int rows, int d)
+{
+    enum { LINE = 64 / sizeof(float) };
+
+    for (int i = 0; i < rows; i++, p += pitch) {
+        for (int c = 0; c < d; c += LINE) __builtin_prefetch(p + c, 0, 2);
+        __builtin_prefetch(p + d - 1, 0, 2);
+    }
+}
+
+static void attention_prefetch_keys(const struct attention_unit *u, int k0, int n)
+{
+    const size_t k_pitch = (size_t)u->s->k_pitch, v_pitch = (size_t)u->s->v_pitch;
+
+    if (n <= 0) return;
+    attention_prefetch(u->k + (size_t)k0 * k_pitch, k_pitch, n, u->s->head_dim);
+    attention_prefetch(u->v + (size_t)k0 * v_pitch, v_pitch, n, u->s->head_dim);
+}
 
 SDRT_ALWAYS_INLINE vf attention_load(const float *p, int n)
 {
@@ -164,6 +188,7 @@ static void attention_scale_queries(const struct attention_unit *u)
 
     for (int i = 0; i < u->q_n; i++) {
         const float *q = u->q + (size_t)(u->q0 + i) * (size_t)s->q_pitch;
+        if (i + AHEAD < u->q_n) attention_prefetch(q + AHEAD * (size_t)s->q_pitch, 0, 1, d);
         float *to = u->qs + (size_t)i * (size_t)d;
         for (int c = 0; c < d; c += VL) {
             const vf x = v_mul(attention_load(q + c, d - c), scale);
@@ -285,9 +310,10 @@ static float attention_clamp(float *scores, int n, float max)
 
 /* One row's n visible scores, in units of log2, become weights, and the others 0.  The
  * maximum that weights are relative to moves on, and what was summed so far with it, only
- * when it is LATE behind: a weight of 2^LATE is as exact as one of 1. */
+ * when it is LATE behind: a weight of 2^LATE is as exact as one of 1.  The first block of
+ * keys starts both; every query sees its key 0. */
 static void attention_softmax(const struct attention_unit *u, int row, float *scores, int n,
-                              int keys)
+                              int keys, int first)
 {
     enum { LATE = 8 };
     const int width = u->cut.d_vectors * VL;
@@ -303,7 +329,10 @@ static void attention_softmax(const struct attention_unit *u, int row, float *sc
     if (j < keys) m0 = v_max(v_load(scores + j), m0);
     float max = v_hmax(v_max(m0, m1));
     if (!(max < FLT_MAX && max > -FLT_MAX)) max = attention_clamp(scores, keys, max);
-    if (max > u->max[row] + LATE) {
+    if (first) {
+        u->max[row] = max;
+        u->sum[row] = 0.0f;
+    } else if (max > u->max[row] + LATE) {
         const vf old = v_exp2(v_set1(u->max[row] - max));
         for (int c = 0; c < width; c += VL) v_store(o + c, v_mul(v_load(o + c), old));
         u->sum[row] *= v_first(old);
@@ -341,14 +370,14 @@ static void attention_tile(const struct attention_unit *u, int r0, int rows, int
     };
     const struct attention_product values = {
         .a = u->scores, .a_pitch = (size_t)keys, .w = u->vp, .k = keys,
-        .c = u->o + (size_t)r0 * width, .c_pitch = width, .accumulate = 1,
+        .c = u->o + (size_t)r0 * width, .c_pitch = width, .accumulate = k0 > 0,
     };
 
     attention_multiply(&scores, rows, vectors);
     for (int i = 0; i < rows; i++) {
         const int visible = u->s->causal ? attention_min(n, first + i + 1 - k0) : n;
         float *row = u->scores + (size_t)i * (size_t)keys;
-        if (visible > 0) attention_softmax(u, r0 + i, row, visible, keys);
+        if (visible > 0) attention_softmax(u, r0 + i, row, visible, keys, k0 == 0);
         else memset(row, 0, (size_t)keys * sizeof *row);
     }
     attention_multiply(&values, rows, u->cut.d_vectors);
@@ -362,6 +391,7 @@ static void attention_finish(const struct attention_unit *u, float *out)
     for (int i = 0; i < u->q_n; i++) {
         const float *o = u->o + (size_t)i * (size_t)width;
         float *to = out + (size_t)(u->q0 + i) * (size_t)s->o_pitch;
+        if (i + AHEAD < u->q_n) attention_prefetch(to + AHEAD * (size_t)s->o_pitch, 0, 1, d);
         const vf r = v_set1(1.0f / u->sum[i]);
         for (int c = 0; c < d; c += VL) {
             const vf x = v_mul(v_load(o + c), r);
@@ -376,20 +406,18 @@ static void attention_one_unit(const struct attention_unit *u, float *out)
     const struct attention_cut *cut = &u->cut;
     const int tiles = (u->q_n + TILE - 1) / TILE;
 
+    attention_prefetch_keys(u, 0, attention_min(u->cut.keys, u->s->kv_len));
     attention_scale_queries(u);
-    memset(u->o, 0, (size_t)u->q_n * (size_t)cut->d_vectors * VL * sizeof *u->o);
-    for (int i = 0; i < u->q_n; i++) {
-        u->max[i] = -FLT_MAX;
-        u->sum[i] = 0.0f;
-    }
     for (int b = 0; b < cut->key_blocks; b++) {
         const int begin = sdrt_row_begin(cut->key_vectors, b, cut->key_blocks);
         const int vectors = sdrt_row_begin(cut->key_vectors, b + 1, cut->key_blocks) - begin;
         const int k0 = begin * VL, n = attention_min(u->s->kv_len - k0, vectors * VL);
         if (u->s->causal && k0 >= u->q0 + u->q_n) break;
         attention_pack(u, k0, n, vectors);
+        const int next = k0 + n, fetch = attention_min(u->s->kv_len - next, cut->keys);
         for (int t = 0; t < tiles; t++) {
-            const int r = u->q_n * t / tiles;
+            const int r = u->q_n * t / tiles, f = fetch * t / tiles;
+            attention_prefetch_keys(u, next + f, fetch * (t + 1) / tiles - f);
             attention_tile(u, r, u->q_n * (t + 1) / tiles - r, k0, n, vectors);
         }
     }
