@@ -89,7 +89,10 @@ struct sdrt_context {
  * weights, takes no arena. */
 int sdrt_context_plan(struct sdrt_context *c, const struct sdrt_shape *shape);
 
-/* Arena, addresses and weights: after this the programs can run. */
+/* Takes the arena and fixes all addresses. */
+int sdrt_context_place(struct sdrt_context *c);
+
+/* Places, and packs the weights of all programs: after this they can run. */
 int sdrt_context_load(struct sdrt_context *c, int (*progress)(void *user, int done, int total),
                       void *user);
 

@@ -154,21 +154,27 @@ static int count_load(void *user, int done, int total)
     return l->progress ? l->progress(l->user, l->before + done, l->total) : 0;
 }
 
+int sdrt_context_place(struct sdrt_context *c)
+{
+    int status;
+
+    if (c->arena) return SDRT_OK;
+    status = sdrt_arena_create(&c->arena, c->persistent_bytes + c->workspace_bytes, c->log);
+    if (status != SDRT_OK) return status;
+    unsigned char *base = sdrt_arena_base(c->arena);
+    place(c, base);
+    bind(c);
+    for (int i = 0; i < SDRT_PROGRAMS && status == SDRT_OK; i++)
+        status = sdrt_program_link(c->programs[i], base + c->persistent_bytes);
+    return status;
+}
+
 int sdrt_context_load(struct sdrt_context *c, int (*progress)(void *user, int done, int total),
                       void *user)
 {
     struct load_count count = { .progress = progress, .user = user };
-    int status = SDRT_OK;
+    int status = sdrt_context_place(c);
 
-    if (!c->arena) {
-        status = sdrt_arena_create(&c->arena, c->persistent_bytes + c->workspace_bytes, c->log);
-        if (status != SDRT_OK) return status;
-        unsigned char *base = sdrt_arena_base(c->arena);
-        place(c, base);
-        bind(c);
-        for (int i = 0; i < SDRT_PROGRAMS && status == SDRT_OK; i++)
-            status = sdrt_program_link(c->programs[i], base + c->persistent_bytes);
-    }
     for (int i = 0; i < SDRT_PROGRAMS; i++) count.total += sdrt_program_steps(c->programs[i]);
     for (int i = 0; i < SDRT_PROGRAMS && status == SDRT_OK; i++) {
         status = sdrt_program_load(c->programs[i], count_load, &count);
