@@ -13,8 +13,8 @@
 
 struct sdrt_topology;
 
-/* Looks at this machine, without the PUs that the cpuset or the affinity of this process
- * forbids; so it is created before any thread is pinned.  synthetic, when not NULL, describes
+/* Looks at this machine, without the PUs that the cpuset or the affinity of this process (of
+ * all its threads) forbids; so it is created before any thread is pinned.  synthetic, when not NULL, describes
  * another machine in hwloc's words ("node:2 core:4 pu:2"), on which binding does nothing.
  * *out belongs to the caller, NULL after a failure.
  * SDRT_E_ARG for a description that hwloc does not understand; SDRT_E_UNSUPPORTED when the

@@ -42,6 +42,21 @@ tests_test_npy_SOURCES = tests/test_npy.c tests/temp_folder.c tests/temp_folder.
 tests_test_npy_CFLAGS = $(TEST_CFLAGS)
 tests_test_npy_LDADD = $(TEST_LIBS)
 
+# Memory and threads.
+check_PROGRAMS += tests/test_planner tests/test_team tests/test_topology tests/test_arena
+tests_test_planner_SOURCES = tests/test_planner.c
+tests_test_planner_CFLAGS = $(TEST_CFLAGS)
+tests_test_planner_LDADD = $(TEST_LIBS)
+tests_test_team_SOURCES = tests/test_team.c
+tests_test_team_CFLAGS = $(TEST_CFLAGS)
+tests_test_team_LDADD = $(TEST_LIBS) -lpthread
+tests_test_topology_SOURCES = tests/test_topology.c
+tests_test_topology_CFLAGS = $(TEST_CFLAGS)
+tests_test_topology_LDADD = $(TEST_LIBS)
+tests_test_arena_SOURCES = tests/test_arena.c
+tests_test_arena_CFLAGS = $(TEST_CFLAGS)
+tests_test_arena_LDADD = $(TEST_LIBS)
+
 # The kernels, each family at every level that the machine can run.
 TEST_KERNELS = tests/support.c tests/support.h
 check_PROGRAMS += tests/test_pack tests/test_gemm tests/test_conv tests/test_attention \

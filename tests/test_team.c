@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* sched_getaffinity */
+#endif
+#include "runtime/team.h"
+
+#include <criterion/criterion.h>
+#include <float.h>
+#include <malloc.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { STEPS = 400, MOST_PARTS = 97, MOST_WORKERS = 8 };
+
+static struct sdrt_team *make(int workers)
+{
+    struct sdrt_team *team;
+
+    cr_assert_eq(sdrt_team_create(&team, workers, NULL, NULL), SDRT_OK);
+    cr_assert_eq(sdrt_team_workers(team), workers);
+    return team;
+}
+
+/* ---- every share once ---- */
+
+struct shares {
+    struct sdrt_team *team;
+    atomic_int taken[STEPS][MOST_PARTS];
+    int        plain[MOST_PARTS]; /* not atomic: what a step wrote, the next one reads */
+    atomic_int wrong;
+    int        slow;              /* this worker dawdles; -1: none */
+};
+
+static int parts_of(int step) { return step * 7 % (MOST_PARTS + 1); }
+
+static void dawdle(void)
+{
+    const struct timespec t = { 0, 200000 };
+
+    nanosleep(&t, NULL);
+}
+
+static void take_shares(void *arg, int worker, int workers)
+{
+    struct shares *s = arg;
+
+    (void)workers;
+    for (int step = 0; step < STEPS; step++) {
+        int part;
+        while ((part = sdrt_team_next_share(s->team, worker, parts_of(step))) >= 0) {
+            if (part >= parts_of(step)) {
+                s->wrong = 1;
+                continue;
+            }
+            atomic_fetch_add_explicit(&s->taken[step][part], 1, memory_order_relaxed);
+            s->plain[part]++;
+            if (worker == s->slow && step < 40) dawdle();
+        }
+        sdrt_team_end_step(s->team, worker);
+    }
+}
+
+static void check_shares(struct shares *s, const char *what, int workers)
+{
+    int expected[MOST_PARTS] = { 0 };
+
+    cr_expect_eq(s->wrong, 0, "%s, %d workers: a share past the last one", what, workers);
+    for (int step = 0; step < STEPS; step++)
+        for (int part = 0; part < MOST_PARTS; part++) {
+            const int times = part < parts_of(step);
+            expected[part] += times;
+            cr_assert_eq(s->taken[step][part], times, "%s, %d workers, step %d, share %d: %d times",
+                         what, workers, step, part, s->taken[step][part]);
+        }
+    for (int part = 0; part < MOST_PARTS; part++)
+        cr_assert_eq(s->plain[part], expected[part], "%s, %d workers, share %d: lost writes", what,
+                     workers, part);
+}
+
+Test(team, every_share_once)
+{
+    struct shares *s = malloc(sizeof *s);
+
+    cr_assert_not_null(s);
+    for (int workers = 1; workers <= MOST_WORKERS; workers++) {
+        memset(s, 0, sizeof *s);
+        s->slow = -1;
+        s->team = make(workers);
+        sdrt_team_run(s->team, take_shares, s);
+        check_shares(s, "even", workers);
+        sdrt_team_free(&s->team);
+        cr_expect_null(s->team);
+    }
+    free(s);
+}
+
+/* One worker is slow: the others do its shares, and none is lost or done twice. */
+Test(team, help_for_a_slow_worker)
+{
+    struct shares *s = malloc(sizeof *s);
+
+    cr_assert_not_null(s);
+    for (int slow = 0; slow < 3; slow++) {
+        memset(s, 0, sizeof *s);
+        s->slow = slow;
+        s->team = make(3);
+        sdrt_team_run(s->team, take_shares, s);
+        check_shares(s, "slow", 3);
+        sdrt_team_free(&s->team);
+    }
+    free(s);
+}
+
+struct help {
+    struct sdrt_team *team;
+    atomic_int done_by[2];
+    atomic_int blocked;
+};
+
+static void block_worker_1(void *arg, int worker, int workers)
+{
+    struct help *h = arg;
+    int part;
+
+    (void)workers;
+    if (worker == 0)
+        while (!atomic_load(&h->blocked)) sched_yield();
+    while ((part = sdrt_team_next_share(h->team, worker, 100)) >= 0) {
+        h->done_by[worker]++;
+        if (worker == 0) continue;
+        atomic_store(&h->blocked, 1);
+        while (atomic_load(&h->done_by[0]) < 99) sched_yield();
+    }
+    sdrt_team_end_step(h->team, worker);
+}
+
+/* A worker that hangs in its first share keeps that one alone; only helping ends this test. */
+Test(team, all_but_the_share_in_work_can_be_taken, .timeout = 60)
+{
+    struct help h = { .team = make(2) };
+
+    sdrt_team_run(h.team, block_worker_1, &h);
+    cr_expect_eq(h.done_by[0], 99);
+    cr_expect_eq(h.done_by[1], 1);
+    sdrt_team_free(&h.team);
+}
+
+static void forget_the_end(void *arg, int worker, int workers)
+{
+    struct help *h = arg;
+
+    (void)workers;
+    while (sdrt_team_next_share(h->team, worker, 10) >= 0) h->done_by[0]++;
+}
+
+/* The end of a run ends its last step. */
+Test(team, runs_start_afresh)
+{
+    struct help h = { .team = make(2) };
+
+    for (int run = 1; run <= 50; run++) {
+        sdrt_team_run(h.team, forget_the_end, &h);
+        cr_assert_eq(h.done_by[0], 10 * run);
+    }
+    sdrt_team_free(&h.team);
+}
+
+/* ---- barrier ---- */
+
+struct phases {
+    struct sdrt_team *team;
+    int        value[MOST_WORKERS]; /* not atomic on purpose: TSan judges the barrier */
+    atomic_int wrong, ran;
+};
+
+static void pass_barriers(void *arg, int worker, int workers)
+{
+    struct phases *p = arg;
+
+    p->ran++;
+    for (int phase = 1; phase <= STEPS; phase++) {
+        p->value[worker] = phase;
+        sdrt_team_barrier(p->team, worker);
+        for (int w = 0; w < workers; w++)
+            if (p->value[w] != phase) p->wrong = 1;
+        sdrt_team_barrier(p->team, worker);
+    }
+}
+
+Test(team, barrier_waits_for_all)
+{
+    for (int workers = 1; workers <= MOST_WORKERS; workers++) {
+        struct phases p = { .team = make(workers) };
+        sdrt_team_run(p.team, pass_barriers, &p);
+        cr_expect_eq(p.wrong, 0, "%d workers", workers);
+        cr_expect_eq(p.ran, workers);
+        sdrt_team_free(&p.team);
+    }
+}
+
+struct plain {
+    int sum[MOST_WORKERS];
+};
+
+static void add_one(void *arg, int worker, int workers)
+{
+    struct plain *p = arg;
+
+    (void)workers;
+    p->sum[worker]++;
+}
+
+/* What workers wrote is there after run, also when they slept in between. */
+Test(team, run_returns_after_all)
+{
+    for (int workers = 1; workers <= MOST_WORKERS; workers++) {
+        struct sdrt_team *team = make(workers);
+        struct plain p = { { 0 } };
+        for (int run = 1; run <= 300; run++) {
+            sdrt_team_run(team, add_one, &p);
+            for (int w = 0; w < workers; w++) cr_assert_eq(p.sum[w], run);
+            if (run % 60 == 0) dawdle();
+        }
+        sdrt_team_free(&team);
+    }
+}
+
+Test(team, runs_allocate_nothing)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    cr_skip("a sanitizer's allocator does not count");
+#else
+    struct sdrt_team *team = make(4);
+    struct plain p = { { 0 } };
+
+    sdrt_team_run(team, add_one, &p);
+    const struct mallinfo2 before = mallinfo2();
+    for (int run = 0; run < 100; run++) sdrt_team_run(team, add_one, &p);
+    const struct mallinfo2 after = mallinfo2();
+    cr_expect_eq(before.uordblks, after.uordblks);
+    sdrt_team_free(&team);
+#endif
+}
+
+/* ---- denormals ---- */
+
+/* Through memory, so that nothing is computed while compiling. */
+static volatile float smallest_normal = FLT_MIN, denormal = FLT_MIN / 4;
+
+static float halve(void) { return smallest_normal * 0.5f; }
+
+struct denormals {
+    float of[MOST_WORKERS], read[MOST_WORKERS];
+};
+
+static void make_denormals(void *arg, int worker, int workers)
+{
+    struct denormals *d = arg;
+
+    (void)workers;
+    d->of[worker] = halve();
+    d->read[worker] = denormal * 1e30f;
+}
+
+Test(team, denormals_are_flushed_inside_only)
+{
+#if defined(__SSE__) || defined(__aarch64__)
+    for (int workers = 1; workers <= 3; workers++) {
+        struct sdrt_team *team = make(workers);
+        struct denormals d;
+        memset(&d, 0xff, sizeof d);
+        cr_expect(halve() != 0);
+        sdrt_team_run(team, make_denormals, &d);
+        for (int w = 0; w < workers; w++)
+            cr_expect(d.of[w] == 0 && d.read[w] == 0, "worker %d: %g %g", w, (double)d.of[w],
+                      (double)d.read[w]);
+        cr_expect(halve() != 0, "the caller's mode is changed");
+        sdrt_team_free(&team);
+    }
+#else
+    cr_skip("nothing to flush on this processor");
+#endif
+}
+
+/* ---- cancelling ---- */
+
+static struct sdrt_team *to_cancel;
+
+static void on_alarm(int signal_number)
+{
+    (void)signal_number;
+    sdrt_team_cancel(to_cancel);
+}
+
+struct endless {
+    struct sdrt_team *team;
+    int steps[MOST_WORKERS];
+};
+
+static void until_cancelled(void *arg, int worker, int workers)
+{
+    struct endless *e = arg;
+
+    (void)workers;
+    for (;; e->steps[worker]++) {
+        const int stop = worker == 0 ? sdrt_team_cancelled(e->team) : 0;
+        int part;
+        /* All must leave at the same step, so the last share carries the decision. */
+        while ((part = sdrt_team_next_share(e->team, worker, 4)) >= 0) continue;
+        if (stop) e->steps[MOST_WORKERS - 1] = 1;
+        sdrt_team_end_step(e->team, worker);
+        const int leave = e->steps[MOST_WORKERS - 1];
+        sdrt_team_barrier(e->team, worker);
+        if (leave) return;
+    }
+}
+
+Test(team, cancelled_by_a_signal, .timeout = 60)
+{
+    const struct itimerval soon = { { 0, 0 }, { 0, 20000 } };
+    struct endless e = { .team = make(3) };
+
+    to_cancel = e.team;
+    cr_expect_eq(sdrt_team_cancelled(e.team), 0);
+    signal(SIGALRM, on_alarm);
+    setitimer(ITIMER_REAL, &soon, NULL);
+    sdrt_team_run(e.team, until_cancelled, &e);
+    cr_expect_eq(sdrt_team_cancelled(e.team), 1);
+    cr_expect(e.steps[0] == e.steps[1] && e.steps[1] == e.steps[2]);
+    sdrt_team_rearm(e.team);
+    cr_expect_eq(sdrt_team_cancelled(e.team), 0);
+    sdrt_team_free(&e.team);
+}
+
+/* ---- pinning ---- */
+
+struct seats {
+    int count[MOST_WORKERS], cpu[MOST_WORKERS];
+};
+
+static void look_around(void *arg, int worker, int workers)
+{
+    struct seats *s = arg;
+    cpu_set_t set;
+
+    (void)workers;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return;
+    s->count[worker] = CPU_COUNT(&set);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &set)) s->cpu[worker] = cpu;
+}
+
+Test(team, pinned_as_the_topology_says)
+{
+    struct sdrt_topology *topology;
+    struct sdrt_team *team;
+    cpu_set_t before, after;
+
+    cr_assert_eq(sdrt_topology_create(&topology, NULL, NULL), SDRT_OK);
+    for (int workers = 1; workers <= 3; workers++) {
+        struct seats s = { { 0 }, { 0 } };
+        cr_assert_eq(sched_getaffinity(0, sizeof before, &before), 0);
+        cr_assert_eq(sdrt_team_create(&team, workers, topology, NULL), SDRT_OK);
+        sdrt_team_run(team, look_around, &s);
+        for (int w = 0; w < workers; w++) {
+            cr_expect_eq(s.count[w], 1, "worker %d of %d may run on %d CPUs", w, workers, s.count[w]);
+            cr_expect_eq(s.cpu[w], sdrt_topology_pu(topology, w));
+        }
+        sdrt_team_free(&team);
+        cr_assert_eq(sched_getaffinity(0, sizeof after, &after), 0);
+        cr_expect(CPU_EQUAL(&before, &after), "the caller stays pinned");
+    }
+    sdrt_topology_free(&topology);
+}
+
+/* On a machine that is not this one nobody is pinned, and the team works. */
+Test(team, synthetic_topology)
+{
+    struct sdrt_topology *topology;
+    struct sdrt_team *team;
+    struct plain p = { { 0 } };
+
+    cr_assert_eq(sdrt_topology_create(&topology, "node:2 core:2 pu:2", NULL), SDRT_OK);
+    cr_assert_eq(sdrt_team_create(&team, 8, topology, NULL), SDRT_OK);
+    sdrt_team_run(team, add_one, &p);
+    for (int w = 0; w < 8; w++) cr_expect_eq(p.sum[w], 1);
+    sdrt_team_free(&team);
+    sdrt_topology_free(&topology);
+}
+
+/* ---- refusals ---- */
+
+static int lines;
+
+static void count_line(void *user, enum sdrt_log_level level, const char *text)
+{
+    (void)user, (void)level, (void)text;
+    lines++;
+}
+
+Test(team, refusals)
+{
+    const struct sdrt_log log = { count_line, NULL };
+    struct sdrt_team *team = NULL;
+
+    cr_expect_eq(sdrt_team_create(&team, 0, NULL, &log), SDRT_E_ARG);
+    cr_expect_null(team);
+    cr_expect_eq(sdrt_team_create(&team, -3, NULL, &log), SDRT_E_ARG);
+    cr_expect_eq(sdrt_team_create(&team, SDRT_TEAM_MAX_WORKERS + 1, NULL, &log), SDRT_E_ARG);
+    cr_expect_eq(lines, 3);
+    sdrt_team_free(&team);
+}

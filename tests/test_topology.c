@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* sched_setaffinity */
+#endif
+#include "runtime/topology.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct sdrt_topology *make(const char *synthetic)
+{
+    struct sdrt_topology *t;
+
+    cr_assert_eq(sdrt_topology_create(&t, synthetic, NULL), SDRT_OK, "%s",
+                 synthetic ? synthetic : "this machine");
+    return t;
+}
+
+struct seat {
+    int pu, core, node;
+};
+
+static void expect_seats(const struct sdrt_topology *t, const struct seat *seats, int n)
+{
+    for (int w = 0; w < n; w++)
+        cr_expect(sdrt_topology_pu(t, w) == seats[w].pu && sdrt_topology_core(t, w) == seats[w].core &&
+                  sdrt_topology_node(t, w) == seats[w].node,
+                  "worker %d: PU %d core %d node %d, expected %d %d %d", w, sdrt_topology_pu(t, w),
+                  sdrt_topology_core(t, w), sdrt_topology_node(t, w), seats[w].pu, seats[w].core,
+                  seats[w].node);
+}
+
+/* Each core once, node by node, before any second thread; then it starts again. */
+Test(topology, two_sockets_with_hyperthreads)
+{
+    static const struct seat seats[] = {
+        { 0, 0, 0 }, { 2, 1, 0 }, { 4, 2, 0 }, { 6, 3, 0 },
+        { 8, 4, 1 }, { 10, 5, 1 }, { 12, 6, 1 }, { 14, 7, 1 },
+        { 1, 0, 0 }, { 3, 1, 0 }, { 5, 2, 0 }, { 7, 3, 0 },
+        { 9, 4, 1 }, { 11, 5, 1 }, { 13, 6, 1 }, { 15, 7, 1 },
+        { 0, 0, 0 }, { 2, 1, 0 },
+    };
+    struct sdrt_topology *t = make("node:2 core:4 pu:2");
+
+    cr_expect_eq(sdrt_topology_cores(t), 8);
+    cr_expect_eq(sdrt_topology_pus(t), 16);
+    cr_expect_eq(sdrt_topology_nodes(t), 2);
+    expect_seats(t, seats, sizeof seats / sizeof seats[0]);
+    sdrt_topology_free(&t);
+    cr_expect_null(t);
+    sdrt_topology_free(&t);
+}
+
+/* The way Linux numbers hyperthreads: PU n and n + cores share a core. */
+Test(topology, system_numbers_of_the_second_threads)
+{
+    static const struct seat seats[] = {
+        { 0, 0, 0 }, { 1, 1, 0 }, { 2, 2, 1 }, { 3, 3, 1 },
+        { 4, 0, 0 }, { 5, 1, 0 }, { 6, 2, 1 }, { 7, 3, 1 },
+    };
+    struct sdrt_topology *t = make("package:2 [numa(indexes=0,1)] core:2 pu:2(indexes=0,4,1,5,2,6,3,7)");
+
+    expect_seats(t, seats, sizeof seats / sizeof seats[0]);
+    cr_expect_eq(sdrt_topology_nodes(t), 2);
+    sdrt_topology_free(&t);
+}
+
+Test(topology, one_core)
+{
+    static const struct seat seats[] = { { 0, 0, 0 }, { 1, 0, 0 }, { 0, 0, 0 } };
+    struct sdrt_topology *t = make("core:1 pu:2");
+
+    cr_expect_eq(sdrt_topology_cores(t), 1);
+    cr_expect_eq(sdrt_topology_pus(t), 2);
+    cr_expect_eq(sdrt_topology_nodes(t), 1);
+    expect_seats(t, seats, 3);
+    sdrt_topology_free(&t);
+}
+
+Test(topology, caches_and_text)
+{
+    struct sdrt_topology *t = make("package:1 [numa(memory=8589934592)] l3:1(size=33554432) "
+                                   "l2:4(size=2097152) l1d:1(size=49152) core:1 pu:1");
+
+    cr_expect_eq(sdrt_topology_cache(t, 1), (size_t)48 << 10);
+    cr_expect_eq(sdrt_topology_cache(t, 2), (size_t)2 << 20);
+    cr_expect_eq(sdrt_topology_cache(t, 3), (size_t)32 << 20);
+    cr_expect_eq(sdrt_topology_cache(t, 0), 0);
+    cr_expect_eq(sdrt_topology_cache(t, 4), 0);
+    cr_expect_str_eq(sdrt_topology_text(t), "unknown CPU; 4 cores, 4 threads, 1 NUMA node; "
+                                            "L1d 48 KiB, L2 2 MiB, L3 32 MiB; memory 8.0 GiB");
+    sdrt_topology_free(&t);
+}
+
+Test(topology, no_cache_known)
+{
+    struct sdrt_topology *t = make("core:2 pu:1");
+
+    for (int level = 1; level <= 3; level++) cr_expect_eq(sdrt_topology_cache(t, level), 0);
+    cr_expect_not_null(strstr(sdrt_topology_text(t), "L3 none"));
+    sdrt_topology_free(&t);
+}
+
+/* ---- this machine ---- */
+
+Test(topology, this_machine)
+{
+    struct sdrt_topology *t = make(NULL);
+    cpu_set_t allowed, seen;
+
+    cr_assert_eq(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+    cr_expect_eq(sdrt_topology_pus(t), CPU_COUNT(&allowed));
+    cr_expect(sdrt_topology_cores(t) >= 1 && sdrt_topology_cores(t) <= sdrt_topology_pus(t));
+    cr_expect_null(strchr(sdrt_topology_text(t), '\n'));
+    CPU_ZERO(&seen);
+    for (int w = 0; w < sdrt_topology_pus(t); w++) {
+        const int pu = sdrt_topology_pu(t, w);
+        cr_expect(CPU_ISSET(pu, &allowed), "PU %d is forbidden", pu);
+        cr_expect(!CPU_ISSET(pu, &seen), "PU %d comes twice", pu);
+        CPU_SET(pu, &seen);
+    }
+    sdrt_topology_free(&t);
+}
+
+/* Of all threads, as taskset does it: the test runner has some of its own. */
+static void confine_process(const cpu_set_t *set)
+{
+    DIR *threads = opendir("/proc/self/task");
+
+    cr_assert_not_null(threads);
+    for (const struct dirent *e; (e = readdir(threads));)
+        if (e->d_name[0] != '.')
+            cr_assert_eq(sched_setaffinity(atoi(e->d_name), sizeof *set, set), 0);
+    closedir(threads);
+}
+
+/* A process that may use one CPU sees one. */
+Test(topology, affinity_is_respected)
+{
+    cpu_set_t allowed, one;
+
+    cr_assert_eq(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (!CPU_ISSET(cpu, &allowed)) continue;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        confine_process(&one);
+        struct sdrt_topology *t = make(NULL);
+        cr_expect_eq(sdrt_topology_pus(t), 1);
+        cr_expect_eq(sdrt_topology_cores(t), 1);
+        cr_expect_eq(sdrt_topology_pu(t, 0), cpu);
+        sdrt_topology_free(&t);
+    }
+    confine_process(&allowed);
+}
+
+Test(topology, bind_and_restore)
+{
+    struct sdrt_topology *t = make(NULL);
+    struct sdrt_binding *saved;
+    cpu_set_t before, now;
+
+    cr_assert_eq(sched_getaffinity(0, sizeof before, &before), 0);
+    sdrt_topology_save(t, &saved);
+    cr_assert_not_null(saved);
+    for (int w = 0; w < sdrt_topology_pus(t); w++) {
+        cr_assert_eq(sdrt_topology_bind(t, w), SDRT_OK);
+        cr_assert_eq(sched_getaffinity(0, sizeof now, &now), 0);
+        cr_expect(CPU_COUNT(&now) == 1 && CPU_ISSET(sdrt_topology_pu(t, w), &now));
+    }
+    sdrt_topology_restore(t, &saved);
+    cr_expect_null(saved);
+    cr_assert_eq(sched_getaffinity(0, sizeof now, &now), 0);
+    cr_expect(CPU_EQUAL(&before, &now));
+    sdrt_topology_restore(t, &saved);
+    sdrt_topology_free(&t);
+}
+
+static char told[512];
+static int lines;
+
+static void keep(void *user, enum sdrt_log_level level, const char *text)
+{
+    (void)user, (void)level;
+    strncpy(told, text, sizeof told - 1);
+    lines++;
+}
+
+Test(topology, words_that_hwloc_does_not_know)
+{
+    const struct sdrt_log log = { keep, NULL };
+    struct sdrt_topology *t = (struct sdrt_topology *)told;
+
+    cr_expect_eq(sdrt_topology_create(&t, "warp:3", &log), SDRT_E_ARG);
+    cr_expect_null(t);
+    cr_expect_eq(lines, 1);
+    cr_expect_not_null(strstr(told, "warp:3"), "%s", told);
+}
