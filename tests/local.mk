@@ -36,12 +36,6 @@ tests_test_checkpoint_CFLAGS = $(TEST_CFLAGS)
 tests_test_checkpoint_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/sd15_names.txt tests/oracle/make_sd15_names.py
 
-# What reads and writes files.
-check_PROGRAMS += tests/test_npy
-tests_test_npy_SOURCES = tests/test_npy.c tests/temp_folder.c tests/temp_folder.h
-tests_test_npy_CFLAGS = $(TEST_CFLAGS)
-tests_test_npy_LDADD = $(TEST_LIBS)
-
 # Memory and threads.
 check_PROGRAMS += tests/test_planner tests/test_team tests/test_topology tests/test_arena
 tests_test_planner_SOURCES = tests/test_planner.c

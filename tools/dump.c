@@ -2,6 +2,7 @@
 #include "tools/dump.h"
 
 #include "runtime/atomic_file.h"
+#include "runtime/npy.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -9,10 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "dump.c writes the machine's floats as little-endian ones"
-#endif
 
 /* folder/name.npy, to be freed by the caller; NULL without memory. */
 static char *file_name(const char *folder, const char *name)
@@ -50,46 +47,15 @@ int dump_make_folder(const char *folder, const struct sdrt_log *log)
     return sdrt_fail(log, SDRT_E_IO, "%s: cannot be made: %s", folder, strerror(errno));
 }
 
-/* The header of NumPy's format 1.0 (numpy/lib/format.py): magic, version, a 16-bit
- * length, and a Python dict padded so that the data begin at a multiple of 64. */
-static size_t npy_header(unsigned char header[192], const int dims[4])
-{
-    enum { PREFIX = 10 };
-    char *text = (char *)header + PREFIX;
-    const int used = snprintf(text, 192 - PREFIX,
-                              "{'descr': '<f4', 'fortran_order': False, "
-                              "'shape': (%d, %d, %d, %d), }",
-                              dims[0], dims[1], dims[2], dims[3]);
-    const size_t total = ((size_t)used + PREFIX + 1 + 63) / 64 * 64;
-
-    memcpy(header, "\x93NUMPY\x01\x00", 8);
-    header[8] = (unsigned char)((total - PREFIX) & 0xff);
-    header[9] = (unsigned char)((total - PREFIX) >> 8);
-    memset(text + used, ' ', total - PREFIX - (size_t)used);
-    header[total - 1] = '\n';
-    return total;
-}
-
 int dump_write(const char *folder, const char *name, const int dims[4], const float *data,
                const struct sdrt_log *log)
 {
-    unsigned char header[192];
-    struct sdrt_atomic_file *file = NULL;
-    size_t bytes = sizeof *data;
-    char *path = NULL;
+    const int64_t shape[4] = { dims[0], dims[1], dims[2], dims[3] };
+    char *path = file_name(folder, name);
     int rc;
 
-    for (int i = 0; i < 4; i++)
-        if (dims[i] < 0 || __builtin_mul_overflow(bytes, (size_t)dims[i], &bytes))
-            return sdrt_fail(log, SDRT_E_ARG, "%s: cannot dump a dimension of %d", name, dims[i]);
-    path = file_name(folder, name);
     if (!path) return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to dump it", name);
-    rc = sdrt_atomic_open(&file, path, log);
-    if (rc) goto out;
-    sdrt_atomic_write(file, header, npy_header(header, dims));
-    sdrt_atomic_write(file, data, bytes);
-    rc = sdrt_atomic_commit(&file, log);
-out:
+    rc = sdrt_npy_write(path, SDRT_F32, 4, shape, data, log);
     free(path);
     return rc;
 }
