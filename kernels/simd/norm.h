@@ -7,10 +7,16 @@
 #include <math.h>
 
 /* Pixels summed in f32 before the sums move to f64: keeps the rounding error of a sum
- * near 1e-6 however large the image. */
-enum { NORM_FLUSH = 256 };
+ * near 1e-6 however large the image.  So many channels wait meanwhile, in 4 KiB of L1, and
+ * so many pixels are read side by side, that the sums' loads and stores cost little. */
+enum { NORM_FLUSH = 256, NORM_CHANNELS = 512, NORM_PIXELS = 8 };
 
-/* d[0..VL-1] += v, for the first n lanes. */
+SDRT_ALWAYS_INLINE vf norm_load(const float *p, int n)
+{
+    return n >= VL ? v_load(p) : v_load_n(p, n);
+}
+
+/* d[0 .. n-1] += v. */
 static void norm_flush(double *d, vf v, int n)
 {
     if (n >= VL) {
@@ -22,22 +28,52 @@ static void norm_flush(double *d, vf v, int n)
     }
 }
 
-/* Adds pixels p0 .. p1-1 of one vector of channels to the sums, relative to origin's values. */
-SDRT_ALWAYS_INLINE void norm_column(const float *x, size_t pitch, const float *origin, int p0,
-                                    int p1, int n, double *sum, double *square)
+/* Adds n pixels' values of one vector of channels, relative to origin. */
+SDRT_ALWAYS_INLINE void norm_pixels(const int n, const float *x, size_t pitch, vf origin,
+                                    int channels, float *sum, float *square)
 {
-    const int whole = n >= VL;
-    const vf k = whole ? v_load(origin) : v_load_n(origin, n);
-    vf t = v_zero(), q = v_zero();
+    vf t = v_load(sum), q = v_load(square);
 
-    for (int p = p0; p < p1; p++) {
-        const float *at = x + (size_t)p * pitch;
-        const vf d = v_sub(whole ? v_load(at) : v_load_n(at, n), k);
+#pragma GCC unroll 8
+    for (int p = 0; p < n; p++) {
+        const vf d = v_sub(norm_load(x + (size_t)p * pitch, channels), origin);
         t = v_add(t, d);
         q = v_fma(d, d, q);
     }
-    norm_flush(sum, t, n);
-    norm_flush(square, q, n);
+    v_store(sum, t);
+    v_store(square, q);
+}
+
+/* The same for n pixels of c_n channels, at most NORM_CHANNELS. */
+SDRT_ALWAYS_INLINE void norm_strip(const int n, const float *x, size_t pitch, const float *origin,
+                                   int c_n, float *sum, float *square)
+{
+    int c = 0;
+
+    for (; c + VL <= c_n; c += VL)
+        norm_pixels(n, x + c, pitch, v_load(origin + c), VL, sum + c, square + c);
+    if (c < c_n)
+        norm_pixels(n, x + c, pitch, v_load_n(origin + c, c_n - c), c_n - c, sum + c, square + c);
+}
+
+/* Adds pixels p0 .. p1-1, at most NORM_FLUSH, of c_n channels to the sums. */
+static void norm_block(const float *x, size_t pitch, const float *origin, int p0, int p1, int c_n,
+                       double *sum, double *square)
+{
+    float t[NORM_CHANNELS], q[NORM_CHANNELS];
+    int p = p0;
+
+    for (int c = 0; c < c_n; c += VL) {
+        v_store(t + c, v_zero());
+        v_store(q + c, v_zero());
+    }
+    for (; p + NORM_PIXELS <= p1; p += NORM_PIXELS)
+        norm_strip(NORM_PIXELS, x + (size_t)p * pitch, pitch, origin, c_n, t, q);
+    for (; p < p1; p++) norm_strip(1, x + (size_t)p * pitch, pitch, origin, c_n, t, q);
+    for (int c = 0; c < c_n; c += VL) {
+        norm_flush(sum + c, v_load(t + c), c_n - c);
+        norm_flush(square + c, v_load(q + c), c_n - c);
+    }
 }
 
 static void norm_source(const float *x, int c_n, size_t pitch, int p0, int p1, double *sum,
@@ -46,8 +82,10 @@ static void norm_source(const float *x, int c_n, size_t pitch, int p0, int p1, d
     for (int c = 0; c < c_n; c++) sum[c] = square[c] = 0.0;
     for (int b = p0; b < p1; b += NORM_FLUSH) {
         const int e = b + NORM_FLUSH < p1 ? b + NORM_FLUSH : p1;
-        for (int c = 0; c < c_n; c += VL)
-            norm_column(x + c, pitch, x + c, b, e, c_n - c, sum + c, square + c);
+        for (int c = 0; c < c_n; c += NORM_CHANNELS) {
+            const int n = c_n - c < NORM_CHANNELS ? c_n - c : NORM_CHANNELS;
+            norm_block(x + c, pitch, x + c, b, e, n, sum + c, square + c);
+        }
     }
 }
 
@@ -70,34 +108,48 @@ static int gn_sums(const struct sdrt_exec *ex, const struct sdrt_gn_shape *s, co
     return 0;
 }
 
-SDRT_ALWAYS_INLINE vf norm_load(const float *p, int n) { return n >= VL ? v_load(p) : v_load_n(p, n); }
+/* Sum of (x - centre) or of its square over a row; four sums hide the additions' latency. */
+SDRT_ALWAYS_INLINE float norm_row_sum(const float *x, int c_n, float centre, const int squared)
+{
+    const vf m = v_set1(centre);
+    vf t[4] = { v_zero(), v_zero(), v_zero(), v_zero() };
+    float tail = 0.0f;
+    int c = 0;
+
+    for (; c + 4 * VL <= c_n; c += 4 * VL)
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            const vf d = v_sub(v_load(x + c + i * VL), m);
+            t[i] = squared ? v_fma(d, d, t[i]) : v_add(t[i], d);
+        }
+    for (; c + VL <= c_n; c += VL) {
+        const vf d = v_sub(v_load(x + c), m);
+        t[0] = squared ? v_fma(d, d, t[0]) : v_add(t[0], d);
+    }
+    for (; c < c_n; c++) {
+        const float d = x[c] - centre;
+        tail += squared ? d * d : d;
+    }
+    return v_hsum(v_add(v_add(t[0], t[1]), v_add(t[2], t[3]))) + tail;
+}
 
 /* The mean is taken relative to the row's first value, the variance relative to the mean. */
 static void layer_norm_row(const struct sdrt_ln_shape *s, const float *x, const float *gamma,
                            const float *beta, float *y)
 {
-    const vf origin = v_set1(x[0]);
-    vf sum = v_zero(), square = v_zero();
-    float tail = 0.0f, tail_square = 0.0f;
-    const int whole = s->c / VL * VL;
+    const float mean = x[0] + norm_row_sum(x, s->c, x[0], 0) / (float)s->c;
+    const float variance = norm_row_sum(x, s->c, mean, 1) / (float)s->c;
+    const vf m = v_set1(mean), r = v_set1(1.0f / sqrtf(variance + s->eps));
+    int c = 0;
 
-    for (int c = 0; c < whole; c += VL) sum = v_add(sum, v_sub(v_load(x + c), origin));
-    for (int c = whole; c < s->c; c++) tail += x[c] - x[0];
-    const float mean = x[0] + (v_hsum(sum) + tail) / (float)s->c;
-    const vf m = v_set1(mean);
-    for (int c = 0; c < whole; c += VL) {
-        const vf d = v_sub(v_load(x + c), m);
-        square = v_fma(d, d, square);
+    for (; c + VL <= s->c; c += VL) {
+        const vf d = v_mul(v_sub(v_load(x + c), m), r);
+        v_store(y + c, v_fma(d, v_load(gamma + c), v_load(beta + c)));
     }
-    for (int c = whole; c < s->c; c++) tail_square += (x[c] - mean) * (x[c] - mean);
-    const float variance = (v_hsum(square) + tail_square) / (float)s->c;
-    const vf r = v_set1(1.0f / sqrtf(variance + s->eps));
-    for (int c = 0; c < s->c; c += VL) {
+    if (c < s->c) {
         const int n = s->c - c;
-        const vf d = v_mul(v_sub(norm_load(x + c, n), m), r);
-        const vf v = v_fma(d, norm_load(gamma + c, n), norm_load(beta + c, n));
-        if (n >= VL) v_store(y + c, v);
-        else v_store_n(y + c, v, n);
+        const vf d = v_mul(v_sub(v_load_n(x + c, n), m), r);
+        v_store_n(y + c, v_fma(d, v_load_n(gamma + c, n), v_load_n(beta + c, n)), n);
     }
 }
 
