@@ -90,3 +90,15 @@ check_SCRIPTS = tests/check_cli.sh tests/check_header.sh \
 noinst_PROGRAMS += tests/sdprobe
 tests_sdprobe_SOURCES = tests/sdprobe.c tests/passes.c tests/passes.h
 tests_sdprobe_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
+
+# The whole pipeline on a tiny model; counts allocations in the objects it links.
+check_PROGRAMS += tests/test_golden
+tests_test_golden_SOURCES = tests/test_golden.c
+tests_test_golden_CFLAGS = $(TEST_CFLAGS)
+tests_test_golden_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+tests_test_golden_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/golden/tiny-sd15 $(ORACLE_FILES)
+ORACLE_FILES = tests/oracle/compare.py tests/oracle/compare_sd15.py tests/oracle/make_sd15_full.py \
+	tests/oracle/make_tiny.py tests/oracle/reference_sd15.py tests/oracle/sd15_build.py \
+	tests/oracle/sd15_folder.py tests/oracle/sd15_names.py tests/oracle/sd15_reference.py \
+	tests/oracle/sd15_weights.py tests/oracle/step_ratio.py

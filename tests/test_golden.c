@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The whole pipeline on a tiny model of random weights, against diffusers in float32, through
+ * the public interface.  tests/oracle/make_tiny.py made the model and the golden tensors.
+ */
+#include "kernels/isa.h"
+#include "runtime/npy.h"
+#include "model/sdrt.h" /* after runtime/: it repeats error.h where that is absent */
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The linker sends the allocations of all linked objects here (--wrap). */
+static atomic_long allocations;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+    atomic_fetch_add(&allocations, 1);
+    return __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    atomic_fetch_add(&allocations, 1);
+    return __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+    atomic_fetch_add(&allocations, 1);
+    return __real_realloc(p, size);
+}
+
+static char path_buffer[512];
+
+static const char *data_path(const char *name)
+{
+    const char *root = getenv("SDRT_TESTDATA");
+
+    snprintf(path_buffer, sizeof path_buffer, "%s/golden/tiny-sd15%s", root ? root : "tests", name);
+    return path_buffer;
+}
+
+static void print_log(void *user, enum sdrt_log_level level, const char *text)
+{
+    (void)level;
+    fprintf(stderr, "%s\n", text);
+    ++*(int *)user;
+}
+
+static int lines;
+static const struct sdrt_log test_log = { print_log, &lines };
+
+static struct sdrt_context *open_tiny(const char *isa, int threads)
+{
+    struct sdrt_context *c = NULL;
+    struct sdrt_options o;
+
+    sdrt_options_init(&o);
+    o.model = data_path("");
+    o.isa = isa;
+    o.threads = threads;
+    o.log = &test_log;
+    cr_assert_eq(sdrt_open(&c, &o), SDRT_OK);
+    return c;
+}
+
+/* The request that the golden image answers; see golden/image/case.json. */
+static void golden_request(struct sdrt_request *r)
+{
+    sdrt_request_init(r);
+    r->prompt = "a photo of a small red cat, 42 stars";
+    r->negative_prompt = "blurry, bad hands";
+    r->width = r->height = 64;
+    r->steps = 5;
+    r->sampler = "ddim";
+    r->seed = 7;
+}
+
+struct seen {
+    double text_error;  /* relative L2, of both prompts */
+    float *image;       /* -1 .. 1, [64][64][3] */
+};
+
+static double relative(const float *got, const float *want, size_t n)
+{
+    double error = 0.0, size = 0.0;
+
+    for (size_t i = 0; i < n; i++) {
+        error += ((double)got[i] - want[i]) * ((double)got[i] - want[i]);
+        size += (double)want[i] * want[i];
+    }
+    return sqrt(error / size);
+}
+
+static int keep(void *user, const char *name, const int dims[4], const float *data)
+{
+    struct seen *seen = user;
+    const size_t n = (size_t)dims[0] * (size_t)dims[1] * (size_t)dims[2] * (size_t)dims[3];
+
+    if (!strcmp(name, "text/text_encoder.text_model.final_layer_norm")) {
+        struct sdrt_npy *want = NULL;
+        cr_assert_eq(sdrt_npy_read(&want, data_path("/golden/text/text.npy"), &test_log), SDRT_OK);
+        /* Rows of the file: prompt, negative, empty; ours: negative, prompt. */
+        const size_t row = want->elements / 3;
+        const float *w = want->data;
+        const double a = relative(data, w + row, row), b = relative(data + row, w, row);
+        cr_assert_eq(n, 2 * row);
+        seen->text_error = a > b ? a : b;
+        sdrt_npy_free(&want);
+    }
+    if (!strcmp(name, "image")) {
+        seen->image = malloc(n * sizeof *seen->image);
+        cr_assert_not_null(seen->image);
+        memcpy(seen->image, data, n * sizeof *data);
+    }
+    return 0;
+}
+
+/* Peak signal to noise in dB of a dumped image against the golden one, which is 0 .. 1. */
+static double psnr(const float *image)
+{
+    struct sdrt_npy *want = NULL;
+    double error = 0.0;
+
+    cr_assert_eq(sdrt_npy_read(&want, data_path("/golden/image/image.npy"), &test_log), SDRT_OK);
+    for (size_t i = 0; i < want->elements; i++) {
+        const double v = fmin(fmax(0.5 * image[i] + 0.5, 0.0), 1.0);
+        const double d = v - ((const float *)want->data)[i];
+        error += d * d / (double)want->elements;
+    }
+    sdrt_npy_free(&want);
+    return -10.0 * log10(error);
+}
+
+static void check_level(const char *isa)
+{
+    const struct sdrt_isa_level *level = sdrt_isa_find(isa);
+    struct seen seen = { .text_error = INFINITY };
+    struct sdrt_request r;
+
+    if (!level || (level->flags & sdrt_isa_detect()) != level->flags) {
+        const char *must = getenv("SDRT_REQUIRE_ISA");
+        if (must && !strcmp(must, isa)) cr_assert_fail("%s is required here", isa);
+        cr_skip_test("this machine cannot run %s", isa);
+    }
+    struct sdrt_context *c = open_tiny(isa, 2);
+    golden_request(&r);
+    r.dump = keep;
+    r.user = &seen;
+    cr_assert_eq(sdrt_generate(c, &r), SDRT_OK);
+    cr_expect_lt(seen.text_error, 1e-5, "%s: text embeddings differ by %.2e", isa, seen.text_error);
+    /* f32 against f32 with other orders of summation; the tiny net is sensitive, and one
+     * wrong block costs 30 dB. */
+    const double db = psnr(seen.image);
+    cr_expect_gt(db, 55.0, "%s: the image is %.1f dB from diffusers'", isa, db);
+    free(seen.image);
+    sdrt_close(&c);
+}
+
+Test(golden, generic) { check_level("generic"); }
+Test(golden, blas)    { check_level("blas"); }
+Test(golden, avx2)    { check_level("avx2"); }
+Test(golden, avx512)  { check_level("avx512"); }
+
+/* Every number of threads draws the same image, to the bit; also at an odd latent size. */
+Test(golden, threads_do_not_matter)
+{
+    uint8_t first[72 * 88 * 3];
+    int width, height;
+
+    for (int threads = 1; threads <= 3; threads++) {
+        struct sdrt_context *c = open_tiny(NULL, threads);
+        struct sdrt_request r;
+        golden_request(&r);
+        r.width = 88;
+        r.height = 72;
+        r.steps = 2;
+        cr_assert_eq(sdrt_generate(c, &r), SDRT_OK);
+        const uint8_t *image = sdrt_image(c, 0, &width, &height);
+        cr_assert(width == 88 && height == 72);
+        if (threads == 1) memcpy(first, image, sizeof first);
+        cr_expect_eq(memcmp(first, image, sizeof first), 0, "%d threads draw another image", threads);
+        sdrt_close(&c);
+    }
+}
+
+struct counter {
+    long first, last;
+    int  cancel_at;
+};
+
+static int count(void *user, enum sdrt_stage stage, int done, int total)
+{
+    struct counter *k = user;
+
+    if (stage != SDRT_STAGE_DENOISE) return 0;
+    if (done == 1) k->first = atomic_load(&allocations);
+    if (done == total) k->last = atomic_load(&allocations);
+    return k->cancel_at && done == k->cancel_at;
+}
+
+Test(golden, denoising_allocates_nothing)
+{
+    static const char *const samplers[] = { "euler", "euler_a", "ddim", "dpmpp_2m", "heun", "lcm" };
+    struct sdrt_context *c = open_tiny(NULL, 2);
+
+    for (size_t i = 0; i < sizeof samplers / sizeof samplers[0]; i++) {
+        struct counter k = { .first = -1, .last = -2 };
+        struct sdrt_request r;
+        golden_request(&r);
+        r.sampler = samplers[i];
+        r.progress = count;
+        r.user = &k;
+        cr_assert_eq(sdrt_generate(c, &r), SDRT_OK);
+        cr_expect_eq(k.last - k.first, 0, "%s: %ld allocations", samplers[i], k.last - k.first);
+        cr_expect_gt(k.first, 0, "the counter counts nothing");
+    }
+    sdrt_close(&c);
+}
+
+Test(golden, cancelled_then_drawn)
+{
+    struct sdrt_context *c = open_tiny(NULL, 2);
+    struct counter k = { .cancel_at = 2 };
+    struct sdrt_request r;
+    int width, height;
+
+    golden_request(&r);
+    r.progress = count;
+    r.user = &k;
+    lines = 0;
+    cr_expect_eq(sdrt_generate(c, &r), SDRT_E_CANCELLED);
+    cr_expect_eq(lines, 1, "%d lines for one cancellation", lines);
+    cr_expect_null(sdrt_image(c, 0, &width, &height));
+    k.cancel_at = 0;
+    cr_expect_eq(sdrt_generate(c, &r), SDRT_OK);
+    cr_expect_not_null(sdrt_image(c, 0, &width, &height));
+    sdrt_close(&c);
+}
+
+Test(golden, bad_requests_are_refused)
+{
+    struct sdrt_context *c = open_tiny(NULL, 1);
+    struct sdrt_request r;
+
+    for (int i = 0; i < 7; i++) {
+        golden_request(&r);
+        if (i == 0) r.width = 60;
+        if (i == 1) r.height = 0;
+        if (i == 2) r.sampler = "eular";
+        if (i == 3) r.schedule = "exponential";
+        if (i == 4) r.batch = 0;
+        if (i == 5) r.cfg_scale = NAN;
+        if (i == 6) r.rng = "gpu";
+        lines = 0;
+        cr_expect_eq(sdrt_generate(c, &r), SDRT_E_ARG, "case %d", i);
+        cr_expect_eq(lines, 1, "case %d: %d lines", i, lines);
+    }
+    sdrt_close(&c);
+}
