@@ -7,7 +7,7 @@ libruntime_la_SOURCES = \
 	runtime/file_kind.c runtime/file_kind.h \
 	runtime/held_buffers.c runtime/held_buffers.h \
 	runtime/json.c runtime/json.h \
-	runtime/png.c runtime/png.h \
+	runtime/png.h runtime/png_write.c runtime/png_read.c runtime/png_text.c runtime/png_text.h \
 	runtime/npy.c runtime/npy.h \
 	runtime/safetensors.c runtime/safetensors.h \
 	runtime/weights.c runtime/weights.h runtime/weight_files.c runtime/random_weights.c \
