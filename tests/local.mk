@@ -102,3 +102,11 @@ ORACLE_FILES = tests/oracle/compare.py tests/oracle/compare_sd15.py tests/oracle
 	tests/oracle/make_tiny.py tests/oracle/reference_sd15.py tests/oracle/sd15_build.py \
 	tests/oracle/sd15_folder.py tests/oracle/sd15_names.py tests/oracle/sd15_reference.py \
 	tests/oracle/sd15_weights.py tests/oracle/step_ratio.py
+
+# Files: readers and writers, with fuzzers that run for a bounded time.
+TEST_FILES = tests/temp_folder.c tests/temp_folder.h tests/safetensors_files.h
+check_PROGRAMS += tests/test_safetensors
+tests_test_safetensors_SOURCES = tests/test_safetensors.c $(TEST_FILES)
+tests_test_safetensors_CFLAGS = $(TEST_CFLAGS)
+tests_test_safetensors_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/golden/all_dtypes.safetensors tests/oracle/make_safetensors_golden.py
