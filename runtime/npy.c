@@ -123,7 +123,9 @@ static int parse_shape(const char *header, int *rank, int64_t *shape)
         const long long dim = strtoll(at, &end, 10);
         if (end == at || errno || dim < 0 || *rank == SDRT_NPY_MAX_RANK) return -1;
         shape[(*rank)++] = dim;
-        for (at = end; *at == ' ' || *at == ','; at++) {}
+        for (at = end; *at == ' '; at++) {}
+        if (*at != ',' && *at != ')') return -1;
+        while (*at == ' ' || *at == ',') at++;
     }
     return 0;
 }
