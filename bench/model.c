@@ -15,7 +15,7 @@ struct report {
     struct sdrt_summary times;
     double flop;
     struct { double seconds, flop; } classes[SDRT_CLASSES]; /* of one pass, mean */
-    long mallocs;
+    long mallocs; /* the most in one pass */
 };
 
 static enum sdrt_program_id program_of(const char *command)
@@ -52,7 +52,9 @@ static int prepare(struct sdrt_context *c, enum sdrt_program_id id)
     return status;
 }
 
-static int measure(struct sdrt_context *c, struct sdrt_program *p, int iterations, struct report *r)
+/* A pass runs the program repeats times. */
+static int measure(struct sdrt_context *c, struct sdrt_program *p, int iterations, int repeats,
+                   struct report *r)
 {
     struct sdrt_times times = { .n = 0 };
     struct sdrt_step_info info;
@@ -60,19 +62,21 @@ static int measure(struct sdrt_context *c, struct sdrt_program *p, int iteration
 
     sdrt_program_reset_times(p);
     sdrt_roof_try(&r->roof, c->team, c->isa);
-    const long before = sdrt_bench_allocations();
     for (int i = 0; i < iterations && status == SDRT_OK; i++) {
+        const long before = sdrt_bench_allocations();
         const double start = sdrt_bench_now();
-        status = sdrt_program_run(p, c->team, NULL, NULL);
+        for (int k = 0; k < repeats && status == SDRT_OK; k++)
+            status = sdrt_program_run(p, c->team, NULL, NULL);
         sdrt_bench_add(&times, sdrt_bench_now() - start);
+        const long mallocs = sdrt_bench_allocations() - before;
+        if (mallocs > r->mallocs) r->mallocs = mallocs;
         sdrt_roof_try(&r->roof, c->team, c->isa);
     }
-    r->mallocs = (sdrt_bench_allocations() - before) / iterations;
     r->times = sdrt_bench_summary(&times);
     for (int i = 0; i < sdrt_program_steps(p); i++) {
         sdrt_program_step(p, i, &info);
-        r->flop += info.flop;
-        r->classes[info.class_].flop += info.flop;
+        r->flop += info.flop * repeats;
+        r->classes[info.class_].flop += info.flop * repeats;
         r->classes[info.class_].seconds += info.seconds / iterations;
     }
     return status;
@@ -132,7 +136,9 @@ static void print_table(const struct sdrt_bench_options *o, const struct sdrt_co
 int sdrt_bench_model(const struct sdrt_bench_options *o)
 {
     const enum sdrt_program_id id = program_of(o->command);
-    const int images = o->batch > 0 ? o->batch : id == SDRT_PROGRAM_DECODE ? 1 : 2;
+    const int images = o->batch > 0 ? o->batch : id == SDRT_PROGRAM_STEP ? 2 : 1;
+    /* The decoder takes one image at a time. */
+    const int repeats = id == SDRT_PROGRAM_DECODE ? images : 1;
     struct sdrt_bench_options shown = *o;
     struct sdrt_context *c = NULL;
     struct sdrt_options options;
@@ -155,11 +161,14 @@ int sdrt_bench_model(const struct sdrt_bench_options *o)
     if (o->width % unit || o->height % unit || o->width < unit || o->height < unit)
         status = sdrt_fail(o->log, SDRT_E_ARG, "size %dx%d: expected multiples of %d", o->width,
                            o->height, unit);
+    if (status == SDRT_OK && images > SDRT_MAX_BATCH)
+        status = sdrt_fail(o->log, SDRT_E_ARG, "batch %d: expected 1 to %d", images,
+                           SDRT_MAX_BATCH);
     if (status == SDRT_OK) status = sdrt_context_plan(c, &shape);
     if (status == SDRT_OK) status = sdrt_context_place(c);
     if (status == SDRT_OK) status = prepare(c, id);
     if (status == SDRT_OK) status = sdrt_program_load(c->programs[id], NULL, NULL);
-    if (status == SDRT_OK) status = measure(c, c->programs[id], o->iterations, &r);
+    if (status == SDRT_OK) status = measure(c, c->programs[id], o->iterations, repeats, &r);
     if (status == SDRT_OK) {
         if (o->json) print_json(&shown, c, c->programs[id], &r);
         else print_table(&shown, c, c->programs[id], &r);

@@ -24,7 +24,7 @@ static const char usage[] =
     "  -m, --model FILE|DIR    weights; random ones without\n"
     "      --arch NAME         sd15\n"
     "      --size WxH          of the image in pixels, 512x512\n"
-    "      --batch N           step, text: 2; vae: 1\n"
+    "      --batch N           step: 2; vae, text: 1\n"
     "      --iterations N      timed passes, 3\n"
     "      --threads N         one for each core\n"
     "      --isa NAME          generic, blas, avx2, avx512; the best here\n"
