@@ -7,6 +7,7 @@
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
