@@ -39,7 +39,8 @@ int sdrt_json_parse(json_t **out, const char *text, size_t size, const char *whe
                          SDRT_JSON_MAX_DEPTH);
     *out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
     if (*out) return SDRT_OK;
-    if (json_error_code(&error) == json_error_out_of_memory)
+    /* Without memory jansson fails with a code, or with no text at all. */
+    if (json_error_code(&error) == json_error_out_of_memory || !error.text[0])
         return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to read its JSON", where);
     return sdrt_fail(log, SDRT_E_FORMAT, "%s:%d:%d: bad JSON: %s", where, error.line, error.column,
                      error.text);

@@ -117,3 +117,12 @@ tests_test_png_LDADD = $(TEST_LIBS)
 tests_test_npy_SOURCES = tests/test_npy.c $(TEST_FILES)
 tests_test_npy_CFLAGS = $(TEST_CFLAGS)
 tests_test_npy_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/test_weights tests/test_json
+tests_test_weights_SOURCES = tests/test_weights.c $(TEST_FILES)
+tests_test_weights_CFLAGS = $(TEST_CFLAGS)
+tests_test_weights_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=posix_memalign
+tests_test_weights_LDADD = $(TEST_LIBS)
+tests_test_json_SOURCES = tests/test_json.c $(TEST_FILES)
+tests_test_json_CFLAGS = $(TEST_CFLAGS)
+tests_test_json_LDADD = $(TEST_LIBS)
