@@ -151,6 +151,7 @@ enum geometry {
     BELOW_3X3,      /* padded below and right only */
     UP_EVEN,
     UP_ODD,         /* the U-Net's upsampling to a skip of odd size */
+    UP_OTHER,       /* any other size, as torch's nearest takes them */
     DOWN,           /* the U-Net's */
     DOWN_BELOW,     /* the VAE encoder's: padded below and right only */
     SAME_1X1,
@@ -163,13 +164,13 @@ static void set_geometry(struct sdrt_conv_shape *s, enum geometry g)
 {
     s->kernel = g == SAME_1X1 || g == DOWN_1X1 ? 1 : 3;
     s->stride = g == DOWN || g == DOWN_BELOW || g == DOWN_1X1 ? 2 : 1;
-    s->upsample = g == UP_EVEN || g == UP_ODD ? 2 : 1;
-    s->pad = g == SAME_3X3 || g == UP_EVEN || g == UP_ODD || g == DOWN;
+    s->upsample = g == UP_EVEN || g == UP_ODD || g == UP_OTHER ? 2 : 1;
+    s->pad = g == SAME_3X3 || g == DOWN || s->upsample == 2;
     s->out_h = s->in_h;
     s->out_w = s->in_w;
     if (s->upsample == 2) {
-        s->out_h = 2 * s->in_h - (g == UP_ODD);
-        s->out_w = 2 * s->in_w - (g == UP_ODD);
+        s->out_h = g == UP_OTHER ? s->in_h * 7 / 5 + 1 : 2 * s->in_h - (g == UP_ODD);
+        s->out_w = g == UP_OTHER ? s->in_w * 7 / 3 + 1 : 2 * s->in_w - (g == UP_ODD);
     } else if (g == INNER_3X3) {
         s->in_h += 2;
         s->in_w += 2;
