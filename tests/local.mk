@@ -103,6 +103,13 @@ ORACLE_FILES = tests/oracle/compare.py tests/oracle/compare_sd15.py tests/oracle
 	tests/oracle/sd15_folder.py tests/oracle/sd15_names.py tests/oracle/sd15_reference.py \
 	tests/oracle/sd15_weights.py tests/oracle/step_ratio.py
 
+# Single passes of the tiny model, block by block.
+check_PROGRAMS += tests/test_passes
+tests_test_passes_SOURCES = tests/test_passes.c tests/passes.c tests/passes.h \
+	tests/temp_folder.c tests/temp_folder.h $(TEST_KERNELS)
+tests_test_passes_CFLAGS = $(TEST_CFLAGS)
+tests_test_passes_LDADD = $(TEST_LIBS)
+
 # Files: readers and writers, with fuzzers that run for a bounded time.
 TEST_FILES = tests/temp_folder.c tests/temp_folder.h tests/safetensors_files.h
 check_PROGRAMS += tests/test_safetensors
@@ -126,3 +133,8 @@ tests_test_weights_LDADD = $(TEST_LIBS)
 tests_test_json_SOURCES = tests/test_json.c $(TEST_FILES)
 tests_test_json_CFLAGS = $(TEST_CFLAGS)
 tests_test_json_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/fuzz_safetensors tests/fuzz_json
+tests_fuzz_safetensors_SOURCES = tests/fuzz_safetensors.c tests/fuzz.h
+tests_fuzz_safetensors_LDADD = libruntime.la libkernels.la $(DEPS_LIBS)
+tests_fuzz_json_SOURCES = tests/fuzz_json.c tests/fuzz.h
+tests_fuzz_json_LDADD = libruntime.la libkernels.la $(DEPS_LIBS)

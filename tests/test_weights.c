@@ -331,7 +331,7 @@ static int open_all(const char *one, const char *two)
     rc = sdrt_weight_files_create(&set, &kept_log);
     if (rc != SDRT_OK) return rc;
     rc = sdrt_weight_files_add(set, one, "", "", SDRT_DUPLICATES_FAIL);
-    if (rc == SDRT_OK) rc = sdrt_weight_files_add(set, two, "", "x.", SDRT_DUPLICATES_REPLACE);
+    if (rc == SDRT_OK) rc = sdrt_weight_files_add(set, two, "", "", SDRT_DUPLICATES_REPLACE);
     if (rc == SDRT_OK) {
         struct sdrt_weights_provider p = sdrt_weight_files_provider(set);
         rc = p.get(p.self, "f", -1, NULL, &view);

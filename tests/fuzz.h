@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the byte fuzzers share: repeatable random numbers, edits, and a time limit.
+ */
+#ifndef SDRT_TESTS_FUZZ_H
+#define SDRT_TESTS_FUZZ_H
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static uint64_t fuzz_state;
+
+static inline uint32_t fuzz_below(uint32_t limit)
+{
+    fuzz_state = fuzz_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)((fuzz_state >> 32) * limit >> 32);
+}
+
+static inline double fuzz_now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+/* What parsers stumble over: structure, limits of integers, words of both formats. */
+static const char *const fuzz_tokens[] = {
+    "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u0000", "\\ud800", "null", "true", "-1", "0", "1",
+    "1e999", "0.5", "4294967296", "9223372036854775807", "9223372036854775808", "\"F32\"", "\"U8\"",
+    "\"F64\"", "\"dtype\"", "\"shape\"", "\"data_offsets\"", "\"__metadata__\"", "[0,0]", "[0,4]",
+    "[[[[[[[[", "\xff", "\xc3\xa9", "{\"a\":", "\"a\":",
+};
+
+/* One to six edits of size bytes in a buffer of capacity; returns the new size. */
+static inline size_t fuzz_mutate(char *bytes, size_t size, size_t capacity)
+{
+    enum { TOKENS = sizeof fuzz_tokens / sizeof fuzz_tokens[0] };
+
+    for (uint32_t edits = 1 + fuzz_below(6); edits > 0; edits--) {
+        const size_t at = fuzz_below((uint32_t)size + 1);
+        const char *token = fuzz_tokens[fuzz_below(TOKENS)];
+        size_t length = strlen(token);
+        switch (fuzz_below(4)) {
+        case 0: /* another byte */
+            if (at < size) bytes[at] = (char)fuzz_below(256);
+            break;
+        case 1: /* a token written over */
+            if (length <= size - at) memcpy(bytes + at, token, length);
+            break;
+        case 2: /* a token put in */
+            if (length > capacity - size) break;
+            memmove(bytes + at + length, bytes + at, size - at);
+            memcpy(bytes + at, token, length);
+            size += length;
+            break;
+        default: /* a piece taken out */
+            length = fuzz_below(16);
+            if (length > size - at) length = size - at;
+            memmove(bytes + at, bytes + at + length, size - at - length);
+            size -= length;
+        }
+    }
+    return size;
+}
+
+#endif
