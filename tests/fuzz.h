@@ -34,6 +34,15 @@ static const char *const fuzz_tokens[] = {
     "[[[[[[[[", "\xff", "\xc3\xa9", "{\"a\":", "\"a\":",
 };
 
+/* Replaces the first digit of bytes, if there is one. */
+static inline void fuzz_digit(char *bytes, size_t size)
+{
+    size_t i = 0;
+
+    while (i < size && (bytes[i] < '0' || bytes[i] > '9')) i++;
+    if (i < size) bytes[i] = (char)('0' + fuzz_below(10));
+}
+
 /* One to six edits of size bytes in a buffer of capacity; returns the new size. */
 static inline size_t fuzz_mutate(char *bytes, size_t size, size_t capacity)
 {
@@ -43,14 +52,18 @@ static inline size_t fuzz_mutate(char *bytes, size_t size, size_t capacity)
         const size_t at = fuzz_below((uint32_t)size + 1);
         const char *token = fuzz_tokens[fuzz_below(TOKENS)];
         size_t length = strlen(token);
-        switch (fuzz_below(4)) {
+        switch (fuzz_below(6)) {
         case 0: /* another byte */
             if (at < size) bytes[at] = (char)fuzz_below(256);
             break;
-        case 1: /* a token written over */
+        case 1: /* another digit: a number that lies in a text that is well-formed */
+        case 2:
+            fuzz_digit(bytes + at, size - at);
+            break;
+        case 3: /* a token written over */
             if (length <= size - at) memcpy(bytes + at, token, length);
             break;
-        case 2: /* a token put in */
+        case 4: /* a token put in */
             if (length > capacity - size) break;
             memmove(bytes + at + length, bytes + at, size - at);
             memcpy(bytes + at, token, length);
