@@ -144,7 +144,9 @@ static int random_get(void *self, const char *name, int rank, const int64_t *sha
     if (out->data) return SDRT_OK;
     data = sdrt_held_buffers_add(&source->buffers, name, bytes);
     if (!data)
-        return sdrt_fail(source->log, SDRT_E_NOMEM, "%s: no memory for %zu random bytes, or held in another shape", name, bytes);
+        return sdrt_fail(source->log, SDRT_E_NOMEM,
+                         "%s: no memory for %zu random bytes, or held in another shape", name,
+                         bytes);
     distribution(name, rank, shape, &mean, &sd);
     if (source->dtype == SDRT_F32)
         fill_f32(data, bytes / 4, hash, mean, sd);

@@ -18,7 +18,8 @@ static json_t *parse(const char *text)
 
 Test(json, members_are_read_or_keep_their_default)
 {
-    json_t *o = parse("{\"i\":-7,\"d\":0.5,\"b\":true,\"s\":\"x\",\"a\":[1,2,3],\"n\":null,\"e\":[]}");
+    json_t *o = parse("{\"i\":-7,\"d\":0.5,\"b\":true,\"s\":\"x\",\"a\":[1,2,3],"
+                      "\"n\":null,\"e\":[]}");
     int64_t i = 1, values[3] = { 0 };
     size_t count = 9;
     double d = 1;
@@ -60,11 +61,15 @@ Test(json, wrong_types_and_ranges_are_refused)
 
     expect_failure(sdrt_json_int(o, "i", "f", 0, 4, &i, &kept_log), SDRT_E_FORMAT,
                    "f: i: an integer from 0 to 4", "above");
-    expect_failure(sdrt_json_int(o, "i", "f", 6, 9, &i, &kept_log), SDRT_E_FORMAT, "from 6", "below");
-    expect_failure(sdrt_json_int(o, "r", "f", 0, 9, &i, &kept_log), SDRT_E_FORMAT, "integer", "real");
-    expect_failure(sdrt_json_int(o, "s", "f", 0, 9, &i, &kept_log), SDRT_E_FORMAT, "integer", "text");
+    expect_failure(sdrt_json_int(o, "i", "f", 6, 9, &i, &kept_log), SDRT_E_FORMAT, "from 6",
+                   "below");
+    expect_failure(sdrt_json_int(o, "r", "f", 0, 9, &i, &kept_log), SDRT_E_FORMAT, "integer",
+                   "real");
+    expect_failure(sdrt_json_int(o, "s", "f", 0, 9, &i, &kept_log), SDRT_E_FORMAT, "integer",
+                   "text");
     expect_failure(sdrt_json_double(o, "s", "f", &d, &kept_log), SDRT_E_FORMAT, "a number", "text");
-    expect_failure(sdrt_json_bool(o, "i", "f", &b, &kept_log), SDRT_E_FORMAT, "true or false", "int");
+    expect_failure(sdrt_json_bool(o, "i", "f", &b, &kept_log), SDRT_E_FORMAT, "true or false",
+                   "int");
     expect_failure(sdrt_json_string(o, "i", "f", &s, &kept_log), SDRT_E_FORMAT, "a string", "int");
     expect_failure(sdrt_json_int_array(o, "a", "f", 0, 9, values, 1, &count, &kept_log),
                    SDRT_E_FORMAT, "at most 1", "too long");

@@ -224,7 +224,12 @@ static void moments(const float *v, size_t n, double *mean, double *sd, double *
 
 Test(weights, random_values_have_the_stated_distribution)
 {
-    static const struct { const char *name; int rank; int64_t shape[4]; double mean, sd; } cases[] = {
+    static const struct {
+        const char *name;
+        int rank;
+        int64_t shape[4];
+        double mean, sd;
+    } cases[] = {
         { "conv.weight", 4, { 1000, 32, 3, 3 }, 0, 1 / sqrt(288.0) },
         { "proj.weight", 2, { 400, 900 }, 0, 1 / 30.0 },
         { "norm.weight", 1, { 200000 }, 1, 0.02 },
