@@ -110,6 +110,14 @@ tests_test_passes_SOURCES = tests/test_passes.c tests/passes.c tests/passes.h \
 tests_test_passes_CFLAGS = $(TEST_CFLAGS)
 tests_test_passes_LDADD = $(TEST_LIBS)
 
+# Graphs and programs; counts allocations.
+check_PROGRAMS += tests/test_program
+tests_test_program_SOURCES = tests/test_program.c $(TEST_KERNELS)
+tests_test_program_CFLAGS = $(TEST_CFLAGS)
+tests_test_program_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
+	-Wl,--wrap=aligned_alloc,--wrap=posix_memalign
+tests_test_program_LDADD = $(TEST_LIBS)
+
 # Files: readers and writers, with fuzzers that run for a bounded time.
 TEST_FILES = tests/temp_folder.c tests/temp_folder.h tests/safetensors_files.h
 check_PROGRAMS += tests/test_safetensors
