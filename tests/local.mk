@@ -118,6 +118,12 @@ tests_test_program_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wra
 	-Wl,--wrap=aligned_alloc,--wrap=posix_memalign
 tests_test_program_LDADD = $(TEST_LIBS)
 
+# The public interface.
+check_PROGRAMS += tests/test_sdrt
+tests_test_sdrt_SOURCES = tests/test_sdrt.c tests/temp_folder.c tests/temp_folder.h
+tests_test_sdrt_CFLAGS = $(TEST_CFLAGS)
+tests_test_sdrt_LDADD = $(TEST_LIBS)
+
 # Files: readers and writers, with fuzzers that run for a bounded time.
 TEST_FILES = tests/temp_folder.c tests/temp_folder.h tests/safetensors_files.h
 check_PROGRAMS += tests/test_safetensors
