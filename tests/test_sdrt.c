@@ -186,7 +186,7 @@ Test(sdrt, bad_options_are_refused)
     for (int i = 0; i < 6; i++) {
         struct sdrt_context *c = NULL;
         struct sdrt_options o;
-        char name[16];
+        char name[32];
         tiny_options(&o);
         if (i == 0) o.isa = "isa9";
         if (i == 1) o.precision = "f24";
