@@ -80,7 +80,9 @@ static void reuse_in_place(struct sdrt_graph *g)
         const int by_residual = n->kind == SDRT_NODE_CONV || n->kind == SDRT_NODE_GEMM;
         const sdrt_tensor old = by_residual ? n->residual
                               : n->kind == SDRT_NODE_LAYER_NORM ? n->x : SDRT_NO_TENSOR;
-        if (old < 0 || (by_residual && old == n->x) || !may_take_over(g, i, old)) continue;
+        /* Not over an input that is read out of order: a conv reads its neighbours. */
+        if (old < 0 || (by_residual && (old == n->x || old == n->x2)) || !may_take_over(g, i, old))
+            continue;
         const int root = sdrt_graph_root(g, g->tensors[old].buffer);
         const int y = g->tensors[n->y].buffer;
         g->buffers[y].alias = root;

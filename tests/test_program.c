@@ -150,7 +150,6 @@ static sdrt_tensor random_node(struct sdrt_graph *g, uint64_t *rng, const sdrt_t
         }
         if (trand_int(rng, 2)) conv.chan = w->time;
         if (trand_int(rng, 2)) conv.skip = pool[trand_int(rng, n)];
-        if (conv.skip == other) conv.skip = SDRT_NO_TENSOR; /* no network adds what it also reads */
         return sdrt_graph_conv(g, x, &conv);
     }
 }
