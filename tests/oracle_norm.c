@@ -22,33 +22,41 @@ static void one_group(const struct sdrt_gn_shape *s, const float *x, const float
         for (int c = c0; c < c1; c++) *variance += pow(value(s, x, x2, p, c) - *mean, 2) / n;
 }
 
-void oracle_group_norm(const struct sdrt_gn_shape *s, const float *x, const float *x2,
+double oracle_group_norm(const struct sdrt_gn_shape *s, const float *x, const float *x2,
                        const float *gamma, const float *beta, double *want)
 {
     const int all = s->c + s->c2, per = all / s->groups;
+    double largest = 0.0;
 
     for (long b = 0; b < s->batch; b++)
         for (int g = 0; g < s->groups; g++) {
             double mean, variance;
             one_group(s, x, x2, b * s->pixels, g * per, (g + 1) * per, &mean, &variance);
+            const double rstd = 1.0 / sqrt(variance + (double)s->eps);
+            largest = fmax(largest, rstd);
             for (long p = b * s->pixels; p < (b + 1) * s->pixels; p++)
                 for (int c = g * per; c < (g + 1) * per; c++)
-                    want[p * all + c] = (value(s, x, x2, p, c) - mean) /
-                                        sqrt(variance + (double)s->eps) * (double)gamma[c] +
+                    want[p * all + c] = (value(s, x, x2, p, c) - mean) * rstd * (double)gamma[c] +
                                         (double)beta[c];
         }
+    return largest;
 }
 
-void oracle_layer_norm(const struct sdrt_ln_shape *s, const float *x, const float *gamma,
+double oracle_layer_norm(const struct sdrt_ln_shape *s, const float *x, const float *gamma,
                        const float *beta, double *want)
 {
+    double largest = 0.0;
+
     for (long r = 0; r < s->rows; r++) {
         const float *row = x + r * s->x_pitch;
         double mean = 0.0, variance = 0.0;
         for (int c = 0; c < s->c; c++) mean += (double)row[c] / s->c;
         for (int c = 0; c < s->c; c++) variance += pow((double)row[c] - mean, 2) / s->c;
+        const double rstd = 1.0 / sqrt(variance + (double)s->eps);
+        largest = fmax(largest, rstd);
         for (int c = 0; c < s->c; c++)
-            want[r * s->c + c] = ((double)row[c] - mean) / sqrt(variance + (double)s->eps) *
-                                 (double)gamma[c] + (double)beta[c];
+            want[r * s->c + c] = ((double)row[c] - mean) * rstd * (double)gamma[c] +
+                                 (double)beta[c];
     }
+    return largest;
 }

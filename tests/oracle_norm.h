@@ -4,12 +4,13 @@
 
 #include "kernels/norm.h"
 
-/* Group norm without an activation: want [batch * pixels][c + c2]. */
-void oracle_group_norm(const struct sdrt_gn_shape *s, const float *x, const float *x2,
+/* Group norm without an activation: want [batch * pixels][c + c2].  Both return the largest
+ * 1 / sqrt(variance + eps), by which an error of the mean is multiplied. */
+double oracle_group_norm(const struct sdrt_gn_shape *s, const float *x, const float *x2,
                        const float *gamma, const float *beta, double *want);
 
 /* want [rows][c]. */
-void oracle_layer_norm(const struct sdrt_ln_shape *s, const float *x, const float *gamma,
+double oracle_layer_norm(const struct sdrt_ln_shape *s, const float *x, const float *gamma,
                        const float *beta, double *want);
 
 #endif

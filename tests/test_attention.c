@@ -76,8 +76,9 @@ static void check(const char *level, const struct sdrt_attention_ops *ops, uint6
         if (i == 0) memcpy(first.p, o.p, o.bytes);
         cr_expect(!memcmp(first.p, o.p, o.bytes), "%s: %d parts change bits", text, nparts[i]);
     }
-    /* A score's rounding error is an exponential's relative error. */
-    const double atol = kind == PEAKED ? 2e-4 : 1e-5;
+    /* A score's rounding error is an exponential's relative error: how large do they get? */
+    const double largest = kind == PEAKED ? 300.0 : kind == RISING ? 3.0 * sqrt(s->head_dim) : 3.0;
+    const double atol = 6e-6 + 7e-7 * largest;
     const struct tdiff d = tcompare(o.v, want, queries, width, s->o_pitch, atol, 3e-6);
     cr_expect(d.bad == 0, "%s: %zu bad, max %.3g at %zu, nmse %.2g", text, d.bad, d.max_abs, d.at,
               d.nmse);
