@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernels/avx512/vec.h"
 
-/* 32 registers: 14 x 2 sums, two weights; the broadcast is the FMA's memory operand. */
+/* 32 registers: 14 x 2 sums, two weights, one broadcast. */
 #define SDRT_TILE_ROWS 14
 enum {
-    TILE_ROWS  = SDRT_TILE_ROWS,
-    GEMM_CHUNK = 256, /* a panel's chunk is 32 KiB of a 32 or 48 KiB L1 */
-    GEMM_ROWS  = 168, /* 168 rows of 1280 are 840 KiB of a 1 or 2 MiB L2 */
+    TILE_ROWS   = SDRT_TILE_ROWS,
+    GEMM_CHUNK  = 256, /* a panel's chunk is 32 KiB of a 32 or 48 KiB L1 */
+    GEMM_ROWS   = 168, /* 168 rows of 256 are 179 KiB of a 1 or 2 MiB L2 ... */
+    GEMM_PANELS = 16,  /* ... and their sums 336 KiB */
 };
 
 #include "kernels/simd/gemm.h"

@@ -7,7 +7,8 @@
  * Work goes by blocks of output pixels.  For each chunk of channels the block's input is
  * copied into a patch, through the group norm and SiLU, with zeros outside the image; then
  * every tap of every tile reads the patch.  The patch stays in L2 while the panels of
- * weights pass by.  Sums between chunks wait in scratch.
+ * weights pass by.  Sums between chunks wait in scratch.  The pixels of a block form one
+ * sequence, over rows and images, so that tiles are full whatever the image's width.
  */
 #include "kernels/conv.h"
 #include "kernels/simd/math.h"
@@ -37,20 +38,22 @@ static int conv_pack_rows(const struct sdrt_weight_shape *w, int row0, int count
     return sdrt_panel_pack(&l, w, row0, count, src, from, dst);
 }
 
-/* How the work is cut: blocks of bh x bw output pixels of one image, by groups of panels.  The
- * cut depends on the shape alone.  A 1x1 conv of stride 1 sees each image as one long row. */
+/* How the work is cut: blocks of bh x bw output pixels of one image, or of several images
+ * small enough to be whole, by groups of panels.  The cut depends on the shape alone.  A 1x1
+ * conv of stride 1 sees each image as one long row. */
 struct conv_cut {
     int flat;           /* each image is one row */
     int h, w;           /* of the output, or 1 and all its pixels */
-    int bh, bw;         /* of a block */
+    int bh, bw, images; /* of a block */
     int rows, columns;  /* blocks down and across an image */
+    int stacks;         /* blocks over the batch */
     int panels, groups;
     int chunk, patch_h, patch_w;
 };
 
 static struct conv_cut conv_cut(const struct sdrt_conv_shape *s)
 {
-    enum { WANTED = 32, LEAST_PANELS = 4, WIDEST = 64 };
+    enum { WANTED = 16, LEAST_PANELS = 4, WIDEST = 64, SMALL = CONV_PIXELS / 4 };
     struct conv_cut u = { .h = s->out_h, .w = s->out_w };
 
     u.flat = s->kernel == 1 && s->stride == 1 && s->upsample == 1;
@@ -64,8 +67,11 @@ static struct conv_cut conv_cut(const struct sdrt_conv_shape *s)
     u.bw = (u.w + u.columns - 1) / u.columns;
     u.bh = pixels / u.bw < u.h ? (pixels / u.bw > 0 ? pixels / u.bw : 1) : u.h;
     u.rows = (u.h + u.bh - 1) / u.bh;
+    u.images = u.bh * u.bw <= SMALL && u.rows * u.columns == 1 ? SMALL / (u.bh * u.bw) : 1;
+    if (u.images > s->batch) u.images = s->batch;
+    u.stacks = (s->batch + u.images - 1) / u.images;
     u.panels = (s->out_c + PANEL - 1) / PANEL;
-    const int blocks = s->batch * u.rows * u.columns;
+    const int blocks = u.stacks * u.rows * u.columns;
     const int most = (u.panels + LEAST_PANELS - 1) / LEAST_PANELS;
     u.groups = (WANTED + blocks - 1) / blocks;
     if (u.groups > most) u.groups = most;
@@ -75,15 +81,21 @@ static struct conv_cut conv_cut(const struct sdrt_conv_shape *s)
     return u;
 }
 
-static int conv_units(const struct sdrt_conv_shape *s, const struct conv_cut *u)
+static int conv_units(const struct conv_cut *u)
 {
-    return s->batch * u->rows * u->columns * u->groups;
+    return u->stacks * u->rows * u->columns * u->groups;
+}
+
+/* Floats from pixel to pixel of a patch of k channels. */
+static int conv_pitch(const struct sdrt_conv_shape *s, int k)
+{
+    return s->w.taps == 1 ? row_pitch(k) : k;
 }
 
 static int conv_parts(const struct sdrt_conv_shape *s, int workers)
 {
     const struct conv_cut u = conv_cut(s);
-    const int units = conv_units(s, &u), most = 16 * workers;
+    const int units = conv_units(&u), most = 16 * workers;
 
     return units < most ? units : most;
 }
@@ -96,10 +108,11 @@ static struct conv_scratch conv_scratch_sizes(const struct sdrt_conv_shape *s,
                                               const struct conv_cut *u)
 {
     const size_t panels = (size_t)(u->panels + u->groups - 1) / (size_t)u->groups;
-    const size_t pixels = (size_t)u->bh * (size_t)u->bw;
+    const size_t pixels = (size_t)(u->images * u->bh * u->bw);
     const int chunks = (s->w.k + u->chunk - 1) / u->chunk;
     struct conv_scratch z = {
-        .patch = (size_t)u->patch_h * (size_t)u->patch_w * (size_t)u->chunk,
+        .patch = (size_t)(u->images * u->patch_h * u->patch_w) *
+                 (size_t)conv_pitch(s, u->chunk),
         .values = s->w.stored == SDRT_F32 ? 0 : (size_t)u->chunk * (size_t)s->w.taps * PANEL,
         .sums = chunks > 1 ? panels * pixels * PANEL : (size_t)TILE_ROWS * PANEL,
     };
@@ -145,6 +158,7 @@ SDRT_ALWAYS_INLINE void conv_copy(float *to, const float *from, int n, const flo
 static void conv_pixel(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a, int image,
                        size_t at, int k0, int k, float *to)
 {
+    enum { AHEAD = 8 }; /* pixels: an L3 miss */
     const size_t total = (size_t)s->w.k;
     const int first = k0 < s->in_c ? (k0 + k <= s->in_c ? k : s->in_c - k0) : 0;
     const int counts[2] = { first, k - first };
@@ -153,8 +167,9 @@ static void conv_pixel(const struct sdrt_conv_shape *s, const struct sdrt_conv_a
     for (int src = 0; src < 2; src++) {
         const int n = counts[src], c = starts[src];
         if (!n) continue;
-        const float *from = src == 0 ? a->x + at * (size_t)s->x_pitch + c
-                                     : a->x2 + at * (size_t)s->x2_pitch + (c - s->in_c);
+        const size_t pitch = (size_t)(src == 0 ? s->x_pitch : s->x2_pitch);
+        const float *from = src == 0 ? a->x + at * pitch + c : a->x2 + at * pitch + (c - s->in_c);
+        for (int i = 0; i < n; i += 16) __builtin_prefetch(from + AHEAD * pitch + i);
         if (s->prologue == SDRT_PROLOGUE_NONE) {
             memcpy(to, from, (size_t)n * sizeof *to);
         } else {
@@ -166,26 +181,27 @@ static void conv_pixel(const struct sdrt_conv_shape *s, const struct sdrt_conv_a
     }
 }
 
-/* A block's place: rows and columns of the output that it makes. */
+/* A block's place: images image .. image+images-1, rows and columns of the output. */
 struct conv_block {
-    int image, y0, x0, h, w;
+    int image, images, y0, x0, h, w;
 };
 
+/* The patch of the block's image number image, at patch. */
 static void conv_fill_patch(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
-                            const struct conv_cut *u, const struct conv_block *b, int k0, int k,
-                            float *patch)
+                            const struct conv_cut *u, const struct conv_block *b, int image,
+                            int k0, int k, float *patch)
 {
     const int full_h = s->upsample == 2 ? s->out_h : s->in_h;
     const int full_w = s->upsample == 2 ? s->out_w : s->in_w;
     const int ph = (b->h - 1) * s->stride + s->kernel, pw = (b->w - 1) * s->stride + s->kernel;
+    const size_t first = (size_t)image * (size_t)s->in_h * (size_t)s->in_w;
 
     for (int py = 0; py < ph; py++)
         for (int px = 0; px < pw; px++) {
-            float *to = patch + ((size_t)py * (size_t)u->patch_w + (size_t)px) * (size_t)k;
+            float *to = patch + (size_t)(py * u->patch_w + px) * (size_t)conv_pitch(s, k);
             int y = b->y0 * s->stride + py - s->pad, x = b->x0 * s->stride + px - s->pad;
-            size_t at = (size_t)b->image * (size_t)s->in_h * (size_t)s->in_w;
             if (u->flat) {
-                conv_pixel(s, a, b->image, at + (size_t)x, k0, k, to);
+                conv_pixel(s, a, image, first + (size_t)x, k0, k, to);
                 continue;
             }
             if (y < 0 || x < 0 || y >= full_h || x >= full_w) {
@@ -196,31 +212,49 @@ static void conv_fill_patch(const struct sdrt_conv_shape *s, const struct sdrt_c
                 y = (int)((long long)y * s->in_h / s->out_h);
                 x = (int)((long long)x * s->in_w / s->out_w);
             }
-            at += (size_t)y * (size_t)s->in_w + (size_t)x;
-            conv_pixel(s, a, b->image, at, k0, k, to);
+            conv_pixel(s, a, image, first + (size_t)y * (size_t)s->in_w + (size_t)x, k0, k, to);
         }
+}
+
+/* Where each of the block's output pixels is: its first tap in the patch, in floats, and
+ * its place in y, counted in pixels from the block's first. */
+struct conv_pixels {
+    int count;
+    int patch[CONV_PIXELS], out[CONV_PIXELS];
+};
+
+static void conv_place(const struct sdrt_conv_shape *s, const struct conv_cut *u,
+                       const struct conv_block *b, int k, struct conv_pixels *p)
+{
+    int n = 0;
+
+    for (int image = 0; image < b->images; image++)
+        for (int y = 0; y < b->h; y++)
+            for (int x = 0; x < b->w; x++, n++) {
+                const int row = image * u->patch_h + y * s->stride;
+                p->patch[n] = (row * u->patch_w + x * s->stride) * conv_pitch(s, k);
+                p->out[n] = (image * u->h + y) * u->w + x;
+            }
+    p->count = n;
 }
 
 /* ---- products and epilogue ---- */
 
-SDRT_ALWAYS_INLINE vf conv_load(const float *p, int n) { return n >= VL ? v_load(p) : v_load_n(p, n); }
-
+/* A tile whose pixels lie at first + out[0 .. pixels-1] of y. */
 static void conv_epilogue(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
-                          size_t pixel, int pixels, int column, const float *c)
+                          size_t first, const int *out, int pixels, int column, const float *c)
 {
     for (int v = 0; v < 2; v++) {
         const int at = column + v * VL, n = s->out_c - at;
         if (n <= 0) break;
-        vf bias = a->bias ? conv_load(a->bias + at, n) : v_zero();
-        if (a->chan) bias = v_add(bias, conv_load(a->chan + at, n));
+        vf bias = a->bias ? load_some(a->bias + at, n) : v_zero();
+        if (a->chan) bias = v_add(bias, load_some(a->chan + at, n));
         for (int i = 0; i < pixels; i++) {
+            const size_t pixel = first + (size_t)out[i];
             vf t = v_add(v_load(c + (size_t)i * PANEL + (size_t)v * VL), bias);
-            float *y = a->y + (pixel + (size_t)i) * (size_t)s->y_pitch + at;
             if (a->residual)
-                t = v_add(t, conv_load(a->residual + (pixel + (size_t)i) * (size_t)s->residual_pitch +
-                                       at, n));
-            if (n >= VL) v_store(y, t);
-            else v_store_n(y, t, n);
+                t = v_add(t, load_some(a->residual + pixel * (size_t)s->residual_pitch + at, n));
+            store_some(a->y + pixel * (size_t)s->y_pitch + at, t, n);
         }
     }
 }
@@ -229,35 +263,43 @@ static void conv_epilogue(const struct sdrt_conv_shape *s, const struct sdrt_con
 struct conv_pass {
     const struct sdrt_conv_shape *s;
     const struct sdrt_conv_args *a;
-    const struct conv_cut *u;
-    const struct conv_block *b;
+    const struct conv_pixels *pixels;
+    size_t first_pixel; /* of y */
     struct tile t;
-    const float *patch;
     int first, last;    /* chunk */
-    int k;
 };
 
-/* All tiles of the block by one panel; sums is the panel's own when there are several chunks. */
-static void conv_panel(const struct conv_pass *p, int panel, float *sums)
+/* Asks for what a tile's epilogue will touch. */
+static void conv_fetch(const struct conv_pass *p, const int *out, int pixels, int column)
 {
-    const struct conv_block *b = p->b;
-    const int tiles = (b->w + TILE_ROWS - 1) / TILE_ROWS;
-    const int keep = !(p->first && p->last);
+    for (int i = 0; i < pixels; i++) {
+        const size_t pixel = p->first_pixel + (size_t)out[i];
+        fetch_panel(p->a->y + pixel * (size_t)p->s->y_pitch + column);
+        if (p->a->residual)
+            fetch_panel(p->a->residual + pixel * (size_t)p->s->residual_pitch + column);
+    }
+}
+
+/* All tiles of the block by one panel; sums is the panel's own when there are several chunks. */
+static void conv_panel(const struct conv_pass *p, int panel, float *sums,
+                       const struct panel_next *next)
+{
+    const int tiles = (p->pixels->count + TILE_ROWS - 1) / TILE_ROWS;
+    const int keep = !(p->first && p->last), column = panel * PANEL;
     struct tile t = p->t;
 
     t.accumulate = !p->first;
-    for (int y = 0; y < b->h; y++)
-        for (int i = 0; i < tiles; i++) {
-            const int x = tile_begin(b->w, i), n = tile_begin(b->w, i + 1) - x;
-            t.a = p->patch + ((size_t)(y * p->s->stride) * (size_t)p->u->patch_w +
-                              (size_t)(x * p->s->stride)) * (size_t)p->k;
-            t.c = keep ? sums + (size_t)(y * b->w + x) * PANEL : sums;
-            tile_run(n, &t);
-            if (!p->last) continue;
-            const size_t pixel = ((size_t)b->image * (size_t)p->u->h + (size_t)(b->y0 + y)) *
-                                     (size_t)p->u->w + (size_t)(b->x0 + x);
-            conv_epilogue(p->s, p->a, pixel, n, panel * PANEL, t.c);
-        }
+    for (int i = 0; i < tiles; i++) {
+        const int at = tile_begin(p->pixels->count, i);
+        const int n = tile_begin(p->pixels->count, i + 1) - at;
+        const int *out = p->pixels->out + at;
+        t.rows = p->pixels->patch + at;
+        t.c = keep ? sums + (size_t)at * PANEL : sums;
+        panel_fetch(next, i, tiles);
+        if (p->last) conv_fetch(p, out, n, column);
+        tile_run(n, &t);
+        if (p->last) conv_epilogue(p->s, p->a, p->first_pixel, out, n, column, t.c);
+    }
 }
 
 static void conv_one_block(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
@@ -269,22 +311,29 @@ static void conv_one_block(const struct sdrt_conv_shape *s, const struct sdrt_co
     float *patch = scratch, *values = patch + z.patch, *sums = values + z.values;
     const int p0 = sdrt_row_begin(u->panels, group, u->groups);
     const int p1 = sdrt_row_begin(u->panels, group + 1, u->groups);
+    struct conv_pixels pixels;
     int segments[9];
 
     for (int c = 0, k0 = 0; k0 < s->w.k; c++, k0 += u->chunk) {
         const int last = k0 + u->chunk >= s->w.k, k = last ? s->w.k - k0 : u->chunk;
+        const int pitch = conv_pitch(s, k);
         struct conv_pass pass = {
-            .s = s, .a = a, .u = u, .b = b, .patch = patch, .first = c == 0, .last = last, .k = k,
-            .t = { .a_stride = (size_t)(s->stride * k), .segments = segments,
-                   .n_segments = s->w.taps, .k = k },
+            .s = s, .a = a, .pixels = &pixels, .first = c == 0, .last = last,
+            .first_pixel = ((size_t)b->image * (size_t)u->h + (size_t)b->y0) * (size_t)u->w +
+                           (size_t)b->x0,
+            .t = { .a = patch, .segments = segments, .n_segments = s->w.taps, .k = k },
         };
         for (int t = 0; t < s->w.taps; t++)
-            segments[t] = (t / s->kernel * u->patch_w + t % s->kernel) * k;
-        conv_fill_patch(s, a, u, b, k0, k, patch);
+            segments[t] = (t / s->kernel * u->patch_w + t % s->kernel) * pitch;
+        if (c == 0 || last) conv_place(s, u, b, k, &pixels);
+        for (int i = 0; i < b->images; i++)
+            conv_fill_patch(s, a, u, b, b->image + i, k0, k,
+                            patch + (size_t)(i * u->patch_h * u->patch_w) * (size_t)pitch);
         for (int p = p0; p < p1; p++) {
-            const size_t at = c == 0 && last ? 0 : (size_t)(p - p0) * (size_t)(u->bh * u->bw);
+            const size_t at = c == 0 && last ? 0 : (size_t)(p - p0) * (size_t)pixels.count;
+            const struct panel_next next = panel_after(&layout, &s->w, a->w, p, c, p0, p1);
             pass.t.w = panel_values(&layout, &s->w, a->w, p, c, k, values);
-            conv_panel(&pass, p, sums + at * PANEL);
+            conv_panel(&pass, p, sums + at * PANEL, &next);
         }
     }
 }
@@ -293,14 +342,16 @@ static int conv_run(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
                     const struct sdrt_conv_args *a)
 {
     const struct conv_cut u = conv_cut(s);
-    const int units = conv_units(s, &u);
+    const int units = conv_units(&u);
 
     for (int i = sdrt_row_begin(units, ex->part, ex->nparts);
          i < sdrt_row_begin(units, ex->part + 1, ex->nparts); i++) {
         const int group = i % u.groups, at = i / u.groups;
         const int column = at % u.columns, row = at / u.columns % u.rows;
+        const int image = at / u.columns / u.rows * u.images;
         const struct conv_block b = {
-            .image = at / u.columns / u.rows,
+            .image = image,
+            .images = s->batch - image < u.images ? s->batch - image : u.images,
             .y0 = row * u.bh, .h = row * u.bh + u.bh < u.h ? u.bh : u.h - row * u.bh,
             .x0 = column * u.bw, .w = column * u.bw + u.bw < u.w ? u.bw : u.w - column * u.bw,
         };

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
  * The linear layers, for any vector length.  Include after vec.h; the including file
- * defines SDRT_TILE_ROWS, and in enums TILE_ROWS, GEMM_CHUNK, GEMM_ROWS.
+ * defines SDRT_TILE_ROWS, and in enums TILE_ROWS, GEMM_CHUNK, GEMM_ROWS, GEMM_PANELS.
  *
- * A block of rows stays in L2 while the panels pass by; a chunk of a panel stays in L1
- * while the block's tiles pass by.  Sums between chunks wait in scratch.
+ * A chunk of channels of a block of rows is copied into scratch: whatever the rows' pitch,
+ * the copy stays in L2, and its rows apart in L1, while the panels pass by; a chunk of a
+ * panel stays in L1 while the block's tiles pass by.  With several chunks the sums of
+ * GEMM_PANELS panels wait in scratch.
  */
 #include "kernels/gemm.h"
 #include "kernels/simd/math.h"
@@ -25,45 +27,61 @@ static int gemm_pack_rows(const struct sdrt_weight_shape *w, int row0, int count
 
 /* Work is cut into units: a block of rows by a group of panels.  The cut depends on the
  * shape alone, so that a share count changes who computes a value, never the value. */
-struct gemm_units {
+struct gemm_cut {
     int columns;        /* of y in one panel */
     int panels, groups; /* groups of panels */
-    int blocks;         /* of rows */
+    int blocks, rows;   /* blocks of rows, and the most rows in one */
+    int chunk, chunks;  /* channels in one, and their number */
+    int pass;           /* panels whose sums wait together */
 };
 
-static struct gemm_units gemm_cut(const struct sdrt_gemm_shape *s)
+static struct gemm_cut gemm_cut(const struct sdrt_gemm_shape *s)
 {
-    enum { WANTED = 32, LEAST_PANELS = 4 };
-    struct gemm_units u = { .columns = s->w.gated ? VL : PANEL };
+    enum { WANTED = 16, LEAST_PANELS = 128 / PANEL }; /* so few repay the copy */
+    struct gemm_cut u = { .columns = s->w.gated ? VL : PANEL };
 
     u.panels = (s->n + u.columns - 1) / u.columns;
     u.blocks = (s->m + GEMM_ROWS - 1) / GEMM_ROWS;
+    u.rows = (s->m + u.blocks - 1) / u.blocks;
     u.groups = (WANTED + u.blocks - 1) / u.blocks;
     if (u.groups > (u.panels + LEAST_PANELS - 1) / LEAST_PANELS)
         u.groups = (u.panels + LEAST_PANELS - 1) / LEAST_PANELS;
+    u.chunk = s->k < GEMM_CHUNK ? s->k : GEMM_CHUNK;
+    u.chunks = (s->k + GEMM_CHUNK - 1) / GEMM_CHUNK;
+    u.pass = (u.panels + u.groups - 1) / u.groups;
+    if (u.chunks > 1 && u.pass > GEMM_PANELS) u.pass = GEMM_PANELS;
     return u;
 }
 
 static int gemm_parts(const struct sdrt_gemm_shape *s, int workers)
 {
-    const struct gemm_units u = gemm_cut(s);
+    const struct gemm_cut u = gemm_cut(s);
     const int units = u.blocks * u.groups, most = 16 * workers;
 
     return units < most ? units : most;
 }
 
-static size_t gemm_scratch(const struct sdrt_gemm_shape *s)
-{
-    const int k = s->k < GEMM_CHUNK ? s->k : GEMM_CHUNK;
+struct gemm_scratch {
+    size_t rows, values, sums; /* floats of each */
+};
 
-    return sizeof(float) * ((size_t)k * PANEL + (size_t)GEMM_ROWS * PANEL);
+static struct gemm_scratch gemm_scratch_sizes(const struct sdrt_gemm_shape *s,
+                                              const struct gemm_cut *u)
+{
+    return (struct gemm_scratch){
+        .rows = (size_t)u->rows * (size_t)row_pitch(u->chunk),
+        .values = s->w.stored == SDRT_F32 ? 0 : (size_t)u->chunk * PANEL,
+        .sums = u->chunks > 1 ? (size_t)u->pass * (size_t)u->rows * PANEL
+                              : (size_t)TILE_ROWS * PANEL,
+    };
 }
 
-SDRT_ALWAYS_INLINE vf load_some(const float *p, int n) { return n >= VL ? v_load(p) : v_load_n(p, n); }
-SDRT_ALWAYS_INLINE void store_some(float *p, vf v, int n)
+static size_t gemm_scratch(const struct sdrt_gemm_shape *s)
 {
-    if (n >= VL) v_store(p, v);
-    else v_store_n(p, v, n);
+    const struct gemm_cut u = gemm_cut(s);
+    const struct gemm_scratch z = gemm_scratch_sizes(s, &u);
+
+    return sizeof(float) * (z.rows + z.values + z.sums);
 }
 
 SDRT_ALWAYS_INLINE void gemm_epilogue_plain(const struct sdrt_gemm_shape *s,
@@ -115,27 +133,77 @@ static void gemm_epilogue(const struct sdrt_gemm_shape *s, const struct sdrt_gem
     }
 }
 
-/* Rows row0 .. row0+rows-1 by one panel. */
-static void gemm_block(const struct sdrt_gemm_shape *s, const struct sdrt_gemm_args *a, int row0,
-                       int rows, int panel, int columns, float *values, float *sums)
+/* What the passes over one block of rows share. */
+struct gemm_block {
+    const struct sdrt_gemm_shape *s;
+    const struct sdrt_gemm_args *a;
+    const struct gemm_cut *u;
+    int row0, rows;
+    float *copy, *values, *sums;
+    int at[GEMM_ROWS];  /* offsets of the rows in the copy */
+};
+
+/* Chunk c of the block's rows.  The rows ahead are asked for: with a wide pitch no
+ * prefetcher sees them coming. */
+static void gemm_copy(struct gemm_block *b, int k0, int k)
+{
+    enum { AHEAD = 4 };
+    const size_t pitch = (size_t)b->s->a_pitch;
+    const float *from = b->a->a + (size_t)b->row0 * pitch + k0;
+
+    for (int r = 0; r < b->rows; r++, from += pitch) {
+        float *to = b->copy + (size_t)r * (size_t)row_pitch(k);
+        const float *ahead = from + (r + AHEAD < b->rows ? AHEAD * pitch : 0);
+        int i = 0;
+        b->at[r] = r * row_pitch(k);
+        for (; i + 16 <= k; i += 16) {
+            __builtin_prefetch(ahead + i);
+            for (int j = 0; j < 16; j += VL) v_store(to + i + j, v_load(from + i + j));
+        }
+        for (; i < k; i++) to[i] = from[i];
+    }
+}
+
+/* The block's tiles by one panel and chunk; the last chunk's end in y. */
+static void gemm_panel(const struct gemm_block *b, int panel, int c, float *sums,
+                       const struct panel_next *next)
 {
     static const int no_offset = 0;
-    const int tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
-    struct tile t = {
-        .a_stride = (size_t)s->a_pitch, .segments = &no_offset, .n_segments = 1,
-    };
+    const struct sdrt_gemm_shape *s = b->s;
+    const int tiles = (b->rows + TILE_ROWS - 1) / TILE_ROWS, column = panel * b->u->columns;
+    const int last = c + 1 == b->u->chunks, k0 = c * GEMM_CHUNK;
+    struct tile t = { .a = b->copy, .segments = &no_offset, .n_segments = 1, .accumulate = c > 0,
+                      .k = last ? s->k - k0 : GEMM_CHUNK };
 
-    for (int c = 0, k0 = 0; k0 < s->k; c++, k0 += GEMM_CHUNK) {
-        const int last = k0 + GEMM_CHUNK >= s->k;
-        t.k = last ? s->k - k0 : GEMM_CHUNK;
-        t.w = panel_values(&gemm_layout, &s->w, a->w, panel, c, t.k, values);
-        t.accumulate = c > 0;
-        for (int i = 0; i < tiles; i++) {
-            const int r = tile_begin(rows, i), n = tile_begin(rows, i + 1) - r;
-            t.a = a->a + (size_t)(row0 + r) * (size_t)s->a_pitch + k0;
-            t.c = sums + (size_t)r * PANEL;
-            tile_run(n, &t);
-            if (last) gemm_epilogue(s, a, row0 + r, n, panel * columns, t.c);
+    t.w = panel_values(&gemm_layout, &s->w, b->a->w, panel, c, t.k, b->values);
+    for (int i = 0; i < tiles; i++) {
+        const int r = tile_begin(b->rows, i), n = tile_begin(b->rows, i + 1) - r;
+        const size_t row = (size_t)(b->row0 + r);
+        t.rows = b->at + r;
+        t.c = b->u->chunks > 1 ? sums + (size_t)r * PANEL : sums;
+        panel_fetch(next, i, tiles);
+        for (size_t j = row; last && j < row + (size_t)n; j++) {
+            fetch_panel(b->a->y + j * (size_t)s->y_pitch + column);
+            if (b->a->residual)
+                fetch_panel(b->a->residual + j * (size_t)s->residual_pitch + column);
+        }
+        tile_run(n, &t);
+        if (last) gemm_epilogue(s, b->a, b->row0 + r, n, column, t.c);
+    }
+}
+
+/* All chunks by panels p0 .. p1-1, whose sums fit into scratch. */
+static void gemm_pass(struct gemm_block *b, int p0, int p1)
+{
+    const struct gemm_cut *u = b->u;
+
+    for (int c = 0, k0 = 0; c < u->chunks; c++, k0 += GEMM_CHUNK) {
+        gemm_copy(b, k0, b->s->k - k0 < GEMM_CHUNK ? b->s->k - k0 : GEMM_CHUNK);
+        for (int p = p0; p < p1; p++) {
+            const struct panel_next next = panel_after(&gemm_layout, &b->s->w, b->a->w, p, c, p0,
+                                                       p1);
+            const size_t at = u->chunks > 1 ? (size_t)(p - p0) * (size_t)b->rows : 0;
+            gemm_panel(b, p, c, b->sums + at * PANEL, &next);
         }
     }
 }
@@ -143,19 +211,22 @@ static void gemm_block(const struct sdrt_gemm_shape *s, const struct sdrt_gemm_a
 static int gemm_run(const struct sdrt_exec *ex, const struct sdrt_gemm_shape *s,
                     const struct sdrt_gemm_args *a)
 {
-    const struct gemm_units u = gemm_cut(s);
+    const struct gemm_cut u = gemm_cut(s);
+    const struct gemm_scratch z = gemm_scratch_sizes(s, &u);
     const int units = u.blocks * u.groups;
-    float *values = ex->scratch;
-    float *sums = values + (size_t)(s->k < GEMM_CHUNK ? s->k : GEMM_CHUNK) * PANEL;
+    struct gemm_block b = { .s = s, .a = a, .u = &u, .copy = ex->scratch };
 
+    b.values = b.copy + z.rows;
+    b.sums = b.values + z.values;
     for (int i = sdrt_row_begin(units, ex->part, ex->nparts);
          i < sdrt_row_begin(units, ex->part + 1, ex->nparts); i++) {
         const int block = i / u.groups, group = i % u.groups;
-        const int row0 = sdrt_row_begin(s->m, block, u.blocks);
-        const int rows = sdrt_row_begin(s->m, block + 1, u.blocks) - row0;
-        for (int p = sdrt_row_begin(u.panels, group, u.groups);
-             p < sdrt_row_begin(u.panels, group + 1, u.groups); p++)
-            gemm_block(s, a, row0, rows, p, u.columns, values, sums);
+        const int p0 = sdrt_row_begin(u.panels, group, u.groups);
+        const int p1 = sdrt_row_begin(u.panels, group + 1, u.groups);
+        b.row0 = sdrt_row_begin(s->m, block, u.blocks);
+        b.rows = sdrt_row_begin(s->m, block + 1, u.blocks) - b.row0;
+        for (int p = p0; p < p1; p += u.pass)
+            gemm_pass(&b, p, p1 - p < u.pass ? p1 : p + u.pass);
     }
     return 0;
 }

@@ -50,32 +50,24 @@ SDRT_ALWAYS_INLINE vf v_sigmoid_gate(vf x, float a)
 
 SDRT_ALWAYS_INLINE vf v_silu(vf x) { return v_sigmoid_gate(x, 1.0f); }
 
-/* erf(x) to 1.5e-7: Abramowitz and Stegun 7.1.26 above 1/2, Taylor's series below, where
- * the former loses relative digits. */
-SDRT_ALWAYS_INLINE vf v_erf(vf x)
-{
-    const vf a = v_abs(x), one = v_set1(1.0f), x2 = v_mul(x, x);
-    const vf t = v_div(one, v_fma(v_set1(0.3275911f), a, one));
-    vf p = v_set1(1.061405429f);
-    p = v_fma(p, t, v_set1(-1.453152027f));
-    p = v_fma(p, t, v_set1(1.421413741f));
-    p = v_fma(p, t, v_set1(-0.284496736f));
-    p = v_fma(p, t, v_set1(0.254829592f));
-    const vf big = v_copysign(v_fnma(v_mul(p, t), v_exp(v_sub(v_zero(), x2)), one), x);
-    vf s = v_set1(1.0f / 1320 / -1.0f);
-    s = v_fma(s, x2, v_set1(1.0f / 216));
-    s = v_fma(s, x2, v_set1(-1.0f / 42));
-    s = v_fma(s, x2, v_set1(0.1f));
-    s = v_fma(s, x2, v_set1(-1.0f / 3));
-    s = v_fma(s, x2, one);
-    const vf small = v_mul(v_mul(s, x), v_set1(1.12837917f));
-    return v_select_lt(a, v_set1(0.5f), small, big);
-}
-
+/* x Phi(x) = max(x, 0) - |x| Phi(-|x|), which loses no digits left of 0, with
+ * Phi(-a) = exp(-a^2 / 2) t q(t), t = 1 / (1 + 0.2316419 a), Abramowitz and Stegun 26.2.17,
+ * q refitted to degree 7: 1e-6 relative for x > -4, 5e-6 for x > -9.  From 13 on Phi(-a)
+ * is nothing; the bound comes first so that NaN passes and infinity gives no NaN. */
 SDRT_ALWAYS_INLINE vf v_gelu(vf x)
 {
-    const vf half = v_mul(x, v_set1(0.5f));
-    return v_fma(half, v_erf(v_mul(x, v_set1(0.70710678f))), half);
+    const vf a = v_min(v_set1(13.0f), v_abs(x)), one = v_set1(1.0f);
+    const vf t = v_div(one, v_fma(v_set1(0.2316419f), a, one));
+    vf q = v_set1(-0.0703434568f);
+    q = v_fma(q, t, v_set1(0.246398274f));
+    q = v_fma(q, t, v_set1(-0.197466986f));
+    q = v_fma(q, t, v_set1(0.219193719f));
+    q = v_fma(q, t, v_set1(0.0181711847f));
+    q = v_fma(q, t, v_set1(0.100732242f));
+    q = v_fma(q, t, v_set1(0.0908268727f));
+    q = v_fma(q, t, v_set1(0.0924880556f));
+    const vf e = v_exp2(v_mul(v_mul(a, a), v_set1(-0.72134752f)));
+    return v_fnma(a, v_mul(v_mul(q, t), e), v_max(x, v_zero()));
 }
 
 /* 0.5 x (1 + tanh u) = x / (1 + exp(-2u)). */

@@ -3,10 +3,11 @@
  * The micro-kernel of all products: a tile of mr rows and one panel of 2 vectors, its
  * accumulators in registers.
  *
- *     c[i][j] (+)= sum_s sum_k a[i * a_stride + segment[s] + k] * w[s][k][j]
+ *     c[i][j] (+)= sum_s sum_k a[row[i] + segment[s] + k] * w[s][k][j]
  *
  * A linear layer has one segment; a 3x3 conv has nine, one a tap, whose rows are pixels of
- * a patch.  c is [mr][PANEL] of scratch in L1; what becomes of it is the caller's epilogue.
+ * a patch, anywhere in it.  c is [mr][PANEL] of scratch; what becomes of it is the caller's
+ * epilogue.
  *
  * Before including: a set's vec.h, and enum { TILE_ROWS }, as many rows as leave registers
  * for two weight vectors and a broadcast.
@@ -22,45 +23,54 @@ enum { PANEL = 2 * VL };
 
 struct tile {
     const float *a;
-    size_t a_stride;        /* floats from row to row */
-    const int *segments;    /* offsets in floats, n_segments of them */
+    const int *rows;        /* offsets in floats, one for each row of the tile */
+    const int *segments;    /* likewise, n_segments of them */
     int n_segments;
     int k;                  /* values of one segment */
     const float *w;         /* [n_segments][k][PANEL] */
     float *c;
-    int accumulate;         /* 0: c starts at 0 */
+    int accumulate;         /* 0: c is set, 1: added to */
 };
+
+/* Asks for the lines of PANEL floats (a hint: p may lie outside everything). */
+SDRT_ALWAYS_INLINE void fetch_panel(const float *p)
+{
+    for (int i = 0; i < PANEL; i += 16) __builtin_prefetch(p + i);
+}
 
 SDRT_ALWAYS_INLINE void tile_rows(const int mr, const struct tile *t)
 {
     vf acc[TILE_ROWS][2];
-    const size_t stride = t->a_stride;
+    ptrdiff_t row[TILE_ROWS];
     const float *w = t->w;
     float *const c = t->c;
 
 #pragma GCC unroll 16
     for (int i = 0; i < mr; i++) {
-        acc[i][0] = t->accumulate ? v_load(c + (size_t)i * PANEL) : v_zero();
-        acc[i][1] = t->accumulate ? v_load(c + (size_t)i * PANEL + VL) : v_zero();
+        acc[i][0] = acc[i][1] = v_zero();
+        row[i] = (ptrdiff_t)t->rows[i] - t->rows[0];
+        if (t->accumulate) fetch_panel(c + (size_t)i * PANEL);
     }
     for (int s = 0; s < t->n_segments; s++) {
-        const float *a = t->a + t->segments[s];
+        const float *a = t->a + t->rows[0] + t->segments[s];
         const float *const end = a + t->k;
         for (; a < end; a++, w += PANEL) {
             const vf w0 = v_load(w), w1 = v_load(w + VL);
 #pragma GCC unroll 16
             for (int i = 0; i < mr; i++) {
-                const vf x = v_bcast(a + (size_t)i * stride);
+                const vf x = v_bcast(a + row[i]);
                 acc[i][0] = v_fma(x, w0, acc[i][0]);
                 acc[i][1] = v_fma(x, w1, acc[i][1]);
             }
         }
     }
 #pragma GCC unroll 16
-    for (int i = 0; i < mr; i++) {
-        v_store(c + (size_t)i * PANEL, acc[i][0]);
-        v_store(c + (size_t)i * PANEL + VL, acc[i][1]);
-    }
+    for (int i = 0; i < mr; i++)
+#pragma GCC unroll 2
+        for (int v = 0; v < 2; v++) {
+            float *const to = c + (size_t)i * PANEL + (size_t)v * VL;
+            v_store(to, t->accumulate ? v_add(v_load(to), acc[i][v]) : acc[i][v]);
+        }
 }
 
 /* One function for each height, so that each has its accumulators in registers. */
@@ -101,6 +111,52 @@ static const float *panel_values(const struct sdrt_panel_layout *l,
     else
         for (size_t i = 0; i < n; i += VL) v_store(buffer + i, v_load_bf16(h + i));
     return buffer;
+}
+
+/* Where the packed weights lie that come next, to be fetched into L2 meanwhile. */
+struct panel_next {
+    const char *p;
+    size_t bytes;
+};
+
+/* After panel p of chunk c: the next panel of p0 .. p1-1, or the first one's next chunk. */
+static struct panel_next panel_after(const struct sdrt_panel_layout *l,
+                                     const struct sdrt_weight_shape *shape, const void *w, int p,
+                                     int c, int p0, int p1)
+{
+    const int wrap = p + 1 >= p1, k0 = (c + wrap) * l->chunk;
+    const int k = shape->k - k0 < l->chunk ? shape->k - k0 : l->chunk;
+
+    if (k <= 0) return (struct panel_next){ 0 };
+    return (struct panel_next){
+        .p = (const char *)w + sdrt_panel_offset(l, shape, wrap ? p0 : p + 1, c + wrap),
+        .bytes = (size_t)k * (size_t)shape->taps * PANEL * sdrt_dtype_size(shape->stored),
+    };
+}
+
+/* Share i of n of it. */
+static void panel_fetch(const struct panel_next *next, int i, int n)
+{
+    enum { LINE = 64 };
+    const size_t lines = (next->bytes + LINE - 1) / LINE, to = lines * (size_t)(i + 1) / (size_t)n;
+
+    for (size_t at = lines * (size_t)i / (size_t)n; at < to; at++)
+        __builtin_prefetch(next->p + at * LINE, 0, 2);
+}
+
+/* Floats from row to row of a copy of rows of k: an odd number of lines, so that a tile's
+ * rows fall into different sets of L1. */
+SDRT_ALWAYS_INLINE int row_pitch(int k) { return ((k + 15) / 16 | 1) * 16; }
+
+/* The first n lanes of a vector, n > 0; all of them where n >= VL. */
+SDRT_ALWAYS_INLINE vf load_some(const float *p, int n)
+{
+    return n >= VL ? v_load(p) : v_load_n(p, n);
+}
+SDRT_ALWAYS_INLINE void store_some(float *p, vf v, int n)
+{
+    if (n >= VL) v_store(p, v);
+    else v_store_n(p, v, n);
 }
 
 /* Height of tile i when rows are split evenly into tiles of at most TILE_ROWS. */
