@@ -6,7 +6,7 @@
 enum {
     TILE_ROWS      = SDRT_TILE_ROWS,
     CONV_CHUNK     = 64,  /* a panel's chunk of nine taps streams from L2 into L1 */
-    CONV_CHUNK_1X1 = 256,
+    CONV_CHUNK_1X1 = 320, /* as in gemm.c */
     CONV_PIXELS    = 512, /* a patch of 64 channels is 170 KiB of L2 */
 };
 

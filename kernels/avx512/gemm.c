@@ -5,8 +5,8 @@
 #define SDRT_TILE_ROWS 14
 enum {
     TILE_ROWS   = SDRT_TILE_ROWS,
-    GEMM_CHUNK  = 256, /* a panel's chunk is 32 KiB of a 32 or 48 KiB L1 */
-    GEMM_ROWS   = 168, /* 168 rows of 256 are 179 KiB of a 1 or 2 MiB L2 ... */
+    GEMM_CHUNK  = 320, /* a panel's chunk is 40 KiB, from L2 where L1 is smaller: 9 bytes a cycle */
+    GEMM_ROWS   = 168, /* 168 rows of 320 are 221 KiB of a 1 or 2 MiB L2 ... */
     GEMM_PANELS = 16,  /* ... and their sums 336 KiB */
 };
 

@@ -18,9 +18,7 @@
 
 static struct sdrt_panel_layout conv_layout(const struct sdrt_weight_shape *w)
 {
-    return (struct sdrt_panel_layout){
-        .panel = PANEL, .chunk = w->taps == 1 ? CONV_CHUNK_1X1 : CONV_CHUNK,
-    };
+    return panel_layout(w->k, w->taps == 1 ? CONV_CHUNK_1X1 : CONV_CHUNK);
 }
 
 static size_t conv_pack_bytes(const struct sdrt_weight_shape *w)

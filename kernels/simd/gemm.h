@@ -12,17 +12,19 @@
 #include "kernels/simd/math.h"
 #include "kernels/simd/tile.h"
 
-static const struct sdrt_panel_layout gemm_layout = { .panel = PANEL, .chunk = GEMM_CHUNK };
-
 static size_t gemm_pack_bytes(const struct sdrt_weight_shape *w)
 {
-    return sdrt_panel_bytes(&gemm_layout, w);
+    const struct sdrt_panel_layout l = panel_layout(w->k, GEMM_CHUNK);
+
+    return sdrt_panel_bytes(&l, w);
 }
 
 static int gemm_pack_rows(const struct sdrt_weight_shape *w, int row0, int count, const void *src,
                           enum sdrt_dtype from, void *dst)
 {
-    return sdrt_panel_pack(&gemm_layout, w, row0, count, src, from, dst);
+    const struct sdrt_panel_layout l = panel_layout(w->k, GEMM_CHUNK);
+
+    return sdrt_panel_pack(&l, w, row0, count, src, from, dst);
 }
 
 /* Work is cut into units: a block of rows by a group of panels.  The cut depends on the
@@ -31,6 +33,7 @@ struct gemm_cut {
     int columns;        /* of y in one panel */
     int panels, groups; /* groups of panels */
     int blocks, rows;   /* blocks of rows, and the most rows in one */
+    struct sdrt_panel_layout layout;
     int chunk, chunks;  /* channels in one, and their number */
     int pass;           /* panels whose sums wait together */
 };
@@ -46,8 +49,9 @@ static struct gemm_cut gemm_cut(const struct sdrt_gemm_shape *s)
     u.groups = (WANTED + u.blocks - 1) / u.blocks;
     if (u.groups > (u.panels + LEAST_PANELS - 1) / LEAST_PANELS)
         u.groups = (u.panels + LEAST_PANELS - 1) / LEAST_PANELS;
-    u.chunk = s->k < GEMM_CHUNK ? s->k : GEMM_CHUNK;
-    u.chunks = (s->k + GEMM_CHUNK - 1) / GEMM_CHUNK;
+    u.layout = panel_layout(s->k, GEMM_CHUNK);
+    u.chunk = s->k < u.layout.chunk ? s->k : u.layout.chunk;
+    u.chunks = (s->k + u.chunk - 1) / u.chunk;
     u.pass = (u.panels + u.groups - 1) / u.groups;
     if (u.chunks > 1 && u.pass > GEMM_PANELS) u.pass = GEMM_PANELS;
     return u;
@@ -171,11 +175,11 @@ static void gemm_panel(const struct gemm_block *b, int panel, int c, float *sums
     static const int no_offset = 0;
     const struct sdrt_gemm_shape *s = b->s;
     const int tiles = (b->rows + TILE_ROWS - 1) / TILE_ROWS, column = panel * b->u->columns;
-    const int last = c + 1 == b->u->chunks, k0 = c * GEMM_CHUNK;
+    const int last = c + 1 == b->u->chunks;
     struct tile t = { .a = b->copy, .segments = &no_offset, .n_segments = 1, .accumulate = c > 0,
-                      .k = last ? s->k - k0 : GEMM_CHUNK };
+                      .k = last ? s->k - c * b->u->chunk : b->u->chunk };
 
-    t.w = panel_values(&gemm_layout, &s->w, b->a->w, panel, c, t.k, b->values);
+    t.w = panel_values(&b->u->layout, &s->w, b->a->w, panel, c, t.k, b->values);
     for (int i = 0; i < tiles; i++) {
         const int r = tile_begin(b->rows, i), n = tile_begin(b->rows, i + 1) - r;
         const size_t row = (size_t)(b->row0 + r);
@@ -197,11 +201,10 @@ static void gemm_pass(struct gemm_block *b, int p0, int p1)
 {
     const struct gemm_cut *u = b->u;
 
-    for (int c = 0, k0 = 0; c < u->chunks; c++, k0 += GEMM_CHUNK) {
-        gemm_copy(b, k0, b->s->k - k0 < GEMM_CHUNK ? b->s->k - k0 : GEMM_CHUNK);
+    for (int c = 0, k0 = 0; c < u->chunks; c++, k0 += u->chunk) {
+        gemm_copy(b, k0, c + 1 < u->chunks ? u->chunk : b->s->k - k0);
         for (int p = p0; p < p1; p++) {
-            const struct panel_next next = panel_after(&gemm_layout, &b->s->w, b->a->w, p, c, p0,
-                                                       p1);
+            const struct panel_next next = panel_after(&u->layout, &b->s->w, b->a->w, p, c, p0, p1);
             const size_t at = u->chunks > 1 ? (size_t)(p - p0) * (size_t)b->rows : 0;
             gemm_panel(b, p, c, b->sums + at * PANEL, &next);
         }

@@ -96,6 +96,16 @@ static void tile_run(int mr, const struct tile *t)
     }
 }
 
+/* Panels whose chunks are of about equal length, none above most: a short last chunk would
+ * cost as much around it as a long one. */
+SDRT_ALWAYS_INLINE struct sdrt_panel_layout panel_layout(int k, int most)
+{
+    const int chunks = (k + most - 1) / most, even = (k + chunks - 1) / chunks;
+    const int lines = (even + 15) / 16 * 16;
+
+    return (struct sdrt_panel_layout){ .panel = PANEL, .chunk = lines < most ? lines : most };
+}
+
 /* The f32 values of one chunk of one panel: where they are, or converted into buffer. */
 static const float *panel_values(const struct sdrt_panel_layout *l,
                                  const struct sdrt_weight_shape *shape, const void *w, int panel,
