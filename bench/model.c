@@ -96,11 +96,11 @@ static void print_json(const struct sdrt_bench_options *o, const struct sdrt_con
            sdrt_topology_text(c->topology), r->roof.f32_gflops, r->roof.bf16_gflops,
            r->roof.int8_gops, r->roof.read_gbs);
     printf(" \"ms\": %.3f, \"ms_min\": %.3f, \"spread\": %.4f, \"gflop\": %.3f, \"gflops\": %.2f, "
-           "\"roof_share\": %.4f,\n \"isa\": \"%s\", \"precision\": \"f32\", \"threads\": %d, "
+           "\"roof_share\": %.4f,\n \"isa\": \"%s\", \"precision\": \"%s\", \"threads\": %d, "
            "\"plan\": {\"peak_bytes\": %zu, \"lower_bound_bytes\": %zu}, "
            "\"mallocs_per_step\": %ld,\n \"classes\": {", r->times.median * 1e3, r->times.min * 1e3,
            r->times.spread, r->flop * 1e-9, r->flop / r->times.median * 1e-9,
-           share(r->flop, r->times.median, r->roof.f32_gflops), c->isa, c->threads,
+           share(r->flop, r->times.median, r->roof.f32_gflops), c->isa, c->precision, c->threads,
            sdrt_program_peak(p), sdrt_program_lower_bound(p), r->mallocs);
     for (int i = 0; i < SDRT_CLASSES; i++)
         printf("%s\"%s\": {\"ms\": %.3f, \"gflop\": %.3f, \"roof_share\": %.4f}", i ? ",\n  " : "",

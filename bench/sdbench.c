@@ -27,8 +27,8 @@ static const char usage[] =
     "      --batch N           step: 2; vae, text: 1\n"
     "      --iterations N      timed passes, 3\n"
     "      --threads N         one for each core\n"
-    "      --isa NAME          generic, blas, avx2, avx512; the best here\n"
-    "      --precision NAME    f32\n"
+    "      --isa NAME          generic, blas, avx2, avx512, amx; the best here\n"
+    "      --precision NAME    f32, bf16; bf16 with amx, f32 elsewhere\n"
     "      --json              one JSON object on standard output\n"
     "      --help, --version\n";
 

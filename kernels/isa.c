@@ -6,6 +6,11 @@
 #include <stddef.h>
 #include <string.h>
 
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <stdint.h>
@@ -16,6 +21,34 @@ static uint64_t xcr0(void)
     __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
     return (uint64_t)hi << 32 | lo;
 }
+
+#if HAVE_AMX
+/* Linux hands out the tile registers only to a process that asked for them, once and before
+ * it starts threads: Documentation/arch/x86/xstate.rst. */
+static int tiles_granted(void)
+{
+#if defined(__linux__) && defined(SYS_arch_prctl)
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+#else
+    return 0;
+#endif
+}
+
+/* AMX-TILE and AMX-BF16, with the vector instructions between the tiles: AVX512-BF16 and VBMI,
+ * which every such CPU has.  ecx and edx are those of leaf 7. */
+static int has_amx_bf16(uint64_t os, unsigned ecx, unsigned edx)
+{
+    enum { TILES = 0x60000 };
+    const unsigned vbmi = 1u << 1, amx = 1u << 22 | 1u << 24, avx512_bf16 = 1u << 5;
+    unsigned a, b, c, d;
+
+    if ((os & TILES) != TILES || !(ecx & vbmi) || (edx & amx) != amx) return 0;
+    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & avx512_bf16)) return 0;
+    return tiles_granted();
+}
+#endif
 
 static unsigned detect_x86(void)
 {
@@ -33,7 +66,11 @@ static unsigned detect_x86(void)
     if ((os & YMM) != YMM || !(b & avx2)) return flags;
     flags |= SDRT_ISA_AVX2;
     if ((os & ZMM) != ZMM || (b & avx512) != avx512) return flags;
-    return flags | SDRT_ISA_AVX512;
+    flags |= SDRT_ISA_AVX512;
+#if HAVE_AMX
+    if (has_amx_bf16(os, c, d)) flags |= SDRT_ISA_AMX_BF16;
+#endif
+    return flags;
 }
 #endif
 
@@ -43,6 +80,7 @@ const struct sdrt_isa_level sdrt_isa_levels[] = {
 #if defined(__x86_64__)
     { "avx2", SDRT_ISA_BLAS | SDRT_ISA_AVX2 },
     { "avx512", SDRT_ISA_BLAS | SDRT_ISA_AVX2 | SDRT_ISA_AVX512 },
+    { "amx", SDRT_ISA_BLAS | SDRT_ISA_AVX2 | SDRT_ISA_AVX512 | SDRT_ISA_AMX_BF16 },
 #endif
     { NULL, 0 },
 };

@@ -13,7 +13,7 @@ enum {
     SDRT_ISA_BLAS     = 1u << 0, /* OpenBLAS; wherever the library was built */
     SDRT_ISA_AVX2     = 1u << 1, /* AVX2, FMA, F16C */
     SDRT_ISA_AVX512   = 1u << 2, /* F, BW, DQ, VL; implies AVX2 */
-    SDRT_ISA_AMX_BF16 = 1u << 3, /* AMX-TILE, AMX-BF16; implies AVX512 */
+    SDRT_ISA_AMX_BF16 = 1u << 3, /* AMX-TILE, AMX-BF16, AVX512-BF16, VBMI; implies AVX512 */
     SDRT_ISA_NEON     = 1u << 4, /* Advanced SIMD; always there on AArch64 */
 };
 
@@ -25,7 +25,8 @@ struct sdrt_isa_level {
 
 extern const struct sdrt_isa_level sdrt_isa_levels[]; /* ends with name == NULL */
 
-/* The flags of everything usable here. */
+/* The flags of everything usable here.  Asks the system for the tile registers, so call it
+ * before any thread computes. */
 unsigned sdrt_isa_detect(void);
 
 /* The level called name, or NULL; it may need flags that this machine lacks. */

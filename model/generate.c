@@ -241,9 +241,11 @@ static char *parameters_text(const struct run *run, int i)
     fprintf(f, "%s\n", r->prompt);
     if (r->negative_prompt[0]) fprintf(f, "Negative prompt: %s\n", r->negative_prompt);
     fprintf(f, "Steps: %d, Sampler: %s, Schedule type: %s, CFG scale: %g, Seed: %llu, "
-            "Size: %dx%d, Model: %s, RNG: %s, Version: sdrt %s", r->steps, r->sampler, r->schedule,
+            "Size: %dx%d, Model: %s, RNG: %s, Precision: %s, Version: sdrt %s", r->steps,
+            r->sampler, r->schedule,
             (double)r->cfg_scale, (unsigned long long)(r->seed + (uint64_t)i), r->width, r->height,
-            run->c->model_name, strcmp(r->rng, "cuda") ? "CPU" : "NV", sdrt_version());
+            run->c->model_name, strcmp(r->rng, "cuda") ? "CPU" : "NV", run->c->precision,
+            sdrt_version());
     if (fclose(f) != 0) {
         free(text);
         return NULL;

@@ -27,19 +27,31 @@ void sdrt_request_init(struct sdrt_request *request)
     };
 }
 
-static int choose_isa(struct sdrt_context *c, const char *name)
+/* Tiles compute in bf16 and nothing else does, so level and precision are chosen together. */
+static int choose_arithmetic(struct sdrt_context *c, const struct sdrt_options *o)
 {
-    const unsigned have = sdrt_isa_detect();
-    const struct sdrt_isa_level *level = name ? sdrt_isa_find(name) : sdrt_isa_best(have);
+    const int f32 = o->precision && !strcmp(o->precision, "f32");
+    const int bf16 = o->precision && !strcmp(o->precision, "bf16");
+    unsigned have = sdrt_isa_detect();
 
+    if (o->precision && !f32 && !bf16)
+        return sdrt_fail(c->log, SDRT_E_ARG, "unknown precision \"%s\": expected f32 or bf16",
+                         o->precision);
+    if (f32 && !o->isa) have &= ~(unsigned)SDRT_ISA_AMX_BF16;
+    const struct sdrt_isa_level *level = o->isa ? sdrt_isa_find(o->isa) : sdrt_isa_best(have);
     if (!level)
         return sdrt_fail(c->log, SDRT_E_ARG, "unknown instruction set \"%s\": expected generic, "
-                         "blas, avx2 or avx512", name);
+                         "blas, avx2, avx512 or amx", o->isa);
     if ((level->flags & have) != level->flags)
         return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "this machine cannot run \"%s\"; its best is "
                          "\"%s\"", level->name, sdrt_isa_best(have)->name);
+    const int tiles = (level->flags & SDRT_ISA_AMX_BF16) != 0;
+    if (tiles && f32)
+        return sdrt_fail(c->log, SDRT_E_ARG, "instruction set \"amx\" computes in bf16: expected "
+                         "precision bf16, or avx512");
     sdrt_ops_init(&c->ops, level->flags);
     c->isa = level->name;
+    c->precision = tiles || bf16 ? "bf16" : "f32";
     return SDRT_OK;
 }
 
@@ -63,6 +75,7 @@ static int open_weights(struct sdrt_context *c, const struct sdrt_options *o)
     }
     status = sdrt_weight_store_create(&c->store, &provider, fixed, c->log);
     if (status != SDRT_OK) return status;
+    if (!strcmp(c->precision, "bf16")) sdrt_weight_store_pack_as(c->store, SDRT_BF16);
     status = sdrt_unet_list(&c->config.unet, &c->parts, c->log);
     if (status != SDRT_OK) return status;
     return sdrt_tokenizer_open(&c->tokenizer,
@@ -91,16 +104,13 @@ int sdrt_open(struct sdrt_context **out, const struct sdrt_options *o)
     if (o->size != sizeof *o) return sdrt_fail(o->log, SDRT_E_ARG, "sdrt_open: bad options size");
     if (!o->model && !o->random_weights)
         return sdrt_fail(o->log, SDRT_E_ARG, "no model given");
-    if (o->precision && strcmp(o->precision, "f32"))
-        return sdrt_fail(o->log, SDRT_E_ARG, "unknown precision \"%s\": expected f32",
-                         o->precision);
     c = calloc(1, sizeof *c);
     if (!c) return sdrt_fail(o->log, SDRT_E_NOMEM, "out of memory");
     c->log = o->log;
     const char *base = o->model ? strrchr(o->model, '/') : NULL;
     c->model_name = strdup(base && base[1] ? base + 1 : o->model ? o->model : "random");
     if (!c->model_name) status = sdrt_fail(o->log, SDRT_E_NOMEM, "out of memory");
-    if (status == SDRT_OK) status = choose_isa(c, o->isa);
+    if (status == SDRT_OK) status = choose_arithmetic(c, o);
     if (status == SDRT_OK) status = open_weights(c, o);
     if (status == SDRT_OK) status = start_team(c, o->threads);
     if (status != SDRT_OK) {

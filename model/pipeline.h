@@ -53,6 +53,7 @@ struct sdrt_context {
     struct sdrt_team        *team;
     struct sdrt_ops ops;
     const char *isa;
+    const char *precision;                    /* "f32" or "bf16" */
     int   threads;
     char *model_name;                         /* for the parameters text */
 

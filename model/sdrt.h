@@ -79,8 +79,11 @@ struct sdrt_options {
     const char *model;     /* a .safetensors file or a diffusers folder; NULL with random_weights */
     const char *vae;       /* a VAE that replaces the model's own; NULL: the model's */
     int         threads;   /* 0: one for each core this process may use */
-    const char *isa;       /* "generic", "blas", "avx2", "avx512"; NULL: the best here */
-    const char *precision; /* "f32"; NULL: the same */
+    const char *isa;       /* "generic", "blas", "avx2", "avx512", "amx"; NULL: the best here that
+                            * computes in the precision asked for */
+    const char *precision; /* "f32", or "bf16": weights rounded to bf16, and with "amx", which does
+                            * nothing else, products of bf16 summed in f32; elsewhere products stay
+                            * f32.  NULL: bf16 where "amx" is chosen, f32 elsewhere */
     int         random_weights; /* 1: SD 1.5 with random weights, for benchmarks */
     const struct sdrt_log *log;
 };

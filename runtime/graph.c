@@ -195,8 +195,13 @@ static enum sdrt_dtype set_weights(struct sdrt_graph *g, struct sdrt_node *n,
             fail(g, SDRT_E_NOMEM, "out of memory");
             return type;
         }
+        const size_t values = (size_t)rows[i] * rest;
+        if (n->kind == SDRT_NODE_EMBED) {
+            sdrt_weight_store_declare_table(g->store, n->weights[i], rows[i], values);
+            continue;
+        }
         const enum sdrt_dtype t = sdrt_weight_store_declare(g->store, n->weights[i], rows[i],
-                                                            (size_t)rows[i] * rest);
+                                                            values);
         if (bias) sdrt_weight_store_declare(g->store, n->biases[i], rows[i], (size_t)rows[i]);
         type = i == 0 || t == type ? t : SDRT_F32;
     }

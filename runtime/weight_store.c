@@ -25,6 +25,7 @@ struct declared {
 struct sdrt_weight_store {
     struct sdrt_weights_provider provider;
     enum sdrt_dtype fixed;
+    enum sdrt_dtype packed; /* of all matrices, or SDRT_DTYPES: as the files have them */
     const struct sdrt_log *log;
     struct entry *entries;
     size_t n_entries, entries_cap;
@@ -43,6 +44,7 @@ int sdrt_weight_store_create(struct sdrt_weight_store **out,
     if (!s) return sdrt_fail(log, SDRT_E_NOMEM, "out of memory for the weight store");
     s->provider = *provider;
     s->fixed = fixed;
+    s->packed = SDRT_DTYPES;
     s->log = log;
     return SDRT_OK;
 }
@@ -120,13 +122,19 @@ static enum sdrt_dtype look_up(struct sdrt_weight_store *s, const char *name, in
     return type;
 }
 
-enum sdrt_dtype sdrt_weight_store_declare(struct sdrt_weight_store *s, const char *name, int rows,
-                                          size_t count)
+void sdrt_weight_store_pack_as(struct sdrt_weight_store *s, enum sdrt_dtype type)
+{
+    s->packed = type;
+}
+
+static enum sdrt_dtype declare(struct sdrt_weight_store *s, const char *name, int rows,
+                               size_t count, int table)
 {
     const size_t at = declared_at(s, name);
 
     if (at < s->n_declared && !strcmp(s->declared[at].name, name)) return s->declared[at].type;
-    const enum sdrt_dtype type = look_up(s, name, rows, count);
+    enum sdrt_dtype type = look_up(s, name, rows, count);
+    if (!table && s->packed != SDRT_DTYPES) type = s->packed;
     char *copy = strdup(name);
     if (!copy || !grow((void **)&s->declared, s->n_declared, &s->declared_cap,
                        sizeof *s->declared)) {
@@ -142,6 +150,18 @@ enum sdrt_dtype sdrt_weight_store_declare(struct sdrt_weight_store *s, const cha
     };
     s->n_declared++;
     return type;
+}
+
+enum sdrt_dtype sdrt_weight_store_declare(struct sdrt_weight_store *s, const char *name, int rows,
+                                          size_t count)
+{
+    return declare(s, name, rows, count, 0);
+}
+
+void sdrt_weight_store_declare_table(struct sdrt_weight_store *s, const char *name, int rows,
+                                     size_t count)
+{
+    declare(s, name, rows, count, 1);
 }
 
 int sdrt_weight_store_check(struct sdrt_weight_store *s)

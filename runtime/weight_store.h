@@ -32,11 +32,20 @@ int sdrt_weight_store_create(struct sdrt_weight_store **out,
                              const struct sdrt_log *log);
 void sdrt_weight_store_free(struct sdrt_weight_store **store);
 
+/* Every matrix declared from now on is packed as this type (F32, F16 or BF16), whatever the
+ * files hold. */
+void sdrt_weight_store_pack_as(struct sdrt_weight_store *store, enum sdrt_dtype type);
+
 /* Says that the tensor name of count values, outermost dimension rows, will be used.  Returns
- * the type it should be packed as: F16 and BF16 stay, all else becomes F32.  A tensor that
- * is absent or has another size is remembered for sdrt_weight_store_check(). */
+ * the type it should be packed as: that of sdrt_weight_store_pack_as(); without it F16 and
+ * BF16 stay and all else becomes F32.  A tensor that is absent or has another size is
+ * remembered for sdrt_weight_store_check(). */
 enum sdrt_dtype sdrt_weight_store_declare(struct sdrt_weight_store *store, const char *name,
                                           int rows, size_t count);
+
+/* The same for a tensor that will be used as it is, by sdrt_weight_store_table(). */
+void sdrt_weight_store_declare_table(struct sdrt_weight_store *store, const char *name, int rows,
+                                     size_t count);
 
 /* SDRT_OK, or SDRT_E_MISSING / SDRT_E_FORMAT with one line that names the first few bad
  * tensors and counts the rest; then forgets them. */

@@ -3,6 +3,7 @@
  * The public interface on the tiny model, beyond the one golden image: options, sizes one after
  * the other, the written file.
  */
+#include "kernels/isa.h"
 #include "runtime/png.h"
 #include "tests/temp_folder.h"
 #include "model/sdrt.h" /* after runtime/: it repeats error.h where that is absent */
@@ -175,15 +176,16 @@ Test(sdrt, measure_before_loading)
 
 Test(sdrt, bad_options_are_refused)
 {
-    static const struct {
+    const struct {
         int status;
         const char *word;
     } cases[] = {
         { SDRT_E_ARG, "isa9" }, { SDRT_E_ARG, "f24" }, { SDRT_E_ARG, "threads" },
         { SDRT_E_ARG, "size" }, { SDRT_E_ARG, "model" }, { SDRT_E_MISSING, "nowhere" },
+        { sdrt_isa_detect() & SDRT_ISA_AMX_BF16 ? SDRT_E_ARG : SDRT_E_UNSUPPORTED, "amx" },
     };
 
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 7; i++) {
         struct sdrt_context *c = NULL;
         struct sdrt_options o;
         char name[32];
@@ -194,6 +196,10 @@ Test(sdrt, bad_options_are_refused)
         if (i == 3) o.size = 1;
         if (i == 4) o.model = NULL;
         if (i == 5) o.model = temp_path("nowhere.safetensors");
+        if (i == 6) {
+            o.isa = "amx"; /* which computes in bf16 only */
+            o.precision = "f32";
+        }
         snprintf(name, sizeof name, "case %d", i);
         const int status = sdrt_open(&c, &o);
         cr_expect_null(c, "%s", name);
