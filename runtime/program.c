@@ -70,6 +70,8 @@ int sdrt_program_load(struct sdrt_program *p, int (*progress)(void *user, int do
     return SDRT_OK;
 }
 
+void sdrt_program_unload(struct sdrt_program *p) { p->loaded = 0; }
+
 static float *address_of(const struct sdrt_program *p, unsigned char *arena, sdrt_tensor x,
                          int *unbound)
 {

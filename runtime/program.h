@@ -64,6 +64,10 @@ void sdrt_program_bind(struct sdrt_program *p, sdrt_tensor x, void *address);
 int sdrt_program_load(struct sdrt_program *p, int (*progress)(void *user, int done, int total),
                       void *user);
 
+/* Forgets the packed weights, which the caller then releases in the store; the next load asks
+ * for them again. */
+void sdrt_program_unload(struct sdrt_program *p);
+
 /* Fixes all addresses: arena has at least sdrt_program_peak() bytes, 64-byte aligned. */
 int sdrt_program_link(struct sdrt_program *p, void *arena);
 

@@ -49,16 +49,31 @@ int sdrt_weight_store_create(struct sdrt_weight_store **out,
     return SDRT_OK;
 }
 
+static void free_entry(struct sdrt_weight_store *s, struct entry *e)
+{
+    if (e->borrowed) s->provider.release(s->provider.self, e->name + 2);
+    else munmap(e->data, e->bytes);
+    free(e->name);
+}
+
+void sdrt_weight_store_release(struct sdrt_weight_store *s, const char *prefix)
+{
+    const size_t length = strlen(prefix);
+    size_t kept = 0;
+
+    for (size_t i = 0; i < s->n_entries; i++) {
+        if (strncmp(s->entries[i].name + 2, prefix, length)) s->entries[kept++] = s->entries[i];
+        else free_entry(s, &s->entries[i]);
+    }
+    s->n_entries = kept;
+}
+
 void sdrt_weight_store_free(struct sdrt_weight_store **store)
 {
     struct sdrt_weight_store *s = *store;
 
     if (!s) return;
-    for (size_t i = 0; i < s->n_entries; i++) {
-        if (s->entries[i].borrowed) s->provider.release(s->provider.self, s->entries[i].name + 2);
-        else munmap(s->entries[i].data, s->entries[i].bytes);
-        free(s->entries[i].name);
-    }
+    for (size_t i = 0; i < s->n_entries; i++) free_entry(s, &s->entries[i]);
     for (size_t i = 0; i < s->n_declared; i++) free(s->declared[i].name);
     free(s->entries);
     free(s->declared);

@@ -65,6 +65,11 @@ int sdrt_weight_store_matrix(struct sdrt_weight_store *store, const struct sdrt_
 int sdrt_weight_store_vector(struct sdrt_weight_store *store, const char *const *names,
                              const int *rows, int n_names, const float **out);
 
+/* Frees everything packed (and gives back every table) whose first tensor's name begins with
+ * prefix, as "text_encoder.": programs that use it must be unloaded, and load again when they
+ * are next wanted.  What was declared stays declared. */
+void sdrt_weight_store_release(struct sdrt_weight_store *store, const char *prefix);
+
 /* The tensor [rows][cols] as it is, mapped; *out stays valid as long as the store. */
 int sdrt_weight_store_table(struct sdrt_weight_store *store, const char *name, int rows,
                             int cols, struct sdrt_weight_view *out);

@@ -361,6 +361,29 @@ Test(program, runs_without_allocating)
 
 /* ---- misuse ---- */
 
+/* As text encoders are: packed again when they are next wanted, with the same result. */
+Test(program, weights_released_and_packed_again)
+{
+    float first[H * W * C];
+    uint64_t rng = trand_seed();
+    struct world w;
+
+    world_open(&w, tlevel("generic"));
+    for (int i = 0; i < H * W * C; i++) w.in_at[i] = trand(&rng);
+    for (int i = 0; i < C; i++) w.time_at[i] = trand(&rng);
+    random_program(&w, &rng);
+    run(&w, sdrt_program_peak(w.program));
+    memcpy(first, w.out_at, sizeof first);
+    sdrt_program_unload(w.program);
+    sdrt_weight_store_release(w.store, "no such part");
+    sdrt_weight_store_release(w.store, "node");
+    sdrt_weight_store_release(w.store, "");
+    cr_expect_eq(sdrt_program_run(w.program, w.team, NULL, NULL), SDRT_E_ARG);
+    run(&w, sdrt_program_peak(w.program));
+    cr_expect_eq(memcmp(first, w.out_at, sizeof first), 0);
+    world_close(&w);
+}
+
 Test(program, refuses_to_run_unprepared)
 {
     uint64_t rng = trand_seed();
