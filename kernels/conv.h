@@ -4,7 +4,7 @@
  *
  *     in(y, x, c)  = prologue(source pixel (y / upsample, x / upsample), channel c), 0 outside
  *     out(y, x, o) = sum_{ky,kx,c} in(y*stride + ky - pad, x*stride + kx - pad, c) * w[o][c][ky][kx]
- *                    + bias[o] + chan[o] + residual(y, x, o)
+ *                    + bias[o] + chan(image)[o] + residual(y, x, o)
  *
  * The prologue is a group norm, with or without SiLU, that norm.h has reduced to
  * three vectors an image: v = (x - mean) * scale + beta.  It is applied while the
@@ -42,6 +42,7 @@ struct sdrt_conv_shape {
     int x2_pitch;
     int y_pitch;
     int residual_pitch; /* used when args.residual is set */
+    int chan_pitch;     /* floats from one image's args.chan to the next; 0: all share one */
     enum sdrt_prologue prologue;
     struct sdrt_weight_shape w; /* n == out_c, k == in_c + in_c2, taps == kernel*kernel */
 };
@@ -52,7 +53,7 @@ struct sdrt_conv_args {
     const float *msb;      /* [batch][3][in_c + in_c2]: mean, scale, beta; NULL without a prologue */
     const void  *w;        /* packed by pack_rows */
     const float *bias;     /* [out_c] or NULL */
-    const float *chan;     /* [out_c], the time embedding's share, the same for all images; or NULL */
+    const float *chan;     /* [batch or 1][out_c], the time embedding's share; or NULL */
     const float *residual; /* [batch][out_h][out_w][out_c] or NULL */
     float       *y;        /* [batch][out_h][out_w][out_c] */
 };

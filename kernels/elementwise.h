@@ -15,6 +15,10 @@ struct sdrt_elementwise_ops {
      * y[i][j] = cos(t[i] f_j), y[i][dim/2 + j] = sin(t[i] f_j), f_j = 10000^(-j / (dim/2)).
      * t [n], y [n][dim], dim even.  Ho et al., DDPM, 2020. */
     int (*timestep_embedding)(const struct sdrt_exec *ex, const float *t, int n, int dim, float *y);
+    /* All sums of a row of a with a row of b: y[i * m + j][c] = silu(a[i][c] + b[j][c]);
+     * a [n][c], b [m][c], y [n * m][c]. */
+    int (*silu_of_sums)(const struct sdrt_exec *ex, int n, int m, int c, const float *a,
+                        const float *b, float *y);
     /* y[r][c] = table[ids[r]][c] + positions[r % positions_n][c]; table and positions are of
      * type from (F32, F16, BF16), ids [rows] are below the table's height (the caller checks). */
     int (*embed)(const struct sdrt_exec *ex, int rows, int c, const int32_t *ids,

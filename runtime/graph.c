@@ -246,6 +246,7 @@ sdrt_tensor sdrt_graph_conv(struct sdrt_graph *g, sdrt_tensor x, const struct sd
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
     const struct sdrt_view in = g->tensors[x];
     const struct sdrt_view in2 = spec->skip < 0 ? (struct sdrt_view){ 0 } : g->tensors[spec->skip];
+    const struct sdrt_view chan = spec->chan < 0 ? (struct sdrt_view){ 0 } : g->tensors[spec->chan];
     const int up = spec->upsample ? spec->upsample : 1, stride = spec->stride ? spec->stride : 1;
     const int h = output_size(spec->out_h, in.h, up, stride);
     const int w = output_size(spec->out_w, in.w, up, stride);
@@ -276,6 +277,7 @@ sdrt_tensor sdrt_graph_conv(struct sdrt_graph *g, sdrt_tensor x, const struct sd
         .upsample = up, .pad = spec->pad, .x_pitch = in.pitch, .x2_pitch = in2.pitch,
         .y_pitch = g->tensors[y].pitch,
         .residual_pitch = spec->residual >= 0 ? g->tensors[spec->residual].pitch : 0,
+        .chan_pitch = chan.batch > 1 ? chan.pitch : 0,
         .prologue = !spec->norm ? SDRT_PROLOGUE_NONE
                     : spec->silu ? SDRT_PROLOGUE_NORM_SILU : SDRT_PROLOGUE_NORM,
         .w = { .n = spec->out_c, .k = in.c + in2.c, .taps = spec->kernel * spec->kernel },
@@ -371,6 +373,26 @@ sdrt_tensor sdrt_graph_timestep_embedding(struct sdrt_graph *g, const char *name
     n->y = y;
     n->u.timestep.n = g->tensors[t].w;
     n->u.timestep.dim = dim;
+    return y;
+}
+
+sdrt_tensor sdrt_graph_silu_of_sums(struct sdrt_graph *g, const char *name, sdrt_tensor a,
+                                    sdrt_tensor b)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const struct sdrt_view va = g->tensors[a], vb = g->tensors[b];
+    if (va.c != vb.c || va.pitch != va.c || vb.pitch != vb.c)
+        return fail(g, SDRT_E_ARG, "sums of rows of different widths");
+    const sdrt_tensor y = new_tensor(g, name, 0, 1, 1, va.w * vb.w, va.c);
+    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_SILU_OF_SUMS, name) : NULL;
+
+    if (!n) return SDRT_NO_TENSOR;
+    n->x = a;
+    n->x2 = b;
+    n->y = y;
+    n->u.sums.n = va.w;
+    n->u.sums.m = vb.w;
+    n->u.sums.c = va.c;
     return y;
 }
 

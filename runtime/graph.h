@@ -58,7 +58,7 @@ struct sdrt_conv_spec {
     float eps;
     int   silu;             /* after the norm */
     sdrt_tensor skip;       /* second source, its channels after x's; SDRT_NO_TENSOR */
-    sdrt_tensor chan;       /* [1][1][1][out_c] added to every pixel; SDRT_NO_TENSOR */
+    sdrt_tensor chan;       /* [batch or 1][1][1][out_c] added to every pixel; SDRT_NO_TENSOR */
     sdrt_tensor residual;   /* added; SDRT_NO_TENSOR */
     sdrt_tensor into;       /* write here (an external tensor); SDRT_NO_TENSOR */
 };
@@ -89,6 +89,11 @@ sdrt_tensor sdrt_graph_attention(struct sdrt_graph *g, const char *name, sdrt_te
 /* t [1][1][n][1] -> [1][1][n][dim]. */
 sdrt_tensor sdrt_graph_timestep_embedding(struct sdrt_graph *g, const char *name, sdrt_tensor t,
                                           int dim);
+
+/* a [1][1][n][c], b [1][1][m][c] -> [1][1][n * m][c]: silu of a's row i plus b's row j, j
+ * running faster. */
+sdrt_tensor sdrt_graph_silu_of_sums(struct sdrt_graph *g, const char *name, sdrt_tensor a,
+                                    sdrt_tensor b);
 
 /* ids is an external tensor [batch][1][tokens][1] of int32 -> [batch][1][tokens][c].  table and
  * positions name whole tensors, [vocab][c] and [tokens or more][c]. */

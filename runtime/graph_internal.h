@@ -32,6 +32,7 @@ enum sdrt_node_kind {
     SDRT_NODE_GROUP_NORM,
     SDRT_NODE_LAYER_NORM,
     SDRT_NODE_TIMESTEP,
+    SDRT_NODE_SILU_OF_SUMS,
     SDRT_NODE_EMBED,
     SDRT_NODE_KINDS
 };
@@ -56,6 +57,7 @@ struct sdrt_node {
         struct sdrt_ln_shape        ln;
         struct { int rows, tokens; } embed;       /* tokens: of one prompt */
         struct { int n, dim; } timestep;
+        struct { int n, m, c; } sums;             /* rows of x, rows of x2, width */
     } u;
 };
 

@@ -57,6 +57,12 @@ static int run_timestep(const struct sdrt_step *s, const struct sdrt_exec *ex)
                                                   s->n->u.timestep.dim, s->y);
 }
 
+static int run_silu_of_sums(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    return s->ops->elementwise.silu_of_sums(ex, s->n->u.sums.n, s->n->u.sums.m, s->n->u.sums.c,
+                                            s->x, s->x2, s->y);
+}
+
 static int run_embed(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
     const int c = (int)s->table.shape[1];
@@ -159,6 +165,19 @@ static int steps_timestep(const struct sdrt_program *p, struct sdrt_step *s)
     return 1;
 }
 
+static int steps_silu_of_sums(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    const double n = s->n->u.sums.n, m = s->n->u.sums.m, c = s->n->u.sums.c;
+
+    (void)p;
+    s->run = run_silu_of_sums;
+    s->nparts = 1;
+    s->class_ = SDRT_CLASS_ELEMENTWISE;
+    s->bytes = 4.0 * c * (n + m + n * m);
+    snprintf(s->kernel, sizeof s->kernel, "silu_of_sums generic");
+    return 1;
+}
+
 static int steps_embed(const struct sdrt_program *p, struct sdrt_step *s)
 {
     (void)p;
@@ -237,6 +256,7 @@ static const struct {
     [SDRT_NODE_GROUP_NORM] = { steps_group_norm, load_norm },
     [SDRT_NODE_LAYER_NORM] = { steps_layer_norm, load_norm },
     [SDRT_NODE_TIMESTEP]   = { steps_timestep, load_nothing },
+    [SDRT_NODE_SILU_OF_SUMS] = { steps_silu_of_sums, load_nothing },
     [SDRT_NODE_EMBED]      = { steps_embed, load_embed },
 };
 static_assert(sizeof operations / sizeof operations[0] == SDRT_NODE_KINDS,

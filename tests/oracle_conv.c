@@ -66,7 +66,7 @@ void oracle_conv(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a
         want[i] = one_output(s, in + (long)b * h * width * (s->in_c + s->in_c2), w,
                              pixel / s->out_w, pixel % s->out_w, o);
         if (a->bias) want[i] += (double)a->bias[o];
-        if (a->chan) want[i] += (double)a->chan[o];
+        if (a->chan) want[i] += (double)a->chan[b * s->chan_pitch + o];
         if (residual) want[i] += residual[i];
     }
     free(in);

@@ -35,11 +35,11 @@ static void describe(const struct problem *p, char *text, size_t size)
 
     snprintf(text, size,
              "%s batch=%d in %dx%dx%d+%d out %dx%dx%d kernel=%d stride=%d upsample=%d pad=%d "
-             "pitches %d %d %d %d prologue=%d %s from %s residual=%d bias=%d chan=%d seed=%llu",
+             "pitches %d %d %d %d prologue=%d %s from %s residual=%d bias=%d chan=%d/%d seed=%llu",
              p->level, s->batch, s->in_h, s->in_w, s->in_c, s->in_c2, s->out_h, s->out_w, s->out_c,
              s->kernel, s->stride, s->upsample, s->pad, s->x_pitch, s->x2_pitch, s->y_pitch,
              s->residual_pitch, s->prologue, sdrt_dtype_name(s->w.stored), sdrt_dtype_name(p->from),
-             p->residual, p->bias, p->chan, (unsigned long long)trand_seed());
+             p->residual, p->bias, p->chan, s->chan_pitch, (unsigned long long)trand_seed());
 }
 
 static size_t pixels_in(const struct sdrt_conv_shape *s)
@@ -59,7 +59,8 @@ static void fill(const struct sdrt_conv_shape *s, uint64_t *rng, struct operands
     trand_rows(rng, o->x.v, pixels_in(s), s->in_c, s->x_pitch, 1.0f);
     trand_rows(rng, o->x2.v, pixels_in(s), s->in_c2, s->x2_pitch, 1.0f);
     trand_rows(rng, o->bias.v, 1, s->out_c, s->out_c, 1.0f);
-    trand_rows(rng, o->chan.v, 1, s->out_c, s->out_c, 1.0f);
+    if (s->chan_pitch) trand_rows(rng, o->chan.v, (size_t)s->batch, s->out_c, s->chan_pitch, 1.0f);
+    else trand_rows(rng, o->chan.v, 1, s->out_c, s->out_c, 1.0f);
     trand_rows(rng, o->residual.v, pixels_out(s), s->out_c, s->residual_pitch, 1.0f);
     for (int i = 0; i < 3 * s->batch * all; i++) /* mean, scale, beta */
         o->msb.v[i] = i / all % 3 == 1 ? 1.5f + trand(rng) : trand(rng);
@@ -72,7 +73,8 @@ static struct operands make(const struct problem *p, const struct sdrt_conv_ops 
     struct operands o = {
         .x = tbuf_floats(in * (size_t)s->x_pitch), .x2 = tbuf_floats(in * (size_t)s->x2_pitch),
         .msb = tbuf_floats((size_t)s->batch * 3 * all), .bias = tbuf_floats(n),
-        .chan = tbuf_floats(n), .residual = tbuf_floats(out * (size_t)s->residual_pitch),
+        .chan = tbuf_floats(s->chan_pitch ? (size_t)s->batch * (size_t)s->chan_pitch : n),
+        .residual = tbuf_floats(out * (size_t)s->residual_pitch),
         .y = tbuf_floats(out * (size_t)s->y_pitch), .first = tbuf_floats(out * (size_t)s->y_pitch),
         .scratch = tbuf_bytes(ops->scratch(s)), .want = malloc(out * n * sizeof(double)),
     };
@@ -202,6 +204,7 @@ static void check_size(const char *level, const struct sdrt_conv_ops *ops, uint6
     s->x_pitch = s->in_c + wide * trand_int(rng, 9);
     s->x2_pitch = s->in_c2 + wide * trand_int(rng, 9);
     s->y_pitch = out_c + wide * trand_int(rng, 9);
+    s->chan_pitch = trand_int(rng, 2) ? out_c + wide * trand_int(rng, 9) : 0;
     s->residual_pitch = p.residual == IN_PLACE ? s->y_pitch : out_c + wide * trand_int(rng, 9);
     s->w = (struct sdrt_weight_shape){ .n = out_c, .k = c, .taps = s->kernel * s->kernel,
                                        .stored = types[trand_int(rng, 3)] };

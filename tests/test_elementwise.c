@@ -85,6 +85,30 @@ static void check_embed(const char *level, const struct sdrt_elementwise_ops *op
         }
 }
 
+static void check_silu_of_sums(const char *level, const struct sdrt_elementwise_ops *ops,
+                               uint64_t *rng)
+{
+    for (int c = 1; c <= 70; c += 1 + c / 4) {
+        const int n = 1 + trand_int(rng, 5), m = 1 + trand_int(rng, 3);
+        const int nparts = splits[trand_int(rng, SPLITS)];
+        struct tbuf a = tbuf_floats((size_t)(n * c)), b = tbuf_floats((size_t)(m * c));
+        struct tbuf y = tbuf_floats((size_t)(n * m * c));
+        double want[5 * 3 * 70];
+        trand_rows(rng, a.v, 1, n * c, n * c, 4.0f);
+        trand_rows(rng, b.v, 1, m * c, m * c, 4.0f);
+        for (int i = 0; i < n * m * c; i++) {
+            const double x = (double)a.v[i / c / m * c + i % c] + (double)b.v[i / c % m * c + i % c];
+            want[i] = x / (1.0 + exp(-x));
+        }
+        for (int part = 0; part < nparts; part++) {
+            const struct sdrt_exec ex = { .part = part, .nparts = nparts };
+            cr_expect(ops->silu_of_sums(&ex, n, m, c, a.v, b.v, y.v) == 0);
+        }
+        judge(level, "silu of sums", &y, want, 1e-6);
+        tbuf_free(&a), tbuf_free(&b), tbuf_free(&y);
+    }
+}
+
 /* Types that weights never have must be refused, not misread. */
 static void check_embed_refuses(const struct sdrt_elementwise_ops *ops)
 {
@@ -145,6 +169,7 @@ static void check_level(const char *level)
     check_timesteps(level, &ops);
     check_embed(level, &ops, &rng);
     check_embed_refuses(&ops);
+    check_silu_of_sums(level, &ops, &rng);
     for (int pixels = 1; pixels <= 70; pixels++)
         for (int c = 1; c <= 5; c++) {
             const struct layout l = { .batch = 1 + trand_int(&rng, 3),
@@ -177,7 +202,7 @@ Test(elementwise, no_null_entries)
     for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name; l++) {
         struct sdrt_elementwise_ops ops = { 0 };
         sdrt_elementwise_init(&ops, l->flags);
-        cr_expect(ops.timestep_embedding && ops.embed && ops.guide && ops.to_nhwc && ops.to_nchw,
-                  "hole at %s", l->name);
+        cr_expect(ops.timestep_embedding && ops.embed && ops.silu_of_sums && ops.guide &&
+                  ops.to_nhwc && ops.to_nchw, "hole at %s", l->name);
     }
 }

@@ -60,13 +60,14 @@ static inline void conv_write_pixel(const struct sdrt_conv_shape *s, const struc
     const size_t row = (size_t)image * (size_t)s->out_h + (size_t)y;
     const size_t pixel = row * (size_t)s->out_w + (size_t)x;
     float *to = a->y + pixel * (size_t)s->y_pitch + o;
+    const float *chan = a->chan ? a->chan + (size_t)image * (size_t)s->chan_pitch : NULL;
     const float *residual = NULL;
 
     if (a->residual) residual = a->residual + pixel * (size_t)s->residual_pitch + o;
     for (int j = 0; j < n; j++) {
         float v = sums[j];
         if (a->bias) v += a->bias[o + j];
-        if (a->chan) v += a->chan[o + j];
+        if (chan) v += chan[o + j];
         to[j] = residual ? v + residual[j] : v;
     }
 }

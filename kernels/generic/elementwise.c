@@ -21,6 +21,20 @@ static int timestep_embedding(const struct sdrt_exec *ex, const float *t, int n,
     return 0;
 }
 
+static int silu_of_sums(const struct sdrt_exec *ex, int n, int m, int c, const float *a,
+                        const float *b, float *y)
+{
+    const int end = sdrt_row_begin(n * m, ex->part + 1, ex->nparts);
+
+    for (int r = sdrt_row_begin(n * m, ex->part, ex->nparts); r < end; r++)
+        for (int k = 0; k < c; k++) {
+            const float x = a[(size_t)(r / m) * (size_t)c + (size_t)k] +
+                            b[(size_t)(r % m) * (size_t)c + (size_t)k];
+            y[(size_t)r * (size_t)c + (size_t)k] = x / (1.0f + expf(-x));
+        }
+    return 0;
+}
+
 static int embed(const struct sdrt_exec *ex, int rows, int c, const int32_t *ids, const void *table,
                  enum sdrt_dtype from, const void *positions, enum sdrt_dtype positions_from,
                  int positions_n, float *y)
@@ -97,6 +111,7 @@ static int to_nchw(const struct sdrt_exec *ex, int batch, int pixels, int c, flo
 void sdrt_elementwise_init_generic(struct sdrt_elementwise_ops *ops)
 {
     ops->timestep_embedding = timestep_embedding;
+    ops->silu_of_sums = silu_of_sums;
     ops->embed = embed;
     ops->guide = guide;
     ops->to_nhwc = to_nhwc;

@@ -238,6 +238,15 @@ static void conv_place(const struct sdrt_conv_shape *s, const struct conv_cut *u
 
 /* ---- products and epilogue ---- */
 
+/* The channel vector of the image that has this pixel of y. */
+static inline const float *conv_chan(const struct sdrt_conv_shape *s,
+                                     const struct sdrt_conv_args *a, size_t pixel)
+{
+    const size_t image = pixel / ((size_t)s->out_h * (size_t)s->out_w);
+
+    return a->chan + image * (size_t)s->chan_pitch;
+}
+
 /* A tile whose pixels lie at first + out[0 .. pixels-1] of y. */
 static void conv_epilogue(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
                           size_t first, const int *out, int pixels, int column, const float *c)
@@ -245,10 +254,13 @@ static void conv_epilogue(const struct sdrt_conv_shape *s, const struct sdrt_con
     for (int v = 0; v < 2; v++) {
         const int at = column + v * VL, n = s->out_c - at;
         if (n <= 0) break;
-        vf bias = a->bias ? load_some(a->bias + at, n) : v_zero();
-        if (a->chan) bias = v_add(bias, load_some(a->chan + at, n));
+        const vf plain = a->bias ? load_some(a->bias + at, n) : v_zero();
+        vf bias = plain;
+        if (a->chan) bias = v_add(plain, load_some(a->chan + at, n));
         for (int i = 0; i < pixels; i++) {
             const size_t pixel = first + (size_t)out[i];
+            if (a->chan && s->chan_pitch)
+                bias = v_add(plain, load_some(conv_chan(s, a, pixel) + at, n));
             vf t = v_add(v_load(c + (size_t)i * PANEL + (size_t)v * VL), bias);
             if (a->residual)
                 t = v_add(t, load_some(a->residual + pixel * (size_t)s->residual_pitch + at, n));
