@@ -51,29 +51,49 @@ tests_test_arena_SOURCES = tests/test_arena.c
 tests_test_arena_CFLAGS = $(TEST_CFLAGS)
 tests_test_arena_LDADD = $(TEST_LIBS)
 
-# The kernels, each family at every level that the machine can run.
+# The kernels, each family at every level that the machine can run, and from the same sources,
+# over emulated instructions, at those that it cannot.
 TEST_KERNELS = tests/support.c tests/support.h
+TEST_LEVELS = $(TEST_KERNELS) tests/emulated.c tests/emulated.h
+LEVEL_LIBS = $(EMULATED) $(TEST_LIBS)
+check_LTLIBRARIES =
+EMULATED =
+EXTRA_DIST += tests/emulation/immintrin.h
+if HAVE_AVX2
+if HAVE_AVX512
+check_LTLIBRARIES += libemulated.la
+libemulated_la_SOURCES = kernels/avx512/attention.c kernels/avx512/conv.c kernels/avx512/gemm.c \
+	kernels/avx512/norm.c kernels/avx512/vec.h
+libemulated_la_CPPFLAGS = -I$(srcdir)/tests/emulation $(AM_CPPFLAGS) \
+	-Dsdrt_attention_init_avx512=sdrt_attention_init_avx512_emulated \
+	-Dsdrt_conv_init_avx512=sdrt_conv_init_avx512_emulated \
+	-Dsdrt_gemm_init_avx512=sdrt_gemm_init_avx512_emulated \
+	-Dsdrt_norm_init_avx512=sdrt_norm_init_avx512_emulated
+libemulated_la_CFLAGS = $(AM_CFLAGS) -O3 -Wno-psabi $(AVX2_CFLAGS)
+EMULATED += libemulated.la
+endif
+endif
 check_PROGRAMS += tests/test_pack tests/test_gemm tests/test_conv tests/test_attention \
 	tests/test_norm tests/test_elementwise
 tests_test_pack_SOURCES = tests/test_pack.c $(TEST_KERNELS)
 tests_test_pack_CFLAGS = $(TEST_CFLAGS)
 tests_test_pack_LDADD = $(TEST_LIBS)
 tests_test_gemm_SOURCES = tests/test_gemm.c tests/oracle_gemm.c tests/oracle_gemm.h \
-	tests/weights.c tests/weights.h bench/shapes_gemm.h $(TEST_KERNELS)
+	tests/weights.c tests/weights.h bench/shapes_gemm.h $(TEST_LEVELS)
 tests_test_gemm_CFLAGS = $(TEST_CFLAGS)
-tests_test_gemm_LDADD = $(TEST_LIBS)
+tests_test_gemm_LDADD = $(LEVEL_LIBS)
 tests_test_conv_SOURCES = tests/test_conv.c tests/oracle_conv.c tests/oracle_conv.h \
-	tests/weights.c tests/weights.h bench/shapes_conv.h $(TEST_KERNELS)
+	tests/weights.c tests/weights.h bench/shapes_conv.h $(TEST_LEVELS)
 tests_test_conv_CFLAGS = $(TEST_CFLAGS)
-tests_test_conv_LDADD = $(TEST_LIBS)
+tests_test_conv_LDADD = $(LEVEL_LIBS)
 tests_test_attention_SOURCES = tests/test_attention.c tests/oracle_attention.c \
-	tests/oracle_attention.h bench/shapes_attention.h $(TEST_KERNELS)
+	tests/oracle_attention.h bench/shapes_attention.h $(TEST_LEVELS)
 tests_test_attention_CFLAGS = $(TEST_CFLAGS)
-tests_test_attention_LDADD = $(TEST_LIBS)
+tests_test_attention_LDADD = $(LEVEL_LIBS)
 tests_test_norm_SOURCES = tests/test_norm.c tests/oracle_norm.c tests/oracle_norm.h \
-	bench/shapes_norm.h $(TEST_KERNELS)
+	bench/shapes_norm.h $(TEST_LEVELS)
 tests_test_norm_CFLAGS = $(TEST_CFLAGS)
-tests_test_norm_LDADD = $(TEST_LIBS)
+tests_test_norm_LDADD = $(LEVEL_LIBS)
 tests_test_elementwise_SOURCES = tests/test_elementwise.c $(TEST_KERNELS)
 tests_test_elementwise_CFLAGS = $(TEST_CFLAGS)
 tests_test_elementwise_LDADD = $(TEST_LIBS)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "bench/shapes_attention.h"
 #include "kernels/ops.h"
+#include "tests/emulated.h"
 #include "tests/oracle_attention.h"
 #include "tests/support.h"
 
@@ -117,7 +118,7 @@ static void check_edges(const char *level)
     struct sdrt_attention_ops ops = { 0 };
     uint64_t rng = trand_seed();
 
-    sdrt_attention_init(&ops, tlevel(level));
+    tattention_init(&ops, level);
     for (int q = 1; q <= 18; q++)
         for (int k = 1; k <= 18; k++) check_size(level, &ops, &rng, q, k, 1 + trand_int(&rng, 20));
     for (int d = 1; d <= 70; d++) {
@@ -139,7 +140,7 @@ static void check_models(const char *level)
     struct sdrt_attention_ops ops = { 0 };
     uint64_t rng = trand_seed();
 
-    sdrt_attention_init(&ops, tlevel(level));
+    tattention_init(&ops, level);
     for (int i = 0; i < SDRT_ATTENTION_MODEL_SHAPES; i++) {
         struct sdrt_attention_shape s = sdrt_attention_model_shapes[i].s;
         if (s.q_len == s.kv_len) s.q_len = s.kv_len = s.q_len < 150 ? s.q_len : 150;

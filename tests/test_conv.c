@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "bench/shapes_conv.h"
 #include "kernels/ops.h"
+#include "tests/emulated.h"
 #include "tests/oracle_conv.h"
 #include "tests/support.h"
 #include "tests/weights.h"
@@ -219,7 +220,7 @@ static void check_edges(const char *level)
     struct sdrt_conv_ops ops = { 0 };
     uint64_t rng = trand_seed();
 
-    sdrt_conv_init(&ops, tlevel(level));
+    tconv_init(&ops, level);
     for (int g = 0; g < GEOMETRIES; g++) {
         for (int h = 1; h <= 6; h++)
             for (int w = 1; w <= 9; w++)
@@ -271,7 +272,7 @@ static void check_models(const char *level)
     struct sdrt_conv_ops ops = { 0 };
     uint64_t rng = trand_seed();
 
-    sdrt_conv_init(&ops, tlevel(level));
+    tconv_init(&ops, level);
     for (int i = 0; i < SDRT_CONV_MODEL_SHAPES; i++) {
         struct problem p = { .level = level, .s = reduced(i), .bias = 1, .chan = 1,
                              .residual = IN_PLACE, .step = 101, .from = SDRT_F16 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "bench/shapes_gemm.h"
 #include "kernels/ops.h"
+#include "tests/emulated.h"
 #include "tests/oracle_gemm.h"
 #include "tests/support.h"
 #include "tests/weights.h"
@@ -150,7 +151,7 @@ static void check_edges(const char *level)
     struct sdrt_gemm_ops ops = { 0 };
     uint64_t rng = trand_seed();
 
-    sdrt_gemm_init(&ops, tlevel(level));
+    tgemm_init(&ops, level);
     for (int m = 1; m <= 17; m++)
         for (int n = 1; n <= 35; n++) check_size(level, &ops, &rng, m, n, 1 + trand_int(&rng, 40));
     for (int k = 1; k <= 70; k++)
@@ -168,7 +169,7 @@ static void check_models(const char *level)
     struct sdrt_gemm_ops ops = { 0 };
     uint64_t rng = trand_seed();
 
-    sdrt_gemm_init(&ops, tlevel(level));
+    tgemm_init(&ops, level);
     for (int i = 0; i < SDRT_GEMM_MODEL_SHAPES; i++) {
         struct problem p = { .level = level, .s = sdrt_gemm_model_shapes[i].s, .bias = 1,
                              .bias_scale = 1.0f, .small = 1.0f, .step = 13, .from = SDRT_F16 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "bench/shapes_norm.h"
 #include "kernels/ops.h"
+#include "tests/emulated.h"
 #include "tests/oracle_norm.h"
 #include "tests/support.h"
 
@@ -168,7 +169,7 @@ static void check_gn_level(const char *level)
     struct sdrt_norm_ops ops = { 0 };
     uint64_t rng = trand_seed();
 
-    sdrt_norm_init(&ops, tlevel(level));
+    tnorm_init(&ops, level);
     for (int per = 1; per <= 20; per++)
         for (int i = 0; i < 12; i++) {
             const int groups = 1 + trand_int(&rng, 6), all = groups * per;
@@ -198,7 +199,7 @@ static void check_ln_level(const char *level)
     struct sdrt_norm_ops ops = { 0 };
     uint64_t rng = trand_seed();
 
-    sdrt_norm_init(&ops, tlevel(level));
+    tnorm_init(&ops, level);
     for (int c = 1; c <= 70; c++)
         for (int i = 0; i < 4; i++) {
             const struct sdrt_ln_shape s = { .rows = 1 + trand_int(&rng, 12), .c = c, .eps = 1e-5f,
