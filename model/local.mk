@@ -16,6 +16,11 @@ libmodel_la_SOURCES += \
 	model/checkpoint_parts.c model/checkpoint_config.c
 
 libmodel_la_SOURCES += \
+	model/lora.c model/lora.h model/lora_config.c model/lora_config.h \
+	model/lora_file.c model/lora_file.h model/lora_merge.c model/lora_merge.h \
+	model/lora_names.c model/lora_names.h
+
+libmodel_la_SOURCES += \
 	model/codepoints.c model/codepoints.h \
 	model/html_entities.c model/html_entities.h model/data/html_entities.inc \
 	model/mojibake.c model/mojibake.h model/data/mojibake_tables.inc \

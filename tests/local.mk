@@ -172,3 +172,10 @@ tests_fuzz_safetensors_SOURCES = tests/fuzz_safetensors.c tests/fuzz.h
 tests_fuzz_safetensors_LDADD = libruntime.la libkernels.la $(DEPS_LIBS)
 tests_fuzz_json_SOURCES = tests/fuzz_json.c tests/fuzz.h
 tests_fuzz_json_LDADD = libruntime.la libkernels.la $(DEPS_LIBS)
+
+# LoRA: every kind of file against the merge of the library that made it.
+check_PROGRAMS += tests/test_lora
+tests_test_lora_SOURCES = tests/test_lora.c tests/temp_folder.c tests/temp_folder.h
+tests_test_lora_CFLAGS = $(TEST_CFLAGS)
+tests_test_lora_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/golden/lora tests/oracle/make_lora_golden.py

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * LoRA files of every kind, merged into the tiny model's weights, against the merges of the
+ * libraries that made them.  tests/oracle/make_lora_golden.py wrote the files.
+ */
+#include "kernels/isa.h"
+#include "model/checkpoint.h"
+#include "model/lora.h"
+#include "model/names.h"
+#include "tests/temp_folder.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char paths[4][512];
+
+static const char *data_path(const char *format, const char *name)
+{
+    static int next;
+    const char *root = getenv("SDRT_TESTDATA");
+    char *path = paths[next++ % 4], tail[256];
+
+    snprintf(tail, sizeof tail, format, name);
+    snprintf(path, sizeof paths[0], "%s/golden/%s", root ? root : "tests", tail);
+    return path;
+}
+
+static struct sdrt_checkpoint *model;
+static struct sdrt_weights_provider base;
+static struct sdrt_lora_index *lora_index;
+static struct sdrt_loras *loras;
+static struct sdrt_team *team;
+static struct sdrt_ops ops;
+
+/* Every tensor of one part's file into the index. */
+static void add_names(const char *part, const char *file)
+{
+    const struct sdrt_model_config *config = sdrt_checkpoint_config(model);
+    struct sdrt_unet_names names = { .original = 1, .levels = config->unet.levels,
+                                     .layers = config->unet.layers };
+    struct sdrt_safetensors *f = NULL;
+    char canonical[SDRT_NAME_MAX], original[SDRT_NAME_MAX];
+
+    for (int i = 0; i < names.levels; i++) names.attention[i] = config->unet.depth[i] > 0;
+    cr_assert_eq(sdrt_safetensors_open(&f, data_path("tiny-sd15/%s", file), &kept_log), SDRT_OK);
+    for (size_t i = 0; i < sdrt_safetensors_count(f); i++) {
+        const char *name = sdrt_safetensors_at(f, i)->name;
+        const int unet = !strcmp(part, "unet");
+        snprintf(canonical, sizeof canonical, "%s.%s%s", part,
+                 unet || !strncmp(name, "text_model.", 11) ? "" : "text_model.", name);
+        const int known = unet && sdrt_names_unet(&names, name, original);
+        cr_assert_eq(sdrt_lora_index_add(lora_index, canonical, known ? original : NULL), SDRT_OK);
+    }
+    sdrt_safetensors_close(&f);
+}
+
+static void set_up(void)
+{
+    temp_folder_make();
+    cr_assert_eq(sdrt_checkpoint_open(&model, data_path("tiny-sd15%s", ""), NULL, &kept_log),
+                 SDRT_OK);
+    base = sdrt_checkpoint_provider(model);
+    cr_assert_eq(sdrt_lora_index_create(&lora_index, &kept_log), SDRT_OK);
+    add_names("unet", "unet/diffusion_pytorch_model.safetensors");
+    add_names("text_encoder", "text_encoder/model.safetensors");
+    sdrt_ops_init(&ops, sdrt_isa_detect());
+    cr_assert_eq(sdrt_team_create(&team, 2, NULL, &kept_log), SDRT_OK);
+    const struct sdrt_lora_engine engine = { &ops, team, &kept_log };
+    cr_assert_eq(sdrt_loras_create(&loras, &base, lora_index, &engine), SDRT_OK);
+}
+
+static void tear_down(void)
+{
+    sdrt_loras_free(&loras);
+    sdrt_lora_index_free(&lora_index);
+    sdrt_team_free(&team);
+    sdrt_checkpoint_close(&model);
+    temp_folder_remove();
+}
+
+TestSuite(lora, .init = set_up, .fini = tear_down);
+
+/* A weight as the set hands it out, f32, owned by the caller. */
+static float *merged(const char *name, size_t *n)
+{
+    struct sdrt_weights_provider p = sdrt_loras_provider(loras);
+    const int64_t shape[2] = { 0, 0 };
+    struct sdrt_weight_view v;
+
+    cr_assert_eq(p.get(p.self, name, 2, shape, &v), SDRT_OK, "%s: %s", name, kept_text);
+    *n = sdrt_weight_elements(&v);
+    float *out = malloc(*n * sizeof *out);
+    cr_assert_not_null(out);
+    cr_assert_eq(sdrt_to_f32(v.data, v.dtype, out, *n), 0);
+    p.release(p.self, name);
+    return out;
+}
+
+/* The largest relative L2 error over the weights in NAME.merged.safetensors. */
+static double worst_error(const char *name)
+{
+    struct sdrt_safetensors *want = NULL;
+    double worst = 0.0;
+
+    cr_assert_eq(sdrt_safetensors_open(&want, data_path("lora/%s.merged.safetensors", name),
+                                       &kept_log), SDRT_OK);
+    cr_assert_gt(sdrt_safetensors_count(want), 0);
+    for (size_t i = 0; i < sdrt_safetensors_count(want); i++) {
+        const struct sdrt_safetensors_tensor *t = sdrt_safetensors_at(want, i);
+        double error = 0.0, size = 0.0;
+        size_t n;
+        float *got = merged(t->name, &n);
+        cr_assert_eq(n * sizeof *got, t->bytes, "%s: %s", name, t->name);
+        for (size_t k = 0; k < n; k++) {
+            float w;
+            memcpy(&w, (const char *)t->data + k * sizeof w, sizeof w);
+            error += ((double)got[k] - w) * ((double)got[k] - w);
+            size += (double)w * w;
+        }
+        const double relative = sqrt(error / size);
+        if (!(relative <= worst)) worst = relative;
+        free(got);
+    }
+    sdrt_safetensors_close(&want);
+    return worst;
+}
+
+static const struct {
+    const char *name;
+    double limit; /* f32 sums in another order; f16: what rounding the factors costs */
+} kinds[] = {
+    { "kohya-lora", 2e-6 }, { "kohya-original", 2e-6 }, { "kohya-f16", 1e-3 },
+    { "locon", 2e-6 }, { "locon-mid", 2e-6 }, { "loha", 2e-6 }, { "loha-tucker", 2e-6 },
+    { "lokr", 2e-6 }, { "lokr-both", 2e-6 }, { "lokr-full", 2e-6 }, { "lokr-tucker", 2e-6 },
+    { "dora-rows", 2e-6 }, { "dora-columns", 2e-6 }, { "doha", 2e-6 }, { "full", 2e-6 },
+    { "norm", 2e-6 }, { "peft/adapter_model", 2e-6 }, { "peft-dora", 2e-6 },
+    { "peft-text", 2e-6 }, { "diffusers", 2e-6 }, { "diffusers-lora", 2e-6 },
+    { "diffusers-processor", 2e-6 },
+};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+Test(lora, every_kind_merges_as_its_own_library_does)
+{
+    for (int i = 0; i < KINDS; i++) {
+        sdrt_loras_clear(loras);
+        cr_assert_eq(sdrt_loras_add(loras, data_path("lora/%s.safetensors", kinds[i].name), 1.0,
+                                    0), SDRT_OK, "%s: %s", kinds[i].name, kept_text);
+        const double error = worst_error(kinds[i].name);
+        cr_expect_leq(error, kinds[i].limit, "%s: %.2e", kinds[i].name, error);
+        printf("%-22s %.1e\n", kinds[i].name, error);
+    }
+}
+
+/* How many of the file's weights differ from the model's own, and the first one's name. */
+static int changed(const char *name, char first[SDRT_NAME_MAX])
+{
+    struct sdrt_safetensors *want = NULL;
+    int count = 0;
+
+    cr_assert_eq(sdrt_safetensors_open(&want, data_path("lora/%s.merged.safetensors", name),
+                                       &kept_log), SDRT_OK);
+    for (size_t i = 0; i < sdrt_safetensors_count(want); i++) {
+        const char *weight = sdrt_safetensors_at(want, i)->name;
+        struct sdrt_weight_view v;
+        size_t n;
+        float *got = merged(weight, &n);
+        cr_assert_eq(base.get(base.self, weight, -1, NULL, &v), SDRT_OK);
+        float *own = malloc(n * sizeof *own);
+        sdrt_to_f32(v.data, v.dtype, own, n);
+        base.release(base.self, weight);
+        if (!count) snprintf(first, SDRT_NAME_MAX, "%s", weight);
+        count += memcmp(got, own, n * sizeof *own) != 0;
+        free(got);
+        free(own);
+    }
+    sdrt_safetensors_close(&want);
+    return count;
+}
+
+Test(lora, scale_zero_is_the_model_bit_for_bit)
+{
+    char name[SDRT_NAME_MAX];
+
+    for (int i = 0; i < KINDS; i++) {
+        sdrt_loras_clear(loras);
+        cr_assert_eq(sdrt_loras_add(loras, data_path("lora/%s.safetensors", kinds[i].name), 0.0,
+                                    0), SDRT_OK);
+        cr_expect_eq(changed(kinds[i].name, name), 0, "%s", kinds[i].name);
+        cr_assert_eq(sdrt_loras_set_scale(loras, 0, 0.5), SDRT_OK);
+        cr_expect_gt(changed(kinds[i].name, name), 0, "%s", kinds[i].name);
+        cr_assert_eq(sdrt_loras_set_scale(loras, 0, 0.0), SDRT_OK);
+        cr_expect_eq(changed(kinds[i].name, name), 0, "%s", kinds[i].name);
+    }
+}
+
+/* Two at once add up: their changes alone, taken apart, sum to the change together. */
+Test(lora, two_at_once)
+{
+    static const char *const names[] = { "kohya-lora", "loha" };
+    static const char weight[] = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1."
+                                 "to_q.weight";
+    float *alone[2], *both, *own;
+    size_t n;
+
+    own = merged(weight, &n);
+    for (int i = 0; i < 2; i++) {
+        sdrt_loras_clear(loras);
+        cr_assert_eq(sdrt_loras_add(loras, data_path("lora/%s.safetensors", names[i]),
+                                    i ? -0.25 : 0.8, 0), SDRT_OK);
+        alone[i] = merged(weight, &n);
+    }
+    cr_assert_eq(sdrt_loras_add(loras, data_path("lora/%s.safetensors", names[0]), 0.8, 0),
+                 SDRT_OK);
+    cr_assert_eq(sdrt_loras_count(loras), 2);
+    both = merged(weight, &n);
+    for (size_t i = 0; i < n; i++) {
+        const float sum = alone[0][i] + alone[1][i] - own[i];
+        cr_assert_float_eq(both[i], sum, 1e-6, "value %zu: %g, not %g", i, (double)both[i],
+                           (double)sum);
+    }
+    free(own);
+    free(both);
+    free(alone[0]);
+    free(alone[1]);
+}
+
+/* A safetensors file of f32 ones: each of the tensors is given as its header's entry without
+ * the offsets, and its number of values. */
+struct made {
+    const char *entry;
+    size_t count;
+};
+
+static const char *make_file(const struct made *tensors, size_t n)
+{
+    static unsigned char bytes[1 << 16];
+    char header[4096] = "{";
+    size_t at = 0, length;
+
+    for (size_t i = 0; i < n; i++) {
+        const size_t used = strlen(header);
+        snprintf(header + used, sizeof header - used, "%s%s,\"data_offsets\":[%zu,%zu]}",
+                 i ? "," : "", tensors[i].entry, at, at + 4 * tensors[i].count);
+        at += 4 * tensors[i].count;
+    }
+    strcat(header, "}");
+    length = strlen(header);
+    for (int i = 0; i < 8; i++) bytes[i] = (unsigned char)((uint64_t)length >> (8 * i));
+    memcpy(bytes + 8, header, length);
+    for (size_t i = 0; i < at / 4; i++) {
+        const float one = 1.0f;
+        memcpy(bytes + 8 + length + 4 * i, &one, sizeof one);
+    }
+    return temp_write("made.safetensors", bytes, 8 + length + at);
+}
+
+#define TO_Q "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
+#define DOWN "\"" TO_Q ".lora_down.weight\":{\"dtype\":\"F32\",\"shape\":[2,32]"
+#define UP   "\"" TO_Q ".lora_up.weight\":{\"dtype\":\"F32\",\"shape\":[32,2]"
+
+Test(lora, files_that_do_not_fit_are_refused)
+{
+    static const struct {
+        struct made tensors[4];
+        size_t n;
+        int status;
+        const char *word;
+    } cases[] = {
+        { { { DOWN, 64 } }, 1, SDRT_E_FORMAT, "to_q.lora_down.weight" },
+        { { { UP, 64 } }, 1, SDRT_E_FORMAT, "to_q.lora_up.weight" },
+        { { { DOWN, 64 }, { UP, 64 }, { "\"extra.thing\":{\"dtype\":\"F32\",\"shape\":[1]", 1 } },
+          3, SDRT_E_UNSUPPORTED, "extra.thing" },
+        { { { DOWN, 64 }, { UP, 64 },
+            { "\"lora_unet_nowhere.lora_down.weight\":{\"dtype\":\"F32\",\"shape\":[1]", 1 },
+            { "\"lora_unet_nowhere.lora_up.weight\":{\"dtype\":\"F32\",\"shape\":[1]", 1 } },
+          4, SDRT_E_UNSUPPORTED, "lora_unet_nowhere.lora_down.weight (and 1 more)" },
+        { { { DOWN, 64 }, { UP, 64 },
+            { "\"" TO_Q ".alpha\":{\"dtype\":\"F32\",\"shape\":[2]", 2 } },
+          3, SDRT_E_FORMAT, "to_q.alpha: expected one finite number" },
+        { { { DOWN, 64 }, { UP, 64 },
+            { "\"" TO_Q ".diff_b\":{\"dtype\":\"F32\",\"shape\":[32]", 32 } },
+          3, SDRT_E_UNSUPPORTED, "to_q" },
+        { { { "\"" TO_Q ".hada_w1_a\":{\"dtype\":\"F32\",\"shape\":[32,2]", 64 },
+            { "\"" TO_Q ".hada_w1_b\":{\"dtype\":\"F32\",\"shape\":[2,32]", 64 } },
+          2, SDRT_E_FORMAT, "to_q.hada_w1_a" },
+        { { { "", 0 } }, 0, SDRT_E_FORMAT, "has no tensors" },
+    };
+    char name[32];
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(name, sizeof name, "case %zu", i);
+        const int rc = sdrt_loras_add(loras, make_file(cases[i].tensors, cases[i].n), 1.0, 0);
+        expect_failure(rc, cases[i].status, cases[i].word, name);
+        cr_expect_eq(sdrt_loras_count(loras), 0, "%s", name);
+    }
+    expect_failure(sdrt_loras_add(loras, data_path("lora/%s.safetensors", "loha"), NAN, 0),
+                   SDRT_E_ARG, "scale", "NaN");
+}
+
+/* Shapes show when the weight is merged. */
+Test(lora, factors_of_another_size_are_refused)
+{
+    static const struct made wide[] = {
+        { "\"" TO_Q ".lora_down.weight\":{\"dtype\":\"F32\",\"shape\":[2,40]", 80 }, { UP, 64 },
+    };
+    static const struct made rank[] = {
+        { DOWN, 64 }, { "\"" TO_Q ".lora_up.weight\":{\"dtype\":\"F32\",\"shape\":[32,3]", 96 },
+    };
+    static const char weight[] = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1."
+                                 "to_q.weight";
+    const struct made *const files[] = { wide, rank };
+
+    for (int i = 0; i < 2; i++) {
+        struct sdrt_weights_provider p;
+        const int64_t shape[2] = { 32, 32 };
+        struct sdrt_weight_view v;
+        sdrt_loras_clear(loras);
+        cr_assert_eq(sdrt_loras_add(loras, make_file(files[i], 2), 1.0, 0), SDRT_OK);
+        p = sdrt_loras_provider(loras);
+        expect_failure(p.get(p.self, weight, 2, shape, &v), SDRT_E_FORMAT,
+                       i ? "lora_up.weight: expected 32 x 2" : "lora_down.weight: expected 2 x 32",
+                       i ? "rank" : "wide");
+    }
+}
+
+Test(lora, lenient_leaves_out_what_is_foreign)
+{
+    static const struct made tensors[] = {
+        { DOWN, 64 }, { UP, 64 }, { "\"extra.thing\":{\"dtype\":\"F32\",\"shape\":[1]", 1 },
+    };
+    size_t n;
+    float *got;
+
+    cr_assert_eq(sdrt_loras_add(loras, make_file(tensors, 3), 1.0, 1), SDRT_OK);
+    cr_expect_eq(kept_lines, 1);
+    cr_expect_not_null(strstr(kept_text, "extra.thing"), "%s", kept_text);
+    float *own;
+    struct sdrt_weight_view v;
+    static const char weight[] = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1."
+                                 "to_q.weight";
+    got = merged(weight, &n);
+    cr_assert_eq(base.get(base.self, weight, -1, NULL, &v), SDRT_OK);
+    own = malloc(n * sizeof *own);
+    sdrt_to_f32(v.data, v.dtype, own, n);
+    base.release(base.self, weight);
+    /* Ones times ones over rank 2, alpha = rank. */
+    for (size_t i = 0; i < n; i++) cr_assert_float_eq(got[i] - own[i], 2.0f, 1e-6);
+    free(got);
+    free(own);
+}
