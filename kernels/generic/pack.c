@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-static float from_bits(uint32_t u)
+static inline float from_bits(uint32_t u)
 {
     float f;
 
@@ -12,7 +12,7 @@ static float from_bits(uint32_t u)
     return f;
 }
 
-static uint32_t to_bits(float f)
+static inline uint32_t to_bits(float f)
 {
     uint32_t u;
 
@@ -20,38 +20,46 @@ static uint32_t to_bits(float f)
     return u;
 }
 
-static float from_f16(uint16_t h)
+/* a where the mask is all ones, b where it is zero. */
+static inline uint32_t choose(uint32_t mask, uint32_t a, uint32_t b)
 {
-    const uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, m = h & 0x3ff;
+    return (a & mask) | (b & ~mask);
+}
 
-    if (exponent == 31) return from_bits(sign | 0x7f800000u | m << 13);
-    if (exponent) return from_bits(sign | (exponent + 112) << 23 | m << 13);
-    const float v = (float)m * 0x1p-24f; /* zero and subnormals */
-    return sign ? -v : v;
+static inline uint32_t mask_of(int condition) { return -(uint32_t)condition; }
+
+/* The conversions choose among results instead of branching, so that the loops around them
+ * become vectors.  None of them meets an f32 denormal, which the team flushes to zero. */
+static inline float from_f16(uint16_t h)
+{
+    const uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h & 0x7c00;
+    const uint32_t rest = (uint32_t)(h & 0x7fff) << 13, rebias = 112u << 23;
+    const float lowest = 0x1p-14f; /* zero and subnormals: a normal number's fraction, less it */
+    const uint32_t small = to_bits(from_bits(to_bits(lowest) | (rest & 0x7fffff)) - lowest);
+    const uint32_t normal = rest + rebias, special = normal + rebias;
+
+    return from_bits(sign | choose(mask_of(!exponent), small,
+                                   choose(mask_of(exponent == 0x7c00), special, normal)));
 }
 
 /* Round to nearest even, by adding the rounding bias to the bits. */
-static uint16_t to_f16(float f)
+static inline uint16_t to_f16(float f)
 {
-    const uint32_t u = to_bits(f), sign = u >> 16 & 0x8000;
-    uint32_t a = u & 0x7fffffffu;
+    const uint32_t u = to_bits(f), sign = u >> 16 & 0x8000, a = u & 0x7fffffffu;
+    const float magic = 0.5f; /* its last bit weighs 2^-24 */
+    const uint32_t small = to_bits(from_bits(a) + magic) - to_bits(magic);
+    const uint32_t normal = (a + 0xfff + (a >> 13 & 1) - (112u << 23)) >> 13;
+    const uint32_t finite = choose(mask_of(a < 0x38800000u), small, normal); /* 2^-14 */
+    const uint32_t any = choose(mask_of(a >= 0x477ff000u), 0x7c00, finite);  /* 65520 */
 
-    if (a > 0x7f800000u) return (uint16_t)(sign | 0x7e00);
-    if (a >= 0x477ff000u) return (uint16_t)(sign | 0x7c00); /* 65520 and above */
-    if (a < 0x38800000u) {                                  /* below 2^-14: subnormal */
-        const float magic = 0.5f; /* its last bit weighs 2^-24 */
-        return (uint16_t)(sign | (to_bits(from_bits(a) + magic) - to_bits(magic)));
-    }
-    a += 0xfff + (a >> 13 & 1) - (112u << 23);
-    return (uint16_t)(sign | a >> 13);
+    return (uint16_t)(sign | choose(mask_of(a > 0x7f800000u), 0x7e00, any));
 }
 
-static uint16_t to_bf16(float f)
+static inline uint16_t to_bf16(float f)
 {
-    const uint32_t u = to_bits(f);
+    const uint32_t u = to_bits(f), nan = u >> 16 | 0x40;
 
-    if ((u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(u >> 16 | 0x40);
-    return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+    return (uint16_t)((u & 0x7fffffffu) > 0x7f800000u ? nan : (u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
 
 int sdrt_to_f32(const void *src, enum sdrt_dtype from, float *dst, size_t count)
@@ -116,47 +124,155 @@ static void place_of(const struct sdrt_panel_layout *l, const struct sdrt_weight
     }
 }
 
-static void store(void *dst, enum sdrt_dtype type, size_t at, float v)
+/* f32 to type, which is not f32 itself. */
+static void narrow(const float *src, enum sdrt_dtype type, uint16_t *dst, size_t count)
 {
-    if (type == SDRT_F32) ((float *)dst)[at] = v;
-    else ((uint16_t *)dst)[at] = type == SDRT_F16 ? to_f16(v) : to_bf16(v);
+    if (type == SDRT_F16)
+        for (size_t i = 0; i < count; i++) dst[i] = to_f16(src[i]);
+    else
+        for (size_t i = 0; i < count; i++) dst[i] = to_bf16(src[i]);
 }
 
-/* n channels of one row, src [n][taps] -> dst [taps][channels][lanes], of which dst is one
- * lane.  A value moves as it is where both types agree: the fast path of loading. */
-static void scatter(const struct sdrt_weight_shape *w, const void *src, enum sdrt_dtype from, int n,
-                    int channels, size_t lanes, void *dst)
-{
-    const size_t taps = (size_t)w->taps;
+/* Where the values of some rows go: value j of a row, which is tap j % taps of channel
+ * j / taps, to dst[(tap * channels + channel) * lanes], a row after another in the lanes. */
+struct target {
+    size_t taps, channels, lanes;
+    size_t size; /* of a value */
+    char  *dst;
+};
 
-    for (size_t t = 0; t < taps; t++)
-        for (size_t c = 0; c < (size_t)n; c++) {
-            const size_t at = c * taps + t, to = (t * (size_t)channels + c) * lanes;
-            if (from != w->stored) store(dst, w->stored, to, ((const float *)src)[at]);
-            else if (from == SDRT_F32) ((uint32_t *)dst)[to] = ((const uint32_t *)src)[at];
-            else ((uint16_t *)dst)[to] = ((const uint16_t *)src)[at];
+static char *target_at(const struct target *t, size_t channel, size_t tap)
+{
+    return t->dst + (tap * t->channels + channel) * t->lanes * t->size;
+}
+
+/* Values first .. n-1 of rows whose starts are pitch bytes apart, one by one. */
+static void scatter(const struct target *t, const char *src, size_t pitch, int rows, size_t first,
+                    size_t n)
+{
+    for (int r = 0; r < rows; r++)
+        for (size_t j = first, c = first / t->taps, tap = first % t->taps; j < n; j++) {
+            const char *from = src + (size_t)r * pitch + j * t->size;
+            char *to = target_at(t, c, tap) + (size_t)r * t->size;
+            if (t->size == 2) memcpy(to, from, 2);
+            else memcpy(to, from, 4);
+            if (++tap == t->taps) tap = 0, c++;
         }
 }
 
-/* As scatter, by way of f32 where the types differ. */
-static void copy_channels(const struct sdrt_weight_shape *w, const char *src, enum sdrt_dtype from,
-                          int channels, size_t lanes, char *dst)
-{
-    enum { VALUES = 1152 };
-    const size_t size = sdrt_dtype_size(from), stored = sdrt_dtype_size(w->stored);
-    const int some = VALUES / w->taps;
-    float values[VALUES];
+typedef uint16_t v8 __attribute__((vector_size(16)));
+typedef uint32_t v4 __attribute__((vector_size(16)));
 
-    if (from == w->stored) {
-        scatter(w, src, from, channels, channels, lanes, dst);
+#ifdef __clang__
+#define SHUFFLE8(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#define SHUFFLE4(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE8(a, b, ...) __builtin_shuffle(a, b, (v8){ __VA_ARGS__ })
+#define SHUFFLE4(a, b, ...) __builtin_shuffle(a, b, (v4){ __VA_ARGS__ })
+#endif
+
+/* 8 rows of 8 values: three rounds that interleave row i with row i + 4. */
+static inline void transpose_8x8(const char *src, size_t pitch, v8 out[8])
+{
+    v8 in[8];
+
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) memcpy(&in[i], src + (size_t)i * pitch, sizeof in[i]);
+#pragma GCC unroll 3
+    for (int round = 0; round < 3; round++) {
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            out[2 * i] = SHUFFLE8(in[i], in[i + 4], 0, 8, 1, 9, 2, 10, 3, 11);
+            out[2 * i + 1] = SHUFFLE8(in[i], in[i + 4], 4, 12, 5, 13, 6, 14, 7, 15);
+        }
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++) in[i] = out[i];
+    }
+}
+
+/* 4 rows of 4 values. */
+static inline void transpose_4x4(const char *src, size_t pitch, v4 out[4])
+{
+    v4 in[4];
+
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) memcpy(&in[i], src + (size_t)i * pitch, sizeof in[i]);
+#pragma GCC unroll 2
+    for (int round = 0; round < 2; round++) {
+#pragma GCC unroll 2
+        for (int i = 0; i < 2; i++) {
+            out[2 * i] = SHUFFLE4(in[i], in[i + 2], 0, 4, 1, 5);
+            out[2 * i + 1] = SHUFFLE4(in[i], in[i + 2], 2, 6, 3, 7);
+        }
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) in[i] = out[i];
+    }
+}
+
+/* As scatter, for as many rows as one vector has lanes, in squares. */
+static void transpose(const struct target *t, const char *src, size_t pitch, size_t n)
+{
+    const size_t side = 16 / t->size;
+    size_t c = 0, tap = 0, j = 0;
+
+    for (; j + side <= n; j += side) {
+        v8 columns[8];
+        if (t->size == 2) transpose_8x8(src + j * t->size, pitch, columns);
+        else transpose_4x4(src + j * t->size, pitch, (v4 *)(void *)columns);
+        for (size_t i = 0; i < side; i++) {
+            memcpy(target_at(t, c, tap), &columns[i], sizeof columns[i]);
+            if (++tap == t->taps) tap = 0, c++;
+        }
+    }
+    scatter(t, src, pitch, (int)side, j, n);
+}
+
+/* n channels of some rows that have the stored type already. */
+static void place_rows(const struct target *t, const char *src, size_t pitch, int rows, int n)
+{
+    const size_t values = (size_t)n * t->taps;
+    const int side = (int)(16 / t->size);
+    struct target at = *t;
+    int r = 0;
+
+    if (t->lanes == 1 && t->taps == 1) {
+        memcpy(t->dst, src, values * t->size);
         return;
     }
-    for (int c = 0; c < channels; c += some) {
-        const int n = channels - c < some ? channels - c : some;
-        sdrt_to_f32(src + (size_t)c * (size_t)w->taps * size, from, values,
-                    (size_t)n * (size_t)w->taps);
-        scatter(w, values, from, n, channels, lanes, dst + (size_t)c * lanes * stored);
+    for (; r + side <= rows; r += side) {
+        transpose(&at, src + (size_t)r * pitch, pitch, values);
+        at.dst += 16;
     }
+    scatter(&at, src + (size_t)r * pitch, pitch, rows - r, 0, values);
+}
+
+/* As place_rows, by way of f32, a few rows and channels at a time. */
+static void convert_rows(const struct target *t, const char *src, size_t pitch, int rows, int n,
+                         enum sdrt_dtype from, enum sdrt_dtype stored)
+{
+    enum { VALUES = 1152, ROWS = 8 };
+    const int some = VALUES / (int)t->taps;
+    float values[VALUES], converted[ROWS * VALUES];
+
+    for (int r = 0; r < rows; r += ROWS)
+        for (int c = 0; c < n; c += some) {
+            const int block = rows - r < ROWS ? rows - r : ROWS, part = n - c < some ? n - c : some;
+            const size_t count = (size_t)part * t->taps, row = VALUES * t->size;
+            struct target at = *t;
+            for (int i = 0; i < block; i++) {
+                const char *of = src + (size_t)(r + i) * pitch +
+                                 (size_t)c * t->taps * sdrt_dtype_size(from);
+                char *to = (char *)converted + (size_t)i * row;
+                if (stored == SDRT_F32) {
+                    sdrt_to_f32(of, from, (float *)(void *)to, count);
+                } else {
+                    sdrt_to_f32(of, from, values, count);
+                    narrow(values, stored, (uint16_t *)(void *)to, count);
+                }
+            }
+            at.dst = target_at(t, (size_t)c, 0) + (size_t)r * t->size;
+            place_rows(&at, (const char *)converted, row, block, part);
+        }
 }
 
 /* Rows that are count consecutive lanes of one panel, chunk by chunk, because a panel's
@@ -164,15 +280,17 @@ static void copy_channels(const struct sdrt_weight_shape *w, const char *src, en
 static void copy_rows(const struct sdrt_panel_layout *l, const struct sdrt_weight_shape *w,
                       const char *src, enum sdrt_dtype from, char *panel, int lane, int count)
 {
-    const size_t lanes = (size_t)l->panel, taps = (size_t)w->taps;
-    const size_t size = sdrt_dtype_size(from), stored = sdrt_dtype_size(w->stored);
+    struct target t = { .taps = (size_t)w->taps, .lanes = (size_t)l->panel,
+                        .size = sdrt_dtype_size(w->stored) };
+    const size_t channel = t.taps * sdrt_dtype_size(from), pitch = (size_t)w->k * channel;
 
     for (int c = 0; c < w->k; c += l->chunk) {
         const int channels = w->k - c < l->chunk ? w->k - c : l->chunk;
-        for (int i = 0; i < count; i++)
-            copy_channels(w, src + ((size_t)i * (size_t)w->k + (size_t)c) * taps * size, from,
-                          channels, lanes,
-                          panel + ((size_t)c * taps * lanes + (size_t)(lane + i)) * stored);
+        const char *of = src + (size_t)c * channel;
+        t.channels = (size_t)channels;
+        t.dst = panel + ((size_t)c * t.taps * t.lanes + (size_t)lane) * t.size;
+        if (from == w->stored) place_rows(&t, of, pitch, count, channels);
+        else convert_rows(&t, of, pitch, count, channels, from, w->stored);
     }
 }
 
