@@ -3,9 +3,9 @@
  * sdbench kernels: every family over the shapes that the models run.  A kernel is compared
  * with the generic level, on fewer rows of the same shape, before it is timed.
  */
-#include "bench/harness.h"
+#include "bench/machine.h"
+#include "bench/report.h"
 #include "bench/roof.h"
-#include "bench/sdbench.h"
 #include "bench/shapes_attention.h"
 #include "bench/shapes_conv.h"
 #include "bench/shapes_gemm.h"
@@ -244,33 +244,38 @@ static double distance(const struct job *shape)
 
 struct table {
     const struct sdrt_bench_options *o;
-    struct sdrt_roof roof;
-    int rows;
+    struct sdrt_report *report;
+    struct sdrt_roof_meter *meter;
 };
 
-static void print_row(struct table *t, const struct job *j, const char *name, const char *isa,
-                      struct sdrt_summary s, double error)
-{
-    const double gflops = j->flop / s.median * 1e-9, gbs = j->bytes / s.median * 1e-9;
+static const struct sdrt_column columns[] = {
+    { "family", "family", 0, 0 },   { "shape", "shape", 0, 0 },    { "isa", "isa", 0, 0 },
+    { "ms", "ms", 3, 0 },           { "ms_min", "min ms", 3, 0 },  { "spread", "spread %", 1, 100 },
+    { "gflops", "GFLOP/s", 1, 0 },  { "gbs", "GB/s", 1, 0 },
+    { "roof_share", "of roof %", 1, 100 },
+};
 
-    if (t->o->json)
-        printf("%s\n {\"family\": \"%s\", \"shape\": \"%s\", \"isa\": \"%s\", \"ms\": %.4f, "
-               "\"ms_min\": %.4f, \"spread\": %.3f, \"gflops\": %.2f, \"gbs\": %.2f, "
-               "\"roof_share\": %.4f, \"error\": %.2e}", t->rows ? "," : "", family_names[j->family],
-               name, isa, s.median * 1e3, s.min * 1e3, s.spread, gflops, gbs,
-               gflops / t->roof.f32_gflops, error);
-    else
-        printf("%-10s %-40s %-8s %10.3f %10.3f %6.1f%% %9.1f %7.1f %6.1f%% %8.1e\n",
-               family_names[j->family], name, isa, s.median * 1e3, s.min * 1e3, s.spread * 100,
-               gflops, gbs, 100 * gflops / t->roof.f32_gflops, error);
-    fflush(stdout);
-    t->rows++;
+static void add_row(struct table *t, const struct job *j, const char *name, const char *isa,
+                    const struct sdrt_times *times, double error)
+{
+    const struct sdrt_summary s = sdrt_bench_summary(times);
+    const double gflops = j->flop / s.median * 1e-9;
+    const double roof = sdrt_roof_of(t->meter)->best[SDRT_ROOF_F32];
+    char key[128];
+
+    snprintf(key, sizeof key, "%s %s %s", family_names[j->family], name, isa);
+    sdrt_report_row(t->report, json_pack(
+        "{s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o}", "name", key, "family",
+        family_names[j->family], "shape", name, "isa", isa, "ms", s.median * 1e3, "ms_min",
+        s.min * 1e3, "spread", s.spread, "gflops", gflops, "gbs", j->bytes / s.median * 1e-9,
+        "roof_share", gflops / roof, "error", error, "samples_ms",
+        sdrt_bench_samples(times, 1e3)));
 }
 
 static int run_job(struct table *t, struct job *j, const char *name, const char *isa)
 {
     enum { LEAST = 3 };
-    const double budget = 0.5;
+    const double budget = t->o->seconds;
     struct sdrt_times times = { .n = 0 };
     const double error = distance(j);
     int status = SDRT_OK;
@@ -289,8 +294,8 @@ static int run_job(struct table *t, struct job *j, const char *name, const char 
         sdrt_team_run(j->team, body, j);
         sdrt_bench_add(&times, sdrt_bench_now() - t0);
     }
-    sdrt_roof_try(&t->roof, j->team, isa);
-    print_row(t, j, name, isa, sdrt_bench_summary(&times), error);
+    sdrt_roof_try(t->meter);
+    add_row(t, j, name, isa, &times, error);
 out:
     release(j);
     return status;
@@ -330,18 +335,18 @@ static int run_family(struct table *t, struct sdrt_team *team, const struct sdrt
     return status;
 }
 
-static int run_level(struct table *t, struct sdrt_team *team, const struct sdrt_isa_level *level)
+static int run_level(struct table *t, struct sdrt_team *team, const struct sdrt_topology *topology,
+                     const struct sdrt_isa_level *level)
 {
-    enum { TRIES = 7 };
     struct sdrt_ops ops;
-    int status = SDRT_OK;
+    int status;
 
     sdrt_ops_init(&ops, level->flags);
-    t->roof = (struct sdrt_roof){ 0 };
-    for (int i = 0; i < TRIES; i++) sdrt_roof_try(&t->roof, team, level->name);
+    status = sdrt_roof_create(&t->meter, team, topology, level->name, t->o->log);
     for (int f = 0; f < FAMILIES && status == SDRT_OK; f++)
-        if (!t->o->family || !strcmp(t->o->family, family_names[f]))
+        if (!t->o->what || !strcmp(t->o->what, family_names[f]))
             status = run_family(t, team, &ops, level->name, (enum family)f);
+    sdrt_roof_free(&t->meter);
     return status;
 }
 
@@ -352,36 +357,30 @@ static int known_family(const char *name)
     return 0;
 }
 
-int sdrt_bench_kernels(const struct sdrt_bench_options *o)
+int sdrt_bench_kernels(const struct sdrt_bench_options *o, struct sdrt_report *r)
 {
     const unsigned have = sdrt_isa_detect();
-    struct table t = { .o = o };
+    struct table t = { .o = o, .report = r };
     struct sdrt_topology *topology = NULL;
     struct sdrt_team *team = NULL;
     int status;
 
-    if (o->family && !known_family(o->family))
+    if (o->what && !known_family(o->what))
         return sdrt_fail(o->log, SDRT_E_ARG, "unknown family \"%s\": expected conv, gemm, attention "
-                         "or norm", o->family);
-    const struct sdrt_isa_level *only = o->isa ? sdrt_isa_find(o->isa) : NULL;
-    if (o->isa && (!only || (only->flags & have) != only->flags))
+                         "or norm", o->what);
+    const struct sdrt_isa_level *only = o->isa ? sdrt_isa_find(o->isa) : sdrt_isa_best(have);
+    if (!only || (only->flags & have) != only->flags)
         return sdrt_fail(o->log, SDRT_E_ARG, "instruction set \"%s\": unknown, or not on this "
                          "machine", o->isa);
     status = sdrt_topology_create(&topology, NULL, o->log);
     if (status == SDRT_OK)
         status = sdrt_team_create(&team, o->threads ? o->threads : sdrt_topology_cores(topology),
                                   topology, o->log);
-    if (status == SDRT_OK && o->json) printf("{\"machine\": \"%s\", \"threads\": %d, \"kernels\": [",
-                                             sdrt_topology_text(topology), sdrt_team_workers(team));
-    if (status == SDRT_OK && !o->json)
-        printf("%s, %d workers\n%-10s %-40s %-8s %10s %10s %7s %9s %7s %7s %8s\n",
-               sdrt_topology_text(topology), sdrt_team_workers(team), "family", "shape", "isa", "ms",
-               "min", "spread", "GFLOP/s", "GB/s", "roof", "error");
-    /* The generic level is the reference, and far too slow to be waited for unasked. */
-    for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name && status == SDRT_OK; l++)
-        if (only ? l == only : l->flags && (l->flags & have) == l->flags)
-            status = run_level(&t, team, l);
-    if (o->json) printf("]}\n");
+    if (status == SDRT_OK) {
+        sdrt_machine_facts(r, topology, only->name, NULL, sdrt_team_workers(team));
+        sdrt_report_table(r, "kernels", columns, sizeof columns / sizeof columns[0]);
+        status = run_level(&t, team, topology, only);
+    }
     sdrt_team_free(&team);
     sdrt_topology_free(&topology);
     return status;

@@ -1,25 +1,47 @@
 bin_PROGRAMS += sdbench
-sdbench_SOURCES = \
-	bench/sdbench.c bench/sdbench.h bench/allocations.c \
-	bench/harness.c bench/harness.h \
-	bench/kernels.c bench/model.c bench/roofline.c \
+SDBENCH_PARTS = \
+	bench/sdbench.h bench/allocations.c bench/options.c \
+	bench/report.c bench/report.h bench/report_forms.c bench/report_internal.h \
+	bench/machine.c bench/machine.h bench/energy.c \
+	bench/harness.c bench/harness.h bench/stats.c bench/stats.h \
 	bench/roof.c bench/roof.h bench/roof_generic.c \
+	bench/pass.c bench/pass.h bench/layers.c bench/layers.h bench/layers_svg.c \
+	bench/compare.c bench/generate.c bench/kernels.c bench/model.c bench/roofline.c \
 	bench/shapes_attention.h bench/shapes_conv.h bench/shapes_gemm.h bench/shapes_norm.h
+sdbench_SOURCES = bench/sdbench.c $(SDBENCH_PARTS)
 sdbench_LDFLAGS = $(AM_LDFLAGS) \
-	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
-sdbench_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=posix_memalign
+SDBENCH_LIBS = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
+sdbench_LDADD = $(SDBENCH_LIBS)
 dist_man_MANS += man/sdbench.1
+
+# What is being built, looked at by each make, written when it has changed.
+EXTRA_DIST += build-aux/build-info.sh
+CLEANFILES += bench/build_info.h
+bench/machine.$(OBJEXT): bench/build_info.h
+bench/build_info.h: build-info
+	$(AM_V_at)$(SHELL) $(top_srcdir)/build-aux/build-info.sh $(top_srcdir) '$(CC) $(CFLAGS)' $@
+.PHONY: build-info
+dist-hook:
+	$(SHELL) $(top_srcdir)/build-aux/build-info.sh $(top_srcdir) '' - > $(distdir)/COMMIT
 
 if HAVE_AVX2
 noinst_LTLIBRARIES += libroof_avx2.la
 libroof_avx2_la_SOURCES = bench/roof_avx2.c
 libroof_avx2_la_CFLAGS = $(AM_CFLAGS) -O3 $(AVX2_CFLAGS)
-sdbench_LDADD += libroof_avx2.la
+SDBENCH_LIBS += libroof_avx2.la
 endif
 
 if HAVE_AVX512
 noinst_LTLIBRARIES += libroof_avx512.la
 libroof_avx512_la_SOURCES = bench/roof_avx512.c
 libroof_avx512_la_CFLAGS = $(AM_CFLAGS) -O3 $(AVX512_CFLAGS)
-sdbench_LDADD += libroof_avx512.la
+SDBENCH_LIBS += libroof_avx512.la
+endif
+
+if HAVE_AMX
+noinst_LTLIBRARIES += libroof_amx.la
+libroof_amx_la_SOURCES = bench/roof_amx.c
+libroof_amx_la_CFLAGS = $(AM_CFLAGS) -O3 $(AMX_CFLAGS)
+SDBENCH_LIBS += libroof_amx.la
 endif

@@ -1,178 +1,157 @@
 /* SPDX-License-Identifier: MIT
  *
- * One pass of one network: the U-Net's guided step, the VAE's decoder, the text encoder.
+ * sdbench step, vae, text: one pass of one network, on all workers and, to see how it scales, on
+ * one beside.
  */
-#include "bench/harness.h"
-#include "bench/roof.h"
-#include "bench/sdbench.h"
-#include "model/pipeline.h"
+#include "bench/pass.h"
+#include "bench/report.h"
 
-#include <stdio.h>
+#include <math.h>
 #include <string.h>
 
-struct report {
-    struct sdrt_roof roof;
-    struct sdrt_summary times;
-    double flop;
+enum { DEFAULT_ITERATIONS = 5 };
+
+struct run {
+    struct sdrt_pass pass;
+    struct sdrt_times times, joules;
     struct { double seconds, flop; } classes[SDRT_CLASSES]; /* of one pass, mean */
-    long mallocs; /* the most in one pass */
 };
 
-static enum sdrt_program_id program_of(const char *command)
+static const struct sdrt_column columns[] = {
+    { "name", "pass", 0, 0 },            { "threads", "threads", 0, 0 },
+    { "first_ms", "first ms", 1, 0 },    { "ms", "median ms", 2, 0 },
+    { "ms_min", "min ms", 2, 0 },        { "spread", "spread %", 1, 100 },
+    { "gflop", "GFLOP", 1, 0 },          { "tflops", "TFLOP/s", 4, 0 },
+    { "roof_share", "of roof %", 1, 100 }, { "joules", "J", 1, 0 },
+};
+
+static const struct sdrt_column class_columns[] = {
+    { "name", "class", 0, 0 },  { "ms", "ms", 2, 0 },   { "share", "share %", 1, 100 },
+    { "gflop", "GFLOP", 2, 0 }, { "roof_share", "of roof %", 1, 100 },
+};
+
+static const char *network_of(const char *command)
 {
-    return !strcmp(command, "vae") ? SDRT_PROGRAM_DECODE
-         : !strcmp(command, "text") ? SDRT_PROGRAM_TEXT : SDRT_PROGRAM_STEP;
+    return strcmp(command, "step") ? command : "unet";
 }
 
-/* Inputs like a real run's: unit noise, the tokens of an empty prompt, timestep 500. */
-static int prepare(struct sdrt_context *c, enum sdrt_program_id id)
+static double roof_of(const struct run *run)
 {
-    const size_t pair = (size_t)sdrt_shape_unet_batch(&c->shape);
-    const size_t pixels = (size_t)c->shape.h * (size_t)c->shape.w;
-    struct sdrt_rng rng;
-    int status = SDRT_OK;
-
-    sdrt_rng_seed(&rng, SDRT_RNG_CPU, 1);
-    sdrt_rng_normal(&rng, c->model_in, pair * pixels * 4);
-    sdrt_rng_normal(&rng, c->vae_in, pixels * 4);
-    for (size_t i = 0; i < pair && status == SDRT_OK; i++) {
-        int dropped;
-        status = sdrt_tokenizer_encode_padded(c->tokenizer, "", SDRT_TOKENIZER_LENGTH,
-                                              sdrt_tokenizer_eos(c->tokenizer),
-                                              c->ids + i * SDRT_TOKENIZER_LENGTH, &dropped);
-    }
-    c->timesteps[0] = 500.0f;
-    const enum sdrt_program_id before[] = { SDRT_PROGRAM_TEXT, SDRT_PROGRAM_PROMPT,
-                                            SDRT_PROGRAM_SCHEDULE };
-    for (int i = 0; i < 3 && status == SDRT_OK && id == SDRT_PROGRAM_STEP; i++) {
-        status = sdrt_program_load(c->programs[before[i]], NULL, NULL);
-        if (status == SDRT_OK) status = sdrt_program_run(c->programs[before[i]], c->team, NULL, NULL);
-    }
-    memcpy(c->time_row, c->time_table, (size_t)c->parts.time_channels * sizeof *c->time_row);
-    return status;
+    return sdrt_roof_compute(sdrt_roof_of(run->pass.meter), run->pass.precision);
 }
 
-/* A pass runs the program repeats times. */
-static int measure(struct sdrt_context *c, struct sdrt_program *p, int iterations, int repeats,
-                   struct report *r)
+static json_t *share(double flop, double seconds, double roof)
 {
-    struct sdrt_times times = { .n = 0 };
+    return sdrt_report_real(flop / seconds * 1e-9 / roof);
+}
+
+static int measure(struct run *run, int iterations)
+{
+    struct sdrt_pass *p = &run->pass;
     struct sdrt_step_info info;
-    int status = sdrt_program_run(p, c->team, NULL, NULL); /* touches all pages */
+    double seconds;
+    const int status = sdrt_pass_run(p, &seconds);
 
-    sdrt_program_reset_times(p);
-    sdrt_roof_try(&r->roof, c->team, c->isa);
-    for (int i = 0; i < iterations && status == SDRT_OK; i++) {
-        const long before = sdrt_bench_allocations();
-        const double start = sdrt_bench_now();
-        for (int k = 0; k < repeats && status == SDRT_OK; k++)
-            status = sdrt_program_run(p, c->team, NULL, NULL);
-        sdrt_bench_add(&times, sdrt_bench_now() - start);
-        const long mallocs = sdrt_bench_allocations() - before;
-        if (mallocs > r->mallocs) r->mallocs = mallocs;
-        sdrt_roof_try(&r->roof, c->team, c->isa);
+    if (status != SDRT_OK) return status;
+    sdrt_bench_add(&run->times, seconds);
+    if (isfinite(p->joules)) sdrt_bench_add(&run->joules, p->joules);
+    for (int i = 0; i < sdrt_program_steps(p->program); i++) {
+        sdrt_program_step(p->program, i, &info);
+        run->classes[info.class_].seconds += info.seconds / iterations;
+        run->classes[info.class_].flop += info.flop * p->repeats / iterations;
     }
-    r->times = sdrt_bench_summary(&times);
-    for (int i = 0; i < sdrt_program_steps(p); i++) {
-        sdrt_program_step(p, i, &info);
-        r->flop += info.flop * repeats;
-        r->classes[info.class_].flop += info.flop * repeats;
-        r->classes[info.class_].seconds += info.seconds / iterations;
-    }
-    return status;
+    sdrt_roof_try(p->meter);
+    return SDRT_OK;
 }
 
-static double share(double flop, double seconds, double roof)
+static void add_row(const struct run *run, const char *name, struct sdrt_report *r)
 {
-    return seconds > 0.0 && roof > 0.0 ? flop / seconds * 1e-9 / roof : 0.0;
+    const struct sdrt_summary s = sdrt_bench_summary(&run->times);
+    const struct sdrt_summary j = sdrt_bench_summary(&run->joules);
+
+    sdrt_report_row(r, json_pack(
+        "{s:s, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:o}", "name", name, "threads",
+        run->pass.context->threads, "first_ms", run->pass.first * 1e3, "ms", s.median * 1e3,
+        "ms_min", s.min * 1e3, "spread", s.spread, "gflop", run->pass.flop * 1e-9, "tflops",
+        run->pass.flop / s.median * 1e-12, "roof_share",
+        share(run->pass.flop, s.median, roof_of(run)), "joules",
+        run->joules.n ? json_real(j.median) : json_null(), "samples_ms",
+        sdrt_bench_samples(&run->times, 1e3)));
 }
 
-static void print_json(const struct sdrt_bench_options *o, const struct sdrt_context *c,
-                       const struct sdrt_program *p, const struct report *r)
-{
-    printf("{\"command\": \"%s\", \"size\": \"%dx%d\", \"batch\": %d, \"machine\": \"%s\",\n"
-           " \"roof\": {\"f32_gflops\": %.2f, \"bf16_gflops\": %.2f, \"int8_gops\": %.2f, "
-           "\"read_gbs\": %.2f},\n", o->command, o->width, o->height, o->batch,
-           sdrt_topology_text(c->topology), r->roof.f32_gflops, r->roof.bf16_gflops,
-           r->roof.int8_gops, r->roof.read_gbs);
-    printf(" \"ms\": %.3f, \"ms_min\": %.3f, \"spread\": %.4f, \"gflop\": %.3f, \"gflops\": %.2f, "
-           "\"roof_share\": %.4f,\n \"isa\": \"%s\", \"precision\": \"%s\", \"threads\": %d, "
-           "\"plan\": {\"peak_bytes\": %zu, \"lower_bound_bytes\": %zu}, "
-           "\"mallocs_per_step\": %ld,\n \"classes\": {", r->times.median * 1e3, r->times.min * 1e3,
-           r->times.spread, r->flop * 1e-9, r->flop / r->times.median * 1e-9,
-           share(r->flop, r->times.median, r->roof.f32_gflops), c->isa, c->precision, c->threads,
-           sdrt_program_peak(p), sdrt_program_lower_bound(p), r->mallocs);
-    for (int i = 0; i < SDRT_CLASSES; i++)
-        printf("%s\"%s\": {\"ms\": %.3f, \"gflop\": %.3f, \"roof_share\": %.4f}", i ? ",\n  " : "",
-               sdrt_step_class_names[i], r->classes[i].seconds * 1e3, r->classes[i].flop * 1e-9,
-               share(r->classes[i].flop, r->classes[i].seconds, r->roof.f32_gflops));
-    printf("}}\n");
-}
-
-static void print_table(const struct sdrt_bench_options *o, const struct sdrt_context *c,
-                        const struct sdrt_program *p, const struct report *r)
+static void add_classes(const struct run *run, struct sdrt_report *r)
 {
     double all = 0.0;
+    char key[64];
 
-    printf("%s\n%s %dx%d, batch %d, %s, f32, %d thread%s\n", sdrt_topology_text(c->topology),
-           o->command, o->width, o->height, o->batch, c->isa, c->threads, c->threads == 1 ? "" : "s");
-    printf("roof: f32 %.1f GFLOP/s, memory read %.1f GB/s\n", r->roof.f32_gflops, r->roof.read_gbs);
-    printf("median %.1f ms, min %.1f ms, spread %.1f %%; %.1f GFLOP, %.1f GFLOP/s, %.1f %% of the "
-           "roof\n", r->times.median * 1e3, r->times.min * 1e3, r->times.spread * 100,
-           r->flop * 1e-9, r->flop / r->times.median * 1e-9,
-           100 * share(r->flop, r->times.median, r->roof.f32_gflops));
-    printf("plan: peak %.1f MiB, lower bound %.1f MiB; %ld mallocs a pass\n",
-           (double)sdrt_program_peak(p) / (1 << 20), (double)sdrt_program_lower_bound(p) / (1 << 20),
-           r->mallocs);
-    for (int i = 0; i < SDRT_CLASSES; i++) all += r->classes[i].seconds;
-    printf("%-12s %10s %8s %10s %8s\n", "class", "ms", "share", "GFLOP", "of roof");
-    for (int i = 0; i < SDRT_CLASSES; i++)
-        printf("%-12s %10.2f %7.1f%% %10.2f %7.1f%%\n", sdrt_step_class_names[i],
-               r->classes[i].seconds * 1e3, 100 * r->classes[i].seconds / all,
-               r->classes[i].flop * 1e-9,
-               100 * share(r->classes[i].flop, r->classes[i].seconds, r->roof.f32_gflops));
+    for (int i = 0; i < SDRT_CLASSES; i++) all += run->classes[i].seconds;
+    sdrt_report_table(r, "class_table", class_columns,
+                      sizeof class_columns / sizeof class_columns[0]);
+    for (int i = 0; i < SDRT_CLASSES; i++) {
+        const double seconds = run->classes[i].seconds, flop = run->classes[i].flop;
+        snprintf(key, sizeof key, "classes.%s", sdrt_step_class_names[i]);
+        sdrt_report_value(r, key, json_pack("{s:f, s:f, s:o}", "ms", seconds * 1e3, "gflop",
+                                            flop * 1e-9, "roof_share",
+                                            seconds > 0.0 ? share(flop, seconds, roof_of(run))
+                                                          : json_real(0.0)));
+        sdrt_report_row(r, json_pack("{s:s, s:f, s:f, s:f, s:o}", "name", sdrt_step_class_names[i],
+                                     "ms", seconds * 1e3, "share", seconds / all, "gflop",
+                                     flop * 1e-9, "roof_share",
+                                     share(flop, seconds, roof_of(run))));
+    }
 }
 
-int sdrt_bench_model(const struct sdrt_bench_options *o)
+static void add_summary(const struct run *run, struct sdrt_report *r)
 {
-    const enum sdrt_program_id id = program_of(o->command);
-    const int images = o->batch > 0 ? o->batch : id == SDRT_PROGRAM_STEP ? 2 : 1;
-    /* The decoder takes one image at a time. */
-    const int repeats = id == SDRT_PROGRAM_DECODE ? images : 1;
-    struct sdrt_bench_options shown = *o;
-    struct sdrt_context *c = NULL;
-    struct sdrt_options options;
-    struct report r = { .flop = 0.0 };
+    const struct sdrt_summary s = sdrt_bench_summary(&run->times);
 
-    sdrt_options_init(&options);
-    options.model = o->model;
-    options.random_weights = !o->model;
-    options.threads = o->threads;
-    options.isa = o->isa;
-    options.precision = o->precision;
-    options.log = o->log;
-    shown.batch = images;
-    int status = sdrt_open(&c, &options);
-    if (status != SDRT_OK) return status;
-    const int unit = 1 << (c->config.vae.levels - 1);
-    /* The batch of the networks is what is asked for, so no pair is made of it. */
-    const struct sdrt_shape shape = { .batch = images, .guided = 0, .h = o->height / unit,
-                                      .w = o->width / unit, .evaluations = 1 };
-    if (o->width % unit || o->height % unit || o->width < unit || o->height < unit)
-        status = sdrt_fail(o->log, SDRT_E_ARG, "size %dx%d: expected multiples of %d", o->width,
-                           o->height, unit);
-    if (status == SDRT_OK && images > SDRT_MAX_BATCH)
-        status = sdrt_fail(o->log, SDRT_E_ARG, "batch %d: expected 1 to %d", images,
-                           SDRT_MAX_BATCH);
-    if (status == SDRT_OK) status = sdrt_context_plan(c, &shape);
-    if (status == SDRT_OK) status = sdrt_context_place(c);
-    if (status == SDRT_OK) status = prepare(c, id);
-    if (status == SDRT_OK) status = sdrt_program_load(c->programs[id], NULL, NULL);
-    if (status == SDRT_OK) status = measure(c, c->programs[id], o->iterations, repeats, &r);
-    if (status == SDRT_OK) {
-        if (o->json) print_json(&shown, c, c->programs[id], &r);
-        else print_table(&shown, c, c->programs[id], &r);
+    sdrt_report_number(r, "ms", s.median * 1e3, NULL, "", 0);
+    sdrt_report_number(r, "ms_min", s.min * 1e3, NULL, "", 0);
+    sdrt_report_number(r, "spread", s.spread, NULL, "", 0);
+    sdrt_report_number(r, "gflop", run->pass.flop * 1e-9, NULL, "", 0);
+    sdrt_report_number(r, "gflops", run->pass.flop / s.median * 1e-9, NULL, "", 0);
+    sdrt_report_value(r, "roof_share", share(run->pass.flop, s.median, roof_of(run)));
+    if (!run->joules.n)
+        sdrt_report_text(r, "energy", "n/a: no RAPL counter can be read", "energy");
+}
+
+/* How much faster all are than one, beside the roof's own. */
+static void add_scaling(const struct run *all, const struct run *one, struct sdrt_report *r)
+{
+    const double ratio = sdrt_bench_summary(&one->times).median /
+                         sdrt_bench_summary(&all->times).median;
+
+    sdrt_roof_facts(sdrt_roof_of(one->pass.meter), r, "one", "roof of one");
+    sdrt_report_number(r, "scaling.ratio", ratio, "scaling", "times as fast as one thread", 3);
+    sdrt_report_number(r, "scaling.roof_ratio", roof_of(all) / roof_of(one), "roof's scaling",
+                       "times", 3);
+}
+
+int sdrt_bench_model(const struct sdrt_bench_options *o, struct sdrt_report *r)
+{
+    const int iterations = o->iterations ? o->iterations : DEFAULT_ITERATIONS;
+    struct run all = { .times.n = 0 }, one = { .times.n = 0 };
+    char name[32];
+    int status = sdrt_pass_open(&all.pass, o, network_of(o->command), o->threads);
+
+    if (status == SDRT_OK && o->scaling)
+        status = sdrt_pass_open(&one.pass, o, network_of(o->command), 1);
+    for (int i = 0; i < iterations && status == SDRT_OK; i++) {
+        status = measure(&all, iterations);
+        if (status == SDRT_OK && o->scaling) status = measure(&one, iterations);
     }
-    sdrt_close(&c);
+    if (status == SDRT_OK) {
+        sdrt_pass_facts(&all.pass, o, r);
+        sdrt_roof_facts(sdrt_roof_of(all.pass.meter), r, "roof", "roof");
+        add_summary(&all, r);
+        if (o->scaling) add_scaling(&all, &one, r);
+        sdrt_report_table(r, "passes", columns, sizeof columns / sizeof columns[0]);
+        add_row(&all, o->command, r);
+        snprintf(name, sizeof name, "%s, one thread", o->command);
+        if (o->scaling) add_row(&one, name, r);
+        add_classes(&all, r);
+    }
+    sdrt_pass_close(&one.pass);
+    sdrt_pass_close(&all.pass);
     return status;
 }

@@ -6,11 +6,12 @@ typedef float vec __attribute__((vector_size(16)));
 
 enum { CHAINS = 8 };
 
-static double f32(long rounds)
+static double f32(long rounds, const void *data)
 {
-    vec a[CHAINS], m = { 0.5f, 0.5f, 0.5f, 0.5f }, c = { 1, 1, 1, 1 };
+    const vec *x = data;
+    vec a[CHAINS], m = x[0], c = x[1];
 
-    for (int i = 0; i < CHAINS; i++) a[i] = c * (float)i;
+    for (int i = 0; i < CHAINS; i++) a[i] = x[i + 2];
     for (long r = 0; r < rounds; r++)
 #pragma GCC unroll 16
         for (int i = 0; i < CHAINS; i++) {
@@ -25,13 +26,14 @@ static double f32(long rounds)
 
 static double read_all(const float *x, long n)
 {
-    vec s[4] = { { 0 } };
+    vec s[8] = { { 0 } };
 
-    for (long i = 0; i < n; i += 16)
-        for (int j = 0; j < 4; j++) s[j] += *(const vec *)(const void *)(x + i + 4 * j);
-    s[0] += s[1] + s[2] + s[3];
+    for (long i = 0; i < n; i += 32)
+#pragma GCC unroll 8
+        for (int j = 0; j < 8; j++) s[j] += *(const vec *)(const void *)(x + i + 4 * j);
+    for (int j = 1; j < 8; j++) s[0] += s[j];
     __asm__ volatile("" : : "x"(s[0]));
     return 4.0 * (double)n;
 }
 
-const struct sdrt_roof_loops sdrt_roof_generic = { f32, 0, read_all };
+const struct sdrt_roof_loops sdrt_roof_generic = { f32, NULL, NULL, read_all };

@@ -1,63 +1,149 @@
 /* SPDX-License-Identifier: MIT
  *
- * sdbench roofline: the machine, on one worker and on all.
+ * sdbench roofline: the machine, on one worker and on all; and the picture, with a network on it.
  */
-#include "bench/roof.h"
-#include "bench/sdbench.h"
+#include "bench/layers.h"
+#include "bench/machine.h"
 #include "kernels/isa.h"
+#include "runtime/atomic_file.h"
 
-#include <stdio.h>
+#include <math.h>
+#include <stdlib.h>
 
-static int tries(struct sdrt_roof *roof, const struct sdrt_topology *topology, int workers,
-                 const char *isa, const struct sdrt_log *log)
+enum { TRIES = 7 };
+
+static const struct sdrt_column columns[] = {
+    { "name", "workers", 0, 0 },  { "roof", "roof", 0, 0 },    { "value", "best", 2, 0 },
+    { "median", "median", 2, 0 }, { "spread", "spread %", 1, 100 }, { "unit", "unit", 0, 0 },
+};
+
+static int measure(struct sdrt_roof *roof, const struct sdrt_topology *topology, int workers,
+                   const char *isa, int tries, struct sdrt_report *facts, const struct sdrt_log *log)
 {
-    enum { TRIES = 7 };
     struct sdrt_team *team = NULL;
-    const int status = sdrt_team_create(&team, workers, topology, log);
+    struct sdrt_roof_meter *meter = NULL;
+    int status = sdrt_team_create(&team, workers, topology, log);
 
-    for (int i = 0; i < TRIES && status == SDRT_OK; i++) sdrt_roof_try(roof, team, isa);
+    if (status == SDRT_OK && facts) sdrt_machine_facts(facts, topology, isa, NULL, workers);
+    if (status == SDRT_OK) status = sdrt_roof_create(&meter, team, topology, isa, log);
+    if (status == SDRT_OK) {
+        sdrt_roof_tries(meter, tries);
+        *roof = *sdrt_roof_of(meter);
+    }
+    sdrt_roof_free(&meter);
     sdrt_team_free(&team);
     return status;
 }
 
-static void print(const char *name, const struct sdrt_roof *r, int json)
+static void add_rows(const struct sdrt_roof *roof, const char *workers, struct sdrt_report *r)
 {
-    if (json)
-        printf(" \"%s\": {\"f32_gflops\": %.2f, \"bf16_gflops\": %.2f, \"int8_gops\": %.2f, "
-               "\"read_gbs\": %.2f}", name, r->f32_gflops, r->bf16_gflops, r->int8_gops,
-               r->read_gbs);
-    else
-        printf("%-10s f32 %8.1f GFLOP/s   int8 %8.1f GOP/s   memory read %6.1f GB/s\n", name,
-               r->f32_gflops, r->int8_gops, r->read_gbs);
+    for (int k = 0; k < SDRT_ROOF_KINDS; k++) {
+        const struct sdrt_summary s = sdrt_bench_summary(&roof->samples[k]);
+        const struct sdrt_roof_name *n = &sdrt_roof_names[k];
+        char name[64];
+        if (roof->best[k] <= 0.0) continue;
+        snprintf(name, sizeof name, "%s %s", workers, n->label);
+        sdrt_report_row(r, json_pack("{s:s, s:s, s:f, s:f, s:f, s:s, s:o}", "name", name, "roof",
+                                     n->key, "value", roof->best[k], "median", s.median, "spread",
+                                     s.spread, "unit", n->unit, "samples_rate",
+                                     sdrt_bench_samples(&roof->samples[k], 1.0)));
+    }
 }
 
-int sdrt_bench_roofline(const struct sdrt_bench_options *o)
+static void add_cycles(const struct sdrt_roof *roof, int workers, struct sdrt_report *r)
 {
-    struct sdrt_topology *topology = NULL;
-    struct sdrt_roof one = { 0 }, all = { 0 };
-    int status = sdrt_topology_create(&topology, NULL, o->log);
+    const double cycles = roof->best[SDRT_ROOF_CLOCK] * workers;
 
-    if (status != SDRT_OK) return status;
+    sdrt_report_number(r, "roof.f32_flop_per_cycle", roof->best[SDRT_ROOF_F32] / cycles,
+                       "f32 a cycle", "FLOP on each worker", 1);
+    if (roof->best[SDRT_ROOF_BF16] > 0.0)
+        sdrt_report_number(r, "roof.bf16_flop_per_cycle", roof->best[SDRT_ROOF_BF16] / cycles,
+                           "bf16 a cycle", "FLOP on each worker", 1);
+    else
+        sdrt_report_text(r, "roof.bf16", "this level has no bf16 arithmetic", "bf16");
+}
+
+static int machine(const struct sdrt_bench_options *o, struct sdrt_report *r)
+{
+    const int tries = o->iterations ? o->iterations : TRIES;
+    struct sdrt_topology *topology = NULL;
+    struct sdrt_roof *roof = calloc(2, sizeof *roof); /* one worker, all */
+    int status = roof ? sdrt_topology_create(&topology, NULL, o->log)
+                      : sdrt_fail(o->log, SDRT_E_NOMEM, "out of memory");
+
+    if (status != SDRT_OK) goto out;
     const struct sdrt_isa_level *level = o->isa ? sdrt_isa_find(o->isa)
                                                 : sdrt_isa_best(sdrt_isa_detect());
     const int workers = o->threads ? o->threads : sdrt_topology_cores(topology);
-    if (!level || (level->flags & sdrt_isa_detect()) != level->flags)
+    if (!level || (level->flags & sdrt_isa_detect()) != level->flags) {
         status = sdrt_fail(o->log, SDRT_E_ARG, "instruction set \"%s\": unknown, or not on this "
                            "machine", o->isa);
-    if (status == SDRT_OK) status = tries(&one, topology, 1, level->name, o->log);
-    if (status == SDRT_OK) status = tries(&all, topology, workers, level->name, o->log);
-    if (status == SDRT_OK) {
-        if (o->json)
-            printf("{\"machine\": \"%s\", \"isa\": \"%s\", \"threads\": %d,\n",
-                   sdrt_topology_text(topology), level->name, workers);
-        else
-            printf("%s\n%s, one worker and %d\n", sdrt_topology_text(topology), level->name,
-                   workers);
-        print("one", &one, o->json);
-        if (o->json) printf(",\n");
-        print(o->json ? "roof" : "all", &all, o->json);
-        if (o->json) printf("}\n");
+        goto out;
     }
+    status = measure(&roof[0], topology, 1, level->name, tries, NULL, o->log);
+    if (status == SDRT_OK)
+        status = measure(&roof[1], topology, workers, level->name, tries, r, o->log);
+    if (status == SDRT_OK) {
+        sdrt_roof_facts(&roof[0], r, "one", NULL);
+        sdrt_roof_facts(&roof[1], r, "roof", NULL);
+        add_cycles(&roof[1], workers, r);
+        sdrt_report_table(r, "roofs", columns, sizeof columns / sizeof columns[0]);
+        add_rows(&roof[0], "one", r);
+        add_rows(&roof[1], "all", r);
+    }
+out:
+    free(roof);
     sdrt_topology_free(&topology);
+    return status;
+}
+
+static int draw(const struct sdrt_bench_options *o, const struct sdrt_layers *l,
+                const struct sdrt_pass *p)
+{
+    struct sdrt_atomic_file *file = NULL;
+    char *text = NULL, title[400];
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    int status = SDRT_OK;
+
+    snprintf(title, sizeof title, "%s %dx%d, batch %d, %s, %s, %d thread%s: %.0f ms",
+             p->network, o->width, o->height, p->batch, p->context->isa, p->precision,
+             p->context->threads, p->context->threads == 1 ? "" : "s", l->wall_mean * 1e3);
+    if (f) sdrt_layers_svg(l, sdrt_roof_of(p->meter), title, f);
+    if (!f || fclose(f) != 0)
+        status = sdrt_fail(o->log, SDRT_E_NOMEM, "out of memory for the picture");
+    if (status == SDRT_OK) status = sdrt_atomic_open(&file, o->svg, o->log);
+    if (status == SDRT_OK) {
+        sdrt_atomic_write(file, text, size);
+        status = sdrt_atomic_commit(&file, o->log);
+    }
+    free(text);
+    return status;
+}
+
+static int picture(const struct sdrt_bench_options *o, const char *network)
+{
+    const int iterations = o->iterations ? o->iterations : 3;
+    struct sdrt_pass p = { .first = 0.0 };
+    struct sdrt_layers l = { .n = 0 };
+    int status = sdrt_pass_open(&p, o, network, o->threads);
+
+    if (status == SDRT_OK) status = sdrt_layers_measure(&l, &p, iterations, o->log);
+    if (status == SDRT_OK) status = draw(o, &l, &p);
+    sdrt_layers_free(&l);
+    sdrt_pass_close(&p);
+    return status;
+}
+
+int sdrt_bench_roofline(const struct sdrt_bench_options *o, struct sdrt_report *r)
+{
+    const char *network = o->what;
+    int status = sdrt_pass_network(&network, o->log);
+
+    if (status == SDRT_OK && o->what && !o->svg)
+        status = sdrt_fail(o->log, SDRT_E_ARG, "roofline %s: a network plays a part only with --svg",
+                           o->what);
+    if (status == SDRT_OK) status = machine(o, r);
+    if (status == SDRT_OK && o->svg) status = picture(o, network);
     return status;
 }

@@ -2,35 +2,28 @@
  *
  * sdbench: how near the code comes to the machine's roof.
  */
-#include "config.h"
-
+#include "bench/report.h"
 #include "bench/sdbench.h"
+#include "runtime/atomic_file.h"
 
-#include <getopt.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-static const char usage[] =
-    "usage: sdbench COMMAND [options]\n"
-    "\n"
-    "  roofline            what the machine can do at most, measured\n"
-    "  kernels [FAMILY]    conv, gemm, attention, norm over the models' shapes\n"
-    "  step                one evaluation of the U-Net on the guided pair\n"
-    "  vae                 one VAE decode\n"
-    "  text                one pass of the text encoder\n"
-    "\n"
-    "  -m, --model FILE|DIR    weights; random ones without\n"
-    "      --arch NAME         sd15\n"
-    "      --size WxH          of the image in pixels, 512x512\n"
-    "      --batch N           step: 2; vae, text: 1\n"
-    "      --iterations N      timed passes, 3\n"
-    "      --threads N         one for each core\n"
-    "      --isa NAME          generic, blas, avx2, avx512, amx; the best here\n"
-    "      --precision NAME    f32, bf16; bf16 with amx, f32 elsewhere\n"
-    "      --json              one JSON object on standard output\n"
-    "      --help, --version\n";
+static const struct command {
+    const char *name;
+    int (*run)(const struct sdrt_bench_options *o, struct sdrt_report *r);
+    int least, most; /* words after it */
+} commands[] = {
+    { "roofline", sdrt_bench_roofline, 0, 1 },
+    { "kernels", sdrt_bench_kernels, 0, 1 },
+    { "layers", sdrt_bench_layers, 0, 1 },
+    { "step", sdrt_bench_model, 0, 0 },
+    { "vae", sdrt_bench_model, 0, 0 },
+    { "text", sdrt_bench_model, 0, 0 },
+    { "generate", sdrt_bench_generate, 0, 0 },
+    { "compare", sdrt_bench_compare, 2, 2 },
+};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void print_log(void *user, enum sdrt_log_level level, const char *text)
 {
@@ -38,100 +31,70 @@ static void print_log(void *user, enum sdrt_log_level level, const char *text)
     fprintf(stderr, "sdbench: %s%s\n", level == SDRT_LOG_ERROR ? "error: " : "", text);
 }
 
-static int number(const char *option, const char *text, int least, int *out)
+/* The command, or NULL after a line that says what is wrong. */
+static const struct command *find(const struct sdrt_bench_options *o)
 {
-    char *end;
-    const long v = strtol(text, &end, 10);
+    const int words = (o->what != NULL) + (o->other != NULL);
+    int i = 0;
 
-    if (end == text || *end || v < least || v > INT_MAX / 2) {
-        fprintf(stderr, "sdbench: error: --%s %s: expected a whole number from %d\n", option, text,
-                least);
-        return 0;
+    if (!o->command) {
+        sdrt_fail(o->log, SDRT_E_ARG, "no command: expected roofline, kernels, layers, step, vae, "
+                  "text, generate or compare; see --help");
+        return NULL;
     }
-    *out = (int)v;
-    return 1;
+    while (i < COMMANDS && strcmp(o->command, commands[i].name)) i++;
+    if (i == COMMANDS)
+        sdrt_fail(o->log, SDRT_E_ARG, "unknown command \"%s\": expected roofline, kernels, layers, "
+                  "step, vae, text, generate or compare", o->command);
+    else if (words < commands[i].least)
+        sdrt_fail(o->log, SDRT_E_ARG, "%s: expected two files after it", o->command);
+    else if (words > commands[i].most)
+        sdrt_fail(o->log, SDRT_E_ARG, "%s: one word too many after %s; see --help",
+                  o->other ? o->other : o->what, o->command);
+    else
+        return &commands[i];
+    return NULL;
 }
 
-static int size(const char *text, struct sdrt_bench_options *o)
+/* Before minutes of work, not after. */
+static int check_outputs(const struct sdrt_bench_options *o)
 {
-    char rest;
+    int status = o->svg ? sdrt_atomic_check(o->svg, o->log) : SDRT_OK;
 
-    if (sscanf(text, "%dx%d%c", &o->width, &o->height, &rest) == 2 && o->width > 0 &&
-        o->height > 0 && o->width <= 8192 && o->height <= 8192)
-        return 1;
-    fprintf(stderr, "sdbench: error: --size %s: expected WxH, up to 8192x8192\n", text);
-    return 0;
+    for (int i = 0; i < o->outputs_n && status == SDRT_OK; i++)
+        status = sdrt_atomic_check(o->outputs[i].path, o->log);
+    return status;
 }
 
-enum { ARCH = 256, SIZE, BATCH, ITERATIONS, THREADS, ISA, PRECISION, JSON, HELP, SHOW_VERSION };
-
-static const struct option long_options[] = {
-    { "model", required_argument, NULL, 'm' },
-    { "arch", required_argument, NULL, ARCH },
-    { "size", required_argument, NULL, SIZE },
-    { "batch", required_argument, NULL, BATCH },
-    { "iterations", required_argument, NULL, ITERATIONS },
-    { "threads", required_argument, NULL, THREADS },
-    { "isa", required_argument, NULL, ISA },
-    { "precision", required_argument, NULL, PRECISION },
-    { "json", no_argument, NULL, JSON },
-    { "help", no_argument, NULL, HELP },
-    { "version", no_argument, NULL, SHOW_VERSION },
-    { NULL, 0, NULL, 0 },
-};
-
-/* 1: go on; 0: done; -1: usage error, already reported. */
-static int option(int c, struct sdrt_bench_options *o)
+static int run(const struct command *command, const struct sdrt_bench_options *o)
 {
-    switch (c) {
-    case 'm':        o->model = optarg; return 1;
-    case SIZE:       return size(optarg, o) ? 1 : -1;
-    case BATCH:      return number("batch", optarg, 1, &o->batch) ? 1 : -1;
-    case ITERATIONS: return number("iterations", optarg, 1, &o->iterations) ? 1 : -1;
-    case THREADS:    return number("threads", optarg, 1, &o->threads) ? 1 : -1;
-    case ISA:        o->isa = optarg; return 1;
-    case PRECISION:  o->precision = optarg; return 1;
-    case JSON:       o->json = 1; return 1;
-    case ARCH:
-        if (!strcmp(optarg, "sd15")) return 1;
-        fprintf(stderr, "sdbench: error: --arch %s: expected sd15\n", optarg);
-        return -1;
-    case HELP:       fputs(usage, stdout); return 0;
-    case SHOW_VERSION:   puts("sdbench " PACKAGE_VERSION); return 0;
-    default:         return -1; /* getopt has told */
-    }
+    struct sdrt_report *report = NULL;
+    int status = check_outputs(o), verdict;
+
+    if (status == SDRT_OK) status = sdrt_report_create(&report, o);
+    verdict = status == SDRT_OK ? command->run(o, report) : status;
+    if (verdict >= SDRT_OK) status = sdrt_report_write(report);
+    sdrt_report_free(&report);
+    if (verdict >= SDRT_OK && status == SDRT_OK && (fflush(stdout) != 0 || ferror(stdout)))
+        status = sdrt_fail(o->log, SDRT_E_IO, "cannot write to standard output");
+    if (verdict < SDRT_OK) status = verdict;
+    if (status == SDRT_OK) return verdict == SDRT_BENCH_SLOWER ? 3 : 0;
+    return status == SDRT_E_ARG ? 2 : 1;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        int (*run)(const struct sdrt_bench_options *o);
-    } commands[] = {
-        { "roofline", sdrt_bench_roofline }, { "kernels", sdrt_bench_kernels },
-        { "step", sdrt_bench_model }, { "vae", sdrt_bench_model }, { "text", sdrt_bench_model },
-    };
     const struct sdrt_log log = { print_log, NULL };
-    struct sdrt_bench_options o = { .width = 512, .height = 512, .iterations = 3, .log = &log };
-    int c;
+    struct sdrt_bench_options o = {
+        .width = 512, .height = 512, .steps = 20, .seconds = 0.3, .fail_above = -1.0,
+        .arch = "sd15", .log = &log,
+    };
+    const int go_on = sdrt_bench_parse(&o, argc, argv);
 
-    while ((c = getopt_long(argc, argv, "m:", long_options, NULL)) != -1) {
-        const int go_on = option(c, &o);
-        if (go_on <= 0) return go_on == 0 ? 0 : 2;
+    if (go_on <= 0) {
+        if (go_on == 0 && (fflush(stdout) != 0 || ferror(stdout))) return 1;
+        return go_on == 0 ? 0 : 2;
     }
-    o.command = optind < argc ? argv[optind++] : NULL;
-    o.family = optind < argc ? argv[optind++] : NULL;
-    for (size_t i = 0; o.command && i < sizeof commands / sizeof commands[0]; i++) {
-        if (strcmp(o.command, commands[i].name)) continue;
-        if (optind < argc || (o.family && strcmp(o.command, "kernels"))) break;
-        const int status = commands[i].run(&o);
-        if (fflush(stdout) != 0 || ferror(stdout)) {
-            fprintf(stderr, "sdbench: error: cannot write to standard output\n");
-            return 1;
-        }
-        return status == SDRT_OK ? 0 : status == SDRT_E_ARG ? 2 : 1;
-    }
-    fprintf(stderr, "sdbench: error: expected one command: roofline, kernels [FAMILY], step, vae or "
-            "text; see --help\n");
-    return 2;
+    const struct command *command = find(&o);
+    return command ? run(command, &o) : 2;
 }

@@ -7,20 +7,54 @@
 
 #include "runtime/error.h"
 
+enum sdrt_bench_format {
+    SDRT_FORMAT_TABLE,
+    SDRT_FORMAT_JSON,
+    SDRT_FORMAT_CSV,
+    SDRT_FORMAT_MARKDOWN,
+};
+
+struct sdrt_bench_output {
+    const char *path;
+    enum sdrt_bench_format format;
+};
+
+enum { SDRT_BENCH_OUTPUTS = 4 };
+
 struct sdrt_bench_options {
     const char *command;
-    const char *family;     /* of kernels; NULL: all */
+    const char *what;       /* family of kernels, network of layers and roofline, first file of
+                             * compare; NULL: the default */
+    const char *other;      /* second file of compare */
     const char *model;      /* NULL: random weights */
-    const char *isa;        /* NULL: the best here (kernels: each in turn) */
+    const char *arch;       /* of random weights */
+    const char *isa;        /* NULL: the best here; kernels: "all" is each in turn */
     const char *precision;
-    int width, height, batch, threads, iterations, json;
+    const char *svg;        /* roofline: the picture's file, or NULL */
+    const char *shape;      /* kernels: only shapes whose name holds this; NULL: all */
+    int width, height, batch, threads, steps, scaling;
+    int iterations;         /* 0: the command's default */
+    double seconds;         /* kernels: to spend on each figure */
+    double fail_above;      /* compare: percent; negative: never */
+    enum sdrt_bench_format format; /* on standard output */
+    struct sdrt_bench_output outputs[SDRT_BENCH_OUTPUTS];
+    int outputs_n;
     const struct sdrt_log *log;
 };
 
-/* Each returns SDRT_OK or an error that the log has heard of. */
-int sdrt_bench_roofline(const struct sdrt_bench_options *o);
-int sdrt_bench_kernels(const struct sdrt_bench_options *o);
-int sdrt_bench_model(const struct sdrt_bench_options *o); /* step, vae, text */
+/* 1: go on; 0: done, all is told; -1: usage error, already told. */
+int sdrt_bench_parse(struct sdrt_bench_options *o, int argc, char **argv);
+
+/* Each fills the report, and returns SDRT_OK or an error that the log has heard of. */
+struct sdrt_report;
+int sdrt_bench_roofline(const struct sdrt_bench_options *o, struct sdrt_report *r);
+int sdrt_bench_kernels(const struct sdrt_bench_options *o, struct sdrt_report *r);
+int sdrt_bench_layers(const struct sdrt_bench_options *o, struct sdrt_report *r);
+int sdrt_bench_model(const struct sdrt_bench_options *o, struct sdrt_report *r);
+int sdrt_bench_generate(const struct sdrt_bench_options *o, struct sdrt_report *r);
+/* SDRT_BENCH_SLOWER when a row is slower by more than fail_above. */
+int sdrt_bench_compare(const struct sdrt_bench_options *o, struct sdrt_report *r);
+enum { SDRT_BENCH_SLOWER = 1 };
 
 /* Allocations of this process so far, by malloc and its relatives. */
 long sdrt_bench_allocations(void);

@@ -176,9 +176,12 @@ int sdrt_memory_available(size_t *bytes)
     return SDRT_OK;
 }
 
-size_t sdrt_memory_peak_rss(void)
+static size_t own_bytes(const char *field)
 {
     uint64_t kib;
 
-    return read_field("", "/proc/self/status", "VmHWM", &kib) ? (size_t)kib * 1024 : 0;
+    return read_field("", "/proc/self/status", field, &kib) ? (size_t)kib * 1024 : 0;
 }
+
+size_t sdrt_memory_rss(void) { return own_bytes("VmRSS"); }
+size_t sdrt_memory_peak_rss(void) { return own_bytes("VmHWM"); }

@@ -17,6 +17,9 @@ int sdrt_memory_available(size_t *bytes);
  * describe another machine.  root "" is this machine. */
 int sdrt_memory_available_below(const char *root, size_t *bytes);
 
+/* What is resident of this process now (VmRSS), in bytes; 0 where unknown. */
+size_t sdrt_memory_rss(void);
+
 /* The most that was ever resident of this process (VmHWM), in bytes; 0 where unknown. */
 size_t sdrt_memory_peak_rss(void);
 

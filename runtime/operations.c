@@ -87,8 +87,9 @@ static int steps_conv(const struct sdrt_program *p, struct sdrt_step *s)
     s->nparts = p->ops->conv.parts(c, p->workers);
     s->class_ = SDRT_CLASS_CONV;
     s->flop = 2.0 * pixels * c->out_c * k * c->w.taps;
+    s->weight_bytes = weight_bytes(&c->w);
     s->bytes = 4.0 * ((double)c->batch * c->in_h * c->in_w * k +
-                      pixels * c->out_c * (s->n->residual >= 0 ? 2 : 1)) + weight_bytes(&c->w);
+                      pixels * c->out_c * (s->n->residual >= 0 ? 2 : 1)) + s->weight_bytes;
     snprintf(s->kernel, sizeof s->kernel, "conv2d %dx%d%s%s %s", c->kernel, c->kernel,
              c->stride == 2 ? " /2" : "", c->upsample == 2 ? " x2" : "", p->isa);
     return 1;
@@ -102,8 +103,9 @@ static int steps_gemm(const struct sdrt_program *p, struct sdrt_step *s)
     s->nparts = p->ops->gemm.parts(m, p->workers);
     s->class_ = SDRT_CLASS_GEMM;
     s->flop = 2.0 * m->m * m->n * (m->w.gated ? 2 : 1) * (double)m->k;
+    s->weight_bytes = weight_bytes(&m->w);
     s->bytes = 4.0 * ((double)m->m * m->k + (double)m->m * m->n * (s->n->residual >= 0 ? 2 : 1)) +
-               weight_bytes(&m->w);
+               s->weight_bytes;
     snprintf(s->kernel, sizeof s->kernel, "gemm%s %s", m->w.gated ? " gated" : "", p->isa);
     return 1;
 }

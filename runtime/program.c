@@ -201,7 +201,8 @@ void sdrt_program_step(const struct sdrt_program *p, int i, struct sdrt_step_inf
 
     *info = (struct sdrt_step_info){
         .name = s->n->name, .class_ = s->class_, .kernel = s->kernel, .nparts = s->nparts,
-        .flop = s->flop, .bytes = s->bytes, .seconds = s->seconds,
+        .flop = s->flop, .bytes = s->bytes, .weight_bytes = s->weight_bytes,
+        .seconds = s->seconds,
     };
 }
 

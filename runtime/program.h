@@ -35,6 +35,7 @@ struct sdrt_step_info {
     int    nparts;
     double flop;         /* multiplications and additions */
     double bytes;        /* weights and activations that it must read and write */
+    double weight_bytes; /* of these the weights, as they are stored */
     double seconds;      /* total over all runs so far */
 };
 

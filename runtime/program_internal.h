@@ -32,7 +32,7 @@ struct sdrt_step {
     /* Report. */
     enum sdrt_step_class class_;
     char   kernel[48];
-    double flop, bytes, seconds;
+    double flop, bytes, weight_bytes, seconds;
 };
 
 struct sdrt_program {

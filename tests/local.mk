@@ -101,10 +101,17 @@ tests_test_elementwise_LDADD = $(TEST_LIBS)
 # Check scripts run beside the programs; CC compiles the installed header alone.
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT += CC='$(CC)' CRITERION_VERBOSITY_LEVEL=1; export CC CRITERION_VERBOSITY_LEVEL;
-EXTRA_DIST += tests/check_cli.sh tests/check_header.sh tests/support.sh tests/header.c \
+EXTRA_DIST += tests/check_cli.sh tests/check_header.sh tests/check_sdbench.sh tests/support.sh tests/header.c \
 	build-aux/summary.sh build-aux/check-layers.sh build-aux/check-wide.sh
-check_SCRIPTS = tests/check_cli.sh tests/check_header.sh \
+check_SCRIPTS = tests/check_cli.sh tests/check_header.sh tests/check_sdbench.sh \
 	build-aux/check-layers.sh build-aux/check-wide.sh
+
+# What sdbench says of its figures.
+check_PROGRAMS += tests/test_bench
+tests_test_bench_SOURCES = tests/test_bench.c bench/stats.c bench/energy.c bench/harness.c \
+	$(TEST_FILES)
+tests_test_bench_CFLAGS = $(TEST_CFLAGS)
+tests_test_bench_LDADD = $(TEST_LIBS)
 
 # One pass of one network, for comparing a full-size model with diffusers by hand.
 noinst_PROGRAMS += tests/sdprobe

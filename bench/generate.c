@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sdbench generate: a whole image, from opening the model to pixels, stage by stage.
+ */
+#include "bench/machine.h"
+#include "bench/pass.h"
+#include "runtime/memory.h"
+
+#include <math.h>
+
+/* The stages of the library, then what is made of them. */
+enum { STAGES = 4, EVALUATION = STAGES, IMAGE, ROWS };
+
+static const char *const names[ROWS] = {
+    "load", "text", "denoise", "decode", "one evaluation", "image",
+};
+
+struct run {
+    struct sdrt_context *context;
+    struct sdrt_roof_meter *meter;
+    struct sdrt_times times[ROWS]; /* of each image but the first, if there are more */
+    double first[ROWS], flop[ROWS];
+    double joules;                 /* of the first image */
+    size_t resident, peak;         /* after the first image */
+};
+
+static const struct sdrt_column columns[] = {
+    { "name", "stage", 0, 0 },   { "first_ms", "first ms", 1, 0 }, { "ms", "median ms", 1, 0 },
+    { "ms_min", "min ms", 1, 0 }, { "spread", "spread %", 1, 100 }, { "gflop", "GFLOP", 1, 0 },
+    { "tflops", "TFLOP/s", 4, 0 }, { "roof_share", "of roof %", 1, 100 },
+};
+
+static double flop_of(const struct sdrt_program *program)
+{
+    struct sdrt_step_info info;
+    double flop = 0.0;
+
+    for (int i = 0; i < sdrt_program_steps(program); i++) {
+        sdrt_program_step(program, i, &info);
+        flop += info.flop;
+    }
+    return flop;
+}
+
+static void count_flop(struct run *run)
+{
+    struct sdrt_program *const *p = run->context->programs;
+    const struct sdrt_shape *s = &run->context->shape;
+    double *flop = run->flop;
+
+    flop[SDRT_STAGE_TEXT] = flop_of(p[SDRT_PROGRAM_TEXT]) + flop_of(p[SDRT_PROGRAM_PROMPT]);
+    flop[EVALUATION] = flop_of(p[SDRT_PROGRAM_STEP]);
+    flop[SDRT_STAGE_DENOISE] = flop_of(p[SDRT_PROGRAM_SCHEDULE]) + flop[EVALUATION] * s->evaluations;
+    flop[SDRT_STAGE_DECODE] = flop_of(p[SDRT_PROGRAM_DECODE]) * s->batch;
+    for (int i = 0; i < STAGES; i++) flop[IMAGE] += flop[i];
+}
+
+/* opened: seconds that opening took, which belong to the first image's load. */
+static int draw(struct run *run, const struct sdrt_request *request, double opened, int keep)
+{
+    struct sdrt_context *c = run->context;
+    double seconds[ROWS] = { 0.0 };
+    const double start = sdrt_bench_now();
+    const int status = sdrt_generate(c, request);
+
+    seconds[IMAGE] = sdrt_bench_now() - start + opened;
+    for (int i = 0; i < STAGES; i++) seconds[i] = c->stage_seconds[i];
+    seconds[SDRT_STAGE_LOAD] += opened + c->plan_seconds * (opened > 0.0);
+    seconds[EVALUATION] = c->evaluation_seconds;
+    for (int i = 0; i < ROWS; i++) {
+        if (opened > 0.0) run->first[i] = seconds[i];
+        if (keep) sdrt_bench_add(&run->times[i], seconds[i]);
+    }
+    return status;
+}
+
+static int first_image(struct run *run, const struct sdrt_bench_options *o,
+                       const struct sdrt_request *request, int keep)
+{
+    struct sdrt_energy before, after;
+    struct sdrt_options options;
+    const double start = sdrt_bench_now();
+
+    sdrt_options_init(&options);
+    options.model = o->model;
+    options.random_weights = !o->model;
+    options.threads = o->threads;
+    options.isa = o->isa;
+    options.precision = o->precision;
+    options.log = o->log;
+    sdrt_energy_read("/sys", &before);
+    int status = sdrt_open(&run->context, &options);
+    if (status == SDRT_OK) status = draw(run, request, sdrt_bench_now() - start, keep);
+    sdrt_energy_read("/sys", &after);
+    run->joules = sdrt_energy_used(&before, &after);
+    run->resident = sdrt_memory_rss();
+    run->peak = sdrt_memory_peak_rss();
+    return status;
+}
+
+static void add_facts(const struct run *run, const struct sdrt_bench_options *o, int images,
+                      struct sdrt_report *r)
+{
+    const struct sdrt_context *c = run->context;
+    const double weights = (double)sdrt_weight_store_bytes(c->store), mib = 1.0 / (1 << 20);
+    const double arena = (double)(c->persistent_bytes + c->workspace_bytes);
+    char size[32];
+
+    sdrt_machine_facts(r, c->topology, c->isa, c->precision, c->threads);
+    sdrt_roof_facts(sdrt_roof_of(run->meter), r, "roof", "roof");
+    snprintf(size, sizeof size, "%dx%d", o->width, o->height);
+    sdrt_report_text(r, "weights", o->model ? c->model_name : "random", "weights");
+    sdrt_report_text(r, "size", size, "size");
+    sdrt_report_number(r, "batch", c->shape.batch, "batch", "", 0);
+    sdrt_report_number(r, "steps", o->steps, "steps", "", 0);
+    sdrt_report_number(r, "images", images, "runs", "", 0);
+    sdrt_report_number(r, "plan.weights_bytes", weights, NULL, "", 0);
+    sdrt_report_number(r, "plan.arena_bytes", arena, NULL, "", 0);
+    sdrt_report_number(r, "resident_bytes", (double)run->resident, NULL, "", 0);
+    sdrt_report_number(r, "peak_resident_bytes", (double)run->peak, NULL, "", 0);
+    sdrt_report_number(r, "plan.total_mib", mib * (weights + arena), "planned", "MiB", 1);
+    sdrt_report_number(r, "resident_mib", mib * (double)run->resident, "resident", "MiB", 1);
+    sdrt_report_number(r, "peak_resident_mib", mib * (double)run->peak, "peak resident", "MiB", 1);
+    if (isfinite(run->joules)) sdrt_report_number(r, "joules", run->joules, "energy", "J", 0);
+    else sdrt_report_text(r, "energy", "n/a: no RAPL counter can be read", "energy");
+}
+
+static void add_rows(const struct run *run, struct sdrt_report *r)
+{
+    const double roof = sdrt_roof_compute(sdrt_roof_of(run->meter), run->context->precision);
+
+    sdrt_report_table(r, "stages", columns, sizeof columns / sizeof columns[0]);
+    for (int i = 0; i < ROWS; i++) {
+        const struct sdrt_summary s = sdrt_bench_summary(&run->times[i]);
+        const double rate = run->flop[i] > 0.0 ? run->flop[i] / s.median : NAN;
+        sdrt_report_row(r, json_pack(
+            "{s:s, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:o}", "name", names[i], "first_ms",
+            run->first[i] * 1e3, "ms", s.median * 1e3, "ms_min", s.min * 1e3, "spread",
+            s.median > 0.0 ? s.spread : 0.0, "gflop", run->flop[i] * 1e-9, "tflops",
+            sdrt_report_real(rate * 1e-12), "roof_share", sdrt_report_real(rate * 1e-9 / roof),
+            "samples_ms", sdrt_bench_samples(&run->times[i], 1e3)));
+    }
+}
+
+int sdrt_bench_generate(const struct sdrt_bench_options *o, struct sdrt_report *r)
+{
+    const int images = o->iterations ? o->iterations : 1;
+    struct run run = { .joules = NAN };
+    struct sdrt_request request;
+
+    sdrt_request_init(&request);
+    request.prompt = "a photo of a cat";
+    request.width = o->width;
+    request.height = o->height;
+    request.steps = o->steps;
+    request.batch = o->batch ? o->batch : 1;
+    request.seed = 1;
+    int status = first_image(&run, o, &request, images == 1);
+    if (status == SDRT_OK)
+        status = sdrt_roof_create(&run.meter, run.context->team, run.context->topology,
+                                  run.context->isa, o->log);
+    if (status == SDRT_OK) sdrt_roof_tries(run.meter, 3);
+    for (int i = 1; i < images && status == SDRT_OK; i++) {
+        status = draw(&run, &request, 0.0, 1);
+        sdrt_roof_tries(run.meter, 3);
+    }
+    if (status == SDRT_OK) {
+        count_flop(&run);
+        add_facts(&run, o, images, r);
+        add_rows(&run, r);
+    }
+    sdrt_roof_free(&run.meter);
+    sdrt_close(&run.context);
+    return status;
+}

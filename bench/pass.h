@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One network, loaded and ready to be run again and again on inputs like a real run's.
+ */
+#ifndef SDRT_BENCH_PASS_H
+#define SDRT_BENCH_PASS_H
+
+#include "bench/roof.h"
+#include "bench/sdbench.h"
+#include "model/pipeline.h"
+
+struct sdrt_pass {
+    struct sdrt_context   *context;
+    struct sdrt_program   *program;
+    struct sdrt_roof_meter *meter;
+    const char *network;    /* "unet", "vae", "text" */
+    const char *precision;
+    int    batch;
+    int    repeats;         /* runs of the program in one pass */
+    double flop;            /* of one pass */
+    double weights;         /* bytes of the matrices that are loaded, packed */
+    double first;           /* seconds of the first pass, which touches all pages */
+    size_t resident;        /* after it, before the roof took its memory */
+    long   mallocs;         /* the most in one of the passes after that */
+    double joules;          /* of the last pass; NAN where unknown */
+};
+
+/* "unet" when network is NULL.  SDRT_E_ARG for another name. */
+int sdrt_pass_network(const char **network, const struct sdrt_log *log);
+
+/* Opens the model on so many workers (0: one for each core), runs the network once and tries the
+ * roof once.  pass is empty after a failure.  Errors of sdrt_open(). */
+int sdrt_pass_open(struct sdrt_pass *pass, const struct sdrt_bench_options *o,
+                   const char *network, int threads);
+void sdrt_pass_close(struct sdrt_pass *pass);
+
+/* One pass; the program's step times are then those of this pass alone. */
+int sdrt_pass_run(struct sdrt_pass *pass, double *seconds);
+
+/* Planned bytes: packed weights and the arena. */
+double sdrt_pass_planned(const struct sdrt_pass *pass);
+
+/* Facts about the machine, the size and the plan. */
+void sdrt_pass_facts(const struct sdrt_pass *pass, const struct sdrt_bench_options *o,
+                     struct sdrt_report *r);
+
+#endif

@@ -1,0 +1,200 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Runs ./sdbench with wrong calls, and with every command on the tiny model: what it writes has
+# to be whole, and compare has to tell a difference from noise.
+set -u
+. "${srcdir-.}/tests/support.sh"
+
+sdbench=$(pwd)/sdbench
+tiny=$(cd "${srcdir-.}" && pwd)/tests/golden/tiny-sd15
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+
+# bad NAME STATUS PATTERN ARGUMENTS...: one line on standard error that matches PATTERN.
+bad() {
+    name=$1 expected=$2 pattern=$3
+    shift 3
+    "$sdbench" "$@" > out 2> err < /dev/null
+    status=$?
+    ok=true
+    [ "$status" -eq "$expected" ] && [ "$(wc -l < err)" -eq 1 ] && [ ! -s out ] || ok=false
+    case $(cat err) in "sdbench: error: "*) ;; *) ok=false ;; esac
+    grep -q -e "$pattern" err || ok=false
+    report $ok "$name" "status $status (expected $expected): $(cat err)"
+}
+
+bad 'no command' 2 'no command'
+bad 'unknown command' 2 'frobnicate.*roofline' frobnicate
+bad 'unknown option' 2 'frobnicate' step --frobnicate
+bad 'unknown letter' 2 '.-x: unknown' step -x
+bad 'missing value' 2 'expected a value' step --size
+bad 'value for a flag' 2 'takes no value' step --json=1
+bad 'stray word' 2 'word too many' step now
+bad 'stray third word' 2 'word too many' kernels conv gemm
+bad 'size word' 2 'WxH' step --size big
+bad 'size 512' 2 'WxH' step --size 512
+bad 'size 0x0' 2 'WxH' step --size 0x0
+bad 'size 9000x512' 2 '8192' step --size 9000x512
+bad 'size no multiple' 2 'multiples of 8' step -m "$tiny" --size 65x64
+bad 'batch 0' 2 'batch 0' step --batch 0
+bad 'batch -1' 2 'batch' step --batch -1
+bad 'batch 65' 2 'batch 65' step -m "$tiny" --batch 65 --size 64x64
+bad 'threads x' 2 'threads x' step --threads x
+bad 'iterations 2^64' 2 'iterations' step --iterations 18446744073709551617
+bad 'seconds nan' 2 'seconds' kernels --seconds nan
+bad 'unknown arch' 2 'sd99.*sd15' step --arch sd99
+bad 'unknown level' 2 'avx9' step -m "$tiny" --isa avx9
+bad 'unknown level of the roof' 2 'avx9' roofline --isa avx9
+bad 'unknown precision' 2 'f12' step -m "$tiny" --precision f12
+bad 'unknown family' 2 'wavelets' kernels wavelets
+bad 'unknown network' 2 'resnet.*unet' layers resnet
+bad 'network without a picture' 2 'svg' roofline vae
+bad 'no such model' 1 'absent' step -m absent.safetensors
+bad 'output of unknown form' 2 'json, .csv or .md' roofline -o x.txt
+bad 'output folder absent' 1 'none/x.json' roofline -o none/x.json
+bad 'picture folder absent' 1 'none/x.svg' roofline --svg none/x.svg
+bad 'compare with one file' 2 'two files' compare a.json
+bad 'compare with no file' 1 'absent.json' compare absent.json absent.json
+printf '{' > broken.json
+bad 'compare with broken JSON' 1 'broken.json:1' compare broken.json broken.json
+printf '{}' > other.json
+bad 'compare with other JSON' 1 'other.json.*sdbench' compare other.json other.json
+
+# good NAME ARGUMENTS...: succeeds, and says nothing on standard error.
+good() {
+    name=$1
+    shift
+    "$sdbench" "$@" > out 2> err < /dev/null
+    status=$?
+    ok=true
+    [ "$status" -eq 0 ] && [ -s out ] && [ ! -s err ] || ok=false
+    report $ok "$name" "status $status: $(head -3 err)"
+}
+
+# columns FILE: every line of a CSV file has as many fields as the first; none of ours holds
+# a quoted comma.
+columns() {
+    ok=true
+    awk -F, '/^#/ { next } !n { n = NF } NF != n { bad = 1 } { lines++ }
+             END { exit bad || n < 2 || lines < 2 }' "$1" || ok=false
+    report $ok "columns of $1" "$(grep -v '^#' "$1" | head -2)"
+}
+
+# has FILE PATTERN...: each is in the file.
+has() {
+    inside=$1
+    shift
+    for pattern; do
+        ok=true
+        grep -q -e "$pattern" "$inside" || ok=false
+        report $ok "$inside has $pattern" "$(head -5 "$inside")"
+    done
+}
+
+# valid FILE: jansson reads it, by way of compare, which tells more than two samples from none.
+valid() {
+    ok=true
+    "$sdbench" compare "$1" "$1" > compared 2> err || ok=false
+    grep -Eq 'same within noise|too few samples' compared || ok=false
+    report $ok "$1 is read again" "$(cat err)"
+}
+
+small="-m $tiny --size 64x64 --iterations 2 --threads 1"
+run='commit compiler machine date pinning other_cpus'
+
+# shellcheck disable=SC2086 # a list of options
+for command in step vae text 'layers unet' 'layers vae' 'layers text' 'generate --steps 2'; do
+    file=${command%% *}${command#* }
+    file=$(printf '%s' "$file" | tr -cd 'a-z')
+    good "$command" $command $small -o "$file.json" -o "$file.csv" -o "$file.md"
+    valid "$file.json"
+    # shellcheck disable=SC2086
+    has "$file.json" $run '"threads": 1'
+    has "$file.csv" '^# commit: '
+    has "$file.md" '^- commit: ' '^|---'
+    columns "$file.csv"
+done
+# shellcheck disable=SC2086
+for form in json csv markdown; do good "text --$form" text $small --$form; done
+has stepstep.json '"ms"' '"ms_min"' '"roof_share"' '"peak_bytes"' '"lower_bound_bytes"' \
+    '"mallocs_per_step": 0' '"f32_gflops"' '"conv": {"ms"' '"elementwise": {"ms"' '"resident_bytes"'
+
+# The operations of a pass are the pass: within 2 %, and so says the table.
+for file in layersunet layersvae layerstext; do
+    ok=true
+    awk -F'[:,}]' '/"ms":/ && /^ "ms"/ { wall = $2 } /^ "sum_ms"/ { sum = $2 }
+        END { exit !(wall > 0 && sum > 0.98 * wall && sum < 1.02 * wall) }' $file.json || ok=false
+    report $ok "the sum of $file" "$(grep -E '^ "(ms|sum_ms)"' $file.json)"
+    ok=true
+    awk -F, '/^#/ { if ($0 ~ /^# sum of all/) { split($0, w, " "); all = w[5] } next }
+        !column { for (i = 1; i <= NF; i++) if ($i == "ms") column = i; next }
+        { sum += $column } END { exit !(all > 0 && sum > 0.99 * all && sum < 1.01 * all) }' \
+        $file.csv || ok=false
+    report $ok "the table of $file adds up" "$(grep '^# sum' $file.csv)"
+done
+
+# shellcheck disable=SC2086
+good 'scaling' step $small --scaling --json
+has out '"scaling": {"ratio"' '"roof_ratio"' 'step, one thread'
+# shellcheck disable=SC2086
+good 'roofline' roofline $small -o roof.json -o roof.csv --svg roof.svg
+valid roof.json
+columns roof.csv
+has roof.json '"f32_gflops"' '"bf16_gflops"' '"int8_gops"' '"read_gbs"' '"l1_gbs"' '"ghz"'
+has roof.svg '^<svg ' '</svg>$' '<title>unet.conv_in: conv2d' '<title>.*attention' '>f32, ' \
+    '>memory read, '
+ok=true
+[ "$(grep -c '<circle.*<title>' roof.svg)" -eq "$(grep -c '"step": ' layersunet.json)" ] || ok=false
+report $ok 'every operation is a dot' "$(grep -c '<title>' roof.svg)"
+if command -v xmllint > /dev/null 2>&1; then
+    ok=true
+    xmllint --noout roof.svg 2> err || ok=false
+    report $ok 'the picture is XML' "$(head -3 err)"
+else
+    skip 'the picture is XML (no xmllint)'
+fi
+
+# file NAME SAMPLES: a report of one measurement.
+file() {
+    printf '{"command": "step", "machine": "m", "threads": 2, "passes": [{"name": "x", ' > "$1"
+    printf '"samples_ms": [%s]}]}' "$2" >> "$1"
+}
+
+# verdict NAME STATUS PATTERN ARGUMENTS...
+verdict() {
+    name=$1 expected=$2 pattern=$3
+    shift 3
+    "$sdbench" compare "$@" > out 2> err
+    status=$?
+    ok=true
+    [ "$status" -eq "$expected" ] && grep -q -e "$pattern" out || ok=false
+    report $ok "$name" "status $status (expected $expected): $(tail -1 out)"
+}
+
+file a.json '100, 101, 99, 102, 98, 100.5, 99.5'
+file noise.json '100.2, 98.7, 101.8, 99.2, 101.2, 99.9, 100.1'
+file slow.json '110, 111, 109, 112, 108, 110.5, 109.5'
+file fast.json '50, 51, 49, 52, 48, 50.5, 49.5'
+file wild.json '60, 140, 90, 110, 100, 130, 75'
+file few.json '50, 51'
+file none.json ''
+verdict 'compare: noise' 0 'same within noise' a.json noise.json --fail-above 0
+verdict 'compare: wide noise' 0 'same within noise' a.json wild.json --fail-above 0
+verdict 'compare: slower' 0 ' slower' a.json slow.json
+verdict 'compare: slower, below the limit' 0 ' slower' a.json slow.json --fail-above 11
+verdict 'compare: slower, above the limit' 3 ' slower' a.json slow.json --fail-above 9
+verdict 'compare: faster' 0 ' 2\.000 .*faster' a.json fast.json --fail-above 0
+verdict 'compare: too few' 0 'too few samples' a.json few.json --fail-above 0
+bad 'compare: nothing in common' 1 'in common' compare a.json none.json
+sed 's/samples_ms/samples_rate/' a.json > rate-a.json
+sed 's/samples_ms/samples_rate/' slow.json > rate-b.json
+verdict 'compare: a higher rate is faster' 0 ' faster' rate-a.json rate-b.json
+sed 's/"machine": "m"/"machine": "n"/' a.json > elsewhere.json
+verdict 'compare: another machine' 0 'different machine' a.json elsewhere.json
+{ printf '['; cat a.json; printf ']'; } > list-a.json
+{ printf '['; cat slow.json; printf ']'; } > list-b.json
+verdict 'compare: lists' 3 ' slower' list-a.json list-b.json --fail-above 5
+
+finish
