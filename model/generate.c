@@ -17,6 +17,7 @@ enum { TOKENS = SDRT_TOKENIZER_LENGTH };
 struct run {
     struct sdrt_context *c;
     const struct sdrt_request *r;
+    char  *prompt;     /* r's, without the LoRAs that it names; owned */
     struct sdrt_sampler *sampler;
     struct sdrt_rng rngs[SDRT_MAX_BATCH];
     enum sdrt_rng_kind rng_kind;
@@ -105,7 +106,7 @@ static int encode_text(struct run *run)
 
     for (int i = 0; i < pair && status == SDRT_OK; i++) {
         const int negative = c->shape.guided && i < c->shape.batch;
-        const char *text = negative ? run->r->negative_prompt : run->r->prompt;
+        const char *text = negative ? run->r->negative_prompt : run->prompt;
         int dropped = 0;
         status = sdrt_tokenizer_encode_padded(c->tokenizer, text, TOKENS, eos,
                                               c->ids + (size_t)i * TOKENS, &dropped);
@@ -246,6 +247,9 @@ static char *parameters_text(const struct run *run, int i)
             (double)r->cfg_scale, (unsigned long long)(r->seed + (uint64_t)i), r->width, r->height,
             run->c->model_name, strcmp(r->rng, "cuda") ? "CPU" : "NV", run->c->precision,
             sdrt_version());
+    for (int l = 0; l < r->n_loras; l++)
+        fprintf(f, "%s%s:%g", l ? ", " : ", LoRA: \"", r->loras[l].path, (double)r->loras[l].scale);
+    if (r->n_loras) fputc('"', f);
     if (fclose(f) != 0) {
         free(text);
         return NULL;
@@ -286,6 +290,7 @@ int sdrt_generate(struct sdrt_context *c, const struct sdrt_request *r)
 
     c->n_images = c->evaluations_done = 0;
     if (status == SDRT_OK) status = sdrt_context_plan(c, &shape);
+    if (status == SDRT_OK) status = sdrt_pipeline_loras_apply(c, r, &run.prompt);
     if (status == SDRT_OK)
         status = sdrt_sampler_reset(run.sampler, (size_t)shape.batch,
                                     (size_t)c->config.unet.in_channels * (size_t)shape.h *
@@ -306,6 +311,7 @@ int sdrt_generate(struct sdrt_context *c, const struct sdrt_request *r)
     }
     sdrt_sampler_free(&run.sampler);
     free(run.dense);
+    free(run.prompt);
     return status;
 }
 

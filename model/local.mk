@@ -18,7 +18,8 @@ libmodel_la_SOURCES += \
 libmodel_la_SOURCES += \
 	model/lora.c model/lora.h model/lora_config.c model/lora_config.h \
 	model/lora_file.c model/lora_file.h model/lora_merge.c model/lora_merge.h \
-	model/lora_names.c model/lora_names.h
+	model/lora_names.c model/lora_names.h model/lora_prompt.c model/lora_prompt.h \
+	model/pipeline_lora.c model/pipeline_lora.h
 
 libmodel_la_SOURCES += \
 	model/codepoints.c model/codepoints.h \

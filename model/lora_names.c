@@ -77,6 +77,8 @@ void sdrt_lora_index_free(struct sdrt_lora_index **index)
     *index = NULL;
 }
 
+int sdrt_lora_index_empty(const struct sdrt_lora_index *x) { return x->n_modules == 0; }
+
 static int grow(void *array, size_t n, size_t *cap, size_t size)
 {
     void **at = array;

@@ -23,6 +23,9 @@ int sdrt_lora_index_create(struct sdrt_lora_index **out, const struct sdrt_log *
 /* Frees *index and sets it to NULL.  NULL is allowed. */
 void sdrt_lora_index_free(struct sdrt_lora_index **index);
 
+/* 1 before the first add. */
+int sdrt_lora_index_empty(const struct sdrt_lora_index *index);
+
 /* Adds the module of a weight: canonical as in checkpoint.h ("unet.conv_in.weight"), original
  * the same one's name in the original code without its part ("input_blocks.0.0.weight"), or
  * NULL.  Names that do not end in ".weight" are ignored.  SDRT_E_NOMEM. */

@@ -73,6 +73,8 @@ static int open_weights(struct sdrt_context *c, const struct sdrt_options *o)
         c->config = *sdrt_checkpoint_config(c->checkpoint);
         provider = sdrt_checkpoint_provider(c->checkpoint);
     }
+    status = sdrt_pipeline_loras_open(c, &provider);
+    if (status != SDRT_OK) return status;
     status = sdrt_weight_store_create(&c->store, &provider, fixed, c->log);
     if (status != SDRT_OK) return status;
     if (!strcmp(c->precision, "bf16")) sdrt_weight_store_pack_as(c->store, SDRT_BF16);
@@ -111,8 +113,8 @@ int sdrt_open(struct sdrt_context **out, const struct sdrt_options *o)
     c->model_name = strdup(base && base[1] ? base + 1 : o->model ? o->model : "random");
     if (!c->model_name) status = sdrt_fail(o->log, SDRT_E_NOMEM, "out of memory");
     if (status == SDRT_OK) status = choose_arithmetic(c, o);
-    if (status == SDRT_OK) status = open_weights(c, o);
     if (status == SDRT_OK) status = start_team(c, o->threads);
+    if (status == SDRT_OK) status = open_weights(c, o);
     if (status != SDRT_OK) {
         sdrt_close(&c);
         return status;
@@ -128,6 +130,7 @@ void sdrt_close(struct sdrt_context **context)
     if (!c) return;
     sdrt_context_unplan(c);
     sdrt_weight_store_free(&c->store);
+    sdrt_pipeline_loras_close(c);
     sdrt_checkpoint_close(&c->checkpoint);
     sdrt_random_weights_free(&c->random);
     sdrt_tokenizer_free(&c->tokenizer);

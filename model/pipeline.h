@@ -10,6 +10,7 @@
 #define SDRT_MODEL_PIPELINE_H
 
 #include "model/checkpoint.h"
+#include "model/pipeline_lora.h"
 #include "model/sampler.h"
 #include "model/sdrt.h"
 #include "model/text_encoder.h"
@@ -45,6 +46,7 @@ struct sdrt_context {
     const struct sdrt_log *log;
     struct sdrt_checkpoint *checkpoint;       /* NULL with random weights */
     struct sdrt_random_weights *random;       /* NULL with a checkpoint */
+    struct sdrt_pipeline_loras loras;         /* between the checkpoint and the store */
     struct sdrt_weight_store *store;
     struct sdrt_model_config config;
     struct sdrt_unet_parts   parts;

@@ -98,6 +98,12 @@ typedef int sdrt_progress_fn(void *user, enum sdrt_stage stage, int done, int to
  * data is dense and valid during the call.  A non-zero return cancels. */
 typedef int sdrt_dump_fn(void *user, const char *name, const int dims[4], const float *data);
 
+/* A LoRA and how strongly it changes the model: 1 as trained, 0 not at all. */
+struct sdrt_lora {
+    const char *path;
+    float       scale;
+};
+
 /* What to draw.  Fill with sdrt_request_init first; strings are borrowed for the call. */
 struct sdrt_request {
     size_t      size;
@@ -111,6 +117,10 @@ struct sdrt_request {
     const char *rng;             /* "cpu" (torch's CPU generator) or "cuda" (Philox, as on GPUs) */
     uint64_t    seed;            /* image i of the batch uses seed + i */
     int         batch;           /* images; 1 */
+    const struct sdrt_lora *loras; /* n_loras of them; NULL for none */
+    int         n_loras;
+    const char *lora_dir;        /* where "<lora:name:scale>" in the prompt finds its files, or NULL */
+    int         lora_lenient;    /* 1: tensors that fit nothing are a warning, not an error */
     sdrt_progress_fn *progress;  /* NULL for none */
     sdrt_dump_fn     *dump;      /* NULL for none */
     void             *user;      /* handed to both */

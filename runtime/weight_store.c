@@ -179,6 +179,12 @@ void sdrt_weight_store_declare_table(struct sdrt_weight_store *s, const char *na
     declare(s, name, rows, count, 1);
 }
 
+void sdrt_weight_store_each_declared(const struct sdrt_weight_store *s,
+                                     void (*fn)(void *user, const char *name), void *user)
+{
+    for (size_t i = 0; i < s->n_declared; i++) fn(user, s->declared[i].name);
+}
+
 int sdrt_weight_store_check(struct sdrt_weight_store *s)
 {
     const int missing = s->missing, bad = s->missing + s->misshapen;

@@ -47,6 +47,10 @@ enum sdrt_dtype sdrt_weight_store_declare(struct sdrt_weight_store *store, const
 void sdrt_weight_store_declare_table(struct sdrt_weight_store *store, const char *name, int rows,
                                      size_t count);
 
+/* Calls fn with the name of everything declared so far, in byte order. */
+void sdrt_weight_store_each_declared(const struct sdrt_weight_store *store,
+                                     void (*fn)(void *user, const char *name), void *user);
+
 /* SDRT_OK, or SDRT_E_MISSING / SDRT_E_FORMAT with one line that names the first few bad
  * tensors and counts the rest; then forgets them. */
 int sdrt_weight_store_check(struct sdrt_weight_store *store);

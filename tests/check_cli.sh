@@ -74,6 +74,8 @@ with_model 'seed word' 'seed' --seed x
 with_model 'unknown sampler' 'fast.*euler_a' --sampler fast
 with_model 'unknown schedule' 'linear.*karras' --schedule linear
 with_model 'unknown rng' 'dice.*cuda' --rng dice
+with_model 'lora without a name' 'expected FILE' --lora :0.5
+with_model 'lora scale nan' 'expected FILE' --lora x.safetensors:nan
 with_model 'batch 0' 'batch' --batch 0
 with_model 'threads -1' 'threads' --threads -1
 

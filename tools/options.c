@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,8 @@ enum { MAX_SIDE = 8192, MAX_STEPS = 1000, MAX_BATCH = 64, MAX_THREADS = 1024, MA
 /* Long options without a letter of their own. */
 enum {
     OPT_STEPS = 256, OPT_CFG_SCALE, OPT_SAMPLER, OPT_SCHEDULE, OPT_SEED, OPT_RNG, OPT_BATCH,
-    OPT_THREADS, OPT_ISA, OPT_PRECISION, OPT_VAE, OPT_PLAN, OPT_JSON, OPT_QUIET, OPT_DUMP,
+    OPT_THREADS, OPT_ISA, OPT_PRECISION, OPT_VAE, OPT_LORA, OPT_LORA_DIR,
+    OPT_LORA_LENIENT, OPT_PLAN, OPT_JSON, OPT_QUIET, OPT_DUMP,
     OPT_VERSION, OPT_HELP
 };
 
@@ -37,6 +39,9 @@ static const struct option long_options[] = {
     { "isa",             required_argument, NULL, OPT_ISA },
     { "precision",       required_argument, NULL, OPT_PRECISION },
     { "vae",             required_argument, NULL, OPT_VAE },
+    { "lora",            required_argument, NULL, OPT_LORA },
+    { "lora-dir",        required_argument, NULL, OPT_LORA_DIR },
+    { "lora-lenient",    no_argument,       NULL, OPT_LORA_LENIENT },
     { "plan",            optional_argument, NULL, OPT_PLAN },
     { "json",            no_argument,       NULL, OPT_JSON },
     { "quiet",           no_argument,       NULL, OPT_QUIET },
@@ -51,6 +56,9 @@ static const char help[] =
     "\n"
     "  -m, --model FILE|DIR        a .safetensors checkpoint or a diffusers folder\n"
     "      --vae FILE              a VAE in place of the model's own\n"
+    "      --lora FILE[:SCALE]     a LoRA on top of the model (scale 1); several are allowed\n"
+    "      --lora-dir DIR          where <lora:NAME:SCALE> in the prompt finds NAME.safetensors\n"
+    "      --lora-lenient          warn of tensors that fit nothing in the model, go on\n"
     "  -p, --prompt TEXT           what to draw\n"
     "  -n, --negative-prompt TEXT  what to avoid\n"
     "  -o, --output FILE           the image (sdrt.png); a batch adds -0, -1, ...\n"
@@ -162,6 +170,34 @@ static int parse_name(const char **out, const char *option, const char *text,
     return sdrt_fail(log, SDRT_E_ARG, "%s '%s': expected one of %s", option, text, known);
 }
 
+/* "FILE" or "FILE:SCALE"; a colon that no number follows belongs to the file's name. */
+static int parse_lora(struct sdgen_options *o, const char *text, const struct sdrt_log *log)
+{
+    const char *colon = strrchr(text, ':');
+    const size_t length = strlen(text);
+    size_t name = length;
+    float scale = 1.0f;
+    char *end;
+
+    if (colon && colon[1] && !strchr(" \t\n\v\f\r", colon[1])) {
+        const float value = strtof(colon + 1, &end);
+        if (!*end && end > colon + 1) {
+            scale = value;
+            name = (size_t)(colon - text);
+        }
+    }
+    if (!name || !isfinite(scale))
+        return sdrt_fail(log, SDRT_E_ARG, "--lora '%s': expected FILE or FILE:SCALE", text);
+    if (o->request.n_loras == SDGEN_MAX_LORAS)
+        return sdrt_fail(log, SDRT_E_ARG, "--lora '%s': expected at most %d of them", text,
+                         SDGEN_MAX_LORAS);
+    char *path = strndup(text, name);
+    if (!path) return sdrt_fail(log, SDRT_E_NOMEM, "no memory for a file's name");
+    o->loras[o->request.n_loras++] = (struct sdrt_lora){ path, scale };
+    o->request.loras = o->loras;
+    return SDRT_OK;
+}
+
 /* Options that describe the image. */
 static int parse_request_option(struct sdgen_options *o, int option, const char *text,
                                 const struct sdrt_log *log)
@@ -178,6 +214,9 @@ static int parse_request_option(struct sdgen_options *o, int option, const char 
     case OPT_SAMPLER:   return parse_name(&r->sampler, "--sampler", text, samplers, log);
     case OPT_SCHEDULE:  return parse_name(&r->schedule, "--schedule", text, schedules, log);
     case OPT_SEED:      return parse_seed(o, text, log);
+    case OPT_LORA:      return parse_lora(o, text, log);
+    case OPT_LORA_DIR:  r->lora_dir = text; return SDRT_OK;
+    case OPT_LORA_LENIENT: r->lora_lenient = 1; return SDRT_OK;
     case OPT_RNG:       return parse_name(&r->rng, "--rng", text, rngs, log);
     default:            return parse_int(&r->batch, "--batch", text, 1, MAX_BATCH, log);
     }
@@ -267,6 +306,12 @@ enum sdgen_parsed sdgen_parse(struct sdgen_options *options, int argc, char **ar
     if (!options->request.prompt) options->request.prompt = no_prompt;
     if (options->random_seed) options->request.seed = draw_seed();
     return SDGEN_RUN;
+}
+
+void sdgen_options_free(struct sdgen_options *options)
+{
+    for (int i = 0; i < options->request.n_loras; i++) free((void *)(uintptr_t)options->loras[i].path);
+    options->request.n_loras = 0;
 }
 
 char *sdgen_output_name(const struct sdgen_options *options, int i)

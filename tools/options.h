@@ -16,10 +16,13 @@ enum sdgen_parsed {
     SDGEN_USAGE  /* something was wrong and one line about it went to the log */
 };
 
-/* All strings are borrowed from argv. */
+enum { SDGEN_MAX_LORAS = 64 };
+
+/* All strings are borrowed from argv, but for the paths of LoRAs, which are owned. */
 struct sdgen_options {
     struct sdrt_options model;
     struct sdrt_request request;
+    struct sdrt_lora loras[SDGEN_MAX_LORAS]; /* request.loras points here */
     const char *output;    /* the image, "sdrt.png" by default */
     const char *dump;      /* the folder for intermediates; NULL for none */
     int         plan;      /* print the plan and draw nothing */
@@ -30,9 +33,12 @@ struct sdgen_options {
 };
 
 /* Reads argv into *options; what argv leaves out keeps the library's default.  log is
- * used here and stored in options->model. */
+ * used here and stored in options->model.  sdgen_options_free() after every result. */
 enum sdgen_parsed sdgen_parse(struct sdgen_options *options, int argc, char **argv,
                               const struct sdrt_log *log);
+
+/* Frees what the options own. */
+void sdgen_options_free(struct sdgen_options *options);
 
 /* The name of image i: the output itself, or with "-i" before its extension when the
  * batch is larger than 1.  The caller free()s it; NULL without memory. */

@@ -237,9 +237,13 @@ int main(int argc, char **argv)
     s.log.fn = on_log;
     s.log.user = &s;
     switch (sdgen_parse(&s.options, argc, argv, &s.log)) {
-    case SDGEN_USAGE: return EXIT_USAGE;
-    case SDGEN_SHOWN: return exit_code(&s, finish_stdout(&s));
-    case SDGEN_RUN:   break;
+    case SDGEN_USAGE:
+        sdgen_options_free(&s.options);
+        return EXIT_USAGE;
+    case SDGEN_SHOWN:
+        sdgen_options_free(&s.options);
+        return exit_code(&s, finish_stdout(&s));
+    case SDGEN_RUN: break;
     }
     s.quiet = s.options.quiet;
     progress_init(&s.progress, s.quiet);
@@ -252,5 +256,6 @@ int main(int argc, char **argv)
     if (!rc) rc = sdrt_open(&s.context, &s.options.model);
     if (!rc && !caught) rc = s.options.plan ? write_plan(&s) : draw(&s);
     sdrt_close(&s.context);
+    sdgen_options_free(&s.options);
     return exit_code(&s, rc);
 }

@@ -16,6 +16,8 @@ import argparse
 import json
 import os
 import re
+import shutil
+import tempfile
 
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
@@ -27,8 +29,10 @@ from lycoris.modules.lokr import LokrModule
 from lycoris.modules.norms import NormModule
 from peft import LoraConfig, get_peft_model
 from peft.utils import get_peft_model_state_dict
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel
+
+import sd15_reference as reference
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODEL = os.path.join(HERE, "../golden/tiny-sd15")
@@ -228,6 +232,23 @@ def write_peft(out):
     write(out, "diffusers-processor", older, merged)
 
 
+def write_image(out, lora):
+    """The golden image's request with one LoRA's merged weights, stored as f16 like the model's own;
+    only the image is kept."""
+    pipe = reference.load_pipeline(MODEL)
+    state = {"unet": pipe.unet, "text_encoder": pipe.text_encoder}
+    for name, value in load_file(f"{out}/{lora}.merged.safetensors").items():
+        part, rest = name.split(".", 1)
+        module = find(state, part, rest.rsplit(".", 1)[0])
+        getattr(module, rest.rsplit(".", 1)[1]).data.copy_(value.half())  # f16, as the model
+    with open(os.path.join(MODEL, "golden/image/case.json")) as f:
+        case = json.load(f)
+    keys = ("prompt", "negative", "seed", "width", "height", "sampler", "steps", "cfg")
+    with tempfile.TemporaryDirectory() as scratch:
+        reference.image_case(pipe, scratch, {k: case[k] for k in keys})
+        shutil.copy(f"{scratch}/image.npy", f"{out}/{lora}.image.npy")
+
+
 def main():
     ap = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -241,6 +262,7 @@ def main():
     with torch.no_grad():
         write_lycoris(out)
         write_peft(out)
+    write_image(out, "loha")
     total = sum(os.path.getsize(os.path.join(d, f)) for d, _, files in os.walk(out) for f in files)
     print(f"{out}: {total / 1e6:.2f} MB")
 
