@@ -1,7 +1,18 @@
 # One Criterion program for each piece; tests find their data through SDRT_TESTDATA.
 AM_TESTS_ENVIRONMENT = SDRT_TESTDATA='$(top_srcdir)/tests'; export SDRT_TESTDATA;
-TEST_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
-TEST_LIBS = libmodel.la libruntime.la libkernels.la $(CRITERION_LIBS) $(DEPS_LIBS)
+# ThreadSanitizer gets a stand-in for Criterion, which does not start under it.
+if PLAIN_TESTS
+check_LTLIBRARIES += tests/libplain.la
+tests_libplain_la_SOURCES = tests/plain/plain.c tests/plain/criterion/criterion.h
+tests_libplain_la_CFLAGS = $(TEST_CFLAGS)
+HARNESS_CFLAGS = -I$(top_srcdir)/tests/plain
+HARNESS_LIBS = tests/libplain.la
+else
+HARNESS_CFLAGS = $(CRITERION_CFLAGS)
+HARNESS_LIBS = $(CRITERION_LIBS)
+endif
+TEST_CFLAGS = $(AM_CFLAGS) $(HARNESS_CFLAGS)
+TEST_LIBS = libmodel.la libruntime.la libkernels.la $(HARNESS_LIBS) $(DEPS_LIBS)
 
 check_PROGRAMS += tests/test_rng
 tests_test_rng_SOURCES = tests/test_rng.c
@@ -56,7 +67,6 @@ tests_test_arena_LDADD = $(TEST_LIBS)
 TEST_KERNELS = tests/support.c tests/support.h
 TEST_LEVELS = $(TEST_KERNELS) tests/emulated.c tests/emulated.h
 LEVEL_LIBS = $(EMULATED) $(TEST_LIBS)
-check_LTLIBRARIES =
 EMULATED =
 EXTRA_DIST += tests/emulation/immintrin.h
 if HAVE_AVX2
