@@ -7,6 +7,7 @@ set -u
 . "${srcdir-.}/tests/support.sh"
 
 sdgen=$(pwd)/sdgen
+tiny=$(cd "${srcdir-.}" && pwd)/tests/golden/tiny-sd15
 work=$(mktemp -d) || exit 1
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 cd "$work" || exit 1
@@ -79,6 +80,8 @@ with_model 'lora scale nan' 'expected FILE' --lora x.safetensors:nan
 with_model 'batch 0' 'batch' --batch 0
 with_model 'threads -1' 'threads' --threads -1
 
+with_model 'a filter without a dump' 'dump-filter.*--dump DIR' --dump-filter '*'
+
 bad 'output folder absent' 1 'none/x.png' -m m.safetensors -p cat -o none/x.png
 bad 'output is a folder' 1 ' directory' -m m.safetensors -p cat -o .
 bad 'output name empty' 1 'empty' -m m.safetensors -p cat -o ''
@@ -126,6 +129,31 @@ mkdir folder.safetensors
 file 'a folder without model_index.json' folder.safetensors
 printf '{' > folder.safetensors/model_index.json
 file 'a broken model_index.json' folder.safetensors
+
+# A limit on the size of files, which a picture exceeds: told as any failed write is.
+program=$sdgen
+limited() { (ulimit -f 4 && exec "$program" "$@"); }
+draw() { "$sdgen" -m "$tiny" -p cat -W 64 -H 64 --steps 1 --seed 1 --quiet "$@"; }
+sdgen=limited
+bad 'a picture above the limit of a file' 1 'x.png: could not be written' \
+    -m "$tiny" -p cat -W 64 -H 64 --steps 1 --quiet -o x.png
+sdgen=$program
+
+# dumped NAME COUNT PATTERN ARGUMENTS...: COUNT files, all of them named as PATTERN says.
+dumped() {
+    name=$1 count=$2 pattern=$3
+    shift 3
+    draw -o dumped.png --dump dumped "$@" 2> dumped.err
+    ok=true; [ $? -eq 0 ] || ok=false
+    [ "$(find dumped -type f | wc -l)" -eq "$count" ] || ok=false
+    [ "$(find dumped -type f | grep -c -e "$pattern")" -eq "$count" ] || ok=false
+    report $ok "$name" "$(ls dumped 2>&1 | head -n 3 | tr '\n' ' ') $(cat dumped.err)"
+    rm -rf dumped dumped.png dumped.err
+}
+dumped 'one name' 1 '/latent.npy$' --dump-filter latent
+dumped 'two patterns' 2 '/\(latent\|noise\).npy$' --dump-filter 'late?t' --dump-filter '[n]oise'
+dumped 'dots and slashes' 1 '/step000.unet.conv_out.npy$' --dump-filter 'step*.unet.conv_out'
+dumped 'a name that nothing has' 0 '^$' --dump-filter 'latents'
 
 # Two calls that must succeed, and a full disk under standard output.
 "$sdgen" --version > version && grep -q '^sdgen [0-9]' version

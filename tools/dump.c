@@ -5,11 +5,19 @@
 #include "runtime/npy.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+/* No name is a path. */
+static void flatten(char *name)
+{
+    for (; *name; name++)
+        if (*name == '/') *name = '.';
+}
 
 /* folder/name.npy, to be freed by the caller; NULL without memory. */
 static char *file_name(const char *folder, const char *name)
@@ -19,8 +27,7 @@ static char *file_name(const char *folder, const char *name)
 
     if (!path) return NULL;
     snprintf(path, room, "%s/%s.npy", folder, name);
-    for (char *c = path + strlen(folder) + 1; *c; c++)
-        if (*c == '/') *c = '.';
+    flatten(path + strlen(folder) + 1);
     return path;
 }
 
@@ -45,6 +52,17 @@ int dump_make_folder(const char *folder, const struct sdrt_log *log)
 {
     if (mkdir(folder, 0777) == 0 || errno == EEXIST) return SDRT_OK;
     return sdrt_fail(log, SDRT_E_IO, "%s: cannot be made: %s", folder, strerror(errno));
+}
+
+int dump_wanted(const char *name, const char *const *patterns, int n)
+{
+    char flat[256];
+
+    snprintf(flat, sizeof flat, "%s", name);
+    flatten(flat);
+    for (int i = 0; i < n; i++)
+        if (fnmatch(patterns[i], flat, 0) == 0) return 1;
+    return n == 0;
 }
 
 int dump_write(const char *folder, const char *name, const int dims[4], const float *data,

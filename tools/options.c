@@ -17,7 +17,7 @@ enum { MAX_SIDE = 8192, MAX_STEPS = 1000, MAX_BATCH = 64, MAX_THREADS = 1024, MA
 enum {
     OPT_STEPS = 256, OPT_CFG_SCALE, OPT_SAMPLER, OPT_SCHEDULE, OPT_SEED, OPT_RNG, OPT_BATCH,
     OPT_THREADS, OPT_ISA, OPT_PRECISION, OPT_VAE, OPT_LORA, OPT_LORA_DIR,
-    OPT_LORA_LENIENT, OPT_PLAN, OPT_JSON, OPT_QUIET, OPT_DUMP,
+    OPT_LORA_LENIENT, OPT_PLAN, OPT_JSON, OPT_QUIET, OPT_DUMP, OPT_DUMP_FILTER,
     OPT_VERSION, OPT_HELP
 };
 
@@ -46,6 +46,7 @@ static const struct option long_options[] = {
     { "json",            no_argument,       NULL, OPT_JSON },
     { "quiet",           no_argument,       NULL, OPT_QUIET },
     { "dump",            required_argument, NULL, OPT_DUMP },
+    { "dump-filter",     required_argument, NULL, OPT_DUMP_FILTER },
     { "version",         no_argument,       NULL, OPT_VERSION },
     { "help",            no_argument,       NULL, OPT_HELP },
     { NULL, 0, NULL, 0 }
@@ -77,6 +78,7 @@ static const char help[] =
     "      --plan[=FILE]           print the plan of memory and kernels, draw nothing;\n"
     "                              FILE.svg a picture, FILE.json JSON, else a table\n"
     "      --dump DIR              write every named intermediate as DIR/NAME.npy\n"
+    "      --dump-filter GLOB      only those whose NAME matches; may be repeated\n"
     "      --json                  print timings, memory and outputs as JSON\n"
     "      --quiet                 errors and warnings only\n"
     "      --version, --help\n"
@@ -222,6 +224,15 @@ static int parse_request_option(struct sdgen_options *o, int option, const char 
     }
 }
 
+static int add_filter(struct sdgen_options *o, const char *glob, const struct sdrt_log *log)
+{
+    if (o->dump_filters == SDGEN_MAX_FILTERS)
+        return sdrt_fail(log, SDRT_E_ARG, "--dump-filter '%s': expected at most %d of them", glob,
+                         SDGEN_MAX_FILTERS);
+    o->dump_filter[o->dump_filters++] = glob;
+    return SDRT_OK;
+}
+
 /* Options that describe the model, the machine and the outputs; the rest is the request's. */
 static int parse_option(struct sdgen_options *o, int option, const char *text,
                         const struct sdrt_log *log)
@@ -235,6 +246,7 @@ static int parse_option(struct sdgen_options *o, int option, const char *text,
         return parse_int(&o->model.threads, "--threads", text, 0, MAX_THREADS, log);
     case 'o':           o->output = text; return SDRT_OK;
     case OPT_DUMP:      o->dump = text; return SDRT_OK;
+    case OPT_DUMP_FILTER: return add_filter(o, text, log);
     case OPT_JSON:      o->json = 1; return SDRT_OK;
     case OPT_QUIET:     o->quiet = 1; return SDRT_OK;
     case OPT_PLAN:
@@ -266,6 +278,9 @@ static int check_together(struct sdgen_options *o, int argc, char **argv,
         return sdrt_fail(log, SDRT_E_ARG,
                          "'%s': expected options only; a prompt of several words needs quotes",
                          argv[optind]);
+    if (o->dump_filters && !o->dump)
+        return sdrt_fail(log, SDRT_E_ARG, "--dump-filter '%s': expected --dump DIR beside it",
+                         o->dump_filter[0]);
     if (o->plan && !o->model.model) o->model.random_weights = 1;
     if (o->plan) return SDRT_OK;
     if (!o->model.model)

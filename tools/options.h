@@ -16,7 +16,7 @@ enum sdgen_parsed {
     SDGEN_USAGE  /* something was wrong and one line about it went to the log */
 };
 
-enum { SDGEN_MAX_LORAS = 64 };
+enum { SDGEN_MAX_LORAS = 64, SDGEN_MAX_FILTERS = 32 };
 
 /* All strings are borrowed from argv, but for the paths of LoRAs, which are owned. */
 struct sdgen_options {
@@ -25,6 +25,8 @@ struct sdgen_options {
     struct sdrt_lora loras[SDGEN_MAX_LORAS]; /* request.loras points here */
     const char *output;    /* the image, "sdrt.png" by default */
     const char *dump;      /* the folder for intermediates; NULL for none */
+    const char *dump_filter[SDGEN_MAX_FILTERS]; /* patterns of names to dump */
+    int         dump_filters; /* how many; 0: everything is dumped */
     int         plan;      /* print the plan and draw nothing */
     const char *plan_file; /* where to; NULL: standard output */
     int         json;

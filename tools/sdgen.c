@@ -50,6 +50,9 @@ static void catch_signals(void)
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    /* A file that outgrows its limit is then a failed write, which is told and cleaned up. */
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGXFSZ, &action, NULL);
 }
 
 static void on_log(void *user, enum sdrt_log_level level, const char *text)
@@ -77,6 +80,7 @@ static int on_dump(void *user, const char *name, const int dims[4], const float 
 {
     struct session *s = user;
 
+    if (!dump_wanted(name, s->options.dump_filter, s->options.dump_filters)) return caught != 0;
     if (dump_write(s->options.dump, name, dims, data, &s->log) == SDRT_OK) return caught != 0;
     s->dump_failed = 1;
     return 1;
