@@ -30,3 +30,11 @@ libk_avx512_la_SOURCES = kernels/avx512/attention.c kernels/avx512/conv.c \
 libk_avx512_la_CFLAGS = $(AM_CFLAGS) -O3 $(AVX512_CFLAGS)
 libkernels_la_LIBADD += libk_avx512.la
 endif
+
+# The vectors between the tiles are AVX-512's, and so is what tiles do not serve.
+if HAVE_AMX
+noinst_LTLIBRARIES += libk_amx.la
+libk_amx_la_SOURCES = kernels/amx/gemm.c kernels/amx/linear.h kernels/amx/pack.h kernels/amx/tile.h
+libk_amx_la_CFLAGS = $(AM_CFLAGS) -O3 $(AMX_CFLAGS)
+libkernels_la_LIBADD += libk_amx.la
+endif

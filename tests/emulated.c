@@ -7,13 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#if HAVE_AVX2 && HAVE_AVX512
-enum { EMULATED = SDRT_ISA_AVX512 };
+#if HAVE_AVX2 && HAVE_AVX512 && HAVE_AMX
+enum { EMULATED = SDRT_ISA_AVX512 | SDRT_ISA_AMX_BF16 };
 #else
 enum { EMULATED = 0 };
 #endif
 
 void sdrt_gemm_init_avx512_emulated(struct sdrt_gemm_ops *ops);
+void sdrt_gemm_init_amx_emulated(struct sdrt_gemm_ops *ops);
 void sdrt_conv_init_avx512_emulated(struct sdrt_conv_ops *ops);
 void sdrt_attention_init_avx512_emulated(struct sdrt_attention_ops *ops);
 void sdrt_norm_init_avx512_emulated(struct sdrt_norm_ops *ops);
@@ -38,8 +39,9 @@ void tgemm_init(struct sdrt_gemm_ops *ops, const char *level)
     unsigned emulated;
 
     sdrt_gemm_init(ops, own_flags(level, &emulated));
-#if HAVE_AVX2 && HAVE_AVX512
+#if HAVE_AVX2 && HAVE_AVX512 && HAVE_AMX
     if (emulated & SDRT_ISA_AVX512) sdrt_gemm_init_avx512_emulated(ops);
+    if (emulated & SDRT_ISA_AMX_BF16) sdrt_gemm_init_amx_emulated(ops);
 #endif
 }
 
@@ -48,7 +50,7 @@ void tconv_init(struct sdrt_conv_ops *ops, const char *level)
     unsigned emulated;
 
     sdrt_conv_init(ops, own_flags(level, &emulated));
-#if HAVE_AVX2 && HAVE_AVX512
+#if HAVE_AVX2 && HAVE_AVX512 && HAVE_AMX
     if (emulated & SDRT_ISA_AVX512) sdrt_conv_init_avx512_emulated(ops);
 #endif
 }
@@ -58,7 +60,7 @@ void tattention_init(struct sdrt_attention_ops *ops, const char *level)
     unsigned emulated;
 
     sdrt_attention_init(ops, own_flags(level, &emulated));
-#if HAVE_AVX2 && HAVE_AVX512
+#if HAVE_AVX2 && HAVE_AVX512 && HAVE_AMX
     if (emulated & SDRT_ISA_AVX512) sdrt_attention_init_avx512_emulated(ops);
 #endif
 }
@@ -68,7 +70,7 @@ void tnorm_init(struct sdrt_norm_ops *ops, const char *level)
     unsigned emulated;
 
     sdrt_norm_init(ops, own_flags(level, &emulated));
-#if HAVE_AVX2 && HAVE_AVX512
+#if HAVE_AVX2 && HAVE_AVX512 && HAVE_AMX
     if (emulated & SDRT_ISA_AVX512) sdrt_norm_init_avx512_emulated(ops);
 #endif
 }

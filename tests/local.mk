@@ -68,19 +68,23 @@ TEST_KERNELS = tests/support.c tests/support.h
 TEST_LEVELS = $(TEST_KERNELS) tests/emulated.c tests/emulated.h
 LEVEL_LIBS = $(EMULATED) $(TEST_LIBS)
 EMULATED =
-EXTRA_DIST += tests/emulation/immintrin.h
+EXTRA_DIST += tests/emulation/amx.h tests/emulation/avx512.h tests/emulation/immintrin.h
 if HAVE_AVX2
 if HAVE_AVX512
+if HAVE_AMX
 check_LTLIBRARIES += libemulated.la
 libemulated_la_SOURCES = kernels/avx512/attention.c kernels/avx512/conv.c kernels/avx512/gemm.c \
-	kernels/avx512/norm.c kernels/avx512/vec.h
+	kernels/avx512/norm.c kernels/avx512/vec.h kernels/amx/gemm.c kernels/amx/linear.h \
+	kernels/amx/pack.h kernels/amx/tile.h tests/emulation/amx.c
 libemulated_la_CPPFLAGS = -I$(srcdir)/tests/emulation $(AM_CPPFLAGS) \
 	-Dsdrt_attention_init_avx512=sdrt_attention_init_avx512_emulated \
 	-Dsdrt_conv_init_avx512=sdrt_conv_init_avx512_emulated \
 	-Dsdrt_gemm_init_avx512=sdrt_gemm_init_avx512_emulated \
-	-Dsdrt_norm_init_avx512=sdrt_norm_init_avx512_emulated
+	-Dsdrt_norm_init_avx512=sdrt_norm_init_avx512_emulated \
+	-Dsdrt_gemm_init_amx=sdrt_gemm_init_amx_emulated
 libemulated_la_CFLAGS = $(AM_CFLAGS) -O3 -Wno-psabi $(AVX2_CFLAGS)
 EMULATED += libemulated.la
+endif
 endif
 endif
 check_PROGRAMS += tests/test_pack tests/test_gemm tests/test_conv tests/test_attention \

@@ -157,6 +157,20 @@ void tencode(double v, enum sdrt_dtype type, void *dst, size_t index)
     else ((uint16_t *)dst)[index] = bits_of(tround(v, type), type);
 }
 
+struct tbuf trounded(const struct tbuf *b, int round)
+{
+    struct tbuf to = tbuf_bytes(b->bytes);
+
+    for (size_t i = 0; i < b->bytes / sizeof(float); i++)
+        to.v[i] = round && !isnan(b->v[i]) ? (float)tround((double)b->v[i], SDRT_BF16) : b->v[i];
+    return to;
+}
+
+int ttiles(const char *level, enum sdrt_dtype stored)
+{
+    return !strcmp(level, "amx") && stored == SDRT_BF16;
+}
+
 unsigned tlevel(const char *name)
 {
     const struct sdrt_isa_level *l = sdrt_isa_find(name);

@@ -54,6 +54,12 @@ struct tdiff tcompare(const float *got, const double *want, size_t n, int width,
 double tround(double v, enum sdrt_dtype type);
 void   tencode(double v, enum sdrt_dtype type, void *dst, size_t index);
 
+/* A copy of b's floats, rounded to bf16 where round is set; NaN and gaps stay. */
+struct tbuf trounded(const struct tbuf *b, int round);
+
+/* Whether the level multiplies weights stored so with bf16 activations. */
+int ttiles(const char *level, enum sdrt_dtype stored);
+
 /* The flags of the level, or the running test is skipped; where SDRT_REQUIRE_ISA names
  * the level, it fails instead. */
 unsigned tlevel(const char *name);

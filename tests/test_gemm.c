@@ -61,7 +61,10 @@ static struct operands make(const struct problem *p, const struct sdrt_gemm_ops 
         residual[i] = (double)o.residual.v[i / n * (size_t)s->residual_pitch + i % n];
     o.w = tweights_new(rng, &s->w, p->from, 3.0f / sqrtf((float)s->k) / p->small, ops->pack_bytes,
                        ops->pack_rows);
-    oracle_gemm(s, o.a.v, o.w.values, p->bias ? o.bias.v : NULL, residual, p->step, o.want);
+    /* Tiles multiply bf16, so the oracle is given what a correct rounding gives them. */
+    struct tbuf seen = trounded(&o.a, ttiles(p->level, s->w.stored));
+    oracle_gemm(s, seen.v, o.w.values, p->bias ? o.bias.v : NULL, residual, p->step, o.want);
+    tbuf_free(&seen);
     free(residual);
     return o;
 }
@@ -136,6 +139,7 @@ static void check_size(const char *level, const struct sdrt_gemm_ops *ops, uint6
                                     .y_pitch = n + trand_int(rng, 2) * trand_int(rng, 9) };
     p.s.w = (struct sdrt_weight_shape){ .n = n, .k = k, .taps = 1, .gated = trand_int(rng, 3) == 0,
                                         .stored = types[trand_int(rng, 3)] };
+    if (!strcmp(level, "amx") && trand_int(rng, 8)) p.s.w.stored = SDRT_BF16;
     if (!p.s.w.gated) p.residual = trand_int(rng, RESIDUALS);
     p.s.residual_pitch = p.residual == IN_PLACE ? p.s.y_pitch : n + trand_int(rng, 9);
     check(&p, ops, rng);
@@ -162,6 +166,9 @@ static void check_edges(const char *level)
         check_size(level, &ops, &rng, 1 + trand_int(&rng, 20), columns[i], 1 + trand_int(&rng, 40));
     for (size_t i = 0; i < sizeof depths / sizeof depths[0]; i++)
         check_size(level, &ops, &rng, 1 + trand_int(&rng, 20), 1 + trand_int(&rng, 40), depths[i]);
+    /* Several groups of weights, then chunks too, each with blocks of unequal height. */
+    check_size(level, &ops, &rng, 80, 250, 1500);
+    check_size(level, &ops, &rng, 76, 230, 1600);
 }
 
 static void check_models(const char *level)
@@ -175,6 +182,7 @@ static void check_models(const char *level)
                              .bias_scale = 1.0f, .small = 1.0f, .step = 13, .from = SDRT_F16 };
         p.s.m = p.s.m < 29 ? p.s.m : 29;
         p.s.w.stored = i % 2 ? SDRT_F32 : SDRT_F16;
+        if (!strcmp(level, "amx")) p.s.w.stored = SDRT_BF16;
         if (!p.s.w.gated) p.residual = IN_PLACE;
         check(&p, &ops, &rng);
     }
@@ -185,10 +193,12 @@ Test(gemm, edges_generic) { check_edges("generic"); }
 Test(gemm, edges_blas) { check_edges("blas"); }
 Test(gemm, edges_avx2) { check_edges("avx2"); }
 Test(gemm, edges_avx512) { check_edges("avx512"); }
+Test(gemm, edges_amx) { check_edges("amx"); }
 Test(gemm, models_generic) { check_models("generic"); }
 Test(gemm, models_blas) { check_models("blas"); }
 Test(gemm, models_avx2) { check_models("avx2"); }
 Test(gemm, models_avx512) { check_models("avx512"); }
+Test(gemm, models_amx) { check_models("amx"); }
 
 /* A table must never leave a hole: every entry is set at every level. */
 Test(gemm, no_null_entries)

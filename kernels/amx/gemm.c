@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Linear layers whose weights are bf16; other weights are AVX-512's.
+ */
+#include "kernels/amx/linear.h"
+
+static struct sdrt_gemm_ops wider(void)
+{
+    struct sdrt_gemm_ops ops = { 0 };
+
+    sdrt_gemm_init_avx512(&ops);
+    return ops;
+}
+
+static size_t pack_bytes(const struct sdrt_weight_shape *w)
+{
+    return w->stored == SDRT_BF16 ? pack_size(w) : wider().pack_bytes(w);
+}
+
+static int pack_rows(const struct sdrt_weight_shape *w, int row0, int count, const void *src,
+                     enum sdrt_dtype from, void *dst)
+{
+    return w->stored == SDRT_BF16 ? pack_tiles(w, row0, count, src, from, dst)
+                                  : wider().pack_rows(w, row0, count, src, from, dst);
+}
+
+static int parts(const struct sdrt_gemm_shape *s, int workers)
+{
+    if (s->w.stored != SDRT_BF16) return wider().parts(s, workers);
+    const struct linear_cut u = linear_cut(s->m, s->k, &s->w);
+    return linear_parts(&u, workers);
+}
+
+static size_t scratch(const struct sdrt_gemm_shape *s)
+{
+    if (s->w.stored != SDRT_BF16) return wider().scratch(s);
+    const struct linear_cut u = linear_cut(s->m, s->k, &s->w);
+    return linear_place(&u, NULL, NULL);
+}
+
+struct source {
+    const float *a;
+    size_t pitch;
+    int rows;
+};
+
+/* The row some rows ahead is asked for: with a wide pitch no prefetcher sees it coming. */
+static void feed(const void *source, int row, int c0, int n, bf16 *to)
+{
+    enum { AHEAD = 4 };
+    const struct source *s = source;
+    const float *from = s->a + (size_t)row * s->pitch + c0;
+    const float *ahead = from + (row + AHEAD < s->rows ? AHEAD * s->pitch : 0);
+
+    for (int i = 0; i < n; i += TILE_K, to += TILE_K) {
+        __builtin_prefetch(ahead + i);
+        __builtin_prefetch(ahead + i + VL);
+        store_bf16(to, load_first(from + i, n - i), load_first(from + i + VL, n - i - VL));
+    }
+}
+
+static int gemm(const struct sdrt_exec *ex, const struct sdrt_gemm_shape *s,
+                const struct sdrt_gemm_args *a)
+{
+    if (s->w.stored != SDRT_BF16) return wider().gemm(ex, s, a);
+    const struct source source = { a->a, (size_t)s->a_pitch, s->m };
+    const struct linear l = {
+        .m = s->m, .n = s->n, .k = s->k, .shape = s->w, .w = a->w, .bias = a->bias,
+        .residual = a->residual, .residual_pitch = (size_t)s->residual_pitch, .y = a->y,
+        .y_pitch = (size_t)s->y_pitch, .act = s->act, .feed = feed, .source = &source,
+    };
+    linear_run(ex, &l);
+    return 0;
+}
+
+void sdrt_gemm_init_amx(struct sdrt_gemm_ops *ops)
+{
+    ops->pack_bytes = pack_bytes;
+    ops->pack_rows = pack_rows;
+    ops->parts = parts;
+    ops->scratch = scratch;
+    ops->gemm = gemm;
+}

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Products of rows by packed weights, for linear layers and 1x1 convolutions.
+ *
+ * Work is cut into units, a band of rows by a range of columns.  A band's rows become bf16 in
+ * scratch, a chunk of k at a time, and stay in L2; there they meet groups of weights that
+ * stay in L2 too.  A block is 3x2 tiles, 48 rows by 32 columns: its rows stay in L1 while the
+ * columns of a group pass by, with k forwards and backwards by turns, so that each block
+ * starts where the last one ended.  7 tile loads for 6 products need 53 bytes a cycle, about
+ * what L2 gives.
+ *
+ * Beside the products, one piece in each of their slots of 16 cycles: the tiles of the block
+ * before are stored in the first step, its rows are finished (bias, activation, residual) in
+ * later ones, and the rows of the next block become bf16.  There is one buffer for stored
+ * tiles, because a tile store must hit L1.
+ */
+#ifndef SDRT_KERNELS_AMX_LINEAR_H
+#define SDRT_KERNELS_AMX_LINEAR_H
+
+#include "kernels/amx/pack.h"
+#include "kernels/exec.h"
+#include "kernels/gemm.h"
+#include "kernels/simd/math.h"
+
+enum {
+    LINEAR_FEED = 64, /* values that one piece of work turns into bf16 */
+    PAIR_BYTES  = 2 * TILE_BYTES,
+};
+
+/* Channels c0 .. c0+n-1 of a row, n <= LINEAR_FEED, to bf16; zeros up to a multiple of TILE_K. */
+typedef void linear_feed(const void *source, int row, int c0, int n, bf16 *to);
+
+struct linear {
+    int m, n, k;        /* n: columns of y */
+    struct sdrt_weight_shape shape;
+    const char *w;
+    const float *bias, *chan, *residual; /* as in gemm.h and conv.h; any may be NULL */
+    size_t residual_pitch, y_pitch;
+    enum sdrt_act act;
+    float *y;
+    linear_feed *feed;
+    const void *source;
+};
+
+/* ---- how the work is cut: by the shape alone ---- */
+
+struct linear_cut {
+    int pairs, steps;     /* columns of tile pairs; k in tiles */
+    int chunks, chunk;    /* of k, in steps */
+    int bands, ranges;
+    int tiles;            /* of rows, most in a band */
+    int range_pairs;      /* most in a range */
+    int group;            /* pairs that stay in L2 */
+    size_t pitch;         /* bytes from row to row of the band's copy */
+};
+
+/* Bytes that come from beyond L2 in all: a band's rows once for each range, and the weights
+ * once for each band unless a range of them stays in L2. */
+static double linear_traffic(const struct linear_cut *u, int m, int bands, int ranges)
+{
+    const int again = divide_up(u->pairs, ranges) > u->group ? bands : 1;
+
+    return (double)u->steps * (64.0 * 2 * m * ranges + (double)PAIR_BYTES * u->pairs * again);
+}
+
+static struct linear_cut linear_cut(int m, int k, const struct sdrt_weight_shape *w)
+{
+    enum {
+        MOST_STEPS  = 48,      /* 48 rows of 1536 values: a block's step stays short of L2's half */
+        BAND_BYTES  = 960 << 10, /* of a 2 MiB L2, which all processors with AMX have ... */
+        GROUP_BYTES = 640 << 10, /* ... beside so many weights */
+        SUM_PAIRS   = 20,      /* of one band's sums that wait for the next chunk */
+        WANTED      = 8,       /* units, so that workers find something to do */
+        MORE        = 16,      /* bands than need be */
+    };
+    struct linear_cut u = { .pairs = divide_up(w->n, pack_pair_columns(w)),
+                            .steps = divide_up(k, TILE_K) };
+    const int tiles = divide_up(m, TILE_ROWS);
+    double least = 0.0;
+
+    u.chunks = divide_up(u.steps, MOST_STEPS);
+    u.chunk = divide_up(u.steps, u.chunks);
+    u.pitch = odd_pitch((size_t)u.chunk * LINE);
+    u.group = int_min(u.pairs, GROUP_BYTES / (u.chunk * PAIR_BYTES));
+    const int most = BAND_BYTES / (int)u.pitch / TILE_ROWS;
+    const int fewest_ranges = u.chunks > 1 ? divide_up(u.pairs, SUM_PAIRS) : 1;
+    const int all = int_min(WANTED, divide_up(tiles, 3) * divide_up(u.pairs, 4));
+    const int few = divide_up(tiles, most);
+    for (int bands = few; bands <= tiles && bands <= few + MORE; bands++)
+        for (int fit = 0; fit < 2; fit++) { /* as few ranges as will do, or so that each fits */
+            int ranges = int_min(u.pairs, divide_up(all, bands));
+            if (ranges < fewest_ranges) ranges = fewest_ranges;
+            if (fit && ranges < divide_up(u.pairs, u.group)) ranges = divide_up(u.pairs, u.group);
+            const double traffic = linear_traffic(&u, m, bands, ranges);
+            if (bands * ranges < all || (u.bands && traffic >= least)) continue;
+            least = traffic;
+            u.bands = bands;
+            u.ranges = ranges;
+        }
+    u.tiles = divide_up(tiles, u.bands);
+    u.range_pairs = divide_up(u.pairs, u.ranges);
+    return u;
+}
+
+static int linear_parts(const struct linear_cut *u, int workers)
+{
+    return int_min(u->bands * u->ranges, 16 * workers);
+}
+
+/* ---- scratch ---- */
+
+enum { BLOCK_TILES = 3, BLOCK_SUMS = TILE_SUM_REGISTERS * TILE_SUMS };
+
+struct linear_scratch {
+    float *out;  /* one block's sums, to be finished */
+    float *dump; /* what the keep-alive stores write, and the tiles before the first block */
+    float *sums; /* [block of rows][pair][BLOCK_SUMS], between chunks */
+    bf16  *rows; /* [16 * tiles][pitch] */
+};
+
+/* Places the arrays from base on (NULL: only to measure) and returns the bytes they take. */
+static size_t linear_place(const struct linear_cut *u, char *base, struct linear_scratch *to)
+{
+    const size_t blocks = (size_t)divide_up(u->tiles, BLOCK_TILES), f = sizeof(float);
+    const size_t sums = u->chunks > 1 ? blocks * (size_t)u->range_pairs * BLOCK_SUMS : 0;
+
+    if (base)
+        *to = (struct linear_scratch){
+            .out = (float *)(void *)base,
+            .dump = (float *)(void *)base + BLOCK_SUMS,
+            .sums = (float *)(void *)base + 2 * BLOCK_SUMS,
+            .rows = (bf16 *)(void *)(base + f * (2 * BLOCK_SUMS + sums)),
+        };
+    return f * (2 * BLOCK_SUMS + sums) + (size_t)u->tiles * TILE_ROWS * u->pitch;
+}
+
+/* ---- one block at work ---- */
+
+/* Sums in the tiles or in memory, and where they belong. */
+struct linear_out {
+    float *sums;
+    int tiles;     /* of rows */
+    int row, rows; /* of y; no rows: nothing to finish */
+    int pair;
+};
+
+struct linear_state {
+    const struct linear *l;
+    const struct linear_cut *u;
+    struct linear_scratch at;
+    struct linear_out pending;    /* still in the tiles */
+    struct linear_out finishing;  /* stored, from row `finished` on not yet finished */
+    int finished;
+    int band_row, band_rows;      /* of y */
+    int fed, fed_step, feed_end;  /* rows of the band: so many are bf16, and may become so */
+    int step0, steps;             /* of this chunk */
+    const char *next, *next_end;  /* weights to fetch into L2 */
+    int fetch;                    /* lines in each step */
+};
+
+SDRT_ALWAYS_INLINE vf linear_bias(const struct linear *l, int column, int n)
+{
+    const vf bias = l->bias ? load_first(l->bias + column, n) : v_zero();
+
+    return l->chan ? v_add(bias, load_first(l->chan + column, n)) : bias;
+}
+
+static void linear_finish_row(struct linear_state *s)
+{
+    const struct linear *l = s->l;
+    const struct linear_out *o = &s->finishing;
+    const int r = s->finished++;
+    const float *c = o->sums + (size_t)(r / TILE_ROWS * 2 * TILE_SUMS + r % TILE_ROWS * VL);
+    const size_t row = (size_t)(o->row + r);
+
+    if (l->shape.gated) {
+        const int column = o->pair * VL, n = l->n - column;
+        const vf bias = l->bias ? load_first(l->bias + column, n) : v_zero();
+        const vf gate_bias = l->bias ? load_first(l->bias + l->n + column, n) : v_zero();
+        const vf value = v_add(v_load(c), bias);
+        const vf gate = v_act(v_add(v_load(c + TILE_SUMS), gate_bias), l->act);
+        store_first(l->y + row * l->y_pitch + column, v_mul(value, gate), n);
+        return;
+    }
+    for (int v = 0; v < 2; v++) {
+        const int column = (2 * o->pair + v) * VL, n = l->n - column;
+        if (n <= 0) break;
+        vf t = v_add(v_load(c + v * TILE_SUMS), linear_bias(l, column, n));
+        t = v_act(t, l->act);
+        if (l->residual)
+            t = v_add(t, load_first(l->residual + row * l->residual_pitch + column, n));
+        store_first(l->y + row * l->y_pitch + column, t, n);
+    }
+}
+
+static void linear_feed_some(struct linear_state *s)
+{
+    const int c0 = (s->step0 + s->fed_step) * TILE_K, end = (s->step0 + s->steps) * TILE_K;
+    const int left = int_min(s->l->k, end) - c0;
+
+    s->l->feed(s->l->source, s->band_row + s->fed, c0, int_min(left, LINEAR_FEED),
+               s->at.rows + (size_t)s->fed * (s->u->pitch / sizeof(bf16)) + s->fed_step * TILE_K);
+    s->fed_step += LINEAR_FEED / TILE_K;
+    if (s->fed_step >= s->steps) {
+        s->fed_step = 0;
+        s->fed++;
+    }
+}
+
+/* What is done in the shadow of one product. */
+SDRT_ALWAYS_INLINE void linear_beside(struct linear_state *s, const int finish)
+{
+    if (finish && s->finished < s->finishing.rows) linear_finish_row(s);
+    if (s->fed < s->feed_end) linear_feed_some(s);
+}
+
+/* One step of k: mt x 2 products, down the left column of tiles and up the right one.  In a
+ * block's first step the pending sums leave the registers, and those of c (NULL: zeros) come. */
+SDRT_ALWAYS_INLINE void linear_step(const int mt, const int first, const int finish,
+                                    struct linear_state *s, const char *a, const char *w,
+                                    const float *c)
+{
+    const size_t pitch = s->u->pitch;
+
+#pragma GCC unroll 6
+    for (int i = 0; i < 2 * mt; i++) {
+        const int right = i >= mt, row = right ? 2 * mt - 1 - i : i, sum = 2 * row + right;
+        if (i % mt == 0) tile_right(w + right * TILE_BYTES);
+        if (i != mt) tile_left(a + (size_t)row * TILE_ROWS * pitch, pitch);
+        if (first) {
+            tile_store_sum(sum, s->pending.sums + sum * TILE_SUMS);
+            if (c) tile_load_sum(sum, c + sum * TILE_SUMS);
+            else tile_clear(sum);
+        }
+        linear_beside(s, finish);
+        tile_multiply(sum);
+    }
+    for (int i = 0; i < s->fetch && s->next < s->next_end; i++, s->next += LINE)
+        __builtin_prefetch(s->next, 0, 2);
+}
+
+/* A block, of whose place out tells, from rows a and weights w on; from is its sums so far. */
+SDRT_ALWAYS_INLINE void linear_block(const int mt, struct linear_state *s, const char *a,
+                                     const char *w, int backwards, const float *from,
+                                     const struct linear_out *out)
+{
+    enum { AWAKE = 16 }; /* steps: 1500 cycles */
+    const ptrdiff_t da = backwards ? -LINE : LINE, dw = backwards ? -PAIR_BYTES : PAIR_BYTES;
+
+    if (backwards) {
+        a += (s->steps - 1) * LINE;
+        w += (size_t)(s->steps - 1) * PAIR_BYTES;
+    }
+    tile_fence();
+    if (s->pending.tiles > mt)
+#pragma GCC unroll 6
+        for (int i = 2 * mt; i < TILE_SUM_REGISTERS; i++)
+            tile_store_sum(i, s->pending.sums + i * TILE_SUMS);
+    linear_step(mt, 1, 0, s, a, w, from);
+    s->finishing = s->pending;
+    s->finished = 0;
+    for (int k = 1; k < s->steps; k++) {
+        a += da;
+        w += dw;
+        linear_step(mt, 0, 1, s, a, w, NULL);
+        if (k % AWAKE == AWAKE - 1) tile_keep_awake(s->at.dump);
+    }
+    while (s->finished < s->finishing.rows) linear_finish_row(s);
+    s->pending = *out;
+}
+
+static void linear_block_run(struct linear_state *s, const char *a, const char *w, int backwards,
+                             const float *from, const struct linear_out *out)
+{
+    switch (out->tiles) {
+    case 1: linear_block(1, s, a, w, backwards, from, out); break;
+    case 2: linear_block(2, s, a, w, backwards, from, out); break;
+    case 3: linear_block(3, s, a, w, backwards, from, out); break;
+    }
+}
+
+/* The last block's sums. */
+static void linear_drain(struct linear_state *s)
+{
+#pragma GCC unroll 6
+    for (int i = 0; i < TILE_SUM_REGISTERS; i++)
+        tile_store_sum(i, s->pending.sums + i * TILE_SUMS);
+    s->finishing = s->pending;
+    s->finished = 0;
+    while (s->finished < s->finishing.rows) linear_finish_row(s);
+    s->pending = (struct linear_out){ .sums = s->at.dump };
+}
+
+/* ---- one unit ---- */
+
+struct linear_range {
+    int p0, p1; /* pairs */
+    int g0, g1; /* those of the group at work */
+};
+
+/* Weights from pair p's step s->step0 on. */
+SDRT_ALWAYS_INLINE const char *linear_weights(const struct linear_state *s, int p)
+{
+    return s->l->w + ((size_t)p * (size_t)s->u->steps + (size_t)s->step0) * PAIR_BYTES;
+}
+
+/* Block number b of a band's rows, by a group of columns. */
+static void linear_rows_by_group(struct linear_state *s, const struct linear_range *g, int b,
+                                 int blocks, int tiles)
+{
+    const int t0 = sdrt_row_begin(tiles, b, blocks), t1 = sdrt_row_begin(tiles, b + 1, blocks);
+    const int row = t0 * TILE_ROWS, last = s->step0 + s->steps == s->u->steps;
+    const char *a = (const char *)s->at.rows + (size_t)row * s->u->pitch;
+
+    s->feed_end = int_min(s->band_rows, t1 * TILE_ROWS);
+    while (s->fed < s->feed_end) linear_feed_some(s);
+    s->feed_end = int_min(s->band_rows, sdrt_row_begin(tiles, b + 2, blocks) * TILE_ROWS);
+    if (b + 1 >= blocks) s->feed_end = s->fed;
+    for (int p = g->g0; p < g->g1; p++) {
+        const size_t place = (size_t)b * (size_t)(g->p1 - g->p0) + (size_t)(p - g->p0);
+        float *sums = s->at.sums + place * BLOCK_SUMS;
+        const struct linear_out out = {
+            .sums = last ? s->at.out : sums, .tiles = t1 - t0, .row = s->band_row + row,
+            .rows = last ? int_min(s->band_rows - row, (t1 - t0) * TILE_ROWS) : 0, .pair = p,
+        };
+        linear_block_run(s, a, linear_weights(s, p), (p + b) & 1, s->step0 ? sums : NULL, &out);
+    }
+}
+
+static void linear_unit(struct linear_state *s, struct linear_range *g)
+{
+    const struct linear_cut *u = s->u;
+    const int tiles = divide_up(s->band_rows, TILE_ROWS), blocks = divide_up(tiles, BLOCK_TILES);
+    const int groups = divide_up(g->p1 - g->p0, u->group);
+
+    for (s->step0 = 0; s->step0 < u->steps; s->step0 += u->chunk) {
+        s->steps = int_min(u->chunk, u->steps - s->step0);
+        s->fed = s->fed_step = 0;
+        for (int i = 0; i < groups; i++) {
+            g->g0 = g->p0 + sdrt_row_begin(g->p1 - g->p0, i, groups);
+            g->g1 = g->p0 + sdrt_row_begin(g->p1 - g->p0, i + 1, groups);
+            /* The next group's weights, line by line while this one's are in use. */
+            s->next = linear_weights(s, g->g1);
+            s->next_end = g->g1 < g->p1 ? s->next + (size_t)(g->g1 - g->g0) *
+                                                    (size_t)s->steps * PAIR_BYTES : s->next;
+            s->fetch = divide_up(PAIR_BYTES / LINE, blocks);
+            for (int b = 0; b < blocks; b++) linear_rows_by_group(s, g, b, blocks, tiles);
+        }
+    }
+}
+
+static void linear_run(const struct sdrt_exec *ex, const struct linear *l)
+{
+    const struct linear_cut u = linear_cut(l->m, l->k, &l->shape);
+    const int units = u.bands * u.ranges, tiles = divide_up(l->m, TILE_ROWS);
+    struct linear_state s = { .l = l, .u = &u };
+
+    linear_place(&u, ex->scratch, &s.at);
+    s.pending.sums = s.at.dump;
+    tiles_begin();
+    for (int i = sdrt_row_begin(units, ex->part, ex->nparts);
+         i < sdrt_row_begin(units, ex->part + 1, ex->nparts); i++) {
+        const int range = i / u.bands, band = i % u.bands;
+        struct linear_range g = { .p0 = sdrt_row_begin(u.pairs, range, u.ranges),
+                                  .p1 = sdrt_row_begin(u.pairs, range + 1, u.ranges) };
+        s.band_row = sdrt_row_begin(tiles, band, u.bands) * TILE_ROWS;
+        s.band_rows = int_min(l->m, sdrt_row_begin(tiles, band + 1, u.bands) * TILE_ROWS) -
+                      s.band_row;
+        linear_unit(&s, &g);
+        /* The band's rows and sums make room for the next unit's. */
+        linear_drain(&s);
+    }
+    tiles_end();
+}
+
+#endif
