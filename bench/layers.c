@@ -21,45 +21,17 @@ void sdrt_layers_free(struct sdrt_layers *l)
     l->n = 0;
 }
 
-/* ---- the roof of each ---- */
-
-/* Where so many bytes stay between the operations that use them. */
-static enum sdrt_roof_kind level_of(double bytes, const struct sdrt_context *c)
+/* A pass uses each weight once, so they come from where all of them together fit. */
+static void bind(struct sdrt_layer *l, const struct sdrt_pass *p, double all_weights)
 {
-    const double on_cores = c->threads;
+    const struct sdrt_traffic t = {
+        .flop = l->info.flop, .weights = l->info.weight_bytes, .weights_among = all_weights,
+        .activations = l->info.bytes - l->info.weight_bytes,
+        .bf16 = l->info.class_ <= SDRT_CLASS_ATTENTION && !strcmp(p->precision, "bf16"),
+    };
 
-    if (bytes <= on_cores * (double)sdrt_topology_cache(c->topology, 1)) return SDRT_ROOF_L1;
-    if (bytes <= on_cores * (double)sdrt_topology_cache(c->topology, 2)) return SDRT_ROOF_L2;
-    if (bytes <= (double)sdrt_topology_cache(c->topology, 3)) return SDRT_ROOF_L3;
-    return SDRT_ROOF_MEMORY;
-}
-
-/* Seconds for so many bytes; a level that could not be measured counts as the next one. */
-static double traffic(const struct sdrt_roof *roof, enum sdrt_roof_kind *level, double bytes)
-{
-    while (*level < SDRT_ROOF_MEMORY && roof->best[*level] <= 0.0) *level = *level + 1;
-    return bytes > 0.0 ? bytes * 1e-9 / roof->best[*level] : 0.0;
-}
-
-static void bind(struct sdrt_layer *l, const struct sdrt_pass *p, const struct sdrt_roof *roof,
-                 double all_weights)
-{
-    const double activations = l->info.bytes - l->info.weight_bytes;
-    const int matrix = l->info.class_ <= SDRT_CLASS_ATTENTION;
-    const double compute = sdrt_roof_compute(roof, matrix ? p->precision : "f32");
-    enum sdrt_roof_kind from = level_of(all_weights, p->context);
-    enum sdrt_roof_kind at = level_of(activations, p->context);
-    const double weights = traffic(roof, &from, l->info.weight_bytes);
-    const double rest = traffic(roof, &at, activations);
-    const double arithmetic = l->info.flop * 1e-9 / compute;
-
-    l->bound = weights > rest ? from : at;
-    l->least = weights + rest;
-    if (arithmetic >= l->least) {
-        l->bound = !strcmp(p->precision, "bf16") && matrix && roof->best[SDRT_ROOF_BF16] > 0.0
-                   ? SDRT_ROOF_BF16 : SDRT_ROOF_F32;
-        l->least = arithmetic;
-    }
+    l->bound = sdrt_bound_of(&t, sdrt_roof_of(p->meter), p->context->topology,
+                             p->context->threads);
 }
 
 /* ---- measuring ---- */
@@ -119,7 +91,7 @@ int sdrt_layers_measure(struct sdrt_layers *l, struct sdrt_pass *p, int iteratio
         layer->info.weight_bytes *= p->repeats;
         layer->seconds = mean(&layer->times);
         l->sum += layer->seconds;
-        bind(layer, p, sdrt_roof_of(p->meter), all_weights);
+        bind(layer, p, all_weights);
     }
     l->wall_mean = mean(&l->wall);
     if (status != SDRT_OK) sdrt_layers_free(l);
@@ -150,15 +122,14 @@ static void add_layers(const struct sdrt_layers *l, struct sdrt_report *r)
     for (int i = 0; i < l->n; i++) {
         const struct sdrt_layer *a = &l->layer[i];
         const struct sdrt_step_info *s = &a->info;
-        const int compute = a->bound <= SDRT_ROOF_INT8_DATA;
         sdrt_report_row(r, json_pack(
             "{s:i, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:s, s:o, s:o}", "step", i,
             "name", a->name, "class", sdrt_step_class_names[s->class_], "kernel", s->kernel, "ms",
             a->seconds * 1e3, "share", a->seconds / l->sum, "gflop", s->flop * 1e-9, "bytes",
-            s->bytes, "weight_bytes", s->weight_bytes, "least_ms", a->least * 1e3, "intensity",
+            s->bytes, "weight_bytes", s->weight_bytes, "least_ms", a->bound.seconds * 1e3, "intensity",
             sdrt_report_real(s->flop / s->bytes), "bound",
-            compute ? "compute" : sdrt_roof_names[a->bound].label, "roof_share",
-            sdrt_report_real(a->least / a->seconds), "samples_ms",
+            sdrt_bound_name(a->bound.kind), "roof_share",
+            sdrt_report_real(a->bound.seconds / a->seconds), "samples_ms",
             sdrt_bench_samples(&a->times, 1e3)));
     }
 }
@@ -176,7 +147,7 @@ static void add_groups(const struct sdrt_layers *l, struct sdrt_report *r)
             seconds += a->seconds;
             flop += a->info.flop;
             bytes += a->info.bytes;
-            least += a->least;
+            least += a->bound.seconds;
         }
         sdrt_report_row(r, json_pack(
             "{s:s, s:i, s:f, s:f, s:f, s:o, s:f, s:o, s:o}", "name", sdrt_layer_groups[g],

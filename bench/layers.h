@@ -2,15 +2,13 @@
  *
  * One pass, operation by operation, each against the roof that binds it.
  *
- * The least time of an operation is the longest of: its arithmetic at the compute roof of the
- * precision; its traffic at the bandwidth of where the data is.  Weights come from memory when
- * all those of the network together do not fit into the last cache, since a pass uses each once;
- * activations from the smallest cache that holds the operation's.
- * Williams, Waterman, Patterson, "Roofline", 2009.
+ * Weights come from memory when all those of the network together do not fit into the last cache,
+ * since a pass uses each once; activations from the smallest cache that holds the operation's.
  */
 #ifndef SDRT_BENCH_LAYERS_H
 #define SDRT_BENCH_LAYERS_H
 
+#include "bench/bound.h"
 #include "bench/pass.h"
 
 struct sdrt_layer {
@@ -18,8 +16,7 @@ struct sdrt_layer {
     struct sdrt_step_info info;
     struct sdrt_times times;  /* of each pass */
     double seconds;           /* mean */
-    enum sdrt_roof_kind bound;
-    double least;             /* seconds at the roof */
+    struct sdrt_bound bound;
 };
 
 struct sdrt_layers {

@@ -98,8 +98,6 @@ static void draw_bandwidths(const struct axes *a, const struct sdrt_roof *roof, 
 static void draw_layer(const struct axes *a, const struct sdrt_layer *l, double sum, FILE *f)
 {
     const double gflops = l->info.flop * 1e-9 / l->seconds;
-    const char *bound = l->bound <= SDRT_ROOF_INT8_DATA ? "arithmetic"
-                                                        : sdrt_roof_names[l->bound].label;
 
     /* The area is the share of the time. */
     fprintf(f, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%.2f\" fill=\"%s\" stroke=\"%s\"><title>",
@@ -109,7 +107,8 @@ static void draw_layer(const struct axes *a, const struct sdrt_layer *l, double 
     put_text(f, l->name);
     fprintf(f, ": %s, %.2f ms (%.2f %%), %.2f GFLOP, %.1f GFLOP/s, %.0f %% of the roof, bound by "
             "%s</title></circle>\n", l->info.kernel, l->seconds * 1e3, 100.0 * l->seconds / sum,
-            l->info.flop * 1e-9, gflops, 100.0 * l->least / l->seconds, bound);
+            l->info.flop * 1e-9, gflops, 100.0 * l->bound.seconds / l->seconds,
+            sdrt_bound_name(l->bound.kind));
 }
 
 static void draw_legend(const struct sdrt_layers *l, FILE *f)
@@ -120,7 +119,7 @@ static void draw_legend(const struct sdrt_layers *l, FILE *f)
         for (int i = 0; i < l->n; i++) {
             if (sdrt_layer_group(&l->layer[i]) != g) continue;
             seconds += l->layer[i].seconds;
-            least += l->layer[i].least;
+            least += l->layer[i].bound.seconds;
         }
         if (seconds <= 0.0) continue;
         fprintf(f, "<circle cx=\"%d\" cy=\"%d\" r=\"7\" fill=\"%s\" stroke=\"%s\"/>"

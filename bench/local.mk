@@ -5,13 +5,16 @@ SDBENCH_PARTS = \
 	bench/machine.c bench/machine.h bench/energy.c \
 	bench/harness.c bench/harness.h bench/stats.c bench/stats.h \
 	bench/roof.c bench/roof.h bench/roof_generic.c \
-	bench/pass.c bench/pass.h bench/layers.c bench/layers.h bench/layers_svg.c \
-	bench/compare.c bench/generate.c bench/kernels.c bench/model.c bench/roofline.c \
+	bench/bound.c bench/bound.h bench/pass.c bench/pass.h bench/layers.c bench/layers.h bench/layers_svg.c \
+	bench/compare.c bench/generate.c bench/kernels.c \
+	bench/kernel_jobs.c bench/kernel_jobs.h bench/rivals.h bench/rival_openblas.c \
+	bench/rival_onednn.c \
+	bench/model.c bench/roofline.c \
 	bench/shapes_attention.h bench/shapes_conv.h bench/shapes_gemm.h bench/shapes_norm.h
 sdbench_SOURCES = bench/sdbench.c $(SDBENCH_PARTS)
 sdbench_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=posix_memalign
-SDBENCH_LIBS = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
+SDBENCH_LIBS = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS) $(ONEDNN_LIBS)
 sdbench_LDADD = $(SDBENCH_LIBS)
 dist_man_MANS += man/sdbench.1
 

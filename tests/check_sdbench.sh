@@ -49,6 +49,8 @@ bad 'unknown level' 2 'avx9' step -m "$tiny" --isa avx9
 bad 'unknown level of the roof' 2 'avx9' roofline --isa avx9
 bad 'unknown precision' 2 'f12' step -m "$tiny" --precision f12
 bad 'unknown family' 2 'wavelets' kernels wavelets
+bad 'unknown level of kernels' 2 'avx9' kernels --isa avx9
+bad 'unknown precision of kernels' 2 'f12' kernels --precision f12
 bad 'unknown network' 2 'resnet.*unet' layers resnet
 bad 'network without a picture' 2 'svg' roofline vae
 bad 'no such model' 1 'absent' step -m absent.safetensors
@@ -155,6 +157,15 @@ if command -v xmllint > /dev/null 2>&1; then
 else
     skip 'the picture is XML (no xmllint)'
 fi
+
+good 'kernels' kernels --isa all --shape text_ --seconds 0 --threads 1 -o kernels.json -o kernels.csv
+valid kernels.json
+columns kernels.csv
+has kernels.csv '^attention,text_77x77' '^gemm,text_154x768x768,' '^layer_norm,' '^elementwise,' \
+    ',generic,' ',blas,'
+good 'kernels of a family' kernels norm --shape unet_64_1280 --seconds 0 --threads 1
+has out '^gn_sums ' '^gn_fold '
+bad 'kernels of no shape' 2 'holds "nothing"' kernels --shape nothing
 
 # file NAME SAMPLES: a report of one measurement.
 file() {

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Which roof binds an operation, and how long it takes at that roof.
+ *
+ * The least time is the longer of: the arithmetic at the compute roof of the precision; the
+ * traffic, weights and activations, each at the bandwidth of the smallest cache that holds them.
+ * Williams, Waterman, Patterson, "Roofline", 2009.
+ */
+#ifndef SDRT_BENCH_BOUND_H
+#define SDRT_BENCH_BOUND_H
+
+#include "bench/roof.h"
+#include "runtime/topology.h"
+
+struct sdrt_traffic {
+    double flop;
+    double weights;       /* bytes */
+    double weights_among; /* bytes of what is used before the same weights are used again */
+    double activations;   /* bytes */
+    int    bf16;          /* the arithmetic is bf16 */
+};
+
+struct sdrt_bound {
+    enum sdrt_roof_kind kind; /* of arithmetic, or of a cache or memory */
+    double seconds;           /* at the roof */
+};
+
+struct sdrt_bound sdrt_bound_of(const struct sdrt_traffic *t, const struct sdrt_roof *roof,
+                                const struct sdrt_topology *topology, int threads);
+
+/* "compute", or the cache's name. */
+const char *sdrt_bound_name(enum sdrt_roof_kind kind);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Every kernel at every shape that the models run, with operands like theirs.
+ */
+#ifndef SDRT_BENCH_KERNEL_JOBS_H
+#define SDRT_BENCH_KERNEL_JOBS_H
+
+#include "kernels/ops.h"
+#include "runtime/team.h"
+
+enum sdrt_family {
+    SDRT_FAMILY_ATTENTION,
+    SDRT_FAMILY_CONV,
+    SDRT_FAMILY_GEMM,
+    SDRT_FAMILY_GN_SUMS,
+    SDRT_FAMILY_GN_FOLD,
+    SDRT_FAMILY_LAYER_NORM,
+    SDRT_FAMILY_ELEMENTWISE,
+    SDRT_FAMILIES
+};
+extern const char *const sdrt_family_names[SDRT_FAMILIES];
+
+enum sdrt_elementwise_op {
+    SDRT_EW_TIMESTEP, SDRT_EW_EMBED, SDRT_EW_SILU_OF_SUMS, SDRT_EW_GUIDE, SDRT_EW_TO_NHWC,
+    SDRT_EW_TO_NCHW,
+};
+
+/* One kernel at one shape; the shape and its name are set by sdrt_job_get(), all else by
+ * sdrt_job_set(). */
+struct sdrt_job {
+    enum sdrt_family family;
+    const char *name;
+    int calls; /* in one U-Net step of two images, one VAE pass, or one run of the rest */
+    union {
+        struct sdrt_conv_shape      conv;
+        struct sdrt_gemm_shape      gemm;
+        struct sdrt_attention_shape attention;
+        struct sdrt_gn_shape        gn;
+        struct sdrt_ln_shape        ln;
+        struct { enum sdrt_elementwise_op op; int n, m, c; } ew; /* rows, rows of the other, channels */
+    } u;
+    const struct sdrt_ops *ops;
+    struct sdrt_team *team;
+    float  *x, *x2, *x3, *y, *bias;   /* x3: values of attention, msb of a conv */
+    double *sums;
+    void   *w, *scratch;              /* scratch of all workers */
+    size_t y_floats, sums_doubles, scratch_each;
+    double flop, bytes, weight_bytes; /* bytes: weights too */
+    int    nparts;
+};
+
+int sdrt_job_count(enum sdrt_family family);
+void sdrt_job_get(struct sdrt_job *job, enum sdrt_family family, int i);
+
+/* Makes the operands for the kernels of ops on that team, which are borrowed.  0 without
+ * memory; release in both cases. */
+int sdrt_job_set(struct sdrt_job *job, const struct sdrt_ops *ops, struct sdrt_team *team);
+void sdrt_job_release(struct sdrt_job *job);
+
+/* Once, on the whole team. */
+void sdrt_job_run(struct sdrt_job *job);
+
+/* Fewer rows of the same shape, so that the generic level is done in a moment. */
+void sdrt_job_shorten(struct sdrt_job *job);
+
+/* Relative L2 distance of two jobs' results after a run, of one shape. */
+double sdrt_job_distance(const struct sdrt_job *a, const struct sdrt_job *b);
+
+/* floats of unit normal numbers, or zeros without rng; to free(), NULL without memory. */
+struct sdrt_rng;
+float *sdrt_job_numbers(struct sdrt_rng *rng, size_t floats);
+
+#endif
