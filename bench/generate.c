@@ -48,7 +48,8 @@ static void count_flop(struct run *run)
     const struct sdrt_shape *s = &run->context->shape;
     double *flop = run->flop;
 
-    flop[SDRT_STAGE_TEXT] = flop_of(p[SDRT_PROGRAM_TEXT]) + flop_of(p[SDRT_PROGRAM_PROMPT]);
+    for (int i = SDRT_PROGRAM_TEXT; i <= SDRT_PROGRAM_PROMPT; i++)
+        if (p[i]) flop[SDRT_STAGE_TEXT] += flop_of(p[i]);
     flop[EVALUATION] = flop_of(p[SDRT_PROGRAM_STEP]);
     flop[SDRT_STAGE_DENOISE] = flop_of(p[SDRT_PROGRAM_SCHEDULE]) + flop[EVALUATION] * s->evaluations;
     flop[SDRT_STAGE_DECODE] = flop_of(p[SDRT_PROGRAM_DECODE]) * s->batch;
@@ -102,7 +103,7 @@ static void add_facts(const struct run *run, const struct sdrt_bench_options *o,
                       struct sdrt_report *r)
 {
     const struct sdrt_context *c = run->context;
-    const double weights = (double)sdrt_weight_store_bytes(c->store), mib = 1.0 / (1 << 20);
+    const double weights = (double)sdrt_weight_store_bytes(c->store, ""), mib = 1.0 / (1 << 20);
     const double arena = (double)(c->persistent_bytes + c->workspace_bytes);
     char size[32];
 

@@ -33,6 +33,14 @@ int sdrt_pass_network(const char **network, const struct sdrt_log *log)
                      *network);
 }
 
+static void fill_added(struct sdrt_context *c, int rows)
+{
+    static const float numbers[6] = { 1024, 1024, 0, 0, 1024, 1024 };
+
+    for (int i = 0; i < rows && c->config.unet.added_dim; i++)
+        sdrt_context_fill_added(c, i, numbers);
+}
+
 /* Inputs like a real run's: unit noise, the tokens of an empty prompt, timestep 500. */
 static int prepare(struct sdrt_context *c, enum sdrt_program_id id)
 {
@@ -44,20 +52,18 @@ static int prepare(struct sdrt_context *c, enum sdrt_program_id id)
     sdrt_rng_seed(&rng, SDRT_RNG_CPU, 1);
     sdrt_rng_normal(&rng, c->model_in, pair * pixels * 4);
     sdrt_rng_normal(&rng, c->vae_in, pixels * 4);
-    for (size_t i = 0; i < pair && status == SDRT_OK; i++) {
-        int dropped;
-        status = sdrt_tokenizer_encode_padded(c->tokenizer, "", SDRT_TOKENIZER_LENGTH,
-                                              sdrt_tokenizer_eos(c->tokenizer),
-                                              c->ids + i * SDRT_TOKENIZER_LENGTH, &dropped);
-    }
+    for (int k = 0; k < c->config.n_text; k++)
+        for (size_t i = 0; i < pair && status == SDRT_OK; i++)
+            status = sdrt_context_tokenize(c, k, "", c->ids[k] + i * SDRT_TOKENIZER_LENGTH, NULL);
     c->timesteps[0] = 500.0f;
-    const enum sdrt_program_id before[] = { SDRT_PROGRAM_TEXT, SDRT_PROGRAM_PROMPT,
-                                            SDRT_PROGRAM_SCHEDULE };
-    for (int i = 0; i < 3 && status == SDRT_OK && id == SDRT_PROGRAM_STEP; i++) {
-        status = sdrt_program_load(c->programs[before[i]], NULL, NULL);
-        if (status == SDRT_OK) status = sdrt_program_run(c->programs[before[i]], c->team, NULL, NULL);
+    for (int i = 0; i < (int)SDRT_PROGRAM_STEP && id == SDRT_PROGRAM_STEP; i++) {
+        if (!c->programs[i]) continue;
+        if (i == SDRT_PROGRAM_SCHEDULE) fill_added(c, (int)pair);
+        if (status == SDRT_OK) status = sdrt_program_load(c->programs[i], NULL, NULL);
+        if (status == SDRT_OK) status = sdrt_program_run(c->programs[i], c->team, NULL, NULL);
     }
-    memcpy(c->time_row, c->time_table, (size_t)c->parts.time_channels * sizeof *c->time_row);
+    memcpy(c->time_row, c->time_table, (size_t)c->parts.time_channels * sizeof *c->time_row *
+                                           (size_t)sdrt_unet_time_rows(&c->config.unet, (int)pair));
     return status;
 }
 
@@ -82,13 +88,14 @@ static int load(struct sdrt_context *c, const struct sdrt_bench_options *o, int 
     return status;
 }
 
-/* The U-Net's step needs the three small programs before it. */
+/* The U-Net's step needs the small programs before it. */
 static void add_up(struct sdrt_pass *p, enum sdrt_program_id id)
 {
     struct sdrt_step_info info;
 
     for (int k = id == SDRT_PROGRAM_STEP ? 0 : (int)id; k <= (int)id; k++) {
         const struct sdrt_program *program = p->context->programs[k];
+        if (!program) continue;
         for (int i = 0; i < sdrt_program_steps(program); i++) {
             sdrt_program_step(program, i, &info);
             p->weights += info.weight_bytes;

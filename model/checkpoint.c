@@ -6,8 +6,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const char text_model[] = "text_model.";
-
 char *sdrt_path_join(const char *directory, const char *name)
 {
     const size_t size = strlen(directory) + strlen(name) + 2;
@@ -62,7 +60,7 @@ int sdrt_set_has_prefix(const struct sdrt_weight_files *set, const char *prefix)
 int sdrt_checkpoint_refuse(const struct sdrt_checkpoint *c, const char *path, const char *family)
 {
     return sdrt_fail(c->log, SDRT_E_UNSUPPORTED,
-                     "%s: looks like a model of the family %s; supported is Stable Diffusion 1.x",
+                     "%s: looks like a model of the family %s; supported are SD 1.x, SD 2.x and SDXL",
                      path, family);
 }
 
@@ -74,53 +72,104 @@ static const char *after(const char *name, const char *prefix)
     return strncmp(name, prefix, length) ? NULL : name + length;
 }
 
-struct sdrt_weight_files *sdrt_checkpoint_translate(const struct sdrt_checkpoint *c,
-                                                    const char *canonical,
-                                                    char out[SDRT_NAME_MAX])
+int sdrt_checkpoint_translate(const struct sdrt_checkpoint *c, const char *canonical,
+                              struct sdrt_place *out)
 {
     const char *tail;
 
-    if ((tail = after(canonical, "unet.")))
-        return sdrt_names_unet(&c->unet_names, tail, out) ? c->unet : NULL;
-    if ((tail = after(canonical, "vae.")))
-        return sdrt_names_vae(&c->vae_names, tail, out) ? c->vae : NULL;
-    if (!(tail = after(canonical, "text_encoder."))) return NULL;
-    if (c->text_plain && after(tail, text_model)) tail += strlen(text_model);
-    return snprintf(out, SDRT_NAME_MAX, "%s", tail) < SDRT_NAME_MAX ? c->text : NULL;
+    out->part = (struct sdrt_name_part){ .third = -1 };
+    if ((tail = after(canonical, "unet."))) {
+        out->set = c->unet;
+        return sdrt_names_unet(&c->unet_names, tail, out->name);
+    }
+    if ((tail = after(canonical, "vae."))) {
+        out->set = c->vae;
+        return sdrt_names_vae(&c->vae_names, tail, out->name);
+    }
+    for (int i = 0; i < c->n_text; i++) {
+        tail = after(canonical, sdrt_text_prefix(i));
+        if (!tail || *tail != '.') continue;
+        out->set = c->text[i].files;
+        return sdrt_names_clip(c->text[i].layout, tail + 1, out->name, &out->part);
+    }
+    return 0;
+}
+
+/* Leaves of view, which holds queries, keys and values, the third that is meant. */
+static int take_third(const struct sdrt_checkpoint *c, const char *name, int third,
+                      struct sdrt_weight_view *view)
+{
+    if (view->rank < 1 || view->shape[0] % 3)
+        return sdrt_fail(c->log, SDRT_E_FORMAT, "%s: %s: expected rows of three matrices", c->path,
+                         name);
+    const size_t bytes = sdrt_weight_bytes(view) / 3;
+    view->shape[0] /= 3;
+    view->data = (const char *)view->data + (size_t)third * bytes;
+    return SDRT_OK;
+}
+
+/* Makes of view, a matrix, a transposed copy that is held under the canonical name. */
+static int turn(struct sdrt_checkpoint *c, const char *canonical, struct sdrt_weight_view *view)
+{
+    const size_t size = sdrt_dtype_size(view->dtype), bytes = sdrt_weight_bytes(view);
+    char *copy;
+
+    if (view->rank != 2)
+        return sdrt_fail(c->log, SDRT_E_FORMAT, "%s: %s: expected a matrix", c->path, canonical);
+    const int64_t rows = view->shape[1], columns = view->shape[0];
+    copy = sdrt_held_buffers_get(&c->turned, canonical, bytes);
+    if (!copy) {
+        copy = sdrt_held_buffers_add(&c->turned, canonical, bytes);
+        if (!copy) return sdrt_fail(c->log, SDRT_E_NOMEM, "%s: no memory for it", canonical);
+        for (int64_t i = 0; i < rows; i++)
+            for (int64_t j = 0; j < columns; j++)
+                memcpy(copy + (size_t)(i * columns + j) * size,
+                       (const char *)view->data + (size_t)(j * rows + i) * size, size);
+    }
+    view->shape[0] = rows;
+    view->shape[1] = columns;
+    view->data = copy;
+    return SDRT_OK;
 }
 
 static int checkpoint_get(void *self, const char *name, int rank, const int64_t *shape,
                           struct sdrt_weight_view *out)
 {
-    char translated[SDRT_NAME_MAX];
-    struct sdrt_weight_files *set = sdrt_checkpoint_translate(self, name, translated);
+    struct sdrt_checkpoint *c = self;
     struct sdrt_weights_provider files;
+    struct sdrt_place place;
+    int rc;
 
-    if (!set) return SDRT_E_MISSING;
-    files = sdrt_weight_files_provider(set);
-    return files.get(files.self, translated, rank, shape, out);
+    if (!sdrt_checkpoint_translate(c, name, &place)) return SDRT_E_MISSING;
+    files = sdrt_weight_files_provider(place.set);
+    rc = files.get(files.self, place.name, rank, shape, out);
+    if (rc != SDRT_OK) return rc;
+    if (place.part.third >= 0) rc = take_third(c, name, place.part.third, out);
+    if (place.part.transposed) rc = turn(c, name, out);
+    if (place.part.transposed || rc != SDRT_OK) files.release(files.self, place.name);
+    return rc;
 }
 
 static void checkpoint_release(void *self, const char *name)
 {
-    char translated[SDRT_NAME_MAX];
-    struct sdrt_weight_files *set = sdrt_checkpoint_translate(self, name, translated);
+    struct sdrt_checkpoint *c = self;
     struct sdrt_weights_provider files;
+    struct sdrt_place place;
 
-    if (!set) return;
-    files = sdrt_weight_files_provider(set);
-    files.release(files.self, translated);
+    if (!sdrt_checkpoint_translate(c, name, &place)) return;
+    files = sdrt_weight_files_provider(place.set);
+    if (place.part.transposed) sdrt_held_buffers_release(&c->turned, name);
+    else files.release(files.self, place.name);
 }
 
 static void checkpoint_prefetch(void *self, const char *name)
 {
-    char translated[SDRT_NAME_MAX];
-    struct sdrt_weight_files *set = sdrt_checkpoint_translate(self, name, translated);
     struct sdrt_weights_provider files;
+    struct sdrt_place place;
 
-    if (!set) return;
-    files = sdrt_weight_files_provider(set);
-    files.prefetch(files.self, translated);
+    if (!sdrt_checkpoint_translate(self, name, &place)) return;
+    files = sdrt_weight_files_provider(place.set);
+    files.prefetch(files.self, place.name);
 }
 
 struct sdrt_weights_provider sdrt_checkpoint_provider(struct sdrt_checkpoint *c)
@@ -129,9 +178,22 @@ struct sdrt_weights_provider sdrt_checkpoint_provider(struct sdrt_checkpoint *c)
                                            .prefetch = checkpoint_prefetch, .self = c };
 }
 
+static int find_text_layout(struct sdrt_checkpoint *c, struct sdrt_text_part *t)
+{
+    if (sdrt_set_has_prefix(t->files, "transformer.resblocks.0.")) t->layout = SDRT_CLIP_OPEN;
+    else if (sdrt_set_has_prefix(t->files, "text_model.encoder.layers.0."))
+        t->layout = SDRT_CLIP_TRANSFORMERS;
+    else if (sdrt_set_has_prefix(t->files, "encoder.layers.0.")) t->layout = SDRT_CLIP_PLAIN;
+    else return sdrt_fail(c->log, SDRT_E_MISSING, "%s: has no text encoder that is CLIP's: expected "
+                          "text_model.encoder.layers.* or transformer.resblocks.*", c->path);
+    return SDRT_OK;
+}
+
 /* All parts that every model needs, each with one tensor that every layout of it has. */
 static int check_parts(struct sdrt_checkpoint *c, const char *vae_path)
 {
+    int rc = SDRT_OK;
+
     if (!sdrt_set_has(c->vae, "decoder.conv_in.weight")) {
         if (vae_path)
             return sdrt_fail(c->log, SDRT_E_FORMAT,
@@ -140,34 +202,47 @@ static int check_parts(struct sdrt_checkpoint *c, const char *vae_path)
         return sdrt_fail(c->log, SDRT_E_MISSING, "%s: has no VAE: give one with --vae FILE",
                          c->path);
     }
-    c->text_plain = !sdrt_set_has_prefix(c->text, text_model);
-    if (!sdrt_set_has_prefix(c->text, c->text_plain ? "encoder.layers.0." :
-                                                      "text_model.encoder.layers.0."))
+    if (!c->n_text)
         return sdrt_fail(c->log, SDRT_E_MISSING,
-                         "%s: has no text encoder: expected the weights of CLIP ViT-L", c->path);
-    return SDRT_OK;
+                         "%s: has no text encoder: give one with --text-encoder FILE", c->path);
+    for (int i = 0; i < c->n_text && rc == SDRT_OK; i++) rc = find_text_layout(c, &c->text[i]);
+    return rc;
 }
 
-int sdrt_checkpoint_open(struct sdrt_checkpoint **out, const char *path, const char *vae_path,
+int sdrt_checkpoint_add_text(struct sdrt_checkpoint *c)
+{
+    if (c->n_text == SDRT_MAX_TEXT)
+        return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: has more than %d text encoders", c->path,
+                         (int)SDRT_MAX_TEXT);
+    return sdrt_weight_files_create(&c->text[c->n_text++].files, c->log);
+}
+
+static int open_parts(struct sdrt_checkpoint *c, const struct sdrt_checkpoint_paths *p)
+{
+    int rc = sdrt_path_is_folder(p->model) ? sdrt_checkpoint_open_folder(c, p->model)
+                                           : sdrt_checkpoint_open_file(c, p->model);
+
+    if (rc == SDRT_OK && p->vae) rc = sdrt_checkpoint_open_vae(c, p->vae);
+    for (int i = 0; i < SDRT_MAX_TEXT && rc == SDRT_OK; i++)
+        if (p->text[i]) rc = sdrt_checkpoint_open_text(c, i, p->text[i]);
+    if (rc == SDRT_OK) rc = check_parts(c, p->vae);
+    return rc == SDRT_OK ? sdrt_checkpoint_detect(c) : rc;
+}
+
+int sdrt_checkpoint_open(struct sdrt_checkpoint **out, const struct sdrt_checkpoint_paths *paths,
                          const struct sdrt_log *log)
 {
     struct sdrt_checkpoint *c = calloc(1, sizeof *c);
     int rc;
 
     *out = NULL;
-    if (!c) return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", path);
+    if (!c) return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", paths->model);
     c->log = log;
-    c->path = strdup(path);
-    rc = c->path ? SDRT_OK : sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", path);
+    c->path = strdup(paths->model);
+    rc = c->path ? SDRT_OK : sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", paths->model);
     if (rc == SDRT_OK) rc = sdrt_weight_files_create(&c->unet, log);
     if (rc == SDRT_OK) rc = sdrt_weight_files_create(&c->vae, log);
-    if (rc == SDRT_OK) rc = sdrt_weight_files_create(&c->text, log);
-    if (rc != SDRT_OK) goto out;
-    rc = sdrt_path_is_folder(path) ? sdrt_checkpoint_open_folder(c, path)
-                                   : sdrt_checkpoint_open_file(c, path);
-    if (rc == SDRT_OK && vae_path) rc = sdrt_checkpoint_open_vae(c, vae_path);
-    if (rc == SDRT_OK) rc = check_parts(c, vae_path);
-    if (rc == SDRT_OK) rc = sdrt_checkpoint_detect(c);
+    if (rc == SDRT_OK) rc = open_parts(c, paths);
     if (rc != SDRT_OK) goto out;
     *out = c;
     c = NULL;
@@ -181,16 +256,22 @@ void sdrt_checkpoint_close(struct sdrt_checkpoint **checkpoint)
     struct sdrt_checkpoint *c = *checkpoint;
 
     if (!c) return;
+    sdrt_held_buffers_clear(&c->turned);
     sdrt_weight_files_free(&c->unet);
     sdrt_weight_files_free(&c->vae);
-    sdrt_weight_files_free(&c->text);
+    for (int i = 0; i < SDRT_MAX_TEXT; i++) {
+        struct sdrt_text_part *t = &c->text[i];
+        sdrt_weight_files_free(&t->files);
+        free(t->json);
+        free(t->vocab_path);
+        free(t->merges_path);
+        free(t->tokenizer_json);
+    }
     free(c->path);
-    free(c->vocab_path);
-    free(c->merges_path);
     free(c->unet_json);
     free(c->vae_json);
-    free(c->text_json);
     free(c->scheduler_json);
+    free(c->index_json);
     free(c);
     *checkpoint = NULL;
 }
@@ -200,12 +281,12 @@ const struct sdrt_model_config *sdrt_checkpoint_config(const struct sdrt_checkpo
     return &c->config;
 }
 
-const char *sdrt_checkpoint_vocab_path(const struct sdrt_checkpoint *c)
+const char *sdrt_checkpoint_vocab_path(const struct sdrt_checkpoint *c, int i)
 {
-    return c->vocab_path;
+    return c->text[i].vocab_path;
 }
 
-const char *sdrt_checkpoint_merges_path(const struct sdrt_checkpoint *c)
+const char *sdrt_checkpoint_merges_path(const struct sdrt_checkpoint *c, int i)
 {
-    return c->merges_path;
+    return c->text[i].merges_path;
 }

@@ -4,8 +4,10 @@
  * always right, the rest from config.json files or the values of SD 1.5.
  */
 #include "model/checkpoint_internal.h"
-#include "runtime/json.h"
+#include "model/family.h"
+#include "kernels/pack.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,46 +18,25 @@ enum {
     MAX_CLIP_LAYERS = 64,
     MAX_INPUT_BLOCKS = 64,
     MAX_SIZE = 1 << 20,    /* of one dimension */
-    MAX_CONFIG_BYTES = 1 << 20,
 };
 
-struct sdrt_model_config sdrt_sd15_config(void)
+static int have(const struct sdrt_checkpoint *c, const char *format, int i)
 {
-    return (struct sdrt_model_config){
-        .unet = { .in_channels = 4, .out_channels = 4, .levels = 4,
-                  .channels = { 320, 640, 1280, 1280 }, .layers = 2, .depth = { 1, 1, 1, 0 },
-                  .mid_depth = 1, .context_dim = 768, .heads = 8, .head_dim = 0,
-                  .time_embed_dim = 1280, .norm_groups = 32 },
-        .vae = { .latent_channels = 4, .levels = 4, .channels = { 128, 256, 512, 512 },
-                 .layers = 2, .norm_groups = 32, .scaling_factor = 0.18215f, .has_encoder = 1 },
-        .clip = { .vocab = 49408, .hidden = 768, .layers = 12, .heads = 12,
-                  .intermediate = 3072, .positions = 77, .act = SDRT_CLIP_QUICK_GELU },
-        .prediction = SDRT_PREDICTION_EPSILON,
-    };
+    char canonical[SDRT_NAME_MAX];
+    struct sdrt_place place;
+
+    snprintf(canonical, sizeof canonical, format, i);
+    return sdrt_checkpoint_translate(c, canonical, &place) && sdrt_set_has(place.set, place.name);
 }
 
 /* How many of the names with i = 0, 1, ... in the place of format's %d are in the file,
  * up to the first that is not and to limit. */
 static int count(const struct sdrt_checkpoint *c, int limit, const char *format)
 {
-    char canonical[SDRT_NAME_MAX], name[SDRT_NAME_MAX];
-    int i;
+    int i = 0;
 
-    for (i = 0; i < limit; i++) {
-        snprintf(canonical, sizeof canonical, format, i);
-        const struct sdrt_weight_files *set = sdrt_checkpoint_translate(c, canonical, name);
-        if (!set || !sdrt_set_has(set, name)) break;
-    }
+    while (i < limit && have(c, format, i)) i++;
     return i;
-}
-
-static int have(const struct sdrt_checkpoint *c, const char *format, int i)
-{
-    char canonical[SDRT_NAME_MAX], name[SDRT_NAME_MAX];
-
-    snprintf(canonical, sizeof canonical, format, i);
-    const struct sdrt_weight_files *set = sdrt_checkpoint_translate(c, canonical, name);
-    return set && sdrt_set_has(set, name);
 }
 
 static int count_prefix(const struct sdrt_weight_files *set, int limit, const char *format)
@@ -70,6 +51,18 @@ static int count_prefix(const struct sdrt_weight_files *set, int limit, const ch
     return i;
 }
 
+/* The shape of a tensor; its data are given back. */
+static int shape_of(struct sdrt_checkpoint *c, const char *name, struct sdrt_weight_view *view)
+{
+    struct sdrt_weights_provider weights = sdrt_checkpoint_provider(c);
+    const int rc = weights.get(weights.self, name, -1, NULL, view);
+
+    if (rc == SDRT_E_MISSING)
+        return sdrt_fail(c->log, rc, "%s: has no tensor %s", c->path, name);
+    if (rc == SDRT_OK) weights.release(weights.self, name);
+    return rc;
+}
+
 /* One dimension of the tensor's shape into *size. */
 static int size_of(struct sdrt_checkpoint *c, int rank, int dimension, int *size,
                    const char *format, ...) __attribute__((format(printf, 5, 6)));
@@ -77,7 +70,6 @@ static int size_of(struct sdrt_checkpoint *c, int rank, int dimension, int *size
 static int size_of(struct sdrt_checkpoint *c, int rank, int dimension, int *size,
                    const char *format, ...)
 {
-    struct sdrt_weights_provider weights = sdrt_checkpoint_provider(c);
     struct sdrt_weight_view view;
     char name[SDRT_NAME_MAX];
     va_list args;
@@ -86,11 +78,8 @@ static int size_of(struct sdrt_checkpoint *c, int rank, int dimension, int *size
     va_start(args, format);
     vsnprintf(name, sizeof name, format, args);
     va_end(args);
-    rc = weights.get(weights.self, name, -1, NULL, &view);
-    if (rc == SDRT_E_MISSING)
-        return sdrt_fail(c->log, rc, "%s: has no tensor %s", c->path, name);
+    rc = shape_of(c, name, &view);
     if (rc != SDRT_OK) return rc;
-    weights.release(weights.self, name);
     if (view.rank != rank || view.shape[dimension] < 1 || view.shape[dimension] > MAX_SIZE)
         return sdrt_fail(c->log, SDRT_E_FORMAT,
                          "%s: %s: expected %d dimensions, each from 1 to %d", c->path, name, rank,
@@ -137,10 +126,12 @@ static int detect_unet_layout(struct sdrt_checkpoint *c)
     return SDRT_OK;
 }
 
-static int detect_unet_depths(struct sdrt_checkpoint *c)
+static int detect_unet_depths(struct sdrt_checkpoint *c, int *linear)
 {
     struct sdrt_unet_config *u = &c->config.unet;
     char format[SDRT_NAME_MAX], block[64] = "";
+    struct sdrt_weight_view view;
+    int rc;
 
     u->mid_depth = count(c, MAX_DEPTH,
                          "unet.mid_block.attentions.0.transformer_blocks.%d.norm1.weight");
@@ -154,11 +145,15 @@ static int detect_unet_depths(struct sdrt_checkpoint *c)
     if (!*block)
         return sdrt_fail(c->log, SDRT_E_UNSUPPORTED,
                          "%s: has no cross-attention, so no prompt can steer it", c->path);
+    snprintf(format, sizeof format, "%s.attentions.0.proj_in.weight", block);
+    rc = shape_of(c, format, &view);
+    if (rc != SDRT_OK) return rc;
+    *linear = view.rank == 2;
     return size_of(c, 2, 1, &u->context_dim, "%s.attentions.0.transformer_blocks.0.attn2.to_k."
                    "weight", block);
 }
 
-static int detect_unet(struct sdrt_checkpoint *c)
+static int detect_unet(struct sdrt_checkpoint *c, int *linear)
 {
     struct sdrt_unet_config *u = &c->config.unet;
     int rc = detect_unet_layout(c);
@@ -166,13 +161,15 @@ static int detect_unet(struct sdrt_checkpoint *c)
     if (rc != SDRT_OK) return rc;
     u->levels = c->unet_names.levels;
     u->layers = c->unet_names.layers;
-    rc = detect_unet_depths(c);
+    rc = detect_unet_depths(c, linear);
     for (int i = 0; rc == SDRT_OK && i < u->levels; i++)
         rc = size_of(c, 4, 0, &u->channels[i], "unet.down_blocks.%d.resnets.0.conv1.weight", i);
     if (rc == SDRT_OK) rc = size_of(c, 4, 1, &u->in_channels, "unet.conv_in.weight");
     if (rc == SDRT_OK) rc = size_of(c, 4, 0, &u->out_channels, "unet.conv_out.weight");
     if (rc == SDRT_OK)
         rc = size_of(c, 2, 0, &u->time_embed_dim, "unet.time_embedding.linear_1.weight");
+    if (rc == SDRT_OK && have(c, "unet.add_embedding.linear_1.weight", 0))
+        rc = size_of(c, 2, 1, &u->added_dim, "unet.add_embedding.linear_1.weight");
     return rc;
 }
 
@@ -203,128 +200,30 @@ static int detect_vae(struct sdrt_checkpoint *c)
     return rc;
 }
 
-static int detect_clip(struct sdrt_checkpoint *c)
+static int detect_text(struct sdrt_checkpoint *c, int i, const struct sdrt_text_recipe *recipe)
 {
-    static const char text[] = "text_encoder.text_model";
-    struct sdrt_clip_config *t = &c->config.clip;
-    int rc = size_of(c, 2, 0, &t->vocab, "%s.embeddings.token_embedding.weight", text);
+    const char *part = sdrt_text_prefix(i);
+    struct sdrt_text_config *t = &c->config.text[i];
+    struct sdrt_clip_config *clip = &t->clip;
+    char format[SDRT_NAME_MAX];
+    int rc = size_of(c, 2, 0, &clip->vocab, "%s.text_model.embeddings.token_embedding.weight", part);
 
     if (rc == SDRT_OK)
-        rc = size_of(c, 2, 1, &t->hidden, "%s.embeddings.token_embedding.weight", text);
+        rc = size_of(c, 2, 1, &clip->hidden, "%s.text_model.embeddings.token_embedding.weight",
+                     part);
     if (rc == SDRT_OK)
-        rc = size_of(c, 2, 0, &t->positions, "%s.embeddings.position_embedding.weight", text);
+        rc = size_of(c, 2, 0, &clip->positions,
+                     "%s.text_model.embeddings.position_embedding.weight", part);
     if (rc == SDRT_OK)
-        rc = size_of(c, 2, 0, &t->intermediate, "%s.encoder.layers.0.mlp.fc1.weight", text);
-    t->layers = count(c, MAX_CLIP_LAYERS,
-                      "text_encoder.text_model.encoder.layers.%d.layer_norm1.weight");
-    t->heads = t->hidden / 64;
-    return rc;
-}
-
-/* diffusers' attention_head_dim is in truth the number of heads (its issue 2011); as a
- * list, one number per level, it stands for one size of head. */
-static int read_heads(struct sdrt_checkpoint *c, const json_t *json, const char *where)
-{
-    struct sdrt_unet_config *u = &c->config.unet;
-    const json_t *number = json_object_get(json, "num_attention_heads");
-    const char *key = number && !json_is_null(number) ? "num_attention_heads"
-                                                      : "attention_head_dim";
-    int64_t heads = u->heads, list[SDRT_MAX_LEVELS];
-    size_t n = 0;
-    int rc;
-
-    if (!json_is_array(json_object_get(json, key))) {
-        rc = sdrt_json_int(json, key, where, 1, 1024, &heads, c->log);
-        u->heads = (int)heads;
-        return rc;
-    }
-    rc = sdrt_json_int_array(json, key, where, 1, 1024, list, SDRT_MAX_LEVELS, &n, c->log);
-    if (rc != SDRT_OK) return rc;
-    if ((int)n != u->levels)
-        return sdrt_fail(c->log, SDRT_E_FORMAT, "%s: %s: expected %d numbers", where, key,
-                         u->levels);
-    u->heads = 0;
-    u->head_dim = u->channels[0] / (int)list[0];
-    for (int i = 0; i < u->levels; i++)
-        if (u->channels[i] != u->head_dim * (int)list[i])
-            return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: %s: expected one size of head for "
-                             "all levels", where, key);
-    return SDRT_OK;
-}
-
-static int read_unet_json(struct sdrt_checkpoint *c)
-{
-    json_t *json = NULL;
-    int64_t groups = c->config.unet.norm_groups;
-    int rc = sdrt_json_load(&json, c->unet_json, MAX_CONFIG_BYTES, c->log);
-
-    if (rc == SDRT_OK) rc = read_heads(c, json, c->unet_json);
-    if (rc == SDRT_OK)
-        rc = sdrt_json_int(json, "norm_num_groups", c->unet_json, 1, 4096, &groups, c->log);
-    c->config.unet.norm_groups = (int)groups;
-    json_decref(json);
-    return rc;
-}
-
-static int read_vae_json(struct sdrt_checkpoint *c)
-{
-    struct sdrt_vae_config *v = &c->config.vae;
-    json_t *json = NULL;
-    int64_t groups = v->norm_groups;
-    double factor = (double)v->scaling_factor;
-    int rc = sdrt_json_load(&json, c->vae_json, MAX_CONFIG_BYTES, c->log);
-
-    if (rc == SDRT_OK)
-        rc = sdrt_json_int(json, "norm_num_groups", c->vae_json, 1, 4096, &groups, c->log);
-    if (rc == SDRT_OK)
-        rc = sdrt_json_double(json, "scaling_factor", c->vae_json, &factor, c->log);
-    if (rc == SDRT_OK && !(factor > 1e-6 && factor < 1e6))
-        rc = sdrt_fail(c->log, SDRT_E_FORMAT, "%s: scaling_factor: expected 1e-6 to 1e6",
-                       c->vae_json);
-    v->norm_groups = (int)groups;
-    v->scaling_factor = (float)factor;
-    json_decref(json);
-    return rc;
-}
-
-static int read_text_json(struct sdrt_checkpoint *c)
-{
-    struct sdrt_clip_config *t = &c->config.clip;
-    const char *act = "quick_gelu";
-    json_t *json = NULL;
-    int64_t heads = t->heads;
-    int rc = sdrt_json_load(&json, c->text_json, MAX_CONFIG_BYTES, c->log);
-
-    if (rc == SDRT_OK)
-        rc = sdrt_json_int(json, "num_attention_heads", c->text_json, 1, 1024, &heads, c->log);
-    if (rc == SDRT_OK) rc = sdrt_json_string(json, "hidden_act", c->text_json, &act, c->log);
-    t->heads = (int)heads;
-    if (rc != SDRT_OK) goto out;
-    if (!strcmp(act, "gelu")) t->act = SDRT_CLIP_GELU;
-    else if (!strcmp(act, "quick_gelu")) t->act = SDRT_CLIP_QUICK_GELU;
-    else rc = sdrt_fail(c->log, SDRT_E_UNSUPPORTED,
-                        "%s: hidden_act %.40s: expected quick_gelu or gelu", c->text_json, act);
-out:
-    json_decref(json);
-    return rc;
-}
-
-static int read_scheduler_json(struct sdrt_checkpoint *c)
-{
-    const char *type = "epsilon";
-    json_t *json = NULL;
-    int rc = sdrt_json_load(&json, c->scheduler_json, MAX_CONFIG_BYTES, c->log);
-
-    if (rc == SDRT_OK)
-        rc = sdrt_json_string(json, "prediction_type", c->scheduler_json, &type, c->log);
-    if (rc != SDRT_OK) goto out;
-    if (!strcmp(type, "epsilon")) c->config.prediction = SDRT_PREDICTION_EPSILON;
-    else if (!strcmp(type, "v_prediction")) c->config.prediction = SDRT_PREDICTION_V;
-    else rc = sdrt_fail(c->log, SDRT_E_UNSUPPORTED,
-                        "%s: prediction_type %.40s: expected epsilon or v_prediction",
-                        c->scheduler_json, type);
-out:
-    json_decref(json);
+        rc = size_of(c, 2, 0, &clip->intermediate, "%s.text_model.encoder.layers.0.mlp.fc1.weight",
+                     part);
+    if (rc == SDRT_OK && recipe->pooled)
+        rc = size_of(c, 2, 0, &t->pooled, "%s.text_projection.weight", part);
+    snprintf(format, sizeof format, "%s.text_model.encoder.layers.%%d.layer_norm1.weight", part);
+    clip->layers = count(c, MAX_CLIP_LAYERS, format);
+    clip->heads = clip->hidden / 64;
+    if (c->text[i].layout != SDRT_CLIP_OPEN) t->cut = recipe->cut_in_folder;
+    t->skip -= t->cut;
     return rc;
 }
 
@@ -345,17 +244,48 @@ static int check_split(const struct sdrt_checkpoint *c, const char *part, const 
     return SDRT_OK;
 }
 
+static int check_text(const struct sdrt_checkpoint *c, int i)
+{
+    const struct sdrt_text_config *t = &c->config.text[i];
+
+    if (t->clip.heads < 1 || t->clip.hidden % t->clip.heads)
+        return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: text encoder of width %d: expected a "
+                         "multiple of its %d heads", c->path, t->clip.hidden, t->clip.heads);
+    if (t->clip.layers <= t->skip)
+        return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: text encoder of %d layers: expected more "
+                         "than the %d that are left out", c->path, t->clip.layers, t->skip);
+    return SDRT_OK;
+}
+
+/* Does what the text encoders give fit what the denoiser takes? */
+static int check_conditioning(const struct sdrt_checkpoint *c)
+{
+    const struct sdrt_unet_config *u = &c->config.unet;
+    const int numbers = sdrt_added_numbers(&c->config);
+    const int rest = u->added_dim - sdrt_pooled_width(&c->config);
+    int width = 0, rc = SDRT_OK;
+
+    for (int i = 0; i < c->n_text; i++) width += c->config.text[i].clip.hidden;
+    if (u->context_dim != width)
+        return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: the U-Net expects text embeddings of "
+                         "width %d, %s %d", c->path, u->context_dim, c->n_text == 1 ?
+                         "the text encoder gives" : "the text encoders together give", width);
+    if (numbers && (rest < 2 * numbers || rest % (2 * numbers)))
+        return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: %d channels are added to the time "
+                         "embedding: expected %d of the pooled text and as many for each of %d "
+                         "numbers", c->path, u->added_dim, u->added_dim - rest, numbers);
+    for (int i = 0; i < c->n_text && rc == SDRT_OK; i++) rc = check_text(c, i);
+    return rc;
+}
+
 /* Do the parts fit each other? */
 static int check_config(const struct sdrt_checkpoint *c)
 {
     const struct sdrt_unet_config *u = &c->config.unet;
     const struct sdrt_vae_config *v = &c->config.vae;
-    const struct sdrt_clip_config *t = &c->config.clip;
-    int rc;
+    int rc = check_conditioning(c);
 
-    if (u->context_dim != t->hidden)
-        return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: the U-Net expects text embeddings of "
-                         "width %d, the text encoder gives %d", c->path, u->context_dim, t->hidden);
+    if (rc != SDRT_OK) return rc;
     if (u->out_channels != v->latent_channels)
         return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: latents of the U-Net have %d channels, "
                          "the VAE expects %d", c->path, u->out_channels, v->latent_channels);
@@ -363,31 +293,68 @@ static int check_config(const struct sdrt_checkpoint *c)
         return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: the U-Net takes %d channels: an "
                          "inpainting or editing model; expected text to image, with %d", c->path,
                          u->in_channels, u->out_channels);
-    rc = check_split(c, "U-Net", u->channels, u->levels, u->norm_groups, u->heads);
-    if (rc == SDRT_OK) rc = check_split(c, "VAE", v->channels, v->levels, v->norm_groups, 0);
-    if (rc == SDRT_OK && (t->heads < 1 || t->hidden % t->heads))
-        rc = sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: text encoder of width %d: expected a "
-                       "multiple of its %d heads", c->path, t->hidden, t->heads);
+    rc = check_split(c, "U-Net", u->channels, u->levels, u->norm_groups,
+                     u->heads ? u->heads : u->head_dim);
+    return rc == SDRT_OK ? check_split(c, "VAE", v->channels, v->levels, v->norm_groups, 0) : rc;
+}
+
+/* Whether an SD 2.x U-Net predicts v: nothing says so, but the biases of its last transformer's
+ * first norm are wider spread in those that do, which ComfyUI tells them by. */
+static int biases_say_v(struct sdrt_checkpoint *c, int *v)
+{
+    const struct sdrt_unet_config *u = &c->config.unet;
+    struct sdrt_weights_provider weights = sdrt_checkpoint_provider(c);
+    struct sdrt_weight_view view;
+    char name[SDRT_NAME_MAX];
+    double sum = 0.0, squares = 0.0;
+    float x;
+    int rc;
+
+    snprintf(name, sizeof name, "unet.up_blocks.%d.attentions.%d.transformer_blocks.0.norm1.bias",
+             u->levels - 1, u->layers);
+    rc = weights.get(weights.self, name, -1, NULL, &view);
+    if (rc != SDRT_OK) return rc == SDRT_E_MISSING ? SDRT_OK : rc;
+    const size_t n = sdrt_weight_elements(&view), size = sdrt_dtype_size(view.dtype);
+    for (size_t i = 0; i < n; i++) {
+        if (sdrt_to_f32((const char *)view.data + i * size, view.dtype, &x, 1)) break;
+        sum += (double)x;
+        squares += (double)x * (double)x;
+    }
+    weights.release(weights.self, name);
+    if (n) *v = sqrt(squares / (double)n - sum * sum / ((double)n * (double)n)) > 0.09;
+    return SDRT_OK;
+}
+
+/* What of the noise model a single file says: by tensors that are there for that alone, or not
+ * at all. */
+static int detect_noise(struct sdrt_checkpoint *c, const struct sdrt_family *family)
+{
+    int v = c->v_pred, rc = SDRT_OK;
+
+    if (family->biases_say_v && c->unet_names.original && !v) rc = biases_say_v(c, &v);
+    if (v) c->config.noise.prediction = SDRT_PREDICTION_V;
+    c->config.noise.zero_snr = c->zero_snr;
     return rc;
 }
 
 int sdrt_checkpoint_detect(struct sdrt_checkpoint *c)
 {
-    int rc;
+    const struct sdrt_family *family;
+    int linear = 0, rc;
 
-    c->config = sdrt_sd15_config();
-    memset(c->config.unet.channels, 0, sizeof c->config.unet.channels);
-    memset(c->config.unet.depth, 0, sizeof c->config.unet.depth);
-    memset(c->config.vae.channels, 0, sizeof c->config.vae.channels);
-    rc = detect_unet(c);
+    memset(&c->config, 0, sizeof c->config);
+    rc = detect_unet(c, &linear);
     if (rc != SDRT_OK) return rc;
-    if (c->config.unet.context_dim == 1024) return sdrt_checkpoint_refuse(c, c->path, "SD 2.x");
-    if (c->config.unet.context_dim == 2048) return sdrt_checkpoint_refuse(c, c->path, "SDXL");
+    family = sdrt_family_find(linear, c->config.unet.added_dim > 0, c->n_text);
+    if (!family)
+        return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: %s projections, %s to the time embedding, "
+                         "and %d text encoders: expected the parts of SD 1.x, SD 2.x or SDXL",
+                         c->path, linear ? "linear" : "convolutional",
+                         c->config.unet.added_dim ? "text added" : "nothing added", c->n_text);
+    sdrt_family_apply(family, &c->config);
     rc = detect_vae(c);
-    if (rc == SDRT_OK) rc = detect_clip(c);
-    if (rc == SDRT_OK && c->unet_json) rc = read_unet_json(c);
-    if (rc == SDRT_OK && c->vae_json) rc = read_vae_json(c);
-    if (rc == SDRT_OK && c->text_json) rc = read_text_json(c);
-    if (rc == SDRT_OK && c->scheduler_json) rc = read_scheduler_json(c);
+    for (int i = 0; i < c->n_text && rc == SDRT_OK; i++) rc = detect_text(c, i, &family->text[i]);
+    if (rc == SDRT_OK) rc = detect_noise(c, family);
+    if (rc == SDRT_OK) rc = sdrt_checkpoint_read_json(c);
     return rc == SDRT_OK ? check_config(c) : rc;
 }

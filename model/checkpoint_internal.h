@@ -8,37 +8,62 @@
 
 #include "model/checkpoint.h"
 #include "model/names.h"
+#include "runtime/held_buffers.h"
 
 #include <stddef.h>
+
+/* One text encoder.  Paths are owned, NULL where there is no such file. */
+struct sdrt_text_part {
+    struct sdrt_weight_files *files; /* names are without the part's prefix */
+    enum sdrt_clip_layout layout;
+    char *json;
+    char *vocab_path, *merges_path, *tokenizer_json;
+};
 
 struct sdrt_checkpoint {
     const struct sdrt_log *log; /* borrowed */
     char *path;                 /* owned, as all below */
-    char *vocab_path, *merges_path;
-    struct sdrt_weight_files *unet, *vae, *text; /* names are without the part's prefix */
-    int text_plain; /* 1: the text encoder's names lack "text_model." */
+    struct sdrt_weight_files *unet, *vae; /* names are without the part's prefix */
+    struct sdrt_text_part text[SDRT_MAX_TEXT];
+    int n_text;
+    struct sdrt_held_buffers turned; /* transposed copies, by canonical name */
+    int v_pred, zero_snr; /* a single file has a tensor of that name, which says so */
     struct sdrt_unet_names unet_names;
     struct sdrt_vae_names  vae_names;
-    char *unet_json, *vae_json, *text_json, *scheduler_json; /* NULL where there is none */
+    char *unet_json, *vae_json, *scheduler_json, *index_json; /* NULL where there is none */
     struct sdrt_model_config config;
 };
 
-/* Translates a canonical name.  Returns the set that may have it and writes its name there
- * to out; NULL for a name that belongs to no part. */
-struct sdrt_weight_files *sdrt_checkpoint_translate(const struct sdrt_checkpoint *c,
-                                                    const char *canonical,
-                                                    char out[SDRT_NAME_MAX]);
+/* Where a canonical name leads. */
+struct sdrt_place {
+    struct sdrt_weight_files *set;
+    char name[SDRT_NAME_MAX]; /* in the set */
+    struct sdrt_name_part part;
+};
+
+/* Translates a canonical name.  Returns 1, or 0 for a name that belongs to no part; whether
+ * the set has it shows only there. */
+int sdrt_checkpoint_translate(const struct sdrt_checkpoint *c, const char *canonical,
+                              struct sdrt_place *out);
 
 /* Fills unet_names and vae_names from the names on offer, then config from shapes and
  * config.json files.  SDRT_E_MISSING, SDRT_E_UNSUPPORTED, errors of sdrt_json_load(). */
 int sdrt_checkpoint_detect(struct sdrt_checkpoint *c);
 
+/* Reads into config, which already holds the values to keep, what config.json files say. */
+int sdrt_checkpoint_read_json(struct sdrt_checkpoint *c);
+
 /* Opens the parts of a single file, or of a folder, into the sets, and fills the paths. */
 int sdrt_checkpoint_open_file(struct sdrt_checkpoint *c, const char *path);
 int sdrt_checkpoint_open_folder(struct sdrt_checkpoint *c, const char *path);
 
-/* Opens a VAE alone, a file or a folder, in the place of the one that c has. */
+/* Opens a VAE, or text encoder i, alone, a file or a folder, in the place of the one that c
+ * has. */
 int sdrt_checkpoint_open_vae(struct sdrt_checkpoint *c, const char *path);
+int sdrt_checkpoint_open_text(struct sdrt_checkpoint *c, int i, const char *path);
+
+/* Makes an empty part behind the last one; SDRT_E_NOMEM. */
+int sdrt_checkpoint_add_text(struct sdrt_checkpoint *c);
 
 /* SDRT_E_UNSUPPORTED, saying that path looks like a model of that family. */
 int sdrt_checkpoint_refuse(const struct sdrt_checkpoint *c, const char *path, const char *family);

@@ -34,10 +34,6 @@ static const char *family_of(const struct sdrt_weight_files *set)
     } signs[] = {
         { "joint_blocks.", "SD 3" },
         { "double_blocks.", "Flux" },
-        { "conditioner.embedders.", "SDXL" },
-        { "diffusion_model.label_emb.", "SDXL" },
-        { "add_embedding.", "SDXL" },
-        { "cond_stage_model.model.", "SD 2.x" },
     };
 
     for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
@@ -76,6 +72,38 @@ static int add_prefixed(struct sdrt_weight_files *set, const char *path, const c
     return sdrt_weight_files_add(set, path, strip, "", SDRT_DUPLICATES_FAIL);
 }
 
+/* What text encoders stand behind in a single file: SD 1.x, SD 2.x, SDXL's first, the SDXL
+ * refiner's, SDXL's second. */
+static const char *const text_prefixes[] = {
+    "cond_stage_model.transformer.", "cond_stage_model.model.",
+    "conditioner.embedders.0.transformer.", "conditioner.embedders.0.model.",
+    "conditioner.embedders.1.model.",
+};
+
+enum { TEXT_PREFIXES = sizeof text_prefixes / sizeof *text_prefixes };
+
+static int has_wrapped(const struct sdrt_weight_files *all, const char *wrapper, const char *prefix)
+{
+    char whole[64];
+
+    snprintf(whole, sizeof whole, "%s%s", wrapper, prefix);
+    return sdrt_set_has_prefix(all, whole);
+}
+
+static int add_texts(struct sdrt_checkpoint *c, const char *path,
+                     const struct sdrt_weight_files *all, const char *wrapper)
+{
+    int rc = SDRT_OK;
+
+    for (int i = 0; i < TEXT_PREFIXES && rc == SDRT_OK; i++) {
+        if (!has_wrapped(all, wrapper, text_prefixes[i])) continue;
+        rc = sdrt_checkpoint_add_text(c);
+        if (rc == SDRT_OK)
+            rc = add_prefixed(c->text[c->n_text - 1].files, path, wrapper, text_prefixes[i]);
+    }
+    return rc;
+}
+
 int sdrt_checkpoint_open_file(struct sdrt_checkpoint *c, const char *path)
 {
     struct sdrt_weight_files *all = NULL;
@@ -97,8 +125,10 @@ int sdrt_checkpoint_open_file(struct sdrt_checkpoint *c, const char *path)
         rc = sdrt_checkpoint_refuse(c, path, family);
         goto out;
     }
+    c->v_pred = has_wrapped(all, wrapper, "v_pred");
+    c->zero_snr = has_wrapped(all, wrapper, "ztsnr");
     rc = add_prefixed(c->vae, path, wrapper, first_stage);
-    if (rc == SDRT_OK) rc = add_prefixed(c->text, path, wrapper, "cond_stage_model.transformer.");
+    if (rc == SDRT_OK) rc = add_texts(c, path, all, wrapper);
 out:
     sdrt_weight_files_free(&all);
     return rc;
@@ -223,7 +253,6 @@ static int family_of_folder(const struct sdrt_checkpoint *c, const char *folder,
     static const struct {
         const char *prefix, *family;
     } classes[] = {
-        { "StableDiffusionXL", "SDXL" },
         { "StableDiffusion3", "SD 3" },
         { "Flux", "Flux" },
     };
@@ -245,15 +274,43 @@ static int family_of_folder(const struct sdrt_checkpoint *c, const char *folder,
 }
 
 /* A folder's tokenizer counts only when it is whole. */
-static int find_tokenizer(struct sdrt_checkpoint *c, const char *folder)
+static int find_tokenizer(struct sdrt_checkpoint *c, struct sdrt_text_part *t, const char *folder,
+                          const char *name)
 {
-    int rc = file_in(c, folder, "tokenizer/vocab.json", &c->vocab_path);
+    char *inner = sdrt_path_join(folder, name);
+    int rc;
 
-    if (rc == SDRT_OK) rc = file_in(c, folder, "tokenizer/merges.txt", &c->merges_path);
-    if (c->vocab_path && c->merges_path) return rc;
-    free(c->vocab_path);
-    free(c->merges_path);
-    c->vocab_path = c->merges_path = NULL;
+    if (!inner) return out_of_memory(c, folder);
+    rc = file_in(c, inner, "vocab.json", &t->vocab_path);
+    if (rc == SDRT_OK) rc = file_in(c, inner, "merges.txt", &t->merges_path);
+    if (rc == SDRT_OK) rc = file_in(c, inner, "tokenizer_config.json", &t->tokenizer_json);
+    free(inner);
+    if (t->vocab_path && t->merges_path) return rc;
+    free(t->vocab_path);
+    free(t->merges_path);
+    t->vocab_path = t->merges_path = NULL;
+    return rc;
+}
+
+/* The text encoders that the folder has; the SDXL refiner's has its second place only. */
+static int add_text_folders(struct sdrt_checkpoint *c, const char *folder)
+{
+    static const char *const names[][2] = { { "text_encoder", "tokenizer" },
+                                            { "text_encoder_2", "tokenizer_2" } };
+    int rc = SDRT_OK;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names && rc == SDRT_OK; i++) {
+        char *path = sdrt_path_join(folder, names[i][0]);
+        if (!path) return out_of_memory(c, folder);
+        const int there = sdrt_path_is_folder(path);
+        free(path);
+        if (!there) continue;
+        rc = sdrt_checkpoint_add_text(c);
+        if (rc != SDRT_OK) break;
+        struct sdrt_text_part *t = &c->text[c->n_text - 1];
+        rc = add_part(c, t->files, folder, names[i][0], "model", &t->json);
+        if (rc == SDRT_OK) rc = find_tokenizer(c, t, folder, names[i][1]);
+    }
     return rc;
 }
 
@@ -273,37 +330,53 @@ int sdrt_checkpoint_open_folder(struct sdrt_checkpoint *c, const char *folder)
                          "%s: has no U-Net: expected a folder unet/ with conv_in.weight in its "
                          "%s.safetensors", folder, diffusion);
     rc = add_part(c, c->vae, folder, "vae", diffusion, &c->vae_json);
-    if (rc == SDRT_OK)
-        rc = add_part(c, c->text, folder, "text_encoder", "model", &c->text_json);
+    if (rc == SDRT_OK) rc = add_text_folders(c, folder);
     if (rc == SDRT_OK)
         rc = file_in(c, folder, "scheduler/scheduler_config.json", &c->scheduler_json);
-    if (rc == SDRT_OK) rc = find_tokenizer(c, folder);
+    if (rc == SDRT_OK) rc = file_in(c, folder, "model_index.json", &c->index_json);
     return rc;
 }
 
-/* A VAE's own folder, or that of a whole model. */
-static int open_vae_folder(struct sdrt_checkpoint *c, const char *path)
+/* A part's own folder, or that of a whole model. */
+static int open_part_folder(struct sdrt_checkpoint *c, struct sdrt_weight_files *set,
+                            const char *path, const char *part, const char *base, char **config)
 {
-    static const char diffusion[] = "diffusion_pytorch_model";
-    char *inner = sdrt_path_join(path, "vae");
+    char *inner = sdrt_path_join(path, part);
     int rc;
 
     if (!inner) return out_of_memory(c, path);
     if (sdrt_path_is_folder(inner)) {
-        rc = add_part(c, c->vae, path, "vae", diffusion, &c->vae_json);
+        rc = add_part(c, set, path, part, base, config);
     } else {
-        rc = add_folder(c, c->vae, path, diffusion);
-        if (rc == SDRT_OK) rc = file_in(c, path, "config.json", &c->vae_json);
+        rc = add_folder(c, set, path, base);
+        if (rc == SDRT_OK) rc = file_in(c, path, "config.json", config);
     }
     free(inner);
     return rc;
 }
 
-int sdrt_checkpoint_open_vae(struct sdrt_checkpoint *c, const char *path)
+/* A file's part: what stands behind the first of the prefixes that it has, else all of it. */
+static int open_part_file(struct sdrt_checkpoint *c, struct sdrt_weight_files *set,
+                          const char *path, const char *const *prefixes, int n)
 {
     struct sdrt_weight_files *all = NULL;
-    const char *wrapper;
-    char strip[64];
+    const char *wrapper, *prefix = "";
+    int rc = sdrt_weight_files_create(&all, c->log);
+
+    if (rc == SDRT_OK) rc = sdrt_weight_files_add(all, path, "", "", SDRT_DUPLICATES_FAIL);
+    if (rc != SDRT_OK) goto out;
+    wrapper = wrapper_of(all);
+    for (int i = n - 1; i >= 0; i--)
+        if (has_wrapped(all, wrapper, prefixes[i])) prefix = prefixes[i];
+    rc = add_prefixed(set, path, wrapper, prefix);
+out:
+    sdrt_weight_files_free(&all);
+    return rc;
+}
+
+int sdrt_checkpoint_open_vae(struct sdrt_checkpoint *c, const char *path)
+{
+    static const char *const prefixes[] = { first_stage };
     int rc;
 
     free(c->vae_json);
@@ -311,14 +384,27 @@ int sdrt_checkpoint_open_vae(struct sdrt_checkpoint *c, const char *path)
     sdrt_weight_files_free(&c->vae);
     rc = sdrt_weight_files_create(&c->vae, c->log);
     if (rc != SDRT_OK) return rc;
-    if (sdrt_path_is_folder(path)) return open_vae_folder(c, path);
-    rc = sdrt_weight_files_create(&all, c->log);
-    if (rc == SDRT_OK) rc = sdrt_weight_files_add(all, path, "", "", SDRT_DUPLICATES_FAIL);
-    if (rc != SDRT_OK) goto out;
-    wrapper = wrapper_of(all);
-    snprintf(strip, sizeof strip, "%s%s", wrapper, first_stage);
-    rc = add_prefixed(c->vae, path, wrapper, sdrt_set_has_prefix(all, strip) ? first_stage : "");
-out:
-    sdrt_weight_files_free(&all);
-    return rc;
+    if (sdrt_path_is_folder(path))
+        return open_part_folder(c, c->vae, path, "vae", "diffusion_pytorch_model", &c->vae_json);
+    return open_part_file(c, c->vae, path, prefixes, 1);
+}
+
+int sdrt_checkpoint_open_text(struct sdrt_checkpoint *c, int i, const char *path)
+{
+    struct sdrt_text_part *t = &c->text[i];
+    int rc = SDRT_OK;
+
+    if (i > c->n_text)
+        return sdrt_fail(c->log, SDRT_E_MISSING, "%s: is given as text encoder %d, but the model has "
+                         "%d", path, i + 1, c->n_text);
+    if (i == c->n_text) rc = sdrt_checkpoint_add_text(c);
+    if (rc != SDRT_OK) return rc;
+    free(t->json);
+    t->json = NULL;
+    sdrt_weight_files_free(&t->files);
+    rc = sdrt_weight_files_create(&t->files, c->log);
+    if (rc != SDRT_OK) return rc;
+    if (sdrt_path_is_folder(path))
+        return open_part_folder(c, t->files, path, sdrt_text_prefix(i), "model", &t->json);
+    return open_part_file(c, t->files, path, text_prefixes, TEXT_PREFIXES);
 }

@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-enum { SDRT_MAX_LEVELS = 4 };
+enum { SDRT_MAX_LEVELS = 4, SDRT_MAX_TEXT = 3 };
 
 /* The denoiser.  Level 0 works at the latent's full size, each further one at half. */
 struct sdrt_unet_config {
@@ -27,6 +27,8 @@ struct sdrt_unet_config {
     int head_dim;               /* 0 when heads is set */
     int time_embed_dim;
     int norm_groups;
+    int added_dim;              /* width of what is added to the time embedding: the pooled text
+                                 * and embedded numbers of the image (SDXL); 0: nothing is */
 };
 
 /* The autoencoder.  Level 0 works at the image's full size. */
@@ -49,15 +51,46 @@ struct sdrt_clip_config {
     enum sdrt_clip_act act;
 };
 
-struct sdrt_model_config {
-    struct sdrt_unet_config unet;
-    struct sdrt_vae_config  vae;
+/* One text encoder, and what the denoiser takes of it. */
+struct sdrt_text_config {
     struct sdrt_clip_config clip;
-    enum sdrt_prediction    prediction;
+    int skip;       /* layers at the end that do not take part in the hidden states */
+    int cut;        /* layers of the encoder as it was trained that are not there (a diffusers
+                     * folder of SD 2.x lacks the last one) */
+    int final_norm; /* 1: the final layer norm follows the last layer that does */
+    int pooled;     /* width of the pooled text that is taken too (after all layers, the norm
+                     * and the projection, at the end token); 0: none is */
+    int pad_id;     /* token that fills a short prompt up; -1: the end token */
 };
 
-/* Stable Diffusion 1.5, for benchmarks with random weights. */
+/* A model as its parts and how the prompt reaches the denoiser: the hidden states of the text
+ * encoders lie side by side in the context's channels, their pooled texts side by side at the
+ * beginning of what is added to the time embedding, and behind them, each embedded in
+ * (added_dim - pooled) / numbers channels, the numbers of the image (see sdrt_added_numbers). */
+struct sdrt_model_config {
+    const char *family;  /* a constant, as "SDXL" */
+    struct sdrt_unet_config unet;
+    struct sdrt_vae_config  vae;
+    struct sdrt_text_config text[SDRT_MAX_TEXT];
+    int n_text;
+    struct sdrt_noise_model noise;
+    int zero_negative;   /* 1: with no negative prompt its text embeddings are all zeros */
+    int aesthetic;       /* 1: the numbers end in an aesthetic score, not in the target size */
+    int size;            /* pixels a side that it was trained for */
+};
+
+/* How many numbers of the image are added to the time embedding: original height and width,
+ * the crop's top and left, then target height and width, or one aesthetic score; 0 without
+ * added_dim.  Podell et al., 2023 (arXiv:2307.01952), section 2.2. */
+int sdrt_added_numbers(const struct sdrt_model_config *config);
+
+/* Sum of the text encoders' pooled widths. */
+int sdrt_pooled_width(const struct sdrt_model_config *config);
+
+/* The published models, for benchmarks with random weights. */
 struct sdrt_model_config sdrt_sd15_config(void);
+struct sdrt_model_config sdrt_sd21_config(void); /* 768 pixels, predicting v */
+struct sdrt_model_config sdrt_sdxl_config(void);
 
 #ifdef __cplusplus
 }

@@ -16,7 +16,8 @@ enum { TOKENS = SDRT_TOKENIZER_LENGTH };
 
 struct run {
     struct sdrt_context *c;
-    const struct sdrt_request *r;
+    struct sdrt_request request; /* resolved */
+    const struct sdrt_request *r; /* the same */
     char  *prompt;     /* r's, without the LoRAs that it names; owned */
     struct sdrt_sampler *sampler;
     struct sdrt_rng rngs[SDRT_MAX_BATCH];
@@ -73,7 +74,7 @@ static int trace(void *user, const char *name, const int dims[4], int pitch, con
     return dump(user, name, dims, pitch, data) != SDRT_OK;
 }
 
-static int run_program(struct run *run, enum sdrt_program_id id, const char *prefix)
+static int run_program(struct run *run, int id, const char *prefix)
 {
     snprintf(run->prefix, sizeof run->prefix, "%s", prefix);
     return sdrt_program_run(run->c->programs[id], run->c->team, run->r->dump ? trace : NULL, run);
@@ -96,35 +97,112 @@ static int dump_latent(struct run *run, const char *name)
 
 /* ---- the stages ---- */
 
-/* Rows of ids: all unconditional prompts first, then the conditional ones. */
-static int encode_text(struct run *run)
+/* Rows of ids [pair][TOKENS]: all unconditional prompts first, then the conditional ones. */
+static int tokenize(struct run *run, int encoder, int32_t *ids)
 {
     struct sdrt_context *c = run->c;
-    const int32_t eos = sdrt_tokenizer_eos(c->tokenizer);
     const int pair = sdrt_shape_unet_batch(&c->shape);
-    int status = report(run, SDRT_STAGE_TEXT, 0, 1);
+    const char *none = run->r->negative_prompt ? run->r->negative_prompt : "";
+    int status = SDRT_OK;
 
     for (int i = 0; i < pair && status == SDRT_OK; i++) {
         const int negative = c->shape.guided && i < c->shape.batch;
-        const char *text = negative ? run->r->negative_prompt : run->prompt;
         int dropped = 0;
-        status = sdrt_tokenizer_encode_padded(c->tokenizer, text, TOKENS, eos,
-                                              c->ids + (size_t)i * TOKENS, &dropped);
+        status = sdrt_context_tokenize(c, encoder, negative ? none : run->prompt,
+                                       ids + (size_t)i * TOKENS, &dropped);
         if (status != SDRT_OK)
             return sdrt_fail(c->log, status, "the %sprompt cannot be read: it is longer than %d "
                              "bytes or memory is short", negative ? "negative " : "",
                              SDRT_TOKENIZER_MAX_PROMPT);
-        if (dropped && (i == 0 || i == c->shape.batch))
+        if (dropped && encoder == 0 && (i == 0 || i == c->shape.batch))
             sdrt_note(c->log, SDRT_LOG_WARNING, "the %sprompt is %d tokens too long; the end was "
                       "left out", negative ? "negative " : "", dropped);
     }
-    if (sdrt_tokenizer_vocab_size(c->tokenizer) > c->config.clip.vocab)
-        return sdrt_fail(c->log, SDRT_E_FORMAT, "the tokenizer has %d tokens but the text encoder "
-                         "only %d", sdrt_tokenizer_vocab_size(c->tokenizer), c->config.clip.vocab);
-    if (status == SDRT_OK) status = run_program(run, SDRT_PROGRAM_TEXT, "text/");
-    if (status == SDRT_OK) status = run_program(run, SDRT_PROGRAM_PROMPT, "prompt/");
-    if (status == SDRT_OK) status = report(run, SDRT_STAGE_TEXT, 1, 1);
     return status;
+}
+
+/* Tokenizes for all encoders.  *same says whether all of it is what the last request had, whose
+ * embeddings then still hold. */
+static int tokenize_all(struct run *run, int *same)
+{
+    struct sdrt_context *c = run->c;
+    const size_t count = (size_t)sdrt_shape_unet_batch(&c->shape) * TOKENS;
+    int32_t *ids = malloc(count * sizeof *ids);
+    int status = ids ? SDRT_OK : sdrt_fail(c->log, SDRT_E_NOMEM, "out of memory for the tokens");
+    const int zeroed = c->config.zero_negative && c->shape.guided && !run->r->negative_prompt;
+
+    *same = c->text_ready && c->text_zeroed == zeroed && !run->r->dump;
+    c->text_zeroed = zeroed;
+    for (int i = 0; i < c->config.n_text && status == SDRT_OK; i++) {
+        status = tokenize(run, i, ids);
+        if (status != SDRT_OK) break;
+        *same = *same && !memcmp(c->ids[i], ids, count * sizeof *ids);
+        memcpy(c->ids[i], ids, count * sizeof *ids);
+    }
+    free(ids);
+    c->text_ready = *same;
+    return status;
+}
+
+/* No negative prompt is no text at all to models that were trained so. */
+static void zero_negatives(struct sdrt_context *c)
+{
+    const size_t tokens = (size_t)c->shape.batch * TOKENS;
+
+    memset(c->embeddings, 0, tokens * (size_t)c->config.unet.context_dim * sizeof *c->embeddings);
+    for (int i = 0; i < c->config.n_text; i++)
+        if (c->config.text[i].pooled)
+            memset(c->pooled[i], 0, tokens * (size_t)c->config.text[i].pooled * sizeof(float));
+}
+
+/* The text encoders are packed, run and given back before anything else is packed. */
+static int encode_text(struct run *run)
+{
+    static const char *const prefixes[SDRT_MAX_TEXT] = { "text/", "text2/", "text3/" };
+    struct sdrt_context *c = run->c;
+    int same = 0, status = report(run, SDRT_STAGE_TEXT, 0, 1);
+    double t0;
+
+    if (status == SDRT_OK) status = sdrt_context_place(c);
+    if (status == SDRT_OK) status = tokenize_all(run, &same);
+    if (status != SDRT_OK || same) return status;
+    t0 = now();
+    status = sdrt_context_load(c, SDRT_PROGRAM_TEXT, SDRT_PROGRAM_PROMPT - 1, load_progress, run);
+    c->stage_seconds[SDRT_STAGE_LOAD] += now() - t0;
+    c->stage_seconds[SDRT_STAGE_TEXT] -= now() - t0;
+    for (int i = 0; i < c->config.n_text && status == SDRT_OK; i++)
+        status = run_program(run, SDRT_PROGRAM_TEXT + i, prefixes[i]);
+    sdrt_context_release_text(c);
+    if (status != SDRT_OK) return status;
+    if (c->text_zeroed) zero_negatives(c);
+    c->text_ready = 1;
+    return SDRT_OK;
+}
+
+/* What SDXL is told of the picture beside the text; the refiner a score in place of the target. */
+static void fill_added(struct run *run)
+{
+    enum { GOOD = 6, BAD = 2 }; /* diffusers' aesthetic scores: 6 and, for the negative, 2.5 */
+    const struct sdrt_request *r = run->r;
+    struct sdrt_context *c = run->c;
+    const int pair = sdrt_shape_unet_batch(&c->shape);
+    float numbers[6] = { (float)r->original_height, (float)r->original_width, (float)r->crop_y,
+                         (float)r->crop_x, (float)r->target_height, (float)r->target_width };
+
+    for (int i = 0; i < pair && c->config.unet.added_dim; i++) {
+        const int negative = c->shape.guided && i < c->shape.batch;
+        if (c->config.aesthetic) numbers[4] = negative ? BAD + 0.5f : GOOD;
+        sdrt_context_fill_added(c, i, numbers);
+    }
+}
+
+/* From the prompt to what the denoiser reads of it in every step. */
+static int condition(struct run *run)
+{
+    const int status = run_program(run, SDRT_PROGRAM_PROMPT, "prompt/");
+
+    fill_added(run);
+    return status == SDRT_OK ? report(run, SDRT_STAGE_TEXT, 1, 1) : status;
 }
 
 static int prepare_noise(struct run *run)
@@ -152,7 +230,8 @@ static int evaluate(struct run *run, int e)
     const struct sdrt_elementwise_ops *ew = &c->ops.elementwise;
     const int batch = c->shape.batch, pixels = c->shape.h * c->shape.w;
     const int z = c->config.unet.in_channels, pair = sdrt_shape_unet_batch(&c->shape);
-    const size_t row = (size_t)c->parts.time_channels;
+    const size_t row = (size_t)c->parts.time_channels *
+                       (size_t)sdrt_unet_time_rows(&c->config.unet, pair);
     char prefix[32];
 
     sdrt_sampler_scale_input(run->sampler, e, c->latent, c->scaled);
@@ -240,7 +319,8 @@ static char *parameters_text(const struct run *run, int i)
 
     if (!f) return NULL;
     fprintf(f, "%s\n", r->prompt);
-    if (r->negative_prompt[0]) fprintf(f, "Negative prompt: %s\n", r->negative_prompt);
+    if (r->negative_prompt && r->negative_prompt[0])
+        fprintf(f, "Negative prompt: %s\n", r->negative_prompt);
     fprintf(f, "Steps: %d, Sampler: %s, Schedule type: %s, CFG scale: %g, Seed: %llu, "
             "Size: %dx%d, Model: %s, RNG: %s, Precision: %s, Version: sdrt %s", r->steps,
             r->sampler, r->schedule,
@@ -278,13 +358,41 @@ static int prepare_results(struct run *run)
 
 static int load(struct run *run)
 {
-    return sdrt_context_load(run->c, load_progress, run);
+    return sdrt_context_load(run->c, SDRT_PROGRAM_PROMPT, SDRT_PROGRAMS - 1, load_progress, run);
 }
 
-int sdrt_generate(struct sdrt_context *c, const struct sdrt_request *r)
+static int start_denoising(struct run *run)
 {
-    int (*const stages[])(struct run *) = { load, encode_text, denoise, decode };
-    struct run run = { .c = c, .r = r };
+    const int status = prepare_noise(run);
+
+    return status == SDRT_OK ? denoise(run) : status;
+}
+
+static int run_stages(struct run *run)
+{
+    static const struct {
+        enum sdrt_stage stage; /* that its time is counted under */
+        int (*run)(struct run *);
+    } stages[] = {
+        { SDRT_STAGE_TEXT, encode_text }, { SDRT_STAGE_LOAD, load }, { SDRT_STAGE_TEXT, condition },
+        { SDRT_STAGE_DENOISE, start_denoising }, { SDRT_STAGE_DECODE, decode },
+    };
+    struct sdrt_context *c = run->c;
+    int status = SDRT_OK;
+
+    memset(c->stage_seconds, 0, sizeof c->stage_seconds);
+    for (size_t i = 0; i < sizeof stages / sizeof *stages && status == SDRT_OK; i++) {
+        const double t0 = now();
+        status = stages[i].run(run);
+        c->stage_seconds[stages[i].stage] += now() - t0;
+    }
+    return status;
+}
+
+int sdrt_generate(struct sdrt_context *c, const struct sdrt_request *request)
+{
+    struct run run = { .c = c, .request = sdrt_request_resolved(c, request) };
+    const struct sdrt_request *r = run.r = &run.request;
     struct sdrt_shape shape;
     int status = sdrt_request_check(c, r, &shape, &run.sampler, &run.rng_kind);
 
@@ -296,12 +404,7 @@ int sdrt_generate(struct sdrt_context *c, const struct sdrt_request *r)
                                     (size_t)c->config.unet.in_channels * (size_t)shape.h *
                                         (size_t)shape.w);
     if (status == SDRT_OK) status = prepare_results(&run);
-    for (int i = 0; i < 4 && status == SDRT_OK; i++) {
-        const double t0 = now();
-        if (i == SDRT_STAGE_DENOISE) status = prepare_noise(&run);
-        if (status == SDRT_OK) status = stages[i](&run);
-        c->stage_seconds[i] = now() - t0;
-    }
+    if (status == SDRT_OK) status = run_stages(&run);
     c->evaluation_seconds = c->evaluations_done
                             ? c->stage_seconds[SDRT_STAGE_DENOISE] / c->evaluations_done : 0.0;
     if (status == SDRT_OK) c->n_images = r->batch;

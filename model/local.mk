@@ -8,12 +8,13 @@ libmodel_la_SOURCES += \
 	model/text_encoder.c model/text_encoder.h \
 	model/unet.c model/unet.h model/vae.c model/vae.h \
 	model/pipeline.c model/pipeline.h model/pipeline_plan.c model/pipeline_report.c \
-	model/generate.c
+	model/generate.c model/conditioning.c
 
 libmodel_la_SOURCES += \
 	model/config.h model/names.c model/names.h \
 	model/checkpoint.c model/checkpoint.h model/checkpoint_internal.h \
-	model/checkpoint_parts.c model/checkpoint_config.c
+	model/checkpoint_parts.c model/checkpoint_config.c model/checkpoint_json.c \
+	model/family.c model/family.h
 
 libmodel_la_SOURCES += \
 	model/lora.c model/lora.h model/lora_config.c model/lora_config.h \

@@ -58,6 +58,8 @@ static const struct rename unet_outer[] = {
     { "conv_in.", "input_blocks.0.0." },
     { "time_embedding.linear_1.", "time_embed.0." },
     { "time_embedding.linear_2.", "time_embed.2." },
+    { "add_embedding.linear_1.", "label_emb.0.0." },
+    { "add_embedding.linear_2.", "label_emb.0.2." },
     { "conv_norm_out.", "out.0." },
     { "conv_out.", "out.2." },
     { "mid_block.attentions.0.", "middle_block.1." },
@@ -186,4 +188,60 @@ int sdrt_names_vae(const struct sdrt_vae_names *names, const char *canonical,
         return print_renamed(out, prefix, vae_attention_old, tail);
     }
     return print(out, "%s", canonical);
+}
+
+const char *sdrt_text_prefix(int i)
+{
+    static const char *const prefixes[] = { "text_encoder", "text_encoder_2", "text_encoder_3" };
+
+    return prefixes[i];
+}
+
+static const struct rename clip_outer[] = {
+    { "text_model.embeddings.token_embedding.", "token_embedding." },
+    { "text_model.embeddings.position_embedding.weight", "positional_embedding" },
+    { "text_model.final_layer_norm.", "ln_final." },
+    { "text_projection.weight", "text_projection" },
+    { NULL, NULL },
+};
+
+static const struct rename clip_layer[] = {
+    { "layer_norm1.", "ln_1." },
+    { "layer_norm2.", "ln_2." },
+    { "self_attn.out_proj.", "attn.out_proj." },
+    { "mlp.fc1.", "mlp.c_fc." },
+    { "mlp.fc2.", "mlp.c_proj." },
+    { NULL, NULL },
+};
+
+static int clip_open(const char *canonical, char out[SDRT_NAME_MAX], struct sdrt_name_part *part)
+{
+    static const char *const thirds[3] = { "self_attn.q_proj.", "self_attn.k_proj.",
+                                           "self_attn.v_proj." };
+    char prefix[64];
+    int n[1];
+    const char *tail = match(canonical, "text_model.encoder.layers.#.", n);
+
+    if (!tail) {
+        part->transposed = !strcmp(canonical, "text_projection.weight");
+        return print_renamed(out, "", clip_outer, canonical);
+    }
+    snprintf(prefix, sizeof prefix, "transformer.resblocks.%d.", n[0]);
+    for (int i = 0; i < 3; i++) {
+        const size_t length = strlen(thirds[i]);
+        if (strncmp(tail, thirds[i], length)) continue;
+        part->third = i;
+        return print(out, "%sattn.in_proj_%s", prefix, tail + length);
+    }
+    return print_renamed(out, prefix, clip_layer, tail);
+}
+
+int sdrt_names_clip(enum sdrt_clip_layout layout, const char *canonical, char out[SDRT_NAME_MAX],
+                    struct sdrt_name_part *part)
+{
+    const char *tail = layout == SDRT_CLIP_PLAIN ? match(canonical, "text_model.", NULL) : NULL;
+
+    *part = (struct sdrt_name_part){ .third = -1 };
+    if (layout == SDRT_CLIP_OPEN) return clip_open(canonical, out, part);
+    return print(out, "%s", tail ? tail : canonical);
 }

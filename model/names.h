@@ -35,12 +35,31 @@ struct sdrt_vae_names {
     int levels;
 };
 
+/* A text encoder's names. */
+enum sdrt_clip_layout {
+    SDRT_CLIP_TRANSFORMERS, /* as transformers has them */
+    SDRT_CLIP_PLAIN,        /* the same without "text_model." */
+    SDRT_CLIP_OPEN          /* OpenCLIP's: queries, keys and values are one matrix */
+};
+
+/* What canonical names of text encoder i begin with, without the dot: "text_encoder",
+ * "text_encoder_2", "text_encoder_3"; a constant. */
+const char *sdrt_text_prefix(int i);
+
+/* Where in a tensor of the file a weight is. */
+struct sdrt_name_part {
+    int third;      /* 0, 1, 2: that third of its rows; -1: all of it */
+    int transposed; /* 1: the file has its columns as rows */
+};
+
 /* Writes the file's name for a canonical name into out.  Returns 1, or 0 when the name
  * does not fit or belongs to no such model. */
 int sdrt_names_unet(const struct sdrt_unet_names *names, const char *canonical,
                     char out[SDRT_NAME_MAX]);
 int sdrt_names_vae(const struct sdrt_vae_names *names, const char *canonical,
                    char out[SDRT_NAME_MAX]);
+int sdrt_names_clip(enum sdrt_clip_layout layout, const char *canonical, char out[SDRT_NAME_MAX],
+                    struct sdrt_name_part *part);
 
 #ifdef __cplusplus
 }

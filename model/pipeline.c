@@ -4,6 +4,8 @@
  */
 #include <config.h> /* the quoted form would find the file beside this one */
 
+#include "model/name.h"
+#include "model/names.h"
 #include "model/pipeline.h"
 #include "kernels/isa.h"
 
@@ -21,8 +23,7 @@ void sdrt_options_init(struct sdrt_options *options)
 void sdrt_request_init(struct sdrt_request *request)
 {
     *request = (struct sdrt_request){
-        .size = sizeof *request, .prompt = "", .negative_prompt = "", .width = 512, .height = 512,
-        .steps = 20, .cfg_scale = 7.5f, .sampler = "euler_a", .schedule = "default", .rng = "cpu",
+        .size = sizeof *request, .prompt = "", .steps = 20, .cfg_scale = 7.5f, .sampler = "euler_a", .schedule = "default", .rng = "cpu",
         .batch = 1,
     };
 }
@@ -55,35 +56,80 @@ static int choose_arithmetic(struct sdrt_context *c, const struct sdrt_options *
     return SDRT_OK;
 }
 
+static int random_config(struct sdrt_context *c, const char *arch)
+{
+    static const struct {
+        const char *name;
+        struct sdrt_model_config (*config)(void);
+    } known[] = { { "sd15", sdrt_sd15_config }, { "sd21", sdrt_sd21_config },
+                  { "sdxl", sdrt_sdxl_config } };
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (arch && strcmp(arch, known[i].name)) continue;
+        c->config = known[i].config();
+        return SDRT_OK;
+    }
+    return sdrt_fail(c->log, SDRT_E_ARG, "unknown arch \"%s\": expected sd15, sd21 or sdxl", arch);
+}
+
+static int open_provider(struct sdrt_context *c, const struct sdrt_options *o,
+                         enum sdrt_dtype *fixed, struct sdrt_weights_provider *provider)
+{
+    const struct sdrt_checkpoint_paths paths = {
+        .model = o->model, .vae = o->vae, .text = { o->text_encoder, o->text_encoder_2 },
+    };
+    int status;
+
+    *fixed = SDRT_DTYPES;
+    if (!o->random_weights) {
+        status = sdrt_checkpoint_open(&c->checkpoint, &paths, c->log);
+        if (status != SDRT_OK) return status;
+        c->config = *sdrt_checkpoint_config(c->checkpoint);
+        *provider = sdrt_checkpoint_provider(c->checkpoint);
+        return SDRT_OK;
+    }
+    *fixed = SDRT_F16;
+    status = random_config(c, o->arch);
+    if (status == SDRT_OK) status = sdrt_random_weights_create(&c->random, *fixed, 1, c->log);
+    if (status == SDRT_OK) *provider = sdrt_random_weights_provider(c->random);
+    return status;
+}
+
+static int choose_prediction(struct sdrt_context *c, const char *name)
+{
+    if (!name) return SDRT_OK;
+    if (!strcmp(name, "epsilon")) c->config.noise.prediction = SDRT_PREDICTION_EPSILON;
+    else if (!strcmp(name, "v")) c->config.noise.prediction = SDRT_PREDICTION_V;
+    else return sdrt_fail(c->log, SDRT_E_ARG, "unknown prediction \"%s\": expected epsilon or v",
+                          name);
+    return SDRT_OK;
+}
+
+static int open_tokenizers(struct sdrt_context *c)
+{
+    int status = SDRT_OK;
+
+    for (int i = 0; i < c->config.n_text && status == SDRT_OK; i++) {
+        const struct sdrt_checkpoint *k = c->checkpoint;
+        status = sdrt_tokenizer_open(&c->tokenizers[i], k ? sdrt_checkpoint_vocab_path(k, i) : NULL,
+                                     k ? sdrt_checkpoint_merges_path(k, i) : NULL, c->log);
+    }
+    return status;
+}
+
 static int open_weights(struct sdrt_context *c, const struct sdrt_options *o)
 {
     struct sdrt_weights_provider provider;
-    enum sdrt_dtype fixed = SDRT_DTYPES;
-    int status;
+    enum sdrt_dtype fixed;
+    int status = open_provider(c, o, &fixed, &provider);
 
-    if (o->random_weights) {
-        c->config = sdrt_sd15_config();
-        fixed = SDRT_F16;
-        status = sdrt_random_weights_create(&c->random, fixed, 1, c->log);
-        if (status != SDRT_OK) return status;
-        provider = sdrt_random_weights_provider(c->random);
-    } else {
-        status = sdrt_checkpoint_open(&c->checkpoint, o->model, o->vae, c->log);
-        if (status != SDRT_OK) return status;
-        c->config = *sdrt_checkpoint_config(c->checkpoint);
-        provider = sdrt_checkpoint_provider(c->checkpoint);
-    }
-    status = sdrt_pipeline_loras_open(c, &provider);
-    if (status != SDRT_OK) return status;
-    status = sdrt_weight_store_create(&c->store, &provider, fixed, c->log);
+    if (status == SDRT_OK) status = choose_prediction(c, o->prediction);
+    if (status == SDRT_OK) status = sdrt_pipeline_loras_open(c, &provider);
+    if (status == SDRT_OK) status = sdrt_weight_store_create(&c->store, &provider, fixed, c->log);
     if (status != SDRT_OK) return status;
     if (!strcmp(c->precision, "bf16")) sdrt_weight_store_pack_as(c->store, SDRT_BF16);
     status = sdrt_unet_list(&c->config.unet, &c->parts, c->log);
-    if (status != SDRT_OK) return status;
-    return sdrt_tokenizer_open(&c->tokenizer,
-                               c->checkpoint ? sdrt_checkpoint_vocab_path(c->checkpoint) : NULL,
-                               c->checkpoint ? sdrt_checkpoint_merges_path(c->checkpoint) : NULL,
-                               c->log);
+    return status == SDRT_OK ? open_tokenizers(c) : status;
 }
 
 static int start_team(struct sdrt_context *c, int threads)
@@ -133,7 +179,7 @@ void sdrt_close(struct sdrt_context **context)
     sdrt_pipeline_loras_close(c);
     sdrt_checkpoint_close(&c->checkpoint);
     sdrt_random_weights_free(&c->random);
-    sdrt_tokenizer_free(&c->tokenizer);
+    for (int i = 0; i < SDRT_MAX_TEXT; i++) sdrt_tokenizer_free(&c->tokenizers[i]);
     sdrt_team_free(&c->team);
     sdrt_topology_free(&c->topology);
     for (int i = 0; i < SDRT_MAX_BATCH; i++) free(c->parameters[i]);
@@ -158,12 +204,69 @@ static int check_size(const struct sdrt_context *c, const char *what, int pixels
     return SDRT_OK;
 }
 
+struct sdrt_request sdrt_request_resolved(const struct sdrt_context *c,
+                                          const struct sdrt_request *r)
+{
+    struct sdrt_request out = *r;
+
+    if (!out.width) out.width = c->config.size;
+    if (!out.height) out.height = c->config.size;
+    if (!out.original_width) out.original_width = out.width;
+    if (!out.original_height) out.original_height = out.height;
+    if (!out.target_width) out.target_width = out.width;
+    if (!out.target_height) out.target_height = out.height;
+    return out;
+}
+
+/* All text encoders must have the layer asked for. */
+static int check_clip_skip(const struct sdrt_context *c, int clip_skip)
+{
+    int low = 1, high = 1 << 20;
+
+    if (!clip_skip) return SDRT_OK;
+    for (int i = 0; i < c->config.n_text; i++) {
+        const struct sdrt_text_config *t = &c->config.text[i];
+        if (low < 1 + t->cut) low = 1 + t->cut;
+        if (high > t->clip.layers + t->cut) high = t->clip.layers + t->cut;
+    }
+    if (clip_skip < low || clip_skip > high)
+        return sdrt_fail(c->log, SDRT_E_ARG, "clip skip %d: expected %d to %d, or 0 for the model's "
+                         "own", clip_skip, low, high);
+    return SDRT_OK;
+}
+
+static int check_picture(const struct sdrt_context *c, const struct sdrt_request *r)
+{
+    const int told[] = { r->original_width, r->original_height, r->crop_x, r->crop_y,
+                         r->target_width, r->target_height };
+
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+        if (told[i] < 0 || told[i] > 1 << 20)
+            return sdrt_fail(c->log, SDRT_E_ARG, "original size, crop or target size %d: expected 0 "
+                             "to %d", told[i], 1 << 20);
+    return SDRT_OK;
+}
+
+static int make_sampler(struct sdrt_context *c, const struct sdrt_request *r,
+                        struct sdrt_sampler **out)
+{
+    struct sdrt_sampler_params params = { .steps = r->steps, .log = c->log,
+                                          .noise = c->config.noise };
+    int status = sdrt_sampler_parse(r->sampler, &params.kind, c->log);
+
+    if (status == SDRT_OK) status = sdrt_schedule_parse(r->schedule, &params.schedule, c->log);
+    if (status == SDRT_OK && r->spacing && !sdrt_spacing_parse(r->spacing, &params.noise.spacing))
+        status = sdrt_fail(c->log, SDRT_E_ARG, "unknown spacing \"%s\": expected leading, trailing "
+                           "or linspace", r->spacing);
+    return status == SDRT_OK ? sdrt_sampler_create(out, &params) : status;
+}
+
 int sdrt_request_check(struct sdrt_context *c, const struct sdrt_request *r,
                        struct sdrt_shape *shape, struct sdrt_sampler **sampler,
                        enum sdrt_rng_kind *rng)
 {
-    struct sdrt_sampler_params params = { .steps = r->steps, .log = c->log };
     const int unit = 1 << (c->config.vae.levels - 1);
+    struct sdrt_sampler *s = NULL;
     int status = SDRT_OK;
 
     if (r->size != sizeof *r) return sdrt_fail(c->log, SDRT_E_ARG, "bad request size");
@@ -176,16 +279,14 @@ int sdrt_request_check(struct sdrt_context *c, const struct sdrt_request *r,
         return sdrt_fail(c->log, SDRT_E_ARG, "unknown rng \"%s\": expected cpu or cuda", r->rng);
     status = check_size(c, "width", r->width);
     if (status == SDRT_OK) status = check_size(c, "height", r->height);
-    if (status == SDRT_OK) status = sdrt_sampler_parse(r->sampler, &params.kind, c->log);
-    if (status == SDRT_OK) status = sdrt_schedule_parse(r->schedule, &params.schedule, c->log);
-    if (status != SDRT_OK) return status;
-    params.noise = sdrt_noise_model_default(c->config.prediction);
-    struct sdrt_sampler *s = NULL;
-    status = sdrt_sampler_create(&s, &params);
+    if (status == SDRT_OK) status = check_clip_skip(c, r->clip_skip);
+    if (status == SDRT_OK) status = check_picture(c, r);
+    if (status == SDRT_OK) status = make_sampler(c, r, &s);
     if (status != SDRT_OK) return status;
     *shape = (struct sdrt_shape){
         .batch = r->batch, .guided = r->cfg_scale > 1.0f, .h = r->height / unit,
         .w = r->width / unit, .evaluations = sdrt_sampler_evaluations(s),
+        .clip_skip = r->clip_skip,
     };
     if (rng) *rng = strcmp(r->rng, "cuda") ? SDRT_RNG_CPU : SDRT_RNG_CUDA;
     if (sampler) *sampler = s;
@@ -193,15 +294,36 @@ int sdrt_request_check(struct sdrt_context *c, const struct sdrt_request *r,
     return SDRT_OK;
 }
 
+/* Text encoders are gone before the rest is packed. */
+static size_t peak_weights(const struct sdrt_context *c)
+{
+    const size_t all = sdrt_weight_store_bytes(c->store, "");
+    size_t text = 0;
+
+    for (int i = 0; i < c->config.n_text; i++) {
+        char prefix[32];
+        sdrt_name(prefix, sizeof prefix, "%s.", sdrt_text_prefix(i));
+        text += sdrt_weight_store_bytes(c->store, prefix);
+    }
+    return text > all - text ? text : all - text;
+}
+
+static int plan(struct sdrt_context *c, const struct sdrt_request *request)
+{
+    const struct sdrt_request r = sdrt_request_resolved(c, request);
+    struct sdrt_shape shape;
+    const int status = sdrt_request_check(c, &r, &shape, NULL, NULL);
+
+    return status == SDRT_OK ? sdrt_context_plan(c, &shape) : status;
+}
+
 int sdrt_measure(struct sdrt_context *c, const struct sdrt_request *request,
                  struct sdrt_memory *memory)
 {
-    struct sdrt_shape shape;
-    int status = sdrt_request_check(c, request, &shape, NULL, NULL);
+    const int status = plan(c, request);
 
-    if (status == SDRT_OK) status = sdrt_context_plan(c, &shape);
     if (status != SDRT_OK) return status;
-    memory->weights_bytes = sdrt_weight_store_bytes(c->store);
+    memory->weights_bytes = peak_weights(c);
     memory->arena_bytes = c->persistent_bytes + c->workspace_bytes;
     if (sdrt_memory_available(&memory->available_bytes) != SDRT_OK) memory->available_bytes = 0;
     return SDRT_OK;
@@ -209,10 +331,8 @@ int sdrt_measure(struct sdrt_context *c, const struct sdrt_request *request,
 
 int sdrt_write_plan(struct sdrt_context *c, const struct sdrt_request *request, const char *path)
 {
-    struct sdrt_shape shape;
-    int status = sdrt_request_check(c, request, &shape, NULL, NULL);
+    const int status = plan(c, request);
 
-    if (status == SDRT_OK) status = sdrt_context_plan(c, &shape);
     return status == SDRT_OK ? sdrt_plan_report(c, path) : status;
 }
 

@@ -25,9 +25,11 @@
 
 enum { SDRT_MAX_BATCH = 64, SDRT_MAX_PIXELS = 8192 };
 
+/* In the order in which they run.  Text encoder i's is SDRT_PROGRAM_TEXT + i; those of encoders
+ * that the model lacks stay NULL. */
 enum sdrt_program_id {
     SDRT_PROGRAM_TEXT,
-    SDRT_PROGRAM_PROMPT,
+    SDRT_PROGRAM_PROMPT = SDRT_PROGRAM_TEXT + SDRT_MAX_TEXT,
     SDRT_PROGRAM_SCHEDULE,
     SDRT_PROGRAM_STEP,
     SDRT_PROGRAM_DECODE,
@@ -40,6 +42,7 @@ struct sdrt_shape {
     int guided;      /* 1: each image is a pair, unconditional and conditional */
     int h, w;        /* of the latent */
     int evaluations; /* timesteps of the schedule */
+    int clip_skip;   /* 0: the model's own layer; see sdrt.h */
 };
 
 struct sdrt_context {
@@ -50,7 +53,7 @@ struct sdrt_context {
     struct sdrt_weight_store *store;
     struct sdrt_model_config config;
     struct sdrt_unet_parts   parts;
-    struct sdrt_tokenizer   *tokenizer;
+    struct sdrt_tokenizer   *tokenizers[SDRT_MAX_TEXT]; /* of each text encoder */
     struct sdrt_topology    *topology;
     struct sdrt_team        *team;
     struct sdrt_ops ops;
@@ -62,7 +65,7 @@ struct sdrt_context {
     /* The current shape: tensors, programs, memory. */
     struct sdrt_shape   shape;
     struct sdrt_program *programs[SDRT_PROGRAMS];
-    struct sdrt_text_tensors           text;
+    struct sdrt_text_tensors           text[SDRT_MAX_TEXT];
     struct sdrt_unet_prompt_tensors    prompt;
     struct sdrt_unet_schedule_tensors  schedule;
     struct sdrt_unet_step_tensors      step;
@@ -72,12 +75,19 @@ struct sdrt_context {
     double plan_seconds;
 
     /* Addresses in the arena's persistent part. */
-    int32_t *ids;
-    float *embeddings, *timesteps, *time_table, *time_row;
+    int32_t *ids[SDRT_MAX_TEXT];  /* [pair][77] */
+    float *embeddings;            /* [pair][77][context_dim], all text encoders side by side */
+    float *pooled[SDRT_MAX_TEXT]; /* [pair][77][pooled], of which the end token's row counts */
+    float *added;                 /* [pair][added_dim] */
+    float *timesteps, *time_table, *time_row; /* time_row: as many rows as an evaluation takes */
     float *keys_values[SDRT_UNET_MAX_CROSS];
     float *model_in, *model_out;  /* NHWC, the pair */
     float *latent, *scaled, *guided; /* NCHW, [batch][4][h][w] */
     float *vae_in, *vae_out;
+
+    /* What the persistent part holds of the last request. */
+    int text_ready;   /* ids, embeddings and pooled belong together */
+    int text_zeroed;  /* the negative prompt's are zeros */
 
     /* Results. */
     uint8_t *images;
@@ -95,17 +105,36 @@ int sdrt_context_plan(struct sdrt_context *c, const struct sdrt_shape *shape);
 /* Takes the arena and fixes all addresses. */
 int sdrt_context_place(struct sdrt_context *c);
 
-/* Places, and packs the weights of all programs: after this they can run. */
-int sdrt_context_load(struct sdrt_context *c, int (*progress)(void *user, int done, int total),
+/* Places, and packs the weights of the programs first .. last: after this they can run.
+ * progress counts those of all programs together. */
+int sdrt_context_load(struct sdrt_context *c, enum sdrt_program_id first,
+                      enum sdrt_program_id last, int (*progress)(void *user, int done, int total),
                       void *user);
+
+/* Gives the memory of the text encoders' packed weights back. */
+void sdrt_context_release_text(struct sdrt_context *c);
 
 /* Frees the programs and the arena of the current shape. */
 void sdrt_context_unplan(struct sdrt_context *c);
 
+/* The prompt's tokens for text encoder i, padded as that wants it, into ids [77]; *dropped, which
+ * may be NULL, is how many found no room.  Errors of sdrt_tokenizer_encode(), and
+ * SDRT_E_FORMAT when the tokenizer knows more tokens than the encoder. */
+int sdrt_context_tokenize(const struct sdrt_context *c, int i, const char *prompt, int32_t *ids,
+                          int *dropped);
+
+/* Writes row i of what is added to the time embedding: the pooled text of row i and numbers,
+ * of which there are sdrt_added_numbers(). */
+void sdrt_context_fill_added(struct sdrt_context *c, int i, const float *numbers);
+
 /* Images that go through the U-Net at once. */
 int sdrt_shape_unet_batch(const struct sdrt_shape *shape);
 
-/* Checks a request and finds its shape and sampler (NULL: not wanted; else the caller frees it). */
+/* The request with the model's values in the place of zeros. */
+struct sdrt_request sdrt_request_resolved(const struct sdrt_context *c,
+                                          const struct sdrt_request *r);
+
+/* Checks a resolved request and finds its shape and sampler (NULL: not wanted; else the caller frees it). */
 int sdrt_request_check(struct sdrt_context *c, const struct sdrt_request *r,
                        struct sdrt_shape *shape, struct sdrt_sampler **sampler,
                        enum sdrt_rng_kind *rng);

@@ -75,7 +75,9 @@ static int fill_index(struct sdrt_context *c)
     if (!sdrt_lora_index_empty(c->loras.index)) return SDRT_OK;
     for (int i = 0; i < c->config.unet.levels; i++)
         f.original.attention[i] = c->config.unet.depth[i] > 0;
-    f.status = add_text_encoder(c->loras.index, "text_encoder", c->config.clip.layers);
+    for (int i = 0; i < c->config.n_text && f.status == SDRT_OK; i++)
+        f.status = add_text_encoder(c->loras.index, sdrt_text_prefix(i),
+                                    c->config.text[i].clip.layers + c->config.text[i].cut);
     sdrt_weight_store_each_declared(c->store, add_declared, &f);
     return f.status;
 }
@@ -119,6 +121,7 @@ static int replace_set(struct sdrt_context *c, const struct sdrt_lora_list *want
     note_parts(c, touched);
     sdrt_loras_clear(c->loras.set);
     c->loras.lenient = lenient;
+    c->text_ready = 0;
     for (size_t i = 0; i < wanted->count && status == SDRT_OK; i++)
         status = sdrt_loras_add(c->loras.set, wanted->uses[i].path, wanted->uses[i].scale,
                                 lenient);

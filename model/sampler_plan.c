@@ -23,24 +23,32 @@ static int plan_alloc(struct sdrt_sampler *s, int total)
 
 /* The working arrays of one plan, in one block that the planner frees. */
 struct scratch {
-    double *sigmas; /* [steps] */
+    double *sigmas, *timesteps;    /* [steps] */
     float  *alphas, *train_sigmas; /* [train_steps] */
-    int    *timesteps; /* [steps] */
 };
 
 static int scratch_alloc(struct scratch *t, const struct sdrt_sampler *s)
 {
     const size_t steps = (size_t)s->p.steps, train = (size_t)s->p.noise.train_steps;
 
-    t->sigmas = malloc(steps * sizeof *t->sigmas + 2 * train * sizeof *t->alphas +
-                       steps * sizeof *t->timesteps);
+    t->sigmas = malloc(2 * steps * sizeof *t->sigmas + 2 * train * sizeof *t->alphas);
     if (!t->sigmas)
         return sdrt_fail(s->p.log, SDRT_E_NOMEM, "sampler %s: no memory for its schedule",
                          s->method->name);
-    t->alphas = (float *)(t->sigmas + steps);
+    t->timesteps = t->sigmas + steps;
+    t->alphas = (float *)(t->timesteps + steps);
     t->train_sigmas = t->alphas + train;
-    t->timesteps = (int *)(t->train_sigmas + train);
     return 0;
+}
+
+/* The value at a place between 0 and last that need not be whole; beyond, that of the end. */
+static double interpolated(const float *values, int last, double at)
+{
+    const double clamped = fmin(fmax(at, 0.0), last);
+    const int i = (int)clamped;
+
+    if (i == last) return values[last];
+    return ((double)values[i + 1] - values[i]) * (clamped - i) + values[i];
 }
 
 /* Sigmas in double and timesteps of a run, one a step.  dpmpp_2m differs from the others: its
@@ -56,9 +64,8 @@ static void run_sigmas(const struct sdrt_sampler *s, struct scratch *t, float *t
     sdrt_schedule_train(m, t->alphas, t->train_sigmas);
     sdrt_schedule_timesteps(m, steps, whole, t->timesteps);
     for (int i = 0; i < steps; i++) {
-        const int at = t->timesteps[i] < 0 ? 0 : t->timesteps[i] > last ? last : t->timesteps[i];
-        timesteps[i] = (float)t->timesteps[i];
-        t->sigmas[i] = t->train_sigmas[at];
+        timesteps[i] = (float)(whole ? rint(t->timesteps[i]) : t->timesteps[i]);
+        t->sigmas[i] = interpolated(t->train_sigmas, last, (double)timesteps[i]);
     }
     if (s->p.schedule != SDRT_SCHEDULE_KARRAS) return;
 
@@ -137,7 +144,7 @@ int sdrt_sampler_plan_ddim(struct sdrt_sampler *s)
     sdrt_schedule_train(m, t.alphas, NULL);
     sdrt_schedule_timesteps(m, s->p.steps, 0, t.timesteps);
     for (int i = 0; i < s->p.steps; i++) {
-        const int at = t.timesteps[i], next = at - m->train_steps / s->p.steps;
+        const int at = (int)rint(t.timesteps[i]), next = at - m->train_steps / s->p.steps;
 
         if (at < 0 || at >= m->train_steps) {
             rc = sdrt_fail(s->p.log, SDRT_E_ARG,

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 struct sdrt_noise_model sdrt_noise_model_default(enum sdrt_prediction prediction)
 {
@@ -15,6 +16,24 @@ struct sdrt_noise_model sdrt_noise_model_default(enum sdrt_prediction prediction
         .beta_end = 0.012,
         .flow_shift = prediction == SDRT_PREDICTION_FLOW ? 3.0 : 1.0,
     };
+}
+
+/* Algorithm 1 of arXiv:2305.08891 in f32, by way of the betas as diffusers goes. */
+static void rescale_to_zero_snr(float *alphas, int n)
+{
+    const float first = sqrtf(alphas[0]), last = sqrtf(alphas[n - 1]);
+    const float scale = first / (first - last);
+    float before = 1.0f;
+    double product = 1.0;
+
+    for (int i = 0; i < n; i++) {
+        const float root = (sqrtf(alphas[i]) - last) * scale, bar = root * root;
+        const float beta = 1.0f - (i ? bar / before : bar);
+
+        before = bar;
+        product *= 1.0f - beta;
+        alphas[i] = (float)product;
+    }
 }
 
 void sdrt_schedule_train(const struct sdrt_noise_model *m, float *alphas, float *sigmas)
@@ -33,24 +52,31 @@ void sdrt_schedule_train(const struct sdrt_noise_model *m, float *alphas, float 
 
         product *= alpha;
         alphas[i] = (float)product;
-        if (sigmas) sigmas[i] = sqrtf((1.0f - alphas[i]) / alphas[i]);
+    }
+    if (m->zero_snr) rescale_to_zero_snr(alphas, n);
+    for (int i = 0; sigmas && i < n; i++) {
+        /* diffusers' samplers of sigmas take 2^-24 where the signal is zero. */
+        const float alpha = fmaxf(alphas[i], 0x1p-24f);
+        sigmas[i] = sqrtf((1.0f - alpha) / alpha);
     }
 }
 
 void sdrt_schedule_timesteps(const struct sdrt_noise_model *m, int steps, int spare,
-                             int *timesteps)
+                             double *timesteps)
 {
-    if (m->spacing == SDRT_SPACING_TRAILING) {
-        const double stride = (double)m->train_steps / steps;
+    const int points = steps + (spare != 0), leading = m->train_steps / points;
+    const double trailing = (double)m->train_steps / steps;
+    const double linear = points > 1 ? (m->train_steps - 1) / (double)(points - 1) : 0.0;
 
-        for (int i = 0; i < steps; i++)
-            timesteps[i] = (int)rint(m->train_steps - i * stride) - 1;
-    } else {
-        const int points = steps + (spare != 0);
-        const int stride = m->train_steps / points;
+    for (int i = 0; i < steps; i++) {
+        const int from_end = points - 1 - i;
 
-        for (int i = 0; i < steps; i++)
-            timesteps[i] = (points - 1 - i) * stride + m->steps_offset;
+        if (m->spacing == SDRT_SPACING_TRAILING)
+            timesteps[i] = rint(m->train_steps - i * trailing) - 1.0;
+        else if (m->spacing == SDRT_SPACING_LINSPACE)
+            timesteps[i] = from_end * linear;
+        else
+            timesteps[i] = from_end * leading + m->steps_offset;
     }
 }
 
@@ -96,4 +122,19 @@ void sdrt_schedule_flow(const struct sdrt_noise_model *m, int steps, double *sig
         const double ramp = steps > 1 ? (double)i / (steps - 1) : 0.0;
         sigmas[i] = flow_shifted(m->flow_shift, 1.0 + ramp * (low - 1.0));
     }
+}
+
+int sdrt_spacing_parse(const char *name, enum sdrt_spacing *out)
+{
+    static const char *const names[SDRT_SPACING_COUNT] = {
+        [SDRT_SPACING_LEADING] = "leading", [SDRT_SPACING_TRAILING] = "trailing",
+        [SDRT_SPACING_LINSPACE] = "linspace",
+    };
+
+    for (int i = 0; i < SDRT_SPACING_COUNT; i++) {
+        if (strcmp(name, names[i])) continue;
+        *out = (enum sdrt_spacing)i;
+        return 1;
+    }
+    return 0;
 }

@@ -24,7 +24,12 @@ enum sdrt_prediction {
 
 /* Which training timesteps a run of few steps visits (Lin et al. 2023, arXiv:2305.08891,
  * table 2). */
-enum sdrt_spacing { SDRT_SPACING_LEADING, SDRT_SPACING_TRAILING };
+enum sdrt_spacing {
+    SDRT_SPACING_LEADING,
+    SDRT_SPACING_TRAILING,
+    SDRT_SPACING_LINSPACE,
+    SDRT_SPACING_COUNT
+};
 
 /* How a model was trained, as its scheduler_config.json tells it. */
 struct sdrt_noise_model {
@@ -33,6 +38,8 @@ struct sdrt_noise_model {
     int    train_steps;
     int    steps_offset;         /* added to each timestep of the leading spacing */
     double beta_start, beta_end; /* scaled-linear: the square roots are linear in the timestep */
+    int    zero_snr;             /* 1: the betas are rescaled so that the last step is all noise
+                                  * (the same paper, algorithm 1) */
     double flow_shift;           /* FLOW alone: 1 for none, 3 for SD 3.x */
 };
 
@@ -40,13 +47,19 @@ struct sdrt_noise_model {
  * leading, offset 1; for FLOW a shift of 3. */
 struct sdrt_noise_model sdrt_noise_model_default(enum sdrt_prediction prediction);
 
-/* Writes alphas[train_steps] (see above) and, unless NULL, sigmas[train_steps]. */
+/* Writes alphas[train_steps] (see above) and, unless NULL, sigmas[train_steps], which stay
+ * finite where zero_snr makes the last alpha zero. */
 void sdrt_schedule_train(const struct sdrt_noise_model *m, float *alphas, float *sigmas);
 
-/* Writes the timesteps[steps] of a run, from noise to image.  With spare not 0 the leading
- * spacing is that of steps + 1 steps without its last, as DPM-Solver++ wants it. */
+/* Writes the timesteps[steps] of a run, from noise to image; those of linspace are not whole.
+ * With spare not 0 the leading spacing and linspace are those of steps + 1 steps without the
+ * last, as DPM-Solver++ wants it. */
 void sdrt_schedule_timesteps(const struct sdrt_noise_model *m, int steps, int spare,
-                             int *timesteps);
+                             double *timesteps);
+
+/* Names as diffusers and the command line spell them: "leading", "trailing", "linspace".
+ * Returns 1 with *out set, or 0. */
+int sdrt_spacing_parse(const char *name, enum sdrt_spacing *out);
 
 /* Writes sigmas[steps] from sigma_max down to sigma_min, Karras et al. eq. 5 with rho = 7. */
 void sdrt_schedule_karras(double sigma_max, double sigma_min, int steps, double *sigmas);

@@ -78,13 +78,17 @@ struct sdrt_options {
     size_t      size;      /* sizeof(struct sdrt_options), set by the init function */
     const char *model;     /* a .safetensors file or a diffusers folder; NULL with random_weights */
     const char *vae;       /* a VAE that replaces the model's own; NULL: the model's */
+    const char *text_encoder, *text_encoder_2; /* the same for text encoders (SDXL has two) */
     int         threads;   /* 0: one for each core this process may use */
     const char *isa;       /* "generic", "blas", "avx2", "avx512", "amx"; NULL: the best here that
                             * computes in the precision asked for */
     const char *precision; /* "f32", or "bf16": weights rounded to bf16, and with "amx", which does
                             * nothing else, products of bf16 summed in f32; elsewhere products stay
                             * f32.  NULL: bf16 where "amx" is chosen, f32 elsewhere */
-    int         random_weights; /* 1: SD 1.5 with random weights, for benchmarks */
+    const char *prediction; /* what the denoiser predicts, where the model does not say it right:
+                            * "epsilon" or "v"; NULL: as detected */
+    int         random_weights; /* 1: random weights, for benchmarks, of the model arch */
+    const char *arch;      /* "sd15", "sd21", "sdxl"; NULL: the first */
     const struct sdrt_log *log;
 };
 
@@ -108,12 +112,19 @@ struct sdrt_lora {
 struct sdrt_request {
     size_t      size;
     const char *prompt;          /* UTF-8; "" by default */
-    const char *negative_prompt; /* "" by default */
-    int         width, height;   /* pixels, multiples of 8; 512 */
+    const char *negative_prompt; /* NULL, the default, is "", or for SDXL no text at all, which is
+                                  * not the same: zeros, as in diffusers */
+    int         width, height;   /* pixels, multiples of 8; 0: what the model was trained for */
     int         steps;           /* 20 */
     float       cfg_scale;       /* 7.5; 1 or less runs without guidance */
     const char *sampler;         /* "euler_a", "euler", "ddim", "dpmpp_2m", "heun", "lcm" */
     const char *schedule;        /* "default" or "karras" */
+    const char *spacing;         /* of timesteps: "leading", "trailing" (Turbo, Lightning),
+                                  * "linspace"; NULL: the model's */
+    int         clip_skip;       /* take CLIP's N-th layer from the end: 1 the last, 2 the one
+                                  * before it; 0: as the model was trained */
+    /* What SDXL is told of the picture, in pixels; 0: the image's own size. */
+    int         original_width, original_height, crop_x, crop_y, target_width, target_height;
     const char *rng;             /* "cpu" (torch's CPU generator) or "cuda" (Philox, as on GPUs) */
     uint64_t    seed;            /* image i of the batch uses seed + i */
     int         batch;           /* images; 1 */

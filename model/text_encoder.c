@@ -4,6 +4,8 @@
 
 enum { NAME = 128 };
 
+static const float EPS = 1e-5f;
+
 static sdrt_tensor linear(struct sdrt_graph *g, sdrt_tensor x, const char *layer, const char *name,
                           int n, enum sdrt_act act, sdrt_tensor residual)
 {
@@ -44,32 +46,79 @@ static sdrt_tensor self_attention(struct sdrt_graph *g, sdrt_tensor x, const cha
     return linear(g, o, layer, "self_attn.out_proj", c, SDRT_ACT_NONE, residual);
 }
 
-void sdrt_text_encoder_build(struct sdrt_graph *g, const struct sdrt_clip_config *config,
-                             const char *prefix, int batch, int tokens,
-                             struct sdrt_text_tensors *out)
+static sdrt_tensor embed(struct sdrt_graph *g, const struct sdrt_clip_config *clip,
+                         const char *prefix, sdrt_tensor ids)
 {
-    const float eps = 1e-5f;
-    const enum sdrt_act act = config->act == SDRT_CLIP_GELU ? SDRT_ACT_GELU : SDRT_ACT_GELU_QUICK;
-    char table[NAME], positions[NAME], name[NAME], layer[64];
+    char table[NAME], positions[NAME], name[NAME];
 
     sdrt_name(table, sizeof table, "%s.text_model.embeddings.token_embedding", prefix);
     sdrt_name(positions, sizeof positions, "%s.text_model.embeddings.position_embedding", prefix);
     sdrt_name(name, sizeof name, "%s.text_model.embeddings", prefix);
-    out->ids = sdrt_graph_external(g, "ids", batch, 1, tokens, 1);
-    sdrt_tensor x = sdrt_graph_embed(g, name, out->ids, table, config->vocab, positions,
-                                     config->positions, config->hidden);
-    for (int i = 0; i < config->layers; i++) {
-        sdrt_name(layer, sizeof layer, "%s.text_model.encoder.layers.%d", prefix, i);
-        sdrt_name(name, sizeof name, "%s.layer_norm1", layer);
-        x = self_attention(g, sdrt_graph_layer_norm(g, x, name, eps, SDRT_NO_TENSOR), layer, config,
-                           x);
-        sdrt_name(name, sizeof name, "%s.layer_norm2", layer);
-        const sdrt_tensor inner = linear(g, sdrt_graph_layer_norm(g, x, name, eps, SDRT_NO_TENSOR),
-                                         layer, "mlp.fc1", config->intermediate, act,
-                                         SDRT_NO_TENSOR);
-        x = linear(g, inner, layer, "mlp.fc2", config->hidden, SDRT_ACT_NONE, x);
-    }
+    return sdrt_graph_embed(g, name, ids, table, clip->vocab, positions, clip->positions,
+                            clip->hidden);
+}
+
+/* One transformer layer; into may be SDRT_NO_TENSOR. */
+static sdrt_tensor layer_of(struct sdrt_graph *g, const struct sdrt_clip_config *clip,
+                            const char *prefix, int i, sdrt_tensor x, sdrt_tensor into)
+{
+    const enum sdrt_act act = clip->act == SDRT_CLIP_GELU ? SDRT_ACT_GELU : SDRT_ACT_GELU_QUICK;
+    struct sdrt_gemm_spec last = sdrt_gemm_defaults;
+    char name[NAME], layer[64];
+
+    sdrt_name(layer, sizeof layer, "%s.text_model.encoder.layers.%d", prefix, i);
+    sdrt_name(name, sizeof name, "%s.layer_norm1", layer);
+    x = self_attention(g, sdrt_graph_layer_norm(g, x, name, EPS, SDRT_NO_TENSOR), layer, clip, x);
+    sdrt_name(name, sizeof name, "%s.layer_norm2", layer);
+    const sdrt_tensor inner = linear(g, sdrt_graph_layer_norm(g, x, name, EPS, SDRT_NO_TENSOR),
+                                     layer, "mlp.fc1", clip->intermediate, act, SDRT_NO_TENSOR);
+    sdrt_name(name, sizeof name, "%s.mlp.fc2", layer);
+    last.name = name;
+    last.n = clip->hidden;
+    last.residual = x;
+    last.into = into;
+    return sdrt_graph_gemm(g, inner, &last);
+}
+
+static void pool(struct sdrt_graph *g, const struct sdrt_text_config *config, const char *prefix,
+                 sdrt_tensor x, sdrt_tensor into)
+{
+    struct sdrt_gemm_spec projection = sdrt_gemm_defaults;
+    char name[NAME];
+
     sdrt_name(name, sizeof name, "%s.text_model.final_layer_norm", prefix);
-    out->out = sdrt_graph_external(g, "text", batch, 1, tokens, config->hidden);
-    sdrt_graph_layer_norm(g, x, name, eps, out->out);
+    x = sdrt_graph_layer_norm(g, x, name, EPS, SDRT_NO_TENSOR);
+    sdrt_name(name, sizeof name, "%s.text_projection", prefix);
+    projection.name = name;
+    projection.n = config->pooled;
+    projection.no_bias = 1;
+    projection.into = into;
+    sdrt_graph_gemm(g, x, &projection);
+}
+
+void sdrt_text_encoder_build(struct sdrt_graph *g, const struct sdrt_text_config *config,
+                             const char *prefix, int batch, int tokens,
+                             const struct sdrt_text_place *place, struct sdrt_text_tensors *out)
+{
+    const struct sdrt_clip_config *clip = &config->clip;
+    const int taken = clip->layers - config->skip;
+    char name[NAME];
+
+    out->ids = sdrt_graph_external(g, "ids", batch, 1, tokens, 1);
+    out->out = sdrt_graph_external(g, "text", batch, 1, tokens, place->width);
+    out->pooled = SDRT_NO_TENSOR;
+    const sdrt_tensor mine = sdrt_graph_slice(g, out->out, place->at, clip->hidden);
+    sdrt_tensor x = embed(g, clip, prefix, out->ids);
+    for (int i = 0; i < taken; i++)
+        x = layer_of(g, clip, prefix, i, x,
+                     i == taken - 1 && !config->final_norm ? mine : SDRT_NO_TENSOR);
+    if (config->final_norm) {
+        sdrt_name(name, sizeof name, "%s.text_model.final_layer_norm", prefix);
+        sdrt_graph_layer_norm(g, x, name, EPS, mine);
+    }
+    if (!config->pooled) return;
+    out->pooled = sdrt_graph_external(g, "pooled", batch, 1, tokens, config->pooled);
+    for (int i = taken; i < clip->layers; i++)
+        x = layer_of(g, clip, prefix, i, x, SDRT_NO_TENSOR);
+    pool(g, config, prefix, x, out->pooled);
 }

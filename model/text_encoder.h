@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * CLIP's text transformer.  Radford et al., 2021 (arXiv:2103.00020).
+ * CLIP's text transformer, OpenAI's and OpenCLIP's.  Radford et al., 2021 (arXiv:2103.00020).
  */
 #ifndef SDRT_MODEL_TEXT_ENCODER_H
 #define SDRT_MODEL_TEXT_ENCODER_H
@@ -8,15 +8,24 @@
 #include "model/config.h"
 #include "runtime/graph.h"
 
-struct sdrt_text_tensors {
-    sdrt_tensor ids; /* external, int32 [batch][1][tokens][1] */
-    sdrt_tensor out; /* external, [batch][1][tokens][hidden], after the final layer norm */
+/* Where the hidden states go: channels at .. at + hidden - 1 of rows that are width wide. */
+struct sdrt_text_place {
+    int width, at;
 };
 
-/* Adds the whole encoder to g; weights are those of prefix ("text_encoder").  Failures stay in
- * the graph's status. */
-void sdrt_text_encoder_build(struct sdrt_graph *g, const struct sdrt_clip_config *config,
+struct sdrt_text_tensors {
+    sdrt_tensor ids;    /* external, int32 [batch][1][tokens][1] */
+    sdrt_tensor out;    /* external, [batch][1][tokens][place.width], of which it writes its own
+                         * channels: the hidden states that the configuration names */
+    sdrt_tensor pooled; /* external, [batch][1][tokens][pooled]: the last layer's, after final norm
+                         * and projection; the row of the end token is the pooled text.
+                         * SDRT_NO_TENSOR where none is taken */
+};
+
+/* Adds the encoder to g; weights are those of prefix ("text_encoder").  Layers that nothing
+ * reads are left out.  Failures stay in the graph's status. */
+void sdrt_text_encoder_build(struct sdrt_graph *g, const struct sdrt_text_config *config,
                              const char *prefix, int batch, int tokens,
-                             struct sdrt_text_tensors *out);
+                             const struct sdrt_text_place *place, struct sdrt_text_tensors *out);
 
 #endif

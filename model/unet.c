@@ -74,8 +74,32 @@ static sdrt_tensor linear(struct sdrt_graph *g, sdrt_tensor x, const char *name,
     return sdrt_graph_gemm(g, x, &spec);
 }
 
+int sdrt_unet_time_rows(const struct sdrt_unet_config *config, int batch)
+{
+    return config->added_dim ? batch : 1;
+}
+
+/* silu(time embedding), or silu(time embedding + added embedding) of all pairs: every resnet
+ * reads it after the SiLU, so that is the last product's epilogue where nothing is added. */
+static sdrt_tensor embed_time(struct sdrt_graph *g, const struct sdrt_unet_config *config,
+                              const struct sdrt_unet_schedule_tensors *in)
+{
+    const int dim = config->time_embed_dim;
+    const enum sdrt_act last = config->added_dim ? SDRT_ACT_NONE : SDRT_ACT_SILU;
+    sdrt_tensor t = sdrt_graph_timestep_embedding(g, "unet.time_proj", in->timesteps,
+                                                  config->channels[0]);
+
+    t = linear(g, t, "unet.time_embedding.linear_1", dim, SDRT_ACT_SILU);
+    t = linear(g, t, "unet.time_embedding.linear_2", dim, last);
+    if (!config->added_dim) return t;
+    const sdrt_tensor inner = linear(g, in->added, "unet.add_embedding.linear_1", dim,
+                                     SDRT_ACT_SILU);
+    const sdrt_tensor added = linear(g, inner, "unet.add_embedding.linear_2", dim, SDRT_ACT_NONE);
+    return sdrt_graph_silu_of_sums(g, "unet.time_and_added", t, added);
+}
+
 void sdrt_unet_build_schedule(struct sdrt_graph *g, const struct sdrt_unet_config *config,
-                              const struct sdrt_unet_parts *parts, int n,
+                              const struct sdrt_unet_parts *parts, int n, int batch,
                               struct sdrt_unet_schedule_tensors *out)
 {
     const char *names[SDRT_UNET_MAX_RESNETS];
@@ -83,12 +107,11 @@ void sdrt_unet_build_schedule(struct sdrt_graph *g, const struct sdrt_unet_confi
     struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
 
     out->timesteps = sdrt_graph_external(g, "timesteps", 1, 1, n, 1);
-    out->table = sdrt_graph_external(g, "time_table", 1, 1, n, parts->time_channels);
-    sdrt_tensor t = sdrt_graph_timestep_embedding(g, "unet.time_proj", out->timesteps,
-                                                  config->channels[0]);
-    t = linear(g, t, "unet.time_embedding.linear_1", config->time_embed_dim, SDRT_ACT_SILU);
-    /* Every resnet reads silu(embedding), so the SiLU is this product's epilogue. */
-    t = linear(g, t, "unet.time_embedding.linear_2", config->time_embed_dim, SDRT_ACT_SILU);
+    out->added = config->added_dim
+                 ? sdrt_graph_external(g, "added", 1, 1, batch, config->added_dim) : SDRT_NO_TENSOR;
+    out->table = sdrt_graph_external(g, "time_table", 1, 1, n * sdrt_unet_time_rows(config, batch),
+                                     parts->time_channels);
+    const sdrt_tensor t = embed_time(g, config, out);
     for (int i = 0; i < parts->n_resnets; i++) {
         names[i] = parts->resnets[i].name;
         rows[i] = parts->resnets[i].channels;
@@ -347,7 +370,8 @@ void sdrt_unet_build_step(struct sdrt_graph *g, const struct sdrt_unet_config *c
     struct sdrt_conv_spec spec = sdrt_conv_defaults;
 
     out->latent = sdrt_graph_external(g, "latent", batch, h, w, config->in_channels);
-    out->time = sdrt_graph_external(g, "time", 1, 1, 1, parts->time_channels);
+    out->time = sdrt_graph_external(g, "time", sdrt_unet_time_rows(config, batch), 1, 1,
+                                    parts->time_channels);
     for (int i = 0; i < parts->n_cross; i++) {
         char name[NAME];
         sdrt_name(name, sizeof name, "%s.to_kv", parts->cross[i].name);

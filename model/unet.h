@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The denoiser of SD 1.x: a U-Net with cross-attention.  Rombach et al., 2022
+ * The denoiser of SD 1.x, SD 2.x and SDXL: a U-Net with cross-attention.  Rombach et al., 2022
  * (arXiv:2112.10752), in diffusers' names.
  *
  * What does not change from step to step is not in the step: the keys and values of every
@@ -32,12 +32,18 @@ struct sdrt_unet_parts {
 int sdrt_unet_list(const struct sdrt_unet_config *config, struct sdrt_unet_parts *out,
                    const struct sdrt_log *log);
 
+/* How many rows of the time table one evaluation of batch images takes: one, or one an image
+ * where the prompt is added to the time embedding. */
+int sdrt_unet_time_rows(const struct sdrt_unet_config *config, int batch);
+
 struct sdrt_unet_schedule_tensors {
     sdrt_tensor timesteps; /* external [1][1][n][1] */
-    sdrt_tensor table;     /* external [1][1][n][time_channels] */
+    sdrt_tensor added;     /* external [1][1][batch][added_dim]; SDRT_NO_TENSOR without */
+    sdrt_tensor table;     /* external [1][1][n * rows][time_channels], the timestep's rows in the
+                            * order of the images */
 };
 void sdrt_unet_build_schedule(struct sdrt_graph *g, const struct sdrt_unet_config *config,
-                              const struct sdrt_unet_parts *parts, int n,
+                              const struct sdrt_unet_parts *parts, int n, int batch,
                               struct sdrt_unet_schedule_tensors *out);
 
 struct sdrt_unet_prompt_tensors {
@@ -50,7 +56,7 @@ void sdrt_unet_build_prompt(struct sdrt_graph *g, const struct sdrt_unet_config 
 
 struct sdrt_unet_step_tensors {
     sdrt_tensor latent;  /* external [batch][h][w][in_channels], scaled for the timestep */
-    sdrt_tensor time;    /* external [1][1][1][time_channels]: one row of the table */
+    sdrt_tensor time;    /* external [rows][1][1][time_channels]: the evaluation's of the table */
     sdrt_tensor keys_values[SDRT_UNET_MAX_CROSS]; /* as above */
     sdrt_tensor out;     /* external [batch][h][w][out_channels] */
 };

@@ -206,11 +206,13 @@ int sdrt_weight_store_check(struct sdrt_weight_store *s)
                      bad == 1 ? "" : "s", list, rest);
 }
 
-size_t sdrt_weight_store_bytes(const struct sdrt_weight_store *s)
+size_t sdrt_weight_store_bytes(const struct sdrt_weight_store *s, const char *prefix)
 {
+    const size_t length = strlen(prefix);
     size_t sum = 0;
 
-    for (size_t i = 0; i < s->n_declared; i++) sum += s->declared[i].bytes;
+    for (size_t i = 0; i < s->n_declared; i++)
+        if (!strncmp(s->declared[i].name, prefix, length)) sum += s->declared[i].bytes;
     return sum;
 }
 

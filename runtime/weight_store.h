@@ -55,8 +55,9 @@ void sdrt_weight_store_each_declared(const struct sdrt_weight_store *store,
  * tensors and counts the rest; then forgets them. */
 int sdrt_weight_store_check(struct sdrt_weight_store *store);
 
-/* Bytes that everything declared so far takes (or will take) once packed. */
-size_t sdrt_weight_store_bytes(const struct sdrt_weight_store *store);
+/* Bytes that everything declared so far whose name begins with prefix ("": all of it) takes
+ * (or will take) once packed. */
+size_t sdrt_weight_store_bytes(const struct sdrt_weight_store *store, const char *prefix);
 
 /* The packed matrix of the n_names tensors, stacked by rows, which together are w; tensor i
  * has rows[i] of them.  *out belongs to the store.  Checks every value for NaN and infinity.  Errors: those of the

@@ -85,7 +85,8 @@ int pass_text(struct sdrt_context *c, const int32_t *ids, int batch, float *out)
     int status = begin(&p, c, "text");
 
     if (status != SDRT_OK) return status;
-    sdrt_text_encoder_build(p.g, &c->config.clip, "text_encoder", batch, TOKENS, &t);
+    const struct sdrt_text_place place = { .width = c->config.text[0].clip.hidden };
+    sdrt_text_encoder_build(p.g, &c->config.text[0], "text_encoder", batch, TOKENS, &place, &t);
     operand(&p, t.ids, ids, NULL);
     operand(&p, t.out, NULL, out);
     return finish(&p, NULL, NULL);
@@ -118,7 +119,7 @@ static int run_schedule(struct sdrt_context *c, const struct pass_unet *in, stru
     int status = begin(&p, c, "schedule");
 
     if (status != SDRT_OK) return status;
-    sdrt_unet_build_schedule(p.g, &c->config.unet, &c->parts, 1, &t);
+    sdrt_unet_build_schedule(p.g, &c->config.unet, &c->parts, 1, in->batch, &t);
     operand(&p, t.timesteps, &in->timestep, NULL);
     operand(&p, t.table, NULL, once->time);
     return finish(&p, NULL, NULL);

@@ -144,11 +144,10 @@ static int probe_text(struct probe *p)
     const struct sdrt_context *c = p->context;
     int32_t one[TOKENS];
     const int32_t *ids = one;
-    int batch = 1, dropped, status;
+    int batch = 1, status;
 
     if (p->prompt) {
-        status = sdrt_tokenizer_encode_padded(c->tokenizer, p->prompt, TOKENS,
-                                              sdrt_tokenizer_eos(c->tokenizer), one, &dropped);
+        status = sdrt_context_tokenize(c, 0, p->prompt, one, NULL);
     } else {
         status = read_array(&p->in, p->input, SDRT_I32, 2, TOKENS);
         if (status != SDRT_OK) return status;
@@ -156,10 +155,10 @@ static int probe_text(struct probe *p)
         batch = (int)p->in->shape[0];
     }
     for (int i = 0; i < batch * TOKENS && status == SDRT_OK; i++)
-        if (ids[i] < 0 || ids[i] >= c->config.clip.vocab)
+        if (ids[i] < 0 || ids[i] >= c->config.text[0].clip.vocab)
             status = sdrt_fail(&to_stderr, SDRT_E_FORMAT, "token id %d is out of range", ids[i]);
     if (status != SDRT_OK) return status;
-    const int dims[3] = { batch, TOKENS, c->config.clip.hidden };
+    const int dims[3] = { batch, TOKENS, c->config.text[0].clip.hidden };
     float *out = new_array(dims, 3);
     if (!out) return SDRT_E_NOMEM;
     status = pass_text(p->context, ids, batch, out);

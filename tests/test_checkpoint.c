@@ -133,6 +133,14 @@ static void check_weights(struct sdrt_checkpoint *c, int with_encoder)
     cr_assert_eq(needed, 686 + 248 + 196);
 }
 
+static int open_checkpoint(struct sdrt_checkpoint **out, const char *path, const char *vae,
+                           const struct sdrt_log *log)
+{
+    const struct sdrt_checkpoint_paths paths = { .model = path, .vae = vae };
+
+    return sdrt_checkpoint_open(out, &paths, log);
+}
+
 static void check_config(const struct sdrt_model_config *m, int64_t size(int64_t))
 {
     struct sdrt_model_config want = sdrt_sd15_config();
@@ -143,21 +151,22 @@ static void check_config(const struct sdrt_model_config *m, int64_t size(int64_t
     }
     want.unet.context_dim = (int)size(want.unet.context_dim);
     want.unet.time_embed_dim = (int)size(want.unet.time_embed_dim);
-    want.clip.vocab = (int)size(want.clip.vocab);
-    want.clip.hidden = (int)size(want.clip.hidden);
-    want.clip.intermediate = (int)size(want.clip.intermediate);
-    want.clip.heads = want.clip.hidden / 64;
+    want.text[0].clip.vocab = (int)size(want.text[0].clip.vocab);
+    want.text[0].clip.hidden = (int)size(want.text[0].clip.hidden);
+    want.text[0].clip.intermediate = (int)size(want.text[0].clip.intermediate);
+    want.text[0].clip.heads = want.text[0].clip.hidden / 64;
     cr_assert(!memcmp(&m->unet, &want.unet, sizeof want.unet));
     cr_assert(!memcmp(&m->vae, &want.vae, sizeof want.vae));
-    cr_assert(!memcmp(&m->clip, &want.clip, sizeof want.clip));
-    cr_assert_eq(m->prediction, want.prediction);
+    cr_assert(!memcmp(m->text, want.text, sizeof want.text));
+    cr_assert_eq(m->n_text, 1);
+    cr_assert_eq(m->noise.prediction, want.noise.prediction);
 }
 
 static void expect_good(const char *path, const char *vae)
 {
     struct sdrt_checkpoint *c;
 
-    cr_assert_eq(sdrt_checkpoint_open(&c, path, vae, &log_kept), SDRT_OK, "%s", messages);
+    cr_assert_eq(open_checkpoint(&c, path, vae, &log_kept), SDRT_OK, "%s", messages);
     check_config(sdrt_checkpoint_config(c), narrow);
     check_weights(c, 1);
     cr_assert_eq(n_messages, 0);
@@ -170,7 +179,7 @@ static void expect_error(const char *path, const char *vae, int status, const ch
     struct sdrt_checkpoint *c;
 
     n_messages = 0;
-    cr_assert_eq(sdrt_checkpoint_open(&c, path, vae, &log_kept), status, "%s: %s", text, messages);
+    cr_assert_eq(open_checkpoint(&c, path, vae, &log_kept), status, "%s: %s", text, messages);
     cr_assert_null(c);
     cr_assert_eq(n_messages, 1, "%s: %d lines", text, n_messages);
     cr_assert(strstr(messages, text), "%s\nlacks: %s", messages, text);
@@ -221,7 +230,7 @@ Test(checkpoint, full_size)
 
     test_read_names(full);
     test_write_shard(in_folder("model.safetensors"), same, 0, 1);
-    cr_assert_eq(sdrt_checkpoint_open(&c, in_folder("model.safetensors"), NULL, &log_kept), 0);
+    cr_assert_eq(open_checkpoint(&c, in_folder("model.safetensors"), NULL, &log_kept), 0);
     check_config(sdrt_checkpoint_config(c), full);
     sdrt_checkpoint_close(&c);
 }
@@ -239,7 +248,7 @@ Test(checkpoint, unknown_names_are_missing_without_a_line)
     char endless[1024];
 
     test_write_shard(in_folder("model.safetensors"), same, 0, 1);
-    cr_assert_eq(sdrt_checkpoint_open(&c, in_folder("model.safetensors"), NULL, &log_kept), 0);
+    cr_assert_eq(open_checkpoint(&c, in_folder("model.safetensors"), NULL, &log_kept), 0);
     struct sdrt_weights_provider p = sdrt_checkpoint_provider(c);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         cr_assert_eq(p.get(p.self, names[i], -1, NULL, &view), SDRT_E_MISSING, "%s", names[i]);
@@ -251,8 +260,8 @@ Test(checkpoint, unknown_names_are_missing_without_a_line)
     endless[sizeof endless - 1] = 0;
     cr_assert_eq(p.get(p.self, endless, -1, NULL, &view), SDRT_E_MISSING);
     cr_assert_eq(n_messages, 0);
-    cr_assert_null(sdrt_checkpoint_vocab_path(c));
-    cr_assert_null(sdrt_checkpoint_merges_path(c));
+    cr_assert_null(sdrt_checkpoint_vocab_path(c, 0));
+    cr_assert_null(sdrt_checkpoint_merges_path(c, 0));
     sdrt_checkpoint_close(&c);
     sdrt_checkpoint_close(&c);
 }
@@ -381,21 +390,21 @@ Test(checkpoint, config_files_tell_what_shapes_cannot)
     write_text(in_folder("m/scheduler/scheduler_config.json"),
                "{\"prediction_type\":\"v_prediction\"}");
     write_text(in_folder("m/tokenizer/vocab.json"), "{}");
-    cr_assert_eq(sdrt_checkpoint_open(&c, in_folder("m"), NULL, &log_kept), 0, "%s", messages);
+    cr_assert_eq(open_checkpoint(&c, in_folder("m"), NULL, &log_kept), 0, "%s", messages);
     m = sdrt_checkpoint_config(c);
     cr_assert(m->unet.heads == 0 && m->unet.head_dim == 32 && m->unet.norm_groups == 16);
     cr_assert(m->unet.channels[0] == 32 && m->unet.in_channels == 4);
     cr_assert(m->vae.scaling_factor == 0.5f && m->vae.norm_groups == 8);
-    cr_assert(m->clip.heads == 4 && m->clip.act == SDRT_CLIP_GELU && m->clip.hidden == 64);
-    cr_assert_eq(m->prediction, SDRT_PREDICTION_V);
-    cr_assert_null(sdrt_checkpoint_vocab_path(c), "merges.txt is absent");
+    cr_assert(m->text[0].clip.heads == 4 && m->text[0].clip.act == SDRT_CLIP_GELU && m->text[0].clip.hidden == 64);
+    cr_assert_eq(m->noise.prediction, SDRT_PREDICTION_V);
+    cr_assert_null(sdrt_checkpoint_vocab_path(c, 0), "merges.txt is absent");
     sdrt_checkpoint_close(&c);
     write_text(in_folder("m/tokenizer/merges.txt"), "");
     write_text(in_folder("m/unet/config.json"), "{\"num_attention_heads\":4}");
-    cr_assert_eq(sdrt_checkpoint_open(&c, in_folder("m"), NULL, &log_kept), 0, "%s", messages);
+    cr_assert_eq(open_checkpoint(&c, in_folder("m"), NULL, &log_kept), 0, "%s", messages);
     cr_assert_eq(sdrt_checkpoint_config(c)->unet.heads, 4);
-    cr_assert_str_eq(sdrt_checkpoint_vocab_path(c), in_folder("m/tokenizer/vocab.json"));
-    cr_assert_str_eq(sdrt_checkpoint_merges_path(c), in_folder("m/tokenizer/merges.txt"));
+    cr_assert_str_eq(sdrt_checkpoint_vocab_path(c, 0), in_folder("m/tokenizer/vocab.json"));
+    cr_assert_str_eq(sdrt_checkpoint_merges_path(c, 0), in_folder("m/tokenizer/merges.txt"));
     sdrt_checkpoint_close(&c);
 }
 
@@ -419,8 +428,17 @@ Test(checkpoint, bad_config_files)
           "5 heads" },
         { "scheduler/scheduler_config.json", "{\"prediction_type\":\"sample\"}",
           SDRT_E_UNSUPPORTED, "sample" },
-        { "model_index.json", "{\"_class_name\":\"StableDiffusionXLPipeline\"}",
-          SDRT_E_UNSUPPORTED, "family SDXL" },
+        { "scheduler/scheduler_config.json", "{\"timestep_spacing\":\"even\"}",
+          SDRT_E_UNSUPPORTED, "even" },
+        { "scheduler/scheduler_config.json", "{\"beta_schedule\":\"linear\"}",
+          SDRT_E_UNSUPPORTED, "beta_schedule" },
+        { "scheduler/scheduler_config.json", "{\"beta_start\":0.5}", SDRT_E_FORMAT, "beta_start" },
+        { "scheduler/scheduler_config.json", "{\"num_train_timesteps\":1}", SDRT_E_FORMAT,
+          "num_train_timesteps" },
+        { "scheduler/scheduler_config.json", "{\"rescale_betas_zero_snr\":1}", SDRT_E_FORMAT,
+          "rescale_betas_zero_snr" },
+        { "model_index.json", "{\"_class_name\":\"StableDiffusion3Pipeline\"}",
+          SDRT_E_UNSUPPORTED, "family SD 3" },
         { "model_index.json", "{\"_class_name\":\"FluxPipeline\"}", SDRT_E_UNSUPPORTED, "Flux" },
         { "model_index.json", "[", SDRT_E_FORMAT, "model_index.json" },
     };
@@ -493,7 +511,7 @@ Test(checkpoint, vae_files)
     expect_error(model, model, SDRT_E_FORMAT, "not a VAE");
     expect_error(model, in_folder("nothing"), SDRT_E_MISSING, "nothing");
     test_write_shard(vae, vae_decoder, 0, 1);
-    cr_assert_eq(sdrt_checkpoint_open(&c, model, vae, &log_kept), SDRT_OK);
+    cr_assert_eq(open_checkpoint(&c, model, vae, &log_kept), SDRT_OK);
     cr_assert_eq(sdrt_checkpoint_config(c)->vae.has_encoder, 0);
     check_weights(c, 0);
     sdrt_checkpoint_close(&c);
@@ -519,7 +537,7 @@ Test(checkpoint, a_given_vae_wins)
 
     test_write_shard(model, same, 0, 1);
     test_write_shard(vae, vae_decoder, 0, 1);
-    cr_assert_eq(sdrt_checkpoint_open(&c, model, vae, &log_kept), SDRT_OK);
+    cr_assert_eq(open_checkpoint(&c, model, vae, &log_kept), SDRT_OK);
     cr_assert_eq(sdrt_checkpoint_config(c)->vae.has_encoder, 0);
     sdrt_checkpoint_close(&c);
 }
@@ -546,9 +564,9 @@ static int no_text(const struct test_tensor *t, char out[TEST_NAME])
 Test(checkpoint, other_families_are_named)
 {
     static const char *const mixed[][2] = {
-        { "conditioner.embedders.0.transformer.text_model.x", "family SDXL" },
-        { "model.diffusion_model.label_emb.0.0.weight", "family SDXL" },
-        { "cond_stage_model.model.ln_final.weight", "family SD 2.x" },
+        { "conditioner.embedders.0.transformer.text_model.encoder.layers.0.x",
+          "and 2 text encoders" },
+        { "cond_stage_model.model.transformer.resblocks.0.x", "and 2 text encoders" },
     };
     static const char *const alone[][2] = {
         { "model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight", "family SD 3" },
@@ -591,8 +609,7 @@ Test(checkpoint, sizes_that_do_not_fit)
         int status;
         const char *text;
     } widths[] = {
-        { 1024, SDRT_E_UNSUPPORTED, "family SD 2.x" },
-        { 2048, SDRT_E_UNSUPPORTED, "family SDXL" },
+        { 1024, SDRT_E_UNSUPPORTED, "width 1024, the text encoder gives 64" },
         { 512, SDRT_E_UNSUPPORTED, "width 512, the text encoder gives 64" },
         { 0, SDRT_E_FORMAT, "to_k" },
     };

@@ -264,15 +264,20 @@ Test(golden, bad_requests_are_refused)
     struct sdrt_context *c = open_tiny(NULL, NULL, 1);
     struct sdrt_request r;
 
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < 12; i++) {
         golden_request(&r);
         if (i == 0) r.width = 60;
-        if (i == 1) r.height = 0;
+        if (i == 1) r.height = -8;
         if (i == 2) r.sampler = "eular";
         if (i == 3) r.schedule = "exponential";
         if (i == 4) r.batch = 0;
         if (i == 5) r.cfg_scale = NAN;
         if (i == 6) r.rng = "gpu";
+        if (i == 7) r.spacing = "even";
+        if (i == 8) r.clip_skip = 3; /* the tiny text encoder has two layers */
+        if (i == 9) r.clip_skip = -1;
+        if (i == 10) r.crop_x = -1;
+        if (i == 11) r.target_height = 1 << 21;
         lines = 0;
         cr_expect_eq(sdrt_generate(c, &r), SDRT_E_ARG, "case %d", i);
         cr_expect_eq(lines, 1, "case %d: %d lines", i, lines);

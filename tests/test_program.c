@@ -426,26 +426,27 @@ Test(program, graph_keeps_its_first_failure)
     world_close(&w);
 }
 
-/* ---- SD 1.5 ---- */
+/* ---- whole models ---- */
 
-Test(program, full_size_plans_meet_their_bound)
+static void check_plans(const char *arch, const int (*sizes)[2], size_t n)
 {
-    static const int sizes[][2] = { { 64, 64 }, { 64, 96 }, { 128, 128 }, { 57, 41 } };
     struct sdrt_context *c = NULL;
     struct sdrt_options o;
 
     sdrt_options_init(&o);
     o.random_weights = 1;
+    o.arch = arch;
     o.threads = 2;
     o.log = &to_stderr;
     cr_assert_eq(sdrt_open(&c, &o), SDRT_OK);
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    for (size_t i = 0; i < n; i++) {
         const struct sdrt_shape shape = { .batch = 1, .guided = 1, .h = sizes[i][0],
                                           .w = sizes[i][1], .evaluations = 20 };
         cr_assert_eq(sdrt_context_plan(c, &shape), SDRT_OK);
-        printf("%dx%d: all programs built and planned in %.1f ms;", 8 * shape.w, 8 * shape.h,
-               1e3 * c->plan_seconds);
+        printf("%s %dx%d: all programs built and planned in %.1f ms;", arch, 8 * shape.w,
+               8 * shape.h, 1e3 * c->plan_seconds);
         for (int k = 0; k < SDRT_PROGRAMS; k++) {
+            if (!c->programs[k]) continue;
             const size_t peak = sdrt_program_peak(c->programs[k]);
             const size_t bound = sdrt_program_lower_bound(c->programs[k]);
             printf(" %s %zu of %zu bytes (%+.2f %%)", sdrt_program_name(c->programs[k]), peak,
@@ -457,4 +458,14 @@ Test(program, full_size_plans_meet_their_bound)
         printf("\n");
     }
     sdrt_close(&c);
+}
+
+Test(program, full_size_plans_meet_their_bound)
+{
+    static const int small[][2] = { { 64, 64 }, { 64, 96 }, { 128, 128 }, { 57, 41 } };
+    static const int large[][2] = { { 128, 128 }, { 104, 152 } };
+
+    check_plans("sd15", small, 4);
+    check_plans("sd21", large, 2);
+    check_plans("sdxl", large, 2);
 }
