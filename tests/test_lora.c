@@ -60,8 +60,8 @@ static void add_names(const char *part, const char *file)
 static void set_up(void)
 {
     temp_folder_make();
-    cr_assert_eq(sdrt_checkpoint_open(&model, data_path("tiny-sd15%s", ""), NULL, &kept_log),
-                 SDRT_OK);
+    const struct sdrt_checkpoint_paths from = { .model = data_path("tiny-sd15%s", "") };
+    cr_assert_eq(sdrt_checkpoint_open(&model, &from, &kept_log), SDRT_OK);
     base = sdrt_checkpoint_provider(model);
     cr_assert_eq(sdrt_lora_index_create(&lora_index, &kept_log), SDRT_OK);
     add_names("unet", "unet/diffusion_pytorch_model.safetensors");
