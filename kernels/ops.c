@@ -29,6 +29,9 @@ void sdrt_conv_init(struct sdrt_conv_ops *ops, unsigned isa)
 #if HAVE_AVX512
     if (isa & SDRT_ISA_AVX512) sdrt_conv_init_avx512(ops);
 #endif
+#if HAVE_AMX
+    if (isa & SDRT_ISA_AMX_BF16) sdrt_conv_init_amx(ops);
+#endif
 }
 
 void sdrt_attention_init(struct sdrt_attention_ops *ops, unsigned isa)

@@ -15,6 +15,7 @@ enum { EMULATED = 0 };
 
 void sdrt_gemm_init_avx512_emulated(struct sdrt_gemm_ops *ops);
 void sdrt_gemm_init_amx_emulated(struct sdrt_gemm_ops *ops);
+void sdrt_conv_init_amx_emulated(struct sdrt_conv_ops *ops);
 void sdrt_conv_init_avx512_emulated(struct sdrt_conv_ops *ops);
 void sdrt_attention_init_avx512_emulated(struct sdrt_attention_ops *ops);
 void sdrt_norm_init_avx512_emulated(struct sdrt_norm_ops *ops);
@@ -52,6 +53,7 @@ void tconv_init(struct sdrt_conv_ops *ops, const char *level)
     sdrt_conv_init(ops, own_flags(level, &emulated));
 #if HAVE_AVX2 && HAVE_AVX512 && HAVE_AMX
     if (emulated & SDRT_ISA_AVX512) sdrt_conv_init_avx512_emulated(ops);
+    if (emulated & SDRT_ISA_AMX_BF16) sdrt_conv_init_amx_emulated(ops);
 #endif
 }
 

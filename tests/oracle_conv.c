@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/oracle_conv.h"
+#include "tests/support.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-/* The whole input as the sum sees it: two sources, norm, SiLU, then nearest upsampling. */
-static double *whole_input(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a)
+/* The whole input as the sum sees it: two sources, norm, SiLU, rounding, then nearest
+ * upsampling. */
+static double *whole_input(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
+                           enum sdrt_dtype type)
 {
     const int all = s->in_c + s->in_c2, h = s->upsample == 2 ? s->out_h : s->in_h;
     const int w = s->upsample == 2 ? s->out_w : s->in_w;
@@ -27,7 +30,7 @@ static double *whole_input(const struct sdrt_conv_shape *s, const struct sdrt_co
                         v = (v - (double)msb[c]) * (double)msb[all + c] + (double)msb[2 * all + c];
                     }
                     if (s->prologue == SDRT_PROLOGUE_NORM_SILU) v = v / (1.0 + exp(-v));
-                    *to++ = v;
+                    *to++ = type == SDRT_F32 ? v : tround(v, type);
                 }
     return in;
 }
@@ -51,12 +54,12 @@ static double one_output(const struct sdrt_conv_shape *s, const double *in, cons
 }
 
 void oracle_conv(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a, const double *w,
-                 const double *residual, size_t step, double *want)
+                 enum sdrt_dtype type, const double *residual, size_t step, double *want)
 {
     const size_t image = (size_t)s->out_h * (size_t)s->out_w * (size_t)s->out_c;
     const int h = s->upsample == 2 ? s->out_h : s->in_h;
     const int width = s->upsample == 2 ? s->out_w : s->in_w;
-    double *in = whole_input(s, a);
+    double *in = whole_input(s, a, type);
 
     for (size_t i = 0; i < (size_t)s->batch * image; i++) {
         const int o = (int)(i % (size_t)s->out_c), b = (int)(i / image);

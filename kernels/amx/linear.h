@@ -35,7 +35,8 @@ struct linear {
     struct sdrt_weight_shape shape;
     const char *w;
     const float *bias, *chan, *residual; /* as in gemm.h and conv.h; any may be NULL */
-    size_t residual_pitch, y_pitch;
+    size_t residual_pitch, y_pitch, chan_pitch;
+    int chan_rows;      /* rows that share one chan; 0: all */
     enum sdrt_act act;
     float *y;
     linear_feed *feed;
@@ -158,11 +159,13 @@ struct linear_state {
     int fetch;                    /* lines in each step */
 };
 
-SDRT_ALWAYS_INLINE vf linear_bias(const struct linear *l, int column, int n)
+SDRT_ALWAYS_INLINE vf linear_bias(const struct linear *l, size_t row, int column, int n)
 {
     const vf bias = l->bias ? load_first(l->bias + column, n) : v_zero();
 
-    return l->chan ? v_add(bias, load_first(l->chan + column, n)) : bias;
+    if (!l->chan) return bias;
+    const float *chan = l->chan + (l->chan_rows ? row / (size_t)l->chan_rows * l->chan_pitch : 0);
+    return v_add(bias, load_first(chan + column, n));
 }
 
 static void linear_finish_row(struct linear_state *s)
@@ -185,7 +188,7 @@ static void linear_finish_row(struct linear_state *s)
     for (int v = 0; v < 2; v++) {
         const int column = (2 * o->pair + v) * VL, n = l->n - column;
         if (n <= 0) break;
-        vf t = v_add(v_load(c + v * TILE_SUMS), linear_bias(l, column, n));
+        vf t = v_add(v_load(c + v * TILE_SUMS), linear_bias(l, row, column, n));
         t = v_act(t, l->act);
         if (l->residual)
             t = v_add(t, load_first(l->residual + row * l->residual_pitch + column, n));
