@@ -251,6 +251,9 @@ static int check_text(const struct sdrt_checkpoint *c, int i)
     if (t->clip.heads < 1 || t->clip.hidden % t->clip.heads)
         return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: text encoder of width %d: expected a "
                          "multiple of its %d heads", c->path, t->clip.hidden, t->clip.heads);
+    if (t->clip.positions < 2)
+        return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: text encoder of %d position: expected at "
+                         "least 2", c->path, t->clip.positions);
     if (t->clip.layers <= t->skip)
         return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: text encoder of %d layers: expected more "
                          "than the %d that are left out", c->path, t->clip.layers, t->skip);

@@ -43,12 +43,16 @@ static int read_heads(struct sdrt_checkpoint *c, const json_t *json, const char 
 static int read_unet_json(struct sdrt_checkpoint *c)
 {
     json_t *json = NULL;
-    int64_t groups = c->config.unet.norm_groups;
+    int64_t groups = c->config.unet.norm_groups, side = 0;
     int rc = sdrt_json_load(&json, c->unet_json, MAX_CONFIG_BYTES, c->log);
 
     if (rc == SDRT_OK) rc = read_heads(c, json, c->unet_json);
     if (rc == SDRT_OK)
         rc = sdrt_json_int(json, "norm_num_groups", c->unet_json, 1, 4096, &groups, c->log);
+    /* A list, height and width, leaves the size as it is. */
+    if (rc == SDRT_OK && json_is_integer(json_object_get(json, "sample_size")))
+        rc = sdrt_json_int(json, "sample_size", c->unet_json, 1, 1024, &side, c->log);
+    if (side) c->config.size = (int)side << (c->config.vae.levels - 1);
     c->config.unet.norm_groups = (int)groups;
     json_decref(json);
     return rc;

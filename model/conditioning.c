@@ -7,7 +7,14 @@
 
 #include <string.h>
 
-enum { TOKENS = SDRT_TOKENIZER_LENGTH };
+int sdrt_context_tokens(const struct sdrt_context *c)
+{
+    int tokens = SDRT_TOKENIZER_LENGTH;
+
+    for (int i = 0; i < c->config.n_text; i++)
+        if (c->config.text[i].clip.positions < tokens) tokens = c->config.text[i].clip.positions;
+    return tokens;
+}
 
 int sdrt_context_tokenize(const struct sdrt_context *c, int i, const char *prompt, int32_t *ids,
                           int *dropped)
@@ -19,20 +26,21 @@ int sdrt_context_tokenize(const struct sdrt_context *c, int i, const char *promp
     if (size > vocab)
         return sdrt_fail(c->log, SDRT_E_FORMAT, "the tokenizer has %d tokens but the text encoder "
                          "only %d", size, vocab);
-    return sdrt_tokenizer_encode_padded(t, prompt, TOKENS, pad < 0 ? sdrt_tokenizer_eos(t) : pad,
-                                        ids, dropped);
+    return sdrt_tokenizer_encode_padded(t, prompt, sdrt_context_tokens(c),
+                                        pad < 0 ? sdrt_tokenizer_eos(t) : pad, ids, dropped);
 }
 
 /* The pooled text of row i of an encoder: the row of its first end token. */
 static const float *pooled_row(const struct sdrt_context *c, int encoder, int i)
 {
-    const int32_t *ids = c->ids[encoder] + (size_t)i * TOKENS;
+    const size_t tokens = (size_t)sdrt_context_tokens(c);
+    const int32_t *ids = c->ids[encoder] + (size_t)i * tokens;
     const int32_t end = sdrt_tokenizer_eos(c->tokenizers[encoder]);
     size_t at = 0;
 
-    while (at < TOKENS - 1 && ids[at] != end) at++;
+    while (at < tokens - 1 && ids[at] != end) at++;
     return c->pooled[encoder] +
-           ((size_t)i * TOKENS + at) * (size_t)c->config.text[encoder].pooled;
+           ((size_t)i * tokens + at) * (size_t)c->config.text[encoder].pooled;
 }
 
 void sdrt_context_fill_added(struct sdrt_context *c, int i, const float *numbers)

@@ -12,8 +12,6 @@
 #include <string.h>
 #include <time.h>
 
-enum { TOKENS = SDRT_TOKENIZER_LENGTH };
-
 struct run {
     struct sdrt_context *c;
     struct sdrt_request request; /* resolved */
@@ -97,11 +95,11 @@ static int dump_latent(struct run *run, const char *name)
 
 /* ---- the stages ---- */
 
-/* Rows of ids [pair][TOKENS]: all unconditional prompts first, then the conditional ones. */
+/* Rows of ids [pair][tokens]: all unconditional prompts first, then the conditional ones. */
 static int tokenize(struct run *run, int encoder, int32_t *ids)
 {
     struct sdrt_context *c = run->c;
-    const int pair = sdrt_shape_unet_batch(&c->shape);
+    const int pair = sdrt_shape_unet_batch(&c->shape), tokens = sdrt_context_tokens(c);
     const char *none = run->r->negative_prompt ? run->r->negative_prompt : "";
     int status = SDRT_OK;
 
@@ -109,7 +107,7 @@ static int tokenize(struct run *run, int encoder, int32_t *ids)
         const int negative = c->shape.guided && i < c->shape.batch;
         int dropped = 0;
         status = sdrt_context_tokenize(c, encoder, negative ? none : run->prompt,
-                                       ids + (size_t)i * TOKENS, &dropped);
+                                       ids + (size_t)i * (size_t)tokens, &dropped);
         if (status != SDRT_OK)
             return sdrt_fail(c->log, status, "the %sprompt cannot be read: it is longer than %d "
                              "bytes or memory is short", negative ? "negative " : "",
@@ -126,7 +124,8 @@ static int tokenize(struct run *run, int encoder, int32_t *ids)
 static int tokenize_all(struct run *run, int *same)
 {
     struct sdrt_context *c = run->c;
-    const size_t count = (size_t)sdrt_shape_unet_batch(&c->shape) * TOKENS;
+    const size_t count = (size_t)sdrt_shape_unet_batch(&c->shape) *
+                         (size_t)sdrt_context_tokens(c);
     int32_t *ids = malloc(count * sizeof *ids);
     int status = ids ? SDRT_OK : sdrt_fail(c->log, SDRT_E_NOMEM, "out of memory for the tokens");
     const int zeroed = c->config.zero_negative && c->shape.guided && !run->r->negative_prompt;
@@ -147,7 +146,7 @@ static int tokenize_all(struct run *run, int *same)
 /* No negative prompt is no text at all to models that were trained so. */
 static void zero_negatives(struct sdrt_context *c)
 {
-    const size_t tokens = (size_t)c->shape.batch * TOKENS;
+    const size_t tokens = (size_t)c->shape.batch * (size_t)sdrt_context_tokens(c);
 
     memset(c->embeddings, 0, tokens * (size_t)c->config.unet.context_dim * sizeof *c->embeddings);
     for (int i = 0; i < c->config.n_text; i++)

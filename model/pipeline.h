@@ -75,9 +75,9 @@ struct sdrt_context {
     double plan_seconds;
 
     /* Addresses in the arena's persistent part. */
-    int32_t *ids[SDRT_MAX_TEXT];  /* [pair][77] */
-    float *embeddings;            /* [pair][77][context_dim], all text encoders side by side */
-    float *pooled[SDRT_MAX_TEXT]; /* [pair][77][pooled], of which the end token's row counts */
+    int32_t *ids[SDRT_MAX_TEXT];  /* [pair][tokens] */
+    float *embeddings;            /* [pair][tokens][context_dim], all text encoders side by side */
+    float *pooled[SDRT_MAX_TEXT]; /* [pair][tokens][pooled], of which the end token's row counts */
     float *added;                 /* [pair][added_dim] */
     float *timesteps, *time_table, *time_row; /* time_row: as many rows as an evaluation takes */
     float *keys_values[SDRT_UNET_MAX_CROSS];
@@ -117,7 +117,11 @@ void sdrt_context_release_text(struct sdrt_context *c);
 /* Frees the programs and the arena of the current shape. */
 void sdrt_context_unplan(struct sdrt_context *c);
 
-/* The prompt's tokens for text encoder i, padded as that wants it, into ids [77]; *dropped, which
+/* Tokens of a prompt, with both ends and the padding: CLIP's 77, or as many as the text encoders
+ * have positions for. */
+int sdrt_context_tokens(const struct sdrt_context *c);
+
+/* The prompt's tokens for text encoder i, padded as that wants it, into ids [tokens]; *dropped, which
  * may be NULL, is how many found no room.  Errors of sdrt_tokenizer_encode(), and
  * SDRT_E_FORMAT when the tokenizer knows more tokens than the encoder. */
 int sdrt_context_tokenize(const struct sdrt_context *c, int i, const char *prompt, int32_t *ids,

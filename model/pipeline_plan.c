@@ -9,8 +9,6 @@
 #include <string.h>
 #include <time.h>
 
-enum { TOKENS = SDRT_TOKENIZER_LENGTH };
-
 int sdrt_shape_unet_batch(const struct sdrt_shape *s) { return s->batch * (s->guided ? 2 : 1); }
 
 static double now(void)
@@ -37,13 +35,14 @@ static void build_text(struct sdrt_context *c, int i, struct sdrt_graph *g)
     for (int k = 0; k < i; k++) place.at += c->config.text[k].clip.hidden;
     if (c->shape.clip_skip) text.skip = c->shape.clip_skip - 1 - text.cut;
     sdrt_text_encoder_build(g, &text, sdrt_text_prefix(i),
-                            sdrt_shape_unet_batch(&c->shape), TOKENS, &place, &c->text[i]);
+                            sdrt_shape_unet_batch(&c->shape), sdrt_context_tokens(c), &place,
+                            &c->text[i]);
 }
 
 static void build(struct sdrt_context *c, enum sdrt_program_id id, struct sdrt_graph *g)
 {
     const struct sdrt_shape *s = &c->shape;
-    const int pair = sdrt_shape_unet_batch(s);
+    const int pair = sdrt_shape_unet_batch(s), tokens = sdrt_context_tokens(c);
 
     if (id < SDRT_PROGRAM_PROMPT) {
         build_text(c, (int)id, g);
@@ -51,14 +50,14 @@ static void build(struct sdrt_context *c, enum sdrt_program_id id, struct sdrt_g
     }
     switch (id) {
     case SDRT_PROGRAM_PROMPT:
-        sdrt_unet_build_prompt(g, &c->config.unet, &c->parts, pair, TOKENS, &c->prompt);
+        sdrt_unet_build_prompt(g, &c->config.unet, &c->parts, pair, tokens, &c->prompt);
         break;
     case SDRT_PROGRAM_SCHEDULE:
         sdrt_unet_build_schedule(g, &c->config.unet, &c->parts, s->evaluations, pair,
                                  &c->schedule);
         break;
     case SDRT_PROGRAM_STEP:
-        sdrt_unet_build_step(g, &c->config.unet, &c->parts, pair, s->h, s->w, TOKENS, &c->step);
+        sdrt_unet_build_step(g, &c->config.unet, &c->parts, pair, s->h, s->w, tokens, &c->step);
         break;
     case SDRT_PROGRAM_DECODE: /* one image at a time: its tensors are the largest of all */
         sdrt_vae_build_decoder(g, &c->config.vae, 1, s->h, s->w, &c->decode);
@@ -85,7 +84,7 @@ static size_t place(struct sdrt_context *c, unsigned char *base)
     const struct sdrt_shape *s = &c->shape;
     const size_t pair = (size_t)sdrt_shape_unet_batch(s), pixels = (size_t)s->h * (size_t)s->w;
     const size_t z = (size_t)c->config.unet.in_channels, batch = (size_t)s->batch;
-    const size_t tokens = pair * TOKENS, f = sizeof(float);
+    const size_t tokens = pair * (size_t)sdrt_context_tokens(c), f = sizeof(float);
     const size_t row = (size_t)sdrt_unet_time_rows(&c->config.unet, (int)pair) *
                        (size_t)c->parts.time_channels;
     const size_t scale = (size_t)1 << (c->config.vae.levels - 1);
