@@ -144,7 +144,7 @@ EXTRA_DIST += tests/golden/tiny-sd15 $(ORACLE_FILES)
 ORACLE_FILES = tests/oracle/compare.py tests/oracle/compare_sd15.py tests/oracle/make_sd15_full.py \
 	tests/oracle/make_tiny.py tests/oracle/reference_sd15.py tests/oracle/sd15_build.py \
 	tests/oracle/sd15_folder.py tests/oracle/sd15_names.py tests/oracle/sd15_reference.py \
-	tests/oracle/sd15_weights.py tests/oracle/step_ratio.py
+	tests/oracle/sd15_weights.py
 
 # Single passes of the tiny model, block by block.
 check_PROGRAMS += tests/test_passes

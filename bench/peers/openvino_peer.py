@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""OpenVINO on networks converted from the torch modules, with static shapes."""
+
+import time
+
+import openvino
+import torch
+
+from torch_peer import draw, load_module, load_pipeline
+
+
+def convert(module, inputs):
+    """The module as an OpenVINO model of exactly these shapes."""
+    with torch.inference_mode():
+        model = openvino.convert_model(module, example_input=inputs)
+    model.reshape({port: list(x.shape) for port, x in zip(model.inputs, inputs)})
+    return model
+
+
+class OpenVino:
+    def __init__(self, options, precision):
+        self.options = options
+        self.config = {
+            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_NUM_THREADS": options.threads,
+            "NUM_STREAMS": 1,
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+
+    def compile(self, work):
+        """The compiled network and its inputs; the weights of torch are dropped."""
+        module, inputs = load_module(self.options, work, torch.float32)
+        model = convert(module, inputs)
+        self.compiled = openvino.Core().compile_model(model, "CPU", self.config)
+        return self.compiled, [x.numpy() for x in inputs]
+
+    def load(self, work):
+        if work == "image":
+            self.call = self.load_image()
+            return
+        compiled, inputs = self.compile(work)
+        request = compiled.create_infer_request()
+        self.call = lambda: request.infer(inputs)
+
+    def load_image(self):
+        """diffusers' pipeline with its U-Net and decoder replaced."""
+        decoder, _ = self.compile("vae")
+        unet, _ = self.compile("unet")
+        pipe = load_pipeline(self.options, torch.float32)
+
+        def evaluate(latent, timestep, encoder_hidden_states, **_):
+            return (torch.from_numpy(unet([latent, timestep, encoder_hidden_states])[0]),)
+
+        def decode(latent, **_):
+            return (torch.from_numpy(decoder([latent])[0]),)
+
+        pipe.unet.forward = evaluate
+        pipe.vae.decode = decode
+        return lambda: draw(pipe, self.options)
+
+    def run(self, work):
+        with torch.inference_mode():
+            start = time.perf_counter()
+            self.call()
+            return time.perf_counter() - start
+
+    def version(self):
+        hint = self.compiled.get_property("INFERENCE_PRECISION_HINT")
+        return (
+            f"OpenVINO {openvino.__version__.split('-')[0]}, computes in {hint.to_string()}"
+            f" (asked for {self.config['INFERENCE_PRECISION_HINT']})"
+        )

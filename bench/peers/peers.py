@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""How many times as fast as other programs is sdrt at the same work?
+
+  peers.py --sdbench build/sdbench --diffusers FOLDER [--sd-cli PATH --single FILE]
+           [--peers NAMES] [--work NAMES] [--rounds 3] [--threads 2] [-o FILE.json]
+
+Work: "unet" is one evaluation of the SD 1.5 U-Net on a batch of 2, "vae" one decode, "image" a
+whole image (text, steps with guidance, decode) from a loaded model.  Peers: torch-f32, torch-bf16,
+compile-f32, compile-bf16 (diffusers, eager and torch.compile), openvino-f32, openvino-bf16 (static
+shapes, converted from the torch modules) and sdcpp (an already built stable-diffusion.cpp, which
+is best configured with GGML_LLAMAFILE=ON).  Sizes, steps, guidance and threads are the same for
+all; the weights are random, those of the model given and, for sdrt, drawn by sdbench unless
+--sdrt-model names a checkpoint.
+
+Each peer is loaded alone, in a process of its own, and runs in turn with sdrt (A B A B ...), so
+that a change in the machine's speed meets both.  Prints each pair, then a Markdown table of the
+median times and ratios with the versions.  Needs torch and diffusers, openvino for its peers.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import statistics
+import sys
+import time
+
+from sdrt_peer import Sdrt
+
+
+def make(name, options):
+    """The peer called name; its libraries are imported only in the process that runs it."""
+    if name == "sdcpp":
+        from sdcpp_peer import StableDiffusionCpp
+
+        return StableDiffusionCpp(options)
+    library, _, precision = name.partition("-")
+    if library == "openvino":
+        from openvino_peer import OpenVino
+
+        return OpenVino(options, precision)
+    from torch_peer import Torch
+
+    return Torch(options, precision, compiled=library == "compile")
+
+
+PEERS = ["torch-f32", "torch-bf16", "compile-f32", "compile-bf16"]
+PEERS += ["openvino-f32", "openvino-bf16", "sdcpp"]
+WORK = ["unet", "vae", "image"]
+
+
+def serve(pipe, name, options, work):
+    """The child: loads, warms up, then answers each "run" with seconds."""
+    try:
+        peer = make(name, options)
+        peer.load(work)
+        pipe.send(("first", peer.run(work)))
+        while pipe.recv() == "run":
+            pipe.send(("seconds", peer.run(work)))
+        pipe.send(("version", peer.version()))
+    except EOFError:
+        pass
+    except Exception as error:  # whatever a peer fails of, the others go on
+        pipe.send(("failed", f"{type(error).__name__}: {error}".splitlines()[0][:200]))
+
+
+class Child:
+    """A peer in a process of its own."""
+
+    def __init__(self, name, options, work):
+        context = multiprocessing.get_context("spawn")
+        self.pipe, end = context.Pipe()
+        self.limit = options.limit
+        self.process = context.Process(target=serve, args=(end, name, options, work), daemon=True)
+        self.process.start()
+        end.close()
+
+    def answer(self):
+        if not self.pipe.poll(self.limit):
+            raise RuntimeError(f"no answer in {self.limit:.0f} s")
+        try:
+            kind, value = self.pipe.recv()
+        except EOFError:
+            raise RuntimeError("its process died") from None
+        if kind == "failed":
+            raise RuntimeError(value)
+        return value
+
+    def ask(self, what):
+        self.pipe.send(what)
+        return self.answer()
+
+    def close(self):
+        self.process.terminate()
+        self.process.join()
+
+
+def compare(name, work, sdrt, options):
+    """One row: rounds of the peer and sdrt in turn."""
+    row = {"peer": name, "work": work, "seconds": [], "sdrt_seconds": [], "ratios": []}
+    child = Child(name, options, work)
+    try:
+        row["first_seconds"] = child.answer()
+        for i in range(options.rounds):
+            ours = sdrt.run(work)
+            theirs = child.ask("run")
+            row["sdrt_seconds"].append(ours)
+            row["seconds"].append(theirs)
+            row["ratios"].append(theirs / ours)
+            print(
+                f"{work} round {i + 1}: {name} {theirs:.2f} s, sdrt {ours:.2f} s,"
+                f" ratio {theirs / ours:.2f}",
+                file=sys.stderr,
+                flush=True,
+            )
+        row["version"] = child.ask("end")
+    except RuntimeError as error:
+        row["failed"] = str(error)
+        print(f"{work}: {name}: {error}", file=sys.stderr, flush=True)
+    finally:
+        child.close()
+    return row
+
+
+def markdown(document):
+    """The table for people."""
+    lines = [f"{key}: {value}" for key, value in document["run"].items()]
+    lines += ["", "| work | peer | peer, s | sdrt, s | ratio | lowest | highest | version |"]
+    lines += ["|---|---|---:|---:|---:|---:|---:|---|"]
+    for row in document["rows"]:
+        cells = [row["work"], row["peer"]]
+        if row["ratios"]:
+            cells += [f"{statistics.median(row[k]):.2f}" for k in ("seconds", "sdrt_seconds")]
+            cells += [f"{f(row['ratios']):.2f}" for f in (statistics.median, min, max)]
+        else:
+            cells += ["-"] * 5
+        cells.append(row.get("version") or row.get("failed", ""))
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def write(path, text):
+    """Whole or not at all."""
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(path + ".new", path)
+
+
+def parse():
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    ap.add_argument("--sdbench", required=True, help="our program")
+    ap.add_argument("--diffusers", help="SD 1.5 as a diffusers folder, f32; for torch and openvino")
+    ap.add_argument("--sd-cli", help="stable-diffusion.cpp's program (sd or sd-cli)")
+    ap.add_argument("--single", help="SD 1.5 as one .safetensors file, for stable-diffusion.cpp")
+    ap.add_argument("--sdrt-model", help="checkpoint for sdbench; default: random weights")
+    ap.add_argument("--isa", help="as for sdbench")
+    ap.add_argument("--precision", help="as for sdbench")
+    ap.add_argument("--peers", default=",".join(PEERS), help="default: %(default)s")
+    ap.add_argument("--work", default="unet,vae", help="of unet,vae,image; default: %(default)s")
+    ap.add_argument("--rounds", type=int, default=3)
+    ap.add_argument("--threads", type=int, default=os.cpu_count())
+    ap.add_argument("--size", default="512x512", help="WxH in pixels")
+    ap.add_argument("--steps", type=int, default=20, help="of an image")
+    ap.add_argument("--cfg", type=float, default=7.5, help="guidance of an image")
+    ap.add_argument("--limit", type=float, default=1200, help="seconds to wait for one answer")
+    ap.add_argument("-o", "--output", help="also writes FILE.json and FILE.md (either name)")
+    options = ap.parse_args()
+    options.peers = options.peers.split(",")
+    options.work = options.work.split(",")
+    for given, known, what in ((options.peers, PEERS, "peer"), (options.work, WORK, "work")):
+        for name in given:
+            if name not in known:
+                ap.error(f"unknown {what} {name}: expected one of {', '.join(known)}")
+    width, _, height = options.size.partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        ap.error(f"--size {options.size}: expected WxH")
+    options.width, options.height = int(width), int(height)
+    if options.rounds < 1:
+        ap.error(f"--rounds {options.rounds}: expected at least 1")
+    if "sdcpp" in options.peers and not (options.sd_cli and options.single):
+        ap.error("sdcpp needs --sd-cli and --single")
+    if set(options.peers) - {"sdcpp"} and not options.diffusers:
+        ap.error("torch and openvino need --diffusers")
+    return options
+
+
+def main():
+    options = parse()
+    sdrt = Sdrt(options)
+    document = {
+        "run": {
+            "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "size": options.size,
+            "threads": options.threads,
+            "rounds": options.rounds,
+            "steps of an image": options.steps,
+            "guidance": options.cfg,
+            "python": platform.python_version(),
+        },
+        "rows": [],
+    }
+    for work in options.work:
+        for name in options.peers:
+            document["rows"].append(compare(name, work, sdrt, options))
+            document["run"].update(sdrt.facts)
+            if options.output:
+                base = os.path.splitext(options.output)[0]
+                write(base + ".json", json.dumps(document, indent=1) + "\n")
+                write(base + ".md", markdown(document) + "\n")
+    print(markdown(document))
+
+
+if __name__ == "__main__":
+    main()
