@@ -34,7 +34,8 @@ endif
 # The vectors between the tiles are AVX-512's, and so is what tiles do not serve.
 if HAVE_AMX
 noinst_LTLIBRARIES += libk_amx.la
-libk_amx_la_SOURCES = kernels/amx/conv.c kernels/amx/conv3x3.h kernels/amx/gemm.c \
+libk_amx_la_SOURCES = kernels/amx/attention.c kernels/amx/attention.h kernels/amx/flash.h \
+	kernels/amx/wide.h kernels/amx/conv.c kernels/amx/conv3x3.h kernels/amx/gemm.c \
 	kernels/amx/linear.h kernels/amx/pack.h kernels/amx/pixel.h kernels/amx/tile.h
 libk_amx_la_CFLAGS = $(AM_CFLAGS) -O3 $(AMX_CFLAGS)
 libkernels_la_LIBADD += libk_amx.la

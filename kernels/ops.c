@@ -44,6 +44,9 @@ void sdrt_attention_init(struct sdrt_attention_ops *ops, unsigned isa)
 #if HAVE_AVX512
     if (isa & SDRT_ISA_AVX512) sdrt_attention_init_avx512(ops);
 #endif
+#if HAVE_AMX
+    if (isa & SDRT_ISA_AMX_BF16) sdrt_attention_init_amx(ops);
+#endif
 }
 
 void sdrt_norm_init(struct sdrt_norm_ops *ops, unsigned isa)

@@ -17,6 +17,7 @@ void sdrt_gemm_init_avx512_emulated(struct sdrt_gemm_ops *ops);
 void sdrt_gemm_init_amx_emulated(struct sdrt_gemm_ops *ops);
 void sdrt_conv_init_amx_emulated(struct sdrt_conv_ops *ops);
 void sdrt_conv_init_avx512_emulated(struct sdrt_conv_ops *ops);
+void sdrt_attention_init_amx_emulated(struct sdrt_attention_ops *ops);
 void sdrt_attention_init_avx512_emulated(struct sdrt_attention_ops *ops);
 void sdrt_norm_init_avx512_emulated(struct sdrt_norm_ops *ops);
 
@@ -64,6 +65,7 @@ void tattention_init(struct sdrt_attention_ops *ops, const char *level)
     sdrt_attention_init(ops, own_flags(level, &emulated));
 #if HAVE_AVX2 && HAVE_AVX512 && HAVE_AMX
     if (emulated & SDRT_ISA_AVX512) sdrt_attention_init_avx512_emulated(ops);
+    if (emulated & SDRT_ISA_AMX_BF16) sdrt_attention_init_amx_emulated(ops);
 #endif
 }
 

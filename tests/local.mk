@@ -76,14 +76,16 @@ check_LTLIBRARIES += libemulated.la
 libemulated_la_SOURCES = kernels/avx512/attention.c kernels/avx512/conv.c kernels/avx512/gemm.c \
 	kernels/avx512/norm.c kernels/avx512/vec.h kernels/amx/gemm.c kernels/amx/linear.h \
 	kernels/amx/pack.h kernels/amx/tile.h kernels/amx/conv.c kernels/amx/conv3x3.h \
-	kernels/amx/pixel.h tests/emulation/amx.c
+	kernels/amx/pixel.h kernels/amx/attention.c kernels/amx/attention.h kernels/amx/flash.h \
+	kernels/amx/wide.h tests/emulation/amx.c
 libemulated_la_CPPFLAGS = -I$(srcdir)/tests/emulation $(AM_CPPFLAGS) \
 	-Dsdrt_attention_init_avx512=sdrt_attention_init_avx512_emulated \
 	-Dsdrt_conv_init_avx512=sdrt_conv_init_avx512_emulated \
 	-Dsdrt_gemm_init_avx512=sdrt_gemm_init_avx512_emulated \
 	-Dsdrt_norm_init_avx512=sdrt_norm_init_avx512_emulated \
 	-Dsdrt_gemm_init_amx=sdrt_gemm_init_amx_emulated \
-	-Dsdrt_conv_init_amx=sdrt_conv_init_amx_emulated
+	-Dsdrt_conv_init_amx=sdrt_conv_init_amx_emulated \
+	-Dsdrt_attention_init_amx=sdrt_attention_init_amx_emulated
 libemulated_la_CFLAGS = $(AM_CFLAGS) -O3 -Wno-psabi $(AVX2_CFLAGS)
 EMULATED += libemulated.la
 endif

@@ -157,12 +157,14 @@ void tencode(double v, enum sdrt_dtype type, void *dst, size_t index)
     else ((uint16_t *)dst)[index] = bits_of(tround(v, type), type);
 }
 
-struct tbuf trounded(const struct tbuf *b, int round)
+float *trounded_rows(const float *rows, size_t n, size_t width, size_t pitch, int round)
 {
-    struct tbuf to = tbuf_bytes(b->bytes);
+    float *to = malloc(n * pitch * sizeof *to);
 
-    for (size_t i = 0; i < b->bytes / sizeof(float); i++)
-        to.v[i] = round && !isnan(b->v[i]) ? (float)tround((double)b->v[i], SDRT_BF16) : b->v[i];
+    if (!to) abort();
+    for (size_t r = 0; r < n; r++)
+        for (size_t i = r * pitch; i < r * pitch + width; i++)
+            to[i] = round ? (float)tround((double)rows[i], SDRT_BF16) : rows[i];
     return to;
 }
 

@@ -54,8 +54,8 @@ struct tdiff tcompare(const float *got, const double *want, size_t n, int width,
 double tround(double v, enum sdrt_dtype type);
 void   tencode(double v, enum sdrt_dtype type, void *dst, size_t index);
 
-/* A copy of b's floats, rounded to bf16 where round is set; NaN and gaps stay. */
-struct tbuf trounded(const struct tbuf *b, int round);
+/* A copy of rows of width floats, pitch apart, rounded to bf16 where round is set; free() it. */
+float *trounded_rows(const float *rows, size_t n, size_t width, size_t pitch, int round);
 
 /* Whether the level multiplies weights stored so with bf16 activations. */
 int ttiles(const char *level, enum sdrt_dtype stored);

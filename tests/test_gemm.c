@@ -62,9 +62,10 @@ static struct operands make(const struct problem *p, const struct sdrt_gemm_ops 
     o.w = tweights_new(rng, &s->w, p->from, 3.0f / sqrtf((float)s->k) / p->small, ops->pack_bytes,
                        ops->pack_rows);
     /* Tiles multiply bf16, so the oracle is given what a correct rounding gives them. */
-    struct tbuf seen = trounded(&o.a, ttiles(p->level, s->w.stored));
-    oracle_gemm(s, seen.v, o.w.values, p->bias ? o.bias.v : NULL, residual, p->step, o.want);
-    tbuf_free(&seen);
+    float *seen = trounded_rows(o.a.v, m, (size_t)s->k, (size_t)s->a_pitch,
+                                ttiles(p->level, s->w.stored));
+    oracle_gemm(s, seen, o.w.values, p->bias ? o.bias.v : NULL, residual, p->step, o.want);
+    free(seen);
     free(residual);
     return o;
 }

@@ -114,6 +114,23 @@ SDRT_ALWAYS_INLINE void store_bf16(bf16 *to, vf low, vf high)
     _mm512_storeu_si512(to, (__m512i)h);
 }
 
+/* The same as one register, low's values first ... */
+SDRT_ALWAYS_INLINE vf pair_bf16(vf low, vf high)
+{
+    return _mm512_castsi512_ps((__m512i)_mm512_cvtne2ps_pbh(high, low));
+}
+/* ... or in turns: x0 y0 x1 y1 ... */
+SDRT_ALWAYS_INLINE vf interleave_bf16(vf x, vf y)
+{
+    static const uint16_t order[32] = {
+        0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+        8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31,
+    };
+    const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(y, x);
+
+    return _mm512_castsi512_ps(_mm512_permutexvar_epi16(_mm512_loadu_si512(order), both));
+}
+
 /* The first n lanes of a vector; all where n >= VL, none where n <= 0. */
 SDRT_ALWAYS_INLINE vf load_first(const float *p, int n)
 {

