@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-enum { LEFT = 70, TOP = 56, WIDTH = 820, HEIGHT = 500, LEGEND = LEFT + WIDTH + 20, ALL = 1090 };
+enum { LEFT = 70, TOP = 56, WIDTH = 820, HEIGHT = 500, LEGEND = LEFT + WIDTH + 20, ALL = 1140 };
 
 static const char *const colours[SDRT_LAYER_GROUPS] = {
     "#3b8ed6", "#e0872b", "#2fa36b", "#c65fc0", "#8a8a8a",

@@ -101,6 +101,7 @@ static void add_up(struct sdrt_pass *p, enum sdrt_program_id id)
             p->weights += info.weight_bytes;
             if (k == (int)id) p->flop += info.flop * p->repeats;
         }
+        if (sdrt_program_peak(program) > p->workspace) p->workspace = sdrt_program_peak(program);
     }
 }
 
@@ -166,7 +167,7 @@ int sdrt_pass_run(struct sdrt_pass *p, double *seconds)
 
 double sdrt_pass_planned(const struct sdrt_pass *p)
 {
-    return p->weights + (double)(p->context->persistent_bytes + p->context->workspace_bytes);
+    return p->weights + (double)(p->context->persistent_bytes + p->workspace);
 }
 
 void sdrt_pass_facts(const struct sdrt_pass *p, const struct sdrt_bench_options *o,
@@ -187,7 +188,7 @@ void sdrt_pass_facts(const struct sdrt_pass *p, const struct sdrt_bench_options 
                        NULL, "", 0);
     sdrt_report_number(r, "plan.weights_bytes", p->weights, NULL, "", 0);
     sdrt_report_number(r, "plan.arena_bytes",
-                       (double)(c->persistent_bytes + c->workspace_bytes), NULL, "", 0);
+                       (double)(c->persistent_bytes + p->workspace), NULL, "", 0);
     sdrt_report_number(r, "resident_bytes", (double)p->resident, NULL, "", 0);
     sdrt_report_number(r, "plan.peak_mib", mib * (double)sdrt_program_peak(p->program),
                        "plan: peak", "MiB", 1);

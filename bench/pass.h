@@ -19,6 +19,7 @@ struct sdrt_pass {
     int    repeats;         /* runs of the program in one pass */
     double flop;            /* of one pass */
     double weights;         /* bytes of the matrices that are loaded, packed */
+    size_t workspace;       /* bytes of arena that the loaded programs take in turn */
     double first;           /* seconds of the first pass, which touches all pages */
     size_t resident;        /* after it, before the roof took its memory */
     long   mallocs;         /* the most in one of the passes after that */
@@ -37,7 +38,7 @@ void sdrt_pass_close(struct sdrt_pass *pass);
 /* One pass; the program's step times are then those of this pass alone. */
 int sdrt_pass_run(struct sdrt_pass *pass, double *seconds);
 
-/* Planned bytes: packed weights and the arena. */
+/* Planned bytes: the packed weights and the part of the arena that the pass uses. */
 double sdrt_pass_planned(const struct sdrt_pass *pass);
 
 /* Facts about the machine, the size and the plan. */
