@@ -18,6 +18,8 @@ def convert(module, inputs):
 
 
 class OpenVino:
+    warms_up = True
+
     def __init__(self, options, precision):
         self.options = options
         self.config = {

@@ -26,6 +26,7 @@ import platform
 import statistics
 import sys
 import time
+import warnings
 
 from sdrt_peer import Sdrt
 
@@ -53,10 +54,11 @@ WORK = ["unet", "vae", "image"]
 
 def serve(pipe, name, options, work):
     """The child: loads, warms up, then answers each "run" with seconds."""
+    warnings.simplefilter("ignore")  # tracing a network gives dozens
     try:
         peer = make(name, options)
         peer.load(work)
-        pipe.send(("first", peer.run(work)))
+        pipe.send(("first", peer.run(work) if peer.warms_up else None))
         while pipe.recv() == "run":
             pipe.send(("seconds", peer.run(work)))
         pipe.send(("version", peer.version()))

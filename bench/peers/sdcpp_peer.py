@@ -23,15 +23,17 @@ def seconds(pattern, text):
 
 
 class StableDiffusionCpp:
+    warms_up = False  # each call loads anew, and says how long each part took
+
     def __init__(self, options):
         self.options = options
 
     def load(self, work):
-        """Each call loads anew, and says how long each part took."""
+        """Nothing: see warms_up."""
 
     def run(self, work):
         o = self.options
-        steps = o.steps if work == "image" else 2
+        steps = o.steps if work == "image" else 1
         with tempfile.TemporaryDirectory() as folder:
             call = [o.sd_cli, "-m", o.single, "-p", "a photo of a cat", "-t", str(o.threads)]
             call += ["-W", str(o.width), "-H", str(o.height), "--steps", str(steps)]

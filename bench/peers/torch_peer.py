@@ -75,6 +75,8 @@ def draw(pipe, options):
 
 
 class Torch:
+    warms_up = True
+
     def __init__(self, options, precision, compiled):
         self.options = options
         self.dtype = {"f32": torch.float32, "bf16": torch.bfloat16}[precision]
