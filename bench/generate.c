@@ -85,6 +85,7 @@ static int first_image(struct run *run, const struct sdrt_bench_options *o,
     sdrt_options_init(&options);
     options.model = o->model;
     options.random_weights = !o->model;
+    options.arch = o->arch;
     options.threads = o->threads;
     options.isa = o->isa;
     options.precision = o->precision;

@@ -20,15 +20,15 @@ static const char usage[] =
     "                      picture, with every operation of a network on it\n"
     "  kernels [FAMILY]    attention, conv, gemm, gn_sums, gn_fold, layer_norm,\n"
     "                      elementwise over the models' shapes\n"
-    "  layers [NETWORK]    one pass of unet, vae or text, operation by operation\n"
+    "  layers [NETWORK]    one pass of unet, vae, text or text2, operation by operation\n"
     "  step                one evaluation of the U-Net on the guided pair\n"
     "  vae                 one VAE decode\n"
-    "  text                one pass of the text encoder\n"
+    "  text, text2         one pass of the text encoder; of SDXL's second\n"
     "  generate            a whole image: load, text, denoise, decode\n"
     "  compare A B         two files that --output wrote as .json\n"
     "\n"
     "  -m, --model FILE|DIR    weights; random ones without\n"
-    "      --arch NAME         of random weights: sd15\n"
+    "      --arch NAME         of random weights: sd15, sd21, sdxl; sd15\n"
     "      --size WxH          of the image in pixels, 512x512\n"
     "      --batch N           step: 2; vae, text, generate: 1\n"
     "      --steps N           generate: 20\n"
@@ -138,8 +138,8 @@ static int output(const char *path, struct sdrt_bench_options *o)
 static int arch(const char *text, struct sdrt_bench_options *o)
 {
     o->arch = text;
-    if (!strcmp(text, "sd15")) return 1;
-    sdrt_fail(o->log, SDRT_E_ARG, "--arch %s: expected sd15", text);
+    if (!strcmp(text, "sd15") || !strcmp(text, "sd21") || !strcmp(text, "sdxl")) return 1;
+    sdrt_fail(o->log, SDRT_E_ARG, "--arch %s: expected sd15, sd21 or sdxl", text);
     return -1;
 }
 

@@ -14,6 +14,7 @@ static const struct {
     { "unet", SDRT_PROGRAM_STEP, 2 }, /* the guided pair */
     { "vae", SDRT_PROGRAM_DECODE, 1 },
     { "text", SDRT_PROGRAM_TEXT, 1 },
+    { "text2", SDRT_PROGRAM_TEXT + 1, 1 }, /* SDXL's second */
 };
 enum { NETWORKS = sizeof networks / sizeof networks[0] };
 
@@ -29,7 +30,7 @@ int sdrt_pass_network(const char **network, const struct sdrt_log *log)
 {
     if (!*network) *network = networks[0].name;
     if (find_network(*network) < NETWORKS) return SDRT_OK;
-    return sdrt_fail(log, SDRT_E_ARG, "unknown network \"%s\": expected unet, vae or text",
+    return sdrt_fail(log, SDRT_E_ARG, "unknown network \"%s\": expected unet, vae, text or text2",
                      *network);
 }
 
@@ -82,6 +83,8 @@ static int load(struct sdrt_context *c, const struct sdrt_bench_options *o, int 
     if (batch > SDRT_MAX_BATCH)
         return sdrt_fail(o->log, SDRT_E_ARG, "batch %d: expected 1 to %d", batch, SDRT_MAX_BATCH);
     status = sdrt_context_plan(c, &shape);
+    if (status == SDRT_OK && !c->programs[id])
+        status = sdrt_fail(o->log, SDRT_E_ARG, "text2: the model has one text encoder");
     if (status == SDRT_OK) status = sdrt_context_place(c);
     if (status == SDRT_OK) status = prepare(c, id);
     if (status == SDRT_OK) status = sdrt_program_load(c->programs[id], NULL, NULL);
@@ -114,6 +117,7 @@ int sdrt_pass_open(struct sdrt_pass *p, const struct sdrt_bench_options *o, cons
     sdrt_options_init(&options);
     options.model = o->model;
     options.random_weights = !o->model;
+    options.arch = o->arch;
     options.threads = threads;
     options.isa = o->isa;
     options.precision = o->precision;

@@ -20,6 +20,7 @@ static const struct command {
     { "step", sdrt_bench_model, 0, 0 },
     { "vae", sdrt_bench_model, 0, 0 },
     { "text", sdrt_bench_model, 0, 0 },
+    { "text2", sdrt_bench_model, 0, 0 },
     { "generate", sdrt_bench_generate, 0, 0 },
     { "compare", sdrt_bench_compare, 2, 2 },
 };

@@ -95,17 +95,14 @@ int sdrt_checkpoint_translate(const struct sdrt_checkpoint *c, const char *canon
     return 0;
 }
 
-/* Leaves of view, which holds queries, keys and values, the third that is meant. */
-static int take_third(const struct sdrt_checkpoint *c, const char *name, int third,
-                      struct sdrt_weight_view *view)
+/* Leaves of view, which holds queries, keys and values, the third that is meant.  One that
+ * cannot hold three stays whole, and so has another shape than anyone expects. */
+static void take_third(int third, struct sdrt_weight_view *view)
 {
-    if (view->rank < 1 || view->shape[0] % 3)
-        return sdrt_fail(c->log, SDRT_E_FORMAT, "%s: %s: expected rows of three matrices", c->path,
-                         name);
+    if (view->rank < 1 || view->shape[0] % 3) return;
     const size_t bytes = sdrt_weight_bytes(view) / 3;
     view->shape[0] /= 3;
     view->data = (const char *)view->data + (size_t)third * bytes;
-    return SDRT_OK;
 }
 
 /* Makes of view, a matrix, a transposed copy that is held under the canonical name. */
@@ -144,7 +141,7 @@ static int checkpoint_get(void *self, const char *name, int rank, const int64_t 
     files = sdrt_weight_files_provider(place.set);
     rc = files.get(files.self, place.name, rank, shape, out);
     if (rc != SDRT_OK) return rc;
-    if (place.part.third >= 0) rc = take_third(c, name, place.part.third, out);
+    if (place.part.third >= 0) take_third(place.part.third, out);
     if (place.part.transposed) rc = turn(c, name, out);
     if (place.part.transposed || rc != SDRT_OK) files.release(files.self, place.name);
     return rc;

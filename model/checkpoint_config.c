@@ -227,20 +227,29 @@ static int detect_text(struct sdrt_checkpoint *c, int i, const struct sdrt_text_
     return rc;
 }
 
-/* Each level's channels must split into groups, and into heads where heads is not 0. */
-static int check_split(const struct sdrt_checkpoint *c, const char *part, const int *channels,
-                       int levels, int groups, int heads)
+/* Each level's channels must split into groups. */
+static int check_groups(const struct sdrt_checkpoint *c, const char *part, const int *channels,
+                        int levels, int groups)
 {
-    for (int i = 0; i < levels; i++) {
+    for (int i = 0; i < levels; i++)
         if (channels[i] % groups)
             return sdrt_fail(c->log, SDRT_E_UNSUPPORTED,
                              "%s: %d channels of the %s: expected a multiple of its %d groups",
                              c->path, channels[i], part, groups);
-        if (heads && channels[i] % heads)
-            return sdrt_fail(c->log, SDRT_E_UNSUPPORTED,
-                             "%s: %d channels of the %s: expected a multiple of its %d heads",
-                             c->path, channels[i], part, heads);
-    }
+    return SDRT_OK;
+}
+
+/* Those of each level that has attention must split into heads. */
+static int check_heads(const struct sdrt_checkpoint *c)
+{
+    const struct sdrt_unet_config *u = &c->config.unet;
+    const int of = u->heads ? u->heads : u->head_dim;
+
+    for (int i = 0; i < u->levels; i++)
+        if (sdrt_unet_has_attention(u, i) && u->channels[i] % of)
+            return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: %d channels of the U-Net: expected a "
+                             "multiple of its %d %s", c->path, u->channels[i], of,
+                             u->heads ? "heads" : "channels a head");
     return SDRT_OK;
 }
 
@@ -296,9 +305,9 @@ static int check_config(const struct sdrt_checkpoint *c)
         return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: the U-Net takes %d channels: an "
                          "inpainting or editing model; expected text to image, with %d", c->path,
                          u->in_channels, u->out_channels);
-    rc = check_split(c, "U-Net", u->channels, u->levels, u->norm_groups,
-                     u->heads ? u->heads : u->head_dim);
-    return rc == SDRT_OK ? check_split(c, "VAE", v->channels, v->levels, v->norm_groups, 0) : rc;
+    rc = check_groups(c, "U-Net", u->channels, u->levels, u->norm_groups);
+    if (rc == SDRT_OK) rc = check_heads(c);
+    return rc == SDRT_OK ? check_groups(c, "VAE", v->channels, v->levels, v->norm_groups) : rc;
 }
 
 /* Whether an SD 2.x U-Net predicts v: nothing says so, but the biases of its last transformer's

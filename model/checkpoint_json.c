@@ -31,12 +31,14 @@ static int read_heads(struct sdrt_checkpoint *c, const json_t *json, const char 
     if ((int)n != u->levels)
         return sdrt_fail(c->log, SDRT_E_FORMAT, "%s: %s: expected %d numbers", where, key,
                          u->levels);
-    u->heads = 0;
-    u->head_dim = u->channels[0] / (int)list[0];
-    for (int i = 0; i < u->levels; i++)
-        if (u->channels[i] != u->head_dim * (int)list[i])
+    u->heads = u->head_dim = 0;
+    for (int i = 0; i < u->levels; i++) {
+        if (!sdrt_unet_has_attention(u, i)) continue;
+        if (!u->head_dim) u->head_dim = u->channels[i] / (int)list[i];
+        if (!u->head_dim || u->channels[i] != u->head_dim * (int)list[i])
             return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: %s: expected one size of head for "
                              "all levels", where, key);
+    }
     return SDRT_OK;
 }
 

@@ -79,6 +79,9 @@ struct sdrt_model_config {
     int size;            /* pixels a side that it was trained for */
 };
 
+/* Whether a level, or the middle behind the last, has transformers. */
+int sdrt_unet_has_attention(const struct sdrt_unet_config *unet, int level);
+
 /* How many numbers of the image are added to the time embedding: original height and width,
  * the crop's top and left, then target height and width, or one aesthetic score; 0 without
  * added_dim.  Podell et al., 2023 (arXiv:2307.01952), section 2.2. */

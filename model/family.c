@@ -55,6 +55,11 @@ void sdrt_family_apply(const struct sdrt_family *family, struct sdrt_model_confi
     config->size = family->size;
 }
 
+int sdrt_unet_has_attention(const struct sdrt_unet_config *unet, int level)
+{
+    return unet->depth[level] || (level == unet->levels - 1 && unet->mid_depth);
+}
+
 int sdrt_added_numbers(const struct sdrt_model_config *config)
 {
     return !config->unet.added_dim ? 0 : config->aesthetic ? 5 : 6;

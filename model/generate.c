@@ -108,6 +108,7 @@ static int tokenize(struct run *run, int encoder, int32_t *ids)
         int dropped = 0;
         status = sdrt_context_tokenize(c, encoder, negative ? none : run->prompt,
                                        ids + (size_t)i * (size_t)tokens, &dropped);
+        if (status == SDRT_E_FORMAT) return status;
         if (status != SDRT_OK)
             return sdrt_fail(c->log, status, "the %sprompt cannot be read: it is longer than %d "
                              "bytes or memory is short", negative ? "negative " : "",

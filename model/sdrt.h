@@ -180,6 +180,11 @@ SDRT_API int sdrt_write_png(struct sdrt_context *context, int i, const char *pat
 SDRT_API int sdrt_write_plan(struct sdrt_context *context, const struct sdrt_request *request,
                              const char *path);
 
+/* What path, a file or a folder, is, as lines of text: family, parts with parameters and types,
+ * prediction, and whether sdrt draws with it; also for files that it does not draw with.
+ * free() it.  NULL when path cannot be read, with one line in the log. */
+SDRT_API char *sdrt_inspect(const char *path, const struct sdrt_log *log);
+
 /* A JSON object with the timings and memory of the last generate, as text; free() it. */
 SDRT_API char *sdrt_report_json(const struct sdrt_context *context);
 

@@ -155,6 +155,17 @@ tests_test_passes_SOURCES = tests/test_passes.c tests/passes.c tests/passes.h \
 tests_test_passes_CFLAGS = $(TEST_CFLAGS)
 tests_test_passes_LDADD = $(TEST_LIBS)
 
+# SD 2.1, SDXL and the refiner, tiny.
+check_PROGRAMS += tests/test_families
+tests_test_families_SOURCES = tests/test_families.c tests/passes.c tests/passes.h \
+	tests/temp_folder.c tests/temp_folder.h $(TEST_KERNELS)
+tests_test_families_CFLAGS = $(TEST_CFLAGS)
+tests_test_families_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/golden/tiny-sd21 tests/golden/tiny-sdxl tests/golden/tiny-sdxl-refiner \
+	tests/oracle/families_build.py tests/oracle/families_names.py \
+	tests/oracle/families_reference.py tests/oracle/make_families.py \
+	tests/oracle/make_families_full.py
+
 # Graphs and programs; counts allocations.
 check_PROGRAMS += tests/test_program
 tests_test_program_SOURCES = tests/test_program.c $(TEST_KERNELS)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/passes.h"
+#include "model/names.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,17 +79,20 @@ static int finish(struct pass *p, sdrt_trace_fn *trace, void *user)
     return status;
 }
 
-int pass_text(struct sdrt_context *c, const int32_t *ids, int batch, float *out)
+int pass_text(struct sdrt_context *c, int encoder, const int32_t *ids, int batch, float *out,
+              float *pooled)
 {
+    const struct sdrt_text_config *config = &c->config.text[encoder];
+    const struct sdrt_text_place place = { .width = config->clip.hidden };
     struct sdrt_text_tensors t;
     struct pass p;
     int status = begin(&p, c, "text");
 
     if (status != SDRT_OK) return status;
-    const struct sdrt_text_place place = { .width = c->config.text[0].clip.hidden };
-    sdrt_text_encoder_build(p.g, &c->config.text[0], "text_encoder", batch, TOKENS, &place, &t);
+    sdrt_text_encoder_build(p.g, config, sdrt_text_prefix(encoder), batch, TOKENS, &place, &t);
     operand(&p, t.ids, ids, NULL);
     operand(&p, t.out, NULL, out);
+    if (t.pooled >= 0) operand(&p, t.pooled, NULL, pooled);
     return finish(&p, NULL, NULL);
 }
 
@@ -112,17 +116,41 @@ static int run_prompt(struct sdrt_context *c, const struct pass_unet *in, struct
     return finish(&p, NULL, NULL);
 }
 
+/* What is added to the time embedding: pooled text, then the numbers, each embedded. */
+static void fill_added(const struct sdrt_context *c, const struct pass_unet *in, float *added)
+{
+    static const struct sdrt_exec alone = { .part = 0, .nparts = 1 };
+    const int n = sdrt_added_numbers(&c->config), pooled = sdrt_pooled_width(&c->config);
+    const int width = c->config.unet.added_dim;
+
+    for (int i = 0; i < in->batch; i++) {
+        float *row = added + (size_t)i * (size_t)width;
+        memcpy(row, in->pooled + i * pooled, (size_t)pooled * sizeof *row);
+        c->ops.elementwise.timestep_embedding(&alone, in->numbers + i * n, n, (width - pooled) / n,
+                                              row + pooled);
+    }
+}
+
 static int run_schedule(struct sdrt_context *c, const struct pass_unet *in, struct once *once)
 {
     struct sdrt_unet_schedule_tensors t;
+    float *added = calloc((size_t)in->batch * (size_t)c->config.unet.added_dim + 1, sizeof *added);
     struct pass p;
-    int status = begin(&p, c, "schedule");
+    int status = added ? begin(&p, c, "schedule")
+                       : sdrt_fail(c->log, SDRT_E_NOMEM, "out of memory for a U-Net pass");
 
-    if (status != SDRT_OK) return status;
+    if (status != SDRT_OK) goto out;
     sdrt_unet_build_schedule(p.g, &c->config.unet, &c->parts, 1, in->batch, &t);
     operand(&p, t.timesteps, &in->timestep, NULL);
+    if (t.added >= 0) {
+        fill_added(c, in, added);
+        operand(&p, t.added, added, NULL);
+    }
     operand(&p, t.table, NULL, once->time);
-    return finish(&p, NULL, NULL);
+    status = finish(&p, NULL, NULL);
+out:
+    free(added);
+    return status;
 }
 
 static int run_step(struct sdrt_context *c, const struct pass_unet *in, const struct once *once,
@@ -145,7 +173,10 @@ static int run_step(struct sdrt_context *c, const struct pass_unet *in, const st
 int pass_unet(struct sdrt_context *c, const struct pass_unet *in, float *out,
               sdrt_trace_fn *trace, void *user)
 {
-    struct once once = { .time = malloc(sizeof(float) * (size_t)c->parts.time_channels) };
+    const int rows = sdrt_unet_time_rows(&c->config.unet, in->batch);
+    struct once once = {
+        .time = malloc(sizeof(float) * (size_t)rows * (size_t)c->parts.time_channels),
+    };
     int status = once.time ? SDRT_OK : SDRT_E_NOMEM;
 
     for (int i = 0; i < c->parts.n_cross && status == SDRT_OK; i++) {

@@ -12,14 +12,17 @@
  * loads, runs and frees its own programs; the weights stay packed in c.  Errors: those of
  * the programs. */
 
-/* ids [batch][77] -> out [batch][77][hidden]. */
-int pass_text(struct sdrt_context *c, const int32_t *ids, int batch, float *out);
+/* Text encoder encoder: ids [batch][77] -> out [batch][77][hidden], what the denoiser reads, and
+ * where the model takes one, pooled [batch][77][width], of which the end token's row counts. */
+int pass_text(struct sdrt_context *c, int encoder, const int32_t *ids, int batch, float *out,
+              float *pooled);
 
 /* Inputs of one evaluation of the U-Net: latent [batch][h][w][4] as the sampler scaled it, text
- * [batch][77][context_dim]. */
+ * [batch][77][context_dim]; for SDXL pooled [batch][width] and the numbers of the image
+ * [batch][sdrt_added_numbers()]. */
 struct pass_unet {
     int batch, h, w;
-    const float *latent, *text;
+    const float *latent, *text, *pooled, *numbers;
     float timestep;
 };
 

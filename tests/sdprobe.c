@@ -13,17 +13,21 @@
 
 static const char usage[] =
     "usage: sdprobe unet -m MODEL --input LATENT.npy --text TEXT.npy --timestep T --dump DIR\n"
+    "              SDXL also: --pooled POOLED.npy --numbers NUMBERS.npy\n"
     "       sdprobe vae-decode|vae-encode -m MODEL --input X.npy --dump DIR\n"
-    "       sdprobe text -m MODEL --prompt TEXT | --input IDS.npy --dump DIR\n"
+    "       sdprobe text -m MODEL --prompt TEXT | --input IDS.npy --dump DIR [--encoder 0|1]\n"
     "also: --isa NAME --threads N --precision NAME --nodes (unet: write every node's output)\n";
+
+enum { TOKENS = SDRT_TOKENIZER_LENGTH };
 
 struct probe {
     struct sdrt_options options;
     struct sdrt_context *context;
-    const char *input, *text, *prompt, *folder;
+    const char *input, *text, *pooled, *numbers, *prompt, *folder;
+    int   encoder;
     float timestep;
     int   every_node;
-    struct sdrt_npy *in, *in_text;
+    struct sdrt_npy *in, *in_text, *in_pooled, *in_numbers;
 };
 
 static void print_line(void *user, enum sdrt_log_level level, const char *text)
@@ -99,12 +103,18 @@ static int probe_unet(struct probe *p)
 
     if (status == SDRT_OK)
         status = read_array(&p->in_text, p->text, SDRT_F32, 3, c->config.unet.context_dim);
+    if (status == SDRT_OK && c->config.unet.added_dim)
+        status = read_array(&p->in_pooled, p->pooled, SDRT_F32, 2, sdrt_pooled_width(&c->config));
+    if (status == SDRT_OK && c->config.unet.added_dim)
+        status = read_array(&p->in_numbers, p->numbers, SDRT_F32, 2, sdrt_added_numbers(&c->config));
     if (status != SDRT_OK) return status;
     if (p->in_text->shape[0] != p->in->shape[0] || p->in_text->shape[1] != SDRT_TOKENIZER_LENGTH)
         return sdrt_fail(&to_stderr, SDRT_E_FORMAT, "%s: expected [batch, 77, width]", p->text);
     const struct pass_unet in = {
         .batch = (int)p->in->shape[0], .h = (int)p->in->shape[1], .w = (int)p->in->shape[2],
         .latent = p->in->data, .text = p->in_text->data, .timestep = p->timestep,
+        .pooled = p->in_pooled ? p->in_pooled->data : NULL,
+        .numbers = p->in_numbers ? p->in_numbers->data : NULL,
     };
     const int dims[4] = { in.batch, in.h, in.w, c->config.unet.out_channels };
     float *out = new_array(dims, 4);
@@ -138,33 +148,58 @@ static int probe_vae(struct probe *p, int encode)
 static int probe_encode(struct probe *p) { return probe_vae(p, 1); }
 static int probe_decode(struct probe *p) { return probe_vae(p, 0); }
 
+/* The end token's rows of what the encoder pooled at every token. */
+static int write_pooled(const struct probe *p, const int32_t *ids, int batch, const float *all)
+{
+    const struct sdrt_context *c = p->context;
+    const int width = c->config.text[p->encoder].pooled, dims[2] = { batch, width };
+    const int32_t end = sdrt_tokenizer_eos(c->tokenizers[p->encoder]);
+    float *rows = new_array(dims, 2);
+
+    if (!rows) return SDRT_E_NOMEM;
+    for (int i = 0; i < batch; i++) {
+        int at = 0;
+        while (at < TOKENS - 1 && ids[i * TOKENS + at] != end) at++;
+        memcpy(rows + (size_t)i * (size_t)width, all + (size_t)(i * TOKENS + at) * (size_t)width,
+               (size_t)width * sizeof *rows);
+    }
+    const int status = write_array(p, "pooled", SDRT_F32, 2, dims, rows);
+    free(rows);
+    return status;
+}
+
 static int probe_text(struct probe *p)
 {
-    enum { TOKENS = SDRT_TOKENIZER_LENGTH };
     const struct sdrt_context *c = p->context;
     int32_t one[TOKENS];
     const int32_t *ids = one;
     int batch = 1, status;
 
+    if (p->encoder < 0 || p->encoder >= c->config.n_text)
+        return sdrt_fail(&to_stderr, SDRT_E_ARG, "there is no text encoder %d", p->encoder);
     if (p->prompt) {
-        status = sdrt_context_tokenize(c, 0, p->prompt, one, NULL);
+        status = sdrt_context_tokenize(c, p->encoder, p->prompt, one, NULL);
     } else {
         status = read_array(&p->in, p->input, SDRT_I32, 2, TOKENS);
         if (status != SDRT_OK) return status;
         ids = p->in->data;
         batch = (int)p->in->shape[0];
     }
+    const struct sdrt_text_config *text = &c->config.text[p->encoder];
     for (int i = 0; i < batch * TOKENS && status == SDRT_OK; i++)
-        if (ids[i] < 0 || ids[i] >= c->config.text[0].clip.vocab)
+        if (ids[i] < 0 || ids[i] >= text->clip.vocab)
             status = sdrt_fail(&to_stderr, SDRT_E_FORMAT, "token id %d is out of range", ids[i]);
     if (status != SDRT_OK) return status;
-    const int dims[3] = { batch, TOKENS, c->config.text[0].clip.hidden };
-    float *out = new_array(dims, 3);
-    if (!out) return SDRT_E_NOMEM;
-    status = pass_text(p->context, ids, batch, out);
+    const int dims[3] = { batch, TOKENS, text->clip.hidden };
+    const int wide[3] = { batch, TOKENS, text->pooled + 1 };
+    float *out = new_array(dims, 3), *pooled = new_array(wide, 3);
+    status = out && pooled ? pass_text(p->context, p->encoder, ids, batch, out, pooled)
+                           : SDRT_E_NOMEM;
     if (status == SDRT_OK) status = write_array(p, "text", SDRT_F32, 3, dims, out);
     if (status == SDRT_OK) status = write_array(p, "ids", SDRT_I32, 2, dims, ids);
+    if (status == SDRT_OK && text->pooled) status = write_pooled(p, ids, batch, pooled);
     free(out);
+    free(pooled);
     return status;
 }
 
@@ -174,7 +209,8 @@ static int parse(struct probe *p, int argc, char **argv)
         { "model", 1, NULL, 'm' }, { "vae", 1, NULL, 'v' }, { "input", 1, NULL, 'i' },
         { "text", 1, NULL, 't' }, { "prompt", 1, NULL, 'p' }, { "timestep", 1, NULL, 'T' },
         { "dump", 1, NULL, 'd' }, { "isa", 1, NULL, 'I' }, { "threads", 1, NULL, 'n' },
-        { "precision", 1, NULL, 'P' }, { "nodes", 0, NULL, 'N' }, { NULL, 0, NULL, 0 },
+        { "precision", 1, NULL, 'P' }, { "encoder", 1, NULL, 'E' }, { "pooled", 1, NULL, 'L' },
+        { "numbers", 1, NULL, 'B' }, { "nodes", 0, NULL, 'N' }, { NULL, 0, NULL, 0 },
     };
     int o;
 
@@ -189,6 +225,9 @@ static int parse(struct probe *p, int argc, char **argv)
         case 'I': p->options.isa = optarg; break;
         case 'n': p->options.threads = atoi(optarg); break;
         case 'P': p->options.precision = optarg; break;
+        case 'E': p->encoder = atoi(optarg); break;
+        case 'L': p->pooled = optarg; break;
+        case 'B': p->numbers = optarg; break;
         case 'N': p->every_node = 1; break;
         default: return 0;
         }
@@ -220,6 +259,8 @@ int main(int argc, char **argv)
     if (status == SDRT_OK) status = run(&p);
     sdrt_npy_free(&p.in);
     sdrt_npy_free(&p.in_text);
+    sdrt_npy_free(&p.in_pooled);
+    sdrt_npy_free(&p.in_numbers);
     sdrt_close(&p.context);
     return status != SDRT_OK;
 }

@@ -176,7 +176,7 @@ static void check_text(struct sdrt_context *c, const char *isa)
     struct sdrt_npy *ids = golden("text/ids");
     float *out = malloc(3 * SDRT_TOKENIZER_LENGTH * (size_t)c->config.text[0].clip.hidden * sizeof *out);
 
-    cr_assert_eq(pass_text(c, ids->data, 3, out), SDRT_OK, "%s", kept_text);
+    cr_assert_eq(pass_text(c, 0, ids->data, 3, out, NULL), SDRT_OK, "%s", kept_text);
     judge(isa, "text/text", out, 3e-6);
     sdrt_npy_free(&ids);
     free(out);
@@ -287,7 +287,7 @@ static float *all_passes(const char *path, size_t *n)
     const struct pass_unet in = { .batch = 2, .h = 9, .w = 11, .latent = input->data, .text = out,
                                   .timestep = 321.0f };
 
-    cr_assert_eq(pass_text(c, ids->data, 3, out), SDRT_OK, "%s", kept_text);
+    cr_assert_eq(pass_text(c, 0, ids->data, 3, out, NULL), SDRT_OK, "%s", kept_text);
     cr_assert_eq(pass_unet(c, &in, out + text, NULL, NULL), SDRT_OK, "%s", kept_text);
     cr_assert_eq(pass_decode(c, out + text, 1, 9, 11, out + text + input->elements), SDRT_OK);
     *n = text + input->elements + PIXELS * SCALE;

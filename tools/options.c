@@ -17,7 +17,8 @@ enum { MAX_SIDE = 8192, MAX_STEPS = 1000, MAX_BATCH = 64, MAX_THREADS = 1024, MA
 enum {
     OPT_STEPS = 256, OPT_CFG_SCALE, OPT_SAMPLER, OPT_SCHEDULE, OPT_SEED, OPT_RNG, OPT_BATCH,
     OPT_THREADS, OPT_ISA, OPT_PRECISION, OPT_VAE, OPT_LORA, OPT_LORA_DIR,
-    OPT_LORA_LENIENT, OPT_PLAN, OPT_JSON, OPT_QUIET, OPT_DUMP, OPT_DUMP_FILTER,
+    OPT_LORA_LENIENT, OPT_TEXT_ENCODER, OPT_TEXT_ENCODER_2, OPT_PREDICTION, OPT_SPACING,
+    OPT_CLIP_SKIP, OPT_ORIGINAL_SIZE, OPT_CROP, OPT_TARGET_SIZE, OPT_INSPECT, OPT_PLAN, OPT_JSON, OPT_QUIET, OPT_DUMP, OPT_DUMP_FILTER,
     OPT_VERSION, OPT_HELP
 };
 
@@ -39,6 +40,15 @@ static const struct option long_options[] = {
     { "isa",             required_argument, NULL, OPT_ISA },
     { "precision",       required_argument, NULL, OPT_PRECISION },
     { "vae",             required_argument, NULL, OPT_VAE },
+    { "text-encoder",    required_argument, NULL, OPT_TEXT_ENCODER },
+    { "text-encoder-2",  required_argument, NULL, OPT_TEXT_ENCODER_2 },
+    { "prediction",      required_argument, NULL, OPT_PREDICTION },
+    { "spacing",         required_argument, NULL, OPT_SPACING },
+    { "clip-skip",       required_argument, NULL, OPT_CLIP_SKIP },
+    { "original-size",   required_argument, NULL, OPT_ORIGINAL_SIZE },
+    { "crop",            required_argument, NULL, OPT_CROP },
+    { "target-size",     required_argument, NULL, OPT_TARGET_SIZE },
+    { "inspect",         required_argument, NULL, OPT_INSPECT },
     { "lora",            required_argument, NULL, OPT_LORA },
     { "lora-dir",        required_argument, NULL, OPT_LORA_DIR },
     { "lora-lenient",    no_argument,       NULL, OPT_LORA_LENIENT },
@@ -54,21 +64,30 @@ static const struct option long_options[] = {
 
 static const char help[] =
     "usage: sdgen -m MODEL -p PROMPT [options]\n"
+    "       sdgen --inspect FILE|DIR\n"
     "\n"
     "  -m, --model FILE|DIR        a .safetensors checkpoint or a diffusers folder\n"
     "      --vae FILE              a VAE in place of the model's own\n"
+    "      --text-encoder FILE     a text encoder in place of the model's (first) one\n"
+    "      --text-encoder-2 FILE   the same for SDXL's second\n"
+    "      --prediction NAME       epsilon, v, where the model does not say it right\n"
+    "      --inspect FILE|DIR      say what a file is, draw nothing\n"
     "      --lora FILE[:SCALE]     a LoRA on top of the model (scale 1); several are allowed\n"
     "      --lora-dir DIR          where <lora:NAME:SCALE> in the prompt finds NAME.safetensors\n"
     "      --lora-lenient          warn of tensors that fit nothing in the model, go on\n"
     "  -p, --prompt TEXT           what to draw\n"
     "  -n, --negative-prompt TEXT  what to avoid\n"
     "  -o, --output FILE           the image (sdrt.png); a batch adds -0, -1, ...\n"
-    "  -W, --width N               pixels, a multiple of 8 (512)\n"
-    "  -H, --height N              pixels, a multiple of 8 (512)\n"
+    "  -W, --width N               pixels, a multiple of 8 (the model's: 512, 768, 1024)\n"
+    "  -H, --height N              pixels, a multiple of 8 (the same)\n"
     "      --steps N               denoising steps (20)\n"
     "      --cfg-scale X           guidance; 1 or less runs without (7.5)\n"
     "      --sampler NAME          euler_a, euler, ddim, dpmpp_2m, heun, lcm (euler_a)\n"
     "      --schedule NAME         default, karras (default)\n"
+    "      --spacing NAME          leading, trailing, linspace (the model's)\n"
+    "      --clip-skip N           CLIP's N-th layer from the end: 1 the last (the model's)\n"
+    "      --original-size WxH, --crop X,Y, --target-size WxH\n"
+    "                              what SDXL is told of the picture (the size, 0,0, the size)\n"
     "      --seed N                -1: a random one, which is printed (-1)\n"
     "      --rng NAME              cpu, cuda: whose random numbers to repeat (cpu)\n"
     "      --batch N               images, with seeds N, N+1, ... (1)\n"
@@ -88,6 +107,8 @@ static const char help[] =
 static const char *const samplers[] = { "euler_a", "euler", "ddim", "dpmpp_2m", "heun", "lcm",
                                         NULL };
 static const char *const schedules[] = { "default", "karras", NULL };
+static const char *const spacings[] = { "leading", "trailing", "linspace", NULL };
+static const char *const predictions[] = { "epsilon", "v", NULL };
 static const char *const rngs[] = { "cpu", "cuda", NULL };
 
 static int parse_int(int *out, const char *name, const char *text, int low, int high,
@@ -200,6 +221,39 @@ static int parse_lora(struct sdgen_options *o, const char *text, const struct sd
     return SDRT_OK;
 }
 
+/* Two whole numbers with between between them. */
+static int parse_pair(int *a, int *b, const char *name, const char *text, char between, int low,
+                      const struct sdrt_log *log)
+{
+    const char *at = strchr(text, between);
+    char first[16] = "";
+
+    if (!at || at == text || (size_t)(at - text) >= sizeof first)
+        return sdrt_fail(log, SDRT_E_ARG, "%s '%s': expected two whole numbers with %c between", name,
+                         text, between);
+    memcpy(first, text, (size_t)(at - text));
+    const int rc = parse_int(a, name, first, low, 1 << 20, log);
+    return rc ? rc : parse_int(b, name, at + 1, low, 1 << 20, log);
+}
+
+/* Options that say what the picture is to be like, beside the text. */
+static int parse_picture_option(struct sdrt_request *r, int option, const char *text,
+                                const struct sdrt_log *log)
+{
+    switch (option) {
+    case OPT_SPACING: return parse_name(&r->spacing, "--spacing", text, spacings, log);
+    case OPT_CLIP_SKIP: return parse_int(&r->clip_skip, "--clip-skip", text, 1, 64, log);
+    case OPT_CROP:
+        return parse_pair(&r->crop_x, &r->crop_y, "--crop", text, ',', 0, log);
+    case OPT_ORIGINAL_SIZE:
+        return parse_pair(&r->original_width, &r->original_height, "--original-size", text, 'x', 1,
+                          log);
+    case OPT_TARGET_SIZE:
+        return parse_pair(&r->target_width, &r->target_height, "--target-size", text, 'x', 1, log);
+    default: return parse_int(&r->batch, "--batch", text, 1, MAX_BATCH, log);
+    }
+}
+
 /* Options that describe the image. */
 static int parse_request_option(struct sdgen_options *o, int option, const char *text,
                                 const struct sdrt_log *log)
@@ -220,7 +274,7 @@ static int parse_request_option(struct sdgen_options *o, int option, const char 
     case OPT_LORA_DIR:  r->lora_dir = text; return SDRT_OK;
     case OPT_LORA_LENIENT: r->lora_lenient = 1; return SDRT_OK;
     case OPT_RNG:       return parse_name(&r->rng, "--rng", text, rngs, log);
-    default:            return parse_int(&r->batch, "--batch", text, 1, MAX_BATCH, log);
+    default:            return parse_picture_option(r, option, text, log);
     }
 }
 
@@ -240,6 +294,11 @@ static int parse_option(struct sdgen_options *o, int option, const char *text,
     switch (option) {
     case 'm':           o->model.model = text; return SDRT_OK;
     case OPT_VAE:       o->model.vae = text; return SDRT_OK;
+    case OPT_TEXT_ENCODER: o->model.text_encoder = text; return SDRT_OK;
+    case OPT_TEXT_ENCODER_2: o->model.text_encoder_2 = text; return SDRT_OK;
+    case OPT_PREDICTION:
+        return parse_name(&o->model.prediction, "--prediction", text, predictions, log);
+    case OPT_INSPECT:   o->inspect = text; return SDRT_OK;
     case OPT_ISA:       o->model.isa = text; return SDRT_OK;
     case OPT_PRECISION: o->model.precision = text; return SDRT_OK;
     case OPT_THREADS:
@@ -282,7 +341,7 @@ static int check_together(struct sdgen_options *o, int argc, char **argv,
         return sdrt_fail(log, SDRT_E_ARG, "--dump-filter '%s': expected --dump DIR beside it",
                          o->dump_filter[0]);
     if (o->plan && !o->model.model) o->model.random_weights = 1;
-    if (o->plan) return SDRT_OK;
+    if (o->plan || o->inspect) return SDRT_OK;
     if (!o->model.model)
         return sdrt_fail(log, SDRT_E_ARG, "no model: expected -m FILE or FOLDER; see --help");
     if (!o->request.prompt)

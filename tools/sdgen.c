@@ -176,6 +176,16 @@ out:
     return rc;
 }
 
+static int inspect(const struct session *s)
+{
+    char *text = sdrt_inspect(s->options.inspect, &s->log);
+
+    if (!text) return SDRT_E_FORMAT;
+    fputs(text, stdout);
+    free(text);
+    return finish_stdout(s);
+}
+
 static int write_plan(const struct session *s)
 {
     const struct sdgen_options *o = &s->options;
@@ -256,9 +266,9 @@ int main(int argc, char **argv)
     s.options.request.user = &s;
     catch_signals();
 
-    rc = check_outputs(&s);
-    if (!rc) rc = sdrt_open(&s.context, &s.options.model);
-    if (!rc && !caught) rc = s.options.plan ? write_plan(&s) : draw(&s);
+    rc = s.options.inspect ? inspect(&s) : check_outputs(&s);
+    if (!rc && !s.options.inspect) rc = sdrt_open(&s.context, &s.options.model);
+    if (!rc && s.context && !caught) rc = s.options.plan ? write_plan(&s) : draw(&s);
     sdrt_close(&s.context);
     sdgen_options_free(&s.options);
     return exit_code(&s, rc);

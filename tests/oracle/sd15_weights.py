@@ -67,6 +67,7 @@ def target_rms(name):
         "proj_out": BRANCH,
         "quant_conv": 3.0,
         "post_quant_conv": 5.5,
+        "text_projection": 1.0,
     }
     if name.endswith("ff.net.0.proj"):
         return 1.0
@@ -122,7 +123,7 @@ def random_vae(vae, rng, size):
     calibrate(vae, lambda: (vae.decode(latent), vae.encode(image)))
 
 
-def aim_unet(unet, x, t, ctx, rng, noise_share):
+def aim_unet(unet, run, x, rng, noise_share):
     """Make the prediction mostly the input itself, so that 20 guided steps stay bounded.
 
     conv_in's output is also the last skip connection. Most of conv_in is a 1x1 map (its centre
@@ -134,10 +135,10 @@ def aim_unet(unet, x, t, ctx, rng, noise_share):
     features = []
     handle = unet.conv_out.register_forward_pre_hook(lambda m, a: features.append(a[0]))
     with torch.no_grad():
-        unet(x, t, ctx)
+        run()
     handle.remove()
     f = features[0].permute(0, 2, 3, 1).reshape(-1, features[0].shape[1]).double()
-    y = x.permute(0, 2, 3, 1).reshape(-1, 4).double()
+    y = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1]).double()
     f1 = torch.cat([f, torch.ones_like(f[:, :1])], 1)
     ridge = 1e-3 * torch.eye(f1.shape[1], dtype=torch.float64) * f.square().mean() * f.shape[0]
     w = torch.linalg.solve(f1.T @ f1 + ridge, f1.T @ y)
@@ -154,8 +155,9 @@ def aim_unet(unet, x, t, ctx, rng, noise_share):
     return float(fit)
 
 
-def random_unet(unet, rng, size, ctx, noise_share=0.4, deep_share=2.0, deep_gain=3.0):
-    """ctx [2, tokens, width]: text embeddings of a prompt and of the empty one."""
+def random_unet(unet, rng, size, ctx, noise_share=0.4, deep_share=2.0, deep_gain=3.0, added=None):
+    """ctx [2, tokens, width]: text embeddings of a prompt and of the empty one; added: what else
+    SDXL takes."""
     draw(unet, rng)
     x = torch.from_numpy(rng.standard_normal((2, 4, size, size), dtype=np.float32))
     t = torch.tensor([901, 261])
@@ -169,5 +171,8 @@ def random_unet(unet, rng, size, ctx, noise_share=0.4, deep_share=2.0, deep_gain
             deep = shortcut.shape[0]
         shortcut[:, :deep] *= deep_share / deep_gain
         shortcut[:, -deep:, 0, 0] += 2.0 * torch.eye(deep)
-    calibrate(unet, lambda: unet(x, t, ctx))
-    return aim_unet(unet, x, t, ctx, rng, noise_share)
+    def run():
+        unet(x, t, ctx, added_cond_kwargs=added)
+
+    calibrate(unet, run)
+    return aim_unet(unet, run, x, rng, noise_share)

@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * SD 2.1, SDXL and the SDXL refiner, tiny and of random weights, against diffusers in float32: single
+ * passes, whole images, and single files beside folders.  tests/oracle/make_families.py made models
+ * and tensors.
+ */
+#include "runtime/npy.h"
+#include "runtime/safetensors.h"
+#include "tests/passes.h"
+#include "tests/support.h"
+#include "tests/temp_folder.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+TestSuite(families, .init = temp_folder_make, .fini = temp_folder_remove);
+
+enum { TOKENS = SDRT_TOKENIZER_LENGTH, H = 9, W = 11 };
+
+static const char *const families[] = { "sd21", "sdxl", "sdxl-refiner" };
+
+/* A path below the family's folder; the last eight stay valid. */
+static const char *path_in(const char *family, const char *name)
+{
+    static char path[8][512];
+    static int next;
+    const char *root = getenv("SDRT_TESTDATA");
+
+    next = (next + 1) % 8;
+    snprintf(path[next], sizeof path[next], "%s/golden/tiny-%s/%s", root ? root : "tests", family,
+             name);
+    return path[next];
+}
+
+static struct sdrt_npy *golden(const char *family, const char *name)
+{
+    struct sdrt_npy *a = NULL;
+    char path[256];
+
+    snprintf(path, sizeof path, "golden/%s.npy", name);
+    cr_assert_eq(sdrt_npy_read(&a, path_in(family, path), &kept_log), SDRT_OK, "%s", kept_text);
+    return a;
+}
+
+static struct sdrt_context *open_model(const char *path, const char *isa)
+{
+    struct sdrt_context *c = NULL;
+    struct sdrt_options o;
+
+    sdrt_options_init(&o);
+    o.model = path;
+    o.isa = isa;
+    o.precision = "f32";
+    o.threads = 2;
+    o.log = &kept_log;
+    cr_assert_eq(sdrt_open(&c, &o), SDRT_OK, "%s", kept_text);
+    return c;
+}
+
+static double relative(const float *got, const float *want, size_t n)
+{
+    double error = 0.0, size = 0.0;
+
+    for (size_t i = 0; i < n; i++) {
+        error += ((double)got[i] - want[i]) * ((double)got[i] - want[i]);
+        size += (double)want[i] * want[i];
+    }
+    return sqrt(error / size);
+}
+
+/* got has the golden array's size. */
+static void judge(const char *family, const char *isa, const char *name, const float *got,
+                  double limit)
+{
+    struct sdrt_npy *want = golden(family, name);
+    const double error = relative(got, want->data, want->elements);
+
+    cr_expect(error <= limit, "%s, %s: %s differs by %.2e, more than %.0e", family, isa, name, error,
+              limit);
+    sdrt_npy_free(&want);
+}
+
+/* ---- single passes ---- */
+
+/* What the model's own tokenizer makes of the golden prompts. */
+static void check_tokens(struct sdrt_context *c, const char *family, int encoder,
+                         const int32_t *want)
+{
+    static const char *const prompts[] = { "a photo of a small red cat, 42 stars",
+                                           "blurry, bad hands", "" };
+    int32_t ids[TOKENS];
+
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(sdrt_context_tokenize(c, encoder, prompts[i], ids, NULL), SDRT_OK);
+        cr_expect_eq(memcmp(ids, want + i * TOKENS, sizeof ids), 0,
+                     "%s: text encoder %d has other tokens for prompt %d", family, encoder, i);
+    }
+}
+
+static void check_text(struct sdrt_context *c, const char *family, const char *isa, int encoder)
+{
+    const struct sdrt_text_config *t = &c->config.text[encoder];
+    char name[32];
+
+    snprintf(name, sizeof name, "text/ids%d", encoder);
+    struct sdrt_npy *ids = golden(family, name);
+    float *out = malloc(3 * TOKENS * (size_t)t->clip.hidden * sizeof *out);
+    float *pooled = malloc(3 * TOKENS * (size_t)(t->pooled + 1) * sizeof *pooled);
+    check_tokens(c, family, encoder, ids->data);
+    cr_assert_eq(pass_text(c, encoder, ids->data, 3, out, pooled), SDRT_OK, "%s", kept_text);
+    snprintf(name, sizeof name, "text/text%d", encoder);
+    judge(family, isa, name, out, 3e-6);
+    for (int i = 0; i < 3 && t->pooled; i++) {
+        const int32_t *row = (const int32_t *)ids->data + i * TOKENS;
+        const size_t width = (size_t)t->pooled;
+        size_t at = 0;
+        while (row[at] != sdrt_tokenizer_eos(c->tokenizers[encoder])) at++;
+        memmove(pooled + (size_t)i * width, pooled + ((size_t)i * TOKENS + at) * width,
+                width * sizeof *pooled);
+    }
+    if (t->pooled) judge(family, isa, "text/pooled", pooled, 3e-6);
+    sdrt_npy_free(&ids);
+    free(out);
+    free(pooled);
+}
+
+static void check_unet(struct sdrt_context *c, const char *family, const char *isa)
+{
+    static const int timesteps[] = { 981, 1 };
+    struct sdrt_npy *input = golden(family, "unet/input"), *text = golden(family, "unet/text");
+    struct sdrt_npy *pooled = NULL, *numbers = NULL;
+    float *out = malloc(input->elements * sizeof *out);
+    char name[32];
+
+    if (c->config.unet.added_dim) {
+        pooled = golden(family, "unet/pooled");
+        numbers = golden(family, "unet/numbers");
+    }
+    for (int i = 0; i < 2; i++) {
+        const struct pass_unet in = {
+            .batch = 2, .h = H, .w = W, .latent = input->data, .text = text->data,
+            .timestep = (float)timesteps[i], .pooled = pooled ? pooled->data : NULL,
+            .numbers = numbers ? numbers->data : NULL,
+        };
+        cr_assert_eq(pass_unet(c, &in, out, NULL, NULL), SDRT_OK, "%s", kept_text);
+        snprintf(name, sizeof name, "unet/t%d/output", timesteps[i]);
+        judge(family, isa, name, out, 3e-5);
+    }
+    sdrt_npy_free(&input);
+    sdrt_npy_free(&text);
+    sdrt_npy_free(&pooled);
+    sdrt_npy_free(&numbers);
+    free(out);
+}
+
+static void check_vae(struct sdrt_context *c, const char *family, const char *isa)
+{
+    struct sdrt_npy *latent = golden(family, "vae/latent");
+    const size_t scale = (size_t)1 << (c->config.vae.levels - 1);
+    float *pixels = malloc(H * scale * W * scale * 3 * sizeof *pixels);
+
+    cr_assert_eq(pass_decode(c, latent->data, 1, H, W, pixels), SDRT_OK, "%s", kept_text);
+    judge(family, isa, "vae/decoded", pixels, 2e-5);
+    sdrt_npy_free(&latent);
+    free(pixels);
+}
+
+static void check_level(const char *isa)
+{
+    tlevel(isa);
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+        struct sdrt_context *c = open_model(path_in(families[i], ""), isa);
+        for (int k = 0; k < c->config.n_text; k++) check_text(c, families[i], isa, k);
+        check_unet(c, families[i], isa);
+        check_vae(c, families[i], isa);
+        sdrt_close(&c);
+    }
+}
+
+Test(families, passes_generic) { check_level("generic"); }
+Test(families, passes_blas) { check_level("blas"); }
+Test(families, passes_avx2) { check_level("avx2"); }
+Test(families, passes_avx512) { check_level("avx512"); }
+
+/* ---- whole images ---- */
+
+/* One golden image and the request that it answers; make_families.py has the same. */
+struct picture {
+    const char *family, *name;
+    const char *negative, *sampler, *spacing;
+    int   steps, clip_skip, told; /* told: other numbers of the image than its own size */
+    float cfg;
+};
+
+static const struct picture pictures[] = {
+    { "sd21", "ddim", "blurry, bad hands", "ddim", NULL, 4, 0, 0, 5.0f },
+    { "sd21", "euler", NULL, "euler", NULL, 4, 0, 0, 5.0f },
+    { "sd21", "leading-skip", NULL, "dpmpp_2m", "leading", 4, 3, 0, 1.0f },
+    { "sd21", "linspace", "blurry, bad hands", "euler", "linspace", 3, 0, 0, 3.0f },
+    { "sdxl", "euler", NULL, "euler", NULL, 4, 0, 0, 5.0f },
+    { "sdxl", "negative", "blurry, bad hands", "dpmpp_2m", NULL, 3, 0, 1, 5.0f },
+    { "sdxl", "turbo", NULL, "euler", "trailing", 2, 3, 0, 1.0f },
+};
+
+static void fill_request(struct sdrt_request *r, const struct picture *p)
+{
+    sdrt_request_init(r);
+    r->prompt = "a photo of a small red cat, 42 stars";
+    r->negative_prompt = p->negative;
+    r->width = r->height = 64;
+    r->steps = p->steps;
+    r->cfg_scale = p->cfg;
+    r->sampler = p->sampler;
+    r->spacing = p->spacing;
+    r->clip_skip = p->clip_skip;
+    r->seed = 7;
+    if (!p->told) return;
+    r->original_height = 768;
+    r->original_width = 1024;
+    r->crop_y = 16;
+    r->crop_x = 8;
+    r->target_height = 640;
+    r->target_width = 512;
+}
+
+/* Peak signal to noise in dB of the 8-bit image against the golden one, which is 0 .. 1. */
+static double psnr(const uint8_t *image, const char *family, const char *name)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "image-%s/image", name);
+    struct sdrt_npy *want = golden(family, path);
+    double error = 0.0;
+    for (size_t i = 0; i < want->elements; i++) {
+        const double d = image[i] / 255.0 - rint(((const float *)want->data)[i] * 255.0) / 255.0;
+        error += d * d / (double)want->elements;
+    }
+    sdrt_npy_free(&want);
+    return -10.0 * log10(error + 1e-12);
+}
+
+static const uint8_t *draw(struct sdrt_context *c, const struct picture *p)
+{
+    struct sdrt_request r;
+    int width, height;
+
+    fill_request(&r, p);
+    cr_assert_eq(sdrt_generate(c, &r), SDRT_OK, "%s", kept_text);
+    const uint8_t *image = sdrt_image(c, 0, &width, &height);
+    cr_assert(image && width == 64 && height == 64);
+    return image;
+}
+
+/* All on one context a family, so that nothing of an earlier request may show in a later one. */
+Test(families, images)
+{
+    for (size_t f = 0; f < 2; f++) {
+        struct sdrt_context *c = open_model(path_in(families[f], ""), NULL);
+        for (size_t i = 0; i < sizeof pictures / sizeof *pictures; i++) {
+            const struct picture *p = &pictures[i];
+            if (strcmp(p->family, families[f])) continue;
+            const double db = psnr(draw(c, p), p->family, p->name);
+            cr_expect_gt(db, 50.0, "%s %s: the image is %.1f dB from diffusers'", p->family, p->name,
+                         db);
+        }
+        sdrt_close(&c);
+    }
+}
+
+/* ---- single files ---- */
+
+enum { TENSORS = 1024, MOST_PARTS = 4 };
+
+/* A tensor of the single file, from one, or by rows from three, of the folder's. */
+struct single_tensor {
+    char name[200], op[8];
+    const struct sdrt_safetensors_tensor *from[3];
+    int n;
+};
+
+struct single {
+    struct sdrt_safetensors *files[MOST_PARTS];
+    struct single_tensor tensors[TENSORS];
+    int n;
+};
+
+static const char *const parts[MOST_PARTS] = { "unet", "vae", "text_encoder", "text_encoder_2" };
+
+static void read_single(struct single *s, const char *family)
+{
+    FILE *f = fopen(path_in(family, "single-names.txt"), "r");
+    char line[1024], file[128];
+
+    cr_assert_not_null(f);
+    for (int i = 0; i < MOST_PARTS; i++) {
+        snprintf(file, sizeof file, "%s/%s.safetensors", parts[i],
+                 i < 2 ? "diffusion_pytorch_model" : "model");
+        sdrt_safetensors_open(&s->files[i], path_in(family, file), &kept_log);
+    }
+    while (fgets(line, sizeof line, f)) {
+        struct single_tensor *t = &s->tensors[s->n++];
+        cr_assert_lt(s->n, TENSORS);
+        const char *name = strtok(line, "\t\n"), *op = strtok(NULL, "\t\n");
+        const char *part = strtok(NULL, "\t\n"), *from;
+        int i = 0;
+        cr_assert(part);
+        while (strcmp(part, parts[i])) cr_assert_lt(++i, MOST_PARTS);
+        snprintf(t->name, sizeof t->name, "%s", name);
+        snprintf(t->op, sizeof t->op, "%s", op);
+        while ((from = strtok(NULL, "\t\n"))) {
+            cr_assert_lt(t->n, 3);
+            cr_assert_eq(sdrt_safetensors_find(s->files[i], from, &t->from[t->n++], &kept_log),
+                         SDRT_OK, "%s", from);
+        }
+    }
+    fclose(f);
+}
+
+static void write_header(FILE *header, const struct single *s)
+{
+    size_t at = 0;
+
+    for (int i = 0; i < s->n; i++) {
+        const struct single_tensor *t = &s->tensors[i];
+        const struct sdrt_safetensors_tensor *a = t->from[0];
+        const int turned = !strcmp(t->op, "turn");
+        fprintf(header, "%s\"%s\": {\"dtype\": \"%s\", \"shape\": [", i ? ", " : "{", t->name,
+                a->dtype_name);
+        for (int d = 0; d < a->rank; d++)
+            fprintf(header, "%s%d", d ? ", " : "",
+                    (int)a->shape[turned ? a->rank - 1 - d : d] * (d ? 1 : t->n));
+        fprintf(header, "%s], \"data_offsets\": [%zu, %zu]}",
+                strstr(t->name, ".attn_1.") && a->rank == 2 ? ", 1, 1" : "", at,
+                at + a->bytes * (size_t)t->n);
+        at += a->bytes * (size_t)t->n;
+    }
+    fputc('}', header);
+}
+
+static void write_data(FILE *f, const struct single_tensor *t)
+{
+    const struct sdrt_safetensors_tensor *a = t->from[0];
+    const size_t size = 2;
+
+    if (strcmp(t->op, "turn")) {
+        for (int k = 0; k < t->n; k++) fwrite(t->from[k]->data, 1, t->from[k]->bytes, f);
+        return;
+    }
+    for (int64_t i = 0; i < a->shape[1]; i++)
+        for (int64_t j = 0; j < a->shape[0]; j++)
+            fwrite((const char *)a->data + (size_t)(j * a->shape[1] + i) * size, 1, size, f);
+}
+
+static void write_single(const char *path, const struct single *s)
+{
+    FILE *f = fopen(path, "wb"), *header;
+    char *text = NULL;
+    size_t length = 0;
+
+    cr_assert_not_null(f);
+    header = open_memstream(&text, &length);
+    write_header(header, s);
+    fclose(header);
+    for (int i = 0; i < 8; i++) fputc((int)(length >> (8 * i)) & 0xff, f);
+    fwrite(text, 1, length, f);
+    for (int i = 0; i < s->n; i++) write_data(f, &s->tensors[i]);
+    cr_assert_eq(fclose(f), 0);
+    free(text);
+}
+
+static void close_single(struct single *s)
+{
+    for (int i = 0; i < MOST_PARTS; i++) sdrt_safetensors_close(&s->files[i]);
+}
+
+static struct single single; /* large */
+
+/* Everything a model computes in single passes, of one input, in one array of n. */
+static float *all_passes(const char *family, const char *path, size_t *n)
+{
+    struct sdrt_context *c = open_model(path, NULL);
+    struct sdrt_npy *input = golden(family, "unet/input"), *text = golden(family, "unet/text");
+    const size_t scale = (size_t)1 << (c->config.vae.levels - 1);
+    float *out = calloc(1 << 20, sizeof *out);
+    struct pass_unet in = { .batch = 2, .h = H, .w = W, .latent = input->data, .text = text->data,
+                            .timestep = 321.0f };
+    size_t at = 0;
+
+    for (int i = 0; i < c->config.n_text; i++) {
+        const struct sdrt_text_config *t = &c->config.text[i];
+        char name[32];
+        snprintf(name, sizeof name, "text/ids%d", i);
+        struct sdrt_npy *ids = golden(family, name);
+        float *pooled = out + at + 3 * TOKENS * (size_t)t->clip.hidden;
+        cr_assert_eq(pass_text(c, i, ids->data, 3, out + at, pooled), SDRT_OK, "%s", kept_text);
+        at += 3 * TOKENS * (size_t)(t->clip.hidden + t->pooled);
+        sdrt_npy_free(&ids);
+    }
+    in.pooled = in.numbers = out; /* any numbers */
+    cr_assert_eq(pass_unet(c, &in, out + at, NULL, NULL), SDRT_OK, "%s", kept_text);
+    at += input->elements;
+    cr_assert_eq(pass_decode(c, input->data, 1, H, W, out + at), SDRT_OK, "%s", kept_text);
+    *n = at + H * W * scale * scale * 3;
+    sdrt_npy_free(&input);
+    sdrt_npy_free(&text);
+    sdrt_close(&c);
+    return out;
+}
+
+/* What a single file does not say is assumed, and must be what the folder's files say: then
+ * every pass is the same to the bit. */
+Test(families, single_files_compute_what_the_folders_do)
+{
+    const char *path = temp_path("single.safetensors");
+
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+        size_t n, n_single;
+        memset(&single, 0, sizeof single);
+        read_single(&single, families[i]);
+        write_single(path, &single);
+        float *folder = all_passes(families[i], path_in(families[i], ""), &n);
+        float *file = all_passes(families[i], path, &n_single);
+        cr_assert_eq(n, n_single);
+        cr_expect_eq(memcmp(folder, file, n * sizeof *folder), 0, "%s", families[i]);
+        free(folder);
+        free(file);
+        close_single(&single);
+    }
+}
+
+/* ---- files that are not as they should be ---- */
+
+static void expect_open(const char *path, int status, const char *text)
+{
+    struct sdrt_context *c = NULL;
+    struct sdrt_request r;
+    struct sdrt_memory m;
+    struct sdrt_options o;
+
+    sdrt_options_init(&o);
+    o.model = path;
+    o.threads = 1;
+    o.log = &kept_log;
+    kept_lines = 0;
+    int rc = sdrt_open(&c, &o);
+    sdrt_request_init(&r);
+    r.width = r.height = 64;
+    if (rc == SDRT_OK) rc = sdrt_measure(c, &r, &m);
+    sdrt_close(&c);
+    expect_failure(rc, status, text, text);
+}
+
+static struct single_tensor *find_single(const char *part)
+{
+    for (int i = 0; i < single.n; i++)
+        if (strstr(single.tensors[i].name, part)) return &single.tensors[i];
+    cr_assert_fail("%s", part);
+    return NULL;
+}
+
+/* One line each, before anything is packed. */
+Test(families, broken_single_files_are_named)
+{
+    static const struct {
+        const char *family, *tensor, *name; /* name: what the tensor is called instead */
+        int status;
+        const char *text;
+    } cases[] = {
+        { "sd21", "resblocks.1.attn.in_proj_weight", "x", SDRT_E_MISSING, "q_proj.weight" },
+        { "sd21", "cond_stage_model.model.ln_final.bias", "x", SDRT_E_MISSING, "final_layer_norm" },
+        { "sd21", "positional_embedding", "x", SDRT_E_MISSING, "position_embedding" },
+        { "sdxl", "label_emb.0.2.weight", "x", SDRT_E_MISSING, "add_embedding.linear_2.weight" },
+        { "sdxl", "embedders.1.model.text_projection", "x", SDRT_E_MISSING, "text_projection" },
+        { "sdxl", "input_blocks.5.1.transformer_blocks.1.attn2.to_k.weight", "x", SDRT_E_MISSING,
+          "attn2.to_k" },
+    };
+    const char *path = temp_path("single.safetensors");
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        memset(&single, 0, sizeof single);
+        read_single(&single, cases[i].family);
+        kept_lines = 0;
+        struct single_tensor *t = find_single(cases[i].tensor);
+        snprintf(t->name, sizeof t->name, "%s", cases[i].name);
+        write_single(path, &single);
+        expect_open(path, cases[i].status, cases[i].text);
+        close_single(&single);
+    }
+}
+
+/* Another tensor's data under a name: wrong sizes. */
+Test(families, wrong_sizes_are_named)
+{
+    static const struct {
+        const char *family, *tensor, *other;
+        int status;
+        const char *text;
+    } cases[] = {
+        { "sd21", "resblocks.0.attn.in_proj_bias", "resblocks.0.mlp.c_fc.bias", SDRT_E_FORMAT,
+          "q_proj.bias" },
+        { "sdxl", "label_emb.0.0.weight", "label_emb.0.2.weight", SDRT_E_UNSUPPORTED,
+          "are added to the time embedding" },
+        { "sdxl", "label_emb.0.2.weight", "label_emb.0.0.weight", SDRT_E_FORMAT,
+          "add_embedding.linear_2" },
+        { "sdxl", "embedders.1.model.text_projection", "embedders.1.model.ln_final.weight",
+          SDRT_E_FORMAT, "text_projection" },
+        { "sdxl", "input_blocks.5.1.transformer_blocks.1.attn2.to_k.weight",
+          "input_blocks.5.1.proj_in.weight", SDRT_E_FORMAT, "attn2.to_k" },
+    };
+    const char *path = temp_path("single.safetensors");
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        memset(&single, 0, sizeof single);
+        read_single(&single, cases[i].family);
+        kept_lines = 0;
+        struct single_tensor *t = find_single(cases[i].tensor);
+        const struct single_tensor *from = find_single(cases[i].other);
+        memcpy(t->from, from->from, sizeof t->from);
+        memcpy(t->op, from->op, sizeof t->op);
+        t->n = from->n;
+        write_single(path, &single);
+        expect_open(path, cases[i].status, cases[i].text);
+        close_single(&single);
+    }
+}
