@@ -15,7 +15,7 @@ struct sdrt_layer {
     char   name[96];          /* of the node, made unique where it takes two steps */
     struct sdrt_step_info info;
     struct sdrt_times times;  /* of each pass */
-    double seconds;           /* mean */
+    double seconds;           /* in the median pass */
     struct sdrt_bound bound;
 };
 
@@ -23,7 +23,7 @@ struct sdrt_layers {
     struct sdrt_layer *layer;
     int n;
     struct sdrt_times wall;   /* seconds of each pass, start to end */
-    double wall_mean, sum;    /* seconds; sum over the layers of their means */
+    double median, sum;       /* seconds of the median pass, and of all its layers */
     const char *precision;
 };
 

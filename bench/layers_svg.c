@@ -136,6 +136,8 @@ static struct axes choose_axes(const struct sdrt_layers *l, const struct sdrt_ro
     const double top = fmax(roof->best[SDRT_ROOF_F32], roof->best[SDRT_ROOF_BF16]);
     struct axes a = { -1.0, 3.0, 0.0, ceil(log10(top * 1.2)) };
 
+    for (int k = SDRT_ROOF_L1; k <= SDRT_ROOF_MEMORY; k++) /* each meets the top inside */
+        if (roof->best[k] > 0.0) a.x0 = fmin(a.x0, ceil(log10(top / roof->best[k])) - 1.0);
     for (int i = 0; i < l->n; i++) {
         const struct sdrt_step_info *s = &l->layer[i].info;
         if (s->flop <= 0.0) continue;

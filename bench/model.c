@@ -14,7 +14,7 @@ enum { DEFAULT_ITERATIONS = 5 };
 struct run {
     struct sdrt_pass pass;
     struct sdrt_times times, joules;
-    struct { double seconds, flop; } classes[SDRT_CLASSES]; /* of one pass, mean */
+    struct { struct sdrt_times times; double flop; } classes[SDRT_CLASSES]; /* of one pass */
 };
 
 static const struct sdrt_column columns[] = {
@@ -45,21 +45,23 @@ static json_t *share(double flop, double seconds, double roof)
     return sdrt_report_real(flop / seconds * 1e-9 / roof);
 }
 
-static int measure(struct run *run, int iterations)
+static int measure(struct run *run)
 {
     struct sdrt_pass *p = &run->pass;
     struct sdrt_step_info info;
-    double seconds;
+    double seconds, classes[SDRT_CLASSES] = { 0.0 };
     const int status = sdrt_pass_run(p, &seconds);
 
     if (status != SDRT_OK) return status;
     sdrt_bench_add(&run->times, seconds);
     if (isfinite(p->joules)) sdrt_bench_add(&run->joules, p->joules);
+    for (int i = 0; i < SDRT_CLASSES; i++) run->classes[i].flop = 0.0;
     for (int i = 0; i < sdrt_program_steps(p->program); i++) {
         sdrt_program_step(p->program, i, &info);
-        run->classes[info.class_].seconds += info.seconds / iterations;
-        run->classes[info.class_].flop += info.flop * p->repeats / iterations;
+        classes[info.class_] += info.seconds;
+        run->classes[info.class_].flop += info.flop * p->repeats;
     }
+    for (int i = 0; i < SDRT_CLASSES; i++) sdrt_bench_add(&run->classes[i].times, classes[i]);
     sdrt_roof_try(p->meter);
     return SDRT_OK;
 }
@@ -81,14 +83,17 @@ static void add_row(const struct run *run, const char *name, struct sdrt_report 
 
 static void add_classes(const struct run *run, struct sdrt_report *r)
 {
-    double all = 0.0;
+    double median[SDRT_CLASSES], all = 0.0;
     char key[64];
 
-    for (int i = 0; i < SDRT_CLASSES; i++) all += run->classes[i].seconds;
+    for (int i = 0; i < SDRT_CLASSES; i++) {
+        median[i] = sdrt_bench_summary(&run->classes[i].times).median;
+        all += median[i];
+    }
     sdrt_report_table(r, "class_table", class_columns,
                       sizeof class_columns / sizeof class_columns[0]);
     for (int i = 0; i < SDRT_CLASSES; i++) {
-        const double seconds = run->classes[i].seconds, flop = run->classes[i].flop;
+        const double seconds = median[i], flop = run->classes[i].flop;
         snprintf(key, sizeof key, "classes.%s", sdrt_step_class_names[i]);
         sdrt_report_value(r, key, json_pack("{s:f, s:f, s:o}", "ms", seconds * 1e3, "gflop",
                                             flop * 1e-9, "roof_share",
@@ -137,8 +142,8 @@ int sdrt_bench_model(const struct sdrt_bench_options *o, struct sdrt_report *r)
     if (status == SDRT_OK && o->scaling)
         status = sdrt_pass_open(&one.pass, o, network_of(o->command), 1);
     for (int i = 0; i < iterations && status == SDRT_OK; i++) {
-        status = measure(&all, iterations);
-        if (status == SDRT_OK && o->scaling) status = measure(&one, iterations);
+        status = measure(&all);
+        if (status == SDRT_OK && o->scaling) status = measure(&one);
     }
     if (status == SDRT_OK) {
         sdrt_pass_facts(&all.pass, o, r);
