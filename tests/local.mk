@@ -164,7 +164,7 @@ tests_test_families_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/tiny-sd21 tests/golden/tiny-sdxl tests/golden/tiny-sdxl-refiner \
 	tests/oracle/families_build.py tests/oracle/families_names.py \
 	tests/oracle/families_reference.py tests/oracle/make_families.py \
-	tests/oracle/make_families_full.py
+	tests/oracle/make_families_full.py tests/oracle/compare_families.py
 
 # Graphs and programs; counts allocations.
 check_PROGRAMS += tests/test_program

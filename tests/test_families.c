@@ -526,3 +526,77 @@ Test(families, wrong_sizes_are_named)
         close_single(&single);
     }
 }
+
+/* ---- what a file is ---- */
+
+static void expect_inspected(const char *path, const char *const *words)
+{
+    char *text = sdrt_inspect(path, &kept_log);
+
+    cr_assert_not_null(text, "%s: %s", path, kept_text);
+    for (; *words; words++) cr_expect(strstr(text, *words), "%s lacks: %s", text, *words);
+    free(text);
+}
+
+Test(families, inspect_says_what_a_model_is)
+{
+    const char *path = temp_path("single.safetensors");
+
+    expect_inspected(path_in("sd15", ""),
+                     (const char *const[]){ "kind: SD 1.x checkpoint", "epsilon", "runs: yes", NULL });
+    expect_inspected(path_in("sd21", ""), (const char *const[]){
+        "kind: SD 2.x checkpoint", "predicts: v; spacing trailing; zero terminal SNR", "runs: yes",
+        "denoiser: 206 tensors, 1432388 parameters, F16", NULL });
+    expect_inspected(path_in("sdxl-refiner", ""),
+                     (const char *const[]){ "kind: SDXL refiner", "runs: yes", NULL });
+    memset(&single, 0, sizeof single);
+    read_single(&single, "sdxl");
+    write_single(path, &single);
+    expect_inspected(path, (const char *const[]){
+        "kind: SDXL checkpoint", "text encoder 2: width 128, 3 layers, pooled", "runs: yes",
+        "denoiser: 408 tensors, 2245220 parameters, F16", NULL });
+    close_single(&single);
+}
+
+/* A file of one tensor of that name, which is all that tells what it is. */
+static const char *one_tensor(const char *name)
+{
+    char bytes[512] = { 0 };
+    const int n = snprintf(bytes + 8, sizeof bytes - 8, "{\"%s\": {\"dtype\": \"F16\", \"shape\": "
+                           "[4, 768], \"data_offsets\": [0, 6144]}}", name);
+    char *file = calloc(1, 8 + (size_t)n + 6144);
+
+    bytes[0] = (char)n;
+    bytes[1] = (char)(n >> 8);
+    memcpy(file, bytes, 8 + (size_t)n);
+    const char *path = temp_write("one.safetensors", file, 8 + (size_t)n + 6144);
+    free(file);
+    return path;
+}
+
+Test(families, inspect_knows_what_does_not_run)
+{
+    static const char *const files[][3] = {
+        { "model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight", "kind: SD 3.x", "runs: no" },
+        { "double_blocks.0.img_attn.qkv.weight", "kind: Flux", "runs: no" },
+        { "control_model.input_blocks.0.0.weight", "kind: ControlNet", "runs: no" },
+        { "encoder.block.0.layer.0.SelfAttention.q.weight", "kind: T5", "runs: no" },
+        { "emb_params", "kind: textual inversion", "runs: no" },
+        { "decoder.conv_in.weight", "kind: VAE", "runs: no" },
+        { "text_model.encoder.layers.0.self_attn.q_proj.weight", "kind: CLIP", "runs: no" },
+        { "anything", "kind: unknown", "runs: no" },
+        { "lora_unet_down_blocks_1_attn2_to_k.lora_down.weight",
+          "kind: LoRA of rank 4, for SD 1.x", "runs: with --lora" },
+        { "lora_unet_x.hada_w1_a", "kind: LoHa", "runs: with --lora" },
+        { "lora_te2_x.lokr_w1", "kind: LoKr", "for SDXL" },
+    };
+
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        expect_inspected(one_tensor(files[i][0]),
+                         (const char *const[]){ files[i][1], files[i][2], NULL });
+    kept_lines = 0;
+    cr_expect_null(sdrt_inspect(temp_write("text", "no model at all", 15), &kept_log));
+    cr_expect_eq(kept_lines, 1);
+    cr_expect_null(sdrt_inspect(temp_path("absent"), &kept_log));
+    cr_expect_eq(kept_lines, 2);
+}

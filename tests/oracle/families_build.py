@@ -190,13 +190,34 @@ def load_part(out, part):
     return {k.removeprefix("text_model."): v for k, v in state.items()}
 
 
+def plain_unet(config, seed):
+    """State of a U-Net whose weights are all cut from one pool of normals, scaled by fan-in: for
+    sizes where drawing and calibrating take too long. f16, made one tensor after the other."""
+    with torch.device("meta"):
+        model = UNet2DConditionModel(**config)
+    kinds = dict(model.named_modules())
+    draw = build.generator(seed, 12)
+    pool = torch.from_numpy(draw.standard_normal(1 << 22, dtype="float32"))
+    state = {}
+    for name, p in model.named_parameters():
+        n, at = p.numel(), int(draw.integers(pool.numel()))
+        x = pool.roll(-at).repeat(-(-n // pool.numel()))[:n].reshape(p.shape)
+        if isinstance(kinds[name.rsplit(".", 1)[0]], (torch.nn.GroupNorm, torch.nn.LayerNorm)):
+            x = 1 + 0.1 * x if name.endswith("weight") else 0.05 * x
+        else:
+            x = x * (p[0].numel() ** -0.5 if name.endswith("weight") else 0.1)
+        state[name] = x.to(torch.float16).contiguous()
+    return model, state
+
+
 def added_of(pooled, width, numbers=(1024.0, 1024.0, 0.0, 0.0, 1024.0, 1024.0)):
     ids = torch.tensor([numbers[:width]] * pooled.shape[0])
     return {"text_embeds": pooled, "time_ids": ids}
 
 
-def write_family(out, family, scale, seed):
-    """Each part is built once, written and freed; the calibration text is kept."""
+def write_family(out, family, scale, seed, plain=False):
+    """Each part is built once, written and freed; the calibration text is kept. plain: as
+    plain_unet says; text encoders and VAE that are there stay."""
     f = FAMILIES[family]
     sizes = f[scale]
     parts = [p for p in sizes if p.startswith("text")]
@@ -206,6 +227,8 @@ def write_family(out, family, scale, seed):
         pad = "<|endoftext|>" if sizes[part]["act"] == "quick_gelu" else "!"
         where = f"{out}/{part.replace('text_encoder', 'tokenizer')}"
         vocab = write_tokenizer(where, pad, 86 if scale == "tiny" else 48894)
+        if plain and os.path.exists(f"{out}/{part}/model.safetensors"):
+            continue
         model, result = build_text(build.generator(seed, i), where, sizes[part], vocab)
         save_part(model, out, part)
         final = family == "sd21"
@@ -227,6 +250,11 @@ def write_family(out, family, scale, seed):
     weights.random_vae(vae, build.generator(seed, 10), 16)
     save_part(vae, out, "vae")
     del vae
+    if plain:
+        model, state = plain_unet(sizes["unet"], seed)
+        model.save_config(f"{out}/unet")
+        save_file(state, f"{out}/unet/diffusion_pytorch_model.safetensors")
+        return
     added = None
     if pooled is not None:
         added = added_of(pooled, 5 if family == "sdxl-refiner" else 6)
