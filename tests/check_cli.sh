@@ -73,6 +73,12 @@ with_model 'seed -2' 'seed' --seed -2
 with_model 'seed 2^64' 'seed' --seed 18446744073709551616
 with_model 'seed word' 'seed' --seed x
 with_model 'unknown sampler' 'fast.*euler_a' --sampler fast
+with_model 'unknown spacing' 'even.*trailing' --spacing even
+with_model 'unknown prediction' 'x0.*epsilon' --prediction x0
+with_model 'clip skip of 0' '0.*from 1' --clip-skip 0
+with_model 'original size without a height' '1024.*between' --original-size 1024
+with_model 'crop that is no number' 'a.*whole' --crop a,0
+with_model 'target size of 0' '0.*from 1' --target-size 0x64
 with_model 'unknown schedule' 'linear.*karras' --schedule linear
 with_model 'unknown rng' 'dice.*cuda' --rng dice
 with_model 'lora without a name' 'expected FILE' --lora :0.5
