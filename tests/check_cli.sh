@@ -49,7 +49,7 @@ usage() { name=$1 pattern=$2; shift 2; bad "$name" 2 "$pattern" "$@"; }
 with_model() { name=$1 pattern=$2; shift 2; usage "$name" "$pattern" -m m.safetensors -p cat "$@"; }
 file() { bad "$1" 1 "$2" -m "$2" -p cat; }
 
-usage 'no arguments' 'no model'
+usage 'no arguments' 'no prompt'
 usage 'no prompt' 'no prompt' -m m.safetensors
 usage 'unknown option' 'frobnicate' --frobnicate
 usage 'unknown letter' 'unknown option' -x

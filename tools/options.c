@@ -18,7 +18,8 @@ enum {
     OPT_STEPS = 256, OPT_CFG_SCALE, OPT_SAMPLER, OPT_SCHEDULE, OPT_SEED, OPT_RNG, OPT_BATCH,
     OPT_THREADS, OPT_ISA, OPT_PRECISION, OPT_VAE, OPT_LORA, OPT_LORA_DIR,
     OPT_LORA_LENIENT, OPT_TEXT_ENCODER, OPT_TEXT_ENCODER_2, OPT_PREDICTION, OPT_SPACING,
-    OPT_CLIP_SKIP, OPT_ORIGINAL_SIZE, OPT_CROP, OPT_TARGET_SIZE, OPT_INSPECT, OPT_PLAN, OPT_JSON, OPT_QUIET, OPT_DUMP, OPT_DUMP_FILTER,
+    OPT_CLIP_SKIP, OPT_ORIGINAL_SIZE, OPT_CROP, OPT_TARGET_SIZE, OPT_INSPECT, OPT_PLAN, OPT_JSON,
+    OPT_SHOW, OPT_QUIET, OPT_DUMP, OPT_DUMP_FILTER,
     OPT_VERSION, OPT_HELP
 };
 
@@ -54,6 +55,7 @@ static const struct option long_options[] = {
     { "lora-lenient",    no_argument,       NULL, OPT_LORA_LENIENT },
     { "plan",            optional_argument, NULL, OPT_PLAN },
     { "json",            no_argument,       NULL, OPT_JSON },
+    { "show",            no_argument,       NULL, OPT_SHOW },
     { "quiet",           no_argument,       NULL, OPT_QUIET },
     { "dump",            required_argument, NULL, OPT_DUMP },
     { "dump-filter",     required_argument, NULL, OPT_DUMP_FILTER },
@@ -63,10 +65,11 @@ static const struct option long_options[] = {
 };
 
 static const char help[] =
-    "usage: sdgen -m MODEL -p PROMPT [options]\n"
+    "usage: sdgen [-m MODEL] -p PROMPT [options]\n"
     "       sdgen --inspect FILE|DIR\n"
     "\n"
-    "  -m, --model FILE|DIR        a .safetensors checkpoint or a diffusers folder\n"
+    "  -m, --model FILE|DIR        a .safetensors checkpoint or a diffusers folder ($SDRT_MODEL,\n"
+    "                              else the folder demo-model beside sdgen)\n"
     "      --vae FILE              a VAE in place of the model's own\n"
     "      --text-encoder FILE     a text encoder in place of the model's (first) one\n"
     "      --text-encoder-2 FILE   the same for SDXL's second\n"
@@ -98,6 +101,7 @@ static const char help[] =
     "                              FILE.svg a picture, FILE.json JSON, else a table\n"
     "      --dump DIR              write every named intermediate as DIR/NAME.npy\n"
     "      --dump-filter GLOB      only those whose NAME matches; may be repeated\n"
+    "      --show                  show the image in the terminal\n"
     "      --json                  print timings, memory and outputs as JSON\n"
     "      --quiet                 errors and warnings only\n"
     "      --version, --help\n"
@@ -307,6 +311,7 @@ static int parse_option(struct sdgen_options *o, int option, const char *text,
     case OPT_DUMP:      o->dump = text; return SDRT_OK;
     case OPT_DUMP_FILTER: return add_filter(o, text, log);
     case OPT_JSON:      o->json = 1; return SDRT_OK;
+    case OPT_SHOW:      o->show = 1; return SDRT_OK;
     case OPT_QUIET:     o->quiet = 1; return SDRT_OK;
     case OPT_PLAN:
         o->plan = 1;
@@ -329,6 +334,20 @@ static int complain(int option, char **argv, const struct sdrt_log *log)
     return sdrt_fail(log, SDRT_E_ARG, "%s: unknown or ambiguous option; see --help", word);
 }
 
+static int choose_model(struct sdgen_options *o, const struct sdrt_log *log)
+{
+    int small;
+
+    if (o->model.model) return SDRT_OK;
+    o->model.model = default_model(o->small_model, &small);
+    if (!o->model.model)
+        return sdrt_fail(log, SDRT_E_ARG, "no model: expected -m FILE or FOLDER; see --help");
+    if (small)
+        sdrt_note(log, SDRT_LOG_INFO, "no model is named: taking the small one, %s",
+                  o->model.model);
+    return SDRT_OK;
+}
+
 /* What no single option can know. */
 static int check_together(struct sdgen_options *o, int argc, char **argv,
                           const struct sdrt_log *log)
@@ -341,12 +360,13 @@ static int check_together(struct sdgen_options *o, int argc, char **argv,
         return sdrt_fail(log, SDRT_E_ARG, "--dump-filter '%s': expected --dump DIR beside it",
                          o->dump_filter[0]);
     if (o->plan && !o->model.model) o->model.random_weights = 1;
+    if (o->show && o->json)
+        return sdrt_fail(log, SDRT_E_ARG, "--show, --json: expected one of them, as both write to "
+                         "standard output");
     if (o->plan || o->inspect) return SDRT_OK;
-    if (!o->model.model)
-        return sdrt_fail(log, SDRT_E_ARG, "no model: expected -m FILE or FOLDER; see --help");
     if (!o->request.prompt)
         return sdrt_fail(log, SDRT_E_ARG, "no prompt: expected -p TEXT; see --help");
-    return SDRT_OK;
+    return choose_model(o, log);
 }
 
 enum sdgen_parsed sdgen_parse(struct sdgen_options *options, int argc, char **argv,

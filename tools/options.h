@@ -9,6 +9,7 @@
 #include "runtime/error.h"
 
 #include "model/sdrt.h"
+#include "tools/default_model.h"
 
 enum sdgen_parsed {
     SDGEN_RUN,   /* go on */
@@ -18,7 +19,8 @@ enum sdgen_parsed {
 
 enum { SDGEN_MAX_LORAS = 64, SDGEN_MAX_FILTERS = 32 };
 
-/* All strings are borrowed from argv, but for the paths of LoRAs, which are owned. */
+/* All strings are borrowed from argv or the environment, but for the paths of LoRAs, which are
+ * owned, and that of the small model, which points into the struct. */
 struct sdgen_options {
     struct sdrt_options model;
     struct sdrt_request request;
@@ -31,8 +33,10 @@ struct sdgen_options {
     int         plan;      /* print the plan and draw nothing */
     const char *plan_file; /* where to; NULL: standard output */
     int         json;
+    int         show; /* the images in the terminal */
     int         quiet;
     int         random_seed; /* the seed was drawn here, not given */
+    char        small_model[DEFAULT_MODEL_PATH];
 };
 
 /* Reads argv into *options; what argv leaves out keeps the library's default.  log is

@@ -5,6 +5,7 @@
 #include "tools/dump.h"
 #include "tools/options.h"
 #include "tools/progress.h"
+#include "tools/show.h"
 
 #include "runtime/atomic_file.h"
 
@@ -212,6 +213,18 @@ static int write_images(const struct session *s)
     return rc;
 }
 
+static int show_images(const struct session *s)
+{
+    int rc = SDRT_OK;
+
+    for (int i = 0; i < s->options.request.batch && !rc && !caught; i++) {
+        int width, height;
+        const uint8_t *pixels = sdrt_image(s->context, i, &width, &height);
+        rc = show_image(pixels, width, height, &s->log);
+    }
+    return rc;
+}
+
 static int draw(struct session *s)
 {
     struct sdgen_options *o = &s->options;
@@ -227,6 +240,7 @@ static int draw(struct session *s)
     progress_finish(&s->progress);
     if (rc || caught) return rc;
     rc = write_images(s);
+    if (!rc && o->show && !caught) rc = show_images(s);
     if (!rc && o->json && !caught) rc = print_json(s);
     return rc;
 }
