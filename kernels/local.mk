@@ -12,7 +12,8 @@ libkernels_la_CFLAGS = $(AM_CFLAGS) -O3
 libkernels_la_LIBADD =
 
 SIMD_BODIES = kernels/simd/attention.h kernels/simd/conv.h kernels/simd/gemm.h \
-	kernels/simd/math.h kernels/simd/norm.h kernels/simd/tile.h
+	kernels/simd/math.h kernels/simd/norm.h kernels/simd/tile.h \
+	kernels/simd/winograd.h
 EXTRA_DIST += $(SIMD_BODIES)
 
 if HAVE_AVX2

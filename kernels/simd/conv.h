@@ -90,7 +90,7 @@ static int conv_pitch(const struct sdrt_conv_shape *s, int k)
     return s->w.taps == 1 ? row_pitch(k) : k;
 }
 
-static int conv_parts(const struct sdrt_conv_shape *s, int workers)
+static int direct_parts(const struct sdrt_conv_shape *s, int workers)
 {
     const struct conv_cut u = conv_cut(s);
     const int units = conv_units(&u), most = 16 * workers;
@@ -118,7 +118,7 @@ static struct conv_scratch conv_scratch_sizes(const struct sdrt_conv_shape *s,
     return z;
 }
 
-static size_t conv_scratch(const struct sdrt_conv_shape *s)
+static size_t direct_scratch(const struct sdrt_conv_shape *s)
 {
     const struct conv_cut u = conv_cut(s);
     const struct conv_scratch z = conv_scratch_sizes(s, &u);
@@ -184,34 +184,49 @@ struct conv_block {
     int image, images, y0, x0, h, w;
 };
 
+/* Row y of the (upsampled) input, which may lie outside: width pixels from x0 on, channels
+ * k0 .. k0+k-1, pitch floats from pixel to pixel. */
+static void conv_fill_row(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
+                          int image, int y, int x0, int width, int k0, int k, int pitch, float *to)
+{
+    const int full_h = s->upsample == 2 ? s->out_h : s->in_h;
+    const int full_w = s->upsample == 2 ? s->out_w : s->in_w;
+    const int inside = y >= 0 && y < full_h;
+    const int row = s->upsample == 2 ? (int)((long long)y * s->in_h / s->out_h) : y;
+    const size_t first = ((size_t)image * (size_t)s->in_h + (size_t)(inside ? row : 0)) *
+                         (size_t)s->in_w;
+
+    for (int i = 0; i < width; i++, to += pitch) {
+        int x = x0 + i;
+        if (!inside || x < 0 || x >= full_w) {
+            memset(to, 0, (size_t)k * sizeof *to);
+            continue;
+        }
+        if (s->upsample == 2) x = (int)((long long)x * s->in_w / s->out_w);
+        conv_pixel(s, a, image, first + (size_t)x, k0, k, to);
+    }
+}
+
 /* The patch of the block's image number image, at patch. */
 static void conv_fill_patch(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
                             const struct conv_cut *u, const struct conv_block *b, int image,
                             int k0, int k, float *patch)
 {
-    const int full_h = s->upsample == 2 ? s->out_h : s->in_h;
-    const int full_w = s->upsample == 2 ? s->out_w : s->in_w;
     const int ph = (b->h - 1) * s->stride + s->kernel, pw = (b->w - 1) * s->stride + s->kernel;
-    const size_t first = (size_t)image * (size_t)s->in_h * (size_t)s->in_w;
+    const int pitch = conv_pitch(s, k);
 
-    for (int py = 0; py < ph; py++)
-        for (int px = 0; px < pw; px++) {
-            float *to = patch + (size_t)(py * u->patch_w + px) * (size_t)conv_pitch(s, k);
-            int y = b->y0 * s->stride + py - s->pad, x = b->x0 * s->stride + px - s->pad;
-            if (u->flat) {
-                conv_pixel(s, a, image, first + (size_t)x, k0, k, to);
-                continue;
-            }
-            if (y < 0 || x < 0 || y >= full_h || x >= full_w) {
-                memset(to, 0, (size_t)k * sizeof *to);
-                continue;
-            }
-            if (s->upsample == 2) {
-                y = (int)((long long)y * s->in_h / s->out_h);
-                x = (int)((long long)x * s->in_w / s->out_w);
-            }
-            conv_pixel(s, a, image, first + (size_t)y * (size_t)s->in_w + (size_t)x, k0, k, to);
+    for (int py = 0; py < ph; py++) {
+        float *to = patch + (size_t)(py * u->patch_w) * (size_t)pitch;
+        if (u->flat) {
+            const size_t first = (size_t)image * (size_t)s->in_h * (size_t)s->in_w;
+            for (int x = 0; x < pw; x++)
+                conv_pixel(s, a, image, first + (size_t)(b->x0 + x), k0, k,
+                           to + (size_t)x * (size_t)pitch);
+        } else {
+            conv_fill_row(s, a, image, b->y0 * s->stride + py - s->pad,
+                          b->x0 * s->stride - s->pad, pw, k0, k, pitch, to);
         }
+    }
 }
 
 /* Where each of the block's output pixels is: its first tap in the patch, in floats, and
@@ -348,8 +363,8 @@ static void conv_one_block(const struct sdrt_conv_shape *s, const struct sdrt_co
     }
 }
 
-static int conv_run(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
-                    const struct sdrt_conv_args *a)
+static void direct_run(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
+                       const struct sdrt_conv_args *a)
 {
     const struct conv_cut u = conv_cut(s);
     const int units = conv_units(&u);
@@ -367,6 +382,30 @@ static int conv_run(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
         };
         conv_one_block(s, a, &u, &b, group, ex->scratch);
     }
+}
+
+/* ---- the choice ---- */
+
+#include "kernels/simd/winograd.h"
+
+static int conv_parts(const struct sdrt_conv_shape *s, int workers)
+{
+    if (!wino_fits(s)) return direct_parts(s, workers);
+    const struct wino_cut u = wino_cut(s);
+    const int units = wino_units(&u), most = 16 * workers;
+    return units < most ? units : most;
+}
+
+static size_t conv_scratch(const struct sdrt_conv_shape *s)
+{
+    return wino_fits(s) ? wino_scratch_bytes(s) : direct_scratch(s);
+}
+
+static int conv_run(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
+                    const struct sdrt_conv_args *a)
+{
+    if (wino_fits(s)) wino_run(ex, s, a);
+    else direct_run(ex, s, a);
     return 0;
 }
 

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * 3x3 convolution of stride 1 by Winograd's minimal filtering F(4x4, 3x3), for any vector
+ * length.  Include after simd/conv.h, whose packed weights, patch and epilogue it shares.
+ *
+ *     Y = At [ (G g Gt) o (Bt d B) ] A        Lavin and Gray, arXiv 1509.09308, section 4.3
+ *
+ * A tile of 4x4 outputs takes 36 products a channel pair where the direct sum takes 144.  The
+ * sums over the channels become 36 matrix products, one for each position of the transformed
+ * tile, of [tiles][channels] by [channels][panel].
+ *
+ * Work goes by blocks of tiles and groups of panels.  A block's input is transformed once, all
+ * channels, into scratch; then for each few panels the weights are transformed, which costs
+ * little beside their use by a hundred tiles and spares the memory of keeping them (4 times the
+ * weights, in f32).  The transforms' constants reach from 1/24 to 8, which costs about one digit
+ * against the direct sum.
+ */
+#include "kernels/conv.h"
+#include "kernels/simd/tile.h"
+
+enum {
+    WINO_OUT = 4, WINO_IN = 6, WINO_POSITIONS = WINO_IN * WINO_IN,
+    WINO_TILES = 32,          /* of a block: a worker's part of L2 and L3 is small, and neighbours share it */
+    WINO_BYTES = 10 << 20,    /* of a block's transformed input: a worker's share of L3 */
+    WINO_CHUNK = 128,         /* channels of a patch: its six rows of 66 pixels stay in L2 */
+    WINO_WEIGHT_BYTES = 4 << 20, /* of transformed weights at a time */
+    WINO_MOST_PANELS = 2,     /* that share one pass over the transformed input */
+};
+
+struct wino_cut {
+    int tiles_h, tiles_w;     /* of an image */
+    int bh, bw, images;       /* of a block, in tiles */
+    int rows, columns, stacks;
+    int panels, groups;
+    int at_once;              /* panels that share a pass */
+    int tiles;                /* the most that a block has */
+    int chunk;                /* channels of a patch */
+    int pitch;                /* floats from tile to tile of the transformed input */
+    size_t v_stride, u_stride, m_stride; /* floats from position to position */
+};
+
+/* An odd number of lines, so that the positions fall into different sets of the caches. */
+static size_t odd_lines(size_t floats) { return ((floats + 15) / 16 | 1) * 16; }
+
+static struct wino_cut wino_cut(const struct sdrt_conv_shape *s)
+{
+    enum { WANTED = 16, LEAST_PANELS = 4, WIDEST = 16 };
+    struct wino_cut u = { .tiles_h = (s->out_h + WINO_OUT - 1) / WINO_OUT,
+                          .tiles_w = (s->out_w + WINO_OUT - 1) / WINO_OUT };
+    const size_t tile_bytes = (size_t)WINO_POSITIONS * (size_t)s->w.k * sizeof(float);
+    int most = (int)(WINO_BYTES / tile_bytes);
+
+    most = most < 1 ? 1 : most > WINO_TILES ? WINO_TILES : most;
+    u.columns = (u.tiles_w + WIDEST - 1) / WIDEST;
+    u.bw = (u.tiles_w + u.columns - 1) / u.columns;
+    if (u.bw > most) u.bw = most;
+    u.columns = (u.tiles_w + u.bw - 1) / u.bw;
+    u.bh = most / u.bw < u.tiles_h ? most / u.bw : u.tiles_h;
+    u.rows = (u.tiles_h + u.bh - 1) / u.bh;
+    u.bh = (u.tiles_h + u.rows - 1) / u.rows;
+    u.images = u.rows * u.columns == 1 ? most / (u.bh * u.bw) : 1;
+    if (u.images > s->batch) u.images = s->batch;
+    u.stacks = (s->batch + u.images - 1) / u.images;
+    u.panels = (s->out_c + PANEL - 1) / PANEL;
+    const int blocks = u.stacks * u.rows * u.columns;
+    const int most_groups = (u.panels + LEAST_PANELS - 1) / LEAST_PANELS;
+    u.groups = (WANTED + blocks - 1) / blocks;
+    if (u.groups > most_groups) u.groups = most_groups;
+    u.tiles = u.images * u.bh * u.bw;
+    const int channels = (s->w.k + 15) / 16 * 16;
+    u.chunk = WINO_CHUNK < channels ? WINO_CHUNK : channels;
+    u.pitch = row_pitch(s->w.k);
+    u.v_stride = odd_lines((size_t)u.tiles * (size_t)u.pitch);
+    u.u_stride = odd_lines((size_t)s->w.k * PANEL);
+    u.m_stride = odd_lines((size_t)u.tiles * PANEL);
+    u.at_once = (int)(WINO_WEIGHT_BYTES / (WINO_POSITIONS * u.u_stride * sizeof(float)));
+    u.at_once = u.at_once < 1 ? 1 : u.at_once > WINO_MOST_PANELS ? WINO_MOST_PANELS : u.at_once;
+    return u;
+}
+
+/* Is it faster than the direct sum?  Both in products per channel and output channel; the
+ * transform of the weights counts as 100 of them, the rest as an eighth more. */
+static int wino_fits(const struct sdrt_conv_shape *s)
+{
+    if (s->kernel != 3 || s->stride != 1 || s->w.k < 32 || s->out_c < 32) return 0;
+    const double tiles = (double)s->batch * ((s->out_h + WINO_OUT - 1) / WINO_OUT) *
+                         ((s->out_w + WINO_OUT - 1) / WINO_OUT);
+    const double direct = 9.0 * s->batch * s->out_h * s->out_w;
+
+    return 1.125 * WINO_POSITIONS * tiles + 100.0 < direct;
+}
+
+static int wino_units(const struct wino_cut *u)
+{
+    return u->stacks * u->rows * u->columns * u->groups;
+}
+
+struct wino_scratch {
+    size_t patch, v, u, m; /* floats of each */
+};
+
+static struct wino_scratch wino_scratch_sizes(const struct wino_cut *u)
+{
+    return (struct wino_scratch){
+        .patch = (size_t)(WINO_IN * (u->bw * WINO_OUT + 2)) * (size_t)u->chunk,
+        .v = WINO_POSITIONS * u->v_stride,
+        .u = (size_t)u->at_once * WINO_POSITIONS * u->u_stride,
+        .m = (size_t)u->at_once * WINO_POSITIONS * u->m_stride,
+    };
+}
+
+static size_t wino_scratch_bytes(const struct sdrt_conv_shape *s)
+{
+    const struct wino_cut u = wino_cut(s);
+    const struct wino_scratch z = wino_scratch_sizes(&u);
+
+    return sizeof(float) * (z.patch + z.v + z.u + z.m);
+}
+
+/* ---- the transforms in one dimension ---- */
+
+/* Bt */
+SDRT_ALWAYS_INLINE void wino_input_1d(const vf d[WINO_IN], vf t[WINO_IN])
+{
+    const vf two = v_set1(2.0f), four = v_set1(4.0f), five = v_set1(5.0f);
+    const vf a = v_fnma(four, d[2], d[4]), b = v_fnma(four, d[1], d[3]);
+    const vf c = v_sub(d[4], d[2]), e = v_mul(two, v_sub(d[3], d[1]));
+
+    t[0] = v_fma(four, d[0], v_fnma(five, d[2], d[4]));
+    t[1] = v_add(a, b);
+    t[2] = v_sub(a, b);
+    t[3] = v_add(c, e);
+    t[4] = v_sub(c, e);
+    t[5] = v_fma(four, d[1], v_fnma(five, d[3], d[5]));
+}
+
+/* G */
+SDRT_ALWAYS_INLINE void wino_weight_1d(vf g0, vf g1, vf g2, vf t[WINO_IN])
+{
+    const vf sixth = v_set1(1.0f / 6.0f);
+    const vf p = v_mul(v_set1(-1.0f / 6.0f), v_add(g0, g2)), q = v_mul(sixth, g1);
+    const vf r = v_fma(v_set1(1.0f / 24.0f), g0, v_mul(sixth, g2));
+    const vf e = v_mul(v_set1(1.0f / 12.0f), g1);
+
+    t[0] = v_mul(v_set1(0.25f), g0);
+    t[1] = v_sub(p, q);
+    t[2] = v_add(p, q);
+    t[3] = v_add(r, e);
+    t[4] = v_sub(r, e);
+    t[5] = g2;
+}
+
+/* At */
+SDRT_ALWAYS_INLINE void wino_output_1d(const vf m[WINO_IN], vf t[WINO_OUT])
+{
+    const vf s = v_add(m[1], m[2]), d = v_sub(m[1], m[2]);
+    const vf s2 = v_add(m[3], m[4]), d2 = v_sub(m[3], m[4]);
+
+    t[0] = v_add(v_add(m[0], s), s2);
+    t[1] = v_fma(v_set1(2.0f), d2, d);
+    t[2] = v_fma(v_set1(4.0f), s2, s);
+    t[3] = v_add(v_fma(v_set1(8.0f), d2, d), m[5]);
+}
+
+/* ---- input ---- */
+
+/* VL channels of one tile, from its six rows of pixels, chunk floats from pixel to pixel. */
+SDRT_ALWAYS_INLINE void wino_input_tile(const float *const rows[WINO_IN], size_t at, int chunk,
+                                        float *v, size_t stride)
+{
+    vf t[WINO_IN][WINO_IN]; /* [column][row] */
+
+    for (int x = 0; x < WINO_IN; x++) {
+        vf d[WINO_IN];
+#pragma GCC unroll 6
+        for (int y = 0; y < WINO_IN; y++) d[y] = v_load(rows[y] + at + (size_t)(x * chunk));
+        wino_input_1d(d, t[x]);
+    }
+    for (int y = 0; y < WINO_IN; y++) {
+        vf d[WINO_IN], out[WINO_IN];
+#pragma GCC unroll 6
+        for (int x = 0; x < WINO_IN; x++) d[x] = t[x][y];
+        wino_input_1d(d, out);
+#pragma GCC unroll 6
+        for (int x = 0; x < WINO_IN; x++)
+            v_store(v + (size_t)(y * WINO_IN + x) * stride, out[x]);
+    }
+}
+
+/* Channels k0 .. k0+k-1 of one image of the block, to v [position][tile][pitch].  The patch
+ * is a ring of the six rows that a row of tiles reads; the next row of tiles shares two. */
+static void wino_input_image(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
+                             const struct wino_cut *u, const struct conv_block *b, int image,
+                             int k0, int k, float *patch, float *v)
+{
+    const int bw = (b->w + WINO_OUT - 1) / WINO_OUT, width = bw * WINO_OUT + 2;
+    const int lanes = (k + VL - 1) / VL * VL;
+    const size_t row = (size_t)(u->bw * WINO_OUT + 2) * (size_t)u->chunk;
+
+    for (int y = 0; y < b->h; y += WINO_OUT) {
+        const float *rows[WINO_IN];
+        for (int i = 0; i < WINO_IN; i++) {
+            float *to = patch + (size_t)((y + i) % WINO_IN) * row;
+            rows[i] = to;
+            if (i < 2 && y > 0) continue;
+            conv_fill_row(s, a, image, b->y0 + y + i - s->pad, b->x0 - s->pad, width, k0, k,
+                          u->chunk, to);
+        }
+        /* The last vector may hold what no channel is: it goes to columns of v behind the
+         * last channel, which nothing reads. */
+        for (int x = 0; x < bw; x++, v += u->pitch)
+            for (int c = 0; c < lanes; c += VL)
+                wino_input_tile(rows, (size_t)(x * WINO_OUT * u->chunk + c), u->chunk, v + c,
+                                u->v_stride);
+    }
+}
+
+/* The block's tiles, all channels. */
+static void wino_input(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
+                       const struct wino_cut *u, const struct conv_block *b, float *patch,
+                       float *v)
+{
+    const size_t tiles = (size_t)((b->h + WINO_OUT - 1) / WINO_OUT) *
+                         (size_t)((b->w + WINO_OUT - 1) / WINO_OUT);
+
+    for (int k0 = 0; k0 < s->w.k; k0 += u->chunk)
+        for (int i = 0; i < b->images; i++)
+            wino_input_image(s, a, u, b, b->image + i, k0,
+                             s->w.k - k0 < u->chunk ? s->w.k - k0 : u->chunk, patch,
+                             v + (size_t)i * tiles * (size_t)u->pitch + k0);
+}
+
+/* ---- weights ---- */
+
+SDRT_ALWAYS_INLINE vf wino_load(const void *w, size_t at, enum sdrt_dtype stored)
+{
+    if (stored == SDRT_F32) return v_load((const float *)w + at);
+    if (stored == SDRT_F16) return v_load_f16((const unsigned short *)w + at);
+    return v_load_bf16((const unsigned short *)w + at);
+}
+
+SDRT_ALWAYS_INLINE void wino_weight_chunk(const void *w, int k, enum sdrt_dtype stored, float *u,
+                                          size_t stride)
+{
+    const size_t tap = (size_t)k * PANEL;
+
+    for (size_t at = 0; at < tap; at += VL) {
+        vf t[3][WINO_IN]; /* [column][row] */
+#pragma GCC unroll 3
+        for (int x = 0; x < 3; x++)
+            wino_weight_1d(wino_load(w, at + (size_t)x * tap, stored),
+                           wino_load(w, at + (size_t)(x + 3) * tap, stored),
+                           wino_load(w, at + (size_t)(x + 6) * tap, stored), t[x]);
+        for (int y = 0; y < WINO_IN; y++) {
+            vf out[WINO_IN];
+            wino_weight_1d(t[0][y], t[1][y], t[2][y], out);
+#pragma GCC unroll 6
+            for (int x = 0; x < WINO_IN; x++)
+                v_store(u + (size_t)(y * WINO_IN + x) * stride + at, out[x]);
+        }
+    }
+}
+
+/* One panel to u [position][channel][PANEL]. */
+static void wino_weights(const struct sdrt_conv_shape *s, const void *w, int panel, float *u,
+                         size_t stride)
+{
+    const struct sdrt_panel_layout l = conv_layout(&s->w);
+
+    for (int c = 0, k0 = 0; k0 < s->w.k; c++, k0 += l.chunk) {
+        const void *p = (const char *)w + sdrt_panel_offset(&l, &s->w, panel, c);
+        const int k = s->w.k - k0 < l.chunk ? s->w.k - k0 : l.chunk;
+        float *to = u + (size_t)k0 * PANEL;
+        switch (s->w.stored) {
+        case SDRT_F32: wino_weight_chunk(p, k, SDRT_F32, to, stride); break;
+        case SDRT_F16: wino_weight_chunk(p, k, SDRT_F16, to, stride); break;
+        default:       wino_weight_chunk(p, k, SDRT_BF16, to, stride); break;
+        }
+    }
+}
+
+/* ---- output ---- */
+
+/* Where a tile's outputs go: h x w of the 4 x 4 exist. */
+struct wino_place {
+    size_t pixel; /* of y, the tile's first */
+    int h, w;
+};
+
+static void wino_output_tile(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
+                             const struct wino_place *place, const float *m, size_t stride,
+                             int column)
+{
+    const int n = s->out_c - column;
+    vf t[WINO_IN][WINO_OUT]; /* [column][row] */
+    vf add = v_zero();
+
+    if (a->bias) add = load_some(a->bias + column, n);
+    if (a->chan) add = v_add(add, load_some(conv_chan(s, a, place->pixel) + column, n));
+    for (int x = 0; x < WINO_IN; x++) {
+        vf d[WINO_IN];
+#pragma GCC unroll 6
+        for (int y = 0; y < WINO_IN; y++) d[y] = v_load(m + (size_t)(y * WINO_IN + x) * stride);
+        wino_output_1d(d, t[x]);
+    }
+    for (int y = 0; y < place->h; y++) {
+        const size_t pixel = place->pixel + (size_t)y * (size_t)s->out_w;
+        float *to = a->y + pixel * (size_t)s->y_pitch + column;
+        const float *residual =
+            a->residual ? a->residual + pixel * (size_t)s->residual_pitch + column : NULL;
+        vf d[WINO_IN], out[WINO_OUT];
+#pragma GCC unroll 6
+        for (int x = 0; x < WINO_IN; x++) d[x] = t[x][y];
+        wino_output_1d(d, out);
+#pragma GCC unroll 4
+        for (int x = 0; x < WINO_OUT; x++) {
+            if (x >= place->w) break;
+            vf v = v_add(out[x], add);
+            if (residual)
+                v = v_add(v, load_some(residual + (size_t)x * (size_t)s->residual_pitch, n));
+            store_some(to + (size_t)x * (size_t)s->y_pitch, v, n);
+        }
+    }
+}
+
+/* A panel's sums m [position][tile][PANEL] to y. */
+static void wino_output(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
+                        const struct wino_cut *u, const struct conv_block *b, int panel,
+                        const float *m)
+{
+    for (int image = 0; image < b->images; image++)
+        for (int y = 0; y < b->h; y += WINO_OUT)
+            for (int x = 0; x < b->w; x += WINO_OUT, m += PANEL) {
+                const struct wino_place place = {
+                    .pixel = ((size_t)(b->image + image) * (size_t)s->out_h +
+                              (size_t)(b->y0 + y)) * (size_t)s->out_w + (size_t)(b->x0 + x),
+                    .h = b->h - y < WINO_OUT ? b->h - y : WINO_OUT,
+                    .w = b->w - x < WINO_OUT ? b->w - x : WINO_OUT,
+                };
+                for (int v = 0; v < 2 && panel * PANEL + v * VL < s->out_c; v++)
+                    wino_output_tile(s, a, &place, m + v * VL, u->m_stride, panel * PANEL + v * VL);
+            }
+}
+
+/* ---- products ---- */
+
+/* m[tile][PANEL] = v[tile][k] u[k][PANEL] of one position.  next is asked for meanwhile. */
+static void wino_product(const float *v, int pitch, int tiles, int k, const float *u, float *m,
+                         const struct panel_next *next)
+{
+    static const int segment = 0;
+    int rows[WINO_TILES];
+    const int n = (tiles + TILE_ROWS - 1) / TILE_ROWS;
+    struct tile t = { .a = v, .segments = &segment, .n_segments = 1, .k = k, .w = u };
+
+    for (int i = 0; i < tiles; i++) rows[i] = i * pitch;
+    for (int i = 0; i < n; i++) {
+        const int at = tile_begin(tiles, i);
+        t.rows = rows + at;
+        t.c = m + (size_t)at * PANEL;
+        panel_fetch(next, i, n);
+        tile_run(tile_begin(tiles, i + 1) - at, &t);
+    }
+}
+
+/* Share i of n of the next position's input; n 0: there is none. */
+static struct panel_next wino_share(const float *v, int tiles, int pitch, int i, int n)
+{
+    const size_t bytes = (size_t)tiles * (size_t)pitch * sizeof *v;
+
+    if (!n) return (struct panel_next){ 0 };
+    const size_t from = bytes * (size_t)i / (size_t)n / 64 * 64;
+    const size_t to = bytes * (size_t)(i + 1) / (size_t)n / 64 * 64;
+    return (struct panel_next){ .p = (const char *)v + from, .bytes = to - from };
+}
+
+static void wino_one_block(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
+                           const struct wino_cut *u, const struct conv_block *b, int group,
+                           float *scratch)
+{
+    const struct wino_scratch z = wino_scratch_sizes(u);
+    float *v = scratch, *weights = v + z.v, *m = weights + z.u, *patch = m + z.m;
+    const int tiles = b->images * ((b->h + WINO_OUT - 1) / WINO_OUT) *
+                      ((b->w + WINO_OUT - 1) / WINO_OUT);
+    const int p0 = sdrt_row_begin(u->panels, group, u->groups);
+    const int p1 = sdrt_row_begin(u->panels, group + 1, u->groups);
+
+    wino_input(s, a, u, b, patch, v);
+    for (int p = p0; p < p1; p += u->at_once) {
+        const int n = p1 - p < u->at_once ? p1 - p : u->at_once;
+        for (int i = 0; i < n; i++)
+            wino_weights(s, a->w, p + i, weights + (size_t)i * WINO_POSITIONS * u->u_stride,
+                         u->u_stride);
+        for (int at = 0; at < WINO_POSITIONS; at++)
+            for (int i = 0; i < n; i++) {
+                const size_t slot = (size_t)(i * WINO_POSITIONS + at);
+                const float *from = v + (size_t)at * u->v_stride;
+                const struct panel_next next = wino_share(from + u->v_stride, tiles, u->pitch, i,
+                                                          at + 1 < WINO_POSITIONS ? n : 0);
+                wino_product(from, u->pitch, tiles, s->w.k, weights + slot * u->u_stride,
+                             m + slot * u->m_stride, &next);
+            }
+        for (int i = 0; i < n; i++)
+            wino_output(s, a, u, b, p + i, m + (size_t)i * WINO_POSITIONS * u->m_stride);
+    }
+}
+
+static void wino_run(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
+                     const struct sdrt_conv_args *a)
+{
+    const struct wino_cut u = wino_cut(s);
+    const int units = wino_units(&u), h = u.bh * WINO_OUT, w = u.bw * WINO_OUT;
+
+    for (int i = sdrt_row_begin(units, ex->part, ex->nparts);
+         i < sdrt_row_begin(units, ex->part + 1, ex->nparts); i++) {
+        const int group = i % u.groups, at = i / u.groups;
+        const int column = at % u.columns, row = at / u.columns % u.rows;
+        const int image = at / u.columns / u.rows * u.images;
+        const struct conv_block b = {
+            .image = image,
+            .images = s->batch - image < u.images ? s->batch - image : u.images,
+            .y0 = row * h, .h = row * h + h < s->out_h ? h : s->out_h - row * h,
+            .x0 = column * w, .w = column * w + w < s->out_w ? w : s->out_w - column * w,
+        };
+        wino_one_block(s, a, &u, &b, group, ex->scratch);
+    }
+}
