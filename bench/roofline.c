@@ -121,15 +121,29 @@ static int draw(const struct sdrt_bench_options *o, const struct sdrt_layers *l,
     return status;
 }
 
+/* In the picture nothing has to add up, so each operation may show its own median: worker 0, whose
+ * clock times the operations, is sometimes late for one and thereby early for the next. */
+static void take_medians(struct sdrt_layers *l)
+{
+    l->sum = 0.0;
+    for (int i = 0; i < l->n; i++) {
+        l->layer[i].seconds = sdrt_bench_summary(&l->layer[i].times).median;
+        l->sum += l->layer[i].seconds;
+    }
+}
+
 static int picture(const struct sdrt_bench_options *o, const char *network)
 {
-    const int iterations = o->iterations ? o->iterations : 3;
+    const int iterations = o->iterations ? o->iterations : 5;
     struct sdrt_pass p = { .first = 0.0 };
     struct sdrt_layers l = { .n = 0 };
     int status = sdrt_pass_open(&p, o, network, o->threads);
 
     if (status == SDRT_OK) status = sdrt_layers_measure(&l, &p, iterations, o->log);
-    if (status == SDRT_OK) status = draw(o, &l, &p);
+    if (status == SDRT_OK) {
+        take_medians(&l);
+        status = draw(o, &l, &p);
+    }
     sdrt_layers_free(&l);
     sdrt_pass_close(&p);
     return status;
