@@ -13,14 +13,6 @@ enum { EMULATED = SDRT_ISA_AVX512 | SDRT_ISA_AMX_BF16 };
 enum { EMULATED = 0 };
 #endif
 
-void sdrt_gemm_init_avx512_emulated(struct sdrt_gemm_ops *ops);
-void sdrt_gemm_init_amx_emulated(struct sdrt_gemm_ops *ops);
-void sdrt_conv_init_amx_emulated(struct sdrt_conv_ops *ops);
-void sdrt_conv_init_avx512_emulated(struct sdrt_conv_ops *ops);
-void sdrt_attention_init_amx_emulated(struct sdrt_attention_ops *ops);
-void sdrt_attention_init_avx512_emulated(struct sdrt_attention_ops *ops);
-void sdrt_norm_init_avx512_emulated(struct sdrt_norm_ops *ops);
-
 /* The flags to take as they are, and in *emulated those to emulate on top. */
 static unsigned own_flags(const char *name, unsigned *emulated)
 {

@@ -142,6 +142,20 @@ tests_test_golden_SOURCES = tests/test_golden.c
 tests_test_golden_CFLAGS = $(TEST_CFLAGS)
 tests_test_golden_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 tests_test_golden_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/emulated_machine.c
+if HAVE_AVX2
+if HAVE_AVX512
+if HAVE_AMX
+# Once more on a machine that has every level, by emulation.
+check_PROGRAMS += tests/test_golden_emulated
+tests_test_golden_emulated_SOURCES = tests/test_golden.c tests/emulated_machine.c tests/emulated.h
+tests_test_golden_emulated_CFLAGS = $(TEST_CFLAGS)
+tests_test_golden_emulated_LDFLAGS = $(tests_test_golden_LDFLAGS) \
+	-Wl,--wrap=sdrt_isa_detect,--wrap=sdrt_ops_init
+tests_test_golden_emulated_LDADD = $(LEVEL_LIBS)
+endif
+endif
+endif
 EXTRA_DIST += tests/golden/tiny-sd15 $(ORACLE_FILES)
 ORACLE_FILES = tests/oracle/compare.py tests/oracle/compare_sd15.py tests/oracle/make_sd15_full.py \
 	tests/oracle/make_tiny.py tests/oracle/reference_sd15.py tests/oracle/sd15_build.py \

@@ -44,7 +44,8 @@ static void expect(const char *level, const struct sdrt_attention_shape *s,
                    const struct sdrt_attention_args *a, double *want)
 {
     const size_t queries = (size_t)s->batch * (size_t)s->q_len;
-    const size_t keys = (size_t)s->batch * (size_t)s->kv_len, width = (size_t)(s->heads * s->head_dim);
+    const size_t keys = (size_t)s->batch * (size_t)s->kv_len;
+    const size_t width = (size_t)(s->heads * s->head_dim);
     const int round = in_tiles(level, s);
     float *q = trounded_rows(a->q, queries, width, (size_t)s->q_pitch, round);
     float *k = trounded_rows(a->k, keys, width, (size_t)s->k_pitch, round);

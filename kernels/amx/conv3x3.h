@@ -138,7 +138,10 @@ static struct conv_cut conv_cut(const struct sdrt_conv_shape *s)
     return u;
 }
 
-static int conv_units(const struct conv_cut *u) { return u->stacks * u->down * u->across * u->ranges; }
+static int conv_units(const struct conv_cut *u)
+{
+    return u->stacks * u->down * u->across * u->ranges;
+}
 
 /* ---- scratch ---- */
 

@@ -403,8 +403,9 @@ static void flash_unit(const struct attention_unit *a, const struct flash_cut *u
         for (int q = 0; q < tiles * TILE_ROWS; q++)
             for (int c = 0; c < u->depth; c++)
                 attention_pack_query(a, q0 + q, c * TILE_K,
-                                     (bf16 *)(void *)(at->q + (size_t)(q / TILE_ROWS * u->depth + c) *
-                                                      TILE_BYTES) + q % TILE_ROWS * TILE_K);
+                                     (bf16 *)(void *)at->q +
+                                     (size_t)(q / TILE_ROWS * u->depth + c) * (TILE_BYTES / 2) +
+                                     q % TILE_ROWS * TILE_K);
         r.tile = 0;
         r.tiles = tiles;
         if (!relative) flash_run_steps(&r, 0);

@@ -15,7 +15,10 @@
 static int pack_blocks(const struct sdrt_weight_shape *w) { return divide_up(w->k, TILE_K); }
 
 /* Columns of the output that one pair of tiles gives. */
-static inline int pack_pair_columns(const struct sdrt_weight_shape *w) { return w->gated ? 16 : 32; }
+static inline int pack_pair_columns(const struct sdrt_weight_shape *w)
+{
+    return w->gated ? 16 : 32;
+}
 
 static size_t pack_size(const struct sdrt_weight_shape *w)
 {

@@ -82,6 +82,7 @@ void temulated_dpbf16ps(int c, int a, int b)
          config.bytes[b] == config.bytes[c] && c != a && c != b && a != b);
     _mm_setcsr(0x9fc0);
     for (int m = 0; m < config.rows[c]; m++)
-        one_row((float *)(void *)tiles[c][m], (const uint32_t *)(const void *)tiles[a][m], pairs, b);
+        one_row((float *)(void *)tiles[c][m], (const uint32_t *)(const void *)tiles[a][m], pairs,
+                b);
     _mm_setcsr(kept);
 }
