@@ -3,7 +3,8 @@ AM_TESTS_ENVIRONMENT = SDRT_TESTDATA='$(top_srcdir)/tests'; export SDRT_TESTDATA
 # ThreadSanitizer gets a stand-in for Criterion, which does not start under it.
 if PLAIN_TESTS
 check_LTLIBRARIES += tests/libplain.la
-tests_libplain_la_SOURCES = tests/plain/plain.c tests/plain/criterion/criterion.h
+tests_libplain_la_SOURCES = tests/plain/plain.c tests/plain/criterion/criterion.h \
+	tests/plain/criterion/new/assert.h
 tests_libplain_la_CFLAGS = $(TEST_CFLAGS)
 HARNESS_CFLAGS = -I$(top_srcdir)/tests/plain
 HARNESS_LIBS = tests/libplain.la
