@@ -9,6 +9,10 @@
  * h*head_dim .. (h+1)*head_dim-1 of a row, so they may be slices of one fused
  * projection.  Token rows of consecutive images follow each other densely
  * (row = image * len + token).  o overlaps nothing.
+ *
+ * Finite inputs may have scores beyond the range of f32: such a score counts as the largest
+ * f32 of its sign, so it wins over (loses against) all that are in range, and several of one
+ * sign weigh the same.
  * Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018.
  */
 #ifndef SDRT_KERNELS_ATTENTION_H

@@ -16,14 +16,54 @@ enum scores {
     SMALL,   /* a soft softmax */
     RISING,  /* each tile's largest is above all before it: all is rescaled each time */
     PEAKED,  /* exponentials beyond f32's range if the largest is not taken off */
-    KINDS
+    KINDS,   /* those that check_size() draws from */
+    LAST,    /* the last key outweighs all before it */
+    OVER,    /* one key's score is beyond f32's range and wins, the others are small */
+    OVER_LAST, /* the same, and that key is the last */
+    UNDER,   /* all scores are below f32's range, and equal */
+    BOTH,    /* one key's score above f32's range, all others below */
 };
+
+/* The keys of each image that differ from the rest, if any. */
+static int outstanding(const struct sdrt_attention_shape *s, enum scores kind)
+{
+    return kind == LAST || kind == OVER_LAST ? s->kv_len - 1 : s->kv_len / 3;
+}
+
+/* Keys against queries that are all positive, for the kinds after KINDS. */
+static void fill_constant_keys(const struct sdrt_attention_shape *s, enum scores kind, float *k)
+{
+    const int over = kind == OVER || kind == OVER_LAST;
+    const float rest = kind == LAST ? 0.1f : over ? 1e-20f : -1e20f;
+    const float special = kind == LAST ? 24.0f / sqrtf((float)s->head_dim)
+                                       : kind == UNDER ? rest : 1e20f;
+
+    for (int r = 0; r < s->batch * s->kv_len; r++)
+        for (int c = 0; c < s->heads * s->head_dim; c++)
+            k[(long)r * s->k_pitch + c] = r % s->kv_len == outstanding(s, kind) ? special : rest;
+}
+
+static void fill_queries(uint64_t *rng, const struct sdrt_attention_shape *s, enum scores kind,
+                         float *q)
+{
+    const size_t n = (size_t)s->batch * (size_t)s->q_len;
+    const float scale = kind > LAST ? 1e20f : 1.0f;
+
+    trand_rows(rng, q, n, s->heads * s->head_dim, s->q_pitch, 1.0f);
+    if (kind != RISING && kind < KINDS) return;
+    for (size_t i = 0; i < n * (size_t)s->q_pitch; i++)
+        q[i] = scale * (kind == RISING ? fabsf(q[i]) : 1.0f + 0.5f * q[i]);
+}
 
 static void fill_keys(uint64_t *rng, const struct sdrt_attention_shape *s, enum scores kind,
                       float *k)
 {
     const int width = s->heads * s->head_dim;
 
+    if (kind > KINDS) {
+        fill_constant_keys(s, kind, k);
+        return;
+    }
     trand_rows(rng, k, (size_t)s->batch * (size_t)s->kv_len, width, s->k_pitch,
                kind == PEAKED ? 60.0f : 1.5f);
     if (kind != RISING) return;
@@ -82,9 +122,7 @@ static void check(const char *level, const struct sdrt_attention_ops *ops, uint6
              "scores=%d seed=%llu", level, s->batch, s->heads, s->head_dim, s->q_len, s->kv_len,
              s->q_pitch, s->k_pitch, s->v_pitch, s->o_pitch, s->causal, kind,
              (unsigned long long)trand_seed());
-    trand_rows(rng, q.v, queries, width, s->q_pitch, 1.0f);
-    if (kind == RISING)
-        for (size_t i = 0; i < queries * (size_t)s->q_pitch; i++) q.v[i] = fabsf(q.v[i]);
+    fill_queries(rng, s, kind, q.v);
     fill_keys(rng, s, kind, (float *)a.k);
     trand_rows(rng, (float *)a.v, keys, width, s->v_pitch, 1.0f);
     expect(level, s, &a, want);
@@ -119,8 +157,8 @@ static void check(const char *level, const struct sdrt_attention_ops *ops, uint6
     tbuf_free(&scratch);
 }
 
-static void check_size(const char *level, const struct sdrt_attention_ops *ops, uint64_t *rng,
-                       int q_len, int kv_len, int head_dim)
+static void check_kind(const char *level, const struct sdrt_attention_ops *ops, uint64_t *rng,
+                       int q_len, int kv_len, int head_dim, enum scores kind)
 {
     struct sdrt_attention_shape s = { .batch = 1 + trand_int(rng, 3),
                                       .heads = 1 + trand_int(rng, 3), .head_dim = head_dim,
@@ -133,7 +171,13 @@ static void check_size(const char *level, const struct sdrt_attention_ops *ops, 
     s.k_pitch = fused ? 3 * width : width + trand_int(rng, 9);
     s.v_pitch = fused ? 3 * width : width + trand_int(rng, 9);
     s.o_pitch = width + trand_int(rng, 2) * trand_int(rng, 9);
-    check(level, ops, rng, &s, trand_int(rng, KINDS));
+    check(level, ops, rng, &s, kind);
+}
+
+static void check_size(const char *level, const struct sdrt_attention_ops *ops, uint64_t *rng,
+                       int q_len, int kv_len, int head_dim)
+{
+    check_kind(level, ops, rng, q_len, kv_len, head_dim, (enum scores)trand_int(rng, KINDS));
 }
 
 static void check_edges(const char *level)
@@ -161,6 +205,22 @@ static void check_edges(const char *level)
     check_size(level, &ops, &rng, 9, 1500, 16);
 }
 
+/* Keys enough for several blocks of them at every level, and a last one that is not full. */
+static void check_extremes(const char *level)
+{
+    static const enum scores kinds[] = { RISING, PEAKED, LAST, OVER, OVER_LAST, UNDER, BOTH };
+    static const int dims[] = { 1, 8, 40, 64, 160, 512 }, lengths[] = { 5, 131, 390 };
+    struct sdrt_attention_ops ops = { 0 };
+    uint64_t rng = trand_seed();
+
+    sdrt_attention_init(&ops, tlevel(level));
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        for (size_t d = 0; d < sizeof dims / sizeof dims[0]; d++)
+            for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++)
+                check_kind(level, &ops, &rng, d % 2 ? lengths[l] : 7, lengths[l], dims[d],
+                           kinds[i]);
+}
+
 static void check_models(const char *level)
 {
     struct sdrt_attention_ops ops = { 0 };
@@ -181,6 +241,10 @@ Test(attention, edges_blas) { check_edges("blas"); }
 Test(attention, edges_avx2) { check_edges("avx2"); }
 Test(attention, edges_avx512) { check_edges("avx512"); }
 Test(attention, edges_amx) { check_edges("amx"); }
+Test(attention, extremes_generic) { check_extremes("generic"); }
+Test(attention, extremes_blas) { check_extremes("blas"); }
+Test(attention, extremes_avx2) { check_extremes("avx2"); }
+Test(attention, extremes_avx512) { check_extremes("avx512"); }
 Test(attention, models_generic) { check_models("generic"); }
 Test(attention, models_blas) { check_models("blas"); }
 Test(attention, models_avx2) { check_models("avx2"); }

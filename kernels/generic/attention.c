@@ -7,6 +7,7 @@
 #include "kernels/attention.h"
 #include "kernels/generic/tile.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -105,6 +106,12 @@ static void score_keys(const struct sdrt_attention_shape *s, const struct block 
         }
 }
 
+/* Infinities would leave no difference between a score and the top. */
+static float in_range(float score)
+{
+    return score > FLT_MAX ? FLT_MAX : score < -FLT_MAX ? -FLT_MAX : score;
+}
+
 /* Row i's first n scores -> exponentials relative to its new top; all it has so far is
  * brought to that top. */
 static void softmax_row(const struct sdrt_attention_shape *s, int i, int n, const struct memory *m)
@@ -113,7 +120,7 @@ static void softmax_row(const struct sdrt_attention_shape *s, int i, int n, cons
 
     for (int j = 0; j < n; j++) {
         const float *panel = m->scores + (size_t)(j / PANEL * QUERIES + i) * PANEL;
-        p[j] = s->scale * panel[j % PANEL];
+        p[j] = in_range(s->scale * panel[j % PANEL]);
         if (p[j] > top) top = p[j];
     }
     for (int j = 0; j < n; j++) {

@@ -15,6 +15,7 @@
 #include "kernels/simd/math.h"
 
 #include <float.h>
+#include <math.h>
 #include <string.h>
 
 /* Rows between a prefetch and its use: an L3 miss is some ten rows of copying. */
@@ -321,14 +322,14 @@ static void attention_softmax(const struct attention_unit *u, int row, float *sc
     vf m0 = v_set1(-FLT_MAX), m1 = m0, t0 = v_zero(), t1 = t0;
     int j;
 
-    for (j = n; j < keys; j++) scores[j] = -FLT_MAX;
+    for (j = n; j < keys; j++) scores[j] = -INFINITY; /* less than any score */
     for (j = 0; j + 2 * VL <= keys; j += 2 * VL) {
         m0 = v_max(v_load(scores + j), m0);
         m1 = v_max(v_load(scores + j + VL), m1);
     }
     if (j < keys) m0 = v_max(v_load(scores + j), m0);
     float max = v_hmax(v_max(m0, m1));
-    if (!(max < FLT_MAX && max > -FLT_MAX)) max = attention_clamp(scores, keys, max);
+    if (!(max < FLT_MAX && max > -FLT_MAX)) max = attention_clamp(scores, n, max);
     if (first) {
         u->max[row] = max;
         u->sum[row] = 0.0f;
