@@ -147,6 +147,30 @@ static int checkpoint_get(void *self, const char *name, int rank, const int64_t 
     return rc;
 }
 
+static int checkpoint_describe(void *self, const char *name, int rank, const int64_t *shape,
+                               struct sdrt_weight_view *out)
+{
+    char translated[SDRT_NAME_MAX];
+    struct sdrt_weight_files *set = sdrt_checkpoint_translate(self, name, translated);
+    struct sdrt_weights_provider files;
+
+    if (!set) return SDRT_E_MISSING;
+    files = sdrt_weight_files_provider(set);
+    return files.describe(files.self, translated, rank, shape, out);
+}
+
+static int checkpoint_read(void *self, const char *name, const struct sdrt_weight_view *view,
+                           size_t first, size_t count, void *out)
+{
+    char translated[SDRT_NAME_MAX];
+    struct sdrt_weight_files *set = sdrt_checkpoint_translate(self, name, translated);
+    struct sdrt_weights_provider files;
+
+    if (!set) return SDRT_E_IO;
+    files = sdrt_weight_files_provider(set);
+    return files.read(files.self, translated, view, first, count, out);
+}
+
 static void checkpoint_release(void *self, const char *name)
 {
     struct sdrt_checkpoint *c = self;
@@ -172,7 +196,9 @@ static void checkpoint_prefetch(void *self, const char *name)
 struct sdrt_weights_provider sdrt_checkpoint_provider(struct sdrt_checkpoint *c)
 {
     return (struct sdrt_weights_provider){ .get = checkpoint_get, .release = checkpoint_release,
-                                           .prefetch = checkpoint_prefetch, .self = c };
+                                           .prefetch = checkpoint_prefetch,
+                                           .describe = checkpoint_describe,
+                                           .read = checkpoint_read, .self = c };
 }
 
 static int find_text_layout(struct sdrt_checkpoint *c, struct sdrt_text_part *t)

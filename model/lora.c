@@ -303,8 +303,30 @@ static void loras_prefetch(void *self, const char *name)
     x->base.prefetch(x->base.self, name);
 }
 
+/* What is merged comes whole. */
+static int loras_describe(void *self, const char *name, int rank, const int64_t *shape,
+                          struct sdrt_weight_view *out)
+{
+    struct sdrt_loras *x = self;
+
+    if (rank >= 0 && touched(x, name)) return loras_get(self, name, rank, shape, out);
+    return x->base.describe(x->base.self, name, rank, shape, out);
+}
+
+static int loras_read(void *self, const char *name, const struct sdrt_weight_view *view,
+                      size_t first, size_t count, void *out)
+{
+    const struct sdrt_loras *x = self;
+
+    return x->base.read(x->base.self, name, view, first, count, out);
+}
+
 struct sdrt_weights_provider sdrt_loras_provider(struct sdrt_loras *x)
 {
+    const int describes = x->base.describe != NULL;
+
     return (struct sdrt_weights_provider){ .get = loras_get, .release = loras_release,
-                                           .prefetch = loras_prefetch, .self = x };
+                                           .prefetch = loras_prefetch,
+                                           .describe = describes ? loras_describe : NULL,
+                                           .read = describes ? loras_read : NULL, .self = x };
 }

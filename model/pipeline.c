@@ -161,6 +161,7 @@ int sdrt_open(struct sdrt_context **out, const struct sdrt_options *o)
     if (status == SDRT_OK) status = choose_arithmetic(c, o);
     if (status == SDRT_OK) status = start_team(c, o->threads);
     if (status == SDRT_OK) status = open_weights(c, o);
+    if (status == SDRT_OK) sdrt_weight_store_use_team(c->store, c->team);
     if (status != SDRT_OK) {
         sdrt_close(&c);
         return status;

@@ -57,17 +57,43 @@ void sdrt_program_bind(struct sdrt_program *p, sdrt_tensor x, void *address)
     p->linked = 0;
 }
 
+struct load_progress {
+    const struct sdrt_program *p;
+    int (*fn)(void *user, int done, int total);
+    void *user;
+};
+
+static int tell_progress(void *user, double share)
+{
+    const struct load_progress *l = user;
+    const int n = l->p->n_steps;
+
+    return l->fn ? l->fn(l->user, (int)(share * n), n) : 0;
+}
+
+static int load_steps(struct sdrt_program *p)
+{
+    int status = SDRT_OK;
+
+    for (int i = 0; i < p->n_steps && status == SDRT_OK; i++)
+        status = sdrt_step_load(p, &p->steps[i]);
+    return status;
+}
+
+/* The steps ask for their weights, all are made at once, and the steps ask again. */
 int sdrt_program_load(struct sdrt_program *p, int (*progress)(void *user, int done, int total),
                       void *user)
 {
+    struct load_progress l = { .p = p, .fn = progress, .user = user };
+    int status;
+
     if (p->loaded) return SDRT_OK;
-    for (int i = 0; i < p->n_steps; i++) {
-        const int status = sdrt_step_load(p, &p->steps[i]);
-        if (status != SDRT_OK) return status;
-        if (progress && progress(user, i + 1, p->n_steps)) return SDRT_E_CANCELLED;
-    }
-    p->loaded = 1;
-    return SDRT_OK;
+    status = load_steps(p);
+    if (status != SDRT_OK) sdrt_weight_store_forget(p->graph->store);
+    if (status == SDRT_OK) status = sdrt_weight_store_fill(p->graph->store, tell_progress, &l);
+    if (status == SDRT_OK) status = load_steps(p);
+    p->loaded = status == SDRT_OK;
+    return status;
 }
 
 void sdrt_program_unload(struct sdrt_program *p) { p->loaded = 0; }

@@ -83,19 +83,20 @@ static inline uint16_t to_f16(float x)
     return (uint16_t)((sign >> 16) | (bits < (113u << 23) ? small : normal));
 }
 
-/* values[i] = mean + sd * normal */
-static void fill_f32(float *values, size_t n, uint64_t hash, float mean, float sd)
+/* values[i] = mean + sd * normal number first + i */
+static void fill_f32(float *values, size_t first, size_t n, uint64_t hash, float mean, float sd)
 {
     const float scale = (float)(sd / SUM_SD);
 
-    for (size_t i = 0; i < n; i++) values[i] = mean + scale * sum_of_four(hash, i);
+    for (size_t i = 0; i < n; i++) values[i] = mean + scale * sum_of_four(hash, first + i);
 }
 
-static void fill_f16(uint16_t *values, size_t n, uint64_t hash, float mean, float sd)
+static void fill_f16(uint16_t *values, size_t first, size_t n, uint64_t hash, float mean, float sd)
 {
     const float scale = (float)(sd / SUM_SD);
 
-    for (size_t i = 0; i < n; i++) values[i] = to_f16(mean + scale * sum_of_four(hash, i));
+    for (size_t i = 0; i < n; i++)
+        values[i] = to_f16(mean + scale * sum_of_four(hash, first + i));
 }
 
 static int ends_in(const char *name, const char *tail)
@@ -121,14 +122,23 @@ static void distribution(const char *name, int rank, const int64_t *shape, float
     if (rank > 1) *sd = (float)(1.0 / sqrt(fan_in < 1.0 ? 1.0 : fan_in));
 }
 
-static int random_get(void *self, const char *name, int rank, const int64_t *shape,
-                      struct sdrt_weight_view *out)
+/* Values first .. first+n-1 of the tensor that view describes. */
+static void fill(const struct sdrt_random_weights *source, const char *name,
+                 const struct sdrt_weight_view *view, size_t first, size_t n, void *out)
 {
-    struct sdrt_random_weights *source = self;
     const uint64_t hash = hash_name(name, source->seed);
-    size_t bytes = sdrt_dtype_size(source->dtype);
     float mean, sd;
-    void *data;
+
+    distribution(name, view->rank, view->shape, &mean, &sd);
+    if (source->dtype == SDRT_F32) fill_f32(out, first, n, hash, mean, sd);
+    else fill_f16(out, first, n, hash, mean, sd);
+}
+
+static int random_describe(void *self, const char *name, int rank, const int64_t *shape,
+                           struct sdrt_weight_view *out)
+{
+    const struct sdrt_random_weights *source = self;
+    size_t bytes = sdrt_dtype_size(source->dtype);
 
     if (rank < 0) return SDRT_E_MISSING;
     if (rank > SDRT_WEIGHT_MAX_RANK)
@@ -140,6 +150,25 @@ static int random_get(void *self, const char *name, int rank, const int64_t *sha
         if (shape[i] < 0 || __builtin_mul_overflow(bytes, (uint64_t)shape[i], &bytes))
             return sdrt_fail(source->log, SDRT_E_ARG, "%s: its shape is impossible", name);
     }
+    return SDRT_OK;
+}
+
+static int random_read(void *self, const char *name, const struct sdrt_weight_view *view,
+                       size_t first, size_t count, void *out)
+{
+    fill(self, name, view, first, count, out);
+    return SDRT_OK;
+}
+
+static int random_get(void *self, const char *name, int rank, const int64_t *shape,
+                      struct sdrt_weight_view *out)
+{
+    struct sdrt_random_weights *source = self;
+    const int status = random_describe(self, name, rank, shape, out);
+    void *data;
+
+    if (status != SDRT_OK) return status;
+    const size_t bytes = sdrt_weight_bytes(out);
     out->data = sdrt_held_buffers_get(&source->buffers, name, bytes);
     if (out->data) return SDRT_OK;
     data = sdrt_held_buffers_add(&source->buffers, name, bytes);
@@ -147,11 +176,7 @@ static int random_get(void *self, const char *name, int rank, const int64_t *sha
         return sdrt_fail(source->log, SDRT_E_NOMEM,
                          "%s: no memory for %zu random bytes, or held in another shape", name,
                          bytes);
-    distribution(name, rank, shape, &mean, &sd);
-    if (source->dtype == SDRT_F32)
-        fill_f32(data, bytes / 4, hash, mean, sd);
-    else
-        fill_f16(data, bytes / 2, hash, mean, sd);
+    fill(source, name, out, 0, sdrt_weight_elements(out), data);
     out->data = data;
     return SDRT_OK;
 }
@@ -172,5 +197,7 @@ static void random_prefetch(void *self, const char *name)
 struct sdrt_weights_provider sdrt_random_weights_provider(struct sdrt_random_weights *source)
 {
     return (struct sdrt_weights_provider){ .get = random_get, .release = random_release,
-                                           .prefetch = random_prefetch, .self = source };
+                                           .prefetch = random_prefetch,
+                                           .describe = random_describe, .read = random_read,
+                                           .self = source };
 }

@@ -325,6 +325,22 @@ int sdrt_safetensors_find(const struct sdrt_safetensors *file, const char *name,
     return SDRT_OK;
 }
 
+int sdrt_safetensors_read(const struct sdrt_safetensors *file,
+                          const struct sdrt_safetensors_tensor *tensor, size_t at, size_t bytes,
+                          void *out)
+{
+    const size_t begin = (size_t)((const char *)tensor->data - file->map) + at;
+    size_t done = 0;
+
+    while (done < bytes) {
+        const ssize_t n = pread(file->fd, (char *)out + done, bytes - done, (off_t)(begin + done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return SDRT_E_IO;
+        done += (size_t)n;
+    }
+    return SDRT_OK;
+}
+
 const char *sdrt_safetensors_metadata(const struct sdrt_safetensors *file, const char *key)
 {
     return json_string_value(json_object_get(json_object_get(file->header, "__metadata__"), key));

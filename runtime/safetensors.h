@@ -70,6 +70,13 @@ int sdrt_safetensors_find(const struct sdrt_safetensors *file, const char *name,
                           const struct sdrt_safetensors_tensor **out,
                           const struct sdrt_log *log);
 
+/* Copies bytes at .. at+bytes-1 of the tensor's data, which has them, to out: from the file,
+ * not through the mapping, so that nothing becomes resident and a file cut short is an
+ * error.  From any thread.  SDRT_E_IO, not logged. */
+int sdrt_safetensors_read(const struct sdrt_safetensors *file,
+                          const struct sdrt_safetensors_tensor *tensor, size_t at, size_t bytes,
+                          void *out);
+
 /* The string stored under key in __metadata__, borrowed; NULL when there is none. */
 const char *sdrt_safetensors_metadata(const struct sdrt_safetensors *file, const char *key);
 

@@ -198,8 +198,8 @@ static const void *aligned_data(struct sdrt_weight_files *set, const char *name,
 }
 
 /* The expected shape is not used: a file answers what it holds. */
-static int files_get(void *self, const char *name, int rank, const int64_t *shape,
-                     struct sdrt_weight_view *out)
+static int files_describe(void *self, const char *name, int rank, const int64_t *shape,
+                          struct sdrt_weight_view *out)
 {
     struct sdrt_weight_files *set = self;
     const struct entry *e = find(set, name);
@@ -213,11 +213,32 @@ static int files_get(void *self, const char *name, int rank, const int64_t *shap
     if (rc != SDRT_OK) return rc;
     *out = (struct sdrt_weight_view){ .dtype = t->dtype, .rank = t->rank };
     memcpy(out->shape, t->shape, sizeof out->shape);
-    out->data = aligned_data(set, name, t);
+    return SDRT_OK;
+}
+
+static int files_get(void *self, const char *name, int rank, const int64_t *shape,
+                     struct sdrt_weight_view *out)
+{
+    struct sdrt_weight_files *set = self;
+    const int rc = files_describe(self, name, rank, shape, out);
+
+    if (rc != SDRT_OK) return rc;
+    out->data = aligned_data(set, name, find(set, name)->tensor);
     if (!out->data)
         return sdrt_fail(set->log, SDRT_E_NOMEM, "%s: no memory for its %zu bytes", name,
-                         t->bytes);
+                         find(set, name)->tensor->bytes);
     return SDRT_OK;
+}
+
+static int files_read(void *self, const char *name, const struct sdrt_weight_view *view,
+                      size_t first, size_t count, void *out)
+{
+    const struct sdrt_weight_files *set = self;
+    const struct entry *e = find(set, name);
+    const size_t size = sdrt_dtype_size(view->dtype);
+
+    if (!e) return SDRT_E_IO;
+    return sdrt_safetensors_read(set->files[e->file], e->tensor, first * size, count * size, out);
 }
 
 static void files_release(void *self, const char *name)
@@ -241,5 +262,7 @@ static void files_prefetch(void *self, const char *name)
 struct sdrt_weights_provider sdrt_weight_files_provider(struct sdrt_weight_files *set)
 {
     return (struct sdrt_weights_provider){ .get = files_get, .release = files_release,
-                                           .prefetch = files_prefetch, .self = set };
+                                           .prefetch = files_prefetch,
+                                           .describe = files_describe, .read = files_read,
+                                           .self = set };
 }

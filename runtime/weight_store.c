@@ -1,39 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#include "runtime/weight_store.h"
+#include "runtime/weight_store_internal.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
-enum { SHOWN = 3, NAME = 160 };
-
-struct entry {
-    char  *name; /* of its first tensor, with the packing's identity in front */
-    void  *data;
-    size_t bytes;
-    int    borrowed; /* data belongs to the provider */
-    struct sdrt_weight_view view;
-};
-
-struct declared {
-    char  *name;
-    size_t bytes;
-    enum sdrt_dtype type;
-};
-
-struct sdrt_weight_store {
-    struct sdrt_weights_provider provider;
-    enum sdrt_dtype fixed;
-    enum sdrt_dtype packed; /* of all matrices, or SDRT_DTYPES: as the files have them */
-    const struct sdrt_log *log;
-    struct entry *entries;
-    size_t n_entries, entries_cap;
-    struct declared *declared; /* sorted by name */
-    size_t n_declared, declared_cap;
-    int  missing, misshapen;
-    char bad[SHOWN][NAME];
-};
+enum { SHOWN = SDRT_STORE_SHOWN, NAME = SDRT_STORE_NAME };
 
 int sdrt_weight_store_create(struct sdrt_weight_store **out,
                              const struct sdrt_weights_provider *provider, enum sdrt_dtype fixed,
@@ -49,11 +24,44 @@ int sdrt_weight_store_create(struct sdrt_weight_store **out,
     return SDRT_OK;
 }
 
-static void free_entry(struct sdrt_weight_store *s, struct entry *e)
+void sdrt_weight_store_use_team(struct sdrt_weight_store *s, struct sdrt_team *team)
 {
-    if (e->borrowed) s->provider.release(s->provider.self, e->name + 2);
-    else munmap(e->data, e->bytes);
+    s->team = team;
+}
+
+/* The whole pages of an entry go back at once, the rest when nothing is left in the region. */
+void sdrt_store_leave(struct sdrt_store_entry *e)
+{
+    struct sdrt_store_region *r = e->region;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t begin = ((uintptr_t)e->data + page - 1) / page * page;
+    const uintptr_t end = ((uintptr_t)e->data + e->bytes) / page * page;
+
+    e->region = NULL;
+    if (--r->entries == 0) {
+        sdrt_arena_free(&r->arena);
+        free(r);
+    } else if (begin < end) {
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+    }
+}
+
+static void free_entry(struct sdrt_weight_store *s, struct sdrt_store_entry *e)
+{
+    if (e->region) sdrt_store_leave(e);
+    else if (e->data) s->provider.release(s->provider.self, e->name + 2);
     free(e->name);
+}
+
+void sdrt_weight_store_forget(struct sdrt_weight_store *s)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < s->n_entries; i++) {
+        if (s->entries[i].data) s->entries[kept++] = s->entries[i];
+        else free_entry(s, &s->entries[i]);
+    }
+    s->n_entries = kept;
 }
 
 void sdrt_weight_store_release(struct sdrt_weight_store *s, const char *prefix)
@@ -126,14 +134,16 @@ static enum sdrt_dtype look_up(struct sdrt_weight_store *s, const char *name, in
     enum sdrt_dtype type = SDRT_F32;
 
     if (s->fixed != SDRT_DTYPES) return packed_type(s->fixed);
-    if (s->provider.get(s->provider.self, name, -1, NULL, &v) != SDRT_OK) {
+    const int describes = s->provider.describe != NULL;
+    if ((describes ? s->provider.describe : s->provider.get)(s->provider.self, name, -1, NULL,
+                                                             &v) != SDRT_OK) {
         note_bad(s, name, &s->missing);
         return type;
     }
     if (sdrt_weight_elements(&v) != count || (v.rank > 0 && v.shape[0] != rows))
         note_bad(s, name, &s->misshapen);
     type = packed_type(v.dtype);
-    s->provider.release(s->provider.self, name);
+    if (!describes || v.data) s->provider.release(s->provider.self, name);
     return type;
 }
 
@@ -159,7 +169,7 @@ static enum sdrt_dtype declare(struct sdrt_weight_store *s, const char *name, in
     }
     memmove(s->declared + at + 1, s->declared + at, (s->n_declared - at) * sizeof *s->declared);
     const int vector = count == (size_t)rows;
-    s->declared[at] = (struct declared){
+    s->declared[at] = (struct sdrt_store_declared){
         .name = copy, .type = type,
         .bytes = count * (vector ? sizeof(float) : sdrt_dtype_size(type)),
     };
@@ -216,149 +226,145 @@ size_t sdrt_weight_store_bytes(const struct sdrt_weight_store *s, const char *pr
     return sum;
 }
 
-static struct entry *find(struct sdrt_weight_store *s, char family, const char *name)
+/* FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/, of family, a colon, name. */
+static uint64_t hash_of(char family, const char *name)
 {
-    for (size_t i = 0; i < s->n_entries; i++)
-        if (s->entries[i].name[0] == family && !strcmp(s->entries[i].name + 2, name))
-            return &s->entries[i];
+    uint64_t hash = 0xcbf29ce484222325u;
+
+    hash = (hash ^ (unsigned char)family) * 0x100000001b3u;
+    hash = (hash ^ ':') * 0x100000001b3u;
+    for (; *name; name++) hash = (hash ^ (unsigned char)*name) * 0x100000001b3u;
+    return hash;
+}
+
+static struct sdrt_store_entry *find(struct sdrt_weight_store *s, char family, const char *name)
+{
+    const uint64_t hash = hash_of(family, name);
+
+    for (size_t i = 0; i < s->n_entries; i++) {
+        struct sdrt_store_entry *e = &s->entries[i];
+        if (e->hash == hash && e->name[0] == family && !strcmp(e->name + 2, name)) return e;
+    }
     return NULL;
 }
 
-/* A new entry; without bytes its data is the provider's.  Mapped memory starts zeroed, as
- * packing wants it, and goes back to the system as a whole. */
-static int add(struct sdrt_weight_store *s, char family, const char *name, size_t bytes,
-               struct entry **out)
+/* A new entry, not made yet. */
+static int add(struct sdrt_weight_store *s, char family, const struct sdrt_store_entry *as,
+               struct sdrt_store_entry **out)
 {
-    const size_t length = strlen(name) + 3;
+    const size_t length = strlen(as->names[0]) + 3;
     char *key = malloc(length);
 
-    if (!key || !grow((void **)&s->entries, s->n_entries, &s->entries_cap, sizeof *s->entries))
-        goto nomem;
-    snprintf(key, length, "%c:%s", family, name);
-    struct entry e = { .name = key, .bytes = bytes, .borrowed = bytes == 0 };
-    if (bytes) {
-        e.data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (e.data == MAP_FAILED) goto nomem;
-#ifdef MADV_HUGEPAGE
-        if (bytes >= 4u << 20) madvise(e.data, bytes, MADV_HUGEPAGE);
-#endif
+    if (!key || !grow((void **)&s->entries, s->n_entries, &s->entries_cap, sizeof *s->entries)) {
+        free(key);
+        return sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for weight %s", as->names[0]);
     }
-    s->entries[s->n_entries] = e;
+    snprintf(key, length, "%c:%s", family, as->names[0]);
     *out = &s->entries[s->n_entries++];
+    **out = *as;
+    (*out)->name = key;
+    (*out)->hash = hash_of(family, as->names[0]);
     return SDRT_OK;
-nomem:
-    free(key);
-    return sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for %zu bytes of weight %s", bytes, name);
 }
 
-static void drop_last(struct sdrt_weight_store *s)
+static int same(const struct sdrt_store_entry *a, const struct sdrt_store_entry *b)
 {
-    struct entry *e = &s->entries[--s->n_entries];
+    const struct sdrt_weight_shape *x = &a->shape, *y = &b->shape;
 
-    if (!e->borrowed) munmap(e->data, e->bytes);
-    free(e->name);
+    return a->packing.bytes == b->packing.bytes && a->packing.rows == b->packing.rows &&
+           x->n == y->n && x->k == y->k && x->taps == y->taps && x->gated == y->gated &&
+           x->stored == y->stored && a->n_names == b->n_names && a->bytes == b->bytes;
 }
 
-static int fetch(struct sdrt_weight_store *s, const char *name, int64_t rows, int64_t rest,
-                 struct sdrt_weight_view *v)
+/* The entry that is like want, found or added; *out is its data. */
+static int ask(struct sdrt_weight_store *s, char family, const struct sdrt_store_entry *want,
+               const void **out)
 {
-    const int64_t shape[2] = { rows, rest };
-    const int rank = rest == 1 ? 1 : 2;
-    const int status = s->provider.get(s->provider.self, name, rank, shape, v);
+    struct sdrt_store_entry *e = find(s, family, want->names[0]);
+    int status = SDRT_OK;
 
-    if (status == SDRT_E_MISSING)
-        return sdrt_fail(s->log, status, "the checkpoint lacks tensor %s", name);
-    if (status != SDRT_OK) return status;
-    if (sdrt_weight_elements(v) != (size_t)(rows * rest) || (v->rank && v->shape[0] != rows)) {
-        s->provider.release(s->provider.self, name);
-        return sdrt_fail(s->log, SDRT_E_FORMAT, "tensor %s: expected %lld x %lld values", name,
-                         (long long)rows, (long long)rest);
-    }
-    const int finite = sdrt_weight_check_finite(v, name, s->log);
-    if (finite != SDRT_OK) s->provider.release(s->provider.self, name);
-    return finite;
-}
-
-static int bad_type(const struct sdrt_weight_store *s, const char *name, enum sdrt_dtype type)
-{
-    return sdrt_fail(s->log, SDRT_E_UNSUPPORTED, "tensor %s: weights of type %s are not supported",
-                     name, sdrt_dtype_name(type));
+    *out = NULL;
+    if (!e) status = add(s, family, want, &e);
+    else if (!same(e, want))
+        status = sdrt_fail(s->log, SDRT_E_ARG, "weight %s is asked for in two shapes or packings",
+                           want->names[0]);
+    if (status == SDRT_OK) *out = e->data;
+    return status;
 }
 
 int sdrt_weight_store_matrix(struct sdrt_weight_store *s, const struct sdrt_packing *packing,
                              const char *const *names, const int *rows, int n_names,
                              const struct sdrt_weight_shape *w, const void **out)
 {
-    const char family = w->taps == 1 ? 'm' : 'c';
-    struct entry *e = find(s, family, names[0]);
-    int status = SDRT_OK, row = 0;
+    const struct sdrt_store_entry want = {
+        .bytes = packing->bytes(w), .packing = *packing, .shape = *w, .names = names,
+        .rows = rows, .n_names = n_names,
+    };
 
-    if (e) {
-        *out = e->data;
-        return SDRT_OK;
-    }
-    status = add(s, family, names[0], packing->bytes(w), &e);
-    if (status != SDRT_OK) return status;
-    for (int i = 0; i < n_names; i++) {
-        struct sdrt_weight_view v;
-        status = fetch(s, names[i], rows[i], (int64_t)w->k * w->taps, &v);
-        if (status == SDRT_OK) {
-            if (packing->rows(w, row, rows[i], v.data, v.dtype, e->data) != 0)
-                status = bad_type(s, names[i], v.dtype);
-            s->provider.release(s->provider.self, names[i]);
-        }
-        if (status != SDRT_OK) {
-            drop_last(s);
-            return status;
-        }
-        row += rows[i];
-    }
-    *out = e->data;
-    return SDRT_OK;
+    return ask(s, w->taps == 1 ? 'm' : 'c', &want, out);
 }
 
 int sdrt_weight_store_vector(struct sdrt_weight_store *s, const char *const *names,
                              const int *rows, int n_names, const float **out)
 {
-    struct entry *e = find(s, 'v', names[0]);
-    size_t count = 0, at = 0;
-    int status = SDRT_OK;
+    struct sdrt_store_entry want = { .names = names, .rows = rows, .n_names = n_names };
+    const void *data;
 
-    if (e) {
-        *out = e->data;
-        return SDRT_OK;
-    }
-    for (int i = 0; i < n_names; i++) count += (size_t)rows[i];
-    status = add(s, 'v', names[0], (count * sizeof(float) + 63) / 64 * 64, &e);
+    for (int i = 0; i < n_names; i++) want.bytes += (size_t)rows[i] * sizeof(float);
+    const int status = ask(s, 'v', &want, &data);
+    *out = data;
+    return status;
+}
+
+int sdrt_store_open(struct sdrt_weight_store *s, const char *name, int64_t rows, int64_t rest,
+                    struct sdrt_weight_view *v)
+{
+    const struct sdrt_weights_provider *p = &s->provider;
+    const int64_t shape[2] = { rows, rest };
+    const int rank = rest == 1 ? 1 : 2;
+    const int status = (p->describe ? p->describe : p->get)(p->self, name, rank, shape, v);
+
+    if (status == SDRT_E_MISSING)
+        return sdrt_fail(s->log, status, "the checkpoint lacks tensor %s", name);
     if (status != SDRT_OK) return status;
-    for (int i = 0; i < n_names && status == SDRT_OK; i++) {
-        struct sdrt_weight_view v;
-        status = fetch(s, names[i], rows[i], 1, &v);
-        if (status != SDRT_OK) break;
-        if (sdrt_to_f32(v.data, v.dtype, (float *)e->data + at, (size_t)rows[i]) != 0)
-            status = bad_type(s, names[i], v.dtype);
-        at += (size_t)rows[i];
-        s->provider.release(s->provider.self, names[i]);
-    }
-    if (status != SDRT_OK) {
-        drop_last(s);
-        return status;
-    }
-    *out = e->data;
-    return SDRT_OK;
+    if (sdrt_weight_elements(v) == (size_t)(rows * rest) && (!v->rank || v->shape[0] == rows))
+        return SDRT_OK;
+    if (v->data) p->release(p->self, name);
+    return sdrt_fail(s->log, SDRT_E_FORMAT, "tensor %s: expected %lld x %lld values", name,
+                     (long long)rows, (long long)rest);
+}
+
+/* Got at once, since it is used as it is. */
+static int fetch_table(struct sdrt_weight_store *s, const char *name, int rows, int cols,
+                       struct sdrt_weight_view *v)
+{
+    const struct sdrt_weights_provider *p = &s->provider;
+    const int64_t shape[2] = { rows, cols };
+    int status = sdrt_store_open(s, name, rows, cols, v);
+
+    if (status != SDRT_OK) return status;
+    if (!v->data) status = p->get(p->self, name, cols == 1 ? 1 : 2, shape, v);
+    if (status != SDRT_OK) return status;
+    status = sdrt_weight_check_finite(v, name, s->log);
+    if (status != SDRT_OK) p->release(p->self, name);
+    return status;
 }
 
 int sdrt_weight_store_table(struct sdrt_weight_store *s, const char *name, int rows, int cols,
                             struct sdrt_weight_view *out)
 {
-    struct entry *e = find(s, 't', name);
+    const struct sdrt_store_entry want = { .names = &name, .n_names = 1 };
+    struct sdrt_store_entry *e = find(s, 't', name);
 
     if (!e) {
         struct sdrt_weight_view v;
-        int status = fetch(s, name, rows, cols, &v);
-        if (status == SDRT_OK) status = add(s, 't', name, 0, &e);
+        int status = fetch_table(s, name, rows, cols, &v);
+        if (status == SDRT_OK) status = add(s, 't', &want, &e);
         if (status != SDRT_OK) return status;
         e->view = v;
+        e->data = (void *)(uintptr_t)v.data;
+    } else if (sdrt_weight_elements(&e->view) != (size_t)rows * (size_t)cols) {
+        return sdrt_fail(s->log, SDRT_E_ARG, "weight %s is asked for in two shapes", name);
     }
     *out = e->view;
     return SDRT_OK;

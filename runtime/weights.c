@@ -68,21 +68,25 @@ DEFINE_FIRST_BAD(bf16, uint16_t, 0x7fff, 0x7f80)
 DEFINE_FIRST_BAD(e5m2, uint8_t, 0x7f, 0x7c)
 DEFINE_FIRST_BAD(e4m3, uint8_t, 0x7f, 0x7f)
 
+size_t sdrt_weight_first_bad(enum sdrt_dtype dtype, const void *values, size_t n)
+{
+    switch (dtype) {
+    case SDRT_F64:     return first_bad_f64(values, n);
+    case SDRT_F32:     return first_bad_f32(values, n);
+    case SDRT_F16:     return first_bad_f16(values, n);
+    case SDRT_BF16:    return first_bad_bf16(values, n);
+    case SDRT_F8_E5M2: return first_bad_e5m2(values, n);
+    case SDRT_F8_E4M3: return first_bad_e4m3(values, n);
+    default:           return n;
+    }
+}
+
 int sdrt_weight_check_finite(const struct sdrt_weight_view *view, const char *name,
                              const struct sdrt_log *log)
 {
     const size_t n = sdrt_weight_elements(view);
-    size_t at = n;
+    const size_t at = sdrt_weight_first_bad(view->dtype, view->data, n);
 
-    switch (view->dtype) {
-    case SDRT_F64:     at = first_bad_f64(view->data, n);  break;
-    case SDRT_F32:     at = first_bad_f32(view->data, n);  break;
-    case SDRT_F16:     at = first_bad_f16(view->data, n);  break;
-    case SDRT_BF16:    at = first_bad_bf16(view->data, n); break;
-    case SDRT_F8_E5M2: at = first_bad_e5m2(view->data, n); break;
-    case SDRT_F8_E4M3: at = first_bad_e4m3(view->data, n); break;
-    default: break;
-    }
     if (at == n) return SDRT_OK;
     return sdrt_fail(log, SDRT_E_NUMERIC,
                      "%s: value %zu of %zu is NaN or infinite, the file is damaged", name, at, n);

@@ -28,8 +28,8 @@ struct sdrt_weight_view {
     const void     *data;
 };
 
-/* All three functions are set.  self belongs to whoever made the provider.  One thread
- * at a time. */
+/* get, release and prefetch are set.  self belongs to whoever made the provider.  One thread
+ * at a time, except for read. */
 struct sdrt_weights_provider {
     /* Fills *out.  rank and shape say what the caller expects, for providers that make
      * tensors up; rank -1 means not known (shape may then be NULL).  Files answer what
@@ -41,6 +41,14 @@ struct sdrt_weights_provider {
     void (*release)(void *self, const char *name);
     /* Advice that the tensor is wanted soon; unknown names are ignored. */
     void (*prefetch)(void *self, const char *name);
+    /* These two are both set, or both NULL: then get is what there is.  describe answers as
+     * get.  Data that it gives are held until release, as after get; without data there is
+     * nothing to release, and read copies the values first .. first+count-1 (inside the
+     * tensor) to out, from several threads at once.  read logs nothing.  SDRT_E_IO. */
+    int (*describe)(void *self, const char *name, int rank, const int64_t *shape,
+                    struct sdrt_weight_view *out);
+    int (*read)(void *self, const char *name, const struct sdrt_weight_view *view, size_t first,
+                size_t count, void *out);
     void *self;
 };
 
@@ -51,6 +59,9 @@ size_t sdrt_weight_bytes(const struct sdrt_weight_view *view);
 /* SDRT_E_FORMAT, naming the tensor and both shapes, unless view has this shape. */
 int sdrt_weight_check_shape(const struct sdrt_weight_view *view, const char *name, int rank,
                             const int64_t *shape, const struct sdrt_log *log);
+
+/* The index of the first NaN or infinity among n values of a type; n when there is none. */
+size_t sdrt_weight_first_bad(enum sdrt_dtype dtype, const void *values, size_t n);
 
 /* SDRT_E_NUMERIC, naming the tensor and the index of the first NaN or infinity, unless
  * all values are finite.  Integer types always are. */
