@@ -218,6 +218,11 @@ tests_test_weights_LDADD = $(TEST_LIBS)
 tests_test_json_SOURCES = tests/test_json.c $(TEST_FILES)
 tests_test_json_CFLAGS = $(TEST_CFLAGS)
 tests_test_json_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/test_weight_store
+tests_test_weight_store_SOURCES = tests/test_weight_store.c tests/temp_folder.c \
+	tests/temp_folder.h $(TEST_KERNELS)
+tests_test_weight_store_CFLAGS = $(TEST_CFLAGS)
+tests_test_weight_store_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/fuzz_safetensors tests/fuzz_json
 tests_fuzz_safetensors_SOURCES = tests/fuzz_safetensors.c tests/fuzz.h
 tests_fuzz_safetensors_LDADD = libruntime.la libkernels.la $(DEPS_LIBS)

@@ -12,6 +12,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 TestSuite(weights, .init = temp_folder_make, .fini = temp_folder_remove);
 
@@ -324,6 +325,61 @@ Test(weights, random_weights_refuse_the_impossible)
     expect_failure(p.get(p.self, "a", 2, other, &view), SDRT_E_NOMEM, "another shape",
                    "held in another shape");
     sdrt_random_weights_free(&source);
+}
+
+/* What read copies is what get shows, from any place on. */
+static void compare_reads(struct sdrt_weights_provider p, const char *name, int rank,
+                          const int64_t *shape)
+{
+    struct sdrt_weight_view described, got;
+    unsigned char part[64];
+
+    expect_quiet(p.describe(p.self, name, rank, shape, &described), name);
+    expect_quiet(p.get(p.self, name, rank, shape, &got), name);
+    cr_expect_null(described.data);
+    cr_expect(described.dtype == got.dtype && described.rank == got.rank &&
+              !memcmp(described.shape, got.shape, (size_t)got.rank * sizeof *got.shape));
+    const size_t n = sdrt_weight_elements(&got), size = sdrt_dtype_size(got.dtype);
+    for (size_t first = 0; first < n; first++)
+        for (size_t count = 0; first + count <= n && count * size <= sizeof part; count++) {
+            memset(part, 0xee, sizeof part);
+            cr_expect_eq(p.read(p.self, name, &described, first, count, part), SDRT_OK);
+            cr_expect_eq(memcmp(part, (const char *)got.data + first * size, count * size), 0,
+                         "%s: %zu from %zu on", name, count, first);
+        }
+    p.release(p.self, name);
+}
+
+Test(weights, reading_is_getting)
+{
+    static const char header[] = "{" ONE("pad", "U8", "[3]", 0, 3) "," ONE("f", "F32", "[2,5]", 3, 43)
+                                 "," ONE("h", "F16", "[7]", 43, 57) "}";
+    const int64_t shape[] = { 3, 7 };
+    struct sdrt_weight_files *set;
+    struct sdrt_random_weights *f32, *f16;
+    struct sdrt_weight_view view;
+    unsigned char part[64];
+
+    expect_quiet(sdrt_weight_files_create(&set, &kept_log), "create");
+    expect_quiet(sdrt_weight_files_add(set, write_file("1", header, 57), "", "x.",
+                                       SDRT_DUPLICATES_FAIL), "add");
+    struct sdrt_weights_provider p = sdrt_weight_files_provider(set);
+    compare_reads(p, "x.f", -1, NULL);
+    compare_reads(p, "x.h", -1, NULL);
+    cr_expect_eq(p.describe(p.self, "x.none", -1, NULL, &view), SDRT_E_MISSING);
+    expect_quiet(p.describe(p.self, "x.h", -1, NULL, &view), "describe");
+    cr_expect_eq(truncate(temp_path("1"), 8 + (off_t)strlen(header) + 50), 0);
+    cr_expect_eq(p.read(p.self, "x.h", &view, 0, 3, part), SDRT_OK);
+    cr_expect_eq(p.read(p.self, "x.h", &view, 0, 7, part), SDRT_E_IO);
+    cr_expect_eq(kept_lines, 0);
+    sdrt_weight_files_free(&set);
+    expect_quiet(sdrt_random_weights_create(&f32, SDRT_F32, 1, &kept_log), "f32");
+    expect_quiet(sdrt_random_weights_create(&f16, SDRT_F16, 1, &kept_log), "f16");
+    compare_reads(sdrt_random_weights_provider(f32), "a.weight", 2, shape);
+    compare_reads(sdrt_random_weights_provider(f16), "a.weight", 2, shape);
+    compare_reads(sdrt_random_weights_provider(f16), "a.bias", 1, shape);
+    sdrt_random_weights_free(&f32);
+    sdrt_random_weights_free(&f16);
 }
 
 /* Opens two files, looks at an unaligned tensor, frees all; returns the first failure. */

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The weight store: what all workers packed is what one call of the packing makes, from
+ * providers that read and from those that give whole tensors; and what it refuses.
+ */
+#include "kernels/isa.h"
+#include "kernels/ops.h"
+#include "runtime/weight_store.h"
+#include "tests/support.h"
+#include "tests/temp_folder.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+TestSuite(weight_store, .init = temp_folder_make, .fini = temp_folder_remove);
+
+enum { MAX_STACK = 3 };
+
+static const enum sdrt_dtype types[] = { SDRT_F32, SDRT_F16, SDRT_BF16 };
+
+/* ---- a provider of made-up tensors that counts ---- */
+
+/* A tensor's name is its type's number, a dot and anything; values are small and of any bits
+ * that its hash gives. */
+struct made {
+    int held, gets;
+    void *data[8];
+    size_t n_data;
+    const char *nan_in; /* this tensor's last value is NaN */
+};
+
+static enum sdrt_dtype type_of(const char *name) { return types[name[0] - '0']; }
+
+static void make_values(const struct made *m, const char *name, size_t total, size_t first,
+                        size_t count, void *out)
+{
+    uint64_t seed = 5381;
+
+    for (const char *c = name; *c; c++) seed = seed * 33 + (unsigned char)*c;
+    for (size_t i = first; i < first + count; i++) {
+        uint64_t z = (seed + i) * 0x9e3779b97f4a7c15u;
+        z = (z ^ z >> 29) * 0xbf58476d1ce4e5b9u;
+        double v = (double)(int64_t)(z >> 40) / 16777216.0 - 0.5;
+        if (m->nan_in && !strcmp(m->nan_in, name) && i + 1 == total) v = (double)NAN;
+        tencode(v, type_of(name), out, i - first);
+    }
+}
+
+static int made_describe(void *self, const char *name, int rank, const int64_t *shape,
+                         struct sdrt_weight_view *out)
+{
+    (void)self;
+    if (rank < 0 || strstr(name, "absent")) return SDRT_E_MISSING;
+    *out = (struct sdrt_weight_view){ .dtype = type_of(name), .rank = rank };
+    memcpy(out->shape, shape, (size_t)rank * sizeof *shape);
+    if (strstr(name, "wider")) out->shape[rank - 1]++;
+    if (strstr(name, "integer")) out->dtype = SDRT_I32;
+    return SDRT_OK;
+}
+
+static int made_read(void *self, const char *name, const struct sdrt_weight_view *view,
+                     size_t first, size_t count, void *out)
+{
+    const struct made *m = self;
+
+    if (strstr(name, "short")) return SDRT_E_IO;
+    make_values(m, name, sdrt_weight_elements(view), first, count, out);
+    return SDRT_OK;
+}
+
+static int made_get(void *self, const char *name, int rank, const int64_t *shape,
+                    struct sdrt_weight_view *out)
+{
+    struct made *m = self;
+    const int status = made_describe(self, name, rank, shape, out);
+
+    if (status != SDRT_OK) return status;
+    const size_t n = sdrt_weight_elements(out);
+    void *data = malloc(n * sizeof(float) + 1);
+    cr_assert_not_null(data);
+    make_values(m, name, n, 0, n, data);
+    cr_assert_lt(m->n_data, sizeof m->data / sizeof m->data[0]);
+    m->data[m->n_data++] = data;
+    m->gets++;
+    m->held++;
+    out->data = data;
+    return SDRT_OK;
+}
+
+static void made_release(void *self, const char *name)
+{
+    struct made *m = self;
+
+    (void)name;
+    if (--m->held) return;
+    for (size_t i = 0; i < m->n_data; i++) free(m->data[i]);
+    m->n_data = 0;
+}
+
+static void made_prefetch(void *self, const char *name)
+{
+    (void)self;
+    (void)name;
+}
+
+static struct sdrt_weights_provider made_provider(struct made *m, int reads)
+{
+    return (struct sdrt_weights_provider){
+        .get = made_get, .release = made_release, .prefetch = made_prefetch, .self = m,
+        .describe = reads ? made_describe : NULL, .read = reads ? made_read : NULL,
+    };
+}
+
+/* ---- what is asked for ---- */
+
+struct request {
+    char names[MAX_STACK][32];
+    const char *list[MAX_STACK];
+    int rows[MAX_STACK], n;
+    struct sdrt_weight_shape w;
+    struct sdrt_packing packing;
+};
+
+/* One call of the packing for each tensor. */
+static void *pack_alone(const struct made *m, const struct request *r, size_t *bytes)
+{
+    const size_t rest = (size_t)r->w.k * (size_t)r->w.taps;
+    int row = 0;
+
+    *bytes = r->packing.bytes(&r->w);
+    void *packed = aligned_alloc(64, *bytes);
+    cr_assert_not_null(packed);
+    memset(packed, 0, *bytes);
+    for (int i = 0; i < r->n; i++) {
+        const size_t n = (size_t)r->rows[i] * rest;
+        void *values = malloc(n * sizeof(float));
+        cr_assert_not_null(values);
+        make_values(m, r->names[i], n, 0, n, values);
+        cr_expect_eq(r->packing.rows(&r->w, row, r->rows[i], values, type_of(r->names[i]), packed),
+                     0);
+        row += r->rows[i];
+        free(values);
+    }
+    return packed;
+}
+
+static struct request random_request(uint64_t *rng, const struct sdrt_ops *ops, int round)
+{
+    const int conv = trand_int(rng, 2);
+    struct request r = { .n = 1 + trand_int(rng, MAX_STACK) };
+    int rows = 0;
+
+    r.packing = conv ? (struct sdrt_packing){ ops->conv.pack_bytes, ops->conv.pack_rows }
+                     : (struct sdrt_packing){ ops->gemm.pack_bytes, ops->gemm.pack_rows };
+    r.w = (struct sdrt_weight_shape){ .k = 1 + trand_int(rng, 500), .taps = conv ? 9 : 1,
+                                      .stored = types[trand_int(rng, 3)] };
+    r.w.gated = !conv && trand_int(rng, 3) == 0;
+    for (int i = 0; i < r.n; i++) {
+        r.rows[i] = 1 + trand_int(rng, trand_int(rng, 4) ? 90 : 700);
+        if (r.w.gated) r.rows[i] += r.rows[i] % 2;
+        rows += r.rows[i];
+        snprintf(r.names[i], sizeof r.names[i], "%d.%d.%d", trand_int(rng, 3), round, i);
+    }
+    r.w.n = r.w.gated ? rows / 2 : rows;
+    return r;
+}
+
+static int ask(struct sdrt_weight_store *s, struct request *r, const void **out)
+{
+    for (int i = 0; i < r->n; i++) r->list[i] = r->names[i];
+    return sdrt_weight_store_matrix(s, &r->packing, r->list, r->rows, r->n, &r->w, out);
+}
+
+static void compare_round(struct sdrt_team *team, const struct sdrt_ops *ops, int reads,
+                          uint64_t *rng)
+{
+    enum { N = 6 };
+    struct made m = { .held = 0 };
+    const struct sdrt_weights_provider p = made_provider(&m, reads);
+    struct sdrt_weight_store *s;
+    struct request r[N];
+    const void *at[N];
+
+    expect_quiet(sdrt_weight_store_create(&s, &p, SDRT_DTYPES, &kept_log), "create");
+    sdrt_weight_store_use_team(s, team);
+    for (int i = 0; i < (reads ? N : 2); i++) {
+        r[i] = random_request(rng, ops, i);
+        expect_quiet(ask(s, &r[i], &at[i]), "ask");
+        cr_expect_null(at[i], "not made yet");
+    }
+    expect_quiet(sdrt_weight_store_fill(s, NULL, NULL), "fill");
+    cr_expect_eq(m.held, 0);
+    cr_expect(reads ? m.gets == 0 : m.gets > 0);
+    for (int i = 0; i < (reads ? N : 2); i++) {
+        size_t bytes;
+        void *want = pack_alone(&m, &r[i], &bytes);
+        expect_quiet(ask(s, &r[i], &at[i]), "ask again");
+        cr_assert_not_null(at[i]);
+        cr_expect_eq((uintptr_t)at[i] % 64, 0);
+        cr_expect_eq(memcmp(at[i], want, bytes), 0, "n %d k %d taps %d gated %d, seed %llu",
+                     r[i].w.n, r[i].w.k, r[i].w.taps, r[i].w.gated,
+                     (unsigned long long)trand_seed());
+        free(want);
+    }
+    sdrt_weight_store_free(&s);
+    cr_expect_null(s);
+}
+
+Test(weight_store, all_workers_pack_what_one_packs)
+{
+    uint64_t rng = trand_seed();
+
+    for (int workers = 0; workers <= 3; workers++) {
+        struct sdrt_team *team = NULL;
+        struct sdrt_ops ops;
+        if (workers) expect_quiet(sdrt_team_create(&team, workers, NULL, &kept_log), "team");
+        for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name; l++) {
+            if ((l->flags & sdrt_isa_detect()) != l->flags) continue;
+            sdrt_ops_init(&ops, l->flags);
+            for (int reads = 0; reads < 2; reads++) compare_round(team, &ops, reads, &rng);
+        }
+        sdrt_team_free(&team);
+    }
+}
+
+/* ---- refusals ---- */
+
+struct shop {
+    struct made m;
+    struct sdrt_weight_store *s;
+    struct sdrt_team *team;
+    struct sdrt_ops ops;
+};
+
+static void shop_open(struct shop *x, int reads)
+{
+    memset(x, 0, sizeof *x);
+    const struct sdrt_weights_provider p = made_provider(&x->m, reads);
+    sdrt_ops_init(&x->ops, 0);
+    expect_quiet(sdrt_team_create(&x->team, 2, NULL, &kept_log), "team");
+    expect_quiet(sdrt_weight_store_create(&x->s, &p, SDRT_DTYPES, &kept_log), "create");
+    sdrt_weight_store_use_team(x->s, x->team);
+}
+
+static void shop_close(struct shop *x)
+{
+    sdrt_weight_store_free(&x->s);
+    sdrt_team_free(&x->team);
+    cr_expect_eq(x->m.held, 0);
+}
+
+static struct request one(const struct shop *x, const char *name)
+{
+    struct request r = { .n = 1, .rows = { 40 },
+                         .packing = { x->ops.gemm.pack_bytes, x->ops.gemm.pack_rows },
+                         .w = { .n = 40, .k = 50, .taps = 1, .stored = SDRT_F32 } };
+
+    snprintf(r.names[0], sizeof r.names[0], "%s", name);
+    return r;
+}
+
+Test(weight_store, one_tensor_has_one_shape_and_packing)
+{
+    struct shop x;
+    const void *at, *same;
+    const float *bias;
+
+    for (int filled = 0; filled < 2; filled++) {
+        shop_open(&x, 1);
+        struct request r = one(&x, "0.a"), other = r;
+        expect_quiet(ask(x.s, &r, &at), "first");
+        const char *v[] = { "0.v", "0.w" };
+        const int rows[] = { 7, 9 };
+        expect_quiet(sdrt_weight_store_vector(x.s, v, rows, 2, &bias), "vector");
+        if (filled) expect_quiet(sdrt_weight_store_fill(x.s, NULL, NULL), "fill");
+        other.w.k = 25, other.w.n = other.rows[0] = 80;
+        expect_failure(ask(x.s, &other, &same), SDRT_E_ARG, "0.a", "another shape");
+        cr_expect_null(same);
+        other = r, other.w.stored = SDRT_BF16;
+        expect_failure(ask(x.s, &other, &same), SDRT_E_ARG, "two shapes or packings", "type");
+        other = r, other.w.gated = 1, other.w.n = 20;
+        expect_failure(ask(x.s, &other, &same), SDRT_E_ARG, "0.a", "gated");
+        other = r, other.packing.rows = x.ops.conv.pack_rows;
+        expect_failure(ask(x.s, &other, &same), SDRT_E_ARG, "0.a", "packing");
+        expect_failure(sdrt_weight_store_vector(x.s, v, rows, 1, &bias), SDRT_E_ARG, "0.v",
+                       "fewer vectors");
+        expect_quiet(ask(x.s, &r, &same), "the same again");
+        cr_expect(filled ? same != NULL : same == NULL);
+        shop_close(&x);
+    }
+}
+
+static void refuse(const char *name, int reads, int status, const char *word)
+{
+    struct shop x;
+    const void *good, *bad;
+    struct request r, s;
+
+    shop_open(&x, reads);
+    x.m.nan_in = "1.nan";
+    r = one(&x, "0.good");
+    s = one(&x, name);
+    expect_quiet(ask(x.s, &r, &good), "good");
+    expect_quiet(ask(x.s, &s, &bad), "bad");
+    expect_failure(sdrt_weight_store_fill(x.s, NULL, NULL), status, word, name);
+    /* Nothing is left over, and the store still works. */
+    expect_quiet(sdrt_weight_store_fill(x.s, NULL, NULL), "nothing to do");
+    expect_quiet(ask(x.s, &r, &good), "good again");
+    cr_expect_null(good, "forgotten with the bad one");
+    expect_quiet(sdrt_weight_store_fill(x.s, NULL, NULL), "the good one alone");
+    expect_quiet(ask(x.s, &r, &good), "good at last");
+    cr_expect_not_null(good);
+    shop_close(&x);
+}
+
+Test(weight_store, refusals_name_the_tensor_and_leave_the_store_in_order)
+{
+    for (int reads = 0; reads < 2; reads++) {
+        refuse("1.absent", reads, SDRT_E_MISSING, "1.absent");
+        refuse("1.wider", reads, SDRT_E_FORMAT, "expected 40 x 50");
+        refuse("1.integer", reads, SDRT_E_UNSUPPORTED, "I32");
+        refuse("1.nan", reads, SDRT_E_NUMERIC, "value 1999 of 2000");
+    }
+    refuse("1.short", 1, SDRT_E_IO, "cannot be read");
+}
+
+static int stop_at_once(void *user, double share)
+{
+    *(double *)user = share;
+    return 1;
+}
+
+Test(weight_store, cancelled_releases_forgotten_and_filled_again)
+{
+    double share = 0.0;
+    struct shop x;
+    const void *at;
+
+    shop_open(&x, 1);
+    struct request r = one(&x, "2.part.a"), q = one(&x, "2.rest");
+    expect_quiet(ask(x.s, &r, &at), "ask");
+    cr_expect_eq(sdrt_weight_store_fill(x.s, stop_at_once, &share), SDRT_E_CANCELLED);
+    cr_expect_eq(kept_lines, 0);
+    cr_expect(share > 0.0 && share <= 1.0);
+    expect_quiet(ask(x.s, &q, &at), "ask");
+    expect_quiet(ask(x.s, &r, &at), "ask");
+    expect_quiet(sdrt_weight_store_fill(x.s, NULL, NULL), "fill");
+    sdrt_weight_store_release(x.s, "2.part.");
+    expect_quiet(ask(x.s, &r, &at), "ask");
+    cr_expect_null(at);
+    sdrt_weight_store_forget(x.s);
+    expect_quiet(ask(x.s, &q, &at), "kept");
+    cr_expect_not_null(at);
+    expect_quiet(ask(x.s, &r, &at), "ask");
+    expect_quiet(sdrt_weight_store_fill(x.s, NULL, NULL), "fill");
+    expect_quiet(ask(x.s, &r, &at), "ask");
+    cr_assert_not_null(at);
+    size_t bytes;
+    void *want = pack_alone(&x.m, &r, &bytes);
+    cr_expect_eq(memcmp(at, want, bytes), 0);
+    free(want);
+    shop_close(&x);
+}
