@@ -256,7 +256,7 @@ static struct request one(const struct shop *x, const char *name)
 {
     struct request r = { .n = 1, .rows = { 40 },
                          .packing = { x->ops.gemm.pack_bytes, x->ops.gemm.pack_rows },
-                         .w = { .n = 40, .k = 50, .taps = 1, .stored = SDRT_F32 } };
+                         .w = { .n = 40, .k = 50, .taps = 1, .stored = SDRT_F16 } };
 
     snprintf(r.names[0], sizeof r.names[0], "%s", name);
     return r;
