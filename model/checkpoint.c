@@ -147,28 +147,29 @@ static int checkpoint_get(void *self, const char *name, int rank, const int64_t 
     return rc;
 }
 
+/* What is cut out or turned comes whole. */
 static int checkpoint_describe(void *self, const char *name, int rank, const int64_t *shape,
                                struct sdrt_weight_view *out)
 {
-    char translated[SDRT_NAME_MAX];
-    struct sdrt_weight_files *set = sdrt_checkpoint_translate(self, name, translated);
     struct sdrt_weights_provider files;
+    struct sdrt_place place;
 
-    if (!set) return SDRT_E_MISSING;
-    files = sdrt_weight_files_provider(set);
-    return files.describe(files.self, translated, rank, shape, out);
+    if (!sdrt_checkpoint_translate(self, name, &place)) return SDRT_E_MISSING;
+    if (place.part.third >= 0 || place.part.transposed)
+        return checkpoint_get(self, name, rank, shape, out);
+    files = sdrt_weight_files_provider(place.set);
+    return files.describe(files.self, place.name, rank, shape, out);
 }
 
 static int checkpoint_read(void *self, const char *name, const struct sdrt_weight_view *view,
                            size_t first, size_t count, void *out)
 {
-    char translated[SDRT_NAME_MAX];
-    struct sdrt_weight_files *set = sdrt_checkpoint_translate(self, name, translated);
     struct sdrt_weights_provider files;
+    struct sdrt_place place;
 
-    if (!set) return SDRT_E_IO;
-    files = sdrt_weight_files_provider(set);
-    return files.read(files.self, translated, view, first, count, out);
+    if (!sdrt_checkpoint_translate(self, name, &place)) return SDRT_E_IO;
+    files = sdrt_weight_files_provider(place.set);
+    return files.read(files.self, place.name, view, first, count, out);
 }
 
 static void checkpoint_release(void *self, const char *name)
