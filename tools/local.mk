@@ -11,7 +11,17 @@ sdgen_CFLAGS = $(AM_CFLAGS) $(CHAFA_CFLAGS)
 sdgen_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS) $(CHAFA_LIBS)
 dist_man_MANS += man/sdgen.1
 
-# How the small model is made; it is no part of the build.
+# The small model that sdgen takes when none is named.
+nobase_dist_pkgdata_DATA = \
+	demo-model/README.md demo-model/LICENSE.OFL demo-model/model_index.json \
+	demo-model/scheduler/scheduler_config.json \
+	demo-model/text_encoder/config.json demo-model/text_encoder/model.safetensors \
+	demo-model/tokenizer/merges.txt demo-model/tokenizer/tokenizer_config.json \
+	demo-model/tokenizer/vocab.json \
+	demo-model/unet/config.json demo-model/unet/diffusion_pytorch_model.safetensors \
+	demo-model/vae/config.json demo-model/vae/diffusion_pytorch_model.safetensors
+
+# How it was made; this is no part of the build.
 EXTRA_DIST += tools/demo-model/README.md tools/demo-model/captions.txt tools/demo-model/common.py \
 	tools/demo-model/data.py tools/demo-model/evaluate.py tools/demo-model/export.py \
 	tools/demo-model/make.sh tools/demo-model/make_latents.py tools/demo-model/make_tokenizer.py \
