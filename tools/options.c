@@ -342,7 +342,7 @@ static int choose_model(struct sdgen_options *o, const struct sdrt_log *log)
     o->model.model = default_model(o->small_model, &small);
     if (!o->model.model)
         return sdrt_fail(log, SDRT_E_ARG, "no model: expected -m FILE or FOLDER; see --help");
-    if (small)
+    if (small && !o->quiet)
         sdrt_note(log, SDRT_LOG_INFO, "no model is named: taking the small one, %s",
                   o->model.model);
     return SDRT_OK;
