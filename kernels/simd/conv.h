@@ -36,52 +36,93 @@ static int conv_pack_rows(const struct sdrt_weight_shape *w, int row0, int count
     return sdrt_panel_pack(&l, w, row0, count, src, from, dst);
 }
 
-/* How the work is cut: blocks of bh x bw output pixels of one image, or of several images
- * small enough to be whole, by groups of panels.  The cut depends on the shape alone.  A 1x1
- * conv of stride 1 sees each image as one long row. */
-struct conv_cut {
-    int flat;           /* each image is one row */
+/* Blocks of bh x bw output pixels of one image, or of several images small enough to be whole,
+ * by groups of panels.  They depend on the shape alone. */
+struct conv_grid {
     int h, w;           /* of the output, or 1 and all its pixels */
     int bh, bw, images; /* of a block */
     int rows, columns;  /* blocks down and across an image */
     int stacks;         /* blocks over the batch */
     int panels, groups;
+};
+
+/* A block's place: images image .. image+images-1, rows and columns of the output. */
+struct conv_block {
+    int image, images, y0, x0, h, w;
+};
+
+/* Counts the blocks; most is how many images a block may hold that is an image whole. */
+static void conv_grid_count(const struct sdrt_conv_shape *s, struct conv_grid *g, int most)
+{
+    enum { WANTED = 16, LEAST_PANELS = 4 };
+
+    g->rows = (g->h + g->bh - 1) / g->bh;
+    g->columns = (g->w + g->bw - 1) / g->bw;
+    g->images = g->rows * g->columns == 1 && most > 1 ? most : 1;
+    if (g->images > s->batch) g->images = s->batch;
+    g->stacks = (s->batch + g->images - 1) / g->images;
+    g->panels = (s->out_c + PANEL - 1) / PANEL;
+    const int blocks = g->stacks * g->rows * g->columns;
+    const int most_groups = (g->panels + LEAST_PANELS - 1) / LEAST_PANELS;
+    g->groups = (WANTED + blocks - 1) / blocks;
+    if (g->groups > most_groups) g->groups = most_groups;
+}
+
+/* Units of work: each block by each group. */
+static int conv_units(const struct conv_grid *g)
+{
+    return g->stacks * g->rows * g->columns * g->groups;
+}
+
+static int conv_grid_parts(const struct conv_grid *g, int workers)
+{
+    const int units = conv_units(g), most = 16 * workers;
+
+    return units < most ? units : most;
+}
+
+/* The block of a unit; its group is unit % groups. */
+static struct conv_block conv_block_of(const struct sdrt_conv_shape *s, const struct conv_grid *g,
+                                       int unit)
+{
+    const int at = unit / g->groups, x0 = at % g->columns * g->bw;
+    const int y0 = at / g->columns % g->rows * g->bh;
+    const int image = at / g->columns / g->rows * g->images;
+
+    return (struct conv_block){
+        .image = image, .images = s->batch - image < g->images ? s->batch - image : g->images,
+        .y0 = y0, .h = y0 + g->bh < g->h ? g->bh : g->h - y0,
+        .x0 = x0, .w = x0 + g->bw < g->w ? g->bw : g->w - x0,
+    };
+}
+
+/* How the direct sum is cut.  A 1x1 conv of stride 1 sees each image as one long row. */
+struct conv_cut {
+    struct conv_grid g;
+    int flat; /* each image is one row */
     int chunk, patch_h, patch_w;
 };
 
 static struct conv_cut conv_cut(const struct sdrt_conv_shape *s)
 {
-    enum { WANTED = 16, LEAST_PANELS = 4, WIDEST = 64, SMALL = CONV_PIXELS / 4 };
-    struct conv_cut u = { .h = s->out_h, .w = s->out_w };
+    enum { WIDEST = 64, SMALL = CONV_PIXELS / 4 };
+    struct conv_cut u = { .g = { .h = s->out_h, .w = s->out_w } };
+    struct conv_grid *g = &u.g;
 
     u.flat = s->kernel == 1 && s->stride == 1 && s->upsample == 1;
     if (u.flat) {
-        u.w = s->out_h * s->out_w;
-        u.h = 1;
+        g->w = s->out_h * s->out_w;
+        g->h = 1;
     }
     const int pixels = u.flat || s->stride == 2 ? CONV_PIXELS / 4 : CONV_PIXELS;
-    const int widest = u.flat ? pixels : WIDEST;
-    u.columns = (u.w + widest - 1) / widest;
-    u.bw = (u.w + u.columns - 1) / u.columns;
-    u.bh = pixels / u.bw < u.h ? (pixels / u.bw > 0 ? pixels / u.bw : 1) : u.h;
-    u.rows = (u.h + u.bh - 1) / u.bh;
-    u.images = u.bh * u.bw <= SMALL && u.rows * u.columns == 1 ? SMALL / (u.bh * u.bw) : 1;
-    if (u.images > s->batch) u.images = s->batch;
-    u.stacks = (s->batch + u.images - 1) / u.images;
-    u.panels = (s->out_c + PANEL - 1) / PANEL;
-    const int blocks = u.stacks * u.rows * u.columns;
-    const int most = (u.panels + LEAST_PANELS - 1) / LEAST_PANELS;
-    u.groups = (WANTED + blocks - 1) / blocks;
-    if (u.groups > most) u.groups = most;
+    const int widest = u.flat ? pixels : WIDEST, columns = (g->w + widest - 1) / widest;
+    g->bw = (g->w + columns - 1) / columns;
+    g->bh = pixels / g->bw < g->h ? (pixels / g->bw > 0 ? pixels / g->bw : 1) : g->h;
+    conv_grid_count(s, g, SMALL / (g->bh * g->bw));
     u.chunk = conv_layout(&s->w).chunk < s->w.k ? conv_layout(&s->w).chunk : s->w.k;
-    u.patch_h = (u.bh - 1) * s->stride + s->kernel;
-    u.patch_w = (u.bw - 1) * s->stride + s->kernel;
+    u.patch_h = (g->bh - 1) * s->stride + s->kernel;
+    u.patch_w = (g->bw - 1) * s->stride + s->kernel;
     return u;
-}
-
-static int conv_units(const struct conv_cut *u)
-{
-    return u->stacks * u->rows * u->columns * u->groups;
 }
 
 /* Floats from pixel to pixel of a patch of k channels. */
@@ -93,9 +134,8 @@ static int conv_pitch(const struct sdrt_conv_shape *s, int k)
 static int direct_parts(const struct sdrt_conv_shape *s, int workers)
 {
     const struct conv_cut u = conv_cut(s);
-    const int units = conv_units(&u), most = 16 * workers;
 
-    return units < most ? units : most;
+    return conv_grid_parts(&u.g, workers);
 }
 
 struct conv_scratch {
@@ -105,11 +145,11 @@ struct conv_scratch {
 static struct conv_scratch conv_scratch_sizes(const struct sdrt_conv_shape *s,
                                               const struct conv_cut *u)
 {
-    const size_t panels = (size_t)(u->panels + u->groups - 1) / (size_t)u->groups;
-    const size_t pixels = (size_t)(u->images * u->bh * u->bw);
+    const size_t panels = (size_t)(u->g.panels + u->g.groups - 1) / (size_t)u->g.groups;
+    const size_t pixels = (size_t)(u->g.images * u->g.bh * u->g.bw);
     const int chunks = (s->w.k + u->chunk - 1) / u->chunk;
     struct conv_scratch z = {
-        .patch = (size_t)(u->images * u->patch_h * u->patch_w) *
+        .patch = (size_t)(u->g.images * u->patch_h * u->patch_w) *
                  (size_t)conv_pitch(s, u->chunk),
         .values = s->w.stored == SDRT_F32 ? 0 : (size_t)u->chunk * (size_t)s->w.taps * PANEL,
         .sums = chunks > 1 ? panels * pixels * PANEL : (size_t)TILE_ROWS * PANEL,
@@ -179,11 +219,6 @@ static void conv_pixel(const struct sdrt_conv_shape *s, const struct sdrt_conv_a
     }
 }
 
-/* A block's place: images image .. image+images-1, rows and columns of the output. */
-struct conv_block {
-    int image, images, y0, x0, h, w;
-};
-
 /* Row y of the (upsampled) input, which may lie outside: width pixels from x0 on, channels
  * k0 .. k0+k-1, pitch floats from pixel to pixel. */
 static void conv_fill_row(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
@@ -246,7 +281,7 @@ static void conv_place(const struct sdrt_conv_shape *s, const struct conv_cut *u
             for (int x = 0; x < b->w; x++, n++) {
                 const int row = image * u->patch_h + y * s->stride;
                 p->patch[n] = (row * u->patch_w + x * s->stride) * conv_pitch(s, k);
-                p->out[n] = (image * u->h + y) * u->w + x;
+                p->out[n] = (image * u->g.h + y) * u->g.w + x;
             }
     p->count = n;
 }
@@ -334,8 +369,8 @@ static void conv_one_block(const struct sdrt_conv_shape *s, const struct sdrt_co
     const struct sdrt_panel_layout layout = conv_layout(&s->w);
     const struct conv_scratch z = conv_scratch_sizes(s, u);
     float *patch = scratch, *values = patch + z.patch, *sums = values + z.values;
-    const int p0 = sdrt_row_begin(u->panels, group, u->groups);
-    const int p1 = sdrt_row_begin(u->panels, group + 1, u->groups);
+    const int p0 = sdrt_row_begin(u->g.panels, group, u->g.groups);
+    const int p1 = sdrt_row_begin(u->g.panels, group + 1, u->g.groups);
     struct conv_pixels pixels;
     int segments[9];
 
@@ -344,7 +379,7 @@ static void conv_one_block(const struct sdrt_conv_shape *s, const struct sdrt_co
         const int pitch = conv_pitch(s, k);
         struct conv_pass pass = {
             .s = s, .a = a, .pixels = &pixels, .first = c == 0, .last = last,
-            .first_pixel = ((size_t)b->image * (size_t)u->h + (size_t)b->y0) * (size_t)u->w +
+            .first_pixel = ((size_t)b->image * (size_t)u->g.h + (size_t)b->y0) * (size_t)u->g.w +
                            (size_t)b->x0,
             .t = { .a = patch, .segments = segments, .n_segments = s->w.taps, .k = k },
         };
@@ -367,20 +402,12 @@ static void direct_run(const struct sdrt_exec *ex, const struct sdrt_conv_shape 
                        const struct sdrt_conv_args *a)
 {
     const struct conv_cut u = conv_cut(s);
-    const int units = conv_units(&u);
+    const int units = conv_units(&u.g);
 
     for (int i = sdrt_row_begin(units, ex->part, ex->nparts);
          i < sdrt_row_begin(units, ex->part + 1, ex->nparts); i++) {
-        const int group = i % u.groups, at = i / u.groups;
-        const int column = at % u.columns, row = at / u.columns % u.rows;
-        const int image = at / u.columns / u.rows * u.images;
-        const struct conv_block b = {
-            .image = image,
-            .images = s->batch - image < u.images ? s->batch - image : u.images,
-            .y0 = row * u.bh, .h = row * u.bh + u.bh < u.h ? u.bh : u.h - row * u.bh,
-            .x0 = column * u.bw, .w = column * u.bw + u.bw < u.w ? u.bw : u.w - column * u.bw,
-        };
-        conv_one_block(s, a, &u, &b, group, ex->scratch);
+        const struct conv_block b = conv_block_of(s, &u.g, i);
+        conv_one_block(s, a, &u, &b, i % u.g.groups, ex->scratch);
     }
 }
 
@@ -392,8 +419,7 @@ static int conv_parts(const struct sdrt_conv_shape *s, int workers)
 {
     if (!wino_fits(s)) return direct_parts(s, workers);
     const struct wino_cut u = wino_cut(s);
-    const int units = wino_units(&u), most = 16 * workers;
-    return units < most ? units : most;
+    return conv_grid_parts(&u.g, workers);
 }
 
 static size_t conv_scratch(const struct sdrt_conv_shape *s)

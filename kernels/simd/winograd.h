@@ -11,7 +11,7 @@
  *
  * Work goes by blocks of tiles and groups of panels.  A block's input is transformed once, all
  * channels, into scratch; then for each few panels the weights are transformed, which costs
- * little beside their use by a hundred tiles and spares the memory of keeping them (4 times the
+ * little beside their use by some thirty tiles and spares the memory of keeping them (4 times the
  * weights, in f32).  The transforms' constants reach from 1/24 to 8, which costs about one digit
  * against the direct sum.
  */
@@ -20,7 +20,7 @@
 
 enum {
     WINO_OUT = 4, WINO_IN = 6, WINO_POSITIONS = WINO_IN * WINO_IN,
-    WINO_TILES = 32,          /* of a block: a worker's part of L2 and L3 is small, and neighbours share it */
+    WINO_TILES = 32,          /* of a block: what a worker has of L2 and L3, others share */
     WINO_BYTES = 10 << 20,    /* of a block's transformed input: a worker's share of L3 */
     WINO_CHUNK = 128,         /* channels of a patch: its six rows of 66 pixels stay in L2 */
     WINO_WEIGHT_BYTES = 4 << 20, /* of transformed weights at a time */
@@ -28,10 +28,7 @@ enum {
 };
 
 struct wino_cut {
-    int tiles_h, tiles_w;     /* of an image */
-    int bh, bw, images;       /* of a block, in tiles */
-    int rows, columns, stacks;
-    int panels, groups;
+    struct conv_grid g;       /* blocks of whole tiles, in pixels */
     int at_once;              /* panels that share a pass */
     int tiles;                /* the most that a block has */
     int chunk;                /* channels of a patch */
@@ -44,29 +41,24 @@ static size_t odd_lines(size_t floats) { return ((floats + 15) / 16 | 1) * 16; }
 
 static struct wino_cut wino_cut(const struct sdrt_conv_shape *s)
 {
-    enum { WANTED = 16, LEAST_PANELS = 4, WIDEST = 16 };
-    struct wino_cut u = { .tiles_h = (s->out_h + WINO_OUT - 1) / WINO_OUT,
-                          .tiles_w = (s->out_w + WINO_OUT - 1) / WINO_OUT };
+    enum { WIDEST = 16 };
+    struct wino_cut u = { .g = { .h = s->out_h, .w = s->out_w } };
+    const int tiles_h = (s->out_h + WINO_OUT - 1) / WINO_OUT;
+    const int tiles_w = (s->out_w + WINO_OUT - 1) / WINO_OUT;
     const size_t tile_bytes = (size_t)WINO_POSITIONS * (size_t)s->w.k * sizeof(float);
-    int most = (int)(WINO_BYTES / tile_bytes);
+    int most = (int)(WINO_BYTES / tile_bytes), bw, bh;
 
     most = most < 1 ? 1 : most > WINO_TILES ? WINO_TILES : most;
-    u.columns = (u.tiles_w + WIDEST - 1) / WIDEST;
-    u.bw = (u.tiles_w + u.columns - 1) / u.columns;
-    if (u.bw > most) u.bw = most;
-    u.columns = (u.tiles_w + u.bw - 1) / u.bw;
-    u.bh = most / u.bw < u.tiles_h ? most / u.bw : u.tiles_h;
-    u.rows = (u.tiles_h + u.bh - 1) / u.bh;
-    u.bh = (u.tiles_h + u.rows - 1) / u.rows;
-    u.images = u.rows * u.columns == 1 ? most / (u.bh * u.bw) : 1;
-    if (u.images > s->batch) u.images = s->batch;
-    u.stacks = (s->batch + u.images - 1) / u.images;
-    u.panels = (s->out_c + PANEL - 1) / PANEL;
-    const int blocks = u.stacks * u.rows * u.columns;
-    const int most_groups = (u.panels + LEAST_PANELS - 1) / LEAST_PANELS;
-    u.groups = (WANTED + blocks - 1) / blocks;
-    if (u.groups > most_groups) u.groups = most_groups;
-    u.tiles = u.images * u.bh * u.bw;
+    const int columns = (tiles_w + WIDEST - 1) / WIDEST;
+    bw = (tiles_w + columns - 1) / columns;
+    if (bw > most) bw = most;
+    bh = most / bw < tiles_h ? most / bw : tiles_h;
+    const int rows = (tiles_h + bh - 1) / bh;
+    bh = (tiles_h + rows - 1) / rows;
+    u.g.bh = bh * WINO_OUT;
+    u.g.bw = bw * WINO_OUT;
+    conv_grid_count(s, &u.g, most / (bh * bw));
+    u.tiles = u.g.images * bh * bw;
     const int channels = (s->w.k + 15) / 16 * 16;
     u.chunk = WINO_CHUNK < channels ? WINO_CHUNK : channels;
     u.pitch = row_pitch(s->w.k);
@@ -79,7 +71,8 @@ static struct wino_cut wino_cut(const struct sdrt_conv_shape *s)
 }
 
 /* Is it faster than the direct sum?  Both in products per channel and output channel; the
- * transform of the weights counts as 100 of them, the rest as an eighth more. */
+ * transform of the weights counts as 100 of them once, the rest (its repetition for each
+ * block too) as an eighth more. */
 static int wino_fits(const struct sdrt_conv_shape *s)
 {
     if (s->kernel != 3 || s->stride != 1 || s->w.k < 32 || s->out_c < 32) return 0;
@@ -90,11 +83,6 @@ static int wino_fits(const struct sdrt_conv_shape *s)
     return 1.125 * WINO_POSITIONS * tiles + 100.0 < direct;
 }
 
-static int wino_units(const struct wino_cut *u)
-{
-    return u->stacks * u->rows * u->columns * u->groups;
-}
-
 struct wino_scratch {
     size_t patch, v, u, m; /* floats of each */
 };
@@ -102,7 +90,7 @@ struct wino_scratch {
 static struct wino_scratch wino_scratch_sizes(const struct wino_cut *u)
 {
     return (struct wino_scratch){
-        .patch = (size_t)(WINO_IN * (u->bw * WINO_OUT + 2)) * (size_t)u->chunk,
+        .patch = (size_t)(WINO_IN * (u->g.bw + 2)) * (size_t)u->chunk,
         .v = WINO_POSITIONS * u->v_stride,
         .u = (size_t)u->at_once * WINO_POSITIONS * u->u_stride,
         .m = (size_t)u->at_once * WINO_POSITIONS * u->m_stride,
@@ -195,7 +183,7 @@ static void wino_input_image(const struct sdrt_conv_shape *s, const struct sdrt_
 {
     const int bw = (b->w + WINO_OUT - 1) / WINO_OUT, width = bw * WINO_OUT + 2;
     const int lanes = (k + VL - 1) / VL * VL;
-    const size_t row = (size_t)(u->bw * WINO_OUT + 2) * (size_t)u->chunk;
+    const size_t row = (size_t)(u->g.bw + 2) * (size_t)u->chunk;
 
     for (int y = 0; y < b->h; y += WINO_OUT) {
         const float *rows[WINO_IN];
@@ -382,8 +370,8 @@ static void wino_one_block(const struct sdrt_conv_shape *s, const struct sdrt_co
     float *v = scratch, *weights = v + z.v, *m = weights + z.u, *patch = m + z.m;
     const int tiles = b->images * ((b->h + WINO_OUT - 1) / WINO_OUT) *
                       ((b->w + WINO_OUT - 1) / WINO_OUT);
-    const int p0 = sdrt_row_begin(u->panels, group, u->groups);
-    const int p1 = sdrt_row_begin(u->panels, group + 1, u->groups);
+    const int p0 = sdrt_row_begin(u->g.panels, group, u->g.groups);
+    const int p1 = sdrt_row_begin(u->g.panels, group + 1, u->g.groups);
 
     wino_input(s, a, u, b, patch, v);
     for (int p = p0; p < p1; p += u->at_once) {
@@ -409,19 +397,11 @@ static void wino_run(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s
                      const struct sdrt_conv_args *a)
 {
     const struct wino_cut u = wino_cut(s);
-    const int units = wino_units(&u), h = u.bh * WINO_OUT, w = u.bw * WINO_OUT;
+    const int units = conv_units(&u.g);
 
     for (int i = sdrt_row_begin(units, ex->part, ex->nparts);
          i < sdrt_row_begin(units, ex->part + 1, ex->nparts); i++) {
-        const int group = i % u.groups, at = i / u.groups;
-        const int column = at % u.columns, row = at / u.columns % u.rows;
-        const int image = at / u.columns / u.rows * u.images;
-        const struct conv_block b = {
-            .image = image,
-            .images = s->batch - image < u.images ? s->batch - image : u.images,
-            .y0 = row * h, .h = row * h + h < s->out_h ? h : s->out_h - row * h,
-            .x0 = column * w, .w = column * w + w < s->out_w ? w : s->out_w - column * w,
-        };
-        wino_one_block(s, a, &u, &b, group, ex->scratch);
+        const struct conv_block b = conv_block_of(s, &u.g, i);
+        wino_one_block(s, a, &u, &b, i % u.g.groups, ex->scratch);
     }
 }
