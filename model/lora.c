@@ -80,14 +80,6 @@ static int check_scale(const struct sdrt_loras *x, const char *path, double scal
     return sdrt_fail(x->engine.log, SDRT_E_ARG, "%s: scale: expected a finite number", path);
 }
 
-int sdrt_loras_set_scale(struct sdrt_loras *x, size_t i, double scale)
-{
-    const int status = check_scale(x, sdrt_loras_path(x, i), scale);
-
-    if (status == SDRT_OK) x->files[i].scale = scale;
-    return status;
-}
-
 static int by_module(const void *a, const void *b)
 {
     const struct touch *x = a, *y = b;

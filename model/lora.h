@@ -40,9 +40,6 @@ size_t sdrt_loras_count(const struct sdrt_loras *loras);
 const char *sdrt_loras_path(const struct sdrt_loras *loras, size_t i);
 double sdrt_loras_scale(const struct sdrt_loras *loras, size_t i);
 
-/* Sets file i's scale.  No view may be held.  SDRT_E_ARG for one that is not finite. */
-int sdrt_loras_set_scale(struct sdrt_loras *loras, size_t i, double scale);
-
 /* Removes all files.  No view may be held. */
 void sdrt_loras_clear(struct sdrt_loras *loras);
 

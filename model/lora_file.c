@@ -108,14 +108,6 @@ static int by_key(const void *a, const void *b)
     return order ? order : (x->role > y->role) - (x->role < y->role);
 }
 
-const char *sdrt_lora_kind_name(enum sdrt_lora_kind kind)
-{
-    static const char *const names[SDRT_LORA_KINDS] = { "LoRA", "LoHa", "LoKr", "difference",
-                                                        "bias" };
-
-    return (unsigned)kind < SDRT_LORA_KINDS ? names[kind] : "?";
-}
-
 /* The rank that a factor gives by its first dimension; 0 for an absent one. */
 static int64_t rank_of(const struct sdrt_safetensors_tensor *t)
 {

@@ -31,9 +31,9 @@ enum sdrt_lora_role {
     SDRT_LORA_ROLES
 };
 
-/* The kind of a module, for --inspect. */
+/* How a module changes its weight; SDRT_KIND_BIAS leaves that alone. */
 enum sdrt_lora_kind {
-    SDRT_KIND_LORA, SDRT_KIND_LOHA, SDRT_KIND_LOKR, SDRT_KIND_DIFF, SDRT_KIND_BIAS, SDRT_LORA_KINDS
+    SDRT_KIND_LORA, SDRT_KIND_LOHA, SDRT_KIND_LOKR, SDRT_KIND_DIFF, SDRT_KIND_BIAS
 };
 
 struct sdrt_lora_module {
@@ -62,9 +62,6 @@ int sdrt_lora_file_open(struct sdrt_lora_file **out, const char *path, const str
 
 /* Frees *file and sets it to NULL.  NULL is allowed. */
 void sdrt_lora_file_close(struct sdrt_lora_file **file);
-
-/* A short name: "LoRA", "LoHa", ... */
-const char *sdrt_lora_kind_name(enum sdrt_lora_kind kind);
 
 #ifdef __cplusplus
 }

@@ -2,6 +2,7 @@
 #include <config.h>
 
 #include "model/lora_names.h"
+#include "runtime/grow.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,25 +80,14 @@ void sdrt_lora_index_free(struct sdrt_lora_index **index)
 
 int sdrt_lora_index_empty(const struct sdrt_lora_index *x) { return x->n_modules == 0; }
 
-static int grow(void *array, size_t n, size_t *cap, size_t size)
-{
-    void **at = array;
-
-    if (n < *cap) return 1;
-    const size_t more = *cap ? *cap * 2 : 1024;
-    void *p = realloc(*at, more * size);
-    if (!p) return 0;
-    *at = p;
-    *cap = more;
-    return 1;
-}
-
 static int add_name(struct sdrt_lora_index *x, const char *prefix, const char *path, size_t length)
 {
     const size_t front = strlen(prefix);
+    struct name *names = sdrt_grow(x->names, x->n_names, &x->names_cap, sizeof *names);
     char *key = malloc(front + length + 1);
 
-    if (!key || !grow(&x->names, x->n_names, &x->names_cap, sizeof *x->names)) {
+    if (names) x->names = names;
+    if (!key || !names) {
         free(key);
         return 0;
     }
@@ -150,13 +140,15 @@ int sdrt_lora_index_add(struct sdrt_lora_index *x, const char *canonical, const 
 {
     const size_t stem = stem_length(canonical);
     const size_t original_stem = original ? stem_length(original) : 0;
-    char *module;
+    char *module, **modules;
     int ok = 1;
 
     if (!stem) return SDRT_OK;
     x->sealed = 0;
     module = strndup(canonical, stem);
-    if (!module || !grow(&x->modules, x->n_modules, &x->modules_cap, sizeof *x->modules)) {
+    modules = sdrt_grow(x->modules, x->n_modules, &x->modules_cap, sizeof *modules);
+    if (modules) x->modules = modules;
+    if (!module || !modules) {
         free(module);
         return sdrt_fail(x->log, SDRT_E_NOMEM, "no memory for the names of LoRA modules");
     }

@@ -4,6 +4,7 @@
  * one by one, read into a buffer that a cache holds, check and pack.  Each page of packed
  * weights is first touched by the worker that fills it.
  */
+#include "runtime/grow.h"
 #include "runtime/weight_store_internal.h"
 
 #include <stdlib.h>
@@ -116,13 +117,9 @@ static int cut(struct filling *f, const struct source *s)
     if (step < ROWS) step = ROWS;
     for (size_t row = 0; row < (size_t)s->rows; row += step) {
         const size_t left = (size_t)s->rows - row, rows = left < step ? left : step;
-        if (f->n_pieces == f->pieces_cap) {
-            const size_t cap = f->pieces_cap ? 2 * f->pieces_cap : 1024;
-            struct piece *more = realloc(f->pieces, cap * sizeof *more);
-            if (!more) return SDRT_E_NOMEM;
-            f->pieces = more;
-            f->pieces_cap = cap;
-        }
+        struct piece *list = sdrt_grow(f->pieces, f->n_pieces, &f->pieces_cap, sizeof *list);
+        if (!list) return SDRT_E_NOMEM;
+        f->pieces = list;
         f->pieces[f->n_pieces++] = (struct piece){ .source = s, .row = (int)row,
                                                    .rows = (int)rows };
         if (!s->view.data && rows * row_bytes > f->buffer_bytes) {

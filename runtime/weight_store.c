@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "runtime/grow.h"
 #include "runtime/weight_store_internal.h"
 
 #include <stdint.h>
@@ -89,18 +90,6 @@ void sdrt_weight_store_free(struct sdrt_weight_store **store)
     *store = NULL;
 }
 
-/* Room for one more element of an array that doubles; 0 when there is no memory. */
-static int grow(void **array, size_t n, size_t *cap, size_t size)
-{
-    if (n < *cap) return 1;
-    const size_t more = *cap ? *cap * 2 : 256;
-    void *p = realloc(*array, more * size);
-    if (!p) return 0;
-    *array = p;
-    *cap = more;
-    return 1;
-}
-
 static size_t declared_at(const struct sdrt_weight_store *s, const char *name)
 {
     size_t lo = 0, hi = s->n_declared;
@@ -161,8 +150,10 @@ static enum sdrt_dtype declare(struct sdrt_weight_store *s, const char *name, in
     enum sdrt_dtype type = look_up(s, name, rows, count);
     if (!table && s->packed != SDRT_DTYPES) type = s->packed;
     char *copy = strdup(name);
-    if (!copy || !grow((void **)&s->declared, s->n_declared, &s->declared_cap,
-                       sizeof *s->declared)) {
+    struct sdrt_store_declared *list = sdrt_grow(s->declared, s->n_declared, &s->declared_cap,
+                                                 sizeof *list);
+    if (list) s->declared = list;
+    if (!copy || !list) {
         /* Nothing can be remembered; packing will meet the same shortage and report it. */
         free(copy);
         return type;
@@ -253,9 +244,12 @@ static int add(struct sdrt_weight_store *s, char family, const struct sdrt_store
                struct sdrt_store_entry **out)
 {
     const size_t length = strlen(as->names[0]) + 3;
+    struct sdrt_store_entry *list = sdrt_grow(s->entries, s->n_entries, &s->entries_cap,
+                                              sizeof *list);
     char *key = malloc(length);
 
-    if (!key || !grow((void **)&s->entries, s->n_entries, &s->entries_cap, sizeof *s->entries)) {
+    if (list) s->entries = list;
+    if (!key || !list) {
         free(key);
         return sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for weight %s", as->names[0]);
     }
