@@ -5,6 +5,8 @@
 #ifndef SDRT_TESTS_FUZZ_H
 #define SDRT_TESTS_FUZZ_H
 
+#include "runtime/error.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +27,18 @@ static inline double fuzz_now(void)
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
+
+/* Counts the messages of a parser, each of which must be one line. */
+static int fuzz_lines;
+
+static inline void fuzz_count_line(void *user, enum sdrt_log_level level, const char *text)
+{
+    (void)user;
+    (void)level;
+    if (*text && !strchr(text, '\n')) fuzz_lines++;
+}
+
+static const struct sdrt_log fuzz_log __attribute__((unused)) = { .fn = fuzz_count_line };
 
 /* What parsers stumble over: structure, limits of integers, words of both formats. */
 static const char *const fuzz_tokens[] = {

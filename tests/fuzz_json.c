@@ -14,17 +14,6 @@
 enum { CAPACITY = 1024, VALUES = 4 };
 
 static const double seconds = 2.0;
-static int lines;
-
-static void count_line(void *user, enum sdrt_log_level level, const char *text)
-{
-    (void)user;
-    (void)level;
-    if (*text && !strchr(text, '\n')) lines++;
-}
-
-static const struct sdrt_log log_lines = { .fn = count_line };
-
 static const char *const seeds[] = {
     "{\"a\": 1, \"b\": [1, 2, 3], \"c\": \"text\", \"d\": 0.5, \"e\": true, \"f\": null}",
     "{\"_class_name\": \"UNet2DConditionModel\", \"block_out_channels\": [320, 640, 1280, 1280], "
@@ -37,9 +26,9 @@ static const char *const seeds[] = {
 /* A refusal is SDRT_E_FORMAT with one line, anything else is silence. */
 static int fair(int rc)
 {
-    const int good = rc == SDRT_OK ? lines == 0 : rc == SDRT_E_FORMAT && lines == 1;
+    const int good = rc == SDRT_OK ? fuzz_lines == 0 : rc == SDRT_E_FORMAT && fuzz_lines == 1;
 
-    lines = 0;
+    fuzz_lines = 0;
     return good;
 }
 
@@ -53,15 +42,15 @@ static int read_member(const json_t *object, const char *key)
     int truth = 0, good;
 
     values[VALUES] = 77;
-    good = fair(sdrt_json_int(object, key, "f", -5, 5, &number, &log_lines)) && number >= -5 &&
+    good = fair(sdrt_json_int(object, key, "f", -5, 5, &number, &fuzz_log)) && number >= -5 &&
            number <= 5;
-    good = good && fair(sdrt_json_double(object, key, "f", &real, &log_lines)) && isfinite(real);
-    good = good && fair(sdrt_json_bool(object, key, "f", &truth, &log_lines)) &&
+    good = good && fair(sdrt_json_double(object, key, "f", &real, &fuzz_log)) && isfinite(real);
+    good = good && fair(sdrt_json_bool(object, key, "f", &truth, &fuzz_log)) &&
            (truth == 0 || truth == 1);
-    good = good && fair(sdrt_json_string(object, key, "f", &text, &log_lines)) &&
+    good = good && fair(sdrt_json_string(object, key, "f", &text, &fuzz_log)) &&
            strlen(text) < CAPACITY;
     good = good && fair(sdrt_json_int_array(object, key, "f", 0, 2000, values, VALUES, &count,
-                                            &log_lines)) && count <= VALUES;
+                                            &fuzz_log)) && count <= VALUES;
     for (size_t i = 0; good && i < count; i++) good = values[i] >= 0 && values[i] <= 2000;
     return good && values[VALUES] == 77;
 }
@@ -76,7 +65,7 @@ static int try_text(const char *text, size_t size, int valid, size_t *taken)
 
     if (!exact) return 0;
     memcpy(exact, text, size);
-    rc = sdrt_json_parse(&root, exact, size, "f", &log_lines);
+    rc = sdrt_json_parse(&root, exact, size, "f", &fuzz_log);
     free(exact);
     good = fair(rc) && (rc == SDRT_OK) == (root != NULL) && (!valid || root);
     *taken += root != NULL;

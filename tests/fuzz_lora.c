@@ -12,17 +12,6 @@
 enum { CAPACITY = 4096, DATA = 256 };
 
 static const double seconds = 2.0;
-static int lines;
-
-static void count_line(void *user, enum sdrt_log_level level, const char *text)
-{
-    (void)user;
-    (void)level;
-    if (*text && !strchr(text, '\n')) lines++;
-}
-
-static const struct sdrt_log log_lines = { .fn = count_line };
-
 static const char *const seeds[] = {
     "{\"lora_unet_a.lora_down.weight\":{\"dtype\":\"F16\",\"shape\":[4,8],\"data_offsets\":[0,64]},"
     "\"lora_unet_a.lora_up.weight\":{\"dtype\":\"F16\",\"shape\":[8,4],\"data_offsets\":[64,128]},"
@@ -58,9 +47,9 @@ static int try_header(const char *path, const char *header, size_t size, size_t 
     for (size_t i = 0; i < DATA; i++) bytes[8 + size + i] = (unsigned char)fuzz_below(256);
     fwrite(bytes, 1, 8 + size + data, out);
     fclose(out);
-    rc = sdrt_lora_file_open(&file, path, &log_lines);
-    good = (rc == SDRT_OK) == (file != NULL) && lines == (rc != SDRT_OK);
-    lines = 0;
+    rc = sdrt_lora_file_open(&file, path, &fuzz_log);
+    good = (rc == SDRT_OK) == (file != NULL) && fuzz_lines == (rc != SDRT_OK);
+    fuzz_lines = 0;
     for (size_t i = 0; file && i < file->count; i++) {
         const struct sdrt_lora_module *m = &file->modules[i];
         good = good && m->rank >= 0 && m->sample && !strchr(m->key, '.');
