@@ -37,7 +37,8 @@ struct sdrt_job {
         struct sdrt_attention_shape attention;
         struct sdrt_gn_shape        gn;
         struct sdrt_ln_shape        ln;
-        struct { enum sdrt_elementwise_op op; int n, m, c; } ew; /* rows, rows of the other, channels */
+        /* n: rows, m: rows of the other operand, c: channels */
+        struct { enum sdrt_elementwise_op op; int n, m, c; } ew;
     } u;
     const struct sdrt_ops *ops;
     struct sdrt_team *team;

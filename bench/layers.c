@@ -137,8 +137,8 @@ static void add_layers(const struct sdrt_layers *l, struct sdrt_report *r)
             "{s:i, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:s, s:o, s:o}", "step", i,
             "name", a->name, "class", sdrt_step_class_names[s->class_], "kernel", s->kernel, "ms",
             a->seconds * 1e3, "share", a->seconds / l->sum, "gflop", s->flop * 1e-9, "bytes",
-            s->bytes, "weight_bytes", s->weight_bytes, "least_ms", a->bound.seconds * 1e3, "intensity",
-            sdrt_report_real(s->flop / s->bytes), "bound",
+            s->bytes, "weight_bytes", s->weight_bytes, "least_ms", a->bound.seconds * 1e3,
+            "intensity", sdrt_report_real(s->flop / s->bytes), "bound",
             sdrt_bound_name(a->bound.kind), "roof_share",
             sdrt_report_real(a->bound.seconds / a->seconds), "samples_ms",
             sdrt_bench_samples(&a->times, 1e3)));
@@ -176,7 +176,8 @@ int sdrt_bench_layers(const struct sdrt_bench_options *o, struct sdrt_report *r)
     int status = sdrt_pass_network(&network, o->log);
 
     if (status == SDRT_OK) status = sdrt_pass_open(&p, o, network, o->threads);
-    if (status == SDRT_OK) status = sdrt_layers_measure(&l, &p, o->iterations ? o->iterations : 3, o->log);
+    if (status == SDRT_OK)
+        status = sdrt_layers_measure(&l, &p, o->iterations ? o->iterations : 3, o->log);
     if (status == SDRT_OK) {
         sdrt_pass_facts(&p, o, r);
         sdrt_roof_facts(sdrt_roof_of(p.meter), r, "roof", "roof");

@@ -280,7 +280,8 @@ void sdrt_roof_facts(const struct sdrt_roof *roof, struct sdrt_report *r, const 
         const struct sdrt_roof_name *n = &sdrt_roof_names[k];
         snprintf(key, sizeof key, "%s.%s", prefix, n->key);
         sdrt_report_number(r, key, roof->best[k] > 0.0 ? roof->best[k] : NAN, NULL, "", 0);
-        if (k != SDRT_ROOF_F32 && k != SDRT_ROOF_BF16 && k != SDRT_ROOF_MEMORY && k != SDRT_ROOF_CLOCK)
+        if (k != SDRT_ROOF_F32 && k != SDRT_ROOF_BF16 && k != SDRT_ROOF_MEMORY &&
+            k != SDRT_ROOF_CLOCK)
             continue;
         if (roof->best[k] > 0.0)
             at += snprintf(text + at, sizeof text - (size_t)at, "%s%s %.*f %s", at ? ", " : "",

@@ -89,7 +89,8 @@ static int read_text_json(struct sdrt_checkpoint *c, int i)
     int64_t heads = t->heads;
     int rc = sdrt_json_load(&json, where, MAX_CONFIG_BYTES, c->log);
 
-    if (rc == SDRT_OK) rc = sdrt_json_int(json, "num_attention_heads", where, 1, 1024, &heads, c->log);
+    if (rc == SDRT_OK)
+        rc = sdrt_json_int(json, "num_attention_heads", where, 1, 1024, &heads, c->log);
     if (rc == SDRT_OK) rc = sdrt_json_string(json, "hidden_act", where, &act, c->log);
     t->heads = (int)heads;
     if (rc != SDRT_OK) goto out;
@@ -148,17 +149,19 @@ static int read_betas(struct sdrt_checkpoint *c, const json_t *json, const char 
     if (rc == SDRT_OK) rc = sdrt_json_double(json, "beta_end", where, &m->beta_end, c->log);
     if (rc == SDRT_OK)
         rc = sdrt_json_int(json, "num_train_timesteps", where, 2, 100000, &steps, c->log);
-    if (rc == SDRT_OK) rc = sdrt_json_int(json, "steps_offset", where, 0, steps - 1, &offset, c->log);
+    if (rc == SDRT_OK)
+        rc = sdrt_json_int(json, "steps_offset", where, 0, steps - 1, &offset, c->log);
     if (rc == SDRT_OK)
         rc = sdrt_json_bool(json, "rescale_betas_zero_snr", where, &m->zero_snr, c->log);
     m->train_steps = (int)steps;
     m->steps_offset = (int)offset;
     if (rc == SDRT_OK && strcmp(kind, "scaled_linear"))
-        rc = sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: beta_schedule %.40s: expected scaled_linear",
-                       where, kind);
-    if (rc == SDRT_OK && !(m->beta_start > 0.0 && m->beta_start <= m->beta_end && m->beta_end < 1.0))
-        rc = sdrt_fail(c->log, SDRT_E_FORMAT, "%s: beta_start, beta_end: expected rising within 0 to 1",
-                       where);
+        rc = sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: beta_schedule %.40s: expected "
+                       "scaled_linear", where, kind);
+    const int rising = m->beta_start > 0.0 && m->beta_start <= m->beta_end && m->beta_end < 1.0;
+    if (rc == SDRT_OK && !rising)
+        rc = sdrt_fail(c->log, SDRT_E_FORMAT, "%s: beta_start, beta_end: expected rising within "
+                       "0 to 1", where);
     return rc;
 }
 

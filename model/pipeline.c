@@ -23,8 +23,8 @@ void sdrt_options_init(struct sdrt_options *options)
 void sdrt_request_init(struct sdrt_request *request)
 {
     *request = (struct sdrt_request){
-        .size = sizeof *request, .prompt = "", .steps = 20, .cfg_scale = 7.5f, .sampler = "euler_a", .schedule = "default", .rng = "cpu",
-        .batch = 1,
+        .size = sizeof *request, .prompt = "", .steps = 20, .cfg_scale = 7.5f,
+        .sampler = "euler_a", .schedule = "default", .rng = "cpu", .batch = 1,
     };
 }
 

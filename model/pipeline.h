@@ -121,8 +121,8 @@ void sdrt_context_unplan(struct sdrt_context *c);
  * have positions for. */
 int sdrt_context_tokens(const struct sdrt_context *c);
 
-/* The prompt's tokens for text encoder i, padded as that wants it, into ids [tokens]; *dropped, which
- * may be NULL, is how many found no room.  Errors of sdrt_tokenizer_encode(), and
+/* The prompt's tokens for text encoder i, padded as that wants it, into ids [tokens]; *dropped,
+ * which may be NULL, is how many found no room.  Errors of sdrt_tokenizer_encode(), and
  * SDRT_E_FORMAT when the tokenizer knows more tokens than the encoder. */
 int sdrt_context_tokenize(const struct sdrt_context *c, int i, const char *prompt, int32_t *ids,
                           int *dropped);
@@ -138,7 +138,8 @@ int sdrt_shape_unet_batch(const struct sdrt_shape *shape);
 struct sdrt_request sdrt_request_resolved(const struct sdrt_context *c,
                                           const struct sdrt_request *r);
 
-/* Checks a resolved request and finds its shape and sampler (NULL: not wanted; else the caller frees it). */
+/* Checks a resolved request and finds its shape and sampler (NULL: not wanted; else the caller
+ * frees it). */
 int sdrt_request_check(struct sdrt_context *c, const struct sdrt_request *r,
                        struct sdrt_shape *shape, struct sdrt_sampler **sampler,
                        enum sdrt_rng_kind *rng);

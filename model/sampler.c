@@ -237,8 +237,8 @@ static int check_params(const struct sdrt_sampler_params *p)
     if ((unsigned)p->kind >= SDRT_SAMPLER_COUNT || (unsigned)p->schedule >= SDRT_SCHEDULE_COUNT ||
         (unsigned)p->noise.prediction > SDRT_PREDICTION_FLOW ||
         (unsigned)p->noise.spacing >= SDRT_SPACING_COUNT)
-        return sdrt_fail(p->log, SDRT_E_ARG, "sampler: a sampler, schedule, prediction or spacing that is "
-                         "none of their enums");
+        return sdrt_fail(p->log, SDRT_E_ARG, "sampler: a sampler, schedule, prediction or spacing "
+                         "that is none of their enums");
     method = &methods[p->kind];
     if (p->schedule == SDRT_SCHEDULE_KARRAS && !method->has_karras)
         return sdrt_fail(p->log, SDRT_E_UNSUPPORTED, "sampler %s has no karras schedule",

@@ -404,7 +404,8 @@ enum sdgen_parsed sdgen_parse(struct sdgen_options *options, int argc, char **ar
 
 void sdgen_options_free(struct sdgen_options *options)
 {
-    for (int i = 0; i < options->request.n_loras; i++) free((void *)(uintptr_t)options->loras[i].path);
+    for (int i = 0; i < options->request.n_loras; i++)
+        free((void *)(uintptr_t)options->loras[i].path);
     options->request.n_loras = 0;
 }
 
