@@ -91,6 +91,8 @@ __attribute__((format(printf, 1, 2))) void plain_say(const char *format, ...);
 #define cr_assert_leq(a, b, ...)     PLAIN_ASSERT((a) <= (b), #a " <= " #b, __VA_ARGS__)
 #define cr_assert_gt(a, b, ...)      PLAIN_ASSERT((a) > (b), #a " > " #b, __VA_ARGS__)
 #define cr_assert_geq(a, b, ...)     PLAIN_ASSERT((a) >= (b), #a " >= " #b, __VA_ARGS__)
+#define cr_assert_float_eq(a, b, epsilon, ...) \
+    PLAIN_ASSERT((a) - (b) <= (epsilon) && (b) - (a) <= (epsilon), #a " is about " #b, __VA_ARGS__)
 #define cr_assert_str_eq(a, b, ...) \
     PLAIN_ASSERT(strcmp(a, b) == 0, #a " is the string " #b, __VA_ARGS__)
 #define cr_assert_arr_eq(a, b, bytes, ...) \
