@@ -38,7 +38,7 @@ static void fill_added(struct sdrt_context *c, int rows)
 {
     static const float numbers[6] = { 1024, 1024, 0, 0, 1024, 1024 };
 
-    for (int i = 0; i < rows && c->config.unet.added_dim; i++)
+    for (int i = 0; i < rows && sdrt_added_width(&c->config); i++)
         sdrt_context_fill_added(c, i, numbers);
 }
 
@@ -63,8 +63,7 @@ static int prepare(struct sdrt_context *c, enum sdrt_program_id id)
         if (status == SDRT_OK) status = sdrt_program_load(c->programs[i], NULL, NULL);
         if (status == SDRT_OK) status = sdrt_program_run(c->programs[i], c->team, NULL, NULL);
     }
-    memcpy(c->time_row, c->time_table, (size_t)c->parts.time_channels * sizeof *c->time_row *
-                                           (size_t)sdrt_unet_time_rows(&c->config.unet, (int)pair));
+    memcpy(c->time_row, c->time_table, c->time_row_bytes);
     return status;
 }
 

@@ -46,7 +46,7 @@ static const float *pooled_row(const struct sdrt_context *c, int encoder, int i)
 void sdrt_context_fill_added(struct sdrt_context *c, int i, const float *numbers)
 {
     static const struct sdrt_exec alone = { .part = 0, .nparts = 1 };
-    const int count = sdrt_added_numbers(&c->config), width = c->config.unet.added_dim;
+    const int count = sdrt_added_numbers(&c->config), width = sdrt_added_width(&c->config);
     float *to = c->added + (size_t)i * (size_t)width;
 
     for (int k = 0; k < c->config.n_text; k++) {

@@ -87,6 +87,11 @@ int sdrt_unet_has_attention(const struct sdrt_unet_config *unet, int level);
  * added_dim.  Podell et al., 2023 (arXiv:2307.01952), section 2.2. */
 int sdrt_added_numbers(const struct sdrt_model_config *config);
 
+/* Channels of the text embeddings that the denoiser takes, and of what is added to its time
+ * embedding (0: nothing is). */
+int sdrt_context_width(const struct sdrt_model_config *config);
+int sdrt_added_width(const struct sdrt_model_config *config);
+
 /* Sum of the text encoders' pooled widths. */
 int sdrt_pooled_width(const struct sdrt_model_config *config);
 

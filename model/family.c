@@ -60,6 +60,16 @@ int sdrt_unet_has_attention(const struct sdrt_unet_config *unet, int level)
     return unet->depth[level] || (level == unet->levels - 1 && unet->mid_depth);
 }
 
+int sdrt_context_width(const struct sdrt_model_config *config)
+{
+    return config->unet.context_dim;
+}
+
+int sdrt_added_width(const struct sdrt_model_config *config)
+{
+    return config->unet.added_dim;
+}
+
 int sdrt_added_numbers(const struct sdrt_model_config *config)
 {
     return !config->unet.added_dim ? 0 : config->aesthetic ? 5 : 6;

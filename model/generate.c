@@ -83,7 +83,7 @@ static int dump_latent(struct run *run, const char *name)
 {
     static const struct sdrt_exec alone = { .part = 0, .nparts = 1 };
     struct sdrt_context *c = run->c;
-    const int batch = c->shape.batch, z = c->config.unet.in_channels;
+    const int batch = c->shape.batch, z = c->config.vae.latent_channels;
     const int dims[4] = { batch, c->shape.h, c->shape.w, z };
 
     if (!run->r->dump) return SDRT_OK;
@@ -149,7 +149,7 @@ static void zero_negatives(struct sdrt_context *c)
 {
     const size_t tokens = (size_t)c->shape.batch * (size_t)sdrt_context_tokens(c);
 
-    memset(c->embeddings, 0, tokens * (size_t)c->config.unet.context_dim * sizeof *c->embeddings);
+    memset(c->embeddings, 0, tokens * (size_t)sdrt_context_width(&c->config) * sizeof *c->embeddings);
     for (int i = 0; i < c->config.n_text; i++)
         if (c->config.text[i].pooled)
             memset(c->pooled[i], 0, tokens * (size_t)c->config.text[i].pooled * sizeof(float));
@@ -189,7 +189,7 @@ static void fill_added(struct run *run)
     float numbers[6] = { (float)r->original_height, (float)r->original_width, (float)r->crop_y,
                          (float)r->crop_x, (float)r->target_height, (float)r->target_width };
 
-    for (int i = 0; i < pair && c->config.unet.added_dim; i++) {
+    for (int i = 0; i < pair && sdrt_added_width(&c->config); i++) {
         const int negative = c->shape.guided && i < c->shape.batch;
         if (c->config.aesthetic) numbers[4] = negative ? BAD + 0.5f : GOOD;
         sdrt_context_fill_added(c, i, numbers);
@@ -208,7 +208,7 @@ static int condition(struct run *run)
 static int prepare_noise(struct run *run)
 {
     struct sdrt_context *c = run->c;
-    const size_t n = (size_t)c->config.unet.in_channels * (size_t)c->shape.h * (size_t)c->shape.w;
+    const size_t n = (size_t)c->config.vae.latent_channels * (size_t)c->shape.h * (size_t)c->shape.w;
     const float scale = sdrt_sampler_initial_scale(run->sampler);
 
     for (int i = 0; i < c->shape.batch; i++) {
@@ -229,14 +229,13 @@ static int evaluate(struct run *run, int e)
     struct sdrt_context *c = run->c;
     const struct sdrt_elementwise_ops *ew = &c->ops.elementwise;
     const int batch = c->shape.batch, pixels = c->shape.h * c->shape.w;
-    const int z = c->config.unet.in_channels, pair = sdrt_shape_unet_batch(&c->shape);
-    const size_t row = (size_t)c->parts.time_channels *
-                       (size_t)sdrt_unet_time_rows(&c->config.unet, pair);
+    const int z = c->config.vae.latent_channels, pair = sdrt_shape_unet_batch(&c->shape);
     char prefix[32];
 
     sdrt_sampler_scale_input(run->sampler, e, c->latent, c->scaled);
     ew->to_nhwc(&alone, batch, pair, pixels, z, 1.0f, c->scaled, c->model_in);
-    memcpy(c->time_row, c->time_table + (size_t)e * row, row * sizeof *c->time_row);
+    memcpy(c->time_row, (const char *)c->time_table + (size_t)e * c->time_row_bytes,
+           c->time_row_bytes);
     snprintf(prefix, sizeof prefix, "step%03d/", e);
     const int status = run_program(run, SDRT_PROGRAM_STEP, prefix);
     if (status != SDRT_OK) return status;
@@ -257,7 +256,7 @@ static int all_finite(const float *x, size_t n)
 static int denoise(struct run *run)
 {
     struct sdrt_context *c = run->c;
-    const int total = c->shape.evaluations, z = c->config.unet.in_channels;
+    const int total = c->shape.evaluations, z = c->config.vae.latent_channels;
     const size_t n = (size_t)c->shape.batch * (size_t)z * (size_t)c->shape.h * (size_t)c->shape.w;
     int status = report(run, SDRT_STAGE_DENOISE, 0, total);
 
@@ -401,7 +400,7 @@ int sdrt_generate(struct sdrt_context *c, const struct sdrt_request *request)
     if (status == SDRT_OK) status = sdrt_pipeline_loras_apply(c, r, &run.prompt);
     if (status == SDRT_OK)
         status = sdrt_sampler_reset(run.sampler, (size_t)shape.batch,
-                                    (size_t)c->config.unet.in_channels * (size_t)shape.h *
+                                    (size_t)c->config.vae.latent_channels * (size_t)shape.h *
                                         (size_t)shape.w);
     if (status == SDRT_OK) status = prepare_results(&run);
     if (status == SDRT_OK) status = run_stages(&run);

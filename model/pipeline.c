@@ -128,7 +128,7 @@ static int open_weights(struct sdrt_context *c, const struct sdrt_options *o)
     if (status == SDRT_OK) status = sdrt_weight_store_create(&c->store, &provider, fixed, c->log);
     if (status != SDRT_OK) return status;
     if (!strcmp(c->precision, "bf16")) sdrt_weight_store_pack_as(c->store, SDRT_BF16);
-    status = sdrt_unet_list(&c->config.unet, &c->parts, c->log);
+    status = sdrt_denoiser_of(&c->config)->check(&c->config, c->log);
     return status == SDRT_OK ? open_tokenizers(c) : status;
 }
 
@@ -266,6 +266,7 @@ int sdrt_request_check(struct sdrt_context *c, const struct sdrt_request *r,
                        struct sdrt_shape *shape, struct sdrt_sampler **sampler,
                        enum sdrt_rng_kind *rng)
 {
+    const struct sdrt_denoiser *denoiser = sdrt_denoiser_of(&c->config);
     const int unit = 1 << (c->config.vae.levels - 1);
     struct sdrt_sampler *s = NULL;
     int status = SDRT_OK;
@@ -280,6 +281,8 @@ int sdrt_request_check(struct sdrt_context *c, const struct sdrt_request *r,
         return sdrt_fail(c->log, SDRT_E_ARG, "unknown rng \"%s\": expected cpu or cuda", r->rng);
     status = check_size(c, "width", r->width);
     if (status == SDRT_OK) status = check_size(c, "height", r->height);
+    if (status == SDRT_OK && denoiser->check_size)
+        status = denoiser->check_size(&c->config, r->height / unit, r->width / unit, c->log);
     if (status == SDRT_OK) status = check_clip_skip(c, r->clip_skip);
     if (status == SDRT_OK) status = check_picture(c, r);
     if (status == SDRT_OK) status = make_sampler(c, r, &s);

@@ -3,19 +3,19 @@
  * The inside of a context: a checkpoint, the team, and the programs of one request.
  *
  * All programs of a request share one arena: first what lives for the whole run (latents,
- * text, cross-attention keys and values, the time table), then a workspace as large as
+ * text, what the denoiser carries from step to step, the time table), then a workspace as large as
  * the largest program's plan, since programs run one after the other.
  */
 #ifndef SDRT_MODEL_PIPELINE_H
 #define SDRT_MODEL_PIPELINE_H
 
 #include "model/checkpoint.h"
+#include "model/denoiser.h"
 #include "model/pipeline_lora.h"
 #include "model/sampler.h"
 #include "model/sdrt.h"
 #include "model/text_encoder.h"
 #include "model/tokenizer.h"
-#include "model/unet.h"
 #include "model/vae.h"
 #include "runtime/arena.h"
 #include "runtime/memory.h"
@@ -52,7 +52,6 @@ struct sdrt_context {
     struct sdrt_pipeline_loras loras;         /* between the checkpoint and the store */
     struct sdrt_weight_store *store;
     struct sdrt_model_config config;
-    struct sdrt_unet_parts   parts;
     struct sdrt_tokenizer   *tokenizers[SDRT_MAX_TEXT]; /* of each text encoder */
     struct sdrt_topology    *topology;
     struct sdrt_team        *team;
@@ -65,24 +64,25 @@ struct sdrt_context {
     /* The current shape: tensors, programs, memory. */
     struct sdrt_shape   shape;
     struct sdrt_program *programs[SDRT_PROGRAMS];
-    struct sdrt_text_tensors           text[SDRT_MAX_TEXT];
-    struct sdrt_unet_prompt_tensors    prompt;
-    struct sdrt_unet_schedule_tensors  schedule;
-    struct sdrt_unet_step_tensors      step;
-    struct sdrt_vae_tensors            decode;
+    struct sdrt_text_tensors     text[SDRT_MAX_TEXT];
+    struct sdrt_prompt_tensors   prompt;
+    struct sdrt_schedule_tensors schedule;
+    struct sdrt_step_tensors     step;
+    struct sdrt_vae_tensors      decode;
     struct sdrt_arena *arena;
     size_t persistent_bytes, workspace_bytes;
     double plan_seconds;
 
     /* Addresses in the arena's persistent part. */
     int32_t *ids[SDRT_MAX_TEXT];  /* [pair][tokens] */
-    float *embeddings;            /* [pair][tokens][context_dim], all text encoders side by side */
+    float *embeddings;            /* [pair][tokens][context width], all text encoders side by side */
     float *pooled[SDRT_MAX_TEXT]; /* [pair][tokens][pooled], of which the end token's row counts */
-    float *added;                 /* [pair][added_dim] */
+    float *added;                 /* [pair][added width] */
     float *timesteps, *time_table, *time_row; /* time_row: as many rows as an evaluation takes */
-    float *keys_values[SDRT_UNET_MAX_CROSS];
+    size_t time_row_bytes;
+    float *carried[SDRT_MAX_CARRIED];
     float *model_in, *model_out;  /* NHWC, the pair */
-    float *latent, *scaled, *guided; /* NCHW, [batch][4][h][w] */
+    float *latent, *scaled, *guided; /* NCHW, [batch][latent channels][h][w] */
     float *vae_in, *vae_out;
 
     /* What the persistent part holds of the last request. */
@@ -131,7 +131,7 @@ int sdrt_context_tokenize(const struct sdrt_context *c, int i, const char *promp
  * of which there are sdrt_added_numbers(). */
 void sdrt_context_fill_added(struct sdrt_context *c, int i, const float *numbers);
 
-/* Images that go through the U-Net at once. */
+/* Images that go through the denoiser at once. */
 int sdrt_shape_unet_batch(const struct sdrt_shape *shape);
 
 /* The request with the model's values in the place of zeros. */

@@ -29,7 +29,7 @@ void sdrt_context_unplan(struct sdrt_context *c)
 /* The hidden states of all text encoders lie side by side. */
 static void build_text(struct sdrt_context *c, int i, struct sdrt_graph *g)
 {
-    struct sdrt_text_place place = { .width = c->config.unet.context_dim };
+    struct sdrt_text_place place = { .width = sdrt_context_width(&c->config) };
     struct sdrt_text_config text = c->config.text[i];
 
     for (int k = 0; k < i; k++) place.at += c->config.text[k].clip.hidden;
@@ -42,7 +42,11 @@ static void build_text(struct sdrt_context *c, int i, struct sdrt_graph *g)
 static void build(struct sdrt_context *c, enum sdrt_program_id id, struct sdrt_graph *g)
 {
     const struct sdrt_shape *s = &c->shape;
-    const int pair = sdrt_shape_unet_batch(s), tokens = sdrt_context_tokens(c);
+    const struct sdrt_denoiser *denoiser = sdrt_denoiser_of(&c->config);
+    const struct sdrt_denoiser_shape shape = {
+        .batch = sdrt_shape_unet_batch(s), .h = s->h, .w = s->w, .evaluations = s->evaluations,
+        .tokens = sdrt_context_tokens(c),
+    };
 
     if (id < SDRT_PROGRAM_PROMPT) {
         build_text(c, (int)id, g);
@@ -50,14 +54,13 @@ static void build(struct sdrt_context *c, enum sdrt_program_id id, struct sdrt_g
     }
     switch (id) {
     case SDRT_PROGRAM_PROMPT:
-        sdrt_unet_build_prompt(g, &c->config.unet, &c->parts, pair, tokens, &c->prompt);
+        denoiser->build_prompt(g, &c->config, &shape, &c->prompt);
         break;
     case SDRT_PROGRAM_SCHEDULE:
-        sdrt_unet_build_schedule(g, &c->config.unet, &c->parts, s->evaluations, pair,
-                                 &c->schedule);
+        denoiser->build_schedule(g, &c->config, &shape, &c->schedule);
         break;
     case SDRT_PROGRAM_STEP:
-        sdrt_unet_build_step(g, &c->config.unet, &c->parts, pair, s->h, s->w, tokens, &c->step);
+        denoiser->build_step(g, &c->config, &shape, &c->step);
         break;
     case SDRT_PROGRAM_DECODE: /* one image at a time: its tensors are the largest of all */
         sdrt_vae_build_decoder(g, &c->config.vae, 1, s->h, s->w, &c->decode);
@@ -78,36 +81,45 @@ static void *take(unsigned char *base, size_t *at, size_t count, size_t size)
     return p;
 }
 
+/* Memory for an external tensor of a program. */
+static float *take_tensor(unsigned char *base, size_t *at, const struct sdrt_program *p,
+                          sdrt_tensor x)
+{
+    return take(base, at, sdrt_program_bytes(p, x), 1);
+}
+
 /* The persistent part, the same walk for counting (base NULL) and for placing. */
 static size_t place(struct sdrt_context *c, unsigned char *base)
 {
     const struct sdrt_shape *s = &c->shape;
-    const size_t pair = (size_t)sdrt_shape_unet_batch(s), pixels = (size_t)s->h * (size_t)s->w;
-    const size_t z = (size_t)c->config.unet.in_channels, batch = (size_t)s->batch;
-    const size_t tokens = pair * (size_t)sdrt_context_tokens(c), f = sizeof(float);
-    const size_t row = (size_t)sdrt_unet_time_rows(&c->config.unet, (int)pair) *
-                       (size_t)c->parts.time_channels;
-    const size_t scale = (size_t)1 << (c->config.vae.levels - 1);
+    const struct sdrt_program *prompt = c->programs[SDRT_PROGRAM_PROMPT];
+    const struct sdrt_program *schedule = c->programs[SDRT_PROGRAM_SCHEDULE];
+    const struct sdrt_program *step = c->programs[SDRT_PROGRAM_STEP];
+    const struct sdrt_program *decode = c->programs[SDRT_PROGRAM_DECODE];
+    const size_t tokens = (size_t)sdrt_shape_unet_batch(s) * (size_t)sdrt_context_tokens(c);
+    const size_t f = sizeof(float), latent = (size_t)s->batch * (size_t)s->h * (size_t)s->w *
+                                             (size_t)c->config.vae.latent_channels;
     size_t at = 0;
 
     for (int i = 0; i < c->config.n_text; i++) {
         c->ids[i] = take(base, &at, tokens, sizeof *c->ids[i]);
         c->pooled[i] = take(base, &at, tokens * (size_t)c->config.text[i].pooled, f);
     }
-    c->embeddings = take(base, &at, tokens * (size_t)c->config.unet.context_dim, f);
-    c->added = take(base, &at, pair * (size_t)c->config.unet.added_dim, f);
-    c->timesteps = take(base, &at, (size_t)s->evaluations, f);
-    c->time_table = take(base, &at, (size_t)s->evaluations * row, f);
-    c->time_row = take(base, &at, row, f);
-    for (int i = 0; i < c->parts.n_cross; i++)
-        c->keys_values[i] = take(base, &at, tokens * 2 * (size_t)c->parts.cross[i].channels, f);
-    c->model_in = take(base, &at, pair * pixels * z, f);
-    c->model_out = take(base, &at, pair * pixels * z, f);
-    c->latent = take(base, &at, batch * pixels * z, f);
-    c->scaled = take(base, &at, batch * pixels * z, f);
-    c->guided = take(base, &at, batch * pixels * z, f);
-    c->vae_in = take(base, &at, pixels * z, f);
-    c->vae_out = take(base, &at, pixels * scale * scale * 3, f);
+    c->embeddings = take_tensor(base, &at, prompt, c->prompt.text);
+    c->added = take_tensor(base, &at, schedule, c->schedule.added);
+    c->timesteps = take_tensor(base, &at, schedule, c->schedule.timesteps);
+    c->time_table = take_tensor(base, &at, schedule, c->schedule.table);
+    c->time_row = take_tensor(base, &at, step, c->step.time);
+    c->time_row_bytes = sdrt_program_bytes(step, c->step.time);
+    for (int i = 0; i < c->prompt.n_carried; i++)
+        c->carried[i] = take_tensor(base, &at, prompt, c->prompt.carried[i]);
+    c->model_in = take_tensor(base, &at, step, c->step.latent);
+    c->model_out = take_tensor(base, &at, step, c->step.out);
+    c->latent = take(base, &at, latent, f);
+    c->scaled = take(base, &at, latent, f);
+    c->guided = take(base, &at, latent, f);
+    c->vae_in = take_tensor(base, &at, decode, c->decode.in);
+    c->vae_out = take_tensor(base, &at, decode, c->decode.out);
     return at;
 }
 
@@ -116,11 +128,11 @@ static int plan_program(struct sdrt_context *c, enum sdrt_program_id id)
     static const char *const names[SDRT_PROGRAMS] = {
         [SDRT_PROGRAM_TEXT] = "text", [SDRT_PROGRAM_TEXT + 1] = "text 2",
         [SDRT_PROGRAM_TEXT + 2] = "text 3", [SDRT_PROGRAM_PROMPT] = "prompt",
-        [SDRT_PROGRAM_SCHEDULE] = "schedule", [SDRT_PROGRAM_STEP] = "unet",
-        [SDRT_PROGRAM_DECODE] = "vae",
+        [SDRT_PROGRAM_SCHEDULE] = "schedule", [SDRT_PROGRAM_DECODE] = "vae",
     };
+    const char *name = id == SDRT_PROGRAM_STEP ? sdrt_denoiser_of(&c->config)->name : names[id];
     struct sdrt_graph *g = NULL;
-    int status = sdrt_graph_create(&g, names[id], c->store, c->log);
+    int status = sdrt_graph_create(&g, name, c->store, c->log);
 
     if (status != SDRT_OK) return status;
     build(c, id, g);
@@ -169,9 +181,9 @@ static void bind(struct sdrt_context *c)
 
     bind_text(c);
     sdrt_program_bind(p[SDRT_PROGRAM_PROMPT], c->prompt.text, c->embeddings);
-    for (int i = 0; i < c->parts.n_cross; i++) {
-        sdrt_program_bind(p[SDRT_PROGRAM_PROMPT], c->prompt.keys_values[i], c->keys_values[i]);
-        sdrt_program_bind(p[SDRT_PROGRAM_STEP], c->step.keys_values[i], c->keys_values[i]);
+    for (int i = 0; i < c->prompt.n_carried; i++) {
+        sdrt_program_bind(p[SDRT_PROGRAM_PROMPT], c->prompt.carried[i], c->carried[i]);
+        sdrt_program_bind(p[SDRT_PROGRAM_STEP], c->step.carried[i], c->carried[i]);
     }
     sdrt_program_bind(p[SDRT_PROGRAM_SCHEDULE], c->schedule.timesteps, c->timesteps);
     if (c->schedule.added >= 0)

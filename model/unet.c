@@ -2,7 +2,20 @@
 #include "model/name.h"
 #include "model/unet.h"
 
-enum { NAME = 160, MAX_SKIPS = 32 };
+enum { NAME = 160, MAX_SKIPS = 32, MAX_RESNETS = 64, PART_NAME = 112 };
+
+struct unet_part {
+    char name[PART_NAME]; /* weight prefix */
+    int  channels;
+};
+
+/* All resnets and cross-attentions, in the order in which the step runs them. */
+struct unet_parts {
+    struct unet_part resnets[MAX_RESNETS];    /* name: of time_emb_proj */
+    struct unet_part cross[SDRT_MAX_CARRIED]; /* name: of attn2 */
+    int n_resnets, n_cross;
+    int time_channels; /* sum over resnets */
+};
 
 static const float RESNET_EPS = 1e-5f, TRANSFORMER_GN_EPS = 1e-6f, LAYER_NORM_EPS = 1e-5f;
 
@@ -13,21 +26,21 @@ static int heads_of(const struct sdrt_unet_config *c, int channels)
 
 /* ---- the list of parts ---- */
 
-static int list_resnet(struct sdrt_unet_parts *p, const char *block, int j, int channels)
+static int list_resnet(struct unet_parts *p, const char *block, int j, int channels)
 {
-    if (p->n_resnets == SDRT_UNET_MAX_RESNETS) return 0;
-    struct sdrt_unet_part *r = &p->resnets[p->n_resnets++];
+    if (p->n_resnets == MAX_RESNETS) return 0;
+    struct unet_part *r = &p->resnets[p->n_resnets++];
     sdrt_name(r->name, sizeof r->name, "%s.resnets.%d.time_emb_proj", block, j);
     r->channels = channels;
     p->time_channels += channels;
     return 1;
 }
 
-static int list_cross(struct sdrt_unet_parts *p, const char *block, int j, int depth, int channels)
+static int list_cross(struct unet_parts *p, const char *block, int j, int depth, int channels)
 {
     for (int d = 0; d < depth; d++) {
-        if (p->n_cross == SDRT_UNET_MAX_CROSS) return 0;
-        struct sdrt_unet_part *a = &p->cross[p->n_cross++];
+        if (p->n_cross == SDRT_MAX_CARRIED) return 0;
+        struct unet_part *a = &p->cross[p->n_cross++];
         sdrt_name(a->name, sizeof a->name, "%s.attentions.%d.transformer_blocks.%d.attn2", block, j,
                  d);
         a->channels = channels;
@@ -35,8 +48,8 @@ static int list_cross(struct sdrt_unet_parts *p, const char *block, int j, int d
     return 1;
 }
 
-int sdrt_unet_list(const struct sdrt_unet_config *c, struct sdrt_unet_parts *out,
-                   const struct sdrt_log *log)
+/* Returns 1, or 0 when there are more of them than fit. */
+static int list_parts(const struct sdrt_unet_config *c, struct unet_parts *out)
 {
     const int last = c->levels - 1;
     char block[64];
@@ -58,7 +71,15 @@ int sdrt_unet_list(const struct sdrt_unet_config *c, struct sdrt_unet_parts *out
             ok &= list_resnet(out, block, j, c->channels[last - i]);
             ok &= list_cross(out, block, j, c->depth[last - i], c->channels[last - i]);
         }
-    return ok ? SDRT_OK : sdrt_fail(log, SDRT_E_UNSUPPORTED, "the U-Net has too many blocks");
+    return ok;
+}
+
+static int check(const struct sdrt_model_config *config, const struct sdrt_log *log)
+{
+    struct unet_parts parts;
+
+    if (list_parts(&config->unet, &parts)) return SDRT_OK;
+    return sdrt_fail(log, SDRT_E_UNSUPPORTED, "the U-Net has too many blocks");
 }
 
 /* ---- once a schedule, once a prompt ---- */
@@ -74,7 +95,9 @@ static sdrt_tensor linear(struct sdrt_graph *g, sdrt_tensor x, const char *name,
     return sdrt_graph_gemm(g, x, &spec);
 }
 
-int sdrt_unet_time_rows(const struct sdrt_unet_config *config, int batch)
+/* How many rows of the time table one evaluation takes: one, or one an image where the prompt
+ * is added to the time embedding. */
+static int time_rows(const struct sdrt_unet_config *config, int batch)
 {
     return config->added_dim ? batch : 1;
 }
@@ -82,7 +105,7 @@ int sdrt_unet_time_rows(const struct sdrt_unet_config *config, int batch)
 /* silu(time embedding), or silu(time embedding + added embedding) of all pairs: every resnet
  * reads it after the SiLU, so that is the last product's epilogue where nothing is added. */
 static sdrt_tensor embed_time(struct sdrt_graph *g, const struct sdrt_unet_config *config,
-                              const struct sdrt_unet_schedule_tensors *in)
+                              const struct sdrt_schedule_tensors *in)
 {
     const int dim = config->time_embed_dim;
     const enum sdrt_act last = config->added_dim ? SDRT_ACT_NONE : SDRT_ACT_SILU;
@@ -98,52 +121,60 @@ static sdrt_tensor embed_time(struct sdrt_graph *g, const struct sdrt_unet_confi
     return sdrt_graph_silu_of_sums(g, "unet.time_and_added", t, added);
 }
 
-void sdrt_unet_build_schedule(struct sdrt_graph *g, const struct sdrt_unet_config *config,
-                              const struct sdrt_unet_parts *parts, int n, int batch,
-                              struct sdrt_unet_schedule_tensors *out)
+static void build_schedule(struct sdrt_graph *g, const struct sdrt_model_config *model,
+                           const struct sdrt_denoiser_shape *shape,
+                           struct sdrt_schedule_tensors *out)
 {
-    const char *names[SDRT_UNET_MAX_RESNETS];
-    int rows[SDRT_UNET_MAX_RESNETS];
+    const struct sdrt_unet_config *config = &model->unet;
+    const int n = shape->evaluations, batch = shape->batch;
+    const char *names[MAX_RESNETS];
+    int rows[MAX_RESNETS];
+    struct unet_parts parts;
     struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
 
+    list_parts(config, &parts);
     out->timesteps = sdrt_graph_external(g, "timesteps", 1, 1, n, 1);
     out->added = config->added_dim
                  ? sdrt_graph_external(g, "added", 1, 1, batch, config->added_dim) : SDRT_NO_TENSOR;
-    out->table = sdrt_graph_external(g, "time_table", 1, 1, n * sdrt_unet_time_rows(config, batch),
-                                     parts->time_channels);
+    out->table = sdrt_graph_external(g, "time_table", 1, 1, n * time_rows(config, batch),
+                                     parts.time_channels);
     const sdrt_tensor t = embed_time(g, config, out);
-    for (int i = 0; i < parts->n_resnets; i++) {
-        names[i] = parts->resnets[i].name;
-        rows[i] = parts->resnets[i].channels;
+    for (int i = 0; i < parts.n_resnets; i++) {
+        names[i] = parts.resnets[i].name;
+        rows[i] = parts.resnets[i].channels;
     }
     spec.name = "unet.time_emb_proj";
     spec.weights = names;
     spec.weight_rows = rows;
-    spec.n_weights = parts->n_resnets;
-    spec.n = parts->time_channels;
+    spec.n_weights = parts.n_resnets;
+    spec.n = parts.time_channels;
     spec.into = out->table;
     sdrt_graph_gemm(g, t, &spec);
 }
 
-void sdrt_unet_build_prompt(struct sdrt_graph *g, const struct sdrt_unet_config *config,
-                            const struct sdrt_unet_parts *parts, int batch, int tokens,
-                            struct sdrt_unet_prompt_tensors *out)
+static void build_prompt(struct sdrt_graph *g, const struct sdrt_model_config *model,
+                         const struct sdrt_denoiser_shape *shape, struct sdrt_prompt_tensors *out)
 {
-    out->text = sdrt_graph_external(g, "text", batch, 1, tokens, config->context_dim);
-    for (int i = 0; i < parts->n_cross; i++) {
-        const struct sdrt_unet_part *a = &parts->cross[i];
+    const int batch = shape->batch, tokens = shape->tokens;
+    struct unet_parts parts;
+
+    list_parts(&model->unet, &parts);
+    out->text = sdrt_graph_external(g, "text", batch, 1, tokens, model->unet.context_dim);
+    out->n_carried = parts.n_cross;
+    for (int i = 0; i < parts.n_cross; i++) {
+        const struct unet_part *a = &parts.cross[i];
         struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
         char name[NAME], k[NAME], v[NAME];
         sdrt_name(name, sizeof name, "%s.to_kv", a->name);
         sdrt_name(k, sizeof k, "%s.to_k", a->name);
         sdrt_name(v, sizeof v, "%s.to_v", a->name);
-        out->keys_values[i] = sdrt_graph_external(g, name, batch, 1, tokens, 2 * a->channels);
+        out->carried[i] = sdrt_graph_external(g, name, batch, 1, tokens, 2 * a->channels);
         spec.name = name;
         spec.weights = (const char *const[]){ k, v };
         spec.n_weights = 2;
         spec.n = 2 * a->channels;
         spec.no_bias = 1;
-        spec.into = out->keys_values[i];
+        spec.into = out->carried[i];
         sdrt_graph_gemm(g, out->text, &spec);
     }
 }
@@ -153,8 +184,8 @@ void sdrt_unet_build_prompt(struct sdrt_graph *g, const struct sdrt_unet_config 
 struct builder {
     struct sdrt_graph *g;
     const struct sdrt_unet_config *config;
-    const struct sdrt_unet_parts *parts;
-    struct sdrt_unet_step_tensors *t;
+    const struct unet_parts *parts;
+    struct sdrt_step_tensors *t;
     int next_resnet, next_cross, time_at;
     sdrt_tensor skips[MAX_SKIPS];
     int n_skips;
@@ -249,7 +280,7 @@ static sdrt_tensor self_attention(struct builder *b, sdrt_tensor x, const char *
 
 static sdrt_tensor cross_attention(struct builder *b, sdrt_tensor x, const char *prefix, int c)
 {
-    const sdrt_tensor kv = b->t->keys_values[b->next_cross++];
+    const sdrt_tensor kv = b->t->carried[b->next_cross++];
     char name[NAME];
 
     const sdrt_tensor q = project(b, norm_of(b, x, prefix, "norm2"), prefix, "attn2.to_q", c, 0,
@@ -362,21 +393,24 @@ static sdrt_tensor up(struct builder *b, sdrt_tensor x)
     return x;
 }
 
-void sdrt_unet_build_step(struct sdrt_graph *g, const struct sdrt_unet_config *config,
-                          const struct sdrt_unet_parts *parts, int batch, int h, int w, int tokens,
-                          struct sdrt_unet_step_tensors *out)
+static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *model,
+                       const struct sdrt_denoiser_shape *shape, struct sdrt_step_tensors *out)
 {
-    struct builder b = { .g = g, .config = config, .parts = parts, .t = out };
+    const struct sdrt_unet_config *config = &model->unet;
+    const int batch = shape->batch, h = shape->h, w = shape->w;
+    struct unet_parts parts;
+    struct builder b = { .g = g, .config = config, .parts = &parts, .t = out };
     struct sdrt_conv_spec spec = sdrt_conv_defaults;
 
+    list_parts(config, &parts);
     out->latent = sdrt_graph_external(g, "latent", batch, h, w, config->in_channels);
-    out->time = sdrt_graph_external(g, "time", sdrt_unet_time_rows(config, batch), 1, 1,
-                                    parts->time_channels);
-    for (int i = 0; i < parts->n_cross; i++) {
+    out->time = sdrt_graph_external(g, "time", time_rows(config, batch), 1, 1,
+                                    parts.time_channels);
+    for (int i = 0; i < parts.n_cross; i++) {
         char name[NAME];
-        sdrt_name(name, sizeof name, "%s.to_kv", parts->cross[i].name);
-        out->keys_values[i] = sdrt_graph_external(g, name, batch, 1, tokens,
-                                                  2 * parts->cross[i].channels);
+        sdrt_name(name, sizeof name, "%s.to_kv", parts.cross[i].name);
+        out->carried[i] = sdrt_graph_external(g, name, batch, 1, shape->tokens,
+                                              2 * parts.cross[i].channels);
     }
     out->out = sdrt_graph_external(g, "model_out", batch, h, w, config->out_channels);
 
@@ -402,3 +436,8 @@ void sdrt_unet_build_step(struct sdrt_graph *g, const struct sdrt_unet_config *c
     spec.into = out->out;
     sdrt_graph_conv(g, x, &spec);
 }
+
+const struct sdrt_denoiser sdrt_unet_denoiser = {
+    .name = "unet", .check = check, .build_schedule = build_schedule, .build_prompt = build_prompt,
+    .build_step = build_step,
+};

@@ -57,6 +57,9 @@ void sdrt_program_free(struct sdrt_program **program);
 size_t sdrt_program_peak(const struct sdrt_program *p);
 size_t sdrt_program_lower_bound(const struct sdrt_program *p);
 
+/* Bytes of the buffer that x is a view of; 0 for SDRT_NO_TENSOR. */
+size_t sdrt_program_bytes(const struct sdrt_program *p, sdrt_tensor x);
+
 /* Gives an external tensor its address (64-byte aligned).  Takes effect at the next link. */
 void sdrt_program_bind(struct sdrt_program *p, sdrt_tensor x, void *address);
 

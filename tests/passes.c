@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOKENS = SDRT_TOKENIZER_LENGTH, MOST = SDRT_UNET_MAX_CROSS + 4 };
+enum { TOKENS = SDRT_TOKENIZER_LENGTH, MOST = SDRT_MAX_CARRIED + 4 };
 
 /* An external tensor and the caller's array behind it. */
 struct operand {
@@ -96,24 +96,42 @@ int pass_text(struct sdrt_context *c, int encoder, const int32_t *ids, int batch
     return finish(&p, NULL, NULL);
 }
 
-/* Keys and values of every cross-attention, and the row of the time table. */
+/* What the prompt and the schedule leave for the step. */
 struct once {
-    float *keys_values[SDRT_UNET_MAX_CROSS];
+    float *carried[SDRT_MAX_CARRIED];
     float *time;
 };
 
+static struct sdrt_denoiser_shape shape_of(const struct pass_unet *in)
+{
+    return (struct sdrt_denoiser_shape){ .batch = in->batch, .h = in->h, .w = in->w,
+                                         .tokens = TOKENS, .evaluations = 1 };
+}
+
+/* An external tensor whose array, made here, the caller of the pass frees. */
+static int operand_out(struct pass *p, sdrt_tensor tensor, float **to)
+{
+    operand(p, tensor, NULL, NULL);
+    struct operand *o = &p->operands[p->n - 1];
+    o->to = *to = malloc(o->bytes);
+    return *to ? SDRT_OK : sdrt_fail(p->c->log, SDRT_E_NOMEM, "out of memory for a pass");
+}
+
 static int run_prompt(struct sdrt_context *c, const struct pass_unet *in, struct once *once)
 {
-    struct sdrt_unet_prompt_tensors t;
+    const struct sdrt_denoiser_shape shape = shape_of(in);
+    struct sdrt_prompt_tensors t;
     struct pass p;
     int status = begin(&p, c, "prompt");
 
     if (status != SDRT_OK) return status;
-    sdrt_unet_build_prompt(p.g, &c->config.unet, &c->parts, in->batch, TOKENS, &t);
+    sdrt_denoiser_of(&c->config)->build_prompt(p.g, &c->config, &shape, &t);
     operand(&p, t.text, in->text, NULL);
-    for (int i = 0; i < c->parts.n_cross; i++)
-        operand(&p, t.keys_values[i], NULL, once->keys_values[i]);
-    return finish(&p, NULL, NULL);
+    for (int i = 0; i < t.n_carried && status == SDRT_OK; i++)
+        status = operand_out(&p, t.carried[i], &once->carried[i]);
+    if (status == SDRT_OK) return finish(&p, NULL, NULL);
+    sdrt_graph_free(&p.g);
+    return status;
 }
 
 /* What is added to the time embedding: pooled text, then the numbers, each embedded. */
@@ -121,11 +139,12 @@ static void fill_added(const struct sdrt_context *c, const struct pass_unet *in,
 {
     static const struct sdrt_exec alone = { .part = 0, .nparts = 1 };
     const int n = sdrt_added_numbers(&c->config), pooled = sdrt_pooled_width(&c->config);
-    const int width = c->config.unet.added_dim;
+    const int width = sdrt_added_width(&c->config);
 
     for (int i = 0; i < in->batch; i++) {
         float *row = added + (size_t)i * (size_t)width;
         memcpy(row, in->pooled + i * pooled, (size_t)pooled * sizeof *row);
+        if (!n) continue;
         c->ops.elementwise.timestep_embedding(&alone, in->numbers + i * n, n, (width - pooled) / n,
                                               row + pooled);
     }
@@ -133,22 +152,25 @@ static void fill_added(const struct sdrt_context *c, const struct pass_unet *in,
 
 static int run_schedule(struct sdrt_context *c, const struct pass_unet *in, struct once *once)
 {
-    struct sdrt_unet_schedule_tensors t;
-    float *added = calloc((size_t)in->batch * (size_t)c->config.unet.added_dim + 1, sizeof *added);
-    struct pass p;
+    const struct sdrt_denoiser_shape shape = shape_of(in);
+    struct sdrt_schedule_tensors t;
+    float *added = calloc((size_t)in->batch * (size_t)sdrt_added_width(&c->config) + 1,
+                          sizeof *added);
+    struct pass p = { 0 };
     int status = added ? begin(&p, c, "schedule")
                        : sdrt_fail(c->log, SDRT_E_NOMEM, "out of memory for a U-Net pass");
 
     if (status != SDRT_OK) goto out;
-    sdrt_unet_build_schedule(p.g, &c->config.unet, &c->parts, 1, in->batch, &t);
+    sdrt_denoiser_of(&c->config)->build_schedule(p.g, &c->config, &shape, &t);
     operand(&p, t.timesteps, &in->timestep, NULL);
     if (t.added >= 0) {
         fill_added(c, in, added);
         operand(&p, t.added, added, NULL);
     }
-    operand(&p, t.table, NULL, once->time);
-    status = finish(&p, NULL, NULL);
+    status = operand_out(&p, t.table, &once->time);
+    if (status == SDRT_OK) status = finish(&p, NULL, NULL);
 out:
+    sdrt_graph_free(&p.g);
     free(added);
     return status;
 }
@@ -156,16 +178,17 @@ out:
 static int run_step(struct sdrt_context *c, const struct pass_unet *in, const struct once *once,
                     float *out, sdrt_trace_fn *trace, void *user)
 {
-    struct sdrt_unet_step_tensors t;
+    const struct sdrt_denoiser_shape shape = shape_of(in);
+    struct sdrt_step_tensors t;
     struct pass p;
-    int status = begin(&p, c, "unet");
+    int status = begin(&p, c, sdrt_denoiser_of(&c->config)->name);
 
     if (status != SDRT_OK) return status;
-    sdrt_unet_build_step(p.g, &c->config.unet, &c->parts, in->batch, in->h, in->w, TOKENS, &t);
+    sdrt_denoiser_of(&c->config)->build_step(p.g, &c->config, &shape, &t);
     operand(&p, t.latent, in->latent, NULL);
     operand(&p, t.time, once->time, NULL);
-    for (int i = 0; i < c->parts.n_cross; i++)
-        operand(&p, t.keys_values[i], once->keys_values[i], NULL);
+    for (int i = 0; i < SDRT_MAX_CARRIED && once->carried[i]; i++)
+        operand(&p, t.carried[i], once->carried[i], NULL);
     operand(&p, t.out, NULL, out);
     return finish(&p, trace, user);
 }
@@ -173,22 +196,12 @@ static int run_step(struct sdrt_context *c, const struct pass_unet *in, const st
 int pass_unet(struct sdrt_context *c, const struct pass_unet *in, float *out,
               sdrt_trace_fn *trace, void *user)
 {
-    const int rows = sdrt_unet_time_rows(&c->config.unet, in->batch);
-    struct once once = {
-        .time = malloc(sizeof(float) * (size_t)rows * (size_t)c->parts.time_channels),
-    };
-    int status = once.time ? SDRT_OK : SDRT_E_NOMEM;
+    struct once once = { .time = NULL };
+    int status = run_prompt(c, in, &once);
 
-    for (int i = 0; i < c->parts.n_cross && status == SDRT_OK; i++) {
-        once.keys_values[i] = malloc(sizeof(float) * (size_t)in->batch * TOKENS * 2 *
-                                     (size_t)c->parts.cross[i].channels);
-        if (!once.keys_values[i]) status = SDRT_E_NOMEM;
-    }
-    if (status != SDRT_OK) sdrt_fail(c->log, status, "out of memory for a U-Net pass");
-    if (status == SDRT_OK) status = run_prompt(c, in, &once);
     if (status == SDRT_OK) status = run_schedule(c, in, &once);
     if (status == SDRT_OK) status = run_step(c, in, &once, out, trace, user);
-    for (int i = 0; i < c->parts.n_cross; i++) free(once.keys_values[i]);
+    for (int i = 0; i < SDRT_MAX_CARRIED; i++) free(once.carried[i]);
     free(once.time);
     return status;
 }
