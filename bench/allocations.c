@@ -1,14 +1,12 @@
-/* SPDX-License-Identifier: MIT
- *
- * Counts what the objects of this program allocate: the linker sends their calls here (--wrap).
- * What shared libraries allocate for themselves is not seen.
- */
-#include "bench/sdbench.h"
+/* SPDX-License-Identifier: MIT */
+#include "bench/allocations.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
 static atomic_long count;
+static atomic_long left = -1;
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
@@ -21,34 +19,37 @@ void *__wrap_realloc(void *p, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
 int __wrap_posix_memalign(void **p, size_t alignment, size_t size);
 
-void *__wrap_malloc(size_t size)
+long sdrt_allocations(void) { return atomic_load(&count); }
+void sdrt_allocations_refuse(long n) { atomic_store(&left, n); }
+long sdrt_allocations_left(void) { return atomic_load(&left); }
+
+static int refused(void)
 {
     atomic_fetch_add(&count, 1);
-    return __real_malloc(size);
+    return atomic_load(&left) >= 0 && atomic_fetch_sub(&left, 1) == 0;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return refused() ? NULL : __real_malloc(size);
 }
 
 void *__wrap_calloc(size_t n, size_t size)
 {
-    atomic_fetch_add(&count, 1);
-    return __real_calloc(n, size);
+    return refused() ? NULL : __real_calloc(n, size);
 }
 
 void *__wrap_realloc(void *p, size_t size)
 {
-    atomic_fetch_add(&count, 1);
-    return __real_realloc(p, size);
+    return refused() ? NULL : __real_realloc(p, size);
 }
 
 void *__wrap_aligned_alloc(size_t alignment, size_t size)
 {
-    atomic_fetch_add(&count, 1);
-    return __real_aligned_alloc(alignment, size);
+    return refused() ? NULL : __real_aligned_alloc(alignment, size);
 }
 
 int __wrap_posix_memalign(void **p, size_t alignment, size_t size)
 {
-    atomic_fetch_add(&count, 1);
-    return __real_posix_memalign(p, alignment, size);
+    return refused() ? ENOMEM : __real_posix_memalign(p, alignment, size);
 }
-
-long sdrt_bench_allocations(void) { return atomic_load(&count); }

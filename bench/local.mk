@@ -1,6 +1,10 @@
 bin_PROGRAMS += sdbench
+# Counts, and refuses on demand, what the objects of a program allocate; see the header.
+ALLOCATIONS = bench/allocations.c bench/allocations.h
+COUNT_ALLOCATIONS = \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=posix_memalign
 SDBENCH_PARTS = \
-	bench/sdbench.h bench/allocations.c bench/options.c \
+	bench/sdbench.h $(ALLOCATIONS) bench/options.c \
 	bench/report.c bench/report.h bench/report_forms.c bench/report_internal.h \
 	bench/machine.c bench/machine.h bench/energy.c \
 	bench/harness.c bench/harness.h bench/stats.c bench/stats.h \
@@ -12,8 +16,7 @@ SDBENCH_PARTS = \
 	bench/model.c bench/roofline.c \
 	bench/shapes_attention.h bench/shapes_conv.h bench/shapes_gemm.h bench/shapes_norm.h
 sdbench_SOURCES = bench/sdbench.c $(SDBENCH_PARTS)
-sdbench_LDFLAGS = $(AM_LDFLAGS) \
-	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=posix_memalign
+sdbench_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 SDBENCH_LIBS = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS) $(ONEDNN_LIBS)
 sdbench_LDADD = $(SDBENCH_LIBS)
 dist_man_MANS += man/sdbench.1
@@ -33,14 +36,14 @@ dist-hook:
 
 if HAVE_AVX2
 noinst_LTLIBRARIES += libroof_avx2.la
-libroof_avx2_la_SOURCES = bench/roof_avx2.c
+libroof_avx2_la_SOURCES = bench/roof_avx2.c bench/roof_simd.h
 libroof_avx2_la_CFLAGS = $(AM_CFLAGS) -O3 $(AVX2_CFLAGS)
 SDBENCH_LIBS += libroof_avx2.la
 endif
 
 if HAVE_AVX512
 noinst_LTLIBRARIES += libroof_avx512.la
-libroof_avx512_la_SOURCES = bench/roof_avx512.c
+libroof_avx512_la_SOURCES = bench/roof_avx512.c bench/roof_simd.h
 libroof_avx512_la_CFLAGS = $(AM_CFLAGS) -O3 $(AVX512_CFLAGS)
 SDBENCH_LIBS += libroof_avx512.la
 endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "bench/pass.h"
+#include "bench/allocations.h"
 #include "bench/machine.h"
 #include "runtime/memory.h"
 
@@ -156,13 +157,13 @@ int sdrt_pass_run(struct sdrt_pass *p, double *seconds)
 
     sdrt_program_reset_times(p->program);
     sdrt_energy_read("/sys", &before);
-    const long mallocs = sdrt_bench_allocations();
+    const long mallocs = sdrt_allocations();
     const double start = sdrt_bench_now();
     for (int k = 0; k < p->repeats && status == SDRT_OK; k++)
         status = sdrt_program_run(p->program, p->context->team, NULL, NULL);
     *seconds = sdrt_bench_now() - start;
-    if (sdrt_bench_allocations() - mallocs > p->mallocs)
-        p->mallocs = sdrt_bench_allocations() - mallocs;
+    if (sdrt_allocations() - mallocs > p->mallocs)
+        p->mallocs = sdrt_allocations() - mallocs;
     sdrt_energy_read("/sys", &after);
     p->joules = sdrt_energy_used(&before, &after);
     return status;

@@ -56,7 +56,4 @@ int sdrt_bench_generate(const struct sdrt_bench_options *o, struct sdrt_report *
 int sdrt_bench_compare(const struct sdrt_bench_options *o, struct sdrt_report *r);
 enum { SDRT_BENCH_SLOWER = 1 };
 
-/* Allocations of this process so far, by malloc and its relatives. */
-long sdrt_bench_allocations(void);
-
 #endif

@@ -23,18 +23,17 @@ EXTRA_DIST += tests/golden/rng.txt tests/oracle/make_rng_golden.py
 
 # The sampler's test counts and refuses allocations in the objects it links.
 check_PROGRAMS += tests/test_sampler
-tests_test_sampler_SOURCES = tests/test_sampler.c
+tests_test_sampler_SOURCES = tests/test_sampler.c $(ALLOCATIONS)
 tests_test_sampler_CFLAGS = $(TEST_CFLAGS)
-tests_test_sampler_LDFLAGS = $(AM_LDFLAGS) \
-	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
+tests_test_sampler_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_sampler_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/sampler.bin tests/oracle/make_sampler_golden.py
 
 # This one refuses allocations too.
 check_PROGRAMS += tests/test_tokenizer tests/fuzz_tokenizer
-tests_test_tokenizer_SOURCES = tests/test_tokenizer.c
+tests_test_tokenizer_SOURCES = tests/test_tokenizer.c $(ALLOCATIONS)
 tests_test_tokenizer_CFLAGS = $(TEST_CFLAGS)
-tests_test_tokenizer_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+tests_test_tokenizer_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_tokenizer_LDADD = $(TEST_LIBS) -lpthread
 tests_fuzz_tokenizer_SOURCES = tests/fuzz_tokenizer.c
 tests_fuzz_tokenizer_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
@@ -139,9 +138,9 @@ tests_sdprobe_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
 
 # The whole pipeline on a tiny model; counts allocations in the objects it links.
 check_PROGRAMS += tests/test_golden
-tests_test_golden_SOURCES = tests/test_golden.c
+tests_test_golden_SOURCES = tests/test_golden.c $(ALLOCATIONS)
 tests_test_golden_CFLAGS = $(TEST_CFLAGS)
-tests_test_golden_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+tests_test_golden_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_golden_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/emulated_machine.c
 if HAVE_AVX2
@@ -149,7 +148,8 @@ if HAVE_AVX512
 if HAVE_AMX
 # Once more on a machine that has every level, by emulation.
 check_PROGRAMS += tests/test_golden_emulated
-tests_test_golden_emulated_SOURCES = tests/test_golden.c tests/emulated_machine.c tests/emulated.h
+tests_test_golden_emulated_SOURCES = $(tests_test_golden_SOURCES) tests/emulated_machine.c \
+	tests/emulated.h
 tests_test_golden_emulated_CFLAGS = $(TEST_CFLAGS)
 tests_test_golden_emulated_LDFLAGS = $(tests_test_golden_LDFLAGS) \
 	-Wl,--wrap=sdrt_isa_detect,--wrap=sdrt_ops_init
@@ -188,10 +188,9 @@ EXTRA_DIST += tests/golden/tiny-sd21 tests/golden/tiny-sdxl tests/golden/tiny-sd
 
 # Graphs and programs; counts allocations.
 check_PROGRAMS += tests/test_program
-tests_test_program_SOURCES = tests/test_program.c $(TEST_KERNELS)
+tests_test_program_SOURCES = tests/test_program.c $(ALLOCATIONS) $(TEST_KERNELS)
 tests_test_program_CFLAGS = $(TEST_CFLAGS)
-tests_test_program_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
-	-Wl,--wrap=aligned_alloc,--wrap=posix_memalign
+tests_test_program_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_program_LDADD = $(TEST_LIBS)
 
 # The public interface.
@@ -215,10 +214,9 @@ tests_test_npy_SOURCES = tests/test_npy.c $(TEST_FILES)
 tests_test_npy_CFLAGS = $(TEST_CFLAGS)
 tests_test_npy_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/test_weights tests/test_json
-tests_test_weights_SOURCES = tests/test_weights.c $(TEST_FILES)
+tests_test_weights_SOURCES = tests/test_weights.c $(ALLOCATIONS) $(TEST_FILES)
 tests_test_weights_CFLAGS = $(TEST_CFLAGS)
-tests_test_weights_LDFLAGS = $(AM_LDFLAGS) \
-	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=posix_memalign
+tests_test_weights_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_weights_LDADD = $(TEST_LIBS)
 tests_test_json_SOURCES = tests/test_json.c $(TEST_FILES)
 tests_test_json_CFLAGS = $(TEST_CFLAGS)

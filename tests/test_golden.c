@@ -3,44 +3,16 @@
  * The whole pipeline on a tiny model of random weights, against diffusers in float32, through
  * the public interface.  tests/oracle/make_tiny.py made the model and the golden tensors.
  */
+#include "bench/allocations.h"
 #include "kernels/isa.h"
 #include "runtime/npy.h"
 #include "model/sdrt.h" /* after runtime/: it repeats error.h where that is absent */
 
 #include <criterion/criterion.h>
 #include <math.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The linker sends the allocations of all linked objects here (--wrap). */
-static atomic_long allocations;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    atomic_fetch_add(&allocations, 1);
-    return __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    atomic_fetch_add(&allocations, 1);
-    return __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    atomic_fetch_add(&allocations, 1);
-    return __real_realloc(p, size);
-}
 
 static char path_buffer[512];
 
@@ -217,8 +189,8 @@ static int count(void *user, enum sdrt_stage stage, int done, int total)
     struct counter *k = user;
 
     if (stage != SDRT_STAGE_DENOISE) return 0;
-    if (done == 1) k->first = atomic_load(&allocations);
-    if (done == total) k->last = atomic_load(&allocations);
+    if (done == 1) k->first = sdrt_allocations();
+    if (done == total) k->last = sdrt_allocations();
     return k->cancel_at && done == k->cancel_at;
 }
 

@@ -2,62 +2,17 @@
  *
  * From graphs to programs: the memory that they share against memory that nothing shares, on
  * random small graphs; allocations in a run; and the plans of SD 1.5 at full size.
- *
- * Linked with --wrap for the allocators, so that a test can count them.
  */
+#include "bench/allocations.h"
 #include "model/pipeline.h"
 #include "runtime/program_internal.h"
 #include "tests/support.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static atomic_long allocations;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-int __real_posix_memalign(void **p, size_t alignment, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-int __wrap_posix_memalign(void **p, size_t alignment, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    atomic_fetch_add(&allocations, 1);
-    return __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    atomic_fetch_add(&allocations, 1);
-    return __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    atomic_fetch_add(&allocations, 1);
-    return __real_realloc(p, size);
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
-{
-    atomic_fetch_add(&allocations, 1);
-    return __real_aligned_alloc(alignment, size);
-}
-
-int __wrap_posix_memalign(void **p, size_t alignment, size_t size)
-{
-    atomic_fetch_add(&allocations, 1);
-    return __real_posix_memalign(p, alignment, size);
-}
 
 static void print_line(void *user, enum sdrt_log_level level, const char *text)
 {
@@ -350,11 +305,11 @@ Test(program, runs_without_allocating)
     struct tbuf arena = tbuf_bytes(sdrt_program_peak(w.program) + 64);
     cr_assert_eq(sdrt_program_link(w.program, arena.p), SDRT_OK);
     cr_assert_eq(sdrt_program_load(w.program, NULL, NULL), SDRT_OK);
-    const long before = atomic_load(&allocations);
+    const long before = sdrt_allocations();
     cr_assert_gt(before, 0, "the counter counts nothing");
     for (int i = 0; i < 3; i++)
         cr_assert_eq(sdrt_program_run(w.program, w.team, NULL, NULL), SDRT_OK);
-    cr_expect_eq(atomic_load(&allocations), before);
+    cr_expect_eq(sdrt_allocations(), before);
     tbuf_free(&arena);
     world_close(&w);
 }

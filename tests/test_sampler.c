@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Linked with --wrap for the four allocators, so that a test can count them in a run.
+ * Trajectories against diffusers, allocations, and what is refused.
  */
+#include "bench/allocations.h"
 #include "model/sampler.h"
 
 #include <criterion/criterion.h>
@@ -12,43 +13,6 @@
 #include <string.h>
 
 enum { MAX_IMAGES = 4, MAX_COUNT = 64 };
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-
-static int allocations;
-static int fail_at = -1; /* the allocation, counted from 0, that returns NULL */
-
-static int refuse(void)
-{
-    return allocations++ == fail_at;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return refuse() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return refuse() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    return refuse() ? NULL : __real_realloc(p, size);
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
-{
-    return refuse() ? NULL : __real_aligned_alloc(alignment, size);
-}
 
 /* ---- log ---- */
 
@@ -185,9 +149,10 @@ static double run_case(FILE *f, const struct golden *g)
     for (int e = 0; e < g->evals; e++) {
         sdrt_sampler_scale_input(s, e, x, in);
         denoise(in, timesteps[e], out, g->count);
-        allocations = 0;
+        const long before = sdrt_allocations();
         cr_assert(sdrt_sampler_step(s, e, out, x, rngs) == 0, "%s", last_line);
-        cr_expect(allocations == 0, "%d allocations in evaluation %d", allocations, e);
+        const long allocated = sdrt_allocations() - before;
+        cr_expect(allocated == 0, "%ld allocations in evaluation %d", allocated, e);
         take(f, want, g->count * sizeof *want);
         worst = fmax(worst, relative_error(x, want, g->count));
     }
@@ -415,12 +380,11 @@ Test(sampler, survives_every_failed_allocation)
             int rc;
 
             cr_assert(fail < 10);
-            allocations = 0;
-            fail_at = fail;
+            sdrt_allocations_refuse(fail);
             rc = sdrt_sampler_create(&s, &p);
             if (!rc) rc = sdrt_sampler_reset(s, 1, 16);
-            done = allocations <= fail;
-            fail_at = -1;
+            done = sdrt_allocations_left() >= 0;
+            sdrt_allocations_refuse(-1);
             cr_expect(rc == (done ? 0 : SDRT_E_NOMEM), "%s: allocation %d gave %d",
                       sdrt_sampler_name(p.kind), fail, rc);
             sdrt_sampler_free(&s);

@@ -3,6 +3,7 @@
  * The tokenizer against CLIP's own (tests/oracle/make_tokenizer_golden.py), against model
  * folders written here, and on what it must refuse.
  */
+#include "bench/allocations.h"
 #include "model/tokenizer.h"
 
 #include <criterion/criterion.h>
@@ -389,38 +390,6 @@ Test(tokenizer, needs_both_files)
     cr_expect_null(tokenizer);
 }
 
-/* The linker's --wrap sends the library's allocations here (tests/local.mk). */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-static int allocations_left = -1; /* -1: any number */
-
-static int refuse_allocation(void)
-{
-    if (allocations_left > 0)
-        allocations_left--;
-    return allocations_left == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return refuse_allocation() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return refuse_allocation() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return refuse_allocation() ? NULL : __real_realloc(old, size);
-}
-
 /* Lets one more allocation through each time, until all is well. */
 Test(tokenizer, survives_without_memory, .init = make_folder, .fini = remove_folder)
 {
@@ -431,10 +400,10 @@ Test(tokenizer, survives_without_memory, .init = make_folder, .fini = remove_fol
     struct sdrt_tokenizer *tokenizer = NULL;
     int status = SDRT_E_NOMEM, count, opens = 0;
 
-    for (int grant = 1; status != SDRT_OK; grant++, opens++) {
-        allocations_left = grant;
+    for (int grant = 0; status != SDRT_OK; grant++, opens++) {
+        sdrt_allocations_refuse(grant);
         status = sdrt_tokenizer_open(&tokenizer, NULL, NULL, &error_log);
-        allocations_left = -1;
+        sdrt_allocations_refuse(-1);
         cr_assert(status == SDRT_OK || (status == SDRT_E_NOMEM && !tokenizer));
     }
     cr_expect_gt(opens, 3);
@@ -442,10 +411,10 @@ Test(tokenizer, survives_without_memory, .init = make_folder, .fini = remove_fol
         int tries = 0;
 
         status = SDRT_E_NOMEM;
-        for (int grant = 1; status != SDRT_OK; grant++, tries++) {
-            allocations_left = grant;
+        for (int grant = 0; status != SDRT_OK; grant++, tries++) {
+            sdrt_allocations_refuse(grant);
             status = sdrt_tokenizer_encode(tokenizer, prompts[i], NULL, 0, &count);
-            allocations_left = -1;
+            sdrt_allocations_refuse(-1);
             cr_assert(status == SDRT_OK || status == SDRT_E_NOMEM);
         }
         cr_expect_gt(tries, 4);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Providers, checks of shape and values, and what happens without memory: the objects of
- * this program call the allocators below, which refuse one call on demand.
+ * Providers, checks of shape and values, and what happens without memory.
  */
+#include "bench/allocations.h"
 #include "runtime/json.h"
 #include "runtime/safetensors.h"
 #include "runtime/weights.h"
@@ -15,36 +15,6 @@
 #include <unistd.h>
 
 TestSuite(weights, .init = temp_folder_make, .fini = temp_folder_remove);
-
-/* Counts down to the call that fails; negative: none does. */
-static long refuse_at = -1;
-
-void *__real_malloc(size_t bytes);
-void *__real_calloc(size_t n, size_t bytes);
-void *__real_realloc(void *old, size_t bytes);
-int __real_posix_memalign(void **out, size_t alignment, size_t bytes);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_calloc(size_t n, size_t bytes);
-void *__wrap_realloc(void *old, size_t bytes);
-int __wrap_posix_memalign(void **out, size_t alignment, size_t bytes);
-
-static int refused(void)
-{
-    return refuse_at >= 0 && refuse_at-- == 0;
-}
-
-void *__wrap_malloc(size_t bytes) { return refused() ? NULL : __real_malloc(bytes); }
-void *__wrap_calloc(size_t n, size_t bytes) { return refused() ? NULL : __real_calloc(n, bytes); }
-
-void *__wrap_realloc(void *old, size_t bytes)
-{
-    return refused() ? NULL : __real_realloc(old, bytes);
-}
-
-int __wrap_posix_memalign(void **out, size_t alignment, size_t bytes)
-{
-    return refused() ? 12 : __real_posix_memalign(out, alignment, bytes);
-}
 
 static const char *write_file(const char *name, const char *header, size_t data_bytes)
 {
@@ -409,9 +379,10 @@ static int json_was_refused;
 
 static void *json_malloc(size_t bytes)
 {
-    if (!refused()) return __real_malloc(bytes);
-    json_was_refused = 1;
-    return NULL;
+    void *p = malloc(bytes);
+
+    if (!p) json_was_refused = 1;
+    return p;
 }
 
 /* Each allocation in turn is refused, jansson's too: one line, no leak, no crash.  jansson
@@ -429,11 +400,11 @@ Test(weights, every_refused_allocation_is_one_clear_failure)
     snprintf(two, sizeof two, "%s", write_file("2", header, 8));
     json_set_alloc_funcs(json_malloc, free);
     do {
-        refuse_at = calls++;
+        sdrt_allocations_refuse(calls++);
         json_was_refused = 0;
         rc = open_all(one, two);
-        const long left = refuse_at;
-        refuse_at = -1;
+        const long left = sdrt_allocations_left();
+        sdrt_allocations_refuse(-1);
         if (left >= 0) break; /* fewer calls than that: none was refused */
         const int blamed = json_was_refused && rc == SDRT_E_FORMAT;
         expect_failure(rc, blamed ? rc : SDRT_E_NOMEM, blamed ? "bad JSON" : "memory", "refused");
