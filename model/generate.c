@@ -17,10 +17,13 @@ struct run {
     struct sdrt_request request; /* resolved */
     const struct sdrt_request *r; /* the same */
     char  *prompt;     /* r's, without the LoRAs that it names; owned */
-    struct sdrt_sampler *sampler;
+    struct sdrt_sampler *sampler; /* of the denoiser that is at work: owned, as is the other */
+    struct sdrt_sampler *refined; /* of the refiner's steps; NULL without */
     struct sdrt_rng rngs[SDRT_MAX_BATCH];
     enum sdrt_rng_kind rng_kind;
-    char   prefix[32]; /* of dumped names: the program and evaluation */
+    int    evaluated;  /* evaluations so far, of all denoisers */
+    const char *stem;  /* of all dumped names: "" or "refiner/" */
+    char   prefix[32]; /* of dumped names: the stem, the program and evaluation */
     float *dense;      /* a dumped tensor without its pitch */
     size_t dense_size;
 };
@@ -74,7 +77,7 @@ static int trace(void *user, const char *name, const int dims[4], int pitch, con
 
 static int run_program(struct run *run, int id, const char *prefix)
 {
-    snprintf(run->prefix, sizeof run->prefix, "%s", prefix);
+    snprintf(run->prefix, sizeof run->prefix, "%s%s", run->stem, prefix);
     return sdrt_program_run(run->c->programs[id], run->c->team, run->r->dump ? trace : NULL, run);
 }
 
@@ -174,6 +177,7 @@ static int encode_text(struct run *run)
         status = run_program(run, SDRT_PROGRAM_TEXT + i, prefixes[i]);
     sdrt_context_release_text(c);
     if (status != SDRT_OK) return status;
+    sdrt_refiner_take_text(c);
     if (c->text_zeroed) zero_negatives(c);
     c->text_ready = 1;
     return SDRT_OK;
@@ -205,6 +209,16 @@ static int condition(struct run *run)
     return status == SDRT_OK ? report(run, SDRT_STAGE_TEXT, 1, 1) : status;
 }
 
+/* What the denoiser makes of all its timesteps. */
+static int run_schedule(struct run *run)
+{
+    struct sdrt_context *c = run->c;
+
+    memcpy(c->timesteps, sdrt_sampler_timesteps(run->sampler),
+           (size_t)c->shape.evaluations * sizeof *c->timesteps);
+    return run_program(run, SDRT_PROGRAM_SCHEDULE, "schedule/");
+}
+
 static int prepare_noise(struct run *run)
 {
     struct sdrt_context *c = run->c;
@@ -217,10 +231,7 @@ static int prepare_noise(struct run *run)
     }
     const int status = dump_latent(run, "noise");
     for (size_t i = 0; i < (size_t)c->shape.batch * n; i++) c->latent[i] *= scale;
-    if (status != SDRT_OK) return status;
-    memcpy(c->timesteps, sdrt_sampler_timesteps(run->sampler),
-           (size_t)c->shape.evaluations * sizeof *c->timesteps);
-    return run_program(run, SDRT_PROGRAM_SCHEDULE, "schedule/");
+    return status;
 }
 
 static int evaluate(struct run *run, int e)
@@ -256,20 +267,23 @@ static int all_finite(const float *x, size_t n)
 static int denoise(struct run *run)
 {
     struct sdrt_context *c = run->c;
-    const int total = c->shape.evaluations, z = c->config.vae.latent_channels;
+    const int z = c->config.vae.latent_channels;
+    const int total = run->evaluated + c->shape.evaluations +
+                      (c->refiner ? c->shape.refiner_evaluations : 0);
     const size_t n = (size_t)c->shape.batch * (size_t)z * (size_t)c->shape.h * (size_t)c->shape.w;
-    int status = report(run, SDRT_STAGE_DENOISE, 0, total);
+    int status = report(run, SDRT_STAGE_DENOISE, run->evaluated, total);
 
-    for (int e = 0; e < total && status == SDRT_OK; e++) {
+    if (status == SDRT_OK) status = run_schedule(run);
+    for (int e = 0; e < c->shape.evaluations && status == SDRT_OK; e++) {
         status = evaluate(run, e);
-        if (status == SDRT_OK) status = report(run, SDRT_STAGE_DENOISE, e + 1, total);
-        if (status == SDRT_OK) c->evaluations_done++;
+        if (status == SDRT_OK)
+            status = report(run, SDRT_STAGE_DENOISE, ++run->evaluated, total);
     }
     if (status != SDRT_OK) return status;
     if (!all_finite(c->latent, n))
         return sdrt_fail(c->log, SDRT_E_NUMERIC, "the latent is not finite after %d steps; the "
                          "checkpoint may be broken", run->r->steps);
-    return dump_latent(run, "latent");
+    return dump_latent(run, c->refiner ? "latent-unrefined" : "latent");
 }
 
 /* -1 .. 1 to 0 .. 255, rounding half to even as diffusers' numpy does. */
@@ -326,6 +340,9 @@ static char *parameters_text(const struct run *run, int i)
             (double)r->cfg_scale, (unsigned long long)(r->seed + (uint64_t)i), r->width, r->height,
             run->c->model_name, strcmp(r->rng, "cuda") ? "CPU" : "NV", run->c->precision,
             sdrt_version());
+    if (run->c->refiner)
+        fprintf(f, ", Refiner: %s, Refiner switch at: %g", run->c->refiner->model_name,
+                r->refiner_start);
     for (int l = 0; l < r->n_loras; l++)
         fprintf(f, "%s%s:%g", l ? ", " : ", LoRA: \"", r->loras[l].path, (double)r->loras[l].scale);
     if (r->n_loras) fputc('"', f);
@@ -355,9 +372,13 @@ static int prepare_results(struct run *run)
     return SDRT_OK;
 }
 
+/* With a refiner, which takes the denoiser's place in memory, the decoder waits until both are
+ * gone. */
 static int load(struct run *run)
 {
-    return sdrt_context_load(run->c, SDRT_PROGRAM_PROMPT, SDRT_PROGRAMS - 1, load_progress, run);
+    const enum sdrt_program_id last = run->c->refiner ? SDRT_PROGRAM_STEP : SDRT_PROGRAM_DECODE;
+
+    return sdrt_context_load(run->c, SDRT_PROGRAM_PROMPT, last, load_progress, run);
 }
 
 static int start_denoising(struct run *run)
@@ -367,6 +388,43 @@ static int start_denoising(struct run *run)
     return status == SDRT_OK ? denoise(run) : status;
 }
 
+static int load_refiner(struct run *run)
+{
+    if (!run->c->refiner) return SDRT_OK;
+    sdrt_context_release_denoiser(run->c);
+    return sdrt_context_load(run->c->refiner, SDRT_PROGRAM_PROMPT, SDRT_PROGRAM_STEP, load_progress,
+                             run);
+}
+
+/* The refiner goes on where the base's latent stands, with the same generators. */
+static int refine(struct run *run)
+{
+    struct sdrt_context *base = run->c, *c = base->refiner;
+    const size_t bytes = sizeof(float) * (size_t)base->config.vae.latent_channels *
+                         (size_t)base->shape.batch * (size_t)base->shape.h * (size_t)base->shape.w;
+    struct sdrt_sampler *sampler = run->sampler;
+
+    if (!c) return SDRT_OK;
+    memcpy(c->latent, base->latent, bytes);
+    run->c = c;
+    run->sampler = run->refined;
+    run->stem = "refiner/";
+    int status = condition(run);
+    if (status == SDRT_OK) status = denoise(run);
+    memcpy(base->latent, c->latent, bytes);
+    run->c = base;
+    run->sampler = sampler;
+    run->stem = "";
+    sdrt_context_release_denoiser(c);
+    return status;
+}
+
+static int load_decoder(struct run *run)
+{
+    if (!run->c->refiner) return SDRT_OK;
+    return sdrt_context_load(run->c, SDRT_PROGRAM_DECODE, SDRT_PROGRAM_DECODE, load_progress, run);
+}
+
 static int run_stages(struct run *run)
 {
     static const struct {
@@ -374,7 +432,9 @@ static int run_stages(struct run *run)
         int (*run)(struct run *);
     } stages[] = {
         { SDRT_STAGE_TEXT, encode_text }, { SDRT_STAGE_LOAD, load }, { SDRT_STAGE_TEXT, condition },
-        { SDRT_STAGE_DENOISE, start_denoising }, { SDRT_STAGE_DECODE, decode },
+        { SDRT_STAGE_DENOISE, start_denoising }, { SDRT_STAGE_LOAD, load_refiner },
+        { SDRT_STAGE_DENOISE, refine }, { SDRT_STAGE_LOAD, load_decoder },
+        { SDRT_STAGE_DECODE, decode },
     };
     struct sdrt_context *c = run->c;
     int status = SDRT_OK;
@@ -390,20 +450,22 @@ static int run_stages(struct run *run)
 
 int sdrt_generate(struct sdrt_context *c, const struct sdrt_request *request)
 {
-    struct run run = { .c = c, .request = sdrt_request_resolved(c, request) };
+    struct run run = { .c = c, .request = sdrt_request_resolved(c, request), .stem = "" };
     const struct sdrt_request *r = run.r = &run.request;
-    struct sdrt_shape shape;
-    int status = sdrt_request_check(c, r, &shape, &run.sampler, &run.rng_kind);
+    struct sdrt_shape shape = { 0 };
+    int status = sdrt_request_check(c, r, &shape, &run.sampler, &run.refined, &run.rng_kind);
+    size_t n;
 
-    c->n_images = c->evaluations_done = 0;
+    c->n_images = 0;
     if (status == SDRT_OK) status = sdrt_context_plan(c, &shape);
     if (status == SDRT_OK) status = sdrt_pipeline_loras_apply(c, r, &run.prompt);
-    if (status == SDRT_OK)
-        status = sdrt_sampler_reset(run.sampler, (size_t)shape.batch,
-                                    (size_t)c->config.vae.latent_channels * (size_t)shape.h *
-                                        (size_t)shape.w);
+    n = (size_t)c->config.vae.latent_channels * (size_t)shape.h * (size_t)shape.w;
+    if (status == SDRT_OK) status = sdrt_sampler_reset(run.sampler, (size_t)shape.batch, n);
+    if (status == SDRT_OK && run.refined)
+        status = sdrt_sampler_reset(run.refined, (size_t)shape.batch, n);
     if (status == SDRT_OK) status = prepare_results(&run);
     if (status == SDRT_OK) status = run_stages(&run);
+    c->evaluations_done = run.evaluated;
     c->evaluation_seconds = c->evaluations_done
                             ? c->stage_seconds[SDRT_STAGE_DENOISE] / c->evaluations_done : 0.0;
     if (status == SDRT_OK) c->n_images = r->batch;
@@ -412,6 +474,7 @@ int sdrt_generate(struct sdrt_context *c, const struct sdrt_request *request)
         sdrt_fail(c->log, status, "cancelled");
     }
     sdrt_sampler_free(&run.sampler);
+    sdrt_sampler_free(&run.refined);
     free(run.dense);
     free(run.prompt);
     return status;

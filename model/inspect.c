@@ -170,8 +170,9 @@ static void print_kind(FILE *f, const char *path, const struct sdrt_inspection *
 
     sdrt_inspect_lora(in, lora, sizeof lora);
     if (rc == SDRT_OK) {
-        print_model(f, sdrt_checkpoint_config(c));
-        fputs("runs: yes\n", f);
+        const struct sdrt_model_config *m = sdrt_checkpoint_config(c);
+        print_model(f, m);
+        fprintf(f, "runs: yes%s\n", m->aesthetic ? "; behind an SDXL model with --refiner" : "");
     } else if (*lora) {
         fprintf(f, "kind: %s\nruns: with --lora, on a model of its kind\n", lora);
     } else {

@@ -25,6 +25,7 @@ void sdrt_request_init(struct sdrt_request *request)
     *request = (struct sdrt_request){
         .size = sizeof *request, .prompt = "", .steps = 20, .cfg_scale = 7.5f,
         .sampler = "euler_a", .schedule = "default", .rng = "cpu", .batch = 1,
+        .refiner_start = 0.8,
     };
 }
 
@@ -162,6 +163,7 @@ int sdrt_open(struct sdrt_context **out, const struct sdrt_options *o)
     if (status == SDRT_OK) status = start_team(c, o->threads);
     if (status == SDRT_OK) status = open_weights(c, o);
     if (status == SDRT_OK) sdrt_weight_store_use_team(c->store, c->team);
+    if (status == SDRT_OK && o->refiner) status = sdrt_refiner_open(c, o->refiner);
     if (status != SDRT_OK) {
         sdrt_close(&c);
         return status;
@@ -176,6 +178,7 @@ void sdrt_close(struct sdrt_context **context)
 
     if (!c) return;
     sdrt_context_unplan(c);
+    sdrt_refiner_close(c);
     sdrt_weight_store_free(&c->store);
     sdrt_pipeline_loras_close(c);
     sdrt_checkpoint_close(&c->checkpoint);
@@ -248,8 +251,10 @@ static int check_picture(const struct sdrt_context *c, const struct sdrt_request
     return SDRT_OK;
 }
 
-static int make_sampler(struct sdrt_context *c, const struct sdrt_request *r,
-                        struct sdrt_sampler **out)
+/* Also says how many evaluations shape has.  Both samplers are the caller's, also after a
+ * failure. */
+static int make_samplers(struct sdrt_context *c, const struct sdrt_request *r,
+                         struct sdrt_shape *shape, struct sdrt_sampler *out[2])
 {
     struct sdrt_sampler_params params = { .steps = r->steps, .log = c->log,
                                           .noise = c->config.noise };
@@ -259,16 +264,26 @@ static int make_sampler(struct sdrt_context *c, const struct sdrt_request *r,
     if (status == SDRT_OK && r->spacing && !sdrt_spacing_parse(r->spacing, &params.noise.spacing))
         status = sdrt_fail(c->log, SDRT_E_ARG, "unknown spacing \"%s\": expected leading, trailing "
                            "or linspace", r->spacing);
-    return status == SDRT_OK ? sdrt_sampler_create(out, &params) : status;
+    if (status == SDRT_OK) status = sdrt_sampler_create(&out[0], &params);
+    if (status != SDRT_OK) return status;
+    shape->evaluations = sdrt_sampler_evaluations(out[0]);
+    return c->refiner ? sdrt_refiner_split(c, r, &params, shape, &out[1]) : SDRT_OK;
+}
+
+/* To the caller who wants it, else freed. */
+static void hand_over(struct sdrt_sampler **to, struct sdrt_sampler *s)
+{
+    if (to) *to = s;
+    else sdrt_sampler_free(&s);
 }
 
 int sdrt_request_check(struct sdrt_context *c, const struct sdrt_request *r,
                        struct sdrt_shape *shape, struct sdrt_sampler **sampler,
-                       enum sdrt_rng_kind *rng)
+                       struct sdrt_sampler **refined, enum sdrt_rng_kind *rng)
 {
     const struct sdrt_denoiser *denoiser = sdrt_denoiser_of(&c->config);
     const int unit = 1 << (c->config.vae.levels - 1);
-    struct sdrt_sampler *s = NULL;
+    struct sdrt_sampler *s[2] = { NULL, NULL };
     int status = SDRT_OK;
 
     if (r->size != sizeof *r) return sdrt_fail(c->log, SDRT_E_ARG, "bad request size");
@@ -285,38 +300,41 @@ int sdrt_request_check(struct sdrt_context *c, const struct sdrt_request *r,
         status = denoiser->check_size(&c->config, r->height / unit, r->width / unit, c->log);
     if (status == SDRT_OK) status = check_clip_skip(c, r->clip_skip);
     if (status == SDRT_OK) status = check_picture(c, r);
-    if (status == SDRT_OK) status = make_sampler(c, r, &s);
-    if (status != SDRT_OK) return status;
     *shape = (struct sdrt_shape){
         .batch = r->batch, .guided = r->cfg_scale > 1.0f, .h = r->height / unit,
-        .w = r->width / unit, .evaluations = sdrt_sampler_evaluations(s),
-        .clip_skip = r->clip_skip,
+        .w = r->width / unit, .clip_skip = r->clip_skip,
     };
+    if (status == SDRT_OK) status = make_samplers(c, r, shape, s);
     if (rng) *rng = strcmp(r->rng, "cuda") ? SDRT_RNG_CPU : SDRT_RNG_CUDA;
-    if (sampler) *sampler = s;
-    else sdrt_sampler_free(&s);
-    return SDRT_OK;
+    hand_over(status == SDRT_OK ? sampler : NULL, s[0]);
+    hand_over(status == SDRT_OK ? refined : NULL, s[1]);
+    return status;
 }
 
-/* Text encoders are gone before the rest is packed. */
+/* Text encoders are gone before the rest is packed, and the denoiser before its refiner. */
 static size_t peak_weights(const struct sdrt_context *c)
 {
     const size_t all = sdrt_weight_store_bytes(c->store, "");
-    size_t text = 0;
+    size_t text = 0, rest = 0, refined = 0;
 
     for (int i = 0; i < c->config.n_text; i++) {
         char prefix[32];
         sdrt_name(prefix, sizeof prefix, "%s.", sdrt_text_prefix(i));
         text += sdrt_weight_store_bytes(c->store, prefix);
     }
-    return text > all - text ? text : all - text;
+    rest = all - text;
+    if (c->refiner)
+        refined = sdrt_weight_store_bytes(c->refiner->store, "") +
+                  sdrt_weight_store_bytes(c->store, "vae.");
+    if (rest < refined) rest = refined;
+    return text > rest ? text : rest;
 }
 
 static int plan(struct sdrt_context *c, const struct sdrt_request *request)
 {
     const struct sdrt_request r = sdrt_request_resolved(c, request);
     struct sdrt_shape shape;
-    const int status = sdrt_request_check(c, &r, &shape, NULL, NULL);
+    const int status = sdrt_request_check(c, &r, &shape, NULL, NULL, NULL);
 
     return status == SDRT_OK ? sdrt_context_plan(c, &shape) : status;
 }

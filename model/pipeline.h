@@ -12,6 +12,7 @@
 #include "model/checkpoint.h"
 #include "model/denoiser.h"
 #include "model/pipeline_lora.h"
+#include "model/refiner.h"
 #include "model/sampler.h"
 #include "model/sdrt.h"
 #include "model/text_encoder.h"
@@ -42,6 +43,7 @@ struct sdrt_shape {
     int guided;      /* 1: each image is a pair, unconditional and conditional */
     int h, w;        /* of the latent */
     int evaluations; /* timesteps of the schedule */
+    int refiner_evaluations; /* those that the refiner takes over after them */
     int clip_skip;   /* 0: the model's own layer; see sdrt.h */
 };
 
@@ -60,6 +62,8 @@ struct sdrt_context {
     const char *precision;                    /* "f32" or "bf16" */
     int   threads;
     char *model_name;                         /* for the parameters text */
+    struct sdrt_context *refiner;             /* owned; NULL without.  See refiner.h */
+    struct sdrt_context *base;                /* of a refiner; NULL elsewhere */
 
     /* The current shape: tensors, programs, memory. */
     struct sdrt_shape   shape;
@@ -102,7 +106,7 @@ struct sdrt_context {
  * weights, takes no arena. */
 int sdrt_context_plan(struct sdrt_context *c, const struct sdrt_shape *shape);
 
-/* Takes the arena and fixes all addresses. */
+/* Takes the arena and fixes all addresses, a refiner's too. */
 int sdrt_context_place(struct sdrt_context *c);
 
 /* Places, and packs the weights of the programs first .. last: after this they can run.
@@ -111,8 +115,9 @@ int sdrt_context_load(struct sdrt_context *c, enum sdrt_program_id first,
                       enum sdrt_program_id last, int (*progress)(void *user, int done, int total),
                       void *user);
 
-/* Gives the memory of the text encoders' packed weights back. */
+/* Gives the memory of the text encoders' packed weights back; the denoiser's. */
 void sdrt_context_release_text(struct sdrt_context *c);
+void sdrt_context_release_denoiser(struct sdrt_context *c);
 
 /* Frees the programs and the arena of the current shape. */
 void sdrt_context_unplan(struct sdrt_context *c);
@@ -139,10 +144,10 @@ struct sdrt_request sdrt_request_resolved(const struct sdrt_context *c,
                                           const struct sdrt_request *r);
 
 /* Checks a resolved request and finds its shape and sampler (NULL: not wanted; else the caller
- * frees it). */
+ * frees it).  refined likewise, the sampler of the refiner's steps; it stays NULL without one. */
 int sdrt_request_check(struct sdrt_context *c, const struct sdrt_request *r,
                        struct sdrt_shape *shape, struct sdrt_sampler **sampler,
-                       enum sdrt_rng_kind *rng);
+                       struct sdrt_sampler **refined, enum sdrt_rng_kind *rng);
 
 /* Writes the plan of all programs; see sdrt_write_plan(). */
 int sdrt_plan_report(struct sdrt_context *c, const char *path);

@@ -22,6 +22,7 @@ static double now(void)
 void sdrt_context_unplan(struct sdrt_context *c)
 {
     for (int i = 0; i < SDRT_PROGRAMS; i++) sdrt_program_free(&c->programs[i]);
+    if (c->refiner) sdrt_context_unplan(c->refiner);
     sdrt_arena_free(&c->arena);
     memset(&c->shape, 0, sizeof c->shape);
 }
@@ -118,6 +119,7 @@ static size_t place(struct sdrt_context *c, unsigned char *base)
     c->latent = take(base, &at, latent, f);
     c->scaled = take(base, &at, latent, f);
     c->guided = take(base, &at, latent, f);
+    if (!decode) return at; /* the base decodes */
     c->vae_in = take_tensor(base, &at, decode, c->decode.in);
     c->vae_out = take_tensor(base, &at, decode, c->decode.out);
     return at;
@@ -130,15 +132,40 @@ static int plan_program(struct sdrt_context *c, enum sdrt_program_id id)
         [SDRT_PROGRAM_TEXT + 2] = "text 3", [SDRT_PROGRAM_PROMPT] = "prompt",
         [SDRT_PROGRAM_SCHEDULE] = "schedule", [SDRT_PROGRAM_DECODE] = "vae",
     };
-    const char *name = id == SDRT_PROGRAM_STEP ? sdrt_denoiser_of(&c->config)->name : names[id];
+    const char *plain = id == SDRT_PROGRAM_STEP ? sdrt_denoiser_of(&c->config)->name : names[id];
     struct sdrt_graph *g = NULL;
-    int status = sdrt_graph_create(&g, name, c->store, c->log);
+    char name[48];
 
+    sdrt_name(name, sizeof name, "%s%s", c->base ? "refiner " : "", plain);
+    int status = sdrt_graph_create(&g, name, c->store, c->log);
     if (status != SDRT_OK) return status;
     build(c, id, g);
     status = sdrt_program_create(&c->programs[id], &g, &c->ops, c->isa, c->threads, c->log);
     if (status == SDRT_OK && sdrt_program_peak(c->programs[id]) > c->workspace_bytes)
         c->workspace_bytes = sdrt_program_peak(c->programs[id]);
+    return status;
+}
+
+/* Whether the model has such a program: text encoders as many as it has, a refiner none, nor a
+ * decoder. */
+static int has_program(const struct sdrt_context *c, int id)
+{
+    if (c->base) return id >= SDRT_PROGRAM_PROMPT && id <= SDRT_PROGRAM_STEP;
+    return id < c->config.n_text || id >= SDRT_PROGRAM_PROMPT;
+}
+
+/* The refiner's memory for the whole run lies behind the base's, its workspace is the same. */
+static int plan_refiner(struct sdrt_context *c)
+{
+    struct sdrt_context *refiner = c->refiner;
+    struct sdrt_shape shape = c->shape;
+
+    if (!refiner) return SDRT_OK;
+    shape.evaluations = c->shape.refiner_evaluations;
+    const int status = sdrt_context_plan(refiner, &shape);
+    c->persistent_bytes += refiner->persistent_bytes;
+    if (c->workspace_bytes < refiner->workspace_bytes)
+        c->workspace_bytes = refiner->workspace_bytes;
     return status;
 }
 
@@ -153,22 +180,23 @@ int sdrt_context_plan(struct sdrt_context *c, const struct sdrt_shape *shape)
     c->text_ready = 0;
     c->workspace_bytes = 0;
     for (int i = 0; i < SDRT_PROGRAMS && status == SDRT_OK; i++)
-        if (i < c->config.n_text || i >= SDRT_PROGRAM_PROMPT)
+        if (has_program(c, i))
             status = plan_program(c, (enum sdrt_program_id)i);
     if (status == SDRT_OK) status = sdrt_weight_store_check(c->store);
-    if (status != SDRT_OK) {
-        sdrt_context_unplan(c);
-        return status;
+    if (status == SDRT_OK) {
+        c->persistent_bytes = place(c, NULL);
+        status = plan_refiner(c);
     }
-    c->persistent_bytes = place(c, NULL);
+    if (status != SDRT_OK) sdrt_context_unplan(c);
     c->plan_seconds = now() - t0;
-    return SDRT_OK;
+    return status;
 }
 
 static void bind_text(struct sdrt_context *c)
 {
     for (int i = 0; i < c->config.n_text; i++) {
         struct sdrt_program *p = c->programs[SDRT_PROGRAM_TEXT + i];
+        if (!p) continue;
         sdrt_program_bind(p, c->text[i].ids, c->ids[i]);
         sdrt_program_bind(p, c->text[i].out, c->embeddings);
         if (c->text[i].pooled >= 0) sdrt_program_bind(p, c->text[i].pooled, c->pooled[i]);
@@ -192,6 +220,7 @@ static void bind(struct sdrt_context *c)
     sdrt_program_bind(p[SDRT_PROGRAM_STEP], c->step.latent, c->model_in);
     sdrt_program_bind(p[SDRT_PROGRAM_STEP], c->step.time, c->time_row);
     sdrt_program_bind(p[SDRT_PROGRAM_STEP], c->step.out, c->model_out);
+    if (!p[SDRT_PROGRAM_DECODE]) return;
     sdrt_program_bind(p[SDRT_PROGRAM_DECODE], c->decode.in, c->vae_in);
     sdrt_program_bind(p[SDRT_PROGRAM_DECODE], c->decode.out, c->vae_out);
 }
@@ -211,18 +240,28 @@ static int count_load(void *user, int done, int total)
     return l->progress ? l->progress(l->user, l->before + done, l->total) : 0;
 }
 
+static int place_at(struct sdrt_context *c, unsigned char *persistent, unsigned char *workspace)
+{
+    int status = SDRT_OK;
+
+    place(c, persistent);
+    bind(c);
+    for (int i = 0; i < SDRT_PROGRAMS && status == SDRT_OK; i++)
+        if (c->programs[i]) status = sdrt_program_link(c->programs[i], workspace);
+    return status;
+}
+
 int sdrt_context_place(struct sdrt_context *c)
 {
     int status;
 
-    if (c->arena) return SDRT_OK;
+    if (c->arena || c->base) return SDRT_OK;
     status = sdrt_arena_create(&c->arena, c->persistent_bytes + c->workspace_bytes, c->log);
     if (status != SDRT_OK) return status;
-    unsigned char *base = sdrt_arena_base(c->arena);
-    place(c, base);
-    bind(c);
-    for (int i = 0; i < SDRT_PROGRAMS && status == SDRT_OK; i++)
-        if (c->programs[i]) status = sdrt_program_link(c->programs[i], base + c->persistent_bytes);
+    unsigned char *base = sdrt_arena_base(c->arena), *workspace = base + c->persistent_bytes;
+    status = place_at(c, base, workspace);
+    if (status == SDRT_OK && c->refiner)
+        status = place_at(c->refiner, workspace - c->refiner->persistent_bytes, workspace);
     return status;
 }
 
@@ -253,4 +292,11 @@ void sdrt_context_release_text(struct sdrt_context *c)
         sdrt_name(prefix, sizeof prefix, "%s.", sdrt_text_prefix(i));
         sdrt_weight_store_release(c->store, prefix);
     }
+}
+
+void sdrt_context_release_denoiser(struct sdrt_context *c)
+{
+    for (int i = SDRT_PROGRAM_PROMPT; i <= SDRT_PROGRAM_STEP; i++)
+        if (c->programs[i]) sdrt_program_unload(c->programs[i]);
+    sdrt_weight_store_release(c->store, "unet.");
 }

@@ -16,33 +16,50 @@ static int ends_with(const char *s, const char *tail)
     return n >= t && !strcmp(s + n - t, tail);
 }
 
+static size_t weights_bytes(const struct sdrt_context *c)
+{
+    return sdrt_weight_store_bytes(c->store, "") +
+           (c->refiner ? sdrt_weight_store_bytes(c->refiner->store, "") : 0);
+}
+
 static void write_json(const struct sdrt_context *c, FILE *f)
 {
     fprintf(f, "{\"isa\": \"%s\", \"precision\": \"%s\", \"threads\": %d, \"plan_ms\": %.3f, "
             "\"weights_bytes\": %zu, \"persistent_bytes\": %zu, \"workspace_bytes\": %zu, \"arena_bytes\": %zu, "
             "\"programs\": [\n", c->isa, c->precision, c->threads, c->plan_seconds * 1e3,
-            sdrt_weight_store_bytes(c->store, ""), c->persistent_bytes, c->workspace_bytes,
+            weights_bytes(c), c->persistent_bytes, c->workspace_bytes,
             c->persistent_bytes + c->workspace_bytes);
     for (int i = 0; i < SDRT_PROGRAMS; i++) {
         if (!c->programs[i]) continue;
         if (i) fputs(",\n", f);
         sdrt_program_write_json(c->programs[i], f);
     }
+    for (int i = 0; i < SDRT_PROGRAMS && c->refiner; i++) {
+        if (!c->refiner->programs[i]) continue;
+        fputs(",\n", f);
+        sdrt_program_write_json(c->refiner->programs[i], f);
+    }
     fputs("]}\n", f);
 }
 
-static void write_table(const struct sdrt_context *c, FILE *f)
+static void write_tables(const struct sdrt_context *c, FILE *f)
 {
     for (int i = 0; i < SDRT_PROGRAMS; i++) {
         if (!c->programs[i]) continue;
         sdrt_program_write_table(c->programs[i], f);
         fputc('\n', f);
     }
+}
+
+static void write_table(const struct sdrt_context *c, FILE *f)
+{
+    write_tables(c, f);
+    if (c->refiner) write_tables(c->refiner, f);
     fprintf(f, "planned in %.1f ms; arena %.1f MiB = %.1f MiB for the whole run + %.1f MiB shared "
             "by the programs; weights %.1f MiB\n", c->plan_seconds * 1e3,
             (double)(c->persistent_bytes + c->workspace_bytes) / (1 << 20),
             (double)c->persistent_bytes / (1 << 20), (double)c->workspace_bytes / (1 << 20),
-            (double)sdrt_weight_store_bytes(c->store, "") / (1 << 20));
+            (double)weights_bytes(c) / (1 << 20));
 }
 
 /* The two programs worth a picture, the U-Net's step and the VAE, one below the other. */
@@ -100,8 +117,7 @@ char *sdrt_report_json(const struct sdrt_context *c)
             c->n_images, c->width, c->height, c->stage_seconds[SDRT_STAGE_LOAD], c->stage_seconds[SDRT_STAGE_TEXT],
             c->stage_seconds[SDRT_STAGE_DENOISE], c->stage_seconds[SDRT_STAGE_DECODE],
             c->evaluation_seconds, c->evaluations_done, c->plan_seconds * 1e3,
-            sdrt_weight_store_bytes(c->store, ""), c->persistent_bytes + c->workspace_bytes,
-            sdrt_memory_peak_rss());
+            weights_bytes(c), c->persistent_bytes + c->workspace_bytes, sdrt_memory_peak_rss());
     if (fclose(f) != 0) {
         free(text);
         return NULL;

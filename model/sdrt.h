@@ -79,6 +79,8 @@ struct sdrt_options {
     const char *model;     /* a .safetensors file or a diffusers folder; NULL with random_weights */
     const char *vae;       /* a VAE that replaces the model's own; NULL: the model's */
     const char *text_encoder, *text_encoder_2; /* the same for text encoders (SDXL has two) */
+    const char *refiner;   /* SDXL's refiner, a file or a folder, which draws the last steps; of it
+                            * only the denoiser is used.  NULL: the model draws all steps */
     int         threads;   /* 0: one for each core this process may use */
     const char *isa;       /* "generic", "blas", "avx2", "avx512", "amx"; NULL: the best here that
                             * computes in the precision asked for */
@@ -116,6 +118,8 @@ struct sdrt_request {
                                   * not the same: zeros, as in diffusers */
     int         width, height;   /* pixels, multiples of 8; 0: what the model was trained for */
     int         steps;           /* 20 */
+    double      refiner_start;   /* 0.8: what share of the trained timesteps comes before the
+                                  * refiner; between 0 and 1.  Nothing without a refiner */
     float       cfg_scale;       /* 7.5; 1 or less runs without guidance */
     const char *sampler;         /* "euler_a", "euler", "ddim", "dpmpp_2m", "heun", "lcm" */
     const char *schedule;        /* "default" or "karras" */

@@ -88,6 +88,16 @@ with_model 'threads -1' 'threads' --threads -1
 
 with_model 'a filter without a dump' 'dump-filter.*--dump DIR' --dump-filter '*'
 
+usage 'refiner start of no refiner' 'expected --refiner FILE' -m m.safetensors -p cat --refiner-start 0.5
+for start in 0 1 -1 1.5 half '' nan ' 0.5' 0.5x; do
+    usage "refiner start '$start'" 'between 0 and 1' -m m.safetensors -p cat --refiner r.safetensors \
+        --refiner-start "$start"
+done
+bad 'refiner of SD 1.5' 1 'expected an SDXL model' -m "$tiny" -p cat --refiner "$tiny"
+bad 'refiner that is another SDXL' 1 'tiny-sdxl is an SDXL model: expected the SDXL refiner' \
+    -m "${tiny%-*}-sdxl" -p cat --refiner "${tiny%-*}-sdxl"
+bad 'refiner that is no file' 1 'none.safetensors' -m "${tiny%-*}-sdxl" -p cat \
+    --refiner none.safetensors
 bad 'output folder absent' 1 'none/x.png' -m m.safetensors -p cat -o none/x.png
 bad 'output is a folder' 1 ' directory' -m m.safetensors -p cat -o .
 bad 'output name empty' 1 'empty' -m m.safetensors -p cat -o ''

@@ -177,7 +177,8 @@ tests_test_passes_LDADD = $(TEST_LIBS)
 
 # SD 2.1, SDXL and the refiner, tiny.
 check_PROGRAMS += tests/test_families
-tests_test_families_SOURCES = tests/test_families.c tests/passes.c tests/passes.h \
+tests_test_families_SOURCES = tests/test_families.c tests/golden_models.c tests/golden_models.h \
+	tests/passes.c tests/passes.h \
 	tests/temp_folder.c tests/temp_folder.h $(TEST_KERNELS)
 tests_test_families_CFLAGS = $(TEST_CFLAGS)
 tests_test_families_LDADD = $(TEST_LIBS)
@@ -185,6 +186,14 @@ EXTRA_DIST += tests/golden/tiny-sd21 tests/golden/tiny-sdxl tests/golden/tiny-sd
 	tests/oracle/families_build.py tests/oracle/families_names.py \
 	tests/oracle/families_reference.py tests/oracle/make_families.py \
 	tests/oracle/make_families_full.py tests/oracle/compare_families.py
+
+# SDXL with its refiner.
+check_PROGRAMS += tests/test_refiner
+tests_test_refiner_SOURCES = tests/test_refiner.c tests/golden_models.c tests/golden_models.h \
+	tests/temp_folder.c tests/temp_folder.h
+tests_test_refiner_CFLAGS = $(TEST_CFLAGS)
+tests_test_refiner_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/oracle/make_refined.py
 
 # Graphs and programs; counts allocations.
 check_PROGRAMS += tests/test_program

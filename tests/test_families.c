@@ -6,6 +6,7 @@
  */
 #include "runtime/npy.h"
 #include "runtime/safetensors.h"
+#include "tests/golden_models.h"
 #include "tests/passes.h"
 #include "tests/support.h"
 #include "tests/temp_folder.h"
@@ -21,67 +22,6 @@ TestSuite(families, .init = temp_folder_make, .fini = temp_folder_remove);
 enum { TOKENS = SDRT_TOKENIZER_LENGTH, H = 9, W = 11 };
 
 static const char *const families[] = { "sd21", "sdxl", "sdxl-refiner" };
-
-/* A path below the family's folder; the last eight stay valid. */
-static const char *path_in(const char *family, const char *name)
-{
-    static char path[8][512];
-    static int next;
-    const char *root = getenv("SDRT_TESTDATA");
-
-    next = (next + 1) % 8;
-    snprintf(path[next], sizeof path[next], "%s/golden/tiny-%s/%s", root ? root : "tests", family,
-             name);
-    return path[next];
-}
-
-static struct sdrt_npy *golden(const char *family, const char *name)
-{
-    struct sdrt_npy *a = NULL;
-    char path[256];
-
-    snprintf(path, sizeof path, "golden/%s.npy", name);
-    cr_assert_eq(sdrt_npy_read(&a, path_in(family, path), &kept_log), SDRT_OK, "%s", kept_text);
-    return a;
-}
-
-static struct sdrt_context *open_model(const char *path, const char *isa)
-{
-    struct sdrt_context *c = NULL;
-    struct sdrt_options o;
-
-    sdrt_options_init(&o);
-    o.model = path;
-    o.isa = isa;
-    o.precision = "f32";
-    o.threads = 2;
-    o.log = &kept_log;
-    cr_assert_eq(sdrt_open(&c, &o), SDRT_OK, "%s", kept_text);
-    return c;
-}
-
-static double relative(const float *got, const float *want, size_t n)
-{
-    double error = 0.0, size = 0.0;
-
-    for (size_t i = 0; i < n; i++) {
-        error += ((double)got[i] - want[i]) * ((double)got[i] - want[i]);
-        size += (double)want[i] * want[i];
-    }
-    return sqrt(error / size);
-}
-
-/* got has the golden array's size. */
-static void judge(const char *family, const char *isa, const char *name, const float *got,
-                  double limit)
-{
-    struct sdrt_npy *want = golden(family, name);
-    const double error = relative(got, want->data, want->elements);
-
-    cr_expect(error <= limit, "%s, %s: %s differs by %.2e, more than %.0e", family, isa, name, error,
-              limit);
-    sdrt_npy_free(&want);
-}
 
 /* ---- single passes ---- */
 
@@ -224,22 +164,6 @@ static void fill_request(struct sdrt_request *r, const struct picture *p)
     r->crop_x = 8;
     r->target_height = 640;
     r->target_width = 512;
-}
-
-/* Peak signal to noise in dB of the 8-bit image against the golden one, which is 0 .. 1. */
-static double psnr(const uint8_t *image, const char *family, const char *name)
-{
-    char path[64];
-
-    snprintf(path, sizeof path, "image-%s/image", name);
-    struct sdrt_npy *want = golden(family, path);
-    double error = 0.0;
-    for (size_t i = 0; i < want->elements; i++) {
-        const double d = image[i] / 255.0 - rint(((const float *)want->data)[i] * 255.0) / 255.0;
-        error += d * d / (double)want->elements;
-    }
-    sdrt_npy_free(&want);
-    return -10.0 * log10(error + 1e-12);
 }
 
 static const uint8_t *draw(struct sdrt_context *c, const struct picture *p)

@@ -17,7 +17,8 @@ enum { MAX_SIDE = 8192, MAX_STEPS = 1000, MAX_BATCH = 64, MAX_THREADS = 1024, MA
 enum {
     OPT_STEPS = 256, OPT_CFG_SCALE, OPT_SAMPLER, OPT_SCHEDULE, OPT_SEED, OPT_RNG, OPT_BATCH,
     OPT_THREADS, OPT_ISA, OPT_PRECISION, OPT_VAE, OPT_LORA, OPT_LORA_DIR,
-    OPT_LORA_LENIENT, OPT_TEXT_ENCODER, OPT_TEXT_ENCODER_2, OPT_PREDICTION, OPT_SPACING,
+    OPT_LORA_LENIENT, OPT_TEXT_ENCODER, OPT_TEXT_ENCODER_2, OPT_REFINER, OPT_REFINER_START,
+    OPT_PREDICTION, OPT_SPACING,
     OPT_CLIP_SKIP, OPT_ORIGINAL_SIZE, OPT_CROP, OPT_TARGET_SIZE, OPT_INSPECT, OPT_PLAN, OPT_JSON,
     OPT_SHOW, OPT_QUIET, OPT_DUMP, OPT_DUMP_FILTER,
     OPT_VERSION, OPT_HELP
@@ -43,6 +44,8 @@ static const struct option long_options[] = {
     { "vae",             required_argument, NULL, OPT_VAE },
     { "text-encoder",    required_argument, NULL, OPT_TEXT_ENCODER },
     { "text-encoder-2",  required_argument, NULL, OPT_TEXT_ENCODER_2 },
+    { "refiner",         required_argument, NULL, OPT_REFINER },
+    { "refiner-start",   required_argument, NULL, OPT_REFINER_START },
     { "prediction",      required_argument, NULL, OPT_PREDICTION },
     { "spacing",         required_argument, NULL, OPT_SPACING },
     { "clip-skip",       required_argument, NULL, OPT_CLIP_SKIP },
@@ -73,6 +76,8 @@ static const char help[] =
     "      --vae FILE              a VAE in place of the model's own\n"
     "      --text-encoder FILE     a text encoder in place of the model's (first) one\n"
     "      --text-encoder-2 FILE   the same for SDXL's second\n"
+    "      --refiner FILE|DIR      SDXL's refiner, which draws the last steps\n"
+    "      --refiner-start X       the share of the noise's way before it (0.8)\n"
     "      --prediction NAME       epsilon, v, where the model does not say it right\n"
     "      --inspect FILE|DIR      say what a file is, draw nothing\n"
     "      --lora FILE[:SCALE]     a LoRA on top of the model (scale 1); several are allowed\n"
@@ -150,6 +155,18 @@ static int parse_cfg_scale(float *out, const char *text, const struct sdrt_log *
         value > MAX_CFG)
         return sdrt_fail(log, SDRT_E_ARG, "--cfg-scale '%s': expected a number from 0 to %d", text,
                          MAX_CFG);
+    *out = value;
+    return SDRT_OK;
+}
+
+static int parse_refiner_start(double *out, const char *text, const struct sdrt_log *log)
+{
+    char *end;
+    const double value = strtod(text, &end);
+
+    if (!*text || strchr(" \t\n\v\f\r", *text) || *end || !(value > 0 && value < 1))
+        return sdrt_fail(log, SDRT_E_ARG, "--refiner-start '%s': expected a number between 0 and 1",
+                         text);
     *out = value;
     return SDRT_OK;
 }
@@ -274,6 +291,9 @@ static int parse_request_option(struct sdgen_options *o, int option, const char 
     case OPT_SAMPLER:   return parse_name(&r->sampler, "--sampler", text, samplers, log);
     case OPT_SCHEDULE:  return parse_name(&r->schedule, "--schedule", text, schedules, log);
     case OPT_SEED:      return parse_seed(o, text, log);
+    case OPT_REFINER_START:
+        o->refiner_start = 1;
+        return parse_refiner_start(&r->refiner_start, text, log);
     case OPT_LORA:      return parse_lora(o, text, log);
     case OPT_LORA_DIR:  r->lora_dir = text; return SDRT_OK;
     case OPT_LORA_LENIENT: r->lora_lenient = 1; return SDRT_OK;
@@ -300,6 +320,7 @@ static int parse_option(struct sdgen_options *o, int option, const char *text,
     case OPT_VAE:       o->model.vae = text; return SDRT_OK;
     case OPT_TEXT_ENCODER: o->model.text_encoder = text; return SDRT_OK;
     case OPT_TEXT_ENCODER_2: o->model.text_encoder_2 = text; return SDRT_OK;
+    case OPT_REFINER: o->model.refiner = text; return SDRT_OK;
     case OPT_PREDICTION:
         return parse_name(&o->model.prediction, "--prediction", text, predictions, log);
     case OPT_INSPECT:   o->inspect = text; return SDRT_OK;
@@ -359,6 +380,9 @@ static int check_together(struct sdgen_options *o, int argc, char **argv,
     if (o->dump_filters && !o->dump)
         return sdrt_fail(log, SDRT_E_ARG, "--dump-filter '%s': expected --dump DIR beside it",
                          o->dump_filter[0]);
+    if (o->refiner_start && !o->model.refiner)
+        return sdrt_fail(log, SDRT_E_ARG, "--refiner-start %g: expected --refiner FILE beside it",
+                         o->request.refiner_start);
     if (o->plan && !o->model.model) o->model.random_weights = 1;
     if (o->show && o->json)
         return sdrt_fail(log, SDRT_E_ARG, "--show, --json: expected one of them, as both write to "

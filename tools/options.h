@@ -35,6 +35,7 @@ struct sdgen_options {
     int         json;
     int         show; /* the images in the terminal */
     int         quiet;
+    int         refiner_start; /* --refiner-start was given */
     int         random_seed; /* the seed was drawn here, not given */
     char        small_model[DEFAULT_MODEL_PATH];
 };

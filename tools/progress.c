@@ -32,15 +32,16 @@ void progress_init(struct progress *progress, int quiet)
         progress->columns = size.ws_col;
 }
 
-/* "  2.31 s/step, 0:46 left"; nothing before the first piece gives a measure. */
-static void format_pace(char *text, size_t size, enum sdrt_stage stage, double elapsed, int done,
-                        int total)
+/* "  2.31 s/step, 0:46 left"; nothing before the first of the pieces that elapsed was for gives a
+ * measure. */
+static void format_pace(char *text, size_t size, enum sdrt_stage stage, double elapsed, int pieces,
+                        int done, int total)
 {
     const char *unit = stage == SDRT_STAGE_DENOISE ? "step" : "part";
 
     text[0] = '\0';
-    if (done <= 0) return;
-    const double pace = elapsed / done;
+    if (pieces <= 0) return;
+    const double pace = elapsed / pieces;
     const int left = (int)(pace * (total - done) + 0.5);
     if (done < total)
         snprintf(text, size, "  %.2f s/%s, %d:%02d left", pace, unit, left / 60, left % 60);
@@ -75,8 +76,10 @@ void progress_show(struct progress *progress, enum sdrt_stage stage, int done, i
     if (first) {
         progress->stage = stage;
         progress->started = now;
+        progress->before = done;
     }
-    format_pace(pace, sizeof pace, stage, now - progress->started, done, total);
+    format_pace(pace, sizeof pace, stage, now - progress->started,
+                done - progress->before, done, total);
     if (progress->terminal) {
         draw_bar(progress, stage_names[stage], done, total, pace);
         return;

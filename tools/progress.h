@@ -17,6 +17,7 @@ struct progress {
     int    open;    /* a bar stands on the terminal's last line */
     int    stage;   /* the one shown last; -1 before any */
     double started; /* of the stage, in seconds */
+    int    before;  /* pieces that were ready when it started */
     double shown;   /* when the last plain line was written */
 };
 

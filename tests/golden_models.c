@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/golden_models.h"
+#include "tests/temp_folder.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+const char *path_in(const char *family, const char *name)
+{
+    static char path[8][512];
+    static int next;
+    const char *root = getenv("SDRT_TESTDATA");
+
+    next = (next + 1) % 8;
+    snprintf(path[next], sizeof path[next], "%s/golden/tiny-%s/%s", root ? root : "tests", family,
+             name);
+    return path[next];
+}
+
+struct sdrt_npy *golden(const char *family, const char *name)
+{
+    struct sdrt_npy *a = NULL;
+    char path[256];
+
+    snprintf(path, sizeof path, "golden/%s.npy", name);
+    cr_assert_eq(sdrt_npy_read(&a, path_in(family, path), &kept_log), SDRT_OK, "%s", kept_text);
+    return a;
+}
+
+struct sdrt_context *open_refined(const char *path, const char *refiner, const char *isa)
+{
+    struct sdrt_context *c = NULL;
+    struct sdrt_options o;
+
+    sdrt_options_init(&o);
+    o.model = path;
+    o.refiner = refiner;
+    o.isa = isa;
+    o.precision = "f32";
+    o.threads = 2;
+    o.log = &kept_log;
+    cr_assert_eq(sdrt_open(&c, &o), SDRT_OK, "%s", kept_text);
+    return c;
+}
+
+struct sdrt_context *open_model(const char *path, const char *isa)
+{
+    return open_refined(path, NULL, isa);
+}
+
+double relative(const float *got, const float *want, size_t n)
+{
+    double error = 0.0, size = 0.0;
+
+    for (size_t i = 0; i < n; i++) {
+        error += ((double)got[i] - want[i]) * ((double)got[i] - want[i]);
+        size += (double)want[i] * want[i];
+    }
+    return sqrt(error / size);
+}
+
+void judge(const char *family, const char *isa, const char *name, const float *got,
+                  double limit)
+{
+    struct sdrt_npy *want = golden(family, name);
+    const double error = relative(got, want->data, want->elements);
+
+    cr_expect(error <= limit, "%s, %s: %s differs by %.2e, more than %.0e", family, isa, name, error,
+              limit);
+    sdrt_npy_free(&want);
+}
+
+double psnr(const uint8_t *image, const char *family, const char *name)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "image-%s/image", name);
+    struct sdrt_npy *want = golden(family, path);
+    double error = 0.0;
+    for (size_t i = 0; i < want->elements; i++) {
+        const double d = image[i] / 255.0 - rint(((const float *)want->data)[i] * 255.0) / 255.0;
+        error += d * d / (double)want->elements;
+    }
+    sdrt_npy_free(&want);
+    return -10.0 * log10(error + 1e-12);
+}

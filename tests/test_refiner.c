@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * SDXL with its refiner, tiny and of random weights, against diffusers' ensemble of both in float32.
+ * tests/oracle/make_refined.py drew the images.
+ */
+#include "runtime/program_internal.h"
+#include "tests/golden_models.h"
+#include "tests/temp_folder.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* make_refined.py has the same; the names of the golden folders begin with "refined-". */
+static const struct picture {
+    const char *name, *negative, *spacing;
+    int    steps;
+    float  cfg;
+    double start;
+} pictures[] = {
+    { "euler", NULL, NULL, 5, 5.0f, 0.6 },
+    { "dpmpp_2m", "blurry, bad hands", NULL, 6, 4.0f, 0.5 },
+    { "ddim", "blurry, bad hands", "trailing", 4, 1.0f, 0.7 },
+};
+enum { PICTURES = sizeof pictures / sizeof *pictures };
+
+static void fill_request(struct sdrt_request *r, const struct picture *p)
+{
+    sdrt_request_init(r);
+    r->prompt = "a photo of a small red cat, 42 stars";
+    r->negative_prompt = p->negative;
+    r->width = r->height = 64;
+    r->steps = p->steps;
+    r->cfg_scale = p->cfg;
+    r->sampler = p->name;
+    r->spacing = p->spacing;
+    r->refiner_start = p->start;
+    r->seed = 7;
+}
+
+static struct sdrt_context *open_both(void)
+{
+    return open_refined(path_in("sdxl", ""), path_in("sdxl-refiner", ""), NULL);
+}
+
+/* The denoiser's programs ask for their weights again before they run. */
+static void expect_unpacked(const struct sdrt_context *c)
+{
+    for (int k = SDRT_PROGRAM_PROMPT; k <= SDRT_PROGRAM_STEP; k++)
+        cr_expect_not(c->programs[k]->loaded, "a denoiser is still packed");
+}
+
+/* The second image as good as the first: what either denoiser leaves behind in memory may not
+ * show in the other's. */
+Test(refiner, images)
+{
+    struct sdrt_context *c = open_both();
+
+    for (int i = 0; i < 2 * PICTURES; i++) {
+        const struct picture *p = &pictures[i / 2];
+        char name[32];
+        snprintf(name, sizeof name, "refined-%s", p->name);
+        struct sdrt_request r;
+        int width, height;
+        fill_request(&r, p);
+        cr_assert_eq(sdrt_generate(c, &r), SDRT_OK, "%s", kept_text);
+        const double db = psnr(sdrt_image(c, 0, &width, &height), "sdxl", name);
+        cr_expect_gt(db, 70.0, "%s: the image is %.1f dB from diffusers'", name, db);
+        expect_unpacked(c);
+        expect_unpacked(c->refiner);
+    }
+    sdrt_close(&c);
+}
+
+/* The latent at the seam, which an image could hide. */
+static int judge_seam(void *user, const char *name, const int dims[4], const float *data)
+{
+    (void)dims;
+    if (strcmp(name, "latent-unrefined")) return 0;
+    judge("sdxl", "best", "image-refined-euler/seam", data, 5e-5);
+    ++*(int *)user;
+    return 0;
+}
+
+Test(refiner, the_refiner_is_given_the_bases_latent)
+{
+    struct sdrt_context *c = open_both();
+    struct sdrt_request r;
+    int seen = 0;
+
+    fill_request(&r, &pictures[0]);
+    r.dump = judge_seam;
+    r.user = &seen;
+    cr_assert_eq(sdrt_generate(c, &r), SDRT_OK, "%s", kept_text);
+    cr_expect_eq(seen, 1);
+    sdrt_close(&c);
+}
+
+/* Who draws how many of the steps, which begin at 801 601 401 201 1 with the leading spacing, and
+ * at 999 799 599 399 199 with the trailing one. */
+Test(refiner, steps_of_base_and_refiner)
+{
+    static const struct {
+        const char *sampler, *spacing;
+        double start;
+        int base, refiner;
+    } cases[] = {
+        { "euler", NULL, 0.8, 4, 1 },       { "euler", NULL, 0.799, 4, 1 },
+        { "euler", NULL, 0.798, 3, 2 },     { "euler", "trailing", 0.8, 4, 1 },
+        { "ddim", NULL, 0.6, 3, 2 },        { "euler_a", NULL, 0.5, 2, 3 },
+        { "euler", "trailing", 0.001, 1, 4 }, { "euler", NULL, 0.9985, 4, 1 },
+        { "heun", NULL, 0.6, 6, 3 },        { "heun", NULL, 0.8, 8, 1 },
+    };
+    struct sdrt_context *c = open_both();
+    struct sdrt_memory memory;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct picture p = { .name = cases[i].sampler, .spacing = cases[i].spacing,
+                                   .steps = 5, .start = cases[i].start, .cfg = 2.0f };
+        struct sdrt_request r;
+        fill_request(&r, &p);
+        cr_assert_eq(sdrt_measure(c, &r, &memory), SDRT_OK, "%s", kept_text);
+        cr_expect_eq(c->shape.evaluations, cases[i].base, "%s %g: base %d", p.name,
+                     p.start, c->shape.evaluations);
+        cr_expect_eq(c->shape.refiner_evaluations, cases[i].refiner, "%s %g: refiner %d", p.name,
+                     p.start, c->shape.refiner_evaluations);
+    }
+    sdrt_close(&c);
+}
+
+/* Never both denoisers at once. */
+Test(refiner, memory_with_a_refiner)
+{
+    struct sdrt_context *base = open_model(path_in("sdxl", ""), NULL);
+    struct sdrt_context *both = open_both();
+    struct sdrt_memory m, m2;
+    struct sdrt_request r;
+
+    fill_request(&r, &pictures[0]);
+    cr_assert_eq(sdrt_measure(base, &r, &m), SDRT_OK, "%s", kept_text);
+    cr_assert_eq(sdrt_measure(both, &r, &m2), SDRT_OK, "%s", kept_text);
+    const size_t unet = sdrt_weight_store_bytes(both->store, "unet.");
+    const size_t refiner = sdrt_weight_store_bytes(both->refiner->store, "unet.");
+    const size_t vae = sdrt_weight_store_bytes(both->store, "vae.");
+    cr_expect_eq(m.weights_bytes, unet + vae);
+    cr_expect_eq(m2.weights_bytes, (unet > refiner ? unet : refiner) + vae);
+    cr_expect_eq(sdrt_weight_store_bytes(both->refiner->store, ""), refiner);
+    sdrt_close(&base);
+    sdrt_close(&both);
+}
+
+Test(refiner, bad_refiners_are_named)
+{
+    static const struct {
+        const char *model, *refiner, *text;
+        double start;
+        int status;
+    } cases[] = {
+        { "sdxl", "sdxl", "expected the SDXL refiner", 0.8, SDRT_E_UNSUPPORTED },
+        { "sd21", "sdxl-refiner", "expected an SDXL model", 0.8, SDRT_E_UNSUPPORTED },
+        { "sdxl-refiner", "sdxl-refiner", "expected an SDXL model", 0.8, SDRT_E_UNSUPPORTED },
+        { "sdxl", "absent", "absent", 0.8, SDRT_E_MISSING },
+        { "sdxl", "sdxl-refiner", "expected a number between 0 and 1", 0.0, SDRT_E_ARG },
+        { "sdxl", "sdxl-refiner", "expected a number between 0 and 1", 1.0, SDRT_E_ARG },
+        { "sdxl", "sdxl-refiner", "expected a number between 0 and 1", -0.5, SDRT_E_ARG },
+        { "sdxl", "sdxl-refiner", "expected a number between 0 and 1", NAN, SDRT_E_ARG },
+        { "sdxl", "sdxl-refiner", "none of 5 steps is left for the model", 0.1, SDRT_E_ARG },
+        { "sdxl", "sdxl-refiner", "none of 5 steps is left for the refiner", 0.9999, SDRT_E_ARG },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sdrt_context *c = NULL;
+        struct sdrt_options o;
+        struct sdrt_request r;
+        struct sdrt_memory m;
+        sdrt_options_init(&o);
+        o.model = path_in(cases[i].model, "");
+        o.refiner = path_in(cases[i].refiner, "");
+        o.threads = 1;
+        o.log = &kept_log;
+        kept_lines = 0;
+        int rc = sdrt_open(&c, &o);
+        fill_request(&r, &pictures[0]);
+        r.refiner_start = cases[i].start;
+        if (rc == SDRT_OK) rc = sdrt_measure(c, &r, &m);
+        sdrt_close(&c);
+        expect_failure(rc, cases[i].status, cases[i].text, cases[i].text);
+    }
+}
