@@ -32,6 +32,13 @@ struct sdrt_elementwise_ops {
     /* y [images][pixels][c] = scale * x [batch][c][pixels]; image i reads x's image i % batch. */
     int (*to_nhwc)(const struct sdrt_exec *ex, int batch, int images, int pixels, int c,
                    float scale, const float *x, float *y);
+    /* Squares of pixels as rows of tokens, for patch p, h and w multiples of it:
+     * x [batch][h][w][c] -> y [batch][h/p * w/p][c][p][p], the order of a convolution's weights. */
+    int (*to_patches)(const struct sdrt_exec *ex, int batch, int h, int w, int c, int p,
+                      const float *x, float *y);
+    /* And back: x [batch][h/p * w/p][p][p][c] -> y [batch][h][w][c]. */
+    int (*from_patches)(const struct sdrt_exec *ex, int batch, int h, int w, int c, int p,
+                        const float *x, float *y);
     /* y [batch][c][pixels] = scale * x [batch][pixels][c]. */
     int (*to_nchw)(const struct sdrt_exec *ex, int batch, int pixels, int c, float scale,
                    const float *x, float *y);

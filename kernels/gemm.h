@@ -3,7 +3,7 @@
  * Matrix products with a fused epilogue: the linear layers of every model.
  *
  *     t[m][n] = sum_k a[m][k] * w[n][k] + bias[n]
- *     y[m][n] = act(t) + residual[m][n]                    (plain)
+ *     y[m][n] = gate[n] * act(t) + residual[m][n]          (plain; adaLN's gate, where given)
  *     y[m][n] = value[m][n] * act(gate[m][n])              (gated; GEGLU when act is GELU)
  *
  * a, y and residual are f32 rows with their own pitch, so that they may be slices
@@ -36,6 +36,7 @@ struct sdrt_gemm_args {
     const float *a;        /* [m][k] */
     const void  *w;        /* packed by pack_rows */
     const float *bias;     /* [n], or [2n] when gated (values, then gates), or NULL */
+    const float *gate;     /* [n] or NULL; NULL when gated */
     const float *residual; /* [m][n] or NULL; NULL when gated */
     float       *y;        /* [m][n] */
 };

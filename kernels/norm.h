@@ -51,6 +51,10 @@ struct sdrt_norm_ops {
      * the rows; y may be x. */
     int (*layer_norm)(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s,
                       const float *x, const float *gamma, const float *beta, float *y);
+    /* The same with y = (..) * (1 + scale[c]) + shift[c]: adaLN, whose vectors a network has
+     * made of the timestep.  Peebles and Xie, 2022 (arXiv:2212.09748). */
+    int (*ada_norm)(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s, const float *x,
+                    const float *scale, const float *shift, float *y);
 };
 
 void sdrt_norm_init(struct sdrt_norm_ops *ops, unsigned isa);

@@ -12,7 +12,7 @@ const struct sdrt_conv_spec sdrt_conv_defaults = {
     .into = SDRT_NO_TENSOR,
 };
 const struct sdrt_gemm_spec sdrt_gemm_defaults = {
-    .residual = SDRT_NO_TENSOR, .into = SDRT_NO_TENSOR,
+    .gate = SDRT_NO_TENSOR, .residual = SDRT_NO_TENSOR, .into = SDRT_NO_TENSOR,
 };
 
 int sdrt_graph_create(struct sdrt_graph **out, const char *name, struct sdrt_weight_store *store,
@@ -115,7 +115,7 @@ static sdrt_tensor new_tensor(struct sdrt_graph *g, const char *name, int extern
     const size_t bytes = (size_t)batch * (size_t)h * (size_t)w * (size_t)c * sizeof(float);
     const int b = sdrt_graph_add_buffer(g, name, bytes, external);
     if (b < 0) return SDRT_NO_TENSOR;
-    return add_view(g, &(struct sdrt_view){ b, batch, h, w, c, 0, c });
+    return add_view(g, &(struct sdrt_view){ b, batch, h, w, c, 0, c, 0, h * w });
 }
 
 sdrt_tensor sdrt_graph_external(struct sdrt_graph *g, const char *name, int batch, int h, int w,
@@ -130,6 +130,18 @@ sdrt_tensor sdrt_graph_slice(struct sdrt_graph *g, sdrt_tensor x, int c0, int c)
     struct sdrt_view v = g->tensors[x];
     v.c0 += c0;
     v.c = c;
+    return add_view(g, &v);
+}
+
+sdrt_tensor sdrt_graph_rows(struct sdrt_graph *g, sdrt_tensor x, int row0, int n)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    struct sdrt_view v = g->tensors[x];
+    if (row0 < 0 || n < 1 || row0 > v.h * v.w - n)
+        return fail(g, SDRT_E_ARG, "rows beyond the end of an image");
+    v.row0 += row0;
+    v.h = 1;
+    v.w = n;
     return add_view(g, &v);
 }
 
@@ -157,7 +169,7 @@ static struct sdrt_node *add_node(struct sdrt_graph *g, enum sdrt_node_kind kind
     n = &g->nodes[g->n_nodes++];
     *n = (struct sdrt_node){
         .kind = kind, .name = copy, .x = -1, .x2 = -1, .x3 = -1, .y = -1, .chan = -1,
-        .residual = -1, .msb = -1, .scratch_sums = -1, .scratch = -1,
+        .residual = -1, .msb = -1, .scratch_sums = -1, .scratch = -1, .images = 1,
     };
     return n;
 }
@@ -288,6 +300,58 @@ sdrt_tensor sdrt_graph_conv(struct sdrt_graph *g, sdrt_tensor x, const struct sd
     return y;
 }
 
+/* From one image of x to the next, in floats; 0 where all images share it. */
+static size_t image_step(const struct sdrt_graph *g, sdrt_tensor x)
+{
+    if (x < 0 || g->tensors[x].batch == 1) return 0;
+    return (size_t)g->tensors[x].image_rows * (size_t)g->tensors[x].pitch;
+}
+
+/* Whether rows (one an image where vector is set) of x differ from image to image in a way that
+ * no pitch tells. */
+static int lies_apart(const struct sdrt_graph *g, sdrt_tensor x, int batch, int vector)
+{
+    if (x < 0 || batch == 1) return 0;
+    const struct sdrt_view *v = &g->tensors[x];
+    return vector ? v->batch > 1 : v->batch == 1 || !sdrt_view_dense(v);
+}
+
+/* Decides whether the node's images are computed one by one, and returns the rows of one
+ * computation. */
+static int set_images(const struct sdrt_graph *g, struct sdrt_node *n)
+{
+    const struct sdrt_view *in = &g->tensors[n->x];
+
+    if (lies_apart(g, n->x, in->batch, 0) || lies_apart(g, n->y, in->batch, 0) ||
+        lies_apart(g, n->residual, in->batch, 0) || lies_apart(g, n->chan, in->batch, 1) ||
+        lies_apart(g, n->x2, in->batch, 1) || lies_apart(g, n->x3, in->batch, 1))
+        n->images = in->batch;
+    n->apart.x = image_step(g, n->x);
+    n->apart.x2 = image_step(g, n->x2);
+    n->apart.x3 = image_step(g, n->x3);
+    n->apart.y = image_step(g, n->y);
+    n->apart.chan = image_step(g, n->chan);
+    n->apart.residual = image_step(g, n->residual);
+    return in->batch / n->images * in->h * in->w;
+}
+
+/* Whether x, where there is one, has as many images (or one for all) of as many rows as like. */
+static int same_rows(const struct sdrt_graph *g, sdrt_tensor x, const struct sdrt_view *like, int c)
+{
+    if (x < 0) return 1;
+    const struct sdrt_view *v = &g->tensors[x];
+    return (v->batch == like->batch || v->batch == 1) && v->h * v->w == like->h * like->w &&
+           v->c == c;
+}
+
+/* The same for a vector. */
+static int is_vector(const struct sdrt_graph *g, sdrt_tensor x, int batch, int c)
+{
+    if (x < 0) return 1;
+    const struct sdrt_view *v = &g->tensors[x];
+    return (v->batch == batch || v->batch == 1) && v->h * v->w == 1 && v->c == c;
+}
+
 sdrt_tensor sdrt_graph_gemm(struct sdrt_graph *g, sdrt_tensor x, const struct sdrt_gemm_spec *spec)
 {
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
@@ -302,13 +366,17 @@ sdrt_tensor sdrt_graph_gemm(struct sdrt_graph *g, sdrt_tensor x, const struct sd
                                     : spec->n * (spec->gated ? 2 : 1) / count;
     const sdrt_tensor y = spec->into >= 0 ? spec->into
                           : new_tensor(g, spec->name, 0, in.batch, in.h, in.w, spec->n);
+    if (g->status == SDRT_OK && !(same_rows(g, y, &in, spec->n) && is_vector(g, spec->gate, in.batch,
+                                  spec->n) && same_rows(g, spec->residual, &in, spec->n)))
+        fail(g, SDRT_E_ARG, "a linear layer's operands differ in their rows");
     struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_GEMM, spec->name) : NULL;
     if (n) {
         n->x = x;
         n->y = y;
+        n->chan = spec->gate;
         n->residual = spec->residual;
         n->u.gemm = (struct sdrt_gemm_shape){
-            .m = in.batch * in.h * in.w, .n = spec->n, .k = in.c, .a_pitch = in.pitch,
+            .m = set_images(g, n), .n = spec->n, .k = in.c, .a_pitch = in.pitch,
             .y_pitch = g->tensors[y].pitch,
             .residual_pitch = spec->residual >= 0 ? g->tensors[spec->residual].pitch : 0,
             .act = spec->act,
@@ -326,6 +394,7 @@ sdrt_tensor sdrt_graph_layer_norm(struct sdrt_graph *g, sdrt_tensor x, const cha
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
     const struct sdrt_view in = g->tensors[x];
     const sdrt_tensor y = into >= 0 ? into : new_tensor(g, name, 0, in.batch, in.h, in.w, in.c);
+    if (!sdrt_view_dense(&in)) return fail(g, SDRT_E_ARG, "a layer norm of some rows of each image");
     struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_LAYER_NORM, name) : NULL;
 
     if (!n) return SDRT_NO_TENSOR;
@@ -339,11 +408,34 @@ sdrt_tensor sdrt_graph_layer_norm(struct sdrt_graph *g, sdrt_tensor x, const cha
     return y;
 }
 
+sdrt_tensor sdrt_graph_ada_norm(struct sdrt_graph *g, sdrt_tensor x, const char *name,
+                                sdrt_tensor scale, sdrt_tensor shift, float eps)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const struct sdrt_view in = g->tensors[x];
+    if (!is_vector(g, scale, in.batch, in.c) || !is_vector(g, shift, in.batch, in.c))
+        return fail(g, SDRT_E_ARG, "a norm is modulated by vectors of another width");
+    const sdrt_tensor y = new_tensor(g, name, 0, in.batch, in.h, in.w, in.c);
+    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_ADA_NORM, name) : NULL;
+
+    if (!n) return SDRT_NO_TENSOR;
+    n->x = x;
+    n->x2 = scale;
+    n->x3 = shift;
+    n->y = y;
+    n->u.ln = (struct sdrt_ln_shape){
+        .rows = set_images(g, n), .c = in.c, .x_pitch = in.pitch, .y_pitch = in.c, .eps = eps,
+    };
+    return y;
+}
+
 sdrt_tensor sdrt_graph_attention(struct sdrt_graph *g, const char *name, sdrt_tensor q,
                                  sdrt_tensor k, sdrt_tensor v, int heads, int causal)
 {
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
     const struct sdrt_view vq = g->tensors[q], vk = g->tensors[k], vv = g->tensors[v];
+    if (!sdrt_view_dense(&vq) || !sdrt_view_dense(&vk) || !sdrt_view_dense(&vv))
+        return fail(g, SDRT_E_ARG, "attention over some rows of each image");
     if (heads < 1 || vq.c % heads || vk.c != vq.c || vv.c != vq.c || vk.batch != vq.batch)
         return fail(g, SDRT_E_ARG, "attention with heads that do not divide the channels");
     const sdrt_tensor o = new_tensor(g, name, 0, vq.batch, vq.h, vq.w, vq.c);
@@ -359,6 +451,69 @@ sdrt_tensor sdrt_graph_attention(struct sdrt_graph *g, const char *name, sdrt_te
         .o_pitch = vq.c, .causal = causal, .scale = 1.0f / sqrtf((float)(vq.c / heads)),
     };
     return o;
+}
+
+static sdrt_tensor patches(struct sdrt_graph *g, const char *name, sdrt_tensor x, sdrt_tensor y,
+                           sdrt_tensor picture, int p)
+{
+    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_PATCHES, name) : NULL;
+
+    if (!n) return SDRT_NO_TENSOR;
+    const struct sdrt_view *v = &g->tensors[picture];
+    n->x = x;
+    n->y = y;
+    n->u.patches.batch = v->batch;
+    n->u.patches.h = v->h;
+    n->u.patches.w = v->w;
+    n->u.patches.c = v->c;
+    n->u.patches.p = p;
+    n->u.patches.back = picture == y;
+    return y;
+}
+
+sdrt_tensor sdrt_graph_to_patches(struct sdrt_graph *g, const char *name, sdrt_tensor x, int p)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const struct sdrt_view v = g->tensors[x];
+    if (v.h % p || v.w % p || v.pitch != v.c || !sdrt_view_dense(&v))
+        return fail(g, SDRT_E_ARG, "patches that do not fill the image");
+    return patches(g, name, x, new_tensor(g, name, 0, v.batch, 1, v.h / p * (v.w / p), v.c * p * p), x,
+                   p);
+}
+
+sdrt_tensor sdrt_graph_from_patches(struct sdrt_graph *g, const char *name, sdrt_tensor x, int p,
+                                    sdrt_tensor into)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const struct sdrt_view v = g->tensors[x], to = g->tensors[into];
+    if (to.h % p || to.w % p || v.w != to.h / p * (to.w / p) || v.c != to.c * p * p ||
+        v.batch != to.batch || v.pitch != v.c || to.pitch != to.c)
+        return fail(g, SDRT_E_ARG, "patches that do not fill the image");
+    return patches(g, name, x, into, into, p);
+}
+
+sdrt_tensor sdrt_graph_crop(struct sdrt_graph *g, const char *name, const char *table, int side,
+                            int h, int w, sdrt_tensor into)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const int c = g->tensors[into].c;
+    if (h > side || w > side || g->tensors[into].w != h * w)
+        return fail(g, SDRT_E_ARG, "a crop larger than its grid");
+    struct sdrt_node *n = add_node(g, SDRT_NODE_CROP, name);
+    if (!n) return SDRT_NO_TENSOR;
+    n->y = into;
+    n->u.crop.side = side;
+    n->u.crop.h = h;
+    n->u.crop.w = w;
+    n->u.crop.c = c;
+    n->n_weights = 1;
+    n->weights = calloc(1, sizeof *n->weights);
+    n->rows = calloc(1, sizeof *n->rows);
+    if (n->weights) n->weights[0] = strdup(table);
+    if (!n->rows || !n->weights || !n->weights[0]) return fail(g, SDRT_E_NOMEM, "out of memory");
+    n->rows[0] = 1;
+    sdrt_weight_store_declare_table(g->store, table, 1, (size_t)side * (size_t)side * (size_t)c);
+    return into;
 }
 
 sdrt_tensor sdrt_graph_timestep_embedding(struct sdrt_graph *g, const char *name, sdrt_tensor t,

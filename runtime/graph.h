@@ -5,7 +5,8 @@
  *
  * All tensors are f32, channels last: [batch][h][w][c].  A sequence of tokens is
  * [batch][1][tokens][c].  A tensor may be a slice of another's channels; its pitch then
- * is the wider one's.
+ * is the wider one's.  It may also be some rows of each of another's images, which linear layers
+ * and modulated norms read and write; no other operation does.
  *
  * The building functions return a tensor, or SDRT_NO_TENSOR after any failure: the first
  * failure is kept in the graph and everything later is a no-op, so a builder checks once,
@@ -39,6 +40,10 @@ sdrt_tensor sdrt_graph_external(struct sdrt_graph *g, const char *name, int batc
 
 /* Channels c0 .. c0+c-1 of x, sharing its memory. */
 sdrt_tensor sdrt_graph_slice(struct sdrt_graph *g, sdrt_tensor x, int c0, int c);
+
+/* Rows (pixels, tokens) row0 .. row0+n-1 of each image of x, [batch][1][n][c], sharing its memory:
+ * two sequences that lie in one tensor need not be put behind each other. */
+sdrt_tensor sdrt_graph_rows(struct sdrt_graph *g, sdrt_tensor x, int row0, int n);
 
 /* dims: batch, h, w, c of a tensor. */
 void sdrt_graph_dims(const struct sdrt_graph *g, sdrt_tensor x, int dims[4]);
@@ -74,7 +79,9 @@ struct sdrt_gemm_spec {
     int  no_bias;
     enum sdrt_act act;
     int  gated;
-    sdrt_tensor residual, into; /* or SDRT_NO_TENSOR */
+    sdrt_tensor gate;           /* [batch or 1][1][1][n], times the result before the residual */
+    sdrt_tensor residual;       /* added; [1][..] is the same for all images */
+    sdrt_tensor into;           /* each of the three may be SDRT_NO_TENSOR */
 };
 extern const struct sdrt_gemm_spec sdrt_gemm_defaults;
 sdrt_tensor sdrt_graph_gemm(struct sdrt_graph *g, sdrt_tensor x, const struct sdrt_gemm_spec *spec);
@@ -82,9 +89,25 @@ sdrt_tensor sdrt_graph_gemm(struct sdrt_graph *g, sdrt_tensor x, const struct sd
 sdrt_tensor sdrt_graph_layer_norm(struct sdrt_graph *g, sdrt_tensor x, const char *name, float eps,
                                   sdrt_tensor into);
 
+/* Layer norm without weights, times 1 + scale, plus shift: scale and shift are [batch or 1][1][1][c],
+ * slices of an external tensor.  adaLN (kernels/norm.h). */
+sdrt_tensor sdrt_graph_ada_norm(struct sdrt_graph *g, sdrt_tensor x, const char *name,
+                                sdrt_tensor scale, sdrt_tensor shift, float eps);
+
 /* q [batch][1][q_len][heads*d], k and v [batch][1][kv_len][heads*d]. */
 sdrt_tensor sdrt_graph_attention(struct sdrt_graph *g, const char *name, sdrt_tensor q,
                                  sdrt_tensor k, sdrt_tensor v, int heads, int causal);
+
+/* Patches of p x p pixels as rows (kernels/elementwise.h): x [batch][h][w][c] -> [batch][1][h/p *
+ * w/p][c * p * p], and x [batch][1][h/p * w/p][p * p * c] -> into [batch][h][w][c]. */
+sdrt_tensor sdrt_graph_to_patches(struct sdrt_graph *g, const char *name, sdrt_tensor x, int p);
+sdrt_tensor sdrt_graph_from_patches(struct sdrt_graph *g, const char *name, sdrt_tensor x, int p,
+                                    sdrt_tensor into);
+
+/* The middle h x w rows of a square grid: table, a whole tensor [1][side * side][c], into
+ * [1][1][h * w][c]. */
+sdrt_tensor sdrt_graph_crop(struct sdrt_graph *g, const char *name, const char *table, int side,
+                            int h, int w, sdrt_tensor into);
 
 /* t [1][1][n][1] -> [1][1][n][dim]. */
 sdrt_tensor sdrt_graph_timestep_embedding(struct sdrt_graph *g, const char *name, sdrt_tensor t,

@@ -18,12 +18,20 @@ struct sdrt_buffer {
     void  *address; /* external ones, once bound */
 };
 
-/* A view: channels c0 .. c0+c-1 of a buffer of pixels that are pitch floats apart. */
+/* A view: channels c0 .. c0+c-1 of a buffer of pixels that are pitch floats apart, from row (pixel)
+ * row0 on of each of its images of image_rows rows. */
 struct sdrt_view {
     int buffer;
     int batch, h, w, c;
     int c0, pitch;
+    int row0, image_rows;
 };
+
+/* Whether the rows of consecutive images follow each other. */
+static inline int sdrt_view_dense(const struct sdrt_view *v)
+{
+    return v->batch <= 1 || v->image_rows == v->h * v->w;
+}
 
 enum sdrt_node_kind {
     SDRT_NODE_CONV,
@@ -31,6 +39,9 @@ enum sdrt_node_kind {
     SDRT_NODE_ATTENTION,
     SDRT_NODE_GROUP_NORM,
     SDRT_NODE_LAYER_NORM,
+    SDRT_NODE_ADA_NORM,
+    SDRT_NODE_PATCHES,
+    SDRT_NODE_CROP,
     SDRT_NODE_TIMESTEP,
     SDRT_NODE_SILU_OF_SUMS,
     SDRT_NODE_EMBED,
@@ -40,15 +51,19 @@ enum sdrt_node_kind {
 struct sdrt_node {
     enum sdrt_node_kind kind;
     char *name;
-    sdrt_tensor x, x2, x3;      /* inputs; attention: q, k, v */
+    sdrt_tensor x, x2, x3;      /* inputs; attention: q, k, v; adaLN: scale, shift after x */
     sdrt_tensor y;
-    sdrt_tensor chan, residual, msb;
+    sdrt_tensor chan, residual, msb; /* gemm: chan is the gate */
     sdrt_tensor scratch_sums;   /* group norm: its partial sums */
     char **weights, **biases;   /* tensor names; biases NULL without */
     int   *rows;                /* of each weight */
     int    n_weights;
     int    scratch;             /* buffer of the workers' scratch, or -1 */
     size_t scratch_each;
+    /* Where the operands' images do not lie alike, or have vectors of their own, the images are
+     * computed one by one (the shape is that of one), these floats apart. */
+    int images;                 /* so many; 1: all rows at once */
+    struct { size_t x, x2, x3, y, chan, residual; } apart;
     union {
         struct sdrt_conv_shape      conv;
         struct sdrt_gemm_shape      gemm;
@@ -58,6 +73,8 @@ struct sdrt_node {
         struct { int rows, tokens; } embed;       /* tokens: of one prompt */
         struct { int n, dim; } timestep;
         struct { int n, m, c; } sums;             /* rows of x, rows of x2, width */
+        struct { int batch, h, w, c, p, back; } patches;
+        struct { int side, h, w, c; } crop;
     } u;
 };
 

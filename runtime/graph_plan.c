@@ -53,6 +53,12 @@ static void find_lives(struct sdrt_graph *g)
     }
 }
 
+/* Whether the view is all of its buffer. */
+static int is_whole(const struct sdrt_view *v)
+{
+    return v->pitch == v->c && v->row0 == 0 && v->image_rows == v->h * v->w;
+}
+
 /* Whether y may take over the memory of tensor old, which the node i reads element by
  * element: both whole buffers of one size, old dead afterwards, no other input inside it. */
 static int may_take_over(const struct sdrt_graph *g, int i, sdrt_tensor old)
@@ -61,10 +67,10 @@ static int may_take_over(const struct sdrt_graph *g, int i, sdrt_tensor old)
     const struct sdrt_view *vo = &g->tensors[old], *vy = &g->tensors[n->y];
     const int root = sdrt_graph_root(g, vo->buffer);
     const struct sdrt_buffer *bo = &g->buffers[root], *by = &g->buffers[vy->buffer];
-    const sdrt_tensor others[] = { n->x, n->x2, n->x3 };
+    const sdrt_tensor others[] = { n->x, n->x2, n->x3, n->chan };
 
     if (bo->external || by->external || by->first != i || bo->last != i) return 0;
-    if (vo->pitch != vo->c || vy->pitch != vy->c || g->buffers[vo->buffer].bytes != by->bytes)
+    if (!is_whole(vo) || !is_whole(vy) || g->buffers[vo->buffer].bytes != by->bytes)
         return 0;
     for (size_t k = 0; k < sizeof others / sizeof others[0]; k++)
         if (others[k] >= 0 && others[k] != old &&
@@ -79,7 +85,8 @@ static void reuse_in_place(struct sdrt_graph *g)
         const struct sdrt_node *n = &g->nodes[i];
         const int by_residual = n->kind == SDRT_NODE_CONV || n->kind == SDRT_NODE_GEMM;
         const sdrt_tensor old = by_residual ? n->residual
-                              : n->kind == SDRT_NODE_LAYER_NORM ? n->x : SDRT_NO_TENSOR;
+                              : n->kind == SDRT_NODE_LAYER_NORM || n->kind == SDRT_NODE_ADA_NORM
+                                    ? n->x : SDRT_NO_TENSOR;
         /* Not over an input that is read out of order: a conv reads its neighbours. */
         if (old < 0 || (by_residual && (old == n->x || old == n->x2)) || !may_take_over(g, i, old))
             continue;

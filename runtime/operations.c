@@ -22,12 +22,28 @@ static int run_conv(const struct sdrt_step *s, const struct sdrt_exec *ex)
     return s->ops->conv.conv2d(ex, &s->n->u.conv, &a);
 }
 
+/* Which image a share belongs to, where they are computed one by one, and its share of it. */
+static size_t image_of(const struct sdrt_step *s, const struct sdrt_exec *ex,
+                       struct sdrt_exec *share)
+{
+    *share = *ex;
+    share->nparts = ex->nparts / s->n->images;
+    share->part = ex->part % share->nparts;
+    return (size_t)(ex->part / share->nparts);
+}
+
+static const float *at(const float *x, size_t offset) { return x ? x + offset : NULL; }
+
 static int run_gemm(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
+    struct sdrt_exec share;
+    const size_t i = image_of(s, ex, &share);
     const struct sdrt_gemm_args a = {
-        .a = s->x, .w = s->weights, .bias = s->bias, .residual = s->residual, .y = s->y,
+        .a = s->x + i * s->n->apart.x, .w = s->weights, .bias = s->bias,
+        .gate = at(s->chan, i * s->n->apart.chan),
+        .residual = at(s->residual, i * s->n->apart.residual), .y = s->y + i * s->n->apart.y,
     };
-    return s->ops->gemm.gemm(ex, &s->n->u.gemm, &a);
+    return s->ops->gemm.gemm(&share, &s->n->u.gemm, &a);
 }
 
 static int run_attention(const struct sdrt_step *s, const struct sdrt_exec *ex)
@@ -49,6 +65,42 @@ static int run_gn_fold(const struct sdrt_step *s, const struct sdrt_exec *ex)
 static int run_layer_norm(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
     return s->ops->norm.layer_norm(ex, &s->n->u.ln, s->x, s->gamma, s->beta, s->y);
+}
+
+static int run_ada_norm(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    struct sdrt_exec share;
+    const size_t i = image_of(s, ex, &share);
+
+    return s->ops->norm.ada_norm(&share, &s->n->u.ln, s->x + i * s->n->apart.x,
+                                 s->x2 + i * s->n->apart.x2, s->x3 + i * s->n->apart.x3,
+                                 s->y + i * s->n->apart.y);
+}
+
+static int run_patches(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    const struct sdrt_elementwise_ops *ew = &s->ops->elementwise;
+    const struct sdrt_node *n = s->n;
+
+    return (n->u.patches.back ? ew->from_patches : ew->to_patches)(
+        ex, n->u.patches.batch, n->u.patches.h, n->u.patches.w, n->u.patches.c, n->u.patches.p, s->x,
+        s->y);
+}
+
+static int run_crop(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    const int side = s->n->u.crop.side, h = s->n->u.crop.h, w = s->n->u.crop.w;
+    const size_t row = (size_t)w * (size_t)s->n->u.crop.c;
+    const size_t size = sdrt_dtype_size(s->table.dtype) * (size_t)s->n->u.crop.c;
+    const int end = sdrt_row_begin(h, ex->part + 1, ex->nparts);
+
+    for (int i = sdrt_row_begin(h, ex->part, ex->nparts); i < end; i++) {
+        const size_t from = (size_t)((side - h) / 2 + i) * (size_t)side + (size_t)((side - w) / 2);
+        if (sdrt_to_f32((const char *)s->table.data + from * size, s->table.dtype,
+                        s->y + (size_t)i * row, row))
+            return -1;
+    }
+    return 0;
 }
 
 static int run_timestep(const struct sdrt_step *s, const struct sdrt_exec *ex)
@@ -98,14 +150,14 @@ static int steps_conv(const struct sdrt_program *p, struct sdrt_step *s)
 static int steps_gemm(const struct sdrt_program *p, struct sdrt_step *s)
 {
     const struct sdrt_gemm_shape *m = &s->n->u.gemm;
+    const double rows = (double)m->m * s->n->images;
 
     s->run = run_gemm;
-    s->nparts = p->ops->gemm.parts(m, p->workers);
+    s->nparts = p->ops->gemm.parts(m, p->workers) * s->n->images;
     s->class_ = SDRT_CLASS_GEMM;
-    s->flop = 2.0 * m->m * m->n * (m->w.gated ? 2 : 1) * (double)m->k;
+    s->flop = 2.0 * rows * m->n * (m->w.gated ? 2 : 1) * (double)m->k;
     s->weight_bytes = weight_bytes(&m->w);
-    s->bytes = 4.0 * ((double)m->m * m->k + (double)m->m * m->n * (s->n->residual >= 0 ? 2 : 1)) +
-               s->weight_bytes;
+    s->bytes = 4.0 * (rows * m->k + rows * m->n * (s->n->residual >= 0 ? 2 : 1)) + s->weight_bytes;
     snprintf(s->kernel, sizeof s->kernel, "gemm%s %s", m->w.gated ? " gated" : "", p->isa);
     return 1;
 }
@@ -153,6 +205,42 @@ static int steps_layer_norm(const struct sdrt_program *p, struct sdrt_step *s)
     s->flop = 8.0 * ln->rows * ln->c;
     s->bytes = 8.0 * ln->rows * ln->c;
     snprintf(s->kernel, sizeof s->kernel, "layer_norm %s", p->isa);
+    return 1;
+}
+
+static int steps_ada_norm(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    const struct sdrt_ln_shape *ln = &s->n->u.ln;
+    const double values = (double)ln->rows * s->n->images * ln->c;
+
+    s->run = run_ada_norm;
+    s->nparts = (ln->rows < 4 * p->workers ? 1 : 4 * p->workers) * s->n->images;
+    s->class_ = SDRT_CLASS_NORM;
+    s->flop = s->bytes = 8.0 * values;
+    snprintf(s->kernel, sizeof s->kernel, "ada_norm %s", p->isa);
+    return 1;
+}
+
+static int steps_patches(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    const struct sdrt_node *n = s->n;
+
+    s->run = run_patches;
+    s->nparts = p->workers;
+    s->class_ = SDRT_CLASS_ELEMENTWISE;
+    s->bytes = 8.0 * n->u.patches.batch * n->u.patches.h * n->u.patches.w * n->u.patches.c;
+    snprintf(s->kernel, sizeof s->kernel, "%s generic",
+             n->u.patches.back ? "from_patches" : "to_patches");
+    return 1;
+}
+
+static int steps_crop(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    s->run = run_crop;
+    s->nparts = p->workers;
+    s->class_ = SDRT_CLASS_ELEMENTWISE;
+    s->bytes = 4.0 * s->n->u.crop.h * s->n->u.crop.w * s->n->u.crop.c;
+    snprintf(s->kernel, sizeof s->kernel, "crop generic");
     return 1;
 }
 
@@ -241,6 +329,14 @@ static int load_embed(struct sdrt_program *p, struct sdrt_step *s)
     return status;
 }
 
+static int load_crop(struct sdrt_program *p, struct sdrt_step *s)
+{
+    const int side = s->n->u.crop.side;
+
+    return sdrt_weight_store_table(p->graph->store, s->n->weights[0], 1,
+                                   side * side * s->n->u.crop.c, &s->table);
+}
+
 static int load_nothing(struct sdrt_program *p, struct sdrt_step *s)
 {
     (void)p;
@@ -257,6 +353,9 @@ static const struct {
     [SDRT_NODE_ATTENTION]  = { steps_attention, load_nothing },
     [SDRT_NODE_GROUP_NORM] = { steps_group_norm, load_norm },
     [SDRT_NODE_LAYER_NORM] = { steps_layer_norm, load_norm },
+    [SDRT_NODE_ADA_NORM]   = { steps_ada_norm, load_nothing },
+    [SDRT_NODE_PATCHES]    = { steps_patches, load_nothing },
+    [SDRT_NODE_CROP]       = { steps_crop, load_crop },
     [SDRT_NODE_TIMESTEP]   = { steps_timestep, load_nothing },
     [SDRT_NODE_SILU_OF_SUMS] = { steps_silu_of_sums, load_nothing },
     [SDRT_NODE_EMBED]      = { steps_embed, load_embed },

@@ -2,6 +2,7 @@
 #include "runtime/program_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 int sdrt_program_create(struct sdrt_program **out, struct sdrt_graph **graph,
@@ -115,7 +116,7 @@ static float *address_of(const struct sdrt_program *p, unsigned char *arena, sdr
         *unbound = v->buffer;
         return NULL;
     }
-    return base + v->c0;
+    return base + (size_t)v->row0 * (size_t)v->pitch + v->c0;
 }
 
 int sdrt_program_link(struct sdrt_program *p, void *arena)
@@ -190,6 +191,29 @@ static void walk(void *arg, int worker, int workers)
     }
 }
 
+/* Hands the output of a step to trace; rows that lie apart are copied together first. */
+static int trace_step(const struct sdrt_program *p, const struct sdrt_step *s, sdrt_trace_fn *trace,
+                      void *user)
+{
+    const struct sdrt_view *v = &p->graph->tensors[s->n->y];
+    const int dims[4] = { v->batch, v->h, v->w, v->c };
+    const size_t pitch = (size_t)v->pitch, rows = (size_t)v->h * (size_t)v->w;
+
+    if (sdrt_view_dense(v))
+        return trace(user, s->n->name, dims, v->pitch, s->y) ? SDRT_E_CANCELLED : SDRT_OK;
+    float *copy = malloc((size_t)v->batch * rows * pitch * sizeof *copy);
+    if (!copy)
+        return sdrt_fail(p->log, SDRT_E_NOMEM, "program %s: out of memory for a trace",
+                         p->graph->name);
+    for (size_t i = 0; i < (size_t)v->batch * rows; i++)
+        memcpy(copy + i * pitch,
+               s->y + (i / rows * (size_t)v->image_rows + i % rows) * pitch,
+               (size_t)v->c * sizeof *copy);
+    const int stop = trace(user, s->n->name, dims, v->pitch, copy);
+    free(copy);
+    return stop ? SDRT_E_CANCELLED : SDRT_OK;
+}
+
 static int traced(struct sdrt_program *p, struct walk *job, sdrt_trace_fn *trace, void *user)
 {
     for (int i = 0; i < p->n_steps; i++) {
@@ -198,9 +222,8 @@ static int traced(struct sdrt_program *p, struct walk *job, sdrt_trace_fn *trace
         job->last = i + 1;
         sdrt_team_run(job->team, walk, job);
         if (!s->last_of_node) continue;
-        const struct sdrt_view *v = &p->graph->tensors[s->n->y];
-        const int dims[4] = { v->batch, v->h, v->w, v->c };
-        if (trace(user, s->n->name, dims, v->pitch, s->y)) return SDRT_E_CANCELLED;
+        const int status = trace_step(p, s, trace, user);
+        if (status != SDRT_OK) return status;
     }
     return SDRT_OK;
 }

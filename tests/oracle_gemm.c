@@ -27,7 +27,8 @@ static double linear(const struct sdrt_gemm_shape *s, const float *a, const doub
 }
 
 void oracle_gemm(const struct sdrt_gemm_shape *s, const float *a, const double *w,
-                 const float *bias, const double *residual, size_t step, double *want)
+                 const float *bias, const float *gate, const double *residual, size_t step,
+                 double *want)
 {
     const size_t n = (size_t)s->n;
 
@@ -36,6 +37,7 @@ void oracle_gemm(const struct sdrt_gemm_shape *s, const float *a, const double *
         if (i % step) continue;
         const double t = linear(s, a, w, bias, i / n, i % n);
         if (s->w.gated) want[i] = t * activate(linear(s, a, w, bias, i / n, n + i % n), s->act);
-        else want[i] = activate(t, s->act) + (residual ? residual[i] : 0.0);
+        else want[i] = activate(t, s->act) * (gate ? (double)gate[i % n] : 1.0) +
+                       (residual ? residual[i] : 0.0);
     }
 }

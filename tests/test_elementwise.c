@@ -109,6 +109,40 @@ static void check_silu_of_sums(const char *level, const struct sdrt_elementwise_
     }
 }
 
+static void check_patches(const char *level, const struct sdrt_elementwise_ops *ops, uint64_t *rng)
+{
+    for (int i = 0; i < 40; i++) {
+        const int p = 1 + trand_int(rng, 3), batch = 1 + trand_int(rng, 3), c = 1 + trand_int(rng, 17);
+        const int h = p * (1 + trand_int(rng, 4)), w = p * (1 + trand_int(rng, 4));
+        const int nparts = splits[trand_int(rng, SPLITS)];
+        const size_t n = (size_t)(batch * h * w * c);
+        struct tbuf x = tbuf_floats(n), rows = tbuf_floats(n), back = tbuf_floats(n);
+        double *want = malloc(2 * n * sizeof *want);
+        cr_assert_not_null(want);
+        trand_rows(rng, x.v, 1, (int)n, (int)n, 1.0f);
+        for (int j = 0; j < (int)n; j++) {
+            const int k = j % c, at_x = j / c % w, at_y = j / c / w % h, b = j / c / w / h;
+            const int token = (b * (h / p) + at_y / p) * (w / p) + at_x / p;
+            const int dy = at_y % p, dx = at_x % p;
+            want[((token * c + k) * p + dy) * p + dx] = (double)x.v[j];
+        }
+        for (int j = 0; j < (int)n; j++) {
+            const int k = j % c, dx = j / c % p, dy = j / c / p % p, token = j / c / p / p;
+            const int row = token / (w / p) * p + dy, column = token % (w / p) * p + dx;
+            want[n + (size_t)((row * w + column) * c + k)] = (double)x.v[j];
+        }
+        for (int part = 0; part < nparts; part++) {
+            const struct sdrt_exec ex = { .part = part, .nparts = nparts };
+            cr_expect(ops->to_patches(&ex, batch, h, w, c, p, x.v, rows.v) == 0);
+            cr_expect(ops->from_patches(&ex, batch, h, w, c, p, x.v, back.v) == 0);
+        }
+        judge(level, "to patches", &rows, want, 0.0);
+        judge(level, "from patches", &back, want + n, 0.0);
+        free(want);
+        tbuf_free(&x), tbuf_free(&rows), tbuf_free(&back);
+    }
+}
+
 /* Types that weights never have must be refused, not misread. */
 static void check_embed_refuses(const struct sdrt_elementwise_ops *ops)
 {
@@ -170,6 +204,7 @@ static void check_level(const char *level)
     check_embed(level, &ops, &rng);
     check_embed_refuses(&ops);
     check_silu_of_sums(level, &ops, &rng);
+    check_patches(level, &ops, &rng);
     for (int pixels = 1; pixels <= 70; pixels++)
         for (int c = 1; c <= 5; c++) {
             const struct layout l = { .batch = 1 + trand_int(&rng, 3),
@@ -203,6 +238,6 @@ Test(elementwise, no_null_entries)
         struct sdrt_elementwise_ops ops = { 0 };
         sdrt_elementwise_init(&ops, l->flags);
         cr_expect(ops.timestep_embedding && ops.embed && ops.silu_of_sums && ops.guide &&
-                  ops.to_nhwc && ops.to_nchw, "hole at %s", l->name);
+                  ops.to_nhwc && ops.to_nchw && ops.to_patches && ops.from_patches, "hole at %s", l->name);
     }
 }

@@ -19,14 +19,14 @@ struct problem {
     struct sdrt_gemm_shape s;
     enum residual residual;
     enum sdrt_dtype from;
-    int bias;
+    int bias, gate;
     float bias_scale; /* large: to reach the flat ends of the activations */
     float small;      /* weights divided by this, inputs multiplied: subnormal f16 */
     size_t step;      /* every step-th value is checked */
 };
 
 struct operands {
-    struct tbuf a, bias, residual, y, first, scratch;
+    struct tbuf a, bias, gate, residual, y, first, scratch;
     struct tweights w;
     double *want;
 };
@@ -37,9 +37,10 @@ static void describe(const struct problem *p, char *text, size_t size)
 
     snprintf(text, size,
              "%s m=%d n=%d k=%d pitches %d %d %d act=%d gated=%d %s from %s residual=%d bias=%d "
-             "seed=%llu", p->level, s->m, s->n, s->k, s->a_pitch, s->y_pitch,
+             "gate=%d seed=%llu", p->level, s->m, s->n, s->k, s->a_pitch, s->y_pitch,
              s->residual_pitch, s->act, s->w.gated, sdrt_dtype_name(s->w.stored),
-             sdrt_dtype_name(p->from), p->residual, p->bias, (unsigned long long)trand_seed());
+             sdrt_dtype_name(p->from), p->residual, p->bias, p->gate,
+             (unsigned long long)trand_seed());
 }
 
 static struct operands make(const struct problem *p, const struct sdrt_gemm_ops *ops, uint64_t *rng)
@@ -48,6 +49,7 @@ static struct operands make(const struct problem *p, const struct sdrt_gemm_ops 
     const size_t m = (size_t)s->m, n = (size_t)s->n, values = s->w.gated ? 2 * n : n;
     struct operands o = {
         .a = tbuf_floats(m * (size_t)s->a_pitch), .bias = tbuf_floats(values),
+        .gate = tbuf_floats(n),
         .residual = tbuf_floats(m * (size_t)s->residual_pitch),
         .y = tbuf_floats(m * (size_t)s->y_pitch), .first = tbuf_floats(m * (size_t)s->y_pitch),
         .scratch = tbuf_bytes(ops->scratch(s)), .want = malloc(m * n * sizeof(double)),
@@ -56,6 +58,7 @@ static struct operands make(const struct problem *p, const struct sdrt_gemm_ops 
 
     trand_rows(rng, o.a.v, m, s->k, s->a_pitch, p->small);
     trand_rows(rng, o.bias.v, 1, (int)values, (int)values, p->bias_scale);
+    trand_rows(rng, o.gate.v, 1, s->n, s->n, 1.0f);
     trand_rows(rng, o.residual.v, m, s->n, s->residual_pitch, 1.0f);
     for (size_t i = 0; residual && i < m * n; i++)
         residual[i] = (double)o.residual.v[i / n * (size_t)s->residual_pitch + i % n];
@@ -64,7 +67,8 @@ static struct operands make(const struct problem *p, const struct sdrt_gemm_ops 
     /* Tiles multiply bf16, so the oracle is given what a correct rounding gives them. */
     float *seen = trounded_rows(o.a.v, m, (size_t)s->k, (size_t)s->a_pitch,
                                 ttiles(p->level, s->w.stored));
-    oracle_gemm(s, seen, o.w.values, p->bias ? o.bias.v : NULL, residual, p->step, o.want);
+    oracle_gemm(s, seen, o.w.values, p->bias ? o.bias.v : NULL,
+                p->gate ? o.gate.v : NULL, residual, p->step, o.want);
     free(seen);
     free(residual);
     return o;
@@ -77,6 +81,7 @@ static void run(const struct problem *p, const struct sdrt_gemm_ops *ops, struct
     struct sdrt_gemm_args a = { .a = o->a.v, .w = o->w.packed.p, .y = o->y.v };
 
     if (p->bias) a.bias = o->bias.v;
+    if (p->gate) a.gate = o->gate.v;
     if (p->residual == OWN_RESIDUAL) a.residual = o->residual.v;
     if (p->residual == IN_PLACE) a.residual = o->y.v;
     tbuf_nan(&o->y);
@@ -115,13 +120,13 @@ static void check(const struct problem *p, const struct sdrt_gemm_ops *ops, uint
     cr_expect(d.bad == 0, "%s: %zu bad, max %.3g at %zu, nmse %.2g", text, d.bad, d.max_abs, d.at,
               d.nmse);
     cr_expect(tgaps_written(o.y.v, (size_t)s->m, s->n, s->y_pitch) == 0, "%s: wrote a gap", text);
-    cr_expect(tbuf_ok(&o.y) && tbuf_ok(&o.scratch) && tbuf_ok(&o.a) && tbuf_ok(&o.w.packed),
+    cr_expect(tbuf_ok(&o.y) && tbuf_ok(&o.scratch) && tbuf_ok(&o.a) && tbuf_ok(&o.gate) && tbuf_ok(&o.w.packed),
               "%s: wrote outside a buffer", text);
     if (getenv("SDRT_TEST_VERBOSE"))
         fprintf(stderr, "%s max %.2e nmse %.1e\n", text, d.max_abs, d.nmse);
     free(o.want);
     tweights_free(&o.w);
-    tbuf_free(&o.a), tbuf_free(&o.bias), tbuf_free(&o.residual);
+    tbuf_free(&o.a), tbuf_free(&o.bias), tbuf_free(&o.gate), tbuf_free(&o.residual);
     tbuf_free(&o.y), tbuf_free(&o.first), tbuf_free(&o.scratch);
 }
 
@@ -142,6 +147,7 @@ static void check_size(const char *level, const struct sdrt_gemm_ops *ops, uint6
                                         .stored = types[trand_int(rng, 3)] };
     if (!strcmp(level, "amx") && trand_int(rng, 8)) p.s.w.stored = SDRT_BF16;
     if (!p.s.w.gated) p.residual = trand_int(rng, RESIDUALS);
+    if (!p.s.w.gated) p.gate = trand_int(rng, 2);
     p.s.residual_pitch = p.residual == IN_PLACE ? p.s.y_pitch : n + trand_int(rng, 9);
     check(&p, ops, rng);
 }

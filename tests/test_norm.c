@@ -121,7 +121,7 @@ static void check_gn(const char *level, const struct sdrt_norm_ops *ops, uint64_
 }
 
 static void check_ln(const char *level, const struct sdrt_norm_ops *ops, uint64_t *rng,
-                     const struct sdrt_ln_shape *s, struct spread d, int in_place)
+                     const struct sdrt_ln_shape *s, struct spread d, int in_place, int ada)
 {
     const size_t rows = (size_t)s->rows;
     struct tbuf x = tbuf_floats(rows * (size_t)s->x_pitch);
@@ -133,12 +133,14 @@ static void check_ln(const char *level, const struct sdrt_norm_ops *ops, uint64_
     char text[200];
 
     cr_assert_not_null(want);
-    snprintf(text, sizeof text, "%s %dx%d pitches %d %d mean=%g in_place=%d seed=%llu", level,
-             s->rows, s->c, s->x_pitch, s->y_pitch, (double)d.mean, in_place,
+    snprintf(text, sizeof text, "%s %dx%d pitches %d %d mean=%g in_place=%d ada=%d seed=%llu",
+             level, s->rows, s->c, s->x_pitch, s->y_pitch, (double)d.mean, in_place, ada,
              (unsigned long long)trand_seed());
     inputs(rng, x.v, rows, s->c, s->x_pitch, d);
     affine(rng, gamma.v, beta.v, s->c);
     const double rstd = oracle_layer_norm(s, x.v, gamma.v, beta.v, want);
+    /* adaLN is told how far from 1 the factor is. */
+    for (int c = 0; ada && c < s->c; c++) gamma.v[c] -= 1.0f;
     for (size_t i = 0; i < sizeof nparts / sizeof nparts[0]; i++) {
         tbuf_nan(&y);
         for (size_t r = 0; in_place && r < rows; r++)
@@ -148,8 +150,8 @@ static void check_ln(const char *level, const struct sdrt_norm_ops *ops, uint64_
             const struct sdrt_exec ex = { .part = part, .nparts = nparts[i] };
             struct sdrt_ln_shape shape = *s;
             if (in_place) shape.x_pitch = s->y_pitch;
-            cr_expect(ops->layer_norm(&ex, &shape, in_place ? y.v : x.v, gamma.v, beta.v,
-                                      y.v) == 0);
+            cr_expect((ada ? ops->ada_norm : ops->layer_norm)(&ex, &shape, in_place ? y.v : x.v,
+                                                              gamma.v, beta.v, y.v) == 0);
         }
         if (i == 0) memcpy(first.p, y.p, y.bytes);
         cr_expect(!memcmp(first.p, y.p, y.bytes), "%s: %d parts change bits", text, nparts[i]);
@@ -205,12 +207,13 @@ static void check_ln_level(const char *level)
             const struct sdrt_ln_shape s = { .rows = 1 + trand_int(&rng, 12), .c = c, .eps = 1e-5f,
                                              .x_pitch = c + i % 2 * trand_int(&rng, 9),
                                              .y_pitch = c + i / 2 * trand_int(&rng, 9) };
-            check_ln(level, &ops, &rng, &s, spreads[trand_int(&rng, 3)], i == 3);
+            check_ln(level, &ops, &rng, &s, spreads[trand_int(&rng, 3)], i == 3, 0);
+            check_ln(level, &ops, &rng, &s, spreads[trand_int(&rng, 3)], i == 2, 1);
         }
     for (int i = 0; i < SDRT_LN_MODEL_SHAPES; i++) {
         struct sdrt_ln_shape s = sdrt_ln_model_shapes[i].s;
         s.rows = s.rows < 33 ? s.rows : 33;
-        check_ln(level, &ops, &rng, &s, spreads[i % 2], 0);
+        check_ln(level, &ops, &rng, &s, spreads[i % 2], 0, 0);
     }
 }
 
@@ -242,6 +245,6 @@ Test(norm, no_null_entries)
     for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name; l++) {
         struct sdrt_norm_ops ops = { 0 };
         sdrt_norm_init(&ops, l->flags);
-        cr_expect(ops.gn_sums && ops.gn_fold && ops.layer_norm, "hole at %s", l->name);
+        cr_expect(ops.gn_sums && ops.gn_fold && ops.layer_norm && ops.ada_norm, "hole at %s", l->name);
     }
 }

@@ -66,7 +66,7 @@ static int gemm(const struct sdrt_exec *ex, const struct sdrt_gemm_shape *s,
     const struct source source = { a->a, (size_t)s->a_pitch, s->m };
     const struct linear l = {
         .m = s->m, .n = s->n, .k = s->k, .shape = s->w, .w = a->w, .bias = a->bias,
-        .residual = a->residual, .residual_pitch = (size_t)s->residual_pitch, .y = a->y,
+        .gate = a->gate, .residual = a->residual, .residual_pitch = (size_t)s->residual_pitch, .y = a->y,
         .y_pitch = (size_t)s->y_pitch, .act = s->act, .feed = feed, .source = &source,
     };
     linear_run(ex, &l);

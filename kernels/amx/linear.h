@@ -34,7 +34,7 @@ struct linear {
     int m, n, k;        /* n: columns of y */
     struct sdrt_weight_shape shape;
     const char *w;
-    const float *bias, *chan, *residual; /* as in gemm.h and conv.h; any may be NULL */
+    const float *bias, *chan, *gate, *residual; /* as in gemm.h and conv.h; any may be NULL */
     size_t residual_pitch, y_pitch, chan_pitch;
     int chan_rows;      /* rows that share one chan; 0: all */
     enum sdrt_act act;
@@ -190,6 +190,7 @@ static void linear_finish_row(struct linear_state *s)
         if (n <= 0) break;
         vf t = v_add(v_load(c + v * TILE_SUMS), linear_bias(l, row, column, n));
         t = v_act(t, l->act);
+        if (l->gate) t = v_mul(t, load_first(l->gate + column, n));
         if (l->residual)
             t = v_add(t, load_first(l->residual + row * l->residual_pitch + column, n));
         store_first(l->y + row * l->y_pitch + column, t, n);

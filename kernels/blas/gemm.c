@@ -34,12 +34,13 @@ static void finish_row(const struct sdrt_gemm_shape *s, const struct sdrt_gemm_a
 {
     float *y = a->y + (size_t)row * (size_t)s->y_pitch + column;
     const float *bias = a->bias ? a->bias + column : NULL, *residual = NULL;
+    const float *ada = a->gate ? a->gate + column : NULL;
 
     if (a->residual) residual = a->residual + (size_t)row * (size_t)s->residual_pitch + column;
     for (int j = 0; j < columns; j++) {
         const float t = value[j] + (bias ? bias[j] : 0.0f);
         if (gate) y[j] = t * scalar_act(gate[j] + (bias ? bias[s->n + j] : 0.0f), s->act);
-        else y[j] = scalar_act(t, s->act) + (residual ? residual[j] : 0.0f);
+        else y[j] = scalar_act(t, s->act) * (ada ? ada[j] : 1.0f) + (residual ? residual[j] : 0.0f);
     }
 }
 

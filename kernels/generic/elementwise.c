@@ -3,6 +3,7 @@
 #include "kernels/pack.h"
 
 #include <math.h>
+#include <string.h>
 
 static int timestep_embedding(const struct sdrt_exec *ex, const float *t, int n, int dim, float *y)
 {
@@ -108,6 +109,42 @@ static int to_nchw(const struct sdrt_exec *ex, int batch, int pixels, int c, flo
     return 0;
 }
 
+/* One row of patches. */
+static void row_to_patches(const float *x, int w, int c, int p, float *y)
+{
+    for (int t = 0; t < w / p; t++, x += (size_t)p * (size_t)c)
+        for (int k = 0; k < c; k++)
+            for (int i = 0; i < p; i++)
+                for (int j = 0; j < p; j++)
+                    *y++ = x[((size_t)i * (size_t)w + (size_t)j) * (size_t)c + (size_t)k];
+}
+
+static int to_patches(const struct sdrt_exec *ex, int batch, int h, int w, int c, int p,
+                      const float *x, float *y)
+{
+    const size_t row = (size_t)p * (size_t)w * (size_t)c;
+    const int rows = batch * (h / p), end = sdrt_row_begin(rows, ex->part + 1, ex->nparts);
+
+    for (int r = sdrt_row_begin(rows, ex->part, ex->nparts); r < end; r++)
+        row_to_patches(x + (size_t)r * row, w, c, p, y + (size_t)r * row);
+    return 0;
+}
+
+static int from_patches(const struct sdrt_exec *ex, int batch, int h, int w, int c, int p,
+                        const float *x, float *y)
+{
+    const size_t run = (size_t)p * (size_t)c, row = (size_t)w * run;
+    const int rows = batch * (h / p), end = sdrt_row_begin(rows, ex->part + 1, ex->nparts);
+
+    for (int r = sdrt_row_begin(rows, ex->part, ex->nparts); r < end; r++)
+        for (int t = 0; t < w / p; t++)
+            for (int i = 0; i < p; i++)
+                memcpy(y + (size_t)r * row + ((size_t)i * (size_t)(w / p) + (size_t)t) * run,
+                       x + (size_t)r * row + ((size_t)t * (size_t)p + (size_t)i) * run,
+                       run * sizeof *y);
+    return 0;
+}
+
 void sdrt_elementwise_init_generic(struct sdrt_elementwise_ops *ops)
 {
     ops->timestep_embedding = timestep_embedding;
@@ -115,5 +152,7 @@ void sdrt_elementwise_init_generic(struct sdrt_elementwise_ops *ops)
     ops->embed = embed;
     ops->guide = guide;
     ops->to_nhwc = to_nhwc;
+    ops->to_patches = to_patches;
+    ops->from_patches = from_patches;
     ops->to_nchw = to_nchw;
 }

@@ -60,10 +60,12 @@ static void finish_plain(const struct sdrt_gemm_shape *s, const struct sdrt_gemm
 {
     float *y = a->y + (size_t)row * (size_t)s->y_pitch + column;
     const float *bias = a->bias ? a->bias + column : NULL, *residual = NULL;
+    const float *gate = a->gate ? a->gate + column : NULL;
 
     if (a->residual) residual = a->residual + (size_t)row * (size_t)s->residual_pitch + column;
     for (int j = 0; j < columns; j++) {
-        const float t = scalar_act(sum[j] + (bias ? bias[j] : 0.0f), s->act);
+        float t = scalar_act(sum[j] + (bias ? bias[j] : 0.0f), s->act);
+        if (gate) t *= gate[j];
         y[j] = residual ? t + residual[j] : t;
     }
 }

@@ -109,8 +109,9 @@ static int gn_fold(const struct sdrt_exec *ex, const struct sdrt_gn_shape *s, co
     return 0;
 }
 
-static int layer_norm(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s, const float *x,
-                      const float *gamma, const float *beta, float *y)
+/* Scaled by gain[c] + one. */
+static void norm_rows(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s, const float *x,
+                      const float *gain, float one, const float *shift, float *y)
 {
     const int end = sdrt_row_begin(s->rows, ex->part + 1, ex->nparts);
 
@@ -126,8 +127,21 @@ static int layer_norm(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s,
         }
         const double rstd = 1.0 / sqrt(m2 / s->c + (double)s->eps);
         for (int c = 0; c < s->c; c++)
-            to[c] = (float)(((double)row[c] - mean) * rstd) * gamma[c] + beta[c];
+            to[c] = (float)(((double)row[c] - mean) * rstd) * (gain[c] + one) + shift[c];
     }
+}
+
+static int layer_norm(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s, const float *x,
+                      const float *gamma, const float *beta, float *y)
+{
+    norm_rows(ex, s, x, gamma, 0.0f, beta, y);
+    return 0;
+}
+
+static int ada_norm(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s, const float *x,
+                    const float *scale, const float *shift, float *y)
+{
+    norm_rows(ex, s, x, scale, 1.0f, shift, y);
     return 0;
 }
 
@@ -136,4 +150,5 @@ void sdrt_norm_init_generic(struct sdrt_norm_ops *ops)
     ops->gn_sums = gn_sums;
     ops->gn_fold = gn_fold;
     ops->layer_norm = layer_norm;
+    ops->ada_norm = ada_norm;
 }

@@ -96,8 +96,10 @@ SDRT_ALWAYS_INLINE void gemm_epilogue_plain(const struct sdrt_gemm_shape *s,
         const int at = column + v * VL, n = s->n - at;
         if (n <= 0) break;
         const vf bias = a->bias ? load_some(a->bias + at, n) : v_zero();
+        const vf gate = a->gate ? load_some(a->gate + at, n) : v_set1(1.0f);
         for (int i = 0; i < rows; i++) {
             vf t = v_act(v_add(v_load(c + (size_t)i * PANEL + (size_t)v * VL), bias), act);
+            t = v_mul(t, gate);
             if (a->residual)
                 t = v_add(t, load_some(a->residual + (size_t)(row + i) * (size_t)s->residual_pitch +
                                        at, n));

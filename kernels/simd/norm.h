@@ -133,33 +133,48 @@ SDRT_ALWAYS_INLINE float norm_row_sum(const float *x, int c_n, float centre, con
     return v_hsum(v_add(v_add(t[0], t[1]), v_add(t[2], t[3]))) + tail;
 }
 
-/* The mean is taken relative to the row's first value, the variance relative to the mean. */
-static void layer_norm_row(const struct sdrt_ln_shape *s, const float *x, const float *gamma,
-                           const float *beta, float *y)
+/* The mean is taken relative to the row's first value, the variance relative to the mean.  Scaled
+ * by gain[c] + one. */
+SDRT_ALWAYS_INLINE void norm_row(const struct sdrt_ln_shape *s, const float *x, const float *gain,
+                                 const float one, const float *shift, float *y)
 {
     const float mean = x[0] + norm_row_sum(x, s->c, x[0], 0) / (float)s->c;
     const float variance = norm_row_sum(x, s->c, mean, 1) / (float)s->c;
-    const vf m = v_set1(mean), r = v_set1(1.0f / sqrtf(variance + s->eps));
+    const vf m = v_set1(mean), r = v_set1(1.0f / sqrtf(variance + s->eps)), o = v_set1(one);
     int c = 0;
 
     for (; c + VL <= s->c; c += VL) {
-        const vf d = v_mul(v_sub(v_load(x + c), m), r);
-        v_store(y + c, v_fma(d, v_load(gamma + c), v_load(beta + c)));
+        const vf d = v_mul(v_sub(v_load(x + c), m), r), g = v_load(gain + c);
+        v_store(y + c, v_fma(d, one != 0.0f ? v_add(g, o) : g, v_load(shift + c)));
     }
     if (c < s->c) {
         const int n = s->c - c;
-        const vf d = v_mul(v_sub(v_load_n(x + c, n), m), r);
-        v_store_n(y + c, v_fma(d, v_load_n(gamma + c, n), v_load_n(beta + c, n)), n);
+        const vf d = v_mul(v_sub(v_load_n(x + c, n), m), r), g = v_load_n(gain + c, n);
+        v_store_n(y + c, v_fma(d, one != 0.0f ? v_add(g, o) : g, v_load_n(shift + c, n)), n);
     }
+}
+
+SDRT_ALWAYS_INLINE void norm_rows(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s,
+                                  const float *x, const float *gain, const float one,
+                                  const float *shift, float *y)
+{
+    for (int r = sdrt_row_begin(s->rows, ex->part, ex->nparts);
+         r < sdrt_row_begin(s->rows, ex->part + 1, ex->nparts); r++)
+        norm_row(s, x + (size_t)r * (size_t)s->x_pitch, gain, one, shift,
+                 y + (size_t)r * (size_t)s->y_pitch);
 }
 
 static int layer_norm(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s, const float *x,
                       const float *gamma, const float *beta, float *y)
 {
-    for (int r = sdrt_row_begin(s->rows, ex->part, ex->nparts);
-         r < sdrt_row_begin(s->rows, ex->part + 1, ex->nparts); r++)
-        layer_norm_row(s, x + (size_t)r * (size_t)s->x_pitch, gamma, beta,
-                       y + (size_t)r * (size_t)s->y_pitch);
+    norm_rows(ex, s, x, gamma, 0.0f, beta, y);
+    return 0;
+}
+
+static int ada_norm(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s, const float *x,
+                    const float *scale, const float *shift, float *y)
+{
+    norm_rows(ex, s, x, scale, 1.0f, shift, y);
     return 0;
 }
 
@@ -167,4 +182,5 @@ static void norm_fill(struct sdrt_norm_ops *ops)
 {
     ops->gn_sums = gn_sums;
     ops->layer_norm = layer_norm;
+    ops->ada_norm = ada_norm;
 }
