@@ -26,6 +26,12 @@ struct sdrt_ln_shape {
     float eps;
 };
 
+struct sdrt_rms_shape {
+    int   rows, groups, width; /* a row is groups pieces of width channels */
+    int   x_pitch, y_pitch;
+    float eps;
+};
+
 /* A fixed share count of gn_sums for this shape: the same on every machine and every
  * level, so that an image does not depend on the number of threads. */
 int sdrt_gn_parts(const struct sdrt_gn_shape *s);
@@ -55,6 +61,11 @@ struct sdrt_norm_ops {
      * made of the timestep.  Peebles and Xie, 2022 (arXiv:2212.09748). */
     int (*ada_norm)(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s, const float *x,
                     const float *scale, const float *shift, float *y);
+    /* Each piece on its own: y[..][c] = x[..][c] / sqrt(mean of the piece's squares + eps) *
+     * gamma[c], c < width; parts split the rows; y may be x.  Zhang and Sennrich, 2019
+     * (arXiv:1910.07467). */
+    int (*rms_norm)(const struct sdrt_exec *ex, const struct sdrt_rms_shape *s, const float *x,
+                    const float *gamma, float *y);
 };
 
 void sdrt_norm_init(struct sdrt_norm_ops *ops, unsigned isa);

@@ -124,6 +124,11 @@ sdrt_tensor sdrt_graph_external(struct sdrt_graph *g, const char *name, int batc
     return new_tensor(g, name, 1, batch, h, w, c);
 }
 
+sdrt_tensor sdrt_graph_tensor(struct sdrt_graph *g, const char *name, int batch, int h, int w, int c)
+{
+    return new_tensor(g, name, 0, batch, h, w, c);
+}
+
 sdrt_tensor sdrt_graph_slice(struct sdrt_graph *g, sdrt_tensor x, int c0, int c)
 {
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
@@ -394,7 +399,8 @@ sdrt_tensor sdrt_graph_layer_norm(struct sdrt_graph *g, sdrt_tensor x, const cha
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
     const struct sdrt_view in = g->tensors[x];
     const sdrt_tensor y = into >= 0 ? into : new_tensor(g, name, 0, in.batch, in.h, in.w, in.c);
-    if (!sdrt_view_dense(&in)) return fail(g, SDRT_E_ARG, "a layer norm of some rows of each image");
+    if (!sdrt_view_dense(&in) || (into >= 0 && !sdrt_view_dense(&g->tensors[into])))
+        return fail(g, SDRT_E_ARG, "a layer norm of some rows of each image");
     struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_LAYER_NORM, name) : NULL;
 
     if (!n) return SDRT_NO_TENSOR;
@@ -426,6 +432,30 @@ sdrt_tensor sdrt_graph_ada_norm(struct sdrt_graph *g, sdrt_tensor x, const char 
     n->u.ln = (struct sdrt_ln_shape){
         .rows = set_images(g, n), .c = in.c, .x_pitch = in.pitch, .y_pitch = in.c, .eps = eps,
     };
+    return y;
+}
+
+sdrt_tensor sdrt_graph_rms_norm(struct sdrt_graph *g, sdrt_tensor x, const char *name, int groups,
+                                float eps, sdrt_tensor into)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const struct sdrt_view in = g->tensors[x];
+    if (groups < 1 || in.c % groups)
+        return fail(g, SDRT_E_ARG, "an RMS norm's channels are not a multiple of its groups");
+    const int width = in.c / groups;
+    const sdrt_tensor y = into >= 0 ? into : new_tensor(g, name, 0, in.batch, in.h, in.w, in.c);
+    if (g->status == SDRT_OK && !same_rows(g, y, &in, in.c))
+        fail(g, SDRT_E_ARG, "an RMS norm's operands differ in their rows");
+    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_RMS_NORM, name) : NULL;
+
+    if (!n) return SDRT_NO_TENSOR;
+    n->x = x;
+    n->y = y;
+    n->u.rms = (struct sdrt_rms_shape){
+        .rows = set_images(g, n), .groups = groups, .width = width, .x_pitch = in.pitch,
+        .y_pitch = g->tensors[y].pitch, .eps = eps,
+    };
+    set_weights(g, n, &name, &width, 1, 1, 0);
     return y;
 }
 

@@ -5,8 +5,8 @@
  *
  * All tensors are f32, channels last: [batch][h][w][c].  A sequence of tokens is
  * [batch][1][tokens][c].  A tensor may be a slice of another's channels; its pitch then
- * is the wider one's.  It may also be some rows of each of another's images, which linear layers
- * and modulated norms read and write; no other operation does.
+ * is the wider one's.  It may also be some rows of each of another's images, which linear layers,
+ * modulated norms and RMS norms read and write; no other operation does.
  *
  * The building functions return a tensor, or SDRT_NO_TENSOR after any failure: the first
  * failure is kept in the graph and everything later is a no-op, so a builder checks once,
@@ -37,6 +37,10 @@ const char *sdrt_graph_name(const struct sdrt_graph *graph);
  * sdrt_program_bind().  Inputs, outputs, and what outlives one run of the program. */
 sdrt_tensor sdrt_graph_external(struct sdrt_graph *g, const char *name, int batch, int h, int w,
                                 int c);
+
+/* A tensor that nodes write piece by piece, through slices and rows of it. */
+sdrt_tensor sdrt_graph_tensor(struct sdrt_graph *g, const char *name, int batch, int h, int w,
+                              int c);
 
 /* Channels c0 .. c0+c-1 of x, sharing its memory. */
 sdrt_tensor sdrt_graph_slice(struct sdrt_graph *g, sdrt_tensor x, int c0, int c);
@@ -93,6 +97,11 @@ sdrt_tensor sdrt_graph_layer_norm(struct sdrt_graph *g, sdrt_tensor x, const cha
  * slices of an external tensor.  adaLN (kernels/norm.h). */
 sdrt_tensor sdrt_graph_ada_norm(struct sdrt_graph *g, sdrt_tensor x, const char *name,
                                 sdrt_tensor scale, sdrt_tensor shift, float eps);
+
+/* Each row's channels are groups pieces of equal width; each is divided by its root mean square and
+ * multiplied by name.weight [width].  into may be x, or SDRT_NO_TENSOR. */
+sdrt_tensor sdrt_graph_rms_norm(struct sdrt_graph *g, sdrt_tensor x, const char *name, int groups,
+                                float eps, sdrt_tensor into);
 
 /* q [batch][1][q_len][heads*d], k and v [batch][1][kv_len][heads*d]. */
 sdrt_tensor sdrt_graph_attention(struct sdrt_graph *g, const char *name, sdrt_tensor q,

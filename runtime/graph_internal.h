@@ -40,6 +40,7 @@ enum sdrt_node_kind {
     SDRT_NODE_GROUP_NORM,
     SDRT_NODE_LAYER_NORM,
     SDRT_NODE_ADA_NORM,
+    SDRT_NODE_RMS_NORM,
     SDRT_NODE_PATCHES,
     SDRT_NODE_CROP,
     SDRT_NODE_TIMESTEP,
@@ -70,6 +71,7 @@ struct sdrt_node {
         struct sdrt_attention_shape attention;
         struct sdrt_gn_shape        gn;
         struct sdrt_ln_shape        ln;
+        struct sdrt_rms_shape       rms;
         struct { int rows, tokens; } embed;       /* tokens: of one prompt */
         struct { int n, dim; } timestep;
         struct { int n, m, c; } sums;             /* rows of x, rows of x2, width */

@@ -79,14 +79,19 @@ static int may_take_over(const struct sdrt_graph *g, int i, sdrt_tensor old)
     return 1;
 }
 
+/* Those that read a row before they write it. */
+static int is_norm(enum sdrt_node_kind kind)
+{
+    return kind == SDRT_NODE_LAYER_NORM || kind == SDRT_NODE_ADA_NORM || kind == SDRT_NODE_RMS_NORM;
+}
+
 static void reuse_in_place(struct sdrt_graph *g)
 {
     for (int i = 0; i < g->n_nodes; i++) {
         const struct sdrt_node *n = &g->nodes[i];
         const int by_residual = n->kind == SDRT_NODE_CONV || n->kind == SDRT_NODE_GEMM;
         const sdrt_tensor old = by_residual ? n->residual
-                              : n->kind == SDRT_NODE_LAYER_NORM || n->kind == SDRT_NODE_ADA_NORM
-                                    ? n->x : SDRT_NO_TENSOR;
+                              : is_norm(n->kind) ? n->x : SDRT_NO_TENSOR;
         /* Not over an input that is read out of order: a conv reads its neighbours. */
         if (old < 0 || (by_residual && (old == n->x || old == n->x2)) || !may_take_over(g, i, old))
             continue;

@@ -77,6 +77,15 @@ static int run_ada_norm(const struct sdrt_step *s, const struct sdrt_exec *ex)
                                  s->y + i * s->n->apart.y);
 }
 
+static int run_rms_norm(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    struct sdrt_exec share;
+    const size_t i = image_of(s, ex, &share);
+
+    return s->ops->norm.rms_norm(&share, &s->n->u.rms, s->x + i * s->n->apart.x, s->gamma,
+                                 s->y + i * s->n->apart.y);
+}
+
 static int run_patches(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
     const struct sdrt_elementwise_ops *ew = &s->ops->elementwise;
@@ -221,6 +230,20 @@ static int steps_ada_norm(const struct sdrt_program *p, struct sdrt_step *s)
     return 1;
 }
 
+static int steps_rms_norm(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    const struct sdrt_rms_shape *rms = &s->n->u.rms;
+    const double values = (double)rms->rows * s->n->images * rms->groups * rms->width;
+
+    s->run = run_rms_norm;
+    s->nparts = (rms->rows < 4 * p->workers ? 1 : 4 * p->workers) * s->n->images;
+    s->class_ = SDRT_CLASS_NORM;
+    s->flop = 4.0 * values;
+    s->bytes = 8.0 * values;
+    snprintf(s->kernel, sizeof s->kernel, "rms_norm %s", p->isa);
+    return 1;
+}
+
 static int steps_patches(const struct sdrt_program *p, struct sdrt_step *s)
 {
     const struct sdrt_node *n = s->n;
@@ -311,7 +334,7 @@ static int load_norm(struct sdrt_program *p, struct sdrt_step *s)
     int status = sdrt_weight_store_vector(store, (const char *const *)n->weights, n->rows, 1,
                                           &s->gamma);
 
-    if (status == SDRT_OK)
+    if (status == SDRT_OK && n->biases)
         status = sdrt_weight_store_vector(store, (const char *const *)n->biases, n->rows, 1,
                                           &s->beta);
     return status;
@@ -354,6 +377,7 @@ static const struct {
     [SDRT_NODE_GROUP_NORM] = { steps_group_norm, load_norm },
     [SDRT_NODE_LAYER_NORM] = { steps_layer_norm, load_norm },
     [SDRT_NODE_ADA_NORM]   = { steps_ada_norm, load_nothing },
+    [SDRT_NODE_RMS_NORM]   = { steps_rms_norm, load_norm },
     [SDRT_NODE_PATCHES]    = { steps_patches, load_nothing },
     [SDRT_NODE_CROP]       = { steps_crop, load_crop },
     [SDRT_NODE_TIMESTEP]   = { steps_timestep, load_nothing },

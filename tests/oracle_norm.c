@@ -60,3 +60,17 @@ double oracle_layer_norm(const struct sdrt_ln_shape *s, const float *x, const fl
     }
     return largest;
 }
+
+void oracle_rms_norm(const struct sdrt_rms_shape *s, const float *x, const float *gamma,
+                     double *want)
+{
+    const long c = (long)s->groups * s->width;
+
+    for (long i = 0; i < s->rows * c; i++) {
+        const float *piece = x + i / c * s->x_pitch + i % c / s->width * s->width;
+        double mean = 0.0;
+        for (int k = 0; k < s->width; k++) mean += pow((double)piece[k], 2) / s->width;
+        want[i] = (double)piece[i % c % s->width] / sqrt(mean + (double)s->eps) *
+                  (double)gamma[i % c % s->width];
+    }
+}

@@ -13,4 +13,8 @@ double oracle_group_norm(const struct sdrt_gn_shape *s, const float *x, const fl
 double oracle_layer_norm(const struct sdrt_ln_shape *s, const float *x, const float *gamma,
                        const float *beta, double *want);
 
+/* The definition of rms_norm, in double; want [rows][groups * width]. */
+void oracle_rms_norm(const struct sdrt_rms_shape *s, const float *x, const float *gamma,
+                     double *want);
+
 #endif

@@ -166,6 +166,61 @@ static void check_ln(const char *level, const struct sdrt_norm_ops *ops, uint64_
     tbuf_free(&x), tbuf_free(&y), tbuf_free(&gamma), tbuf_free(&beta), tbuf_free(&first);
 }
 
+static void check_rms(const char *level, const struct sdrt_norm_ops *ops, uint64_t *rng,
+                      const struct sdrt_rms_shape *s, float size)
+{
+    const size_t rows = (size_t)s->rows;
+    const int c = s->groups * s->width, nparts = 1 + trand_int(rng, s->rows + 1);
+    struct tbuf x = tbuf_floats(rows * (size_t)s->x_pitch);
+    struct tbuf y = tbuf_floats(rows * (size_t)s->y_pitch);
+    struct tbuf gamma = tbuf_floats((size_t)s->width);
+    double *want = malloc(rows * (size_t)c * sizeof *want);
+    const int in_place = s->x_pitch == s->y_pitch && trand_int(rng, 2);
+    char text[200];
+
+    cr_assert_not_null(want);
+    snprintf(text, sizeof text, "%s rms %d rows of %d x %d pitches %d %d size=%g in_place=%d seed=%llu",
+             level, s->rows, s->groups, s->width, s->x_pitch, s->y_pitch, (double)size, in_place,
+             (unsigned long long)trand_seed());
+    trand_rows(rng, x.v, rows, c, s->x_pitch, size);
+    trand_rows(rng, gamma.v, 1, s->width, s->width, 1.0f);
+    oracle_rms_norm(s, x.v, gamma.v, want);
+    if (in_place) memcpy(y.p, x.p, y.bytes);
+    for (int part = 0; part < nparts; part++) {
+        const struct sdrt_exec ex = { .part = part, .nparts = nparts };
+        cr_expect(ops->rms_norm(&ex, s, in_place ? y.v : x.v, gamma.v, y.v) == 0);
+    }
+    const struct tdiff r = tcompare(y.v, want, rows, c, s->y_pitch, 1e-6, 2e-6);
+    cr_expect(r.bad == 0, "%s: %zu bad, max %.3g at %zu, nmse %.2g", text, r.bad, r.max_abs, r.at,
+              r.nmse);
+    cr_expect(tgaps_written(y.v, rows, c, s->y_pitch) == 0, "%s: wrote a gap", text);
+    cr_expect(tbuf_ok(&y) && tbuf_ok(&x), "%s: wrote outside", text);
+    free(want);
+    tbuf_free(&x), tbuf_free(&y), tbuf_free(&gamma);
+}
+
+static void check_rms_level(const char *level)
+{
+    struct sdrt_norm_ops ops = { 0 };
+    uint64_t rng = trand_seed();
+
+    tnorm_init(&ops, level);
+    for (int i = 0; i < 280; i++) {
+        struct sdrt_rms_shape s = { .rows = 1 + trand_int(&rng, 9), .groups = 1 + trand_int(&rng, 5),
+                                    .width = 1 + i / 4, .eps = 1e-6f };
+        s.x_pitch = s.y_pitch = s.groups * s.width + i % 2 * trand_int(&rng, 9);
+        if (i % 3 == 0) s.y_pitch += trand_int(&rng, 3);
+        /* Small ones, where eps counts, and T5's, whose squares leave f16's range. */
+        check_rms(level, &ops, &rng, &s, i % 5 == 0 ? 1e-3f : i % 5 == 1 ? 1e5f : 1.0f);
+    }
+    const struct sdrt_rms_shape heads = { .rows = 7, .groups = 24, .width = 64, .x_pitch = 4608,
+                                          .y_pitch = 4608, .eps = 1e-6f };
+    const struct sdrt_rms_shape t5 = { .rows = 5, .groups = 1, .width = 4096, .x_pitch = 4096,
+                                       .y_pitch = 4096, .eps = 1e-6f };
+    check_rms(level, &ops, &rng, &heads, 3.0f);
+    check_rms(level, &ops, &rng, &t5, 100.0f);
+}
+
 static void check_gn_level(const char *level)
 {
     struct sdrt_norm_ops ops = { 0 };
@@ -227,6 +282,10 @@ Test(norm, layer_norm_blas) { check_ln_level("blas"); }
 Test(norm, layer_norm_avx2) { check_ln_level("avx2"); }
 Test(norm, layer_norm_avx512) { check_ln_level("avx512"); }
 
+Test(norm, rms_norm_generic) { check_rms_level("generic"); }
+Test(norm, rms_norm_avx2) { check_rms_level("avx2"); }
+Test(norm, rms_norm_avx512) { check_rms_level("avx512"); }
+
 /* The share count is part of the result: it may change with the shape alone. */
 Test(norm, parts)
 {
@@ -245,6 +304,7 @@ Test(norm, no_null_entries)
     for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name; l++) {
         struct sdrt_norm_ops ops = { 0 };
         sdrt_norm_init(&ops, l->flags);
-        cr_expect(ops.gn_sums && ops.gn_fold && ops.layer_norm && ops.ada_norm, "hole at %s", l->name);
+        cr_expect(ops.gn_sums && ops.gn_fold && ops.layer_norm && ops.ada_norm &&
+                  ops.rms_norm, "hole at %s", l->name);
     }
 }

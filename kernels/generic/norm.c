@@ -145,10 +145,30 @@ static int ada_norm(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s, c
     return 0;
 }
 
+static int rms_norm(const struct sdrt_exec *ex, const struct sdrt_rms_shape *s, const float *x,
+                    const float *gamma, float *y)
+{
+    const int end = sdrt_row_begin(s->rows, ex->part + 1, ex->nparts);
+
+    for (int r = sdrt_row_begin(s->rows, ex->part, ex->nparts); r < end; r++) {
+        const float *row = x + (size_t)r * (size_t)s->x_pitch;
+        float *to = y + (size_t)r * (size_t)s->y_pitch;
+        for (int g = 0; g < s->groups; g++, row += s->width, to += s->width) {
+            double squares = 0.0;
+            for (int c = 0; c < s->width; c++) squares += (double)row[c] * (double)row[c];
+            const double scale = 1.0 / sqrt(squares / s->width + (double)s->eps);
+            for (int c = 0; c < s->width; c++)
+                to[c] = (float)((double)row[c] * scale) * gamma[c];
+        }
+    }
+    return 0;
+}
+
 void sdrt_norm_init_generic(struct sdrt_norm_ops *ops)
 {
     ops->gn_sums = gn_sums;
     ops->gn_fold = gn_fold;
     ops->layer_norm = layer_norm;
     ops->ada_norm = ada_norm;
+    ops->rms_norm = rms_norm;
 }

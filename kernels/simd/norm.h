@@ -178,9 +178,36 @@ static int ada_norm(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s, c
     return 0;
 }
 
+static void rms_piece(const float *x, int width, float eps, const float *gamma, float *y)
+{
+    const vf r = v_set1(1.0f / sqrtf(norm_row_sum(x, width, 0.0f, 1) / (float)width + eps));
+    int c = 0;
+
+    for (; c + VL <= width; c += VL)
+        v_store(y + c, v_mul(v_mul(v_load(x + c), r), v_load(gamma + c)));
+    if (c < width) {
+        const int n = width - c;
+        v_store_n(y + c, v_mul(v_mul(v_load_n(x + c, n), r), v_load_n(gamma + c, n)), n);
+    }
+}
+
+static int rms_norm(const struct sdrt_exec *ex, const struct sdrt_rms_shape *s, const float *x,
+                    const float *gamma, float *y)
+{
+    for (int r = sdrt_row_begin(s->rows, ex->part, ex->nparts);
+         r < sdrt_row_begin(s->rows, ex->part + 1, ex->nparts); r++)
+        for (int g = 0; g < s->groups; g++) {
+            const size_t at = (size_t)g * (size_t)s->width;
+            rms_piece(x + (size_t)r * (size_t)s->x_pitch + at, s->width, s->eps, gamma,
+                      y + (size_t)r * (size_t)s->y_pitch + at);
+        }
+    return 0;
+}
+
 static void norm_fill(struct sdrt_norm_ops *ops)
 {
     ops->gn_sums = gn_sums;
     ops->layer_norm = layer_norm;
     ops->ada_norm = ada_norm;
+    ops->rms_norm = rms_norm;
 }
