@@ -254,3 +254,16 @@ check_PROGRAMS += tests/test_lora_images
 tests_test_lora_images_SOURCES = tests/test_lora_images.c tests/temp_folder.c tests/temp_folder.h
 tests_test_lora_images_CFLAGS = $(TEST_CFLAGS)
 tests_test_lora_images_LDADD = $(TEST_LIBS)
+
+# Downloads, against a web server with faults.
+if HAVE_FETCH
+check_PROGRAMS += tests/test_sdfetch tests/test_fetch
+tests_test_sdfetch_SOURCES = tests/test_sdfetch.c tests/http_server.c tests/http_server.h \
+	tests/run_program.c tests/run_program.h tests/temp_folder.c tests/temp_folder.h
+tests_test_sdfetch_CFLAGS = $(TEST_CFLAGS)
+tests_test_sdfetch_LDADD = libruntime.la $(HARNESS_LIBS) -lpthread
+tests_test_fetch_SOURCES = tests/test_fetch.c $(FETCH_SOURCES) tests/temp_folder.c \
+	tests/temp_folder.h
+tests_test_fetch_CFLAGS = $(TEST_CFLAGS) $(FETCH_CFLAGS)
+tests_test_fetch_LDADD = libruntime.la $(HARNESS_LIBS) $(FETCH_LIBS)
+endif

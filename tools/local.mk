@@ -11,6 +11,21 @@ sdgen_CFLAGS = $(AM_CFLAGS) $(CHAFA_CFLAGS)
 sdgen_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS) $(CHAFA_LIBS)
 dist_man_MANS += man/sdgen.1
 
+if HAVE_FETCH
+bin_PROGRAMS += sdfetch
+dist_man_MANS += man/sdfetch.1
+endif
+FETCH_SOURCES = \
+	tools/fetch.c tools/fetch.h tools/fetch_explain.c \
+	tools/fetch_part.c tools/fetch_part.h \
+	tools/fetch_reply.c tools/fetch_reply.h \
+	tools/fetch_table.c tools/fetch_table.h \
+	tools/fetch_url.c tools/fetch_url.h \
+	tools/progress.c tools/progress.h
+sdfetch_SOURCES = tools/sdfetch.c $(FETCH_SOURCES)
+sdfetch_CFLAGS = $(AM_CFLAGS) $(FETCH_CFLAGS)
+sdfetch_LDADD = libruntime.la $(FETCH_LIBS)
+
 # The small model that sdgen takes when none is named.
 nobase_dist_pkgdata_DATA = \
 	demo-model/README.md demo-model/LICENSE.OFL demo-model/model_index.json \

@@ -19,11 +19,12 @@ static double seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-void progress_init(struct progress *progress, int quiet)
+void progress_init(struct progress *progress, const char *program, int quiet)
 {
     struct winsize size;
 
     memset(progress, 0, sizeof *progress);
+    progress->program = program;
     progress->quiet = quiet;
     progress->terminal = isatty(STDERR_FILENO);
     progress->columns = 80;
@@ -51,15 +52,14 @@ static void format_pace(char *text, size_t size, enum sdrt_stage stage, double e
         snprintf(text, size, "  %.1f s", elapsed);
 }
 
-static void draw_bar(struct progress *progress, const char *name, int done, int total,
-                     const char *pace)
+/* A bar of which the share full, 0 to 1, is done, with text behind it. */
+static void draw_bar(struct progress *progress, const char *name, double full, const char *text)
 {
     char bar[BAR + 1], line[256];
-    const int full = total > 0 ? (int)((long)BAR * done / total) : 0;
 
-    for (int i = 0; i < BAR; i++) bar[i] = i < full ? '#' : '.';
+    for (int i = 0; i < BAR; i++) bar[i] = i < (int)(BAR * full) ? '#' : '.';
     bar[BAR] = '\0';
-    snprintf(line, sizeof line, "%-8s[%s] %d/%d%s", name, bar, done, total, pace);
+    snprintf(line, sizeof line, "%-8s[%s] %s", name, bar, text);
     /* A line as wide as the terminal would wrap and could not be taken away. */
     fprintf(stderr, "\r%.*s\033[K", progress->columns - 1, line);
     fflush(stderr);
@@ -70,7 +70,7 @@ void progress_show(struct progress *progress, enum sdrt_stage stage, int done, i
 {
     const double now = seconds();
     const int first = progress->stage != (int)stage;
-    char pace[96];
+    char pace[96], text[128];
 
     if (progress->quiet || (unsigned)stage >= sizeof stage_names / sizeof *stage_names) return;
     if (first) {
@@ -80,14 +80,46 @@ void progress_show(struct progress *progress, enum sdrt_stage stage, int done, i
     }
     format_pace(pace, sizeof pace, stage, now - progress->started,
                 done - progress->before, done, total);
+    snprintf(text, sizeof text, "%d/%d%s", done, total, pace);
     if (progress->terminal) {
-        draw_bar(progress, stage_names[stage], done, total, pace);
+        draw_bar(progress, stage_names[stage], total > 0 ? (double)done / total : 0, text);
         return;
     }
     /* A log wants the steps, but not hundreds of lines a second. */
     if (!first && done < total && now - progress->shown < 1.0) return;
-    fprintf(stderr, "sdgen: %s %d/%d%s\n", stage_names[stage], done, total, pace);
+    fprintf(stderr, "%s: %s %s\n", progress->program, stage_names[stage], text);
     progress->shown = now;
+}
+
+void progress_bytes_start(struct progress *progress, uint64_t first)
+{
+    progress->first = first;
+    progress->started = progress->shown = seconds();
+}
+
+void progress_bytes(struct progress *progress, const char *name, uint64_t done, uint64_t total)
+{
+    const double mib = 1 << 20, now = seconds(), elapsed = now - progress->started;
+    const double rate = elapsed > 0 && done > progress->first
+                            ? (double)(done - progress->first) / elapsed : 0;
+    char text[128];
+    int n;
+
+    if (progress->quiet || now - progress->shown < (progress->terminal ? 0.1 : 10.0)) return;
+    progress->shown = now;
+    n = snprintf(text, sizeof text, "%.0f", (double)done / mib);
+    if (total) n += snprintf(text + n, sizeof text - (size_t)n, "/%.0f", (double)total / mib);
+    n += snprintf(text + n, sizeof text - (size_t)n, " MiB");
+    if (rate > 0) n += snprintf(text + n, sizeof text - (size_t)n, "  %.1f MiB/s", rate / mib);
+    if (rate > 0 && total > done) {
+        const uint64_t left = (uint64_t)((double)(total - done) / rate + 0.5);
+        snprintf(text + n, sizeof text - (size_t)n, ", %llu:%02llu left",
+                 (unsigned long long)(left / 60), (unsigned long long)(left % 60));
+    }
+    if (progress->terminal)
+        draw_bar(progress, name, total ? (double)done / (double)total : 0, text);
+    else
+        fprintf(stderr, "%s: %s %s\n", progress->program, name, text);
 }
 
 void progress_finish(struct progress *progress)

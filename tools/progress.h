@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * How far an image is, on standard error: a bar that redraws itself on a terminal,
+ * How far an image or a download is, on standard error: a bar that redraws itself on a terminal,
  * plain lines elsewhere, nothing when quiet.
  */
 #ifndef SDRT_TOOLS_PROGRESS_H
@@ -10,7 +10,10 @@
 
 #include "model/sdrt.h"
 
+#include <stdint.h>
+
 struct progress {
+    const char *program; /* begins each plain line */
     int    quiet;
     int    terminal;
     int    columns;
@@ -18,13 +21,22 @@ struct progress {
     int    stage;   /* the one shown last; -1 before any */
     double started; /* of the stage, in seconds */
     int    before;  /* pieces that were ready when it started */
-    double shown;   /* when the last plain line was written */
+    double shown;   /* when the last line was written */
+    uint64_t first; /* bytes that were there when a count of bytes started */
 };
 
-void progress_init(struct progress *progress, int quiet);
+/* program, a constant name, is borrowed. */
+void progress_init(struct progress *progress, const char *program, int quiet);
 
 /* done of total pieces of a stage are ready. */
 void progress_show(struct progress *progress, enum sdrt_stage stage, int done, int total);
+
+/* Starts a count of bytes, of which first are there already. */
+void progress_bytes_start(struct progress *progress, uint64_t first);
+
+/* done of total bytes (0: nobody knows) have been through what name says.  Draws ten times a
+ * second at most; without a terminal, a line every ten seconds. */
+void progress_bytes(struct progress *progress, const char *name, uint64_t done, uint64_t total);
 
 /* Ends the bar's line and keeps it in sight. */
 void progress_finish(struct progress *progress);

@@ -274,7 +274,7 @@ int main(int argc, char **argv)
     case SDGEN_RUN: break;
     }
     s.quiet = s.options.quiet;
-    progress_init(&s.progress, s.quiet);
+    progress_init(&s.progress, "sdgen", s.quiet);
     s.options.request.progress = on_progress;
     s.options.request.dump = s.options.dump ? on_dump : NULL;
     s.options.request.user = &s;

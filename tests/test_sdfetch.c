@@ -1,0 +1,629 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ./sdfetch against a web server with faults.  Each case looks at the exit status, the lines on
+ * standard error, what the server was asked, and what is left on the disk.
+ */
+#include "tests/http_server.h"
+#include "tests/run_program.h"
+#include "tests/temp_folder.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+/* By sha256sum, of what make_data() makes. */
+#define SHA256 "cbbf1aa1724d6a078f109e131e053eaae7eb669f6ef00b1ad46004a6118d965d"
+#define SHA256_OTHER "7004b2faf0afe4d911e973f1b2b4306089ee4f91ef37c0b49eff1a15d4727741"
+
+enum { SIZE = 300000, OTHER_SIZE = 200000, MAX_ARGUMENTS = 24 };
+
+static unsigned char data[SIZE], other[OTHER_SIZE];
+static struct http_server hub, elsewhere; /* the hub, and a host that it leads to */
+static char hub_url[64];
+
+static void make_data(unsigned char *bytes, size_t n, uint32_t state)
+{
+    for (size_t i = 0; i < n; i++) {
+        state = state * 1664525u + 1013904223u;
+        bytes[i] = (unsigned char)(state >> 24);
+    }
+}
+
+static void set_up(void)
+{
+    temp_folder_make();
+    make_data(data, SIZE, 1);
+    make_data(other, OTHER_SIZE, 2);
+    hub.data = elsewhere.data = data;
+    hub.size = elsewhere.size = SIZE;
+    http_start(&hub);
+    http_start(&elsewhere);
+    snprintf(hub_url, sizeof hub_url, "http://127.0.0.1:%d", hub.port);
+}
+
+static void tear_down(void)
+{
+    http_stop(&hub);
+    http_stop(&elsewhere);
+    temp_folder_remove();
+}
+
+TestSuite(sdfetch, .init = set_up, .fini = tear_down, .timeout = 60);
+
+static unsigned long file_limit; /* bytes; 0 none */
+
+/* Runs ./sdfetch --quiet with quick retries and the arguments up to a NULL. */
+static void fetch(const char *token, ...)
+{
+    char *arguments[MAX_ARGUMENTS] = { "./sdfetch", "--quiet", "--retry-wait", "0", "--hub",
+                                       hub_url };
+    int n = 6;
+    va_list list;
+
+    va_start(list, token);
+    for (char *word; (word = va_arg(list, char *)); n++) {
+        cr_assert(n < MAX_ARGUMENTS - 1);
+        arguments[n] = word;
+    }
+    va_end(list);
+    program_finish(program_start(token, file_limit, arguments));
+}
+
+/* The one file that most cases fetch, to "model" in the folder. */
+#define FILE_ON_HUB "maker/model/weights/x.bin"
+#define TO_MODEL "-o", temp_path("model")
+
+static void expect_error(int status, const char *word)
+{
+    cr_expect_eq(ended.status, status, "status %d: %s", ended.status, ended.text);
+    cr_expect_eq(ended.lines, 1, "%d lines: %s", ended.lines, ended.text);
+    cr_expect(strncmp(ended.text, "sdfetch: error: ", 16) == 0, "%s", ended.text);
+    cr_expect(strstr(ended.text, word), "\"%s\" is not in: %s", word, ended.text);
+}
+
+/* The file is there, whole, and nothing else is; nothing was said but that no SHA-256 is known. */
+static void expect_file(const unsigned char *bytes, size_t n, int warned)
+{
+    size_t size;
+
+    cr_expect_eq(ended.status, 0, "status %d: %s", ended.status, ended.text);
+    cr_expect_eq(ended.lines, warned, "%s", ended.text);
+    if (warned) cr_expect(strstr(ended.text, "warning: "), "%s", ended.text);
+    cr_expect_eq(temp_entries(), 1, "%d files", temp_entries());
+    char *text = temp_read(temp_path("model"), &size);
+    cr_expect_eq(size, n, "%zu bytes", size);
+    cr_expect(size == n && memcmp(text, bytes, n) == 0);
+    free(text);
+}
+
+/* n bytes wait in model.part, with their tag; the file itself is not there. */
+static void expect_part(size_t n)
+{
+    size_t size;
+
+    cr_expect_eq(access(temp_path("model"), F_OK), -1);
+    cr_expect_eq(temp_entries(), 2, "%d files", temp_entries());
+    char *text = temp_read(temp_path("model.part"), &size);
+    cr_expect_eq(size, n, "%zu bytes are kept, not %zu", size, n);
+    cr_expect(size == n && memcmp(text, data, n) == 0);
+    free(text);
+}
+
+static void expect_nothing(void)
+{
+    cr_expect_eq(temp_entries(), 0, "%d files are left", temp_entries());
+}
+
+Test(sdfetch, fetches_a_file)
+{
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_file(data, SIZE, 1);
+    cr_expect_eq(http_count(&hub), 1);
+    cr_expect_str_eq(http_request(&hub, 0).path, "/maker/model/resolve/main/weights/x.bin");
+    cr_expect_str_eq(http_request(&hub, 0).range, "");
+    cr_expect_str_eq(http_request(&hub, 0).authorization, "");
+    cr_expect(strncmp(http_request(&hub, 0).agent, "sdfetch/", 8) == 0);
+}
+
+Test(sdfetch, takes_an_address_a_revision_and_odd_names)
+{
+    char url[128];
+
+    fetch(NULL, "maker/model/a b#c?.bin", "--revision", "refs/pr/1", TO_MODEL, "--sha256", SHA256,
+          NULL);
+    expect_file(data, SIZE, 0);
+    cr_expect_str_eq(http_request(&hub, 0).path,
+                     "/maker/model/resolve/refs/pr/1/a%20b%23c%3F.bin");
+    snprintf(url, sizeof url, "%s/maker/model/blob/main/x.bin", hub_url);
+    http_plan(&hub, NULL, 0);
+    fetch(NULL, url, TO_MODEL, "--force", NULL);
+    expect_file(data, SIZE, 1);
+    cr_expect_str_eq(http_request(&hub, 0).path, "/maker/model/resolve/main/x.bin");
+    unlink(temp_path("model"));
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/blob/model?sig=1", elsewhere.port);
+    fetch("secret", url, "-d", temp_path("."), NULL);
+    expect_file(data, SIZE, 1);
+    cr_expect_str_eq(http_request(&elsewhere, 0).path, "/blob/model?sig=1");
+    cr_expect_str_eq(http_request(&elsewhere, 0).authorization, "");
+}
+
+Test(sdfetch, checks_the_digest)
+{
+    const struct http_step damaged = { .damage = 1 };
+
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--sha256", SHA256, NULL);
+    expect_file(data, SIZE, 0);
+    unlink(temp_path("model"));
+    http_plan(&hub, &damaged, 1);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--sha256", SHA256, NULL);
+    expect_error(1, "expected " SHA256);
+    expect_nothing();
+}
+
+Test(sdfetch, takes_the_hubs_word_for_a_digest)
+{
+    char location[64];
+    const char *const said = "X-Linked-ETag: \"" SHA256 "\"\r\nX-Linked-Size: 300000\r\n";
+    struct http_step step = { .status = 302, .location = location, .headers = said };
+    const struct http_step damaged = { .damage = 1 };
+    const struct http_step short_file = { .no_length = 1 };
+
+    snprintf(location, sizeof location, "http://127.0.0.1:%d/cas", elsewhere.port);
+    http_plan(&hub, &step, 1);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_file(data, SIZE, 0);
+    unlink(temp_path("model"));
+    http_plan(&elsewhere, &damaged, 1);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_error(1, "SHA-256");
+    expect_nothing();
+    /* Known in advance and not what the hub has: no byte of it is fetched. */
+    http_plan(&elsewhere, NULL, 0);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--sha256", SHA256_OTHER, NULL);
+    expect_error(1, "another file now");
+    cr_expect_eq(http_count(&elsewhere), 0);
+    expect_nothing();
+    /* The hub's length counts where the other host names none. */
+    http_replace(&elsewhere, data, SIZE - 1, "\"short\"");
+    http_plan(&elsewhere, &short_file, 1);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_error(1, "sent 299999 bytes, expected 300000");
+}
+
+Test(sdfetch, believes_no_other_host_about_a_digest)
+{
+    char location[64];
+    struct http_step away = { .status = 302, .location = location };
+    const struct http_step lie = { .headers = "X-Linked-ETag: \"" SHA256_OTHER "\"\r\n" };
+
+    snprintf(location, sizeof location, "http://127.0.0.1:%d/cas", elsewhere.port);
+    http_plan(&hub, &away, 1);
+    http_plan(&elsewhere, &lie, 1);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_file(data, SIZE, 1);
+}
+
+Test(sdfetch, goes_on_after_a_cut)
+{
+    const struct http_step steps[] = { { .cut_after = 100000 }, { .cut_after = 150000 },
+                                       { .status = 503 }, { .status = 0 } };
+
+    http_plan(&hub, steps, 4);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_file(data, SIZE, 1);
+    cr_expect_eq(http_count(&hub), 4);
+    cr_expect_str_eq(http_request(&hub, 1).range, "bytes=100000-");
+    cr_expect_str_eq(http_request(&hub, 1).if_range, "\"first\"");
+    cr_expect_str_eq(http_request(&hub, 2).range, "bytes=250000-");
+    cr_expect_str_eq(http_request(&hub, 3).range, "bytes=250000-");
+}
+
+Test(sdfetch, goes_on_in_a_later_run)
+{
+    const struct http_step steps[] = { { .cut_after = 100000 }, { .status = 1 } };
+
+    http_plan(&hub, steps, 2);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--retries", "2", NULL);
+    expect_error(1, "model.part");
+    cr_expect_eq(http_count(&hub), 3, "%d requests", http_count(&hub));
+    expect_part(100000);
+    http_plan(&hub, NULL, 0);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_file(data, SIZE, 1);
+    cr_expect_str_eq(http_request(&hub, 0).range, "bytes=100000-");
+    cr_expect_str_eq(http_request(&hub, 0).if_range, "\"first\"");
+}
+
+Test(sdfetch, starts_anew_for_another_address)
+{
+    const struct http_step cut = { .cut_after = 100000 };
+
+    http_plan(&hub, &cut, 1);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--retries", "0", NULL);
+    expect_part(100000);
+    http_plan(&hub, NULL, 0);
+    http_replace(&hub, other, OTHER_SIZE, "\"first\"");
+    fetch(NULL, "maker/model/other.bin", TO_MODEL, NULL);
+    expect_file(other, OTHER_SIZE, 1);
+    cr_expect_str_eq(http_request(&hub, 0).range, "");
+}
+
+Test(sdfetch, copes_with_a_server_without_ranges)
+{
+    const struct http_step steps[] = { { .cut_after = 100000 }, { .ignore_range = 1 } };
+
+    http_plan(&hub, steps, 2);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_file(data, SIZE, 1);
+    cr_expect_str_eq(http_request(&hub, 1).range, "bytes=100000-");
+}
+
+/* Leaves 100000 bytes of the first file, then lets the server have the other. */
+static void change_meanwhile(const struct http_step *then)
+{
+    const struct http_step cut = { .cut_after = 100000 };
+
+    http_replace(&hub, data, SIZE, "\"first\"");
+    http_plan(&hub, &cut, 1);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--retries", "0", NULL);
+    expect_part(100000);
+    http_replace(&hub, other, OTHER_SIZE, "\"second\"");
+    http_plan(&hub, then, 1);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_file(other, OTHER_SIZE, 1);
+    unlink(temp_path("model"));
+}
+
+Test(sdfetch, notices_a_file_that_changed)
+{
+    const struct http_step proper = { .status = 0 }, wrong = { .ignore_if_range = 1 };
+
+    change_meanwhile(&proper); /* 200, by If-Range */
+    change_meanwhile(&wrong);  /* 206 with another ETag */
+    cr_expect_eq(http_count(&hub), 2);
+    cr_expect_str_eq(http_request(&hub, 1).range, "");
+}
+
+Test(sdfetch, does_not_continue_what_nothing_can_recognise)
+{
+    const struct http_step steps[] = { { .cut_after = 100000, .etag = "W/\"weak\"" },
+                                       { .etag = "W/\"weak\"" } };
+
+    http_plan(&hub, steps, 2);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_file(data, SIZE, 1);
+    cr_expect_str_eq(http_request(&hub, 1).range, "");
+}
+
+Test(sdfetch, finishes_a_part_that_is_all_there)
+{
+    const struct http_step cut = { .cut_after = SIZE, .claim = SIZE + 1 };
+
+    http_plan(&hub, &cut, 1);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--retries", "0", NULL);
+    expect_part(SIZE);
+    http_plan(&hub, NULL, 0); /* 416 */
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--sha256", SHA256, NULL);
+    expect_file(data, SIZE, 0);
+    cr_expect_eq(http_count(&hub), 1);
+}
+
+Test(sdfetch, drops_a_part_that_is_longer_than_the_file)
+{
+    const struct http_step cut = { .cut_after = SIZE, .claim = SIZE + 1 };
+
+    http_plan(&hub, &cut, 1);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--retries", "0", NULL);
+    http_plan(&hub, NULL, 0);
+    http_replace(&hub, data, SIZE - 1000, "\"first\"");
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_file(data, SIZE - 1000, 1);
+}
+
+/* One status, for one reason; nothing may be left. */
+static void refuse(int status, const char *headers, const char *token, const char *word)
+{
+    const struct http_step step = { .status = status, .headers = headers };
+
+    http_plan(&hub, &step, 1);
+    fetch(token, FILE_ON_HUB, TO_MODEL, "--retries", "1", NULL);
+    expect_error(1, word);
+    expect_nothing();
+}
+
+Test(sdfetch, explains_refusals)
+{
+    refuse(401, "X-Error-Code: GatedRepo\r\n", NULL, "HF_TOKEN");
+    refuse(401, "X-Error-Code: GatedRepo\r\n", NULL, "accept the licence");
+    refuse(401, "X-Error-Code: RepoNotFound\r\n", NULL, "is not there, or is private");
+    refuse(401, NULL, "hf_x", "does not take the token");
+    refuse(403, "X-Error-Code: GatedRepo\r\n", NULL, "accept the licence");
+    refuse(403, NULL, "hf_x", "account of HF_TOKEN");
+    refuse(404, "X-Error-Code: EntryNotFound\r\n", NULL, "not there (404)");
+    refuse(404, "X-Error-Code: RevisionNotFound\r\n", NULL, "no such revision");
+    cr_expect_eq(http_count(&hub), 1);
+    refuse(400, NULL, NULL, "answers 400");
+    refuse(500, NULL, NULL, "answers 500");
+    cr_expect_eq(http_count(&hub), 2); /* it may pass, so it was tried again */
+    refuse(429, "Retry-After: 0\r\n", NULL, "answers 429");
+    refuse(416, NULL, NULL, "answers 416");
+    refuse(204, NULL, NULL, "answers 204");
+}
+
+Test(sdfetch, says_which_host_does_not_answer)
+{
+    char url[64];
+    struct http_server gone = { .data = data, .size = SIZE };
+
+    http_start(&gone);
+    http_stop(&gone);
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/x", gone.port);
+    fetch(NULL, url, TO_MODEL, NULL);
+    expect_error(1, url);
+    expect_nothing();
+    fetch(NULL, "http://no-such-host.invalid/x", TO_MODEL, NULL);
+    expect_error(1, "no-such-host");
+    expect_nothing();
+}
+
+Test(sdfetch, keeps_the_token_from_other_hosts)
+{
+    char away[64], back[80];
+    struct http_step out = { .status = 307, .location = away };
+    struct http_step home = { .status = 302, .location = back };
+    const struct http_step steps[] = { { .status = 302, .location = "/moved" }, out,
+                                       { .status = 0 } };
+
+    snprintf(away, sizeof away, "http://127.0.0.1:%d/cas", elsewhere.port);
+    snprintf(back, sizeof back, "%s/back", hub_url);
+    http_plan(&hub, steps, 3);
+    http_plan(&elsewhere, &home, 1);
+    fetch("hf_secret", FILE_ON_HUB, TO_MODEL, NULL);
+    expect_file(data, SIZE, 1);
+    cr_expect_eq(http_count(&hub), 3);
+    cr_expect_str_eq(http_request(&hub, 1).path, "/moved");
+    for (int i = 0; i < 3; i++)
+        cr_expect_str_eq(http_request(&hub, i).authorization, "Bearer hf_secret");
+    cr_expect_eq(http_count(&elsewhere), 1);
+    cr_expect_str_eq(http_request(&elsewhere, 0).authorization, "");
+}
+
+Test(sdfetch, follows_no_bad_redirect)
+{
+    const struct http_step round = { .status = 302, .location = "/again" };
+    const struct http_step local = { .status = 302, .location = "file:///etc/passwd" };
+    const struct http_step nowhere = { .status = 302 };
+
+    http_plan(&hub, &round, 1);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_error(1, "redirects");
+    cr_expect_eq(http_count(&hub), 11);
+    http_plan(&hub, &local, 1);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_error(1, "file:///etc/passwd");
+    http_plan(&hub, &nowhere, 1);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_error(1, "leads to ''");
+    expect_nothing();
+}
+
+Test(sdfetch, keeps_what_a_full_disk_holds)
+{
+    file_limit = 120000;
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_error(1, "could not be written");
+    expect_part(120000);
+    file_limit = 0;
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_file(data, SIZE, 1);
+    cr_expect_str_eq(http_request(&hub, 1).range, "bytes=120000-");
+}
+
+Test(sdfetch, looks_for_room_first)
+{
+    const struct http_step huge = { .claim = (size_t)1 << 60 };
+
+    http_plan(&hub, &huge, 1);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_error(1, "MiB free");
+    expect_nothing();
+}
+
+Test(sdfetch, leaves_a_file_alone)
+{
+    temp_write("model", data, SIZE);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--sha256", SHA256, NULL);
+    expect_file(data, SIZE, 0);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_error(1, "--force");
+    temp_write("model", other, OTHER_SIZE);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--sha256", SHA256, NULL);
+    expect_error(1, SHA256_OTHER);
+    cr_expect_eq(http_count(&hub), 0);
+    ended.status = ended.lines = 0;
+    expect_file(other, OTHER_SIZE, 0);
+    /* Not even a failed try at replacing it does harm. */
+    const struct http_step damaged = { .damage = 1 };
+    http_plan(&hub, &damaged, 1);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--sha256", SHA256, "--force", NULL);
+    expect_error(1, "SHA-256");
+    ended.status = ended.lines = 0;
+    expect_file(other, OTHER_SIZE, 0);
+    http_plan(&hub, NULL, 0);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--sha256", SHA256, "--force", NULL);
+    expect_file(data, SIZE, 0);
+}
+
+Test(sdfetch, refuses_places_that_hold_no_file)
+{
+    fetch(NULL, FILE_ON_HUB, "-o", temp_path("."), NULL);
+    expect_error(1, "directory");
+    fetch(NULL, FILE_ON_HUB, "-o", temp_path("none/model"), NULL);
+    expect_error(1, "none/model");
+    fetch(NULL, FILE_ON_HUB, "-o", "/dev/null", NULL);
+    expect_error(1, "plain file");
+    cr_expect_eq(http_count(&hub), 0);
+    expect_nothing();
+}
+
+Test(sdfetch, shares_a_part_with_nobody)
+{
+    const char *part = temp_write("model.part", data, 1000);
+    const int fd = open(part, O_RDWR);
+    size_t size;
+
+    cr_assert(fd >= 0 && flock(fd, LOCK_EX) == 0);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_error(1, "another program");
+    free(temp_read(part, &size));
+    cr_expect_eq(size, 1000);
+    close(fd);
+    /* Bytes without a tag are nobody's. */
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_file(data, SIZE, 1);
+    cr_expect_str_eq(http_request(&hub, 0).range, "");
+}
+
+Test(sdfetch, takes_silence_for_a_cut)
+{
+    const struct http_step steps[] = { { .cut_after = 100000, .stall = 1 }, { .status = 0 } };
+
+    http_plan(&hub, steps, 2);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--timeout", "1", NULL);
+    expect_file(data, SIZE, 1);
+    cr_expect_str_eq(http_request(&hub, 1).range, "bytes=100000-");
+}
+
+Test(sdfetch, stops_on_a_signal)
+{
+    const struct http_step stall = { .cut_after = 100000, .stall = 1 };
+    char output[512];
+    char *arguments[] = { "./sdfetch", "--quiet", "--hub", hub_url, FILE_ON_HUB, "-o", output,
+                          NULL };
+    struct timespec moment = { 0, 20000000 };
+    size_t size = 0;
+
+    snprintf(output, sizeof output, "%s", temp_path("model"));
+    http_plan(&hub, &stall, 1);
+    const pid_t child = program_start(NULL, 0, arguments);
+    for (int i = 0; i < 500 && size < 100000; i++) {
+        nanosleep(&moment, NULL);
+        if (access(temp_path("model.part"), F_OK) == 0)
+            free(temp_read(temp_path("model.part"), &size));
+    }
+    kill(child, SIGINT);
+    program_finish(child);
+    cr_expect_eq(ended.status, 130, "status %d: %s", ended.status, ended.text);
+    cr_expect_str_eq(ended.text, "sdfetch: interrupted\n");
+    expect_part(100000);
+}
+
+Test(sdfetch, copes_with_an_empty_file_and_one_of_unknown_length)
+{
+    const struct http_step unsaid = { .no_length = 1 };
+
+    http_plan(&hub, &unsaid, 1);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_file(data, SIZE, 1);
+    cr_expect(strstr(ended.text, "nothing was checked"), "%s", ended.text);
+    unlink(temp_path("model"));
+    http_plan(&hub, NULL, 0);
+    http_replace(&hub, data, 0, "\"empty\"");
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_file(data, 0, 1);
+}
+
+Test(sdfetch, knows_models_by_name)
+{
+    fetch(NULL, "sd15", "-d", temp_path("."), NULL);
+    expect_error(1, "300000 bytes, expected 4265146304");
+    expect_nothing();
+    cr_expect_str_eq(http_request(&hub, 0).path,
+                     "/stable-diffusion-v1-5/stable-diffusion-v1-5/resolve/"
+                     "451f4fe16113bff5a5d2269ed5ad43b0592e9a14/v1-5-pruned-emaonly.safetensors");
+    const struct http_step gated = { .status = 401, .headers = "X-Error-Code: GatedRepo\r\n" };
+    http_plan(&hub, &gated, 1);
+    fetch(NULL, "sd35-medium", "-d", temp_path("."), NULL);
+    expect_error(1, "stabilityai/stable-diffusion-3.5-medium");
+    cr_expect_eq(http_count(&hub), 1); /* its other files are not tried */
+    expect_nothing();
+}
+
+/* Tells what goes on, unless asked to be quiet: licence, tries, result. */
+Test(sdfetch, tells_what_it_does)
+{
+    const struct http_step steps[] = { { .cut_after = 100000 }, { .status = 0 } };
+    char output[512];
+    char *arguments[] = { "./sdfetch", "--retry-wait", "0", "--hub", hub_url, FILE_ON_HUB, "-o",
+                          output, "--sha256", SHA256, NULL };
+
+    snprintf(output, sizeof output, "%s", temp_path("model"));
+    http_plan(&hub, steps, 2);
+    program_finish(program_start(NULL, 0, arguments));
+    cr_expect_eq(ended.status, 0);
+    cr_expect_eq(ended.lines, 3, "%s", ended.text);
+    cr_expect(strstr(ended.text, "licence"), "%s", ended.text);
+    cr_expect(strstr(ended.text, "trying again"), "%s", ended.text);
+    cr_expect(strstr(ended.text, "SHA-256 right"), "%s", ended.text);
+}
+
+Test(sdfetch, explains_wrong_usage)
+{
+    fetch(NULL, NULL);
+    expect_error(2, "--list");
+    fetch(NULL, "sd16", NULL);
+    expect_error(2, "'sd16'");
+    fetch(NULL, "maker/model", NULL);
+    expect_error(2, "OWNER/REPOSITORY/FILE");
+    fetch(NULL, "maker/model/../x", NULL);
+    expect_error(2, "OWNER/REPOSITORY/FILE");
+    fetch(NULL, "ftp://host/x", NULL);
+    expect_error(2, "http or https");
+    fetch(NULL, hub_url, NULL);
+    expect_error(2, "--output");
+    fetch(NULL, "sd15", "sdxl", NULL);
+    expect_error(2, "'sdxl'");
+    fetch(NULL, "sd35-large", "-o", "x", NULL);
+    expect_error(2, "several files");
+    fetch(NULL, "sd15", "--revision", "main", NULL);
+    expect_error(2, "--revision");
+    fetch(NULL, "sd15", "-o", "x", "-d", "y", NULL);
+    expect_error(2, "one of them");
+    fetch(NULL, "sd15", "--sha256", "abc", NULL);
+    expect_error(2, "64 hexadecimal");
+    fetch(NULL, "sd15", "--retries", "-1", NULL);
+    expect_error(2, "--retries");
+    fetch(NULL, "sd15", "--retries", "1.5", NULL);
+    expect_error(2, "whole number");
+    fetch(NULL, "sd15", "--hub", "huggingface", NULL);
+    expect_error(2, "hub 'huggingface'");
+    fetch(NULL, "sd15", "--frobnicate", NULL);
+    expect_error(2, "--frobnicate");
+    fetch(NULL, "sd15", "-x", NULL);
+    expect_error(2, "-x");
+    fetch(NULL, "sd15", "--force=1", NULL);
+    expect_error(2, "takes no value");
+    fetch(NULL, "sd15", "-o", NULL);
+    expect_error(2, "expected a value");
+    fetch("hf x\r\nHost: y", "sd15", NULL);
+    expect_error(2, "HF_TOKEN");
+    cr_expect_eq(http_count(&hub), 0);
+    expect_nothing();
+}
+
+/* Without https the token stays at home, but for this machine itself. */
+Test(sdfetch, sends_no_token_in_the_clear)
+{
+    fetch("hf_secret", FILE_ON_HUB, TO_MODEL, "--hub", "http://no-such-host.invalid", NULL);
+    cr_expect_eq(ended.status, 1);
+    cr_expect_eq(ended.lines, 2, "%s", ended.text);
+    cr_expect(strstr(ended.text, "HF_TOKEN is not sent"), "%s", ended.text);
+    expect_nothing();
+}

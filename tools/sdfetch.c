@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sdfetch: weights from where their makers publish them, checked.
+ */
+#include <config.h>
+
+#include "tools/fetch.h"
+#include "tools/fetch_table.h"
+#include "tools/fetch_url.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXIT_USAGE = 2, EXIT_SIGNAL = 128 };
+enum {
+    OPT_HUB = 256, OPT_REVISION, OPT_SHA256, OPT_FORCE, OPT_RETRIES, OPT_RETRY_WAIT, OPT_TIMEOUT,
+    OPT_LIST, OPT_QUIET, OPT_VERSION, OPT_HELP
+};
+
+static const struct option long_options[] = {
+    { "output",     required_argument, NULL, 'o' },
+    { "dir",        required_argument, NULL, 'd' },
+    { "hub",        required_argument, NULL, OPT_HUB },
+    { "revision",   required_argument, NULL, OPT_REVISION },
+    { "sha256",     required_argument, NULL, OPT_SHA256 },
+    { "force",      no_argument,       NULL, OPT_FORCE },
+    { "retries",    required_argument, NULL, OPT_RETRIES },
+    { "retry-wait", required_argument, NULL, OPT_RETRY_WAIT },
+    { "timeout",    required_argument, NULL, OPT_TIMEOUT },
+    { "list",       no_argument,       NULL, OPT_LIST },
+    { "quiet",      no_argument,       NULL, OPT_QUIET },
+    { "version",    no_argument,       NULL, OPT_VERSION },
+    { "help",       no_argument,       NULL, OPT_HELP },
+    { NULL, 0, NULL, 0 }
+};
+
+static const char help[] =
+    "usage: sdfetch NAME\n"
+    "       sdfetch OWNER/REPOSITORY/FILE | URL\n"
+    "       sdfetch --list\n"
+    "\n"
+    "Fetches weights, checks them, and goes on where a cut download ended.\n"
+    "\n"
+    "  -o, --output FILE     where to (the file's own name)\n"
+    "  -d, --dir DIR         the folder for it (this one)\n"
+    "      --hub URL         where OWNER/REPOSITORY is ($HF_ENDPOINT, https://huggingface.co)\n"
+    "      --revision NAME   a branch or commit of OWNER/REPOSITORY (main)\n"
+    "      --sha256 HEX      what the file must have (as listed, or as the hub says)\n"
+    "      --force           replace a file that is there\n"
+    "      --retries N       tries in vain before giving up (5)\n"
+    "      --retry-wait S    seconds before the first, then twice as long (1)\n"
+    "      --timeout S       seconds without a byte that count as a cut connection (60)\n"
+    "      --list            print the names that are known\n"
+    "      --quiet           errors and warnings only\n"
+    "      --version, --help\n"
+    "\n"
+    "A gated model needs an account that has accepted its licence, and that account's token in\n"
+    "$HF_TOKEN, which is sent to the hub and to no other host.\n"
+    "Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.\n";
+
+/* All strings are borrowed from argv or the environment. */
+struct session {
+    struct sdrt_log log;
+    struct progress progress;
+    const char *name;     /* what to fetch */
+    const char *output, *dir, *hub, *revision, *token;
+    char sha256[FETCH_SHA256_TEXT];
+    int  force, retries, timeout, quiet;
+    double wait;
+};
+
+static volatile sig_atomic_t caught;
+
+static void on_signal(int number)
+{
+    caught = number;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action;
+
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    /* These are then failed writes, which are told. */
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGXFSZ, &action, NULL);
+    sigaction(SIGPIPE, &action, NULL);
+}
+
+static void on_log(void *user, enum sdrt_log_level level, const char *text)
+{
+    static const char *const prefix[] = { "error: ", "warning: ", "" };
+    struct session *s = user;
+
+    if (level == SDRT_LOG_INFO && s->quiet) return;
+    progress_clear(&s->progress);
+    fprintf(stderr, "sdfetch: %s%s\n", prefix[level], text);
+}
+
+static int parse_number(double *out, const char *name, const char *text, double low, double high,
+                        const struct sdrt_log *log)
+{
+    char *end;
+    const double value = strtod(text, &end);
+
+    if (*text < '0' || *text > '9' || *end || !(value >= low && value <= high))
+        return sdrt_fail(log, SDRT_E_ARG, "%s '%s': expected a number from %g to %g", name, text,
+                         low, high);
+    *out = value;
+    return SDRT_OK;
+}
+
+static int parse_whole(int *out, const char *name, const char *text, int low, int high,
+                       const struct sdrt_log *log)
+{
+    double value;
+
+    if (parse_number(&value, name, text, low, high, log)) return SDRT_E_ARG;
+    if (value != (double)(int)value)
+        return sdrt_fail(log, SDRT_E_ARG, "%s '%s': expected a whole number", name, text);
+    *out = (int)value;
+    return SDRT_OK;
+}
+
+static int parse_option(struct session *s, int option, const char *text)
+{
+    switch (option) {
+    case 'o':          s->output = text; return SDRT_OK;
+    case 'd':          s->dir = text; return SDRT_OK;
+    case OPT_HUB:      s->hub = text; return SDRT_OK;
+    case OPT_REVISION: s->revision = text; return SDRT_OK;
+    case OPT_FORCE:    s->force = 1; return SDRT_OK;
+    case OPT_QUIET:    s->quiet = 1; return SDRT_OK;
+    case OPT_SHA256:
+        if (fetch_read_sha256(s->sha256, text)) return SDRT_OK;
+        return sdrt_fail(&s->log, SDRT_E_ARG, "--sha256 '%s': expected 64 hexadecimal digits",
+                         text);
+    case OPT_RETRIES: return parse_whole(&s->retries, "--retries", text, 0, 1000, &s->log);
+    case OPT_TIMEOUT: return parse_whole(&s->timeout, "--timeout", text, 1, 86400, &s->log);
+    default:          return parse_number(&s->wait, "--retry-wait", text, 0, 3600, &s->log);
+    }
+}
+
+/* A token goes into a header line, which must stay one. */
+static int take_token(struct session *s)
+{
+    const char *token = getenv("HF_TOKEN");
+
+    if (!token || !*token) return SDRT_OK;
+    for (const char *c = token; *c; c++)
+        if (*c <= ' ' || *c > '~')
+            return sdrt_fail(&s->log, SDRT_E_ARG, "HF_TOKEN: expected a token without blanks");
+    s->token = token;
+    if (!fetch_is_private(s->hub))
+        sdrt_note(&s->log, SDRT_LOG_WARNING,
+                  "HF_TOKEN is not sent to %s: without https anyone on the way could read it",
+                  s->hub);
+    return SDRT_OK;
+}
+
+/* What no single option can know. */
+static int check_together(struct session *s, int argc, char **argv)
+{
+    const char *endpoint = getenv("HF_ENDPOINT");
+    const struct fetch_model *model;
+
+    if (optind == argc)
+        return sdrt_fail(&s->log, SDRT_E_ARG, "nothing to fetch: expected a name; see --list");
+    if (optind + 1 < argc)
+        return sdrt_fail(&s->log, SDRT_E_ARG, "'%s': expected one name only", argv[optind + 1]);
+    s->name = argv[optind];
+    if (!s->hub) s->hub = endpoint && *endpoint ? endpoint : "https://huggingface.co";
+    if (s->output && s->dir)
+        return sdrt_fail(&s->log, SDRT_E_ARG, "--output, --dir: expected one of them");
+    model = fetch_find_model(s->name);
+    if (model && s->revision)
+        return sdrt_fail(&s->log, SDRT_E_ARG, "--revision: expected OWNER/REPOSITORY/FILE with it; "
+                         "%s has its own", s->name);
+    if (model && fetch_count_files(model) > 1 && (s->output || s->sha256[0]))
+        return sdrt_fail(&s->log, SDRT_E_ARG, "%s: has several files; expected --dir, and no "
+                         "--output or --sha256", s->name);
+    if (fetch_check_hub(s->hub, &s->log)) return SDRT_E_ARG;
+    return take_token(s);
+}
+
+static void print_list(void)
+{
+    printf("%-17s %5s  LICENCE\n", "NAME", "GiB");
+    for (const struct fetch_model *m = fetch_models; m->name; m++) {
+        uint64_t size = 0;
+        int known = 1;
+        for (int i = 0; i < fetch_count_files(m); i++) {
+            size += m->files[i].size;
+            known = known && m->files[i].size;
+        }
+        printf("%-17s ", m->name);
+        if (known) printf("%5.1f", (double)size / (1 << 30));
+        else printf("%5s", "");
+        printf("  %-31s %s%s\n", m->licence, m->title, m->gated ? " (gated)" : "");
+    }
+}
+
+static int finish_stdout(const struct session *s)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) return SDRT_OK;
+    return sdrt_fail(&s->log, SDRT_E_IO, "standard output: could not be written: %s",
+                     strerror(errno ? errno : EIO));
+}
+
+static int complain(struct session *s, int option, char **argv)
+{
+    const char *word = argv[optind - 1];
+
+    if (option == ':')
+        return sdrt_fail(&s->log, SDRT_E_ARG, "%s: expected a value after it; see --help", word);
+    if (optopt >= OPT_HUB)
+        return sdrt_fail(&s->log, SDRT_E_ARG, "%s: this option takes no value", word);
+    if (optopt) return sdrt_fail(&s->log, SDRT_E_ARG, "-%c: unknown option; see --help", optopt);
+    return sdrt_fail(&s->log, SDRT_E_ARG, "%s: unknown or ambiguous option; see --help", word);
+}
+
+/* SDRT_OK: go on.  *shown: something was printed and nothing is left to do. */
+static int parse(struct session *s, int argc, char **argv, int *shown)
+{
+    int option;
+
+    *shown = 0;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":o:d:", long_options, NULL)) != -1) {
+        if (option == '?' || option == ':') return complain(s, option, argv);
+        *shown = option == OPT_LIST || option == OPT_VERSION || option == OPT_HELP;
+        if (option == OPT_LIST) print_list();
+        if (option == OPT_VERSION) printf("sdfetch %s\n", PACKAGE_VERSION);
+        if (option == OPT_HELP) fputs(help, stdout);
+        if (*shown) return finish_stdout(s);
+        if (parse_option(s, option, optarg)) return SDRT_E_ARG;
+    }
+    return check_together(s, argc, argv);
+}
+
+/* The file to make of path: what --output says, else its last part in the folder asked for.
+ * free() it. */
+static char *target_name(const struct session *s, const char *path)
+{
+    char *base = s->output ? NULL : fetch_base_name(path), *target = NULL;
+    const char *dir = s->dir && *s->dir ? s->dir : ".";
+
+    if (s->output) return strdup(s->output);
+    if (!base || !s->dir) return base;
+    const size_t room = strlen(dir) + strlen(base) + 2;
+    target = malloc(room);
+    if (target) snprintf(target, room, "%s/%s", dir, base);
+    free(base);
+    return target;
+}
+
+/* How much and how sure; what is no proof is a warning. */
+static void tell_result(const struct session *s, const char *target, enum fetch_proof proof,
+                        uint64_t size)
+{
+    static const char *const how[] = {
+        "SHA-256 right", "SHA-256 as the hub says",
+        "no SHA-256 is known for it: only its length was checked",
+        "neither SHA-256 nor length are known for it: nothing was checked"
+    };
+
+    sdrt_note(&s->log, proof < FETCH_BY_LENGTH ? SDRT_LOG_INFO : SDRT_LOG_WARNING,
+              "%s: %.1f MiB, %s", target, (double)size / (1 << 20), how[proof]);
+}
+
+/* Fetches url, of repository where it is on the hub, as a file of path's name. */
+static int fetch_one(struct session *s, const char *url, const char *repository, const char *path,
+                     const char *sha256, uint64_t size)
+{
+    char *target = target_name(s, path);
+    enum fetch_proof proof;
+    struct fetch_request r = {
+        .url = url, .target = target, .label = target, .hub = s->hub, .repository = repository,
+        .token = s->token, .agent = "sdfetch/" PACKAGE_VERSION, .size = size, .replace = s->force,
+        .retries = s->retries, .wait = s->wait, .timeout = s->timeout, .progress = &s->progress,
+        .stop = &caught, .log = &s->log
+    };
+    int rc;
+
+    if (!target)
+        return sdrt_fail(&s->log, SDRT_E_ARG, "'%s': names no file; expected --output FILE", path);
+    if (sha256) snprintf(r.sha256, sizeof r.sha256, "%s", sha256);
+    rc = fetch_file(&r, &proof, &size);
+    if (!rc) tell_result(s, target, proof, size);
+    free(target);
+    return rc;
+}
+
+static int fetch_model(struct session *s, const struct fetch_model *model)
+{
+    int rc = SDRT_OK;
+
+    sdrt_note(&s->log, SDRT_LOG_INFO, "%s: %s; licence: %s, at %s/%s%s", model->name, model->title,
+              model->licence, s->hub, model->files[0].repository,
+              model->gated ? "; gated: accept it there, and put a token into HF_TOKEN" : "");
+    for (int i = 0; i < fetch_count_files(model) && !rc && !caught; i++) {
+        const struct fetch_entry *e = &model->files[i];
+        char *url = fetch_hub_url(s->hub, e->repository, e->revision, e->path);
+        rc = url ? fetch_one(s, url, e->repository, e->path,
+                             s->sha256[0] ? s->sha256 : e->sha256, e->size)
+                 : sdrt_fail(&s->log, SDRT_E_NOMEM, "no memory for an address");
+        free(url);
+    }
+    return rc;
+}
+
+static int fetch_named(struct session *s)
+{
+    char *url, *repository;
+    int rc = fetch_named_url(&url, &repository, s->name, s->hub,
+                             s->revision ? s->revision : "main", &s->log);
+
+    if (!rc && repository)
+        sdrt_note(&s->log, SDRT_LOG_INFO, "licence: as %s/%s says", s->hub, repository);
+    if (!rc)
+        rc = fetch_one(s, url, repository, s->name, s->sha256[0] ? s->sha256 : NULL, 0);
+    free(url);
+    free(repository);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct session s;
+    const struct fetch_model *model;
+    int rc, shown;
+
+    memset(&s, 0, sizeof s);
+    s.log.fn = on_log;
+    s.log.user = &s;
+    s.retries = 5;
+    s.wait = 1;
+    s.timeout = 60;
+    rc = parse(&s, argc, argv, &shown);
+    if (rc || shown) return !rc ? EXIT_SUCCESS : rc == SDRT_E_ARG ? EXIT_USAGE : EXIT_FAILURE;
+    progress_init(&s.progress, "sdfetch", s.quiet);
+    catch_signals();
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        sdrt_fail(&s.log, SDRT_E_NOMEM, "libcurl does not start");
+        return EXIT_FAILURE;
+    }
+    model = fetch_find_model(s.name);
+    rc = model ? fetch_model(&s, model) : fetch_named(&s);
+    curl_global_cleanup();
+    if (caught) {
+        fputs("sdfetch: interrupted\n", stderr);
+        return EXIT_SIGNAL + caught;
+    }
+    return !rc ? EXIT_SUCCESS : rc == SDRT_E_ARG ? EXIT_USAGE : EXIT_FAILURE;
+}
