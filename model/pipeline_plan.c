@@ -259,6 +259,9 @@ int sdrt_context_place(struct sdrt_context *c)
     status = sdrt_arena_create(&c->arena, c->persistent_bytes + c->workspace_bytes, c->log);
     if (status != SDRT_OK) return status;
     unsigned char *base = sdrt_arena_base(c->arena), *workspace = base + c->persistent_bytes;
+    if (sdrt_team_spread(c->team, base, sdrt_arena_bytes(c->arena)) != SDRT_OK)
+        sdrt_note(c->log, SDRT_LOG_WARNING, "the system refuses to spread memory over the NUMA "
+                  "nodes; it lies where it is first touched");
     status = place_at(c, base, workspace);
     if (status == SDRT_OK && c->refiner)
         status = place_at(c->refiner, workspace - c->refiner->persistent_bytes, workspace);

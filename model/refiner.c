@@ -25,8 +25,8 @@ static int check_fits(const struct sdrt_context *base, const struct sdrt_context
                          path, b->family);
     if (b->unet.context_dim != text->clip.hidden || b->text[0].pooled != text->pooled ||
         b->text[0].clip.positions != text->clip.positions)
-        return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s reads %d tokens of width %d, pooled %d: the "
-                         "model's second text encoder has %d of %d, pooled %d", path,
+        return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s reads %d tokens of width %d, pooled %d: "
+                         "the model's second text encoder has %d of %d, pooled %d", path,
                          b->text[0].clip.positions, b->unet.context_dim, b->text[0].pooled,
                          text->clip.positions, text->clip.hidden, text->pooled);
     if (b->vae.latent_channels != a->vae.latent_channels)
@@ -54,8 +54,9 @@ int sdrt_refiner_open(struct sdrt_context *base, const char *path)
     int status;
 
     if (!base->checkpoint || a->n_text != SHARED_TEXT + 1 || !a->unet.added_dim || a->aesthetic)
-        return sdrt_fail(base->log, SDRT_E_UNSUPPORTED, "refiner %s: expected an SDXL model for it to "
-                         "refine, not %s", path, base->checkpoint ? a->family : "random weights");
+        return sdrt_fail(base->log, SDRT_E_UNSUPPORTED, "refiner %s: expected an SDXL model for it "
+                         "to refine, not %s", path,
+                         base->checkpoint ? a->family : "random weights");
     c = base->refiner = calloc(1, sizeof *c);
     if (!c) return sdrt_fail(base->log, SDRT_E_NOMEM, "out of memory");
     c->base = base;
@@ -106,8 +107,8 @@ static int before_seam(const struct sdrt_sampler_params *p, double start, int *b
     sdrt_sampler_free(&s);
     *before = (n + whole - 1) / whole * whole;
     if (*before && *before < total) return SDRT_OK;
-    return sdrt_fail(p->log, SDRT_E_ARG, "refiner start %g: none of %d steps is left for the %s", start,
-                     p->steps, *before ? "refiner" : "model");
+    return sdrt_fail(p->log, SDRT_E_ARG, "refiner start %g: none of %d steps is left for the %s",
+                     start, p->steps, *before ? "refiner" : "model");
 }
 
 int sdrt_refiner_split(const struct sdrt_context *base, const struct sdrt_request *r,
@@ -118,8 +119,8 @@ int sdrt_refiner_split(const struct sdrt_context *base, const struct sdrt_reques
     int before, status;
 
     if (!(r->refiner_start > 0.0 && r->refiner_start < 1.0))
-        return sdrt_fail(base->log, SDRT_E_ARG, "refiner start %g: expected a number between 0 and 1",
-                         r->refiner_start);
+        return sdrt_fail(base->log, SDRT_E_ARG, "refiner start %g: expected a number between 0 "
+                         "and 1", r->refiner_start);
     status = before_seam(params, r->refiner_start, &shape->evaluations);
     rest.noise = base->refiner->config.noise;
     if (r->spacing) rest.noise.spacing = params->noise.spacing;

@@ -276,6 +276,17 @@ void sdrt_team_free(struct sdrt_team **team)
 
 int sdrt_team_workers(const struct sdrt_team *team) { return team->workers; }
 
+int sdrt_team_spread(const struct sdrt_team *team, void *p, size_t bytes)
+{
+    enum { MOST_NODES = 64 };
+    int nodes[MOST_NODES];
+
+    /* Who is pinned nowhere is on no node for long. */
+    if (!team->saved) return SDRT_OK;
+    const int n = sdrt_topology_spread(team->topology, team->workers, bytes, nodes, MOST_NODES);
+    return sdrt_topology_place(team->topology, nodes, n, p, bytes);
+}
+
 /* ---- running ---- */
 
 void sdrt_team_run(struct sdrt_team *team, sdrt_team_body *body, void *arg)

@@ -64,6 +64,11 @@ int sdrt_team_next_share(struct sdrt_team *team, int worker, int nparts);
 /* Inside a body, once the worker got -1: ends the step.  A barrier. */
 void sdrt_team_end_step(struct sdrt_team *team, int worker);
 
+/* For bytes at p that all workers use and nobody has touched yet: spreads the pages over the
+ * workers' NUMA nodes where there are several, as sdrt_topology_spread() says; does nothing on
+ * one.  SDRT_E_UNSUPPORTED (nothing logged) where the system refuses. */
+int sdrt_team_spread(const struct sdrt_team *team, void *p, size_t bytes);
+
 /* Asks whoever looks at sdrt_team_cancelled() to stop.  From any thread and from a signal
  * handler.  It stays set until sdrt_team_rearm(). */
 void sdrt_team_cancel(struct sdrt_team *team);

@@ -251,6 +251,39 @@ int sdrt_topology_bind(const struct sdrt_topology *topology, int worker)
                              HWLOC_CPUBIND_THREAD) == 0 ? SDRT_OK : SDRT_E_UNSUPPORTED;
 }
 
+/* ---- memory ---- */
+
+int sdrt_topology_spread(const struct sdrt_topology *topology, int workers, size_t bytes,
+                         int *nodes, int most)
+{
+    const size_t huge_page = (size_t)2 << 20;
+    int n = 0;
+
+    for (int w = 0; w < workers && w < topology->pus; w++) {
+        const int node = topology->places[w].node;
+        int seen = 0;
+        for (int i = 0; i < n && !seen; i++) seen = nodes[i] == node;
+        if (!seen && n < most) nodes[n++] = node;
+    }
+    return n > 1 && bytes / huge_page >= (size_t)n ? n : 0;
+}
+
+int sdrt_topology_place(const struct sdrt_topology *topology, const int *nodes, int n, void *p,
+                        size_t bytes)
+{
+    hwloc_bitmap_t set;
+    int refused;
+
+    if (!n || !topology->this_machine) return SDRT_OK;
+    set = hwloc_bitmap_alloc();
+    if (!set) return SDRT_E_UNSUPPORTED;
+    for (int i = 0; i < n; i++) hwloc_bitmap_set(set, (unsigned)nodes[i]);
+    refused = hwloc_set_area_membind(topology->hwloc, p, bytes, set, HWLOC_MEMBIND_INTERLEAVE,
+                                     HWLOC_MEMBIND_BYNODESET) != 0;
+    hwloc_bitmap_free(set);
+    return refused ? SDRT_E_UNSUPPORTED : SDRT_OK;
+}
+
 void sdrt_topology_save(const struct sdrt_topology *topology, struct sdrt_binding **out)
 {
     struct sdrt_binding *b;

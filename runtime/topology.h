@@ -51,6 +51,23 @@ const char *sdrt_topology_text(const struct sdrt_topology *topology);
  * system refuses. */
 int sdrt_topology_bind(const struct sdrt_topology *topology, int worker);
 
+/* Over which NUMA nodes memory of bytes is to lie that workers 0 .. workers-1 all use: those that
+ * the workers sit on, each once, in the workers' order, into nodes [most] by their numbers in the
+ * operating system.  0 where the first touch does as well: on one node, or where there is not a
+ * huge page for each.
+ *
+ * Why turn by turn and not by worker: every worker reads all weights of a layer with many rows, and
+ * the arena's bytes belong to other tensors, cut into other shares, in each step.  Where they were
+ * first touched says nothing of who comes next, but may load one node's memory alone. */
+int sdrt_topology_spread(const struct sdrt_topology *topology, int workers, size_t bytes,
+                         int *nodes, int most);
+
+/* Lets the pages of p that nobody has touched yet come from the n nodes in turn.
+ * SDRT_E_UNSUPPORTED (nothing logged) where the system refuses, as in some containers: the
+ * first touch decides then. */
+int sdrt_topology_place(const struct sdrt_topology *topology, const int *nodes, int n, void *p,
+                        size_t bytes);
+
 /* The calling thread's binding as it is now, for sdrt_topology_restore() by the same thread,
  * which frees *saved and sets it to NULL.  *out belongs to the caller; NULL (which restore
  * accepts) when there is nothing to restore. */

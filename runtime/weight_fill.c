@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Filling a weight store: tensors are cut into pieces of some rows, which the workers take
- * one by one, read into a buffer that a cache holds, check and pack.  Each page of packed
- * weights is first touched by the worker that fills it.
+ * one by one, read into a buffer that a cache holds, check and pack.  On one NUMA node each page of
+ * packed weights is first touched by the worker that fills it; over several they are spread.
  */
 #include "runtime/grow.h"
 #include "runtime/weight_store_internal.h"
@@ -96,6 +96,8 @@ static int make_room(struct filling *f)
         return sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for a list of weights");
     status = sdrt_arena_create(&f->region->arena, bytes ? bytes : 1, s->log);
     if (status != SDRT_OK) return status;
+    /* Who has made the arena of the tensors has told of a refusal. */
+    if (s->team) (void)sdrt_team_spread(s->team, sdrt_arena_base(f->region->arena), bytes);
     list_sources(f, sdrt_arena_base(f->region->arena));
     for (size_t i = 0; i < f->n_sources; i++)
         f->total += (size_t)f->sources[i].rows * f->sources[i].rest;

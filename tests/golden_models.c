@@ -67,8 +67,8 @@ void judge(const char *family, const char *isa, const char *name, const float *g
     struct sdrt_npy *want = golden(family, name);
     const double error = relative(got, want->data, want->elements);
 
-    cr_expect(error <= limit, "%s, %s: %s differs by %.2e, more than %.0e", family, isa, name, error,
-              limit);
+    cr_expect(error <= limit, "%s, %s: %s differs by %.2e, more than %.0e", family, isa, name,
+              error, limit);
     sdrt_npy_free(&want);
 }
 

@@ -22,7 +22,8 @@ struct sdrt_context *open_refined(const char *path, const char *refiner, const c
 /* L2 of the difference over L2 of what is wanted. */
 double relative(const float *got, const float *want, size_t n);
 
-/* Expects got, which has the golden array's size, to be relatively no further from it than limit. */
+/* Expects got, which has the golden array's size, to be relatively no further from it than
+ * limit. */
 void judge(const char *family, const char *isa, const char *name, const float *got, double limit);
 
 /* Peak signal to noise in dB of the 8-bit image against golden/image-<name>/image, which is

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * SDXL with its refiner, tiny and of random weights, against diffusers' ensemble of both in float32.
- * tests/oracle/make_refined.py drew the images.
+ * SDXL with its refiner, tiny and of random weights, against diffusers' ensemble of both in
+ * float32.  tests/oracle/make_refined.py drew the images.
  */
 #include "runtime/program_internal.h"
 #include "tests/golden_models.h"

@@ -7,8 +7,11 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static struct sdrt_topology *make(const char *synthetic)
@@ -102,6 +105,114 @@ Test(topology, no_cache_known)
 
     for (int level = 1; level <= 3; level++) cr_expect_eq(sdrt_topology_cache(t, level), 0);
     cr_expect_not_null(strstr(sdrt_topology_text(t), "L3 none"));
+    sdrt_topology_free(&t);
+}
+
+/* ---- where memory is put ---- */
+
+enum { PLENTY = 64 << 20 };
+
+static void expect_spread(const char *machine, int workers, size_t bytes, const int *want, int n)
+{
+    struct sdrt_topology *t = make(machine);
+    int nodes[8];
+    const int got = sdrt_topology_spread(t, workers, bytes, nodes, 8);
+
+    cr_expect_eq(got, n, "%s, %d workers, %zu bytes: %d nodes", machine, workers, bytes, got);
+    for (int i = 0; i < n && i < got; i++)
+        cr_expect_eq(nodes[i], want[i], "%s, %d workers: node %d", machine, workers, nodes[i]);
+    sdrt_topology_free(&t);
+}
+
+Test(topology, one_node_is_left_to_the_first_touch)
+{
+    expect_spread("node:1 core:4 pu:2", 8, PLENTY, NULL, 0);
+    expect_spread("core:2 pu:1", 2, PLENTY, NULL, 0);
+    /* Two, but all workers on the first. */
+    expect_spread("node:2 core:4 pu:2", 1, PLENTY, NULL, 0);
+    expect_spread("node:2 core:4 pu:2", 4, PLENTY, NULL, 0);
+}
+
+Test(topology, memory_goes_to_the_nodes_that_have_workers)
+{
+    static const int all[] = { 0, 1, 2, 3 }, turned[] = { 1, 0 }, far[] = { 4, 2 };
+
+    expect_spread("node:2 core:4 pu:2", 5, PLENTY, all, 2);
+    expect_spread("node:2 core:4 pu:2", 16, PLENTY, all, 2);
+    expect_spread("node:2 core:4 pu:2", 1000, PLENTY, all, 2);
+    expect_spread("node:4 core:2 pu:1", 5, PLENTY, all, 3);
+    expect_spread("node:4 core:2 pu:1", 8, PLENTY, all, 4);
+    /* Nodes within a package, each with an L3 (sub-NUMA clusters). */
+    expect_spread("package:2 node:2 l3:1 core:2 pu:2", 8, PLENTY, all, 4);
+    expect_spread("package:2 [numa(indexes=1,0)] core:2 pu:1", 4, PLENTY, turned, 2);
+    expect_spread("package:2 [numa(indexes=4,2)] core:2 pu:1", 4, PLENTY, far, 2);
+}
+
+Test(topology, little_memory_is_not_spread)
+{
+    static const int all[] = { 0, 1, 2 };
+    const size_t huge_page = (size_t)2 << 20;
+
+    expect_spread("node:2 core:2 pu:1", 4, 2 * huge_page, all, 2);
+    expect_spread("node:2 core:2 pu:1", 4, 2 * huge_page - 1, NULL, 0);
+    expect_spread("node:3 core:2 pu:1", 6, 3 * huge_page, all, 3);
+    expect_spread("node:3 core:2 pu:1", 6, 3 * huge_page - 1, NULL, 0);
+    expect_spread("node:3 core:2 pu:1", 6, 0, NULL, 0);
+}
+
+Test(topology, nodes_that_find_no_room_are_left_out)
+{
+    struct sdrt_topology *t = make("node:4 core:1 pu:1");
+    int nodes[3] = { -1, -1, -1 };
+
+    cr_expect_eq(sdrt_topology_spread(t, 4, PLENTY, nodes, 2), 2);
+    cr_expect(nodes[0] == 0 && nodes[1] == 1 && nodes[2] == -1);
+    sdrt_topology_free(&t);
+}
+
+Test(topology, another_machines_memory_is_not_touched)
+{
+    static const int nodes[] = { 0, 1 };
+    struct sdrt_topology *t = make("node:2 core:2 pu:1");
+
+    cr_expect_eq(sdrt_topology_place(t, nodes, 2, NULL, PLENTY), SDRT_OK);
+    sdrt_topology_free(&t);
+}
+
+/* What the kernel says of the mapping at p, where it says anything: numa(7). */
+static void expect_interleaved(const void *p)
+{
+    char line[512], address[32];
+    int seen = 0, interleaved = 0;
+    FILE *f = fopen("/proc/self/numa_maps", "r");
+
+    if (!f) return;
+    snprintf(address, sizeof address, "%lx ", (unsigned long)(uintptr_t)p);
+    while (fgets(line, sizeof line, f)) {
+        if (strncmp(line, address, strlen(address))) continue;
+        seen = 1;
+        interleaved = strstr(line, " interleave") != NULL;
+    }
+    fclose(f);
+    cr_expect(!seen || interleaved, "the pages are not asked for in turn");
+}
+
+/* The call itself, on a node that is there: pages asked for in turn of one node, if the system
+ * lets us.  What it does on several is not seen here. */
+Test(topology, pages_of_this_machine)
+{
+    struct sdrt_topology *t = make(NULL);
+    const int node = sdrt_topology_node(t, 0);
+    unsigned char *p = mmap(NULL, PLENTY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                            0);
+
+    cr_assert(p != MAP_FAILED);
+    cr_expect_eq(sdrt_topology_place(t, &node, 0, p, PLENTY), SDRT_OK);
+    const int status = sdrt_topology_place(t, &node, 1, p, PLENTY);
+    cr_expect(status == SDRT_OK || status == SDRT_E_UNSUPPORTED);
+    for (size_t i = 0; i < PLENTY; i += 4096) p[i] = 1;
+    if (status == SDRT_OK) expect_interleaved(p);
+    munmap(p, PLENTY);
     sdrt_topology_free(&t);
 }
 
