@@ -267,3 +267,9 @@ tests_test_fetch_SOURCES = tests/test_fetch.c $(FETCH_SOURCES) tests/temp_folder
 tests_test_fetch_CFLAGS = $(TEST_CFLAGS) $(FETCH_CFLAGS)
 tests_test_fetch_LDADD = libruntime.la $(HARNESS_LIBS) $(FETCH_LIBS)
 endif
+
+# The picture of a run on its way.
+check_PROGRAMS += tests/test_preview
+tests_test_preview_SOURCES = tests/test_preview.c
+tests_test_preview_CFLAGS = $(TEST_CFLAGS)
+tests_test_preview_LDADD = $(TEST_LIBS)
