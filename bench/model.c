@@ -149,6 +149,7 @@ int sdrt_bench_model(const struct sdrt_bench_options *o, struct sdrt_report *r)
         sdrt_pass_facts(&all.pass, o, r);
         sdrt_roof_facts(sdrt_roof_of(all.pass.meter), r, "roof", "roof");
         add_summary(&all, r);
+        sdrt_pass_waits(&all.pass, r);
         if (o->scaling) add_scaling(&all, &one, r);
         sdrt_report_table(r, "passes", columns, sizeof columns / sizeof columns[0]);
         add_row(&all, o->command, r);

@@ -5,6 +5,7 @@
 #include "runtime/memory.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct {
@@ -132,7 +133,7 @@ int sdrt_pass_open(struct sdrt_pass *p, const struct sdrt_bench_options *o, cons
     p->precision = p->context->precision;
     add_up(p, networks[n].program);
     status = sdrt_pass_run(p, &p->first);
-    p->mallocs = 0;
+    p->mallocs = p->uneven.n = p->barriers.n = 0;
     p->resident = sdrt_memory_rss();
     if (status == SDRT_OK)
         status = sdrt_roof_create(&p->meter, p->context->team, p->context->topology,
@@ -150,23 +151,50 @@ void sdrt_pass_close(struct sdrt_pass *p)
     p->program = NULL;
 }
 
+static void note_waits(struct sdrt_pass *p, double seconds)
+{
+    const double all = seconds * p->context->threads;
+    struct sdrt_team_waits waits;
+
+    sdrt_team_waits(p->context->team, &waits);
+    sdrt_team_measure_waits(p->context->team, 0);
+    sdrt_bench_add(&p->uneven, waits.uneven / all);
+    sdrt_bench_add(&p->barriers, waits.own / all);
+}
+
 int sdrt_pass_run(struct sdrt_pass *p, double *seconds)
 {
     struct sdrt_energy before, after;
     int status = SDRT_OK;
 
     sdrt_program_reset_times(p->program);
+    sdrt_team_measure_waits(p->context->team, 1);
     sdrt_energy_read("/sys", &before);
     const long mallocs = sdrt_allocations();
     const double start = sdrt_bench_now();
     for (int k = 0; k < p->repeats && status == SDRT_OK; k++)
         status = sdrt_program_run(p->program, p->context->team, NULL, NULL);
     *seconds = sdrt_bench_now() - start;
+    note_waits(p, *seconds);
     if (sdrt_allocations() - mallocs > p->mallocs)
         p->mallocs = sdrt_allocations() - mallocs;
     sdrt_energy_read("/sys", &after);
     p->joules = sdrt_energy_used(&before, &after);
     return status;
+}
+
+void sdrt_pass_waits(const struct sdrt_pass *p, struct sdrt_report *r)
+{
+    const double uneven = sdrt_bench_summary(&p->uneven).median;
+    const double own = sdrt_bench_summary(&p->barriers).median;
+    char text[96];
+
+    snprintf(text, sizeof text, "%.2f %% of the pass: %.2f for each other, %.2f the barriers' own",
+             100.0 * (uneven + own), 100.0 * uneven, 100.0 * own);
+    sdrt_report_number(r, "barrier_share", uneven + own, NULL, "", 0);
+    sdrt_report_number(r, "barrier_uneven_share", uneven, NULL, "", 0);
+    sdrt_report_number(r, "barrier_own_share", own, NULL, "", 0);
+    sdrt_report_text(r, "barrier_text", text, "at barriers");
 }
 
 double sdrt_pass_planned(const struct sdrt_pass *p)

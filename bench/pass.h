@@ -24,6 +24,9 @@ struct sdrt_pass {
     size_t resident;        /* after it, before the roof took its memory */
     long   mallocs;         /* the most in one of the passes after that */
     double joules;          /* of the last pass; NAN where unknown */
+    /* Of each pass after the first, the share of all workers' time that they waited at barriers:
+     * for each other, and for the barriers themselves. */
+    struct sdrt_times uneven, barriers;
 };
 
 /* "unet" when network is NULL.  SDRT_E_ARG for another name. */
@@ -40,6 +43,9 @@ int sdrt_pass_run(struct sdrt_pass *pass, double *seconds);
 
 /* Planned bytes: the packed weights and the part of the arena that the pass uses. */
 double sdrt_pass_planned(const struct sdrt_pass *pass);
+
+/* Facts barrier_share and its two parts, each the median of the passes. */
+void sdrt_pass_waits(const struct sdrt_pass *pass, struct sdrt_report *r);
 
 /* Facts about the machine, the size and the plan. */
 void sdrt_pass_facts(const struct sdrt_pass *pass, const struct sdrt_bench_options *o,

@@ -17,6 +17,29 @@ static const struct sdrt_column columns[] = {
     { "median", "median", 2, 0 }, { "spread", "spread %", 1, 100 }, { "unit", "unit", 0, 0 },
 };
 
+enum { BARRIERS = 1000 };
+
+static void only_barriers(void *team, int worker, int workers)
+{
+    (void)workers;
+    for (int i = 0; i < BARRIERS; i++) sdrt_team_barrier(team, worker);
+}
+
+/* A barrier when nobody has anything to do between two of them, in nanoseconds. */
+static void time_barriers(struct sdrt_team *team, int tries, struct sdrt_report *r)
+{
+    struct sdrt_times times = { .n = 0 };
+
+    for (int i = 0; i < tries; i++) {
+        const double start = sdrt_bench_now();
+        sdrt_team_run(team, only_barriers, team);
+        sdrt_bench_add(&times, (sdrt_bench_now() - start) / BARRIERS * 1e9);
+    }
+    const struct sdrt_summary s = sdrt_bench_summary(&times);
+    sdrt_report_number(r, "barrier_ns", s.median, "a bare barrier", "ns", 0);
+    sdrt_report_number(r, "barrier_ns_min", s.min, NULL, "", 0);
+}
+
 static int measure(struct sdrt_roof *roof, const struct sdrt_topology *topology, int workers,
                    const char *isa, int tries, struct sdrt_report *facts, const struct sdrt_log *log)
 {
@@ -25,6 +48,7 @@ static int measure(struct sdrt_roof *roof, const struct sdrt_topology *topology,
     int status = sdrt_team_create(&team, workers, topology, log);
 
     if (status == SDRT_OK && facts) sdrt_machine_facts(facts, topology, isa, NULL, workers);
+    if (status == SDRT_OK && facts) time_barriers(team, tries, facts);
     if (status == SDRT_OK) status = sdrt_roof_create(&meter, team, topology, isa, log);
     if (status == SDRT_OK) {
         sdrt_roof_tries(meter, tries);

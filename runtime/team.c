@@ -47,6 +47,7 @@ struct lane {
     /* Only the worker itself touches these while a body runs. */
     _Alignas(LINE_BYTES) unsigned step;
     int helping; /* whom it helps, counted from itself; 0: still at its own stretch */
+    int64_t uneven_ns, own_ns; /* see struct sdrt_team_waits */
     int index;
     pthread_t thread;
     struct sdrt_team *team;
@@ -55,9 +56,12 @@ struct lane {
 struct sdrt_team {
     struct gate start, barrier;
     _Alignas(LINE_BYTES) atomic_int arrived; /* at the barrier */
+    int64_t last_ns; /* when the last one arrived there, while waits are measured; published by the
+                      * gate, and read by all before they can arrive again */
     _Alignas(LINE_BYTES) atomic_int cancelled;
     _Alignas(LINE_BYTES) int workers;
     int  spin_us;
+    int  measured; /* waits are */
     int  stop; /* this and the next two are published by the start gate */
     sdrt_team_body *body;
     void *arg;
@@ -77,13 +81,15 @@ static void pause_cpu(void)
 #endif
 }
 
-static int64_t now_us(void)
+static int64_t now_ns(void)
 {
     struct timespec t;
 
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
+
+static int64_t now_us(void) { return now_ns() / 1000; }
 
 static int spin_while(struct gate *g, unsigned old, int spin_us)
 {
@@ -301,19 +307,53 @@ void sdrt_team_run(struct sdrt_team *team, sdrt_team_body *body, void *arg)
     restore_denormals(mode);
 }
 
-/* Sense-reversing: the gate's value is the sense, and the last to arrive changes it. */
-void sdrt_team_barrier(struct sdrt_team *team, int worker)
+/* Sense-reversing: the gate's value is the sense, and the last to arrive changes it.  arrived_ns is
+ * what the clock said before, 0 where nothing is measured. */
+static void meet(struct sdrt_team *team, int64_t arrived_ns)
 {
     const unsigned sense = atomic_load_explicit(&team->barrier.value, memory_order_relaxed);
 
-    (void)worker;
-    if (team->workers == 1) return;
     if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) + 1 < team->workers) {
         wait_while(&team->barrier, sense, team->spin_us);
         return;
     }
     atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
+    if (arrived_ns) team->last_ns = arrived_ns;
     open_gate(&team->barrier);
+}
+
+/* Who arrives last may have looked at the clock before another one did. */
+static void meet_measured(struct sdrt_team *team, struct lane *me)
+{
+    const int64_t arrived = now_ns();
+
+    meet(team, arrived);
+    const int64_t last = team->last_ns > arrived ? team->last_ns : arrived;
+    me->uneven_ns += last - arrived;
+    me->own_ns += now_ns() - last;
+}
+
+void sdrt_team_barrier(struct sdrt_team *team, int worker)
+{
+    if (team->workers == 1) return;
+    if (team->measured) meet_measured(team, &team->lanes[worker]);
+    else meet(team, 0);
+}
+
+void sdrt_team_measure_waits(struct sdrt_team *team, int on)
+{
+    team->measured = on;
+    for (int w = 0; w < team->workers; w++)
+        team->lanes[w].uneven_ns = team->lanes[w].own_ns = 0;
+}
+
+void sdrt_team_waits(const struct sdrt_team *team, struct sdrt_team_waits *waits)
+{
+    *waits = (struct sdrt_team_waits){ 0.0, 0.0 };
+    for (int w = 0; w < team->workers; w++) {
+        waits->uneven += 1e-9 * (double)team->lanes[w].uneven_ns;
+        waits->own += 1e-9 * (double)team->lanes[w].own_ns;
+    }
 }
 
 static int stretch_begin(int nparts, int worker, int workers)

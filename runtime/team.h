@@ -55,6 +55,21 @@ void sdrt_team_run(struct sdrt_team *team, sdrt_team_body *body, void *arg);
  * after. */
 void sdrt_team_barrier(struct sdrt_team *team, int worker);
 
+/* What workers waited at barriers, the ends of steps and runs among them: seconds, of all workers
+ * together, so one of two workers that waits for half of a second counts half a second. */
+struct sdrt_team_waits {
+    double uneven; /* until the last one came, because shares were not equal or a worker was held
+                    * up, by another program for one */
+    double own;    /* from then on: what the barriers themselves took */
+};
+
+/* Between runs: forgets what was waited, and from now on measures it or not.  Measuring takes two
+ * looks at the clock a worker and barrier; not measuring, as at first, one branch. */
+void sdrt_team_measure_waits(struct sdrt_team *team, int on);
+
+/* Between runs: what was waited since.  Zero for a team of one, which waits for nobody. */
+void sdrt_team_waits(const struct sdrt_team *team, struct sdrt_team_waits *waits);
+
 /* Inside a body: a share of this step that nobody has taken yet, 0 .. nparts-1, or -1 when
  * all are taken.  nparts is the same on all workers of a step.  A worker gets the shares of
  * its own stretch first, in order and the same ones for equal nparts, so that what it wrote

@@ -121,7 +121,7 @@ done
 # shellcheck disable=SC2086
 for form in json csv markdown; do good "text --$form" text $small --$form; done
 has stepstep.json '"ms"' '"ms_min"' '"roof_share"' '"peak_bytes"' '"lower_bound_bytes"' \
-    '"mallocs_per_step": 0' '"f32_gflops"' '"conv": {"ms"' '"elementwise": {"ms"' '"resident_bytes"'
+    '"mallocs_per_step": 0' '"barrier_share": 0,' '"f32_gflops"' '"conv": {"ms"' '"elementwise": {"ms"' '"resident_bytes"'
 
 # The operations of a pass are the pass: within 2 %, and so says the table.
 # Tiny passes take half a millisecond, which a busy machine can interrupt; so once of three times.
@@ -146,6 +146,12 @@ done
 # shellcheck disable=SC2086
 good 'scaling' step $small --scaling --json
 has out '"scaling": {"ratio"' '"roof_ratio"' 'step, one thread'
+# shellcheck disable=SC2086
+good 'waits of two' step $small --threads 2 -o two.json
+has two.json '"barrier_share": 0[.]' '"barrier_uneven_share": 0[.]'
+awk -F'[:,}]' '/"barrier_own_share"/ { seen = 1; positive = $2 > 0 && $2 < 1 }
+    END { exit !(seen && positive) }' two.json && ok=true || ok=false
+report $ok 'two workers wait at barriers' "$(grep barrier two.json)"
 # shellcheck disable=SC2086
 good 'roofline' roofline $small -o roof.json -o roof.csv --svg roof.svg
 valid roof.json

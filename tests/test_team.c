@@ -151,6 +151,69 @@ Test(team, all_but_the_share_in_work_can_be_taken, .timeout = 60)
     sdrt_team_free(&h.team);
 }
 
+/* ---- waits ---- */
+
+struct late {
+    struct sdrt_team *team;
+    int worker; /* that comes late to each of the steps */
+};
+
+enum { LATE_STEPS = 5, LATE_MS = 20 };
+
+static void come_late(void *arg, int worker, int workers)
+{
+    const struct late *l = arg;
+    const struct timespec t = { 0, LATE_MS * 1000000 };
+
+    (void)workers;
+    for (int i = 0; i < LATE_STEPS; i++) {
+        if (worker == l->worker) nanosleep(&t, NULL);
+        sdrt_team_end_step(l->team, worker);
+    }
+}
+
+/* The others wait for the one that is late, and the time from when it is there is the barrier's.  No
+ * more can be said on a machine that has other things to do. */
+Test(team, waits_for_a_late_worker)
+{
+    const double slept = 1e-3 * LATE_STEPS * LATE_MS;
+    struct sdrt_team_waits waits;
+
+    for (int late = 0; late < 3; late++) {
+        struct late l = { .team = make(3), .worker = late };
+        struct timespec a, b;
+        sdrt_team_measure_waits(l.team, 1);
+        clock_gettime(CLOCK_MONOTONIC, &a);
+        sdrt_team_run(l.team, come_late, &l);
+        clock_gettime(CLOCK_MONOTONIC, &b);
+        const double all = (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
+        sdrt_team_waits(l.team, &waits);
+        /* Less what the two take to begin a step. */
+        cr_expect_gt(waits.uneven, 0.5 * 2.0 * slept, "worker %d: %g s", late, waits.uneven);
+        cr_expect_gt(waits.own, 0.0);
+        cr_expect_leq(waits.uneven, 2.0 * all);
+        cr_expect_lt(waits.uneven + waits.own, 3.0 * all);
+        sdrt_team_measure_waits(l.team, 1);
+        sdrt_team_waits(l.team, &waits);
+        cr_expect(!(waits.uneven > 0.0) && !(waits.own > 0.0), "what was waited is not forgotten");
+        sdrt_team_free(&l.team);
+    }
+}
+
+Test(team, waits_that_are_not_measured)
+{
+    struct sdrt_team_waits waits;
+
+    for (int workers = 1; workers <= 2; workers++) {
+        struct late l = { .team = make(workers), .worker = 0 };
+        if (workers == 1) sdrt_team_measure_waits(l.team, 1); /* a team of one never waits */
+        sdrt_team_run(l.team, come_late, &l);
+        sdrt_team_waits(l.team, &waits);
+        cr_expect(!(waits.uneven > 0.0) && !(waits.own > 0.0));
+        sdrt_team_free(&l.team);
+    }
+}
+
 static void forget_the_end(void *arg, int worker, int workers)
 {
     struct help *h = arg;
