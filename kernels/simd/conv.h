@@ -417,9 +417,7 @@ static void direct_run(const struct sdrt_exec *ex, const struct sdrt_conv_shape 
 
 static int conv_parts(const struct sdrt_conv_shape *s, int workers)
 {
-    if (!wino_fits(s)) return direct_parts(s, workers);
-    const struct wino_cut u = wino_cut(s);
-    return conv_grid_parts(&u.g, workers);
+    return wino_fits(s) ? wino_parts(s, workers) : direct_parts(s, workers);
 }
 
 static size_t conv_scratch(const struct sdrt_conv_shape *s)

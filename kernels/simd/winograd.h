@@ -10,10 +10,10 @@
  * tile, of [tiles][channels] by [channels][panel].
  *
  * Work goes by blocks of tiles and groups of panels.  A block's input is transformed once, all
- * channels, into scratch; then for each few panels the weights are transformed, which costs
- * little beside their use by some thirty tiles and spares the memory of keeping them (4 times the
- * weights, in f32).  The transforms' constants reach from 1/24 to 8, which costs about one digit
- * against the direct sum.
+ * channels, into scratch; then for each panel, a chunk of channels at a time, the weights are
+ * transformed and used while they lie in L2.  That costs little beside their use by some thirty
+ * tiles, and spares the memory of keeping them (4 times the weights, in f32).  The transforms'
+ * constants reach from 1/24 to 8, which costs about one digit against the direct sum.
  */
 #include "kernels/conv.h"
 #include "kernels/simd/tile.h"
@@ -23,15 +23,15 @@ enum {
     WINO_TILES = 32,          /* of a block: what a worker has of L2 and L3, others share */
     WINO_BYTES = 10 << 20,    /* of a block's transformed input: a worker's share of L3 */
     WINO_CHUNK = 128,         /* channels of a patch: its six rows of 66 pixels stay in L2 */
-    WINO_WEIGHT_BYTES = 4 << 20, /* of transformed weights at a time */
-    WINO_MOST_PANELS = 2,     /* that share one pass over the transformed input */
+    WINO_WEIGHT_CHUNK = 128,  /* channels of transformed weights: 288 KiB a 16 columns, in L2 */
+    WINO_LEAST_PANELS = 4,    /* of a group */
 };
 
 struct wino_cut {
     struct conv_grid g;       /* blocks of whole tiles, in pixels */
-    int at_once;              /* panels that share a pass */
     int tiles;                /* the most that a block has */
     int chunk;                /* channels of a patch */
+    int w_chunk;              /* channels of the weights that are transformed at a time */
     int pitch;                /* floats from tile to tile of the transformed input */
     size_t v_stride, u_stride, m_stride; /* floats from position to position */
 };
@@ -63,10 +63,12 @@ static struct wino_cut wino_cut(const struct sdrt_conv_shape *s)
     u.chunk = WINO_CHUNK < channels ? WINO_CHUNK : channels;
     u.pitch = row_pitch(s->w.k);
     u.v_stride = odd_lines((size_t)u.tiles * (size_t)u.pitch);
-    u.u_stride = odd_lines((size_t)s->w.k * PANEL);
+    const int packed = conv_layout(&s->w).chunk;
+    u.w_chunk = packed < WINO_WEIGHT_CHUNK ? WINO_WEIGHT_CHUNK / packed * packed : packed;
+    if (u.w_chunk > channels) u.w_chunk = channels;
+    u.u_stride = odd_lines((size_t)u.w_chunk * PANEL);
     u.m_stride = odd_lines((size_t)u.tiles * PANEL);
-    u.at_once = (int)(WINO_WEIGHT_BYTES / (WINO_POSITIONS * u.u_stride * sizeof(float)));
-    u.at_once = u.at_once < 1 ? 1 : u.at_once > WINO_MOST_PANELS ? WINO_MOST_PANELS : u.at_once;
+    u.g.groups = (u.g.panels + WINO_LEAST_PANELS - 1) / WINO_LEAST_PANELS;
     return u;
 }
 
@@ -92,8 +94,8 @@ static struct wino_scratch wino_scratch_sizes(const struct wino_cut *u)
     return (struct wino_scratch){
         .patch = (size_t)(WINO_IN * (u->g.bw + 2)) * (size_t)u->chunk,
         .v = WINO_POSITIONS * u->v_stride,
-        .u = (size_t)u->at_once * WINO_POSITIONS * u->u_stride,
-        .m = (size_t)u->at_once * WINO_POSITIONS * u->m_stride,
+        .u = WINO_POSITIONS * u->u_stride,
+        .m = WINO_POSITIONS * u->m_stride,
     };
 }
 
@@ -249,20 +251,20 @@ SDRT_ALWAYS_INLINE void wino_weight_chunk(const void *w, int k, enum sdrt_dtype 
     }
 }
 
-/* One panel to u [position][channel][PANEL]. */
-static void wino_weights(const struct sdrt_conv_shape *s, const void *w, int panel, float *u,
-                         size_t stride)
+/* Channels k0 .. k0+n-1 of one panel to u [position][channel][PANEL]; k0 begins a packed chunk. */
+static void wino_weights(const struct sdrt_conv_shape *s, const void *w, int panel, int k0, int n,
+                         float *u, size_t stride)
 {
     const struct sdrt_panel_layout l = conv_layout(&s->w);
 
-    for (int c = 0, k0 = 0; k0 < s->w.k; c++, k0 += l.chunk) {
-        const void *p = (const char *)w + sdrt_panel_offset(&l, &s->w, panel, c);
-        const int k = s->w.k - k0 < l.chunk ? s->w.k - k0 : l.chunk;
-        float *to = u + (size_t)k0 * PANEL;
+    for (int at = 0; at < n; at += l.chunk, u += (size_t)l.chunk * PANEL) {
+        const void *p = (const char *)w +
+                        sdrt_panel_offset(&l, &s->w, panel, (k0 + at) / l.chunk);
+        const int k = n - at < l.chunk ? n - at : l.chunk;
         switch (s->w.stored) {
-        case SDRT_F32: wino_weight_chunk(p, k, SDRT_F32, to, stride); break;
-        case SDRT_F16: wino_weight_chunk(p, k, SDRT_F16, to, stride); break;
-        default:       wino_weight_chunk(p, k, SDRT_BF16, to, stride); break;
+        case SDRT_F32: wino_weight_chunk(p, k, SDRT_F32, u, stride); break;
+        case SDRT_F16: wino_weight_chunk(p, k, SDRT_F16, u, stride); break;
+        default:       wino_weight_chunk(p, k, SDRT_BF16, u, stride); break;
         }
     }
 }
@@ -332,76 +334,100 @@ static void wino_output(const struct sdrt_conv_shape *s, const struct sdrt_conv_
 
 /* ---- products ---- */
 
-/* m[tile][PANEL] = v[tile][k] u[k][PANEL] of one position.  next is asked for meanwhile. */
-static void wino_product(const float *v, int pitch, int tiles, int k, const float *u, float *m,
-                         const struct panel_next *next)
+/* One position's sums over some channels. */
+struct wino_sums {
+    const float *v;    /* [tile][pitch] */
+    const float *next; /* likewise, what the next one reads; NULL: nothing */
+    const float *u;    /* [k][PANEL] */
+    float *m;          /* [tile][PANEL] */
+    int tiles, k, pitch;
+    int accumulate;    /* 0: m is set, 1: added to */
+};
+
+/* m[tile][PANEL] (+)= v[tile][k] u[k][PANEL] */
+static void wino_product(const struct wino_sums *w)
 {
     static const int segment = 0;
     int rows[WINO_TILES];
-    const int n = (tiles + TILE_ROWS - 1) / TILE_ROWS;
-    struct tile t = { .a = v, .segments = &segment, .n_segments = 1, .k = k, .w = u };
+    const int n = (w->tiles + TILE_ROWS - 1) / TILE_ROWS;
+    struct tile t = { .a = w->v, .segments = &segment, .n_segments = 1, .k = w->k, .w = w->u,
+                      .accumulate = w->accumulate };
 
-    for (int i = 0; i < tiles; i++) rows[i] = i * pitch;
+    for (int i = 0; i < w->tiles; i++) rows[i] = i * w->pitch;
     for (int i = 0; i < n; i++) {
-        const int at = tile_begin(tiles, i);
+        const int at = tile_begin(w->tiles, i), end = tile_begin(w->tiles, i + 1);
+        for (int r = at; w->next && r < end; r++)
+            for (int c = 0; c < w->k; c += 16) __builtin_prefetch(w->next + rows[r] + c, 0, 2);
         t.rows = rows + at;
-        t.c = m + (size_t)at * PANEL;
-        panel_fetch(next, i, n);
-        tile_run(tile_begin(tiles, i + 1) - at, &t);
+        t.c = w->m + (size_t)at * PANEL;
+        tile_run(end - at, &t);
     }
 }
 
-/* Share i of n of the next position's input; n 0: there is none. */
-static struct panel_next wino_share(const float *v, int tiles, int pitch, int i, int n)
+/* All positions' sums of one panel: v [position][tile][pitch] to m [position][tile][PANEL]. */
+static void wino_panel(const struct sdrt_conv_shape *s, const struct wino_cut *u, const void *w,
+                       int panel, int tiles, const float *v, float *weights, float *m)
 {
-    const size_t bytes = (size_t)tiles * (size_t)pitch * sizeof *v;
+    const int channels = s->w.k;
 
-    if (!n) return (struct panel_next){ 0 };
-    const size_t from = bytes * (size_t)i / (size_t)n / 64 * 64;
-    const size_t to = bytes * (size_t)(i + 1) / (size_t)n / 64 * 64;
-    return (struct panel_next){ .p = (const char *)v + from, .bytes = to - from };
+    for (int k0 = 0; k0 < channels; k0 += u->w_chunk) {
+        const int k = channels - k0 < u->w_chunk ? channels - k0 : u->w_chunk;
+        const float *after = v + (k0 + k < channels ? k0 + k : 0);
+        wino_weights(s, w, panel, k0, k, weights, u->u_stride);
+        for (int at = 0; at < WINO_POSITIONS; at++) {
+            const float *from = v + (size_t)at * u->v_stride + k0;
+            const struct wino_sums sums = {
+                .v = from, .next = at + 1 < WINO_POSITIONS ? from + u->v_stride : after,
+                .u = weights + (size_t)at * u->u_stride, .m = m + (size_t)at * u->m_stride,
+                .tiles = tiles, .k = k, .pitch = u->pitch, .accumulate = k0 > 0,
+            };
+            wino_product(&sums);
+        }
+    }
 }
 
+/* Panels p0 .. p1-1 of a block. */
 static void wino_one_block(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
-                           const struct wino_cut *u, const struct conv_block *b, int group,
+                           const struct wino_cut *u, const struct conv_block *b, int p0, int p1,
                            float *scratch)
 {
     const struct wino_scratch z = wino_scratch_sizes(u);
     float *v = scratch, *weights = v + z.v, *m = weights + z.u, *patch = m + z.m;
     const int tiles = b->images * ((b->h + WINO_OUT - 1) / WINO_OUT) *
                       ((b->w + WINO_OUT - 1) / WINO_OUT);
-    const int p0 = sdrt_row_begin(u->g.panels, group, u->g.groups);
-    const int p1 = sdrt_row_begin(u->g.panels, group + 1, u->g.groups);
 
     wino_input(s, a, u, b, patch, v);
-    for (int p = p0; p < p1; p += u->at_once) {
-        const int n = p1 - p < u->at_once ? p1 - p : u->at_once;
-        for (int i = 0; i < n; i++)
-            wino_weights(s, a->w, p + i, weights + (size_t)i * WINO_POSITIONS * u->u_stride,
-                         u->u_stride);
-        for (int at = 0; at < WINO_POSITIONS; at++)
-            for (int i = 0; i < n; i++) {
-                const size_t slot = (size_t)(i * WINO_POSITIONS + at);
-                const float *from = v + (size_t)at * u->v_stride;
-                const struct panel_next next = wino_share(from + u->v_stride, tiles, u->pitch, i,
-                                                          at + 1 < WINO_POSITIONS ? n : 0);
-                wino_product(from, u->pitch, tiles, s->w.k, weights + slot * u->u_stride,
-                             m + slot * u->m_stride, &next);
-            }
-        for (int i = 0; i < n; i++)
-            wino_output(s, a, u, b, p + i, m + (size_t)i * WINO_POSITIONS * u->m_stride);
+    for (int p = p0; p < p1; p++) {
+        wino_panel(s, u, a->w, p, tiles, v, weights, m);
+        wino_output(s, a, u, b, p, m);
     }
+}
+
+/* Whole blocks, where there are enough of them for all workers: each part of a block transforms
+ * the block's input once more. */
+static int wino_parts(const struct sdrt_conv_shape *s, int workers)
+{
+    enum { EACH = 2 };
+    const struct wino_cut u = wino_cut(s);
+    const int blocks = conv_units(&u.g) / u.g.groups;
+    const int pieces = (EACH * workers + blocks - 1) / blocks;
+
+    return blocks * (pieces < u.g.groups ? pieces : u.g.groups);
 }
 
 static void wino_run(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
                      const struct sdrt_conv_args *a)
 {
     const struct wino_cut u = wino_cut(s);
-    const int units = conv_units(&u.g);
+    const int units = conv_units(&u.g), groups = u.g.groups;
+    const int end = sdrt_row_begin(units, ex->part + 1, ex->nparts);
+    int last;
 
-    for (int i = sdrt_row_begin(units, ex->part, ex->nparts);
-         i < sdrt_row_begin(units, ex->part + 1, ex->nparts); i++) {
+    for (int i = sdrt_row_begin(units, ex->part, ex->nparts); i < end; i = last) {
         const struct conv_block b = conv_block_of(s, &u.g, i);
-        wino_one_block(s, a, &u, &b, i % u.g.groups, ex->scratch);
+        last = (i / groups + 1) * groups;
+        if (last > end) last = end;
+        wino_one_block(s, a, &u, &b, sdrt_row_begin(u.g.panels, i % groups, groups),
+                       sdrt_row_begin(u.g.panels, (last - 1) % groups + 1, groups), ex->scratch);
     }
 }
