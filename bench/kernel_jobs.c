@@ -11,7 +11,8 @@
 #include <string.h>
 
 const char *const sdrt_family_names[SDRT_FAMILIES] = {
-    "attention", "conv", "gemm", "gn_sums", "gn_fold", "layer_norm", "elementwise",
+    "attention", "conv", "gemm", "gn_sums", "gn_fold", "layer_norm", "rms_norm",
+    "elementwise",
 };
 
 /* SD 1.5 at 512x512, a guided pair; calls as in the other lists. */
@@ -34,7 +35,8 @@ int sdrt_job_count(enum sdrt_family family)
 {
     static const int counts[SDRT_FAMILIES] = {
         SDRT_ATTENTION_MODEL_SHAPES, SDRT_CONV_MODEL_SHAPES, SDRT_GEMM_MODEL_SHAPES,
-        SDRT_GN_MODEL_SHAPES, SDRT_GN_MODEL_SHAPES, SDRT_LN_MODEL_SHAPES, ELEMENTWISE_SHAPES,
+        SDRT_GN_MODEL_SHAPES, SDRT_GN_MODEL_SHAPES, SDRT_LN_MODEL_SHAPES, SDRT_RMS_MODEL_SHAPES,
+        ELEMENTWISE_SHAPES,
     };
     return counts[family];
 }
@@ -53,6 +55,7 @@ void sdrt_job_get(struct sdrt_job *j, enum sdrt_family family, int i)
     case SDRT_FAMILY_GN_SUMS:
     case SDRT_FAMILY_GN_FOLD:    GET(sdrt_gn_model_shapes, gn); break;
     case SDRT_FAMILY_LAYER_NORM: GET(sdrt_ln_model_shapes, ln); break;
+    case SDRT_FAMILY_RMS_NORM:   GET(sdrt_rms_model_shapes, rms); break;
     case SDRT_FAMILY_ELEMENTWISE:
     case SDRT_FAMILIES:
         j->name = elementwise_shapes[i].name;
@@ -185,6 +188,14 @@ static int set_gn(struct sdrt_job *j, struct sdrt_rng *rng)
     return 1;
 }
 
+/* Rows are cut as a program cuts them (runtime/operations.c). */
+static int row_parts(const struct sdrt_job *j, int rows)
+{
+    const int parts = 4 * sdrt_team_workers(j->team);
+
+    return rows < parts ? 1 : parts;
+}
+
 static int set_layer_norm(struct sdrt_job *j, struct sdrt_rng *rng)
 {
     const struct sdrt_ln_shape *s = &j->u.ln;
@@ -192,9 +203,23 @@ static int set_layer_norm(struct sdrt_job *j, struct sdrt_rng *rng)
     j->y_floats = (size_t)s->rows * (size_t)s->y_pitch;
     j->x = sdrt_job_numbers(rng, (size_t)s->rows * (size_t)s->x_pitch);
     j->bias = sdrt_job_numbers(rng, 2 * (size_t)s->c); /* gamma, beta */
-    j->nparts = s->rows < 4 * sdrt_team_workers(j->team) ? 1 : 4 * sdrt_team_workers(j->team);
+    j->nparts = row_parts(j, s->rows);
     j->flop = 8.0 * s->rows * s->c;
     j->bytes = 8.0 * s->rows * s->c;
+    return j->x && j->bias;
+}
+
+static int set_rms_norm(struct sdrt_job *j, struct sdrt_rng *rng)
+{
+    const struct sdrt_rms_shape *s = &j->u.rms;
+    const double values = (double)s->rows * s->groups * s->width;
+
+    j->y_floats = (size_t)s->rows * (size_t)s->y_pitch;
+    j->x = sdrt_job_numbers(rng, (size_t)s->rows * (size_t)s->x_pitch);
+    j->bias = sdrt_job_numbers(rng, (size_t)s->width); /* gamma */
+    j->nparts = row_parts(j, s->rows);
+    j->flop = 4.0 * values;
+    j->bytes = 8.0 * values;
     return j->x && j->bias;
 }
 
@@ -217,7 +242,8 @@ static int set_elementwise(struct sdrt_job *j, struct sdrt_rng *rng)
 int sdrt_job_set(struct sdrt_job *j, const struct sdrt_ops *ops, struct sdrt_team *team)
 {
     int (*const setters[SDRT_FAMILIES])(struct sdrt_job *, struct sdrt_rng *) = {
-        set_attention, set_conv, set_gemm, set_gn, set_gn, set_layer_norm, set_elementwise,
+        set_attention, set_conv, set_gemm, set_gn, set_gn, set_layer_norm,
+        set_rms_norm, set_elementwise,
     };
     struct sdrt_rng rng;
 
@@ -277,6 +303,7 @@ static void share(const struct sdrt_job *j, const struct sdrt_exec *ex)
     case SDRT_FAMILY_LAYER_NORM:
         norm->layer_norm(ex, &j->u.ln, j->x, j->bias, j->bias + j->u.ln.c, j->y);
         break;
+    case SDRT_FAMILY_RMS_NORM:   norm->rms_norm(ex, &j->u.rms, j->x, j->bias, j->y); break;
     case SDRT_FAMILY_ELEMENTWISE:
     case SDRT_FAMILIES:          elementwise(j, ex); break;
     }
@@ -329,6 +356,7 @@ void sdrt_job_shorten(struct sdrt_job *j)
     case SDRT_FAMILY_GN_SUMS:
     case SDRT_FAMILY_GN_FOLD:    at_most(&j->u.gn.pixels, 4096); break;
     case SDRT_FAMILY_LAYER_NORM: at_most(&j->u.ln.rows, 512); break;
+    case SDRT_FAMILY_RMS_NORM:   at_most(&j->u.rms.rows, 512); break;
     case SDRT_FAMILY_ELEMENTWISE:
     case SDRT_FAMILIES:          break;
     }

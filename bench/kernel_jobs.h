@@ -15,6 +15,7 @@ enum sdrt_family {
     SDRT_FAMILY_GN_SUMS,
     SDRT_FAMILY_GN_FOLD,
     SDRT_FAMILY_LAYER_NORM,
+    SDRT_FAMILY_RMS_NORM,
     SDRT_FAMILY_ELEMENTWISE,
     SDRT_FAMILIES
 };
@@ -37,6 +38,7 @@ struct sdrt_job {
         struct sdrt_attention_shape attention;
         struct sdrt_gn_shape        gn;
         struct sdrt_ln_shape        ln;
+        struct sdrt_rms_shape       rms;
         /* n: rows, m: rows of the other operand, c: channels */
         struct { enum sdrt_elementwise_op op; int n, m, c; } ew;
     } u;

@@ -211,7 +211,7 @@ static int run_shape(const struct bench *b, const struct sdrt_job *shape)
 
 static int wanted_family(const char *what, int family)
 {
-    const int norm = family >= SDRT_FAMILY_GN_SUMS && family <= SDRT_FAMILY_LAYER_NORM;
+    const int norm = family >= SDRT_FAMILY_GN_SUMS && family <= SDRT_FAMILY_RMS_NORM;
 
     return !what || !strcmp(what, sdrt_family_names[family]) || (norm && !strcmp(what, "norm"));
 }
@@ -272,7 +272,7 @@ static int check(const struct sdrt_bench_options *o)
     for (int f = 0; f < SDRT_FAMILIES; f++) known |= wanted_family(o->what, f);
     if (!known)
         return sdrt_fail(o->log, SDRT_E_ARG, "unknown family \"%s\": expected attention, conv, gemm, "
-                         "norm, gn_sums, gn_fold, layer_norm or elementwise", o->what);
+                         "norm, gn_sums, gn_fold, layer_norm, rms_norm or elementwise", o->what);
     if (o->isa && strcmp(o->isa, "all") &&
         (!level || (level->flags & sdrt_isa_detect()) != level->flags))
         return sdrt_fail(o->log, SDRT_E_ARG, "instruction set \"%s\": unknown, or not on this "

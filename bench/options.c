@@ -19,7 +19,7 @@ static const char usage[] =
     "  roofline [NETWORK]  what the machine can do at most, measured; with --svg the\n"
     "                      picture, with every operation of a network on it\n"
     "  kernels [FAMILY]    attention, conv, gemm, gn_sums, gn_fold, layer_norm,\n"
-    "                      elementwise over the models' shapes\n"
+    "                      rms_norm, elementwise over the models' shapes\n"
     "  layers [NETWORK]    one pass of unet, vae, text or text2, operation by operation\n"
     "  step                one evaluation of the U-Net on the guided pair\n"
     "  vae                 one VAE decode\n"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Norms that SD 1.5 runs, most expensive first: an image of 20 guided steps at
- * 512x512 pixels, cost times calls deciding the order.  The benchmarks time them and the
+ * 512x512 pixels, cost times calls deciding the order.  RMS norms are those of SD 3.5 Medium's
+ * queries and keys at 1024x1024 pixels, within a row of q, k and v, and of T5-XXL.  The benchmarks time them and the
  * tests check them with fewer pixels, so that no kernel is tuned on a shape that nothing checks.
  */
 #ifndef SDRT_BENCH_SHAPES_NORM_H
@@ -19,6 +20,12 @@ struct sdrt_named_ln {
     const char *name;
     int calls;
     struct sdrt_ln_shape s;
+};
+
+struct sdrt_named_rms {
+    const char *name;
+    int calls;
+    struct sdrt_rms_shape s;
 };
 
 #define SDRT_GN(batch_, pixels_, c_, c2_, eps_)                                             \
@@ -71,6 +78,15 @@ static const struct sdrt_named_ln sdrt_ln_model_shapes[] = {
 };
 enum {
     SDRT_LN_MODEL_SHAPES = sizeof sdrt_ln_model_shapes / sizeof sdrt_ln_model_shapes[0]
+};
+
+static const struct sdrt_named_rms sdrt_rms_model_shapes[] = {
+    { "mmdit_8192x24x64", 48, { 8192, 24, 64, 3 * 1536, 3 * 1536, 1e-6f } },
+    { "mmdit_666x24x64", 46, { 666, 24, 64, 3 * 1536, 3 * 1536, 1e-6f } },
+    { "t5_512x1x4096", 49, { 512, 1, 4096, 4096, 4096, 1e-6f } },
+};
+enum {
+    SDRT_RMS_MODEL_SHAPES = sizeof sdrt_rms_model_shapes / sizeof sdrt_rms_model_shapes[0]
 };
 
 #undef SDRT_GN

@@ -4,6 +4,7 @@
  * denoise the pair, guide, sampler step } -> VAE -> RGB.
  */
 #include "model/pipeline.h"
+#include "model/preview.h"
 #include "runtime/png.h"
 
 #include <math.h>
@@ -24,6 +25,7 @@ struct run {
     int    evaluated;  /* evaluations so far, of all denoisers */
     const char *stem;  /* of all dumped names: "" or "refiner/" */
     char   prefix[32]; /* of dumped names: the stem, the program and evaluation */
+    uint8_t *rgb;      /* room for one image: the first's, until that is ready */
     float *dense;      /* a dumped tensor without its pitch */
     size_t dense_size;
 };
@@ -234,6 +236,40 @@ static int prepare_noise(struct run *run)
     return status;
 }
 
+/* The decoder's input: the latent of one image, channels last. */
+static void fill_decoder(struct sdrt_context *c, const float *latent)
+{
+    static const struct sdrt_exec alone = { .part = 0, .nparts = 1 };
+
+    c->ops.elementwise.to_nhwc(&alone, 1, 1, c->shape.h * c->shape.w,
+                               c->config.vae.latent_channels, 1.0f / c->config.vae.scaling_factor,
+                               latent, c->vae_in);
+}
+
+/* Shows what evaluation e makes of the first image.  With a refiner the decoder is not there. */
+static int preview(struct run *run, int e)
+{
+    struct sdrt_context *c = run->c;
+    const enum sdrt_preview kind = sdrt_preview_kind(&c->config.vae);
+    uint8_t *rgb = run->rgb;
+    int status = SDRT_OK, w = c->shape.w, h = c->shape.h;
+
+    if (!run->r->preview || kind == SDRT_PREVIEW_NONE) return SDRT_OK;
+    if (kind == SDRT_PREVIEW_DECODE && (c->refiner || c->base)) return SDRT_OK;
+    sdrt_sampler_denoised(run->sampler, e, c->guided, c->latent, c->scaled);
+    if (kind == SDRT_PREVIEW_LINEAR) {
+        sdrt_preview_linear(&c->config.vae, c->scaled, w * h, rgb);
+    } else {
+        w = c->width;
+        h = c->height;
+        fill_decoder(c, c->scaled);
+        status = sdrt_program_run(c->programs[SDRT_PROGRAM_DECODE], c->team, NULL, NULL);
+        if (status == SDRT_OK) sdrt_to_bytes(c->vae_out, rgb, (size_t)w * (size_t)h * 3);
+    }
+    if (status != SDRT_OK) return status;
+    return run->r->preview(run->r->user, rgb, w, h) ? SDRT_E_CANCELLED : SDRT_OK;
+}
+
 static int evaluate(struct run *run, int e)
 {
     static const struct sdrt_exec alone = { .part = 0, .nparts = 1 };
@@ -248,12 +284,14 @@ static int evaluate(struct run *run, int e)
     memcpy(c->time_row, (const char *)c->time_table + (size_t)e * c->time_row_bytes,
            c->time_row_bytes);
     snprintf(prefix, sizeof prefix, "step%03d/", e);
-    const int status = run_program(run, SDRT_PROGRAM_STEP, prefix);
+    int status = run_program(run, SDRT_PROGRAM_STEP, prefix);
     if (status != SDRT_OK) return status;
     if (c->shape.guided)
         ew->guide(&alone, batch, pixels, z, run->r->cfg_scale, c->model_out, c->guided);
     else
         ew->to_nchw(&alone, batch, pixels, z, 1.0f, c->model_out, c->guided);
+    status = preview(run, e);
+    if (status != SDRT_OK) return status;
     return sdrt_sampler_step(run->sampler, e, c->guided, c->latent, run->rngs);
 }
 
@@ -286,19 +324,8 @@ static int denoise(struct run *run)
     return dump_latent(run, c->refiner ? "latent-unrefined" : "latent");
 }
 
-/* -1 .. 1 to 0 .. 255, rounding half to even as diffusers' numpy does. */
-static void to_bytes(const float *x, uint8_t *out, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        float v = x[i] * 0.5f + 0.5f;
-        v = v < 0.0f ? 0.0f : v > 1.0f ? 1.0f : v;
-        out[i] = (uint8_t)lrintf(v * 255.0f);
-    }
-}
-
 static int decode(struct run *run)
 {
-    static const struct sdrt_exec alone = { .part = 0, .nparts = 1 };
     struct sdrt_context *c = run->c;
     const int pixels = c->shape.h * c->shape.w, z = c->config.vae.latent_channels;
     const size_t bytes = (size_t)c->width * (size_t)c->height * 3;
@@ -307,8 +334,7 @@ static int decode(struct run *run)
 
     for (int i = 0; i < c->shape.batch && status == SDRT_OK; i++) {
         const float *latent = c->latent + (size_t)i * (size_t)pixels * (size_t)z;
-        c->ops.elementwise.to_nhwc(&alone, 1, 1, pixels, z, 1.0f / c->config.vae.scaling_factor,
-                                   latent, c->vae_in);
+        fill_decoder(c, latent);
         char prefix[32] = "vae/";
         if (c->shape.batch > 1) snprintf(prefix, sizeof prefix, "image%d/vae/", i);
         status = run_program(run, SDRT_PROGRAM_DECODE, prefix);
@@ -316,7 +342,7 @@ static int decode(struct run *run)
         run->prefix[0] = 0;
         if (c->shape.batch > 1) snprintf(run->prefix, sizeof run->prefix, "image%d/", i);
         status = dump(run, "image", dims, 3, c->vae_out);
-        to_bytes(c->vae_out, c->images + (size_t)i * bytes, bytes);
+        sdrt_to_bytes(c->vae_out, c->images + (size_t)i * bytes, bytes);
         if (status == SDRT_OK) status = report(run, SDRT_STAGE_DECODE, i + 1, c->shape.batch);
     }
     return status;
@@ -360,7 +386,7 @@ static int prepare_results(struct run *run)
     uint8_t *images = realloc(c->images, bytes * (size_t)run->r->batch);
 
     if (!images) return sdrt_fail(c->log, SDRT_E_NOMEM, "out of memory for the images");
-    c->images = images;
+    c->images = run->rgb = images;
     c->width = run->r->width;
     c->height = run->r->height;
     for (int i = 0; i < SDRT_MAX_BATCH; i++) {

@@ -8,7 +8,7 @@ libmodel_la_SOURCES += \
 	model/text_encoder.c model/text_encoder.h \
 	model/denoiser.c model/denoiser.h model/unet.c model/unet.h model/vae.c model/vae.h \
 	model/pipeline.c model/pipeline.h model/pipeline_plan.c model/pipeline_report.c \
-	model/generate.c model/conditioning.c model/refiner.c model/refiner.h \
+	model/generate.c model/preview.c model/preview.h model/conditioning.c model/refiner.c model/refiner.h \
 	model/inspect.c model/inspect_names.c model/inspect.h
 
 libmodel_la_SOURCES += \

@@ -353,6 +353,23 @@ void sdrt_sampler_scale_input(const struct sdrt_sampler *s, int eval, const floa
         model_in[k] = latent[k] / divisor;
 }
 
+void sdrt_sampler_denoised(const struct sdrt_sampler *s, int eval, const float *model_out,
+                           const float *latent, float *image)
+{
+    const enum sdrt_prediction prediction = s->p.noise.prediction;
+    const int i = s->first + eval, dpm = s->p.kind == SDRT_SAMPLER_DPMPP_2M;
+    const struct dpm_point point = dpm_point(s->sigmas[i]);
+    const float root_a = dpm ? point.alpha : sqrtf(s->alphas[i]);
+    const float root_b = dpm ? point.sigma : sqrtf(1.0f - s->alphas[i]);
+    const int sigmas = s->method->uses_sigmas;
+
+    /* Flow's x = (1 - sigma) * image + sigma * noise has out = noise - image, which for the
+     * image is the same line as an epsilon's. */
+    for (size_t k = 0; k < s->images * s->n; k++)
+        image[k] = sigmas ? denoised(prediction, s->sigmas[i], latent[k], model_out[k])
+                          : denoised_vp(prediction, root_a, root_b, latent[k], model_out[k]);
+}
+
 int sdrt_sampler_step(struct sdrt_sampler *s, int eval, const float *model_out, float *latent,
                       struct sdrt_rng *rngs)
 {

@@ -95,6 +95,11 @@ float sdrt_sampler_input_divisor(const struct sdrt_sampler *s, int eval);
 void sdrt_sampler_scale_input(const struct sdrt_sampler *s, int eval, const float *latent,
                               float *model_in);
 
+/* The image that evaluation eval sees behind the noise of latent, given its (guided) output; all
+ * [images, n], and image may be latent.  For looking at a run on its way. */
+void sdrt_sampler_denoised(const struct sdrt_sampler *s, int eval, const float *model_out,
+                           const float *latent, float *image);
+
 /* Takes the (guided) output of evaluation eval, [images, n], and moves latent [images, n] on.
  * Evaluations come in order from 0.  euler_a and lcm draw n numbers from each of rngs[images],
  * image by image; the others never touch rngs, which may then be NULL.  Allocates nothing.

@@ -104,6 +104,11 @@ typedef int sdrt_progress_fn(void *user, enum sdrt_stage stage, int done, int to
  * data is dense and valid during the call.  A non-zero return cancels. */
 typedef int sdrt_dump_fn(void *user, const char *name, const int dims[4], const float *data);
 
+/* Called after each evaluation with the first image as it looks so far: pixels [height][width][3]
+ * in RGB, valid during the call.  Its size is that of the latent, or, where decoding costs
+ * little, that of the image.  A non-zero return cancels. */
+typedef int sdrt_preview_fn(void *user, const uint8_t *pixels, int width, int height);
+
 /* A LoRA and how strongly it changes the model: 1 as trained, 0 not at all. */
 struct sdrt_lora {
     const char *path;
@@ -138,7 +143,8 @@ struct sdrt_request {
     int         lora_lenient;    /* 1: tensors that fit nothing are a warning, not an error */
     sdrt_progress_fn *progress;  /* NULL for none */
     sdrt_dump_fn     *dump;      /* NULL for none */
-    void             *user;      /* handed to both */
+    sdrt_preview_fn  *preview;   /* NULL for none; never called for a model that has none */
+    void             *user;      /* handed to all three */
 };
 
 /* What a request needs, known before any of it is loaded. */

@@ -6,7 +6,8 @@
 set -u
 . "${srcdir-.}/tests/support.sh"
 
-sdgen=$(pwd)/sdgen
+build=$(pwd)
+sdgen=$build/sdgen
 tiny=$(cd "${srcdir-.}" && pwd)/tests/golden/tiny-sd15
 work=$(mktemp -d) || exit 1
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
@@ -159,8 +160,8 @@ sdgen=$program
 dumped() {
     name=$1 count=$2 pattern=$3
     shift 3
-    draw -o dumped.png --dump dumped "$@" 2> dumped.err
-    ok=true; [ $? -eq 0 ] || ok=false
+    ok=true
+    draw -o dumped.png --dump dumped "$@" 2> dumped.err || ok=false
     [ "$(find dumped -type f | wc -l)" -eq "$count" ] || ok=false
     [ "$(find dumped -type f | grep -c -e "$pattern")" -eq "$count" ] || ok=false
     report $ok "$name" "$(ls dumped 2>&1 | head -n 3 | tr '\n' ' ') $(cat dumped.err)"
@@ -171,12 +172,29 @@ dumped 'two patterns' 2 '/\(latent\|noise\).npy$' --dump-filter 'late?t' --dump-
 dumped 'dots and slashes' 1 '/step000.unet.conv_out.npy$' --dump-filter 'step*.unet.conv_out'
 dumped 'a name that nothing has' 0 '^$' --dump-filter 'latents'
 
+# A terminal sees each of three steps and the image, in one place; a file sees none of them.
+if grep -q 'HAVE_CHAFA 1' "$build/config.h" && script -qec true /dev/null > /dev/null 2>&1; then
+    script -qec "stty cols 80 rows 24; '$sdgen' -m '$tiny' -p cat -W 64 -H 64 --steps 3 \
+        --sampler euler --seed 1 --quiet --show-steps -o shown.png" typescript > /dev/null 2>&1
+    pictures=$(tr '\033' '\n' < typescript | grep -c '^\[[0-9]*A')
+    ok=true; { [ -s shown.png ] && [ "$pictures" -eq 3 ]; } || ok=false
+    report $ok 'steps in a terminal' "$pictures pictures were drawn over"
+    rm -f typescript shown.png
+else
+    skip 'steps in a terminal: needs libchafa, and script for the terminal'
+fi
+ok=true
+draw -o shown.png --show-steps > out 2> err || ok=false
+{ [ -s shown.png ] && [ ! -s out ] && [ ! -s err ]; } || ok=false
+report $ok 'steps in a file' "$(cat err)"
+rm -f shown.png out err
+
 # Two calls that must succeed, and a full disk under standard output.
-"$sdgen" --version > version && grep -q '^sdgen [0-9]' version
-ok=true; [ $? -eq 0 ] || ok=false
+ok=true
+{ "$sdgen" --version > version && grep -q '^sdgen [0-9]' version; } || ok=false
 report $ok --version "$(cat version)"
-"$sdgen" --help > help && [ -s help ]
-ok=true; [ $? -eq 0 ] || ok=false
+ok=true
+{ "$sdgen" --help > help && [ -s help ]; } || ok=false
 report $ok --help ''
 if [ -c /dev/full ]; then
     "$sdgen" --help > /dev/full 2> full

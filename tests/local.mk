@@ -119,7 +119,7 @@ tests_test_elementwise_LDADD = $(TEST_LIBS)
 # Check scripts run beside the programs; CC compiles the installed header alone.
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT += CC='$(CC)' CRITERION_VERBOSITY_LEVEL=1; export CC CRITERION_VERBOSITY_LEVEL;
-EXTRA_DIST += tests/check_cli.sh tests/check_header.sh tests/check_sdbench.sh tests/support.sh tests/header.c \
+EXTRA_DIST += tests/fresh_root.sh tests/check_cli.sh tests/check_header.sh tests/check_sdbench.sh tests/support.sh tests/header.c \
 	build-aux/summary.sh build-aux/check-layers.sh build-aux/check-wide.sh
 check_SCRIPTS = tests/check_cli.sh tests/check_header.sh tests/check_sdbench.sh \
 	build-aux/check-layers.sh build-aux/check-wide.sh
@@ -267,3 +267,9 @@ tests_test_fetch_SOURCES = tests/test_fetch.c $(FETCH_SOURCES) tests/temp_folder
 tests_test_fetch_CFLAGS = $(TEST_CFLAGS) $(FETCH_CFLAGS)
 tests_test_fetch_LDADD = libruntime.la $(HARNESS_LIBS) $(FETCH_LIBS)
 endif
+
+# The picture of a run on its way.
+check_PROGRAMS += tests/test_preview
+tests_test_preview_SOURCES = tests/test_preview.c
+tests_test_preview_CFLAGS = $(TEST_CFLAGS)
+tests_test_preview_LDADD = $(TEST_LIBS)

@@ -213,12 +213,16 @@ static void check_rms_level(const char *level)
         /* Small ones, where eps counts, and T5's, whose squares leave f16's range. */
         check_rms(level, &ops, &rng, &s, i % 5 == 0 ? 1e-3f : i % 5 == 1 ? 1e5f : 1.0f);
     }
-    const struct sdrt_rms_shape heads = { .rows = 7, .groups = 24, .width = 64, .x_pitch = 4608,
-                                          .y_pitch = 4608, .eps = 1e-6f };
+    for (int i = 0; i < SDRT_RMS_MODEL_SHAPES; i++) {
+        struct sdrt_rms_shape s = sdrt_rms_model_shapes[i].s;
+        s.rows = s.rows < 33 ? s.rows : 33;
+        check_rms(level, &ops, &rng, &s, i % 2 ? 3.0f : 100.0f);
+    }
+    /* Squares near the end of f32's range, and zeros alone. */
     const struct sdrt_rms_shape t5 = { .rows = 5, .groups = 1, .width = 4096, .x_pitch = 4096,
                                        .y_pitch = 4096, .eps = 1e-6f };
-    check_rms(level, &ops, &rng, &heads, 3.0f);
-    check_rms(level, &ops, &rng, &t5, 100.0f);
+    check_rms(level, &ops, &rng, &t5, 1e15f);
+    check_rms(level, &ops, &rng, &t5, 0.0f);
 }
 
 static void check_gn_level(const char *level)

@@ -76,15 +76,19 @@ static sdrt_tensor random_node(struct sdrt_graph *g, uint64_t *rng, const sdrt_t
 
     snprintf(name, sizeof name, "node%d.%d", w->round, id);
     snprintf(norm, sizeof norm, "norm%d.%d", w->round, id);
-    switch (trand_int(rng, 4)) {
+    switch (trand_int(rng, 5)) {
     case 0:
         return sdrt_graph_layer_norm(g, x, name, 1e-5f, SDRT_NO_TENSOR);
     case 1:
+        /* In place too, but not over what the next run reads. */
+        return sdrt_graph_rms_norm(g, x, name, 4, 1e-6f,
+                                   x != w->in && trand_int(rng, 2) ? x : SDRT_NO_TENSOR);
+    case 2:
         gemm.name = name;
         gemm.n = C;
         gemm.residual = other;
         return sdrt_graph_gemm(g, x, &gemm);
-    case 2:
+    case 3:
         gemm.name = name;
         gemm.n = 3 * C;
         const sdrt_tensor qkv = sdrt_graph_gemm(g, x, &gemm);
@@ -180,7 +184,8 @@ static int overlap(const struct sdrt_graph *g, int a, int b)
 static int may_replace(const struct sdrt_graph *g, int i, int y, int b)
 {
     const struct sdrt_node *n = &g->nodes[i];
-    const sdrt_tensor elementwise = n->kind == SDRT_NODE_LAYER_NORM ? n->x : n->residual;
+    const sdrt_tensor elementwise =
+        n->kind == SDRT_NODE_LAYER_NORM || n->kind == SDRT_NODE_RMS_NORM ? n->x : n->residual;
     int read[6], uses = 0;
 
     for (int k = reads(g, i, read) - 1; k >= 0; k--) uses += read[k] == b;
@@ -312,6 +317,51 @@ Test(program, runs_without_allocating)
     cr_expect_eq(sdrt_allocations(), before);
     tbuf_free(&arena);
     world_close(&w);
+}
+
+/* Queries of some rows of each image, in place: as if these rows were a tensor of their own, and
+ * nothing else changes. */
+Test(program, rms_norm_of_rows)
+{
+    enum { IMAGES = 2, ROWS = 7, ROW0 = 2, SOME = 4 };
+    const size_t pitch = 3 * C, all = IMAGES * ROWS * pitch;
+    float *joint = aligned_alloc(64, all * sizeof *joint);
+    float *apart = aligned_alloc(64, IMAGES * SOME * C * sizeof *apart);
+    struct sdrt_graph *g = NULL;
+    uint64_t rng = trand_seed();
+    struct world w;
+
+    world_open(&w, tlevel("generic"));
+    cr_assert(joint && apart);
+    for (size_t i = 0; i < all; i++) joint[i] = trand(&rng);
+    for (size_t i = 0; i < IMAGES * SOME * C; i++) {
+        const size_t row = i / C / SOME * ROWS + ROW0 + i / C % SOME;
+        apart[i] = joint[row * pitch + C + i % C];
+    }
+    cr_assert_eq(sdrt_graph_create(&g, "rows", w.store, &to_stderr), SDRT_OK);
+    w.in = sdrt_graph_external(g, "joint", IMAGES, 1, ROWS, (int)pitch);
+    w.out = sdrt_graph_external(g, "apart", IMAGES, 1, SOME, C);
+    const sdrt_tensor x = sdrt_graph_rows(g, sdrt_graph_slice(g, w.in, C, C), ROW0, SOME);
+    cr_expect_eq(sdrt_graph_rms_norm(g, x, "norm", 4, 1e-6f, x), x);
+    cr_expect_eq(sdrt_graph_rms_norm(g, w.out, "norm", 4, 1e-6f, w.out), w.out);
+    cr_assert_eq(sdrt_program_create(&w.program, &g, &w.ops, "test", WORKERS, &to_stderr), SDRT_OK);
+    sdrt_program_bind(w.program, w.in, joint);
+    sdrt_program_bind(w.program, w.out, apart);
+    cr_assert_eq(sdrt_program_link(w.program, NULL), SDRT_OK);
+    cr_assert_eq(sdrt_program_load(w.program, NULL, NULL), SDRT_OK);
+    cr_assert_eq(sdrt_program_run(w.program, w.team, NULL, NULL), SDRT_OK);
+    rng = trand_seed();
+    for (size_t i = 0; i < all; i++) {
+        const size_t row = i / pitch % ROWS, c = i % pitch;
+        const float was = trand(&rng);
+        const int in = row >= ROW0 && row < ROW0 + SOME && c >= C && c < 2 * C;
+        const size_t at = (i / pitch / ROWS * SOME + row - ROW0) * C + c - C;
+        cr_expect_eq(joint[i], in ? apart[at] : was, "row %zu, channel %zu", row, c);
+        cr_expect(!in || apart[at] != was);
+    }
+    world_close(&w);
+    free(joint);
+    free(apart);
 }
 
 /* ---- misuse ---- */

@@ -20,7 +20,7 @@ enum {
     OPT_LORA_LENIENT, OPT_TEXT_ENCODER, OPT_TEXT_ENCODER_2, OPT_REFINER, OPT_REFINER_START,
     OPT_PREDICTION, OPT_SPACING,
     OPT_CLIP_SKIP, OPT_ORIGINAL_SIZE, OPT_CROP, OPT_TARGET_SIZE, OPT_INSPECT, OPT_PLAN, OPT_JSON,
-    OPT_SHOW, OPT_QUIET, OPT_DUMP, OPT_DUMP_FILTER,
+    OPT_SHOW, OPT_SHOW_STEPS, OPT_QUIET, OPT_DUMP, OPT_DUMP_FILTER,
     OPT_VERSION, OPT_HELP
 };
 
@@ -59,6 +59,7 @@ static const struct option long_options[] = {
     { "plan",            optional_argument, NULL, OPT_PLAN },
     { "json",            no_argument,       NULL, OPT_JSON },
     { "show",            no_argument,       NULL, OPT_SHOW },
+    { "show-steps",      no_argument,       NULL, OPT_SHOW_STEPS },
     { "quiet",           no_argument,       NULL, OPT_QUIET },
     { "dump",            required_argument, NULL, OPT_DUMP },
     { "dump-filter",     required_argument, NULL, OPT_DUMP_FILTER },
@@ -107,6 +108,7 @@ static const char help[] =
     "      --dump DIR              write every named intermediate as DIR/NAME.npy\n"
     "      --dump-filter GLOB      only those whose NAME matches; may be repeated\n"
     "      --show                  show the image in the terminal\n"
+    "      --show-steps            and how it comes about, step by step\n"
     "      --json                  print timings, memory and outputs as JSON\n"
     "      --quiet                 errors and warnings only\n"
     "      --version, --help\n"
@@ -333,6 +335,7 @@ static int parse_option(struct sdgen_options *o, int option, const char *text,
     case OPT_DUMP_FILTER: return add_filter(o, text, log);
     case OPT_JSON:      o->json = 1; return SDRT_OK;
     case OPT_SHOW:      o->show = 1; return SDRT_OK;
+    case OPT_SHOW_STEPS: o->show = o->show_steps = 1; return SDRT_OK;
     case OPT_QUIET:     o->quiet = 1; return SDRT_OK;
     case OPT_PLAN:
         o->plan = 1;

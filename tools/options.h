@@ -34,6 +34,7 @@ struct sdgen_options {
     const char *plan_file; /* where to; NULL: standard output */
     int         json;
     int         show; /* the images in the terminal */
+    int         show_steps; /* and how they come about; show is then set too */
     int         quiet;
     int         refiner_start; /* --refiner-start was given */
     int         random_seed; /* the seed was drawn here, not given */

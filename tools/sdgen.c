@@ -24,9 +24,10 @@ struct session {
     struct progress      progress;
     struct sdrt_log      log;
     struct sdrt_context *context;
+    struct show *show; /* NULL: nothing is shown */
     int quiet;
     int errors;      /* error lines written */
-    int dump_failed; /* the dump callback has told why it cancels */
+    int callback_failed; /* a callback has told why it cancels */
 };
 
 /* What the signal handler needs; the context is NULL while there is none to cancel. */
@@ -63,9 +64,10 @@ static void on_log(void *user, enum sdrt_log_level level, const char *text)
 
     if (level == SDRT_LOG_INFO && s->quiet) return;
     /* One cause, one line: these have been told, and the library's "cancelled" is an echo. */
-    if (level == SDRT_LOG_ERROR && (caught || s->dump_failed)) return;
+    if (level == SDRT_LOG_ERROR && (caught || s->callback_failed)) return;
     s->errors += level == SDRT_LOG_ERROR;
     progress_clear(&s->progress);
+    show_leave(s->show);
     fprintf(stderr, "sdgen: %s%s\n", prefix[level], text);
 }
 
@@ -83,7 +85,17 @@ static int on_dump(void *user, const char *name, const int dims[4], const float 
 
     if (!dump_wanted(name, s->options.dump_filter, s->options.dump_filters)) return caught != 0;
     if (dump_write(s->options.dump, name, dims, data, &s->log) == SDRT_OK) return caught != 0;
-    s->dump_failed = 1;
+    s->callback_failed = 1;
+    return 1;
+}
+
+static int on_preview(void *user, const uint8_t *pixels, int width, int height)
+{
+    struct session *s = user;
+
+    progress_clear(&s->progress);
+    if (show_draw(s->show, pixels, width, height, &s->log) == SDRT_OK) return caught != 0;
+    s->callback_failed = 1;
     return 1;
 }
 
@@ -213,16 +225,35 @@ static int write_images(const struct session *s)
     return rc;
 }
 
-static int show_images(const struct session *s)
+/* The images first .. last - 1, each below the one before. */
+static int show_images(const struct session *s, int first, int last)
 {
     int rc = SDRT_OK;
 
-    for (int i = 0; i < s->options.request.batch && !rc && !caught; i++) {
+    for (int i = first; i < last && !rc && !caught; i++) {
         int width, height;
         const uint8_t *pixels = sdrt_image(s->context, i, &width, &height);
-        rc = show_image(pixels, width, height, &s->log);
+        rc = show_draw(s->show, pixels, width, height, &s->log);
+        show_leave(s->show);
     }
     return rc;
+}
+
+/* Writes the images, and shows them; the first takes the place of its last step's picture,
+ * which is lost to it once a line has been written.  A terminal that fails loses no file. */
+static int put_out_images(struct session *s)
+{
+    const int n = s->options.request.batch, early = s->options.show_steps;
+    int shown = SDRT_OK, rc;
+
+    if (early) {
+        progress_clear(&s->progress);
+        shown = show_images(s, 0, 1);
+    }
+    progress_finish(&s->progress);
+    rc = write_images(s);
+    if (!rc && !shown && s->options.show) shown = show_images(s, early, n);
+    return rc ? rc : shown;
 }
 
 static int draw(struct session *s)
@@ -231,16 +262,19 @@ static int draw(struct session *s)
     int rc = check_memory(s);
 
     if (!rc && o->dump) rc = dump_make_folder(o->dump, &s->log);
+    if (!rc && o->show) rc = show_open(&s->show, &s->log);
     if (rc || caught) return rc;
+    o->request.preview = o->show_steps && s->show ? on_preview : NULL;
     if (o->random_seed)
         sdrt_note(&s->log, SDRT_LOG_INFO, "seed %llu", (unsigned long long)o->request.seed);
     cancellable = s->context;
     rc = sdrt_generate(s->context, &o->request);
     cancellable = NULL;
-    progress_finish(&s->progress);
-    if (rc || caught) return rc;
-    rc = write_images(s);
-    if (!rc && o->show && !caught) rc = show_images(s);
+    if (rc || caught) {
+        progress_finish(&s->progress);
+        return rc;
+    }
+    rc = put_out_images(s);
     if (!rc && o->json && !caught) rc = print_json(s);
     return rc;
 }
@@ -284,6 +318,7 @@ int main(int argc, char **argv)
     if (!rc && !s.options.inspect) rc = sdrt_open(&s.context, &s.options.model);
     if (!rc && s.context && !caught) rc = s.options.plan ? write_plan(&s) : draw(&s);
     sdrt_close(&s.context);
+    show_close(&s.show);
     sdgen_options_free(&s.options);
     return exit_code(&s, rc);
 }

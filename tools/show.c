@@ -9,17 +9,19 @@
 
 #include <chafa.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* How the terminal takes pictures; info is owned. */
-struct terminal {
-    ChafaTermInfo  *info;
+/* How the terminal takes pictures. */
+struct show {
+    ChafaTermInfo  *info;    /* owned */
     ChafaCanvasMode colours;
     ChafaPixelMode  pixels;
     int columns, rows;       /* of the window */
     int cell_width, cell_height; /* pixels of a character */
+    int drawn;               /* rows of the picture above the cursor; 0: none to draw over */
 };
 
 static ChafaCanvasMode find_colours(const ChafaTermInfo *info)
@@ -46,7 +48,7 @@ static ChafaPixelMode find_pixels(const ChafaTermInfo *info)
     return CHAFA_PIXEL_MODE_SYMBOLS;
 }
 
-static void find_terminal(struct terminal *t)
+static void find_terminal(struct show *t)
 {
     gchar **environment = g_get_environ();
     struct winsize size;
@@ -55,7 +57,7 @@ static void find_terminal(struct terminal *t)
     t->colours = find_colours(t->info);
     t->pixels = find_pixels(t->info);
     g_strfreev(environment);
-    *t = (struct terminal){ t->info, t->colours, t->pixels, 80, 24, 8, 16 };
+    *t = (struct show){ t->info, t->colours, t->pixels, 80, 24, 8, 16, 0 };
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col || !size.ws_row) return;
     t->columns = size.ws_col;
     t->rows = size.ws_row;
@@ -65,8 +67,10 @@ static void find_terminal(struct terminal *t)
     }
 }
 
-/* The picture in characters and escapes; the caller frees it with g_string_free(). */
-static GString *render(const struct terminal *t, const uint8_t *pixels, int width, int height)
+/* The picture in characters and escapes, of *height_in_rows; the caller frees it with
+ * g_string_free(). */
+static GString *render(const struct show *t, const uint8_t *pixels, int width, int height,
+                       int *height_in_rows)
 {
     /* The prompt line that follows needs two rows. */
     gint columns = t->columns, rows = t->rows > 4 ? t->rows - 2 : t->rows;
@@ -87,39 +91,82 @@ static GString *render(const struct terminal *t, const uint8_t *pixels, int widt
     chafa_canvas_unref(canvas);
     chafa_symbol_map_unref(symbols);
     chafa_canvas_config_unref(config);
+    *height_in_rows = rows;
     return text;
 }
 
-int show_image(const uint8_t *pixels, int width, int height, const struct sdrt_log *log)
+int show_open(struct show **out, const struct sdrt_log *log)
 {
-    struct terminal t;
-    int status = SDRT_OK;
-
+    *out = NULL;
     if (!isatty(STDOUT_FILENO)) {
-        sdrt_note(log, SDRT_LOG_INFO, "standard output is no terminal: the image is not shown");
+        sdrt_note(log, SDRT_LOG_INFO, "standard output is no terminal: no picture is shown");
         return SDRT_OK;
     }
-    find_terminal(&t);
-    GString *text = render(&t, pixels, width, height);
-    chafa_term_info_unref(t.info);
+    *out = calloc(1, sizeof **out);
+    if (!*out) return sdrt_fail(log, SDRT_E_NOMEM, "no memory to show pictures");
+    find_terminal(*out);
+    return SDRT_OK;
+}
+
+int show_draw(struct show *show, const uint8_t *pixels, int width, int height,
+              const struct sdrt_log *log)
+{
+    int status = SDRT_OK, rows;
+
+    if (!show) return SDRT_OK;
+    GString *text = render(show, pixels, width, height, &rows);
     if (!text) return sdrt_fail(log, SDRT_E_NOMEM, "no memory to show the image");
+    if (show->drawn) printf("\r\033[%dA", show->drawn);
     if (fwrite(text->str, 1, text->len, stdout) != text->len || putchar('\n') == EOF ||
         fflush(stdout))
         status = sdrt_fail(log, SDRT_E_IO, "standard output: could not be written: %s",
                            strerror(errno));
     g_string_free(text, TRUE);
+    show->drawn = rows;
     return status;
+}
+
+void show_leave(struct show *show)
+{
+    if (show) show->drawn = 0;
+}
+
+void show_close(struct show **show)
+{
+    if (!*show) return;
+    chafa_term_info_unref((*show)->info);
+    free(*show);
+    *show = NULL;
 }
 
 #else
 
-int show_image(const uint8_t *pixels, int width, int height, const struct sdrt_log *log)
+int show_open(struct show **out, const struct sdrt_log *log)
 {
+    *out = NULL;
+    sdrt_note(log, SDRT_LOG_INFO, "built without libchafa: no picture is shown");
+    return SDRT_OK;
+}
+
+int show_draw(struct show *show, const uint8_t *pixels, int width, int height,
+              const struct sdrt_log *log)
+{
+    (void)show;
     (void)pixels;
     (void)width;
     (void)height;
-    sdrt_note(log, SDRT_LOG_INFO, "built without libchafa: the image is not shown");
+    (void)log;
     return SDRT_OK;
+}
+
+void show_leave(struct show *show)
+{
+    (void)show;
+}
+
+void show_close(struct show **show)
+{
+    (void)show;
 }
 
 #endif
