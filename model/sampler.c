@@ -18,12 +18,14 @@ static float denoised(enum sdrt_prediction prediction, float sigma, float x, flo
     return x - sigma * out;
 }
 
-/* The same in x = sqrt(a) * image + sqrt(1 - a) * noise, given both roots. */
+/* The same in x = sqrt(a) * image + sqrt(1 - a) * noise, given both roots; of a flow, they are
+ * 1 - sigma and sigma. */
 static float denoised_vp(enum sdrt_prediction prediction, float root_a, float root_b, float x,
                          float out)
 {
     if (prediction == SDRT_PREDICTION_V)
         return root_a * x - root_b * out;
+    if (prediction == SDRT_PREDICTION_FLOW) return x - root_b * out;
     return (x - root_b * out) / root_a;
 }
 
@@ -102,27 +104,28 @@ static void step_ddim(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
 /* What DPM-Solver++ calls alpha_t, sigma_t and lambda_t at one sigma. */
 struct dpm_point { float alpha, sigma, lambda; };
 
-static struct dpm_point dpm_point(float sigma)
+static struct dpm_point dpm_point(const struct sdrt_sampler *s, float sigma)
 {
+    const int flow = s->p.noise.prediction == SDRT_PREDICTION_FLOW;
     struct dpm_point p;
 
-    p.alpha = 1.0f / sqrtf(sigma * sigma + 1.0f);
-    p.sigma = sigma * p.alpha;
+    p.alpha = flow ? 1.0f - sigma : 1.0f / sqrtf(sigma * sigma + 1.0f);
+    p.sigma = flow ? sigma : sigma * p.alpha;
     p.lambda = logf(p.alpha) - logf(p.sigma);
     return p;
 }
 
 static void step_dpmpp_2m(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
 {
-    const struct dpm_point now = dpm_point(s->sigmas[w->i]);
-    const struct dpm_point next = dpm_point(s->sigmas[w->i + 1]);
+    const struct dpm_point now = dpm_point(s, s->sigmas[w->i]);
+    const struct dpm_point next = dpm_point(s, s->sigmas[w->i + 1]);
     const float h = next.lambda - now.lambda; /* infinite at the end, where sigma is 0 */
     const float keep = next.sigma / now.sigma, gain = next.alpha * (expf(-h) - 1.0f);
     const int first_order = w->i == s->first || w->i == s->total - 1;
     float *previous = s->history[0], inverse_ratio = 0.0f;
 
     if (!first_order)
-        inverse_ratio = 1.0f / ((now.lambda - dpm_point(s->sigmas[w->i - 1]).lambda) / h);
+        inverse_ratio = 1.0f / ((now.lambda - dpm_point(s, s->sigmas[w->i - 1]).lambda) / h);
     for (size_t k = 0; k < w->count; k++) {
         const float x = w->x[k];
         const float image = denoised_vp(s->p.noise.prediction, now.alpha, now.sigma, x, w->out[k]);
@@ -243,9 +246,9 @@ static int check_params(const struct sdrt_sampler_params *p)
     if (p->schedule == SDRT_SCHEDULE_KARRAS && !method->has_karras)
         return sdrt_fail(p->log, SDRT_E_UNSUPPORTED, "sampler %s has no karras schedule",
                          method->name);
-    if (flow && p->kind != SDRT_SAMPLER_EULER)
+    if (flow && p->kind != SDRT_SAMPLER_EULER && p->kind != SDRT_SAMPLER_DPMPP_2M)
         return sdrt_fail(p->log, SDRT_E_UNSUPPORTED,
-                         "sampler %s cannot run a flow-matching model, expected euler",
+                         "sampler %s cannot run a flow-matching model, expected euler or dpmpp_2m",
                          method->name);
     if (flow && p->schedule != SDRT_SCHEDULE_DEFAULT)
         return sdrt_fail(p->log, SDRT_E_UNSUPPORTED,
@@ -358,7 +361,7 @@ void sdrt_sampler_denoised(const struct sdrt_sampler *s, int eval, const float *
 {
     const enum sdrt_prediction prediction = s->p.noise.prediction;
     const int i = s->first + eval, dpm = s->p.kind == SDRT_SAMPLER_DPMPP_2M;
-    const struct dpm_point point = dpm_point(s->sigmas[i]);
+    const struct dpm_point point = dpm_point(s, s->sigmas[i]);
     const float root_a = dpm ? point.alpha : sqrtf(s->alphas[i]);
     const float root_b = dpm ? point.sigma : sqrtf(1.0f - s->alphas[i]);
     const int sigmas = s->method->uses_sigmas;
@@ -400,8 +403,8 @@ void sdrt_sampler_add_noise(const struct sdrt_sampler *s, const float *noise, fl
     if (s->p.noise.prediction == SDRT_PREDICTION_FLOW) {
         keep = 1.0f - sigma;
     } else if (s->p.kind == SDRT_SAMPLER_DPMPP_2M) {
-        keep = dpm_point(sigma).alpha;
-        gain = dpm_point(sigma).sigma;
+        keep = dpm_point(s, sigma).alpha;
+        gain = dpm_point(s, sigma).sigma;
     } else if (!s->method->uses_sigmas) {
         keep = sqrtf(alpha);
         gain = sqrtf(1.0f - alpha);

@@ -82,6 +82,7 @@ int sdrt_sampler_plan_sigmas(struct sdrt_sampler *s)
 {
     const struct sdrt_noise_model *m = &s->p.noise;
     const int flow = m->prediction == SDRT_PREDICTION_FLOW;
+    const int solver = s->p.kind == SDRT_SAMPLER_DPMPP_2M;
     const int steps = s->p.steps;
     struct scratch t = { 0 };
     int rc = plan_alloc(s, steps);
@@ -90,12 +91,13 @@ int sdrt_sampler_plan_sigmas(struct sdrt_sampler *s)
     rc = scratch_alloc(&t, s);
     if (rc) goto out;
     if (flow)
-        sdrt_schedule_flow(m, steps, t.sigmas);
+        sdrt_schedule_flow(m, steps, solver, t.sigmas);
     else
         run_sigmas(s, &t, s->timesteps);
     for (int i = 0; i < steps; i++) {
         s->sigmas[i] = (float)t.sigmas[i];
-        if (flow) s->timesteps[i] = s->sigmas[i] * (float)m->train_steps;
+        if (flow && solver) s->timesteps[i] = (float)floor(t.sigmas[i] * m->train_steps);
+        else if (flow) s->timesteps[i] = s->sigmas[i] * (float)m->train_steps;
     }
     s->initial_scale = 1.0f;
     if (s->method->uses_sigmas && !flow)

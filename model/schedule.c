@@ -112,13 +112,18 @@ static double flow_shifted(double shift, double sigma)
     return shift * sigma / (1.0 + (shift - 1.0) * sigma);
 }
 
-void sdrt_schedule_flow(const struct sdrt_noise_model *m, int steps, double *sigmas)
+void sdrt_schedule_flow(const struct sdrt_noise_model *m, int steps, int solver, double *sigmas)
 {
     /* diffusers shifts the training range first and the run's sigmas again; published images
      * were made so. */
     const double low = flow_shifted(m->flow_shift, 1.0 / m->train_steps);
 
     for (int i = 0; i < steps; i++) {
+        if (solver) { /* one short of all noise, whose logarithm of signal to noise is infinite */
+            const double least = 1.0 / m->train_steps, alpha = (steps - i) * ((least - 1.0) / steps);
+            sigmas[i] = flow_shifted(m->flow_shift, 1.0 - (i ? alpha + 1.0 : least));
+            continue;
+        }
         const double ramp = steps > 1 ? (double)i / (steps - 1) : 0.0;
         sigmas[i] = flow_shifted(m->flow_shift, 1.0 + ramp * (low - 1.0));
     }

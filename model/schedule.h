@@ -68,9 +68,10 @@ void sdrt_schedule_karras(double sigma_max, double sigma_min, int steps, double 
  * interpolated in log sigma and clamped to the trained range. */
 double sdrt_schedule_timestep_of(const float *train_sigmas, int train_steps, double sigma);
 
-/* Writes sigmas[steps] of a flow-matching run; the timestep of each is sigma * train_steps.
+/* Writes sigmas[steps] of a flow-matching run; the timestep of each is sigma * train_steps.  Those
+ * of diffusers' flow Euler, or with solver not 0 of its multistep solver: nearly the same.
  * sigma' = shift * sigma / (1 + (shift - 1) * sigma), Esser et al. 2024 (arXiv:2403.03206). */
-void sdrt_schedule_flow(const struct sdrt_noise_model *m, int steps, double *sigmas);
+void sdrt_schedule_flow(const struct sdrt_noise_model *m, int steps, int solver, double *sigmas);
 
 #ifdef __cplusplus
 }

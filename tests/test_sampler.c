@@ -341,7 +341,7 @@ Test(sampler, refuses_what_it_cannot)
     p.kind = SDRT_SAMPLER_DDIM;
     expect_refused(p, SDRT_E_ARG, "visit timestep 1949");
     p.noise = sdrt_noise_model_default(SDRT_PREDICTION_FLOW);
-    expect_refused(p, SDRT_E_UNSUPPORTED, "cannot run a flow-matching model");
+    expect_refused(p, SDRT_E_UNSUPPORTED, "cannot run a flow-matching model, expected euler or dpmpp_2m");
     p.kind = SDRT_SAMPLER_EULER;
     p.schedule = SDRT_SCHEDULE_KARRAS;
     expect_refused(p, SDRT_E_UNSUPPORTED, "not for flow-matching");

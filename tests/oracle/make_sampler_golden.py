@@ -35,7 +35,9 @@ SD15 = dict(beta_end=0.012, beta_schedule="scaled_linear", beta_start=0.00085,
 
 def make_scheduler(kind, schedule, prediction, spacing, steps, shift):
     if prediction == FLOW:
-        scheduler = d.FlowMatchEulerDiscreteScheduler(shift=shift)
+        scheduler = d.FlowMatchEulerDiscreteScheduler(shift=shift) if kind == EULER else (
+            d.DPMSolverMultistepScheduler(use_flow_sigmas=True, flow_shift=shift,
+                                          prediction_type="flow_prediction"))
         scheduler.set_timesteps(steps)
         return scheduler
     config = dict(SD15, timestep_spacing=["leading", "trailing"][spacing],
@@ -71,7 +73,8 @@ def run(kind, schedule, prediction, spacing, steps, first, images, n, shift, see
     else:
         clean = torch.from_numpy(0.5 * np.sin(np.arange(images * n))).float().reshape(images, n)
         at = timesteps[:1].repeat(images)
-        x = s.scale_noise(clean, at, noise) if prediction == FLOW else s.add_noise(clean, noise, at)
+        x = (s.scale_noise(clean, at, noise) if hasattr(s, "scale_noise")
+             else s.add_noise(clean, noise, at))
     states = [x]
     for t in timesteps:
         inner = x if prediction == FLOW else s.scale_model_input(x, t)
@@ -105,9 +108,11 @@ def cases():
                     continue
                 yield dict(one, kind=kind, schedule=schedule, prediction=prediction,
                            spacing=spacing, steps=steps, first=first)
-    for steps, first, shift in ((1, 0, 3.0), (2, 0, 3.0), (20, 0, 3.0), (28, 9, 3.0), (5, 0, 1.0)):
-        yield dict(two, kind=EULER, schedule=DEFAULT, prediction=FLOW, spacing=LEADING,
-                   steps=steps, first=first) | dict(shift=shift)
+    for kind in (EULER, DPMPP_2M):
+        for steps, first, shift in (
+                (1, 0, 3.0), (2, 0, 3.0), (20, 0, 3.0), (28, 9, 3.0), (5, 0, 1.0)):
+            yield dict(two, kind=kind, schedule=DEFAULT, prediction=FLOW, spacing=LEADING,
+                       steps=steps, first=first) | dict(shift=shift)
 
 
 def main():
