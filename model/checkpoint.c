@@ -60,8 +60,8 @@ int sdrt_set_has_prefix(const struct sdrt_weight_files *set, const char *prefix)
 int sdrt_checkpoint_refuse(const struct sdrt_checkpoint *c, const char *path, const char *family)
 {
     return sdrt_fail(c->log, SDRT_E_UNSUPPORTED,
-                     "%s: looks like a model of the family %s; supported are SD 1.x, SD 2.x and SDXL",
-                     path, family);
+                     "%s: looks like a model of the family %s; supported are SD 1.x, SD 2.x, "
+                     "SDXL and SD 3.x", path, family);
 }
 
 /* What follows prefix in name, or NULL. */
@@ -79,8 +79,12 @@ int sdrt_checkpoint_translate(const struct sdrt_checkpoint *c, const char *canon
 
     out->part = (struct sdrt_name_part){ .third = -1 };
     if ((tail = after(canonical, "unet."))) {
-        out->set = c->unet;
+        out->set = c->denoiser;
         return sdrt_names_unet(&c->unet_names, tail, out->name);
+    }
+    if ((tail = after(canonical, "transformer."))) {
+        out->set = c->denoiser;
+        return sdrt_names_mmdit(&c->mmdit_names, tail, out->name, &out->part);
     }
     if ((tail = after(canonical, "vae."))) {
         out->set = c->vae;
@@ -105,28 +109,52 @@ static void take_third(int third, struct sdrt_weight_view *view)
     view->data = (const char *)view->data + (size_t)third * bytes;
 }
 
-/* Makes of view, a matrix, a transposed copy that is held under the canonical name. */
-static int turn(struct sdrt_checkpoint *c, const char *canonical, struct sdrt_weight_view *view)
+/* to gets from's columns as rows. */
+static void transpose(char *to, const char *from, const struct sdrt_weight_view *view)
 {
-    const size_t size = sdrt_dtype_size(view->dtype), bytes = sdrt_weight_bytes(view);
+    const size_t size = sdrt_dtype_size(view->dtype);
+    const int64_t rows = view->shape[1], columns = view->shape[0];
+
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++)
+            memcpy(to + (size_t)(i * columns + j) * size, from + (size_t)(j * rows + i) * size, size);
+}
+
+/* Makes of view a copy that is held under the canonical name: a matrix transposed, or a tensor
+ * with the halves of its rows swapped. */
+static int turn(struct sdrt_checkpoint *c, const char *canonical,
+                const struct sdrt_name_part *part, struct sdrt_weight_view *view)
+{
+    const size_t bytes = sdrt_weight_bytes(view), half = bytes / 2;
+    const char *from = view->data;
     char *copy;
 
-    if (view->rank != 2)
-        return sdrt_fail(c->log, SDRT_E_FORMAT, "%s: %s: expected a matrix", c->path, canonical);
-    const int64_t rows = view->shape[1], columns = view->shape[0];
+    if (part->transposed ? view->rank != 2 : view->rank < 1 || view->shape[0] % 2)
+        return sdrt_fail(c->log, SDRT_E_FORMAT, "%s: %s: expected %s", c->path, canonical,
+                         part->transposed ? "a matrix" : "an even number of rows");
     copy = sdrt_held_buffers_get(&c->turned, canonical, bytes);
     if (!copy) {
         copy = sdrt_held_buffers_add(&c->turned, canonical, bytes);
         if (!copy) return sdrt_fail(c->log, SDRT_E_NOMEM, "%s: no memory for it", canonical);
-        for (int64_t i = 0; i < rows; i++)
-            for (int64_t j = 0; j < columns; j++)
-                memcpy(copy + (size_t)(i * columns + j) * size,
-                       (const char *)view->data + (size_t)(j * rows + i) * size, size);
+        if (part->transposed) {
+            transpose(copy, from, view);
+        } else {
+            memcpy(copy, from + half, half);
+            memcpy(copy + half, from, half);
+        }
     }
-    view->shape[0] = rows;
-    view->shape[1] = columns;
+    if (part->transposed) {
+        const int64_t rows = view->shape[1];
+        view->shape[1] = view->shape[0];
+        view->shape[0] = rows;
+    }
     view->data = copy;
     return SDRT_OK;
+}
+
+static int is_turned(const struct sdrt_name_part *part)
+{
+    return part->transposed || part->swapped;
 }
 
 static int checkpoint_get(void *self, const char *name, int rank, const int64_t *shape,
@@ -142,8 +170,8 @@ static int checkpoint_get(void *self, const char *name, int rank, const int64_t 
     rc = files.get(files.self, place.name, rank, shape, out);
     if (rc != SDRT_OK) return rc;
     if (place.part.third >= 0) take_third(place.part.third, out);
-    if (place.part.transposed) rc = turn(c, name, out);
-    if (place.part.transposed || rc != SDRT_OK) files.release(files.self, place.name);
+    if (is_turned(&place.part)) rc = turn(c, name, &place.part, out);
+    if (is_turned(&place.part) || rc != SDRT_OK) files.release(files.self, place.name);
     return rc;
 }
 
@@ -155,7 +183,7 @@ static int checkpoint_describe(void *self, const char *name, int rank, const int
     struct sdrt_place place;
 
     if (!sdrt_checkpoint_translate(self, name, &place)) return SDRT_E_MISSING;
-    if (place.part.third >= 0 || place.part.transposed)
+    if (place.part.third >= 0 || is_turned(&place.part))
         return checkpoint_get(self, name, rank, shape, out);
     files = sdrt_weight_files_provider(place.set);
     return files.describe(files.self, place.name, rank, shape, out);
@@ -180,7 +208,7 @@ static void checkpoint_release(void *self, const char *name)
 
     if (!sdrt_checkpoint_translate(c, name, &place)) return;
     files = sdrt_weight_files_provider(place.set);
-    if (place.part.transposed) sdrt_held_buffers_release(&c->turned, name);
+    if (is_turned(&place.part)) sdrt_held_buffers_release(&c->turned, name);
     else files.release(files.self, place.name);
 }
 
@@ -264,7 +292,7 @@ int sdrt_checkpoint_open(struct sdrt_checkpoint **out, const struct sdrt_checkpo
     c->log = log;
     c->path = strdup(paths->model);
     rc = c->path ? SDRT_OK : sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", paths->model);
-    if (rc == SDRT_OK) rc = sdrt_weight_files_create(&c->unet, log);
+    if (rc == SDRT_OK) rc = sdrt_weight_files_create(&c->denoiser, log);
     if (rc == SDRT_OK) rc = sdrt_weight_files_create(&c->vae, log);
     if (rc == SDRT_OK) rc = open_parts(c, paths);
     if (rc != SDRT_OK) goto out;
@@ -281,7 +309,7 @@ void sdrt_checkpoint_close(struct sdrt_checkpoint **checkpoint)
 
     if (!c) return;
     sdrt_held_buffers_clear(&c->turned);
-    sdrt_weight_files_free(&c->unet);
+    sdrt_weight_files_free(&c->denoiser);
     sdrt_weight_files_free(&c->vae);
     for (int i = 0; i < SDRT_MAX_TEXT; i++) {
         struct sdrt_text_part *t = &c->text[i];
@@ -292,7 +320,7 @@ void sdrt_checkpoint_close(struct sdrt_checkpoint **checkpoint)
         free(t->tokenizer_json);
     }
     free(c->path);
-    free(c->unet_json);
+    free(c->denoiser_json);
     free(c->vae_json);
     free(c->scheduler_json);
     free(c->index_json);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * A Stable Diffusion 1.x, 2.x or SDXL checkpoint in any of the layouts that are in use, offered
+ * A Stable Diffusion 1.x, 2.x, SDXL or 3.x checkpoint in any of the layouts that are in use, offered
  * under one set of names: diffusers' own behind the name of the part, as in
  * "unet.down_blocks.0.resnets.0.conv1.weight", "vae.decoder.conv_in.bias",
  * "text_encoder.text_model.final_layer_norm.weight", "text_encoder_2.text_projection.weight".
  *
  * Read are the original single file (model.diffusion_model.*, first_stage_model.*,
- * cond_stage_model.* or conditioner.embedders.*), also inside "state_dict.", and a diffusers
- * folder (unet/ vae/ text_encoder/ text_encoder_2/, whole or sharded, with or without .fp16.).
+ * cond_stage_model.*, conditioner.embedders.* or text_encoders.*), also inside "state_dict.", an
+ * SD 3.x transformer alone, and a diffusers folder (unet/ or transformer/, vae/ text_encoder/
+ * text_encoder_2/, whole or sharded, with or without .fp16.).
  */
 #ifndef SDRT_MODEL_CHECKPOINT_H
 #define SDRT_MODEL_CHECKPOINT_H

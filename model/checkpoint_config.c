@@ -5,6 +5,7 @@
  */
 #include "model/checkpoint_internal.h"
 #include "model/family.h"
+#include "model/mmdit.h"
 #include "kernels/pack.h"
 
 #include <math.h>
@@ -100,22 +101,22 @@ static int detect_unet_layout(struct sdrt_checkpoint *c)
 {
     struct sdrt_unet_names *names = &c->unet_names;
 
-    names->original = sdrt_set_has(c->unet, "input_blocks.0.0.weight");
+    names->original = sdrt_set_has(c->denoiser, "input_blocks.0.0.weight");
     if (names->original) {
-        const int blocks = count_prefix(c->unet, MAX_INPUT_BLOCKS, "input_blocks.%d.");
+        const int blocks = count_prefix(c->denoiser, MAX_INPUT_BLOCKS, "input_blocks.%d.");
         char op[64];
         int first = 1;
         for (; first < blocks; first++) {
             snprintf(op, sizeof op, "input_blocks.%d.0.op.weight", first);
-            if (sdrt_set_has(c->unet, op)) break;
+            if (sdrt_set_has(c->denoiser, op)) break;
         }
         names->layers = first - 1;
         names->levels = blocks / first;
         if (blocks % first)
             return unsupported(c, "input blocks of the U-Net:", blocks, "as many in each level");
     } else {
-        names->layers = count_prefix(c->unet, MAX_LAYERS + 1, "down_blocks.0.resnets.%d.");
-        names->levels = count_prefix(c->unet, SDRT_MAX_LEVELS + 1, "down_blocks.%d.");
+        names->layers = count_prefix(c->denoiser, MAX_LAYERS + 1, "down_blocks.0.resnets.%d.");
+        names->levels = count_prefix(c->denoiser, SDRT_MAX_LEVELS + 1, "down_blocks.%d.");
     }
     if (names->levels < 1 || names->levels > SDRT_MAX_LEVELS)
         return unsupported(c, "levels of the U-Net:", names->levels, "1 to 4");
@@ -173,6 +174,65 @@ static int detect_unet(struct sdrt_checkpoint *c, int *linear)
     return rc;
 }
 
+int sdrt_checkpoint_is_mmdit(const struct sdrt_checkpoint *c, int *original)
+{
+    *original = sdrt_set_has_prefix(c->denoiser, "joint_blocks.0.context_block.");
+    return *original || sdrt_set_has_prefix(c->denoiser, "transformer_blocks.0.norm1_context.");
+}
+
+static int detect_positions(struct sdrt_checkpoint *c)
+{
+    struct sdrt_mmdit_config *m = &c->config.mmdit;
+    int places = 0, rc = size_of(c, 3, 1, &places, "transformer.pos_embed.pos_embed");
+
+    while (m->grid * m->grid < places) m->grid++;
+    if (rc == SDRT_OK && m->grid * m->grid != places)
+        return unsupported(c, "places in the MMDiT's table of positions:", places, "a square");
+    return rc;
+}
+
+/* Sizes of patches and heads, and which blocks have what. */
+static int detect_mmdit_blocks(struct sdrt_checkpoint *c)
+{
+    struct sdrt_mmdit_config *m = &c->config.mmdit;
+    int head = 64, out = 0, rc = size_of(c, 4, 1, &m->in_channels, "transformer.pos_embed.proj.weight");
+
+    m->qk_norm = have(c, "transformer.transformer_blocks.%d.attn.norm_q.weight", 0);
+    for (int i = 0; i < m->depth; i++)
+        if (have(c, "transformer.transformer_blocks.%d.attn2.to_q.weight", i))
+            m->dual |= (uint64_t)1 << i;
+    if (rc == SDRT_OK) rc = size_of(c, 4, 2, &m->patch, "transformer.pos_embed.proj.weight");
+    if (rc == SDRT_OK) rc = size_of(c, 2, 0, &out, "transformer.proj_out.weight");
+    if (rc == SDRT_OK && m->qk_norm)
+        rc = size_of(c, 1, 0, &head, "transformer.transformer_blocks.0.attn.norm_q.weight");
+    if (rc != SDRT_OK) return rc;
+    if (m->patch > 16 || m->in_channels > 4096 || out != m->patch * m->patch * m->in_channels)
+        return unsupported(c, "channels that the MMDiT puts out:", out, "as many as it takes, of a "
+                           "patch");
+    m->heads = m->width / head;
+    return SDRT_OK;
+}
+
+static int detect_mmdit(struct sdrt_checkpoint *c, int original)
+{
+    struct sdrt_mmdit_config *m = &c->config.mmdit;
+    int rc;
+
+    m->depth = count_prefix(c->denoiser, SDRT_MMDIT_MAX_DEPTH + 1,
+                            original ? "joint_blocks.%d." : "transformer_blocks.%d.");
+    c->mmdit_names = (struct sdrt_mmdit_names){ .original = original, .depth = m->depth };
+    if (m->depth > SDRT_MMDIT_MAX_DEPTH)
+        return unsupported(c, "blocks of the MMDiT:", m->depth, "1 to 64");
+    rc = size_of(c, 2, 0, &m->width, "transformer.context_embedder.weight");
+    if (rc == SDRT_OK)
+        rc = size_of(c, 2, 1, &m->context_width, "transformer.context_embedder.weight");
+    if (rc == SDRT_OK)
+        rc = size_of(c, 2, 1, &m->pooled_width,
+                     "transformer.time_text_embed.text_embedder.linear_1.weight");
+    if (rc == SDRT_OK) rc = detect_mmdit_blocks(c);
+    return rc == SDRT_OK ? detect_positions(c) : rc;
+}
+
 static int detect_vae(struct sdrt_checkpoint *c)
 {
     struct sdrt_vae_config *v = &c->config.vae;
@@ -196,6 +256,7 @@ static int detect_vae(struct sdrt_checkpoint *c)
         rc = size_of(c, 4, 0, &v->channels[i], "vae.decoder.up_blocks.%d.resnets.0.conv1.weight",
                      v->levels - 1 - i);
     if (rc == SDRT_OK) rc = size_of(c, 4, 1, &v->latent_channels, "vae.decoder.conv_in.weight");
+    v->quant_convs = sdrt_set_has(c->vae, "post_quant_conv.weight");
     v->has_encoder = sdrt_set_has(c->vae, "encoder.conv_in.weight");
     return rc;
 }
@@ -217,8 +278,10 @@ static int detect_text(struct sdrt_checkpoint *c, int i, const struct sdrt_text_
     if (rc == SDRT_OK)
         rc = size_of(c, 2, 0, &clip->intermediate, "%s.text_model.encoder.layers.0.mlp.fc1.weight",
                      part);
-    if (rc == SDRT_OK && recipe->pooled)
-        rc = size_of(c, 2, 0, &t->pooled, "%s.text_projection.weight", part);
+    snprintf(format, sizeof format, "%s.text_projection.weight", part);
+    t->projected = recipe->pooled && !(recipe->unprojected && !have(c, format, 0));
+    if (rc == SDRT_OK && t->projected) rc = size_of(c, 2, 0, &t->pooled, "%s", format);
+    else if (recipe->pooled) t->pooled = clip->hidden;
     snprintf(format, sizeof format, "%s.text_model.encoder.layers.%%d.layer_norm1.weight", part);
     clip->layers = count(c, MAX_CLIP_LAYERS, format);
     clip->heads = clip->hidden / 64;
@@ -269,13 +332,13 @@ static int check_text(const struct sdrt_checkpoint *c, int i)
     return SDRT_OK;
 }
 
-/* Does what the text encoders give fit what the denoiser takes? */
-static int check_conditioning(const struct sdrt_checkpoint *c)
+/* Does what the text encoders give fit what the U-Net takes? */
+static int check_unet_text(const struct sdrt_checkpoint *c)
 {
     const struct sdrt_unet_config *u = &c->config.unet;
     const int numbers = sdrt_added_numbers(&c->config);
     const int rest = u->added_dim - sdrt_pooled_width(&c->config);
-    int width = 0, rc = SDRT_OK;
+    int width = 0;
 
     for (int i = 0; i < c->n_text; i++) width += c->config.text[i].clip.hidden;
     if (u->context_dim != width)
@@ -286,16 +349,14 @@ static int check_conditioning(const struct sdrt_checkpoint *c)
         return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: %d channels are added to the time "
                          "embedding: expected %d of the pooled text and as many for each of %d "
                          "numbers", c->path, u->added_dim, u->added_dim - rest, numbers);
-    for (int i = 0; i < c->n_text && rc == SDRT_OK; i++) rc = check_text(c, i);
-    return rc;
+    return SDRT_OK;
 }
 
-/* Do the parts fit each other? */
-static int check_config(const struct sdrt_checkpoint *c)
+static int check_unet(const struct sdrt_checkpoint *c)
 {
     const struct sdrt_unet_config *u = &c->config.unet;
     const struct sdrt_vae_config *v = &c->config.vae;
-    int rc = check_conditioning(c);
+    int rc = check_unet_text(c);
 
     if (rc != SDRT_OK) return rc;
     if (u->out_channels != v->latent_channels)
@@ -306,7 +367,37 @@ static int check_config(const struct sdrt_checkpoint *c)
                          "inpainting or editing model; expected text to image, with %d", c->path,
                          u->in_channels, u->out_channels);
     rc = check_groups(c, "U-Net", u->channels, u->levels, u->norm_groups);
-    if (rc == SDRT_OK) rc = check_heads(c);
+    return rc == SDRT_OK ? check_heads(c) : rc;
+}
+
+static int check_mmdit(const struct sdrt_checkpoint *c)
+{
+    const struct sdrt_mmdit_config *m = &c->config.mmdit;
+    const int pooled = sdrt_pooled_width(&c->config);
+    int width = 0;
+
+    for (int i = 0; i < c->n_text; i++) width += c->config.text[i].clip.hidden;
+    if (width > m->context_width)
+        return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: the MMDiT expects text embeddings of width "
+                         "%d, the CLIP text encoders together give %d", c->path, m->context_width,
+                         width);
+    if (pooled != m->pooled_width)
+        return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: the MMDiT expects pooled text of width %d, "
+                         "the text encoders together give %d", c->path, m->pooled_width, pooled);
+    if (m->in_channels != c->config.vae.latent_channels)
+        return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: latents of the MMDiT have %d channels, "
+                         "the VAE expects %d", c->path, m->in_channels,
+                         c->config.vae.latent_channels);
+    return sdrt_mmdit_denoiser.check(&c->config, c->log);
+}
+
+/* Do the parts fit each other? */
+static int check_config(const struct sdrt_checkpoint *c)
+{
+    const struct sdrt_vae_config *v = &c->config.vae;
+    int rc = c->config.denoiser == SDRT_DENOISER_MMDIT ? check_mmdit(c) : check_unet(c);
+
+    for (int i = 0; i < c->n_text && rc == SDRT_OK; i++) rc = check_text(c, i);
     return rc == SDRT_OK ? check_groups(c, "VAE", v->channels, v->levels, v->norm_groups) : rc;
 }
 
@@ -349,24 +440,42 @@ static int detect_noise(struct sdrt_checkpoint *c, const struct sdrt_family *fam
     return rc;
 }
 
-int sdrt_checkpoint_detect(struct sdrt_checkpoint *c)
+static int find_family(struct sdrt_checkpoint *c, const struct sdrt_family **family)
 {
-    const struct sdrt_family *family;
-    int linear = 0, rc;
+    int linear = 0, original = 0, rc;
 
-    memset(&c->config, 0, sizeof c->config);
+    if (sdrt_checkpoint_is_mmdit(c, &original)) {
+        rc = detect_mmdit(c, original);
+        *family = sdrt_family_find_mmdit(c->config.mmdit.qk_norm, c->config.mmdit.dual != 0);
+        if (rc == SDRT_OK && c->n_text != (*family)->n_text)
+            rc = sdrt_fail(c->log, SDRT_E_MISSING, "%s: has %d of the %d CLIP text encoders of %s: "
+                           "give them with --clip-l FILE and --clip-g FILE", c->path, c->n_text,
+                           (*family)->n_text, (*family)->name);
+        return rc;
+    }
     rc = detect_unet(c, &linear);
     if (rc != SDRT_OK) return rc;
-    family = sdrt_family_find(linear, c->config.unet.added_dim > 0, c->n_text);
-    if (!family)
+    *family = sdrt_family_find(linear, c->config.unet.added_dim > 0, c->n_text);
+    if (!*family)
         return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: %s projections, %s to the time embedding, "
                          "and %d text encoders: expected the parts of SD 1.x, SD 2.x or SDXL",
                          c->path, linear ? "linear" : "convolutional",
                          c->config.unet.added_dim ? "text added" : "nothing added", c->n_text);
+    return SDRT_OK;
+}
+
+int sdrt_checkpoint_detect(struct sdrt_checkpoint *c)
+{
+    const struct sdrt_family *family = NULL;
+    int rc;
+
+    memset(&c->config, 0, sizeof c->config);
+    rc = find_family(c, &family);
+    if (rc != SDRT_OK) return rc;
     sdrt_family_apply(family, &c->config);
     rc = detect_vae(c);
     for (int i = 0; i < c->n_text && rc == SDRT_OK; i++) rc = detect_text(c, i, &family->text[i]);
-    if (rc == SDRT_OK) rc = detect_noise(c, family);
+    if (rc == SDRT_OK && family->denoiser == SDRT_DENOISER_UNET) rc = detect_noise(c, family);
     if (rc == SDRT_OK) rc = sdrt_checkpoint_read_json(c);
     return rc == SDRT_OK ? check_config(c) : rc;
 }

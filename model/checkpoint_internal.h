@@ -23,14 +23,15 @@ struct sdrt_text_part {
 struct sdrt_checkpoint {
     const struct sdrt_log *log; /* borrowed */
     char *path;                 /* owned, as all below */
-    struct sdrt_weight_files *unet, *vae; /* names are without the part's prefix */
+    struct sdrt_weight_files *denoiser, *vae; /* names are without the part's prefix */
     struct sdrt_text_part text[SDRT_MAX_TEXT];
     int n_text;
-    struct sdrt_held_buffers turned; /* transposed copies, by canonical name */
+    struct sdrt_held_buffers turned; /* rearranged copies, by canonical name */
     int v_pred, zero_snr; /* a single file has a tensor of that name, which says so */
-    struct sdrt_unet_names unet_names;
+    struct sdrt_unet_names  unet_names;  /* the one of the two that the denoiser is */
+    struct sdrt_mmdit_names mmdit_names;
     struct sdrt_vae_names  vae_names;
-    char *unet_json, *vae_json, *scheduler_json, *index_json; /* NULL where there is none */
+    char *denoiser_json, *vae_json, *scheduler_json, *index_json; /* NULL where there is none */
     struct sdrt_model_config config;
 };
 
@@ -46,7 +47,7 @@ struct sdrt_place {
 int sdrt_checkpoint_translate(const struct sdrt_checkpoint *c, const char *canonical,
                               struct sdrt_place *out);
 
-/* Fills unet_names and vae_names from the names on offer, then config from shapes and
+/* Fills the names of denoiser and VAE from the names on offer, then config from shapes and
  * config.json files.  SDRT_E_MISSING, SDRT_E_UNSUPPORTED, errors of sdrt_json_load(). */
 int sdrt_checkpoint_detect(struct sdrt_checkpoint *c);
 
@@ -67,6 +68,9 @@ int sdrt_checkpoint_add_text(struct sdrt_checkpoint *c);
 
 /* SDRT_E_UNSUPPORTED, saying that path looks like a model of that family. */
 int sdrt_checkpoint_refuse(const struct sdrt_checkpoint *c, const char *path, const char *family);
+
+/* Whether the denoiser's tensors are those of SD 3.x; original says in which names. */
+int sdrt_checkpoint_is_mmdit(const struct sdrt_checkpoint *c, int *original);
 
 /* Is name on offer?  Is any that begins with prefix? */
 int sdrt_set_has(const struct sdrt_weight_files *set, const char *name);

@@ -5,6 +5,7 @@
 #include "model/checkpoint_internal.h"
 #include "runtime/json.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { MAX_CONFIG_BYTES = 1 << 20 };
@@ -46,16 +47,32 @@ static int read_unet_json(struct sdrt_checkpoint *c)
 {
     json_t *json = NULL;
     int64_t groups = c->config.unet.norm_groups, side = 0;
-    int rc = sdrt_json_load(&json, c->unet_json, MAX_CONFIG_BYTES, c->log);
+    int rc = sdrt_json_load(&json, c->denoiser_json, MAX_CONFIG_BYTES, c->log);
 
-    if (rc == SDRT_OK) rc = read_heads(c, json, c->unet_json);
+    if (rc == SDRT_OK) rc = read_heads(c, json, c->denoiser_json);
     if (rc == SDRT_OK)
-        rc = sdrt_json_int(json, "norm_num_groups", c->unet_json, 1, 4096, &groups, c->log);
+        rc = sdrt_json_int(json, "norm_num_groups", c->denoiser_json, 1, 4096, &groups, c->log);
     /* A list, height and width, leaves the size as it is. */
     if (rc == SDRT_OK && json_is_integer(json_object_get(json, "sample_size")))
-        rc = sdrt_json_int(json, "sample_size", c->unet_json, 1, 1024, &side, c->log);
+        rc = sdrt_json_int(json, "sample_size", c->denoiser_json, 1, 1024, &side, c->log);
     if (side) c->config.size = (int)side << (c->config.vae.levels - 1);
     c->config.unet.norm_groups = (int)groups;
+    json_decref(json);
+    return rc;
+}
+
+static int read_mmdit_json(struct sdrt_checkpoint *c)
+{
+    const char *where = c->denoiser_json;
+    json_t *json = NULL;
+    int64_t heads = c->config.mmdit.heads, side = c->config.size >> (c->config.vae.levels - 1);
+    int rc = sdrt_json_load(&json, where, MAX_CONFIG_BYTES, c->log);
+
+    if (rc == SDRT_OK)
+        rc = sdrt_json_int(json, "num_attention_heads", where, 1, 1024, &heads, c->log);
+    if (rc == SDRT_OK) rc = sdrt_json_int(json, "sample_size", where, 1, 1024, &side, c->log);
+    c->config.mmdit.heads = (int)heads;
+    c->config.size = (int)side << (c->config.vae.levels - 1);
     json_decref(json);
     return rc;
 }
@@ -65,18 +82,23 @@ static int read_vae_json(struct sdrt_checkpoint *c)
     struct sdrt_vae_config *v = &c->config.vae;
     json_t *json = NULL;
     int64_t groups = v->norm_groups;
-    double factor = (double)v->scaling_factor;
+    double factor = (double)v->scaling_factor, shift = (double)v->shift_factor;
     int rc = sdrt_json_load(&json, c->vae_json, MAX_CONFIG_BYTES, c->log);
 
     if (rc == SDRT_OK)
         rc = sdrt_json_int(json, "norm_num_groups", c->vae_json, 1, 4096, &groups, c->log);
     if (rc == SDRT_OK)
         rc = sdrt_json_double(json, "scaling_factor", c->vae_json, &factor, c->log);
+    if (rc == SDRT_OK) rc = sdrt_json_double(json, "shift_factor", c->vae_json, &shift, c->log);
+    if (rc == SDRT_OK && !(fabs(shift) < 1e6))
+        rc = sdrt_fail(c->log, SDRT_E_FORMAT, "%s: shift_factor: expected -1e6 to 1e6",
+                       c->vae_json);
     if (rc == SDRT_OK && !(factor > 1e-6 && factor < 1e6))
         rc = sdrt_fail(c->log, SDRT_E_FORMAT, "%s: scaling_factor: expected 1e-6 to 1e6",
                        c->vae_json);
     v->norm_groups = (int)groups;
     v->scaling_factor = (float)factor;
+    v->shift_factor = (float)shift;
     json_decref(json);
     return rc;
 }
@@ -165,6 +187,28 @@ static int read_betas(struct sdrt_checkpoint *c, const json_t *json, const char 
     return rc;
 }
 
+/* Of a flow-matching model. */
+static int read_flow_json(struct sdrt_checkpoint *c)
+{
+    const char *where = c->scheduler_json;
+    struct sdrt_noise_model *m = &c->config.noise;
+    json_t *json = NULL;
+    int64_t steps = m->train_steps;
+    int dynamic = 0, rc = sdrt_json_load(&json, where, MAX_CONFIG_BYTES, c->log);
+
+    if (rc == SDRT_OK)
+        rc = sdrt_json_int(json, "num_train_timesteps", where, 2, 100000, &steps, c->log);
+    if (rc == SDRT_OK) rc = sdrt_json_double(json, "shift", where, &m->flow_shift, c->log);
+    if (rc == SDRT_OK) rc = sdrt_json_bool(json, "use_dynamic_shifting", where, &dynamic, c->log);
+    m->train_steps = (int)steps;
+    if (rc == SDRT_OK && !(m->flow_shift > 0.0 && m->flow_shift <= 1000.0))
+        rc = sdrt_fail(c->log, SDRT_E_FORMAT, "%s: shift: expected above 0 to 1000", where);
+    if (rc == SDRT_OK && dynamic)
+        rc = sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: use_dynamic_shifting: expected false", where);
+    json_decref(json);
+    return rc;
+}
+
 static int read_scheduler_json(struct sdrt_checkpoint *c)
 {
     const char *where = c->scheduler_json, *type = "epsilon", *spacing = "leading";
@@ -189,14 +233,16 @@ out:
 
 int sdrt_checkpoint_read_json(struct sdrt_checkpoint *c)
 {
+    const int mmdit = c->config.denoiser == SDRT_DENOISER_MMDIT;
     int rc = SDRT_OK;
 
-    if (c->unet_json) rc = read_unet_json(c);
+    if (c->denoiser_json) rc = mmdit ? read_mmdit_json(c) : read_unet_json(c);
     if (rc == SDRT_OK && c->vae_json) rc = read_vae_json(c);
     for (int i = 0; i < c->n_text && rc == SDRT_OK; i++) {
         if (c->text[i].json) rc = read_text_json(c, i);
         if (rc == SDRT_OK && c->text[i].tokenizer_json) rc = read_pad_token(c, i);
     }
-    if (rc == SDRT_OK && c->scheduler_json) rc = read_scheduler_json(c);
+    if (rc == SDRT_OK && c->scheduler_json)
+        rc = mmdit ? read_flow_json(c) : read_scheduler_json(c);
     return rc == SDRT_OK && c->index_json ? read_index_json(c) : rc;
 }

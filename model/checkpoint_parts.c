@@ -32,8 +32,8 @@ static const char *family_of(const struct sdrt_weight_files *set)
     static const struct {
         const char *part, *family;
     } signs[] = {
-        { "joint_blocks.", "SD 3" },
         { "double_blocks.", "Flux" },
+        { "single_transformer_blocks.", "Flux" },
     };
 
     for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
@@ -73,11 +73,12 @@ static int add_prefixed(struct sdrt_weight_files *set, const char *path, const c
 }
 
 /* What text encoders stand behind in a single file: SD 1.x, SD 2.x, SDXL's first, the SDXL
- * refiner's, SDXL's second. */
+ * refiner's, SDXL's second, SD 3.x's first and second. */
 static const char *const text_prefixes[] = {
     "cond_stage_model.transformer.", "cond_stage_model.model.",
     "conditioner.embedders.0.transformer.", "conditioner.embedders.0.model.",
     "conditioner.embedders.1.model.",
+    "text_encoders.clip_l.transformer.", "text_encoders.clip_g.transformer.",
 };
 
 enum { TEXT_PREFIXES = sizeof text_prefixes / sizeof *text_prefixes };
@@ -104,19 +105,32 @@ static int add_texts(struct sdrt_checkpoint *c, const char *path,
     return rc;
 }
 
+/* What the denoiser stands behind: an MMDiT is often given alone, without a prefix. */
+static const char *denoiser_prefix(const struct sdrt_weight_files *all, const char *wrapper)
+{
+    static const char usual[] = "model.diffusion_model.";
+
+    if (!has_wrapped(all, wrapper, usual) &&
+        (has_wrapped(all, wrapper, "joint_blocks.0.") ||
+         has_wrapped(all, wrapper, "transformer_blocks.0.norm1_context.")))
+        return "";
+    return usual;
+}
+
 int sdrt_checkpoint_open_file(struct sdrt_checkpoint *c, const char *path)
 {
     struct sdrt_weight_files *all = NULL;
     const char *wrapper, *family;
-    int rc;
+    int original, rc;
 
     rc = sdrt_weight_files_create(&all, c->log);
     if (rc == SDRT_OK) rc = sdrt_weight_files_add(all, path, "", "", SDRT_DUPLICATES_FAIL);
     if (rc != SDRT_OK) goto out;
     wrapper = wrapper_of(all);
-    rc = add_prefixed(c->unet, path, wrapper, "model.diffusion_model.");
+    rc = add_prefixed(c->denoiser, path, wrapper, denoiser_prefix(all, wrapper));
     if (rc != SDRT_OK) goto out;
-    if (!sdrt_set_has(c->unet, "input_blocks.0.0.weight")) {
+    if (!sdrt_set_has(c->denoiser, "input_blocks.0.0.weight") &&
+        !sdrt_checkpoint_is_mmdit(c, &original)) {
         rc = refuse_file(c, path, all);
         goto out;
     }
@@ -253,7 +267,6 @@ static int family_of_folder(const struct sdrt_checkpoint *c, const char *folder,
     static const struct {
         const char *prefix, *family;
     } classes[] = {
-        { "StableDiffusion3", "SD 3" },
         { "Flux", "Flux" },
     };
     const char *name = "";
@@ -318,17 +331,19 @@ int sdrt_checkpoint_open_folder(struct sdrt_checkpoint *c, const char *folder)
 {
     static const char diffusion[] = "diffusion_pytorch_model";
     const char *family;
-    int rc = family_of_folder(c, folder, &family);
+    int original, rc = family_of_folder(c, folder, &family);
 
     if (rc == SDRT_OK && family) rc = sdrt_checkpoint_refuse(c, folder, family);
-    if (rc == SDRT_OK) rc = add_part(c, c->unet, folder, "unet", diffusion, &c->unet_json);
+    if (rc == SDRT_OK) rc = add_part(c, c->denoiser, folder, "unet", diffusion, &c->denoiser_json);
+    if (rc == SDRT_OK && !sdrt_weight_files_count(c->denoiser))
+        rc = add_part(c, c->denoiser, folder, "transformer", diffusion, &c->denoiser_json);
     if (rc != SDRT_OK) return rc;
-    family = family_of(c->unet);
+    family = family_of(c->denoiser);
     if (family) return sdrt_checkpoint_refuse(c, folder, family);
-    if (!sdrt_set_has(c->unet, "conv_in.weight"))
+    if (!sdrt_set_has(c->denoiser, "conv_in.weight") && !sdrt_checkpoint_is_mmdit(c, &original))
         return sdrt_fail(c->log, SDRT_E_MISSING,
                          "%s: has no U-Net: expected a folder unet/ with conv_in.weight in its "
-                         "%s.safetensors", folder, diffusion);
+                         "%s.safetensors, or for SD 3.x a folder transformer/", folder, diffusion);
     rc = add_part(c, c->vae, folder, "vae", diffusion, &c->vae_json);
     if (rc == SDRT_OK) rc = add_text_folders(c, folder);
     if (rc == SDRT_OK)

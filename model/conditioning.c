@@ -16,6 +16,11 @@ int sdrt_context_tokens(const struct sdrt_context *c)
     return tokens;
 }
 
+int sdrt_context_rows(const struct sdrt_context *c)
+{
+    return sdrt_context_tokens(c) + c->config.t5_tokens;
+}
+
 int sdrt_context_tokenize(const struct sdrt_context *c, int i, const char *prompt, int32_t *ids,
                           int *dropped)
 {

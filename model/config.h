@@ -8,6 +8,8 @@
 
 #include "model/schedule.h"
 
+#include <stdint.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -31,6 +33,18 @@ struct sdrt_unet_config {
                                  * and embedded numbers of the image (SDXL); 0: nothing is */
 };
 
+/* The denoiser of SD 3.x: joint attention of image and text. */
+struct sdrt_mmdit_config {
+    int depth, width, heads;
+    int in_channels;      /* of the latent, and of the output */
+    int patch;            /* side of the square of latent pixels that is a token */
+    int context_width;    /* of the text embeddings */
+    int pooled_width;     /* of the pooled text, which is added to the time embedding */
+    int grid;             /* side of the square table of positions, in tokens */
+    int qk_norm;          /* 1: the RMS of each head's queries and keys is 1 */
+    uint64_t dual;        /* bit i: block i attends once more over the image alone */
+};
+
 /* The autoencoder.  Level 0 works at the image's full size. */
 struct sdrt_vae_config {
     int   latent_channels;
@@ -38,7 +52,9 @@ struct sdrt_vae_config {
     int   channels[SDRT_MAX_LEVELS];
     int   layers; /* resnets per level of the encoder; the decoder has one more */
     int   norm_groups;
-    float scaling_factor; /* latent of the U-Net = scaling_factor * latent of the VAE */
+    float scaling_factor; /* latent of the denoiser = scaling_factor * (latent of the VAE - */
+    float shift_factor;   /* shift_factor) */
+    int   quant_convs;    /* 1: 1x1 convolutions stand between encoder, latent and decoder */
     int   has_encoder;    /* 0: only the decoder's weights are there */
 };
 
@@ -60,8 +76,11 @@ struct sdrt_text_config {
     int final_norm; /* 1: the final layer norm follows the last layer that does */
     int pooled;     /* width of the pooled text that is taken too (after all layers, the norm
                      * and the projection, at the end token); 0: none is */
+    int projected;  /* 0: there is no projection, as if it were the identity */
     int pad_id;     /* token that fills a short prompt up; -1: the end token */
 };
+
+enum sdrt_denoiser_kind { SDRT_DENOISER_UNET, SDRT_DENOISER_MMDIT };
 
 /* A model as its parts and how the prompt reaches the denoiser: the hidden states of the text
  * encoders lie side by side in the context's channels, their pooled texts side by side at the
@@ -69,10 +88,14 @@ struct sdrt_text_config {
  * (added_dim - pooled) / numbers channels, the numbers of the image (see sdrt_added_numbers). */
 struct sdrt_model_config {
     const char *family;  /* a constant, as "SDXL" */
-    struct sdrt_unet_config unet;
+    enum sdrt_denoiser_kind denoiser;
+    struct sdrt_unet_config  unet;  /* the one of the two that it is */
+    struct sdrt_mmdit_config mmdit;
     struct sdrt_vae_config  vae;
     struct sdrt_text_config text[SDRT_MAX_TEXT];
     int n_text;
+    int t5_tokens;       /* rows of the context that a T5 fills, behind CLIP's; they are zeros, as
+                          * all channels that no encoder fills, where there is no T5 */
     struct sdrt_noise_model noise;
     int zero_negative;   /* 1: with no negative prompt its text embeddings are all zeros */
     int aesthetic;       /* 1: the numbers end in an aesthetic score, not in the target size */
@@ -99,6 +122,8 @@ int sdrt_pooled_width(const struct sdrt_model_config *config);
 struct sdrt_model_config sdrt_sd15_config(void);
 struct sdrt_model_config sdrt_sd21_config(void); /* 768 pixels, predicting v */
 struct sdrt_model_config sdrt_sdxl_config(void);
+struct sdrt_model_config sdrt_sd35_medium_config(void);
+struct sdrt_model_config sdrt_sd35_large_config(void);
 
 #ifdef __cplusplus
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/denoiser.h"
+#include "model/mmdit.h"
 #include "model/unet.h"
 
 const struct sdrt_denoiser *sdrt_denoiser_of(const struct sdrt_model_config *config)
 {
-    (void)config;
-    return &sdrt_unet_denoiser;
+    return config->denoiser == SDRT_DENOISER_MMDIT ? &sdrt_mmdit_denoiser : &sdrt_unet_denoiser;
 }

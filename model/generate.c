@@ -153,8 +153,9 @@ static int tokenize_all(struct run *run, int *same)
 static void zero_negatives(struct sdrt_context *c)
 {
     const size_t tokens = (size_t)c->shape.batch * (size_t)sdrt_context_tokens(c);
+    const size_t rows = (size_t)c->shape.batch * (size_t)sdrt_context_rows(c);
 
-    memset(c->embeddings, 0, tokens * (size_t)sdrt_context_width(&c->config) * sizeof *c->embeddings);
+    memset(c->embeddings, 0, rows * (size_t)sdrt_context_width(&c->config) * sizeof *c->embeddings);
     for (int i = 0; i < c->config.n_text; i++)
         if (c->config.text[i].pooled)
             memset(c->pooled[i], 0, tokens * (size_t)c->config.text[i].pooled * sizeof(float));
@@ -171,6 +172,7 @@ static int encode_text(struct run *run)
     if (status == SDRT_OK) status = sdrt_context_place(c);
     if (status == SDRT_OK) status = tokenize_all(run, &same);
     if (status != SDRT_OK || same) return status;
+    memset(c->embeddings, 0, sdrt_program_bytes(c->programs[SDRT_PROGRAM_PROMPT], c->prompt.text));
     t0 = now();
     status = sdrt_context_load(c, SDRT_PROGRAM_TEXT, SDRT_PROGRAM_PROMPT - 1, load_progress, run);
     c->stage_seconds[SDRT_STAGE_LOAD] += now() - t0;
@@ -240,10 +242,11 @@ static int prepare_noise(struct run *run)
 static void fill_decoder(struct sdrt_context *c, const float *latent)
 {
     static const struct sdrt_exec alone = { .part = 0, .nparts = 1 };
+    const int pixels = c->shape.h * c->shape.w, z = c->config.vae.latent_channels;
 
-    c->ops.elementwise.to_nhwc(&alone, 1, 1, c->shape.h * c->shape.w,
-                               c->config.vae.latent_channels, 1.0f / c->config.vae.scaling_factor,
-                               latent, c->vae_in);
+    c->ops.elementwise.to_nhwc(&alone, 1, 1, pixels, z, 1.0f / c->config.vae.scaling_factor, latent,
+                               c->vae_in);
+    for (int i = 0; i < pixels * z; i++) c->vae_in[i] += c->config.vae.shift_factor;
 }
 
 /* Shows what evaluation e makes of the first image.  With a refiner the decoder is not there. */

@@ -118,6 +118,80 @@ int sdrt_names_unet(const struct sdrt_unet_names *names, const char *canonical,
     return print_renamed(out, "", unet_outer, canonical);
 }
 
+static const struct rename mmdit_outer[] = {
+    { "pos_embed.pos_embed", "pos_embed" },
+    { "pos_embed.proj.", "x_embedder.proj." },
+    { "time_text_embed.timestep_embedder.linear_1.", "t_embedder.mlp.0." },
+    { "time_text_embed.timestep_embedder.linear_2.", "t_embedder.mlp.2." },
+    { "time_text_embed.text_embedder.linear_1.", "y_embedder.mlp.0." },
+    { "time_text_embed.text_embedder.linear_2.", "y_embedder.mlp.2." },
+    { "norm_out.linear.", "final_layer.adaLN_modulation.1." },
+    { "proj_out.", "final_layer.linear." },
+    { NULL, NULL },
+};
+
+static const struct rename mmdit_block[] = {
+    { "norm1.linear.", "x_block.adaLN_modulation.1." },
+    { "norm1_context.linear.", "context_block.adaLN_modulation.1." },
+    { "attn.to_out.0.", "x_block.attn.proj." },
+    { "attn.to_add_out.", "context_block.attn.proj." },
+    { "attn.norm_q.", "x_block.attn.ln_q." },
+    { "attn.norm_k.", "x_block.attn.ln_k." },
+    { "attn.norm_added_q.", "context_block.attn.ln_q." },
+    { "attn.norm_added_k.", "context_block.attn.ln_k." },
+    { "attn2.to_out.0.", "x_block.attn2.proj." },
+    { "attn2.norm_q.", "x_block.attn2.ln_q." },
+    { "attn2.norm_k.", "x_block.attn2.ln_k." },
+    { "ff.net.0.proj.", "x_block.mlp.fc1." },
+    { "ff.net.2.", "x_block.mlp.fc2." },
+    { "ff_context.net.0.proj.", "context_block.mlp.fc1." },
+    { "ff_context.net.2.", "context_block.mlp.fc2." },
+    { NULL, NULL },
+};
+
+/* Queries, keys and values are one matrix in the original. */
+static const struct {
+    const char *from[3], *to;
+} mmdit_thirds[] = {
+    { { "attn.to_q.", "attn.to_k.", "attn.to_v." }, "x_block.attn.qkv." },
+    { { "attn2.to_q.", "attn2.to_k.", "attn2.to_v." }, "x_block.attn2.qkv." },
+    { { "attn.add_q_proj.", "attn.add_k_proj.", "attn.add_v_proj." }, "context_block.attn.qkv." },
+};
+
+static int mmdit_third(const char *prefix, const char *tail, char out[SDRT_NAME_MAX],
+                       struct sdrt_name_part *part)
+{
+    for (size_t i = 0; i < sizeof mmdit_thirds / sizeof *mmdit_thirds; i++)
+        for (int k = 0; k < 3; k++) {
+            const char *rest = match(tail, mmdit_thirds[i].from[k], NULL);
+            if (!rest) continue;
+            part->third = k;
+            return print(out, "%s%s%s", prefix, mmdit_thirds[i].to, rest);
+        }
+    return 0;
+}
+
+/* Where only scale and shift are made of the timestep, diffusers has the scale first, the original
+ * the shift. */
+int sdrt_names_mmdit(const struct sdrt_mmdit_names *names, const char *canonical,
+                     char out[SDRT_NAME_MAX], struct sdrt_name_part *part)
+{
+    char prefix[64];
+    int n[1];
+    const char *tail = match(canonical, "transformer_blocks.#.", n);
+
+    *part = (struct sdrt_name_part){ .third = -1 };
+    if (!names->original) return print(out, "%s", canonical);
+    if (!tail) {
+        part->swapped = match(canonical, "norm_out.linear.", NULL) != NULL;
+        return print_renamed(out, "", mmdit_outer, canonical);
+    }
+    snprintf(prefix, sizeof prefix, "joint_blocks.%d.", n[0]);
+    if (mmdit_third(prefix, tail, out, part)) return 1;
+    part->swapped = n[0] == names->depth - 1 && match(tail, "norm1_context.linear.", NULL);
+    return print_renamed(out, prefix, mmdit_block, tail);
+}
+
 static const struct rename vae_attention_old[] = {
     { "to_q.", "query." }, { "to_k.", "key." }, { "to_v.", "value." },
     { "to_out.0.", "proj_attn." }, { NULL, NULL },

@@ -24,6 +24,12 @@ struct sdrt_unet_names {
     int attention[4]; /* of each level: 1 when it has transformers */
 };
 
+/* SD 3.x's; the last block's text is modulated otherwise than that of the others. */
+struct sdrt_mmdit_names {
+    int original; /* 0: diffusers' names */
+    int depth;
+};
+
 enum sdrt_vae_layout {
     SDRT_VAE_DIFFUSERS,
     SDRT_VAE_DIFFUSERS_OLD, /* attention is query, key, value, proj_attn */
@@ -50,12 +56,15 @@ const char *sdrt_text_prefix(int i);
 struct sdrt_name_part {
     int third;      /* 0, 1, 2: that third of its rows; -1: all of it */
     int transposed; /* 1: the file has its columns as rows */
+    int swapped;    /* 1: the file has the second half of its rows first */
 };
 
 /* Writes the file's name for a canonical name into out.  Returns 1, or 0 when the name
  * does not fit or belongs to no such model. */
 int sdrt_names_unet(const struct sdrt_unet_names *names, const char *canonical,
                     char out[SDRT_NAME_MAX]);
+int sdrt_names_mmdit(const struct sdrt_mmdit_names *names, const char *canonical,
+                     char out[SDRT_NAME_MAX], struct sdrt_name_part *part);
 int sdrt_names_vae(const struct sdrt_vae_names *names, const char *canonical,
                    char out[SDRT_NAME_MAX]);
 int sdrt_names_clip(enum sdrt_clip_layout layout, const char *canonical, char out[SDRT_NAME_MAX],

@@ -24,7 +24,7 @@ void sdrt_request_init(struct sdrt_request *request)
 {
     *request = (struct sdrt_request){
         .size = sizeof *request, .prompt = "", .steps = 20, .cfg_scale = 7.5f,
-        .sampler = "euler_a", .schedule = "default", .rng = "cpu", .batch = 1,
+        .schedule = "default", .rng = "cpu", .batch = 1,
         .refiner_start = 0.8,
     };
 }
@@ -215,6 +215,8 @@ struct sdrt_request sdrt_request_resolved(const struct sdrt_context *c,
 
     if (!out.width) out.width = c->config.size;
     if (!out.height) out.height = c->config.size;
+    if (!out.sampler)
+        out.sampler = c->config.noise.prediction == SDRT_PREDICTION_FLOW ? "euler" : "euler_a";
     if (!out.original_width) out.original_width = out.width;
     if (!out.original_height) out.original_height = out.height;
     if (!out.target_width) out.target_width = out.width;
@@ -261,6 +263,9 @@ static int make_samplers(struct sdrt_context *c, const struct sdrt_request *r,
     int status = sdrt_sampler_parse(r->sampler, &params.kind, c->log);
 
     if (status == SDRT_OK) status = sdrt_schedule_parse(r->schedule, &params.schedule, c->log);
+    if (status == SDRT_OK && r->spacing && params.noise.prediction == SDRT_PREDICTION_FLOW)
+        return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "spacing %s is not for flow-matching models",
+                         r->spacing);
     if (status == SDRT_OK && r->spacing && !sdrt_spacing_parse(r->spacing, &params.noise.spacing))
         status = sdrt_fail(c->log, SDRT_E_ARG, "unknown spacing \"%s\": expected leading, trailing "
                            "or linspace", r->spacing);

@@ -79,7 +79,7 @@ struct sdrt_context {
 
     /* Addresses in the arena's persistent part. */
     int32_t *ids[SDRT_MAX_TEXT];  /* [pair][tokens] */
-    float *embeddings;            /* [pair][tokens][context width], all text encoders side by side */
+    float *embeddings;            /* [pair][rows][context width], all CLIPs side by side */
     float *pooled[SDRT_MAX_TEXT]; /* [pair][tokens][pooled], of which the end token's row counts */
     float *added;                 /* [pair][added width] */
     float *timesteps, *time_table, *time_row; /* time_row: as many rows as an evaluation takes */
@@ -125,6 +125,9 @@ void sdrt_context_unplan(struct sdrt_context *c);
 /* Tokens of a prompt, with both ends and the padding: CLIP's 77, or as many as the text encoders
  * have positions for. */
 int sdrt_context_tokens(const struct sdrt_context *c);
+
+/* Rows of the denoiser's context: CLIP's tokens, and behind them T5's. */
+int sdrt_context_rows(const struct sdrt_context *c);
 
 /* The prompt's tokens for text encoder i, padded as that wants it, into ids [tokens]; *dropped,
  * which may be NULL, is how many found no room.  Errors of sdrt_tokenizer_encode(), and

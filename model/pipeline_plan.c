@@ -30,7 +30,8 @@ void sdrt_context_unplan(struct sdrt_context *c)
 /* The hidden states of all text encoders lie side by side. */
 static void build_text(struct sdrt_context *c, int i, struct sdrt_graph *g)
 {
-    struct sdrt_text_place place = { .width = sdrt_context_width(&c->config) };
+    struct sdrt_text_place place = { .width = sdrt_context_width(&c->config),
+                                     .rows = sdrt_context_rows(c) };
     struct sdrt_text_config text = c->config.text[i];
 
     for (int k = 0; k < i; k++) place.at += c->config.text[k].clip.hidden;
@@ -46,7 +47,7 @@ static void build(struct sdrt_context *c, enum sdrt_program_id id, struct sdrt_g
     const struct sdrt_denoiser *denoiser = sdrt_denoiser_of(&c->config);
     const struct sdrt_denoiser_shape shape = {
         .batch = sdrt_shape_unet_batch(s), .h = s->h, .w = s->w, .evaluations = s->evaluations,
-        .tokens = sdrt_context_tokens(c),
+        .tokens = sdrt_context_rows(c),
     };
 
     if (id < SDRT_PROGRAM_PROMPT) {

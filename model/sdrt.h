@@ -126,10 +126,12 @@ struct sdrt_request {
     double      refiner_start;   /* 0.8: what share of the trained timesteps comes before the
                                   * refiner; between 0 and 1.  Nothing without a refiner */
     float       cfg_scale;       /* 7.5; 1 or less runs without guidance */
-    const char *sampler;         /* "euler_a", "euler", "ddim", "dpmpp_2m", "heun", "lcm" */
+    const char *sampler;         /* "euler_a", "euler", "ddim", "dpmpp_2m", "heun", "lcm"; NULL:
+                                  * "euler" for SD 3.x, which "dpmpp_2m" suits too and no other,
+                                  * "euler_a" elsewhere */
     const char *schedule;        /* "default" or "karras" */
     const char *spacing;         /* of timesteps: "leading", "trailing" (Turbo, Lightning),
-                                  * "linspace"; NULL: the model's */
+                                  * "linspace"; NULL: the model's.  Not for SD 3.x */
     int         clip_skip;       /* take CLIP's N-th layer from the end: 1 the last, 2 the one
                                   * before it; 0: as the model was trained */
     /* What SDXL is told of the picture, in pixels; 0: the image's own size. */

@@ -87,7 +87,8 @@ static void pool(struct sdrt_graph *g, const struct sdrt_text_config *config, co
     char name[NAME];
 
     sdrt_name(name, sizeof name, "%s.text_model.final_layer_norm", prefix);
-    x = sdrt_graph_layer_norm(g, x, name, EPS, SDRT_NO_TENSOR);
+    x = sdrt_graph_layer_norm(g, x, name, EPS, config->projected ? SDRT_NO_TENSOR : into);
+    if (!config->projected) return;
     sdrt_name(name, sizeof name, "%s.text_projection", prefix);
     projection.name = name;
     projection.n = config->pooled;
@@ -101,13 +102,14 @@ void sdrt_text_encoder_build(struct sdrt_graph *g, const struct sdrt_text_config
                              const struct sdrt_text_place *place, struct sdrt_text_tensors *out)
 {
     const struct sdrt_clip_config *clip = &config->clip;
-    const int taken = clip->layers - config->skip;
+    const int taken = clip->layers - config->skip, rows = place->rows ? place->rows : tokens;
     char name[NAME];
 
     out->ids = sdrt_graph_external(g, "ids", batch, 1, tokens, 1);
-    out->out = sdrt_graph_external(g, "text", batch, 1, tokens, place->width);
+    out->out = sdrt_graph_external(g, "text", batch, 1, rows, place->width);
     out->pooled = SDRT_NO_TENSOR;
-    const sdrt_tensor mine = sdrt_graph_slice(g, out->out, place->at, clip->hidden);
+    const sdrt_tensor mine = sdrt_graph_slice(g, sdrt_graph_rows(g, out->out, place->row0, tokens),
+                                              place->at, clip->hidden);
     sdrt_tensor x = embed(g, clip, prefix, out->ids);
     for (int i = 0; i < taken; i++)
         x = layer_of(g, clip, prefix, i, x,

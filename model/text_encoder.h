@@ -8,15 +8,17 @@
 #include "model/config.h"
 #include "runtime/graph.h"
 
-/* Where the hidden states go: channels at .. at + hidden - 1 of rows that are width wide. */
+/* Where the hidden states go: channels at .. at + hidden - 1 of rows that are width wide, from row
+ * row0 on of each prompt's rows (0: as many as it has tokens). */
 struct sdrt_text_place {
     int width, at;
+    int rows, row0;
 };
 
 struct sdrt_text_tensors {
     sdrt_tensor ids;    /* external, int32 [batch][1][tokens][1] */
-    sdrt_tensor out;    /* external, [batch][1][tokens][place.width], of which it writes its own
-                         * channels: the hidden states that the configuration names */
+    sdrt_tensor out;    /* external, [batch][1][place.rows][place.width], of which it writes its
+                         * own rows and channels: the hidden states that the configuration names */
     sdrt_tensor pooled; /* external, [batch][1][tokens][pooled]: the last layer's, after final norm
                          * and projection; the row of the end token is the pooled text.
                          * SDRT_NO_TENSOR where none is taken */

@@ -113,7 +113,8 @@ void sdrt_vae_build_decoder(struct sdrt_graph *g, const struct sdrt_vae_config *
 
     out->in = sdrt_graph_external(g, "vae_in", batch, h, w, config->latent_channels);
     out->out = sdrt_graph_external(g, "vae_out", batch, h << last, w << last, 3);
-    sdrt_tensor x = conv(g, out->in, "vae.post_quant_conv", config->latent_channels, 1);
+    sdrt_tensor x = out->in;
+    if (config->quant_convs) x = conv(g, x, "vae.post_quant_conv", config->latent_channels, 1);
     x = conv(g, x, "vae.decoder.conv_in", config->channels[last], 3);
     x = middle(g, config, x, "decoder", config->channels[last]);
     for (int i = 0; i < config->levels; i++) {
@@ -163,7 +164,8 @@ void sdrt_vae_build_encoder(struct sdrt_graph *g, const struct sdrt_vae_config *
     }
     x = middle(g, config, x, "encoder", config->channels[last]);
     x = norm_conv(g, config, x, "vae.encoder.conv_norm_out", "vae.encoder.conv_out", z,
-                  SDRT_NO_TENSOR, SDRT_NO_TENSOR);
+                  SDRT_NO_TENSOR, config->quant_convs ? SDRT_NO_TENSOR : out->out);
+    if (!config->quant_convs) return;
     spec = sdrt_conv_defaults;
     spec.name = "vae.quant_conv";
     spec.out_c = z;

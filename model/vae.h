@@ -13,7 +13,7 @@ struct sdrt_vae_tensors {
     sdrt_tensor in, out; /* external */
 };
 
-/* in: latent / scaling_factor [batch][h][w][latent_channels];
+/* in: latent / scaling_factor + shift_factor [batch][h][w][latent_channels];
  * out: [batch][h * 2^(levels-1)][w * 2^(levels-1)][3], about -1 .. 1. */
 void sdrt_vae_build_decoder(struct sdrt_graph *g, const struct sdrt_vae_config *config, int batch,
                             int h, int w, struct sdrt_vae_tensors *out);

@@ -399,16 +399,16 @@ sdrt_tensor sdrt_graph_layer_norm(struct sdrt_graph *g, sdrt_tensor x, const cha
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
     const struct sdrt_view in = g->tensors[x];
     const sdrt_tensor y = into >= 0 ? into : new_tensor(g, name, 0, in.batch, in.h, in.w, in.c);
-    if (!sdrt_view_dense(&in) || (into >= 0 && !sdrt_view_dense(&g->tensors[into])))
-        return fail(g, SDRT_E_ARG, "a layer norm of some rows of each image");
+    if (g->status == SDRT_OK && !same_rows(g, y, &in, in.c))
+        fail(g, SDRT_E_ARG, "a layer norm's operands differ in their rows");
     struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_LAYER_NORM, name) : NULL;
 
     if (!n) return SDRT_NO_TENSOR;
     n->x = x;
     n->y = y;
     n->u.ln = (struct sdrt_ln_shape){
-        .rows = in.batch * in.h * in.w, .c = in.c, .x_pitch = in.pitch,
-        .y_pitch = g->tensors[y].pitch, .eps = eps,
+        .rows = set_images(g, n), .c = in.c, .x_pitch = in.pitch, .y_pitch = g->tensors[y].pitch,
+        .eps = eps,
     };
     set_weights(g, n, &name, &in.c, 1, 1, 1);
     return y;

@@ -6,7 +6,7 @@
  * All tensors are f32, channels last: [batch][h][w][c].  A sequence of tokens is
  * [batch][1][tokens][c].  A tensor may be a slice of another's channels; its pitch then
  * is the wider one's.  It may also be some rows of each of another's images, which linear layers,
- * modulated norms and RMS norms read and write; no other operation does.
+ * layer norms and RMS norms read and write; no other operation does.
  *
  * The building functions return a tensor, or SDRT_NO_TENSOR after any failure: the first
  * failure is kept in the graph and everything later is a no-op, so a builder checks once,

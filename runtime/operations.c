@@ -64,7 +64,11 @@ static int run_gn_fold(const struct sdrt_step *s, const struct sdrt_exec *ex)
 
 static int run_layer_norm(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
-    return s->ops->norm.layer_norm(ex, &s->n->u.ln, s->x, s->gamma, s->beta, s->y);
+    struct sdrt_exec share;
+    const size_t i = image_of(s, ex, &share);
+
+    return s->ops->norm.layer_norm(&share, &s->n->u.ln, s->x + i * s->n->apart.x, s->gamma, s->beta,
+                                   s->y + i * s->n->apart.y);
 }
 
 static int run_ada_norm(const struct sdrt_step *s, const struct sdrt_exec *ex)
@@ -207,26 +211,13 @@ static int steps_group_norm(const struct sdrt_program *p, struct sdrt_step *s)
 static int steps_layer_norm(const struct sdrt_program *p, struct sdrt_step *s)
 {
     const struct sdrt_ln_shape *ln = &s->n->u.ln;
+    const int ada = s->n->kind == SDRT_NODE_ADA_NORM;
 
-    s->run = run_layer_norm;
-    s->nparts = ln->rows < 4 * p->workers ? 1 : 4 * p->workers;
-    s->class_ = SDRT_CLASS_NORM;
-    s->flop = 8.0 * ln->rows * ln->c;
-    s->bytes = 8.0 * ln->rows * ln->c;
-    snprintf(s->kernel, sizeof s->kernel, "layer_norm %s", p->isa);
-    return 1;
-}
-
-static int steps_ada_norm(const struct sdrt_program *p, struct sdrt_step *s)
-{
-    const struct sdrt_ln_shape *ln = &s->n->u.ln;
-    const double values = (double)ln->rows * s->n->images * ln->c;
-
-    s->run = run_ada_norm;
+    s->run = ada ? run_ada_norm : run_layer_norm;
     s->nparts = (ln->rows < 4 * p->workers ? 1 : 4 * p->workers) * s->n->images;
     s->class_ = SDRT_CLASS_NORM;
-    s->flop = s->bytes = 8.0 * values;
-    snprintf(s->kernel, sizeof s->kernel, "ada_norm %s", p->isa);
+    s->flop = s->bytes = 8.0 * ln->rows * s->n->images * ln->c;
+    snprintf(s->kernel, sizeof s->kernel, "%s %s", ada ? "ada_norm" : "layer_norm", p->isa);
     return 1;
 }
 
@@ -376,7 +367,7 @@ static const struct {
     [SDRT_NODE_ATTENTION]  = { steps_attention, load_nothing },
     [SDRT_NODE_GROUP_NORM] = { steps_group_norm, load_norm },
     [SDRT_NODE_LAYER_NORM] = { steps_layer_norm, load_norm },
-    [SDRT_NODE_ADA_NORM]   = { steps_ada_norm, load_nothing },
+    [SDRT_NODE_ADA_NORM]   = { steps_layer_norm, load_nothing },
     [SDRT_NODE_RMS_NORM]   = { steps_rms_norm, load_norm },
     [SDRT_NODE_PATCHES]    = { steps_patches, load_nothing },
     [SDRT_NODE_CROP]       = { steps_crop, load_crop },

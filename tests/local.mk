@@ -178,7 +178,7 @@ tests_test_passes_LDADD = $(TEST_LIBS)
 # SD 2.1, SDXL and the refiner, tiny.
 check_PROGRAMS += tests/test_families
 tests_test_families_SOURCES = tests/test_families.c tests/golden_models.c tests/golden_models.h \
-	tests/passes.c tests/passes.h \
+	tests/passes.c tests/passes.h tests/single_file.c tests/single_file.h \
 	tests/temp_folder.c tests/temp_folder.h $(TEST_KERNELS)
 tests_test_families_CFLAGS = $(TEST_CFLAGS)
 tests_test_families_LDADD = $(TEST_LIBS)
@@ -186,6 +186,16 @@ EXTRA_DIST += tests/golden/tiny-sd21 tests/golden/tiny-sdxl tests/golden/tiny-sd
 	tests/oracle/families_build.py tests/oracle/families_names.py \
 	tests/oracle/families_reference.py tests/oracle/make_families.py \
 	tests/oracle/make_families_full.py tests/oracle/compare_families.py
+
+# SD 3 and SD 3.5, tiny.
+check_PROGRAMS += tests/test_sd3
+tests_test_sd3_SOURCES = tests/test_sd3.c tests/golden_models.c tests/golden_models.h \
+	tests/passes.c tests/passes.h tests/single_file.c tests/single_file.h \
+	tests/temp_folder.c tests/temp_folder.h $(TEST_KERNELS)
+tests_test_sd3_CFLAGS = $(TEST_CFLAGS)
+tests_test_sd3_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/golden/tiny-sd3 tests/golden/tiny-sd35 tests/oracle/sd3_names.py \
+	tests/oracle/sd3_build.py tests/oracle/make_sd3.py
 
 # SDXL with its refiner.
 check_PROGRAMS += tests/test_refiner

@@ -437,8 +437,6 @@ Test(checkpoint, bad_config_files)
           "num_train_timesteps" },
         { "scheduler/scheduler_config.json", "{\"rescale_betas_zero_snr\":1}", SDRT_E_FORMAT,
           "rescale_betas_zero_snr" },
-        { "model_index.json", "{\"_class_name\":\"StableDiffusion3Pipeline\"}",
-          SDRT_E_UNSUPPORTED, "family SD 3" },
         { "model_index.json", "{\"_class_name\":\"FluxPipeline\"}", SDRT_E_UNSUPPORTED, "Flux" },
         { "model_index.json", "[", SDRT_E_FORMAT, "model_index.json" },
     };
@@ -569,7 +567,6 @@ Test(checkpoint, other_families_are_named)
         { "cond_stage_model.model.transformer.resblocks.0.x", "and 2 text encoders" },
     };
     static const char *const alone[][2] = {
-        { "model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight", "family SD 3" },
         { "model.diffusion_model.double_blocks.0.img_attn.qkv.weight", "family Flux" },
         { "double_blocks.0.img_attn.qkv.weight", "family Flux" },
         { "lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight", "is a LoRA" },

@@ -5,9 +5,9 @@
  * and tensors.
  */
 #include "runtime/npy.h"
-#include "runtime/safetensors.h"
 #include "tests/golden_models.h"
 #include "tests/passes.h"
+#include "tests/single_file.h"
 #include "tests/support.h"
 #include "tests/temp_folder.h"
 
@@ -196,110 +196,6 @@ Test(families, images)
 
 /* ---- single files ---- */
 
-enum { TENSORS = 1024, MOST_PARTS = 4 };
-
-/* A tensor of the single file, from one, or by rows from three, of the folder's. */
-struct single_tensor {
-    char name[200], op[8];
-    const struct sdrt_safetensors_tensor *from[3];
-    int n;
-};
-
-struct single {
-    struct sdrt_safetensors *files[MOST_PARTS];
-    struct single_tensor tensors[TENSORS];
-    int n;
-};
-
-static const char *const parts[MOST_PARTS] = { "unet", "vae", "text_encoder", "text_encoder_2" };
-
-static void read_single(struct single *s, const char *family)
-{
-    FILE *f = fopen(path_in(family, "single-names.txt"), "r");
-    char line[1024], file[128];
-
-    cr_assert_not_null(f);
-    for (int i = 0; i < MOST_PARTS; i++) {
-        snprintf(file, sizeof file, "%s/%s.safetensors", parts[i],
-                 i < 2 ? "diffusion_pytorch_model" : "model");
-        sdrt_safetensors_open(&s->files[i], path_in(family, file), &kept_log);
-    }
-    while (fgets(line, sizeof line, f)) {
-        struct single_tensor *t = &s->tensors[s->n++];
-        cr_assert_lt(s->n, TENSORS);
-        const char *name = strtok(line, "\t\n"), *op = strtok(NULL, "\t\n");
-        const char *part = strtok(NULL, "\t\n"), *from;
-        int i = 0;
-        cr_assert(part);
-        while (strcmp(part, parts[i])) cr_assert_lt(++i, MOST_PARTS);
-        snprintf(t->name, sizeof t->name, "%s", name);
-        snprintf(t->op, sizeof t->op, "%s", op);
-        while ((from = strtok(NULL, "\t\n"))) {
-            cr_assert_lt(t->n, 3);
-            cr_assert_eq(sdrt_safetensors_find(s->files[i], from, &t->from[t->n++], &kept_log),
-                         SDRT_OK, "%s", from);
-        }
-    }
-    fclose(f);
-}
-
-static void write_header(FILE *header, const struct single *s)
-{
-    size_t at = 0;
-
-    for (int i = 0; i < s->n; i++) {
-        const struct single_tensor *t = &s->tensors[i];
-        const struct sdrt_safetensors_tensor *a = t->from[0];
-        const int turned = !strcmp(t->op, "turn");
-        fprintf(header, "%s\"%s\": {\"dtype\": \"%s\", \"shape\": [", i ? ", " : "{", t->name,
-                a->dtype_name);
-        for (int d = 0; d < a->rank; d++)
-            fprintf(header, "%s%d", d ? ", " : "",
-                    (int)a->shape[turned ? a->rank - 1 - d : d] * (d ? 1 : t->n));
-        fprintf(header, "%s], \"data_offsets\": [%zu, %zu]}",
-                strstr(t->name, ".attn_1.") && a->rank == 2 ? ", 1, 1" : "", at,
-                at + a->bytes * (size_t)t->n);
-        at += a->bytes * (size_t)t->n;
-    }
-    fputc('}', header);
-}
-
-static void write_data(FILE *f, const struct single_tensor *t)
-{
-    const struct sdrt_safetensors_tensor *a = t->from[0];
-    const size_t size = 2;
-
-    if (strcmp(t->op, "turn")) {
-        for (int k = 0; k < t->n; k++) fwrite(t->from[k]->data, 1, t->from[k]->bytes, f);
-        return;
-    }
-    for (int64_t i = 0; i < a->shape[1]; i++)
-        for (int64_t j = 0; j < a->shape[0]; j++)
-            fwrite((const char *)a->data + (size_t)(j * a->shape[1] + i) * size, 1, size, f);
-}
-
-static void write_single(const char *path, const struct single *s)
-{
-    FILE *f = fopen(path, "wb"), *header;
-    char *text = NULL;
-    size_t length = 0;
-
-    cr_assert_not_null(f);
-    header = open_memstream(&text, &length);
-    write_header(header, s);
-    fclose(header);
-    for (int i = 0; i < 8; i++) fputc((int)(length >> (8 * i)) & 0xff, f);
-    fwrite(text, 1, length, f);
-    for (int i = 0; i < s->n; i++) write_data(f, &s->tensors[i]);
-    cr_assert_eq(fclose(f), 0);
-    free(text);
-}
-
-static void close_single(struct single *s)
-{
-    for (int i = 0; i < MOST_PARTS; i++) sdrt_safetensors_close(&s->files[i]);
-}
-
 static struct single single; /* large */
 
 /* Everything a model computes in single passes, of one input, in one array of n. */
@@ -377,14 +273,6 @@ static void expect_open(const char *path, int status, const char *text)
     expect_failure(rc, status, text, text);
 }
 
-static struct single_tensor *find_single(const char *part)
-{
-    for (int i = 0; i < single.n; i++)
-        if (strstr(single.tensors[i].name, part)) return &single.tensors[i];
-    cr_assert_fail("%s", part);
-    return NULL;
-}
-
 /* One line each, before anything is packed. */
 Test(families, broken_single_files_are_named)
 {
@@ -407,7 +295,7 @@ Test(families, broken_single_files_are_named)
         memset(&single, 0, sizeof single);
         read_single(&single, cases[i].family);
         kept_lines = 0;
-        struct single_tensor *t = find_single(cases[i].tensor);
+        struct single_tensor *t = find_single(&single, cases[i].tensor);
         snprintf(t->name, sizeof t->name, "%s", cases[i].name);
         write_single(path, &single);
         expect_open(path, cases[i].status, cases[i].text);
@@ -440,8 +328,8 @@ Test(families, wrong_sizes_are_named)
         memset(&single, 0, sizeof single);
         read_single(&single, cases[i].family);
         kept_lines = 0;
-        struct single_tensor *t = find_single(cases[i].tensor);
-        const struct single_tensor *from = find_single(cases[i].other);
+        struct single_tensor *t = find_single(&single, cases[i].tensor);
+        const struct single_tensor *from = find_single(&single, cases[i].other);
         memcpy(t->from, from->from, sizeof t->from);
         memcpy(t->op, from->op, sizeof t->op);
         t->n = from->n;

@@ -116,7 +116,8 @@ def random_clip(text, rng, ids):
 
 def random_vae(vae, rng, size):
     draw(vae, rng)
-    latent = torch.from_numpy(rng.standard_normal((1, 4, size, size), dtype=np.float32)) * 5.5
+    latent = torch.from_numpy(rng.standard_normal(
+        (1, vae.config.latent_channels, size, size), dtype=np.float32)) * 5.5
     image = (
         torch.from_numpy(rng.standard_normal((1, 3, 8 * size, 8 * size), dtype=np.float32)) * 0.5
     )

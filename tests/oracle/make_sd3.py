@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Write the tiny random-weight SD 3 and SD 3.5 of the golden tests, and their tensors as diffusers
+computes them, float32 on the CPU.
+
+  make_sd3.py [OUTDIR] [--single DIR] [--seed N]   (OUTDIR: ../golden beside this script)
+
+single-names.txt says how the single file is made of the folder (sd3_names.py). --single also writes
+the single files, which diffusers' own conversion must turn back. There is no T5: its tokens are
+zeros, as the pipeline has them without text_encoder_3.
+"""
+
+import argparse
+import os
+
+import numpy as np
+import torch
+from diffusers import DPMSolverMultistepScheduler, StableDiffusion3Pipeline
+
+import sd15_build as build
+import sd15_reference as reference
+import sd3_build as sd3
+
+PROMPT = "a photo of a small red cat, 42 stars"
+NEGATIVE = "blurry, bad hands"
+IMAGES = {
+    "sd3": {
+        "euler": dict(negative=None, sampler="euler", steps=4, cfg=5.0, width=64, height=64),
+        "wide": dict(negative=None, sampler="dpmpp_2m", steps=5, cfg=1.0, width=80, height=48),
+    },
+    "sd35": {
+        "euler": dict(negative=NEGATIVE, sampler="euler", steps=4, cfg=4.0, width=64, height=64),
+        "dpmpp_2m": dict(negative=None, sampler="dpmpp_2m", steps=4, cfg=3.0, width=64, height=64),
+    },
+}
+
+
+def load_pipeline(folder):
+    pipe = StableDiffusion3Pipeline.from_pretrained(
+        folder, text_encoder_3=None, tokenizer_3=None, torch_dtype=torch.float32,
+        local_files_only=True,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@torch.no_grad()
+def text_case(pipe, out, prompts):
+    """ids<i>.npy [prompts,77] int32, text<i>.npy [prompts,77,width] and pooled<i>.npy
+    [prompts,width] of encoder i."""
+    os.makedirs(out, exist_ok=True)
+    for i, (model, tokenizer) in enumerate(
+        ((pipe.text_encoder, pipe.tokenizer), (pipe.text_encoder_2, pipe.tokenizer_2))
+    ):
+        ids = build.token_ids(tokenizer, prompts)
+        result = model(ids, output_hidden_states=True)
+        np.save(f"{out}/ids{i}.npy", ids.numpy().astype(np.int32))
+        np.save(f"{out}/text{i}.npy", result.hidden_states[-2].numpy())
+        np.save(f"{out}/pooled{i}.npy", result.text_embeds.numpy())
+    reference.write_json(f"{out}/case.json", {"prompts": prompts, "versions": reference.VERSIONS})
+
+
+@torch.no_grad()
+def mmdit_case(pipe, out, h, w, timesteps):
+    """input.npy [2,h,w,16], text.npy [2,77,width], pooled.npy [2,width] -> t<T>/output.npy."""
+    os.makedirs(out, exist_ok=True)
+    config = pipe.transformer.config
+    x = reference.normals((2, 16, h, w), [h, w])
+    text = reference.normals((2, 77, config.joint_attention_dim), [77])
+    pooled = reference.normals((2, config.pooled_projection_dim), [78])
+    np.save(f"{out}/input.npy", reference.nhwc(x))
+    np.save(f"{out}/text.npy", text.numpy())
+    np.save(f"{out}/pooled.npy", pooled.numpy())
+    for t in timesteps:
+        os.makedirs(f"{out}/t{t}", exist_ok=True)
+        y = pipe.transformer(
+            hidden_states=x, timestep=torch.tensor([float(t)] * 2), encoder_hidden_states=text,
+            pooled_projections=pooled,
+        ).sample
+        np.save(f"{out}/t{t}/output.npy", reference.nhwc(y))
+    reference.write_json(
+        f"{out}/case.json", {"timesteps": timesteps, "versions": reference.VERSIONS}
+    )
+
+
+@torch.no_grad()
+def vae_case(pipe, out, h, w):
+    """latent.npy [1,h,w,16], as decode() takes it -> decoded.npy [1,h*up,w*up,3]."""
+    os.makedirs(out, exist_ok=True)
+    latent = reference.normals((1, 16, h, w), [h, w, 1]) / pipe.vae.config.scaling_factor
+    np.save(f"{out}/latent.npy", reference.nhwc(latent))
+    np.save(f"{out}/decoded.npy", reference.nhwc(pipe.vae.decode(latent).sample))
+    reference.write_json(f"{out}/case.json", {"versions": reference.VERSIONS})
+
+
+def image_case(pipe, out, case):
+    """image.npy [h,w,3] in [0,1] before rounding. case: the settings."""
+    os.makedirs(out, exist_ok=True)
+    kept = pipe.scheduler
+    if case["sampler"] == "dpmpp_2m":
+        pipe.scheduler = DPMSolverMultistepScheduler(
+            use_flow_sigmas=True, flow_shift=3.0, prediction_type="flow_prediction"
+        )
+    up = pipe.vae_scale_factor
+    noise = torch.randn(
+        (1, 16, case["height"] // up, case["width"] // up),
+        generator=torch.Generator("cpu").manual_seed(case["seed"]),
+    )
+    image = pipe(
+        case["prompt"],
+        negative_prompt=case["negative"],
+        height=case["height"],
+        width=case["width"],
+        num_inference_steps=case["steps"],
+        guidance_scale=case["cfg"],
+        latents=noise,
+        output_type="np",
+    ).images[0]
+    pipe.scheduler = kept
+    np.save(f"{out}/image.npy", image.astype(np.float32))
+    reference.write_json(f"{out}/case.json", {**case, "versions": reference.VERSIONS})
+
+
+def main():
+    here = os.path.dirname(os.path.abspath(__file__))
+    ap = argparse.ArgumentParser(description=__doc__)
+    ap.add_argument("out", nargs="?", default=os.path.join(here, "../golden"))
+    ap.add_argument("--single", metavar="DIR")
+    ap.add_argument("--seed", type=int, default=7)
+    a = ap.parse_args()
+    torch.set_num_threads(1)
+    for model, images in IMAGES.items():
+        folder = os.path.normpath(f"{a.out}/tiny-{model}")
+        sd3.write_model(folder, model, a.seed)
+        sd3.write_list(folder)
+        if a.single:
+            os.makedirs(a.single, exist_ok=True)
+            sd3.write_single(folder, f"{a.single}/{model}.safetensors")
+            sd3.check_single(folder, f"{a.single}/{model}.safetensors")
+        pipe = load_pipeline(folder)
+        golden = f"{folder}/golden"
+        text_case(pipe, f"{golden}/text", [PROMPT, NEGATIVE, ""])
+        mmdit_case(pipe, f"{golden}/mmdit", 10, 14, [981, 40])
+        vae_case(pipe, f"{golden}/vae", 9, 11)
+        for name, case in images.items():
+            image_case(pipe, f"{golden}/image-{name}", dict(prompt=PROMPT, seed=7, **case))
+
+
+if __name__ == "__main__":
+    main()
