@@ -225,6 +225,17 @@ Test(sdfetch, goes_on_after_a_cut)
     cr_expect_str_eq(http_request(&hub, 3).range, "bytes=250000-");
 }
 
+Test(sdfetch, counts_only_tries_in_vain)
+{
+    const struct http_step steps[] = { { .cut_after = 100 }, { .cut_after = 100 },
+                                       { .cut_after = 100 }, { .status = 0 } };
+
+    http_plan(&hub, steps, 4);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--retries", "1", NULL);
+    expect_file(data, SIZE, 1);
+    cr_expect_str_eq(http_request(&hub, 3).range, "bytes=300-");
+}
+
 Test(sdfetch, goes_on_in_a_later_run)
 {
     const struct http_step steps[] = { { .cut_after = 100000 }, { .status = 1 } };
