@@ -157,9 +157,11 @@ static int set_attention(struct sdrt_job *j, struct sdrt_rng *rng)
     j->x = sdrt_job_numbers(rng, (size_t)s->batch * (size_t)s->q_len * (size_t)s->q_pitch);
     j->x2 = sdrt_job_numbers(rng, kv * (size_t)s->k_pitch);
     j->x3 = sdrt_job_numbers(rng, kv * (size_t)s->v_pitch);
+    j->bias = sdrt_job_numbers(rng, (size_t)(s->biased ? s->heads : 0) * (size_t)s->q_len *
+                                        (size_t)s->kv_len + 1);
     j->scratch_each = j->ops->attention.scratch(s);
     j->nparts = j->ops->attention.parts(s, sdrt_team_workers(j->team));
-    return j->x && j->x2 && j->x3;
+    return j->x && j->x2 && j->x3 && j->bias;
 }
 
 static int set_gn(struct sdrt_job *j, struct sdrt_rng *rng)
@@ -286,7 +288,9 @@ static void share(const struct sdrt_job *j, const struct sdrt_exec *ex)
         .y = j->y,
     };
     const struct sdrt_gemm_args gemm = { .a = j->x, .w = j->w, .bias = j->bias, .y = j->y };
-    const struct sdrt_attention_args attention = { j->x, j->x2, j->x3, j->y };
+    const struct sdrt_attention_args attention = {
+        .q = j->x, .k = j->x2, .v = j->x3, .o = j->y, .bias = j->bias,
+    };
     const struct sdrt_gn_shape *gn = &j->u.gn;
 
     switch (j->family) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Attention that SD 1.5 runs, most expensive first: an image of 20 guided steps at
- * 512x512 pixels, cost times calls deciding the order.  The benchmarks time them and the
+ * 512x512 pixels, cost times calls deciding the order; then T5-XXL's.  The benchmarks time them and the
  * tests check them with fewer queries, so that no kernel is tuned on a shape that nothing checks.
  */
 #ifndef SDRT_BENCH_SHAPES_ATTENTION_H
@@ -44,6 +44,9 @@ static const struct sdrt_named_attention sdrt_attention_model_shapes[] = {
       SDRT_ATTENTION(2, 8, 160, 64, 64, 3840, 3840, 0, 0.0790569415f) },
     { "text_77x77_12x64", 12,
       SDRT_ATTENTION(2, 12, 64, 77, 77, 2304, 2304, 1, 0.125f) },
+    { "t5_256x256_64x64", 24,
+      { .batch = 2, .heads = 64, .head_dim = 64, .q_len = 256, .kv_len = 256, .q_pitch = 12288,
+        .k_pitch = 12288, .v_pitch = 12288, .o_pitch = 4096, .biased = 1, .scale = 1.0f } },
 };
 enum {
     SDRT_ATTENTION_MODEL_SHAPES =

@@ -3,12 +3,13 @@
  * Scaled dot-product attention with a tiled online softmax; the score matrix never
  * exists as a whole.
  *
- *     o[i] = sum_j softmax_j(scale * q[i] . k[j]) v[j]        for each image and head
+ *     o[i] = sum_j softmax_j(scale * q[i] . k[j] + bias[i][j]) v[j]   for each image and head
  *
  * q, k, v and o are rows of tokens with their own pitch; head h occupies floats
  * h*head_dim .. (h+1)*head_dim-1 of a row, so they may be slices of one fused
  * projection.  Token rows of consecutive images follow each other densely
- * (row = image * len + token).  o overlaps nothing.
+ * (row = image * len + token).  o overlaps nothing.  The bias, of finite values, is each head's
+ * own and the same for all images; without one it is 0.
  *
  * Finite inputs may have scores beyond the range of f32: such a score counts as the largest
  * f32 of its sign, so it wins over (loses against) all that are in range, and several of one
@@ -25,12 +26,14 @@ struct sdrt_attention_shape {
     int   q_len, kv_len; /* tokens of one image */
     int   q_pitch, k_pitch, v_pitch, o_pitch;
     int   causal;        /* 1: query i sees keys 0 .. i only (q_len == kv_len) */
+    int   biased;        /* 1: args.bias is given */
     float scale;         /* usually 1 / sqrt(head_dim) */
 };
 
 struct sdrt_attention_args {
     const float *q, *k, *v;
     float       *o;
+    const float *bias; /* [heads][q_len][kv_len], or NULL when not biased */
 };
 
 struct sdrt_attention_ops {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 static void one_query(const struct sdrt_attention_shape *s, const float *q, const float *k,
-                      const float *v, int keys, double *scores, double *o)
+                      const float *v, const float *bias, int keys, double *scores, double *o)
 {
     double top = -INFINITY, total = 0.0;
 
@@ -14,6 +14,7 @@ static void one_query(const struct sdrt_attention_shape *s, const float *q, cons
         for (int d = 0; d < s->head_dim; d++)
             scores[j] += (double)q[d] * (double)k[(long)j * s->k_pitch + d];
         scores[j] *= (double)s->scale;
+        if (bias) scores[j] += (double)bias[j];
         top = fmax(top, scores[j]);
     }
     for (int d = 0; d < s->head_dim; d++) o[d] = 0.0;
@@ -26,7 +27,7 @@ static void one_query(const struct sdrt_attention_shape *s, const float *q, cons
 }
 
 void oracle_attention(const struct sdrt_attention_shape *s, const float *q, const float *k,
-                      const float *v, double *want)
+                      const float *v, const float *bias, double *want)
 {
     double *scores = malloc((size_t)s->kv_len * sizeof *scores);
 
@@ -37,7 +38,9 @@ void oracle_attention(const struct sdrt_attention_shape *s, const float *q, cons
                 const long row = (long)b * s->q_len + i, c = (long)h * s->head_dim;
                 const long key = (long)b * s->kv_len;
                 one_query(s, q + row * s->q_pitch + c, k + key * s->k_pitch + c,
-                          v + key * s->v_pitch + c, s->causal ? i + 1 : s->kv_len, scores,
+                          v + key * s->v_pitch + c,
+                          bias ? bias + ((long)h * s->q_len + i) * s->kv_len : NULL,
+                          s->causal ? i + 1 : s->kv_len, scores,
                           want + row * s->heads * s->head_dim + c);
             }
     free(scores);

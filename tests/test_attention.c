@@ -76,7 +76,7 @@ static void fill_keys(uint64_t *rng, const struct sdrt_attention_shape *s, enum 
 
 static int in_tiles(const char *level, const struct sdrt_attention_shape *s)
 {
-    return ttiles(level, SDRT_BF16) && !s->causal;
+    return ttiles(level, SDRT_BF16) && !s->causal && !s->biased;
 }
 
 /* What the oracle makes of the operands, in tiles of what correct rounding makes of them. */
@@ -91,7 +91,7 @@ static void expect(const char *level, const struct sdrt_attention_shape *s,
     float *k = trounded_rows(a->k, keys, width, (size_t)s->k_pitch, round);
     float *v = trounded_rows(a->v, keys, width, (size_t)s->v_pitch, round);
 
-    oracle_attention(s, q, k, v, want);
+    oracle_attention(s, q, k, v, a->bias, want);
     free(q);
     free(k);
     free(v);
@@ -112,19 +112,21 @@ static void check(const char *level, const struct sdrt_attention_ops *ops, uint6
     struct tbuf o = tbuf_floats(queries * (size_t)s->o_pitch);
     struct tbuf first = tbuf_floats(queries * (size_t)s->o_pitch);
     struct tbuf scratch = tbuf_bytes(ops->scratch(s));
+    struct tbuf bias = tbuf_floats((size_t)s->heads * (size_t)s->q_len * (size_t)s->kv_len);
     double *want = malloc(queries * (size_t)width * sizeof *want);
     struct sdrt_attention_args a = { q.v, fused ? q.v + width : k.v, fused ? q.v + 2 * width : v.v,
-                                     o.v };
+                                     o.v, s->biased ? bias.v : NULL };
     char text[256];
 
     cr_assert_not_null(want);
     snprintf(text, sizeof text, "%s batch=%d heads=%dx%d %dx%d pitches %d %d %d %d causal=%d "
-             "scores=%d seed=%llu", level, s->batch, s->heads, s->head_dim, s->q_len, s->kv_len,
-             s->q_pitch, s->k_pitch, s->v_pitch, s->o_pitch, s->causal, kind,
+             "biased=%d scores=%d seed=%llu", level, s->batch, s->heads, s->head_dim, s->q_len, s->kv_len,
+             s->q_pitch, s->k_pitch, s->v_pitch, s->o_pitch, s->causal, s->biased, kind,
              (unsigned long long)trand_seed());
     fill_queries(rng, s, kind, q.v);
     fill_keys(rng, s, kind, (float *)a.k);
     trand_rows(rng, (float *)a.v, keys, width, s->v_pitch, 1.0f);
+    trand_rows(rng, bias.v, (size_t)(s->heads * s->q_len), s->kv_len, s->kv_len, 5.0f);
     expect(level, s, &a, want);
     cr_expect(own >= 1 && ops->parts(s, 1) >= 1 && ops->parts(s, 64) >= own, "%s: parts", text);
 
@@ -139,7 +141,8 @@ static void check(const char *level, const struct sdrt_attention_ops *ops, uint6
         cr_expect(!memcmp(first.p, o.p, o.bytes), "%s: %d parts change bits", text, nparts[i]);
     }
     /* A score's rounding error is an exponential's relative error: how large do they get? */
-    const double largest = kind == PEAKED ? 300.0 : kind == RISING ? 3.0 * sqrt(s->head_dim) : 3.0;
+    const double largest = (kind == PEAKED ? 300.0 : kind == RISING ? 3.0 * sqrt(s->head_dim) : 3.0) +
+                           (s->biased ? 5.0 : 0.0);
     double atol = 6e-6 + 7e-7 * largest;
     /* Tiles round each weight to 2^-8 of itself, and the values, which are below 1, differ by
      * up to 2. */
@@ -148,13 +151,14 @@ static void check(const char *level, const struct sdrt_attention_ops *ops, uint6
     cr_expect(d.bad == 0, "%s: %zu bad, max %.3g at %zu, nmse %.2g", text, d.bad, d.max_abs, d.at,
               d.nmse);
     cr_expect(tgaps_written(o.v, queries, width, s->o_pitch) == 0, "%s: wrote a gap", text);
-    cr_expect(tbuf_ok(&o) && tbuf_ok(&scratch) && tbuf_ok(&q) && tbuf_ok(&k) && tbuf_ok(&v),
+    cr_expect(tbuf_ok(&o) && tbuf_ok(&scratch) && tbuf_ok(&q) && tbuf_ok(&k) && tbuf_ok(&v) &&
+              tbuf_ok(&bias),
               "%s: wrote outside a buffer", text);
     if (getenv("SDRT_TEST_VERBOSE"))
         fprintf(stderr, "%s max %.2e nmse %.1e\n", text, d.max_abs, d.nmse);
     free(want);
     tbuf_free(&q), tbuf_free(&k), tbuf_free(&v), tbuf_free(&o), tbuf_free(&first);
-    tbuf_free(&scratch);
+    tbuf_free(&scratch), tbuf_free(&bias);
 }
 
 static void check_kind(const char *level, const struct sdrt_attention_ops *ops, uint64_t *rng,
@@ -167,6 +171,7 @@ static void check_kind(const char *level, const struct sdrt_attention_ops *ops, 
 
     s.scale = 1.0f / sqrtf((float)head_dim);
     s.causal = q_len == kv_len && trand_int(rng, 2);
+    s.biased = kind < OVER && trand_int(rng, 2);
     s.q_pitch = fused ? 3 * width : width + trand_int(rng, 9);
     s.k_pitch = fused ? 3 * width : width + trand_int(rng, 9);
     s.v_pitch = fused ? 3 * width : width + trand_int(rng, 9);
@@ -231,6 +236,7 @@ static void check_models(const char *level)
         struct sdrt_attention_shape s = sdrt_attention_model_shapes[i].s;
         if (s.q_len == s.kv_len) s.q_len = s.kv_len = s.q_len < 150 ? s.q_len : 150;
         else s.q_len = s.q_len < 70 ? s.q_len : 70;
+        if (s.heads > 8) s.heads = 3;
         check(level, &ops, &rng, &s, SMALL);
     }
 }

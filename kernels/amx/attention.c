@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Attention in bf16 tiles; a causal mask, of one short text encoder, is AVX-512's.
+ * Attention in bf16 tiles; a causal mask and a bias, of text encoders, are AVX-512's.
  */
 #include "kernels/amx/flash.h"
 #include "kernels/amx/wide.h"
@@ -30,13 +30,13 @@ static int parts(const struct sdrt_attention_shape *s, int workers)
 {
     int rows;
 
-    if (s->causal) return wider().parts(s, workers);
+    if (s->causal || s->biased) return wider().parts(s, workers);
     return int_min(s->batch * s->heads * blocks_of(s, &rows), 16 * workers);
 }
 
 static size_t scratch(const struct sdrt_attention_shape *s)
 {
-    if (s->causal) return wider().scratch(s);
+    if (s->causal || s->biased) return wider().scratch(s);
     if (s->head_dim <= FLASH_CHANNELS) {
         const struct flash_cut u = flash_cut(s);
         return flash_place(&u, NULL, NULL);
@@ -63,7 +63,7 @@ static void run_unit(const struct attention_unit *a, char *base)
 static int attention(const struct sdrt_exec *ex, const struct sdrt_attention_shape *s,
                      const struct sdrt_attention_args *a)
 {
-    if (s->causal) return wider().attention(ex, s, a);
+    if (s->causal || s->biased) return wider().attention(ex, s, a);
     int rows;
     const int blocks = blocks_of(s, &rows), units = s->batch * s->heads * blocks;
 

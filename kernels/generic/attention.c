@@ -30,6 +30,7 @@ struct memory {
 /* Queries q0 .. q0+queries-1 of one head of one image. */
 struct block {
     const float *q, *k, *v; /* the first query's, and the first key's */
+    const float *bias;      /* of the first query and key, or NULL */
     int q0, queries, limit; /* keys 0 .. limit-1 count */
 };
 
@@ -112,15 +113,16 @@ static float in_range(float score)
     return score > FLT_MAX ? FLT_MAX : score < -FLT_MAX ? -FLT_MAX : score;
 }
 
-/* Row i's first n scores -> exponentials relative to its new top; all it has so far is
- * brought to that top. */
-static void softmax_row(const struct sdrt_attention_shape *s, int i, int n, const struct memory *m)
+/* Row i's first n scores, to which bias is added where there is one -> exponentials relative to
+ * its new top; all it has so far is brought to that top. */
+static void softmax_row(const struct sdrt_attention_shape *s, int i, int n, const float *bias,
+                        const struct memory *m)
 {
     float *p = m->p + (size_t)i * KEYS, top = m->top[i], sum = 0.0f;
 
     for (int j = 0; j < n; j++) {
         const float *panel = m->scores + (size_t)(j / PANEL * QUERIES + i) * PANEL;
-        p[j] = in_range(s->scale * panel[j % PANEL]);
+        p[j] = in_range(s->scale * panel[j % PANEL] + (bias ? bias[j] : 0.0f));
         if (p[j] > top) top = p[j];
     }
     for (int j = 0; j < n; j++) {
@@ -168,7 +170,8 @@ static void run_block(const struct sdrt_attention_shape *s, const struct block *
         score_keys(s, b, keys, m);
         for (int i = 0; i < b->queries; i++) {
             const int seen = b->q0 + i + 1 - key0; /* by a causal query */
-            softmax_row(s, i, s->causal && seen < keys ? seen : keys, m);
+            const float *bias = b->bias ? b->bias + (size_t)i * (size_t)s->kv_len + key0 : NULL;
+            softmax_row(s, i, s->causal && seen < keys ? seen : keys, bias, m);
         }
         add_values(s, b, keys, m);
     }
@@ -188,7 +191,7 @@ static int attention(const struct sdrt_exec *ex, const struct sdrt_attention_sha
     for (int u = sdrt_row_begin(units, ex->part, ex->nparts); u < end; u++) {
         struct block b = { .q0 = u % blocks * QUERIES };
         const int image = u / blocks / s->heads;
-        const size_t column = (size_t)(u / blocks % s->heads) * (size_t)s->head_dim;
+        const size_t head = (size_t)(u / blocks % s->heads), column = head * (size_t)s->head_dim;
         const size_t query = (size_t)image * (size_t)s->q_len + (size_t)b.q0;
         const size_t key = (size_t)image * (size_t)s->kv_len;
         b.queries = s->q_len - b.q0 < QUERIES ? s->q_len - b.q0 : QUERIES;
@@ -196,6 +199,8 @@ static int attention(const struct sdrt_exec *ex, const struct sdrt_attention_sha
         b.q = a->q + query * (size_t)s->q_pitch + column;
         b.k = a->k + key * (size_t)s->k_pitch + column;
         b.v = a->v + key * (size_t)s->v_pitch + column;
+        if (s->biased)
+            b.bias = a->bias + (head * (size_t)s->q_len + (size_t)b.q0) * (size_t)s->kv_len;
         run_block(s, &b, a->o + query * (size_t)s->o_pitch + column, &m);
     }
     return 0;

@@ -71,6 +71,7 @@ struct attention_unit {
     const struct sdrt_attention_shape *s;
     struct attention_cut cut;
     const float *q, *k, *v; /* of this image and head, from token 0 */
+    const float *bias;      /* of this head, or NULL */
     int q0, q_n;            /* the unit's queries */
     float *qs;              /* [rows][head_dim], times scale / ln 2 */
     float *o;               /* [rows][d_vectors * VL] */
@@ -357,6 +358,18 @@ static void attention_softmax(const struct attention_unit *u, int row, float *sc
     for (j = n; j < keys; j++) scores[j] = 0.0f;
 }
 
+/* Scores are in units of log2. */
+static void attention_add_bias(float *scores, const float *bias, int n)
+{
+    const float log2e = 1.44269504f;
+    const vf unit = v_set1(log2e);
+    int j = 0;
+
+    for (; j + VL <= n; j += VL)
+        v_store(scores + j, v_fma(v_load(bias + j), unit, v_load(scores + j)));
+    for (; j < n; j++) scores[j] += bias[j] * log2e;
+}
+
 /* ---- one unit ---- */
 
 /* Queries r0 .. r0+rows-1 of the unit against the packed keys k0 .. k0+n-1. */
@@ -378,6 +391,9 @@ static void attention_tile(const struct attention_unit *u, int r0, int rows, int
     for (int i = 0; i < rows; i++) {
         const int visible = u->s->causal ? attention_min(n, first + i + 1 - k0) : n;
         float *row = u->scores + (size_t)i * (size_t)keys;
+        if (u->bias)
+            attention_add_bias(row, u->bias + (size_t)(first + i) * (size_t)u->s->kv_len + k0,
+                               visible);
         if (visible > 0) attention_softmax(u, r0 + i, row, visible, keys, k0 == 0);
         else memset(row, 0, (size_t)keys * sizeof *row);
     }
@@ -442,6 +458,7 @@ static int attention_run(const struct sdrt_exec *ex, const struct sdrt_attention
         u.q = a->q + image * (size_t)s->q_len * (size_t)s->q_pitch + c;
         u.k = a->k + image * (size_t)s->kv_len * (size_t)s->k_pitch + c;
         u.v = a->v + image * (size_t)s->kv_len * (size_t)s->v_pitch + c;
+        u.bias = s->biased ? a->bias + (size_t)head * (size_t)s->q_len * (size_t)s->kv_len : NULL;
         attention_one_unit(&u, a->o + image * (size_t)s->q_len * (size_t)s->o_pitch + c);
     }
     return 0;
