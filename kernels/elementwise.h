@@ -19,11 +19,18 @@ struct sdrt_elementwise_ops {
      * a [n][c], b [m][c], y [n * m][c]. */
     int (*silu_of_sums)(const struct sdrt_exec *ex, int n, int m, int c, const float *a,
                         const float *b, float *y);
-    /* y[r][c] = table[ids[r]][c] + positions[r % positions_n][c]; table and positions are of
-     * type from (F32, F16, BF16), ids [rows] are below the table's height (the caller checks). */
+    /* y[r][c] = table[ids[r]][c] + positions[r % positions_n][c], the latter only where positions
+     * is not NULL; table and positions are of type from (F32, F16, BF16, F8), ids [rows] are below the table's height (the caller checks). */
     int (*embed)(const struct sdrt_exec *ex, int rows, int c, const int32_t *ids,
                  const void *table, enum sdrt_dtype from, const void *positions,
                  enum sdrt_dtype positions_from, int positions_n, float *y);
+    /* What a pair of tokens adds to its score, by how far apart they are: y [heads][tokens]
+     * [tokens], y[h][i][j] = table[bucket(j - i)][h]; table [buckets][heads] of type from.  Half of
+     * the buckets are for j > i; in each half, half are for one distance each, the others widen
+     * with its logarithm up to max_distance.  The parts split the heads.  Raffel et al., T5, 2020
+     * (arXiv:1910.10683), section 2.1. */
+    int (*relative_bias)(const struct sdrt_exec *ex, int tokens, int buckets, int max_distance,
+                         int heads, const void *table, enum sdrt_dtype from, float *y);
     /* Guidance and the change of layout in one pass:
      * eps [2*batch][pixels][c] (all unconditional images first, then the conditional ones)
      * -> y [batch][c][pixels] = u + cfg * (cond - u).  Ho and Salimans, 2022. */

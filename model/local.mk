@@ -6,6 +6,7 @@ libmodel_la_LIBADD = libruntime.la
 libmodel_la_SOURCES += \
 	model/name.c model/name.h \
 	model/text_encoder.c model/text_encoder.h \
+	model/t5_encoder.c model/t5_encoder.h \
 	model/denoiser.c model/denoiser.h model/mmdit.c model/mmdit.h model/unet.c model/unet.h model/vae.c model/vae.h \
 	model/pipeline.c model/pipeline.h model/pipeline_plan.c model/pipeline_report.c \
 	model/generate.c model/preview.c model/preview.h model/conditioning.c model/refiner.c model/refiner.h \

@@ -213,7 +213,7 @@ static enum sdrt_dtype set_weights(struct sdrt_graph *g, struct sdrt_node *n,
             return type;
         }
         const size_t values = (size_t)rows[i] * rest;
-        if (n->kind == SDRT_NODE_EMBED) {
+        if (n->kind == SDRT_NODE_EMBED || n->kind == SDRT_NODE_RELATIVE_BIAS) {
             sdrt_weight_store_declare_table(g->store, n->weights[i], rows[i], values);
             continue;
         }
@@ -459,14 +459,14 @@ sdrt_tensor sdrt_graph_rms_norm(struct sdrt_graph *g, sdrt_tensor x, const char 
     return y;
 }
 
-sdrt_tensor sdrt_graph_attention(struct sdrt_graph *g, const char *name, sdrt_tensor q,
-                                 sdrt_tensor k, sdrt_tensor v, int heads, int causal)
+static sdrt_tensor attention(struct sdrt_graph *g, const char *name, sdrt_tensor q, sdrt_tensor k,
+                             sdrt_tensor v, sdrt_tensor bias, struct sdrt_attention_shape shape)
 {
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
     const struct sdrt_view vq = g->tensors[q], vk = g->tensors[k], vv = g->tensors[v];
     if (!sdrt_view_dense(&vq) || !sdrt_view_dense(&vk) || !sdrt_view_dense(&vv))
         return fail(g, SDRT_E_ARG, "attention over some rows of each image");
-    if (heads < 1 || vq.c % heads || vk.c != vq.c || vv.c != vq.c || vk.batch != vq.batch)
+    if (shape.heads < 1 || vq.c % shape.heads || vk.c != vq.c || vv.c != vq.c || vk.batch != vq.batch)
         return fail(g, SDRT_E_ARG, "attention with heads that do not divide the channels");
     const sdrt_tensor o = new_tensor(g, name, 0, vq.batch, vq.h, vq.w, vq.c);
     struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_ATTENTION, name) : NULL;
@@ -474,13 +474,57 @@ sdrt_tensor sdrt_graph_attention(struct sdrt_graph *g, const char *name, sdrt_te
     n->x = q;
     n->x2 = k;
     n->x3 = v;
+    n->chan = bias;
     n->y = o;
-    n->u.attention = (struct sdrt_attention_shape){
-        .batch = vq.batch, .heads = heads, .head_dim = vq.c / heads, .q_len = vq.h * vq.w,
-        .kv_len = vk.h * vk.w, .q_pitch = vq.pitch, .k_pitch = vk.pitch, .v_pitch = vv.pitch,
-        .o_pitch = vq.c, .causal = causal, .scale = 1.0f / sqrtf((float)(vq.c / heads)),
-    };
+    shape.batch = vq.batch;
+    shape.head_dim = vq.c / shape.heads;
+    shape.q_len = vq.h * vq.w;
+    shape.kv_len = vk.h * vk.w;
+    shape.q_pitch = vq.pitch;
+    shape.k_pitch = vk.pitch;
+    shape.v_pitch = vv.pitch;
+    shape.o_pitch = vq.c;
+    shape.biased = bias >= 0;
+    shape.scale = bias >= 0 ? 1.0f : 1.0f / sqrtf((float)shape.head_dim);
+    n->u.attention = shape;
     return o;
+}
+
+sdrt_tensor sdrt_graph_attention(struct sdrt_graph *g, const char *name, sdrt_tensor q,
+                                 sdrt_tensor k, sdrt_tensor v, int heads, int causal)
+{
+    return attention(g, name, q, k, v, SDRT_NO_TENSOR,
+                     (struct sdrt_attention_shape){ .heads = heads, .causal = causal });
+}
+
+sdrt_tensor sdrt_graph_biased_attention(struct sdrt_graph *g, const char *name, sdrt_tensor q,
+                                        sdrt_tensor k, sdrt_tensor v, int heads, sdrt_tensor bias)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const struct sdrt_view *b = &g->tensors[bias], *vq = &g->tensors[q], *vk = &g->tensors[k];
+    if (b->batch != 1 || b->h != heads || b->w != vq->h * vq->w || b->c != vk->h * vk->w ||
+        b->pitch != b->c)
+        return fail(g, SDRT_E_ARG, "attention with a bias of another shape");
+    return attention(g, name, q, k, v, bias, (struct sdrt_attention_shape){ .heads = heads });
+}
+
+sdrt_tensor sdrt_graph_relative_bias(struct sdrt_graph *g, const char *name, int tokens, int heads,
+                                     int buckets, int max_distance)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    if (buckets < 4 || buckets % 2 || max_distance <= buckets / 4)
+        return fail(g, SDRT_E_ARG, "a relative bias without buckets for its distances");
+    const sdrt_tensor y = new_tensor(g, name, 0, 1, heads, tokens, tokens);
+    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_RELATIVE_BIAS, name) : NULL;
+
+    if (!n) return SDRT_NO_TENSOR;
+    n->y = y;
+    n->u.relative.tokens = tokens;
+    n->u.relative.heads = heads;
+    n->u.relative.buckets = buckets;
+    n->u.relative.max_distance = max_distance;
+    set_weights(g, n, &name, &buckets, 1, (size_t)heads, 0);
+    return y;
 }
 
 static sdrt_tensor patches(struct sdrt_graph *g, const char *name, sdrt_tensor x, sdrt_tensor y,
@@ -589,7 +633,7 @@ sdrt_tensor sdrt_graph_embed(struct sdrt_graph *g, const char *name, sdrt_tensor
     const struct sdrt_view in = g->tensors[ids];
     const char *const prefixes[2] = { table, positions };
     const int rows[2] = { vocab, positions_n };
-    if (in.w > positions_n) return fail(g, SDRT_E_ARG, "more tokens than positions");
+    if (positions && in.w > positions_n) return fail(g, SDRT_E_ARG, "more tokens than positions");
     const sdrt_tensor y = new_tensor(g, name, 0, in.batch, 1, in.w, c);
     struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_EMBED, name) : NULL;
 
@@ -598,6 +642,6 @@ sdrt_tensor sdrt_graph_embed(struct sdrt_graph *g, const char *name, sdrt_tensor
     n->y = y;
     n->u.embed.rows = in.batch * in.w;
     n->u.embed.tokens = in.w;
-    set_weights(g, n, prefixes, rows, 2, (size_t)c, 0);
+    set_weights(g, n, prefixes, rows, positions ? 2 : 1, (size_t)c, 0);
     return y;
 }

@@ -107,6 +107,15 @@ sdrt_tensor sdrt_graph_rms_norm(struct sdrt_graph *g, sdrt_tensor x, const char 
 sdrt_tensor sdrt_graph_attention(struct sdrt_graph *g, const char *name, sdrt_tensor q,
                                  sdrt_tensor k, sdrt_tensor v, int heads, int causal);
 
+/* The same with scores q . k + bias; bias is [1][heads][q_len][kv_len], whole. */
+sdrt_tensor sdrt_graph_biased_attention(struct sdrt_graph *g, const char *name, sdrt_tensor q,
+                                        sdrt_tensor k, sdrt_tensor v, int heads, sdrt_tensor bias);
+
+/* T5's bias of attention within tokens tokens (kernels/elementwise.h): name.weight, a whole tensor
+ * [buckets][heads] -> [1][heads][tokens][tokens]. */
+sdrt_tensor sdrt_graph_relative_bias(struct sdrt_graph *g, const char *name, int tokens, int heads,
+                                     int buckets, int max_distance);
+
 /* Patches of p x p pixels as rows (kernels/elementwise.h): x [batch][h][w][c] -> [batch][1][h/p *
  * w/p][c * p * p], and x [batch][1][h/p * w/p][p * p * c] -> into [batch][h][w][c]. */
 sdrt_tensor sdrt_graph_to_patches(struct sdrt_graph *g, const char *name, sdrt_tensor x, int p);
@@ -128,7 +137,7 @@ sdrt_tensor sdrt_graph_silu_of_sums(struct sdrt_graph *g, const char *name, sdrt
                                     sdrt_tensor b);
 
 /* ids is an external tensor [batch][1][tokens][1] of int32 -> [batch][1][tokens][c].  table and
- * positions name whole tensors, [vocab][c] and [tokens or more][c]. */
+ * positions name whole tensors, [vocab][c] and [tokens or more][c]; positions may be NULL. */
 sdrt_tensor sdrt_graph_embed(struct sdrt_graph *g, const char *name, sdrt_tensor ids,
                              const char *table, int vocab, const char *positions, int positions_n,
                              int c);

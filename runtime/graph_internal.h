@@ -43,6 +43,7 @@ enum sdrt_node_kind {
     SDRT_NODE_RMS_NORM,
     SDRT_NODE_PATCHES,
     SDRT_NODE_CROP,
+    SDRT_NODE_RELATIVE_BIAS,
     SDRT_NODE_TIMESTEP,
     SDRT_NODE_SILU_OF_SUMS,
     SDRT_NODE_EMBED,
@@ -54,7 +55,7 @@ struct sdrt_node {
     char *name;
     sdrt_tensor x, x2, x3;      /* inputs; attention: q, k, v; adaLN: scale, shift after x */
     sdrt_tensor y;
-    sdrt_tensor chan, residual, msb; /* gemm: chan is the gate */
+    sdrt_tensor chan, residual, msb; /* gemm: chan is the gate; attention: the bias */
     sdrt_tensor scratch_sums;   /* group norm: its partial sums */
     char **weights, **biases;   /* tensor names; biases NULL without */
     int   *rows;                /* of each weight */
@@ -77,6 +78,7 @@ struct sdrt_node {
         struct { int n, m, c; } sums;             /* rows of x, rows of x2, width */
         struct { int batch, h, w, c, p, back; } patches;
         struct { int side, h, w, c; } crop;
+        struct { int tokens, heads, buckets, max_distance; } relative;
     } u;
 };
 

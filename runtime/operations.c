@@ -48,7 +48,9 @@ static int run_gemm(const struct sdrt_step *s, const struct sdrt_exec *ex)
 
 static int run_attention(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
-    const struct sdrt_attention_args a = { .q = s->x, .k = s->x2, .v = s->x3, .o = s->y };
+    const struct sdrt_attention_args a = {
+        .q = s->x, .k = s->x2, .v = s->x3, .o = s->y, .bias = s->chan,
+    };
     return s->ops->attention.attention(ex, &s->n->u.attention, &a);
 }
 
@@ -98,6 +100,13 @@ static int run_patches(const struct sdrt_step *s, const struct sdrt_exec *ex)
     return (n->u.patches.back ? ew->from_patches : ew->to_patches)(
         ex, n->u.patches.batch, n->u.patches.h, n->u.patches.w, n->u.patches.c, n->u.patches.p, s->x,
         s->y);
+}
+
+static int run_relative_bias(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    return s->ops->elementwise.relative_bias(ex, s->n->u.relative.tokens, s->n->u.relative.buckets,
+                                             s->n->u.relative.max_distance, s->n->u.relative.heads,
+                                             s->table.data, s->table.dtype, s->y);
 }
 
 static int run_crop(const struct sdrt_step *s, const struct sdrt_exec *ex)
@@ -258,6 +267,18 @@ static int steps_crop(const struct sdrt_program *p, struct sdrt_step *s)
     return 1;
 }
 
+static int steps_relative_bias(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    const double tokens = s->n->u.relative.tokens;
+
+    s->run = run_relative_bias;
+    s->nparts = s->n->u.relative.heads < p->workers ? s->n->u.relative.heads : p->workers;
+    s->class_ = SDRT_CLASS_ELEMENTWISE;
+    s->bytes = 4.0 * s->n->u.relative.heads * tokens * tokens;
+    snprintf(s->kernel, sizeof s->kernel, "relative_bias generic");
+    return 1;
+}
+
 static int steps_timestep(const struct sdrt_program *p, struct sdrt_step *s)
 {
     (void)p;
@@ -338,9 +359,15 @@ static int load_embed(struct sdrt_program *p, struct sdrt_step *s)
     const int c = p->graph->tensors[n->y].c;
     int status = sdrt_weight_store_table(store, n->weights[0], n->rows[0], c, &s->table);
 
-    if (status == SDRT_OK)
+    if (status == SDRT_OK && n->n_weights > 1)
         status = sdrt_weight_store_table(store, n->weights[1], n->rows[1], c, &s->positions);
     return status;
+}
+
+static int load_relative_bias(struct sdrt_program *p, struct sdrt_step *s)
+{
+    return sdrt_weight_store_table(p->graph->store, s->n->weights[0], s->n->u.relative.buckets,
+                                   s->n->u.relative.heads, &s->table);
 }
 
 static int load_crop(struct sdrt_program *p, struct sdrt_step *s)
@@ -371,6 +398,7 @@ static const struct {
     [SDRT_NODE_RMS_NORM]   = { steps_rms_norm, load_norm },
     [SDRT_NODE_PATCHES]    = { steps_patches, load_nothing },
     [SDRT_NODE_CROP]       = { steps_crop, load_crop },
+    [SDRT_NODE_RELATIVE_BIAS] = { steps_relative_bias, load_relative_bias },
     [SDRT_NODE_TIMESTEP]   = { steps_timestep, load_nothing },
     [SDRT_NODE_SILU_OF_SUMS] = { steps_silu_of_sums, load_nothing },
     [SDRT_NODE_EMBED]      = { steps_embed, load_embed },

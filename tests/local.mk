@@ -197,6 +197,13 @@ tests_test_sd3_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/tiny-sd3 tests/golden/tiny-sd35 tests/oracle/sd3_names.py \
 	tests/oracle/sd3_build.py tests/oracle/make_sd3.py
 
+# T5's encoder, tiny.
+check_PROGRAMS += tests/test_t5
+tests_test_t5_SOURCES = tests/test_t5.c tests/temp_folder.c tests/temp_folder.h $(TEST_KERNELS)
+tests_test_t5_CFLAGS = $(TEST_CFLAGS)
+tests_test_t5_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/golden/t5 tests/oracle/make_t5_golden.py
+
 # SDXL with its refiner.
 check_PROGRAMS += tests/test_refiner
 tests_test_refiner_SOURCES = tests/test_refiner.c tests/golden_models.c tests/golden_models.h \

@@ -41,22 +41,60 @@ static int embed(const struct sdrt_exec *ex, int rows, int c, const int32_t *ids
                  int positions_n, float *y)
 {
     enum { SOME = 64 };
-    const size_t size = sdrt_dtype_size(from), positions_size = sdrt_dtype_size(positions_from);
+    const size_t size = sdrt_dtype_size(from);
+    const size_t positions_size = positions ? sdrt_dtype_size(positions_from) : 0;
     const int end = sdrt_row_begin(rows, ex->part + 1, ex->nparts);
     float place[SOME];
 
     for (int r = sdrt_row_begin(rows, ex->part, ex->nparts); r < end; r++) {
         const char *word = (const char *)table + (size_t)ids[r] * (size_t)c * size;
-        const char *position = (const char *)positions +
-                               (size_t)(r % positions_n) * (size_t)c * positions_size;
+        const char *position =
+            positions ? (const char *)positions +
+                            (size_t)(r % positions_n) * (size_t)c * positions_size : NULL;
         float *row = y + (size_t)r * (size_t)c;
         if (sdrt_to_f32(word, from, row, (size_t)c)) return -1;
-        for (int c0 = 0; c0 < c; c0 += SOME) {
+        for (int c0 = 0; positions && c0 < c; c0 += SOME) {
             const int n = c - c0 < SOME ? c - c0 : SOME;
             const void *from_c0 = position + (size_t)c0 * positions_size;
             if (sdrt_to_f32(from_c0, positions_from, place, (size_t)n)) return -1;
             for (int i = 0; i < n; i++) row[c0 + i] += place[i];
         }
+    }
+    return 0;
+}
+
+/* Of a key that many tokens behind the query. */
+static int bucket(int distance, int buckets, int max_distance)
+{
+    const int half = buckets / 2, exact = half / 2, far = distance < 0 ? -distance : distance;
+    const int first = distance > 0 ? half : 0;
+
+    if (far < exact) return first + far;
+    /* In f32 and in this order, as transformers computes it. */
+    const float share = logf((float)far / (float)exact) /
+                        (float)log((double)max_distance / (double)exact);
+    const int wide = exact + (int)(share * (float)(half - exact));
+    return first + (wide < half ? wide : half - 1);
+}
+
+static int relative_bias(const struct sdrt_exec *ex, int tokens, int buckets, int max_distance,
+                         int heads, const void *table, enum sdrt_dtype from, float *y)
+{
+    const size_t n = (size_t)tokens, size = sdrt_dtype_size(from);
+    const int end = sdrt_row_begin(heads, ex->part + 1, ex->nparts);
+
+    for (int h = sdrt_row_begin(heads, ex->part, ex->nparts); h < end; h++) {
+        float *head = y + (size_t)h * n * n;
+        for (int j = 0; j < tokens; j++) {
+            const size_t ahead = (size_t)bucket(j, buckets, max_distance) * (size_t)heads + (size_t)h;
+            const size_t behind = (size_t)bucket(-j, buckets, max_distance) * (size_t)heads + (size_t)h;
+            if (sdrt_to_f32((const char *)table + ahead * size, from, head + j, 1) ||
+                sdrt_to_f32((const char *)table + behind * size, from, head + (size_t)j * n, 1))
+                return -1;
+        }
+        /* The rest repeats along the diagonals. */
+        for (size_t i = 1; i < n; i++)
+            memcpy(head + i * n + 1, head + (i - 1) * n, (n - 1) * sizeof *head);
     }
     return 0;
 }
@@ -150,6 +188,7 @@ void sdrt_elementwise_init_generic(struct sdrt_elementwise_ops *ops)
     ops->timestep_embedding = timestep_embedding;
     ops->silu_of_sums = silu_of_sums;
     ops->embed = embed;
+    ops->relative_bias = relative_bias;
     ops->guide = guide;
     ops->to_nhwc = to_nhwc;
     ops->to_patches = to_patches;
