@@ -75,6 +75,7 @@ Test(preview, a_perfect_denoiser_shows_the_image)
         check_sampler((enum sdrt_sampler_kind)kind, SDRT_PREDICTION_V);
     }
     check_sampler(SDRT_SAMPLER_EULER, SDRT_PREDICTION_FLOW);
+    check_sampler(SDRT_SAMPLER_DPMPP_2M, SDRT_PREDICTION_FLOW);
 }
 
 static const struct sdrt_vae_config sd15 = { .latent_channels = 4, .levels = 4,

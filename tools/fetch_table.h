@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * The weights that sdfetch knows by name, as their makers published them.
+ * The weights that sdfetch knows by name, and where they are published.
  */
 #ifndef SDRT_TOOLS_FETCH_TABLE_H
 #define SDRT_TOOLS_FETCH_TABLE_H
 
 #include <stdint.h>
 
-enum { FETCH_MAX_FILES = 4 };
+enum { FETCH_MAX_FILES = 3 };
 
 /* One file on the hub.  All strings are constants. */
 struct fetch_entry {

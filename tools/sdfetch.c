@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * sdfetch: weights from where their makers publish them, checked.
+ * sdfetch: weights from where they are published, checked.
  */
 #include <config.h>
 
