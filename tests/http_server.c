@@ -68,19 +68,19 @@ static int read_request(int client, struct http_request *request)
     return 1;
 }
 
-static void send_body(const struct http_server *server, const struct http_step *step, int client,
+static void send_body(const struct http_file *file, const struct http_step *step, int client,
                       size_t start)
 {
-    size_t n = server->size - start;
+    size_t n = file->size - start;
 
     if ((step->cut_after || step->stall) && step->cut_after < n) n = step->cut_after;
     if (step->damage && n) {
-        unsigned char other = server->data[start] ^ 1;
+        unsigned char other = file->data[start] ^ 1;
         if (!send_all(client, &other, 1)) return;
         start++;
         n--;
     }
-    if (!send_all(client, server->data + start, n)) return;
+    if (!send_all(client, file->data + start, n)) return;
     char byte;
     if (step->stall) recv(client, &byte, 1, 0);
 }
@@ -99,39 +99,39 @@ static void send_status(const struct http_step *step, int client, int status, co
     send_all(client, head, (size_t)n);
 }
 
-static void send_file(const struct http_server *server, const struct http_step *step, int client,
+static void send_file(const struct http_file *file, const struct http_step *step, int client,
                       const struct http_request *request)
 {
-    const char *etag = step->etag ? step->etag : server->etag;
+    const char *etag = step->etag ? step->etag : file->etag;
     const int same = !request->if_range[0] || strcmp(request->if_range, etag) == 0;
     char head[1024], length[64] = "", range[96] = "";
     size_t start = 0;
 
     if (!step->ignore_range && (same || step->ignore_if_range))
         sscanf(request->range, "bytes=%zu-", &start);
-    if (start && start >= server->size) {
-        snprintf(range, sizeof range, "Content-Range: bytes */%zu\r\n", server->size);
+    if (start && start >= file->size) {
+        snprintf(range, sizeof range, "Content-Range: bytes */%zu\r\n", file->size);
         send_status(step, client, 416, range);
         return;
     }
     if (!step->no_length)
         snprintf(length, sizeof length, "Content-Length: %zu\r\n",
-                 step->claim ? step->claim : server->size - start);
+                 step->claim ? step->claim : file->size - start);
     if (start)
         snprintf(range, sizeof range, "Content-Range: bytes %zu-%zu/%zu\r\n", start,
-                 server->size - 1, server->size);
+                 file->size - 1, file->size);
     const int n = snprintf(head, sizeof head,
                            "HTTP/1.1 %s\r\nConnection: close\r\nETag: %s\r\n%s%s%s\r\n",
                            start ? "206 Partial Content" : "200 OK", etag, length, range,
                            step->headers ? step->headers : "");
-    if (send_all(client, head, (size_t)n)) send_body(server, step, client, start);
+    if (send_all(client, head, (size_t)n)) send_body(file, step, client, start);
 }
 
 static void answer(struct http_server *server, int client)
 {
     struct http_request request;
     struct http_step step;
-    struct http_server now;
+    struct http_file file;
 
     if (!read_request(client, &request)) return;
     memset(&step, 0, sizeof step);
@@ -140,11 +140,11 @@ static void answer(struct http_server *server, int client)
     if (i < HTTP_MAX_REQUESTS) server->requests[server->n_requests++] = request;
     if (i >= server->n_steps) i = server->n_steps - 1;
     if (i >= 0) step = server->steps[i];
-    now = *server;
+    file = server->file;
     pthread_mutex_unlock(&lock);
     if (step.status == 1) return;
     if (step.status) send_status(&step, client, step.status, "");
-    else send_file(&now, &step, client, &request);
+    else send_file(&file, &step, client, &request);
 }
 
 static void *serve(void *user)
@@ -174,7 +174,6 @@ void http_start(struct http_server *server)
     cr_assert(listen(server->listener, 16) == 0);
     cr_assert(getsockname(server->listener, (struct sockaddr *)&address, &size) == 0);
     server->port = ntohs(address.sin_port);
-    if (!server->etag) server->etag = "\"first\"";
     cr_assert(pthread_create(&thread, NULL, serve, server) == 0);
     server->thread = (unsigned long)thread;
 }
@@ -196,13 +195,10 @@ void http_plan(struct http_server *server, const struct http_step *steps, int n)
     pthread_mutex_unlock(&lock);
 }
 
-void http_replace(struct http_server *server, const unsigned char *data, size_t size,
-                  const char *etag)
+void http_replace(struct http_server *server, struct http_file file)
 {
     pthread_mutex_lock(&lock);
-    server->data = data;
-    server->size = size;
-    server->etag = etag;
+    server->file = file;
     pthread_mutex_unlock(&lock);
 }
 

@@ -29,11 +29,16 @@ struct http_request {
     char path[512], range[64], if_range[128], authorization[128], agent[64];
 };
 
-struct http_server {
-    const unsigned char *data; /* the file; borrowed */
+/* What is served, borrowed. */
+struct http_file {
+    const unsigned char *data;
     size_t      size;
-    const char *etag;          /* in its quotes; NULL: one is made up */
-    int         port;          /* set by http_start() */
+    const char *etag; /* in its quotes */
+};
+
+struct http_server {
+    struct http_file file; /* set before http_start() */
+    int         port;      /* set by http_start() */
     /* The server's own. */
     struct http_step steps[HTTP_MAX_STEPS];
     int         n_steps;
@@ -51,8 +56,7 @@ void http_stop(struct http_server *server);
 void http_plan(struct http_server *server, const struct http_step *steps, int n);
 
 /* Serves another file from now on. */
-void http_replace(struct http_server *server, const unsigned char *data, size_t size,
-                  const char *etag);
+void http_replace(struct http_server *server, struct http_file file);
 
 /* How many requests came since the last plan, and a copy of one of them. */
 int http_count(struct http_server *server);

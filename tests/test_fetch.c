@@ -91,7 +91,8 @@ Test(fetch, finds_the_hubs_digest)
 {
     char digest[FETCH_SHA256_TEXT];
     struct fetch_reply r = read_lines((const char *const[]){
-        "HTTP/1.1 302 Found\r\n", "X-Linked-ETag: \"" HEX_UPPER "\"\r\n", "ETag: \"1\"\r\n", NULL });
+        "HTTP/1.1 302 Found\r\n", "X-Linked-ETag: \"" HEX_UPPER "\"\r\n", "ETag: \"1\"\r\n",
+        NULL });
 
     fetch_hub_sha256(digest, &r);
     cr_expect_str_eq(digest, HEX);

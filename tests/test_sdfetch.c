@@ -41,8 +41,7 @@ static void set_up(void)
     temp_folder_make();
     make_data(data, SIZE, 1);
     make_data(other, OTHER_SIZE, 2);
-    hub.data = elsewhere.data = data;
-    hub.size = elsewhere.size = SIZE;
+    hub.file = elsewhere.file = (struct http_file){ data, SIZE, "\"first\"" };
     http_start(&hub);
     http_start(&elsewhere);
     snprintf(hub_url, sizeof hub_url, "http://127.0.0.1:%d", hub.port);
@@ -191,7 +190,7 @@ Test(sdfetch, takes_the_hubs_word_for_a_digest)
     cr_expect_eq(http_count(&elsewhere), 0);
     expect_nothing();
     /* The hub's length counts where the other host names none. */
-    http_replace(&elsewhere, data, SIZE - 1, "\"short\"");
+    http_replace(&elsewhere, (struct http_file){ data, SIZE - 1, "\"short\"" });
     http_plan(&elsewhere, &short_file, 1);
     fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
     expect_error(1, "sent 299999 bytes, expected 300000");
@@ -260,7 +259,7 @@ Test(sdfetch, starts_anew_for_another_address)
     fetch(NULL, FILE_ON_HUB, TO_MODEL, "--retries", "0", NULL);
     expect_part(100000);
     http_plan(&hub, NULL, 0);
-    http_replace(&hub, other, OTHER_SIZE, "\"first\"");
+    http_replace(&hub, (struct http_file){ other, OTHER_SIZE, "\"first\"" });
     fetch(NULL, "maker/model/other.bin", TO_MODEL, NULL);
     expect_file(other, OTHER_SIZE, 1);
     cr_expect_str_eq(http_request(&hub, 0).range, "");
@@ -281,11 +280,11 @@ static void change_meanwhile(const struct http_step *then)
 {
     const struct http_step cut = { .cut_after = 100000 };
 
-    http_replace(&hub, data, SIZE, "\"first\"");
+    http_replace(&hub, (struct http_file){ data, SIZE, "\"first\"" });
     http_plan(&hub, &cut, 1);
     fetch(NULL, FILE_ON_HUB, TO_MODEL, "--retries", "0", NULL);
     expect_part(100000);
-    http_replace(&hub, other, OTHER_SIZE, "\"second\"");
+    http_replace(&hub, (struct http_file){ other, OTHER_SIZE, "\"second\"" });
     http_plan(&hub, then, 1);
     fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
     expect_file(other, OTHER_SIZE, 1);
@@ -333,7 +332,7 @@ Test(sdfetch, drops_a_part_that_is_longer_than_the_file)
     http_plan(&hub, &cut, 1);
     fetch(NULL, FILE_ON_HUB, TO_MODEL, "--retries", "0", NULL);
     http_plan(&hub, NULL, 0);
-    http_replace(&hub, data, SIZE - 1000, "\"first\"");
+    http_replace(&hub, (struct http_file){ data, SIZE - 1000, "\"first\"" });
     fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
     expect_file(data, SIZE - 1000, 1);
 }
@@ -371,7 +370,7 @@ Test(sdfetch, explains_refusals)
 Test(sdfetch, says_which_host_does_not_answer)
 {
     char url[64];
-    struct http_server gone = { .data = data, .size = SIZE };
+    struct http_server gone = { .port = 0 };
 
     http_start(&gone);
     http_stop(&gone);
@@ -546,7 +545,7 @@ Test(sdfetch, copes_with_an_empty_file_and_one_of_unknown_length)
     cr_expect(strstr(ended.text, "nothing was checked"), "%s", ended.text);
     unlink(temp_path("model"));
     http_plan(&hub, NULL, 0);
-    http_replace(&hub, data, 0, "\"empty\"");
+    http_replace(&hub, (struct http_file){ data, 0, "\"empty\"" });
     fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
     expect_file(data, 0, 1);
 }

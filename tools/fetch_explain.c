@@ -44,7 +44,8 @@ int fetch_explain(const struct fetch_request *r, const struct fetch_reply *reply
                          reply->status, r->url);
     case 429:
         return sdrt_fail(r->log, SDRT_E_UNSUPPORTED,
-                         "%s: the server was asked too often (429); expected a later try", r->label);
+                         "%s: the server was asked too often (429); expected a later try",
+                         r->label);
     default:
         return sdrt_fail(r->log, SDRT_E_IO, "%s: the server answers %d: %s", r->label,
                          reply->status, r->url);
