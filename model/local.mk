@@ -31,6 +31,8 @@ libmodel_la_SOURCES += \
 	model/mojibake_bytes.c model/mojibake_bytes.h \
 	model/text_clean.c model/text_clean.h \
 	model/tokenizer.c model/tokenizer.h \
+	model/t5_tokenizer.c model/t5_tokenizer.h model/t5_tokenizer_json.c model/t5_spiece.c \
+	model/t5_vocab.c model/t5_vocab.h \
 	model/tokenizer_vocab.c model/tokenizer_vocab.h model/clip_merges.h
 nodist_libmodel_la_SOURCES = model/clip_merges.c
 CLEANFILES += model/clip_merges.c

@@ -40,6 +40,15 @@ tests_fuzz_tokenizer_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS
 EXTRA_DIST += tests/golden/tokenizer.txt tests/oracle/make_tokenizer_golden.py \
 	tests/oracle/clip_reference.py
 
+check_PROGRAMS += tests/test_t5_tokenizer tests/fuzz_t5_tokenizer
+tests_test_t5_tokenizer_SOURCES = tests/test_t5_tokenizer.c tests/temp_folder.c \
+	tests/temp_folder.h
+tests_test_t5_tokenizer_CFLAGS = $(TEST_CFLAGS)
+tests_test_t5_tokenizer_LDADD = $(TEST_LIBS)
+tests_fuzz_t5_tokenizer_SOURCES = tests/fuzz_t5_tokenizer.c tests/fuzz.h
+tests_fuzz_t5_tokenizer_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
+EXTRA_DIST += tests/golden/t5-tokenizer tests/oracle/make_t5_tokenizer_golden.py
+
 check_PROGRAMS += tests/test_checkpoint
 tests_test_checkpoint_SOURCES = tests/test_checkpoint.c tests/checkpoint_files.c \
 	tests/checkpoint_files.h
