@@ -21,14 +21,16 @@ static const char usage[] =
     "  kernels [FAMILY]    attention, conv, gemm, gn_sums, gn_fold, layer_norm,\n"
     "                      rms_norm, elementwise over the models' shapes\n"
     "  layers [NETWORK]    one pass of unet, vae, text or text2, operation by operation\n"
-    "  step                one evaluation of the U-Net on the guided pair\n"
+    "  step                one evaluation of the U-Net (or of SD 3.x's MMDiT) on the\n"
+    "                      guided pair\n"
     "  vae                 one VAE decode\n"
-    "  text, text2         one pass of the text encoder; of SDXL's second\n"
+    "  text, text2         one pass of the text encoder; of the second, where there is one\n"
     "  generate            a whole image: load, text, denoise, decode\n"
     "  compare A B         two files that --output wrote as .json\n"
     "\n"
     "  -m, --model FILE|DIR    weights; random ones without\n"
-    "      --arch NAME         of random weights: sd15, sd21, sdxl; sd15\n"
+    "      --arch NAME         of random weights: sd15, sd21, sdxl, sd35-medium,\n"
+    "                          sd35-large; sd15\n"
     "      --size WxH          of the image in pixels, 512x512\n"
     "      --batch N           step: 2; vae, text, generate: 1\n"
     "      --steps N           generate: 20\n"
@@ -137,9 +139,13 @@ static int output(const char *path, struct sdrt_bench_options *o)
 
 static int arch(const char *text, struct sdrt_bench_options *o)
 {
+    static const char *const known[] = { "sd15", "sd21", "sdxl", "sd35-medium", "sd35-large" };
+
     o->arch = text;
-    if (!strcmp(text, "sd15") || !strcmp(text, "sd21") || !strcmp(text, "sdxl")) return 1;
-    sdrt_fail(o->log, SDRT_E_ARG, "--arch %s: expected sd15, sd21 or sdxl", text);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(text, known[i])) return 1;
+    sdrt_fail(o->log, SDRT_E_ARG, "--arch %s: expected sd15, sd21, sdxl, sd35-medium or sd35-large",
+              text);
     return -1;
 }
 

@@ -49,12 +49,13 @@ static int prepare(struct sdrt_context *c, enum sdrt_program_id id)
 {
     const size_t pair = (size_t)sdrt_shape_unet_batch(&c->shape);
     const size_t pixels = (size_t)c->shape.h * (size_t)c->shape.w;
+    const size_t z = (size_t)c->config.vae.latent_channels;
     struct sdrt_rng rng;
     int status = SDRT_OK;
 
     sdrt_rng_seed(&rng, SDRT_RNG_CPU, 1);
-    sdrt_rng_normal(&rng, c->model_in, pair * pixels * 4);
-    sdrt_rng_normal(&rng, c->vae_in, pixels * 4);
+    sdrt_rng_normal(&rng, c->model_in, pair * pixels * z);
+    sdrt_rng_normal(&rng, c->vae_in, pixels * z);
     for (int k = 0; k < c->config.n_text; k++)
         for (size_t i = 0; i < pair && status == SDRT_OK; i++)
             status = sdrt_context_tokenize(c, k, "", c->ids[k] + i * SDRT_TOKENIZER_LENGTH, NULL);
@@ -83,7 +84,9 @@ static int load(struct sdrt_context *c, const struct sdrt_bench_options *o, int 
                          o->height, unit);
     if (batch > SDRT_MAX_BATCH)
         return sdrt_fail(o->log, SDRT_E_ARG, "batch %d: expected 1 to %d", batch, SDRT_MAX_BATCH);
-    status = sdrt_context_plan(c, &shape);
+    if (sdrt_denoiser_of(&c->config)->check_size)
+        status = sdrt_denoiser_of(&c->config)->check_size(&c->config, shape.h, shape.w, o->log);
+    if (status == SDRT_OK) status = sdrt_context_plan(c, &shape);
     if (status == SDRT_OK && !c->programs[id])
         status = sdrt_fail(o->log, SDRT_E_ARG, "text2: the model has one text encoder");
     if (status == SDRT_OK) status = sdrt_context_place(c);

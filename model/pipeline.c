@@ -63,14 +63,16 @@ static int random_config(struct sdrt_context *c, const char *arch)
         const char *name;
         struct sdrt_model_config (*config)(void);
     } known[] = { { "sd15", sdrt_sd15_config }, { "sd21", sdrt_sd21_config },
-                  { "sdxl", sdrt_sdxl_config } };
+                  { "sdxl", sdrt_sdxl_config }, { "sd35-medium", sdrt_sd35_medium_config },
+                  { "sd35-large", sdrt_sd35_large_config } };
 
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (arch && strcmp(arch, known[i].name)) continue;
         c->config = known[i].config();
         return SDRT_OK;
     }
-    return sdrt_fail(c->log, SDRT_E_ARG, "unknown arch \"%s\": expected sd15, sd21 or sdxl", arch);
+    return sdrt_fail(c->log, SDRT_E_ARG, "unknown arch \"%s\": expected sd15, sd21, sdxl, "
+                     "sd35-medium or sd35-large", arch);
 }
 
 static int open_provider(struct sdrt_context *c, const struct sdrt_options *o,
@@ -99,6 +101,9 @@ static int open_provider(struct sdrt_context *c, const struct sdrt_options *o,
 static int choose_prediction(struct sdrt_context *c, const char *name)
 {
     if (!name) return SDRT_OK;
+    if (c->config.noise.prediction == SDRT_PREDICTION_FLOW)
+        return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "prediction %s is not for %s, which predicts "
+                         "flow", name, c->config.family);
     if (!strcmp(name, "epsilon")) c->config.noise.prediction = SDRT_PREDICTION_EPSILON;
     else if (!strcmp(name, "v")) c->config.noise.prediction = SDRT_PREDICTION_V;
     else return sdrt_fail(c->log, SDRT_E_ARG, "unknown prediction \"%s\": expected epsilon or v",

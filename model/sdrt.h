@@ -78,7 +78,8 @@ struct sdrt_options {
     size_t      size;      /* sizeof(struct sdrt_options), set by the init function */
     const char *model;     /* a .safetensors file or a diffusers folder; NULL with random_weights */
     const char *vae;       /* a VAE that replaces the model's own; NULL: the model's */
-    const char *text_encoder, *text_encoder_2; /* the same for text encoders (SDXL has two) */
+    const char *text_encoder, *text_encoder_2; /* the same for text encoders: SDXL and SD 3.x have
+                            * two, CLIP-L and CLIP-G */
     const char *refiner;   /* SDXL's refiner, a file or a folder, which draws the last steps; of it
                             * only the denoiser is used.  NULL: the model draws all steps */
     int         threads;   /* 0: one for each core this process may use */
@@ -90,7 +91,7 @@ struct sdrt_options {
     const char *prediction; /* what the denoiser predicts, where the model does not say it right:
                             * "epsilon" or "v"; NULL: as detected */
     int         random_weights; /* 1: random weights, for benchmarks, of the model arch */
-    const char *arch;      /* "sd15", "sd21", "sdxl"; NULL: the first */
+    const char *arch;      /* "sd15", "sd21", "sdxl", "sd35-medium", "sd35-large"; NULL: the first */
     const struct sdrt_log *log;
 };
 

@@ -63,7 +63,38 @@ static void world_close(struct world *w)
     free(w->out_at);
 }
 
-/* One node on tensors picked from the pool, all of which are [1][H][W][C]. */
+/* Two sequences in one tensor attend to each other; of the first a part goes on, modulated. */
+static sdrt_tensor joint_attention(struct sdrt_graph *g, sdrt_tensor x, sdrt_tensor other,
+                                   const struct world *w, const char *name, const char *norm)
+{
+    struct sdrt_gemm_spec gemm = sdrt_gemm_defaults;
+    const sdrt_tensor qkv = sdrt_graph_tensor(g, name, 1, 1, 2 * H * W, 3 * C);
+    const sdrt_tensor normed = sdrt_graph_ada_norm(g, x, norm, w->time, w->time, 1e-6f);
+    char second[40], out[40];
+
+    snprintf(second, sizeof second, "%s.second", name);
+    snprintf(out, sizeof out, "%s.out", name);
+    gemm.n = 3 * C;
+    gemm.name = name;
+    gemm.into = sdrt_graph_rows(g, qkv, H * W, H * W);
+    sdrt_graph_gemm(g, other, &gemm);
+    gemm.name = second;
+    gemm.into = sdrt_graph_rows(g, qkv, 0, H * W);
+    sdrt_graph_gemm(g, normed, &gemm);
+    const sdrt_tensor keys = sdrt_graph_slice(g, gemm.into, C, C);
+    sdrt_graph_rms_norm(g, keys, norm, 4, 1e-6f, keys);
+    const sdrt_tensor o = sdrt_graph_attention(g, norm, sdrt_graph_slice(g, qkv, 0, C),
+                                               sdrt_graph_slice(g, qkv, C, C),
+                                               sdrt_graph_slice(g, qkv, 2 * C, C), 2, 0);
+    gemm = sdrt_gemm_defaults;
+    gemm.name = out;
+    gemm.n = C;
+    gemm.gate = w->time;
+    gemm.residual = x;
+    return sdrt_graph_gemm(g, sdrt_graph_rows(g, o, 0, H * W), &gemm);
+}
+
+/* One node, or a few, on tensors picked from the pool, all of which are [1][H][W][C]. */
 static sdrt_tensor random_node(struct sdrt_graph *g, uint64_t *rng, const sdrt_tensor *pool, int n,
                                const struct world *w, int id)
 {
@@ -76,7 +107,7 @@ static sdrt_tensor random_node(struct sdrt_graph *g, uint64_t *rng, const sdrt_t
 
     snprintf(name, sizeof name, "node%d.%d", w->round, id);
     snprintf(norm, sizeof norm, "norm%d.%d", w->round, id);
-    switch (trand_int(rng, 5)) {
+    switch (trand_int(rng, 6)) {
     case 0:
         return sdrt_graph_layer_norm(g, x, name, 1e-5f, SDRT_NO_TENSOR);
     case 1:
@@ -95,6 +126,8 @@ static sdrt_tensor random_node(struct sdrt_graph *g, uint64_t *rng, const sdrt_t
         return sdrt_graph_attention(g, norm, sdrt_graph_slice(g, qkv, 0, C),
                                     sdrt_graph_slice(g, qkv, C, C),
                                     sdrt_graph_slice(g, qkv, 2 * C, C), 2, 0);
+    case 4:
+        return joint_attention(g, x, other < 0 ? x : other, w, name, norm);
     default:
         conv.name = name;
         conv.out_c = C;
@@ -170,10 +203,10 @@ static int writes(const struct sdrt_graph *g, int i, int out[3])
     return count;
 }
 
+/* Of placed buffers. */
 static int overlap(const struct sdrt_graph *g, int a, int b)
 {
-    const size_t ta = g->buffers[sdrt_graph_root(g, a)].offset;
-    const size_t tb = g->buffers[sdrt_graph_root(g, b)].offset;
+    const size_t ta = g->buffers[a].offset, tb = g->buffers[b].offset;
 
     if (a == b || g->buffers[a].external || g->buffers[b].external) return 0;
     return ta < tb + g->buffers[b].bytes && tb < ta + g->buffers[a].bytes;
@@ -184,8 +217,9 @@ static int overlap(const struct sdrt_graph *g, int a, int b)
 static int may_replace(const struct sdrt_graph *g, int i, int y, int b)
 {
     const struct sdrt_node *n = &g->nodes[i];
-    const sdrt_tensor elementwise =
-        n->kind == SDRT_NODE_LAYER_NORM || n->kind == SDRT_NODE_RMS_NORM ? n->x : n->residual;
+    const int norm = n->kind == SDRT_NODE_LAYER_NORM || n->kind == SDRT_NODE_RMS_NORM ||
+                     n->kind == SDRT_NODE_ADA_NORM;
+    const sdrt_tensor elementwise = norm ? n->x : n->residual;
     int read[6], uses = 0;
 
     for (int k = reads(g, i, read) - 1; k >= 0; k--) uses += read[k] == b;
@@ -196,12 +230,27 @@ static int may_replace(const struct sdrt_graph *g, int i, int y, int b)
 
 /* From addresses and the nodes' operands alone: no node writes over what it or a later node
  * still reads.  Returns the highest sum of live bytes. */
-static size_t check_memory(const struct sdrt_graph *g)
+static size_t check_memory(struct sdrt_graph *g)
 {
     size_t most = 0;
+    int *first_written = malloc((size_t)g->n_buffers * sizeof *first_written);
+    int *last_read = malloc((size_t)g->n_buffers * sizeof *last_read);
 
-    for (int i = 0; i < g->n_nodes; i++) {
+    cr_assert(first_written && last_read);
+    for (int b = 0; b < g->n_buffers; b++) {
+        g->buffers[b].offset = g->buffers[sdrt_graph_root(g, b)].offset;
+        first_written[b] = g->n_nodes;
+        last_read[b] = -1;
+    }
+    for (int i = g->n_nodes - 1; i >= 0; i--) {
         int written[3], read[6];
+        writes(g, i, written);
+        first_written[written[0]] = i;
+        for (int k = reads(g, i, read) - 1; k >= 0; k--)
+            if (last_read[read[k]] < 0) last_read[read[k]] = i;
+    }
+    for (int i = 0; i < g->n_nodes; i++) {
+        int written[3];
         const int n_written = writes(g, i, written);
         size_t live = 0;
         for (int k = 0; k < n_written; k++) {
@@ -214,17 +263,13 @@ static size_t check_memory(const struct sdrt_graph *g)
                 cr_expect_not(overlap(g, written[k], written[l]), "node %d writes twice", i);
         }
         for (int b = 0; b < g->n_buffers; b++) {
-            int born = g->n_nodes, dies = -1;
-            for (int j = 0; j < g->n_nodes; j++) {
-                int w[3];
-                if (writes(g, j, w) && w[0] == b) born = j;
-                for (int k = reads(g, j, read) - 1; k >= 0; k--)
-                    if (read[k] == b) dies = j;
-            }
-            if (born >= i || dies < i || g->buffers[b].external) continue;
+            const int dies = last_read[b];
+            if (first_written[b] >= i || dies < i || g->buffers[b].external) continue;
             int replaced = 0;
             for (int k = 0; k < n_written; k++)
-                if (overlap(g, written[k], b)) {
+                if (written[k] == b) { /* another piece of it */
+                    replaced = 1;
+                } else if (overlap(g, written[k], b)) {
                     replaced = 1;
                     cr_expect(dies == i && may_replace(g, i, written[k], b),
                               "node %d (%s) writes over %s, which is read until node %d", i,
@@ -234,6 +279,8 @@ static size_t check_memory(const struct sdrt_graph *g)
         }
         if (live > most) most = live;
     }
+    free(first_written);
+    free(last_read);
     return most;
 }
 
@@ -473,4 +520,6 @@ Test(program, full_size_plans_meet_their_bound)
     check_plans("sd15", small, 4);
     check_plans("sd21", large, 2);
     check_plans("sdxl", large, 2);
+    check_plans("sd35-medium", large, 2);
+    check_plans("sd35-large", large, 2);
 }

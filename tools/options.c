@@ -44,6 +44,8 @@ static const struct option long_options[] = {
     { "vae",             required_argument, NULL, OPT_VAE },
     { "text-encoder",    required_argument, NULL, OPT_TEXT_ENCODER },
     { "text-encoder-2",  required_argument, NULL, OPT_TEXT_ENCODER_2 },
+    { "clip-l",          required_argument, NULL, OPT_TEXT_ENCODER },
+    { "clip-g",          required_argument, NULL, OPT_TEXT_ENCODER_2 },
     { "refiner",         required_argument, NULL, OPT_REFINER },
     { "refiner-start",   required_argument, NULL, OPT_REFINER_START },
     { "prediction",      required_argument, NULL, OPT_PREDICTION },
@@ -76,7 +78,9 @@ static const char help[] =
     "                              else the folder demo-model beside sdgen)\n"
     "      --vae FILE              a VAE in place of the model's own\n"
     "      --text-encoder FILE     a text encoder in place of the model's (first) one\n"
-    "      --text-encoder-2 FILE   the same for SDXL's second\n"
+    "      --text-encoder-2 FILE   the same for the second of SDXL and SD 3.x\n"
+    "      --clip-l FILE, --clip-g FILE\n"
+    "                              the same two by name: the first, the second\n"
     "      --refiner FILE|DIR      SDXL's refiner, which draws the last steps\n"
     "      --refiner-start X       the share of the noise's way before it (0.8)\n"
     "      --prediction NAME       epsilon, v, where the model does not say it right\n"
@@ -87,11 +91,13 @@ static const char help[] =
     "  -p, --prompt TEXT           what to draw\n"
     "  -n, --negative-prompt TEXT  what to avoid\n"
     "  -o, --output FILE           the image (sdrt.png); a batch adds -0, -1, ...\n"
-    "  -W, --width N               pixels, a multiple of 8 (the model's: 512, 768, 1024)\n"
-    "  -H, --height N              pixels, a multiple of 8 (the same)\n"
+    "  -W, --width N               pixels, a multiple of 8, for SD 3.x of 16 (the model's: 512,\n"
+    "                              768, 1024)\n"
+    "  -H, --height N              the same\n"
     "      --steps N               denoising steps (20)\n"
     "      --cfg-scale X           guidance; 1 or less runs without (7.5)\n"
-    "      --sampler NAME          euler_a, euler, ddim, dpmpp_2m, heun, lcm (euler_a)\n"
+    "      --sampler NAME          euler_a, euler, ddim, dpmpp_2m, heun, lcm (euler_a; for SD 3.x euler,\n"
+    "                              which dpmpp_2m also suits)\n"
     "      --schedule NAME         default, karras (default)\n"
     "      --spacing NAME          leading, trailing, linspace (the model's)\n"
     "      --clip-skip N           CLIP's N-th layer from the end: 1 the last (the model's)\n"
