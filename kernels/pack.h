@@ -40,13 +40,20 @@ size_t sdrt_panel_offset(const struct sdrt_panel_layout *l, const struct sdrt_we
                          int p, int c);
 
 /* Packs count source rows, which are rows row0 .. row0+count-1 of the weight, from
- * src [count][k][taps] of type from (F32, F16, BF16) into dst, the whole packed
+ * src [count][k][taps] of a floating-point type but F64 into dst, the whole packed
  * weight.  dst must start zeroed; every row is packed once, in any order.
  * Conversion rounds to nearest even.  Returns 0, or -1 for a type it cannot read. */
 int sdrt_panel_pack(const struct sdrt_panel_layout *l, const struct sdrt_weight_shape *w,
                     int row0, int count, const void *src, enum sdrt_dtype from, void *dst);
 
-/* count values of type from (F32, F16, BF16) to f32; -1 for any other type. */
+/* Whether sdrt_to_f32() reads the type. */
+static inline int sdrt_is_float(enum sdrt_dtype type)
+{
+    return type == SDRT_F32 || type == SDRT_F16 || type == SDRT_BF16 || type == SDRT_F8_E4M3 ||
+           type == SDRT_F8_E5M2;
+}
+
+/* count values of type from (F32, F16, BF16, F8) to f32; -1 for any other type. */
 int sdrt_to_f32(const void *src, enum sdrt_dtype from, float *dst, size_t count);
 
 #endif

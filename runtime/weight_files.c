@@ -65,6 +65,28 @@ static struct entry *find(const struct sdrt_weight_files *set, const char *name)
     return set->count ? bsearch(&key, set->entries, set->count, sizeof key, by_name) : NULL;
 }
 
+static int ends_with(const char *name, const char *end)
+{
+    const size_t n = strlen(name), m = strlen(end);
+
+    return n >= m && !strcmp(name + n - m, end);
+}
+
+/* 8-bit weights that are to be multiplied by scales beside them would be read as wrong numbers. */
+static int check_unscaled(const struct sdrt_safetensors *file, const char *path, const char *strip,
+                          const struct sdrt_log *log)
+{
+    for (size_t i = 0; i < sdrt_safetensors_count(file); i++) {
+        const char *name = sdrt_safetensors_at(file, i)->name;
+        if (strncmp(name, strip, strlen(strip))) continue;
+        if (ends_with(name, "scaled_fp8") || ends_with(name, ".scale_weight") ||
+            ends_with(name, ".weight_scale"))
+            return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: tensor %s: 8-bit weights with scales of "
+                             "their own: expected F32, F16, BF16 or F8 without scales", path, name);
+    }
+    return SDRT_OK;
+}
+
 /* The names that file offers, into *out (owned by the caller) and *count. */
 static int list_entries(const struct sdrt_safetensors *file, size_t file_index, const char *strip,
                         const char *add, struct entry **out, size_t *count)
@@ -152,6 +174,8 @@ int sdrt_weight_files_add(struct sdrt_weight_files *set, const char *path, const
 
     rc = sdrt_safetensors_open(&file, path, set->log);
     if (rc != SDRT_OK) return rc;
+    rc = check_unscaled(file, path, strip, set->log);
+    if (rc != SDRT_OK) goto out;
     rc = list_entries(file, set->nfiles, strip, add, &list, &count);
     if (rc == SDRT_OK) rc = reserve(set, count);
     if (rc != SDRT_OK) {

@@ -110,8 +110,10 @@ static void note_bad(struct sdrt_weight_store *s, const char *name, int *counter
     ++*counter;
 }
 
+/* All values of 8 bits are values of bf16 too. */
 static enum sdrt_dtype packed_type(enum sdrt_dtype from)
 {
+    if (from == SDRT_F8_E4M3 || from == SDRT_F8_E5M2) return SDRT_BF16;
     return from == SDRT_F16 || from == SDRT_BF16 ? from : SDRT_F32;
 }
 

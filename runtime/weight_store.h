@@ -45,7 +45,7 @@ void sdrt_weight_store_pack_as(struct sdrt_weight_store *store, enum sdrt_dtype 
 
 /* Says that the tensor name of count values, outermost dimension rows, will be used.  Returns
  * the type it should be packed as: that of sdrt_weight_store_pack_as(); without it F16 and
- * BF16 stay and all else becomes F32.  A tensor that is absent or has another size is
+ * BF16 stay, F8 becomes BF16 and all else F32.  A tensor that is absent or has another size is
  * remembered for sdrt_weight_store_check(). */
 enum sdrt_dtype sdrt_weight_store_declare(struct sdrt_weight_store *store, const char *name,
                                           int rows, size_t count);

@@ -88,7 +88,8 @@ void sdrt_weight_files_free(struct sdrt_weight_files **set);
  * offered, under add + the rest of the name: strip "state_dict." and add "" undoes a
  * wrapper, strip "" and add "unet." keeps the parts of a folder apart.  No view may be
  * held meanwhile.  After a failure the set is as before.
- * Errors of sdrt_safetensors_open(); SDRT_E_FORMAT for a duplicate; SDRT_E_NOMEM. */
+ * Errors of sdrt_safetensors_open(); SDRT_E_UNSUPPORTED for 8-bit weights that have scales of
+ * their own; SDRT_E_FORMAT for a duplicate; SDRT_E_NOMEM. */
 int sdrt_weight_files_add(struct sdrt_weight_files *set, const char *path, const char *strip,
                           const char *add, enum sdrt_weight_duplicates duplicates);
 

@@ -102,9 +102,10 @@ endif
 endif
 check_PROGRAMS += tests/test_pack tests/test_gemm tests/test_conv tests/test_attention \
 	tests/test_norm tests/test_elementwise
-tests_test_pack_SOURCES = tests/test_pack.c $(TEST_KERNELS)
+tests_test_pack_SOURCES = tests/test_pack.c $(TEST_LEVELS)
 tests_test_pack_CFLAGS = $(TEST_CFLAGS)
-tests_test_pack_LDADD = $(TEST_LIBS)
+tests_test_pack_LDADD = $(LEVEL_LIBS)
+EXTRA_DIST += tests/golden/f8 tests/oracle/make_f8_golden.py
 tests_test_gemm_SOURCES = tests/test_gemm.c tests/oracle_gemm.c tests/oracle_gemm.h \
 	tests/weights.c tests/weights.h bench/shapes_gemm.h $(TEST_LEVELS)
 tests_test_gemm_CFLAGS = $(TEST_CFLAGS)

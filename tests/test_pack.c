@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernels/pack.h"
+#include "runtime/npy.h"
+#include "tests/emulated.h"
 #include "tests/support.h"
 
 #include <criterion/criterion.h>
@@ -51,9 +53,73 @@ Test(pack, f32_is_copied_and_other_types_are_refused)
 
     cr_expect(sdrt_to_f32(from, SDRT_F32, to, 4) == 0 && !memcmp(from, to, sizeof from));
     for (int t = 0; t < SDRT_DTYPES; t++)
-        if (t != SDRT_F32 && t != SDRT_F16 && t != SDRT_BF16)
+        if (t != SDRT_F32 && t != SDRT_F16 && t != SDRT_BF16 && t != SDRT_F8_E4M3 && t != SDRT_F8_E5M2)
             cr_expect(sdrt_to_f32(from, (enum sdrt_dtype)t, to, 1) == -1, "type %d", t);
 }
+
+/* tests/oracle/make_f8_golden.py: what torch makes of each byte. */
+static void check_f8(const char *name, enum sdrt_dtype type)
+{
+    const char *root = getenv("SDRT_TESTDATA");
+    struct sdrt_npy *want = NULL;
+    uint8_t bytes[256];
+    float got[256];
+    char path[512];
+    int bad = 0;
+
+    snprintf(path, sizeof path, "%s/golden/f8/%s.npy", root ? root : "tests", name);
+    cr_assert_eq(sdrt_npy_read(&want, path, NULL), SDRT_OK);
+    cr_assert_eq(want->elements, 256);
+    for (int i = 0; i < 256; i++) bytes[i] = (uint8_t)i;
+    cr_assert_eq(sdrt_to_f32(bytes, type, got, 256), 0);
+    for (int i = 0; i < 256; i++) bad += !same(((const float *)want->data)[i], (double)got[i]);
+    cr_expect(bad == 0, "%s: %d wrong", name, bad);
+    sdrt_npy_free(&want);
+}
+
+Test(pack, every_8_bit_float_becomes_f32)
+{
+    check_f8("e4m3", SDRT_F8_E4M3);
+    check_f8("e5m2", SDRT_F8_E5M2);
+}
+
+/* Every finite byte, packed as bf16 by the level's own packing, is as exact as in f32. */
+static void check_f8_packing(const char *level, enum sdrt_dtype type)
+{
+    enum { N = 6, K = 256 };
+    const struct sdrt_weight_shape w = { .n = N, .k = K, .taps = 1, .stored = SDRT_BF16 };
+    struct sdrt_gemm_ops ops = { 0 };
+    uint8_t bytes[N * K];
+    float wide[N * K];
+
+    tgemm_init(&ops, level);
+    for (int i = 0; i < N * K; i++) {
+        bytes[i] = (uint8_t)(i * 37 + i / K);
+        if ((bytes[i] & 0x7f) >= (type == SDRT_F8_E5M2 ? 0x7c : 0x7f)) bytes[i] = 1;
+    }
+    cr_assert_eq(sdrt_to_f32(bytes, type, wide, N * K), 0);
+    const size_t size = ops.pack_bytes(&w);
+    struct tbuf a = tbuf_bytes(size), b = tbuf_bytes(size);
+    memset(a.p, 0, size);
+    memset(b.p, 0, size);
+    cr_expect_eq(ops.pack_rows(&w, 0, N, bytes, type, a.p), 0);
+    cr_expect_eq(ops.pack_rows(&w, 0, N, wide, SDRT_F32, b.p), 0);
+    cr_expect(!memcmp(a.p, b.p, size), "%s, %s: packed otherwise than from f32", level,
+              sdrt_dtype_name(type));
+    tbuf_free(&a), tbuf_free(&b);
+}
+
+static void check_f8_level(const char *level)
+{
+    check_f8_packing(level, SDRT_F8_E4M3);
+    check_f8_packing(level, SDRT_F8_E5M2);
+}
+
+Test(pack, f8_generic) { check_f8_level("generic"); }
+Test(pack, f8_blas) { check_f8_level("blas"); }
+Test(pack, f8_avx2) { check_f8_level("avx2"); }
+Test(pack, f8_avx512) { check_f8_level("avx512"); }
+Test(pack, f8_amx) { check_f8_level("amx"); }
 
 static uint16_t convert(float v, enum sdrt_dtype type)
 {
@@ -193,6 +259,6 @@ Test(pack, other_types_are_refused)
     float packed[16] = { 0 };
 
     for (int t = 0; t < SDRT_DTYPES; t++)
-        if (t != SDRT_F32 && t != SDRT_F16 && t != SDRT_BF16)
+        if (t != SDRT_F32 && t != SDRT_F16 && t != SDRT_BF16 && t != SDRT_F8_E4M3 && t != SDRT_F8_E5M2)
             cr_expect(sdrt_panel_pack(&l, &w, 0, 1, &source, (enum sdrt_dtype)t, packed) == -1);
 }

@@ -5,6 +5,7 @@
 #include "bench/allocations.h"
 #include "runtime/json.h"
 #include "runtime/safetensors.h"
+#include "runtime/weight_store.h"
 #include "runtime/weights.h"
 #include "tests/safetensors_files.h"
 #include "tests/temp_folder.h"
@@ -92,6 +93,49 @@ Test(weights, duplicates_fail_or_replace)
     cr_expect_eq(first_byte(p, "a"), 0);
     expect_failure(sdrt_weight_files_add(set, temp_path("none"), "", "", SDRT_DUPLICATES_FAIL),
                    SDRT_E_MISSING, "none", "no file");
+    sdrt_weight_files_free(&set);
+}
+
+/* Only in what is taken of the file: another part's scales are not its business. */
+Test(weights, scaled_8_bit_weights_are_refused)
+{
+    static const char *const headers[] = {
+        "{" ONE("t5.q.weight", "F8_E4M3", "[1]", 0, 1) "," ONE("t5.scaled_fp8", "F8_E4M3", "[1]", 1, 2) "}",
+        "{" ONE("t5.q.weight", "F8_E4M3", "[1]", 0, 1) "," ONE("t5.q.scale_weight", "F32", "[1]", 1, 5) "}",
+        "{" ONE("t5.q.weight", "F8_E4M3", "[1]", 0, 1) "," ONE("t5.q.weight_scale", "F32", "[1]", 1, 5) "}",
+    };
+    struct sdrt_weight_files *set;
+
+    expect_quiet(sdrt_weight_files_create(&set, &kept_log), "create");
+    for (int i = 0; i < 3; i++) {
+        write_file("scaled", headers[i], i ? 5 : 2);
+        expect_failure(sdrt_weight_files_add(set, temp_path("scaled"), "t5.", "", SDRT_DUPLICATES_FAIL),
+                       SDRT_E_UNSUPPORTED, "scales", headers[i]);
+        cr_expect_eq(sdrt_weight_files_count(set), 0);
+        expect_quiet(sdrt_weight_files_add(set, temp_path("scaled"), "unet.", "",
+                                           SDRT_DUPLICATES_FAIL), "another part");
+    }
+    sdrt_weight_files_free(&set);
+}
+
+/* 8 bits become bf16, which holds them all; nothing else changes its type. */
+Test(weights, types_to_pack_as)
+{
+    static const char header[] = "{" ONE("a", "F8_E4M3", "[1,1]", 0, 1) "," ONE("b", "F8_E5M2", "[1,1]", 1, 2)
+                                 "," ONE("c", "F16", "[1,1]", 2, 4) "," ONE("d", "F64", "[1,1]", 4, 12) "}";
+    struct sdrt_weight_store *store = NULL;
+    struct sdrt_weight_files *set;
+
+    expect_quiet(sdrt_weight_files_create(&set, &kept_log), "create");
+    expect_quiet(sdrt_weight_files_add(set, write_file("1", header, 12), "", "",
+                                       SDRT_DUPLICATES_FAIL), "add");
+    const struct sdrt_weights_provider p = sdrt_weight_files_provider(set);
+    cr_assert_eq(sdrt_weight_store_create(&store, &p, SDRT_DTYPES, &kept_log), SDRT_OK);
+    cr_expect_eq(sdrt_weight_store_declare(store, "a", 1, 1), SDRT_BF16);
+    cr_expect_eq(sdrt_weight_store_declare(store, "b", 1, 1), SDRT_BF16);
+    cr_expect_eq(sdrt_weight_store_declare(store, "c", 1, 1), SDRT_F16);
+    cr_expect_eq(sdrt_weight_store_declare(store, "d", 1, 1), SDRT_F32);
+    sdrt_weight_store_free(&store);
     sdrt_weight_files_free(&set);
 }
 

@@ -56,6 +56,13 @@ static void pack_convert(const void *src, enum sdrt_dtype from, int n, bf16 *to)
             const int at = i + j * VL, left = n - at;
             unsigned short tail[VL] = { 0 };
             const unsigned short *p = tail;
+            if (sdrt_dtype_size(from) == 1) {
+                float wide[VL] = { 0 };
+                if (left > 0)
+                    sdrt_to_f32((const char *)src + at, from, wide, (size_t)int_min(left, VL));
+                v[j] = v_load(wide);
+                continue;
+            }
             if (from == SDRT_F32) {
                 v[j] = load_first((const float *)src + at, left);
                 continue;
@@ -77,7 +84,7 @@ static int pack_tiles(const struct sdrt_weight_shape *w, int row0, int count, co
     const int side = w->taps == 9 ? 3 : 1;
     bf16 values[SOME];
 
-    if (from != SDRT_F32 && from != SDRT_F16 && from != SDRT_BF16) return -1;
+    if (!sdrt_is_float(from)) return -1;
     for (int i = 0; i < count; i++) {
         size_t block, tap;
         bf16 *const to = (bf16 *)dst + pack_place(w, row0 + i, &block, &tap);

@@ -42,6 +42,18 @@ static inline float from_f16(uint16_t h)
                                    choose(mask_of(exponent == 0x7c00), special, normal)));
 }
 
+/* No infinities; the largest magnitude is NaN. */
+static inline float from_e4m3(uint8_t b)
+{
+    const uint32_t sign = (uint32_t)(b & 0x80) << 24, magnitude = b & 0x7f;
+    const uint32_t rest = magnitude << 20, rebias = 120u << 23;
+    const float lowest = 0x1p-6f; /* zero and subnormals, as in from_f16 */
+    const uint32_t small = to_bits(from_bits(to_bits(lowest) | rest) - lowest);
+
+    return from_bits(sign | choose(mask_of(magnitude < 8), small,
+                                   choose(mask_of(magnitude == 0x7f), 0x7fc00000, rest + rebias)));
+}
+
 /* Round to nearest even, by adding the rounding bias to the bits. */
 static inline uint16_t to_f16(float f)
 {
@@ -65,6 +77,7 @@ static inline uint16_t to_bf16(float f)
 int sdrt_to_f32(const void *src, enum sdrt_dtype from, float *dst, size_t count)
 {
     const uint16_t *h = src;
+    const uint8_t *b = src;
 
     switch (from) {
     case SDRT_F32:
@@ -75,6 +88,12 @@ int sdrt_to_f32(const void *src, enum sdrt_dtype from, float *dst, size_t count)
         return 0;
     case SDRT_BF16:
         for (size_t i = 0; i < count; i++) dst[i] = from_bits((uint32_t)h[i] << 16);
+        return 0;
+    case SDRT_F8_E4M3:
+        for (size_t i = 0; i < count; i++) dst[i] = from_e4m3(b[i]);
+        return 0;
+    case SDRT_F8_E5M2: /* the upper half of an f16 */
+        for (size_t i = 0; i < count; i++) dst[i] = from_f16((uint16_t)(b[i] << 8));
         return 0;
     default:
         return -1;
@@ -310,7 +329,7 @@ int sdrt_panel_pack(const struct sdrt_panel_layout *l, const struct sdrt_weight_
     const size_t row_bytes = (size_t)w->k * (size_t)w->taps * sdrt_dtype_size(from);
     int n;
 
-    if (from != SDRT_F32 && from != SDRT_F16 && from != SDRT_BF16) return -1;
+    if (!sdrt_is_float(from)) return -1;
     for (int i = 0; i < count; i += n) {
         const int row = row0 + i, end = row < w->n || !w->gated ? w->n : 2 * w->n;
         int panel, lane;
