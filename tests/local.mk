@@ -110,6 +110,10 @@ tests_test_gemm_SOURCES = tests/test_gemm.c tests/oracle_gemm.c tests/oracle_gem
 	tests/weights.c tests/weights.h bench/shapes_gemm.h $(TEST_LEVELS)
 tests_test_gemm_CFLAGS = $(TEST_CFLAGS)
 tests_test_gemm_LDADD = $(LEVEL_LIBS)
+check_PROGRAMS += tests/test_balance
+tests_test_balance_SOURCES = tests/test_balance.c $(TEST_LEVELS)
+tests_test_balance_CFLAGS = $(TEST_CFLAGS)
+tests_test_balance_LDADD = $(LEVEL_LIBS)
 tests_test_conv_SOURCES = tests/test_conv.c tests/oracle_conv.c tests/oracle_conv.h \
 	tests/weights.c tests/weights.h bench/shapes_conv.h $(TEST_LEVELS)
 tests_test_conv_CFLAGS = $(TEST_CFLAGS)

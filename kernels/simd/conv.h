@@ -43,7 +43,7 @@ struct conv_grid {
     int bh, bw, images; /* of a block */
     int rows, columns;  /* blocks down and across an image */
     int stacks;         /* blocks over the batch */
-    int panels, groups;
+    int panels, groups; /* groups: a direct sum's are of one panel */
 };
 
 /* A block's place: images image .. image+images-1, rows and columns of the output. */
@@ -54,31 +54,19 @@ struct conv_block {
 /* Counts the blocks; most is how many images a block may hold that is an image whole. */
 static void conv_grid_count(const struct sdrt_conv_shape *s, struct conv_grid *g, int most)
 {
-    enum { WANTED = 16, LEAST_PANELS = 4 };
-
     g->rows = (g->h + g->bh - 1) / g->bh;
     g->columns = (g->w + g->bw - 1) / g->bw;
     g->images = g->rows * g->columns == 1 && most > 1 ? most : 1;
     if (g->images > s->batch) g->images = s->batch;
     g->stacks = (s->batch + g->images - 1) / g->images;
     g->panels = (s->out_c + PANEL - 1) / PANEL;
-    const int blocks = g->stacks * g->rows * g->columns;
-    const int most_groups = (g->panels + LEAST_PANELS - 1) / LEAST_PANELS;
-    g->groups = (WANTED + blocks - 1) / blocks;
-    if (g->groups > most_groups) g->groups = most_groups;
+    g->groups = g->panels;
 }
 
 /* Units of work: each block by each group. */
 static int conv_units(const struct conv_grid *g)
 {
     return g->stacks * g->rows * g->columns * g->groups;
-}
-
-static int conv_grid_parts(const struct conv_grid *g, int workers)
-{
-    const int units = conv_units(g), most = 16 * workers;
-
-    return units < most ? units : most;
 }
 
 /* The block of a unit; its group is unit % groups. */
@@ -100,12 +88,13 @@ static struct conv_block conv_block_of(const struct sdrt_conv_shape *s, const st
 struct conv_cut {
     struct conv_grid g;
     int flat; /* each image is one row */
+    int together; /* panels, at most, behind one patch: their sums are in scratch */
     int chunk, patch_h, patch_w;
 };
 
 static struct conv_cut conv_cut(const struct sdrt_conv_shape *s)
 {
-    enum { WIDEST = 64, SMALL = CONV_PIXELS / 4 };
+    enum { WIDEST = 64, SMALL = CONV_PIXELS / 4, WANTED = 16 };
     struct conv_cut u = { .g = { .h = s->out_h, .w = s->out_w } };
     struct conv_grid *g = &u.g;
 
@@ -119,6 +108,8 @@ static struct conv_cut conv_cut(const struct sdrt_conv_shape *s)
     g->bw = (g->w + columns - 1) / columns;
     g->bh = pixels / g->bw < g->h ? (pixels / g->bw > 0 ? pixels / g->bw : 1) : g->h;
     conv_grid_count(s, g, SMALL / (g->bh * g->bw));
+    const int blocks = conv_units(g) / g->groups, pieces = (WANTED + blocks - 1) / blocks;
+    u.together = (g->groups + pieces - 1) / pieces;
     u.chunk = conv_layout(&s->w).chunk < s->w.k ? conv_layout(&s->w).chunk : s->w.k;
     u.patch_h = (g->bh - 1) * s->stride + s->kernel;
     u.patch_w = (g->bw - 1) * s->stride + s->kernel;
@@ -131,11 +122,29 @@ static int conv_pitch(const struct sdrt_conv_shape *s, int k)
     return s->w.taps == 1 ? row_pitch(k) : k;
 }
 
+/* Blocks in as many pieces as give each worker EACH shares, but each piece makes the patch once
+ * more, so of LEAST_PANELS at least, unless a worker would have none; and in fewer where that
+ * leaves less time in which some have nothing to do. */
 static int direct_parts(const struct sdrt_conv_shape *s, int workers)
 {
+    enum { EACH = 8, LEAST_PANELS = 4 };
     const struct conv_cut u = conv_cut(s);
+    const int groups = u.g.groups, blocks = conv_units(&u.g) / groups;
+    const int one_each = (workers + blocks - 1) / blocks;
+    int most = (EACH * workers + blocks - 1) / blocks, best = 1;
+    long least = 0;
 
-    return conv_grid_parts(&u.g, workers);
+    if (most > groups / LEAST_PANELS) most = groups / LEAST_PANELS;
+    if (most < one_each) most = one_each;
+    if (most > groups) most = groups;
+    for (int pieces = most; pieces > 0; pieces--) {
+        const long rounds = (blocks * pieces + workers - 1) / workers;
+        const long time = rounds * ((groups + pieces - 1) / pieces);
+        if (least && time >= least) continue;
+        least = time;
+        best = pieces;
+    }
+    return blocks * best;
 }
 
 struct conv_scratch {
@@ -145,14 +154,13 @@ struct conv_scratch {
 static struct conv_scratch conv_scratch_sizes(const struct sdrt_conv_shape *s,
                                               const struct conv_cut *u)
 {
-    const size_t panels = (size_t)(u->g.panels + u->g.groups - 1) / (size_t)u->g.groups;
     const size_t pixels = (size_t)(u->g.images * u->g.bh * u->g.bw);
     const int chunks = (s->w.k + u->chunk - 1) / u->chunk;
     struct conv_scratch z = {
         .patch = (size_t)(u->g.images * u->patch_h * u->patch_w) *
                  (size_t)conv_pitch(s, u->chunk),
         .values = s->w.stored == SDRT_F32 ? 0 : (size_t)u->chunk * (size_t)s->w.taps * PANEL,
-        .sums = chunks > 1 ? panels * pixels * PANEL : (size_t)TILE_ROWS * PANEL,
+        .sums = chunks > 1 ? (size_t)u->together * pixels * PANEL : (size_t)TILE_ROWS * PANEL,
     };
     z.patch = (z.patch + 15) / 16 * 16;
     return z;
@@ -363,14 +371,12 @@ static void conv_panel(const struct conv_pass *p, int panel, float *sums,
 }
 
 static void conv_one_block(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
-                           const struct conv_cut *u, const struct conv_block *b, int group,
+                           const struct conv_cut *u, const struct conv_block *b, int p0, int p1,
                            float *scratch)
 {
     const struct sdrt_panel_layout layout = conv_layout(&s->w);
     const struct conv_scratch z = conv_scratch_sizes(s, u);
     float *patch = scratch, *values = patch + z.patch, *sums = values + z.values;
-    const int p0 = sdrt_row_begin(u->g.panels, group, u->g.groups);
-    const int p1 = sdrt_row_begin(u->g.panels, group + 1, u->g.groups);
     struct conv_pixels pixels;
     int segments[9];
 
@@ -402,12 +408,15 @@ static void direct_run(const struct sdrt_exec *ex, const struct sdrt_conv_shape 
                        const struct sdrt_conv_args *a)
 {
     const struct conv_cut u = conv_cut(s);
-    const int units = conv_units(&u.g);
+    const int units = conv_units(&u.g), groups = u.g.groups;
+    const int end = sdrt_row_begin(units, ex->part + 1, ex->nparts);
 
-    for (int i = sdrt_row_begin(units, ex->part, ex->nparts);
-         i < sdrt_row_begin(units, ex->part + 1, ex->nparts); i++) {
+    for (int i = sdrt_row_begin(units, ex->part, ex->nparts), last; i < end; i = last) {
         const struct conv_block b = conv_block_of(s, &u.g, i);
-        conv_one_block(s, a, &u, &b, i % u.g.groups, ex->scratch);
+        last = (i / groups + 1) * groups;
+        if (last > end) last = end;
+        if (last > i + u.together) last = i + u.together;
+        conv_one_block(s, a, &u, &b, i % groups, i % groups + last - i, ex->scratch);
     }
 }
 

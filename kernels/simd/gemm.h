@@ -27,11 +27,12 @@ static int gemm_pack_rows(const struct sdrt_weight_shape *w, int row0, int count
     return sdrt_panel_pack(&l, w, row0, count, src, from, dst);
 }
 
-/* Work is cut into units: a block of rows by a group of panels.  The cut depends on the
- * shape alone, so that a share count changes who computes a value, never the value. */
+/* Work is cut into units: a block of rows by a panel.  The cut depends on the shape alone, so that
+ * a share count changes who computes a value, never the value; what a share has of one block is
+ * done together, behind one copy of its rows. */
 struct gemm_cut {
     int columns;        /* of y in one panel */
-    int panels, groups; /* groups of panels */
+    int panels;
     int blocks, rows;   /* blocks of rows, and the most rows in one */
     struct sdrt_panel_layout layout;
     int chunk, chunks;  /* channels in one, and their number */
@@ -40,29 +41,32 @@ struct gemm_cut {
 
 static struct gemm_cut gemm_cut(const struct sdrt_gemm_shape *s)
 {
-    enum { WANTED = 16, LEAST_PANELS = 128 / PANEL }; /* so few repay the copy */
     struct gemm_cut u = { .columns = s->w.gated ? VL : PANEL };
 
     u.panels = (s->n + u.columns - 1) / u.columns;
     u.blocks = (s->m + GEMM_ROWS - 1) / GEMM_ROWS;
     u.rows = (s->m + u.blocks - 1) / u.blocks;
-    u.groups = (WANTED + u.blocks - 1) / u.blocks;
-    if (u.groups > (u.panels + LEAST_PANELS - 1) / LEAST_PANELS)
-        u.groups = (u.panels + LEAST_PANELS - 1) / LEAST_PANELS;
     u.layout = panel_layout(s->k, GEMM_CHUNK);
     u.chunk = s->k < u.layout.chunk ? s->k : u.layout.chunk;
     u.chunks = (s->k + u.chunk - 1) / u.chunk;
-    u.pass = (u.panels + u.groups - 1) / u.groups;
-    if (u.chunks > 1 && u.pass > GEMM_PANELS) u.pass = GEMM_PANELS;
+    u.pass = u.chunks > 1 && u.panels > GEMM_PANELS ? GEMM_PANELS : u.panels;
     return u;
 }
 
+/* Whole blocks where there are many for each worker; else shares of equally many panels, enough to
+ * repay the copy; but rather short ones than a worker that has none. */
+
 static int gemm_parts(const struct sdrt_gemm_shape *s, int workers)
 {
+    enum { EACH = 8, LEAST_PANELS = 128 / PANEL };
     const struct gemm_cut u = gemm_cut(s);
-    const int units = u.blocks * u.groups, most = 16 * workers;
+    const int units = u.blocks * u.panels, most = EACH * workers;
+    int shares = units / LEAST_PANELS;
 
-    return units < most ? units : most;
+    if (u.blocks >= most) return u.blocks;
+    if (shares > most) shares = most;
+    if (shares >= workers) return shares / workers * workers;
+    return units < workers ? units : workers;
 }
 
 struct gemm_scratch {
@@ -218,16 +222,15 @@ static int gemm_run(const struct sdrt_exec *ex, const struct sdrt_gemm_shape *s,
 {
     const struct gemm_cut u = gemm_cut(s);
     const struct gemm_scratch z = gemm_scratch_sizes(s, &u);
-    const int units = u.blocks * u.groups;
+    const int units = u.blocks * u.panels, end = sdrt_row_begin(units, ex->part + 1, ex->nparts);
     struct gemm_block b = { .s = s, .a = a, .u = &u, .copy = ex->scratch };
 
     b.values = b.copy + z.rows;
     b.sums = b.values + z.values;
-    for (int i = sdrt_row_begin(units, ex->part, ex->nparts);
-         i < sdrt_row_begin(units, ex->part + 1, ex->nparts); i++) {
-        const int block = i / u.groups, group = i % u.groups;
-        const int p0 = sdrt_row_begin(u.panels, group, u.groups);
-        const int p1 = sdrt_row_begin(u.panels, group + 1, u.groups);
+    for (int i = sdrt_row_begin(units, ex->part, ex->nparts), last; i < end; i = last) {
+        const int block = i / u.panels, p0 = i % u.panels;
+        last = (block + 1) * u.panels < end ? (block + 1) * u.panels : end;
+        const int p1 = p0 + last - i;
         b.row0 = sdrt_row_begin(s->m, block, u.blocks);
         b.rows = sdrt_row_begin(s->m, block + 1, u.blocks) - b.row0;
         for (int p = p0; p < p1; p += u.pass)
