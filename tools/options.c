@@ -95,7 +95,7 @@ static const char help[] =
     "                              768, 1024)\n"
     "  -H, --height N              the same\n"
     "      --steps N               denoising steps (20)\n"
-    "      --cfg-scale X           guidance; 1 or less runs without (7.5)\n"
+    "      --cfg-scale X           guidance; 1 or less runs without (7.5; 3 for the small model)\n"
     "      --sampler NAME          euler_a, euler, ddim, dpmpp_2m, heun, lcm (euler_a; for SD 3.x euler,\n"
     "                              which dpmpp_2m also suits)\n"
     "      --schedule NAME         default, karras (default)\n"
@@ -295,7 +295,9 @@ static int parse_request_option(struct sdgen_options *o, int option, const char 
     case 'W':           return parse_side(&r->width, "--width", text, log);
     case 'H':           return parse_side(&r->height, "--height", text, log);
     case OPT_STEPS:     return parse_int(&r->steps, "--steps", text, 1, MAX_STEPS, log);
-    case OPT_CFG_SCALE: return parse_cfg_scale(&r->cfg_scale, text, log);
+    case OPT_CFG_SCALE:
+        o->cfg_scale = 1;
+        return parse_cfg_scale(&r->cfg_scale, text, log);
     case OPT_SAMPLER:   return parse_name(&r->sampler, "--sampler", text, samplers, log);
     case OPT_SCHEDULE:  return parse_name(&r->schedule, "--schedule", text, schedules, log);
     case OPT_SEED:      return parse_seed(o, text, log);
@@ -366,12 +368,14 @@ static int complain(int option, char **argv, const struct sdrt_log *log)
 
 static int choose_model(struct sdgen_options *o, const struct sdrt_log *log)
 {
+    const float small_cfg_scale = 3.0f; /* looked best, see its card */
     int small;
 
     if (o->model.model) return SDRT_OK;
     o->model.model = default_model(o->small_model, &small);
     if (!o->model.model)
         return sdrt_fail(log, SDRT_E_ARG, "no model: expected -m FILE or FOLDER; see --help");
+    if (small && !o->cfg_scale) o->request.cfg_scale = small_cfg_scale;
     if (small && !o->quiet)
         sdrt_note(log, SDRT_LOG_INFO, "no model is named: taking the small one, %s",
                   o->model.model);

@@ -36,6 +36,7 @@ struct sdgen_options {
     int         show; /* the images in the terminal */
     int         show_steps; /* and how they come about; show is then set too */
     int         quiet;
+    int         cfg_scale;     /* --cfg-scale was given */
     int         refiner_start; /* --refiner-start was given */
     int         random_seed; /* the seed was drawn here, not given */
     char        small_model[DEFAULT_MODEL_PATH];

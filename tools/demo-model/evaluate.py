@@ -82,8 +82,8 @@ def main():
         tiles = tiles[:args.columns * args.rows]
         lines = [np.concatenate(tiles[r:r + args.columns], 1)
                  for r in range(0, len(tiles), args.columns)]
-        Image.fromarray((np.concatenate([x for x in lines if x.shape == lines[0].shape]) * 255)
-                        .round().astype(np.uint8)).save(args.grid, optimize=True)
+        grid = (np.concatenate([x for x in lines if x.shape == lines[0].shape]) * 255).round()
+        Image.fromarray(grid.astype(np.uint8)).save(args.grid, optimize=True, quality=92)
 
 
 if __name__ == "__main__":
