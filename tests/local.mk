@@ -213,10 +213,14 @@ EXTRA_DIST += tests/golden/tiny-sd3 tests/golden/tiny-sd35 tests/oracle/sd3_name
 
 # T5's encoder, tiny.
 check_PROGRAMS += tests/test_t5
-tests_test_t5_SOURCES = tests/test_t5.c tests/temp_folder.c tests/temp_folder.h $(TEST_KERNELS)
+tests_test_t5_SOURCES = tests/test_t5.c tests/t5_pass.c tests/t5_pass.h tests/temp_folder.c \
+	tests/temp_folder.h $(TEST_KERNELS)
 tests_test_t5_CFLAGS = $(TEST_CFLAGS)
 tests_test_t5_LDADD = $(TEST_LIBS)
-EXTRA_DIST += tests/golden/t5 tests/oracle/make_t5_golden.py
+EXTRA_DIST += tests/golden/t5 tests/oracle/make_t5_golden.py tests/oracle/compare_t5.py
+noinst_PROGRAMS += tests/t5probe
+tests_t5probe_SOURCES = tests/t5probe.c tests/t5_pass.c tests/t5_pass.h
+tests_t5probe_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
 
 # SDXL with its refiner.
 check_PROGRAMS += tests/test_refiner

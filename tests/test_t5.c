@@ -3,11 +3,9 @@
  * T5's encoder, tiny, against transformers in float32; tests/oracle/make_t5_golden.py made the
  * weights, the hidden states, and the buckets of relative positions.
  */
-#include "kernels/ops.h"
-#include "model/t5_encoder.h"
 #include "runtime/npy.h"
-#include "runtime/program.h"
 #include "tests/support.h"
+#include "tests/t5_pass.h"
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>
@@ -74,44 +72,11 @@ Test(t5, buckets)
     check_buckets("buckets-32-128.npy", 32, 128, 1);
 }
 
-struct encoder {
-    struct sdrt_weight_files *files;
-    struct sdrt_weight_store *store;
-    struct sdrt_program *program;
-    struct sdrt_team *team;
-    struct sdrt_ops ops;
-    struct sdrt_t5_config config;
-    struct sdrt_t5_tensors tensors;
-};
-
-static void encoder_open(struct encoder *e, const char *level, int batch, int tokens,
+static void encoder_open(struct t5_pass *p, const char *level, int batch, int tokens,
                          const struct sdrt_t5_place *place)
 {
-    struct sdrt_graph *g = NULL;
-
-    memset(e, 0, sizeof *e);
-    sdrt_ops_init(&e->ops, tlevel(level));
-    cr_assert_eq(sdrt_weight_files_create(&e->files, &kept_log), SDRT_OK);
-    cr_assert_eq(sdrt_weight_files_add(e->files, data_path("encoder.safetensors"), "", "",
-                                       SDRT_DUPLICATES_FAIL), SDRT_OK);
-    const struct sdrt_weights_provider p = sdrt_weight_files_provider(e->files);
-    cr_assert_eq(sdrt_t5_detect(&e->config, &p, "text_encoder_3", "tiny", &kept_log), SDRT_OK, "%s",
-                 kept_text);
-    cr_assert_eq(sdrt_weight_store_create(&e->store, &p, SDRT_DTYPES, &kept_log), SDRT_OK);
-    cr_assert_eq(sdrt_team_create(&e->team, 2, NULL, &kept_log), SDRT_OK);
-    cr_assert_eq(sdrt_graph_create(&g, "t5", e->store, &kept_log), SDRT_OK);
-    sdrt_t5_encoder_build(g, &e->config, "text_encoder_3", batch, tokens, place, &e->tensors);
-    cr_assert_eq(sdrt_graph_status(g), SDRT_OK, "%s", kept_text);
-    cr_assert_eq(sdrt_program_create(&e->program, &g, &e->ops, level, 2, &kept_log), SDRT_OK);
-    cr_assert_eq(sdrt_program_load(e->program, NULL, NULL), SDRT_OK, "%s", kept_text);
-}
-
-static void encoder_close(struct encoder *e)
-{
-    sdrt_program_free(&e->program);
-    sdrt_team_free(&e->team);
-    sdrt_weight_store_free(&e->store);
-    sdrt_weight_files_free(&e->files);
+    cr_assert_eq(t5_pass_open(p, data_path("encoder.safetensors"), "text_encoder_3", tlevel(level), 2,
+                              batch, tokens, place, &kept_log), SDRT_OK, "%s", kept_text);
 }
 
 /* Into rows 5 .. of wider rows, whose rest stays as it was. */
@@ -123,18 +88,14 @@ static void compare(const char *level)
     const struct sdrt_t5_place place = { .rows = tokens + ROW0 + 1, .row0 = ROW0, .width = c + MORE };
     struct tbuf in = tbuf_bytes(ids->elements * sizeof(int32_t));
     struct tbuf out = tbuf_floats((size_t)(batch * place.rows * place.width));
-    struct encoder e;
+    struct t5_pass e;
     double error = 0.0, size = 0.0;
     size_t touched = 0;
 
     encoder_open(&e, level, batch, tokens, &place);
-    struct tbuf arena = tbuf_bytes(sdrt_program_peak(e.program) + 64);
     for (size_t i = 0; i < ids->elements; i++)
         ((int32_t *)in.p)[i] = (int32_t)((const float *)ids->data)[i];
-    sdrt_program_bind(e.program, e.tensors.ids, in.p);
-    sdrt_program_bind(e.program, e.tensors.out, out.p);
-    cr_assert_eq(sdrt_program_link(e.program, arena.p), SDRT_OK);
-    cr_assert_eq(sdrt_program_run(e.program, e.team, NULL, NULL), SDRT_OK);
+    cr_assert_eq(t5_pass_run(&e, in.p, out.v), SDRT_OK);
     for (int i = 0; i < batch * place.rows * place.width; i++) {
         const int row = i / place.width % place.rows - ROW0, k = i % place.width;
         if (row < 0 || row >= tokens || k >= c) {
@@ -150,9 +111,9 @@ static void compare(const char *level)
     cr_expect(sqrt(error / size) < 3e-6, "%s: hidden states differ by %.2e", level,
               sqrt(error / size));
     cr_expect_eq(touched, 0, "%s: wrote %zu values beside its own", level, touched);
-    cr_expect(tbuf_ok(&out) && tbuf_ok(&arena));
-    encoder_close(&e);
-    tbuf_free(&in), tbuf_free(&out), tbuf_free(&arena);
+    cr_expect(tbuf_ok(&out));
+    t5_pass_close(&e);
+    tbuf_free(&in), tbuf_free(&out);
     sdrt_npy_free(&ids);
     sdrt_npy_free(&want);
 }
@@ -165,7 +126,7 @@ Test(t5, detects)
 {
     const struct sdrt_t5_place place = { .rows = 3, .row0 = 0, .width = 40 };
     struct sdrt_t5_config xxl = sdrt_t5_xxl_config();
-    struct encoder e;
+    struct t5_pass e;
 
     encoder_open(&e, "generic", 1, 3, &place);
     cr_expect_str_eq(e.config.table, xxl.table);
@@ -181,5 +142,5 @@ Test(t5, detects)
     kept_lines = 0;
     expect_failure(sdrt_t5_detect(&xxl, &p, "text_encoder", "tiny", &kept_log), SDRT_E_MISSING,
                    "text_encoder.encoder.embed_tokens", "another prefix");
-    encoder_close(&e);
+    t5_pass_close(&e);
 }

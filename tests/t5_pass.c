@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/t5_pass.h"
+
+#include "runtime/arena.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char NAME[] = "text_encoder_3";
+
+static int build(struct t5_pass *p, unsigned isa, int threads, int batch, int tokens,
+                 const struct sdrt_t5_place *place, const struct sdrt_log *log)
+{
+    const struct sdrt_weights_provider weights = sdrt_weight_files_provider(p->files);
+    struct sdrt_graph *g = NULL;
+    int status = sdrt_t5_detect(&p->config, &weights, NAME, "the file", log);
+
+    sdrt_ops_init(&p->ops, isa);
+    if (status == SDRT_OK) status = sdrt_team_create(&p->team, threads, NULL, log);
+    if (status == SDRT_OK) status = sdrt_weight_store_create(&p->store, &weights, SDRT_DTYPES, log);
+    if (status == SDRT_OK) status = sdrt_graph_create(&g, "t5", p->store, log);
+    if (status != SDRT_OK) return status;
+    sdrt_weight_store_use_team(p->store, p->team);
+    sdrt_t5_encoder_build(g, &p->config, NAME, batch, tokens, place, &p->tensors);
+    status = sdrt_program_create(&p->program, &g, &p->ops, "t5", threads, log);
+    if (status == SDRT_OK)
+        status = sdrt_arena_create(&p->arena, sdrt_program_peak(p->program) + 64, log);
+    if (status == SDRT_OK) status = sdrt_program_load(p->program, NULL, NULL);
+    return status;
+}
+
+int t5_pass_open(struct t5_pass *p, const char *path, const char *prefix, unsigned isa, int threads,
+                 int batch, int tokens, const struct sdrt_t5_place *place,
+                 const struct sdrt_log *log)
+{
+    char strip[256], add[32];
+
+    memset(p, 0, sizeof *p);
+    snprintf(strip, sizeof strip, "%s%s", prefix, *prefix ? "." : "");
+    snprintf(add, sizeof add, "%s.", NAME);
+    int status = sdrt_weight_files_create(&p->files, log);
+    if (status == SDRT_OK)
+        status = sdrt_weight_files_add(p->files, path, strip, add, SDRT_DUPLICATES_FAIL);
+    if (status == SDRT_OK) status = build(p, isa, threads, batch, tokens, place, log);
+    return status;
+}
+
+int t5_pass_run(struct t5_pass *p, int32_t *ids, float *out)
+{
+    sdrt_program_bind(p->program, p->tensors.ids, ids);
+    sdrt_program_bind(p->program, p->tensors.out, out);
+    const int status = sdrt_program_link(p->program, sdrt_arena_base(p->arena));
+    return status == SDRT_OK ? sdrt_program_run(p->program, p->team, NULL, NULL) : status;
+}
+
+void t5_pass_close(struct t5_pass *p)
+{
+    sdrt_program_free(&p->program);
+    sdrt_arena_free(&p->arena);
+    sdrt_weight_store_free(&p->store);
+    sdrt_team_free(&p->team);
+    sdrt_weight_files_free(&p->files);
+}
