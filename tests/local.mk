@@ -209,7 +209,8 @@ tests_test_sd3_SOURCES = tests/test_sd3.c tests/golden_models.c tests/golden_mod
 tests_test_sd3_CFLAGS = $(TEST_CFLAGS)
 tests_test_sd3_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/tiny-sd3 tests/golden/tiny-sd35 tests/oracle/sd3_names.py \
-	tests/oracle/sd3_build.py tests/oracle/make_sd3.py
+	tests/oracle/sd3_build.py tests/oracle/make_sd3.py tests/oracle/make_sd3_full.py \
+	tests/oracle/compare_sd3.py
 
 # T5's encoder, tiny.
 check_PROGRAMS += tests/test_t5

@@ -13,7 +13,7 @@
 
 static const char usage[] =
     "usage: sdprobe unet -m MODEL --input LATENT.npy --text TEXT.npy --timestep T --dump DIR\n"
-    "              SDXL also: --pooled POOLED.npy --numbers NUMBERS.npy\n"
+    "              SDXL also: --pooled POOLED.npy --numbers NUMBERS.npy; SD 3.x: --pooled\n"
     "       sdprobe vae-decode|vae-encode -m MODEL --input X.npy --dump DIR\n"
     "       sdprobe text -m MODEL --prompt TEXT | --input IDS.npy --dump DIR [--encoder 0|1]\n"
     "also: --isa NAME --threads N --precision NAME --nodes (unet: write every node's output)\n";
@@ -99,13 +99,13 @@ static int keep_node(void *user, const char *name, const int dims[4], int pitch,
 static int probe_unet(struct probe *p)
 {
     struct sdrt_context *c = p->context;
-    int status = read_array(&p->in, p->input, SDRT_F32, 4, c->config.unet.in_channels);
+    int status = read_array(&p->in, p->input, SDRT_F32, 4, c->config.vae.latent_channels);
 
     if (status == SDRT_OK)
-        status = read_array(&p->in_text, p->text, SDRT_F32, 3, c->config.unet.context_dim);
-    if (status == SDRT_OK && c->config.unet.added_dim)
+        status = read_array(&p->in_text, p->text, SDRT_F32, 3, sdrt_context_width(&c->config));
+    if (status == SDRT_OK && sdrt_added_width(&c->config))
         status = read_array(&p->in_pooled, p->pooled, SDRT_F32, 2, sdrt_pooled_width(&c->config));
-    if (status == SDRT_OK && c->config.unet.added_dim)
+    if (status == SDRT_OK && sdrt_added_numbers(&c->config))
         status = read_array(&p->in_numbers, p->numbers, SDRT_F32, 2, sdrt_added_numbers(&c->config));
     if (status != SDRT_OK) return status;
     if (p->in_text->shape[0] != p->in->shape[0] || p->in_text->shape[1] != SDRT_TOKENIZER_LENGTH)
@@ -116,7 +116,7 @@ static int probe_unet(struct probe *p)
         .pooled = p->in_pooled ? p->in_pooled->data : NULL,
         .numbers = p->in_numbers ? p->in_numbers->data : NULL,
     };
-    const int dims[4] = { in.batch, in.h, in.w, c->config.unet.out_channels };
+    const int dims[4] = { in.batch, in.h, in.w, c->config.vae.latent_channels };
     float *out = new_array(dims, 4);
     if (!out) return SDRT_E_NOMEM;
     status = pass_unet(c, &in, out, keep_node, p);
