@@ -90,6 +90,10 @@ int sdrt_checkpoint_translate(const struct sdrt_checkpoint *c, const char *canon
         out->set = c->vae;
         return sdrt_names_vae(&c->vae_names, tail, out->name);
     }
+    if ((tail = after(canonical, "text_encoder_3."))) {
+        out->set = c->t5;
+        return snprintf(out->name, sizeof out->name, "%s", tail) < (int)sizeof out->name;
+    }
     for (int i = 0; i < c->n_text; i++) {
         tail = after(canonical, sdrt_text_prefix(i));
         if (!tail || *tail != '.') continue;
@@ -269,6 +273,24 @@ int sdrt_checkpoint_add_text(struct sdrt_checkpoint *c)
     return sdrt_weight_files_create(&c->text[c->n_text++].files, c->log);
 }
 
+/* The T5's file, when it is given apart, and its tokenizer. */
+static int open_t5(struct sdrt_checkpoint *c, const struct sdrt_checkpoint_paths *p)
+{
+    int rc = SDRT_OK;
+
+    if (c->without_t5) return SDRT_OK;
+    if (p->t5_tokenizer) {
+        free(c->t5_tokenizer);
+        c->t5_tokenizer = strdup(p->t5_tokenizer);
+        if (!c->t5_tokenizer) return sdrt_fail(c->log, SDRT_E_NOMEM, "%s: no memory", c->path);
+    }
+    if (p->t5) rc = sdrt_checkpoint_open_t5(c, p->t5);
+    if (rc != SDRT_OK || !sdrt_weight_files_count(c->t5)) return rc;
+    rc = sdrt_checkpoint_find_t5_tokenizer(c, p->model);
+    if (rc == SDRT_OK && p->t5) rc = sdrt_checkpoint_find_t5_tokenizer(c, p->t5);
+    return rc;
+}
+
 static int open_parts(struct sdrt_checkpoint *c, const struct sdrt_checkpoint_paths *p)
 {
     int rc = sdrt_path_is_folder(p->model) ? sdrt_checkpoint_open_folder(c, p->model)
@@ -277,6 +299,7 @@ static int open_parts(struct sdrt_checkpoint *c, const struct sdrt_checkpoint_pa
     if (rc == SDRT_OK && p->vae) rc = sdrt_checkpoint_open_vae(c, p->vae);
     for (int i = 0; i < SDRT_MAX_TEXT && rc == SDRT_OK; i++)
         if (p->text[i]) rc = sdrt_checkpoint_open_text(c, i, p->text[i]);
+    if (rc == SDRT_OK) rc = open_t5(c, p);
     if (rc == SDRT_OK) rc = check_parts(c, p->vae);
     return rc == SDRT_OK ? sdrt_checkpoint_detect(c) : rc;
 }
@@ -294,6 +317,8 @@ int sdrt_checkpoint_open(struct sdrt_checkpoint **out, const struct sdrt_checkpo
     rc = c->path ? SDRT_OK : sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", paths->model);
     if (rc == SDRT_OK) rc = sdrt_weight_files_create(&c->denoiser, log);
     if (rc == SDRT_OK) rc = sdrt_weight_files_create(&c->vae, log);
+    if (rc == SDRT_OK) rc = sdrt_weight_files_create(&c->t5, log);
+    c->without_t5 = paths->t5 && !strcmp(paths->t5, "none");
     if (rc == SDRT_OK) rc = open_parts(c, paths);
     if (rc != SDRT_OK) goto out;
     *out = c;
@@ -311,6 +336,8 @@ void sdrt_checkpoint_close(struct sdrt_checkpoint **checkpoint)
     sdrt_held_buffers_clear(&c->turned);
     sdrt_weight_files_free(&c->denoiser);
     sdrt_weight_files_free(&c->vae);
+    sdrt_weight_files_free(&c->t5);
+    free(c->t5_tokenizer);
     for (int i = 0; i < SDRT_MAX_TEXT; i++) {
         struct sdrt_text_part *t = &c->text[i];
         sdrt_weight_files_free(&t->files);
@@ -341,4 +368,9 @@ const char *sdrt_checkpoint_vocab_path(const struct sdrt_checkpoint *c, int i)
 const char *sdrt_checkpoint_merges_path(const struct sdrt_checkpoint *c, int i)
 {
     return c->text[i].merges_path;
+}
+
+const char *sdrt_checkpoint_t5_tokenizer_path(const struct sdrt_checkpoint *c)
+{
+    return c->config.has_t5 ? c->t5_tokenizer : NULL;
 }

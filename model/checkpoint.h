@@ -3,7 +3,8 @@
  * A Stable Diffusion 1.x, 2.x, SDXL or 3.x checkpoint in any of the layouts that are in use, offered
  * under one set of names: diffusers' own behind the name of the part, as in
  * "unet.down_blocks.0.resnets.0.conv1.weight", "vae.decoder.conv_in.bias",
- * "text_encoder.text_model.final_layer_norm.weight", "text_encoder_2.text_projection.weight".
+ * "text_encoder.text_model.final_layer_norm.weight", "text_encoder_2.text_projection.weight",
+ * "text_encoder_3.shared.weight", "transformer.proj_out.weight".
  *
  * Read are the original single file (model.diffusion_model.*, first_stage_model.*,
  * cond_stage_model.*, conditioner.embedders.* or text_encoders.*), also inside "state_dict.", an
@@ -29,6 +30,10 @@ struct sdrt_checkpoint;
 struct sdrt_checkpoint_paths {
     const char *model, *vae;
     const char *text[SDRT_MAX_TEXT];
+    const char *t5;           /* likewise SD 3.x's third text encoder; "none": without it, also when
+                               * the model has one */
+    const char *t5_tokenizer; /* a spiece.model or tokenizer.json; NULL: looked for in the model's
+                               * tokenizer_3/, and beside model and T5 */
 };
 
 /* Opens a checkpoint and finds out its configuration: family and sizes from names and shapes
@@ -57,6 +62,9 @@ struct sdrt_weights_provider sdrt_checkpoint_provider(struct sdrt_checkpoint *ch
  * both NULL unless both are there. */
 const char *sdrt_checkpoint_vocab_path(const struct sdrt_checkpoint *checkpoint, int i);
 const char *sdrt_checkpoint_merges_path(const struct sdrt_checkpoint *checkpoint, int i);
+
+/* That of the T5's tokenizer, borrowed; NULL without a T5. */
+const char *sdrt_checkpoint_t5_tokenizer_path(const struct sdrt_checkpoint *checkpoint);
 
 #ifdef __cplusplus
 }

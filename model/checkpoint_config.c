@@ -464,6 +464,30 @@ static int find_family(struct sdrt_checkpoint *c, const struct sdrt_family **fam
     return SDRT_OK;
 }
 
+/* A T5 counts where the family has a place for it. */
+static int detect_t5(struct sdrt_checkpoint *c)
+{
+    const struct sdrt_weights_provider weights = sdrt_checkpoint_provider(c);
+    struct sdrt_model_config *m = &c->config;
+    int rc;
+
+    if (!sdrt_weight_files_count(c->t5)) return SDRT_OK;
+    if (!m->t5_tokens)
+        return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: a T5 is given, but %s has no place for it",
+                         c->path, m->family);
+    rc = sdrt_t5_detect(&m->t5, &weights, "text_encoder_3", c->path, c->log);
+    if (rc != SDRT_OK) return rc;
+    if (m->t5.hidden != sdrt_context_width(m))
+        return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: the MMDiT expects text embeddings of width "
+                         "%d, the T5 gives %d", c->path, sdrt_context_width(m), m->t5.hidden);
+    if (!c->t5_tokenizer)
+        return sdrt_fail(c->log, SDRT_E_MISSING, "%s: has a T5 but no tokenizer for it: give its "
+                         "spiece.model or tokenizer.json with --t5-tokenizer FILE, or leave the T5 "
+                         "out with --t5 none", c->path);
+    m->has_t5 = 1;
+    return SDRT_OK;
+}
+
 int sdrt_checkpoint_detect(struct sdrt_checkpoint *c)
 {
     const struct sdrt_family *family = NULL;
@@ -477,5 +501,6 @@ int sdrt_checkpoint_detect(struct sdrt_checkpoint *c)
     for (int i = 0; i < c->n_text && rc == SDRT_OK; i++) rc = detect_text(c, i, &family->text[i]);
     if (rc == SDRT_OK && family->denoiser == SDRT_DENOISER_UNET) rc = detect_noise(c, family);
     if (rc == SDRT_OK) rc = sdrt_checkpoint_read_json(c);
-    return rc == SDRT_OK ? check_config(c) : rc;
+    if (rc == SDRT_OK) rc = check_config(c);
+    return rc == SDRT_OK ? detect_t5(c) : rc;
 }

@@ -26,6 +26,9 @@ struct sdrt_checkpoint {
     struct sdrt_weight_files *denoiser, *vae; /* names are without the part's prefix */
     struct sdrt_text_part text[SDRT_MAX_TEXT];
     int n_text;
+    int without_t5;               /* 1: it is not wanted */
+    struct sdrt_weight_files *t5; /* empty where there is none */
+    char *t5_tokenizer;
     struct sdrt_held_buffers turned; /* rearranged copies, by canonical name */
     int v_pred, zero_snr; /* a single file has a tensor of that name, which says so */
     struct sdrt_unet_names  unet_names;  /* the one of the two that the denoiser is */
@@ -62,6 +65,13 @@ int sdrt_checkpoint_open_folder(struct sdrt_checkpoint *c, const char *path);
  * has. */
 int sdrt_checkpoint_open_vae(struct sdrt_checkpoint *c, const char *path);
 int sdrt_checkpoint_open_text(struct sdrt_checkpoint *c, int i, const char *path);
+
+/* Opens a T5 alone, in the place of the one that c has. */
+int sdrt_checkpoint_open_t5(struct sdrt_checkpoint *c, const char *path);
+
+/* Looks for a T5's tokenizer beside path, or in it when it is a folder, unless one is found
+ * already. */
+int sdrt_checkpoint_find_t5_tokenizer(struct sdrt_checkpoint *c, const char *path);
 
 /* Makes an empty part behind the last one; SDRT_E_NOMEM. */
 int sdrt_checkpoint_add_text(struct sdrt_checkpoint *c);

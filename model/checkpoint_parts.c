@@ -83,6 +83,8 @@ static const char *const text_prefixes[] = {
 
 enum { TEXT_PREFIXES = sizeof text_prefixes / sizeof *text_prefixes };
 
+static const char t5_prefix[] = "text_encoders.t5xxl.transformer.";
+
 static int has_wrapped(const struct sdrt_weight_files *all, const char *wrapper, const char *prefix)
 {
     char whole[64];
@@ -143,6 +145,7 @@ int sdrt_checkpoint_open_file(struct sdrt_checkpoint *c, const char *path)
     c->zero_snr = has_wrapped(all, wrapper, "ztsnr");
     rc = add_prefixed(c->vae, path, wrapper, first_stage);
     if (rc == SDRT_OK) rc = add_texts(c, path, all, wrapper);
+    if (rc == SDRT_OK && !c->without_t5) rc = add_prefixed(c->t5, path, wrapper, t5_prefix);
 out:
     sdrt_weight_files_free(&all);
     return rc;
@@ -327,6 +330,15 @@ static int add_text_folders(struct sdrt_checkpoint *c, const char *folder)
     return rc;
 }
 
+static int add_t5_folder(struct sdrt_checkpoint *c, const char *folder)
+{
+    char *config = NULL;
+    const int rc = add_part(c, c->t5, folder, "text_encoder_3", "model", &config);
+
+    free(config); /* shapes say it all */
+    return rc;
+}
+
 int sdrt_checkpoint_open_folder(struct sdrt_checkpoint *c, const char *folder)
 {
     static const char diffusion[] = "diffusion_pytorch_model";
@@ -346,6 +358,7 @@ int sdrt_checkpoint_open_folder(struct sdrt_checkpoint *c, const char *folder)
                          "%s.safetensors, or for SD 3.x a folder transformer/", folder, diffusion);
     rc = add_part(c, c->vae, folder, "vae", diffusion, &c->vae_json);
     if (rc == SDRT_OK) rc = add_text_folders(c, folder);
+    if (rc == SDRT_OK && !c->without_t5) rc = add_t5_folder(c, folder);
     if (rc == SDRT_OK)
         rc = file_in(c, folder, "scheduler/scheduler_config.json", &c->scheduler_json);
     if (rc == SDRT_OK) rc = file_in(c, folder, "model_index.json", &c->index_json);
@@ -422,4 +435,37 @@ int sdrt_checkpoint_open_text(struct sdrt_checkpoint *c, int i, const char *path
     if (sdrt_path_is_folder(path))
         return open_part_folder(c, t->files, path, sdrt_text_prefix(i), "model", &t->json);
     return open_part_file(c, t->files, path, text_prefixes, TEXT_PREFIXES);
+}
+
+int sdrt_checkpoint_open_t5(struct sdrt_checkpoint *c, const char *path)
+{
+    static const char *const prefixes[] = { t5_prefix };
+    char *config = NULL;
+    int rc;
+
+    sdrt_weight_files_free(&c->t5);
+    rc = sdrt_weight_files_create(&c->t5, c->log);
+    if (rc != SDRT_OK) return rc;
+    if (!sdrt_path_is_folder(path)) return open_part_file(c, c->t5, path, prefixes, 1);
+    rc = open_part_folder(c, c->t5, path, "text_encoder_3", "model", &config);
+    free(config);
+    return rc;
+}
+
+int sdrt_checkpoint_find_t5_tokenizer(struct sdrt_checkpoint *c, const char *path)
+{
+    static const char *const names[] = { "tokenizer_3/spiece.model", "tokenizer_3/tokenizer.json",
+                                         "spiece.model" };
+    char *folder = strdup(path);
+    int rc = folder ? SDRT_OK : out_of_memory(c, path);
+
+    if (folder && !sdrt_path_is_folder(path)) {
+        char *slash = strrchr(folder, '/');
+        if (slash) slash[slash == folder] = 0;
+        else strcpy(folder, "."); /* a file's name has a byte at least */
+    }
+    for (size_t i = 0; i < sizeof names / sizeof *names && rc == SDRT_OK && !c->t5_tokenizer; i++)
+        rc = file_in(c, folder, names[i], &c->t5_tokenizer);
+    free(folder);
+    return rc;
 }

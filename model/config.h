@@ -7,6 +7,7 @@
 #define SDRT_MODEL_CONFIG_H
 
 #include "model/schedule.h"
+#include "model/t5_encoder.h"
 
 #include <stdint.h>
 
@@ -96,6 +97,8 @@ struct sdrt_model_config {
     int n_text;
     int t5_tokens;       /* rows of the context that a T5 fills, behind CLIP's; they are zeros, as
                           * all channels that no encoder fills, where there is no T5 */
+    int has_t5;
+    struct sdrt_t5_config t5; /* where there is one */
     struct sdrt_noise_model noise;
     int zero_negative;   /* 1: with no negative prompt its text embeddings are all zeros */
     int aesthetic;       /* 1: the numbers end in an aesthetic score, not in the target size */

@@ -157,6 +157,8 @@ static void print_model(FILE *f, const struct sdrt_model_config *m)
     for (int i = 0; i < m->n_text; i++)
         fprintf(f, "text encoder %d: width %d, %d layers%s\n", i + 1, m->text[i].clip.hidden,
                 m->text[i].clip.layers, m->text[i].pooled ? ", pooled" : "");
+    if (m->has_t5)
+        fprintf(f, "text encoder T5: width %d, %d layers\n", m->t5.hidden, m->t5.layers);
 }
 
 /* Opens path as a model, which says best whether it is one. */

@@ -80,6 +80,7 @@ static int open_provider(struct sdrt_context *c, const struct sdrt_options *o,
 {
     const struct sdrt_checkpoint_paths paths = {
         .model = o->model, .vae = o->vae, .text = { o->text_encoder, o->text_encoder_2 },
+        .t5 = o->t5, .t5_tokenizer = o->t5_tokenizer,
     };
     int status;
 
@@ -120,7 +121,9 @@ static int open_tokenizers(struct sdrt_context *c)
         status = sdrt_tokenizer_open(&c->tokenizers[i], k ? sdrt_checkpoint_vocab_path(k, i) : NULL,
                                      k ? sdrt_checkpoint_merges_path(k, i) : NULL, c->log);
     }
-    return status;
+    if (status != SDRT_OK || !c->config.has_t5) return status;
+    return sdrt_t5_tokenizer_open(&c->t5_tokenizer,
+                                  sdrt_checkpoint_t5_tokenizer_path(c->checkpoint), c->log);
 }
 
 static int open_weights(struct sdrt_context *c, const struct sdrt_options *o)
@@ -189,6 +192,7 @@ void sdrt_close(struct sdrt_context **context)
     sdrt_checkpoint_close(&c->checkpoint);
     sdrt_random_weights_free(&c->random);
     for (int i = 0; i < SDRT_MAX_TEXT; i++) sdrt_tokenizer_free(&c->tokenizers[i]);
+    sdrt_t5_tokenizer_free(&c->t5_tokenizer);
     sdrt_team_free(&c->team);
     sdrt_topology_free(&c->topology);
     for (int i = 0; i < SDRT_MAX_BATCH; i++) free(c->parameters[i]);
@@ -321,18 +325,20 @@ int sdrt_request_check(struct sdrt_context *c, const struct sdrt_request *r,
     return status;
 }
 
-/* Text encoders are gone before the rest is packed, and the denoiser before its refiner. */
+/* Each text encoder is gone before the next part is packed, and the denoiser before its refiner. */
 static size_t peak_weights(const struct sdrt_context *c)
 {
     const size_t all = sdrt_weight_store_bytes(c->store, "");
-    size_t text = 0, rest = 0, refined = 0;
+    size_t text = 0, texts = 0, rest = 0, refined = 0;
 
-    for (int i = 0; i < c->config.n_text; i++) {
+    for (int i = 0; i < SDRT_MAX_TEXT; i++) {
         char prefix[32];
         sdrt_name(prefix, sizeof prefix, "%s.", sdrt_text_prefix(i));
-        text += sdrt_weight_store_bytes(c->store, prefix);
+        const size_t bytes = sdrt_weight_store_bytes(c->store, prefix);
+        texts += bytes;
+        if (text < bytes) text = bytes;
     }
-    rest = all - text;
+    rest = all - texts;
     if (c->refiner)
         refined = sdrt_weight_store_bytes(c->refiner->store, "") +
                   sdrt_weight_store_bytes(c->store, "vae.");

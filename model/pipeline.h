@@ -15,6 +15,7 @@
 #include "model/refiner.h"
 #include "model/sampler.h"
 #include "model/sdrt.h"
+#include "model/t5_tokenizer.h"
 #include "model/text_encoder.h"
 #include "model/tokenizer.h"
 #include "model/vae.h"
@@ -27,9 +28,10 @@
 enum { SDRT_MAX_BATCH = 64, SDRT_MAX_PIXELS = 8192 };
 
 /* In the order in which they run.  Text encoder i's is SDRT_PROGRAM_TEXT + i; those of encoders
- * that the model lacks stay NULL. */
+ * that the model lacks stay NULL.  A T5 is the third, whose CLIPs are two. */
 enum sdrt_program_id {
     SDRT_PROGRAM_TEXT,
+    SDRT_PROGRAM_T5 = SDRT_PROGRAM_TEXT + SDRT_MAX_TEXT - 1,
     SDRT_PROGRAM_PROMPT = SDRT_PROGRAM_TEXT + SDRT_MAX_TEXT,
     SDRT_PROGRAM_SCHEDULE,
     SDRT_PROGRAM_STEP,
@@ -55,6 +57,7 @@ struct sdrt_context {
     struct sdrt_weight_store *store;
     struct sdrt_model_config config;
     struct sdrt_tokenizer   *tokenizers[SDRT_MAX_TEXT]; /* of each text encoder */
+    struct sdrt_t5_tokenizer *t5_tokenizer;             /* NULL without a T5 */
     struct sdrt_topology    *topology;
     struct sdrt_team        *team;
     struct sdrt_ops ops;
@@ -69,6 +72,7 @@ struct sdrt_context {
     struct sdrt_shape   shape;
     struct sdrt_program *programs[SDRT_PROGRAMS];
     struct sdrt_text_tensors     text[SDRT_MAX_TEXT];
+    struct sdrt_t5_tensors       t5;
     struct sdrt_prompt_tensors   prompt;
     struct sdrt_schedule_tensors schedule;
     struct sdrt_step_tensors     step;
@@ -79,6 +83,7 @@ struct sdrt_context {
 
     /* Addresses in the arena's persistent part. */
     int32_t *ids[SDRT_MAX_TEXT];  /* [pair][tokens] */
+    int32_t *t5_ids;              /* [pair][t5_tokens] */
     float *embeddings;            /* [pair][rows][context width], all CLIPs side by side */
     float *pooled[SDRT_MAX_TEXT]; /* [pair][tokens][pooled], of which the end token's row counts */
     float *added;                 /* [pair][added width] */
@@ -115,8 +120,9 @@ int sdrt_context_load(struct sdrt_context *c, enum sdrt_program_id first,
                       enum sdrt_program_id last, int (*progress)(void *user, int done, int total),
                       void *user);
 
-/* Gives the memory of the text encoders' packed weights back; the denoiser's. */
-void sdrt_context_release_text(struct sdrt_context *c);
+/* Gives the memory of packed weights back: of text encoder i, the third of which may be a T5; of the
+ * denoiser. */
+void sdrt_context_release_text(struct sdrt_context *c, int i);
 void sdrt_context_release_denoiser(struct sdrt_context *c);
 
 /* Frees the programs and the arena of the current shape. */

@@ -27,7 +27,17 @@ void sdrt_context_unplan(struct sdrt_context *c)
     memset(&c->shape, 0, sizeof c->shape);
 }
 
-/* The hidden states of all text encoders lie side by side. */
+static void build_t5(struct sdrt_context *c, struct sdrt_graph *g)
+{
+    const struct sdrt_t5_place place = { .rows = sdrt_context_rows(c),
+                                         .row0 = sdrt_context_tokens(c),
+                                         .width = sdrt_context_width(&c->config) };
+
+    sdrt_t5_encoder_build(g, &c->config.t5, sdrt_text_prefix(SDRT_PROGRAM_T5 - SDRT_PROGRAM_TEXT),
+                          sdrt_shape_unet_batch(&c->shape), c->config.t5_tokens, &place, &c->t5);
+}
+
+/* The hidden states of all CLIPs lie side by side. */
 static void build_text(struct sdrt_context *c, int i, struct sdrt_graph *g)
 {
     struct sdrt_text_place place = { .width = sdrt_context_width(&c->config),
@@ -51,7 +61,8 @@ static void build(struct sdrt_context *c, enum sdrt_program_id id, struct sdrt_g
     };
 
     if (id < SDRT_PROGRAM_PROMPT) {
-        build_text(c, (int)id, g);
+        if (id == SDRT_PROGRAM_T5 && c->config.has_t5) build_t5(c, g);
+        else build_text(c, (int)id, g);
         return;
     }
     switch (id) {
@@ -107,6 +118,8 @@ static size_t place(struct sdrt_context *c, unsigned char *base)
         c->ids[i] = take(base, &at, tokens, sizeof *c->ids[i]);
         c->pooled[i] = take(base, &at, tokens * (size_t)c->config.text[i].pooled, f);
     }
+    if (c->programs[SDRT_PROGRAM_T5] && c->config.has_t5)
+        c->t5_ids = take(base, &at, sdrt_program_bytes(c->programs[SDRT_PROGRAM_T5], c->t5.ids), 1);
     c->embeddings = take_tensor(base, &at, prompt, c->prompt.text);
     c->added = take_tensor(base, &at, schedule, c->schedule.added);
     c->timesteps = take_tensor(base, &at, schedule, c->schedule.timesteps);
@@ -152,7 +165,8 @@ static int plan_program(struct sdrt_context *c, enum sdrt_program_id id)
 static int has_program(const struct sdrt_context *c, int id)
 {
     if (c->base) return id >= SDRT_PROGRAM_PROMPT && id <= SDRT_PROGRAM_STEP;
-    return id < c->config.n_text || id >= SDRT_PROGRAM_PROMPT;
+    return id < c->config.n_text || id >= SDRT_PROGRAM_PROMPT ||
+           (id == SDRT_PROGRAM_T5 && c->config.has_t5);
 }
 
 /* The refiner's memory for the whole run lies behind the base's, its workspace is the same. */
@@ -202,6 +216,9 @@ static void bind_text(struct sdrt_context *c)
         sdrt_program_bind(p, c->text[i].out, c->embeddings);
         if (c->text[i].pooled >= 0) sdrt_program_bind(p, c->text[i].pooled, c->pooled[i]);
     }
+    if (!c->config.has_t5) return;
+    sdrt_program_bind(c->programs[SDRT_PROGRAM_T5], c->t5.ids, c->t5_ids);
+    sdrt_program_bind(c->programs[SDRT_PROGRAM_T5], c->t5.out, c->embeddings);
 }
 
 static void bind(struct sdrt_context *c)
@@ -286,16 +303,14 @@ int sdrt_context_load(struct sdrt_context *c, enum sdrt_program_id first,
     return status;
 }
 
-void sdrt_context_release_text(struct sdrt_context *c)
+void sdrt_context_release_text(struct sdrt_context *c, int i)
 {
     char prefix[32];
 
-    for (int i = 0; i < c->config.n_text; i++) {
-        if (c->programs[SDRT_PROGRAM_TEXT + i])
-            sdrt_program_unload(c->programs[SDRT_PROGRAM_TEXT + i]);
-        sdrt_name(prefix, sizeof prefix, "%s.", sdrt_text_prefix(i));
-        sdrt_weight_store_release(c->store, prefix);
-    }
+    if (c->programs[SDRT_PROGRAM_TEXT + i])
+        sdrt_program_unload(c->programs[SDRT_PROGRAM_TEXT + i]);
+    sdrt_name(prefix, sizeof prefix, "%s.", sdrt_text_prefix(i));
+    sdrt_weight_store_release(c->store, prefix);
 }
 
 void sdrt_context_release_denoiser(struct sdrt_context *c)

@@ -80,6 +80,9 @@ struct sdrt_options {
     const char *vae;       /* a VAE that replaces the model's own; NULL: the model's */
     const char *text_encoder, *text_encoder_2; /* the same for text encoders: SDXL and SD 3.x have
                             * two, CLIP-L and CLIP-G */
+    const char *t5;        /* SD 3.x's third, a T5, which may be missing; "none": without it */
+    const char *t5_tokenizer; /* its spiece.model or tokenizer.json; NULL: in the model's
+                            * tokenizer_3/, or a spiece.model beside model or T5 */
     const char *refiner;   /* SDXL's refiner, a file or a folder, which draws the last steps; of it
                             * only the denoiser is used.  NULL: the model draws all steps */
     int         threads;   /* 0: one for each core this process may use */

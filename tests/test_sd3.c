@@ -253,6 +253,42 @@ Test(sd3, parts_from_elsewhere)
     sdrt_close(&c);
 }
 
+/* The folder with a T5 from elsewhere, whose tokenizer is from elsewhere too. */
+Test(sd3, t5)
+{
+    static const struct picture p = { "sd35", "t5", NULL, "euler", 3, 64, 48, 4.0f };
+    char model[512], t5[512], tokenizer[600];
+    struct sdrt_context *c = NULL;
+    struct sdrt_options o;
+    struct sdrt_request r;
+
+    snprintf(model, sizeof model, "%s", path_in("sd35", ""));
+    snprintf(t5, sizeof t5, "%s", path_in("sd35", "t5"));
+    snprintf(tokenizer, sizeof tokenizer, "%s",
+             path_in("sd35", "../t5-tokenizer/spiece.model"));
+    sdrt_options_init(&o);
+    o.model = model;
+    o.t5 = t5;
+    o.threads = 2;
+    o.precision = "f32";
+    o.log = &kept_log;
+    fill_request(&r, &p);
+    expect_failure(refuse(&o, &r), SDRT_E_MISSING, "--t5-tokenizer FILE", "no tokenizer");
+    o.t5_tokenizer = tokenizer;
+    cr_assert_eq(sdrt_open(&c, &o), SDRT_OK, "%s", kept_text);
+    for (int i = 0; i < 2; i++) /* the second time its embeddings are there already */
+        cr_expect_gt(psnr(draw(c, &p), "sd35", "t5"), 50.0);
+    sdrt_close(&c);
+    o.t5 = "none";
+    cr_assert_eq(sdrt_open(&c, &o), SDRT_OK, "%s", kept_text);
+    cr_expect_lt(psnr(draw(c, &p), "sd35", "t5"), 50.0);
+    cr_expect_gt(psnr(draw(c, &pictures[2]), "sd35", "euler"), 50.0);
+    sdrt_close(&c);
+    snprintf(model, sizeof model, "%s", path_in("sdxl", ""));
+    o.t5 = t5;
+    expect_failure(refuse(&o, &r), SDRT_E_UNSUPPORTED, "SDXL has no place for it", "SDXL");
+}
+
 Test(sd3, refusals)
 {
     const char *path = path_in("sd35", "");

@@ -17,7 +17,8 @@ enum { MAX_SIDE = 8192, MAX_STEPS = 1000, MAX_BATCH = 64, MAX_THREADS = 1024, MA
 enum {
     OPT_STEPS = 256, OPT_CFG_SCALE, OPT_SAMPLER, OPT_SCHEDULE, OPT_SEED, OPT_RNG, OPT_BATCH,
     OPT_THREADS, OPT_ISA, OPT_PRECISION, OPT_VAE, OPT_LORA, OPT_LORA_DIR,
-    OPT_LORA_LENIENT, OPT_TEXT_ENCODER, OPT_TEXT_ENCODER_2, OPT_REFINER, OPT_REFINER_START,
+    OPT_LORA_LENIENT, OPT_TEXT_ENCODER, OPT_TEXT_ENCODER_2, OPT_T5, OPT_T5_TOKENIZER,
+    OPT_REFINER, OPT_REFINER_START,
     OPT_PREDICTION, OPT_SPACING,
     OPT_CLIP_SKIP, OPT_ORIGINAL_SIZE, OPT_CROP, OPT_TARGET_SIZE, OPT_INSPECT, OPT_PLAN, OPT_JSON,
     OPT_SHOW, OPT_SHOW_STEPS, OPT_QUIET, OPT_DUMP, OPT_DUMP_FILTER,
@@ -46,6 +47,8 @@ static const struct option long_options[] = {
     { "text-encoder-2",  required_argument, NULL, OPT_TEXT_ENCODER_2 },
     { "clip-l",          required_argument, NULL, OPT_TEXT_ENCODER },
     { "clip-g",          required_argument, NULL, OPT_TEXT_ENCODER_2 },
+    { "t5",              required_argument, NULL, OPT_T5 },
+    { "t5-tokenizer",    required_argument, NULL, OPT_T5_TOKENIZER },
     { "refiner",         required_argument, NULL, OPT_REFINER },
     { "refiner-start",   required_argument, NULL, OPT_REFINER_START },
     { "prediction",      required_argument, NULL, OPT_PREDICTION },
@@ -81,6 +84,8 @@ static const char help[] =
     "      --text-encoder-2 FILE   the same for the second of SDXL and SD 3.x\n"
     "      --clip-l FILE, --clip-g FILE\n"
     "                              the same two by name: the first, the second\n"
+    "      --t5 FILE|DIR|none      the T5 of SD 3.x; none: without it\n"
+    "      --t5-tokenizer FILE     its spiece.model or tokenizer.json, where it is not beside\n"
     "      --refiner FILE|DIR      SDXL's refiner, which draws the last steps\n"
     "      --refiner-start X       the share of the noise's way before it (0.8)\n"
     "      --prediction NAME       epsilon, v, where the model does not say it right\n"
@@ -330,6 +335,8 @@ static int parse_option(struct sdgen_options *o, int option, const char *text,
     case OPT_VAE:       o->model.vae = text; return SDRT_OK;
     case OPT_TEXT_ENCODER: o->model.text_encoder = text; return SDRT_OK;
     case OPT_TEXT_ENCODER_2: o->model.text_encoder_2 = text; return SDRT_OK;
+    case OPT_T5: o->model.t5 = text; return SDRT_OK;
+    case OPT_T5_TOKENIZER: o->model.t5_tokenizer = text; return SDRT_OK;
     case OPT_REFINER: o->model.refiner = text; return SDRT_OK;
     case OPT_PREDICTION:
         return parse_name(&o->model.prediction, "--prediction", text, predictions, log);

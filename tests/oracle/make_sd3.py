@@ -6,8 +6,9 @@ computes them, float32 on the CPU.
   make_sd3.py [OUTDIR] [--single DIR] [--seed N]   (OUTDIR: ../golden beside this script)
 
 single-names.txt says how the single file is made of the folder (sd3_names.py). --single also writes
-the single files, which diffusers' own conversion must turn back. There is no T5: its tokens are
-zeros, as the pipeline has them without text_encoder_3.
+the single files, which diffusers' own conversion must turn back. The folders have no T5: its tokens
+are zeros, as the pipeline has them without text_encoder_3. One lies beside, in tiny-sd35/t5, for the
+image of that name; its tokenizer is that of ../golden/t5-tokenizer.
 """
 
 import argparse
@@ -16,6 +17,8 @@ import os
 import numpy as np
 import torch
 from diffusers import DPMSolverMultistepScheduler, StableDiffusion3Pipeline
+from safetensors.torch import load_file, save_file
+from transformers import T5Config, T5EncoderModel, T5TokenizerFast
 
 import sd15_build as build
 import sd15_reference as reference
@@ -31,8 +34,31 @@ IMAGES = {
     "sd35": {
         "euler": dict(negative=NEGATIVE, sampler="euler", steps=4, cfg=4.0, width=64, height=64),
         "dpmpp_2m": dict(negative=None, sampler="dpmpp_2m", steps=4, cfg=3.0, width=64, height=64),
+        "t5": dict(negative=None, sampler="euler", steps=3, cfg=4.0, width=64, height=48),
     },
 }
+
+
+def add_t5(pipe, out, tokenizer, seed):
+    """A T5 of random weights, f16, whose last norm's weight is small, as T5-XXL's is."""
+    pipe.tokenizer_3 = T5TokenizerFast.from_pretrained(tokenizer)
+    config = T5Config(
+        vocab_size=len(pipe.tokenizer_3), d_model=224, d_kv=16, d_ff=96, num_layers=2, num_heads=3,
+        feed_forward_proj="gated-gelu", tie_word_embeddings=False, dropout_rate=0.0,
+    )
+    torch.manual_seed(seed)
+    model = T5EncoderModel(config).eval()
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            small = "layer_norm" in name or "embed" in name or "shared" in name
+            p.copy_(torch.randn_like(p) * (1 if small else p.shape[1] ** -0.5))
+    state = {k: v.half() for k, v in model.state_dict().items() if "embed_tokens" not in k}
+    os.makedirs(out, exist_ok=True)
+    save_file(state, f"{out}/model.safetensors", metadata={"format": "pt"})
+    state = {k: v.float() for k, v in load_file(f"{out}/model.safetensors").items()}
+    state["encoder.embed_tokens.weight"] = state["shared.weight"]
+    model.load_state_dict(state)
+    pipe.text_encoder_3 = model
 
 
 def load_pipeline(folder):
@@ -143,6 +169,8 @@ def main():
         mmdit_case(pipe, f"{golden}/mmdit", 10, 14, [981, 40])
         vae_case(pipe, f"{golden}/vae", 9, 11)
         for name, case in images.items():
+            if name == "t5":
+                add_t5(pipe, f"{folder}/t5", f"{a.out}/t5-tokenizer", a.seed)
             image_case(pipe, f"{golden}/image-{name}", dict(prompt=PROMPT, seed=7, **case))
 
 
