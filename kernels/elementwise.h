@@ -20,7 +20,8 @@ struct sdrt_elementwise_ops {
     int (*silu_of_sums)(const struct sdrt_exec *ex, int n, int m, int c, const float *a,
                         const float *b, float *y);
     /* y[r][c] = table[ids[r]][c] + positions[r % positions_n][c], the latter only where positions
-     * is not NULL; table and positions are of type from (F32, F16, BF16, F8), ids [rows] are below the table's height (the caller checks). */
+     * is not NULL; table and positions are of type from (F32, F16, BF16, F8), ids [rows] are below
+     * the table's height (the caller checks). */
     int (*embed)(const struct sdrt_exec *ex, int rows, int c, const int32_t *ids,
                  const void *table, enum sdrt_dtype from, const void *positions,
                  enum sdrt_dtype positions_from, int positions_n, float *y);

@@ -96,9 +96,9 @@ int sdrt_t5_detect(struct sdrt_t5_config *t5, const struct sdrt_weights_provider
     if (status != SDRT_OK) return status;
     if (hidden != t5->hidden || inner % t5->heads || t5->buckets < 4 || t5->buckets % 2 ||
         t5->buckets / 4 >= t5->max_distance)
-        return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: T5 encoder of width %d, with queries %d x %d, "
-                         "%d heads and %d buckets of distances: expected v1.1 of T5", path, t5->hidden,
-                         inner, hidden, t5->heads, t5->buckets);
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: T5 encoder of width %d, with queries %d x "
+                         "%d, %d heads and %d buckets of distances: expected v1.1 of T5", path,
+                         t5->hidden, inner, hidden, t5->heads, t5->buckets);
     t5->head_dim = inner / t5->heads;
     return SDRT_OK;
 }
@@ -143,8 +143,8 @@ static sdrt_tensor self_attention(struct sdrt_graph *g, const struct sdrt_t5_con
     char name[NAME];
 
     spec.n = 3 * c;
-    const sdrt_tensor all = linear(g, norm(g, x, block, "layer.0.layer_norm", SDRT_NO_TENSOR), block,
-                                   qkv, 3, spec);
+    const sdrt_tensor normed = norm(g, x, block, "layer.0.layer_norm", SDRT_NO_TENSOR);
+    const sdrt_tensor all = linear(g, normed, block, qkv, 3, spec);
     sdrt_name(name, sizeof name, "%s.layer.0.SelfAttention.attention", block);
     const sdrt_tensor o = sdrt_graph_biased_attention(g, name, sdrt_graph_slice(g, all, 0, c),
                                                       sdrt_graph_slice(g, all, c, c),
@@ -159,15 +159,16 @@ static sdrt_tensor self_attention(struct sdrt_graph *g, const struct sdrt_t5_con
 static sdrt_tensor feed_forward(struct sdrt_graph *g, const struct sdrt_t5_config *t5,
                                 const char *block, sdrt_tensor x)
 {
-    static const char *const in[2] = { "layer.1.DenseReluDense.wi_1", "layer.1.DenseReluDense.wi_0" };
+    static const char *const in[2] = { "layer.1.DenseReluDense.wi_1",
+                                       "layer.1.DenseReluDense.wi_0" };
     static const char *const out[1] = { "layer.1.DenseReluDense.wo" };
     struct sdrt_gemm_spec gated = sdrt_gemm_defaults, last = sdrt_gemm_defaults;
 
     gated.n = t5->intermediate;
     gated.gated = 1;
     gated.act = SDRT_ACT_GELU_TANH;
-    const sdrt_tensor inner = linear(g, norm(g, x, block, "layer.1.layer_norm", SDRT_NO_TENSOR), block,
-                                     in, 2, gated);
+    const sdrt_tensor normed = norm(g, x, block, "layer.1.layer_norm", SDRT_NO_TENSOR);
+    const sdrt_tensor inner = linear(g, normed, block, in, 2, gated);
     last.n = t5->hidden;
     last.residual = x;
     return linear(g, inner, block, out, 1, last);

@@ -137,8 +137,8 @@ static int read_trainer(struct sdrt_t5_tokenizer *t, struct message m)
         }
     }
     if (status == SDRT_OK && (type != UNIGRAM || fallback))
-        status = sdrt_fail(m.log, SDRT_E_UNSUPPORTED, "%s: a SentencePiece model %s: expected a unigram "
-                           "model without it", m.where,
+        status = sdrt_fail(m.log, SDRT_E_UNSUPPORTED, "%s: a SentencePiece model %s: expected a "
+                           "unigram model without it", m.where,
                            fallback ? "with bytes for unknown characters" : "of another kind");
     return status;
 }

@@ -49,7 +49,8 @@ static int read_charsmap(struct sdrt_t5_tokenizer *t, const json_t *normalizer, 
     uint8_t *bytes = malloc(n + 1);
     if (!bytes) return sdrt_fail(log, SDRT_E_NOMEM, "out of memory for the tokenizer");
     const long size = decode_base64(text, n, bytes);
-    status = size < 0 ? sdrt_fail(log, SDRT_E_FORMAT, "%s: precompiled_charsmap: expected base64", where)
+    status = size < 0 ? sdrt_fail(log, SDRT_E_FORMAT, "%s: precompiled_charsmap: expected base64",
+                                  where)
                       : sdrt_t5_set_charsmap(t, bytes, (size_t)size, where, log);
     free(bytes);
     return status;
@@ -68,8 +69,8 @@ static int read_normalizer(struct sdrt_t5_tokenizer *t, const json_t *normalizer
     if (!strcmp(type, "Precompiled")) return read_charsmap(t, normalizer, where, log);
     if (!strcmp(type, "Replace") || !strcmp(type, "Strip")) return SDRT_OK;
     if (strcmp(type, "Sequence") || depth)
-        return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: normalizer \"%.40s\": expected Precompiled", where,
-                         type);
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: normalizer \"%.40s\": expected Precompiled",
+                         where, type);
     const json_t *list = json_object_get(normalizer, "normalizers");
     for (size_t i = 0; i < json_array_size(list) && status == SDRT_OK; i++)
         status = read_normalizer(t, json_array_get(list, i), depth + 1, where, log);
@@ -84,9 +85,10 @@ static int read_vocab(struct sdrt_t5_tokenizer *t, const json_t *vocab, const ch
     for (size_t i = 0; i < n; i++) {
         const json_t *pair = json_array_get(vocab, i);
         const json_t *text = json_array_get(pair, 0), *score = json_array_get(pair, 1);
-        if (!json_is_string(text) || !json_string_length(text) || !json_is_number(score) || i >= MAX_ID)
-            return sdrt_fail(log, SDRT_E_FORMAT, "%s: model.vocab[%zu]: expected [token, score]", where,
-                             i);
+        if (!json_is_string(text) || !json_string_length(text) || !json_is_number(score) ||
+            i >= MAX_ID)
+            return sdrt_fail(log, SDRT_E_FORMAT, "%s: model.vocab[%zu]: expected [token, score]",
+                             where, i);
         const int status = sdrt_t5_add_piece(&t->pieces, json_string_value(text),
                                              json_string_length(text), json_number_value(score),
                                              (int32_t)i, log);
@@ -128,19 +130,21 @@ int sdrt_t5_read_json(struct sdrt_t5_tokenizer *t, const char *data, size_t size
     if (status != SDRT_OK) return status;
     const json_t *model = json_object_get(root, "model");
     if (!json_is_object(model) || !json_is_array(json_object_get(model, "vocab")))
-        status = sdrt_fail(log, SDRT_E_FORMAT, "%s: no model.vocab: expected a tokenizer.json of a "
-                           "unigram model", where);
+        status = sdrt_fail(log, SDRT_E_FORMAT, "%s: no model.vocab: expected a tokenizer.json of "
+                           "a unigram model", where);
     if (status == SDRT_OK) status = sdrt_json_string(model, "type", where, &type, log);
     if (status == SDRT_OK) status = sdrt_json_bool(model, "byte_fallback", where, &fallback, log);
     if (status == SDRT_OK && ((*type && strcmp(type, "Unigram")) || fallback))
-        status = sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: a model of type \"%.40s\"%s: expected Unigram "
-                           "without byte_fallback", where, type, fallback ? " with byte_fallback" : "");
+        status = sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: a model of type \"%.40s\"%s: expected "
+                           "Unigram without byte_fallback", where, type,
+                           fallback ? " with byte_fallback" : "");
     if (status == SDRT_OK)
         status = sdrt_json_int(model, "unk_id", where, 0, MAX_ID - 1, &unknown, log);
     if (status == SDRT_OK) status = read_vocab(t, json_object_get(model, "vocab"), where, log);
     if (status == SDRT_OK)
         status = read_normalizer(t, json_object_get(root, "normalizer"), 0, where, log);
-    if (status == SDRT_OK) status = read_added(t, json_object_get(root, "added_tokens"), where, log);
+    if (status == SDRT_OK)
+        status = read_added(t, json_object_get(root, "added_tokens"), where, log);
     t->unknown = (int32_t)unknown;
     json_decref(root);
     return status;

@@ -106,13 +106,14 @@ static int finish(struct sdrt_t5_tokenizer *t, const char *where, const struct s
     for (size_t i = 0; i < t->added.n; i++)
         if (t->added.at[i].id > most) most = t->added.at[i].id;
     if (!t->pieces.n || t->pieces.n > MAX_ID || most >= MAX_ID)
-        return sdrt_fail(log, SDRT_E_FORMAT, "%s: %zu tokens with ids to %d: expected 1 to %d", where,
-                         t->pieces.n, (int)most, MAX_ID);
+        return sdrt_fail(log, SDRT_E_FORMAT, "%s: %zu tokens with ids to %d: expected 1 to %d",
+                         where, t->pieces.n, (int)most, MAX_ID);
     t->vocab_size = most + 1;
     if (t->eos < 0 || t->pad < 0 || t->unknown < 0 || t->eos > most || t->pad > most ||
         t->unknown > most)
-        return sdrt_fail(log, SDRT_E_FORMAT, "%s: ids of end %d, padding %d and unknown %d: expected "
-                         "0 to %d", where, (int)t->eos, (int)t->pad, (int)t->unknown, (int)most);
+        return sdrt_fail(log, SDRT_E_FORMAT, "%s: ids of end %d, padding %d and unknown %d: "
+                         "expected 0 to %d", where, (int)t->eos, (int)t->pad,
+                         (int)t->unknown, (int)most);
     t->unknown_score = worst - PENALTY;
     sort_pieces(&t->pieces);
     return SDRT_OK;

@@ -86,8 +86,8 @@ static int relative_bias(const struct sdrt_exec *ex, int tokens, int buckets, in
     for (int h = sdrt_row_begin(heads, ex->part, ex->nparts); h < end; h++) {
         float *head = y + (size_t)h * n * n;
         for (int j = 0; j < tokens; j++) {
-            const size_t ahead = (size_t)bucket(j, buckets, max_distance) * (size_t)heads + (size_t)h;
-            const size_t behind = (size_t)bucket(-j, buckets, max_distance) * (size_t)heads + (size_t)h;
+            const size_t ahead = (size_t)(bucket(j, buckets, max_distance) * heads + h);
+            const size_t behind = (size_t)(bucket(-j, buckets, max_distance) * heads + h);
             if (sdrt_to_f32((const char *)table + ahead * size, from, head + j, 1) ||
                 sdrt_to_f32((const char *)table + behind * size, from, head + (size_t)j * n, 1))
                 return -1;
