@@ -16,6 +16,7 @@ struct touch {
     char *module;       /* canonical, without .weight; owned */
     const struct sdrt_lora_module *change;
     size_t file;
+    int    third;       /* of the change's rows that are the module's; -1: all */
 };
 
 struct applied {
@@ -123,7 +124,7 @@ static int takes_bias(const struct sdrt_loras *x, const char *module,
 static int find_touches(struct sdrt_loras *x, const struct sdrt_lora_file *file,
                         struct touch **out, size_t *n, const char **first, size_t *count)
 {
-    struct touch *list = calloc(x->n_touches + file->count + 1, sizeof *list);
+    struct touch *list = calloc(x->n_touches + 3 * file->count + 1, sizeof *list);
 
     *out = list;
     *n = 0;
@@ -132,15 +133,19 @@ static int find_touches(struct sdrt_loras *x, const struct sdrt_lora_file *file,
     if (!list) return SDRT_E_NOMEM;
     for (size_t i = 0; i < file->count; i++) {
         const struct sdrt_lora_module *m = &file->modules[i];
-        const char *module = sdrt_lora_index_find(x->index, m->key);
+        int third = -1;
+        const char *module = sdrt_lora_index_find(x->index, m->key, 0, &third);
         if (!module || !takes_bias(x, module, m)) {
             for (int r = 0; r < SDRT_LORA_ROLES; r++) *count += m->role[r] != NULL;
             if (!*first) *first = m->sample;
             continue;
         }
-        list[*n] = (struct touch){ strdup(module), m, x->n_files };
-        if (!list[*n].module) return SDRT_E_NOMEM;
-        ++*n;
+        for (int k = 1; module; k++) {
+            list[*n] = (struct touch){ strdup(module), m, x->n_files, third };
+            if (!list[*n].module) return SDRT_E_NOMEM;
+            ++*n;
+            module = third < 0 ? NULL : sdrt_lora_index_find(x->index, m->key, k, &third);
+        }
     }
     return SDRT_OK;
 }
@@ -229,6 +234,37 @@ static int touched(const struct sdrt_loras *x, const char *name)
     return 0;
 }
 
+static int merge_touch(struct sdrt_loras *x, const struct touch *t, int bias,
+                       const struct sdrt_lora_weight *w)
+{
+    const struct applied *a = &x->files[t->file];
+    const char *path = sdrt_safetensors_path(a->file->tensors);
+
+    return bias ? sdrt_lora_merge_bias(&x->engine, path, t->change, a->scale, w->data, w->rows)
+                : sdrt_lora_merge_weight(&x->engine, path, t->change, a->scale, w);
+}
+
+/* A change of three modules at once, as of queries, keys and values in one matrix: it is merged
+ * with zeros, and the module's third of that is added. */
+static int merge_third(struct sdrt_loras *x, const struct touch *t, int bias,
+                       const struct sdrt_lora_weight *w)
+{
+    const size_t n = (size_t)w->rows * (size_t)w->cols * (size_t)w->taps;
+    struct sdrt_lora_weight all = { .rows = 3 * w->rows, .cols = w->cols, .taps = w->taps };
+    int status;
+
+    if (t->change->role[SDRT_LORA_DORA] || t->change->role[SDRT_LORA_DORA_ROW])
+        return sdrt_fail(x->engine.log, SDRT_E_UNSUPPORTED, "%s: %s: DoRA of queries, keys and values "
+                         "in one matrix: expected LoRA", sdrt_loras_path(x, t->file), t->change->key);
+    all.data = calloc(3 * n, sizeof *all.data);
+    if (!all.data) return sdrt_fail(x->engine.log, SDRT_E_NOMEM, "no memory to merge %s", t->module);
+    status = merge_touch(x, t, bias, &all);
+    for (size_t i = 0; status == SDRT_OK && i < n; i++)
+        w->data[i] += all.data[(size_t)t->third * n + i];
+    free(all.data);
+    return status;
+}
+
 static int merge_all(struct sdrt_loras *x, const char *name, const struct sdrt_weight_view *v,
                      float *data)
 {
@@ -243,14 +279,9 @@ static int merge_all(struct sdrt_loras *x, const char *name, const struct sdrt_w
         .taps = v->rank > 2 ? (int)(n / (size_t)(v->shape[0] * v->shape[1])) : 1,
     };
 
-    for (size_t i = 0; status == SDRT_OK && i < count; i++) {
-        const struct applied *a = &x->files[t[i].file];
-        const char *path = sdrt_safetensors_path(a->file->tensors);
-        if (!changes(x, t + i, bias)) continue;
-        if (bias) status = sdrt_lora_merge_bias(&x->engine, path, t[i].change, a->scale, data,
-                                                w.rows);
-        else status = sdrt_lora_merge_weight(&x->engine, path, t[i].change, a->scale, &w);
-    }
+    for (size_t i = 0; status == SDRT_OK && i < count; i++)
+        if (changes(x, t + i, bias))
+            status = (t[i].third < 0 ? merge_touch : merge_third)(x, t + i, bias, &w);
     return status;
 }
 

@@ -46,6 +46,7 @@ static const struct spelling {
 struct name {
     char  *key; /* owned */
     size_t module;
+    int    third;
 };
 
 struct sdrt_lora_index {
@@ -80,7 +81,8 @@ void sdrt_lora_index_free(struct sdrt_lora_index **index)
 
 int sdrt_lora_index_empty(const struct sdrt_lora_index *x) { return x->n_modules == 0; }
 
-static int add_name(struct sdrt_lora_index *x, const char *prefix, const char *path, size_t length)
+static int add_name(struct sdrt_lora_index *x, const char *prefix, const char *path, size_t length,
+                    int third)
 {
     const size_t front = strlen(prefix);
     struct name *names = sdrt_grow(x->names, x->n_names, &x->names_cap, sizeof *names);
@@ -94,19 +96,21 @@ static int add_name(struct sdrt_lora_index *x, const char *prefix, const char *p
     memcpy(key, prefix, front);
     for (size_t i = 0; i < length; i++) key[front + i] = path[i] == '.' ? '_' : path[i];
     key[front + length] = '\0';
-    x->names[x->n_names++] = (struct name){ key, x->n_modules - 1 };
+    x->names[x->n_names++] = (struct name){ key, x->n_modules - 1, third };
     return 1;
 }
 
 /* The path as it is and, in a text encoder, as newer versions of transformers have it: without
  * the model's outer name. */
-static int add_path(struct sdrt_lora_index *x, const char *prefix, const char *path, size_t length)
+static int add_path(struct sdrt_lora_index *x, const char *prefix, const char *path, size_t length,
+                    int third)
 {
     static const char outer[] = "text_model.";
     const size_t n = sizeof outer - 1;
 
-    if (!add_name(x, prefix, path, length)) return 0;
-    return length <= n || strncmp(path, outer, n) || add_name(x, prefix, path + n, length - n);
+    if (!add_name(x, prefix, path, length, third)) return 0;
+    return length <= n || strncmp(path, outer, n) ||
+           add_name(x, prefix, path + n, length - n, third);
 }
 
 /* What diffusers called the projections of a text encoder before it used PEFT. */
@@ -123,7 +127,7 @@ static int add_old_projection(struct sdrt_lora_index *x, const char *path, size_
         if (length < n || memcmp(path + length - n, words[i].now, n)) continue;
         const int size = snprintf(old, sizeof old, "%.*s%s", (int)(length - n), path,
                                   words[i].then);
-        return size < KEY_MAX && add_name(x, "text_encoder_", old, (size_t)size);
+        return size < KEY_MAX && add_name(x, "text_encoder_", old, (size_t)size, -1);
     }
     return 1;
 }
@@ -136,7 +140,8 @@ static size_t stem_length(const char *name)
     return length > n && !strcmp(name + length - n, end) ? length - n : 0;
 }
 
-int sdrt_lora_index_add(struct sdrt_lora_index *x, const char *canonical, const char *original)
+int sdrt_lora_index_add(struct sdrt_lora_index *x, const char *canonical, const char *original,
+                        int third)
 {
     const size_t stem = stem_length(canonical);
     const size_t original_stem = original ? stem_length(original) : 0;
@@ -157,8 +162,8 @@ int sdrt_lora_index_add(struct sdrt_lora_index *x, const char *canonical, const 
         const struct spelling *s = &spellings[i];
         const size_t part = strlen(s->part);
         if (strncmp(canonical, s->part, part)) continue;
-        if (!s->original) ok = add_path(x, s->prefix, canonical + part, stem - part);
-        else if (original_stem) ok = add_path(x, s->prefix, original, original_stem);
+        if (!s->original) ok = add_path(x, s->prefix, canonical + part, stem - part, -1);
+        else if (original_stem) ok = add_path(x, s->prefix, original, original_stem, third);
     }
     if (ok && !strncmp(canonical, text_part, strlen(text_part)))
         ok = add_old_projection(x, canonical + strlen(text_part), stem - strlen(text_part));
@@ -170,17 +175,24 @@ static int by_key(const void *a, const void *b)
 {
     const struct name *x = a, *y = b;
 
-    return strcmp(x->key, y->key);
+    const int order = strcmp(x->key, y->key);
+
+    return order ? order : x->third - y->third;
 }
 
-const char *sdrt_lora_index_find(struct sdrt_lora_index *x, const char *key)
+const char *sdrt_lora_index_find(struct sdrt_lora_index *x, const char *key, int n, int *third)
 {
     const struct name *found;
-    struct name wanted = { .key = (char *)(size_t)key };
+    struct name wanted = { .key = (char *)(size_t)key, .third = n ? n : -1 };
 
     if (!x->n_names) return NULL;
     if (!x->sealed) qsort(x->names, x->n_names, sizeof *x->names, by_key);
     x->sealed = 1;
     found = bsearch(&wanted, x->names, x->n_names, sizeof *x->names, by_key);
+    if (!found && !n) { /* the first of three, not a whole one */
+        wanted.third = 0;
+        found = bsearch(&wanted, x->names, x->n_names, sizeof *x->names, by_key);
+    }
+    if (found) *third = found->third;
     return found ? x->modules[found->module] : NULL;
 }

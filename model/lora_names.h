@@ -28,13 +28,14 @@ int sdrt_lora_index_empty(const struct sdrt_lora_index *index);
 
 /* Adds the module of a weight: canonical as in checkpoint.h ("unet.conv_in.weight"), original
  * the same one's name in the original code without its part ("input_blocks.0.0.weight"), or
- * NULL.  Names that do not end in ".weight" are ignored.  SDRT_E_NOMEM. */
+ * NULL; of what that names, the module is third 0, 1 or 2 of its rows, or all of it (-1).  Names that do not end in ".weight" are ignored.  SDRT_E_NOMEM. */
 int sdrt_lora_index_add(struct sdrt_lora_index *index, const char *canonical,
-                        const char *original);
+                        const char *original, int third);
 
-/* The canonical name without ".weight" of the module that key (lora_file.h) means, borrowed
- * until the next add; NULL: there is none. */
-const char *sdrt_lora_index_find(struct sdrt_lora_index *index, const char *key);
+/* The canonical name without ".weight" of the n-th module that key (lora_file.h) means, borrowed
+ * until the next add; NULL: there is none, or no n-th.  Most keys mean one module; of several
+ * each is the *third of the rows of what key names, which else is -1. */
+const char *sdrt_lora_index_find(struct sdrt_lora_index *index, const char *key, int n, int *third);
 
 #ifdef __cplusplus
 }

@@ -29,20 +29,25 @@ void sdrt_pipeline_loras_close(struct sdrt_context *c)
 
 struct filling {
     struct sdrt_lora_index *index;
-    struct sdrt_unet_names original;
+    struct sdrt_unet_names  unet;  /* original ones */
+    struct sdrt_mmdit_names mmdit;
     int status;
 };
 
 static void add_declared(void *user, const char *name)
 {
     struct filling *f = user;
+    struct sdrt_name_part part = { .third = -1 };
     char original[SDRT_NAME_MAX];
-    const int unet = !strncmp(name, "unet.", 5);
-    const int known = unet && sdrt_names_unet(&f->original, name + 5, original);
+    int known = 0;
+
+    if (!strncmp(name, "unet.", 5)) known = sdrt_names_unet(&f->unet, name + 5, original);
+    if (!strncmp(name, "transformer.", 12))
+        known = sdrt_names_mmdit(&f->mmdit, name + 12, original, &part) && !part.swapped;
 
     /* Text encoders are listed whole below: the graph leaves out layers that it skips. */
     if (f->status != SDRT_OK || !strncmp(name, "text_encoder", 12)) return;
-    f->status = sdrt_lora_index_add(f->index, name, known ? original : NULL);
+    f->status = sdrt_lora_index_add(f->index, name, known ? original : NULL, part.third);
 }
 
 static int add_text_encoder(struct sdrt_lora_index *index, const char *part, int layers)
@@ -58,7 +63,7 @@ static int add_text_encoder(struct sdrt_lora_index *index, const char *part, int
         for (size_t m = 0; m < sizeof modules / sizeof *modules && status == SDRT_OK; m++) {
             snprintf(name, sizeof name, "%s.text_model.encoder.layers.%d.%s.weight", part, l,
                      modules[m]);
-            status = sdrt_lora_index_add(index, name, NULL);
+            status = sdrt_lora_index_add(index, name, NULL, -1);
         }
     return status;
 }
@@ -68,13 +73,14 @@ static int fill_index(struct sdrt_context *c)
 {
     struct filling f = {
         .index = c->loras.index,
-        .original = { .original = 1, .levels = c->config.unet.levels,
-                      .layers = c->config.unet.layers },
+        .unet = { .original = 1, .levels = c->config.unet.levels,
+                  .layers = c->config.unet.layers },
+        .mmdit = { .original = 1, .depth = c->config.mmdit.depth },
     };
 
     if (!sdrt_lora_index_empty(c->loras.index)) return SDRT_OK;
     for (int i = 0; i < c->config.unet.levels; i++)
-        f.original.attention[i] = c->config.unet.depth[i] > 0;
+        f.unet.attention[i] = c->config.unet.depth[i] > 0;
     for (int i = 0; i < c->config.n_text && f.status == SDRT_OK; i++)
         f.status = add_text_encoder(c->loras.index, sdrt_text_prefix(i),
                                     c->config.text[i].clip.layers + c->config.text[i].cut);

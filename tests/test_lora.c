@@ -52,7 +52,8 @@ static void add_names(const char *part, const char *file)
         snprintf(canonical, sizeof canonical, "%s.%s%s", part,
                  unet || !strncmp(name, "text_model.", 11) ? "" : "text_model.", name);
         const int known = unet && sdrt_names_unet(&names, name, original);
-        cr_assert_eq(sdrt_lora_index_add(lora_index, canonical, known ? original : NULL), SDRT_OK);
+        cr_assert_eq(sdrt_lora_index_add(lora_index, canonical, known ? original : NULL, -1),
+                     SDRT_OK);
     }
     sdrt_safetensors_close(&f);
 }

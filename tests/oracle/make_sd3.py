@@ -34,6 +34,7 @@ IMAGES = {
     "sd35": {
         "euler": dict(negative=NEGATIVE, sampler="euler", steps=4, cfg=4.0, width=64, height=64),
         "dpmpp_2m": dict(negative=None, sampler="dpmpp_2m", steps=4, cfg=3.0, width=64, height=64),
+        "lora": dict(negative=None, sampler="euler", steps=3, cfg=4.0, width=64, height=48),
         "t5": dict(negative=None, sampler="euler", steps=3, cfg=4.0, width=64, height=48),
     },
 }
@@ -59,6 +60,36 @@ def add_t5(pipe, out, tokenizer, seed):
     state["encoder.embed_tokens.weight"] = state["shared.weight"]
     model.load_state_dict(state)
     pipe.text_encoder_3 = model
+
+
+LORA = {  # original names -> diffusers' of the same rows
+    "joint_blocks.0.x_block.attn.qkv": [f"transformer_blocks.0.attn.to_{x}" for x in "qkv"],
+    "joint_blocks.0.x_block.attn2.qkv": [f"transformer_blocks.0.attn2.to_{x}" for x in "qkv"],
+    "joint_blocks.1.context_block.attn.qkv": [
+        f"transformer_blocks.1.attn.add_{x}_proj" for x in "qkv"
+    ],
+    "joint_blocks.1.context_block.mlp.fc1": ["transformer_blocks.1.ff_context.net.0.proj"],
+    "joint_blocks.2.x_block.attn.proj": ["transformer_blocks.2.attn.to_out.0"],
+}
+
+
+def add_lora(pipe, out, rank=4):
+    """The same LoRA in diffusers' names and in kohya's, where queries, keys and values are one."""
+    os.makedirs(out, exist_ok=True)
+    plain, kohya = {}, {}
+    for i, (name, modules) in enumerate(LORA.items()):
+        shape = pipe.transformer.get_submodule(modules[0]).weight.shape
+        down = reference.normals((rank, shape[1]), [i, 1]) * shape[1] ** -0.5
+        up = reference.normals((len(modules) * shape[0], rank), [i, 2]) * rank**-0.5
+        for module, part in zip(modules, up.chunk(len(modules))):
+            plain[f"transformer.{module}.lora_A.weight"] = down.clone()
+            plain[f"transformer.{module}.lora_B.weight"] = part.contiguous()
+        key = "lora_unet_" + name.replace(".", "_")
+        kohya |= {f"{key}.lora_down.weight": down, f"{key}.lora_up.weight": up,
+                  f"{key}.alpha": torch.tensor(float(rank))}
+    save_file(plain, f"{out}/diffusers.safetensors")
+    save_file(kohya, f"{out}/kohya.safetensors")
+    pipe.load_lora_weights(plain)
 
 
 def load_pipeline(folder):
@@ -169,9 +200,13 @@ def main():
         mmdit_case(pipe, f"{golden}/mmdit", 10, 14, [981, 40])
         vae_case(pipe, f"{golden}/vae", 9, 11)
         for name, case in images.items():
+            if name == "lora":
+                add_lora(pipe, f"{folder}/lora")
             if name == "t5":
                 add_t5(pipe, f"{folder}/t5", f"{a.out}/t5-tokenizer", a.seed)
             image_case(pipe, f"{golden}/image-{name}", dict(prompt=PROMPT, seed=7, **case))
+            if name == "lora":
+                pipe.unload_lora_weights()
 
 
 if __name__ == "__main__":
