@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Attention that SD 1.5 runs, most expensive first: an image of 20 guided steps at
- * 512x512 pixels, cost times calls deciding the order; then T5-XXL's.  The benchmarks time them and the
- * tests check them with fewer queries, so that no kernel is tuned on a shape that nothing checks.
+ * 512x512 pixels, cost times calls deciding the order; then SD 3.5 Medium's at 1024x1024, over
+ * image and text, and T5-XXL's.  The benchmarks time them and the tests check them with fewer
+ * queries, so that no kernel is tuned on a shape that nothing checks.
  */
 #ifndef SDRT_BENCH_SHAPES_ATTENTION_H
 #define SDRT_BENCH_SHAPES_ATTENTION_H
@@ -44,6 +45,8 @@ static const struct sdrt_named_attention sdrt_attention_model_shapes[] = {
       SDRT_ATTENTION(2, 8, 160, 64, 64, 3840, 3840, 0, 0.0790569415f) },
     { "text_77x77_12x64", 12,
       SDRT_ATTENTION(2, 12, 64, 77, 77, 2304, 2304, 1, 0.125f) },
+    { "mmdit_4429x4429_24x64", 24,
+      SDRT_ATTENTION(2, 24, 64, 4429, 4429, 4608, 4608, 0, 0.125f) },
     { "t5_256x256_64x64", 24,
       { .batch = 2, .heads = 64, .head_dim = 64, .q_len = 256, .kv_len = 256, .q_pitch = 12288,
         .k_pitch = 12288, .v_pitch = 12288, .o_pitch = 4096, .biased = 1, .scale = 1.0f } },

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Linear layers that SD 1.5 runs, most expensive first: an image of 20 guided steps at
- * 512x512 pixels, cost times calls deciding the order.  The benchmarks time them and the
+ * 512x512 pixels, cost times calls deciding the order; then SD 3.5 Medium's at 1024x1024.  The benchmarks time them and the
  * tests check them with fewer rows, so that no kernel is tuned on a shape that nothing checks.
  */
 #ifndef SDRT_BENCH_SHAPES_GEMM_H
@@ -48,6 +48,14 @@ static const struct sdrt_named_gemm sdrt_gemm_model_shapes[] = {
     { "prompt_154x640x768", 5, SDRT_GEMM(154, 640, 768, NONE, 0) },
     { "schedule_20x1280x1280", 1, SDRT_GEMM(20, 1280, 1280, SILU, 0) },
     { "schedule_20x1280x320", 1, SDRT_GEMM(20, 1280, 320, SILU, 0) },
+    { "mmdit_4096x4608x1536", 74, SDRT_GEMM(4096, 4608, 1536, NONE, 0) },
+    { "mmdit_4096x6144x1536", 48, SDRT_GEMM(4096, 6144, 1536, GELU_TANH, 0) },
+    { "mmdit_4096x1536x6144", 48, SDRT_GEMM(4096, 1536, 6144, NONE, 0) },
+    { "mmdit_4096x1536x1536", 74, SDRT_GEMM(4096, 1536, 1536, NONE, 0) },
+    { "mmdit_333x4608x1536", 48, SDRT_GEMM(333, 4608, 1536, NONE, 0) },
+    { "mmdit_333x6144x1536", 46, SDRT_GEMM(333, 6144, 1536, GELU_TANH, 0) },
+    { "mmdit_333x1536x6144", 46, SDRT_GEMM(333, 1536, 6144, NONE, 0) },
+    { "mmdit_333x1536x1536", 46, SDRT_GEMM(333, 1536, 1536, NONE, 0) },
 };
 enum {
     SDRT_GEMM_MODEL_SHAPES = sizeof sdrt_gemm_model_shapes / sizeof sdrt_gemm_model_shapes[0]

@@ -75,6 +75,7 @@ static const struct sdrt_named_ln sdrt_ln_model_shapes[] = {
     { "unet_512x1280", 15, SDRT_LN(512, 1280) },
     { "unet_128x1280", 3, SDRT_LN(128, 1280) },
     { "text_154x768", 25, SDRT_LN(154, 768) },
+    { "mmdit_4096x1536", 122, SDRT_LN(4096, 1536) },
 };
 enum {
     SDRT_LN_MODEL_SHAPES = sizeof sdrt_ln_model_shapes / sizeof sdrt_ln_model_shapes[0]

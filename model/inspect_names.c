@@ -75,8 +75,9 @@ static const char *made_for(const struct sdrt_inspection *in)
     static const char *const keys[] = { "attn2_to_k.lora_down", "attn2.to_k.lora_A",
                                         "attn2.to_k.lora.down", "attn2.to_k.lora_down" };
 
-    if (find(in, "joint_blocks") || find(in, "transformer_blocks.0.attn.add_k_proj"))
-        return "SD 3.x or Flux";
+    if (find(in, "joint_blocks")) return "SD 3.x";
+    if (find(in, "single_transformer_blocks.")) return "Flux";
+    if (find(in, "transformer.transformer_blocks.")) return "SD 3.x or Flux";
     if (find(in, "double_blocks")) return "Flux";
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const struct sdrt_safetensors_tensor *t = find(in, keys[i]);

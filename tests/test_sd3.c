@@ -312,6 +312,28 @@ Test(sd3, t5)
     expect_failure(refuse(&o, &r), SDRT_E_UNSUPPORTED, "SDXL has no place for it", "SDXL");
 }
 
+/* What sdrt_inspect() says of path holds each of the words. */
+static void expect_inspected(const char *path, const char *const *words)
+{
+    char *text = sdrt_inspect(path, &kept_log);
+
+    cr_assert_not_null(text);
+    for (; *words; words++) cr_expect(strstr(text, *words), "\"%s\" is not in:\n%s", *words, text);
+    free(text);
+}
+
+Test(sd3, inspect)
+{
+    expect_inspected(path_in("sd3", ""),
+                     (const char *const[]){ "kind: SD 3 Medium", "predicts: flow; shift 3",
+                                            "latents of 16", "runs: yes", NULL });
+    expect_inspected(path_in("sd35", ""), (const char *const[]){ "kind: SD 3.5 Medium", NULL });
+    expect_inspected(path_in("sd35", "transformer/diffusion_pytorch_model.safetensors"),
+                     (const char *const[]){ "kind: SD 3.x", "runs: no", "--vae FILE", NULL });
+    expect_inspected(path_in("sd35", "lora/kohya.safetensors"),
+                     (const char *const[]){ "kind: LoRA of rank 4, for SD 3.x\n", NULL });
+}
+
 Test(sd3, refusals)
 {
     const char *path = path_in("sd35", "");
