@@ -121,7 +121,8 @@ static void transpose(char *to, const char *from, const struct sdrt_weight_view 
 
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < columns; j++)
-            memcpy(to + (size_t)(i * columns + j) * size, from + (size_t)(j * rows + i) * size, size);
+            memcpy(to + (size_t)(i * columns + j) * size, from + (size_t)(j * rows + i) * size,
+                   size);
 }
 
 /* Makes of view a copy that is held under the canonical name: a matrix transposed, or a tensor

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A Stable Diffusion 1.x, 2.x, SDXL or 3.x checkpoint in any of the layouts that are in use, offered
- * under one set of names: diffusers' own behind the name of the part, as in
+ * A Stable Diffusion 1.x, 2.x, SDXL or 3.x checkpoint in any of the layouts that are in use,
+ * offered under one set of names: diffusers' own behind the name of the part, as in
  * "unet.down_blocks.0.resnets.0.conv1.weight", "vae.decoder.conv_in.bias",
  * "text_encoder.text_model.final_layer_norm.weight", "text_encoder_2.text_projection.weight",
  * "text_encoder_3.shared.weight", "transformer.proj_out.weight".

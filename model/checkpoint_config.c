@@ -195,7 +195,9 @@ static int detect_positions(struct sdrt_checkpoint *c)
 static int detect_mmdit_blocks(struct sdrt_checkpoint *c)
 {
     struct sdrt_mmdit_config *m = &c->config.mmdit;
-    int head = 64, out = 0, rc = size_of(c, 4, 1, &m->in_channels, "transformer.pos_embed.proj.weight");
+    int head = 64, out = 0, rc;
+
+    rc = size_of(c, 4, 1, &m->in_channels, "transformer.pos_embed.proj.weight");
 
     m->qk_norm = have(c, "transformer.transformer_blocks.%d.attn.norm_q.weight", 0);
     for (int i = 0; i < m->depth; i++)

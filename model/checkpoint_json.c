@@ -204,7 +204,8 @@ static int read_flow_json(struct sdrt_checkpoint *c)
     if (rc == SDRT_OK && !(m->flow_shift > 0.0 && m->flow_shift <= 1000.0))
         rc = sdrt_fail(c->log, SDRT_E_FORMAT, "%s: shift: expected above 0 to 1000", where);
     if (rc == SDRT_OK && dynamic)
-        rc = sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: use_dynamic_shifting: expected false", where);
+        rc = sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: use_dynamic_shifting: expected false",
+                       where);
     json_decref(json);
     return rc;
 }

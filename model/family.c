@@ -42,7 +42,8 @@ const struct sdrt_family *sdrt_family_find(int linear, int added, int n_text)
 {
     for (int i = 0; i < FAMILIES; i++) {
         const struct sdrt_family *f = &families[i];
-        if (f->denoiser == SDRT_DENOISER_UNET && f->linear == linear && f->added == added && (n_text < 0 || f->n_text == n_text))
+        if (f->denoiser == SDRT_DENOISER_UNET && f->linear == linear && f->added == added &&
+            (n_text < 0 || f->n_text == n_text))
             return f;
     }
     return NULL;
@@ -102,7 +103,8 @@ int sdrt_added_width(const struct sdrt_model_config *config)
 
 int sdrt_added_numbers(const struct sdrt_model_config *config)
 {
-    return config->denoiser == SDRT_DENOISER_MMDIT || !config->unet.added_dim ? 0 : config->aesthetic ? 5 : 6;
+    if (config->denoiser == SDRT_DENOISER_MMDIT || !config->unet.added_dim) return 0;
+    return config->aesthetic ? 5 : 6;
 }
 
 int sdrt_pooled_width(const struct sdrt_model_config *config)
@@ -176,8 +178,8 @@ struct sdrt_model_config sdrt_sdxl_config(void)
 static struct sdrt_model_config sd35_config(int depth, int grid, uint64_t dual)
 {
     struct sdrt_model_config c = {
-        .mmdit = { .depth = depth, .width = depth * 64, .heads = depth, .in_channels = 16, .patch = 2,
-                   .context_width = 4096, .pooled_width = 2048, .grid = grid, .qk_norm = 1,
+        .mmdit = { .depth = depth, .width = depth * 64, .heads = depth, .in_channels = 16,
+                   .patch = 2, .context_width = 4096, .pooled_width = 2048, .grid = grid, .qk_norm = 1,
                    .dual = dual },
         .vae = published_vae,
     };

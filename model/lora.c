@@ -254,10 +254,12 @@ static int merge_third(struct sdrt_loras *x, const struct touch *t, int bias,
     int status;
 
     if (t->change->role[SDRT_LORA_DORA] || t->change->role[SDRT_LORA_DORA_ROW])
-        return sdrt_fail(x->engine.log, SDRT_E_UNSUPPORTED, "%s: %s: DoRA of queries, keys and values "
-                         "in one matrix: expected LoRA", sdrt_loras_path(x, t->file), t->change->key);
+        return sdrt_fail(x->engine.log, SDRT_E_UNSUPPORTED, "%s: %s: DoRA of queries, keys and "
+                         "values in one matrix: expected LoRA", sdrt_loras_path(x, t->file),
+                         t->change->key);
     all.data = calloc(3 * n, sizeof *all.data);
-    if (!all.data) return sdrt_fail(x->engine.log, SDRT_E_NOMEM, "no memory to merge %s", t->module);
+    if (!all.data)
+        return sdrt_fail(x->engine.log, SDRT_E_NOMEM, "no memory to merge %s", t->module);
     status = merge_touch(x, t, bias, &all);
     for (size_t i = 0; status == SDRT_OK && i < n; i++)
         w->data[i] += all.data[(size_t)t->third * n + i];

@@ -28,7 +28,8 @@ int sdrt_lora_index_empty(const struct sdrt_lora_index *index);
 
 /* Adds the module of a weight: canonical as in checkpoint.h ("unet.conv_in.weight"), original
  * the same one's name in the original code without its part ("input_blocks.0.0.weight"), or
- * NULL; of what that names, the module is third 0, 1 or 2 of its rows, or all of it (-1).  Names that do not end in ".weight" are ignored.  SDRT_E_NOMEM. */
+ * NULL; of what that names, the module is third 0, 1 or 2 of its rows, or all of it (-1).  Names
+ * that do not end in ".weight" are ignored.  SDRT_E_NOMEM. */
 int sdrt_lora_index_add(struct sdrt_lora_index *index, const char *canonical,
                         const char *original, int third);
 

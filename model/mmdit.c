@@ -49,7 +49,8 @@ static int text_vectors(const struct sdrt_mmdit_config *c, int i)
     return i == c->depth - 1 ? 2 : 6;
 }
 
-/* Channels of all vectors, block by block, the image's before the text's, and of the output's two. */
+/* Channels of all vectors, block by block, the image's before the text's, and of the output's
+ * two. */
 static int modulation_width(const struct sdrt_mmdit_config *c)
 {
     int vectors = 2;
@@ -137,8 +138,8 @@ static void build_prompt(struct sdrt_graph *g, const struct sdrt_model_config *m
     spec.n = c->width;
     spec.into = out->carried[0];
     sdrt_graph_gemm(g, out->text, &spec);
-    sdrt_graph_crop(g, "transformer.pos_embed.crop", "transformer.pos_embed.pos_embed", c->grid, h, w,
-                    out->carried[1]);
+    sdrt_graph_crop(g, "transformer.pos_embed.crop", "transformer.pos_embed.pos_embed", c->grid, h,
+                    w, out->carried[1]);
 }
 
 /* ---- the step ---- */

@@ -120,8 +120,8 @@ int sdrt_context_load(struct sdrt_context *c, enum sdrt_program_id first,
                       enum sdrt_program_id last, int (*progress)(void *user, int done, int total),
                       void *user);
 
-/* Gives the memory of packed weights back: of text encoder i, the third of which may be a T5; of the
- * denoiser. */
+/* Gives the memory of packed weights back: of text encoder i, the third of which may be a T5; of
+ * the denoiser. */
 void sdrt_context_release_text(struct sdrt_context *c, int i);
 void sdrt_context_release_denoiser(struct sdrt_context *c);
 

@@ -73,7 +73,8 @@ int sdrt_schedule_parse(const char *name, enum sdrt_schedule_kind *out,
 
 /* Plans a run.  *out belongs to the caller, who ends it with sdrt_sampler_free(); it is NULL after
  * an error: SDRT_E_ARG (steps or noise model out of range), SDRT_E_UNSUPPORTED (ddim and lcm have
- * no Karras schedule; flow matching runs with euler and dpmpp_2m and the default one) or SDRT_E_NOMEM. */
+ * no Karras schedule; flow matching runs with euler and dpmpp_2m and the default one) or
+ * SDRT_E_NOMEM. */
 int sdrt_sampler_create(struct sdrt_sampler **out, const struct sdrt_sampler_params *params);
 void sdrt_sampler_free(struct sdrt_sampler **s);
 

@@ -120,7 +120,8 @@ void sdrt_schedule_flow(const struct sdrt_noise_model *m, int steps, int solver,
 
     for (int i = 0; i < steps; i++) {
         if (solver) { /* one short of all noise, whose logarithm of signal to noise is infinite */
-            const double least = 1.0 / m->train_steps, alpha = (steps - i) * ((least - 1.0) / steps);
+            const double least = 1.0 / m->train_steps;
+            const double alpha = (steps - i) * ((least - 1.0) / steps);
             sigmas[i] = flow_shifted(m->flow_shift, 1.0 - (i ? alpha + 1.0 : least));
             continue;
         }

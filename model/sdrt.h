@@ -94,7 +94,8 @@ struct sdrt_options {
     const char *prediction; /* what the denoiser predicts, where the model does not say it right:
                             * "epsilon" or "v"; NULL: as detected */
     int         random_weights; /* 1: random weights, for benchmarks, of the model arch */
-    const char *arch;      /* "sd15", "sd21", "sdxl", "sd35-medium", "sd35-large"; NULL: the first */
+    const char *arch;      /* "sd15", "sd21", "sdxl", "sd35-medium", "sd35-large"; NULL: the
+                            * first */
     const struct sdrt_log *log;
 };
 

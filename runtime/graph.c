@@ -62,7 +62,7 @@ void sdrt_graph_free(struct sdrt_graph **graph)
 int sdrt_graph_status(const struct sdrt_graph *g) { return g->status; }
 const char *sdrt_graph_name(const struct sdrt_graph *g) { return g->name; }
 
-static int fail(struct sdrt_graph *g, int status, const char *what)
+int sdrt_graph_fail(struct sdrt_graph *g, int status, const char *what)
 {
     if (g->status == SDRT_OK)
         g->status = sdrt_fail(g->log, status, "graph %s: %s", g->name, what);
@@ -76,7 +76,7 @@ static void *grow(struct sdrt_graph *g, void *array, int n, int *cap, size_t siz
     const int more = *cap ? *cap * 2 : 128;
     void *p = realloc(array, (size_t)more * size);
     if (!p) {
-        fail(g, SDRT_E_NOMEM, "out of memory");
+        sdrt_graph_fail(g, SDRT_E_NOMEM, "out of memory");
         return NULL;
     }
     *cap = more;
@@ -89,7 +89,7 @@ int sdrt_graph_add_buffer(struct sdrt_graph *g, const char *name, size_t bytes, 
     char *copy = b ? strdup(name) : NULL;
 
     if (b) g->buffers = b;
-    if (!copy) return fail(g, SDRT_E_NOMEM, "out of memory");
+    if (!copy) return sdrt_graph_fail(g, SDRT_E_NOMEM, "out of memory");
     g->buffers[g->n_buffers] = (struct sdrt_buffer){
         .name = copy, .bytes = bytes, .external = external, .first = -1, .last = -1, .alias = -1,
     };
@@ -106,12 +106,12 @@ static sdrt_tensor add_view(struct sdrt_graph *g, const struct sdrt_view *view)
     return g->n_tensors++;
 }
 
-static sdrt_tensor new_tensor(struct sdrt_graph *g, const char *name, int external, int batch,
-                              int h, int w, int c)
+sdrt_tensor sdrt_graph_new_tensor(struct sdrt_graph *g, const char *name, int external, int batch,
+                                  int h, int w, int c)
 {
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
     if (batch < 1 || h < 1 || w < 1 || c < 1 || (double)batch * h * w * c > INT32_MAX * 2.0)
-        return fail(g, SDRT_E_ARG, "a tensor is too large");
+        return sdrt_graph_fail(g, SDRT_E_ARG, "a tensor is too large");
     const size_t bytes = (size_t)batch * (size_t)h * (size_t)w * (size_t)c * sizeof(float);
     const int b = sdrt_graph_add_buffer(g, name, bytes, external);
     if (b < 0) return SDRT_NO_TENSOR;
@@ -121,12 +121,13 @@ static sdrt_tensor new_tensor(struct sdrt_graph *g, const char *name, int extern
 sdrt_tensor sdrt_graph_external(struct sdrt_graph *g, const char *name, int batch, int h, int w,
                                 int c)
 {
-    return new_tensor(g, name, 1, batch, h, w, c);
+    return sdrt_graph_new_tensor(g, name, 1, batch, h, w, c);
 }
 
-sdrt_tensor sdrt_graph_tensor(struct sdrt_graph *g, const char *name, int batch, int h, int w, int c)
+sdrt_tensor sdrt_graph_tensor(struct sdrt_graph *g, const char *name, int batch, int h, int w,
+                              int c)
 {
-    return new_tensor(g, name, 0, batch, h, w, c);
+    return sdrt_graph_new_tensor(g, name, 0, batch, h, w, c);
 }
 
 sdrt_tensor sdrt_graph_slice(struct sdrt_graph *g, sdrt_tensor x, int c0, int c)
@@ -143,7 +144,7 @@ sdrt_tensor sdrt_graph_rows(struct sdrt_graph *g, sdrt_tensor x, int row0, int n
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
     struct sdrt_view v = g->tensors[x];
     if (row0 < 0 || n < 1 || row0 > v.h * v.w - n)
-        return fail(g, SDRT_E_ARG, "rows beyond the end of an image");
+        return sdrt_graph_fail(g, SDRT_E_ARG, "rows beyond the end of an image");
     v.row0 += row0;
     v.h = 1;
     v.w = n;
@@ -161,14 +162,16 @@ void sdrt_graph_dims(const struct sdrt_graph *g, sdrt_tensor x, int dims[4])
     dims[3] = v->c;
 }
 
-static struct sdrt_node *add_node(struct sdrt_graph *g, enum sdrt_node_kind kind, const char *name)
+struct sdrt_node *sdrt_graph_add_node(struct sdrt_graph *g, enum sdrt_node_kind kind,
+                                      const char *name)
 {
+    if (g->status != SDRT_OK) return NULL;
     struct sdrt_node *n = grow(g, g->nodes, g->n_nodes, &g->cap_nodes, sizeof *n);
     char *copy = n ? strdup(name) : NULL;
 
     if (n) g->nodes = n;
     if (!copy) {
-        fail(g, SDRT_E_NOMEM, "out of memory");
+        sdrt_graph_fail(g, SDRT_E_NOMEM, "out of memory");
         return NULL;
     }
     n = &g->nodes[g->n_nodes++];
@@ -187,12 +190,9 @@ static char *join(const char *prefix, const char *suffix)
     return s;
 }
 
-/* Gives the node its weight tensors and declares them: prefix[i].weight of rows[i] rows and
- * rest values a row, and prefix[i].bias.  The result is the type to pack them as: the files'
- * own where all agree, else F32. */
-static enum sdrt_dtype set_weights(struct sdrt_graph *g, struct sdrt_node *n,
-                                   const char *const *prefixes, const int *rows, int count,
-                                   size_t rest, int bias)
+enum sdrt_dtype sdrt_graph_set_weights(struct sdrt_graph *g, struct sdrt_node *n,
+                                       const char *const *prefixes, const int *rows, int count,
+                                       size_t rest, int bias)
 {
     enum sdrt_dtype type = SDRT_F32;
 
@@ -201,7 +201,7 @@ static enum sdrt_dtype set_weights(struct sdrt_graph *g, struct sdrt_node *n,
     n->rows = malloc((size_t)count * sizeof *n->rows);
     n->n_weights = count;
     if (!n->weights || !n->rows || (bias && !n->biases)) {
-        fail(g, SDRT_E_NOMEM, "out of memory");
+        sdrt_graph_fail(g, SDRT_E_NOMEM, "out of memory");
         return type;
     }
     for (int i = 0; i < count; i++) {
@@ -209,7 +209,7 @@ static enum sdrt_dtype set_weights(struct sdrt_graph *g, struct sdrt_node *n,
         n->weights[i] = join(prefixes[i], ".weight");
         if (bias) n->biases[i] = join(prefixes[i], ".bias");
         if (!n->weights[i] || (bias && !n->biases[i])) {
-            fail(g, SDRT_E_NOMEM, "out of memory");
+            sdrt_graph_fail(g, SDRT_E_NOMEM, "out of memory");
             return type;
         }
         const size_t values = (size_t)rows[i] * rest;
@@ -238,18 +238,18 @@ static sdrt_tensor group_norm(struct sdrt_graph *g, sdrt_tensor x, sdrt_tensor s
     const int c = a.c + b.c;
 
     if (spec->groups < 1 || c % spec->groups)
-        return fail(g, SDRT_E_ARG, "channels are not a multiple of the norm's groups");
-    const sdrt_tensor msb = new_tensor(g, spec->norm, 0, a.batch, 1, 3, c);
-    const sdrt_tensor sums = new_tensor(g, "partial sums", 0, 1, 1, 1,
+        return sdrt_graph_fail(g, SDRT_E_ARG, "channels are not a multiple of the norm's groups");
+    const sdrt_tensor msb = sdrt_graph_new_tensor(g, spec->norm, 0, a.batch, 1, 3, c);
+    const sdrt_tensor sums = sdrt_graph_new_tensor(g, "partial sums", 0, 1, 1, 1,
                                         (int)(sdrt_gn_sums_bytes(&s) / sizeof(float)));
-    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_GROUP_NORM, spec->norm) : NULL;
+    struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_GROUP_NORM, spec->norm);
     if (!n) return SDRT_NO_TENSOR;
     n->x = x;
     n->x2 = skip;
     n->y = msb;
     n->scratch_sums = sums;
     n->u.gn = s;
-    set_weights(g, n, &spec->norm, &c, 1, 1, 1);
+    sdrt_graph_set_weights(g, n, &spec->norm, &c, 1, 1, 1);
     return msb;
 }
 
@@ -279,8 +279,8 @@ sdrt_tensor sdrt_graph_conv(struct sdrt_graph *g, sdrt_tensor x, const struct sd
 
     const sdrt_tensor msb = spec->norm ? group_norm(g, x, spec->skip, spec) : SDRT_NO_TENSOR;
     const sdrt_tensor y = spec->into >= 0 ? spec->into
-                                          : new_tensor(g, spec->name, 0, in.batch, h, w, spec->out_c);
-    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_CONV, spec->name) : NULL;
+                          : sdrt_graph_new_tensor(g, spec->name, 0, in.batch, h, w, spec->out_c);
+    struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_CONV, spec->name);
     if (!n) return SDRT_NO_TENSOR;
     n->x = x;
     n->x2 = spec->skip;
@@ -299,9 +299,9 @@ sdrt_tensor sdrt_graph_conv(struct sdrt_graph *g, sdrt_tensor x, const struct sd
                     : spec->silu ? SDRT_PROLOGUE_NORM_SILU : SDRT_PROLOGUE_NORM,
         .w = { .n = spec->out_c, .k = in.c + in2.c, .taps = spec->kernel * spec->kernel },
     };
-    n->u.conv.w.stored = set_weights(g, n, prefixes, rows, count,
-                                     (size_t)n->u.conv.w.k * (size_t)n->u.conv.w.taps,
-                                     !spec->no_bias);
+    n->u.conv.w.stored = sdrt_graph_set_weights(g, n, prefixes, rows, count,
+                                                (size_t)n->u.conv.w.k *
+                                                    (size_t)n->u.conv.w.taps, !spec->no_bias);
     return y;
 }
 
@@ -365,16 +365,17 @@ sdrt_tensor sdrt_graph_gemm(struct sdrt_graph *g, sdrt_tensor x, const struct sd
     const int count = spec->weights ? spec->n_weights : 1;
     int *rows = malloc((size_t)count * sizeof *rows);
 
-    if (!rows) return fail(g, SDRT_E_NOMEM, "out of memory");
+    if (!rows) return sdrt_graph_fail(g, SDRT_E_NOMEM, "out of memory");
     for (int i = 0; i < count; i++)
         rows[i] = spec->weight_rows ? spec->weight_rows[i]
                                     : spec->n * (spec->gated ? 2 : 1) / count;
     const sdrt_tensor y = spec->into >= 0 ? spec->into
-                          : new_tensor(g, spec->name, 0, in.batch, in.h, in.w, spec->n);
-    if (g->status == SDRT_OK && !(same_rows(g, y, &in, spec->n) && is_vector(g, spec->gate, in.batch,
-                                  spec->n) && same_rows(g, spec->residual, &in, spec->n)))
-        fail(g, SDRT_E_ARG, "a linear layer's operands differ in their rows");
-    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_GEMM, spec->name) : NULL;
+                          : sdrt_graph_new_tensor(g, spec->name, 0, in.batch, in.h, in.w, spec->n);
+    if (g->status == SDRT_OK &&
+        !(same_rows(g, y, &in, spec->n) && is_vector(g, spec->gate, in.batch, spec->n) &&
+          same_rows(g, spec->residual, &in, spec->n)))
+        sdrt_graph_fail(g, SDRT_E_ARG, "a linear layer's operands differ in their rows");
+    struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_GEMM, spec->name);
     if (n) {
         n->x = x;
         n->y = y;
@@ -387,7 +388,8 @@ sdrt_tensor sdrt_graph_gemm(struct sdrt_graph *g, sdrt_tensor x, const struct sd
             .act = spec->act,
             .w = { .n = spec->n, .k = in.c, .taps = 1, .gated = spec->gated },
         };
-        n->u.gemm.w.stored = set_weights(g, n, prefixes, rows, count, (size_t)in.c, !spec->no_bias);
+        n->u.gemm.w.stored = sdrt_graph_set_weights(g, n, prefixes, rows, count, (size_t)in.c,
+                                                    !spec->no_bias);
     }
     free(rows);
     return n ? y : SDRT_NO_TENSOR;
@@ -398,10 +400,11 @@ sdrt_tensor sdrt_graph_layer_norm(struct sdrt_graph *g, sdrt_tensor x, const cha
 {
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
     const struct sdrt_view in = g->tensors[x];
-    const sdrt_tensor y = into >= 0 ? into : new_tensor(g, name, 0, in.batch, in.h, in.w, in.c);
+    const sdrt_tensor y = into >= 0 ? into
+                          : sdrt_graph_new_tensor(g, name, 0, in.batch, in.h, in.w, in.c);
     if (g->status == SDRT_OK && !same_rows(g, y, &in, in.c))
-        fail(g, SDRT_E_ARG, "a layer norm's operands differ in their rows");
-    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_LAYER_NORM, name) : NULL;
+        sdrt_graph_fail(g, SDRT_E_ARG, "a layer norm's operands differ in their rows");
+    struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_LAYER_NORM, name);
 
     if (!n) return SDRT_NO_TENSOR;
     n->x = x;
@@ -410,7 +413,7 @@ sdrt_tensor sdrt_graph_layer_norm(struct sdrt_graph *g, sdrt_tensor x, const cha
         .rows = set_images(g, n), .c = in.c, .x_pitch = in.pitch, .y_pitch = g->tensors[y].pitch,
         .eps = eps,
     };
-    set_weights(g, n, &name, &in.c, 1, 1, 1);
+    sdrt_graph_set_weights(g, n, &name, &in.c, 1, 1, 1);
     return y;
 }
 
@@ -420,9 +423,9 @@ sdrt_tensor sdrt_graph_ada_norm(struct sdrt_graph *g, sdrt_tensor x, const char 
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
     const struct sdrt_view in = g->tensors[x];
     if (!is_vector(g, scale, in.batch, in.c) || !is_vector(g, shift, in.batch, in.c))
-        return fail(g, SDRT_E_ARG, "a norm is modulated by vectors of another width");
-    const sdrt_tensor y = new_tensor(g, name, 0, in.batch, in.h, in.w, in.c);
-    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_ADA_NORM, name) : NULL;
+        return sdrt_graph_fail(g, SDRT_E_ARG, "a norm is modulated by vectors of another width");
+    const sdrt_tensor y = sdrt_graph_new_tensor(g, name, 0, in.batch, in.h, in.w, in.c);
+    struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_ADA_NORM, name);
 
     if (!n) return SDRT_NO_TENSOR;
     n->x = x;
@@ -441,12 +444,14 @@ sdrt_tensor sdrt_graph_rms_norm(struct sdrt_graph *g, sdrt_tensor x, const char 
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
     const struct sdrt_view in = g->tensors[x];
     if (groups < 1 || in.c % groups)
-        return fail(g, SDRT_E_ARG, "an RMS norm's channels are not a multiple of its groups");
+        return sdrt_graph_fail(g, SDRT_E_ARG, "an RMS norm's channels are not a multiple of its "
+                               "groups");
     const int width = in.c / groups;
-    const sdrt_tensor y = into >= 0 ? into : new_tensor(g, name, 0, in.batch, in.h, in.w, in.c);
+    const sdrt_tensor y = into >= 0 ? into
+                          : sdrt_graph_new_tensor(g, name, 0, in.batch, in.h, in.w, in.c);
     if (g->status == SDRT_OK && !same_rows(g, y, &in, in.c))
-        fail(g, SDRT_E_ARG, "an RMS norm's operands differ in their rows");
-    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_RMS_NORM, name) : NULL;
+        sdrt_graph_fail(g, SDRT_E_ARG, "an RMS norm's operands differ in their rows");
+    struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_RMS_NORM, name);
 
     if (!n) return SDRT_NO_TENSOR;
     n->x = x;
@@ -455,7 +460,7 @@ sdrt_tensor sdrt_graph_rms_norm(struct sdrt_graph *g, sdrt_tensor x, const char 
         .rows = set_images(g, n), .groups = groups, .width = width, .x_pitch = in.pitch,
         .y_pitch = g->tensors[y].pitch, .eps = eps,
     };
-    set_weights(g, n, &name, &width, 1, 1, 0);
+    sdrt_graph_set_weights(g, n, &name, &width, 1, 1, 0);
     return y;
 }
 
@@ -465,11 +470,13 @@ static sdrt_tensor attention(struct sdrt_graph *g, const char *name, sdrt_tensor
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
     const struct sdrt_view vq = g->tensors[q], vk = g->tensors[k], vv = g->tensors[v];
     if (!sdrt_view_dense(&vq) || !sdrt_view_dense(&vk) || !sdrt_view_dense(&vv))
-        return fail(g, SDRT_E_ARG, "attention over some rows of each image");
-    if (shape.heads < 1 || vq.c % shape.heads || vk.c != vq.c || vv.c != vq.c || vk.batch != vq.batch)
-        return fail(g, SDRT_E_ARG, "attention with heads that do not divide the channels");
-    const sdrt_tensor o = new_tensor(g, name, 0, vq.batch, vq.h, vq.w, vq.c);
-    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_ATTENTION, name) : NULL;
+        return sdrt_graph_fail(g, SDRT_E_ARG, "attention over some rows of each image");
+    if (shape.heads < 1 || vq.c % shape.heads || vk.c != vq.c || vv.c != vq.c ||
+        vk.batch != vq.batch)
+        return sdrt_graph_fail(g, SDRT_E_ARG, "attention with heads that do not divide the "
+                               "channels");
+    const sdrt_tensor o = sdrt_graph_new_tensor(g, name, 0, vq.batch, vq.h, vq.w, vq.c);
+    struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_ATTENTION, name);
     if (!n) return SDRT_NO_TENSOR;
     n->x = q;
     n->x2 = k;
@@ -504,7 +511,7 @@ sdrt_tensor sdrt_graph_biased_attention(struct sdrt_graph *g, const char *name, 
     const struct sdrt_view *b = &g->tensors[bias], *vq = &g->tensors[q], *vk = &g->tensors[k];
     if (b->batch != 1 || b->h != heads || b->w != vq->h * vq->w || b->c != vk->h * vk->w ||
         b->pitch != b->c)
-        return fail(g, SDRT_E_ARG, "attention with a bias of another shape");
+        return sdrt_graph_fail(g, SDRT_E_ARG, "attention with a bias of another shape");
     return attention(g, name, q, k, v, bias, (struct sdrt_attention_shape){ .heads = heads });
 }
 
@@ -513,9 +520,9 @@ sdrt_tensor sdrt_graph_relative_bias(struct sdrt_graph *g, const char *name, int
 {
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
     if (buckets < 4 || buckets % 2 || max_distance <= buckets / 4)
-        return fail(g, SDRT_E_ARG, "a relative bias without buckets for its distances");
-    const sdrt_tensor y = new_tensor(g, name, 0, 1, heads, tokens, tokens);
-    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_RELATIVE_BIAS, name) : NULL;
+        return sdrt_graph_fail(g, SDRT_E_ARG, "a relative bias without buckets for its distances");
+    const sdrt_tensor y = sdrt_graph_new_tensor(g, name, 0, 1, heads, tokens, tokens);
+    struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_RELATIVE_BIAS, name);
 
     if (!n) return SDRT_NO_TENSOR;
     n->y = y;
@@ -523,125 +530,6 @@ sdrt_tensor sdrt_graph_relative_bias(struct sdrt_graph *g, const char *name, int
     n->u.relative.heads = heads;
     n->u.relative.buckets = buckets;
     n->u.relative.max_distance = max_distance;
-    set_weights(g, n, &name, &buckets, 1, (size_t)heads, 0);
-    return y;
-}
-
-static sdrt_tensor patches(struct sdrt_graph *g, const char *name, sdrt_tensor x, sdrt_tensor y,
-                           sdrt_tensor picture, int p)
-{
-    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_PATCHES, name) : NULL;
-
-    if (!n) return SDRT_NO_TENSOR;
-    const struct sdrt_view *v = &g->tensors[picture];
-    n->x = x;
-    n->y = y;
-    n->u.patches.batch = v->batch;
-    n->u.patches.h = v->h;
-    n->u.patches.w = v->w;
-    n->u.patches.c = v->c;
-    n->u.patches.p = p;
-    n->u.patches.back = picture == y;
-    return y;
-}
-
-sdrt_tensor sdrt_graph_to_patches(struct sdrt_graph *g, const char *name, sdrt_tensor x, int p)
-{
-    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
-    const struct sdrt_view v = g->tensors[x];
-    if (v.h % p || v.w % p || v.pitch != v.c || !sdrt_view_dense(&v))
-        return fail(g, SDRT_E_ARG, "patches that do not fill the image");
-    return patches(g, name, x, new_tensor(g, name, 0, v.batch, 1, v.h / p * (v.w / p), v.c * p * p), x,
-                   p);
-}
-
-sdrt_tensor sdrt_graph_from_patches(struct sdrt_graph *g, const char *name, sdrt_tensor x, int p,
-                                    sdrt_tensor into)
-{
-    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
-    const struct sdrt_view v = g->tensors[x], to = g->tensors[into];
-    if (to.h % p || to.w % p || v.w != to.h / p * (to.w / p) || v.c != to.c * p * p ||
-        v.batch != to.batch || v.pitch != v.c || to.pitch != to.c)
-        return fail(g, SDRT_E_ARG, "patches that do not fill the image");
-    return patches(g, name, x, into, into, p);
-}
-
-sdrt_tensor sdrt_graph_crop(struct sdrt_graph *g, const char *name, const char *table, int side,
-                            int h, int w, sdrt_tensor into)
-{
-    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
-    const int c = g->tensors[into].c;
-    if (h > side || w > side || g->tensors[into].w != h * w)
-        return fail(g, SDRT_E_ARG, "a crop larger than its grid");
-    struct sdrt_node *n = add_node(g, SDRT_NODE_CROP, name);
-    if (!n) return SDRT_NO_TENSOR;
-    n->y = into;
-    n->u.crop.side = side;
-    n->u.crop.h = h;
-    n->u.crop.w = w;
-    n->u.crop.c = c;
-    n->n_weights = 1;
-    n->weights = calloc(1, sizeof *n->weights);
-    n->rows = calloc(1, sizeof *n->rows);
-    if (n->weights) n->weights[0] = strdup(table);
-    if (!n->rows || !n->weights || !n->weights[0]) return fail(g, SDRT_E_NOMEM, "out of memory");
-    n->rows[0] = 1;
-    sdrt_weight_store_declare_table(g->store, table, 1, (size_t)side * (size_t)side * (size_t)c);
-    return into;
-}
-
-sdrt_tensor sdrt_graph_timestep_embedding(struct sdrt_graph *g, const char *name, sdrt_tensor t,
-                                          int dim)
-{
-    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
-    const sdrt_tensor y = new_tensor(g, name, 0, 1, 1, g->tensors[t].w, dim);
-    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_TIMESTEP, name) : NULL;
-
-    if (!n) return SDRT_NO_TENSOR;
-    n->x = t;
-    n->y = y;
-    n->u.timestep.n = g->tensors[t].w;
-    n->u.timestep.dim = dim;
-    return y;
-}
-
-sdrt_tensor sdrt_graph_silu_of_sums(struct sdrt_graph *g, const char *name, sdrt_tensor a,
-                                    sdrt_tensor b)
-{
-    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
-    const struct sdrt_view va = g->tensors[a], vb = g->tensors[b];
-    if (va.c != vb.c || va.pitch != va.c || vb.pitch != vb.c)
-        return fail(g, SDRT_E_ARG, "sums of rows of different widths");
-    const sdrt_tensor y = new_tensor(g, name, 0, 1, 1, va.w * vb.w, va.c);
-    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_SILU_OF_SUMS, name) : NULL;
-
-    if (!n) return SDRT_NO_TENSOR;
-    n->x = a;
-    n->x2 = b;
-    n->y = y;
-    n->u.sums.n = va.w;
-    n->u.sums.m = vb.w;
-    n->u.sums.c = va.c;
-    return y;
-}
-
-sdrt_tensor sdrt_graph_embed(struct sdrt_graph *g, const char *name, sdrt_tensor ids,
-                             const char *table, int vocab, const char *positions, int positions_n,
-                             int c)
-{
-    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
-    const struct sdrt_view in = g->tensors[ids];
-    const char *const prefixes[2] = { table, positions };
-    const int rows[2] = { vocab, positions_n };
-    if (positions && in.w > positions_n) return fail(g, SDRT_E_ARG, "more tokens than positions");
-    const sdrt_tensor y = new_tensor(g, name, 0, in.batch, 1, in.w, c);
-    struct sdrt_node *n = g->status == SDRT_OK ? add_node(g, SDRT_NODE_EMBED, name) : NULL;
-
-    if (!n) return SDRT_NO_TENSOR;
-    n->x = ids;
-    n->y = y;
-    n->u.embed.rows = in.batch * in.w;
-    n->u.embed.tokens = in.w;
-    set_weights(g, n, prefixes, rows, positions ? 2 : 1, (size_t)c, 0);
+    sdrt_graph_set_weights(g, n, &name, &buckets, 1, (size_t)heads, 0);
     return y;
 }

@@ -99,6 +99,25 @@ struct sdrt_graph {
 /* Adds a buffer; -1 and g->status on failure. */
 int sdrt_graph_add_buffer(struct sdrt_graph *g, const char *name, size_t bytes, int external);
 
+/* For the builders of nodes.  Keeps the first failure and logs it; returns -1, which is also
+ * SDRT_NO_TENSOR. */
+int sdrt_graph_fail(struct sdrt_graph *g, int status, const char *what);
+
+/* A tensor that has a buffer of its own. */
+sdrt_tensor sdrt_graph_new_tensor(struct sdrt_graph *g, const char *name, int external, int batch,
+                                  int h, int w, int c);
+
+/* A node without operands, valid until the next one is added; NULL on failure. */
+struct sdrt_node *sdrt_graph_add_node(struct sdrt_graph *g, enum sdrt_node_kind kind,
+                                      const char *name);
+
+/* Gives the node its weight tensors and declares them: prefix[i].weight of rows[i] rows and
+ * rest values a row, and prefix[i].bias.  The result is the type to pack them as: the files'
+ * own where all agree, else F32. */
+enum sdrt_dtype sdrt_graph_set_weights(struct sdrt_graph *g, struct sdrt_node *n,
+                                       const char *const *prefixes, const int *rows, int count,
+                                       size_t rest, int bias);
+
 /* Makes the scratch buffers, finds every life, and places all of it.  Sizes depend on the
  * kernels (ops) and on how many workers need scratch of their own. */
 int sdrt_graph_plan(struct sdrt_graph *g, const struct sdrt_ops *ops, int workers);

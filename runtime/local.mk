@@ -19,6 +19,7 @@ libruntime_la_SOURCES = \
 	runtime/team.c runtime/team.h \
 	runtime/planner.c runtime/planner.h \
 	runtime/graph.c runtime/graph.h runtime/graph_internal.h runtime/graph_plan.c \
+	runtime/graph_elementwise.c \
 	runtime/operations.c \
 	runtime/program.c runtime/program.h runtime/program_internal.h runtime/program_report.c
 libruntime_la_LIBADD = libkernels.la

@@ -25,7 +25,8 @@ static const char *const models[] = { "sd3", "sd35" };
 
 /* pooled [prompts][tokens][width] to the rows of the first end tokens, whose id is the largest, at
  * the beginning. */
-static void take_pooled(const struct sdrt_context *c, int encoder, const int32_t *ids, float *pooled)
+static void take_pooled(const struct sdrt_context *c, int encoder, const int32_t *ids,
+                        float *pooled)
 {
     const size_t width = (size_t)c->config.text[encoder].pooled;
 
@@ -159,7 +160,8 @@ Test(sd3, images)
             const double db = psnr(draw(c, p), p->model, p->name);
             cr_expect_gt(db, 50.0, "%s %s: the image is %.1f dB from diffusers'", p->model, p->name,
                          db);
-            if (getenv("SDRT_TEST_VERBOSE")) fprintf(stderr, "%s %s: %.1f dB\n", p->model, p->name, db);
+            if (getenv("SDRT_TEST_VERBOSE"))
+                fprintf(stderr, "%s %s: %.1f dB\n", p->model, p->name, db);
         }
         sdrt_close(&c);
     }
