@@ -135,7 +135,7 @@ def main():
     with tempfile.TemporaryDirectory() as out:
         for part in a.part or run:
             run[part](a, out)
-    raise SystemExit(over > 0)
+    raise SystemExit(int(over > 0))
 
 
 if __name__ == "__main__":
