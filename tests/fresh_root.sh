@@ -8,7 +8,7 @@
 # (http_proxy and the like are handed on).  FOLDER may be one that an earlier run made; it is
 # left there.  The steps, all but the last two by default:
 #     root        debootstrap into FOLDER
-#     tree        a clone of HEAD in FOLDER/root/sdrt, in place of an older one
+#     tree        a clone of HEAD in FOLDER/srv/sdrt, in place of an older one
 #     run         ./bootstrap run "a red apple"
 #     check       ./bootstrap check
 #     readme      every command of README.md that needs no real weights
@@ -66,7 +66,7 @@ in_root() {
     chroot "$root" /usr/bin/env -i HOME=/root LANG=C.UTF-8 TERM=dumb \
         PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
         http_proxy="${http_proxy-}" https_proxy="${https_proxy-}" no_proxy="${no_proxy-}" \
-        sh -c "cd /root/sdrt && $1" < /dev/null
+        sh -c "cd /srv/sdrt && $1" < /dev/null
 }
 
 # timed NAME COMMAND...: goes on after a failure, which the script's own exit status remembers.
@@ -82,19 +82,19 @@ timed() {
 }
 
 copy_tree() {
-    rm -rf "$root/root/sdrt"
-    git clone -q --depth 1 "file://$top" "$root/root/sdrt"
+    rm -rf "$root/srv/sdrt"
+    git clone -q --depth 1 "file://$top" "$root/srv/sdrt"
 }
 
 # The blocks of commands in README.md without their comments, an empty line after each.
 readme_commands() {
     awk '/^    [^ ]/ { sub(/^ +/, ""); sub(/  +# .*/, ""); print; inside = 1; next }
         inside { print ""; inside = 0 }
-        END { if (inside) print "" }' "$root/root/sdrt/README.md"
+        END { if (inside) print "" }' "$root/srv/sdrt/README.md"
 }
 
 run_readme() {
-    readme_commands > "$root/root/commands"
+    readme_commands > "$root/srv/commands"
     while IFS= read -r line <&3; do
         case $line in
             '') ;;
@@ -103,11 +103,11 @@ run_readme() {
             *.safetensors* | *MODEL* | *'sdfetch sd'*) say "\$ $line: needs real weights" ;;
             *' compare '*)
                 # Nothing has changed between the two runs that it is to compare.
-                cp "$root/root/sdrt/before.json" "$root/root/sdrt/after.json" || true
+                cp "$root/srv/sdrt/before.json" "$root/srv/sdrt/after.json" || true
                 timed "$line" in_root "$line" ;;
             *) timed "$line" in_root "$line" ;;
         esac
-    done 3< "$root/root/commands"
+    done 3< "$root/srv/commands"
 }
 
 # The block of README.md that speaks of sanitizers, as one script.

@@ -55,7 +55,6 @@ static struct gemm_cut gemm_cut(const struct sdrt_gemm_shape *s)
 
 /* Whole blocks where there are many for each worker; else shares of equally many panels, enough to
  * repay the copy; but rather short ones than a worker that has none. */
-
 static int gemm_parts(const struct sdrt_gemm_shape *s, int workers)
 {
     enum { EACH = 8, LEAST_PANELS = 128 / PANEL };
