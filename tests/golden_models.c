@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 const char *path_in(const char *family, const char *name)
 {
@@ -29,18 +30,23 @@ struct sdrt_npy *golden(const char *family, const char *name)
     return a;
 }
 
+void model_options(struct sdrt_options *o, const char *path)
+{
+    sdrt_options_init(o);
+    o->model = path;
+    o->precision = "f32";
+    o->threads = 2;
+    o->log = &kept_log;
+}
+
 struct sdrt_context *open_refined(const char *path, const char *refiner, const char *isa)
 {
     struct sdrt_context *c = NULL;
     struct sdrt_options o;
 
-    sdrt_options_init(&o);
-    o.model = path;
+    model_options(&o, path);
     o.refiner = refiner;
     o.isa = isa;
-    o.precision = "f32";
-    o.threads = 2;
-    o.log = &kept_log;
     cr_assert_eq(sdrt_open(&c, &o), SDRT_OK, "%s", kept_text);
     return c;
 }
@@ -48,6 +54,28 @@ struct sdrt_context *open_refined(const char *path, const char *refiner, const c
 struct sdrt_context *open_model(const char *path, const char *isa)
 {
     return open_refined(path, NULL, isa);
+}
+
+void expect_refusal(const struct sdrt_options *o, const struct sdrt_request *r, int status,
+                    const char *text)
+{
+    struct sdrt_context *c = NULL;
+    struct sdrt_memory m;
+
+    kept_lines = 0;
+    int rc = sdrt_open(&c, o);
+    if (rc == SDRT_OK) rc = sdrt_measure(c, r, &m);
+    sdrt_close(&c);
+    expect_failure(rc, status, text, text);
+}
+
+void expect_inspected(const char *path, const char *const *words)
+{
+    char *text = sdrt_inspect(path, &kept_log);
+
+    cr_assert_not_null(text, "%s: %s", path, kept_text);
+    for (; *words; words++) cr_expect(strstr(text, *words), "\"%s\" is not in:\n%s", *words, text);
+    free(text);
 }
 
 double relative(const float *got, const float *want, size_t n)
@@ -62,7 +90,7 @@ double relative(const float *got, const float *want, size_t n)
 }
 
 void judge(const char *family, const char *isa, const char *name, const float *got,
-                  double limit)
+           double limit)
 {
     struct sdrt_npy *want = golden(family, name);
     const double error = relative(got, want->data, want->elements);

@@ -15,9 +15,20 @@ const char *path_in(const char *family, const char *name);
 /* golden/<name>.npy of the family; the caller frees it. */
 struct sdrt_npy *golden(const char *family, const char *name);
 
-/* In f32 with two threads; isa NULL: the best here.  The caller closes it. */
+/* To open path in f32 with two threads and the log that temp_folder.h keeps. */
+void model_options(struct sdrt_options *o, const char *path);
+
+/* Opened so; isa NULL: the best here.  The caller closes it. */
 struct sdrt_context *open_model(const char *path, const char *isa);
 struct sdrt_context *open_refined(const char *path, const char *refiner, const char *isa);
+
+/* Expects that model to be refused, or that request of it, before anything is packed: by status,
+ * and one line that has text in it. */
+void expect_refusal(const struct sdrt_options *o, const struct sdrt_request *r, int status,
+                    const char *text);
+
+/* Expects what sdrt_inspect() says of path to hold each of the words up to a NULL. */
+void expect_inspected(const char *path, const char *const *words);
 
 /* L2 of the difference over L2 of what is wanted. */
 double relative(const float *got, const float *want, size_t n);

@@ -182,18 +182,22 @@ ORACLE_FILES = tests/oracle/compare.py tests/oracle/compare_sd15.py tests/oracle
 	tests/oracle/sd15_folder.py tests/oracle/sd15_names.py tests/oracle/sd15_reference.py \
 	tests/oracle/sd15_weights.py
 
+# What diffusers makes of the tiny models, pass by pass and as images.
+GOLDEN_FILES = tests/golden_models.c tests/golden_models.h tests/temp_folder.c tests/temp_folder.h
+GOLDEN_IMAGES = $(GOLDEN_FILES) tests/golden_images.c tests/golden_images.h
+GOLDEN_PASSES = tests/golden_passes.c tests/golden_passes.h tests/passes.c tests/passes.h \
+	tests/single_file.c tests/single_file.h $(TEST_KERNELS)
+
 # Single passes of the tiny model, block by block.
 check_PROGRAMS += tests/test_passes
-tests_test_passes_SOURCES = tests/test_passes.c tests/passes.c tests/passes.h \
-	tests/temp_folder.c tests/temp_folder.h $(TEST_KERNELS)
+tests_test_passes_SOURCES = tests/test_passes.c tests/passes.c tests/passes.h $(GOLDEN_FILES) \
+	$(TEST_KERNELS)
 tests_test_passes_CFLAGS = $(TEST_CFLAGS)
 tests_test_passes_LDADD = $(TEST_LIBS)
 
 # SD 2.1, SDXL and the refiner, tiny.
 check_PROGRAMS += tests/test_families
-tests_test_families_SOURCES = tests/test_families.c tests/golden_models.c tests/golden_models.h \
-	tests/passes.c tests/passes.h tests/single_file.c tests/single_file.h \
-	tests/temp_folder.c tests/temp_folder.h $(TEST_KERNELS)
+tests_test_families_SOURCES = tests/test_families.c $(GOLDEN_IMAGES) $(GOLDEN_PASSES)
 tests_test_families_CFLAGS = $(TEST_CFLAGS)
 tests_test_families_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/tiny-sd21 tests/golden/tiny-sdxl tests/golden/tiny-sdxl-refiner \
@@ -203,9 +207,7 @@ EXTRA_DIST += tests/golden/tiny-sd21 tests/golden/tiny-sdxl tests/golden/tiny-sd
 
 # SD 3 and SD 3.5, tiny.
 check_PROGRAMS += tests/test_sd3
-tests_test_sd3_SOURCES = tests/test_sd3.c tests/golden_models.c tests/golden_models.h \
-	tests/passes.c tests/passes.h tests/single_file.c tests/single_file.h \
-	tests/temp_folder.c tests/temp_folder.h $(TEST_KERNELS)
+tests_test_sd3_SOURCES = tests/test_sd3.c $(GOLDEN_IMAGES) $(GOLDEN_PASSES)
 tests_test_sd3_CFLAGS = $(TEST_CFLAGS)
 tests_test_sd3_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/tiny-sd3 tests/golden/tiny-sd35 tests/oracle/sd3_names.py \
@@ -225,8 +227,7 @@ tests_t5probe_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
 
 # SDXL with its refiner.
 check_PROGRAMS += tests/test_refiner
-tests_test_refiner_SOURCES = tests/test_refiner.c tests/golden_models.c tests/golden_models.h \
-	tests/temp_folder.c tests/temp_folder.h
+tests_test_refiner_SOURCES = tests/test_refiner.c $(GOLDEN_IMAGES)
 tests_test_refiner_CFLAGS = $(TEST_CFLAGS)
 tests_test_refiner_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/oracle/make_refined.py

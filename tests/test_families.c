@@ -4,67 +4,42 @@
  * passes, whole images, and single files beside folders.  tests/oracle/make_families.py made models
  * and tensors.
  */
-#include "runtime/npy.h"
-#include "tests/golden_models.h"
+#include "tests/golden_images.h"
+#include "tests/golden_passes.h"
 #include "tests/passes.h"
 #include "tests/single_file.h"
 #include "tests/support.h"
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 TestSuite(families, .init = temp_folder_make, .fini = temp_folder_remove);
 
-enum { TOKENS = SDRT_TOKENIZER_LENGTH, H = 9, W = 11 };
+enum { TOKENS = GOLDEN_TOKENS, H = 9, W = 11 };
 
 static const char *const families[] = { "sd21", "sdxl", "sdxl-refiner" };
 
 /* ---- single passes ---- */
 
 /* What the model's own tokenizer makes of the golden prompts. */
-static void check_tokens(struct sdrt_context *c, const char *family, int encoder,
-                         const int32_t *want)
+static void check_tokens(struct sdrt_context *c, const char *family, int encoder)
 {
-    static const char *const prompts[] = { "a photo of a small red cat, 42 stars",
-                                           "blurry, bad hands", "" };
+    static const char *const prompts[GOLDEN_PROMPTS] = { "a photo of a small red cat, 42 stars",
+                                                         "blurry, bad hands", "" };
     int32_t ids[TOKENS];
-
-    for (int i = 0; i < 3; i++) {
-        cr_assert_eq(sdrt_context_tokenize(c, encoder, prompts[i], ids, NULL), SDRT_OK);
-        cr_expect_eq(memcmp(ids, want + i * TOKENS, sizeof ids), 0,
-                     "%s: text encoder %d has other tokens for prompt %d", family, encoder, i);
-    }
-}
-
-static void check_text(struct sdrt_context *c, const char *family, const char *isa, int encoder)
-{
-    const struct sdrt_text_config *t = &c->config.text[encoder];
     char name[32];
 
     snprintf(name, sizeof name, "text/ids%d", encoder);
-    struct sdrt_npy *ids = golden(family, name);
-    float *out = malloc(3 * TOKENS * (size_t)t->clip.hidden * sizeof *out);
-    float *pooled = malloc(3 * TOKENS * (size_t)(t->pooled + 1) * sizeof *pooled);
-    check_tokens(c, family, encoder, ids->data);
-    cr_assert_eq(pass_text(c, encoder, ids->data, 3, out, pooled), SDRT_OK, "%s", kept_text);
-    snprintf(name, sizeof name, "text/text%d", encoder);
-    judge(family, isa, name, out, 3e-6);
-    for (int i = 0; i < 3 && t->pooled; i++) {
-        const int32_t *row = (const int32_t *)ids->data + i * TOKENS;
-        const size_t width = (size_t)t->pooled;
-        size_t at = 0;
-        while (row[at] != sdrt_tokenizer_eos(c->tokenizers[encoder])) at++;
-        memmove(pooled + (size_t)i * width, pooled + ((size_t)i * TOKENS + at) * width,
-                width * sizeof *pooled);
+    struct sdrt_npy *want = golden(family, name);
+    for (int i = 0; i < GOLDEN_PROMPTS; i++) {
+        cr_assert_eq(sdrt_context_tokenize(c, encoder, prompts[i], ids, NULL), SDRT_OK);
+        cr_expect_eq(memcmp(ids, (const int32_t *)want->data + i * TOKENS, sizeof ids), 0,
+                     "%s: text encoder %d has other tokens for prompt %d", family, encoder, i);
     }
-    if (t->pooled) judge(family, isa, "text/pooled", pooled, 3e-6);
-    sdrt_npy_free(&ids);
-    free(out);
-    free(pooled);
+    sdrt_npy_free(&want);
 }
 
 static void check_unet(struct sdrt_context *c, const char *family, const char *isa)
@@ -96,24 +71,15 @@ static void check_unet(struct sdrt_context *c, const char *family, const char *i
     free(out);
 }
 
-static void check_vae(struct sdrt_context *c, const char *family, const char *isa)
-{
-    struct sdrt_npy *latent = golden(family, "vae/latent");
-    const size_t scale = (size_t)1 << (c->config.vae.levels - 1);
-    float *pixels = malloc(H * scale * W * scale * 3 * sizeof *pixels);
-
-    cr_assert_eq(pass_decode(c, latent->data, 1, H, W, pixels), SDRT_OK, "%s", kept_text);
-    judge(family, isa, "vae/decoded", pixels, 2e-5);
-    sdrt_npy_free(&latent);
-    free(pixels);
-}
-
 static void check_level(const char *isa)
 {
     tlevel(isa);
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
         struct sdrt_context *c = open_model(path_in(families[i], ""), isa);
-        for (int k = 0; k < c->config.n_text; k++) check_text(c, families[i], isa, k);
+        for (int k = 0; k < c->config.n_text; k++) {
+            check_tokens(c, families[i], k);
+            check_text(c, families[i], isa, k);
+        }
         check_unet(c, families[i], isa);
         check_vae(c, families[i], isa);
         sdrt_close(&c);
@@ -127,69 +93,24 @@ Test(families, passes_avx512) { check_level("avx512"); }
 
 /* ---- whole images ---- */
 
-/* One golden image and the request that it answers; make_families.py has the same. */
-struct picture {
-    const char *family, *name;
-    const char *negative, *sampler, *spacing;
-    int   steps, clip_skip, told; /* told: other numbers of the image than its own size */
-    float cfg;
-};
-
+/* make_families.py has the same. */
 static const struct picture pictures[] = {
-    { "sd21", "ddim", "blurry, bad hands", "ddim", NULL, 4, 0, 0, 5.0f },
-    { "sd21", "euler", NULL, "euler", NULL, 4, 0, 0, 5.0f },
-    { "sd21", "leading-skip", NULL, "dpmpp_2m", "leading", 4, 3, 0, 1.0f },
-    { "sd21", "linspace", "blurry, bad hands", "euler", "linspace", 3, 0, 0, 3.0f },
-    { "sdxl", "euler", NULL, "euler", NULL, 4, 0, 0, 5.0f },
-    { "sdxl", "negative", "blurry, bad hands", "dpmpp_2m", NULL, 3, 0, 1, 5.0f },
-    { "sdxl", "turbo", NULL, "euler", "trailing", 2, 3, 0, 1.0f },
+    { "sd21", "ddim", "blurry, bad hands", "ddim", .steps = 4, .cfg = 5.0f },
+    { "sd21", "euler", .sampler = "euler", .steps = 4, .cfg = 5.0f },
+    { "sd21", "leading-skip", .sampler = "dpmpp_2m", .spacing = "leading", .steps = 4,
+      .clip_skip = 3, .cfg = 1.0f },
+    { "sd21", "linspace", "blurry, bad hands", "euler", "linspace", .steps = 3, .cfg = 3.0f },
+    { "sdxl", "euler", .sampler = "euler", .steps = 4, .cfg = 5.0f },
+    { "sdxl", "negative", "blurry, bad hands", "dpmpp_2m", .steps = 3, .told = 1, .cfg = 5.0f },
+    { "sdxl", "turbo", .sampler = "euler", .spacing = "trailing", .steps = 2, .clip_skip = 3,
+      .cfg = 1.0f },
 };
 
-static void fill_request(struct sdrt_request *r, const struct picture *p)
-{
-    sdrt_request_init(r);
-    r->prompt = "a photo of a small red cat, 42 stars";
-    r->negative_prompt = p->negative;
-    r->width = r->height = 64;
-    r->steps = p->steps;
-    r->cfg_scale = p->cfg;
-    r->sampler = p->sampler;
-    r->spacing = p->spacing;
-    r->clip_skip = p->clip_skip;
-    r->seed = 7;
-    if (!p->told) return;
-    r->original_height = 768;
-    r->original_width = 1024;
-    r->crop_y = 16;
-    r->crop_x = 8;
-    r->target_height = 640;
-    r->target_width = 512;
-}
-
-static const uint8_t *draw(struct sdrt_context *c, const struct picture *p)
-{
-    struct sdrt_request r;
-    int width, height;
-
-    fill_request(&r, p);
-    cr_assert_eq(sdrt_generate(c, &r), SDRT_OK, "%s", kept_text);
-    const uint8_t *image = sdrt_image(c, 0, &width, &height);
-    cr_assert(image && width == 64 && height == 64);
-    return image;
-}
-
-/* All on one context a family, so that nothing of an earlier request may show in a later one. */
 Test(families, images)
 {
     for (size_t f = 0; f < 2; f++) {
         struct sdrt_context *c = open_model(path_in(families[f], ""), NULL);
-        for (size_t i = 0; i < sizeof pictures / sizeof *pictures; i++) {
-            const struct picture *p = &pictures[i];
-            if (strcmp(p->family, families[f])) continue;
-            const double db = psnr(draw(c, p), p->family, p->name);
-            cr_expect_gt(db, 50.0, "%s %s: the image is %.1f dB from diffusers'", p->family, p->name,
-                         db);
-        }
+        expect_pictures(c, families[f], pictures, sizeof pictures / sizeof *pictures, 50.0);
         sdrt_close(&c);
     }
 }
@@ -255,22 +176,12 @@ Test(families, single_files_compute_what_the_folders_do)
 
 static void expect_open(const char *path, int status, const char *text)
 {
-    struct sdrt_context *c = NULL;
-    struct sdrt_request r;
-    struct sdrt_memory m;
     struct sdrt_options o;
+    struct sdrt_request r;
 
-    sdrt_options_init(&o);
-    o.model = path;
-    o.threads = 1;
-    o.log = &kept_log;
-    kept_lines = 0;
-    int rc = sdrt_open(&c, &o);
-    sdrt_request_init(&r);
-    r.width = r.height = 64;
-    if (rc == SDRT_OK) rc = sdrt_measure(c, &r, &m);
-    sdrt_close(&c);
-    expect_failure(rc, status, text, text);
+    model_options(&o, path);
+    picture_request(&r, &pictures[0]);
+    expect_refusal(&o, &r, status, text);
 }
 
 /* One line each, before anything is packed. */
@@ -340,15 +251,6 @@ Test(families, wrong_sizes_are_named)
 }
 
 /* ---- what a file is ---- */
-
-static void expect_inspected(const char *path, const char *const *words)
-{
-    char *text = sdrt_inspect(path, &kept_log);
-
-    cr_assert_not_null(text, "%s: %s", path, kept_text);
-    for (; *words; words++) cr_expect(strstr(text, *words), "%s lacks: %s", text, *words);
-    free(text);
-}
 
 Test(families, inspect_says_what_a_model_is)
 {

@@ -3,80 +3,25 @@
  * Single passes of the tiny model's networks against diffusers in float32, block by block, at
  * every level that the machine can run.  tests/oracle/make_tiny.py made model and tensors.
  */
-#include "runtime/npy.h"
 #include "runtime/safetensors.h"
+#include "tests/golden_models.h"
 #include "tests/passes.h"
 #include "tests/support.h"
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 TestSuite(passes, .init = temp_folder_make, .fini = temp_folder_remove);
 
-static const char *data_path(const char *name)
-{
-    static char path[4][512];
-    static int next;
-    const char *root = getenv("SDRT_TESTDATA");
-
-    next = (next + 1) % 4;
-    snprintf(path[next], sizeof path[next], "%s/golden/tiny-sd15/%s", root ? root : "tests", name);
-    return path[next];
-}
-
-static struct sdrt_npy *golden(const char *name)
-{
-    struct sdrt_npy *a = NULL;
-    char path[256];
-
-    snprintf(path, sizeof path, "golden/%s.npy", name);
-    cr_assert_eq(sdrt_npy_read(&a, data_path(path), &kept_log), SDRT_OK, "%s", kept_text);
-    return a;
-}
-
-static struct sdrt_context *open_model(const char *path, const char *isa)
-{
-    struct sdrt_context *c = NULL;
-    struct sdrt_options o;
-
-    sdrt_options_init(&o);
-    o.model = path;
-    o.isa = isa;
-    o.threads = 2;
-    o.log = &kept_log;
-    cr_assert_eq(sdrt_open(&c, &o), SDRT_OK, "%s", kept_text);
-    return c;
-}
-
-static double relative(const float *got, const float *want, size_t n)
-{
-    double error = 0.0, size = 0.0;
-
-    for (size_t i = 0; i < n; i++) {
-        error += ((double)got[i] - want[i]) * ((double)got[i] - want[i]);
-        size += (double)want[i] * want[i];
-    }
-    return sqrt(error / size);
-}
-
-/* got has the golden array's size. */
-static void judge(const char *isa, const char *name, const float *got, double limit)
-{
-    struct sdrt_npy *want = golden(name);
-    const double error = relative(got, want->data, want->elements);
-
-    cr_expect(error <= limit, "%s: %s differs by %.2e, more than %.0e", isa, name, error, limit);
-    sdrt_npy_free(&want);
-}
+static const char model[] = "sd15";
 
 /* Rows prompt and empty prompt of the golden text, as the U-Net cases took them. */
 static float *unet_text(void)
 {
-    struct sdrt_npy *text = golden("text/text");
+    struct sdrt_npy *text = golden(model, "text/text");
     const size_t row = text->elements / 3;
     float *out = malloc(2 * row * sizeof *out);
 
@@ -119,7 +64,7 @@ static void check_blocks(const char *isa, struct blocks *b, double limit)
     cr_expect_eq(b->n, 10, "%s: %d blocks", isa, b->n);
     for (int i = 0; i < b->n; i++) {
         snprintf(name, sizeof name, "unet-9x11/t981/%s", b->name[i]);
-        judge(isa, name, b->data[i], limit);
+        judge(model, isa, name, b->data[i], limit);
         free(b->data[i]);
     }
 }
@@ -135,7 +80,7 @@ static void check_unet(struct sdrt_context *c, const char *isa, const char *size
     char name[64];
 
     snprintf(name, sizeof name, "unet-%s/input", size);
-    struct sdrt_npy *input = golden(name);
+    struct sdrt_npy *input = golden(model, name);
     float *out = malloc(input->elements * sizeof *out);
     for (int i = 0; i < 3; i++) {
         const int traced = i == 0 && !strcmp(size, "9x11");
@@ -147,7 +92,7 @@ static void check_unet(struct sdrt_context *c, const char *isa, const char *size
         cr_assert_eq(pass_unet(c, &in, out, traced ? keep_block : NULL, &blocks), SDRT_OK, "%s",
                      kept_text);
         snprintf(name, sizeof name, "unet-%s/t%d/output", size, timesteps[i]);
-        judge(isa, name, out, limit);
+        judge(model, isa, name, out, limit);
         if (traced) check_blocks(isa, &blocks, limit);
     }
     sdrt_npy_free(&input);
@@ -157,14 +102,15 @@ static void check_unet(struct sdrt_context *c, const char *isa, const char *size
 
 static void check_vae(struct sdrt_context *c, const char *isa)
 {
-    struct sdrt_npy *latent = golden("vae-9x11/latent"), *image = golden("vae-9x11/image");
+    struct sdrt_npy *latent = golden(model, "vae-9x11/latent");
+    struct sdrt_npy *image = golden(model, "vae-9x11/image");
     float *pixels = malloc(image->elements * sizeof *pixels);
     float *moments = malloc(2 * latent->elements * sizeof *moments);
 
     cr_assert_eq(pass_decode(c, latent->data, 1, 9, 11, pixels), SDRT_OK, "%s", kept_text);
-    judge(isa, "vae-9x11/decoded", pixels, 2e-5);
+    judge(model, isa, "vae-9x11/decoded", pixels, 2e-5);
     cr_assert_eq(pass_encode(c, image->data, 1, 72, 88, moments), SDRT_OK, "%s", kept_text);
-    judge(isa, "vae-9x11/moments", moments, 2e-5);
+    judge(model, isa, "vae-9x11/moments", moments, 2e-5);
     free(pixels);
     free(moments);
     sdrt_npy_free(&latent);
@@ -173,11 +119,11 @@ static void check_vae(struct sdrt_context *c, const char *isa)
 
 static void check_text(struct sdrt_context *c, const char *isa)
 {
-    struct sdrt_npy *ids = golden("text/ids");
+    struct sdrt_npy *ids = golden(model, "text/ids");
     float *out = malloc(3 * SDRT_TOKENIZER_LENGTH * (size_t)c->config.text[0].clip.hidden * sizeof *out);
 
     cr_assert_eq(pass_text(c, 0, ids->data, 3, out, NULL), SDRT_OK, "%s", kept_text);
-    judge(isa, "text/text", out, 3e-6);
+    judge(model, isa, "text/text", out, 3e-6);
     sdrt_npy_free(&ids);
     free(out);
 }
@@ -185,7 +131,7 @@ static void check_text(struct sdrt_context *c, const char *isa)
 static void check_level(const char *isa)
 {
     tlevel(isa);
-    struct sdrt_context *c = open_model(data_path(""), isa);
+    struct sdrt_context *c = open_model(path_in(model, ""), isa);
 
     check_text(c, isa);
     check_unet(c, isa, "9x11", 3e-5);
@@ -212,7 +158,7 @@ struct renamed {
 static int read_names(struct sdrt_safetensors *const files[3], struct renamed *out)
 {
     static const char *const parts[3] = { "unet", "vae", "text_encoder" };
-    FILE *f = fopen(data_path("ldm-names.txt"), "r");
+    FILE *f = fopen(path_in(model, "ldm-names.txt"), "r");
     char line[640];
     int n = 0;
 
@@ -271,7 +217,8 @@ static void make_single(const char *path)
     struct sdrt_safetensors *files[3];
 
     for (int i = 0; i < 3; i++)
-        cr_assert_eq(sdrt_safetensors_open(&files[i], data_path(names[i]), &kept_log), SDRT_OK);
+        cr_assert_eq(sdrt_safetensors_open(&files[i], path_in(model, names[i]), &kept_log),
+                     SDRT_OK);
     write_single(path, all, read_names(files, all));
     for (int i = 0; i < 3; i++) sdrt_safetensors_close(&files[i]);
 }
@@ -281,7 +228,7 @@ static float *all_passes(const char *path, size_t *n)
 {
     enum { PIXELS = 9 * 11, SCALE = 64 * 3 };
     struct sdrt_context *c = open_model(path, NULL);
-    struct sdrt_npy *ids = golden("text/ids"), *input = golden("unet-9x11/input");
+    struct sdrt_npy *ids = golden(model, "text/ids"), *input = golden(model, "unet-9x11/input");
     const size_t text = 3 * SDRT_TOKENIZER_LENGTH * (size_t)c->config.text[0].clip.hidden;
     float *out = malloc((text + input->elements + PIXELS * SCALE) * sizeof *out);
     const struct pass_unet in = { .batch = 2, .h = 9, .w = 11, .latent = input->data, .text = out,
@@ -305,7 +252,7 @@ Test(passes, single_file_computes_what_the_folder_does)
     size_t n, n_single;
 
     make_single(path);
-    float *folder = all_passes(data_path(""), &n);
+    float *folder = all_passes(path_in(model, ""), &n);
     float *single = all_passes(path, &n_single);
     cr_assert_eq(n, n_single);
     cr_expect_eq(memcmp(folder, single, n * sizeof *folder), 0);

@@ -4,40 +4,22 @@
  * float32.  tests/oracle/make_refined.py drew the images.
  */
 #include "runtime/program_internal.h"
-#include "tests/golden_models.h"
+#include "tests/golden_images.h"
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
-/* make_refined.py has the same; the names of the golden folders begin with "refined-". */
-static const struct picture {
-    const char *name, *negative, *spacing;
-    int    steps;
-    float  cfg;
-    double start;
-} pictures[] = {
-    { "euler", NULL, NULL, 5, 5.0f, 0.6 },
-    { "dpmpp_2m", "blurry, bad hands", NULL, 6, 4.0f, 0.5 },
-    { "ddim", "blurry, bad hands", "trailing", 4, 1.0f, 0.7 },
+/* make_refined.py has the same. */
+static const struct picture pictures[] = {
+    { "sdxl", "refined-euler", .sampler = "euler", .steps = 5, .cfg = 5.0f, .refiner_start = 0.6 },
+    { "sdxl", "refined-dpmpp_2m", "blurry, bad hands", "dpmpp_2m", .steps = 6, .cfg = 4.0f,
+      .refiner_start = 0.5 },
+    { "sdxl", "refined-ddim", "blurry, bad hands", "ddim", "trailing", .steps = 4, .cfg = 1.0f,
+      .refiner_start = 0.7 },
 };
 enum { PICTURES = sizeof pictures / sizeof *pictures };
-
-static void fill_request(struct sdrt_request *r, const struct picture *p)
-{
-    sdrt_request_init(r);
-    r->prompt = "a photo of a small red cat, 42 stars";
-    r->negative_prompt = p->negative;
-    r->width = r->height = 64;
-    r->steps = p->steps;
-    r->cfg_scale = p->cfg;
-    r->sampler = p->name;
-    r->spacing = p->spacing;
-    r->refiner_start = p->start;
-    r->seed = 7;
-}
 
 static struct sdrt_context *open_both(void)
 {
@@ -58,15 +40,7 @@ Test(refiner, images)
     struct sdrt_context *c = open_both();
 
     for (int i = 0; i < 2 * PICTURES; i++) {
-        const struct picture *p = &pictures[i / 2];
-        char name[32];
-        snprintf(name, sizeof name, "refined-%s", p->name);
-        struct sdrt_request r;
-        int width, height;
-        fill_request(&r, p);
-        cr_assert_eq(sdrt_generate(c, &r), SDRT_OK, "%s", kept_text);
-        const double db = psnr(sdrt_image(c, 0, &width, &height), "sdxl", name);
-        cr_expect_gt(db, 70.0, "%s: the image is %.1f dB from diffusers'", name, db);
+        expect_pictures(c, "sdxl", &pictures[i / 2], 1, 70.0);
         expect_unpacked(c);
         expect_unpacked(c->refiner);
     }
@@ -89,10 +63,10 @@ Test(refiner, the_refiner_is_given_the_bases_latent)
     struct sdrt_request r;
     int seen = 0;
 
-    fill_request(&r, &pictures[0]);
+    picture_request(&r, &pictures[0]);
     r.dump = judge_seam;
     r.user = &seen;
-    cr_assert_eq(sdrt_generate(c, &r), SDRT_OK, "%s", kept_text);
+    picture_draw(c, &r);
     cr_expect_eq(seen, 1);
     sdrt_close(&c);
 }
@@ -116,15 +90,15 @@ Test(refiner, steps_of_base_and_refiner)
     struct sdrt_memory memory;
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const struct picture p = { .name = cases[i].sampler, .spacing = cases[i].spacing,
-                                   .steps = 5, .start = cases[i].start, .cfg = 2.0f };
+        const struct picture p = { .sampler = cases[i].sampler, .spacing = cases[i].spacing,
+                                   .steps = 5, .cfg = 2.0f, .refiner_start = cases[i].start };
         struct sdrt_request r;
-        fill_request(&r, &p);
+        picture_request(&r, &p);
         cr_assert_eq(sdrt_measure(c, &r, &memory), SDRT_OK, "%s", kept_text);
-        cr_expect_eq(c->shape.evaluations, cases[i].base, "%s %g: base %d", p.name,
-                     p.start, c->shape.evaluations);
-        cr_expect_eq(c->shape.refiner_evaluations, cases[i].refiner, "%s %g: refiner %d", p.name,
-                     p.start, c->shape.refiner_evaluations);
+        cr_expect_eq(c->shape.evaluations, cases[i].base, "%s %g: base %d", p.sampler,
+                     p.refiner_start, c->shape.evaluations);
+        cr_expect_eq(c->shape.refiner_evaluations, cases[i].refiner, "%s %g: refiner %d",
+                     p.sampler, p.refiner_start, c->shape.refiner_evaluations);
     }
     sdrt_close(&c);
 }
@@ -137,7 +111,7 @@ Test(refiner, memory_with_a_refiner)
     struct sdrt_memory m, m2;
     struct sdrt_request r;
 
-    fill_request(&r, &pictures[0]);
+    picture_request(&r, &pictures[0]);
     cr_assert_eq(sdrt_measure(base, &r, &m), SDRT_OK, "%s", kept_text);
     cr_assert_eq(sdrt_measure(both, &r, &m2), SDRT_OK, "%s", kept_text);
     const size_t unet = sdrt_weight_store_bytes(both->store, "unet.");
@@ -170,21 +144,12 @@ Test(refiner, bad_refiners_are_named)
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct sdrt_context *c = NULL;
         struct sdrt_options o;
         struct sdrt_request r;
-        struct sdrt_memory m;
-        sdrt_options_init(&o);
-        o.model = path_in(cases[i].model, "");
+        model_options(&o, path_in(cases[i].model, ""));
         o.refiner = path_in(cases[i].refiner, "");
-        o.threads = 1;
-        o.log = &kept_log;
-        kept_lines = 0;
-        int rc = sdrt_open(&c, &o);
-        fill_request(&r, &pictures[0]);
+        picture_request(&r, &pictures[0]);
         r.refiner_start = cases[i].start;
-        if (rc == SDRT_OK) rc = sdrt_measure(c, &r, &m);
-        sdrt_close(&c);
-        expect_failure(rc, cases[i].status, cases[i].text, cases[i].text);
+        expect_refusal(&o, &r, cases[i].status, cases[i].text);
     }
 }

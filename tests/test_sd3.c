@@ -4,7 +4,8 @@
  * float32: single passes, whole images, and single files beside folders.
  * tests/oracle/make_sd3.py made models and tensors.
  */
-#include "tests/golden_models.h"
+#include "tests/golden_images.h"
+#include "tests/golden_passes.h"
 #include "tests/passes.h"
 #include "tests/single_file.h"
 #include "tests/support.h"
@@ -17,46 +18,11 @@
 
 TestSuite(sd3, .init = temp_folder_make, .fini = temp_folder_remove);
 
-enum { TOKENS = SDRT_TOKENIZER_LENGTH, PROMPTS = 3, H = 10, W = 14, VAE_H = 9, VAE_W = 11 };
+enum { H = 10, W = 14 };
 
 static const char *const models[] = { "sd3", "sd35" };
 
 /* ---- single passes ---- */
-
-/* pooled [prompts][tokens][width] to the rows of the first end tokens, whose id is the largest, at
- * the beginning. */
-static void take_pooled(const struct sdrt_context *c, int encoder, const int32_t *ids,
-                        float *pooled)
-{
-    const size_t width = (size_t)c->config.text[encoder].pooled;
-
-    for (size_t i = 0; i < PROMPTS; i++) {
-        size_t at = 0;
-        for (size_t k = 1; k < TOKENS; k++)
-            if (ids[i * TOKENS + k] > ids[i * TOKENS + at]) at = k;
-        memmove(pooled + i * width, pooled + (i * TOKENS + at) * width, width * sizeof *pooled);
-    }
-}
-
-static void check_text(struct sdrt_context *c, const char *model, const char *isa, int encoder)
-{
-    const struct sdrt_text_config *t = &c->config.text[encoder];
-    char name[32];
-
-    snprintf(name, sizeof name, "text/ids%d", encoder);
-    struct sdrt_npy *ids = golden(model, name);
-    float *out = malloc(PROMPTS * TOKENS * (size_t)t->clip.hidden * sizeof *out);
-    float *pooled = malloc(PROMPTS * TOKENS * (size_t)t->pooled * sizeof *pooled);
-    cr_assert_eq(pass_text(c, encoder, ids->data, PROMPTS, out, pooled), SDRT_OK, "%s", kept_text);
-    snprintf(name, sizeof name, "text/text%d", encoder);
-    judge(model, isa, name, out, 3e-6);
-    take_pooled(c, encoder, ids->data, pooled);
-    snprintf(name, sizeof name, "text/pooled%d", encoder);
-    judge(model, isa, name, pooled, 3e-6);
-    sdrt_npy_free(&ids);
-    free(out);
-    free(pooled);
-}
 
 static void check_mmdit(struct sdrt_context *c, const char *model, const char *isa)
 {
@@ -80,17 +46,6 @@ static void check_mmdit(struct sdrt_context *c, const char *model, const char *i
     free(out);
 }
 
-static void check_vae(struct sdrt_context *c, const char *model, const char *isa)
-{
-    struct sdrt_npy *latent = golden(model, "vae/latent");
-    float *pixels = malloc(VAE_H * 2 * VAE_W * 2 * 3 * sizeof *pixels);
-
-    cr_assert_eq(pass_decode(c, latent->data, 1, VAE_H, VAE_W, pixels), SDRT_OK, "%s", kept_text);
-    judge(model, isa, "vae/decoded", pixels, 2e-5);
-    sdrt_npy_free(&latent);
-    free(pixels);
-}
-
 static void check_level(const char *isa)
 {
     tlevel(isa);
@@ -110,59 +65,20 @@ Test(sd3, passes_avx512) { check_level("avx512"); }
 
 /* ---- whole images ---- */
 
-/* One golden image and the request that it answers; make_sd3.py has the same. */
-struct picture {
-    const char *model, *name, *negative, *sampler;
-    int   steps, width, height;
-    float cfg;
-};
-
+/* make_sd3.py has the same. */
 static const struct picture pictures[] = {
-    { "sd3", "euler", NULL, NULL, 4, 64, 64, 5.0f }, /* the family's own sampler */
-    { "sd3", "wide", NULL, "dpmpp_2m", 5, 80, 48, 1.0f },
-    { "sd35", "euler", "blurry, bad hands", "euler", 4, 64, 64, 4.0f },
-    { "sd35", "dpmpp_2m", NULL, "dpmpp_2m", 4, 64, 64, 3.0f },
-};
+    { "sd3", "euler", .steps = 4, .cfg = 5.0f }, /* the family's own sampler */
+    { "sd3", "wide", .sampler = "dpmpp_2m", .steps = 5, .width = 80, .height = 48, .cfg = 1.0f },
+    { "sd35", "euler", "blurry, bad hands", "euler", .steps = 4, .cfg = 4.0f },
+    { "sd35", "dpmpp_2m", .sampler = "dpmpp_2m", .steps = 4, .cfg = 3.0f },
+}, lora_picture = { "sd35", "lora", .sampler = "euler", .steps = 3, .height = 48, .cfg = 4.0f },
+   t5_picture = { "sd35", "t5", .sampler = "euler", .steps = 3, .height = 48, .cfg = 4.0f };
 
-static void fill_request(struct sdrt_request *r, const struct picture *p)
-{
-    sdrt_request_init(r);
-    r->prompt = "a photo of a small red cat, 42 stars";
-    r->negative_prompt = p->negative;
-    r->width = p->width;
-    r->height = p->height;
-    r->steps = p->steps;
-    r->cfg_scale = p->cfg;
-    r->sampler = p->sampler;
-    r->seed = 7;
-}
-
-static const uint8_t *draw(struct sdrt_context *c, const struct picture *p)
-{
-    struct sdrt_request r;
-    int width, height;
-
-    fill_request(&r, p);
-    cr_assert_eq(sdrt_generate(c, &r), SDRT_OK, "%s", kept_text);
-    const uint8_t *image = sdrt_image(c, 0, &width, &height);
-    cr_assert(image && width == p->width && height == p->height);
-    return image;
-}
-
-/* All on one context a model, so that nothing of an earlier request may show in a later one. */
 Test(sd3, images)
 {
     for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
         struct sdrt_context *c = open_model(path_in(models[m], ""), NULL);
-        for (size_t i = 0; i < sizeof pictures / sizeof *pictures; i++) {
-            const struct picture *p = &pictures[i];
-            if (strcmp(p->model, models[m])) continue;
-            const double db = psnr(draw(c, p), p->model, p->name);
-            cr_expect_gt(db, 50.0, "%s %s: the image is %.1f dB from diffusers'", p->model, p->name,
-                         db);
-            if (getenv("SDRT_TEST_VERBOSE"))
-                fprintf(stderr, "%s %s: %.1f dB\n", p->model, p->name, db);
-        }
+        expect_pictures(c, models[m], pictures, sizeof pictures / sizeof *pictures, 50.0);
         sdrt_close(&c);
     }
 }
@@ -176,15 +92,13 @@ Test(sd3, batch)
     uint8_t *one = malloc(64 * 64 * 3);
     int width, height;
 
-    fill_request(&r, &pictures[2]);
+    picture_request(&r, &pictures[2]);
     r.seed = 8;
-    cr_assert_eq(sdrt_generate(c, &r), SDRT_OK, "%s", kept_text);
-    memcpy(one, sdrt_image(c, 0, &width, &height), 64 * 64 * 3);
+    memcpy(one, picture_draw(c, &r), 64 * 64 * 3);
     r.seed = 7;
     r.batch = 2;
-    cr_assert_eq(sdrt_generate(c, &r), SDRT_OK, "%s", kept_text);
+    cr_expect_gt(psnr(picture_draw(c, &r), "sd35", "euler"), 50.0);
     cr_expect_eq(memcmp(one, sdrt_image(c, 1, &width, &height), 64 * 64 * 3), 0);
-    cr_expect_gt(psnr(sdrt_image(c, 0, &width, &height), "sd35", "euler"), 50.0);
     free(one);
     sdrt_close(&c);
 }
@@ -212,43 +126,21 @@ Test(sd3, single_files)
     }
 }
 
-static int refuse(const struct sdrt_options *o, const struct sdrt_request *r)
-{
-    struct sdrt_context *c = NULL;
-    struct sdrt_memory m;
-
-    kept_lines = 0;
-    int rc = sdrt_open(&c, o);
-    if (rc == SDRT_OK) rc = sdrt_measure(c, r, &m);
-    sdrt_close(&c);
-    return rc;
-}
-
 /* A transformer alone, with the parts that it lacks from elsewhere. */
 Test(sd3, parts_from_elsewhere)
 {
-    char vae[512], clip_l[512], clip_g[512], transformer[512];
     struct sdrt_context *c = NULL;
     struct sdrt_options o;
     struct sdrt_request r;
 
-    snprintf(transformer, sizeof transformer, "%s",
-             path_in("sd35", "transformer/diffusion_pytorch_model.safetensors"));
-    snprintf(vae, sizeof vae, "%s", path_in("sd35", "vae"));
-    snprintf(clip_l, sizeof clip_l, "%s", path_in("sd35", "text_encoder/model.safetensors"));
-    snprintf(clip_g, sizeof clip_g, "%s", path_in("sd35", "text_encoder_2"));
-    sdrt_options_init(&o);
-    o.model = transformer;
-    o.threads = 1;
-    o.precision = "f32";
-    o.log = &kept_log;
-    fill_request(&r, &pictures[2]);
-    expect_failure(refuse(&o, &r), SDRT_E_MISSING, "--vae", "no VAE");
-    o.vae = vae;
-    expect_failure(refuse(&o, &r), SDRT_E_MISSING, "text encoder", "no text encoder");
-    o.text_encoder = clip_l;
-    expect_failure(refuse(&o, &r), SDRT_E_MISSING, "--clip-g FILE", "one text encoder");
-    o.text_encoder_2 = clip_g;
+    model_options(&o, path_in("sd35", "transformer/diffusion_pytorch_model.safetensors"));
+    picture_request(&r, &pictures[2]);
+    expect_refusal(&o, &r, SDRT_E_MISSING, "--vae");
+    o.vae = path_in("sd35", "vae");
+    expect_refusal(&o, &r, SDRT_E_MISSING, "text encoder");
+    o.text_encoder = path_in("sd35", "text_encoder/model.safetensors");
+    expect_refusal(&o, &r, SDRT_E_MISSING, "--clip-g FILE");
+    o.text_encoder_2 = path_in("sd35", "text_encoder_2");
     /* With the tokenizer of a published CLIP, so only the denoiser's size is asked for. */
     cr_assert_eq(sdrt_open(&c, &o), SDRT_OK, "%s", kept_text);
     check_mmdit(c, "sd35", "alone");
@@ -258,22 +150,19 @@ Test(sd3, parts_from_elsewhere)
 /* One LoRA in two spellings; in kohya's, queries, keys and values are one matrix. */
 Test(sd3, loras)
 {
-    static const struct picture p = { "sd35", "lora", NULL, "euler", 3, 64, 48, 4.0f };
     static const char *const files[] = { "lora/diffusers.safetensors", "lora/kohya.safetensors" };
     struct sdrt_context *c = open_model(path_in("sd35", ""), NULL);
     struct sdrt_request r;
-    int width, height;
 
-    cr_expect_lt(psnr(draw(c, &p), "sd35", "lora"), 40.0);
+    cr_expect_lt(picture_psnr(c, &lora_picture), 40.0);
     for (int i = 0; i < 2; i++) {
         const struct sdrt_lora lora = { path_in("sd35", files[i]), 1.0f };
-        fill_request(&r, &p);
+        picture_request(&r, &lora_picture);
         r.loras = &lora;
         r.n_loras = 1;
-        cr_assert_eq(sdrt_generate(c, &r), SDRT_OK, "%s", kept_text);
-        const double db = psnr(sdrt_image(c, 0, &width, &height), "sd35", "lora");
+        const double db = psnr(picture_draw(c, &r), "sd35", "lora");
         cr_expect_gt(db, 50.0, "%s: the image is %.1f dB from diffusers'", files[i], db);
-        cr_expect_lt(psnr(draw(c, &p), "sd35", "lora"), 40.0, "it does not go away");
+        cr_expect_lt(picture_psnr(c, &lora_picture), 40.0, "it does not go away");
     }
     sdrt_close(&c);
 }
@@ -281,7 +170,6 @@ Test(sd3, loras)
 /* The folder with a T5 from elsewhere, whose tokenizer is from elsewhere too. */
 Test(sd3, t5)
 {
-    static const struct picture p = { "sd35", "t5", NULL, "euler", 3, 64, 48, 4.0f };
     char model[512], t5[512], tokenizer[600];
     struct sdrt_context *c = NULL;
     struct sdrt_options o;
@@ -291,37 +179,23 @@ Test(sd3, t5)
     snprintf(t5, sizeof t5, "%s", path_in("sd35", "t5"));
     snprintf(tokenizer, sizeof tokenizer, "%s",
              path_in("sd35", "../t5-tokenizer/spiece.model"));
-    sdrt_options_init(&o);
-    o.model = model;
+    model_options(&o, model);
     o.t5 = t5;
-    o.threads = 2;
-    o.precision = "f32";
-    o.log = &kept_log;
-    fill_request(&r, &p);
-    expect_failure(refuse(&o, &r), SDRT_E_MISSING, "--t5-tokenizer FILE", "no tokenizer");
+    picture_request(&r, &t5_picture);
+    expect_refusal(&o, &r, SDRT_E_MISSING, "--t5-tokenizer FILE");
     o.t5_tokenizer = tokenizer;
     cr_assert_eq(sdrt_open(&c, &o), SDRT_OK, "%s", kept_text);
     for (int i = 0; i < 2; i++) /* the second time its embeddings are there already */
-        cr_expect_gt(psnr(draw(c, &p), "sd35", "t5"), 50.0);
+        cr_expect_gt(picture_psnr(c, &t5_picture), 50.0);
     sdrt_close(&c);
     o.t5 = "none";
     cr_assert_eq(sdrt_open(&c, &o), SDRT_OK, "%s", kept_text);
-    cr_expect_lt(psnr(draw(c, &p), "sd35", "t5"), 50.0);
-    cr_expect_gt(psnr(draw(c, &pictures[2]), "sd35", "euler"), 50.0);
+    cr_expect_lt(picture_psnr(c, &t5_picture), 50.0);
+    cr_expect_gt(picture_psnr(c, &pictures[2]), 50.0);
     sdrt_close(&c);
     snprintf(model, sizeof model, "%s", path_in("sdxl", ""));
     o.t5 = t5;
-    expect_failure(refuse(&o, &r), SDRT_E_UNSUPPORTED, "SDXL has no place for it", "SDXL");
-}
-
-/* What sdrt_inspect() says of path holds each of the words. */
-static void expect_inspected(const char *path, const char *const *words)
-{
-    char *text = sdrt_inspect(path, &kept_log);
-
-    cr_assert_not_null(text);
-    for (; *words; words++) cr_expect(strstr(text, *words), "\"%s\" is not in:\n%s", *words, text);
-    free(text);
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "SDXL has no place for it");
 }
 
 Test(sd3, inspect)
@@ -338,26 +212,22 @@ Test(sd3, inspect)
 
 Test(sd3, refusals)
 {
-    const char *path = path_in("sd35", "");
     struct sdrt_options o;
     struct sdrt_request r;
 
-    sdrt_options_init(&o);
-    o.model = path;
-    o.threads = 1;
-    o.log = &kept_log;
-    fill_request(&r, &pictures[2]);
+    model_options(&o, path_in("sd35", ""));
+    picture_request(&r, &pictures[2]);
     r.width = 66;
-    expect_failure(refuse(&o, &r), SDRT_E_ARG, "multiples of 4 up to 96 for SD 3.5 Medium", "size");
+    expect_refusal(&o, &r, SDRT_E_ARG, "multiples of 4 up to 96 for SD 3.5 Medium");
     r.width = 100;
-    expect_failure(refuse(&o, &r), SDRT_E_ARG, "multiples of 4 up to 96", "large size");
+    expect_refusal(&o, &r, SDRT_E_ARG, "multiples of 4 up to 96");
     r.width = 64;
     r.sampler = "euler_a";
-    expect_failure(refuse(&o, &r), SDRT_E_UNSUPPORTED, "expected euler or dpmpp_2m", "euler_a");
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "expected euler or dpmpp_2m");
     r.sampler = NULL;
     r.schedule = "karras";
-    expect_failure(refuse(&o, &r), SDRT_E_UNSUPPORTED, "not for flow-matching", "karras");
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "not for flow-matching");
     r.schedule = "default";
     r.spacing = "trailing";
-    expect_failure(refuse(&o, &r), SDRT_E_UNSUPPORTED, "not for flow-matching", "spacing");
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "not for flow-matching");
 }

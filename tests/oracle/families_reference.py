@@ -68,15 +68,15 @@ def encode(pipe, prompts):
 
 
 def text_case(pipe, out, prompts):
-    """ids<i>.npy [prompts,77] int32 and text<i>.npy [prompts,77,width] of encoder i, pooled.npy
-    [prompts,width]."""
+    """ids<i>.npy [prompts,77] int32 and text<i>.npy [prompts,77,width] of encoder i, pooled<i>.npy
+    [prompts,width] of the last."""
     os.makedirs(out, exist_ok=True)
     encoded, pooled = encode(pipe, prompts)
     for i, (ids, hidden) in enumerate(encoded):
         np.save(f"{out}/ids{i}.npy", ids.numpy().astype(np.int32))
         np.save(f"{out}/text{i}.npy", hidden.numpy())
     if pooled is not None:
-        np.save(f"{out}/pooled.npy", pooled.numpy())
+        np.save(f"{out}/pooled{len(encoded) - 1}.npy", pooled.numpy())
     reference.write_json(
         f"{out}/case.json", {"prompts": prompts, "versions": reference.VERSIONS}
     )
