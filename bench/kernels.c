@@ -243,7 +243,7 @@ static int add_level(struct bench *b, const struct sdrt_isa_level *isa)
     if (b->n_levels == MOST_LEVELS) return SDRT_OK;
     level->isa = isa;
     level->bf16 = b->o->precision ? !strcmp(b->o->precision, "bf16")
-                                  : (isa->flags & SDRT_ISA_AMX_BF16) != 0;
+                                  : (isa->flags & SDRT_ISA_ANY_BF16) != 0;
     sdrt_ops_init(&level->ops, isa->flags);
     const int status = sdrt_roof_create(&level->meter, b->team, b->topology, isa->name, b->o->log);
     if (status != SDRT_OK) return status;

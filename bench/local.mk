@@ -48,6 +48,13 @@ libroof_avx512_la_CFLAGS = $(AM_CFLAGS) -O3 $(AVX512_CFLAGS)
 SDBENCH_LIBS += libroof_avx512.la
 endif
 
+if HAVE_AVX512BF16
+noinst_LTLIBRARIES += libroof_avx512bf16.la
+libroof_avx512bf16_la_SOURCES = bench/roof_avx512bf16.c
+libroof_avx512bf16_la_CFLAGS = $(AM_CFLAGS) -O3 $(AVX512BF16_CFLAGS)
+SDBENCH_LIBS += libroof_avx512bf16.la
+endif
+
 if HAVE_AMX
 noinst_LTLIBRARIES += libroof_amx.la
 libroof_amx_la_SOURCES = bench/roof_amx.c

@@ -37,7 +37,7 @@ static const char usage[] =
     "      --iterations N      timed passes, 5; generate: images, 1\n"
     "      --threads N         one for each core\n"
     "      --scaling           step, vae, text: one thread beside --threads\n"
-    "      --isa NAME          generic, blas, avx2, avx512, amx; the best here.\n"
+    "      --isa NAME          generic, blas, avx2, avx512, avx512bf16, amx; the best.\n"
     "                          kernels: also all\n"
     "      --precision NAME    f32, bf16; the best of the instruction set\n"
     "      --shape TEXT        kernels: only shapes whose name holds TEXT\n"

@@ -50,6 +50,9 @@ static const struct sdrt_roof_loops *loops_of(const char *isa)
 #if HAVE_AMX
     if (flags & SDRT_ISA_AMX_BF16) return &sdrt_roof_amx;
 #endif
+#if HAVE_AVX512BF16
+    if (flags & SDRT_ISA_AVX512_BF16) return &sdrt_roof_avx512bf16;
+#endif
 #if HAVE_AVX512
     if (flags & SDRT_ISA_AVX512) return &sdrt_roof_avx512;
 #endif

@@ -10,7 +10,7 @@ set -eu
 
 command -v objdump >/dev/null || { echo "objdump is absent"; exit 77; }
 if [ $# -eq 0 ]; then
-    set -- $(find kernels runtime model tools -name '*.o' ! -path '*/avx2/*' ! -path '*/avx512/*' \
+    set -- $(find kernels runtime model tools -name '*.o' ! -path '*/avx2/*' ! -path '*/avx512*/*' \
         ! -path '*/amx/*')
 fi
 [ $# -gt 0 ] || { echo "$0: expected objects in $PWD" >&2; exit 2; }

@@ -75,6 +75,7 @@ void sdrt_conv_init_generic(struct sdrt_conv_ops *ops);
 void sdrt_conv_init_blas(struct sdrt_conv_ops *ops);
 void sdrt_conv_init_avx2(struct sdrt_conv_ops *ops);
 void sdrt_conv_init_avx512(struct sdrt_conv_ops *ops);
+void sdrt_conv_init_avx512bf16(struct sdrt_conv_ops *ops);
 void sdrt_conv_init_amx(struct sdrt_conv_ops *ops);
 
 #endif

@@ -63,6 +63,7 @@ void sdrt_gemm_init_generic(struct sdrt_gemm_ops *ops);
 void sdrt_gemm_init_blas(struct sdrt_gemm_ops *ops);
 void sdrt_gemm_init_avx2(struct sdrt_gemm_ops *ops);
 void sdrt_gemm_init_avx512(struct sdrt_gemm_ops *ops);
+void sdrt_gemm_init_avx512bf16(struct sdrt_gemm_ops *ops);
 void sdrt_gemm_init_amx(struct sdrt_gemm_ops *ops);
 
 #endif

@@ -50,6 +50,20 @@ static int has_amx_bf16(uint64_t os, unsigned ecx, unsigned edx)
 }
 #endif
 
+#if HAVE_AVX512BF16
+/* AVX512-BF16 where its products pay: AMD's, twice as fast as f32's.  Intel's take as long as the
+ * FMAs that they replace. */
+static int has_fast_bf16(void)
+{
+    const unsigned avx512_bf16 = 1u << 5;
+    unsigned a, b, c, d;
+
+    if (!__get_cpuid(0, &a, &b, &c, &d)) return 0;
+    if (b != signature_AMD_ebx || c != signature_AMD_ecx || d != signature_AMD_edx) return 0;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & avx512_bf16);
+}
+#endif
+
 static unsigned detect_x86(void)
 {
     enum { YMM = 0x6, ZMM = 0xe6 };
@@ -67,6 +81,9 @@ static unsigned detect_x86(void)
     flags |= SDRT_ISA_AVX2;
     if ((os & ZMM) != ZMM || (b & avx512) != avx512) return flags;
     flags |= SDRT_ISA_AVX512;
+#if HAVE_AVX512BF16
+    if (has_fast_bf16()) flags |= SDRT_ISA_AVX512_BF16;
+#endif
 #if HAVE_AMX
     if (has_amx_bf16(os, c, d)) flags |= SDRT_ISA_AMX_BF16;
 #endif
@@ -80,6 +97,7 @@ const struct sdrt_isa_level sdrt_isa_levels[] = {
 #if defined(__x86_64__)
     { "avx2", SDRT_ISA_BLAS | SDRT_ISA_AVX2 },
     { "avx512", SDRT_ISA_BLAS | SDRT_ISA_AVX2 | SDRT_ISA_AVX512 },
+    { "avx512bf16", SDRT_ISA_BLAS | SDRT_ISA_AVX2 | SDRT_ISA_AVX512 | SDRT_ISA_AVX512_BF16 },
     { "amx", SDRT_ISA_BLAS | SDRT_ISA_AVX2 | SDRT_ISA_AVX512 | SDRT_ISA_AMX_BF16 },
 #endif
     { NULL, 0 },

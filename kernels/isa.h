@@ -15,6 +15,10 @@ enum {
     SDRT_ISA_AVX512   = 1u << 2, /* F, BW, DQ, VL; implies AVX2 */
     SDRT_ISA_AMX_BF16 = 1u << 3, /* AMX-TILE, AMX-BF16, AVX512-BF16, VBMI; implies AVX512 */
     SDRT_ISA_NEON     = 1u << 4, /* Advanced SIMD; always there on AArch64 */
+    SDRT_ISA_AVX512_BF16 = 1u << 5, /* VDPBF16PS, and faster than two f32 FMAs; implies AVX512 */
+
+    /* A level with one of these computes in bf16 where weights are bf16. */
+    SDRT_ISA_ANY_BF16 = SDRT_ISA_AMX_BF16 | SDRT_ISA_AVX512_BF16,
 };
 
 /* One rung of the ladder that the tests and the benchmarks climb. */

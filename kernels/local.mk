@@ -12,7 +12,7 @@ libkernels_la_CFLAGS = $(AM_CFLAGS) -O3
 libkernels_la_LIBADD =
 
 SIMD_BODIES = kernels/simd/attention.h kernels/simd/conv.h kernels/simd/gemm.h \
-	kernels/simd/math.h kernels/simd/norm.h kernels/simd/tile.h \
+	kernels/simd/math.h kernels/simd/norm.h kernels/simd/slot.h kernels/simd/tile.h \
 	kernels/simd/winograd.h
 EXTRA_DIST += $(SIMD_BODIES)
 
@@ -30,6 +30,14 @@ libk_avx512_la_SOURCES = kernels/avx512/attention.c kernels/avx512/conv.c \
 	kernels/avx512/gemm.c kernels/avx512/norm.c kernels/avx512/vec.h
 libk_avx512_la_CFLAGS = $(AM_CFLAGS) -O3 $(AVX512_CFLAGS)
 libkernels_la_LIBADD += libk_avx512.la
+endif
+
+if HAVE_AVX512BF16
+noinst_LTLIBRARIES += libk_avx512bf16.la
+libk_avx512bf16_la_SOURCES = kernels/avx512bf16/attention.c kernels/avx512bf16/conv.c \
+	kernels/avx512bf16/gemm.c kernels/avx512bf16/slot.h kernels/avx512/vec.h
+libk_avx512bf16_la_CFLAGS = $(AM_CFLAGS) -O3 $(AVX512BF16_CFLAGS)
+libkernels_la_LIBADD += libk_avx512bf16.la
 endif
 
 # The vectors between the tiles are AVX-512's, and so is what tiles do not serve.

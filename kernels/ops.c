@@ -14,6 +14,9 @@ void sdrt_gemm_init(struct sdrt_gemm_ops *ops, unsigned isa)
 #if HAVE_AVX512
     if (isa & SDRT_ISA_AVX512) sdrt_gemm_init_avx512(ops);
 #endif
+#if HAVE_AVX512BF16
+    if (isa & SDRT_ISA_AVX512_BF16) sdrt_gemm_init_avx512bf16(ops);
+#endif
 #if HAVE_AMX
     if (isa & SDRT_ISA_AMX_BF16) sdrt_gemm_init_amx(ops);
 #endif
@@ -29,6 +32,9 @@ void sdrt_conv_init(struct sdrt_conv_ops *ops, unsigned isa)
 #if HAVE_AVX512
     if (isa & SDRT_ISA_AVX512) sdrt_conv_init_avx512(ops);
 #endif
+#if HAVE_AVX512BF16
+    if (isa & SDRT_ISA_AVX512_BF16) sdrt_conv_init_avx512bf16(ops);
+#endif
 #if HAVE_AMX
     if (isa & SDRT_ISA_AMX_BF16) sdrt_conv_init_amx(ops);
 #endif
@@ -43,6 +49,9 @@ void sdrt_attention_init(struct sdrt_attention_ops *ops, unsigned isa)
 #endif
 #if HAVE_AVX512
     if (isa & SDRT_ISA_AVX512) sdrt_attention_init_avx512(ops);
+#endif
+#if HAVE_AVX512BF16
+    if (isa & SDRT_ISA_AVX512_BF16) sdrt_attention_init_avx512bf16(ops);
 #endif
 #if HAVE_AMX
     if (isa & SDRT_ISA_AMX_BF16) sdrt_attention_init_amx(ops);

@@ -29,7 +29,8 @@ void sdrt_request_init(struct sdrt_request *request)
     };
 }
 
-/* Tiles compute in bf16 and nothing else does, so level and precision are chosen together. */
+/* Some levels compute in bf16 and the others never do, so level and precision are chosen
+ * together. */
 static int choose_arithmetic(struct sdrt_context *c, const struct sdrt_options *o)
 {
     const int f32 = o->precision && !strcmp(o->precision, "f32");
@@ -39,21 +40,21 @@ static int choose_arithmetic(struct sdrt_context *c, const struct sdrt_options *
     if (o->precision && !f32 && !bf16)
         return sdrt_fail(c->log, SDRT_E_ARG, "unknown precision \"%s\": expected f32 or bf16",
                          o->precision);
-    if (f32 && !o->isa) have &= ~(unsigned)SDRT_ISA_AMX_BF16;
+    if (f32 && !o->isa) have &= ~(unsigned)SDRT_ISA_ANY_BF16;
     const struct sdrt_isa_level *level = o->isa ? sdrt_isa_find(o->isa) : sdrt_isa_best(have);
     if (!level)
         return sdrt_fail(c->log, SDRT_E_ARG, "unknown instruction set \"%s\": expected generic, "
-                         "blas, avx2, avx512 or amx", o->isa);
+                         "blas, avx2, avx512, avx512bf16 or amx", o->isa);
     if ((level->flags & have) != level->flags)
         return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "this machine cannot run \"%s\"; its best is "
                          "\"%s\"", level->name, sdrt_isa_best(have)->name);
-    const int tiles = (level->flags & SDRT_ISA_AMX_BF16) != 0;
-    if (tiles && f32)
-        return sdrt_fail(c->log, SDRT_E_ARG, "instruction set \"amx\" computes in bf16: expected "
-                         "precision bf16, or avx512");
+    const int narrow = (level->flags & SDRT_ISA_ANY_BF16) != 0;
+    if (narrow && f32)
+        return sdrt_fail(c->log, SDRT_E_ARG, "instruction set \"%s\" computes in bf16: expected "
+                         "precision bf16, or avx512", level->name);
     sdrt_ops_init(&c->ops, level->flags);
     c->isa = level->name;
-    c->precision = tiles || bf16 ? "bf16" : "f32";
+    c->precision = narrow || bf16 ? "bf16" : "f32";
     return SDRT_OK;
 }
 

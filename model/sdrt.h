@@ -86,11 +86,12 @@ struct sdrt_options {
     const char *refiner;   /* SDXL's refiner, a file or a folder, which draws the last steps; of it
                             * only the denoiser is used.  NULL: the model draws all steps */
     int         threads;   /* 0: one for each core this process may use */
-    const char *isa;       /* "generic", "blas", "avx2", "avx512", "amx"; NULL: the best here that
-                            * computes in the precision asked for */
-    const char *precision; /* "f32", or "bf16": weights rounded to bf16, and with "amx", which does
-                            * nothing else, products of bf16 summed in f32; elsewhere products stay
-                            * f32.  NULL: bf16 where "amx" is chosen, f32 elsewhere */
+    const char *isa;       /* "generic", "blas", "avx2", "avx512", "avx512bf16", "amx"; NULL: the
+                            * best here that computes in the precision asked for */
+    const char *precision; /* "f32", or "bf16": weights rounded to bf16, and with "avx512bf16" and
+                            * "amx", which do nothing else, products of bf16 summed in f32 (of the
+                            * first, 3x3 convolutions stay f32); elsewhere products stay f32.
+                            * NULL: bf16 where one of those is chosen, f32 elsewhere */
     const char *prediction; /* what the denoiser predicts, where the model does not say it right:
                             * "epsilon" or "v"; NULL: as detected */
     int         random_weights; /* 1: random weights, for benchmarks, of the model arch */

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#if HAVE_AVX2 && HAVE_AVX512 && HAVE_AMX
-enum { EMULATED = SDRT_ISA_AVX512 | SDRT_ISA_AMX_BF16 };
+#if HAVE_AVX2 && HAVE_AVX512 && HAVE_AVX512BF16 && HAVE_AMX
+enum { EMULATED = SDRT_ISA_AVX512 | SDRT_ISA_AVX512_BF16 | SDRT_ISA_AMX_BF16 };
 #else
 enum { EMULATED = 0 };
 #endif
@@ -33,8 +33,9 @@ void tgemm_init(struct sdrt_gemm_ops *ops, const char *level)
     unsigned emulated;
 
     sdrt_gemm_init(ops, own_flags(level, &emulated));
-#if HAVE_AVX2 && HAVE_AVX512 && HAVE_AMX
+#if HAVE_AVX2 && HAVE_AVX512 && HAVE_AVX512BF16 && HAVE_AMX
     if (emulated & SDRT_ISA_AVX512) sdrt_gemm_init_avx512_emulated(ops);
+    if (emulated & SDRT_ISA_AVX512_BF16) sdrt_gemm_init_avx512bf16_emulated(ops);
     if (emulated & SDRT_ISA_AMX_BF16) sdrt_gemm_init_amx_emulated(ops);
 #endif
 }
@@ -44,8 +45,9 @@ void tconv_init(struct sdrt_conv_ops *ops, const char *level)
     unsigned emulated;
 
     sdrt_conv_init(ops, own_flags(level, &emulated));
-#if HAVE_AVX2 && HAVE_AVX512 && HAVE_AMX
+#if HAVE_AVX2 && HAVE_AVX512 && HAVE_AVX512BF16 && HAVE_AMX
     if (emulated & SDRT_ISA_AVX512) sdrt_conv_init_avx512_emulated(ops);
+    if (emulated & SDRT_ISA_AVX512_BF16) sdrt_conv_init_avx512bf16_emulated(ops);
     if (emulated & SDRT_ISA_AMX_BF16) sdrt_conv_init_amx_emulated(ops);
 #endif
 }
@@ -55,8 +57,9 @@ void tattention_init(struct sdrt_attention_ops *ops, const char *level)
     unsigned emulated;
 
     sdrt_attention_init(ops, own_flags(level, &emulated));
-#if HAVE_AVX2 && HAVE_AVX512 && HAVE_AMX
+#if HAVE_AVX2 && HAVE_AVX512 && HAVE_AVX512BF16 && HAVE_AMX
     if (emulated & SDRT_ISA_AVX512) sdrt_attention_init_avx512_emulated(ops);
+    if (emulated & SDRT_ISA_AVX512_BF16) sdrt_attention_init_avx512bf16_emulated(ops);
     if (emulated & SDRT_ISA_AMX_BF16) sdrt_attention_init_amx_emulated(ops);
 #endif
 }
@@ -66,7 +69,7 @@ void tnorm_init(struct sdrt_norm_ops *ops, const char *level)
     unsigned emulated;
 
     sdrt_norm_init(ops, own_flags(level, &emulated));
-#if HAVE_AVX2 && HAVE_AVX512 && HAVE_AMX
+#if HAVE_AVX2 && HAVE_AVX512 && HAVE_AVX512BF16 && HAVE_AMX
     if (emulated & SDRT_ISA_AVX512) sdrt_norm_init_avx512_emulated(ops);
 #endif
 }

@@ -13,8 +13,11 @@ void sdrt_gemm_init_avx512_emulated(struct sdrt_gemm_ops *ops);
 void sdrt_conv_init_avx512_emulated(struct sdrt_conv_ops *ops);
 void sdrt_attention_init_avx512_emulated(struct sdrt_attention_ops *ops);
 void sdrt_norm_init_avx512_emulated(struct sdrt_norm_ops *ops);
+void sdrt_gemm_init_avx512bf16_emulated(struct sdrt_gemm_ops *ops);
 void sdrt_gemm_init_amx_emulated(struct sdrt_gemm_ops *ops);
+void sdrt_conv_init_avx512bf16_emulated(struct sdrt_conv_ops *ops);
 void sdrt_conv_init_amx_emulated(struct sdrt_conv_ops *ops);
+void sdrt_attention_init_avx512bf16_emulated(struct sdrt_attention_ops *ops);
 void sdrt_attention_init_amx_emulated(struct sdrt_attention_ops *ops);
 
 /* Each fills *ops at the level, or skips the running test where nothing can run it (or fails

@@ -7,7 +7,7 @@
 #include "kernels/ops.h"
 #include "tests/emulated.h"
 
-enum { EMULATED = SDRT_ISA_AVX512 | SDRT_ISA_AMX_BF16 };
+enum { EMULATED = SDRT_ISA_AVX512 | SDRT_ISA_AVX512_BF16 | SDRT_ISA_AMX_BF16 };
 
 unsigned __real_sdrt_isa_detect(void);
 unsigned __wrap_sdrt_isa_detect(void);
@@ -31,6 +31,11 @@ void __wrap_sdrt_ops_init(struct sdrt_ops *ops, unsigned isa)
         sdrt_conv_init_avx512_emulated(&ops->conv);
         sdrt_attention_init_avx512_emulated(&ops->attention);
         sdrt_norm_init_avx512_emulated(&ops->norm);
+    }
+    if (missing & SDRT_ISA_AVX512_BF16) {
+        sdrt_gemm_init_avx512bf16_emulated(&ops->gemm);
+        sdrt_conv_init_avx512bf16_emulated(&ops->conv);
+        sdrt_attention_init_avx512bf16_emulated(&ops->attention);
     }
     if (missing & SDRT_ISA_AMX_BF16) {
         sdrt_gemm_init_amx_emulated(&ops->gemm);

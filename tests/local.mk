@@ -80,10 +80,13 @@ EMULATED =
 EXTRA_DIST += tests/emulation/amx.h tests/emulation/avx512.h tests/emulation/immintrin.h
 if HAVE_AVX2
 if HAVE_AVX512
+if HAVE_AVX512BF16
 if HAVE_AMX
 check_LTLIBRARIES += libemulated.la
 libemulated_la_SOURCES = kernels/avx512/attention.c kernels/avx512/conv.c kernels/avx512/gemm.c \
-	kernels/avx512/norm.c kernels/avx512/vec.h kernels/amx/gemm.c kernels/amx/linear.h \
+	kernels/avx512/norm.c kernels/avx512/vec.h kernels/avx512bf16/attention.c \
+	kernels/avx512bf16/conv.c kernels/avx512bf16/gemm.c kernels/avx512bf16/slot.h \
+	kernels/amx/gemm.c kernels/amx/linear.h \
 	kernels/amx/pack.h kernels/amx/tile.h kernels/amx/conv.c kernels/amx/conv3x3.h \
 	kernels/amx/pixel.h kernels/amx/attention.c kernels/amx/attention.h kernels/amx/flash.h \
 	kernels/amx/wide.h tests/emulation/amx.c
@@ -92,11 +95,15 @@ libemulated_la_CPPFLAGS = -I$(srcdir)/tests/emulation $(AM_CPPFLAGS) \
 	-Dsdrt_conv_init_avx512=sdrt_conv_init_avx512_emulated \
 	-Dsdrt_gemm_init_avx512=sdrt_gemm_init_avx512_emulated \
 	-Dsdrt_norm_init_avx512=sdrt_norm_init_avx512_emulated \
+	-Dsdrt_attention_init_avx512bf16=sdrt_attention_init_avx512bf16_emulated \
+	-Dsdrt_conv_init_avx512bf16=sdrt_conv_init_avx512bf16_emulated \
+	-Dsdrt_gemm_init_avx512bf16=sdrt_gemm_init_avx512bf16_emulated \
 	-Dsdrt_gemm_init_amx=sdrt_gemm_init_amx_emulated \
 	-Dsdrt_conv_init_amx=sdrt_conv_init_amx_emulated \
 	-Dsdrt_attention_init_amx=sdrt_attention_init_amx_emulated
 libemulated_la_CFLAGS = $(AM_CFLAGS) -O3 -Wno-psabi $(AVX2_CFLAGS)
 EMULATED += libemulated.la
+endif
 endif
 endif
 endif
@@ -159,6 +166,7 @@ tests_test_golden_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/emulated_machine.c
 if HAVE_AVX2
 if HAVE_AVX512
+if HAVE_AVX512BF16
 if HAVE_AMX
 # Once more on a machine that has every level, by emulation.
 check_PROGRAMS += tests/test_golden_emulated
@@ -168,6 +176,7 @@ tests_test_golden_emulated_CFLAGS = $(TEST_CFLAGS)
 tests_test_golden_emulated_LDFLAGS = $(tests_test_golden_LDFLAGS) \
 	-Wl,--wrap=sdrt_isa_detect,--wrap=sdrt_ops_init
 tests_test_golden_emulated_LDADD = $(LEVEL_LIBS)
+endif
 endif
 endif
 endif

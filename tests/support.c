@@ -157,20 +157,22 @@ void tencode(double v, enum sdrt_dtype type, void *dst, size_t index)
     else ((uint16_t *)dst)[index] = bits_of(tround(v, type), type);
 }
 
-float *trounded_rows(const float *rows, size_t n, size_t width, size_t pitch, int round)
+float *trounded_rows(const float *rows, size_t n, size_t width, size_t pitch, int round, float unit)
 {
     float *to = malloc(n * pitch * sizeof *to);
 
     if (!to) abort();
     for (size_t r = 0; r < n; r++)
         for (size_t i = r * pitch; i < r * pitch + width; i++)
-            to[i] = round ? (float)tround((double)rows[i], SDRT_BF16) : rows[i];
+            to[i] = round ? (float)tround((double)(rows[i] * unit), SDRT_BF16) / unit : rows[i];
     return to;
 }
 
-int ttiles(const char *level, enum sdrt_dtype stored)
+int tbf16_level(const char *level) { return !strcmp(level, "amx") || !strcmp(level, "avx512bf16"); }
+
+int tin_bf16(const char *level, enum sdrt_dtype stored)
 {
-    return !strcmp(level, "amx") && stored == SDRT_BF16;
+    return tbf16_level(level) && stored == SDRT_BF16;
 }
 
 unsigned tlevel(const char *name)

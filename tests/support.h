@@ -54,11 +54,15 @@ struct tdiff tcompare(const float *got, const double *want, size_t n, int width,
 double tround(double v, enum sdrt_dtype type);
 void   tencode(double v, enum sdrt_dtype type, void *dst, size_t index);
 
-/* A copy of rows of width floats, pitch apart, rounded to bf16 where round is set; free() it. */
-float *trounded_rows(const float *rows, size_t n, size_t width, size_t pitch, int round);
+/* A copy of rows of width floats, pitch apart, rounded to bf16, in units of 1 / unit, where round is
+ * set; free() it. */
+float *trounded_rows(const float *rows, size_t n, size_t width, size_t pitch, int round,
+                     float unit);
 
-/* Whether the level multiplies weights stored so with bf16 activations. */
-int ttiles(const char *level, enum sdrt_dtype stored);
+/* Whether the level computes in bf16, and whether it multiplies weights stored so with activations
+ * in bf16. */
+int tbf16_level(const char *level);
+int tin_bf16(const char *level, enum sdrt_dtype stored);
 
 /* The flags of the level, or the running test is skipped; where SDRT_REQUIRE_ISA names
  * the level, it fails instead. */

@@ -74,22 +74,24 @@ static void fill_keys(uint64_t *rng, const struct sdrt_attention_shape *s, enum 
         }
 }
 
-static int in_tiles(const char *level, const struct sdrt_attention_shape *s)
+static int in_bf16(const char *level, const struct sdrt_attention_shape *s)
 {
-    return ttiles(level, SDRT_BF16) && !s->causal && !s->biased;
+    return tbf16_level(level) && !s->causal && !s->biased;
 }
 
-/* What the oracle makes of the operands, in tiles of what correct rounding makes of them. */
+/* What the oracle makes of the operands, in bf16 of what correct rounding makes of them. */
 static void expect(const char *level, const struct sdrt_attention_shape *s,
                    const struct sdrt_attention_args *a, double *want)
 {
     const size_t queries = (size_t)s->batch * (size_t)s->q_len;
     const size_t keys = (size_t)s->batch * (size_t)s->kv_len;
     const size_t width = (size_t)(s->heads * s->head_dim);
-    const int round = in_tiles(level, s);
-    float *q = trounded_rows(a->q, queries, width, (size_t)s->q_pitch, round);
-    float *k = trounded_rows(a->k, keys, width, (size_t)s->k_pitch, round);
-    float *v = trounded_rows(a->v, keys, width, (size_t)s->v_pitch, round);
+    const int round = in_bf16(level, s);
+    /* AVX-512's rounds queries that are in units of log2 already. */
+    const float unit = strcmp(level, "amx") ? s->scale * 1.44269504f : 1.0f;
+    float *q = trounded_rows(a->q, queries, width, (size_t)s->q_pitch, round, unit);
+    float *k = trounded_rows(a->k, keys, width, (size_t)s->k_pitch, round, 1.0f);
+    float *v = trounded_rows(a->v, keys, width, (size_t)s->v_pitch, round, 1.0f);
 
     oracle_attention(s, q, k, v, a->bias, want);
     free(q);
@@ -144,9 +146,9 @@ static void check(const char *level, const struct sdrt_attention_ops *ops, uint6
     const double largest = (kind == PEAKED ? 300.0 : kind == RISING ? 3.0 * sqrt(s->head_dim) : 3.0) +
                            (s->biased ? 5.0 : 0.0);
     double atol = 6e-6 + 7e-7 * largest;
-    /* Tiles round each weight to 2^-8 of itself, and the values, which are below 1, differ by
+    /* In bf16 each weight is rounded to 2^-8 of itself, and the values, which are below 1, differ by
      * up to 2. */
-    if (in_tiles(level, s)) atol += 2.0 / 256.0;
+    if (in_bf16(level, s)) atol += 2.0 / 256.0;
     const struct tdiff d = tcompare(o.v, want, queries, width, s->o_pitch, atol, 3e-6);
     cr_expect(d.bad == 0, "%s: %zu bad, max %.3g at %zu, nmse %.2g", text, d.bad, d.max_abs, d.at,
               d.nmse);
@@ -246,6 +248,7 @@ Test(attention, edges_generic) { check_edges("generic"); }
 Test(attention, edges_blas) { check_edges("blas"); }
 Test(attention, edges_avx2) { check_edges("avx2"); }
 Test(attention, edges_avx512) { check_edges("avx512"); }
+Test(attention, edges_avx512bf16) { check_edges("avx512bf16"); }
 Test(attention, edges_amx) { check_edges("amx"); }
 Test(attention, extremes_generic) { check_extremes("generic"); }
 Test(attention, extremes_blas) { check_extremes("blas"); }
@@ -255,6 +258,7 @@ Test(attention, models_generic) { check_models("generic"); }
 Test(attention, models_blas) { check_models("blas"); }
 Test(attention, models_avx2) { check_models("avx2"); }
 Test(attention, models_avx512) { check_models("avx512"); }
+Test(attention, models_avx512bf16) { check_models("avx512bf16"); }
 Test(attention, models_amx) { check_models("amx"); }
 
 Test(attention, no_null_entries)

@@ -67,6 +67,12 @@ static void fill(const struct sdrt_conv_shape *s, uint64_t *rng, struct operands
         o->msb.v[i] = i / all % 3 == 1 ? 1.5f + trand(rng) : trand(rng);
 }
 
+/* Whether activations are rounded to bf16: AVX-512's 3x3 convolutions stay f32. */
+static int in_bf16(const struct problem *p)
+{
+    return tin_bf16(p->level, p->s.w.stored) && (p->s.kernel == 1 || !strcmp(p->level, "amx"));
+}
+
 static struct operands make(const struct problem *p, const struct sdrt_conv_ops *ops, uint64_t *rng)
 {
     const struct sdrt_conv_shape *s = &p->s;
@@ -92,7 +98,7 @@ static struct operands make(const struct problem *p, const struct sdrt_conv_ops 
     if (p->bias) o.a.bias = o.bias.v;
     if (p->chan) o.a.chan = o.chan.v;
     if (p->residual) o.a.residual = p->residual == IN_PLACE ? o.y.v : o.residual.v;
-    oracle_conv(s, &o.a, o.w.values, ttiles(p->level, s->w.stored) ? SDRT_BF16 : SDRT_F32, residual,
+    oracle_conv(s, &o.a, o.w.values, in_bf16(p) ? SDRT_BF16 : SDRT_F32, residual,
                 p->step, o.want);
     free(residual);
     return o;
@@ -140,7 +146,7 @@ static void check(const struct problem *p, const struct sdrt_conv_ops *ops, uint
     double atol = digit * (4e-6 + 2e-7 * sqrt(inputs));
     /* One input in some ten thousand is so near the middle of two bf16 that the prologue's
      * last bits decide: then a product of 6 by 3 / sqrt(inputs) is 2^-8 off. */
-    if (ttiles(p->level, s->w.stored) && s->prologue != SDRT_PROLOGUE_NONE)
+    if (in_bf16(p) && s->prologue != SDRT_PROLOGUE_NONE)
         atol += 3.0 * 18.0 / 256.0 / sqrt(inputs);
     const struct tdiff d = tcompare(o.y.v, o.want, pixels_out(s), s->out_c, s->y_pitch, atol,
                                     digit * 3e-6);
@@ -220,7 +226,7 @@ static void check_size(const char *level, const struct sdrt_conv_ops *ops, uint6
     s->residual_pitch = p.residual == IN_PLACE ? s->y_pitch : out_c + wide * trand_int(rng, 9);
     s->w = (struct sdrt_weight_shape){ .n = out_c, .k = c, .taps = s->kernel * s->kernel,
                                        .stored = types[trand_int(rng, 3)] };
-    if (!strcmp(level, "amx") && trand_int(rng, 8)) s->w.stored = SDRT_BF16;
+    if (tbf16_level(level) && trand_int(rng, 8)) s->w.stored = SDRT_BF16;
     check(&p, ops, rng);
 }
 
@@ -313,7 +319,7 @@ static void check_models(const char *level)
                              .residual = IN_PLACE, .step = 101, .from = SDRT_F16 };
         if (seen_before(i)) continue;
         p.s.w.stored = i % 2 ? SDRT_F32 : SDRT_F16;
-        if (!strcmp(level, "amx")) p.s.w.stored = SDRT_BF16;
+        if (tbf16_level(level)) p.s.w.stored = SDRT_BF16;
         check(&p, &ops, &rng);
     }
 }
@@ -323,11 +329,13 @@ Test(conv, edges_generic) { check_edges("generic"); }
 Test(conv, edges_blas) { check_edges("blas"); }
 Test(conv, edges_avx2) { check_edges("avx2"); }
 Test(conv, edges_avx512) { check_edges("avx512"); }
+Test(conv, edges_avx512bf16) { check_edges("avx512bf16"); }
 Test(conv, edges_amx) { check_edges("amx"); }
 Test(conv, models_generic) { check_models("generic"); }
 Test(conv, models_blas) { check_models("blas"); }
 Test(conv, models_avx2) { check_models("avx2"); }
 Test(conv, models_avx512) { check_models("avx512"); }
+Test(conv, models_avx512bf16) { check_models("avx512bf16"); }
 Test(conv, models_amx) { check_models("amx"); }
 
 Test(conv, no_null_entries)

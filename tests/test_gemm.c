@@ -64,9 +64,9 @@ static struct operands make(const struct problem *p, const struct sdrt_gemm_ops 
         residual[i] = (double)o.residual.v[i / n * (size_t)s->residual_pitch + i % n];
     o.w = tweights_new(rng, &s->w, p->from, 3.0f / sqrtf((float)s->k) / p->small, ops->pack_bytes,
                        ops->pack_rows);
-    /* Tiles multiply bf16, so the oracle is given what a correct rounding gives them. */
+    /* Levels that multiply bf16: the oracle is given what a correct rounding gives them. */
     float *seen = trounded_rows(o.a.v, m, (size_t)s->k, (size_t)s->a_pitch,
-                                ttiles(p->level, s->w.stored));
+                                tin_bf16(p->level, s->w.stored), 1.0f);
     oracle_gemm(s, seen, o.w.values, p->bias ? o.bias.v : NULL,
                 p->gate ? o.gate.v : NULL, residual, p->step, o.want);
     free(seen);
@@ -145,7 +145,7 @@ static void check_size(const char *level, const struct sdrt_gemm_ops *ops, uint6
                                     .y_pitch = n + trand_int(rng, 2) * trand_int(rng, 9) };
     p.s.w = (struct sdrt_weight_shape){ .n = n, .k = k, .taps = 1, .gated = trand_int(rng, 3) == 0,
                                         .stored = types[trand_int(rng, 3)] };
-    if (!strcmp(level, "amx") && trand_int(rng, 8)) p.s.w.stored = SDRT_BF16;
+    if (tbf16_level(level) && trand_int(rng, 8)) p.s.w.stored = SDRT_BF16;
     if (!p.s.w.gated) p.residual = trand_int(rng, RESIDUALS);
     if (!p.s.w.gated) p.gate = trand_int(rng, 2);
     p.s.residual_pitch = p.residual == IN_PLACE ? p.s.y_pitch : n + trand_int(rng, 9);
@@ -189,7 +189,7 @@ static void check_models(const char *level)
                              .bias_scale = 1.0f, .small = 1.0f, .step = 13, .from = SDRT_F16 };
         p.s.m = p.s.m < 29 ? p.s.m : 29;
         p.s.w.stored = i % 2 ? SDRT_F32 : SDRT_F16;
-        if (!strcmp(level, "amx")) p.s.w.stored = SDRT_BF16;
+        if (tbf16_level(level)) p.s.w.stored = SDRT_BF16;
         if (!p.s.w.gated) p.residual = IN_PLACE;
         check(&p, &ops, &rng);
     }
@@ -200,11 +200,13 @@ Test(gemm, edges_generic) { check_edges("generic"); }
 Test(gemm, edges_blas) { check_edges("blas"); }
 Test(gemm, edges_avx2) { check_edges("avx2"); }
 Test(gemm, edges_avx512) { check_edges("avx512"); }
+Test(gemm, edges_avx512bf16) { check_edges("avx512bf16"); }
 Test(gemm, edges_amx) { check_edges("amx"); }
 Test(gemm, models_generic) { check_models("generic"); }
 Test(gemm, models_blas) { check_models("blas"); }
 Test(gemm, models_avx2) { check_models("avx2"); }
 Test(gemm, models_avx512) { check_models("avx512"); }
+Test(gemm, models_avx512bf16) { check_models("avx512bf16"); }
 Test(gemm, models_amx) { check_models("amx"); }
 
 /* A table must never leave a hole: every entry is set at every level. */

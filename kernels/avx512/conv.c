@@ -10,6 +10,6 @@ enum {
     CONV_PIXELS    = 512, /* a patch of 64 channels is 170 KiB of L2 */
 };
 
-#include "kernels/simd/conv.h"
+#include "kernels/simd/winograd.h"
 
 void sdrt_conv_init_avx512(struct sdrt_conv_ops *ops) { conv_fill(ops); }

@@ -13,6 +13,7 @@
  */
 #include "kernels/attention.h"
 #include "kernels/simd/math.h"
+#include "kernels/simd/slot.h"
 
 #include <float.h>
 #include <math.h>
@@ -35,6 +36,7 @@ struct attention_cut {
     int key_blocks;
     int keys;           /* most in a block, padded to vectors */
     int d_vectors;      /* of one head */
+    int depth;          /* slots of one head */
 };
 
 static struct attention_cut attention_cut(const struct sdrt_attention_shape *s)
@@ -42,6 +44,7 @@ static struct attention_cut attention_cut(const struct sdrt_attention_shape *s)
     enum { WANTED = 32 };
     struct attention_cut u = {
         .key_vectors = attention_vectors(s->kv_len), .d_vectors = attention_vectors(s->head_dim),
+        .depth = slots_of(s->head_dim),
     };
     const int heads = s->batch * s->heads;
     int keys = attention_min(KV_FLOATS / s->head_dim / VL * VL, KEYS);
@@ -73,21 +76,21 @@ struct attention_unit {
     const float *q, *k, *v; /* of this image and head, from token 0 */
     const float *bias;      /* of this head, or NULL */
     int q0, q_n;            /* the unit's queries */
-    float *qs;              /* [rows][head_dim], times scale / ln 2 */
+    float *qs;              /* [rows][depth], times scale / ln 2 */
     float *o;               /* [rows][d_vectors * VL] */
     float *max, *sum;       /* [rows], of scores and of weights */
-    float *kt;              /* [panel][head_dim][panel's keys] */
-    float *vp;              /* [panel][keys][panel's channels] */
-    float *scores;          /* [TILE][keys], then the weights */
+    float *kt;              /* [panel][depth][panel's keys] */
+    float *vp;              /* [panel][slots of keys][panel's channels] */
+    float *scores;          /* [TILE][keys], then the weights, in slots at each row's start */
 };
 
 /* Places the arrays from base on (NULL: only to measure) and returns the floats they take. */
 static size_t attention_place(struct attention_unit *u, float *base)
 {
-    const size_t d = (size_t)u->s->head_dim, width = (size_t)u->cut.d_vectors * VL;
+    const size_t depth = (size_t)u->cut.depth, width = (size_t)u->cut.d_vectors * VL;
     const size_t rows = (size_t)u->cut.rows, keys = (size_t)u->cut.keys;
-    const size_t sizes[] = { rows * d, rows * width, rows, rows, d * keys, keys * width,
-                             TILE * keys };
+    const size_t sizes[] = { rows * depth, rows * width, rows, rows, depth * keys,
+                             keys / SLOT * width, TILE * keys };
     float **const arrays[] = { &u->qs, &u->o, &u->max, &u->sum, &u->kt, &u->vp, &u->scores };
     size_t at = 0;
 
@@ -132,32 +135,43 @@ SDRT_ALWAYS_INLINE vf attention_load(const float *p, int n)
     return n >= VL ? v_load(p) : v_load_n(p, n);
 }
 
-/* VL keys (n of them exist) into one column of vectors of a panel, [head_dim][pitch]. */
+/* VL keys (n of them exist) of d channels into one column of vectors of a panel,
+ * [slot of channels][pitch]. */
 static void attention_transpose(const float *k, size_t k_pitch, int n, int d, float *to,
                                 size_t pitch)
 {
-    for (int c = 0; c < d; c += VL) {
-        const int m = attention_min(d - c, VL);
+    for (int c = 0; c < d; c += SLOT * VL, to += VL * pitch) {
+        const int m = slots_of(d - c);
         vf r[VL];
 #pragma GCC unroll 16
         for (int j = 0; j < VL; j++)
-            r[j] = j < n ? attention_load(k + (size_t)j * k_pitch + c, d - c) : v_zero();
+            r[j] = j < n ? slots_load(k + (size_t)j * k_pitch + c, d - c) : v_zero();
         v_transpose(r);
-        if (m == VL) {
+        if (m >= VL) {
 #pragma GCC unroll 16
-            for (int j = 0; j < VL; j++) v_store(to + (size_t)(c + j) * pitch, r[j]);
+            for (int j = 0; j < VL; j++) v_store(to + (size_t)j * pitch, r[j]);
         } else {
-            for (int j = 0; j < m; j++) v_store(to + (size_t)(c + j) * pitch, r[j]);
+            for (int j = 0; j < m; j++) v_store(to + (size_t)j * pitch, r[j]);
         }
     }
+}
+
+/* Channels c .. c+VL-1 of the values of key j, of n. */
+SDRT_ALWAYS_INLINE vf attention_value(const struct attention_unit *u, const float *v, int j, int n,
+                                      int c)
+{
+    const int d = u->s->head_dim;
+
+    return j < n && c < d ? attention_load(v + (size_t)j * (size_t)u->s->v_pitch + c, d - c)
+                          : v_zero();
 }
 
 /* Keys k0 .. k0+n-1, padded with zeros to vectors. */
 static void attention_pack(const struct attention_unit *u, int k0, int n, int vectors)
 {
     const struct sdrt_attention_shape *s = u->s;
-    const size_t k_pitch = (size_t)s->k_pitch, v_pitch = (size_t)s->v_pitch;
-    const float *k = u->k + (size_t)k0 * k_pitch;
+    const size_t k_pitch = (size_t)s->k_pitch;
+    const float *k = u->k + (size_t)k0 * k_pitch, *v = u->v + (size_t)k0 * (size_t)s->v_pitch;
     float *kt = u->kt, *vp = u->vp;
     const int d = s->head_dim, keys = vectors * VL;
 
@@ -168,16 +182,15 @@ static void attention_pack(const struct attention_unit *u, int k0, int n, int ve
             attention_transpose(k + (size_t)j * k_pitch, k_pitch, n - j, d, kt + (size_t)i * VL,
                                 (size_t)w * VL);
         }
-        kt += (size_t)d * (size_t)w * VL;
+        kt += (size_t)u->cut.depth * (size_t)w * VL;
     }
     for (int p = 0; p < u->cut.d_vectors / 2; p++) {
         const int w = panel_width(u->cut.d_vectors, p);
-        for (int j = 0; j < keys; j++)
+        for (int j = 0; j < keys; j += SLOT)
             for (int i = 0; i < w; i++, vp += VL) {
                 const int c = (2 * p + i) * VL;
-                v_store(vp, j < n && c < d
-                                ? attention_load(u->v + (size_t)(k0 + j) * v_pitch + c, d - c)
-                                : v_zero());
+                const vf x = attention_value(u, v, j, n, c);
+                v_store(vp, SLOT == 1 ? x : slots_interleave(x, attention_value(u, v, j + 1, n, c)));
             }
     }
 }
@@ -186,16 +199,16 @@ static void attention_scale_queries(const struct attention_unit *u)
 {
     const struct sdrt_attention_shape *s = u->s;
     const int d = s->head_dim;
-    const vf scale = v_set1((float)(s->scale * 1.4426950408889634));
 
     for (int i = 0; i < u->q_n; i++) {
         const float *q = u->q + (size_t)(u->q0 + i) * (size_t)s->q_pitch;
         if (i + AHEAD < u->q_n) attention_prefetch(q + AHEAD * (size_t)s->q_pitch, 0, 1, d);
-        float *to = u->qs + (size_t)i * (size_t)d;
-        for (int c = 0; c < d; c += VL) {
-            const vf x = v_mul(attention_load(q + c, d - c), scale);
-            if (d - c >= VL) v_store(to + c, x);
-            else v_store_n(to + c, x, d - c);
+        float *to = u->qs + (size_t)i * (size_t)u->cut.depth;
+        for (int c = 0; c < d; c += SLOT * VL, to += VL) {
+            const vf x = slots_load_scaled(q + c, d - c, (float)(s->scale * 1.4426950408889634));
+            const int n = slots_of(d - c);
+            if (n >= VL) v_store(to, x);
+            else v_store_n(to, x, n);
         }
     }
 }
@@ -207,7 +220,7 @@ struct attention_product {
     const float *a, *w;
     float *c;
     size_t a_pitch, c_pitch;
-    int k;
+    int k;          /* slots */
     int accumulate; /* 0: c starts at 0 */
 };
 
@@ -232,7 +245,7 @@ SDRT_ALWAYS_INLINE void attention_rows(const int mr, const int nv,
         for (int i = 0; i < mr; i++) {
             const vf x = v_bcast(a + (size_t)i * a_pitch);
 #pragma GCC unroll 3
-            for (int j = 0; j < nv; j++) acc[i][j] = v_fma(x, b[j], acc[i][j]);
+            for (int j = 0; j < nv; j++) acc[i][j] = v_product(x, b[j], acc[i][j]);
         }
     }
 #pragma GCC unroll 16
@@ -344,18 +357,17 @@ static void attention_softmax(const struct attention_unit *u, int row, float *sc
     for (j = 0; j + 2 * VL <= keys; j += 2 * VL) {
         const vf p0 = v_exp2(v_sub(v_load(scores + j), shift));
         const vf p1 = v_exp2(v_sub(v_load(scores + j + VL), shift));
-        v_store(scores + j, p0);
-        v_store(scores + j + VL, p1);
+        slots_store_2(scores, j, p0, p1);
         t0 = v_add(t0, p0);
         t1 = v_add(t1, p1);
     }
     if (j < keys) {
         const vf p = v_exp2(v_sub(v_load(scores + j), shift));
-        v_store(scores + j, p);
+        slots_store(scores, j, p);
         t0 = v_add(t0, p);
     }
     u->sum[row] += v_hsum(v_add(t0, t1));
-    for (j = n; j < keys; j++) scores[j] = 0.0f;
+    slots_clear(scores, n, keys);
 }
 
 /* Scores are in units of log2. */
@@ -376,14 +388,14 @@ static void attention_add_bias(float *scores, const float *bias, int n)
 static void attention_tile(const struct attention_unit *u, int r0, int rows, int k0, int n,
                            int vectors)
 {
-    const size_t d = (size_t)u->s->head_dim, width = (size_t)u->cut.d_vectors * VL;
+    const size_t depth = (size_t)u->cut.depth, width = (size_t)u->cut.d_vectors * VL;
     const int keys = vectors * VL, first = u->q0 + r0;
     const struct attention_product scores = {
-        .a = u->qs + (size_t)r0 * d, .a_pitch = d, .w = u->kt, .k = (int)d,
+        .a = u->qs + (size_t)r0 * depth, .a_pitch = depth, .w = u->kt, .k = u->cut.depth,
         .c = u->scores, .c_pitch = (size_t)keys,
     };
     const struct attention_product values = {
-        .a = u->scores, .a_pitch = (size_t)keys, .w = u->vp, .k = keys,
+        .a = u->scores, .a_pitch = (size_t)keys, .w = u->vp, .k = keys / SLOT,
         .c = u->o + (size_t)r0 * width, .c_pitch = width, .accumulate = k0 > 0,
     };
 

@@ -16,16 +16,18 @@
 
 #include <string.h>
 
+/* Its chunk counts slots. */
 static struct sdrt_panel_layout conv_layout(const struct sdrt_weight_shape *w)
 {
-    return panel_layout(w->k, w->taps == 1 ? CONV_CHUNK_1X1 : CONV_CHUNK);
+    return panel_layout(slots_of(w->k), w->taps == 1 ? CONV_CHUNK_1X1 : CONV_CHUNK);
 }
 
 static size_t conv_pack_bytes(const struct sdrt_weight_shape *w)
 {
     const struct sdrt_panel_layout l = conv_layout(w);
+    const struct sdrt_weight_shape slots = slots_weight(w);
 
-    return sdrt_panel_bytes(&l, w);
+    return sdrt_panel_bytes(&l, &slots);
 }
 
 static int conv_pack_rows(const struct sdrt_weight_shape *w, int row0, int count, const void *src,
@@ -33,7 +35,7 @@ static int conv_pack_rows(const struct sdrt_weight_shape *w, int row0, int count
 {
     const struct sdrt_panel_layout l = conv_layout(w);
 
-    return sdrt_panel_pack(&l, w, row0, count, src, from, dst);
+    return slots_pack(&l, w, row0, count, src, from, dst);
 }
 
 /* Blocks of bh x bw output pixels of one image, or of several images small enough to be whole,
@@ -89,13 +91,14 @@ struct conv_cut {
     struct conv_grid g;
     int flat; /* each image is one row */
     int together; /* panels, at most, behind one patch: their sums are in scratch */
-    int chunk, patch_h, patch_w;
+    struct sdrt_weight_shape w; /* k in slots */
+    int chunk, patch_h, patch_w; /* chunk: slots */
 };
 
 static struct conv_cut conv_cut(const struct sdrt_conv_shape *s)
 {
     enum { WIDEST = 64, SMALL = CONV_PIXELS / 4, WANTED = 16 };
-    struct conv_cut u = { .g = { .h = s->out_h, .w = s->out_w } };
+    struct conv_cut u = { .g = { .h = s->out_h, .w = s->out_w }, .w = slots_weight(&s->w) };
     struct conv_grid *g = &u.g;
 
     u.flat = s->kernel == 1 && s->stride == 1 && s->upsample == 1;
@@ -110,13 +113,13 @@ static struct conv_cut conv_cut(const struct sdrt_conv_shape *s)
     conv_grid_count(s, g, SMALL / (g->bh * g->bw));
     const int blocks = conv_units(g) / g->groups, pieces = (WANTED + blocks - 1) / blocks;
     u.together = (g->groups + pieces - 1) / pieces;
-    u.chunk = conv_layout(&s->w).chunk < s->w.k ? conv_layout(&s->w).chunk : s->w.k;
+    u.chunk = conv_layout(&s->w).chunk < u.w.k ? conv_layout(&s->w).chunk : u.w.k;
     u.patch_h = (g->bh - 1) * s->stride + s->kernel;
     u.patch_w = (g->bw - 1) * s->stride + s->kernel;
     return u;
 }
 
-/* Floats from pixel to pixel of a patch of k channels. */
+/* Slots from pixel to pixel of a patch of k. */
 static int conv_pitch(const struct sdrt_conv_shape *s, int k)
 {
     return s->w.taps == 1 ? row_pitch(k) : k;
@@ -155,11 +158,11 @@ static struct conv_scratch conv_scratch_sizes(const struct sdrt_conv_shape *s,
                                               const struct conv_cut *u)
 {
     const size_t pixels = (size_t)(u->g.images * u->g.bh * u->g.bw);
-    const int chunks = (s->w.k + u->chunk - 1) / u->chunk;
+    const int chunks = (u->w.k + u->chunk - 1) / u->chunk;
     struct conv_scratch z = {
         .patch = (size_t)(u->g.images * u->patch_h * u->patch_w) *
                  (size_t)conv_pitch(s, u->chunk),
-        .values = s->w.stored == SDRT_F32 ? 0 : (size_t)u->chunk * (size_t)s->w.taps * PANEL,
+        .values = u->w.stored == SDRT_F32 ? 0 : (size_t)u->chunk * (size_t)s->w.taps * PANEL,
         .sums = chunks > 1 ? (size_t)u->together * pixels * PANEL : (size_t)TILE_ROWS * PANEL,
     };
     z.patch = (z.patch + 15) / 16 * 16;
@@ -227,7 +230,22 @@ static void conv_pixel(const struct sdrt_conv_shape *s, const struct sdrt_conv_a
     }
 }
 
-/* Row y of the (upsampled) input, which may lie outside: width pixels from x0 on, channels
+/* The same in slots. */
+static void conv_slots(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a, int image,
+                       size_t at, int k0, int k, float *to)
+{
+    const int left = s->w.k - SLOT * k0, n = SLOT * k < left ? SLOT * k : left;
+    float values[SLOT * CONV_CHUNK_1X1];
+
+    if (SLOT == 1) {
+        conv_pixel(s, a, image, at, k0, k, to);
+        return;
+    }
+    conv_pixel(s, a, image, at, SLOT * k0, n, values);
+    slots_copy(to, values, n, values);
+}
+
+/* Row y of the (upsampled) input, which may lie outside: width pixels from x0 on, slots
  * k0 .. k0+k-1, pitch floats from pixel to pixel. */
 static void conv_fill_row(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
                           int image, int y, int x0, int width, int k0, int k, int pitch, float *to)
@@ -246,7 +264,7 @@ static void conv_fill_row(const struct sdrt_conv_shape *s, const struct sdrt_con
             continue;
         }
         if (s->upsample == 2) x = (int)((long long)x * s->in_w / s->out_w);
-        conv_pixel(s, a, image, first + (size_t)x, k0, k, to);
+        conv_slots(s, a, image, first + (size_t)x, k0, k, to);
     }
 }
 
@@ -263,7 +281,7 @@ static void conv_fill_patch(const struct sdrt_conv_shape *s, const struct sdrt_c
         if (u->flat) {
             const size_t first = (size_t)image * (size_t)s->in_h * (size_t)s->in_w;
             for (int x = 0; x < pw; x++)
-                conv_pixel(s, a, image, first + (size_t)(b->x0 + x), k0, k,
+                conv_slots(s, a, image, first + (size_t)(b->x0 + x), k0, k,
                            to + (size_t)x * (size_t)pitch);
         } else {
             conv_fill_row(s, a, image, b->y0 * s->stride + py - s->pad,
@@ -380,8 +398,8 @@ static void conv_one_block(const struct sdrt_conv_shape *s, const struct sdrt_co
     struct conv_pixels pixels;
     int segments[9];
 
-    for (int c = 0, k0 = 0; k0 < s->w.k; c++, k0 += u->chunk) {
-        const int last = k0 + u->chunk >= s->w.k, k = last ? s->w.k - k0 : u->chunk;
+    for (int c = 0, k0 = 0; k0 < u->w.k; c++, k0 += u->chunk) {
+        const int last = k0 + u->chunk >= u->w.k, k = last ? u->w.k - k0 : u->chunk;
         const int pitch = conv_pitch(s, k);
         struct conv_pass pass = {
             .s = s, .a = a, .pixels = &pixels, .first = c == 0, .last = last,
@@ -397,8 +415,8 @@ static void conv_one_block(const struct sdrt_conv_shape *s, const struct sdrt_co
                             patch + (size_t)(i * u->patch_h * u->patch_w) * (size_t)pitch);
         for (int p = p0; p < p1; p++) {
             const size_t at = c == 0 && last ? 0 : (size_t)(p - p0) * (size_t)pixels.count;
-            const struct panel_next next = panel_after(&layout, &s->w, a->w, p, c, p0, p1);
-            pass.t.w = panel_values(&layout, &s->w, a->w, p, c, k, values);
+            const struct panel_next next = panel_after(&layout, &u->w, a->w, p, c, p0, p1);
+            pass.t.w = panel_values(&layout, &u->w, a->w, p, c, k, values);
             conv_panel(&pass, p, sums + at * PANEL, &next);
         }
     }
@@ -418,35 +436,4 @@ static void direct_run(const struct sdrt_exec *ex, const struct sdrt_conv_shape 
         if (last > i + u.together) last = i + u.together;
         conv_one_block(s, a, &u, &b, i % groups, i % groups + last - i, ex->scratch);
     }
-}
-
-/* ---- the choice ---- */
-
-#include "kernels/simd/winograd.h"
-
-static int conv_parts(const struct sdrt_conv_shape *s, int workers)
-{
-    return wino_fits(s) ? wino_parts(s, workers) : direct_parts(s, workers);
-}
-
-static size_t conv_scratch(const struct sdrt_conv_shape *s)
-{
-    return wino_fits(s) ? wino_scratch_bytes(s) : direct_scratch(s);
-}
-
-static int conv_run(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
-                    const struct sdrt_conv_args *a)
-{
-    if (wino_fits(s)) wino_run(ex, s, a);
-    else direct_run(ex, s, a);
-    return 0;
-}
-
-static void conv_fill(struct sdrt_conv_ops *ops)
-{
-    ops->pack_bytes = conv_pack_bytes;
-    ops->pack_rows = conv_pack_rows;
-    ops->parts = conv_parts;
-    ops->scratch = conv_scratch;
-    ops->conv2d = conv_run;
 }

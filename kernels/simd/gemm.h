@@ -14,17 +14,18 @@
 
 static size_t gemm_pack_bytes(const struct sdrt_weight_shape *w)
 {
-    const struct sdrt_panel_layout l = panel_layout(w->k, GEMM_CHUNK);
+    const struct sdrt_weight_shape slots = slots_weight(w);
+    const struct sdrt_panel_layout l = panel_layout(slots.k, GEMM_CHUNK);
 
-    return sdrt_panel_bytes(&l, w);
+    return sdrt_panel_bytes(&l, &slots);
 }
 
 static int gemm_pack_rows(const struct sdrt_weight_shape *w, int row0, int count, const void *src,
                           enum sdrt_dtype from, void *dst)
 {
-    const struct sdrt_panel_layout l = panel_layout(w->k, GEMM_CHUNK);
+    const struct sdrt_panel_layout l = panel_layout(slots_of(w->k), GEMM_CHUNK);
 
-    return sdrt_panel_pack(&l, w, row0, count, src, from, dst);
+    return slots_pack(&l, w, row0, count, src, from, dst);
 }
 
 /* Work is cut into units: a block of rows by a panel.  The cut depends on the shape alone, so that
@@ -34,21 +35,22 @@ struct gemm_cut {
     int columns;        /* of y in one panel */
     int panels;
     int blocks, rows;   /* blocks of rows, and the most rows in one */
+    struct sdrt_weight_shape w; /* k in slots, as all that follows */
     struct sdrt_panel_layout layout;
-    int chunk, chunks;  /* channels in one, and their number */
+    int chunk, chunks;  /* slots in one, and their number */
     int pass;           /* panels whose sums wait together */
 };
 
 static struct gemm_cut gemm_cut(const struct sdrt_gemm_shape *s)
 {
-    struct gemm_cut u = { .columns = s->w.gated ? VL : PANEL };
+    struct gemm_cut u = { .columns = s->w.gated ? VL : PANEL, .w = slots_weight(&s->w) };
 
     u.panels = (s->n + u.columns - 1) / u.columns;
     u.blocks = (s->m + GEMM_ROWS - 1) / GEMM_ROWS;
     u.rows = (s->m + u.blocks - 1) / u.blocks;
-    u.layout = panel_layout(s->k, GEMM_CHUNK);
-    u.chunk = s->k < u.layout.chunk ? s->k : u.layout.chunk;
-    u.chunks = (s->k + u.chunk - 1) / u.chunk;
+    u.layout = panel_layout(u.w.k, GEMM_CHUNK);
+    u.chunk = u.w.k < u.layout.chunk ? u.w.k : u.layout.chunk;
+    u.chunks = (u.w.k + u.chunk - 1) / u.chunk;
     u.pass = u.chunks > 1 && u.panels > GEMM_PANELS ? GEMM_PANELS : u.panels;
     return u;
 }
@@ -72,12 +74,11 @@ struct gemm_scratch {
     size_t rows, values, sums; /* floats of each */
 };
 
-static struct gemm_scratch gemm_scratch_sizes(const struct sdrt_gemm_shape *s,
-                                              const struct gemm_cut *u)
+static struct gemm_scratch gemm_scratch_sizes(const struct gemm_cut *u)
 {
     return (struct gemm_scratch){
         .rows = (size_t)u->rows * (size_t)row_pitch(u->chunk),
-        .values = s->w.stored == SDRT_F32 ? 0 : (size_t)u->chunk * PANEL,
+        .values = u->w.stored == SDRT_F32 ? 0 : (size_t)u->chunk * PANEL,
         .sums = u->chunks > 1 ? (size_t)u->pass * (size_t)u->rows * PANEL
                               : (size_t)TILE_ROWS * PANEL,
     };
@@ -86,7 +87,7 @@ static struct gemm_scratch gemm_scratch_sizes(const struct sdrt_gemm_shape *s,
 static size_t gemm_scratch(const struct sdrt_gemm_shape *s)
 {
     const struct gemm_cut u = gemm_cut(s);
-    const struct gemm_scratch z = gemm_scratch_sizes(s, &u);
+    const struct gemm_scratch z = gemm_scratch_sizes(&u);
 
     return sizeof(float) * (z.rows + z.values + z.sums);
 }
@@ -158,18 +159,12 @@ static void gemm_copy(struct gemm_block *b, int k0, int k)
 {
     enum { AHEAD = 4 };
     const size_t pitch = (size_t)b->s->a_pitch;
-    const float *from = b->a->a + (size_t)b->row0 * pitch + k0;
+    const float *from = b->a->a + (size_t)b->row0 * pitch + SLOT * k0;
+    const int left = b->s->k - SLOT * k0, n = SLOT * k < left ? SLOT * k : left;
 
     for (int r = 0; r < b->rows; r++, from += pitch) {
-        float *to = b->copy + (size_t)r * (size_t)row_pitch(k);
-        const float *ahead = from + (r + AHEAD < b->rows ? AHEAD * pitch : 0);
-        int i = 0;
         b->at[r] = r * row_pitch(k);
-        for (; i + 16 <= k; i += 16) {
-            __builtin_prefetch(ahead + i);
-            for (int j = 0; j < 16; j += VL) v_store(to + i + j, v_load(from + i + j));
-        }
-        for (; i < k; i++) to[i] = from[i];
+        slots_copy(b->copy + b->at[r], from, n, from + (r + AHEAD < b->rows ? AHEAD * pitch : 0));
     }
 }
 
@@ -182,9 +177,9 @@ static void gemm_panel(const struct gemm_block *b, int panel, int c, float *sums
     const int tiles = (b->rows + TILE_ROWS - 1) / TILE_ROWS, column = panel * b->u->columns;
     const int last = c + 1 == b->u->chunks;
     struct tile t = { .a = b->copy, .segments = &no_offset, .n_segments = 1, .accumulate = c > 0,
-                      .k = last ? s->k - c * b->u->chunk : b->u->chunk };
+                      .k = last ? b->u->w.k - c * b->u->chunk : b->u->chunk };
 
-    t.w = panel_values(&b->u->layout, &s->w, b->a->w, panel, c, t.k, b->values);
+    t.w = panel_values(&b->u->layout, &b->u->w, b->a->w, panel, c, t.k, b->values);
     for (int i = 0; i < tiles; i++) {
         const int r = tile_begin(b->rows, i), n = tile_begin(b->rows, i + 1) - r;
         const size_t row = (size_t)(b->row0 + r);
@@ -207,9 +202,9 @@ static void gemm_pass(struct gemm_block *b, int p0, int p1)
     const struct gemm_cut *u = b->u;
 
     for (int c = 0, k0 = 0; c < u->chunks; c++, k0 += u->chunk) {
-        gemm_copy(b, k0, c + 1 < u->chunks ? u->chunk : b->s->k - k0);
+        gemm_copy(b, k0, c + 1 < u->chunks ? u->chunk : u->w.k - k0);
         for (int p = p0; p < p1; p++) {
-            const struct panel_next next = panel_after(&u->layout, &b->s->w, b->a->w, p, c, p0, p1);
+            const struct panel_next next = panel_after(&u->layout, &u->w, b->a->w, p, c, p0, p1);
             const size_t at = u->chunks > 1 ? (size_t)(p - p0) * (size_t)b->rows : 0;
             gemm_panel(b, p, c, b->sums + at * PANEL, &next);
         }
@@ -220,7 +215,7 @@ static int gemm_run(const struct sdrt_exec *ex, const struct sdrt_gemm_shape *s,
                     const struct sdrt_gemm_args *a)
 {
     const struct gemm_cut u = gemm_cut(s);
-    const struct gemm_scratch z = gemm_scratch_sizes(s, &u);
+    const struct gemm_scratch z = gemm_scratch_sizes(&u);
     const int units = u.blocks * u.panels, end = sdrt_row_begin(units, ex->part + 1, ex->nparts);
     struct gemm_block b = { .s = s, .a = a, .u = &u, .copy = ex->scratch };
 

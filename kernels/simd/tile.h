@@ -16,6 +16,7 @@
 #define SDRT_KERNELS_SIMD_TILE_H
 
 #include "kernels/pack.h"
+#include "kernels/simd/slot.h"
 
 #include <stddef.h>
 
@@ -26,7 +27,7 @@ struct tile {
     const int *rows;        /* offsets in floats, one for each row of the tile */
     const int *segments;    /* likewise, n_segments of them */
     int n_segments;
-    int k;                  /* values of one segment */
+    int k;                  /* slots of one segment */
     const float *w;         /* [n_segments][k][PANEL] */
     float *c;
     int accumulate;         /* 0: c is set, 1: added to */
@@ -59,8 +60,8 @@ SDRT_ALWAYS_INLINE void tile_rows(const int mr, const struct tile *t)
 #pragma GCC unroll 16
             for (int i = 0; i < mr; i++) {
                 const vf x = v_bcast(a + row[i]);
-                acc[i][0] = v_fma(x, w0, acc[i][0]);
-                acc[i][1] = v_fma(x, w1, acc[i][1]);
+                acc[i][0] = v_product(x, w0, acc[i][0]);
+                acc[i][1] = v_product(x, w1, acc[i][1]);
             }
         }
     }
@@ -106,7 +107,7 @@ SDRT_ALWAYS_INLINE struct sdrt_panel_layout panel_layout(int k, int most)
     return (struct sdrt_panel_layout){ .panel = PANEL, .chunk = lines < most ? lines : most };
 }
 
-/* The f32 values of one chunk of one panel: where they are, or converted into buffer. */
+/* One chunk of one panel as slots: where they are, or converted into buffer. */
 static const float *panel_values(const struct sdrt_panel_layout *l,
                                  const struct sdrt_weight_shape *shape, const void *w, int panel,
                                  int chunk, int k, float *buffer)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * 3x3 convolution of stride 1 by Winograd's minimal filtering F(4x4, 3x3), for any vector
- * length.  Include after simd/conv.h, whose packed weights, patch and epilogue it shares.
+ * length, and the choice between it and the direct sum of conv.h, whose packed weights, patch and
+ * epilogue it shares.  Include after vec.h, with what conv.h wants defined.
  *
  *     Y = At [ (G g Gt) o (Bt d B) ] A        Lavin and Gray, arXiv 1509.09308, section 4.3
  *
@@ -15,8 +16,7 @@
  * tiles, and spares the memory of keeping them (4 times the weights, in f32).  The transforms'
  * constants reach from 1/24 to 8, which costs about one digit against the direct sum.
  */
-#include "kernels/conv.h"
-#include "kernels/simd/tile.h"
+#include "kernels/simd/conv.h"
 
 enum {
     WINO_OUT = 4, WINO_IN = 6, WINO_POSITIONS = WINO_IN * WINO_IN,
@@ -430,4 +430,33 @@ static void wino_run(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s
         wino_one_block(s, a, &u, &b, sdrt_row_begin(u.g.panels, i % groups, groups),
                        sdrt_row_begin(u.g.panels, (last - 1) % groups + 1, groups), ex->scratch);
     }
+}
+
+/* ---- the choice ---- */
+
+static int conv_parts(const struct sdrt_conv_shape *s, int workers)
+{
+    return wino_fits(s) ? wino_parts(s, workers) : direct_parts(s, workers);
+}
+
+static size_t conv_scratch(const struct sdrt_conv_shape *s)
+{
+    return wino_fits(s) ? wino_scratch_bytes(s) : direct_scratch(s);
+}
+
+static int conv_run(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
+                    const struct sdrt_conv_args *a)
+{
+    if (wino_fits(s)) wino_run(ex, s, a);
+    else direct_run(ex, s, a);
+    return 0;
+}
+
+static void conv_fill(struct sdrt_conv_ops *ops)
+{
+    ops->pack_bytes = conv_pack_bytes;
+    ops->pack_rows = conv_pack_rows;
+    ops->parts = conv_parts;
+    ops->scratch = conv_scratch;
+    ops->conv2d = conv_run;
 }

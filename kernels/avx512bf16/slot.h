@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A slot of two bf16, neighbours in k, the first one in the lower half: what VDPBF16PS
+ * multiplies.  Include kernels/simd/slot.h.
+ */
+#ifndef SDRT_KERNELS_AVX512BF16_SLOT_H
+#define SDRT_KERNELS_AVX512BF16_SLOT_H
+
+#include <stdint.h>
+#include <string.h>
+
+enum { SLOT = 2 };
+
+SDRT_ALWAYS_INLINE vf v_product(vf x, vf w, vf acc)
+{
+    return _mm512_dpbf16_ps(acc, (__m512bh)x, (__m512bh)w);
+}
+
+/* Values 0 .. 15 in low and 16 .. 31 in high, to nearest even. */
+SDRT_ALWAYS_INLINE vf slots_pair(vf low, vf high)
+{
+    return (vf)_mm512_cvtne2ps_pbh(high, low);
+}
+
+/* x0 y0 x1 y1 ...: two rows of a right operand. */
+SDRT_ALWAYS_INLINE vf slots_interleave(vf x, vf y)
+{
+    static const uint16_t order[32] = {
+        0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+        8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31,
+    };
+    const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(y, x);
+
+    return _mm512_castsi512_ps(_mm512_permutexvar_epi16(_mm512_loadu_si512(order), both));
+}
+
+SDRT_ALWAYS_INLINE vf slots_load_some(const float *p, int n)
+{
+    return n >= VL ? v_load(p) : n > 0 ? v_load_n(p, n) : v_zero();
+}
+
+SDRT_ALWAYS_INLINE vf slots_load(const float *p, int n)
+{
+    return slots_pair(slots_load_some(p, n), slots_load_some(p + VL, n - VL));
+}
+
+SDRT_ALWAYS_INLINE vf slots_load_scaled(const float *p, int n, float scale)
+{
+    const vf by = v_set1(scale);
+
+    return slots_pair(v_mul(slots_load_some(p, n), by),
+                      v_mul(slots_load_some(p + VL, n - VL), by));
+}
+
+SDRT_ALWAYS_INLINE void slots_store_2(float *p, int i, vf x, vf y)
+{
+    v_store(p + i / 2, slots_pair(x, y));
+}
+SDRT_ALWAYS_INLINE void slots_store(float *p, int i, vf x)
+{
+    v_store_n(p + i / 2, slots_pair(x, v_zero()), VL / 2);
+}
+
+SDRT_ALWAYS_INLINE void slots_clear(float *p, int i, int end)
+{
+    memset((char *)p + 2 * i, 0, 2 * (size_t)(end - i));
+}
+
+SDRT_ALWAYS_INLINE void slots_copy(float *to, const float *from, int n, const float *ahead)
+{
+    int i = 0;
+
+    for (; i + 2 * VL <= n; i += 2 * VL) {
+        __builtin_prefetch(ahead + i);
+        __builtin_prefetch(ahead + i + VL);
+        v_store(to + i / 2, slots_pair(v_load(from + i), v_load(from + i + VL)));
+    }
+    if (i < n) v_store_n(to + i / 2, slots_load(from + i, n - i), (n - i + 1) / 2);
+}
+
+/* The panels' functions move values of 32 bits without looking into them. */
+SDRT_ALWAYS_INLINE struct sdrt_weight_shape slots_weight(const struct sdrt_weight_shape *w)
+{
+    struct sdrt_weight_shape s = *w;
+
+    s.k = (w->k + 1) / 2;
+    s.stored = SDRT_F32;
+    return s;
+}
+
+/* One row of n values of type from to bf16, with a zero behind an odd last one. */
+static void slots_narrow(const char *src, enum sdrt_dtype from, int n, uint16_t *to)
+{
+    enum { SOME = 256 };
+    const size_t size = sdrt_dtype_size(from);
+    float values[SOME];
+
+    for (int i = 0; i < n; i += SOME) {
+        const int some = n - i < SOME ? n - i : SOME;
+        sdrt_to_f32(src + (size_t)i * size, from, values, (size_t)some);
+        slots_copy((float *)(void *)(to + i), values, some, values);
+    }
+}
+
+enum { SLOTS_BUFFER = 16384 }; /* of rows that are converted together */
+
+/* Whether the level has products for it: bf16, and a row at a time can be converted. */
+static inline int slots_fit(const struct sdrt_weight_shape *w)
+{
+    return w->stored == SDRT_BF16 && w->k <= SLOT * SLOTS_BUFFER;
+}
+
+static inline int slots_pack(const struct sdrt_panel_layout *l,
+                             const struct sdrt_weight_shape *w, int row0, int count,
+                             const void *src, enum sdrt_dtype from, void *dst)
+{
+    const struct sdrt_weight_shape slots = slots_weight(w);
+    const size_t row = (size_t)w->k * sdrt_dtype_size(from);
+    const int most = SLOTS_BUFFER / slots.k;
+    float buffer[SLOTS_BUFFER];
+    int status = 0;
+
+    if (!sdrt_is_float(from)) return -1;
+    if (from == SDRT_BF16 && w->k % 2 == 0)
+        return sdrt_panel_pack(l, &slots, row0, count, src, SDRT_F32, dst);
+    for (int i = 0, n; i < count && status == 0; i += n) {
+        n = count - i < most ? count - i : most;
+        for (int r = 0; r < n; r++)
+            slots_narrow((const char *)src + (size_t)(i + r) * row, from, w->k,
+                         (uint16_t *)(void *)(buffer + (size_t)r * (size_t)slots.k));
+        status = sdrt_panel_pack(l, &slots, row0 + i, n, buffer, SDRT_F32, dst);
+    }
+    return status;
+}
+
+#endif
