@@ -13,10 +13,10 @@ Single passes need sdprobe; without it their cases are left out.
 import argparse
 import json
 import os
-import subprocess
 import tempfile
 
 import compare
+from probe import one_pass, run
 
 REL_LIMIT, PSNR_LIMIT = 1e-4, 50.0
 UNET_BLOCKS = ["conv_in", *(f"down{i}" for i in range(4)), "mid", *(f"up{i}" for i in range(4))]
@@ -41,65 +41,18 @@ def row(case, what, got, want, judge="rel"):
     )
 
 
-def run(command):
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)}: exit {done.returncode}\n{done.stderr[-2000:]}")
-
-
 def probe(a, kind, out, **inputs):
-    """One U-Net or VAE pass by the developer program. The only place that knows its command
-    line."""
-    command = [
-        a.sdprobe,
-        kind,
-        "-m",
-        a.model,
-        "--precision",
-        a.precision,
-        "--threads",
-        str(a.threads),
-        "--dump",
-        out,
-    ]
-    for name, value in inputs.items():
-        command += [f"--{name}", str(value)]
-    run(command)
+    one_pass(a.sdprobe, a.model, kind, out, precision=a.precision, threads=a.threads, **inputs)
 
 
 def image_case(a, name, ref, case, out):
     command = [
-        a.sdgen,
-        "-m",
-        a.model,
-        "-p",
-        case["prompt"],
-        "-n",
-        case["negative"],
-        "-W",
-        str(case["width"]),
-        "-H",
-        str(case["height"]),
-        "--steps",
-        str(case["steps"] if a.images else 1),
-        "--cfg-scale",
-        str(case["cfg"]),
-        "--sampler",
-        case["sampler"],
-        "--schedule",
-        "default",
-        "--seed",
-        str(case["seed"]),
-        "--rng",
-        "cpu",
-        "--precision",
-        a.precision,
-        "--threads",
-        str(a.threads),
-        "--dump",
-        out,
-        "-o",
-        f"{out}/image.png",
+        a.sdgen, "-m", a.model, "-p", case["prompt"], "-n", case["negative"],
+        "-W", str(case["width"]), "-H", str(case["height"]),
+        "--steps", str(case["steps"] if a.images else 1), "--cfg-scale", str(case["cfg"]),
+        "--sampler", case["sampler"], "--schedule", "default", "--seed", str(case["seed"]),
+        "--rng", "cpu", "--precision", a.precision, "--threads", str(a.threads),
+        "--dump", out, "-o", f"{out}/image.png",
     ]
     run(command)
     row(name, "text", f"{out}/text.npy", f"{ref}/text.npy")

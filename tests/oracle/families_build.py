@@ -190,24 +190,51 @@ def load_part(out, part):
     return {k.removeprefix("text_model."): v for k, v in state.items()}
 
 
-def plain_unet(config, seed):
-    """State of a U-Net whose weights are all cut from one pool of normals, scaled by fan-in: for
-    sizes where drawing and calibrating take too long. f16, made one tensor after the other."""
-    with torch.device("meta"):
-        model = UNet2DConditionModel(**config)
-    kinds = dict(model.named_modules())
+def build_vae(size, seed, channels, **more):
+    """size: (width of each level, resnets a level)."""
+    widths, layers = size
+    vae = AutoencoderKL(
+        block_out_channels=widths,
+        layers_per_block=layers,
+        latent_channels=channels,
+        norm_num_groups=32,
+        sample_size=1024,
+        down_block_types=("DownEncoderBlock2D",) * len(widths),
+        up_block_types=("UpDecoderBlock2D",) * len(widths),
+        **more,
+    ).eval()
+    weights.random_vae(vae, build.generator(seed, 10), 16)
+    return vae
+
+
+def pooled_state(model, seed, bits, norm):
+    """State of a model without weights: each tensor cut from one pool of normals and scaled by
+    fan-in, or what norm(name, tensor) makes of it where that is not None. For sizes where drawing
+    takes too long. f16, made one tensor after the other."""
     draw = build.generator(seed, 12)
-    pool = torch.from_numpy(draw.standard_normal(1 << 22, dtype="float32"))
+    pool = torch.from_numpy(draw.standard_normal(1 << bits, dtype="float32"))
     state = {}
     for name, p in model.named_parameters():
         n, at = p.numel(), int(draw.integers(pool.numel()))
         x = pool.roll(-at).repeat(-(-n // pool.numel()))[:n].reshape(p.shape)
+        scaled = norm(name, x)
+        if scaled is None:
+            scaled = x * (p[0].numel() ** -0.5 if name.endswith("weight") else 0.1)
+        state[name] = scaled.to(torch.float16).contiguous()
+    return state
+
+
+def plain_unet(config, seed):
+    """(model without weights, its state), neither drawn weight by weight nor calibrated."""
+    with torch.device("meta"):
+        model = UNet2DConditionModel(**config)
+    kinds = dict(model.named_modules())
+
+    def norm(name, x):
         if isinstance(kinds[name.rsplit(".", 1)[0]], (torch.nn.GroupNorm, torch.nn.LayerNorm)):
-            x = 1 + 0.1 * x if name.endswith("weight") else 0.05 * x
-        else:
-            x = x * (p[0].numel() ** -0.5 if name.endswith("weight") else 0.1)
-        state[name] = x.to(torch.float16).contiguous()
-    return model, state
+            return 1 + 0.1 * x if name.endswith("weight") else 0.05 * x
+
+    return model, pooled_state(model, seed, 22, norm)
 
 
 def added_of(pooled, width, numbers=(1024.0, 1024.0, 0.0, 0.0, 1024.0, 1024.0)):
@@ -236,20 +263,7 @@ def write_family(out, family, scale, seed, plain=False):
         pooled = result.text_embeds if sizes[part]["projection"] else pooled
         del model
         gc.collect()
-    widths, layers = sizes["vae"]
-    vae = AutoencoderKL(
-        block_out_channels=widths,
-        layers_per_block=layers,
-        latent_channels=4,
-        norm_num_groups=32,
-        sample_size=1024,
-        down_block_types=("DownEncoderBlock2D",) * len(widths),
-        up_block_types=("UpDecoderBlock2D",) * len(widths),
-        scaling_factor=f["scaling"],
-    ).eval()
-    weights.random_vae(vae, build.generator(seed, 10), 16)
-    save_part(vae, out, "vae")
-    del vae
+    save_part(build_vae(sizes["vae"], seed, 4, scaling_factor=f["scaling"]), out, "vae")
     if plain:
         model, state = plain_unet(sizes["unet"], seed)
         model.save_config(f"{out}/unet")

@@ -11,7 +11,6 @@ import torch
 
 import sd15_names
 
-UNET, VAE = sd15_names.UNET, sd15_names.VAE
 OPEN_LAYER = {
     "layer_norm1": "ln_1",
     "layer_norm2": "ln_2",
@@ -25,40 +24,6 @@ OPEN_OUTER = {
     "final_layer_norm.weight": "ln_final.weight",
     "final_layer_norm.bias": "ln_final.bias",
 }
-UNET_OUTER = {
-    "time_embedding.linear_1": "time_embed.0",
-    "time_embedding.linear_2": "time_embed.2",
-    "add_embedding.linear_1": "label_emb.0.0",
-    "add_embedding.linear_2": "label_emb.0.2",
-    "conv_in": "input_blocks.0.0",
-    "conv_norm_out": "out.0",
-    "conv_out": "out.2",
-}
-
-
-def unet_name(name, layers, attention):
-    """layers: resnets a level on the way down; attention: whether each level has transformers."""
-    per, levels = layers + 1, len(attention)
-    module, leaf = name.rsplit(".", 1)
-    if module in UNET_OUTER:
-        return f"{UNET}{UNET_OUTER[module]}.{leaf}"
-    m = re.fullmatch(
-        r"(down|mid|up)_blocks?\.(?:(\d+)\.)?(resnets|attentions|(?:down|up)samplers)\.(\d+)\.(.*)",
-        module,
-    )
-    side, block, kind, j, inner = m[1], int(m[2] or 0), m[3], int(m[4]), m[5]
-    if kind == "resnets":
-        inner = sd15_names.UNET_RESNET[inner]
-    if side == "mid":
-        where = f"middle_block.{2 * j if kind == 'resnets' else 1}"
-    elif kind == "downsamplers":
-        where, inner = f"input_blocks.{per * (block + 1)}.0", "op"
-    elif kind == "upsamplers":
-        where = f"output_blocks.{per * block + layers}.{2 if attention[levels - 1 - block] else 1}"
-    else:
-        n = per * block + j + (side == "down")
-        where = f"{'input' if side == 'down' else 'output'}_blocks.{n}.{int(kind == 'attentions')}"
-    return f"{UNET}{where}.{inner}.{leaf}"
 
 
 def open_clip(state, prefix):
@@ -93,7 +58,7 @@ def to_single(parts, unet_config, vae_levels):
     """{part: state} of a folder (text encoders without `text_model.`) -> one dict."""
     layers = unet_config["layers_per_block"]
     attention = ["CrossAttn" in t for t in unet_config["down_block_types"]]
-    out = {unet_name(k, layers, attention): v for k, v in parts["unet"].items()}
+    out = {sd15_names.unet_name(k, layers, attention): v for k, v in parts["unet"].items()}
     for k, v in parts["vae"].items():
         linear = ".attentions." in k and v.dim() == 2
         out[sd15_names.vae_name(k, vae_levels)] = v[:, :, None, None] if linear else v

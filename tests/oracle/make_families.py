@@ -11,7 +11,6 @@ not say so. single-names.txt says how the single file is made of the folder (fam
 must accept.
 """
 
-import argparse
 import os
 
 import torch
@@ -65,7 +64,7 @@ def accept(folder, path, family):
     for pipe in (made, loaded):
         pipe.set_progress_bar_config(disable=True)
     call = dict(height=64, width=64, num_inference_steps=2, output_type="np")
-    noise = reference.noise_of(IMAGE, made.vae_scale_factor)
+    noise = reference.noise_of(made, IMAGE)
     a, b = (p(PROMPT, latents=noise.clone(), **call).images[0] for p in (made, loaded))
     print(f"{path}: from_single_file differs from the folder by {abs(a - b).max():.1e}")
     if abs(a - b).max() > 1e-4:
@@ -73,12 +72,7 @@ def accept(folder, path, family):
 
 
 def main():
-    here = os.path.dirname(os.path.abspath(__file__))
-    ap = argparse.ArgumentParser(description=__doc__)
-    ap.add_argument("out", nargs="?", default=os.path.join(here, "../golden"))
-    ap.add_argument("--single", metavar="DIR")
-    ap.add_argument("--seed", type=int, default=7)
-    a = ap.parse_args()
+    a = reference.arguments(__doc__)
     torch.set_num_threads(1)
     for family in families.FAMILIES:
         folder = os.path.normpath(f"{a.out}/tiny-{family}")
@@ -96,7 +90,9 @@ def main():
         reference.unet_case(pipe, f"{golden}/unet", 9, 11, [981, 1], [NEGATIVE, PROMPT])
         reference.vae_case(pipe, f"{golden}/vae", 9, 11)
         for name, case in IMAGES[family].items():
-            reference.image_case(pipe, f"{golden}/image-{name}", {**IMAGE, **case})
+            case = {**IMAGE, **case}
+            scheduler = reference.scheduler_of(pipe, case)
+            reference.image_case(pipe, f"{golden}/image-{name}", case, scheduler)
 
 
 if __name__ == "__main__":

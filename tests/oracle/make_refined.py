@@ -30,20 +30,13 @@ CASES = {
 
 def refined_case(base, refiner, out, case):
     os.makedirs(out, exist_ok=True)
-    spacing = {k: case[k] for k in ("timestep_spacing",) if k in case}
     kept = base.scheduler, refiner.scheduler
     for pipe in (base, refiner):
-        pipe.scheduler = families.SAMPLERS[case["sampler"]].from_config(
-            pipe.scheduler.config, **spacing
-        )
-    same = dict(
-        negative_prompt=case["negative"],
-        num_inference_steps=case["steps"],
-        guidance_scale=case["cfg"],
-    )
+        pipe.scheduler = families.scheduler_of(pipe, case)
+    same = reference.settings(case)
     latents = base(
         case["prompt"], height=case["height"], width=case["width"],
-        latents=families.noise_of(case, base.vae_scale_factor), denoising_end=case["start"],
+        latents=families.noise_of(base, case), denoising_end=case["start"],
         output_type="latent", **same,
     ).images
     image = refiner(

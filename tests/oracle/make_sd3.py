@@ -11,7 +11,6 @@ are zeros, as the pipeline has them without text_encoder_3. One lies beside, in 
 image of that name; its tokenizer is that of ../golden/t5-tokenizer.
 """
 
-import argparse
 import os
 
 import numpy as np
@@ -20,7 +19,7 @@ from diffusers import DPMSolverMultistepScheduler, StableDiffusion3Pipeline
 from safetensors.torch import load_file, save_file
 from transformers import T5Config, T5EncoderModel, T5TokenizerFast
 
-import sd15_build as build
+import families_reference as families
 import sd15_reference as reference
 import sd3_build as sd3
 
@@ -102,22 +101,6 @@ def load_pipeline(folder):
 
 
 @torch.no_grad()
-def text_case(pipe, out, prompts):
-    """ids<i>.npy [prompts,77] int32, text<i>.npy [prompts,77,width] and pooled<i>.npy
-    [prompts,width] of encoder i."""
-    os.makedirs(out, exist_ok=True)
-    for i, (model, tokenizer) in enumerate(
-        ((pipe.text_encoder, pipe.tokenizer), (pipe.text_encoder_2, pipe.tokenizer_2))
-    ):
-        ids = build.token_ids(tokenizer, prompts)
-        result = model(ids, output_hidden_states=True)
-        np.save(f"{out}/ids{i}.npy", ids.numpy().astype(np.int32))
-        np.save(f"{out}/text{i}.npy", result.hidden_states[-2].numpy())
-        np.save(f"{out}/pooled{i}.npy", result.text_embeds.numpy())
-    reference.write_json(f"{out}/case.json", {"prompts": prompts, "versions": reference.VERSIONS})
-
-
-@torch.no_grad()
 def mmdit_case(pipe, out, h, w, timesteps):
     """input.npy [2,h,w,16], text.npy [2,77,width], pooled.npy [2,width] -> t<T>/output.npy."""
     os.makedirs(out, exist_ok=True)
@@ -140,51 +123,16 @@ def mmdit_case(pipe, out, h, w, timesteps):
     )
 
 
-@torch.no_grad()
-def vae_case(pipe, out, h, w):
-    """latent.npy [1,h,w,16], as decode() takes it -> decoded.npy [1,h*up,w*up,3]."""
-    os.makedirs(out, exist_ok=True)
-    latent = reference.normals((1, 16, h, w), [h, w, 1]) / pipe.vae.config.scaling_factor
-    np.save(f"{out}/latent.npy", reference.nhwc(latent))
-    np.save(f"{out}/decoded.npy", reference.nhwc(pipe.vae.decode(latent).sample))
-    reference.write_json(f"{out}/case.json", {"versions": reference.VERSIONS})
-
-
-def image_case(pipe, out, case):
-    """image.npy [h,w,3] in [0,1] before rounding. case: the settings."""
-    os.makedirs(out, exist_ok=True)
-    kept = pipe.scheduler
-    if case["sampler"] == "dpmpp_2m":
-        pipe.scheduler = DPMSolverMultistepScheduler(
-            use_flow_sigmas=True, flow_shift=3.0, prediction_type="flow_prediction"
-        )
-    up = pipe.vae_scale_factor
-    noise = torch.randn(
-        (1, 16, case["height"] // up, case["width"] // up),
-        generator=torch.Generator("cpu").manual_seed(case["seed"]),
+def scheduler_of(pipe, case):
+    if case["sampler"] == "euler":
+        return pipe.scheduler
+    return DPMSolverMultistepScheduler(
+        use_flow_sigmas=True, flow_shift=3.0, prediction_type="flow_prediction"
     )
-    image = pipe(
-        case["prompt"],
-        negative_prompt=case["negative"],
-        height=case["height"],
-        width=case["width"],
-        num_inference_steps=case["steps"],
-        guidance_scale=case["cfg"],
-        latents=noise,
-        output_type="np",
-    ).images[0]
-    pipe.scheduler = kept
-    np.save(f"{out}/image.npy", image.astype(np.float32))
-    reference.write_json(f"{out}/case.json", {**case, "versions": reference.VERSIONS})
 
 
 def main():
-    here = os.path.dirname(os.path.abspath(__file__))
-    ap = argparse.ArgumentParser(description=__doc__)
-    ap.add_argument("out", nargs="?", default=os.path.join(here, "../golden"))
-    ap.add_argument("--single", metavar="DIR")
-    ap.add_argument("--seed", type=int, default=7)
-    a = ap.parse_args()
+    a = families.arguments(__doc__)
     torch.set_num_threads(1)
     for model, images in IMAGES.items():
         folder = os.path.normpath(f"{a.out}/tiny-{model}")
@@ -196,15 +144,17 @@ def main():
             sd3.check_single(folder, f"{a.single}/{model}.safetensors")
         pipe = load_pipeline(folder)
         golden = f"{folder}/golden"
-        text_case(pipe, f"{golden}/text", [PROMPT, NEGATIVE, ""])
+        families.text_case(pipe, f"{golden}/text", [PROMPT, NEGATIVE, ""])
         mmdit_case(pipe, f"{golden}/mmdit", 10, 14, [981, 40])
-        vae_case(pipe, f"{golden}/vae", 9, 11)
+        families.vae_case(pipe, f"{golden}/vae", 9, 11)
         for name, case in images.items():
             if name == "lora":
                 add_lora(pipe, f"{folder}/lora")
             if name == "t5":
                 add_t5(pipe, f"{folder}/t5", f"{a.out}/t5-tokenizer", a.seed)
-            image_case(pipe, f"{golden}/image-{name}", dict(prompt=PROMPT, seed=7, **case))
+            case = dict(prompt=PROMPT, seed=7, **case)
+            scheduler = scheduler_of(pipe, case)
+            families.image_case(pipe, f"{golden}/image-{name}", case, scheduler)
             if name == "lora":
                 pipe.unload_lora_weights()
 

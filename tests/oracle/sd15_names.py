@@ -14,6 +14,15 @@ UNET = "model.diffusion_model."
 VAE = "first_stage_model."
 CLIP = "cond_stage_model.transformer.text_model."
 
+UNET_OUTER = {
+    "time_embedding.linear_1": "time_embed.0",
+    "time_embedding.linear_2": "time_embed.2",
+    "add_embedding.linear_1": "label_emb.0.0",
+    "add_embedding.linear_2": "label_emb.0.2",
+    "conv_in": "input_blocks.0.0",
+    "conv_norm_out": "out.0",
+    "conv_out": "out.2",
+}
 UNET_RESNET = {
     "norm1": "in_layers.0",
     "conv1": "in_layers.2",
@@ -32,17 +41,12 @@ VAE_ATTENTION = {
 VAE_OLD_ATTENTION = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
 
 
-def unet_name(name):
-    fixed = {
-        "time_embedding.linear_1": "time_embed.0",
-        "time_embedding.linear_2": "time_embed.2",
-        "conv_in": "input_blocks.0.0",
-        "conv_norm_out": "out.0",
-        "conv_out": "out.2",
-    }
+def unet_name(name, layers=2, attention=(True, True, True, False)):
+    """layers: resnets a level on the way down; attention: whether each level has transformers."""
+    per, levels = layers + 1, len(attention)
     module, leaf = name.rsplit(".", 1)
-    if module in fixed:
-        return f"{UNET}{fixed[module]}.{leaf}"
+    if module in UNET_OUTER:
+        return f"{UNET}{UNET_OUTER[module]}.{leaf}"
     m = re.fullmatch(
         r"(down|mid|up)_blocks?\.(?:(\d+)\.)?(resnets|attentions|(?:down|up)samplers)\.(\d+)\.(.*)",
         module,
@@ -53,11 +57,11 @@ def unet_name(name):
     if side == "mid":
         where = f"middle_block.{2 * j if kind == 'resnets' else 1}"
     elif kind == "downsamplers":
-        where, inner = f"input_blocks.{3 * (block + 1)}.0", "op"
+        where, inner = f"input_blocks.{per * (block + 1)}.0", "op"
     elif kind == "upsamplers":
-        where = f"output_blocks.{3 * block + 2}.{2 if block else 1}"
+        where = f"output_blocks.{per * block + layers}.{2 if attention[levels - 1 - block] else 1}"
     else:
-        n = 3 * block + j + (side == "down")
+        n = per * block + j + (side == "down")
         where = f"{'input' if side == 'down' else 'output'}_blocks.{n}.{int(kind == 'attentions')}"
     return f"{UNET}{where}.{inner}.{leaf}"
 

@@ -54,6 +54,15 @@ def nhwc(t):
     return np.ascontiguousarray(t.detach().permute(0, 2, 3, 1).float().numpy())
 
 
+def settings(case):
+    """What every pipeline is told of a case beside prompt and size."""
+    return dict(
+        negative_prompt=case["negative"],
+        num_inference_steps=case["steps"],
+        guidance_scale=case["cfg"],
+    )
+
+
 def write_json(path, data):
     text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
     with open(path, "w", encoding="utf-8") as f:
@@ -175,14 +184,12 @@ def image_case(pipe, out, case):
     config = dict(pipe.scheduler.config)
     latent = pipe(
         case["prompt"],
-        negative_prompt=case["negative"],
         height=case["height"],
         width=case["width"],
-        num_inference_steps=case["steps"],
-        guidance_scale=case["cfg"],
         latents=noise,
         output_type="latent",
         callback_on_step_end=after_step,
+        **settings(case),
     ).images
     schedule = {
         "timesteps": pipe.scheduler.timesteps.tolist(),

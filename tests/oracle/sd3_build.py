@@ -7,7 +7,7 @@ import json
 import os
 
 import torch
-from diffusers import AutoencoderKL, SD3Transformer2DModel
+from diffusers import SD3Transformer2DModel
 from diffusers.loaders import single_file_utils as original
 from diffusers.models.embeddings import PatchEmbed
 from safetensors.torch import load_file, save_file
@@ -15,7 +15,6 @@ from safetensors.torch import load_file, save_file
 import families_build as families
 import sd15_build as build
 import sd15_folder as folder
-import sd15_weights as weights
 import sd3_names as names
 
 FLOW = {
@@ -88,22 +87,16 @@ def write_index(out):
 
 
 def mmdit_state(config, seed):
-    """(model without weights, its state): normals cut from one pool, scaled by fan-in. f16, made
-    one tensor after the other."""
+    """(model without weights, its state)"""
     with torch.device("meta"):
         model = SD3Transformer2DModel(**config)
-    draw = build.generator(seed, 12)
-    pool = torch.from_numpy(draw.standard_normal(1 << 20, dtype="float32"))
-    state = {"pos_embed.pos_embed": positions(config)}
-    for name, p in model.named_parameters():
-        n, at = p.numel(), int(draw.integers(pool.numel()))
-        x = pool.roll(-at).repeat(-(-n // pool.numel()))[:n].reshape(p.shape)
+
+    def norm(name, x):
         if ".norm_" in name and "linear" not in name:
-            x = 1 + 0.1 * x
-        else:
-            x = x * (p[0].numel() ** -0.5 if name.endswith("weight") else 0.1)
-        state[name] = x.to(torch.float16).contiguous()
-    return model, state
+            return 1 + 0.1 * x
+
+    state = families.pooled_state(model, seed, 20, norm)
+    return model, {"pos_embed.pos_embed": positions(config)} | state
 
 
 def positions(config):
@@ -134,21 +127,10 @@ def write_model(out, model, seed):
         del text
         gc.collect()
     if not os.path.exists(f"{out}/vae/diffusion_pytorch_model.safetensors"):
-        widths, layers = sizes["vae"]
-        vae = AutoencoderKL(
-            block_out_channels=widths,
-            layers_per_block=layers,
-            latent_channels=16,
-            norm_num_groups=32,
-            sample_size=1024,
-            down_block_types=("DownEncoderBlock2D",) * len(widths),
-            up_block_types=("UpDecoderBlock2D",) * len(widths),
-            scaling_factor=1.5305,
-            shift_factor=0.0609,
-            use_quant_conv=False,
-            use_post_quant_conv=False,
-        ).eval()
-        weights.random_vae(vae, build.generator(seed, 10), 16)
+        vae = families.build_vae(
+            sizes["vae"], seed, 16, scaling_factor=1.5305, shift_factor=0.0609,
+            use_quant_conv=False, use_post_quant_conv=False,
+        )
         families.save_part(vae, out, "vae")
         del vae
     shell, state = mmdit_state(sizes["transformer"], seed)
