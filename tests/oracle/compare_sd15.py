@@ -15,6 +15,8 @@ import json
 import os
 import tempfile
 
+import numpy as np
+
 import compare
 from probe import one_pass, run
 
@@ -55,10 +57,12 @@ def image_case(a, name, ref, case, out):
         "--dump", out, "-o", f"{out}/image.png",
     ]
     run(command)
-    row(name, "text", f"{out}/text.npy", f"{ref}/text.npy")
+    text = compare.load(f"{out}/text.text_encoder.text_model.final_layer_norm.npy")
+    row(name, "text", text[::-1], compare.load(f"{ref}/text.npy"))  # ours: the negative first
     if a.images:
         row(name, "final latent", f"{out}/latent.npy", f"{ref}/latent.npy", None)
-        row(name, "image", f"{out}/image.npy", f"{ref}/image.npy", "psnr")
+        image = np.clip(compare.load(f"{out}/image.npy") / 2 + 0.5, 0, 1)
+        row(name, "image", image, compare.load(f"{ref}/image.npy"), "psnr")
         row(name, "image.png", f"{out}/image.png", f"{ref}/image.png", "psnr")
 
 
