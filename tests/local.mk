@@ -303,11 +303,15 @@ tests_test_lora_images_LDADD = $(TEST_LIBS)
 
 # Downloads, against a web server with faults.
 if HAVE_FETCH
-check_PROGRAMS += tests/test_sdfetch tests/test_fetch
-tests_test_sdfetch_SOURCES = tests/test_sdfetch.c tests/http_server.c tests/http_server.h \
+check_PROGRAMS += tests/test_sdfetch tests/test_sdfetch_cuts tests/test_fetch
+FETCH_CASES = tests/fetch_cases.c tests/fetch_cases.h tests/http_server.c tests/http_server.h \
 	tests/run_program.c tests/run_program.h tests/temp_folder.c tests/temp_folder.h
+tests_test_sdfetch_SOURCES = tests/test_sdfetch.c $(FETCH_CASES)
 tests_test_sdfetch_CFLAGS = $(TEST_CFLAGS)
 tests_test_sdfetch_LDADD = libruntime.la $(HARNESS_LIBS) -lpthread
+tests_test_sdfetch_cuts_SOURCES = tests/test_sdfetch_cuts.c $(FETCH_CASES)
+tests_test_sdfetch_cuts_CFLAGS = $(TEST_CFLAGS)
+tests_test_sdfetch_cuts_LDADD = libruntime.la $(HARNESS_LIBS) -lpthread
 tests_test_fetch_SOURCES = tests/test_fetch.c $(FETCH_SOURCES) tests/temp_folder.c \
 	tests/temp_folder.h
 tests_test_fetch_CFLAGS = $(TEST_CFLAGS) $(FETCH_CFLAGS)

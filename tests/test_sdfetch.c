@@ -3,127 +3,18 @@
  * ./sdfetch against a web server with faults.  Each case looks at the exit status, the lines on
  * standard error, what the server was asked, and what is left on the disk.
  */
-#include "tests/http_server.h"
-#include "tests/run_program.h"
-#include "tests/temp_folder.h"
+#include "tests/fetch_cases.h"
 
 #include <criterion/criterion.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
-/* By sha256sum, of what make_data() makes. */
-#define SHA256 "cbbf1aa1724d6a078f109e131e053eaae7eb669f6ef00b1ad46004a6118d965d"
-#define SHA256_OTHER "7004b2faf0afe4d911e973f1b2b4306089ee4f91ef37c0b49eff1a15d4727741"
-
-enum { SIZE = 300000, OTHER_SIZE = 200000, MAX_ARGUMENTS = 24 };
-
-static unsigned char data[SIZE], other[OTHER_SIZE];
-static struct http_server hub, elsewhere; /* the hub, and a host that it leads to */
-static char hub_url[64];
-
-static void make_data(unsigned char *bytes, size_t n, uint32_t state)
-{
-    for (size_t i = 0; i < n; i++) {
-        state = state * 1664525u + 1013904223u;
-        bytes[i] = (unsigned char)(state >> 24);
-    }
-}
-
-static void set_up(void)
-{
-    temp_folder_make();
-    make_data(data, SIZE, 1);
-    make_data(other, OTHER_SIZE, 2);
-    hub.file = elsewhere.file = (struct http_file){ data, SIZE, "\"first\"" };
-    http_start(&hub);
-    http_start(&elsewhere);
-    snprintf(hub_url, sizeof hub_url, "http://127.0.0.1:%d", hub.port);
-}
-
-static void tear_down(void)
-{
-    http_stop(&hub);
-    http_stop(&elsewhere);
-    temp_folder_remove();
-}
-
-TestSuite(sdfetch, .init = set_up, .fini = tear_down, .timeout = 60);
-
-static unsigned long file_limit; /* bytes; 0 none */
-
-/* Runs ./sdfetch --quiet with quick retries and the arguments up to a NULL. */
-static void fetch(const char *token, ...)
-{
-    char *arguments[MAX_ARGUMENTS] = { "./sdfetch", "--quiet", "--retry-wait", "0", "--hub",
-                                       hub_url };
-    int n = 6;
-    va_list list;
-
-    va_start(list, token);
-    for (char *word; (word = va_arg(list, char *)); n++) {
-        cr_assert(n < MAX_ARGUMENTS - 1);
-        arguments[n] = word;
-    }
-    va_end(list);
-    program_finish(program_start(token, file_limit, arguments));
-}
-
-/* The one file that most cases fetch, to "model" in the folder. */
-#define FILE_ON_HUB "maker/model/weights/x.bin"
-#define TO_MODEL "-o", temp_path("model")
-
-static void expect_error(int status, const char *word)
-{
-    cr_expect_eq(ended.status, status, "status %d: %s", ended.status, ended.text);
-    cr_expect_eq(ended.lines, 1, "%d lines: %s", ended.lines, ended.text);
-    cr_expect(strncmp(ended.text, "sdfetch: error: ", 16) == 0, "%s", ended.text);
-    cr_expect(strstr(ended.text, word), "\"%s\" is not in: %s", word, ended.text);
-}
-
-/* The file is there, whole, and nothing else is; nothing was said but that no SHA-256 is known. */
-static void expect_file(const unsigned char *bytes, size_t n, int warned)
-{
-    size_t size;
-
-    cr_expect_eq(ended.status, 0, "status %d: %s", ended.status, ended.text);
-    cr_expect_eq(ended.lines, warned, "%s", ended.text);
-    if (warned) cr_expect(strstr(ended.text, "warning: "), "%s", ended.text);
-    cr_expect_eq(temp_entries(), 1, "%d files", temp_entries());
-    char *text = temp_read(temp_path("model"), &size);
-    cr_expect_eq(size, n, "%zu bytes", size);
-    cr_expect(size == n && memcmp(text, bytes, n) == 0);
-    free(text);
-}
-
-/* n bytes wait in model.part, with their tag; the file itself is not there. */
-static void expect_part(size_t n)
-{
-    size_t size;
-
-    cr_expect_eq(access(temp_path("model"), F_OK), -1);
-    cr_expect_eq(temp_entries(), 2, "%d files", temp_entries());
-    char *text = temp_read(temp_path("model.part"), &size);
-    cr_expect_eq(size, n, "%zu bytes are kept, not %zu", size, n);
-    cr_expect(size == n && memcmp(text, data, n) == 0);
-    free(text);
-}
-
-static void expect_nothing(void)
-{
-    cr_expect_eq(temp_entries(), 0, "%d files are left", temp_entries());
-}
+TestSuite(sdfetch, .init = fetch_set_up, .fini = fetch_tear_down, .timeout = 60);
 
 Test(sdfetch, fetches_a_file)
 {
     fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
-    expect_file(data, SIZE, 1);
+    expect_file(first_file, SIZE, 1);
     cr_expect_eq(http_count(&hub), 1);
     cr_expect_str_eq(http_request(&hub, 0).path, "/maker/model/resolve/main/weights/x.bin");
     cr_expect_str_eq(http_request(&hub, 0).range, "");
@@ -137,18 +28,18 @@ Test(sdfetch, takes_an_address_a_revision_and_odd_names)
 
     fetch(NULL, "maker/model/a b#c?.bin", "--revision", "refs/pr/1", TO_MODEL, "--sha256", SHA256,
           NULL);
-    expect_file(data, SIZE, 0);
+    expect_file(first_file, SIZE, 0);
     cr_expect_str_eq(http_request(&hub, 0).path,
                      "/maker/model/resolve/refs/pr/1/a%20b%23c%3F.bin");
     snprintf(url, sizeof url, "%s/maker/model/blob/main/x.bin", hub_url);
     http_plan(&hub, NULL, 0);
     fetch(NULL, url, TO_MODEL, "--force", NULL);
-    expect_file(data, SIZE, 1);
+    expect_file(first_file, SIZE, 1);
     cr_expect_str_eq(http_request(&hub, 0).path, "/maker/model/resolve/main/x.bin");
     unlink(temp_path("model"));
     snprintf(url, sizeof url, "http://127.0.0.1:%d/blob/model?sig=1", elsewhere.port);
     fetch("secret", url, "-d", temp_path("."), NULL);
-    expect_file(data, SIZE, 1);
+    expect_file(first_file, SIZE, 1);
     cr_expect_str_eq(http_request(&elsewhere, 0).path, "/blob/model?sig=1");
     cr_expect_str_eq(http_request(&elsewhere, 0).authorization, "");
 }
@@ -158,7 +49,7 @@ Test(sdfetch, checks_the_digest)
     const struct http_step damaged = { .damage = 1 };
 
     fetch(NULL, FILE_ON_HUB, TO_MODEL, "--sha256", SHA256, NULL);
-    expect_file(data, SIZE, 0);
+    expect_file(first_file, SIZE, 0);
     unlink(temp_path("model"));
     http_plan(&hub, &damaged, 1);
     fetch(NULL, FILE_ON_HUB, TO_MODEL, "--sha256", SHA256, NULL);
@@ -177,7 +68,7 @@ Test(sdfetch, takes_the_hubs_word_for_a_digest)
     snprintf(location, sizeof location, "http://127.0.0.1:%d/cas", elsewhere.port);
     http_plan(&hub, &step, 1);
     fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
-    expect_file(data, SIZE, 0);
+    expect_file(first_file, SIZE, 0);
     unlink(temp_path("model"));
     http_plan(&elsewhere, &damaged, 1);
     fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
@@ -190,7 +81,7 @@ Test(sdfetch, takes_the_hubs_word_for_a_digest)
     cr_expect_eq(http_count(&elsewhere), 0);
     expect_nothing();
     /* The hub's length counts where the other host names none. */
-    http_replace(&elsewhere, (struct http_file){ data, SIZE - 1, "\"short\"" });
+    http_replace(&elsewhere, (struct http_file){ first_file, SIZE - 1, "\"short\"" });
     http_plan(&elsewhere, &short_file, 1);
     fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
     expect_error(1, "sent 299999 bytes, expected 300000");
@@ -206,135 +97,7 @@ Test(sdfetch, believes_no_other_host_about_a_digest)
     http_plan(&hub, &away, 1);
     http_plan(&elsewhere, &lie, 1);
     fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
-    expect_file(data, SIZE, 1);
-}
-
-Test(sdfetch, goes_on_after_a_cut)
-{
-    const struct http_step steps[] = { { .cut_after = 100000 }, { .cut_after = 150000 },
-                                       { .status = 503 }, { .status = 0 } };
-
-    http_plan(&hub, steps, 4);
-    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
-    expect_file(data, SIZE, 1);
-    cr_expect_eq(http_count(&hub), 4);
-    cr_expect_str_eq(http_request(&hub, 1).range, "bytes=100000-");
-    cr_expect_str_eq(http_request(&hub, 1).if_range, "\"first\"");
-    cr_expect_str_eq(http_request(&hub, 2).range, "bytes=250000-");
-    cr_expect_str_eq(http_request(&hub, 3).range, "bytes=250000-");
-}
-
-Test(sdfetch, counts_only_tries_in_vain)
-{
-    const struct http_step steps[] = { { .cut_after = 100 }, { .cut_after = 100 },
-                                       { .cut_after = 100 }, { .status = 0 } };
-
-    http_plan(&hub, steps, 4);
-    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--retries", "1", NULL);
-    expect_file(data, SIZE, 1);
-    cr_expect_str_eq(http_request(&hub, 3).range, "bytes=300-");
-}
-
-Test(sdfetch, goes_on_in_a_later_run)
-{
-    const struct http_step steps[] = { { .cut_after = 100000 }, { .status = 1 } };
-
-    http_plan(&hub, steps, 2);
-    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--retries", "2", NULL);
-    expect_error(1, "model.part");
-    cr_expect_eq(http_count(&hub), 3, "%d requests", http_count(&hub));
-    expect_part(100000);
-    http_plan(&hub, NULL, 0);
-    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
-    expect_file(data, SIZE, 1);
-    cr_expect_str_eq(http_request(&hub, 0).range, "bytes=100000-");
-    cr_expect_str_eq(http_request(&hub, 0).if_range, "\"first\"");
-}
-
-Test(sdfetch, starts_anew_for_another_address)
-{
-    const struct http_step cut = { .cut_after = 100000 };
-
-    http_plan(&hub, &cut, 1);
-    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--retries", "0", NULL);
-    expect_part(100000);
-    http_plan(&hub, NULL, 0);
-    http_replace(&hub, (struct http_file){ other, OTHER_SIZE, "\"first\"" });
-    fetch(NULL, "maker/model/other.bin", TO_MODEL, NULL);
-    expect_file(other, OTHER_SIZE, 1);
-    cr_expect_str_eq(http_request(&hub, 0).range, "");
-}
-
-Test(sdfetch, copes_with_a_server_without_ranges)
-{
-    const struct http_step steps[] = { { .cut_after = 100000 }, { .ignore_range = 1 } };
-
-    http_plan(&hub, steps, 2);
-    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
-    expect_file(data, SIZE, 1);
-    cr_expect_str_eq(http_request(&hub, 1).range, "bytes=100000-");
-}
-
-/* Leaves 100000 bytes of the first file, then lets the server have the other. */
-static void change_meanwhile(const struct http_step *then)
-{
-    const struct http_step cut = { .cut_after = 100000 };
-
-    http_replace(&hub, (struct http_file){ data, SIZE, "\"first\"" });
-    http_plan(&hub, &cut, 1);
-    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--retries", "0", NULL);
-    expect_part(100000);
-    http_replace(&hub, (struct http_file){ other, OTHER_SIZE, "\"second\"" });
-    http_plan(&hub, then, 1);
-    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
-    expect_file(other, OTHER_SIZE, 1);
-    unlink(temp_path("model"));
-}
-
-Test(sdfetch, notices_a_file_that_changed)
-{
-    const struct http_step proper = { .status = 0 }, wrong = { .ignore_if_range = 1 };
-
-    change_meanwhile(&proper); /* 200, by If-Range */
-    change_meanwhile(&wrong);  /* 206 with another ETag */
-    cr_expect_eq(http_count(&hub), 2);
-    cr_expect_str_eq(http_request(&hub, 1).range, "");
-}
-
-Test(sdfetch, does_not_continue_what_nothing_can_recognise)
-{
-    const struct http_step steps[] = { { .cut_after = 100000, .etag = "W/\"weak\"" },
-                                       { .etag = "W/\"weak\"" } };
-
-    http_plan(&hub, steps, 2);
-    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
-    expect_file(data, SIZE, 1);
-    cr_expect_str_eq(http_request(&hub, 1).range, "");
-}
-
-Test(sdfetch, finishes_a_part_that_is_all_there)
-{
-    const struct http_step cut = { .cut_after = SIZE, .claim = SIZE + 1 };
-
-    http_plan(&hub, &cut, 1);
-    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--retries", "0", NULL);
-    expect_part(SIZE);
-    http_plan(&hub, NULL, 0); /* 416 */
-    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--sha256", SHA256, NULL);
-    expect_file(data, SIZE, 0);
-    cr_expect_eq(http_count(&hub), 1);
-}
-
-Test(sdfetch, drops_a_part_that_is_longer_than_the_file)
-{
-    const struct http_step cut = { .cut_after = SIZE, .claim = SIZE + 1 };
-
-    http_plan(&hub, &cut, 1);
-    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--retries", "0", NULL);
-    http_plan(&hub, NULL, 0);
-    http_replace(&hub, (struct http_file){ data, SIZE - 1000, "\"first\"" });
-    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
-    expect_file(data, SIZE - 1000, 1);
+    expect_file(first_file, SIZE, 1);
 }
 
 /* One status, for one reason; nothing may be left. */
@@ -396,7 +159,7 @@ Test(sdfetch, keeps_the_token_from_other_hosts)
     http_plan(&hub, steps, 3);
     http_plan(&elsewhere, &home, 1);
     fetch("hf_secret", FILE_ON_HUB, TO_MODEL, NULL);
-    expect_file(data, SIZE, 1);
+    expect_file(first_file, SIZE, 1);
     cr_expect_eq(http_count(&hub), 3);
     cr_expect_str_eq(http_request(&hub, 1).path, "/moved");
     for (int i = 0; i < 3; i++)
@@ -424,18 +187,6 @@ Test(sdfetch, follows_no_bad_redirect)
     expect_nothing();
 }
 
-Test(sdfetch, keeps_what_a_full_disk_holds)
-{
-    file_limit = 120000;
-    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
-    expect_error(1, "could not be written");
-    expect_part(120000);
-    file_limit = 0;
-    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
-    expect_file(data, SIZE, 1);
-    cr_expect_str_eq(http_request(&hub, 1).range, "bytes=120000-");
-}
-
 Test(sdfetch, looks_for_room_first)
 {
     const struct http_step huge = { .claim = (size_t)1 << 60 };
@@ -448,27 +199,27 @@ Test(sdfetch, looks_for_room_first)
 
 Test(sdfetch, leaves_a_file_alone)
 {
-    temp_write("model", data, SIZE);
+    temp_write("model", first_file, SIZE);
     fetch(NULL, FILE_ON_HUB, TO_MODEL, "--sha256", SHA256, NULL);
-    expect_file(data, SIZE, 0);
+    expect_file(first_file, SIZE, 0);
     fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
     expect_error(1, "--force");
-    temp_write("model", other, OTHER_SIZE);
+    temp_write("model", second_file, OTHER_SIZE);
     fetch(NULL, FILE_ON_HUB, TO_MODEL, "--sha256", SHA256, NULL);
     expect_error(1, SHA256_OTHER);
     cr_expect_eq(http_count(&hub), 0);
     ended.status = ended.lines = 0;
-    expect_file(other, OTHER_SIZE, 0);
+    expect_file(second_file, OTHER_SIZE, 0);
     /* Not even a failed try at replacing it does harm. */
     const struct http_step damaged = { .damage = 1 };
     http_plan(&hub, &damaged, 1);
     fetch(NULL, FILE_ON_HUB, TO_MODEL, "--sha256", SHA256, "--force", NULL);
     expect_error(1, "SHA-256");
     ended.status = ended.lines = 0;
-    expect_file(other, OTHER_SIZE, 0);
+    expect_file(second_file, OTHER_SIZE, 0);
     http_plan(&hub, NULL, 0);
     fetch(NULL, FILE_ON_HUB, TO_MODEL, "--sha256", SHA256, "--force", NULL);
-    expect_file(data, SIZE, 0);
+    expect_file(first_file, SIZE, 0);
 }
 
 Test(sdfetch, refuses_places_that_hold_no_file)
@@ -483,71 +234,19 @@ Test(sdfetch, refuses_places_that_hold_no_file)
     expect_nothing();
 }
 
-Test(sdfetch, shares_a_part_with_nobody)
-{
-    const char *part = temp_write("model.part", data, 1000);
-    const int fd = open(part, O_RDWR);
-    size_t size;
-
-    cr_assert(fd >= 0 && flock(fd, LOCK_EX) == 0);
-    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
-    expect_error(1, "another program");
-    free(temp_read(part, &size));
-    cr_expect_eq(size, 1000);
-    close(fd);
-    /* Bytes without a tag are nobody's. */
-    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
-    expect_file(data, SIZE, 1);
-    cr_expect_str_eq(http_request(&hub, 0).range, "");
-}
-
-Test(sdfetch, takes_silence_for_a_cut)
-{
-    const struct http_step steps[] = { { .cut_after = 100000, .stall = 1 }, { .status = 0 } };
-
-    http_plan(&hub, steps, 2);
-    fetch(NULL, FILE_ON_HUB, TO_MODEL, "--timeout", "1", NULL);
-    expect_file(data, SIZE, 1);
-    cr_expect_str_eq(http_request(&hub, 1).range, "bytes=100000-");
-}
-
-Test(sdfetch, stops_on_a_signal)
-{
-    const struct http_step stall = { .cut_after = 100000, .stall = 1 };
-    char output[512];
-    char *arguments[] = { "./sdfetch", "--quiet", "--hub", hub_url, FILE_ON_HUB, "-o", output,
-                          NULL };
-    struct timespec moment = { 0, 20000000 };
-    size_t size = 0;
-
-    snprintf(output, sizeof output, "%s", temp_path("model"));
-    http_plan(&hub, &stall, 1);
-    const pid_t child = program_start(NULL, 0, arguments);
-    for (int i = 0; i < 500 && size < 100000; i++) {
-        nanosleep(&moment, NULL);
-        if (access(temp_path("model.part"), F_OK) == 0)
-            free(temp_read(temp_path("model.part"), &size));
-    }
-    kill(child, SIGINT);
-    program_finish(child);
-    cr_expect_eq(ended.status, 130, "status %d: %s", ended.status, ended.text);
-    cr_expect_str_eq(ended.text, "sdfetch: interrupted\n");
-    expect_part(100000);
-}
-
 Test(sdfetch, copes_with_an_empty_file_and_one_of_unknown_length)
 {
     const struct http_step unsaid = { .no_length = 1 };
 
     http_plan(&hub, &unsaid, 1);
     fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
-    expect_file(data, SIZE, 1);
+    expect_file(first_file, SIZE, 1);
     cr_expect(strstr(ended.text, "nothing was checked"), "%s", ended.text);
     unlink(temp_path("model"));
     http_plan(&hub, NULL, 0);
-    http_replace(&hub, (struct http_file){ data, 0, "\"empty\"" });
+    http_replace(&hub, (struct http_file){ first_file, 0, "\"empty\"" });
     fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
-    expect_file(data, 0, 1);
+    expect_file(first_file, 0, 1);
 }
 
 Test(sdfetch, knows_models_by_name)
