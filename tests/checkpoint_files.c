@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/checkpoint_files.h"
+#include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct test_tensor test_tensors[TEST_TENSORS];
@@ -90,3 +93,64 @@ void test_write_shard(const char *path, test_rename *name, int part, int of)
     free(header);
 }
 
+int test_same(const struct test_tensor *t, char out[TEST_NAME])
+{
+    return snprintf(out, TEST_NAME, "%s", t->name) < TEST_NAME;
+}
+
+int test_put(char out[TEST_NAME], const char *front, const char *rest)
+{
+    return snprintf(out, TEST_NAME, "%s%s", front, rest) < TEST_NAME;
+}
+
+const char *test_after(const char *name, const char *prefix)
+{
+    const size_t n = strlen(prefix);
+
+    return strncmp(name, prefix, n) ? NULL : name + n;
+}
+
+int test_vae_part(const struct test_tensor *t, char out[TEST_NAME])
+{
+    const char *rest = test_after(t->canonical, "vae.");
+
+    return rest && test_put(out, "", rest);
+}
+
+int test_vae_part_old(const struct test_tensor *t, char out[TEST_NAME])
+{
+    static const char *const names[][2] = {
+        { ".to_q.", ".query." }, { ".to_k.", ".key." }, { ".to_v.", ".value." },
+        { ".to_out.0.", ".proj_attn." },
+    };
+
+    if (!test_vae_part(t, out)) return 0;
+    for (int i = 0; i < 4; i++) {
+        char *at = strstr(out, names[i][0]), rest[TEST_NAME];
+        if (!at) continue;
+        snprintf(rest, sizeof rest, "%s", at + strlen(names[i][0]));
+        snprintf(at, (size_t)(out + TEST_NAME - at), "%s%s", names[i][1], rest);
+    }
+    return 1;
+}
+
+const char *in_folder(const char *format, ...)
+{
+    char name[256];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(name, sizeof name, format, args);
+    va_end(args);
+    return temp_path(name);
+}
+
+const char *test_make_folders(void)
+{
+    static const char *const names[] = { "", "/unet", "/vae", "/text_encoder", "/tokenizer",
+                                         "/scheduler" };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        cr_assert_eq(mkdir(in_folder("m%s", names[i]), 0700), 0);
+    return temp_path("m");
+}

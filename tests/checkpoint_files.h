@@ -30,7 +30,21 @@ struct test_tensor *test_find(const char *name);
 /* Gives a tensor's name in a file to out, or returns 0 when it shall not be there. */
 typedef int test_rename(const struct test_tensor *t, char out[TEST_NAME]);
 
+/* The name as it is, and that of the part of a diffusers folder; the old one calls the parts of
+ * attention otherwise. */
+test_rename test_same, test_vae_part, test_vae_part_old;
+
+/* front and rest together to out, and the rest of name behind prefix, or NULL. */
+int test_put(char out[TEST_NAME], const char *front, const char *rest);
+const char *test_after(const char *name, const char *prefix);
+
 /* Writes those tensors, as f16, whose line number % of == part. */
 void test_write_shard(const char *path, test_rename *name, int part, int of);
+
+/* A path in the temporary folder, as of temp_path(). */
+const char *in_folder(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Makes the folders of a diffusers model, m in the temporary folder, empty; its path. */
+const char *test_make_folders(void);
 
 #endif

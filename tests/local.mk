@@ -49,11 +49,15 @@ tests_fuzz_t5_tokenizer_SOURCES = tests/fuzz_t5_tokenizer.c tests/fuzz.h
 tests_fuzz_t5_tokenizer_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
 EXTRA_DIST += tests/golden/t5-tokenizer tests/oracle/make_t5_tokenizer_golden.py
 
-check_PROGRAMS += tests/test_checkpoint
-tests_test_checkpoint_SOURCES = tests/test_checkpoint.c tests/checkpoint_files.c \
-	tests/checkpoint_files.h
+check_PROGRAMS += tests/test_checkpoint tests/test_checkpoint_folder
+CHECKPOINT_CASES = tests/checkpoint_cases.c tests/checkpoint_cases.h tests/checkpoint_files.c \
+	tests/checkpoint_files.h tests/temp_folder.c tests/temp_folder.h
+tests_test_checkpoint_SOURCES = tests/test_checkpoint.c $(CHECKPOINT_CASES)
 tests_test_checkpoint_CFLAGS = $(TEST_CFLAGS)
 tests_test_checkpoint_LDADD = $(TEST_LIBS)
+tests_test_checkpoint_folder_SOURCES = tests/test_checkpoint_folder.c $(CHECKPOINT_CASES)
+tests_test_checkpoint_folder_CFLAGS = $(TEST_CFLAGS)
+tests_test_checkpoint_folder_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/sd15_names.txt tests/oracle/make_sd15_names.py
 
 # Memory and threads.

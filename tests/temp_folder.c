@@ -57,9 +57,9 @@ void temp_folder_remove(void)
 
 const char *temp_path(const char *name)
 {
-    static char paths[16][512];
+    static char paths[32][512];
     static unsigned turn;
-    char *path = paths[turn++ % 16];
+    char *path = paths[turn++ % 32];
 
     snprintf(path, 512, "%s/%s", folder, name);
     return path;

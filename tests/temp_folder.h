@@ -13,7 +13,7 @@
 void temp_folder_make(void);
 void temp_folder_remove(void);
 
-/* name in the folder; the last 16 results stay valid. */
+/* name in the folder; the last 32 results stay valid. */
 const char *temp_path(const char *name);
 
 /* Writes a file into the folder and returns its path. */
