@@ -229,13 +229,24 @@ SDRT_ALWAYS_INLINE vf wino_load(const void *w, size_t at, enum sdrt_dtype stored
     return v_load_bf16((const unsigned short *)w + at);
 }
 
+/* Asks for what will be stored to soon, a line of each of 36 streams, and for the same place of the
+ * next chunk, which lies behind this one's nine taps (or outside everything). */
+SDRT_ALWAYS_INLINE void wino_weight_fetch(const char *w, size_t tap, const float *u, size_t stride)
+{
+#pragma GCC unroll 36
+    for (size_t i = 0; i < WINO_POSITIONS; i++) __builtin_prefetch(u + i * stride, 1);
+#pragma GCC unroll 9
+    for (size_t i = 9; i < 18; i++) __builtin_prefetch(w + i * tap, 0, 2);
+}
+
 SDRT_ALWAYS_INLINE void wino_weight_chunk(const void *w, int k, enum sdrt_dtype stored, float *u,
                                           size_t stride)
 {
-    const size_t tap = (size_t)k * PANEL;
+    const size_t tap = (size_t)k * PANEL, size = sdrt_dtype_size(stored);
 
     for (size_t at = 0; at < tap; at += VL) {
         vf t[3][WINO_IN]; /* [column][row] */
+        wino_weight_fetch((const char *)w + at * size, tap * size, u + at + 2 * VL, stride);
 #pragma GCC unroll 3
         for (int x = 0; x < 3; x++)
             wino_weight_1d(wino_load(w, at + (size_t)x * tap, stored),
