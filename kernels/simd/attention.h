@@ -355,14 +355,14 @@ static void attention_softmax(const struct attention_unit *u, int row, float *sc
     }
     const vf shift = v_set1(u->max[row]);
     for (j = 0; j + 2 * VL <= keys; j += 2 * VL) {
-        const vf p0 = v_exp2(v_sub(v_load(scores + j), shift));
-        const vf p1 = v_exp2(v_sub(v_load(scores + j + VL), shift));
+        const vf p0 = slots_exp2(v_sub(v_load(scores + j), shift));
+        const vf p1 = slots_exp2(v_sub(v_load(scores + j + VL), shift));
         slots_store_2(scores, j, p0, p1);
         t0 = v_add(t0, p0);
         t1 = v_add(t1, p1);
     }
     if (j < keys) {
-        const vf p = v_exp2(v_sub(v_load(scores + j), shift));
+        const vf p = slots_exp2(v_sub(v_load(scores + j), shift));
         slots_store(scores, j, p);
         t0 = v_add(t0, p);
     }

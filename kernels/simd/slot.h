@@ -9,6 +9,7 @@
 #define SDRT_KERNELS_SIMD_SLOT_H
 
 #include "kernels/pack.h"
+#include "kernels/simd/math.h"
 
 #ifdef SDRT_SLOT_HEADER
 #include SDRT_SLOT_HEADER
@@ -30,6 +31,9 @@ SDRT_ALWAYS_INLINE vf slots_load_scaled(const float *p, int n, float scale)
 {
     return v_mul(slots_load(p, n), v_set1(scale));
 }
+
+/* 2^x, as v_exp2(), to the digits that a slot keeps. */
+SDRT_ALWAYS_INLINE vf slots_exp2(vf x) { return v_exp2(x); }
 
 /* Of two neighbours in k that lie in one lane each, the slots; never called here. */
 SDRT_ALWAYS_INLINE vf slots_interleave(vf x, vf y) { (void)y; return x; }
