@@ -3,42 +3,17 @@
  * One image, as data: prompt -> token ids -> text embeddings -> noise -> N times { scale,
  * denoise the pair, guide, sampler step } -> VAE -> RGB.
  */
-#include "model/pipeline.h"
+#include "model/generate_internal.h"
 #include "model/preview.h"
+#include "runtime/clock.h"
 #include "runtime/png.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-struct run {
-    struct sdrt_context *c;
-    struct sdrt_request request; /* resolved */
-    const struct sdrt_request *r; /* the same */
-    char  *prompt;     /* r's, without the LoRAs that it names; owned */
-    struct sdrt_sampler *sampler; /* of the denoiser that is at work: owned, as is the other */
-    struct sdrt_sampler *refined; /* of the refiner's steps; NULL without */
-    struct sdrt_rng rngs[SDRT_MAX_BATCH];
-    enum sdrt_rng_kind rng_kind;
-    int    evaluated;  /* evaluations so far, of all denoisers */
-    const char *stem;  /* of all dumped names: "" or "refiner/" */
-    char   prefix[32]; /* of dumped names: the stem, the program and evaluation */
-    uint8_t *rgb;      /* room for one image: the first's, until that is ready */
-    float *dense;      /* a dumped tensor without its pitch */
-    size_t dense_size;
-};
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int report(struct run *run, enum sdrt_stage stage, int done, int total)
+int sdrt_run_report(struct sdrt_run *run, enum sdrt_stage stage, int done, int total)
 {
     if (run->r->progress && run->r->progress(run->r->user, stage, done, total))
         return SDRT_E_CANCELLED;
@@ -47,14 +22,19 @@ static int report(struct run *run, enum sdrt_stage stage, int done, int total)
 
 static int load_progress(void *user, int done, int total)
 {
-    struct run *run = user;
+    return sdrt_run_report(user, SDRT_STAGE_LOAD, done, total) != SDRT_OK;
+}
 
-    return report(run, SDRT_STAGE_LOAD, done, total) != SDRT_OK;
+int sdrt_run_load(struct sdrt_run *run, struct sdrt_context *c, int first, int last)
+{
+    return sdrt_context_load(c, (enum sdrt_program_id)first, (enum sdrt_program_id)last,
+                             load_progress, run);
 }
 
 /* ---- dumping ---- */
 
-static int dump(struct run *run, const char *name, const int dims[4], int pitch, const float *data)
+static int dump(struct sdrt_run *run, const char *name, const int dims[4], int pitch,
+                const float *data)
 {
     const size_t rows = (size_t)dims[0] * (size_t)dims[1] * (size_t)dims[2], c = (size_t)dims[3];
     char full[256];
@@ -77,14 +57,14 @@ static int trace(void *user, const char *name, const int dims[4], int pitch, con
     return dump(user, name, dims, pitch, data) != SDRT_OK;
 }
 
-static int run_program(struct run *run, int id, const char *prefix)
+int sdrt_run_program(struct sdrt_run *run, int id, const char *prefix)
 {
     snprintf(run->prefix, sizeof run->prefix, "%s%s", run->stem, prefix);
     return sdrt_program_run(run->c->programs[id], run->c->team, run->r->dump ? trace : NULL, run);
 }
 
 /* The latent, channels last as everything that is dumped. */
-static int dump_latent(struct run *run, const char *name)
+static int dump_latent(struct sdrt_run *run, const char *name)
 {
     static const struct sdrt_exec alone = { .part = 0, .nparts = 1 };
     struct sdrt_context *c = run->c;
@@ -100,178 +80,17 @@ static int dump_latent(struct run *run, const char *name)
 
 /* ---- the stages ---- */
 
-/* Rows of ids [pair][tokens]: all unconditional prompts first, then the conditional ones. */
-static int tokenize(struct run *run, int encoder, int32_t *ids)
-{
-    struct sdrt_context *c = run->c;
-    const int pair = sdrt_shape_unet_batch(&c->shape), tokens = sdrt_context_tokens(c);
-    const char *none = run->r->negative_prompt ? run->r->negative_prompt : "";
-    int status = SDRT_OK;
-
-    for (int i = 0; i < pair && status == SDRT_OK; i++) {
-        const int negative = c->shape.guided && i < c->shape.batch;
-        int dropped = 0;
-        status = sdrt_context_tokenize(c, encoder, negative ? none : run->prompt,
-                                       ids + (size_t)i * (size_t)tokens, &dropped);
-        if (status == SDRT_E_FORMAT) return status;
-        if (status != SDRT_OK)
-            return sdrt_fail(c->log, status, "the %sprompt cannot be read: it is longer than %d "
-                             "bytes or memory is short", negative ? "negative " : "",
-                             SDRT_TOKENIZER_MAX_PROMPT);
-        if (dropped && encoder == 0 && (i == 0 || i == c->shape.batch))
-            sdrt_note(c->log, SDRT_LOG_WARNING, "the %sprompt is %d tokens too long; the end was "
-                      "left out", negative ? "negative " : "", dropped);
-    }
-    return status;
-}
-
-/* Rows of ids [pair][t5_tokens], in the same order. */
-static int tokenize_t5(struct run *run, int32_t *ids)
-{
-    struct sdrt_context *c = run->c;
-    const int pair = sdrt_shape_unet_batch(&c->shape), tokens = c->config.t5_tokens;
-    const char *none = run->r->negative_prompt ? run->r->negative_prompt : "";
-
-    if (sdrt_t5_tokenizer_vocab_size(c->t5_tokenizer) > c->config.t5.vocab)
-        return sdrt_fail(c->log, SDRT_E_FORMAT, "the T5's tokenizer has %d tokens but the T5 only "
-                         "%d", (int)sdrt_t5_tokenizer_vocab_size(c->t5_tokenizer),
-                         c->config.t5.vocab);
-    for (int i = 0; i < pair; i++) {
-        const int negative = c->shape.guided && i < c->shape.batch;
-        int dropped = 0;
-        const int status = sdrt_t5_tokenizer_encode_padded(
-            c->t5_tokenizer, negative ? none : run->prompt, tokens,
-            ids + (size_t)i * (size_t)tokens, &dropped);
-        if (status != SDRT_OK)
-            return sdrt_fail(c->log, status, "the T5 cannot read the %sprompt: it is longer than %d "
-                             "bytes or memory is short", negative ? "negative " : "",
-                             SDRT_T5_MAX_PROMPT);
-        if (dropped && (i == 0 || i == c->shape.batch))
-            sdrt_note(c->log, SDRT_LOG_WARNING, "the %sprompt is %d tokens too long for the T5; the "
-                      "end was left out", negative ? "negative " : "", dropped);
-    }
-    return SDRT_OK;
-}
-
-/* Whether to[] is from[] already, which it is afterwards. */
-static int keep_ids(int32_t *to, const int32_t *from, size_t count)
-{
-    const int same = !memcmp(to, from, count * sizeof *to);
-
-    memcpy(to, from, count * sizeof *to);
-    return same;
-}
-
-/* Tokenizes for all encoders.  *same says whether all of it is what the last request had, whose
- * embeddings then still hold. */
-static int tokenize_all(struct run *run, int *same)
-{
-    struct sdrt_context *c = run->c;
-    const size_t pair = (size_t)sdrt_shape_unet_batch(&c->shape);
-    const size_t count = pair * (size_t)sdrt_context_tokens(c);
-    const size_t t5_count = pair * (size_t)c->config.t5_tokens;
-    int32_t *ids = malloc((count + t5_count) * sizeof *ids);
-    int status = ids ? SDRT_OK : sdrt_fail(c->log, SDRT_E_NOMEM, "out of memory for the tokens");
-    const int zeroed = c->config.zero_negative && c->shape.guided && !run->r->negative_prompt;
-
-    *same = c->text_ready && c->text_zeroed == zeroed && !run->r->dump;
-    c->text_zeroed = zeroed;
-    for (int i = 0; i < c->config.n_text && status == SDRT_OK; i++) {
-        status = tokenize(run, i, ids);
-        if (status == SDRT_OK) *same &= keep_ids(c->ids[i], ids, count);
-    }
-    if (status == SDRT_OK && c->config.has_t5) {
-        status = tokenize_t5(run, ids);
-        if (status == SDRT_OK) *same &= keep_ids(c->t5_ids, ids, t5_count);
-    }
-    free(ids);
-    c->text_ready = *same;
-    return status;
-}
-
-/* No negative prompt is no text at all to models that were trained so. */
-static void zero_negatives(struct sdrt_context *c)
-{
-    const size_t tokens = (size_t)c->shape.batch * (size_t)sdrt_context_tokens(c);
-    const size_t rows = (size_t)c->shape.batch * (size_t)sdrt_context_rows(c);
-
-    memset(c->embeddings, 0, rows * (size_t)sdrt_context_width(&c->config) * sizeof *c->embeddings);
-    for (int i = 0; i < c->config.n_text; i++)
-        if (c->config.text[i].pooled)
-            memset(c->pooled[i], 0, tokens * (size_t)c->config.text[i].pooled * sizeof(float));
-}
-
-static int encode_with(struct run *run, int i)
-{
-    static const char *const prefixes[SDRT_MAX_TEXT] = { "text/", "text2/", "text3/" };
-    const enum sdrt_program_id id = (enum sdrt_program_id)(SDRT_PROGRAM_TEXT + i);
-    struct sdrt_context *c = run->c;
-    const double t0 = now();
-    int status = sdrt_context_load(c, id, id, load_progress, run);
-
-    c->stage_seconds[SDRT_STAGE_LOAD] += now() - t0;
-    c->stage_seconds[SDRT_STAGE_TEXT] -= now() - t0;
-    if (status == SDRT_OK) status = run_program(run, (int)id, prefixes[i]);
-    sdrt_context_release_text(c, i);
-    return status;
-}
-
-/* Each text encoder is packed, run and given back before anything else is packed. */
-static int encode_text(struct run *run)
-{
-    struct sdrt_context *c = run->c;
-    int same = 0, status = report(run, SDRT_STAGE_TEXT, 0, 1);
-
-    if (status == SDRT_OK) status = sdrt_context_place(c);
-    if (status == SDRT_OK) status = tokenize_all(run, &same);
-    if (status != SDRT_OK || same) return status;
-    memset(c->embeddings, 0, sdrt_program_bytes(c->programs[SDRT_PROGRAM_PROMPT], c->prompt.text));
-    for (int i = 0; i < SDRT_MAX_TEXT && status == SDRT_OK; i++)
-        if (c->programs[SDRT_PROGRAM_TEXT + i]) status = encode_with(run, i);
-    if (status != SDRT_OK) return status;
-    sdrt_refiner_take_text(c);
-    if (c->text_zeroed) zero_negatives(c);
-    c->text_ready = 1;
-    return SDRT_OK;
-}
-
-/* What SDXL is told of the picture beside the text; the refiner a score in place of the target. */
-static void fill_added(struct run *run)
-{
-    enum { GOOD = 6, BAD = 2 }; /* diffusers' aesthetic scores: 6 and, for the negative, 2.5 */
-    const struct sdrt_request *r = run->r;
-    struct sdrt_context *c = run->c;
-    const int pair = sdrt_shape_unet_batch(&c->shape);
-    float numbers[6] = { (float)r->original_height, (float)r->original_width, (float)r->crop_y,
-                         (float)r->crop_x, (float)r->target_height, (float)r->target_width };
-
-    for (int i = 0; i < pair && sdrt_added_width(&c->config); i++) {
-        const int negative = c->shape.guided && i < c->shape.batch;
-        if (c->config.aesthetic) numbers[4] = negative ? BAD + 0.5f : GOOD;
-        sdrt_context_fill_added(c, i, numbers);
-    }
-}
-
-/* From the prompt to what the denoiser reads of it in every step. */
-static int condition(struct run *run)
-{
-    const int status = run_program(run, SDRT_PROGRAM_PROMPT, "prompt/");
-
-    fill_added(run);
-    return status == SDRT_OK ? report(run, SDRT_STAGE_TEXT, 1, 1) : status;
-}
-
 /* What the denoiser makes of all its timesteps. */
-static int run_schedule(struct run *run)
+static int run_schedule(struct sdrt_run *run)
 {
     struct sdrt_context *c = run->c;
 
     memcpy(c->timesteps, sdrt_sampler_timesteps(run->sampler),
            (size_t)c->shape.evaluations * sizeof *c->timesteps);
-    return run_program(run, SDRT_PROGRAM_SCHEDULE, "schedule/");
+    return sdrt_run_program(run, SDRT_PROGRAM_SCHEDULE, "schedule/");
 }
 
-static int prepare_noise(struct run *run)
+static int prepare_noise(struct sdrt_run *run)
 {
     struct sdrt_context *c = run->c;
     const size_t n = (size_t)c->config.vae.latent_channels * (size_t)c->shape.h * (size_t)c->shape.w;
@@ -298,7 +117,7 @@ static void fill_decoder(struct sdrt_context *c, const float *latent)
 }
 
 /* Shows what evaluation e makes of the first image.  With a refiner the decoder is not there. */
-static int preview(struct run *run, int e)
+static int preview(struct sdrt_run *run, int e)
 {
     struct sdrt_context *c = run->c;
     const enum sdrt_preview kind = sdrt_preview_kind(&c->config.vae);
@@ -321,7 +140,7 @@ static int preview(struct run *run, int e)
     return run->r->preview(run->r->user, rgb, w, h) ? SDRT_E_CANCELLED : SDRT_OK;
 }
 
-static int evaluate(struct run *run, int e)
+static int evaluate(struct sdrt_run *run, int e)
 {
     static const struct sdrt_exec alone = { .part = 0, .nparts = 1 };
     struct sdrt_context *c = run->c;
@@ -335,7 +154,7 @@ static int evaluate(struct run *run, int e)
     memcpy(c->time_row, (const char *)c->time_table + (size_t)e * c->time_row_bytes,
            c->time_row_bytes);
     snprintf(prefix, sizeof prefix, "step%03d/", e);
-    int status = run_program(run, SDRT_PROGRAM_STEP, prefix);
+    int status = sdrt_run_program(run, SDRT_PROGRAM_STEP, prefix);
     if (status != SDRT_OK) return status;
     if (c->shape.guided)
         ew->guide(&alone, batch, pixels, z, run->r->cfg_scale, c->model_out, c->guided);
@@ -353,20 +172,20 @@ static int all_finite(const float *x, size_t n)
     return 1;
 }
 
-static int denoise(struct run *run)
+static int denoise(struct sdrt_run *run)
 {
     struct sdrt_context *c = run->c;
     const int z = c->config.vae.latent_channels;
     const int total = run->evaluated + c->shape.evaluations +
                       (c->refiner ? c->shape.refiner_evaluations : 0);
     const size_t n = (size_t)c->shape.batch * (size_t)z * (size_t)c->shape.h * (size_t)c->shape.w;
-    int status = report(run, SDRT_STAGE_DENOISE, run->evaluated, total);
+    int status = sdrt_run_report(run, SDRT_STAGE_DENOISE, run->evaluated, total);
 
     if (status == SDRT_OK) status = run_schedule(run);
     for (int e = 0; e < c->shape.evaluations && status == SDRT_OK; e++) {
         status = evaluate(run, e);
         if (status == SDRT_OK)
-            status = report(run, SDRT_STAGE_DENOISE, ++run->evaluated, total);
+            status = sdrt_run_report(run, SDRT_STAGE_DENOISE, ++run->evaluated, total);
     }
     if (status != SDRT_OK) return status;
     if (!all_finite(c->latent, n))
@@ -375,32 +194,33 @@ static int denoise(struct run *run)
     return dump_latent(run, c->refiner ? "latent-unrefined" : "latent");
 }
 
-static int decode(struct run *run)
+static int decode(struct sdrt_run *run)
 {
     struct sdrt_context *c = run->c;
     const int pixels = c->shape.h * c->shape.w, z = c->config.vae.latent_channels;
     const size_t bytes = (size_t)c->width * (size_t)c->height * 3;
     const int dims[4] = { 1, c->height, c->width, 3 };
-    int status = report(run, SDRT_STAGE_DECODE, 0, c->shape.batch);
+    int status = sdrt_run_report(run, SDRT_STAGE_DECODE, 0, c->shape.batch);
 
     for (int i = 0; i < c->shape.batch && status == SDRT_OK; i++) {
         const float *latent = c->latent + (size_t)i * (size_t)pixels * (size_t)z;
         fill_decoder(c, latent);
         char prefix[32] = "vae/";
         if (c->shape.batch > 1) snprintf(prefix, sizeof prefix, "image%d/vae/", i);
-        status = run_program(run, SDRT_PROGRAM_DECODE, prefix);
+        status = sdrt_run_program(run, SDRT_PROGRAM_DECODE, prefix);
         if (status != SDRT_OK) break;
         run->prefix[0] = 0;
         if (c->shape.batch > 1) snprintf(run->prefix, sizeof run->prefix, "image%d/", i);
         status = dump(run, "image", dims, 3, c->vae_out);
         sdrt_to_bytes(c->vae_out, c->images + (size_t)i * bytes, bytes);
-        if (status == SDRT_OK) status = report(run, SDRT_STAGE_DECODE, i + 1, c->shape.batch);
+        if (status == SDRT_OK)
+            status = sdrt_run_report(run, SDRT_STAGE_DECODE, i + 1, c->shape.batch);
     }
     return status;
 }
 
 /* What A1111's web UI writes into its images, so that its tools read ours. */
-static char *parameters_text(const struct run *run, int i)
+static char *parameters_text(const struct sdrt_run *run, int i)
 {
     const struct sdrt_request *r = run->r;
     char *text = NULL;
@@ -430,7 +250,7 @@ static char *parameters_text(const struct run *run, int i)
     return text;
 }
 
-static int prepare_results(struct run *run)
+static int prepare_results(struct sdrt_run *run)
 {
     struct sdrt_context *c = run->c;
     const size_t bytes = (size_t)run->r->width * (size_t)run->r->height * 3;
@@ -451,30 +271,28 @@ static int prepare_results(struct run *run)
 
 /* With a refiner, which takes the denoiser's place in memory, the decoder waits until both are
  * gone. */
-static int load(struct run *run)
+static int load(struct sdrt_run *run)
 {
-    const enum sdrt_program_id last = run->c->refiner ? SDRT_PROGRAM_STEP : SDRT_PROGRAM_DECODE;
-
-    return sdrt_context_load(run->c, SDRT_PROGRAM_PROMPT, last, load_progress, run);
+    return sdrt_run_load(run, run->c, SDRT_PROGRAM_PROMPT,
+                         run->c->refiner ? SDRT_PROGRAM_STEP : SDRT_PROGRAM_DECODE);
 }
 
-static int start_denoising(struct run *run)
+static int start_denoising(struct sdrt_run *run)
 {
     const int status = prepare_noise(run);
 
     return status == SDRT_OK ? denoise(run) : status;
 }
 
-static int load_refiner(struct run *run)
+static int load_refiner(struct sdrt_run *run)
 {
     if (!run->c->refiner) return SDRT_OK;
     sdrt_context_release_denoiser(run->c);
-    return sdrt_context_load(run->c->refiner, SDRT_PROGRAM_PROMPT, SDRT_PROGRAM_STEP, load_progress,
-                             run);
+    return sdrt_run_load(run, run->c->refiner, SDRT_PROGRAM_PROMPT, SDRT_PROGRAM_STEP);
 }
 
 /* The refiner goes on where the base's latent stands, with the same generators. */
-static int refine(struct run *run)
+static int refine(struct sdrt_run *run)
 {
     struct sdrt_context *base = run->c, *c = base->refiner;
     const size_t bytes = sizeof(float) * (size_t)base->config.vae.latent_channels *
@@ -486,7 +304,7 @@ static int refine(struct run *run)
     run->c = c;
     run->sampler = run->refined;
     run->stem = "refiner/";
-    int status = condition(run);
+    int status = sdrt_run_condition(run);
     if (status == SDRT_OK) status = denoise(run);
     memcpy(base->latent, c->latent, bytes);
     run->c = base;
@@ -496,38 +314,38 @@ static int refine(struct run *run)
     return status;
 }
 
-static int load_decoder(struct run *run)
+static int load_decoder(struct sdrt_run *run)
 {
     if (!run->c->refiner) return SDRT_OK;
-    return sdrt_context_load(run->c, SDRT_PROGRAM_DECODE, SDRT_PROGRAM_DECODE, load_progress, run);
+    return sdrt_run_load(run, run->c, SDRT_PROGRAM_DECODE, SDRT_PROGRAM_DECODE);
 }
 
-static int run_stages(struct run *run)
+static int run_stages(struct sdrt_run *run)
 {
     static const struct {
         enum sdrt_stage stage; /* that its time is counted under */
-        int (*run)(struct run *);
+        int (*run)(struct sdrt_run *);
     } stages[] = {
-        { SDRT_STAGE_TEXT, encode_text }, { SDRT_STAGE_LOAD, load }, { SDRT_STAGE_TEXT, condition },
-        { SDRT_STAGE_DENOISE, start_denoising }, { SDRT_STAGE_LOAD, load_refiner },
-        { SDRT_STAGE_DENOISE, refine }, { SDRT_STAGE_LOAD, load_decoder },
-        { SDRT_STAGE_DECODE, decode },
+        { SDRT_STAGE_TEXT, sdrt_run_text }, { SDRT_STAGE_LOAD, load },
+        { SDRT_STAGE_TEXT, sdrt_run_condition }, { SDRT_STAGE_DENOISE, start_denoising },
+        { SDRT_STAGE_LOAD, load_refiner }, { SDRT_STAGE_DENOISE, refine },
+        { SDRT_STAGE_LOAD, load_decoder }, { SDRT_STAGE_DECODE, decode },
     };
     struct sdrt_context *c = run->c;
     int status = SDRT_OK;
 
     memset(c->stage_seconds, 0, sizeof c->stage_seconds);
     for (size_t i = 0; i < sizeof stages / sizeof *stages && status == SDRT_OK; i++) {
-        const double t0 = now();
+        const double t0 = sdrt_now();
         status = stages[i].run(run);
-        c->stage_seconds[stages[i].stage] += now() - t0;
+        c->stage_seconds[stages[i].stage] += sdrt_now() - t0;
     }
     return status;
 }
 
 int sdrt_generate(struct sdrt_context *c, const struct sdrt_request *request)
 {
-    struct run run = { .c = c, .request = sdrt_request_resolved(c, request), .stem = "" };
+    struct sdrt_run run = { .c = c, .request = sdrt_request_resolved(c, request), .stem = "" };
     const struct sdrt_request *r = run.r = &run.request;
     struct sdrt_shape shape = { 0 };
     int status = sdrt_request_check(c, r, &shape, &run.sampler, &run.refined, &run.rng_kind);

@@ -5,19 +5,11 @@
 #include "model/name.h"
 #include "model/names.h"
 #include "model/pipeline.h"
+#include "runtime/clock.h"
 
 #include <string.h>
-#include <time.h>
 
 int sdrt_shape_unet_batch(const struct sdrt_shape *s) { return s->batch * (s->guided ? 2 : 1); }
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 void sdrt_context_unplan(struct sdrt_context *c)
 {
@@ -186,7 +178,7 @@ static int plan_refiner(struct sdrt_context *c)
 
 int sdrt_context_plan(struct sdrt_context *c, const struct sdrt_shape *shape)
 {
-    const double t0 = now();
+    const double t0 = sdrt_now();
     int status = SDRT_OK;
 
     if (c->programs[SDRT_PROGRAM_STEP] && !memcmp(&c->shape, shape, sizeof *shape)) return SDRT_OK;
@@ -203,7 +195,7 @@ int sdrt_context_plan(struct sdrt_context *c, const struct sdrt_shape *shape)
         status = plan_refiner(c);
     }
     if (status != SDRT_OK) sdrt_context_unplan(c);
-    c->plan_seconds = now() - t0;
+    c->plan_seconds = sdrt_now() - t0;
     return status;
 }
 

@@ -12,7 +12,7 @@ libruntime_la_SOURCES = \
 	runtime/safetensors.c runtime/safetensors.h \
 	runtime/weights.c runtime/weights.h runtime/weight_files.c runtime/random_weights.c \
 	runtime/weight_store.c runtime/weight_store.h runtime/weight_store_internal.h \
-	runtime/weight_fill.c runtime/grow.h \
+	runtime/weight_fill.c runtime/grow.h runtime/clock.h \
 	runtime/arena.c runtime/arena.h runtime/low_rank.c runtime/low_rank.h \
 	runtime/memory.c runtime/memory.h \
 	runtime/topology.c runtime/topology.h \

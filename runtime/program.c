@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include "runtime/clock.h"
 #include "runtime/program_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 int sdrt_program_create(struct sdrt_program **out, struct sdrt_graph **graph,
                         const struct sdrt_ops *ops, const char *isa, int workers,
@@ -145,14 +145,6 @@ int sdrt_program_link(struct sdrt_program *p, void *arena)
     return SDRT_OK;
 }
 
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 struct walk {
     struct sdrt_program *p;
     struct sdrt_team    *team;
@@ -166,7 +158,7 @@ static void walk(void *arg, int worker, int workers)
 {
     const struct walk *job = arg;
     struct sdrt_program *p = job->p;
-    double t0 = worker == 0 ? now() : 0.0;
+    double t0 = worker == 0 ? sdrt_now() : 0.0;
 
     (void)workers;
     for (int i = job->first; i < job->last; i++) {
@@ -184,7 +176,7 @@ static void walk(void *arg, int worker, int workers)
         }
         sdrt_team_end_step(job->team, worker);
         if (worker == 0) {
-            const double t1 = now();
+            const double t1 = sdrt_now();
             s->seconds += t1 - t0;
             t0 = t1;
         }
