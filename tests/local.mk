@@ -190,7 +190,7 @@ tests_test_demo_model_SOURCES = tests/test_demo_model.c
 tests_test_demo_model_CFLAGS = $(TEST_CFLAGS)
 tests_test_demo_model_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/demo-model tests/oracle/demo_model.py
-ORACLE_FILES = tests/oracle/compare.py tests/oracle/compare_sd15.py tests/oracle/full_size.py \
+ORACLE_FILES = tests/oracle/compare.py tests/oracle/compare_bf16.py tests/oracle/compare_sd15.py tests/oracle/full_size.py \
 	tests/oracle/make_sd15_full.py tests/oracle/make_tiny.py tests/oracle/probe.py \
 	tests/oracle/reference_sd15.py tests/oracle/sd15_build.py tests/oracle/sd15_folder.py \
 	tests/oracle/sd15_names.py tests/oracle/sd15_reference.py tests/oracle/sd15_weights.py

@@ -37,9 +37,9 @@ def compare(pipe, sdgen):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "image.png"
         for prompt, seed in PROMPTS:
-            subprocess.run([sdgen, "-m", TOP / "demo-model", "-p", prompt, "--seed", str(seed),
-                            "--cfg-scale", str(GUIDANCE), "--sampler", "ddim", "--quiet", "-o",
-                            path], check=True)
+            subprocess.run([sdgen, "--precision", "f32", "-m", TOP / "demo-model", "-p", prompt,
+                            "--seed", str(seed), "--cfg-scale", str(GUIDANCE),
+                            "--sampler", "ddim", "--quiet", "-o", path], check=True)
             print(f"{psnr(Image.open(path), draw(pipe, prompt, seed)):6.1f} dB  {prompt}")
 
 
