@@ -48,6 +48,7 @@ struct lane {
     _Alignas(LINE_BYTES) unsigned step;
     int helping; /* whom it helps, counted from itself; 0: still at its own stretch */
     int64_t uneven_ns, own_ns; /* see struct sdrt_team_waits */
+    atomic_uint met;           /* measured barriers that those two cover */
     int index;
     pthread_t thread;
     struct sdrt_team *team;
@@ -331,6 +332,7 @@ static void meet_measured(struct sdrt_team *team, struct lane *me)
     const int64_t last = team->last_ns > arrived ? team->last_ns : arrived;
     me->uneven_ns += last - arrived;
     me->own_ns += now_ns() - last;
+    atomic_fetch_add_explicit(&me->met, 1, memory_order_release);
 }
 
 void sdrt_team_barrier(struct sdrt_team *team, int worker)
@@ -340,8 +342,20 @@ void sdrt_team_barrier(struct sdrt_team *team, int worker)
     else meet(team, 0);
 }
 
+/* The last barrier of a run lets the caller go before the other workers have written what they
+ * waited at it. */
+static void wait_for_counts(const struct sdrt_team *team)
+{
+    const unsigned met = atomic_load_explicit(&team->lanes[0].met, memory_order_relaxed);
+
+    for (int w = 1; w < team->workers; w++)
+        while (atomic_load_explicit(&team->lanes[w].met, memory_order_acquire) != met)
+            sched_yield();
+}
+
 void sdrt_team_measure_waits(struct sdrt_team *team, int on)
 {
+    wait_for_counts(team);
     team->measured = on;
     for (int w = 0; w < team->workers; w++)
         team->lanes[w].uneven_ns = team->lanes[w].own_ns = 0;
@@ -349,6 +363,7 @@ void sdrt_team_measure_waits(struct sdrt_team *team, int on)
 
 void sdrt_team_waits(const struct sdrt_team *team, struct sdrt_team_waits *waits)
 {
+    wait_for_counts(team);
     *waits = (struct sdrt_team_waits){ 0.0, 0.0 };
     for (int w = 0; w < team->workers; w++) {
         waits->uneven += 1e-9 * (double)team->lanes[w].uneven_ns;
