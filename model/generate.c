@@ -63,6 +63,14 @@ int sdrt_run_program(struct sdrt_run *run, int id, const char *prefix)
     return sdrt_program_run(run->c->programs[id], run->c->team, run->r->dump ? trace : NULL, run);
 }
 
+int sdrt_run_program_once(struct sdrt_run *run, int id, const char *prefix)
+{
+    const int status = sdrt_run_program(run, id, prefix);
+
+    sdrt_program_release(run->c->programs[id]);
+    return status;
+}
+
 /* The latent, channels last as everything that is dumped. */
 static int dump_latent(struct sdrt_run *run, const char *name)
 {
@@ -79,16 +87,6 @@ static int dump_latent(struct sdrt_run *run, const char *name)
 }
 
 /* ---- the stages ---- */
-
-/* What the denoiser makes of all its timesteps. */
-static int run_schedule(struct sdrt_run *run)
-{
-    struct sdrt_context *c = run->c;
-
-    memcpy(c->timesteps, sdrt_sampler_timesteps(run->sampler),
-           (size_t)c->shape.evaluations * sizeof *c->timesteps);
-    return sdrt_run_program(run, SDRT_PROGRAM_SCHEDULE, "schedule/");
-}
 
 static int prepare_noise(struct sdrt_run *run)
 {
@@ -181,7 +179,6 @@ static int denoise(struct sdrt_run *run)
     const size_t n = (size_t)c->shape.batch * (size_t)z * (size_t)c->shape.h * (size_t)c->shape.w;
     int status = sdrt_run_report(run, SDRT_STAGE_DENOISE, run->evaluated, total);
 
-    if (status == SDRT_OK) status = run_schedule(run);
     for (int e = 0; e < c->shape.evaluations && status == SDRT_OK; e++) {
         status = evaluate(run, e);
         if (status == SDRT_OK)
@@ -271,24 +268,46 @@ static int prepare_results(struct sdrt_run *run)
 
 /* With a refiner, which takes the denoiser's place in memory, the decoder waits until both are
  * gone. */
-static int load(struct sdrt_run *run)
+static int load_steps(struct sdrt_run *run)
 {
-    return sdrt_run_load(run, run->c, SDRT_PROGRAM_PROMPT,
+    return sdrt_run_load(run, run->c, SDRT_PROGRAM_STEP,
                          run->c->refiner ? SDRT_PROGRAM_STEP : SDRT_PROGRAM_DECODE);
 }
 
-static int start_denoising(struct sdrt_run *run)
+static int load_decoder(struct sdrt_run *run)
 {
-    const int status = prepare_noise(run);
-
-    return status == SDRT_OK ? denoise(run) : status;
+    return sdrt_run_load(run, run->c, SDRT_PROGRAM_DECODE, SDRT_PROGRAM_DECODE);
 }
 
-static int load_refiner(struct sdrt_run *run)
+struct stage {
+    enum sdrt_stage counted; /* what its time is counted under */
+    int (*run)(struct sdrt_run *);
+};
+
+static int run_stages(struct sdrt_run *run, const struct stage *stages, size_t n)
 {
-    if (!run->c->refiner) return SDRT_OK;
-    sdrt_context_release_denoiser(run->c);
-    return sdrt_run_load(run, run->c->refiner, SDRT_PROGRAM_PROMPT, SDRT_PROGRAM_STEP);
+    double *seconds = run->c->base ? run->c->base->stage_seconds : run->c->stage_seconds;
+    int status = SDRT_OK;
+
+    for (size_t i = 0; i < n && status == SDRT_OK; i++) {
+        const double t0 = sdrt_now();
+        status = stages[i].run(run);
+        seconds[stages[i].counted] += sdrt_now() - t0;
+    }
+    return status;
+}
+
+/* All evaluations of the denoiser at work.  What it computes once is packed, run and given back
+ * before its steps are packed. */
+static int run_denoiser(struct sdrt_run *run)
+{
+    static const struct stage stages[] = {
+        { SDRT_STAGE_LOAD, sdrt_run_load_once }, { SDRT_STAGE_TEXT, sdrt_run_condition },
+        { SDRT_STAGE_DENOISE, sdrt_run_schedule }, { SDRT_STAGE_LOAD, load_steps },
+        { SDRT_STAGE_DENOISE, denoise },
+    };
+
+    return run_stages(run, stages, sizeof stages / sizeof *stages);
 }
 
 /* The refiner goes on where the base's latent stands, with the same generators. */
@@ -300,12 +319,12 @@ static int refine(struct sdrt_run *run)
     struct sdrt_sampler *sampler = run->sampler;
 
     if (!c) return SDRT_OK;
+    sdrt_context_release_denoiser(base);
     memcpy(c->latent, base->latent, bytes);
     run->c = c;
     run->sampler = run->refined;
     run->stem = "refiner/";
-    int status = sdrt_run_condition(run);
-    if (status == SDRT_OK) status = denoise(run);
+    const int status = run_denoiser(run);
     memcpy(base->latent, c->latent, bytes);
     run->c = base;
     run->sampler = sampler;
@@ -314,32 +333,19 @@ static int refine(struct sdrt_run *run)
     return status;
 }
 
-static int load_decoder(struct sdrt_run *run)
+static int run_request(struct sdrt_run *run)
 {
-    if (!run->c->refiner) return SDRT_OK;
-    return sdrt_run_load(run, run->c, SDRT_PROGRAM_DECODE, SDRT_PROGRAM_DECODE);
-}
+    static const struct stage before[] = { { SDRT_STAGE_TEXT, sdrt_run_text },
+                                           { SDRT_STAGE_DENOISE, prepare_noise } };
+    static const struct stage after[] = { { SDRT_STAGE_LOAD, load_decoder },
+                                          { SDRT_STAGE_DECODE, decode } };
+    int status;
 
-static int run_stages(struct sdrt_run *run)
-{
-    static const struct {
-        enum sdrt_stage stage; /* that its time is counted under */
-        int (*run)(struct sdrt_run *);
-    } stages[] = {
-        { SDRT_STAGE_TEXT, sdrt_run_text }, { SDRT_STAGE_LOAD, load },
-        { SDRT_STAGE_TEXT, sdrt_run_condition }, { SDRT_STAGE_DENOISE, start_denoising },
-        { SDRT_STAGE_LOAD, load_refiner }, { SDRT_STAGE_DENOISE, refine },
-        { SDRT_STAGE_LOAD, load_decoder }, { SDRT_STAGE_DECODE, decode },
-    };
-    struct sdrt_context *c = run->c;
-    int status = SDRT_OK;
-
-    memset(c->stage_seconds, 0, sizeof c->stage_seconds);
-    for (size_t i = 0; i < sizeof stages / sizeof *stages && status == SDRT_OK; i++) {
-        const double t0 = sdrt_now();
-        status = stages[i].run(run);
-        c->stage_seconds[stages[i].stage] += sdrt_now() - t0;
-    }
+    memset(run->c->stage_seconds, 0, sizeof run->c->stage_seconds);
+    status = run_stages(run, before, sizeof before / sizeof *before);
+    if (status == SDRT_OK) status = run_denoiser(run);
+    if (status == SDRT_OK) status = refine(run);
+    if (status == SDRT_OK) status = run_stages(run, after, sizeof after / sizeof *after);
     return status;
 }
 
@@ -359,7 +365,7 @@ int sdrt_generate(struct sdrt_context *c, const struct sdrt_request *request)
     if (status == SDRT_OK && run.refined)
         status = sdrt_sampler_reset(run.refined, (size_t)shape.batch, n);
     if (status == SDRT_OK) status = prepare_results(&run);
-    if (status == SDRT_OK) status = run_stages(&run);
+    if (status == SDRT_OK) status = run_request(&run);
     c->evaluations_done = run.evaluated;
     c->evaluation_seconds = c->evaluations_done
                             ? c->stage_seconds[SDRT_STAGE_DENOISE] / c->evaluations_done : 0.0;

@@ -30,12 +30,21 @@ int sdrt_run_report(struct sdrt_run *run, enum sdrt_stage stage, int done, int t
 /* sdrt_context_load() with such reports; c is the run's or its refiner. */
 int sdrt_run_load(struct sdrt_run *run, struct sdrt_context *c, int first, int last);
 
-/* Runs one of c's programs, and dumps its tensors under prefix where dumps are wanted. */
+/* Runs one of c's programs, and dumps its tensors under prefix where dumps are wanted; once: and
+ * gives its weights back, which the next request packs again. */
 int sdrt_run_program(struct sdrt_run *run, int id, const char *prefix);
+int sdrt_run_program_once(struct sdrt_run *run, int id, const char *prefix);
 
-/* Stages: from the prompts to their embeddings, unless the last request had the same; from them to
- * what the denoiser at work reads in every step. */
+/* A stage: from the prompts to their embeddings, unless the last request had the same. */
 int sdrt_run_text(struct sdrt_run *run);
+
+/* Stages of the denoiser at work: packs what it computes once, unless the last request left the
+ * same; makes of the text what its steps read; makes what they read of all timesteps. */
+int sdrt_run_load_once(struct sdrt_run *run);
 int sdrt_run_condition(struct sdrt_run *run);
+int sdrt_run_schedule(struct sdrt_run *run);
+
+/* For c, whose embeddings change. */
+void sdrt_run_forget_once(struct sdrt_context *c);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * From the prompt to what the denoiser reads of it.
+ * From the prompt to its embeddings.
  */
 #include "model/generate_internal.h"
 #include "runtime/clock.h"
@@ -120,7 +120,7 @@ static int encode_with(struct sdrt_run *run, int i)
     c->stage_seconds[SDRT_STAGE_LOAD] += sdrt_now() - t0;
     c->stage_seconds[SDRT_STAGE_TEXT] -= sdrt_now() - t0;
     if (status == SDRT_OK) status = sdrt_run_program(run, id, prefixes[i]);
-    sdrt_context_release_text(c, i);
+    sdrt_program_release(c->programs[id]);
     return status;
 }
 
@@ -132,6 +132,7 @@ int sdrt_run_text(struct sdrt_run *run)
 
     if (status == SDRT_OK) status = sdrt_context_place(c);
     if (status == SDRT_OK) status = tokenize_all(run, &same);
+    if (!same) sdrt_run_forget_once(c);
     if (status != SDRT_OK || same) return status;
     memset(c->embeddings, 0, sdrt_program_bytes(c->programs[SDRT_PROGRAM_PROMPT], c->prompt.text));
     for (int i = 0; i < SDRT_MAX_TEXT && status == SDRT_OK; i++)
@@ -141,30 +142,4 @@ int sdrt_run_text(struct sdrt_run *run)
     if (c->text_zeroed) zero_negatives(c);
     c->text_ready = 1;
     return SDRT_OK;
-}
-
-/* What SDXL is told of the picture beside the text; the refiner a score in place of the target. */
-static void fill_added(struct sdrt_run *run)
-{
-    enum { GOOD = 6, BAD = 2 }; /* diffusers' aesthetic scores: 6 and, for the negative, 2.5 */
-    const struct sdrt_request *r = run->r;
-    struct sdrt_context *c = run->c;
-    const int pair = sdrt_shape_unet_batch(&c->shape);
-    float numbers[6] = { (float)r->original_height, (float)r->original_width, (float)r->crop_y,
-                         (float)r->crop_x, (float)r->target_height, (float)r->target_width };
-
-    for (int i = 0; i < pair && sdrt_added_width(&c->config); i++) {
-        const int negative = c->shape.guided && i < c->shape.batch;
-        if (c->config.aesthetic) numbers[4] = negative ? BAD + 0.5f : GOOD;
-        sdrt_context_fill_added(c, i, numbers);
-    }
-}
-
-/* From the prompt to what the denoiser reads of it in every step. */
-int sdrt_run_condition(struct sdrt_run *run)
-{
-    const int status = sdrt_run_program(run, SDRT_PROGRAM_PROMPT, "prompt/");
-
-    fill_added(run);
-    return status == SDRT_OK ? sdrt_run_report(run, SDRT_STAGE_TEXT, 1, 1) : status;
 }

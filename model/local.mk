@@ -9,7 +9,7 @@ libmodel_la_SOURCES += \
 	model/t5_encoder.c model/t5_encoder.h \
 	model/denoiser.c model/denoiser.h model/mmdit.c model/mmdit.h model/unet.c model/unet.h model/vae.c model/vae.h \
 	model/pipeline.c model/pipeline.h model/pipeline_plan.c model/pipeline_report.c \
-	model/generate.c model/generate_internal.h model/generate_text.c \
+	model/generate.c model/generate_internal.h model/generate_once.c model/generate_text.c \
 	model/preview.c model/preview.h model/conditioning.c model/refiner.c model/refiner.h \
 	model/inspect.c model/inspect_names.c model/inspect.h
 

@@ -326,25 +326,32 @@ int sdrt_request_check(struct sdrt_context *c, const struct sdrt_request *r,
     return status;
 }
 
+/* Of the denoiser what runs once and is given back before its steps are packed. */
+static size_t weights_once(const struct sdrt_context *c)
+{
+    return sdrt_program_weight_bytes(c->programs[SDRT_PROGRAM_PROMPT]) +
+           sdrt_program_weight_bytes(c->programs[SDRT_PROGRAM_SCHEDULE]);
+}
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
 /* Each text encoder is gone before the next part is packed, and the denoiser before its refiner. */
 static size_t peak_weights(const struct sdrt_context *c)
 {
-    const size_t all = sdrt_weight_store_bytes(c->store, "");
-    size_t text = 0, texts = 0, rest = 0, refined = 0;
+    size_t peak = 0, later = sdrt_weight_store_bytes(c->store, "") - weights_once(c);
 
     for (int i = 0; i < SDRT_MAX_TEXT; i++) {
         char prefix[32];
         sdrt_name(prefix, sizeof prefix, "%s.", sdrt_text_prefix(i));
-        const size_t bytes = sdrt_weight_store_bytes(c->store, prefix);
-        texts += bytes;
-        if (text < bytes) text = bytes;
+        const size_t text = sdrt_weight_store_bytes(c->store, prefix);
+        later -= text;
+        peak = larger(peak, text);
     }
-    rest = all - texts;
-    if (c->refiner)
-        refined = sdrt_weight_store_bytes(c->refiner->store, "") +
-                  sdrt_weight_store_bytes(c->store, "vae.");
-    if (rest < refined) rest = refined;
-    return text > rest ? text : rest;
+    peak = larger(peak, larger(later, weights_once(c)));
+    if (!c->refiner) return peak;
+    const size_t once = weights_once(c->refiner);
+    const size_t steps = sdrt_weight_store_bytes(c->refiner->store, "") - once;
+    return larger(peak, larger(once, steps + sdrt_weight_store_bytes(c->store, "vae.")));
 }
 
 static int plan(struct sdrt_context *c, const struct sdrt_request *request)

@@ -25,7 +25,7 @@
 #include "runtime/team.h"
 #include "runtime/topology.h"
 
-enum { SDRT_MAX_BATCH = 64, SDRT_MAX_PIXELS = 8192 };
+enum { SDRT_MAX_BATCH = 64, SDRT_MAX_PIXELS = 8192, SDRT_TOLD = 6 };
 
 /* In the order in which they run.  Text encoder i's is SDRT_PROGRAM_TEXT + i; those of encoders
  * that the model lacks stay NULL.  A T5 is the third, whose CLIPs are two. */
@@ -97,6 +97,8 @@ struct sdrt_context {
     /* What the persistent part holds of the last request. */
     int text_ready;   /* ids, embeddings and pooled belong together */
     int text_zeroed;  /* the negative prompt's are zeros */
+    int once_ready;   /* carried and time_table are of those, timesteps and told */
+    float told[SDRT_TOLD]; /* what SDXL is told of the picture */
 
     /* Results. */
     uint8_t *images;
@@ -120,9 +122,7 @@ int sdrt_context_load(struct sdrt_context *c, enum sdrt_program_id first,
                       enum sdrt_program_id last, int (*progress)(void *user, int done, int total),
                       void *user);
 
-/* Gives the memory of packed weights back: of text encoder i, the third of which may be a T5; of
- * the denoiser. */
-void sdrt_context_release_text(struct sdrt_context *c, int i);
+/* Gives the memory of the denoiser's packed weights back. */
 void sdrt_context_release_denoiser(struct sdrt_context *c);
 
 /* Frees the programs and the arena of the current shape. */

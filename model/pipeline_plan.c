@@ -184,7 +184,7 @@ int sdrt_context_plan(struct sdrt_context *c, const struct sdrt_shape *shape)
     if (c->programs[SDRT_PROGRAM_STEP] && !memcmp(&c->shape, shape, sizeof *shape)) return SDRT_OK;
     sdrt_context_unplan(c);
     c->shape = *shape;
-    c->text_ready = 0;
+    c->text_ready = c->once_ready = 0;
     c->workspace_bytes = 0;
     for (int i = 0; i < SDRT_PROGRAMS && status == SDRT_OK; i++)
         if (has_program(c, i))
@@ -295,19 +295,8 @@ int sdrt_context_load(struct sdrt_context *c, enum sdrt_program_id first,
     return status;
 }
 
-void sdrt_context_release_text(struct sdrt_context *c, int i)
-{
-    char prefix[32];
-
-    if (c->programs[SDRT_PROGRAM_TEXT + i])
-        sdrt_program_unload(c->programs[SDRT_PROGRAM_TEXT + i]);
-    sdrt_name(prefix, sizeof prefix, "%s.", sdrt_text_prefix(i));
-    sdrt_weight_store_release(c->store, prefix);
-}
-
 void sdrt_context_release_denoiser(struct sdrt_context *c)
 {
     for (int i = SDRT_PROGRAM_PROMPT; i <= SDRT_PROGRAM_STEP; i++)
-        if (c->programs[i]) sdrt_program_unload(c->programs[i]);
-    sdrt_weight_store_release(c->store, "unet.");
+        if (c->programs[i]) sdrt_program_release(c->programs[i]);
 }

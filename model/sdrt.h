@@ -155,9 +155,10 @@ struct sdrt_request {
     void             *user;      /* handed to all three */
 };
 
-/* What a request needs, known before any of it is loaded. */
+/* What a request needs, known before any of it is loaded: a context's first one.  A later one
+ * packs what has been given back, of which another prompt needs most, beside what is still there. */
 struct sdrt_memory {
-    size_t weights_bytes;   /* packed weights of the parts in use */
+    size_t weights_bytes;   /* packed weights, the most at once */
     size_t arena_bytes;     /* all tensors and scratch of the request */
     size_t available_bytes; /* what the machine can still give; 0 when unknown */
 };

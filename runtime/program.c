@@ -104,6 +104,41 @@ int sdrt_program_load(struct sdrt_program *p, int (*progress)(void *user, int do
 
 void sdrt_program_unload(struct sdrt_program *p) { p->loaded = 0; }
 
+/* Calls fn with the store and the name of every weight. */
+static size_t each_weight(const struct sdrt_program *p,
+                          size_t fn(struct sdrt_weight_store *store, const char *name))
+{
+    size_t sum = 0;
+
+    for (int i = 0; i < p->graph->n_nodes; i++) {
+        const struct sdrt_node *n = &p->graph->nodes[i];
+        for (int k = 0; k < n->n_weights; k++) {
+            sum += fn(p->graph->store, n->weights[k]);
+            if (n->biases) sum += fn(p->graph->store, n->biases[k]);
+        }
+    }
+    return sum;
+}
+
+static size_t release(struct sdrt_weight_store *store, const char *name)
+{
+    sdrt_weight_store_release(store, name);
+    return 0;
+}
+
+static size_t bytes_of(struct sdrt_weight_store *store, const char *name)
+{
+    return sdrt_weight_store_bytes(store, name);
+}
+
+void sdrt_program_release(struct sdrt_program *p)
+{
+    sdrt_program_unload(p);
+    each_weight(p, release);
+}
+
+size_t sdrt_program_weight_bytes(const struct sdrt_program *p) { return each_weight(p, bytes_of); }
+
 static float *address_of(const struct sdrt_program *p, unsigned char *arena, sdrt_tensor x,
                          int *unbound)
 {

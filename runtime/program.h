@@ -72,6 +72,12 @@ int sdrt_program_load(struct sdrt_program *p, int (*progress)(void *user, int do
  * for them again. */
 void sdrt_program_unload(struct sdrt_program *p);
 
+/* The same, and gives them back to the store; for a program that shares none with another. */
+void sdrt_program_release(struct sdrt_program *p);
+
+/* Bytes of its weights once they are packed. */
+size_t sdrt_program_weight_bytes(const struct sdrt_program *p);
+
 /* Fixes all addresses: arena has at least sdrt_program_peak() bytes, 64-byte aligned. */
 int sdrt_program_link(struct sdrt_program *p, void *arena);
 

@@ -115,6 +115,24 @@ Test(families, images)
     }
 }
 
+/* The same text and timesteps with other numbers of the image, and with other timesteps: nothing
+ * of what the last request computed once may be taken for this one's. */
+Test(families, what_is_computed_once_is_of_its_request)
+{
+    const struct picture told = pictures[5];
+    struct picture untold = told, spaced = told;
+    struct sdrt_context *c = open_model(path_in("sdxl", ""), NULL);
+
+    untold.told = 0;
+    spaced.spacing = "trailing";
+    cr_expect_lt(picture_psnr(c, &spaced), 50.0);
+    for (int i = 0; i < 2; i++) /* the second time it is there already */
+        cr_expect_gt(picture_psnr(c, &told), 50.0);
+    cr_expect_lt(picture_psnr(c, &untold), 50.0);
+    cr_expect_gt(picture_psnr(c, &told), 50.0);
+    sdrt_close(&c);
+}
+
 /* ---- single files ---- */
 
 static struct single single; /* large */

@@ -6,6 +6,7 @@
 #include "bench/allocations.h"
 #include "model/pipeline.h"
 #include "runtime/program_internal.h"
+#include "runtime/weight_store_internal.h"
 #include "tests/support.h"
 
 #include <criterion/criterion.h>
@@ -433,6 +434,12 @@ Test(program, weights_released_and_packed_again)
     cr_expect_eq(sdrt_program_run(w.program, w.team, NULL, NULL), SDRT_E_ARG);
     run(&w, sdrt_program_peak(w.program));
     cr_expect_eq(memcmp(first, w.out_at, sizeof first), 0);
+    sdrt_program_release(w.program);
+    cr_expect_eq(w.store->n_entries, 0);
+    cr_expect_eq(sdrt_program_run(w.program, w.team, NULL, NULL), SDRT_E_ARG);
+    run(&w, sdrt_program_peak(w.program));
+    cr_expect_eq(memcmp(first, w.out_at, sizeof first), 0);
+    cr_expect_eq(sdrt_program_weight_bytes(w.program), sdrt_weight_store_bytes(w.store, ""));
     world_close(&w);
 }
 

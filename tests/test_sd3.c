@@ -4,6 +4,7 @@
  * float32: single passes, whole images, and single files beside folders.
  * tests/oracle/make_sd3.py made models and tensors.
  */
+#include "runtime/weight_store_internal.h"
 #include "tests/golden_images.h"
 #include "tests/golden_passes.h"
 #include "tests/passes.h"
@@ -100,6 +101,79 @@ Test(sd3, batch)
     cr_expect_gt(psnr(picture_draw(c, &r), "sd35", "euler"), 50.0);
     cr_expect_eq(memcmp(one, sdrt_image(c, 1, &width, &height), 64 * 64 * 3), 0);
     free(one);
+    sdrt_close(&c);
+}
+
+/* Packed weights whose names begin so. */
+static int packed(const struct sdrt_context *c, const char *prefix)
+{
+    int n = 0;
+
+    for (size_t i = 0; i < c->store->n_entries; i++)
+        n += !strncmp(c->store->entries[i].name + 2, prefix, strlen(prefix));
+    return n;
+}
+
+struct looks {
+    const struct sdrt_context *c;
+    int loads; /* reports of loading */
+};
+
+static int look_at_weights(void *user, enum sdrt_stage stage, int done, int total)
+{
+    static const char block[] = "transformer.transformer_blocks.0.";
+    struct looks *l = user;
+    char name[64];
+
+    (void)total;
+    l->loads += stage == SDRT_STAGE_LOAD;
+    if (stage != SDRT_STAGE_DENOISE || !done) return 0;
+    snprintf(name, sizeof name, "%snorm1.linear", block);
+    cr_expect_eq(packed(l->c, name), 0, "modulations are still packed");
+    cr_expect_eq(packed(l->c, "transformer.context_embedder"), 0);
+    snprintf(name, sizeof name, "%sattn.to_q", block);
+    cr_expect_eq(packed(l->c, name), 2, "weight and bias");
+    return 0;
+}
+
+/* What is computed once, by a third of SD 3.5 Medium's weights, is kept for the next request, and
+ * the weights are not; a request that needs them packs them again. */
+Test(sd3, modulations_are_given_back)
+{
+    struct sdrt_context *c = open_model(path_in("sd35", ""), NULL);
+    struct looks l = { .c = c };
+    struct sdrt_request r;
+    struct sdrt_memory m;
+    uint8_t *first = malloc(64 * 64 * 3);
+
+    picture_request(&r, &pictures[2]);
+    r.progress = look_at_weights;
+    r.user = &l;
+    memcpy(first, picture_draw(c, &r), 64 * 64 * 3);
+    l.loads = 0;
+    r.seed++;
+    cr_expect_neq(memcmp(first, picture_draw(c, &r), 64 * 64 * 3), 0);
+    r.seed--;
+    cr_expect_eq(memcmp(first, picture_draw(c, &r), 64 * 64 * 3), 0);
+    cr_expect_eq(l.loads, 0, "the same text and timesteps: nothing is packed again");
+    for (int i = 0; i < 2; i++) {
+        picture_request(&r, &pictures[i ? 3 : 2]); /* other steps, then another text */
+        r.progress = look_at_weights;
+        r.user = &l;
+        r.steps = i ? 4 : 6;
+        l.loads = 0;
+        cr_expect_neq(memcmp(first, picture_draw(c, &r), 64 * 64 * 3), 0);
+        cr_expect_gt(l.loads, 0);
+        picture_request(&r, &pictures[2]);
+        cr_expect_eq(memcmp(first, picture_draw(c, &r), 64 * 64 * 3), 0);
+    }
+    cr_assert_eq(sdrt_measure(c, &r, &m), SDRT_OK);
+    cr_expect_eq(m.weights_bytes,
+                 sdrt_weight_store_bytes(c->store, "transformer.") +
+                     sdrt_weight_store_bytes(c->store, "vae.") -
+                     sdrt_program_weight_bytes(c->programs[SDRT_PROGRAM_PROMPT]) -
+                     sdrt_program_weight_bytes(c->programs[SDRT_PROGRAM_SCHEDULE]));
+    free(first);
     sdrt_close(&c);
 }
 
