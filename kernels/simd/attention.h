@@ -190,7 +190,8 @@ static void attention_pack(const struct attention_unit *u, int k0, int n, int ve
             for (int i = 0; i < w; i++, vp += VL) {
                 const int c = (2 * p + i) * VL;
                 const vf x = attention_value(u, v, j, n, c);
-                v_store(vp, SLOT == 1 ? x : slots_interleave(x, attention_value(u, v, j + 1, n, c)));
+                const vf y = SLOT == 1 ? x : attention_value(u, v, j + 1, n, c);
+                v_store(vp, SLOT == 1 ? x : slots_interleave(x, y));
             }
     }
 }
