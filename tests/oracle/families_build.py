@@ -101,6 +101,11 @@ FAMILIES = {
             text_encoder_2=text(128, 3, 128, projection=128),
             vae=((32, 32), 1),
         ),
+        full=dict(
+            unet=unet_config((384, 768, 1536, 1536), (0, 4, 4, 0), 2, 1280, 128, (2560, 256)),
+            text_encoder_2=text(1280, 32, 5120, projection=1280),
+            vae=((128, 256, 512, 512), 2),
+        ),
         scaling=0.13025,
     ),
 }

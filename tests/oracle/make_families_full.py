@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Write full-size SD 2.1 or SDXL of random weights, f16, as a diffusers folder and a single file,
-and check the single file with diffusers' own conversion.
+"""Write full-size SD 2.1, SDXL or its refiner of random weights, f16, as a diffusers folder and a
+single file, and check the single file with diffusers' own conversion.
 
-  make_families_full.py OUTDIR sd21|sdxl [--no-single] [--plain] [--seed N]
+  make_families_full.py OUTDIR sd21|sdxl|sdxl-refiner [--no-single] [--plain] [--seed N]
 
-SDXL takes 14 GB of disk and up to 13 GB of memory; with --plain, which neither draws all weights
+SDXL takes 14 GB of disk and up to 17 GB of memory; with --plain, which neither draws all weights
 of the U-Net nor calibrates them, 6 GB of memory and a tenth of the time.
 """
 
