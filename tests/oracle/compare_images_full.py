@@ -24,9 +24,10 @@ from diffusers import StableDiffusion3Pipeline, StableDiffusionXLPipeline
 import compare
 import compare_families
 import compare_sd3
+import full_size
 
 LIMIT = 45.0
-PROMPT, NEGATIVE = compare_families.PROMPTS[0], "blurry, text"
+PROMPT, NEGATIVE = full_size.PROMPTS[0], "blurry, text"
 
 
 def with_dtype(model):

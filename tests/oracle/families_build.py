@@ -212,21 +212,19 @@ def build_vae(size, seed, channels, **more):
     return vae
 
 
-def pooled_state(model, seed, bits, norm):
-    """State of a model without weights: each tensor cut from one pool of normals and scaled by
-    fan-in, or what norm(name, tensor) makes of it where that is not None. For sizes where drawing
-    takes too long. f16, made one tensor after the other."""
+def pooled_tensors(model, seed, bits, norm):
+    """(name, tensor) of a model without weights: each tensor cut from one pool of normals and
+    scaled by fan-in, or what norm(name, tensor) makes of it where that is not None. For sizes where
+    drawing takes too long. f16."""
     draw = build.generator(seed, 12)
     pool = torch.from_numpy(draw.standard_normal(1 << bits, dtype="float32"))
-    state = {}
     for name, p in model.named_parameters():
         n, at = p.numel(), int(draw.integers(pool.numel()))
         x = pool.roll(-at).repeat(-(-n // pool.numel()))[:n].reshape(p.shape)
         scaled = norm(name, x)
         if scaled is None:
             scaled = x * (p[0].numel() ** -0.5 if name.endswith("weight") else 0.1)
-        state[name] = scaled.to(torch.float16).contiguous()
-    return state
+        yield name, scaled.to(torch.float16).contiguous()
 
 
 def plain_unet(config, seed):
@@ -239,7 +237,7 @@ def plain_unet(config, seed):
         if isinstance(kinds[name.rsplit(".", 1)[0]], (torch.nn.GroupNorm, torch.nn.LayerNorm)):
             return 1 + 0.1 * x if name.endswith("weight") else 0.05 * x
 
-    return model, pooled_state(model, seed, 22, norm)
+    return model, dict(pooled_tensors(model, seed, 22, norm))
 
 
 def added_of(pooled, width, numbers=(1024.0, 1024.0, 0.0, 0.0, 1024.0, 1024.0)):

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
-from safetensors.torch import load_file
 from transformers import CLIPTokenizer
 
 import compare
 import probe
 import sd15_build as build
 import sd15_reference as reference
+import shards
 
 LIMIT = 1e-4
 PROMPTS = ["a castle on a hill at sunset, oil painting, highly detailed", "", "blurry, text"]
@@ -75,7 +75,7 @@ def mapped(kind, folder, part, widen=lambda name: False):
     config = json.load(open(f"{folder}/{part}/config.json"))
     with torch.device("meta"):
         model = kind.from_config(config)
-    state = load_file(f"{folder}/{part}/diffusion_pytorch_model.safetensors")
+    state = shards.load(f"{folder}/{part}")
     state |= {k: v.float() for k, v in state.items() if widen(k)}
     model.load_state_dict(state, assign=True)
 

@@ -5,7 +5,7 @@ asked for, a single file, which diffusers' own conversion must turn back.
 
   make_sd3_full.py OUTDIR sd35-medium|sd35-large [--single] [--layers N] [--seed N]
 
-Medium takes 7 GB of disk, 14 with the single file, and 6 GB of memory; Large 18 GB and 17 GB. With
+Medium takes 7 GB of disk, 14 with the single file, and 6 GB of memory; Large 18 GB and 8 GB. With
 --layers the transformer has only so many.
 """
 

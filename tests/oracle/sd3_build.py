@@ -16,6 +16,7 @@ import families_build as families
 import sd15_build as build
 import sd15_folder as folder
 import sd3_names as names
+import shards
 
 FLOW = {
     "_class_name": "FlowMatchEulerDiscreteScheduler",
@@ -86,8 +87,7 @@ def write_index(out):
     )
 
 
-def mmdit_state(config, seed):
-    """(model without weights, its state)"""
+def write_transformer(out, config, seed):
     with torch.device("meta"):
         model = SD3Transformer2DModel(**config)
 
@@ -95,8 +95,13 @@ def mmdit_state(config, seed):
         if ".norm_" in name and "linear" not in name:
             return 1 + 0.1 * x
 
-    state = families.pooled_state(model, seed, 20, norm)
-    return model, {"pos_embed.pos_embed": positions(config)} | state
+    def tensors():
+        yield "pos_embed.pos_embed", positions(config)
+        yield from families.pooled_tensors(model, seed, 20, norm)
+
+    os.makedirs(out, exist_ok=True)
+    model.save_config(out)
+    shards.write(out, tensors())
 
 
 def positions(config):
@@ -133,17 +138,13 @@ def write_model(out, model, seed):
         )
         families.save_part(vae, out, "vae")
         del vae
-    shell, state = mmdit_state(sizes["transformer"], seed)
-    os.makedirs(f"{out}/transformer", exist_ok=True)
-    shell.save_config(f"{out}/transformer")
-    save_file(state, f"{out}/transformer/diffusion_pytorch_model.safetensors",
-              metadata={"format": "pt"})
+    write_transformer(f"{out}/transformer", sizes["transformer"], seed)
 
 
 def parts_of(out):
     def load(part):
         name = "model" if part.startswith("text") else "diffusion_pytorch_model"
-        return load_file(f"{out}/{part}/{name}.safetensors")
+        return shards.load(f"{out}/{part}", name)
 
     there = ("text_encoder", "text_encoder_2", "text_encoder_3", "transformer", "vae")
     return {p: load(p) for p in there if os.path.isdir(f"{out}/{p}")}
