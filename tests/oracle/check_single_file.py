@@ -5,6 +5,8 @@ diffusers folder it came from in it, and that sdgen draws the same image from bo
 
   check_single_file.py FOLDER FILE --sdgen ./sdgen [--size WxH] [--steps N] [--threads N]
 
+A single file says nothing of spacing, zero terminal SNR and, but by a guess, prediction: sdgen is
+told the folder's prediction and draws the folder with the other two at their defaults.
 from_single_file is given the folder's configs and tokenizers without its weights, so that nothing
 can come from there. Takes the memory of all weights once, as they are stored. Exit 1 where a tensor
 or a pixel differs.
@@ -67,11 +69,27 @@ def compare_states(folder, pipe):
     return counts
 
 
-def draw(a, model, out):
+def with_plain_schedule(folder, to):
+    """A folder of links to that one's parts; the options that say its prediction."""
+    os.mkdir(to)
+    for name in os.listdir(folder):
+        if name != "scheduler":
+            os.symlink(os.path.abspath(f"{folder}/{name}"), f"{to}/{name}")
+    config = json.load(open(f"{folder}/scheduler/scheduler_config.json"))
+    config.pop("rescale_betas_zero_snr", None)
+    if "timestep_spacing" in config:
+        config["timestep_spacing"] = "leading"
+    os.mkdir(f"{to}/scheduler")
+    json.dump(config, open(f"{to}/scheduler/scheduler_config.json", "w"))
+    return ["--prediction", "v"] if config.get("prediction_type") == "v_prediction" else []
+
+
+def draw(a, model, out, options):
     width, height = a.size.split("x")
     command = [
         a.sdgen, "-m", model, "-p", "a photo of a small red cat", "-W", width, "-H", height,
         "--steps", str(a.steps), "--seed", "7", "--threads", str(a.threads), "-o", out,
+        *options,
     ]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -94,7 +112,9 @@ def main():
         counts = compare_states(a.folder, pipe)
         print(f"{type(pipe).__name__}.from_single_file: equal tensors: {counts}", flush=True)
         del pipe
-        one, other = draw(a, a.folder, f"{out}/folder.png"), draw(a, a.file, f"{out}/file.png")
+        options = with_plain_schedule(a.folder, f"{out}/folder")
+        one = draw(a, f"{out}/folder", f"{out}/folder.png", options)
+        other = draw(a, a.file, f"{out}/file.png", options)
     differ = int((one != other).any(-1).sum())
     print(f"sdgen, {a.size}: {differ} pixels differ between folder and single file; image's "
           f"deviation {one.std():.1f} of 255")
