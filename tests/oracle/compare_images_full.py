@@ -46,7 +46,9 @@ def load_pipeline(a):
             a.folder, unet=unet, add_watermarker=False, **same
         )
     mmdit = with_dtype(compare_sd3.mapped_mmdit(a.folder))
-    return StableDiffusion3Pipeline.from_pretrained(a.folder, transformer=mmdit, **same)
+    return StableDiffusion3Pipeline.from_pretrained(
+        a.folder, transformer=mmdit, text_encoder_3=None, tokenizer_3=None, **same
+    )
 
 
 def noise_of(a, channels):
