@@ -84,7 +84,7 @@ class Child:
             raise RuntimeError(f"no answer in {self.limit:.0f} s")
         try:
             kind, value = self.pipe.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):
             raise RuntimeError("its process died") from None
         if kind == "failed":
             raise RuntimeError(value)
