@@ -22,6 +22,7 @@ from probe import one_pass, run
 
 REL_LIMIT, PSNR_LIMIT = 1e-4, 50.0
 UNET_BLOCKS = ["conv_in", *(f"down{i}" for i in range(4)), "mid", *(f"up{i}" for i in range(4))]
+TEXT = "text.text_encoder.text_model.final_layer_norm"
 failures = 0
 
 
@@ -56,8 +57,10 @@ def image_case(a, name, ref, case, out):
         "--rng", "cpu", "--precision", a.precision, "--threads", str(a.threads),
         "--dump", out, "-o", f"{out}/image.png",
     ]
+    for wanted in (TEXT, "latent", "image"):  # everything would be tens of GB
+        command += ["--dump-filter", wanted]
     run(command)
-    text = compare.load(f"{out}/text.text_encoder.text_model.final_layer_norm.npy")
+    text = compare.load(f"{out}/{TEXT}.npy")
     row(name, "text", text[::-1], compare.load(f"{ref}/text.npy"))  # ours: the negative first
     if a.images:
         row(name, "final latent", f"{out}/latent.npy", f"{ref}/latent.npy", None)
