@@ -35,7 +35,7 @@ endif
 if HAVE_AVX512BF16
 noinst_LTLIBRARIES += libk_avx512bf16.la
 libk_avx512bf16_la_SOURCES = kernels/avx512bf16/attention.c kernels/avx512bf16/conv.c \
-	kernels/avx512bf16/gemm.c kernels/avx512bf16/slot.h kernels/avx512/vec.h
+	kernels/avx512bf16/gemm.c kernels/avx512bf16/slot.h kernels/avx512/bf16.h
 libk_avx512bf16_la_CFLAGS = $(AM_CFLAGS) -O3 $(AVX512BF16_CFLAGS)
 libkernels_la_LIBADD += libk_avx512bf16.la
 endif

@@ -88,7 +88,8 @@ if HAVE_AVX512BF16
 if HAVE_AMX
 check_LTLIBRARIES += libemulated.la
 libemulated_la_SOURCES = kernels/avx512/attention.c kernels/avx512/conv.c kernels/avx512/gemm.c \
-	kernels/avx512/norm.c kernels/avx512/vec.h kernels/avx512bf16/attention.c \
+	kernels/avx512/norm.c kernels/avx512/bf16.h kernels/avx512/vec.h \
+	kernels/avx512bf16/attention.c \
 	kernels/avx512bf16/conv.c kernels/avx512bf16/gemm.c kernels/avx512bf16/slot.h \
 	kernels/amx/gemm.c kernels/amx/linear.h \
 	kernels/amx/pack.h kernels/amx/tile.h kernels/amx/conv.c kernels/amx/conv3x3.h \

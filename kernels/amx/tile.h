@@ -14,7 +14,7 @@
 #ifndef SDRT_KERNELS_AMX_TILE_H
 #define SDRT_KERNELS_AMX_TILE_H
 
-#include "kernels/avx512/vec.h"
+#include "kernels/avx512/bf16.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -106,36 +106,12 @@ SDRT_ALWAYS_INLINE void tile_store_sum(const int sum, float *p)
  * now and then avoids it. */
 SDRT_ALWAYS_INLINE void tile_keep_awake(void *p) { _tile_stored(7, p, LINE); }
 
-/* 32 values to bf16, to nearest even. */
 SDRT_ALWAYS_INLINE void store_bf16(bf16 *to, vf low, vf high)
 {
-    const __m512bh h = _mm512_cvtne2ps_pbh(high, low);
-
-    _mm512_storeu_si512(to, (__m512i)h);
+    _mm512_storeu_ps(to, pair_bf16(low, high));
 }
 
-/* The same as one register, low's values first ... */
-SDRT_ALWAYS_INLINE vf pair_bf16(vf low, vf high)
-{
-    return _mm512_castsi512_ps((__m512i)_mm512_cvtne2ps_pbh(high, low));
-}
-/* ... or in turns: x0 y0 x1 y1 ... */
-SDRT_ALWAYS_INLINE vf interleave_bf16(vf x, vf y)
-{
-    static const uint16_t order[32] = {
-        0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-        8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31,
-    };
-    const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(y, x);
-
-    return _mm512_castsi512_ps(_mm512_permutexvar_epi16(_mm512_loadu_si512(order), both));
-}
-
-/* The first n lanes of a vector; all where n >= VL, none where n <= 0. */
-SDRT_ALWAYS_INLINE vf load_first(const float *p, int n)
-{
-    return n >= VL ? v_load(p) : n > 0 ? v_load_n(p, n) : v_zero();
-}
+/* The first n lanes of v, as load_first() takes n. */
 SDRT_ALWAYS_INLINE void store_first(float *p, vf v, int n)
 {
     if (n >= VL) v_store(p, v);
@@ -148,6 +124,5 @@ SDRT_ALWAYS_INLINE size_t odd_pitch(size_t bytes) { return ((bytes + LINE - 1) /
 
 SDRT_ALWAYS_INLINE int int_min(int a, int b) { return a < b ? a : b; }
 SDRT_ALWAYS_INLINE int divide_up(int a, int b) { return (a + b - 1) / b; }
-
 
 #endif

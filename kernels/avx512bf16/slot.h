@@ -6,6 +6,8 @@
 #ifndef SDRT_KERNELS_AVX512BF16_SLOT_H
 #define SDRT_KERNELS_AVX512BF16_SLOT_H
 
+#include "kernels/avx512/bf16.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -16,40 +18,19 @@ SDRT_ALWAYS_INLINE vf v_product(vf x, vf w, vf acc)
     return _mm512_dpbf16_ps(acc, (__m512bh)x, (__m512bh)w);
 }
 
-/* Values 0 .. 15 in low and 16 .. 31 in high, to nearest even. */
-SDRT_ALWAYS_INLINE vf slots_pair(vf low, vf high)
-{
-    return (vf)_mm512_cvtne2ps_pbh(high, low);
-}
-
-/* x0 y0 x1 y1 ...: two rows of a right operand. */
-SDRT_ALWAYS_INLINE vf slots_interleave(vf x, vf y)
-{
-    static const uint16_t order[32] = {
-        0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-        8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31,
-    };
-    const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(y, x);
-
-    return _mm512_castsi512_ps(_mm512_permutexvar_epi16(_mm512_loadu_si512(order), both));
-}
-
-SDRT_ALWAYS_INLINE vf slots_load_some(const float *p, int n)
-{
-    return n >= VL ? v_load(p) : n > 0 ? v_load_n(p, n) : v_zero();
-}
+SDRT_ALWAYS_INLINE vf slots_interleave(vf x, vf y) { return interleave_bf16(x, y); }
 
 SDRT_ALWAYS_INLINE vf slots_load(const float *p, int n)
 {
-    return slots_pair(slots_load_some(p, n), slots_load_some(p + VL, n - VL));
+    return pair_bf16(load_first(p, n), load_first(p + VL, n - VL));
 }
 
 SDRT_ALWAYS_INLINE vf slots_load_scaled(const float *p, int n, float scale)
 {
     const vf by = v_set1(scale);
 
-    return slots_pair(v_mul(slots_load_some(p, n), by),
-                      v_mul(slots_load_some(p + VL, n - VL), by));
+    return pair_bf16(v_mul(load_first(p, n), by),
+                      v_mul(load_first(p + VL, n - VL), by));
 }
 
 /* To 8e-5, where rounding to bf16 comes to 2e-3. */
@@ -66,11 +47,11 @@ SDRT_ALWAYS_INLINE vf slots_exp2(vf x)
 
 SDRT_ALWAYS_INLINE void slots_store_2(float *p, int i, vf x, vf y)
 {
-    v_store(p + i / 2, slots_pair(x, y));
+    v_store(p + i / 2, pair_bf16(x, y));
 }
 SDRT_ALWAYS_INLINE void slots_store(float *p, int i, vf x)
 {
-    v_store_n(p + i / 2, slots_pair(x, v_zero()), VL / 2);
+    v_store_n(p + i / 2, pair_bf16(x, v_zero()), VL / 2);
 }
 
 SDRT_ALWAYS_INLINE void slots_clear(float *p, int i, int end)
@@ -85,7 +66,7 @@ SDRT_ALWAYS_INLINE void slots_copy(float *to, const float *from, int n, const fl
     for (; i + 2 * VL <= n; i += 2 * VL) {
         __builtin_prefetch(ahead + i);
         __builtin_prefetch(ahead + i + VL);
-        v_store(to + i / 2, slots_pair(v_load(from + i), v_load(from + i + VL)));
+        v_store(to + i / 2, pair_bf16(v_load(from + i), v_load(from + i + VL)));
     }
     if (i < n) v_store_n(to + i / 2, slots_load(from + i, n - i), (n - i + 1) / 2);
 }
