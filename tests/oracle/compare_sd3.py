@@ -3,12 +3,15 @@
 """Compare single passes of a full-size SD 3.5 with diffusers in float32, part by part.
 
   compare_sd3.py FOLDER --sdprobe ./sdprobe [--model FILE] [--threads N] [--latent HxW]
-                 [--vae-latent HxW] [--part text|mmdit|vae ...]
+                 [--vae-latent HxW] [--part text|mmdit|vae ...] [--bf16]
 
 FOLDER is the diffusers folder that the reference is computed from; sdprobe runs on FILE, or on
 FOLDER. The transformer's weights stay f16 and mapped; each layer turns its own to f32, which is
-exact. Exit 1 where the relative L2 is above 1e-4.
+exact. --bf16 also runs the transformer in bf16, beside diffusers' own. Exit 1 where the relative L2
+is above 1e-4, or in bf16 above diffusers'.
 """
+
+import json
 
 import torch
 from diffusers import SD3Transformer2DModel
@@ -16,7 +19,7 @@ from transformers import CLIPTextModelWithProjection
 
 import full_size
 import sd15_reference as reference
-from full_size import PROMPTS, judge, one_pass, saved
+from full_size import PROMPTS, judge, judge_bf16, one_pass, saved
 
 
 def text_part(a, out):
@@ -24,28 +27,37 @@ def text_part(a, out):
         full_size.compare_text(a, out, i, part, CLIPTextModelWithProjection, PROMPTS)
 
 
-def mapped_mmdit(folder):
-    """The norms of queries and keys, of a kind that stays as it is, are small and f32."""
-    return full_size.mapped(SD3Transformer2DModel, folder, "transformer",
-                            lambda name: ".norm_" in name and "linear" not in name)
+def outside_layers(name):
+    """Norms of queries and keys, of a kind that stays as it is, and the table of positions."""
+    return ".norm_" in name and "linear" not in name or name == "pos_embed.pos_embed"
 
 
 @torch.no_grad()
+def run_mmdit(a, inputs, dtype):
+    """[latent height][latent width][channels]"""
+    model = full_size.mapped(SD3Transformer2DModel, a.folder, "transformer", outside_layers, dtype)
+    out = model(timestep=torch.tensor([500.0]), **{k: x.to(dtype) for k, x in inputs.items()}).sample
+    return reference.nhwc(out.float())
+
+
 def mmdit_part(a, out):
     h, w = map(int, a.latent.split("x"))
-    model = mapped_mmdit(a.folder)
+    c = json.load(open(f"{a.folder}/transformer/config.json"))
     x = reference.normals((1, 16, h, w), [h, w])
-    text = reference.normals((1, 77, model.config.joint_attention_dim), 3)
-    pooled = reference.normals((1, model.config.pooled_projection_dim), 4)
-    want = model(hidden_states=x, timestep=torch.tensor([500.0]), encoder_hidden_states=text,
-                 pooled_projections=pooled).sample
-    one_pass(
-        a, "unet", out, timestep=500, input=saved(out, "in", reference.nhwc(x)),
-        text=saved(out, "ctx", text), pooled=saved(out, "p", pooled),
-    )
-    judge(f"mmdit {8 * w}x{8 * h}", f"{out}/output.npy", reference.nhwc(want))
+    text = reference.normals((1, 77, c["joint_attention_dim"]), 3)
+    pooled = reference.normals((1, c["pooled_projection_dim"]), 4)
+    inputs = dict(hidden_states=x, encoder_hidden_states=text, pooled_projections=pooled)
+    files = dict(timestep=500, input=saved(out, "in", reference.nhwc(x)),
+                 text=saved(out, "ctx", text), pooled=saved(out, "p", pooled))
+    want = run_mmdit(a, inputs, torch.float32)
+    one_pass(a, "unet", out, **files)
+    judge(f"mmdit {8 * w}x{8 * h}", f"{out}/output.npy", want)
+    if a.bf16:
+        one_pass(a, "unet", out, precision="bf16", **files)
+        judge_bf16(f"mmdit {8 * w}x{8 * h} in bf16", f"{out}/output.npy",
+                   run_mmdit(a, inputs, torch.bfloat16), want)
 
 
 if __name__ == "__main__":
     parts = {"text": text_part, "mmdit": mmdit_part, "vae": full_size.vae_part}
-    full_size.main(__doc__, parts)
+    full_size.main(__doc__, parts, bf16=True)

@@ -34,6 +34,15 @@ def judge(what, got, want):
     print(f"{what:28} relative L2 {m['rel']:.2e}  max {m['max']:.2e}", flush=True)
 
 
+def judge_bf16(what, got, theirs, want):
+    """sdrt's bf16 beside diffusers' own, which it may not be further off than."""
+    global over
+    ours, own = (compare.measure(x.astype(np.float64), want.astype(np.float64))["rel"]
+                 for x in (np.load(got), theirs))
+    over += ours > own
+    print(f"{what:28} relative L2 {ours:.2e}, diffusers' bf16 {own:.2e}", flush=True)
+
+
 def one_pass(a, kind, out, **inputs):
     probe.one_pass(a.sdprobe, a.model or a.folder, kind, out, threads=a.threads, **inputs)
 
@@ -69,18 +78,18 @@ def vae_part(a, out):
     judge(f"vae decode {8 * w}x{8 * h}", f"{out}/decoded.npy", want)
 
 
-def mapped(kind, folder, part, widen=lambda name: False):
+def mapped(kind, folder, part, widen=lambda name: False, dtype=torch.float32):
     """The denoiser of diffusers' kind with its f16 weights as they lie in the file, but those that
-    widen(name) takes as f32; each layer turns its own to f32, which is exact."""
+    widen(name) takes as dtype; each layer turns its own to dtype, of which f32 is exact."""
     config = json.load(open(f"{folder}/{part}/config.json"))
     with torch.device("meta"):
         model = kind.from_config(config)
     state = shards.load(f"{folder}/{part}")
-    state |= {k: v.float() for k, v in state.items() if widen(k)}
+    state |= {k: v.to(dtype) for k, v in state.items() if widen(k)}
     model.load_state_dict(state, assign=True)
 
     def wide(m):
-        return [None if t is None else t.float() for t in (m.weight, m.bias)]
+        return [None if t is None else t.to(dtype) for t in (m.weight, m.bias)]
 
     for m in model.modules():
         if isinstance(m, torch.nn.Linear):
@@ -94,8 +103,9 @@ def mapped(kind, folder, part, widen=lambda name: False):
     return model.eval()
 
 
-def main(doc, parts, families=()):
-    """Runs the parts that are asked for, or all; exits 1 where one is over the limit."""
+def main(doc, parts, families=(), bf16=False):
+    """Runs the parts that are asked for, or all; exits 1 where one is over the limit.  bf16: whether
+    one of them can be asked for that beside f32."""
     ap = argparse.ArgumentParser(description=doc)
     if families:
         ap.add_argument("family", choices=families)
@@ -105,6 +115,8 @@ def main(doc, parts, families=()):
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--latent", default="128x128")
     ap.add_argument("--vae-latent")
+    if bf16:
+        ap.add_argument("--bf16", action="store_true")
     ap.add_argument("--part", action="append", choices=list(parts))
     a = ap.parse_args()
     torch.set_num_threads(a.threads)
