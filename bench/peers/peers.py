@@ -3,10 +3,12 @@
 """How many times as fast as other programs is sdrt at the same work?
 
   peers.py --sdbench build/sdbench --diffusers FOLDER [--sd-cli PATH --single FILE]
-           [--peers NAMES] [--work NAMES] [--rounds 3] [--threads 2] [-o FILE.json]
+           [--peers NAMES] [--work NAMES] [--arch sd15] [--rounds 3] [--threads 2]
+           [-o FILE.json]
 
-Work: "unet" is one evaluation of the SD 1.5 U-Net on a batch of 2, "vae" one decode, "image" a
-whole image (text, steps with guidance, decode) from a loaded model.  Peers: torch-f32, torch-bf16,
+Work: "unet" is one evaluation of the denoiser, a U-Net or an MMDiT, on a batch of 2, "vae" one
+decode, "image" a whole image of SD 1.5 (text, steps with guidance, decode) from a loaded model.
+--arch is sdrt's name for what lies in FOLDER; stable-diffusion.cpp runs SD 1.5 only.  Peers: torch-f32, torch-bf16,
 compile-f32, compile-bf16 (diffusers, eager and torch.compile), openvino-f32, openvino-bf16 (static
 shapes, converted from the torch modules) and sdcpp (an already built stable-diffusion.cpp, which
 is best configured with GGML_LLAMAFILE=ON).  Sizes, steps, guidance and threads are the same for
@@ -155,7 +157,8 @@ def parse():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     ap.add_argument("--sdbench", required=True, help="our program")
-    ap.add_argument("--diffusers", help="SD 1.5 as a diffusers folder, f32; for torch and openvino")
+    ap.add_argument("--diffusers", help="the model as a diffusers folder, for torch and openvino")
+    ap.add_argument("--arch", default="sd15", help="as for sdbench; default: %(default)s")
     ap.add_argument("--sd-cli", help="stable-diffusion.cpp's program (sd or sd-cli)")
     ap.add_argument("--single", help="SD 1.5 as one .safetensors file, for stable-diffusion.cpp")
     ap.add_argument("--sdrt-model", help="checkpoint for sdbench; default: random weights")
@@ -183,6 +186,8 @@ def parse():
     options.width, options.height = int(width), int(height)
     if options.rounds < 1:
         ap.error(f"--rounds {options.rounds}: expected at least 1")
+    if options.arch != "sd15" and ("sdcpp" in options.peers or "image" in options.work):
+        ap.error(f"--arch {options.arch}: sdcpp and image are for sd15 alone")
     if "sdcpp" in options.peers and not (options.sd_cli and options.single):
         ap.error("sdcpp needs --sd-cli and --single")
     if set(options.peers) - {"sdcpp"} and not options.diffusers:
@@ -196,6 +201,7 @@ def main():
     document = {
         "run": {
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "model": options.arch,
             "size": options.size,
             "threads": options.threads,
             "rounds": options.rounds,

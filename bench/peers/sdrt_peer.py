@@ -16,7 +16,7 @@ class Sdrt:
         o = self.options
         command = {"unet": "step", "vae": "vae", "image": "generate"}[work]
         call = [o.sdbench, command, "--json", "--iterations", "1", "--threads", str(o.threads)]
-        call += ["--size", o.size]
+        call += ["--arch", o.arch, "--size", o.size]
         if work == "image":
             call += ["--steps", str(o.steps)]
         for name, value in (("-m", o.sdrt_model), ("--isa", o.isa), ("--precision", o.precision)):

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """diffusers on PyTorch, eager or compiled, in f32 or bf16."""
 
+import os
 import time
 
 import diffusers
 import torch
 
 PROMPT = "a photo of a cat"
+CLIP_TOKENS, T5_TOKENS = 77, 256
 
 
 def latent_size(options):
@@ -24,6 +26,21 @@ class Unet(torch.nn.Module):
         return self.unet(latent, timestep, text, return_dict=False)[0]
 
 
+class SdxlUnet(Unet):
+    def forward(self, latent, timestep, text, pooled, numbers):
+        added = {"text_embeds": pooled, "time_ids": numbers}
+        return self.unet(latent, timestep, text, added_cond_kwargs=added, return_dict=False)[0]
+
+
+class Mmdit(torch.nn.Module):
+    def __init__(self, transformer):
+        super().__init__()
+        self.transformer = transformer
+
+    def forward(self, latent, timestep, text, pooled):
+        return self.transformer(latent, text, pooled, timestep, return_dict=False)[0]
+
+
 class Decoder(torch.nn.Module):
     def __init__(self, vae):
         super().__init__()
@@ -31,6 +48,37 @@ class Decoder(torch.nn.Module):
 
     def forward(self, latent):
         return self.vae.decode(latent, return_dict=False)[0]
+
+
+def load_denoiser(options, dtype, noise):
+    """The folder's U-Net or transformer, and its inputs for a guided pair."""
+    height, width = latent_size(options)
+
+    def load(kind, part):
+        return kind.from_pretrained(options.diffusers, subfolder=part, torch_dtype=dtype)
+
+    if os.path.isdir(f"{options.diffusers}/transformer"):
+        net = load(diffusers.SD3Transformer2DModel, "transformer")
+        c = net.config
+        inputs = (
+            noise(2, c.in_channels, height, width),
+            torch.full((2,), 500.0),
+            noise(2, CLIP_TOKENS + T5_TOKENS, c.joint_attention_dim),
+            noise(2, c.pooled_projection_dim),
+        )
+        return Mmdit(net), inputs
+    net = load(diffusers.UNet2DConditionModel, "unet")
+    inputs = (
+        noise(2, net.config.in_channels, height, width),
+        torch.tensor(500),
+        noise(2, CLIP_TOKENS, net.config.cross_attention_dim),
+    )
+    if net.config.addition_embed_type != "text_time":
+        return Unet(net), inputs
+    numbers = torch.tensor([[options.height, options.width, 0, 0, options.height, options.width]])
+    pooled = net.config.projection_class_embeddings_input_dim
+    pooled -= numbers.numel() * net.config.addition_time_embed_dim
+    return SdxlUnet(net), (*inputs, noise(2, pooled), numbers.to(dtype).repeat(2, 1))
 
 
 def load_module(options, work, dtype):
@@ -45,12 +93,9 @@ def load_module(options, work, dtype):
         vae = diffusers.AutoencoderKL.from_pretrained(
             options.diffusers, subfolder="vae", torch_dtype=dtype
         )
-        return Decoder(vae).eval(), (noise(1, 4, height, width),)
-    unet = diffusers.UNet2DConditionModel.from_pretrained(
-        options.diffusers, subfolder="unet", torch_dtype=dtype
-    )
-    text = noise(2, 77, unet.config.cross_attention_dim)
-    return Unet(unet).eval(), (noise(2, 4, height, width), torch.tensor(500), text)
+        return Decoder(vae).eval(), (noise(1, vae.config.latent_channels, height, width),)
+    module, inputs = load_denoiser(options, dtype, noise)
+    return module.eval(), inputs
 
 
 def load_pipeline(options, dtype):
