@@ -16,8 +16,8 @@ enum { CAPACITY = 1024, VALUES = 4 };
 static const double seconds = 2.0;
 static const char *const seeds[] = {
     "{\"a\": 1, \"b\": [1, 2, 3], \"c\": \"text\", \"d\": 0.5, \"e\": true, \"f\": null}",
-    "{\"_class_name\": \"UNet2DConditionModel\", \"block_out_channels\": [320, 640, 1280, 1280], "
-    "\"norm_eps\": 1e-05, \"act_fn\": \"silu\", \"center_input_sample\": false}",
+    ("{\"_class_name\": \"UNet2DConditionModel\", \"block_out_channels\": [320, 640, 1280, 1280], "
+     "\"norm_eps\": 1e-05, \"act_fn\": \"silu\", \"center_input_sample\": false}"),
     "{\"weight_map\": {\"a.weight\": \"model-00001-of-00002.safetensors\"}}",
     "[[[[1]]], {\"a\": {\"a\": {\"a\": {}}}}]",
     "{\"a\\u00e9\\ud83d\\ude00\": \"\\\\\\\"\\n\"}",

@@ -26,8 +26,8 @@ static const char *const seeds[] = {
     "\"x.hada_w2_b\":{\"dtype\":\"BF16\",\"shape\":[2,4],\"data_offsets\":[48,64]},"
     "\"y.lokr_w1\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[64,80]},"
     "\"y.lokr_w2\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[80,96]}}",
-    "{\"a.processor.to_out_lora.up.weight\":{\"dtype\":\"F32\",\"shape\":[1],"
-    "\"data_offsets\":[0,4]}}",
+    ("{\"a.processor.to_out_lora.up.weight\":{\"dtype\":\"F32\",\"shape\":[1],"
+     "\"data_offsets\":[0,4]}}"),
 };
 
 static const size_t data_bytes[] = { 132, 64, 96, 4 }; /* that the seeds name */

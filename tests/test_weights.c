@@ -245,7 +245,7 @@ Test(weights, random_values_have_the_stated_distribution)
         int64_t shape[4];
         double mean, sd;
     } cases[] = {
-        { "conv.weight", 4, { 1000, 32, 3, 3 }, 0, 1 / sqrt(288.0) },
+        { "conv.weight", 4, { 1000, 32, 3, 3 }, 0, 0.0589255650988789 }, /* 1 / sqrt(32 x 9) */
         { "proj.weight", 2, { 400, 900 }, 0, 1 / 30.0 },
         { "norm.weight", 1, { 200000 }, 1, 0.02 },
         { "out.0.weight", 1, { 200000 }, 1, 0.02 },
