@@ -32,10 +32,14 @@ def outside_layers(name):
     return ".norm_" in name and "linear" not in name or name == "pos_embed.pos_embed"
 
 
+def mapped_mmdit(folder, dtype=torch.float32):
+    return full_size.mapped(SD3Transformer2DModel, folder, "transformer", outside_layers, dtype)
+
+
 @torch.no_grad()
 def run_mmdit(a, inputs, dtype):
     """[latent height][latent width][channels]"""
-    model = full_size.mapped(SD3Transformer2DModel, a.folder, "transformer", outside_layers, dtype)
+    model = mapped_mmdit(a.folder, dtype)
     out = model(timestep=torch.tensor([500.0]), **{k: x.to(dtype) for k, x in inputs.items()}).sample
     return reference.nhwc(out.float())
 
