@@ -4,6 +4,7 @@
  */
 #include "bench/report.h"
 #include "bench/sdbench.h"
+#include "kernels/blas/leave.h"
 #include "runtime/atomic_file.h"
 
 #include <stdio.h>
@@ -97,5 +98,5 @@ int main(int argc, char **argv)
         return go_on == 0 ? 0 : 2;
     }
     const struct command *command = find(&o);
-    return command ? run(command, &o) : 2;
+    return sdrt_blas_leave(command ? run(command, &o) : 2);
 }

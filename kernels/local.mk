@@ -7,7 +7,8 @@ libkernels_la_SOURCES = \
 	kernels/generic/attention.c kernels/generic/conv.c kernels/generic/elementwise.c \
 	kernels/generic/gemm.c kernels/generic/norm.c kernels/generic/pack.c \
 	kernels/generic/conv_pixel.h kernels/generic/scalar.h kernels/generic/tile.h \
-	kernels/blas/conv.c kernels/blas/gemm.c kernels/blas/weights.h
+	kernels/blas/conv.c kernels/blas/gemm.c kernels/blas/leave.h \
+	kernels/blas/weights.h
 libkernels_la_CFLAGS = $(AM_CFLAGS) -O3
 libkernels_la_LIBADD =
 

@@ -156,6 +156,19 @@ bad 'a picture above the limit of a file' 1 'x.png: could not be written' \
     -m "$tiny" -p cat -W 64 -H 64 --steps 1 --quiet -o x.png
 sdgen=$program
 
+# Less and less address space, down to less than the program's libraries take: an answer comes.
+starved() {
+    (ulimit -v "$1" && exec timeout -k 1 60 "$sdgen" -m "$tiny" -p cat -W 64 -H 64 --steps 1 \
+        --quiet -o starved.png)
+}
+for space in 600000 200000 100000 80000 60000 45000; do
+    starved $space > /dev/null 2> starved.err
+    status=$?
+    case $status in 0 | 1 | 66 | 127) ok=true ;; *) ok=false ;; esac # 66: ThreadSanitizer's
+    report $ok "an address space of $space KiB" "status $status: $(cat starved.err)"
+done
+rm -f starved.png starved.err
+
 # dumped NAME COUNT PATTERN ARGUMENTS...: COUNT files, all of them named as PATTERN says.
 dumped() {
     name=$1 count=$2 pattern=$3

@@ -7,6 +7,7 @@
 #include "tools/progress.h"
 #include "tools/show.h"
 
+#include "kernels/blas/leave.h"
 #include "runtime/atomic_file.h"
 
 #include <errno.h>
@@ -320,5 +321,5 @@ int main(int argc, char **argv)
     sdrt_close(&s.context);
     show_close(&s.show);
     sdgen_options_free(&s.options);
-    return exit_code(&s, rc);
+    return sdrt_blas_leave(exit_code(&s, rc));
 }
