@@ -24,7 +24,7 @@ static const struct sign kinds[] = {
     { "emb_params", "textual inversion" }, { "string_to_param", "textual inversion" },
     { "clip_g", "textual inversion" }, { "RRDB_trunk.", "ESRGAN upscaler" },
     { "conv_first.", "ESRGAN upscaler" }, { "body.0.rdb1.", "ESRGAN upscaler" },
-    { "input_blocks.0.0.weight", "U-Net" }, { "down_blocks.0.resnets.0.", "U-Net" },
+    { "input_blocks.0.0.weight", "U-Net" }, { "down_blocks.0.resnets.0.time_emb_proj.", "U-Net" },
     { "decoder.conv_in.weight", "VAE" }, { "resblocks.0.", "OpenCLIP text encoder" },
     { "encoder.layers.0.self_attn.", "CLIP text encoder" },
 };
@@ -52,6 +52,15 @@ static const struct sdrt_safetensors_tensor *find(const struct sdrt_inspection *
     for (size_t i = 0; i < in->n; i++)
         if (strstr(in->at[i].name, part)) return in->at[i].tensor;
     return NULL;
+}
+
+static int some_ends(const struct sdrt_inspection *in, const char *end)
+{
+    for (size_t i = 0; i < in->n; i++) {
+        const size_t n = strlen(in->at[i].name);
+        if (n >= strlen(end) && !strcmp(in->at[i].name + n - strlen(end), end)) return 1;
+    }
+    return 0;
 }
 
 const char *sdrt_inspect_kind(const struct sdrt_inspection *in)
@@ -89,25 +98,47 @@ static const char *made_for(const struct sdrt_inspection *in)
     return find(in, "lora_te2_") ? "SDXL" : "a model that its names do not tell";
 }
 
-void sdrt_inspect_lora(const struct sdrt_inspection *in, char *out, size_t size)
+/* Whether the first factor of some pair is itself a convolution. */
+static int has_convolution(const struct sdrt_inspection *in)
+{
+    for (size_t i = 0; i < in->n; i++) {
+        const struct sdrt_safetensors_tensor *t = in->at[i].tensor;
+        if (t->rank == 4 && t->shape[2] > 1 &&
+            (strstr(in->at[i].name, "lora_down.") || strstr(in->at[i].name, "lora_A.")))
+            return 1;
+    }
+    return 0;
+}
+
+static const char *lora_method(const struct sdrt_inspection *in)
 {
     static const struct sign methods[] = {
         { "hada_w1_a", "LoHa" }, { "lokr_w", "LoKr" }, { "lora_mid", "LoCon" },
         { "lora_down.", "LoRA" }, { "lora_A.", "LoRA" }, { "lora.down.", "LoRA" },
     };
+
+    if (has_convolution(in)) return "LoCon";
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (find(in, methods[i].part)) return methods[i].what;
+    if (some_ends(in, ".diff")) return "LyCORIS of whole differences";
+    return some_ends(in, ".w_norm") ? "LyCORIS of norms" : NULL;
+}
+
+void sdrt_inspect_lora(const struct sdrt_inspection *in, char *out, size_t size)
+{
     static const char *const ranks[] = { "lora_down.", "lora_A.", "lora.down.", "hada_w1_b",
                                          "lokr_w2_b", "lokr_w1_b" };
-    const char *method = NULL, *decomposed = find(in, "dora_scale") ? " with DoRA" : "";
-    int64_t rank = 0;
+    const int decomposed = find(in, "dora_scale") || find(in, "lora_magnitude_vector");
+    const char *method = lora_method(in);
+    char of_rank[40] = "";
 
     *out = 0;
-    for (size_t i = 0; i < sizeof methods / sizeof *methods && !method; i++)
-        if (find(in, methods[i].part)) method = methods[i].what;
     if (!method) return;
-    for (size_t i = 0; i < sizeof ranks / sizeof *ranks && !rank; i++) {
+    for (size_t i = 0; i < sizeof ranks / sizeof *ranks && !*of_rank; i++) {
         const struct sdrt_safetensors_tensor *t = find(in, ranks[i]);
-        if (t && t->rank >= 2) rank = t->shape[0];
+        if (t && t->rank >= 2)
+            snprintf(of_rank, sizeof of_rank, " of rank %lld", (long long)t->shape[0]);
     }
-    snprintf(out, size, "%s%s of rank %lld, for %s", method, decomposed, (long long)rank,
+    snprintf(out, size, "%s%s%s, for %s", method, decomposed ? " with DoRA" : "", of_rank,
              made_for(in));
 }

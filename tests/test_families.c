@@ -320,7 +320,11 @@ Test(families, inspect_knows_what_does_not_run)
         { "lora_unet_down_blocks_1_attn2_to_k.lora_down.weight",
           "kind: LoRA of rank 4, for SD 1.x", "runs: with --lora" },
         { "lora_unet_x.hada_w1_a", "kind: LoHa", "runs: with --lora" },
-        { "lora_te2_x.lokr_w1", "kind: LoKr", "for SDXL" },
+        { "lora_te2_x.lokr_w1", "kind: LoKr, for SDXL", "runs: with --lora" },
+        { "lora_unet_x.diff", "kind: LyCORIS of whole differences, for", "runs: with --lora" },
+        { "lora_unet_x.w_norm", "kind: LyCORIS of norms, for", "runs: with --lora" },
+        { "encoder.down_blocks.0.resnets.0.conv1.weight", "kind: unknown", "runs: no" },
+        { "down_blocks.0.resnets.0.time_emb_proj.weight", "kind: U-Net", "runs: no" },
     };
 
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)

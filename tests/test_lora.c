@@ -6,6 +6,7 @@
 #include "kernels/isa.h"
 #include "model/checkpoint.h"
 #include "model/lora.h"
+#include "model/sdrt.h"
 #include "model/names.h"
 #include "tests/temp_folder.h"
 
@@ -132,16 +133,44 @@ static double worst_error(const char *name)
 static const struct {
     const char *name;
     double limit; /* f32 sums in another order; f16: what rounding the factors costs */
+    const char *said; /* by sdrt_inspect() */
 } kinds[] = {
-    { "kohya-lora", 2e-6 }, { "kohya-original", 2e-6 }, { "kohya-f16", 1e-3 },
-    { "locon", 2e-6 }, { "locon-mid", 2e-6 }, { "loha", 2e-6 }, { "loha-tucker", 2e-6 },
-    { "lokr", 2e-6 }, { "lokr-both", 2e-6 }, { "lokr-full", 2e-6 }, { "lokr-tucker", 2e-6 },
-    { "dora-rows", 2e-6 }, { "dora-columns", 2e-6 }, { "doha", 2e-6 }, { "full", 2e-6 },
-    { "norm", 2e-6 }, { "peft/adapter_model", 2e-6 }, { "peft-dora", 2e-6 },
-    { "peft-text", 2e-6 }, { "diffusers", 2e-6 }, { "diffusers-lora", 2e-6 },
-    { "diffusers-processor", 2e-6 },
+    { "kohya-lora", 2e-6, "LoRA of rank 4" },
+    { "kohya-original", 2e-6, "LoCon of rank 4" },
+    { "kohya-f16", 1e-3, "LoRA of rank 4" },
+    { "locon", 2e-6, "LoCon of rank 4" },
+    { "locon-mid", 2e-6, "LoCon of rank 4" },
+    { "loha", 2e-6, "LoHa of rank 4" },
+    { "loha-tucker", 2e-6, "LoHa of rank 4" },
+    { "lokr", 2e-6, "LoKr of rank 2" },
+    { "lokr-both", 2e-6, "LoKr of rank" },
+    { "lokr-full", 2e-6, "LoKr, for" },
+    { "lokr-tucker", 2e-6, "LoKr of rank" },
+    { "dora-rows", 2e-6, "with DoRA of rank 4" },
+    { "dora-columns", 2e-6, "with DoRA of rank 4" },
+    { "doha", 2e-6, "LoHa with DoRA of rank 4" },
+    { "full", 2e-6, "LyCORIS of whole differences, for" },
+    { "norm", 2e-6, "LyCORIS of norms, for" },
+    { "peft/adapter_model", 2e-6, "LoCon of rank" },
+    { "peft-dora", 2e-6, "with DoRA of rank 4" },
+    { "peft-text", 2e-6, "LoRA of rank 2" },
+    { "diffusers", 2e-6, "of rank 4" },
+    { "diffusers-lora", 2e-6, "of rank 4" },
+    { "diffusers-processor", 2e-6, "LoRA of rank 4" },
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
+
+Test(lora, inspect_tells_every_kind)
+{
+    for (int i = 0; i < KINDS; i++) {
+        const char *path = data_path("lora/%s.safetensors", kinds[i].name);
+        char *text = sdrt_inspect(path, &kept_log);
+        cr_assert_not_null(text, "%s: %s", path, kept_text);
+        cr_expect(strstr(text, kinds[i].said), "\"%s\" is not in:\n%s", kinds[i].said, text);
+        cr_expect(strstr(text, "runs: with --lora"), "%s", text);
+        free(text);
+    }
+}
 
 Test(lora, every_kind_merges_as_its_own_library_does)
 {
