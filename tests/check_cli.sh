@@ -161,12 +161,16 @@ starved() {
     (ulimit -v "$1" && exec timeout -k 1 60 "$sdgen" -m "$tiny" -p cat -W 64 -H 64 --steps 1 \
         --quiet -o starved.png)
 }
-for space in 600000 200000 100000 80000 60000 45000; do
-    starved $space > /dev/null 2> starved.err
-    status=$?
-    case $status in 0 | 1 | 66 | 127) ok=true ;; *) ok=false ;; esac # 66: ThreadSanitizer's
-    report $ok "an address space of $space KiB" "status $status: $(cat starved.err)"
-done
+if (ulimit -v 600000 && exec "$sdgen" --version) > /dev/null 2>&1; then
+    for space in 600000 200000 100000 80000 60000 45000; do
+        starved $space > /dev/null 2> starved.err
+        status=$?
+        case $status in 0 | 1 | 127) ok=true ;; *) ok=false ;; esac
+        report $ok "an address space of $space KiB" "status $status: $(cat starved.err)"
+    done
+else
+    skip 'a small address space: sanitizers need terabytes'
+fi
 rm -f starved.png starved.err
 
 # dumped NAME COUNT PATTERN ARGUMENTS...: COUNT files, all of them named as PATTERN says.
