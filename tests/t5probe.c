@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * A developer's program: one pass of a T5 encoder, ids in and hidden states out as .npy, and how
- * much memory it took, for tests/oracle/compare_t5.py.
+ * much memory it took, for tests/oracle/compare_t5.py.  Products are f32, or with a last argument
+ * bf16 where weights are bf16 and the machine has them.
  */
 #include "kernels/isa.h"
 #include "runtime/memory.h"
@@ -10,6 +11,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void print_line(void *user, enum sdrt_log_level level, const char *text)
 {
@@ -19,14 +21,15 @@ static void print_line(void *user, enum sdrt_log_level level, const char *text)
 
 static const struct sdrt_log to_stderr = { print_line, NULL };
 
-static int run(const char *weights, const char *prefix, const struct sdrt_npy *ids, const char *path)
+static int run(const char *weights, const char *prefix, const struct sdrt_npy *ids,
+               const char *path, unsigned isa)
 {
     const int batch = (int)ids->shape[0], tokens = (int)ids->shape[1];
     struct sdrt_t5_place place = { .rows = tokens, .width = 4096 };
     struct t5_pass p;
     float *out = NULL;
-    int status = t5_pass_open(&p, weights, prefix, sdrt_isa_best(sdrt_isa_detect())->flags, 2, batch,
-                              tokens, &place, &to_stderr);
+    int status = t5_pass_open(&p, weights, prefix, sdrt_isa_best(isa)->flags, 2, batch, tokens,
+                              &place, &to_stderr);
 
     if (status == SDRT_OK) {
         const int64_t shape[3] = { batch, tokens, place.width };
@@ -45,15 +48,18 @@ static int run(const char *weights, const char *prefix, const struct sdrt_npy *i
 int main(int argc, char **argv)
 {
     struct sdrt_npy *ids = NULL;
+    unsigned isa = sdrt_isa_detect();
 
-    if (argc != 5) {
-        fputs("usage: t5probe WEIGHTS.safetensors PREFIX IDS.npy OUT.npy (a width of 4096)\n", stderr);
+    if (argc < 5 || argc > 6 || (argc == 6 && strcmp(argv[5], "bf16"))) {
+        fputs("usage: t5probe WEIGHTS.safetensors PREFIX IDS.npy OUT.npy [bf16] (a width of 4096)\n",
+              stderr);
         return 2;
     }
+    if (argc == 5) isa &= ~(unsigned)SDRT_ISA_ANY_BF16;
     int status = sdrt_npy_read(&ids, argv[3], &to_stderr);
     if (status == SDRT_OK && (ids->dtype != SDRT_I32 || ids->rank != 2))
         status = sdrt_fail(&to_stderr, SDRT_E_ARG, "%s: expected int32 [batch][tokens]", argv[3]);
-    if (status == SDRT_OK) status = run(argv[1], argv[2], ids, argv[4]);
+    if (status == SDRT_OK) status = run(argv[1], argv[2], ids, argv[4], isa);
     sdrt_npy_free(&ids);
     return status != SDRT_OK;
 }
