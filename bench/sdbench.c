@@ -84,7 +84,7 @@ static int run(const struct command *command, const struct sdrt_bench_options *o
     return status == SDRT_E_ARG ? 2 : 1;
 }
 
-int main(int argc, char **argv)
+static int sdbench(int argc, char **argv)
 {
     const struct sdrt_log log = { print_log, NULL };
     struct sdrt_bench_options o = {
@@ -98,5 +98,7 @@ int main(int argc, char **argv)
         return go_on == 0 ? 0 : 2;
     }
     const struct command *command = find(&o);
-    return sdrt_blas_leave(command ? run(command, &o) : 2);
+    return command ? run(command, &o) : 2;
 }
+
+int main(int argc, char **argv) { return sdrt_blas_leave(sdbench(argc, argv)); }

@@ -158,15 +158,17 @@ sdgen=$program
 
 # Less and less address space, down to less than the program's libraries take: an answer comes.
 starved() {
-    (ulimit -v "$1" && exec timeout -k 1 60 "$sdgen" -m "$tiny" -p cat -W 64 -H 64 --steps 1 \
-        --quiet -o starved.png)
+    limit=$1
+    shift
+    (ulimit -v "$limit" && exec timeout -k 1 60 "$sdgen" "$@") > /dev/null 2> starved.err
+    status=$?
+    case $status in 0 | 1 | 127) ok=true ;; *) ok=false ;; esac
+    report $ok "an address space of $limit KiB" "sdgen $*: status $status: $(cat starved.err)"
 }
 if (ulimit -v 600000 && exec "$sdgen" --version) > /dev/null 2>&1; then
     for space in 600000 200000 100000 80000 60000 45000; do
-        starved $space > /dev/null 2> starved.err
-        status=$?
-        case $status in 0 | 1 | 127) ok=true ;; *) ok=false ;; esac
-        report $ok "an address space of $space KiB" "status $status: $(cat starved.err)"
+        starved $space --version
+        starved $space -m "$tiny" -p cat -W 64 -H 64 --steps 1 --quiet -o starved.png
     done
 else
     skip 'a small address space: sanitizers need terabytes'

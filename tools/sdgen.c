@@ -291,7 +291,7 @@ static int exit_code(const struct session *s, int rc)
     return rc == SDRT_E_ARG ? EXIT_USAGE : EXIT_FAILURE;
 }
 
-int main(int argc, char **argv)
+static int sdgen(int argc, char **argv)
 {
     struct session s;
     int rc = SDRT_OK;
@@ -321,5 +321,7 @@ int main(int argc, char **argv)
     sdrt_close(&s.context);
     show_close(&s.show);
     sdgen_options_free(&s.options);
-    return sdrt_blas_leave(exit_code(&s, rc));
+    return exit_code(&s, rc);
 }
+
+int main(int argc, char **argv) { return sdrt_blas_leave(sdgen(argc, argv)); }
