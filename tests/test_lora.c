@@ -6,8 +6,8 @@
 #include "kernels/isa.h"
 #include "model/checkpoint.h"
 #include "model/lora.h"
-#include "model/sdrt.h"
 #include "model/names.h"
+#include "model/sdrt.h"
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>

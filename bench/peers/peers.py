@@ -8,12 +8,12 @@
 
 Work: "unet" is one evaluation of the denoiser, a U-Net or an MMDiT, on a batch of 2, "vae" one
 decode, "image" a whole image of SD 1.5 (text, steps with guidance, decode) from a loaded model.
---arch is sdrt's name for what lies in FOLDER; stable-diffusion.cpp runs SD 1.5 only.  Peers: torch-f32, torch-bf16,
-compile-f32, compile-bf16 (diffusers, eager and torch.compile), openvino-f32, openvino-bf16 (static
-shapes, converted from the torch modules) and sdcpp (an already built stable-diffusion.cpp, which
-is best configured with GGML_LLAMAFILE=ON).  Sizes, steps, guidance and threads are the same for
-all; the weights are random, those of the model given and, for sdrt, drawn by sdbench unless
---sdrt-model names a checkpoint.
+--arch is sdrt's name for what lies in FOLDER; stable-diffusion.cpp runs SD 1.5 only.  Peers:
+torch-f32, torch-bf16, compile-f32, compile-bf16 (diffusers, eager and torch.compile), openvino-f32,
+openvino-bf16 (static shapes, converted from the torch modules) and sdcpp (an already built
+stable-diffusion.cpp, which is best configured with GGML_LLAMAFILE=ON).  Sizes, steps, guidance and
+threads are the same for all; the weights are random, those of the model given and, for sdrt, drawn
+by sdbench unless --sdrt-model names a checkpoint.
 
 Each peer is loaded alone, in a process of its own, and runs in turn with sdrt (A B A B ...), so
 that a change in the machine's speed meets both.  Prints each pair, then a Markdown table of the
