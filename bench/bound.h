@@ -10,7 +10,7 @@
 #define SDRT_BENCH_BOUND_H
 
 #include "bench/roof.h"
-#include "runtime/topology.h"
+#include "runtime/machine/topology.h"
 
 struct sdrt_traffic {
     double flop;

@@ -5,7 +5,7 @@
 #include "bench/machine.h"
 #include "bench/report.h"
 #include "bench/stats.h"
-#include "runtime/json.h"
+#include "runtime/files/json.h"
 
 #include <math.h>
 #include <stdio.h>

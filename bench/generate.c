@@ -4,7 +4,7 @@
  */
 #include "bench/machine.h"
 #include "bench/pass.h"
-#include "runtime/memory.h"
+#include "runtime/machine/memory.h"
 
 #include <math.h>
 

@@ -4,7 +4,7 @@
 #include "bench/shapes_conv.h"
 #include "bench/shapes_gemm.h"
 #include "bench/shapes_norm.h"
-#include "runtime/rng.h"
+#include "runtime/random/rng.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -190,7 +190,7 @@ static int set_gn(struct sdrt_job *j, struct sdrt_rng *rng)
     return 1;
 }
 
-/* Rows are cut as a program cuts them (runtime/operations.c). */
+/* Rows are cut as a program cuts them (runtime/graph/operations.c). */
 static int row_parts(const struct sdrt_job *j, int rows)
 {
     const int parts = 4 * sdrt_team_workers(j->team);

@@ -6,7 +6,7 @@
 #define SDRT_BENCH_KERNEL_JOBS_H
 
 #include "kernels/ops.h"
-#include "runtime/team.h"
+#include "runtime/machine/team.h"
 
 enum sdrt_family {
     SDRT_FAMILY_ATTENTION,

@@ -5,7 +5,7 @@
 #ifndef SDRT_BENCH_MACHINE_H
 #define SDRT_BENCH_MACHINE_H
 
-#include "runtime/topology.h"
+#include "runtime/machine/topology.h"
 
 struct sdrt_report;
 

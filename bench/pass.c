@@ -2,7 +2,7 @@
 #include "bench/pass.h"
 #include "bench/allocations.h"
 #include "bench/machine.h"
-#include "runtime/memory.h"
+#include "runtime/machine/memory.h"
 
 #include <math.h>
 #include <stdio.h>

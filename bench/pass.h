@@ -7,7 +7,7 @@
 
 #include "bench/roof.h"
 #include "bench/sdbench.h"
-#include "model/pipeline.h"
+#include "model/pipeline/pipeline.h"
 
 struct sdrt_pass {
     struct sdrt_context   *context;

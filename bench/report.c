@@ -3,7 +3,7 @@
 #define _GNU_SOURCE /* vasprintf */
 #endif
 #include "bench/report_internal.h"
-#include "runtime/atomic_file.h"
+#include "runtime/files/atomic_file.h"
 
 #include <math.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "bench/rivals.h"
 #include "kernels/isa.h"
-#include "runtime/rng.h"
+#include "runtime/random/rng.h"
 
 #include <cblas.h>
 #include <stdlib.h>

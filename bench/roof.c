@@ -3,7 +3,7 @@
 
 #include "bench/roof.h"
 #include "kernels/isa.h"
-#include "runtime/memory.h"
+#include "runtime/machine/memory.h"
 
 #include <math.h>
 #include <stdint.h>

@@ -7,7 +7,7 @@
 
 #include "bench/harness.h"
 #include "bench/report.h"
-#include "runtime/team.h"
+#include "runtime/machine/team.h"
 
 /* Operations are multiplications and additions in registers; those that are "on data" have
  * random operands instead of constant ones, for which some processors must lower their clock. */

@@ -5,7 +5,7 @@
 #include "bench/layers.h"
 #include "bench/machine.h"
 #include "kernels/isa.h"
-#include "runtime/atomic_file.h"
+#include "runtime/files/atomic_file.h"
 
 #include <math.h>
 #include <stdlib.h>

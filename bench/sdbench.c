@@ -5,7 +5,7 @@
 #include "bench/report.h"
 #include "bench/sdbench.h"
 #include "kernels/blas/leave.h"
-#include "runtime/atomic_file.h"
+#include "runtime/files/atomic_file.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #ifndef SDRT_BENCH_SDBENCH_H
 #define SDRT_BENCH_SDBENCH_H
 
-#include "runtime/error.h"
+#include "runtime/base/error.h"
 
 enum sdrt_bench_format {
     SDRT_FORMAT_TABLE,

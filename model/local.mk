@@ -1,48 +1,48 @@
 noinst_LTLIBRARIES += libmodel.la
 libmodel_la_SOURCES = \
-	model/sampler.c model/sampler.h model/sampler_internal.h model/sampler_plan.c \
-	model/schedule.c model/schedule.h
+	model/noise/sampler.c model/noise/sampler.h model/noise/sampler_internal.h model/noise/sampler_plan.c \
+	model/noise/schedule.c model/noise/schedule.h
 libmodel_la_LIBADD = libruntime.la
 libmodel_la_SOURCES += \
-	model/name.c model/name.h \
-	model/text_encoder.c model/text_encoder.h \
-	model/t5_encoder.c model/t5_encoder.h \
-	model/denoiser.c model/denoiser.h model/mmdit.c model/mmdit.h model/unet.c model/unet.h model/vae.c model/vae.h \
-	model/pipeline.c model/pipeline.h model/pipeline_plan.c model/pipeline_report.c \
-	model/generate.c model/generate_internal.h model/generate_once.c model/generate_text.c \
-	model/preview.c model/preview.h model/conditioning.c model/refiner.c model/refiner.h \
-	model/inspect.c model/inspect_names.c model/inspect.h
+	model/net/name.c model/net/name.h \
+	model/net/clip_encoder.c model/net/clip_encoder.h \
+	model/net/t5_encoder.c model/net/t5_encoder.h \
+	model/net/denoiser.c model/net/denoiser.h model/net/mmdit.c model/net/mmdit.h model/net/unet.c model/net/unet.h model/net/vae.c model/net/vae.h \
+	model/pipeline/pipeline.c model/pipeline/pipeline.h model/pipeline/plan.c model/pipeline/report.c \
+	model/pipeline/generate.c model/pipeline/generate_internal.h model/pipeline/generate_once.c model/pipeline/generate_text.c \
+	model/pipeline/preview.c model/pipeline/preview.h model/pipeline/conditioning.c model/pipeline/refiner.c model/pipeline/refiner.h \
+	model/checkpoint/inspect.c model/checkpoint/inspect_names.c model/checkpoint/inspect.h
 
 libmodel_la_SOURCES += \
-	model/config.h model/names.c model/names.h \
-	model/checkpoint.c model/checkpoint.h model/checkpoint_internal.h \
-	model/checkpoint_parts.c model/checkpoint_config.c model/checkpoint_json.c \
-	model/family.c model/family.h
+	model/net/config.h model/checkpoint/tensor_names.c model/checkpoint/tensor_names.h \
+	model/checkpoint/checkpoint.c model/checkpoint/checkpoint.h model/checkpoint/checkpoint_internal.h \
+	model/checkpoint/file.c model/checkpoint/detect.c model/checkpoint/config_json.c \
+	model/net/family.c model/net/family.h
 
 libmodel_la_SOURCES += \
-	model/lora.c model/lora.h model/lora_config.c model/lora_config.h \
-	model/lora_file.c model/lora_file.h model/lora_merge.c model/lora_merge.h \
-	model/lora_names.c model/lora_names.h model/lora_prompt.c model/lora_prompt.h \
-	model/pipeline_lora.c model/pipeline_lora.h
+	model/lora/lora.c model/lora/lora.h model/lora/config.c model/lora/config.h \
+	model/lora/file.c model/lora/file.h model/lora/merge.c model/lora/merge.h \
+	model/lora/names.c model/lora/names.h model/text/lora_prompt.c model/text/lora_prompt.h \
+	model/pipeline/loras.c model/pipeline/loras.h
 
 libmodel_la_SOURCES += \
-	model/codepoints.c model/codepoints.h \
-	model/html_entities.c model/html_entities.h model/data/html_entities.inc \
-	model/mojibake.c model/mojibake.h model/data/mojibake_tables.inc \
-	model/mojibake_bytes.c model/mojibake_bytes.h \
-	model/text_clean.c model/text_clean.h \
-	model/tokenizer.c model/tokenizer.h \
-	model/t5_tokenizer.c model/t5_tokenizer.h model/t5_tokenizer_json.c model/t5_spiece.c \
-	model/t5_vocab.c model/t5_vocab.h \
-	model/tokenizer_vocab.c model/tokenizer_vocab.h model/clip_merges.h
-nodist_libmodel_la_SOURCES = model/clip_merges.c
-CLEANFILES += model/clip_merges.c
-EXTRA_DIST += build-aux/embed.sh model/data/clip_merges.txt model/data/clip_merges.LICENSE \
-	model/data/ftfy.LICENSE model/data/make_text_tables.py
+	model/text/codepoints.c model/text/codepoints.h \
+	model/text/html_entities.c model/text/html_entities.h model/text/data/html_entities.inc \
+	model/text/mojibake.c model/text/mojibake.h model/text/data/mojibake_tables.inc \
+	model/text/mojibake_bytes.c model/text/mojibake_bytes.h \
+	model/text/clean.c model/text/clean.h \
+	model/text/clip_tokenizer.c model/text/clip_tokenizer.h \
+	model/text/t5_tokenizer.c model/text/t5_tokenizer.h model/text/t5_vocab_json.c model/text/t5_vocab_spiece.c \
+	model/text/t5_vocab.c model/text/t5_vocab.h \
+	model/text/clip_vocab.c model/text/clip_vocab.h model/text/clip_merges.h
+nodist_libmodel_la_SOURCES = model/text/clip_merges.c
+CLEANFILES += model/text/clip_merges.c
+EXTRA_DIST += build-aux/embed.sh model/text/data/clip_merges.txt model/text/data/clip_merges.LICENSE \
+	model/text/data/ftfy.LICENSE model/text/data/make_text_tables.py
 
-model/clip_merges.c: model/data/clip_merges.txt build-aux/embed.sh
-	$(AM_V_GEN)$(MKDIR_P) model && $(SHELL) $(top_srcdir)/build-aux/embed.sh sdrt_clip_merges \
-		model/clip_merges.h $(top_srcdir)/model/data/clip_merges.txt > $@.tmp && mv $@.tmp $@
+model/text/clip_merges.c: model/text/data/clip_merges.txt build-aux/embed.sh
+	$(AM_V_GEN)$(MKDIR_P) model/text && $(SHELL) $(top_srcdir)/build-aux/embed.sh sdrt_clip_merges \
+		model/text/clip_merges.h $(top_srcdir)/model/text/data/clip_merges.txt > $@.tmp && mv $@.tmp $@
 
 # The installed library: all the rooms, of which only what sdrt.h declares is visible.
 lib_LTLIBRARIES += libsdrt.la

@@ -46,7 +46,7 @@ extern "C" {
 
 #define SDRT_API __attribute__((visibility("default")))
 
-#ifndef SDRT_RUNTIME_ERROR_H
+#ifndef SDRT_RUNTIME_BASE_ERROR_H
 enum sdrt_status {
     SDRT_OK            = 0,
     SDRT_E_ARG         = -1,

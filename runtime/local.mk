@@ -1,25 +1,25 @@
 noinst_LTLIBRARIES += libruntime.la
 libruntime_la_SOURCES = \
-	runtime/error.c runtime/error.h \
-	runtime/rng.c runtime/rng.h \
-	runtime/atomic_file.c runtime/atomic_file.h \
-	runtime/read_file.c runtime/read_file.h \
-	runtime/file_kind.c runtime/file_kind.h \
-	runtime/held_buffers.c runtime/held_buffers.h \
-	runtime/json.c runtime/json.h \
-	runtime/png.h runtime/png_write.c runtime/png_read.c runtime/png_text.c runtime/png_text.h \
-	runtime/npy.c runtime/npy.h \
-	runtime/safetensors.c runtime/safetensors.h \
-	runtime/weights.c runtime/weights.h runtime/weight_files.c runtime/random_weights.c \
-	runtime/weight_store.c runtime/weight_store.h runtime/weight_store_internal.h \
-	runtime/weight_fill.c runtime/grow.h runtime/clock.h \
-	runtime/arena.c runtime/arena.h runtime/low_rank.c runtime/low_rank.h \
-	runtime/memory.c runtime/memory.h \
-	runtime/topology.c runtime/topology.h \
-	runtime/team.c runtime/team.h \
-	runtime/planner.c runtime/planner.h \
-	runtime/graph.c runtime/graph.h runtime/graph_internal.h runtime/graph_plan.c \
-	runtime/graph_elementwise.c \
-	runtime/operations.c \
-	runtime/program.c runtime/program.h runtime/program_internal.h runtime/program_report.c
+	runtime/base/error.c runtime/base/error.h \
+	runtime/random/rng.c runtime/random/rng.h \
+	runtime/files/atomic_file.c runtime/files/atomic_file.h \
+	runtime/files/read_file.c runtime/files/read_file.h \
+	runtime/files/file_kind.c runtime/files/file_kind.h \
+	runtime/files/held_buffers.c runtime/files/held_buffers.h \
+	runtime/files/json.c runtime/files/json.h \
+	runtime/files/png.h runtime/files/png_write.c runtime/files/png_read.c runtime/files/png_text.c runtime/files/png_text.h \
+	runtime/files/npy.c runtime/files/npy.h \
+	runtime/files/safetensors.c runtime/files/safetensors.h \
+	runtime/weights/weights.c runtime/weights/weights.h runtime/weights/weight_files.c runtime/weights/random_weights.c \
+	runtime/weights/weight_store.c runtime/weights/weight_store.h runtime/weights/weight_store_internal.h \
+	runtime/weights/weight_fill.c runtime/base/grow.h runtime/base/clock.h \
+	runtime/machine/arena.c runtime/machine/arena.h runtime/weights/low_rank.c runtime/weights/low_rank.h \
+	runtime/machine/memory.c runtime/machine/memory.h \
+	runtime/machine/topology.c runtime/machine/topology.h \
+	runtime/machine/team.c runtime/machine/team.h \
+	runtime/graph/planner.c runtime/graph/planner.h \
+	runtime/graph/graph.c runtime/graph/graph.h runtime/graph/graph_internal.h runtime/graph/graph_plan.c \
+	runtime/graph/graph_elementwise.c \
+	runtime/graph/operations.c \
+	runtime/graph/program.c runtime/graph/program.h runtime/graph/program_internal.h runtime/graph/program_report.c
 libruntime_la_LIBADD = libkernels.la

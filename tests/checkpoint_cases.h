@@ -6,7 +6,7 @@
 #ifndef SDRT_TESTS_CHECKPOINT_CASES_H
 #define SDRT_TESTS_CHECKPOINT_CASES_H
 
-#include "model/checkpoint.h"
+#include "model/checkpoint/checkpoint.h"
 #include "tests/checkpoint_files.h"
 #include "tests/temp_folder.h"
 

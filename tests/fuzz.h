@@ -5,7 +5,7 @@
 #ifndef SDRT_TESTS_FUZZ_H
 #define SDRT_TESTS_FUZZ_H
 
-#include "runtime/error.h"
+#include "runtime/base/error.h"
 
 #include <stdint.h>
 #include <stdlib.h>

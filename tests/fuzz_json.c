@@ -5,7 +5,7 @@
  * what the readers of members return must keep to their limits.  Best run under the
  * sanitizers.
  */
-#include "runtime/json.h"
+#include "runtime/files/json.h"
 #include "tests/fuzz.h"
 
 #include <math.h>

@@ -3,7 +3,7 @@
  * Two seconds of mutated LoRA files, from a seed that is fixed unless the first argument gives
  * another.  Nothing may crash, and a refusal must be one line.  Best run under the sanitizers.
  */
-#include "model/lora_file.h"
+#include "model/lora/file.h"
 #include "tests/fuzz.h"
 
 #include <stdio.h>

@@ -4,7 +4,7 @@
  * first argument gives another.  Nothing may crash; a refusal must be one line; in a file
  * that is taken, the tensors must cover the data exactly.  Best run under the sanitizers.
  */
-#include "runtime/safetensors.h"
+#include "runtime/files/safetensors.h"
 #include "tests/fuzz.h"
 
 #include <stdio.h>

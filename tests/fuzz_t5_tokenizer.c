@@ -4,7 +4,7 @@
  * unless the first argument gives another.  Nothing may crash, a refusal must be one line, and
  * what was taken must encode any bytes to ids of its vocabulary.  Best run under the sanitizers.
  */
-#include "model/t5_tokenizer.h"
+#include "model/text/t5_tokenizer.h"
 #include "tests/fuzz.h"
 
 #include <stdio.h>

@@ -4,7 +4,7 @@
  * fixed unless the first argument gives another.  Nothing may crash, every id must be in
  * range, and the same prompt must give the same ids.  Best run under the sanitizers.
  */
-#include "model/tokenizer.h"
+#include "model/text/clip_tokenizer.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,8 +6,8 @@
 #ifndef SDRT_TESTS_GOLDEN_MODELS_H
 #define SDRT_TESTS_GOLDEN_MODELS_H
 
-#include "model/pipeline.h"
-#include "runtime/npy.h"
+#include "model/pipeline/pipeline.h"
+#include "runtime/files/npy.h"
 
 /* A path below the family's folder, that of golden/tiny-<family>; the last eight stay valid. */
 const char *path_in(const char *family, const char *name);

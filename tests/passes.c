@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/passes.h"
-#include "model/names.h"
+#include "model/checkpoint/tensor_names.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * A developer's program: one pass of one network of a checkpoint, arrays in and out as .npy, for
  * tests/oracle/compare_sd15.py and for finding the block where a difference begins.
  */
-#include "runtime/npy.h"
+#include "runtime/files/npy.h"
 #include "tests/passes.h"
 
 #include <getopt.h>

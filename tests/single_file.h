@@ -5,7 +5,7 @@
 #ifndef SDRT_TESTS_SINGLE_FILE_H
 #define SDRT_TESTS_SINGLE_FILE_H
 
-#include "runtime/safetensors.h"
+#include "runtime/files/safetensors.h"
 
 enum { TENSORS = 1024, MOST_PARTS = 5 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/t5_pass.h"
 
-#include "runtime/arena.h"
+#include "runtime/machine/arena.h"
 
 #include <stdio.h>
 #include <string.h>

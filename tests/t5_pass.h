@@ -6,8 +6,8 @@
 #define SDRT_TESTS_T5_PASS_H
 
 #include "kernels/ops.h"
-#include "model/t5_encoder.h"
-#include "runtime/program.h"
+#include "model/net/t5_encoder.h"
+#include "runtime/graph/program.h"
 
 /* Owns all that it points to, from t5_pass_open() to t5_pass_close(). */
 struct t5_pass {

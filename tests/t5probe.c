@@ -5,8 +5,8 @@
  * bf16 where weights are bf16 and the machine has them.
  */
 #include "kernels/isa.h"
-#include "runtime/memory.h"
-#include "runtime/npy.h"
+#include "runtime/machine/memory.h"
+#include "runtime/files/npy.h"
 #include "tests/t5_pass.h"
 
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #ifndef SDRT_TESTS_TEMP_FOLDER_H
 #define SDRT_TESTS_TEMP_FOLDER_H
 
-#include "runtime/error.h"
+#include "runtime/base/error.h"
 
 #include <stddef.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "runtime/arena.h"
+#include "runtime/machine/arena.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -5,7 +5,7 @@
  */
 #include "bench/allocations.h"
 #include "kernels/isa.h"
-#include "runtime/npy.h"
+#include "runtime/files/npy.h"
 #include "model/sdrt.h" /* after runtime/: it repeats error.h where that is absent */
 
 #include <criterion/criterion.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "runtime/json.h"
-#include "runtime/read_file.h"
+#include "runtime/files/json.h"
+#include "runtime/files/read_file.h"
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>

@@ -4,9 +4,9 @@
  * libraries that made them.  tests/oracle/make_lora_golden.py wrote the files.
  */
 #include "kernels/isa.h"
-#include "model/checkpoint.h"
-#include "model/lora.h"
-#include "model/names.h"
+#include "model/checkpoint/checkpoint.h"
+#include "model/lora/lora.h"
+#include "model/checkpoint/tensor_names.h"
 #include "model/sdrt.h"
 #include "tests/temp_folder.h"
 

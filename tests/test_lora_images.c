@@ -2,7 +2,7 @@
  *
  * LoRAs through the public interface: images of the tiny model.
  */
-#include "runtime/npy.h"
+#include "runtime/files/npy.h"
 #include "tests/temp_folder.h"
 #include "model/sdrt.h" /* after runtime/: it repeats error.h where that is absent */
 

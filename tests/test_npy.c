@@ -3,7 +3,7 @@
  * The expected files are what NumPy 2 writes (numpy.lib.format.write_array, version 1.0),
  * byte for byte.
  */
-#include "runtime/npy.h"
+#include "runtime/files/npy.h"
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>

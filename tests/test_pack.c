@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernels/pack.h"
-#include "runtime/npy.h"
+#include "runtime/files/npy.h"
 #include "tests/emulated.h"
 #include "tests/support.h"
 

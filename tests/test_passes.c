@@ -3,7 +3,7 @@
  * Single passes of the tiny model's networks against diffusers in float32, block by block, at
  * every level that the machine can run.  tests/oracle/make_tiny.py made model and tensors.
  */
-#include "runtime/safetensors.h"
+#include "runtime/files/safetensors.h"
 #include "tests/golden_models.h"
 #include "tests/passes.h"
 #include "tests/support.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "runtime/planner.h"
+#include "runtime/graph/planner.h"
 
 #include <criterion/criterion.h>
 #include <limits.h>

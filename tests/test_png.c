@@ -3,8 +3,8 @@
  * Written images are taken apart here by hand (chunks, CRC, inflate, filters), so the
  * writer is not judged by the library it uses.
  */
-#include "runtime/atomic_file.h"
-#include "runtime/png.h"
+#include "runtime/files/atomic_file.h"
+#include "runtime/files/png.h"
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>

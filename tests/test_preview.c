@@ -2,9 +2,9 @@
  *
  * The picture of a run on its way: what a sampler takes for the image, and its colours.
  */
-#include "model/preview.h"
-#include "model/sampler.h"
-#include "runtime/error.h"
+#include "model/pipeline/preview.h"
+#include "model/noise/sampler.h"
+#include "runtime/base/error.h"
 #include "model/sdrt.h" /* after runtime/: it repeats error.h where that is absent */
 
 #include <criterion/criterion.h>

@@ -4,9 +4,9 @@
  * random small graphs; allocations in a run; and the plans of SD 1.5 at full size.
  */
 #include "bench/allocations.h"
-#include "model/pipeline.h"
-#include "runtime/program_internal.h"
-#include "runtime/weight_store_internal.h"
+#include "model/pipeline/pipeline.h"
+#include "runtime/graph/program_internal.h"
+#include "runtime/weights/weight_store_internal.h"
 #include "tests/support.h"
 
 #include <criterion/criterion.h>

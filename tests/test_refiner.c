@@ -3,7 +3,7 @@
  * SDXL with its refiner, tiny and of random weights, against diffusers' ensemble of both in
  * float32.  tests/oracle/make_refined.py drew the images.
  */
-#include "runtime/program_internal.h"
+#include "runtime/graph/program_internal.h"
 #include "tests/golden_images.h"
 #include "tests/temp_folder.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "runtime/rng.h"
+#include "runtime/random/rng.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>

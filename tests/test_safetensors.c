@@ -3,8 +3,8 @@
  * The bytes of every file here are put together by the test; golden/all_dtypes.safetensors
  * was written by the reference implementation (tests/oracle/make_safetensors_golden.py).
  */
-#include "runtime/file_kind.h"
-#include "runtime/safetensors.h"
+#include "runtime/files/file_kind.h"
+#include "runtime/files/safetensors.h"
 #include "tests/safetensors_files.h"
 #include "tests/temp_folder.h"
 

@@ -3,7 +3,7 @@
  * Trajectories against diffusers, allocations, and what is refused.
  */
 #include "bench/allocations.h"
-#include "model/sampler.h"
+#include "model/noise/sampler.h"
 
 #include <criterion/criterion.h>
 #include <math.h>

@@ -4,7 +4,7 @@
  * float32: single passes, whole images, and single files beside folders.
  * tests/oracle/make_sd3.py made models and tensors.
  */
-#include "runtime/weight_store_internal.h"
+#include "runtime/weights/weight_store_internal.h"
 #include "tests/golden_images.h"
 #include "tests/golden_passes.h"
 #include "tests/passes.h"

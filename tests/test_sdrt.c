@@ -4,7 +4,7 @@
  * the other, the written file.
  */
 #include "kernels/isa.h"
-#include "runtime/png.h"
+#include "runtime/files/png.h"
 #include "tests/temp_folder.h"
 #include "model/sdrt.h" /* after runtime/: it repeats error.h where that is absent */
 

@@ -3,7 +3,7 @@
  * T5's encoder, tiny, against transformers in float32; tests/oracle/make_t5_golden.py made the
  * weights, the hidden states, and the buckets of relative positions.
  */
-#include "runtime/npy.h"
+#include "runtime/files/npy.h"
 #include "tests/support.h"
 #include "tests/t5_pass.h"
 #include "tests/temp_folder.h"

@@ -3,7 +3,7 @@
  * T5's tokenizer against transformers' on some hundred prompts, from both of its files;
  * tests/oracle/make_t5_tokenizer_golden.py made them.
  */
-#include "model/t5_tokenizer.h"
+#include "model/text/t5_tokenizer.h"
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>

@@ -2,7 +2,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* sched_getaffinity */
 #endif
-#include "runtime/team.h"
+#include "runtime/machine/team.h"
 
 #include <criterion/criterion.h>
 #include <float.h>

@@ -4,7 +4,7 @@
  * folders written here, and on what it must refuse.
  */
 #include "bench/allocations.h"
-#include "model/tokenizer.h"
+#include "model/text/clip_tokenizer.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>
@@ -317,7 +317,7 @@ static int write_byte_tokens(FILE *vocab, const char *end, int id)
 Test(tokenizer, the_full_files_equal_the_built_in, .init = make_folder, .fini = remove_folder)
 {
     FILE *vocab = create_in_folder("vocab.json"), *merges = create_in_folder("merges.txt");
-    FILE *source = open_data("../model/data/clip_merges.txt");
+    FILE *source = open_data("../model/text/data/clip_merges.txt");
     struct sdrt_tokenizer *tokenizer = NULL;
     int id = write_byte_tokens(vocab, "</w>", write_byte_tokens(vocab, "", 0)), wrong;
     char line[1024];

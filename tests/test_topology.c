@@ -2,7 +2,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* sched_setaffinity */
 #endif
-#include "runtime/topology.h"
+#include "runtime/machine/topology.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>

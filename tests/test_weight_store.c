@@ -5,7 +5,7 @@
  */
 #include "kernels/isa.h"
 #include "kernels/ops.h"
-#include "runtime/weight_store.h"
+#include "runtime/weights/weight_store.h"
 #include "tests/support.h"
 #include "tests/temp_folder.h"
 

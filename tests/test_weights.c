@@ -3,10 +3,10 @@
  * Providers, checks of shape and values, and what happens without memory.
  */
 #include "bench/allocations.h"
-#include "runtime/json.h"
-#include "runtime/safetensors.h"
-#include "runtime/weight_store.h"
-#include "runtime/weights.h"
+#include "runtime/files/json.h"
+#include "runtime/files/safetensors.h"
+#include "runtime/weights/weight_store.h"
+#include "runtime/weights/weights.h"
 #include "tests/safetensors_files.h"
 #include "tests/temp_folder.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/dump.h"
 
-#include "runtime/atomic_file.h"
-#include "runtime/npy.h"
+#include "runtime/files/atomic_file.h"
+#include "runtime/files/npy.h"
 
 #include <errno.h>
 #include <fnmatch.h>

@@ -5,7 +5,7 @@
 #ifndef SDRT_TOOLS_DUMP_H
 #define SDRT_TOOLS_DUMP_H
 
-#include "runtime/error.h"
+#include "runtime/base/error.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/fetch.h"
 
-#include "runtime/atomic_file.h"
+#include "runtime/files/atomic_file.h"
 #include "tools/fetch_part.h"
 #include "tools/fetch_url.h"
 

@@ -6,7 +6,7 @@
 #ifndef SDRT_TOOLS_FETCH_H
 #define SDRT_TOOLS_FETCH_H
 
-#include "runtime/error.h"
+#include "runtime/base/error.h"
 #include "tools/fetch_reply.h"
 #include "tools/progress.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/fetch_part.h"
 
-#include "runtime/atomic_file.h"
+#include "runtime/files/atomic_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

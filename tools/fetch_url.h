@@ -5,7 +5,7 @@
 #ifndef SDRT_TOOLS_FETCH_URL_H
 #define SDRT_TOOLS_FETCH_URL_H
 
-#include "runtime/error.h"
+#include "runtime/base/error.h"
 
 /* Whether hub is an http or https address; without a slash at its end it gets repositories
  * appended.  SDRT_E_ARG. */

@@ -6,7 +6,7 @@
 #define SDRT_TOOLS_OPTIONS_H
 
 /* Before sdrt.h, which then leaves out the declarations that it shares with error.h. */
-#include "runtime/error.h"
+#include "runtime/base/error.h"
 
 #include "model/sdrt.h"
 #include "tools/default_model.h"

@@ -6,7 +6,7 @@
 #ifndef SDRT_TOOLS_PROGRESS_H
 #define SDRT_TOOLS_PROGRESS_H
 
-#include "runtime/error.h"
+#include "runtime/base/error.h"
 
 #include "model/sdrt.h"
 

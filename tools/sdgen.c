@@ -8,7 +8,7 @@
 #include "tools/show.h"
 
 #include "kernels/blas/leave.h"
-#include "runtime/atomic_file.h"
+#include "runtime/files/atomic_file.h"
 
 #include <errno.h>
 #include <jansson.h>

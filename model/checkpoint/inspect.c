@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Says what a file is: its tensors by parts, and whether a checkpoint can be made of them.
+ */
+#include "model/checkpoint/inspect.h"
+#include "model/checkpoint/checkpoint_internal.h"
+#include "model/sdrt.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_FILES = 256, LINE = 600 };
+
+struct work {
+    const struct sdrt_log *log;
+    struct sdrt_safetensors *files[MAX_FILES];
+    int n_files;
+    struct sdrt_inspection in;
+};
+
+static int out_of_memory(const struct work *w, const char *path)
+{
+    return sdrt_fail(w->log, SDRT_E_NOMEM, "%s: no memory to inspect it", path);
+}
+
+/* Adds a file's tensors, each behind front. */
+static int add_file(struct work *w, const char *path, const char *front)
+{
+    if (w->n_files == MAX_FILES)
+        return sdrt_fail(w->log, SDRT_E_UNSUPPORTED, "%s: more than %d files", path, (int)MAX_FILES);
+    const int rc = sdrt_safetensors_open(&w->files[w->n_files], path, w->log);
+    if (rc != SDRT_OK) return rc;
+    const struct sdrt_safetensors *f = w->files[w->n_files++];
+    const size_t count = sdrt_safetensors_count(f);
+    struct sdrt_inspected *at = realloc(w->in.at, (w->in.n + count + 1) * sizeof *at);
+    if (!at) return out_of_memory(w, path);
+    w->in.at = at;
+    for (size_t i = 0; i < count; i++) {
+        const struct sdrt_safetensors_tensor *t = sdrt_safetensors_at(f, i);
+        const size_t size = strlen(front) + strlen(t->name) + 1;
+        char *name = malloc(size);
+        if (!name) return out_of_memory(w, path);
+        snprintf(name, size, "%s%s", front, t->name);
+        w->in.at[w->in.n++] = (struct sdrt_inspected){ name, t };
+    }
+    return SDRT_OK;
+}
+
+/* Adds the safetensors files of a folder; those that are there twice in another precision
+ * (.fp16.) only once. */
+static int add_files_of(struct work *w, const char *folder, const char *front)
+{
+    DIR *d = opendir(folder);
+    struct dirent *e;
+    int rc = SDRT_OK, plain = 0;
+
+    if (!d) return SDRT_OK;
+    for (int pass = 0; pass < 2 && rc == SDRT_OK; pass++) {
+        rewinddir(d);
+        while ((e = readdir(d)) && rc == SDRT_OK) {
+            const char *dot = strstr(e->d_name, ".safetensors");
+            const int half = strstr(e->d_name, ".fp16") != NULL;
+            if (!dot || dot[12] || half != pass || (pass && plain)) continue;
+            char *path = sdrt_path_join(folder, e->d_name);
+            rc = path ? add_file(w, path, front) : out_of_memory(w, folder);
+            free(path);
+            plain |= !pass;
+        }
+    }
+    closedir(d);
+    return rc;
+}
+
+static int add_folder(struct work *w, const char *path)
+{
+    static const char *const parts[] = { "unet/", "transformer/", "vae/", "text_encoder/",
+                                         "text_encoder_2/", "text_encoder_3/" };
+    int rc = add_files_of(w, path, "");
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && rc == SDRT_OK; i++) {
+        char *inner = sdrt_path_join(path, parts[i]);
+        rc = inner ? add_files_of(w, inner, parts[i]) : out_of_memory(w, path);
+        free(inner);
+    }
+    if (rc == SDRT_OK && !w->n_files)
+        rc = sdrt_fail(w->log, SDRT_E_MISSING, "%s: has no .safetensors file, itself or in unet/, "
+                       "transformer/, vae/, text_encoder/", path);
+    return rc;
+}
+
+/* ---- the text ---- */
+
+struct part_line {
+    const char *part;
+    size_t tensors;
+    uint64_t parameters;
+    const char *types[8];
+    uint64_t of_type[8];
+    int n_types;
+};
+
+static void count_tensor(struct part_line *p, const struct sdrt_safetensors_tensor *t)
+{
+    uint64_t n = 1;
+    int k = 0;
+
+    for (int i = 0; i < t->rank; i++) n *= (uint64_t)t->shape[i];
+    p->tensors++;
+    p->parameters += n;
+    while (k < p->n_types && strcmp(p->types[k], t->dtype_name)) k++;
+    if (k == 8) return;
+    if (k == p->n_types) p->types[p->n_types++] = t->dtype_name;
+    p->of_type[k] += n;
+}
+
+static void print_parts(FILE *f, const struct sdrt_inspection *in)
+{
+    enum { MOST = 16 };
+    struct part_line lines[MOST] = { { 0 } };
+    int n = 0;
+
+    for (size_t i = 0; i < in->n; i++) {
+        const char *part = sdrt_inspect_part(in->at[i].name);
+        int k = 0;
+        while (k < n && strcmp(lines[k].part, part)) k++;
+        if (k == MOST) continue;
+        if (k == n) lines[n++].part = part;
+        count_tensor(&lines[k], in->at[i].tensor);
+    }
+    for (int i = 0; i < n; i++) {
+        const struct part_line *p = &lines[i];
+        fprintf(f, "%s: %zu tensors, %llu parameters", p->part, p->tensors,
+                (unsigned long long)p->parameters);
+        for (int k = 0; k < p->n_types; k++)
+            fprintf(f, "%s %s%s", k ? "" : ",", p->types[k], k + 1 < p->n_types ? "," : "");
+        fputc('\n', f);
+    }
+}
+
+static void keep_line(void *user, enum sdrt_log_level level, const char *text)
+{
+    if (level == SDRT_LOG_ERROR) snprintf(user, LINE, "%s", text);
+}
+
+static void print_model(FILE *f, const struct sdrt_model_config *m)
+{
+    static const char *const predictions[] = { "epsilon", "v" };
+    static const char *const spacings[] = { "leading", "trailing", "linspace" };
+
+    fprintf(f, "kind: %s checkpoint\n", m->family);
+    if (m->noise.prediction == SDRT_PREDICTION_FLOW)
+        fprintf(f, "predicts: flow; shift %g\n", m->noise.flow_shift);
+    else
+        fprintf(f, "predicts: %s; spacing %s%s\n", predictions[m->noise.prediction],
+                spacings[m->noise.spacing], m->noise.zero_snr ? "; zero terminal SNR" : "");
+    fprintf(f, "size: %dx%d; latents of %d channels, scaled by %g\n", m->size, m->size,
+            m->vae.latent_channels, (double)m->vae.scaling_factor);
+    for (int i = 0; i < m->n_text; i++)
+        fprintf(f, "text encoder %d: width %d, %d layers%s\n", i + 1, m->text[i].clip.hidden,
+                m->text[i].clip.layers, m->text[i].pooled ? ", pooled" : "");
+    if (m->has_t5)
+        fprintf(f, "text encoder T5: width %d, %d layers\n", m->t5.hidden, m->t5.layers);
+}
+
+/* Opens path as a model, which says best whether it is one. */
+static void print_kind(FILE *f, const char *path, const struct sdrt_inspection *in)
+{
+    char line[LINE] = "", lora[160];
+    const struct sdrt_log log = { keep_line, line };
+    const struct sdrt_checkpoint_paths paths = { .model = path };
+    struct sdrt_checkpoint *c = NULL;
+    const int rc = sdrt_checkpoint_open(&c, &paths, &log);
+
+    sdrt_inspect_lora(in, lora, sizeof lora);
+    if (rc == SDRT_OK) {
+        const struct sdrt_model_config *m = sdrt_checkpoint_config(c);
+        print_model(f, m);
+        fprintf(f, "runs: yes%s\n", m->aesthetic ? "; behind an SDXL model with --refiner" : "");
+    } else if (*lora) {
+        fprintf(f, "kind: %s\nruns: with --lora, on a model of its kind\n", lora);
+    } else {
+        fprintf(f, "kind: %s\nruns: no (%s)\n", sdrt_inspect_kind(in), line);
+    }
+    sdrt_checkpoint_close(&c);
+}
+
+char *sdrt_inspect(const char *path, const struct sdrt_log *log)
+{
+    struct work w = { .log = log };
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = NULL;
+    int rc = sdrt_path_is_folder(path) ? add_folder(&w, path) : add_file(&w, path, "");
+
+    if (rc != SDRT_OK) goto out;
+    f = open_memstream(&text, &size);
+    if (!f) {
+        out_of_memory(&w, path);
+        goto out;
+    }
+    fprintf(f, "file: %s\n", path);
+    print_kind(f, path, &w.in);
+    print_parts(f, &w.in);
+    if (fclose(f) != 0) {
+        free(text);
+        text = NULL;
+        out_of_memory(&w, path);
+    }
+out:
+    for (size_t i = 0; i < w.in.n; i++) free(w.in.at[i].name);
+    free(w.in.at);
+    for (int i = 0; i < w.n_files; i++) sdrt_safetensors_close(&w.files[i]);
+    return text;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/checkpoint/inspect.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct sign {
+    const char *part; /* of a name */
+    const char *what;
+};
+
+/* The first that some name has decides, so what contains other things comes first. */
+static const struct sign kinds[] = {
+    { "lora_down.", "LoRA" }, { "lora_A.", "LoRA" }, { ".lora.down.", "LoRA" },
+    { "_lora.down.", "LoRA" }, { "hada_w1_a", "LoRA" }, { "lokr_w", "LoRA" },
+    { "oft_blocks", "OFT adapter" }, { "ip_adapter.", "IP-Adapter" },
+    { "image_proj.", "IP-Adapter" }, { "control_model.", "ControlNet" },
+    { "controlnet_cond_embedding.", "ControlNet" }, { "adapter.body.", "T2I-Adapter" },
+    { "motion_modules.", "AnimateDiff motion module" }, { "joint_blocks.", "SD 3.x" },
+    { "transformer_blocks.0.norm1_context.linear.", "SD 3.x" }, { "double_blocks.", "Flux" },
+    { "single_transformer_blocks.", "Flux" }, { "joint_transformer_blocks.", "AuraFlow" },
+    { "down_blocks.0.1.channelwise.", "Stable Cascade" }, { "caption_projection.", "PixArt" },
+    { "encoder.block.0.layer.0.SelfAttention.", "T5 text encoder" },
+    { "emb_params", "textual inversion" }, { "string_to_param", "textual inversion" },
+    { "clip_g", "textual inversion" }, { "RRDB_trunk.", "ESRGAN upscaler" },
+    { "conv_first.", "ESRGAN upscaler" }, { "body.0.rdb1.", "ESRGAN upscaler" },
+    { "input_blocks.0.0.weight", "U-Net" }, { "down_blocks.0.resnets.0.time_emb_proj.", "U-Net" },
+    { "decoder.conv_in.weight", "VAE" }, { "resblocks.0.", "OpenCLIP text encoder" },
+    { "encoder.layers.0.self_attn.", "CLIP text encoder" },
+};
+
+static const struct sign parts[] = {
+    { "model.diffusion_model.", "denoiser" }, { "first_stage_model.", "VAE" },
+    { "cond_stage_model.", "text encoder" }, { "conditioner.embedders.0.", "text encoder" },
+    { "conditioner.embedders.1.", "text encoder 2" },
+    { "text_encoders.clip_l.", "text encoder CLIP-L" },
+    { "text_encoders.clip_g.", "text encoder CLIP-G" },
+    { "text_encoders.t5xxl.", "text encoder T5-XXL" }, { "unet/", "denoiser" },
+    { "transformer/", "denoiser" }, { "vae/", "VAE" }, { "text_encoder/", "text encoder" },
+    { "text_encoder_2/", "text encoder 2" }, { "text_encoder_3/", "text encoder 3" },
+    { "model_ema.", "averaged copy" }, { "lora_unet_", "denoiser" }, { "lora_te1_", "text encoder" },
+    { "lora_te2_", "text encoder 2" }, { "lora_te_", "text encoder" }, { "unet.", "denoiser" },
+    { "transformer.", "denoiser" }, { "text_encoder_2.", "text encoder 2" },
+    { "text_encoder.", "text encoder" },
+};
+
+enum { KINDS = sizeof kinds / sizeof *kinds, PARTS = sizeof parts / sizeof *parts };
+
+static const struct sdrt_safetensors_tensor *find(const struct sdrt_inspection *in,
+                                                  const char *part)
+{
+    for (size_t i = 0; i < in->n; i++)
+        if (strstr(in->at[i].name, part)) return in->at[i].tensor;
+    return NULL;
+}
+
+static int some_ends(const struct sdrt_inspection *in, const char *end)
+{
+    for (size_t i = 0; i < in->n; i++) {
+        const size_t n = strlen(in->at[i].name);
+        if (n >= strlen(end) && !strcmp(in->at[i].name + n - strlen(end), end)) return 1;
+    }
+    return 0;
+}
+
+const char *sdrt_inspect_kind(const struct sdrt_inspection *in)
+{
+    for (int i = 0; i < KINDS; i++)
+        if (find(in, kinds[i].part)) return kinds[i].what;
+    return "unknown";
+}
+
+const char *sdrt_inspect_part(const char *name)
+{
+    if (!strncmp(name, "state_dict.", 11)) name += 11;
+    for (int i = 0; i < PARTS; i++)
+        if (!strncmp(name, parts[i].part, strlen(parts[i].part))) return parts[i].what;
+    return "other";
+}
+
+/* The width of the text that the cross-attentions read tells whose LoRA it is. */
+static const char *made_for(const struct sdrt_inspection *in)
+{
+    static const char *const keys[] = { "attn2_to_k.lora_down", "attn2.to_k.lora_A",
+                                        "attn2.to_k.lora.down", "attn2.to_k.lora_down" };
+
+    if (find(in, "joint_blocks")) return "SD 3.x";
+    if (find(in, "single_transformer_blocks.")) return "Flux";
+    if (find(in, "transformer.transformer_blocks.")) return "SD 3.x or Flux";
+    if (find(in, "double_blocks")) return "Flux";
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const struct sdrt_safetensors_tensor *t = find(in, keys[i]);
+        if (!t || t->rank < 2) continue;
+        if (t->shape[1] == 768) return "SD 1.x";
+        if (t->shape[1] == 1024) return "SD 2.x";
+        if (t->shape[1] == 2048) return "SDXL";
+    }
+    return find(in, "lora_te2_") ? "SDXL" : "a model that its names do not tell";
+}
+
+/* Whether the first factor of some pair is itself a convolution. */
+static int has_convolution(const struct sdrt_inspection *in)
+{
+    for (size_t i = 0; i < in->n; i++) {
+        const struct sdrt_safetensors_tensor *t = in->at[i].tensor;
+        if (t->rank == 4 && t->shape[2] > 1 &&
+            (strstr(in->at[i].name, "lora_down.") || strstr(in->at[i].name, "lora_A.")))
+            return 1;
+    }
+    return 0;
+}
+
+static const char *lora_method(const struct sdrt_inspection *in)
+{
+    static const struct sign methods[] = {
+        { "hada_w1_a", "LoHa" }, { "lokr_w", "LoKr" }, { "lora_mid", "LoCon" },
+        { "lora_down.", "LoRA" }, { "lora_A.", "LoRA" }, { "lora.down.", "LoRA" },
+    };
+
+    if (has_convolution(in)) return "LoCon";
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (find(in, methods[i].part)) return methods[i].what;
+    if (some_ends(in, ".diff")) return "LyCORIS of whole differences";
+    return some_ends(in, ".w_norm") ? "LyCORIS of norms" : NULL;
+}
+
+void sdrt_inspect_lora(const struct sdrt_inspection *in, char *out, size_t size)
+{
+    static const char *const ranks[] = { "lora_down.", "lora_A.", "lora.down.", "hada_w1_b",
+                                         "lokr_w2_b", "lokr_w1_b" };
+    const int decomposed = find(in, "dora_scale") || find(in, "lora_magnitude_vector");
+    const char *method = lora_method(in);
+    char of_rank[40] = "";
+
+    *out = 0;
+    if (!method) return;
+    for (size_t i = 0; i < sizeof ranks / sizeof *ranks && !*of_rank; i++) {
+        const struct sdrt_safetensors_tensor *t = find(in, ranks[i]);
+        if (t && t->rank >= 2)
+            snprintf(of_rank, sizeof of_rank, " of rank %lld", (long long)t->shape[0]);
+    }
+    snprintf(out, size, "%s%s%s, for %s", method, decomposed ? " with DoRA" : "", of_rank,
+             made_for(in));
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a LoRA file does not say in tensors: PEFT keeps alpha apart, in adapter_config.json
+ * beside its adapter_model.safetensors; diffusers puts the same object into the file's
+ * metadata, as "lora_adapter_metadata".
+ */
+#ifndef SDRT_MODEL_LORA_CONFIG_H
+#define SDRT_MODEL_LORA_CONFIG_H
+
+#include "runtime/base/error.h"
+#include "runtime/files/safetensors.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct sdrt_lora_config;
+
+/* Reads the configuration that belongs to the open file.  *out belongs to the caller; it is
+ * NULL after a failure, and also where the file has none.  SDRT_E_FORMAT for one that is not
+ * what it should be; SDRT_E_NOMEM. */
+int sdrt_lora_config_open(struct sdrt_lora_config **out, const struct sdrt_safetensors *file,
+                          const struct sdrt_log *log);
+
+/* Frees *config and sets it to NULL.  NULL is allowed. */
+void sdrt_lora_config_free(struct sdrt_lora_config **config);
+
+/* Sets *alpha and *root_rank for a module (its key as in lora_file.h) where config says them;
+ * config may be NULL.  alpha_pattern's names fit a module that they are, or end. */
+void sdrt_lora_config_alpha(const struct sdrt_lora_config *config, const char *key, double *alpha,
+                            int *root_rank);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

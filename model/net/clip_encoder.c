@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/net/name.h"
+#include "model/net/clip_encoder.h"
+
+enum { NAME = 128 };
+
+static const float EPS = 1e-5f;
+
+static sdrt_tensor linear(struct sdrt_graph *g, sdrt_tensor x, const char *layer, const char *name,
+                          int n, enum sdrt_act act, sdrt_tensor residual)
+{
+    struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
+    char full[NAME];
+
+    sdrt_name(full, sizeof full, "%s.%s", layer, name);
+    spec.name = full;
+    spec.n = n;
+    spec.act = act;
+    spec.residual = residual;
+    return sdrt_graph_gemm(g, x, &spec);
+}
+
+static sdrt_tensor self_attention(struct sdrt_graph *g, sdrt_tensor x, const char *layer,
+                                  const struct sdrt_clip_config *config, sdrt_tensor residual)
+{
+    static const char *const parts[3] = { "q_proj", "k_proj", "v_proj" };
+    const int c = config->hidden;
+    struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
+    char full[3][NAME], name[NAME];
+    const char *weights[3];
+
+    for (int i = 0; i < 3; i++) {
+        sdrt_name(full[i], NAME, "%s.self_attn.%s", layer, parts[i]);
+        weights[i] = full[i];
+    }
+    sdrt_name(name, sizeof name, "%s.self_attn.qkv", layer);
+    spec.name = name;
+    spec.weights = weights;
+    spec.n_weights = 3;
+    spec.n = 3 * c;
+    const sdrt_tensor qkv = sdrt_graph_gemm(g, x, &spec);
+    sdrt_name(name, sizeof name, "%s.self_attn.attention", layer);
+    const sdrt_tensor o = sdrt_graph_attention(g, name, sdrt_graph_slice(g, qkv, 0, c),
+                                               sdrt_graph_slice(g, qkv, c, c),
+                                               sdrt_graph_slice(g, qkv, 2 * c, c), config->heads, 1);
+    return linear(g, o, layer, "self_attn.out_proj", c, SDRT_ACT_NONE, residual);
+}
+
+static sdrt_tensor embed(struct sdrt_graph *g, const struct sdrt_clip_config *clip,
+                         const char *prefix, sdrt_tensor ids)
+{
+    char table[NAME], positions[NAME], name[NAME];
+
+    sdrt_name(table, sizeof table, "%s.text_model.embeddings.token_embedding", prefix);
+    sdrt_name(positions, sizeof positions, "%s.text_model.embeddings.position_embedding", prefix);
+    sdrt_name(name, sizeof name, "%s.text_model.embeddings", prefix);
+    return sdrt_graph_embed(g, name, ids, table, clip->vocab, positions, clip->positions,
+                            clip->hidden);
+}
+
+/* One transformer layer; into may be SDRT_NO_TENSOR. */
+static sdrt_tensor layer_of(struct sdrt_graph *g, const struct sdrt_clip_config *clip,
+                            const char *prefix, int i, sdrt_tensor x, sdrt_tensor into)
+{
+    const enum sdrt_act act = clip->act == SDRT_CLIP_GELU ? SDRT_ACT_GELU : SDRT_ACT_GELU_QUICK;
+    struct sdrt_gemm_spec last = sdrt_gemm_defaults;
+    char name[NAME], layer[64];
+
+    sdrt_name(layer, sizeof layer, "%s.text_model.encoder.layers.%d", prefix, i);
+    sdrt_name(name, sizeof name, "%s.layer_norm1", layer);
+    x = self_attention(g, sdrt_graph_layer_norm(g, x, name, EPS, SDRT_NO_TENSOR), layer, clip, x);
+    sdrt_name(name, sizeof name, "%s.layer_norm2", layer);
+    const sdrt_tensor inner = linear(g, sdrt_graph_layer_norm(g, x, name, EPS, SDRT_NO_TENSOR),
+                                     layer, "mlp.fc1", clip->intermediate, act, SDRT_NO_TENSOR);
+    sdrt_name(name, sizeof name, "%s.mlp.fc2", layer);
+    last.name = name;
+    last.n = clip->hidden;
+    last.residual = x;
+    last.into = into;
+    return sdrt_graph_gemm(g, inner, &last);
+}
+
+static void pool(struct sdrt_graph *g, const struct sdrt_text_config *config, const char *prefix,
+                 sdrt_tensor x, sdrt_tensor into)
+{
+    struct sdrt_gemm_spec projection = sdrt_gemm_defaults;
+    char name[NAME];
+
+    sdrt_name(name, sizeof name, "%s.text_model.final_layer_norm", prefix);
+    x = sdrt_graph_layer_norm(g, x, name, EPS, config->projected ? SDRT_NO_TENSOR : into);
+    if (!config->projected) return;
+    sdrt_name(name, sizeof name, "%s.text_projection", prefix);
+    projection.name = name;
+    projection.n = config->pooled;
+    projection.no_bias = 1;
+    projection.into = into;
+    sdrt_graph_gemm(g, x, &projection);
+}
+
+void sdrt_text_encoder_build(struct sdrt_graph *g, const struct sdrt_text_config *config,
+                             const char *prefix, int batch, int tokens,
+                             const struct sdrt_text_place *place, struct sdrt_text_tensors *out)
+{
+    const struct sdrt_clip_config *clip = &config->clip;
+    const int taken = clip->layers - config->skip, rows = place->rows ? place->rows : tokens;
+    char name[NAME];
+
+    out->ids = sdrt_graph_external(g, "ids", batch, 1, tokens, 1);
+    out->out = sdrt_graph_external(g, "text", batch, 1, rows, place->width);
+    out->pooled = SDRT_NO_TENSOR;
+    const sdrt_tensor mine = sdrt_graph_slice(g, sdrt_graph_rows(g, out->out, place->row0, tokens),
+                                              place->at, clip->hidden);
+    sdrt_tensor x = embed(g, clip, prefix, out->ids);
+    for (int i = 0; i < taken; i++)
+        x = layer_of(g, clip, prefix, i, x,
+                     i == taken - 1 && !config->final_norm ? mine : SDRT_NO_TENSOR);
+    if (config->final_norm) {
+        sdrt_name(name, sizeof name, "%s.text_model.final_layer_norm", prefix);
+        sdrt_graph_layer_norm(g, x, name, EPS, mine);
+    }
+    if (!config->pooled) return;
+    out->pooled = sdrt_graph_external(g, "pooled", batch, 1, tokens, config->pooled);
+    for (int i = taken; i < clip->layers; i++)
+        x = layer_of(g, clip, prefix, i, x, SDRT_NO_TENSOR);
+    pool(g, config, prefix, x, out->pooled);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * CLIP's text transformer, OpenAI's and OpenCLIP's.  Radford et al., 2021 (arXiv:2103.00020).
+ */
+#ifndef SDRT_MODEL_NET_CLIP_ENCODER_H
+#define SDRT_MODEL_NET_CLIP_ENCODER_H
+
+#include "model/net/config.h"
+#include "runtime/graph/graph.h"
+
+/* Where the hidden states go: channels at .. at + hidden - 1 of rows that are width wide, from row
+ * row0 on of each prompt's rows (0: as many as it has tokens). */
+struct sdrt_text_place {
+    int width, at;
+    int rows, row0;
+};
+
+struct sdrt_text_tensors {
+    sdrt_tensor ids;    /* external, int32 [batch][1][tokens][1] */
+    sdrt_tensor out;    /* external, [batch][1][place.rows][place.width], of which it writes its
+                         * own rows and channels: the hidden states that the configuration names */
+    sdrt_tensor pooled; /* external, [batch][1][tokens][pooled]: the last layer's, after final norm
+                         * and projection; the row of the end token is the pooled text.
+                         * SDRT_NO_TENSOR where none is taken */
+};
+
+/* Adds the encoder to g; weights are those of prefix ("text_encoder").  Layers that nothing
+ * reads are left out.  Failures stay in the graph's status. */
+void sdrt_text_encoder_build(struct sdrt_graph *g, const struct sdrt_text_config *config,
+                             const char *prefix, int batch, int tokens,
+                             const struct sdrt_text_place *place, struct sdrt_text_tensors *out);
+
+#endif

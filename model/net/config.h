@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a model looks like: the numbers that its graphs are built from.  Plain values,
+ * nothing owned.  Meanings and defaults as in diffusers' config.json files.
+ */
+#ifndef SDRT_MODEL_NET_CONFIG_H
+#define SDRT_MODEL_NET_CONFIG_H
+
+#include "model/noise/schedule.h"
+#include "model/net/t5_encoder.h"
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { SDRT_MAX_LEVELS = 4, SDRT_MAX_TEXT = 3 };
+
+/* The denoiser.  Level 0 works at the latent's full size, each further one at half. */
+struct sdrt_unet_config {
+    int in_channels, out_channels;
+    int levels;
+    int channels[SDRT_MAX_LEVELS];
+    int layers;                 /* resnets per level on the way down; one more on the way up */
+    int depth[SDRT_MAX_LEVELS]; /* transformer blocks after each resnet, 0: none */
+    int mid_depth;              /* transformer blocks in the middle, 0: none */
+    int context_dim;            /* width of the text embeddings */
+    int heads;                  /* of attention; 0: channels / head_dim */
+    int head_dim;               /* 0 when heads is set */
+    int time_embed_dim;
+    int norm_groups;
+    int added_dim;              /* width of what is added to the time embedding: the pooled text
+                                 * and embedded numbers of the image (SDXL); 0: nothing is */
+};
+
+/* The denoiser of SD 3.x: joint attention of image and text. */
+struct sdrt_mmdit_config {
+    int depth, width, heads;
+    int in_channels;      /* of the latent, and of the output */
+    int patch;            /* side of the square of latent pixels that is a token */
+    int context_width;    /* of the text embeddings */
+    int pooled_width;     /* of the pooled text, which is added to the time embedding */
+    int grid;             /* side of the square table of positions, in tokens */
+    int qk_norm;          /* 1: the RMS of each head's queries and keys is 1 */
+    uint64_t dual;        /* bit i: block i attends once more over the image alone */
+};
+
+/* The autoencoder.  Level 0 works at the image's full size. */
+struct sdrt_vae_config {
+    int   latent_channels;
+    int   levels;
+    int   channels[SDRT_MAX_LEVELS];
+    int   layers; /* resnets per level of the encoder; the decoder has one more */
+    int   norm_groups;
+    float scaling_factor; /* latent of the denoiser = scaling_factor * (latent of the VAE - */
+    float shift_factor;   /* shift_factor) */
+    int   quant_convs;    /* 1: 1x1 convolutions stand between encoder, latent and decoder */
+    int   has_encoder;    /* 0: only the decoder's weights are there */
+};
+
+enum sdrt_clip_act { SDRT_CLIP_QUICK_GELU, SDRT_CLIP_GELU };
+
+/* CLIP's text encoder. */
+struct sdrt_clip_config {
+    int vocab, hidden, layers, heads, intermediate;
+    int positions; /* the longest prompt in tokens, with both ends */
+    enum sdrt_clip_act act;
+};
+
+/* One text encoder, and what the denoiser takes of it. */
+struct sdrt_text_config {
+    struct sdrt_clip_config clip;
+    int skip;       /* layers at the end that do not take part in the hidden states */
+    int cut;        /* layers of the encoder as it was trained that are not there (a diffusers
+                     * folder of SD 2.x lacks the last one) */
+    int final_norm; /* 1: the final layer norm follows the last layer that does */
+    int pooled;     /* width of the pooled text that is taken too (after all layers, the norm
+                     * and the projection, at the end token); 0: none is */
+    int projected;  /* 0: there is no projection, as if it were the identity */
+    int pad_id;     /* token that fills a short prompt up; -1: the end token */
+};
+
+enum sdrt_denoiser_kind { SDRT_DENOISER_UNET, SDRT_DENOISER_MMDIT };
+
+/* A model as its parts and how the prompt reaches the denoiser: the hidden states of the text
+ * encoders lie side by side in the context's channels, their pooled texts side by side at the
+ * beginning of what is added to the time embedding, and behind them, each embedded in
+ * (added_dim - pooled) / numbers channels, the numbers of the image (see sdrt_added_numbers). */
+struct sdrt_model_config {
+    const char *family;  /* a constant, as "SDXL" */
+    enum sdrt_denoiser_kind denoiser;
+    struct sdrt_unet_config  unet;  /* the one of the two that it is */
+    struct sdrt_mmdit_config mmdit;
+    struct sdrt_vae_config  vae;
+    struct sdrt_text_config text[SDRT_MAX_TEXT];
+    int n_text;
+    int t5_tokens;       /* rows of the context that a T5 fills, behind CLIP's; they are zeros, as
+                          * all channels that no encoder fills, where there is no T5 */
+    int has_t5;
+    struct sdrt_t5_config t5; /* where there is one */
+    struct sdrt_noise_model noise;
+    int zero_negative;   /* 1: with no negative prompt its text embeddings are all zeros */
+    int aesthetic;       /* 1: the numbers end in an aesthetic score, not in the target size */
+    int size;            /* pixels a side that it was trained for */
+};
+
+/* Whether a level, or the middle behind the last, has transformers. */
+int sdrt_unet_has_attention(const struct sdrt_unet_config *unet, int level);
+
+/* How many numbers of the image are added to the time embedding: original height and width,
+ * the crop's top and left, then target height and width, or one aesthetic score; 0 without
+ * added_dim.  Podell et al., 2023 (arXiv:2307.01952), section 2.2. */
+int sdrt_added_numbers(const struct sdrt_model_config *config);
+
+/* Channels of the text embeddings that the denoiser takes, and of what is added to its time
+ * embedding (0: nothing is). */
+int sdrt_context_width(const struct sdrt_model_config *config);
+int sdrt_added_width(const struct sdrt_model_config *config);
+
+/* Sum of the text encoders' pooled widths. */
+int sdrt_pooled_width(const struct sdrt_model_config *config);
+
+/* The published models, for benchmarks with random weights. */
+struct sdrt_model_config sdrt_sd15_config(void);
+struct sdrt_model_config sdrt_sd21_config(void); /* 768 pixels, predicting v */
+struct sdrt_model_config sdrt_sdxl_config(void);
+struct sdrt_model_config sdrt_sd35_medium_config(void);
+struct sdrt_model_config sdrt_sd35_large_config(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

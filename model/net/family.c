@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/net/family.h"
+
+/* What SD 3 and SD 3.5 have in common. */
+#define SD3_FAMILY(name_, qk_norm_, dual_)                                                        \
+    { .name = name_, .denoiser = SDRT_DENOISER_MMDIT, .qk_norm = qk_norm_, .dual = dual_,          \
+      .n_text = 2, .head_dim = 64, .scaling_factor = 1.5305f, .shift_factor = 0.0609f,             \
+      .size = 1024, .t5_tokens = 256,                                                            \
+      .text = { { .name = "CLIP ViT-L", .act = SDRT_CLIP_QUICK_GELU, .skip = 1, .pooled = 1,       \
+                  .unprojected = 1, .pad_id = -1 },                                              \
+                { .name = "OpenCLIP ViT-bigG", .act = SDRT_CLIP_GELU, .skip = 1, .pooled = 1,      \
+                  .pad_id = 0 } } }
+
+/* SD 2.x and SDXL read the second last layer: its successor was trained for pictures to match,
+ * not to steer.  SDXL takes it as it is, SD 2.x after the final norm. */
+static const struct sdrt_family families[] = {
+    { .name = "SD 1.x", .n_text = 1, .heads = 8, .scaling_factor = 0.18215f, .size = 512,
+      .text = { { .name = "CLIP ViT-L", .act = SDRT_CLIP_QUICK_GELU, .final_norm = 1,
+                  .pad_id = -1 } } },
+    { .name = "SD 2.x", .linear = 1, .n_text = 1, .head_dim = 64, .scaling_factor = 0.18215f,
+      .biases_say_v = 1, .size = 768,
+      .text = { { .name = "OpenCLIP ViT-H", .act = SDRT_CLIP_GELU, .skip = 1, .cut_in_folder = 1,
+                  .final_norm = 1, .pad_id = 0 } } },
+    { .name = "SDXL", .linear = 1, .added = 1, .n_text = 2, .head_dim = 64,
+      .scaling_factor = 0.13025f, .zero_negative = 1, .size = 1024,
+      .text = { { .name = "CLIP ViT-L", .act = SDRT_CLIP_QUICK_GELU, .skip = 1, .pad_id = -1 },
+                { .name = "OpenCLIP ViT-bigG", .act = SDRT_CLIP_GELU, .skip = 1, .pooled = 1,
+                  .pad_id = 0 } } },
+    { .name = "SDXL refiner", .linear = 1, .added = 1, .n_text = 1, .head_dim = 64,
+      .scaling_factor = 0.13025f, .aesthetic = 1, .size = 1024,
+      .text = { { .name = "OpenCLIP ViT-bigG", .act = SDRT_CLIP_GELU, .skip = 1, .pooled = 1,
+                  .pad_id = 0 } } },
+    SD3_FAMILY("SD 3 Medium", 0, 0),
+    SD3_FAMILY("SD 3.5 Large", 1, 0),
+    SD3_FAMILY("SD 3.5 Medium", 1, 1),
+    SD3_FAMILY("SD 3.x", 0, 1), /* none is published */
+};
+
+enum { FAMILIES = sizeof families / sizeof *families };
+
+const struct sdrt_family *sdrt_family_find(int linear, int added, int n_text)
+{
+    for (int i = 0; i < FAMILIES; i++) {
+        const struct sdrt_family *f = &families[i];
+        if (f->denoiser == SDRT_DENOISER_UNET && f->linear == linear && f->added == added &&
+            (n_text < 0 || f->n_text == n_text))
+            return f;
+    }
+    return NULL;
+}
+
+const struct sdrt_family *sdrt_family_find_mmdit(int qk_norm, int dual)
+{
+    int i = 0;
+
+    while (families[i].denoiser != SDRT_DENOISER_MMDIT || families[i].qk_norm != qk_norm ||
+           families[i].dual != dual)
+        i++;
+    return &families[i];
+}
+
+void sdrt_family_apply(const struct sdrt_family *family, struct sdrt_model_config *config)
+{
+    config->family = family->name;
+    config->denoiser = family->denoiser;
+    config->unet.heads = family->heads;
+    config->unet.head_dim = family->head_dim;
+    config->unet.norm_groups = config->vae.norm_groups = 32;
+    config->vae.scaling_factor = family->scaling_factor;
+    config->vae.shift_factor = family->shift_factor;
+    config->n_text = family->n_text;
+    for (int i = 0; i < family->n_text; i++) {
+        const struct sdrt_text_recipe *r = &family->text[i];
+        config->text[i].clip.act = r->act;
+        config->text[i].skip = r->skip;
+        config->text[i].final_norm = r->final_norm;
+        config->text[i].pad_id = r->pad_id;
+    }
+    config->noise = sdrt_noise_model_default(family->denoiser == SDRT_DENOISER_MMDIT
+                                             ? SDRT_PREDICTION_FLOW : SDRT_PREDICTION_EPSILON);
+    config->zero_negative = family->zero_negative;
+    config->aesthetic = family->aesthetic;
+    config->size = family->size;
+    config->t5_tokens = family->t5_tokens;
+}
+
+int sdrt_unet_has_attention(const struct sdrt_unet_config *unet, int level)
+{
+    return unet->depth[level] || (level == unet->levels - 1 && unet->mid_depth);
+}
+
+int sdrt_context_width(const struct sdrt_model_config *config)
+{
+    return config->denoiser == SDRT_DENOISER_MMDIT ? config->mmdit.context_width
+                                                   : config->unet.context_dim;
+}
+
+int sdrt_added_width(const struct sdrt_model_config *config)
+{
+    return config->denoiser == SDRT_DENOISER_MMDIT ? config->mmdit.pooled_width
+                                                   : config->unet.added_dim;
+}
+
+int sdrt_added_numbers(const struct sdrt_model_config *config)
+{
+    if (config->denoiser == SDRT_DENOISER_MMDIT || !config->unet.added_dim) return 0;
+    return config->aesthetic ? 5 : 6;
+}
+
+int sdrt_pooled_width(const struct sdrt_model_config *config)
+{
+    int width = 0;
+
+    for (int i = 0; i < config->n_text; i++) width += config->text[i].pooled;
+    return width;
+}
+
+/* ---- published models ---- */
+
+static const struct sdrt_vae_config published_vae = {
+    .latent_channels = 4, .levels = 4, .channels = { 128, 256, 512, 512 }, .layers = 2,
+    .quant_convs = 1, .has_encoder = 1,
+};
+
+/* The published sizes of one text encoder; act stays. */
+static void set_clip(struct sdrt_clip_config *clip, int hidden, int layers, int intermediate)
+{
+    const enum sdrt_clip_act act = clip->act;
+
+    *clip = (struct sdrt_clip_config){ .vocab = 49408, .hidden = hidden, .layers = layers,
+                                       .heads = hidden / 64, .intermediate = intermediate,
+                                       .positions = 77, .act = act };
+}
+
+struct sdrt_model_config sdrt_sd15_config(void)
+{
+    struct sdrt_model_config c = {
+        .unet = { .in_channels = 4, .out_channels = 4, .levels = 4,
+                  .channels = { 320, 640, 1280, 1280 }, .layers = 2, .depth = { 1, 1, 1, 0 },
+                  .mid_depth = 1, .context_dim = 768, .time_embed_dim = 1280 },
+        .vae = published_vae,
+    };
+
+    sdrt_family_apply(&families[0], &c);
+    set_clip(&c.text[0].clip, 768, 12, 3072);
+    return c;
+}
+
+struct sdrt_model_config sdrt_sd21_config(void)
+{
+    struct sdrt_model_config c = sdrt_sd15_config();
+
+    c.unet.context_dim = 1024;
+    sdrt_family_apply(&families[1], &c);
+    set_clip(&c.text[0].clip, 1024, 24, 4096);
+    c.noise.prediction = SDRT_PREDICTION_V;
+    return c;
+}
+
+struct sdrt_model_config sdrt_sdxl_config(void)
+{
+    struct sdrt_model_config c = {
+        .unet = { .in_channels = 4, .out_channels = 4, .levels = 3,
+                  .channels = { 320, 640, 1280 }, .layers = 2, .depth = { 0, 2, 10 },
+                  .mid_depth = 10, .context_dim = 2048, .time_embed_dim = 1280,
+                  .added_dim = 2816 },
+        .vae = published_vae,
+    };
+
+    sdrt_family_apply(&families[2], &c);
+    set_clip(&c.text[0].clip, 768, 12, 3072);
+    set_clip(&c.text[1].clip, 1280, 32, 5120);
+    c.text[1].pooled = 1280;
+    c.text[1].projected = 1;
+    return c;
+}
+
+static struct sdrt_model_config sd35_config(int depth, int grid, uint64_t dual)
+{
+    struct sdrt_model_config c = {
+        .mmdit = { .depth = depth, .width = depth * 64, .heads = depth, .in_channels = 16,
+                   .patch = 2, .context_width = 4096, .pooled_width = 2048, .grid = grid, .qk_norm = 1,
+                   .dual = dual },
+        .vae = published_vae,
+    };
+
+    sdrt_family_apply(sdrt_family_find_mmdit(1, dual != 0), &c);
+    c.vae.latent_channels = 16;
+    c.vae.quant_convs = 0;
+    set_clip(&c.text[0].clip, 768, 12, 3072);
+    set_clip(&c.text[1].clip, 1280, 32, 5120);
+    for (int i = 0; i < 2; i++) {
+        c.text[i].pooled = c.text[i].clip.hidden;
+        c.text[i].projected = 1;
+    }
+    return c;
+}
+
+struct sdrt_model_config sdrt_sd35_medium_config(void) { return sd35_config(24, 384, 0x1fff); }
+struct sdrt_model_config sdrt_sd35_large_config(void) { return sd35_config(38, 192, 0); }

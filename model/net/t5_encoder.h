@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The encoder of T5 v1.1, as SD 3 reads prompts with it.  Raffel et al., 2020 (arXiv:1910.10683);
+ * Shazeer, 2020 (arXiv:2002.05202) for the gated feed-forward layers.
+ */
+#ifndef SDRT_MODEL_NET_T5_ENCODER_H
+#define SDRT_MODEL_NET_T5_ENCODER_H
+
+#include "runtime/graph/graph.h"
+#include "runtime/weights/weights.h"
+
+struct sdrt_t5_config {
+    const char *table; /* a constant: the name of the embeddings, without ".weight" */
+    int vocab, hidden, layers;
+    int heads, head_dim; /* heads * head_dim may differ from hidden */
+    int intermediate;
+    int buckets, max_distance; /* of relative positions */
+};
+
+/* T5-XXL v1.1's encoder: 4.8e9 parameters. */
+struct sdrt_t5_config sdrt_t5_xxl_config(void);
+
+/* Finds the sizes from the shapes of the weights, whose names are transformers' behind
+ * "prefix."; max_distance, which no weight tells, is 128.  path is for messages.
+ * SDRT_E_MISSING without such weights, SDRT_E_UNSUPPORTED where they are no such encoder. */
+int sdrt_t5_detect(struct sdrt_t5_config *config, const struct sdrt_weights_provider *weights,
+                   const char *prefix, const char *path, const struct sdrt_log *log);
+
+/* Where the hidden states go: rows row0 .. row0 + tokens - 1 of each prompt's rows, from channel
+ * 0 of width.  CLIP's rows may lie before them in one tensor. */
+struct sdrt_t5_place {
+    int rows, row0, width;
+};
+
+struct sdrt_t5_tensors {
+    sdrt_tensor ids; /* external, int32 [batch][1][tokens][1] */
+    sdrt_tensor out; /* external, [batch][1][place.rows][place.width], of which it writes its own
+                      * rows and channels: the hidden states after the final norm */
+};
+
+/* Adds the encoder to g; weights are those of prefix ("text_encoder_3").  All tokens attend to
+ * all, padding too, as in diffusers' SD 3.  Failures stay in the graph's status. */
+void sdrt_t5_encoder_build(struct sdrt_graph *g, const struct sdrt_t5_config *config,
+                           const char *prefix, int batch, int tokens,
+                           const struct sdrt_t5_place *place, struct sdrt_t5_tensors *out);
+
+#endif

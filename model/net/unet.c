@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/net/name.h"
+#include "model/net/unet.h"
+
+enum { NAME = 160, MAX_SKIPS = 32, MAX_RESNETS = 64, PART_NAME = 112 };
+
+struct unet_part {
+    char name[PART_NAME]; /* weight prefix */
+    int  channels;
+};
+
+/* All resnets and cross-attentions, in the order in which the step runs them. */
+struct unet_parts {
+    struct unet_part resnets[MAX_RESNETS];    /* name: of time_emb_proj */
+    struct unet_part cross[SDRT_MAX_CARRIED]; /* name: of attn2 */
+    int n_resnets, n_cross;
+    int time_channels; /* sum over resnets */
+};
+
+static const float RESNET_EPS = 1e-5f, TRANSFORMER_GN_EPS = 1e-6f, LAYER_NORM_EPS = 1e-5f;
+
+static int heads_of(const struct sdrt_unet_config *c, int channels)
+{
+    return c->heads ? c->heads : channels / c->head_dim;
+}
+
+/* ---- the list of parts ---- */
+
+static int list_resnet(struct unet_parts *p, const char *block, int j, int channels)
+{
+    if (p->n_resnets == MAX_RESNETS) return 0;
+    struct unet_part *r = &p->resnets[p->n_resnets++];
+    sdrt_name(r->name, sizeof r->name, "%s.resnets.%d.time_emb_proj", block, j);
+    r->channels = channels;
+    p->time_channels += channels;
+    return 1;
+}
+
+static int list_cross(struct unet_parts *p, const char *block, int j, int depth, int channels)
+{
+    for (int d = 0; d < depth; d++) {
+        if (p->n_cross == SDRT_MAX_CARRIED) return 0;
+        struct unet_part *a = &p->cross[p->n_cross++];
+        sdrt_name(a->name, sizeof a->name, "%s.attentions.%d.transformer_blocks.%d.attn2", block, j,
+                 d);
+        a->channels = channels;
+    }
+    return 1;
+}
+
+/* Returns 1, or 0 when there are more of them than fit. */
+static int list_parts(const struct sdrt_unet_config *c, struct unet_parts *out)
+{
+    const int last = c->levels - 1;
+    char block[64];
+    int ok = 1;
+
+    out->n_resnets = out->n_cross = out->time_channels = 0;
+    for (int i = 0; i < c->levels; i++)
+        for (int j = 0; j < c->layers; j++) {
+            sdrt_name(block, sizeof block, "unet.down_blocks.%d", i);
+            ok &= list_resnet(out, block, j, c->channels[i]);
+            ok &= list_cross(out, block, j, c->depth[i], c->channels[i]);
+        }
+    ok &= list_resnet(out, "unet.mid_block", 0, c->channels[last]);
+    ok &= list_cross(out, "unet.mid_block", 0, c->mid_depth, c->channels[last]);
+    ok &= list_resnet(out, "unet.mid_block", 1, c->channels[last]);
+    for (int i = 0; i < c->levels; i++)
+        for (int j = 0; j < c->layers + 1; j++) {
+            sdrt_name(block, sizeof block, "unet.up_blocks.%d", i);
+            ok &= list_resnet(out, block, j, c->channels[last - i]);
+            ok &= list_cross(out, block, j, c->depth[last - i], c->channels[last - i]);
+        }
+    return ok;
+}
+
+static int check(const struct sdrt_model_config *config, const struct sdrt_log *log)
+{
+    struct unet_parts parts;
+
+    if (list_parts(&config->unet, &parts)) return SDRT_OK;
+    return sdrt_fail(log, SDRT_E_UNSUPPORTED, "the U-Net has too many blocks");
+}
+
+/* ---- once a schedule, once a prompt ---- */
+
+static sdrt_tensor linear(struct sdrt_graph *g, sdrt_tensor x, const char *name, int n,
+                          enum sdrt_act act)
+{
+    struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
+
+    spec.name = name;
+    spec.n = n;
+    spec.act = act;
+    return sdrt_graph_gemm(g, x, &spec);
+}
+
+/* How many rows of the time table one evaluation takes: one, or one an image where the prompt
+ * is added to the time embedding. */
+static int time_rows(const struct sdrt_unet_config *config, int batch)
+{
+    return config->added_dim ? batch : 1;
+}
+
+/* silu(time embedding), or silu(time embedding + added embedding) of all pairs: every resnet
+ * reads it after the SiLU, so that is the last product's epilogue where nothing is added. */
+static sdrt_tensor embed_time(struct sdrt_graph *g, const struct sdrt_unet_config *config,
+                              const struct sdrt_schedule_tensors *in)
+{
+    const int dim = config->time_embed_dim;
+    const enum sdrt_act last = config->added_dim ? SDRT_ACT_NONE : SDRT_ACT_SILU;
+    sdrt_tensor t = sdrt_graph_timestep_embedding(g, "unet.time_proj", in->timesteps,
+                                                  config->channels[0]);
+
+    t = linear(g, t, "unet.time_embedding.linear_1", dim, SDRT_ACT_SILU);
+    t = linear(g, t, "unet.time_embedding.linear_2", dim, last);
+    if (!config->added_dim) return t;
+    const sdrt_tensor inner = linear(g, in->added, "unet.add_embedding.linear_1", dim,
+                                     SDRT_ACT_SILU);
+    const sdrt_tensor added = linear(g, inner, "unet.add_embedding.linear_2", dim, SDRT_ACT_NONE);
+    return sdrt_graph_silu_of_sums(g, "unet.time_and_added", t, added);
+}
+
+static void build_schedule(struct sdrt_graph *g, const struct sdrt_model_config *model,
+                           const struct sdrt_denoiser_shape *shape,
+                           struct sdrt_schedule_tensors *out)
+{
+    const struct sdrt_unet_config *config = &model->unet;
+    const int n = shape->evaluations, batch = shape->batch;
+    const char *names[MAX_RESNETS];
+    int rows[MAX_RESNETS];
+    struct unet_parts parts;
+    struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
+
+    list_parts(config, &parts);
+    out->timesteps = sdrt_graph_external(g, "timesteps", 1, 1, n, 1);
+    out->added = config->added_dim
+                 ? sdrt_graph_external(g, "added", 1, 1, batch, config->added_dim) : SDRT_NO_TENSOR;
+    out->table = sdrt_graph_external(g, "time_table", 1, 1, n * time_rows(config, batch),
+                                     parts.time_channels);
+    const sdrt_tensor t = embed_time(g, config, out);
+    for (int i = 0; i < parts.n_resnets; i++) {
+        names[i] = parts.resnets[i].name;
+        rows[i] = parts.resnets[i].channels;
+    }
+    spec.name = "unet.time_emb_proj";
+    spec.weights = names;
+    spec.weight_rows = rows;
+    spec.n_weights = parts.n_resnets;
+    spec.n = parts.time_channels;
+    spec.into = out->table;
+    sdrt_graph_gemm(g, t, &spec);
+}
+
+static void build_prompt(struct sdrt_graph *g, const struct sdrt_model_config *model,
+                         const struct sdrt_denoiser_shape *shape, struct sdrt_prompt_tensors *out)
+{
+    const int batch = shape->batch, tokens = shape->tokens;
+    struct unet_parts parts;
+
+    list_parts(&model->unet, &parts);
+    out->text = sdrt_graph_external(g, "text", batch, 1, tokens, model->unet.context_dim);
+    out->n_carried = parts.n_cross;
+    for (int i = 0; i < parts.n_cross; i++) {
+        const struct unet_part *a = &parts.cross[i];
+        struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
+        char name[NAME], k[NAME], v[NAME];
+        sdrt_name(name, sizeof name, "%s.to_kv", a->name);
+        sdrt_name(k, sizeof k, "%s.to_k", a->name);
+        sdrt_name(v, sizeof v, "%s.to_v", a->name);
+        out->carried[i] = sdrt_graph_external(g, name, batch, 1, tokens, 2 * a->channels);
+        spec.name = name;
+        spec.weights = (const char *const[]){ k, v };
+        spec.n_weights = 2;
+        spec.n = 2 * a->channels;
+        spec.no_bias = 1;
+        spec.into = out->carried[i];
+        sdrt_graph_gemm(g, out->text, &spec);
+    }
+}
+
+/* ---- the step ---- */
+
+struct builder {
+    struct sdrt_graph *g;
+    const struct sdrt_unet_config *config;
+    const struct unet_parts *parts;
+    struct sdrt_step_tensors *t;
+    int next_resnet, next_cross, time_at;
+    sdrt_tensor skips[MAX_SKIPS];
+    int n_skips;
+};
+
+static sdrt_tensor resnet(struct builder *b, sdrt_tensor x, sdrt_tensor skip, const char *block,
+                          int j, int channels)
+{
+    struct sdrt_conv_spec spec = sdrt_conv_defaults;
+    char name[4][NAME];
+    int dims[4], dims2[4];
+
+    sdrt_name(name[0], NAME, "%s.resnets.%d.norm1", block, j);
+    sdrt_name(name[1], NAME, "%s.resnets.%d.conv1", block, j);
+    spec.name = name[1];
+    spec.norm = name[0];
+    spec.groups = b->config->norm_groups;
+    spec.eps = RESNET_EPS;
+    spec.silu = 1;
+    spec.out_c = channels;
+    spec.kernel = 3;
+    spec.pad = 1;
+    spec.skip = skip;
+    spec.chan = sdrt_graph_slice(b->g, b->t->time, b->time_at, channels);
+    b->time_at += b->parts->resnets[b->next_resnet++].channels;
+    const sdrt_tensor h = sdrt_graph_conv(b->g, x, &spec);
+
+    sdrt_graph_dims(b->g, x, dims);
+    sdrt_graph_dims(b->g, skip, dims2);
+    sdrt_tensor residual = x;
+    if (skip >= 0 || dims[3] + dims2[3] != channels) {
+        struct sdrt_conv_spec shortcut = sdrt_conv_defaults;
+        sdrt_name(name[2], NAME, "%s.resnets.%d.conv_shortcut", block, j);
+        shortcut.name = name[2];
+        shortcut.out_c = channels;
+        shortcut.kernel = 1;
+        shortcut.skip = skip;
+        residual = sdrt_graph_conv(b->g, x, &shortcut);
+    }
+    sdrt_name(name[0], NAME, "%s.resnets.%d.norm2", block, j);
+    sdrt_name(name[3], NAME, "%s.resnets.%d.conv2", block, j);
+    spec.name = name[3];
+    spec.skip = spec.chan = SDRT_NO_TENSOR;
+    spec.residual = residual;
+    return sdrt_graph_conv(b->g, h, &spec);
+}
+
+static sdrt_tensor project(struct builder *b, sdrt_tensor x, const char *prefix, const char *leaf,
+                           int n, int bias, sdrt_tensor residual)
+{
+    struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
+    char name[NAME];
+
+    sdrt_name(name, sizeof name, "%s.%s", prefix, leaf);
+    spec.name = name;
+    spec.n = n;
+    spec.no_bias = !bias;
+    spec.residual = residual;
+    return sdrt_graph_gemm(b->g, x, &spec);
+}
+
+static sdrt_tensor norm_of(struct builder *b, sdrt_tensor x, const char *prefix, const char *leaf)
+{
+    char name[NAME];
+
+    sdrt_name(name, sizeof name, "%s.%s", prefix, leaf);
+    return sdrt_graph_layer_norm(b->g, x, name, LAYER_NORM_EPS, SDRT_NO_TENSOR);
+}
+
+static sdrt_tensor self_attention(struct builder *b, sdrt_tensor x, const char *prefix, int c)
+{
+    struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
+    char q[NAME], k[NAME], v[NAME], name[NAME];
+
+    sdrt_name(q, sizeof q, "%s.attn1.to_q", prefix);
+    sdrt_name(k, sizeof k, "%s.attn1.to_k", prefix);
+    sdrt_name(v, sizeof v, "%s.attn1.to_v", prefix);
+    sdrt_name(name, sizeof name, "%s.attn1.to_qkv", prefix);
+    spec.name = name;
+    spec.weights = (const char *const[]){ q, k, v };
+    spec.n_weights = 3;
+    spec.n = 3 * c;
+    spec.no_bias = 1;
+    const sdrt_tensor qkv = sdrt_graph_gemm(b->g, norm_of(b, x, prefix, "norm1"), &spec);
+    sdrt_name(name, sizeof name, "%s.attn1.attention", prefix);
+    const sdrt_tensor o = sdrt_graph_attention(b->g, name, sdrt_graph_slice(b->g, qkv, 0, c),
+                                               sdrt_graph_slice(b->g, qkv, c, c),
+                                               sdrt_graph_slice(b->g, qkv, 2 * c, c),
+                                               heads_of(b->config, c), 0);
+    return project(b, o, prefix, "attn1.to_out.0", c, 1, x);
+}
+
+static sdrt_tensor cross_attention(struct builder *b, sdrt_tensor x, const char *prefix, int c)
+{
+    const sdrt_tensor kv = b->t->carried[b->next_cross++];
+    char name[NAME];
+
+    const sdrt_tensor q = project(b, norm_of(b, x, prefix, "norm2"), prefix, "attn2.to_q", c, 0,
+                                  SDRT_NO_TENSOR);
+    sdrt_name(name, sizeof name, "%s.attn2.attention", prefix);
+    const sdrt_tensor o = sdrt_graph_attention(b->g, name, q, sdrt_graph_slice(b->g, kv, 0, c),
+                                               sdrt_graph_slice(b->g, kv, c, c),
+                                               heads_of(b->config, c), 0);
+    return project(b, o, prefix, "attn2.to_out.0", c, 1, x);
+}
+
+static sdrt_tensor feed_forward(struct builder *b, sdrt_tensor x, const char *prefix, int c)
+{
+    struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
+    char name[NAME];
+
+    sdrt_name(name, sizeof name, "%s.ff.net.0.proj", prefix);
+    spec.name = name;
+    spec.n = 4 * c;
+    spec.gated = 1;
+    spec.act = SDRT_ACT_GELU;
+    const sdrt_tensor inner = sdrt_graph_gemm(b->g, norm_of(b, x, prefix, "norm3"), &spec);
+    return project(b, inner, prefix, "ff.net.2", c, 1, x);
+}
+
+static sdrt_tensor transformer(struct builder *b, sdrt_tensor x, const char *block, int j, int depth,
+                               int c)
+{
+    struct sdrt_conv_spec spec = sdrt_conv_defaults;
+    char base[NAME - 40], norm[NAME], name[NAME];
+
+    if (depth == 0) return x;
+    sdrt_name(base, sizeof base, "%s.attentions.%d", block, j);
+    sdrt_name(norm, sizeof norm, "%s.norm", base);
+    sdrt_name(name, sizeof name, "%s.proj_in", base);
+    spec.name = name;
+    spec.norm = norm;
+    spec.groups = b->config->norm_groups;
+    spec.eps = TRANSFORMER_GN_EPS;
+    spec.out_c = c;
+    spec.kernel = 1;
+    sdrt_tensor h = sdrt_graph_conv(b->g, x, &spec);
+    for (int d = 0; d < depth; d++) {
+        char prefix[NAME - 24];
+        sdrt_name(prefix, sizeof prefix, "%s.transformer_blocks.%d", base, d);
+        h = self_attention(b, h, prefix, c);
+        h = cross_attention(b, h, prefix, c);
+        h = feed_forward(b, h, prefix, c);
+    }
+    return project(b, h, base, "proj_out", c, 1, x);
+}
+
+static void push_skip(struct builder *b, sdrt_tensor x) { b->skips[b->n_skips++] = x; }
+
+/* A conv between levels: stride 2 down, or nearest upsampling to h x w and a conv. */
+static sdrt_tensor resample(struct builder *b, sdrt_tensor x, const char *block, const char *leaf,
+                            int c, int stride, int h, int w)
+{
+    struct sdrt_conv_spec spec = sdrt_conv_defaults;
+    char name[NAME];
+
+    sdrt_name(name, sizeof name, "%s.%s", block, leaf);
+    spec.name = name;
+    spec.out_c = c;
+    spec.kernel = 3;
+    spec.pad = 1;
+    spec.stride = stride;
+    spec.upsample = stride == 1 ? 2 : 1;
+    spec.out_h = h;
+    spec.out_w = w;
+    return sdrt_graph_conv(b->g, x, &spec);
+}
+
+static sdrt_tensor down(struct builder *b, sdrt_tensor x)
+{
+    const struct sdrt_unet_config *c = b->config;
+    char block[64];
+
+    for (int i = 0; i < c->levels; i++) {
+        sdrt_name(block, sizeof block, "unet.down_blocks.%d", i);
+        for (int j = 0; j < c->layers; j++) {
+            x = resnet(b, x, SDRT_NO_TENSOR, block, j, c->channels[i]);
+            x = transformer(b, x, block, j, c->depth[i], c->channels[i]);
+            push_skip(b, x);
+        }
+        if (i == c->levels - 1) break;
+        x = resample(b, x, block, "downsamplers.0.conv", c->channels[i], 2, 0, 0);
+        push_skip(b, x);
+    }
+    return x;
+}
+
+static sdrt_tensor up(struct builder *b, sdrt_tensor x)
+{
+    const struct sdrt_unet_config *c = b->config;
+    char block[64];
+    int dims[4];
+
+    for (int i = 0; i < c->levels; i++) {
+        const int level = c->levels - 1 - i, channels = c->channels[level];
+        sdrt_name(block, sizeof block, "unet.up_blocks.%d", i);
+        for (int j = 0; j < c->layers + 1; j++) {
+            x = resnet(b, x, b->skips[--b->n_skips], block, j, channels);
+            x = transformer(b, x, block, j, c->depth[level], channels);
+        }
+        if (level == 0) break;
+        sdrt_graph_dims(b->g, b->skips[b->n_skips - 1], dims);
+        x = resample(b, x, block, "upsamplers.0.conv", channels, 1, dims[1], dims[2]);
+    }
+    return x;
+}
+
+static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *model,
+                       const struct sdrt_denoiser_shape *shape, struct sdrt_step_tensors *out)
+{
+    const struct sdrt_unet_config *config = &model->unet;
+    const int batch = shape->batch, h = shape->h, w = shape->w;
+    struct unet_parts parts;
+    struct builder b = { .g = g, .config = config, .parts = &parts, .t = out };
+    struct sdrt_conv_spec spec = sdrt_conv_defaults;
+
+    list_parts(config, &parts);
+    out->latent = sdrt_graph_external(g, "latent", batch, h, w, config->in_channels);
+    out->time = sdrt_graph_external(g, "time", time_rows(config, batch), 1, 1,
+                                    parts.time_channels);
+    for (int i = 0; i < parts.n_cross; i++) {
+        char name[NAME];
+        sdrt_name(name, sizeof name, "%s.to_kv", parts.cross[i].name);
+        out->carried[i] = sdrt_graph_external(g, name, batch, 1, shape->tokens,
+                                              2 * parts.cross[i].channels);
+    }
+    out->out = sdrt_graph_external(g, "model_out", batch, h, w, config->out_channels);
+
+    spec.name = "unet.conv_in";
+    spec.out_c = config->channels[0];
+    spec.kernel = 3;
+    spec.pad = 1;
+    sdrt_tensor x = sdrt_graph_conv(g, out->latent, &spec);
+    push_skip(&b, x);
+    x = down(&b, x);
+    const int c = config->channels[config->levels - 1];
+    x = resnet(&b, x, SDRT_NO_TENSOR, "unet.mid_block", 0, c);
+    x = transformer(&b, x, "unet.mid_block", 0, config->mid_depth, c);
+    x = resnet(&b, x, SDRT_NO_TENSOR, "unet.mid_block", 1, c);
+    x = up(&b, x);
+
+    spec.name = "unet.conv_out";
+    spec.norm = "unet.conv_norm_out";
+    spec.groups = config->norm_groups;
+    spec.eps = RESNET_EPS;
+    spec.silu = 1;
+    spec.out_c = config->out_channels;
+    spec.into = out->out;
+    sdrt_graph_conv(g, x, &spec);
+}
+
+const struct sdrt_denoiser sdrt_unet_denoiser = {
+    .name = "unet", .check = check, .build_schedule = build_schedule, .build_prompt = build_prompt,
+    .build_step = build_step,
+};

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The autoencoder between pixels and latents.  Rombach et al., 2022 (arXiv:2112.10752), in
+ * diffusers' names.
+ */
+#ifndef SDRT_MODEL_NET_VAE_H
+#define SDRT_MODEL_NET_VAE_H
+
+#include "model/net/config.h"
+#include "runtime/graph/graph.h"
+
+struct sdrt_vae_tensors {
+    sdrt_tensor in, out; /* external */
+};
+
+/* in: latent / scaling_factor + shift_factor [batch][h][w][latent_channels];
+ * out: [batch][h * 2^(levels-1)][w * 2^(levels-1)][3], about -1 .. 1. */
+void sdrt_vae_build_decoder(struct sdrt_graph *g, const struct sdrt_vae_config *config, int batch,
+                            int h, int w, struct sdrt_vae_tensors *out);
+
+/* in: pixels -1 .. 1 [batch][h][w][3], h and w multiples of 2^(levels-1);
+ * out: moments [batch][h / ..][w / ..][2 * latent_channels]: mean, then log variance. */
+void sdrt_vae_build_encoder(struct sdrt_graph *g, const struct sdrt_vae_config *config, int batch,
+                            int h, int w, struct sdrt_vae_tensors *out);
+
+#endif

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/noise/sampler_internal.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_TRAIN_STEPS = 100000 };
+
+/* ---- steps: one expression of diffusers a line, in its order, so that rounding agrees ---- */
+
+/* The image that the denoiser sees in x = image + sigma * noise. */
+static float denoised(enum sdrt_prediction prediction, float sigma, float x, float out)
+{
+    if (prediction == SDRT_PREDICTION_V)
+        return out * (-sigma / sqrtf(sigma * sigma + 1.0f)) + x / (sigma * sigma + 1.0f);
+    return x - sigma * out;
+}
+
+/* The same in x = sqrt(a) * image + sqrt(1 - a) * noise, given both roots; of a flow, they are
+ * 1 - sigma and sigma. */
+static float denoised_vp(enum sdrt_prediction prediction, float root_a, float root_b, float x,
+                         float out)
+{
+    if (prediction == SDRT_PREDICTION_V)
+        return root_a * x - root_b * out;
+    if (prediction == SDRT_PREDICTION_FLOW) return x - root_b * out;
+    return (x - root_b * out) / root_a;
+}
+
+static void step_euler(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
+{
+    const enum sdrt_prediction prediction = s->p.noise.prediction;
+    const float sigma = s->sigmas[w->i], dt = s->sigmas[w->i + 1] - sigma;
+
+    for (size_t k = 0; k < w->count; k++) {
+        const float x = w->x[k];
+        const float slope = prediction == SDRT_PREDICTION_FLOW
+                                ? w->out[k]
+                                : (x - denoised(prediction, sigma, x, w->out[k])) / sigma;
+        w->x[k] = x + slope * dt;
+    }
+}
+
+static void step_euler_a(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
+{
+    const float from = s->sigmas[w->i], to = s->sigmas[w->i + 1];
+    const float up = sqrtf(to * to * (from * from - to * to) / (from * from));
+    const float down = sqrtf(to * to - up * up);
+    const float dt = down - from;
+
+    for (size_t k = 0; k < w->count; k++) {
+        const float x = w->x[k];
+        const float slope = (x - denoised(s->p.noise.prediction, from, x, w->out[k])) / from;
+        w->x[k] = x + slope * dt + w->noise[k] * up;
+    }
+}
+
+static int draws_always(const struct sdrt_sampler *s, int i)
+{
+    (void)s;
+    (void)i;
+    return 1;
+}
+
+/* Even evaluations are an Euler step that is remembered, odd ones redo it with the mean slope. */
+static void step_heun(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
+{
+    const enum sdrt_prediction prediction = s->p.noise.prediction;
+    const int again = w->i % 2;
+    const float sigma = s->sigmas[w->i];
+    const float dt = again ? sigma - s->sigmas[w->i - 1] : s->sigmas[w->i + 1] - sigma;
+    float *slopes = s->history[0], *starts = s->history[1];
+
+    for (size_t k = 0; k < w->count; k++) {
+        const float x = w->x[k];
+        const float slope = (x - denoised(prediction, sigma, x, w->out[k])) / sigma;
+
+        if (again) {
+            w->x[k] = starts[k] + (slopes[k] + slope) / 2.0f * dt;
+        } else {
+            slopes[k] = slope;
+            starts[k] = x;
+            w->x[k] = x + slope * dt;
+        }
+    }
+}
+
+static void step_ddim(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
+{
+    const enum sdrt_prediction prediction = s->p.noise.prediction;
+    const float a = sqrtf(s->alphas[w->i]), b = sqrtf(1.0f - s->alphas[w->i]);
+    const float a_next = sqrtf(s->alphas_next[w->i]), b_next = sqrtf(1.0f - s->alphas_next[w->i]);
+
+    for (size_t k = 0; k < w->count; k++) {
+        const float x = w->x[k], out = w->out[k];
+        const float image = denoised_vp(prediction, a, b, x, out);
+        const float noise = prediction == SDRT_PREDICTION_V ? a * out + b * x : out;
+        w->x[k] = a_next * image + b_next * noise;
+    }
+}
+
+/* What DPM-Solver++ calls alpha_t, sigma_t and lambda_t at one sigma. */
+struct dpm_point { float alpha, sigma, lambda; };
+
+static struct dpm_point dpm_point(const struct sdrt_sampler *s, float sigma)
+{
+    const int flow = s->p.noise.prediction == SDRT_PREDICTION_FLOW;
+    struct dpm_point p;
+
+    p.alpha = flow ? 1.0f - sigma : 1.0f / sqrtf(sigma * sigma + 1.0f);
+    p.sigma = flow ? sigma : sigma * p.alpha;
+    p.lambda = logf(p.alpha) - logf(p.sigma);
+    return p;
+}
+
+static void step_dpmpp_2m(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
+{
+    const struct dpm_point now = dpm_point(s, s->sigmas[w->i]);
+    const struct dpm_point next = dpm_point(s, s->sigmas[w->i + 1]);
+    const float h = next.lambda - now.lambda; /* infinite at the end, where sigma is 0 */
+    const float keep = next.sigma / now.sigma, gain = next.alpha * (expf(-h) - 1.0f);
+    const int first_order = w->i == s->first || w->i == s->total - 1;
+    float *previous = s->history[0], inverse_ratio = 0.0f;
+
+    if (!first_order)
+        inverse_ratio = 1.0f / ((now.lambda - dpm_point(s, s->sigmas[w->i - 1]).lambda) / h);
+    for (size_t k = 0; k < w->count; k++) {
+        const float x = w->x[k];
+        const float image = denoised_vp(s->p.noise.prediction, now.alpha, now.sigma, x, w->out[k]);
+        float y = keep * x - gain * image;
+
+        if (!first_order) y -= 0.5f * gain * (inverse_ratio * (image - previous[k]));
+        previous[k] = image;
+        w->x[k] = y;
+    }
+}
+
+static void step_lcm(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
+{
+    const float a = sqrtf(s->alphas[w->i]), b = sqrtf(1.0f - s->alphas[w->i]);
+    const float a_next = sqrtf(s->alphas_next[w->i]), b_next = sqrtf(1.0f - s->alphas_next[w->i]);
+    const float t = s->timesteps[w->i] * 10.0f; /* timestep_scaling; the data's sigma is 0.5 */
+    const float skip = 0.25f / (t * t + 0.25f), gain = t / sqrtf(t * t + 0.25f);
+
+    for (size_t k = 0; k < w->count; k++) {
+        const float x = w->x[k];
+        const float y =
+            gain * denoised_vp(s->p.noise.prediction, a, b, x, w->out[k]) + skip * x;
+        w->x[k] = w->noise ? a_next * y + b_next * w->noise[k] : y;
+    }
+}
+
+static int draws_but_last(const struct sdrt_sampler *s, int i)
+{
+    return i != s->total - 1;
+}
+
+/* ---- the table of methods, and names ---- */
+
+static const struct sdrt_sampler_method methods[SDRT_SAMPLER_COUNT] = {
+    [SDRT_SAMPLER_EULER] = { .name = "euler", .has_karras = 1, .uses_sigmas = 1,
+        .plan = sdrt_sampler_plan_sigmas, .step = step_euler },
+    [SDRT_SAMPLER_EULER_A] = { .name = "euler_a", .has_karras = 1, .uses_sigmas = 1,
+        .plan = sdrt_sampler_plan_sigmas, .step = step_euler_a, .draws = draws_always },
+    [SDRT_SAMPLER_DDIM] = { .name = "ddim",
+        .plan = sdrt_sampler_plan_ddim, .step = step_ddim },
+    [SDRT_SAMPLER_DPMPP_2M] = { .name = "dpmpp_2m", .has_karras = 1, .history = 1,
+        .plan = sdrt_sampler_plan_sigmas, .step = step_dpmpp_2m },
+    [SDRT_SAMPLER_HEUN] = { .name = "heun", .has_karras = 1, .uses_sigmas = 1, .history = 2,
+        .plan = sdrt_sampler_plan_heun, .step = step_heun },
+    [SDRT_SAMPLER_LCM] = { .name = "lcm",
+        .plan = sdrt_sampler_plan_lcm, .step = step_lcm, .draws = draws_but_last },
+};
+
+static const char *const schedules[SDRT_SCHEDULE_COUNT] = {
+    [SDRT_SCHEDULE_DEFAULT] = "default",
+    [SDRT_SCHEDULE_KARRAS]  = "karras",
+};
+
+const char *sdrt_sampler_name(enum sdrt_sampler_kind kind)
+{
+    return (unsigned)kind < SDRT_SAMPLER_COUNT ? methods[kind].name : "unknown";
+}
+
+const char *sdrt_schedule_name(enum sdrt_schedule_kind kind)
+{
+    return (unsigned)kind < SDRT_SCHEDULE_COUNT ? schedules[kind] : "unknown";
+}
+
+int sdrt_sampler_parse(const char *name, enum sdrt_sampler_kind *out, const struct sdrt_log *log)
+{
+    for (int k = 0; k < SDRT_SAMPLER_COUNT; k++) {
+        if (strcmp(name, methods[k].name)) continue;
+        *out = (enum sdrt_sampler_kind)k;
+        return 0;
+    }
+    return sdrt_fail(log, SDRT_E_ARG,
+                     "unknown sampler '%s', expected euler, euler_a, ddim, dpmpp_2m, heun or lcm",
+                     name);
+}
+
+int sdrt_schedule_parse(const char *name, enum sdrt_schedule_kind *out,
+                        const struct sdrt_log *log)
+{
+    for (int k = 0; k < SDRT_SCHEDULE_COUNT; k++) {
+        if (strcmp(name, schedules[k])) continue;
+        *out = (enum sdrt_schedule_kind)k;
+        return 0;
+    }
+    return sdrt_fail(log, SDRT_E_ARG, "unknown schedule '%s', expected default or karras", name);
+}
+
+/* ---- life of a sampler ---- */
+
+static int check_noise_model(const struct sdrt_noise_model *m, const struct sdrt_log *log)
+{
+    if (m->train_steps < 2 || m->train_steps > MAX_TRAIN_STEPS)
+        return sdrt_fail(log, SDRT_E_ARG, "noise model: %d training steps, expected 2 to %d",
+                         m->train_steps, MAX_TRAIN_STEPS);
+    if (m->prediction == SDRT_PREDICTION_FLOW) {
+        if (m->flow_shift > 0.0 && m->flow_shift <= 1000.0) return 0;
+        return sdrt_fail(log, SDRT_E_ARG, "noise model: flow shift %g, expected above 0 to 1000",
+                         m->flow_shift);
+    }
+    if (m->steps_offset < 0 || m->steps_offset >= m->train_steps)
+        return sdrt_fail(log, SDRT_E_ARG, "noise model: steps offset %d, expected 0 to %d",
+                         m->steps_offset, m->train_steps - 1);
+    if (m->beta_start > 0.0 && m->beta_start <= m->beta_end && m->beta_end < 1.0) return 0;
+    return sdrt_fail(log, SDRT_E_ARG, "noise model: betas %g to %g, expected rising within 0 to 1",
+                     m->beta_start, m->beta_end);
+}
+
+static int check_params(const struct sdrt_sampler_params *p)
+{
+    const struct sdrt_sampler_method *method;
+    const int flow = p->noise.prediction == SDRT_PREDICTION_FLOW;
+
+    if ((unsigned)p->kind >= SDRT_SAMPLER_COUNT || (unsigned)p->schedule >= SDRT_SCHEDULE_COUNT ||
+        (unsigned)p->noise.prediction > SDRT_PREDICTION_FLOW ||
+        (unsigned)p->noise.spacing >= SDRT_SPACING_COUNT)
+        return sdrt_fail(p->log, SDRT_E_ARG, "sampler: a sampler, schedule, prediction or spacing "
+                         "that is none of their enums");
+    method = &methods[p->kind];
+    if (p->schedule == SDRT_SCHEDULE_KARRAS && !method->has_karras)
+        return sdrt_fail(p->log, SDRT_E_UNSUPPORTED, "sampler %s has no karras schedule",
+                         method->name);
+    if (flow && p->kind != SDRT_SAMPLER_EULER && p->kind != SDRT_SAMPLER_DPMPP_2M)
+        return sdrt_fail(p->log, SDRT_E_UNSUPPORTED,
+                         "sampler %s cannot run a flow-matching model, expected euler or dpmpp_2m",
+                         method->name);
+    if (flow && p->schedule != SDRT_SCHEDULE_DEFAULT)
+        return sdrt_fail(p->log, SDRT_E_UNSUPPORTED,
+                         "schedule %s is not for flow-matching models, expected default",
+                         schedules[p->schedule]);
+    /* At train_steps the leading spacing would reach past the last timestep. */
+    if (p->steps < 1 || p->steps >= p->noise.train_steps)
+        return sdrt_fail(p->log, SDRT_E_ARG, "sampler %s: %d steps, expected 1 to %d",
+                         method->name, p->steps, p->noise.train_steps - 1);
+    if (p->first_step < 0 || p->first_step >= p->steps)
+        return sdrt_fail(p->log, SDRT_E_ARG, "sampler %s: first step %d, expected 0 to %d",
+                         method->name, p->first_step, p->steps - 1);
+    return 0;
+}
+
+int sdrt_sampler_create(struct sdrt_sampler **out, const struct sdrt_sampler_params *params)
+{
+    struct sdrt_sampler *s;
+    int rc;
+
+    *out = NULL;
+    rc = check_noise_model(&params->noise, params->log);
+    if (!rc) rc = check_params(params);
+    if (rc) return rc;
+    s = calloc(1, sizeof *s);
+    if (!s) return sdrt_fail(params->log, SDRT_E_NOMEM, "sampler: no memory");
+    s->p = *params;
+    s->method = &methods[params->kind];
+    s->first = params->first_step;
+    rc = s->method->plan(s);
+    if (rc) sdrt_sampler_free(&s);
+    *out = s;
+    return rc;
+}
+
+void sdrt_sampler_free(struct sdrt_sampler **s)
+{
+    if (!*s) return;
+    free((*s)->plan);
+    free((*s)->buffer);
+    free(*s);
+    *s = NULL;
+}
+
+int sdrt_sampler_reset(struct sdrt_sampler *s, size_t images, size_t n)
+{
+    const size_t arrays = (size_t)s->method->history + (s->method->draws != NULL);
+    size_t count;
+    float *buffer = NULL;
+
+    if (__builtin_mul_overflow(images, n, &count) || count == 0 ||
+        count > SIZE_MAX / sizeof *buffer / 4)
+        return sdrt_fail(s->p.log, SDRT_E_ARG,
+                         "sampler %s: %zu latents of %zu numbers, expected 1 or more of each",
+                         s->method->name, images, n);
+    if (arrays) {
+        buffer = malloc(arrays * count * sizeof *buffer);
+        if (!buffer)
+            return sdrt_fail(s->p.log, SDRT_E_NOMEM,
+                             "sampler %s: no memory for %zu latents of %zu numbers",
+                             s->method->name, images, n);
+    }
+    free(s->buffer);
+    s->buffer = buffer;
+    for (int k = 0; k < s->method->history; k++)
+        s->history[k] = buffer + (size_t)k * count;
+    if (s->method->draws) s->noise = buffer + (size_t)s->method->history * count;
+    s->images = images;
+    s->n = n;
+    s->next = 0;
+    return 0;
+}
+
+/* ---- a run ---- */
+
+int sdrt_sampler_evaluations(const struct sdrt_sampler *s)
+{
+    return s->total - s->first;
+}
+
+const float *sdrt_sampler_timesteps(const struct sdrt_sampler *s)
+{
+    return s->timesteps + s->first;
+}
+
+float sdrt_sampler_initial_scale(const struct sdrt_sampler *s)
+{
+    return s->initial_scale;
+}
+
+float sdrt_sampler_input_divisor(const struct sdrt_sampler *s, int eval)
+{
+    const float sigma = s->sigmas[s->first + eval];
+
+    if (!s->method->uses_sigmas || s->p.noise.prediction == SDRT_PREDICTION_FLOW) return 1.0f;
+    return sqrtf(sigma * sigma + 1.0f);
+}
+
+void sdrt_sampler_scale_input(const struct sdrt_sampler *s, int eval, const float *latent,
+                              float *model_in)
+{
+    const float divisor = sdrt_sampler_input_divisor(s, eval);
+
+    for (size_t k = 0; k < s->images * s->n; k++)
+        model_in[k] = latent[k] / divisor;
+}
+
+void sdrt_sampler_denoised(const struct sdrt_sampler *s, int eval, const float *model_out,
+                           const float *latent, float *image)
+{
+    const enum sdrt_prediction prediction = s->p.noise.prediction;
+    const int i = s->first + eval, dpm = s->p.kind == SDRT_SAMPLER_DPMPP_2M;
+    const struct dpm_point point = dpm_point(s, s->sigmas[i]);
+    const float root_a = dpm ? point.alpha : sqrtf(s->alphas[i]);
+    const float root_b = dpm ? point.sigma : sqrtf(1.0f - s->alphas[i]);
+    const int sigmas = s->method->uses_sigmas;
+
+    /* Flow's x = (1 - sigma) * image + sigma * noise has out = noise - image, which for the
+     * image is the same line as an epsilon's. */
+    for (size_t k = 0; k < s->images * s->n; k++)
+        image[k] = sigmas ? denoised(prediction, s->sigmas[i], latent[k], model_out[k])
+                          : denoised_vp(prediction, root_a, root_b, latent[k], model_out[k]);
+}
+
+int sdrt_sampler_step(struct sdrt_sampler *s, int eval, const float *model_out, float *latent,
+                      struct sdrt_rng *rngs)
+{
+    struct sdrt_sampler_work w = { s->first + eval, s->images * s->n, model_out, NULL, latent };
+
+    if (w.count == 0 || eval != s->next || eval >= sdrt_sampler_evaluations(s))
+        return sdrt_fail(s->p.log, SDRT_E_ARG, "sampler %s: evaluation %d, expected %d of %d%s",
+                         s->method->name, eval, s->next, sdrt_sampler_evaluations(s),
+                         w.count ? "" : " after a reset");
+    if (s->method->draws && s->method->draws(s, w.i)) {
+        if (!rngs)
+            return sdrt_fail(s->p.log, SDRT_E_ARG, "sampler %s: draws noise, expected generators",
+                             s->method->name);
+        for (size_t i = 0; i < s->images; i++)
+            sdrt_rng_normal(rngs + i, s->noise + i * s->n, s->n);
+        w.noise = s->noise;
+    }
+    s->method->step(s, &w);
+    s->next++;
+    return 0;
+}
+
+void sdrt_sampler_add_noise(const struct sdrt_sampler *s, const float *noise, float *latent)
+{
+    const float sigma = s->sigmas[s->first], alpha = s->alphas[s->first];
+    float keep = 1.0f, gain = sigma;
+
+    if (s->p.noise.prediction == SDRT_PREDICTION_FLOW) {
+        keep = 1.0f - sigma;
+    } else if (s->p.kind == SDRT_SAMPLER_DPMPP_2M) {
+        keep = dpm_point(s, sigma).alpha;
+        gain = dpm_point(s, sigma).sigma;
+    } else if (!s->method->uses_sigmas) {
+        keep = sqrtf(alpha);
+        gain = sqrtf(1.0f - alpha);
+    }
+    for (size_t k = 0; k < s->images * s->n; k++)
+        latent[k] = keep * latent[k] + gain * noise[k];
+}

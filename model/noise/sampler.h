@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Samplers: from noise and a denoiser to a latent.
+ *
+ * A sampler is planned as a whole before the run, so that all its timesteps are known ahead
+ * and nothing is allocated while it runs:
+ *
+ *     struct sdrt_sampler_params p = { .kind = SDRT_SAMPLER_EULER, .steps = 20,
+ *         .noise = sdrt_noise_model_default(SDRT_PREDICTION_EPSILON), .log = log };
+ *     sdrt_sampler_create(&s, &p);
+ *     sdrt_sampler_reset(s, images, 4 * height * width);
+ *     latent = unit noise * sdrt_sampler_initial_scale(s);
+ *     for (int e = 0; e < sdrt_sampler_evaluations(s); e++) {
+ *         sdrt_sampler_scale_input(s, e, latent, model_in);
+ *         model_out = denoiser(model_in, sdrt_sampler_timesteps(s)[e]), guided;
+ *         sdrt_sampler_step(s, e, model_out, latent, rngs);
+ *     }
+ *     sdrt_sampler_free(&s);
+ *
+ * A latent here is float [images, n]; what the n numbers of an image mean does not matter
+ * to the arithmetic.  Noise is drawn n numbers an image in the order of memory, so to get the
+ * images of diffusers for a seed the latent must be [images, channels, height, width].
+ *
+ * The formulas and their order of operations are those of diffusers 0.42's schedulers of the same
+ * names (EulerDiscrete, EulerAncestralDiscrete, DDIM with eta 0, DPMSolverMultistep,
+ * HeunDiscrete, LCM, FlowMatchEulerDiscrete).  euler_a with the Karras schedule, which
+ * diffusers lacks, takes the sigmas and timesteps of euler with it, as k-diffusion does.
+ */
+#ifndef SDRT_MODEL_NOISE_SAMPLER_H
+#define SDRT_MODEL_NOISE_SAMPLER_H
+
+#include "model/noise/schedule.h"
+#include "runtime/base/error.h"
+#include "runtime/random/rng.h"
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum sdrt_sampler_kind {
+    SDRT_SAMPLER_EULER,    /* Karras et al. 2022, algorithm 2 without its correction */
+    SDRT_SAMPLER_EULER_A,  /* the same with fresh noise each step */
+    SDRT_SAMPLER_DDIM,     /* Song et al. 2020 (arXiv:2010.02502), eq. 12, eta 0 */
+    SDRT_SAMPLER_DPMPP_2M, /* Lu et al. 2022 (arXiv:2211.01095), algorithm 2 */
+    SDRT_SAMPLER_HEUN,     /* Karras et al. 2022, algorithm 2: two evaluations a step */
+    SDRT_SAMPLER_LCM,      /* Luo et al. 2023 (arXiv:2310.04378), for models distilled so */
+    SDRT_SAMPLER_COUNT
+};
+
+enum sdrt_schedule_kind { SDRT_SCHEDULE_DEFAULT, SDRT_SCHEDULE_KARRAS, SDRT_SCHEDULE_COUNT };
+
+struct sdrt_sampler_params {
+    enum sdrt_sampler_kind  kind;
+    enum sdrt_schedule_kind schedule;
+    int steps;
+    int first_step;            /* 0 for a whole run; k leaves out the first k steps, for a run that
+                                * starts at an image with noise (see sdrt_sampler_add_noise) */
+    struct sdrt_noise_model noise;
+    const struct sdrt_log *log; /* may be NULL; must outlive the sampler */
+};
+
+struct sdrt_sampler;
+
+/* Names as the command line spells them ("euler", "dpmpp_2m", "karras").  _name returns a
+ * constant text; _parse writes *out or fails with SDRT_E_ARG and a line naming the choices. */
+const char *sdrt_sampler_name(enum sdrt_sampler_kind kind);
+const char *sdrt_schedule_name(enum sdrt_schedule_kind kind);
+int sdrt_sampler_parse(const char *name, enum sdrt_sampler_kind *out, const struct sdrt_log *log);
+int sdrt_schedule_parse(const char *name, enum sdrt_schedule_kind *out,
+                        const struct sdrt_log *log);
+
+/* Plans a run.  *out belongs to the caller, who ends it with sdrt_sampler_free(); it is NULL after
+ * an error: SDRT_E_ARG (steps or noise model out of range), SDRT_E_UNSUPPORTED (ddim and lcm have
+ * no Karras schedule; flow matching runs with euler and dpmpp_2m and the default one) or
+ * SDRT_E_NOMEM. */
+int sdrt_sampler_create(struct sdrt_sampler **out, const struct sdrt_sampler_params *params);
+void sdrt_sampler_free(struct sdrt_sampler **s);
+
+/* Sets the size of the latents, allocates the history for it and goes back to evaluation 0.
+ * SDRT_E_ARG if images or n is 0 or their product too large, SDRT_E_NOMEM. */
+int sdrt_sampler_reset(struct sdrt_sampler *s, size_t images, size_t n);
+
+/* Denoiser evaluations of the whole run, and the timestep of each (the sampler's memory). */
+int sdrt_sampler_evaluations(const struct sdrt_sampler *s);
+const float *sdrt_sampler_timesteps(const struct sdrt_sampler *s);
+
+/* The factor that turns unit noise into the first latent of a whole run. */
+float sdrt_sampler_initial_scale(const struct sdrt_sampler *s);
+
+/* The latent of evaluation eval is divided by this before it enters the denoiser. */
+float sdrt_sampler_input_divisor(const struct sdrt_sampler *s, int eval);
+
+/* model_in = latent / divisor, both [images, n]; they may be one array. */
+void sdrt_sampler_scale_input(const struct sdrt_sampler *s, int eval, const float *latent,
+                              float *model_in);
+
+/* The image that evaluation eval sees behind the noise of latent, given its (guided) output; all
+ * [images, n], and image may be latent.  For looking at a run on its way. */
+void sdrt_sampler_denoised(const struct sdrt_sampler *s, int eval, const float *model_out,
+                           const float *latent, float *image);
+
+/* Takes the (guided) output of evaluation eval, [images, n], and moves latent [images, n] on.
+ * Evaluations come in order from 0.  euler_a and lcm draw n numbers from each of rngs[images],
+ * image by image; the others never touch rngs, which may then be NULL.  Allocates nothing.
+ * SDRT_E_ARG when called out of order, before a reset, or without rngs where they are needed. */
+int sdrt_sampler_step(struct sdrt_sampler *s, int eval, const float *model_out, float *latent,
+                      struct sdrt_rng *rngs);
+
+/* Turns the clean latent of an image into what evaluation 0 expects (with first_step > 0):
+ * latent and unit noise are both [images, n]. */
+void sdrt_sampler_add_noise(const struct sdrt_sampler *s, const float *noise, float *latent);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Noise schedules: from how a model was trained to the sigmas and timesteps of a run.
+ *
+ * Notation of Karras et al. 2022 (arXiv:2206.00364) and of diffusers: a variance-preserving
+ * latent is sqrt(a) * image + sqrt(1 - a) * noise with a = alphas[timestep], the cumulative
+ * product of 1 - beta; its sigma is sqrt((1 - a) / a).  Values are computed in the precision in
+ * which diffusers computes them, so that a run with the same seed gives the same image.
+ * None of these functions allocates or fails; arrays are the caller's.
+ */
+#ifndef SDRT_MODEL_NOISE_SCHEDULE_H
+#define SDRT_MODEL_NOISE_SCHEDULE_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What the denoiser's output means. */
+enum sdrt_prediction {
+    SDRT_PREDICTION_EPSILON, /* the noise: SD 1.x, SDXL */
+    SDRT_PREDICTION_V,       /* sqrt(a) * noise - sqrt(1 - a) * image: SD 2.x at 768 pixels */
+    SDRT_PREDICTION_FLOW,    /* noise - image on a straight path: SD 3.x */
+};
+
+/* Which training timesteps a run of few steps visits (Lin et al. 2023, arXiv:2305.08891,
+ * table 2). */
+enum sdrt_spacing {
+    SDRT_SPACING_LEADING,
+    SDRT_SPACING_TRAILING,
+    SDRT_SPACING_LINSPACE,
+    SDRT_SPACING_COUNT
+};
+
+/* How a model was trained, as its scheduler_config.json tells it. */
+struct sdrt_noise_model {
+    enum sdrt_prediction prediction;
+    enum sdrt_spacing    spacing;
+    int    train_steps;
+    int    steps_offset;         /* added to each timestep of the leading spacing */
+    double beta_start, beta_end; /* scaled-linear: the square roots are linear in the timestep */
+    int    zero_snr;             /* 1: the betas are rescaled so that the last step is all noise
+                                  * (the same paper, algorithm 1) */
+    double flow_shift;           /* FLOW alone: 1 for none, 3 for SD 3.x */
+};
+
+/* The values of Stable Diffusion's published configurations: 1000 steps, betas 0.00085 to 0.012,
+ * leading, offset 1; for FLOW a shift of 3. */
+struct sdrt_noise_model sdrt_noise_model_default(enum sdrt_prediction prediction);
+
+/* Writes alphas[train_steps] (see above) and, unless NULL, sigmas[train_steps], which stay
+ * finite where zero_snr makes the last alpha zero. */
+void sdrt_schedule_train(const struct sdrt_noise_model *m, float *alphas, float *sigmas);
+
+/* Writes the timesteps[steps] of a run, from noise to image; those of linspace are not whole.
+ * With spare not 0 the leading spacing and linspace are those of steps + 1 steps without the
+ * last, as DPM-Solver++ wants it. */
+void sdrt_schedule_timesteps(const struct sdrt_noise_model *m, int steps, int spare,
+                             double *timesteps);
+
+/* Names as diffusers and the command line spell them: "leading", "trailing", "linspace".
+ * Returns 1 with *out set, or 0. */
+int sdrt_spacing_parse(const char *name, enum sdrt_spacing *out);
+
+/* Writes sigmas[steps] from sigma_max down to sigma_min, Karras et al. eq. 5 with rho = 7. */
+void sdrt_schedule_karras(double sigma_max, double sigma_min, int steps, double *sigmas);
+
+/* The (fractional) timestep at which a model with train_sigmas[train_steps] has this sigma,
+ * interpolated in log sigma and clamped to the trained range. */
+double sdrt_schedule_timestep_of(const float *train_sigmas, int train_steps, double sigma);
+
+/* Writes sigmas[steps] of a flow-matching run; the timestep of each is sigma * train_steps.  Those
+ * of diffusers' flow Euler, or with solver not 0 of its multistep solver: nearly the same.
+ * sigma' = shift * sigma / (1 + (shift - 1) * sigma), Esser et al. 2024 (arXiv:2403.03206). */
+void sdrt_schedule_flow(const struct sdrt_noise_model *m, int steps, int solver, double *sigmas);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#include <config.h>
+
+#include "model/checkpoint/tensor_names.h"
+#include "model/pipeline/pipeline.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int sdrt_pipeline_loras_open(struct sdrt_context *c, struct sdrt_weights_provider *provider)
+{
+    const struct sdrt_lora_engine engine = { &c->ops, c->team, c->log };
+    int status = sdrt_lora_index_create(&c->loras.index, c->log);
+
+    if (status == SDRT_OK)
+        status = sdrt_loras_create(&c->loras.set, provider, c->loras.index, &engine);
+    if (status == SDRT_OK) *provider = sdrt_loras_provider(c->loras.set);
+    return status;
+}
+
+void sdrt_pipeline_loras_close(struct sdrt_context *c)
+{
+    sdrt_loras_free(&c->loras.set);
+    sdrt_lora_index_free(&c->loras.index);
+}
+
+/* ---- the names that files may use ---- */
+
+struct filling {
+    struct sdrt_lora_index *index;
+    struct sdrt_unet_names  unet;  /* original ones */
+    struct sdrt_mmdit_names mmdit;
+    int status;
+};
+
+static void add_declared(void *user, const char *name)
+{
+    struct filling *f = user;
+    struct sdrt_name_part part = { .third = -1 };
+    char original[SDRT_NAME_MAX];
+    int known = 0;
+
+    if (!strncmp(name, "unet.", 5)) known = sdrt_names_unet(&f->unet, name + 5, original);
+    if (!strncmp(name, "transformer.", 12))
+        known = sdrt_names_mmdit(&f->mmdit, name + 12, original, &part) && !part.swapped;
+
+    /* Text encoders are listed whole below: the graph leaves out layers that it skips. */
+    if (f->status != SDRT_OK || !strncmp(name, "text_encoder", 12)) return;
+    f->status = sdrt_lora_index_add(f->index, name, known ? original : NULL, part.third);
+}
+
+static int add_text_encoder(struct sdrt_lora_index *index, const char *part, int layers)
+{
+    static const char *const modules[] = {
+        "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj",
+        "mlp.fc1", "mlp.fc2", "layer_norm1", "layer_norm2",
+    };
+    char name[SDRT_NAME_MAX];
+    int status = SDRT_OK;
+
+    for (int l = 0; l < layers; l++)
+        for (size_t m = 0; m < sizeof modules / sizeof *modules && status == SDRT_OK; m++) {
+            snprintf(name, sizeof name, "%s.text_model.encoder.layers.%d.%s.weight", part, l,
+                     modules[m]);
+            status = sdrt_lora_index_add(index, name, NULL, -1);
+        }
+    return status;
+}
+
+/* Every module of the model; once. */
+static int fill_index(struct sdrt_context *c)
+{
+    struct filling f = {
+        .index = c->loras.index,
+        .unet = { .original = 1, .levels = c->config.unet.levels,
+                  .layers = c->config.unet.layers },
+        .mmdit = { .original = 1, .depth = c->config.mmdit.depth },
+    };
+
+    if (!sdrt_lora_index_empty(c->loras.index)) return SDRT_OK;
+    for (int i = 0; i < c->config.unet.levels; i++)
+        f.unet.attention[i] = c->config.unet.depth[i] > 0;
+    for (int i = 0; i < c->config.n_text && f.status == SDRT_OK; i++)
+        f.status = add_text_encoder(c->loras.index, sdrt_text_prefix(i),
+                                    c->config.text[i].clip.layers + c->config.text[i].cut);
+    sdrt_weight_store_each_declared(c->store, add_declared, &f);
+    return f.status;
+}
+
+/* ---- the set ---- */
+
+static int same(const struct sdrt_context *c, const struct sdrt_lora_list *wanted, int lenient)
+{
+    const struct sdrt_loras *set = c->loras.set;
+
+    if (sdrt_loras_count(set) != wanted->count || (wanted->count && c->loras.lenient != lenient))
+        return 0;
+    for (size_t i = 0; i < wanted->count; i++)
+        if (strcmp(sdrt_loras_path(set, i), wanted->uses[i].path) ||
+            sdrt_loras_scale(set, i) < wanted->uses[i].scale ||
+            sdrt_loras_scale(set, i) > wanted->uses[i].scale)
+            return 0;
+    return 1;
+}
+
+static const char *const parts[] = { "unet.", "text_encoder.", "text_encoder_2.", "transformer." };
+enum { PARTS = sizeof parts / sizeof *parts };
+
+static void note_part(void *user, const char *module)
+{
+    int *touched = user;
+
+    for (int i = 0; i < PARTS; i++) touched[i] |= !strncmp(module, parts[i], strlen(parts[i]));
+}
+
+static void note_parts(const struct sdrt_context *c, int touched[PARTS])
+{
+    for (size_t i = 0; i < sdrt_loras_count(c->loras.set); i++)
+        sdrt_loras_each_touched(c->loras.set, i, note_part, touched);
+}
+
+static int replace_set(struct sdrt_context *c, const struct sdrt_lora_list *wanted, int lenient)
+{
+    int touched[PARTS] = { 0 }, status = wanted->count ? fill_index(c) : SDRT_OK;
+
+    note_parts(c, touched);
+    sdrt_loras_clear(c->loras.set);
+    c->loras.lenient = lenient;
+    c->text_ready = 0;
+    for (size_t i = 0; i < wanted->count && status == SDRT_OK; i++)
+        status = sdrt_loras_add(c->loras.set, wanted->uses[i].path, wanted->uses[i].scale,
+                                lenient);
+    if (status != SDRT_OK) sdrt_loras_clear(c->loras.set);
+    note_parts(c, touched);
+    for (int i = 0; i < PARTS; i++)
+        if (touched[i]) sdrt_weight_store_release(c->store, parts[i]);
+    for (int i = 0; i < SDRT_PROGRAMS; i++)
+        if (c->programs[i]) sdrt_program_unload(c->programs[i]);
+    return status;
+}
+
+int sdrt_pipeline_loras_apply(struct sdrt_context *c, const struct sdrt_request *r, char **prompt)
+{
+    struct sdrt_lora_list wanted = { 0 };
+    int status = SDRT_OK;
+
+    *prompt = NULL;
+    for (int i = 0; i < r->n_loras && status == SDRT_OK; i++)
+        status = sdrt_lora_list_add(&wanted, r->loras[i].path, (double)r->loras[i].scale, c->log);
+    if (status == SDRT_OK)
+        status = sdrt_lora_prompt_split(r->prompt, r->lora_dir, prompt, &wanted, c->log);
+    if (status == SDRT_OK && !same(c, &wanted, r->lora_lenient))
+        status = replace_set(c, &wanted, r->lora_lenient);
+    if (status != SDRT_OK) {
+        free(*prompt);
+        *prompt = NULL;
+    }
+    sdrt_lora_list_clear(&wanted);
+    return status;
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/files/atomic_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+struct sdrt_atomic_file {
+    FILE *stream;
+    char *target; /* symbolic links resolved, for rename */
+    char *temp;   /* NULL when the target is written directly */
+    char *path;   /* as the caller wrote it, for messages */
+    int   error;  /* errno of the first failed write, or 0 */
+};
+
+static void destroy(struct sdrt_atomic_file **file)
+{
+    struct sdrt_atomic_file *f = *file;
+
+    if (!f) return;
+    if (f->stream) fclose(f->stream);
+    if (f->temp) unlink(f->temp);
+    free(f->temp);
+    free(f->target);
+    free(f->path);
+    free(f);
+    *file = NULL;
+}
+
+/* ".sdrt-<16 digits>.tmp" beside target; NULL without memory.  The name does not build
+ * on the target's, which may have the longest length a folder allows. */
+static char *temp_name(const char *target, unsigned attempt)
+{
+    static unsigned serial;
+    const char *slash = strrchr(target, '/');
+    const size_t folder = slash ? (size_t)(slash - target) + 1 : 0;
+    const size_t room = sizeof ".sdrt-0123456789abcdef.tmp";
+    char *name = malloc(folder + room);
+    struct timespec now;
+    uint64_t mix;
+
+    if (!name) return NULL;
+    clock_gettime(CLOCK_REALTIME, &now);
+    mix = (uint64_t)now.tv_nsec + ((uint64_t)getpid() << 32) + attempt +
+          ((uint64_t)__atomic_add_fetch(&serial, 1, __ATOMIC_RELAXED) << 48);
+    mix *= 0x9e3779b97f4a7c15u;
+    mix ^= mix >> 29;
+    memcpy(name, target, folder);
+    snprintf(name + folder, room, ".sdrt-%016llx.tmp", (unsigned long long)mix);
+    return name;
+}
+
+/* Opens a new temporary file, with the permissions of a file the user makes (umask)
+ * or of the one it will replace.  Returns a descriptor, or -1 with errno. */
+static int open_temp(struct sdrt_atomic_file *f, const struct stat *old)
+{
+    for (unsigned attempt = 0; attempt < 100; attempt++) {
+        free(f->temp);
+        f->temp = temp_name(f->target, attempt);
+        if (!f->temp) {
+            errno = ENOMEM;
+            return -1;
+        }
+        const int fd = open(f->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0) {
+            /* Keeping the old permissions is a courtesy; some file systems have none. */
+            if (old && fchmod(fd, old->st_mode & 0777) != 0) errno = 0;
+            return fd;
+        }
+        if (errno != EEXIST) break;
+    }
+    free(f->temp);
+    f->temp = NULL;
+    return -1;
+}
+
+/* Opens what the bytes go to; -1 with errno. */
+static int open_for(struct sdrt_atomic_file *f)
+{
+    struct stat old;
+    const int exists = stat(f->target, &old) == 0;
+
+    if (exists && S_ISDIR(old.st_mode)) {
+        errno = EISDIR;
+        return -1;
+    }
+    if (exists && !S_ISREG(old.st_mode)) return open(f->target, O_WRONLY | O_CLOEXEC);
+    /* A file made read-only on purpose is not replaced, though the folder would allow it. */
+    if (exists && access(f->target, W_OK) != 0) return -1;
+    return open_temp(f, exists ? &old : NULL);
+}
+
+int sdrt_atomic_open(struct sdrt_atomic_file **out, const char *path, const struct sdrt_log *log)
+{
+    struct sdrt_atomic_file *f;
+    int rc = SDRT_OK, fd = -1;
+
+    *out = NULL;
+    if (!*path) return sdrt_fail(log, SDRT_E_IO, "the name of a file to write is empty");
+    f = calloc(1, sizeof *f);
+    if (f) {
+        f->path = strdup(path);
+        f->target = realpath(path, NULL);
+        if (!f->target) f->target = strdup(path);
+    }
+    if (!f || !f->path || !f->target) {
+        rc = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", path);
+        goto out;
+    }
+    fd = open_for(f);
+    if (fd < 0) {
+        rc = sdrt_fail(log, SDRT_E_IO, "%s: cannot be written: %s", path, strerror(errno));
+        goto out;
+    }
+    f->stream = fdopen(fd, "wb");
+    if (!f->stream) {
+        close(fd);
+        rc = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", path);
+        goto out;
+    }
+    *out = f;
+    f = NULL;
+out:
+    destroy(&f);
+    return rc;
+}
+
+int sdrt_atomic_write(struct sdrt_atomic_file *file, const void *data, size_t size)
+{
+    if (file->error) return SDRT_E_IO;
+    errno = 0;
+    if (size && fwrite(data, 1, size, file->stream) != size)
+        file->error = errno ? errno : EIO;
+    return file->error ? SDRT_E_IO : SDRT_OK;
+}
+
+int sdrt_atomic_printf(struct sdrt_atomic_file *file, const char *format, ...)
+{
+    va_list args;
+
+    if (file->error) return SDRT_E_IO;
+    errno = 0;
+    va_start(args, format);
+    if (vfprintf(file->stream, format, args) < 0) file->error = errno ? errno : EIO;
+    va_end(args);
+    return file->error ? SDRT_E_IO : SDRT_OK;
+}
+
+/* Makes the new name itself survive a power cut, where the file system can. */
+static void sync_folder(const char *target)
+{
+    const char *slash = strrchr(target, '/');
+    char *folder = slash ? strndup(target, (size_t)(slash - target) + 1) : strdup(".");
+    const int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    free(folder);
+}
+
+/* Every step through which bytes can still be lost; returns an errno or 0. */
+static int finish(struct sdrt_atomic_file *f)
+{
+    FILE *stream = f->stream;
+    int error = f->error;
+
+    if (!error && fflush(stream) != 0) error = errno;
+    /* Pipes and some file systems know no fsync and say EINVAL. */
+    if (!error && f->temp && fsync(fileno(stream)) != 0 && errno != EINVAL) error = errno;
+    f->stream = NULL;
+    if (fclose(stream) != 0 && !error) error = errno;
+    if (!error && f->temp && rename(f->temp, f->target) != 0) error = errno;
+    if (!error && f->temp) {
+        free(f->temp);
+        f->temp = NULL;
+        sync_folder(f->target);
+    }
+    return error;
+}
+
+int sdrt_atomic_commit(struct sdrt_atomic_file **file, const struct sdrt_log *log)
+{
+    const int error = finish(*file);
+    int rc = SDRT_OK;
+
+    if (error)
+        rc = sdrt_fail(log, SDRT_E_IO, "%s: could not be written: %s", (*file)->path,
+                       strerror(error));
+    destroy(file);
+    return rc;
+}
+
+void sdrt_atomic_abort(struct sdrt_atomic_file **file)
+{
+    destroy(file);
+}
+
+int sdrt_atomic_check(const char *path, const struct sdrt_log *log)
+{
+    struct sdrt_atomic_file *file;
+    struct stat info;
+    int rc;
+
+    /* Opening a pipe would wait for its reader, and some devices act on being opened. */
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) {
+        if (access(path, W_OK) == 0) return SDRT_OK;
+        return sdrt_fail(log, SDRT_E_IO, "%s: cannot be written: %s", path, strerror(errno));
+    }
+    rc = sdrt_atomic_open(&file, path, log);
+    sdrt_atomic_abort(&file);
+    return rc;
+}

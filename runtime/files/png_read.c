@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/files/file_kind.h"
+#include "runtime/files/png.h"
+#include "runtime/files/png_text.h"
+
+#include <errno.h>
+#include <png.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* libpng reports errors by longjmp; everything that must survive it lives here. */
+struct reader {
+    FILE       *file;
+    png_structp png;
+    png_infop   info;
+    int         width, height;
+    uint8_t    *rgb;
+    png_bytep  *rows;
+    char       *parameters;
+    int         no_memory;
+    char        reason[128];
+};
+
+static void on_error(png_structp png, png_const_charp text)
+{
+    struct reader *r = png_get_error_ptr(png);
+
+    strncpy(r->reason, text, sizeof r->reason - 1);
+    png_longjmp(png, 1);
+}
+
+static void on_warning(png_structp png, png_const_charp text)
+{
+    (void)png;
+    (void)text;
+}
+
+static void allocate(struct reader *r)
+{
+    r->rgb = malloc((size_t)r->width * (size_t)r->height * 3);
+    r->rows = malloc((size_t)r->height * sizeof *r->rows);
+    if (!r->rgb || !r->rows) {
+        r->no_memory = 1;
+        png_error(r->png, "no memory");
+    }
+    for (int y = 0; y < r->height; y++) r->rows[y] = r->rgb + (size_t)y * (size_t)r->width * 3;
+}
+
+static void keep_parameters(struct reader *r)
+{
+    png_textp texts;
+    int count;
+
+    png_get_text(r->png, r->info, &texts, &count);
+    for (int i = 0; i < count && !r->parameters; i++) {
+        if (strcmp(texts[i].key, "parameters")) continue;
+        r->parameters = texts[i].compression >= PNG_ITXT_COMPRESSION_NONE
+                            ? strdup(texts[i].text)
+                            : sdrt_png_text_from_latin1(texts[i].text);
+        if (!r->parameters) {
+            r->no_memory = 1;
+            png_error(r->png, "no memory");
+        }
+    }
+}
+
+/* Returns 0, or -1 after libpng gave up; r->reason then says why. */
+static int decode(struct reader *r, int max_side)
+{
+    if (setjmp(png_jmpbuf(r->png))) return -1;
+    png_init_io(r->png, r->file);
+    png_set_user_limits(r->png, (png_uint_32)max_side, (png_uint_32)max_side);
+    png_read_info(r->png, r->info);
+    png_set_expand(r->png);
+    png_set_scale_16(r->png);
+    png_set_gray_to_rgb(r->png);
+    png_set_strip_alpha(r->png);
+    png_set_interlace_handling(r->png);
+    png_read_update_info(r->png, r->info);
+    r->width = (int)png_get_image_width(r->png, r->info);
+    r->height = (int)png_get_image_height(r->png, r->info);
+    if (png_get_rowbytes(r->png, r->info) != (size_t)r->width * 3)
+        png_error(r->png, "cannot be converted to RGB");
+    allocate(r);
+    png_read_image(r->png, r->rows);
+    png_read_end(r->png, r->info);
+    keep_parameters(r);
+    return 0;
+}
+
+static int check_signature(FILE *file, const char *path, const struct sdrt_log *log)
+{
+    unsigned char start[SDRT_FILE_KIND_BYTES];
+    const size_t have = fread(start, 1, sizeof start, file);
+    const char *kind;
+
+    if (ferror(file))
+        return sdrt_fail(log, SDRT_E_IO, "%s: cannot be read: %s", path, strerror(errno));
+    if (have < 8 || png_sig_cmp(start, 0, 8)) {
+        kind = sdrt_file_kind(start, have);
+        return sdrt_fail(log, SDRT_E_FORMAT, "%s: a PNG image is expected%s%s", path,
+                         kind ? ", this seems to be " : "", kind ? kind : "");
+    }
+    rewind(file);
+    return SDRT_OK;
+}
+
+static int read_image(struct reader *r, const char *path, int max_side,
+                      const struct sdrt_log *log)
+{
+    int rc = check_signature(r->file, path, log);
+
+    if (rc != SDRT_OK) return rc;
+    r->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, r, on_error, on_warning);
+    if (r->png) r->info = png_create_info_struct(r->png);
+    if (!r->info) return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to read it", path);
+    if (decode(r, max_side) == 0) return SDRT_OK;
+    if (r->no_memory)
+        return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for an image of %dx%d", path, r->width,
+                         r->height);
+    return sdrt_fail(log, SDRT_E_FORMAT, "%s: not a good PNG image of at most %dx%d: %s", path,
+                     max_side, max_side, r->reason);
+}
+
+int sdrt_png_read(const char *path, int max_side, uint8_t **rgb, int *width, int *height,
+                  char **parameters, const struct sdrt_log *log)
+{
+    struct reader r = { 0 };
+    int rc;
+
+    *rgb = NULL;
+    *width = *height = 0;
+    if (parameters) *parameters = NULL;
+    r.file = fopen(path, "rbe");
+    if (!r.file)
+        return sdrt_fail(log, errno == ENOENT ? SDRT_E_MISSING : SDRT_E_IO,
+                         "%s: cannot be opened: %s", path, strerror(errno));
+    rc = read_image(&r, path, max_side, log);
+    if (rc == SDRT_OK) {
+        *rgb = r.rgb;
+        *width = r.width;
+        *height = r.height;
+        r.rgb = NULL;
+        if (parameters) {
+            *parameters = r.parameters;
+            r.parameters = NULL;
+        }
+    }
+    png_destroy_read_struct(&r.png, &r.info, NULL);
+    free(r.rgb);
+    free(r.rows);
+    free(r.parameters);
+    fclose(r.file);
+    return rc;
+}

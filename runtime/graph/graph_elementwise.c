@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The nodes that embed, add up and move values.
+ */
+#include "runtime/graph/graph_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static sdrt_tensor patches(struct sdrt_graph *g, const char *name, sdrt_tensor x, sdrt_tensor y,
+                           sdrt_tensor picture, int p)
+{
+    struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_PATCHES, name);
+
+    if (!n) return SDRT_NO_TENSOR;
+    const struct sdrt_view *v = &g->tensors[picture];
+    n->x = x;
+    n->y = y;
+    n->u.patches.batch = v->batch;
+    n->u.patches.h = v->h;
+    n->u.patches.w = v->w;
+    n->u.patches.c = v->c;
+    n->u.patches.p = p;
+    n->u.patches.back = picture == y;
+    return y;
+}
+
+sdrt_tensor sdrt_graph_to_patches(struct sdrt_graph *g, const char *name, sdrt_tensor x, int p)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const struct sdrt_view v = g->tensors[x];
+    if (v.h % p || v.w % p || v.pitch != v.c || !sdrt_view_dense(&v))
+        return sdrt_graph_fail(g, SDRT_E_ARG, "patches that do not fill the image");
+    const sdrt_tensor y = sdrt_graph_new_tensor(g, name, 0, v.batch, 1, v.h / p * (v.w / p),
+                                                v.c * p * p);
+    return patches(g, name, x, y, x, p);
+}
+
+sdrt_tensor sdrt_graph_from_patches(struct sdrt_graph *g, const char *name, sdrt_tensor x, int p,
+                                    sdrt_tensor into)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const struct sdrt_view v = g->tensors[x], to = g->tensors[into];
+    if (to.h % p || to.w % p || v.w != to.h / p * (to.w / p) || v.c != to.c * p * p ||
+        v.batch != to.batch || v.pitch != v.c || to.pitch != to.c)
+        return sdrt_graph_fail(g, SDRT_E_ARG, "patches that do not fill the image");
+    return patches(g, name, x, into, into, p);
+}
+
+sdrt_tensor sdrt_graph_crop(struct sdrt_graph *g, const char *name, const char *table, int side,
+                            int h, int w, sdrt_tensor into)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const int c = g->tensors[into].c;
+    if (h > side || w > side || g->tensors[into].w != h * w)
+        return sdrt_graph_fail(g, SDRT_E_ARG, "a crop larger than its grid");
+    struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_CROP, name);
+    if (!n) return SDRT_NO_TENSOR;
+    n->y = into;
+    n->u.crop.side = side;
+    n->u.crop.h = h;
+    n->u.crop.w = w;
+    n->u.crop.c = c;
+    n->n_weights = 1;
+    n->weights = calloc(1, sizeof *n->weights);
+    n->rows = calloc(1, sizeof *n->rows);
+    if (n->weights) n->weights[0] = strdup(table);
+    if (!n->rows || !n->weights || !n->weights[0])
+        return sdrt_graph_fail(g, SDRT_E_NOMEM, "out of memory");
+    n->rows[0] = 1;
+    sdrt_weight_store_declare_table(g->store, table, 1, (size_t)side * (size_t)side * (size_t)c);
+    return into;
+}
+
+sdrt_tensor sdrt_graph_timestep_embedding(struct sdrt_graph *g, const char *name, sdrt_tensor t,
+                                          int dim)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const sdrt_tensor y = sdrt_graph_new_tensor(g, name, 0, 1, 1, g->tensors[t].w, dim);
+    struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_TIMESTEP, name);
+
+    if (!n) return SDRT_NO_TENSOR;
+    n->x = t;
+    n->y = y;
+    n->u.timestep.n = g->tensors[t].w;
+    n->u.timestep.dim = dim;
+    return y;
+}
+
+sdrt_tensor sdrt_graph_silu_of_sums(struct sdrt_graph *g, const char *name, sdrt_tensor a,
+                                    sdrt_tensor b)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const struct sdrt_view va = g->tensors[a], vb = g->tensors[b];
+    if (va.c != vb.c || va.pitch != va.c || vb.pitch != vb.c)
+        return sdrt_graph_fail(g, SDRT_E_ARG, "sums of rows of different widths");
+    const sdrt_tensor y = sdrt_graph_new_tensor(g, name, 0, 1, 1, va.w * vb.w, va.c);
+    struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_SILU_OF_SUMS, name);
+
+    if (!n) return SDRT_NO_TENSOR;
+    n->x = a;
+    n->x2 = b;
+    n->y = y;
+    n->u.sums.n = va.w;
+    n->u.sums.m = vb.w;
+    n->u.sums.c = va.c;
+    return y;
+}
+
+sdrt_tensor sdrt_graph_embed(struct sdrt_graph *g, const char *name, sdrt_tensor ids,
+                             const char *table, int vocab, const char *positions, int positions_n,
+                             int c)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const struct sdrt_view in = g->tensors[ids];
+    const char *const prefixes[2] = { table, positions };
+    const int rows[2] = { vocab, positions_n };
+    if (positions && in.w > positions_n)
+        return sdrt_graph_fail(g, SDRT_E_ARG, "more tokens than positions");
+    const sdrt_tensor y = sdrt_graph_new_tensor(g, name, 0, in.batch, 1, in.w, c);
+    struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_EMBED, name);
+
+    if (!n) return SDRT_NO_TENSOR;
+    n->x = ids;
+    n->y = y;
+    n->u.embed.rows = in.batch * in.w;
+    n->u.embed.tokens = in.w;
+    sdrt_graph_set_weights(g, n, prefixes, rows, positions ? 2 : 1, (size_t)c, 0);
+    return y;
+}

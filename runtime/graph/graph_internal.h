@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The inside of a graph, shared by its builder, the plan, the program and the report.
+ */
+#ifndef SDRT_RUNTIME_GRAPH_GRAPH_INTERNAL_H
+#define SDRT_RUNTIME_GRAPH_GRAPH_INTERNAL_H
+
+#include "runtime/graph/graph.h"
+
+/* Memory with one life.  Sizes in bytes; first and last are node indices, inclusive. */
+struct sdrt_buffer {
+    char  *name;
+    size_t bytes;
+    int    external;
+    int    first, last;
+    int    alias;   /* the buffer whose memory it takes over in place, or -1 */
+    size_t offset;  /* in the arena, once planned */
+    void  *address; /* external ones, once bound */
+};
+
+/* A view: channels c0 .. c0+c-1 of a buffer of pixels that are pitch floats apart, from row (pixel)
+ * row0 on of each of its images of image_rows rows. */
+struct sdrt_view {
+    int buffer;
+    int batch, h, w, c;
+    int c0, pitch;
+    int row0, image_rows;
+};
+
+/* Whether the rows of consecutive images follow each other. */
+static inline int sdrt_view_dense(const struct sdrt_view *v)
+{
+    return v->batch <= 1 || v->image_rows == v->h * v->w;
+}
+
+enum sdrt_node_kind {
+    SDRT_NODE_CONV,
+    SDRT_NODE_GEMM,
+    SDRT_NODE_ATTENTION,
+    SDRT_NODE_GROUP_NORM,
+    SDRT_NODE_LAYER_NORM,
+    SDRT_NODE_ADA_NORM,
+    SDRT_NODE_RMS_NORM,
+    SDRT_NODE_PATCHES,
+    SDRT_NODE_CROP,
+    SDRT_NODE_RELATIVE_BIAS,
+    SDRT_NODE_TIMESTEP,
+    SDRT_NODE_SILU_OF_SUMS,
+    SDRT_NODE_EMBED,
+    SDRT_NODE_KINDS
+};
+
+struct sdrt_node {
+    enum sdrt_node_kind kind;
+    char *name;
+    sdrt_tensor x, x2, x3;      /* inputs; attention: q, k, v; adaLN: scale, shift after x */
+    sdrt_tensor y;
+    sdrt_tensor chan, residual, msb; /* gemm: chan is the gate; attention: the bias */
+    sdrt_tensor scratch_sums;   /* group norm: its partial sums */
+    char **weights, **biases;   /* tensor names; biases NULL without */
+    int   *rows;                /* of each weight */
+    int    n_weights;
+    int    scratch;             /* buffer of the workers' scratch, or -1 */
+    size_t scratch_each;
+    /* Where the operands' images do not lie alike, or have vectors of their own, the images are
+     * computed one by one (the shape is that of one), these floats apart. */
+    int images;                 /* so many; 1: all rows at once */
+    struct { size_t x, x2, x3, y, chan, residual; } apart;
+    union {
+        struct sdrt_conv_shape      conv;
+        struct sdrt_gemm_shape      gemm;
+        struct sdrt_attention_shape attention;
+        struct sdrt_gn_shape        gn;
+        struct sdrt_ln_shape        ln;
+        struct sdrt_rms_shape       rms;
+        struct { int rows, tokens; } embed;       /* tokens: of one prompt */
+        struct { int n, dim; } timestep;
+        struct { int n, m, c; } sums;             /* rows of x, rows of x2, width */
+        struct { int batch, h, w, c, p, back; } patches;
+        struct { int side, h, w, c; } crop;
+        struct { int tokens, heads, buckets, max_distance; } relative;
+    } u;
+};
+
+struct sdrt_graph {
+    char *name;
+    struct sdrt_weight_store *store;
+    const struct sdrt_log *log;
+    int status;
+    struct sdrt_buffer *buffers;
+    struct sdrt_view   *tensors;
+    struct sdrt_node   *nodes;
+    int n_buffers, n_tensors, n_nodes;
+    int cap_buffers, cap_tensors, cap_nodes;
+    size_t peak, lower_bound; /* once planned */
+    int planned;
+};
+
+/* Adds a buffer; -1 and g->status on failure. */
+int sdrt_graph_add_buffer(struct sdrt_graph *g, const char *name, size_t bytes, int external);
+
+/* For the builders of nodes.  Keeps the first failure and logs it; returns -1, which is also
+ * SDRT_NO_TENSOR. */
+int sdrt_graph_fail(struct sdrt_graph *g, int status, const char *what);
+
+/* A tensor that has a buffer of its own. */
+sdrt_tensor sdrt_graph_new_tensor(struct sdrt_graph *g, const char *name, int external, int batch,
+                                  int h, int w, int c);
+
+/* A node without operands, valid until the next one is added; NULL on failure. */
+struct sdrt_node *sdrt_graph_add_node(struct sdrt_graph *g, enum sdrt_node_kind kind,
+                                      const char *name);
+
+/* Gives the node its weight tensors and declares them: prefix[i].weight of rows[i] rows and
+ * rest values a row, and prefix[i].bias.  The result is the type to pack them as: the files'
+ * own where all agree, else F32. */
+enum sdrt_dtype sdrt_graph_set_weights(struct sdrt_graph *g, struct sdrt_node *n,
+                                       const char *const *prefixes, const int *rows, int count,
+                                       size_t rest, int bias);
+
+/* Makes the scratch buffers, finds every life, and places all of it.  Sizes depend on the
+ * kernels (ops) and on how many workers need scratch of their own. */
+int sdrt_graph_plan(struct sdrt_graph *g, const struct sdrt_ops *ops, int workers);
+
+/* The buffer whose memory b really uses, past all in-place reuse. */
+int sdrt_graph_root(const struct sdrt_graph *g, int b);
+
+#endif

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The operations: one row each says how a node becomes steps, what it costs, and where
+ * its weights come from.
+ */
+#include "runtime/graph/program_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *const sdrt_step_class_names[SDRT_CLASSES] = {
+    "conv", "gemm", "attention", "norm", "elementwise", "other",
+};
+
+static int run_conv(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    const struct sdrt_conv_args a = {
+        .x = s->x, .x2 = s->x2, .msb = s->msb_in, .w = s->weights, .bias = s->bias,
+        .chan = s->chan, .residual = s->residual, .y = s->y,
+    };
+    return s->ops->conv.conv2d(ex, &s->n->u.conv, &a);
+}
+
+/* Which image a share belongs to, where they are computed one by one, and its share of it. */
+static size_t image_of(const struct sdrt_step *s, const struct sdrt_exec *ex,
+                       struct sdrt_exec *share)
+{
+    *share = *ex;
+    share->nparts = ex->nparts / s->n->images;
+    share->part = ex->part % share->nparts;
+    return (size_t)(ex->part / share->nparts);
+}
+
+static const float *at(const float *x, size_t offset) { return x ? x + offset : NULL; }
+
+static int run_gemm(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    struct sdrt_exec share;
+    const size_t i = image_of(s, ex, &share);
+    const struct sdrt_gemm_args a = {
+        .a = s->x + i * s->n->apart.x, .w = s->weights, .bias = s->bias,
+        .gate = at(s->chan, i * s->n->apart.chan),
+        .residual = at(s->residual, i * s->n->apart.residual), .y = s->y + i * s->n->apart.y,
+    };
+    return s->ops->gemm.gemm(&share, &s->n->u.gemm, &a);
+}
+
+static int run_attention(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    const struct sdrt_attention_args a = {
+        .q = s->x, .k = s->x2, .v = s->x3, .o = s->y, .bias = s->chan,
+    };
+    return s->ops->attention.attention(ex, &s->n->u.attention, &a);
+}
+
+static int run_gn_sums(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    return s->ops->norm.gn_sums(ex, &s->n->u.gn, s->x, s->x2, s->sums);
+}
+
+static int run_gn_fold(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    return s->ops->norm.gn_fold(ex, &s->n->u.gn, s->x, s->x2, s->gamma, s->beta, s->sums, s->y);
+}
+
+static int run_layer_norm(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    struct sdrt_exec share;
+    const size_t i = image_of(s, ex, &share);
+
+    return s->ops->norm.layer_norm(&share, &s->n->u.ln, s->x + i * s->n->apart.x, s->gamma, s->beta,
+                                   s->y + i * s->n->apart.y);
+}
+
+static int run_ada_norm(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    struct sdrt_exec share;
+    const size_t i = image_of(s, ex, &share);
+
+    return s->ops->norm.ada_norm(&share, &s->n->u.ln, s->x + i * s->n->apart.x,
+                                 s->x2 + i * s->n->apart.x2, s->x3 + i * s->n->apart.x3,
+                                 s->y + i * s->n->apart.y);
+}
+
+static int run_rms_norm(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    struct sdrt_exec share;
+    const size_t i = image_of(s, ex, &share);
+
+    return s->ops->norm.rms_norm(&share, &s->n->u.rms, s->x + i * s->n->apart.x, s->gamma,
+                                 s->y + i * s->n->apart.y);
+}
+
+static int run_patches(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    const struct sdrt_elementwise_ops *ew = &s->ops->elementwise;
+    const struct sdrt_node *n = s->n;
+
+    return (n->u.patches.back ? ew->from_patches : ew->to_patches)(
+        ex, n->u.patches.batch, n->u.patches.h, n->u.patches.w, n->u.patches.c, n->u.patches.p, s->x,
+        s->y);
+}
+
+static int run_relative_bias(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    return s->ops->elementwise.relative_bias(ex, s->n->u.relative.tokens, s->n->u.relative.buckets,
+                                             s->n->u.relative.max_distance, s->n->u.relative.heads,
+                                             s->table.data, s->table.dtype, s->y);
+}
+
+static int run_crop(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    const int side = s->n->u.crop.side, h = s->n->u.crop.h, w = s->n->u.crop.w;
+    const size_t row = (size_t)w * (size_t)s->n->u.crop.c;
+    const size_t size = sdrt_dtype_size(s->table.dtype) * (size_t)s->n->u.crop.c;
+    const int end = sdrt_row_begin(h, ex->part + 1, ex->nparts);
+
+    for (int i = sdrt_row_begin(h, ex->part, ex->nparts); i < end; i++) {
+        const size_t from = (size_t)((side - h) / 2 + i) * (size_t)side + (size_t)((side - w) / 2);
+        if (sdrt_to_f32((const char *)s->table.data + from * size, s->table.dtype,
+                        s->y + (size_t)i * row, row))
+            return -1;
+    }
+    return 0;
+}
+
+static int run_timestep(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    return s->ops->elementwise.timestep_embedding(ex, s->x, s->n->u.timestep.n,
+                                                  s->n->u.timestep.dim, s->y);
+}
+
+static int run_silu_of_sums(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    return s->ops->elementwise.silu_of_sums(ex, s->n->u.sums.n, s->n->u.sums.m, s->n->u.sums.c,
+                                            s->x, s->x2, s->y);
+}
+
+static int run_embed(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    const int c = (int)s->table.shape[1];
+    const int rows = s->n->u.embed.rows;
+
+    return s->ops->elementwise.embed(ex, rows, c, (const int32_t *)(const void *)s->x,
+                                     s->table.data, s->table.dtype, s->positions.data,
+                                     s->positions.dtype, s->n->u.embed.tokens, s->y);
+}
+
+static double weight_bytes(const struct sdrt_weight_shape *w)
+{
+    return (double)w->n * (w->gated ? 2 : 1) * w->k * w->taps * (double)sdrt_dtype_size(w->stored);
+}
+
+static int steps_conv(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    const struct sdrt_conv_shape *c = &s->n->u.conv;
+    const double pixels = (double)c->batch * c->out_h * c->out_w, k = c->w.k;
+
+    s->run = run_conv;
+    s->nparts = p->ops->conv.parts(c, p->workers);
+    s->class_ = SDRT_CLASS_CONV;
+    s->flop = 2.0 * pixels * c->out_c * k * c->w.taps;
+    s->weight_bytes = weight_bytes(&c->w);
+    s->bytes = 4.0 * ((double)c->batch * c->in_h * c->in_w * k +
+                      pixels * c->out_c * (s->n->residual >= 0 ? 2 : 1)) + s->weight_bytes;
+    snprintf(s->kernel, sizeof s->kernel, "conv2d %dx%d%s%s %s", c->kernel, c->kernel,
+             c->stride == 2 ? " /2" : "", c->upsample == 2 ? " x2" : "", p->isa);
+    return 1;
+}
+
+static int steps_gemm(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    const struct sdrt_gemm_shape *m = &s->n->u.gemm;
+    const double rows = (double)m->m * s->n->images;
+
+    s->run = run_gemm;
+    s->nparts = p->ops->gemm.parts(m, p->workers) * s->n->images;
+    s->class_ = SDRT_CLASS_GEMM;
+    s->flop = 2.0 * rows * m->n * (m->w.gated ? 2 : 1) * (double)m->k;
+    s->weight_bytes = weight_bytes(&m->w);
+    s->bytes = 4.0 * (rows * m->k + rows * m->n * (s->n->residual >= 0 ? 2 : 1)) + s->weight_bytes;
+    snprintf(s->kernel, sizeof s->kernel, "gemm%s %s", m->w.gated ? " gated" : "", p->isa);
+    return 1;
+}
+
+static int steps_attention(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    const struct sdrt_attention_shape *a = &s->n->u.attention;
+    const double c = (double)a->heads * a->head_dim;
+
+    s->run = run_attention;
+    s->nparts = p->ops->attention.parts(a, p->workers);
+    s->class_ = SDRT_CLASS_ATTENTION;
+    s->flop = 4.0 * a->batch * a->q_len * (double)a->kv_len * c;
+    s->bytes = 4.0 * a->batch * c * (2.0 * a->q_len + 2.0 * a->kv_len);
+    snprintf(s->kernel, sizeof s->kernel, "attention %d %s", a->head_dim, p->isa);
+    return 1;
+}
+
+static int steps_group_norm(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    const struct sdrt_gn_shape *gn = &s->n->u.gn;
+    const double n = (double)gn->batch * gn->pixels * (gn->c + gn->c2);
+
+    s[1] = s[0];
+    s[0].run = run_gn_sums;
+    s[0].nparts = sdrt_gn_parts(gn);
+    s[0].flop = 3.0 * n;
+    s[0].bytes = 4.0 * n;
+    snprintf(s[0].kernel, sizeof s[0].kernel, "gn_sums %s", p->isa);
+    s[1].run = run_gn_fold;
+    s[1].nparts = gn->batch;
+    s[1].bytes = (double)sdrt_gn_sums_bytes(gn);
+    snprintf(s[1].kernel, sizeof s[1].kernel, "gn_fold generic");
+    s[0].class_ = s[1].class_ = SDRT_CLASS_NORM;
+    return 2;
+}
+
+static int steps_layer_norm(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    const struct sdrt_ln_shape *ln = &s->n->u.ln;
+    const int ada = s->n->kind == SDRT_NODE_ADA_NORM;
+
+    s->run = ada ? run_ada_norm : run_layer_norm;
+    s->nparts = (ln->rows < 4 * p->workers ? 1 : 4 * p->workers) * s->n->images;
+    s->class_ = SDRT_CLASS_NORM;
+    s->flop = s->bytes = 8.0 * ln->rows * s->n->images * ln->c;
+    snprintf(s->kernel, sizeof s->kernel, "%s %s", ada ? "ada_norm" : "layer_norm", p->isa);
+    return 1;
+}
+
+static int steps_rms_norm(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    const struct sdrt_rms_shape *rms = &s->n->u.rms;
+    const double values = (double)rms->rows * s->n->images * rms->groups * rms->width;
+
+    s->run = run_rms_norm;
+    s->nparts = (rms->rows < 4 * p->workers ? 1 : 4 * p->workers) * s->n->images;
+    s->class_ = SDRT_CLASS_NORM;
+    s->flop = 4.0 * values;
+    s->bytes = 8.0 * values;
+    snprintf(s->kernel, sizeof s->kernel, "rms_norm %s", p->isa);
+    return 1;
+}
+
+static int steps_patches(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    const struct sdrt_node *n = s->n;
+
+    s->run = run_patches;
+    s->nparts = p->workers;
+    s->class_ = SDRT_CLASS_ELEMENTWISE;
+    s->bytes = 8.0 * n->u.patches.batch * n->u.patches.h * n->u.patches.w * n->u.patches.c;
+    snprintf(s->kernel, sizeof s->kernel, "%s generic",
+             n->u.patches.back ? "from_patches" : "to_patches");
+    return 1;
+}
+
+static int steps_crop(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    s->run = run_crop;
+    s->nparts = p->workers;
+    s->class_ = SDRT_CLASS_ELEMENTWISE;
+    s->bytes = 4.0 * s->n->u.crop.h * s->n->u.crop.w * s->n->u.crop.c;
+    snprintf(s->kernel, sizeof s->kernel, "crop generic");
+    return 1;
+}
+
+static int steps_relative_bias(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    const double tokens = s->n->u.relative.tokens;
+
+    s->run = run_relative_bias;
+    s->nparts = s->n->u.relative.heads < p->workers ? s->n->u.relative.heads : p->workers;
+    s->class_ = SDRT_CLASS_ELEMENTWISE;
+    s->bytes = 4.0 * s->n->u.relative.heads * tokens * tokens;
+    snprintf(s->kernel, sizeof s->kernel, "relative_bias generic");
+    return 1;
+}
+
+static int steps_timestep(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    (void)p;
+    s->run = run_timestep;
+    s->nparts = 1;
+    s->class_ = SDRT_CLASS_ELEMENTWISE;
+    s->bytes = 4.0 * s->n->u.timestep.n * s->n->u.timestep.dim;
+    snprintf(s->kernel, sizeof s->kernel, "timestep_embedding generic");
+    return 1;
+}
+
+static int steps_silu_of_sums(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    const double n = s->n->u.sums.n, m = s->n->u.sums.m, c = s->n->u.sums.c;
+
+    (void)p;
+    s->run = run_silu_of_sums;
+    s->nparts = 1;
+    s->class_ = SDRT_CLASS_ELEMENTWISE;
+    s->bytes = 4.0 * c * (n + m + n * m);
+    snprintf(s->kernel, sizeof s->kernel, "silu_of_sums generic");
+    return 1;
+}
+
+static int steps_embed(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    (void)p;
+    s->run = run_embed;
+    s->nparts = 1;
+    s->class_ = SDRT_CLASS_ELEMENTWISE;
+    snprintf(s->kernel, sizeof s->kernel, "embed generic");
+    return 1;
+}
+
+static int load_matrix(struct sdrt_program *p, struct sdrt_step *s,
+                       const struct sdrt_packing *packing, const struct sdrt_weight_shape *w)
+{
+    struct sdrt_weight_store *store = p->graph->store;
+    const struct sdrt_node *n = s->n;
+    int status = sdrt_weight_store_matrix(store, packing, (const char *const *)n->weights, n->rows,
+                                          n->n_weights, w, &s->weights);
+
+    if (status == SDRT_OK && n->biases)
+        status = sdrt_weight_store_vector(store, (const char *const *)n->biases, n->rows,
+                                          n->n_weights, &s->bias);
+    return status;
+}
+
+static int load_conv(struct sdrt_program *p, struct sdrt_step *s)
+{
+    const struct sdrt_packing packing = { p->ops->conv.pack_bytes, p->ops->conv.pack_rows };
+    return load_matrix(p, s, &packing, &s->n->u.conv.w);
+}
+
+static int load_gemm(struct sdrt_program *p, struct sdrt_step *s)
+{
+    const struct sdrt_packing packing = { p->ops->gemm.pack_bytes, p->ops->gemm.pack_rows };
+    return load_matrix(p, s, &packing, &s->n->u.gemm.w);
+}
+
+static int load_norm(struct sdrt_program *p, struct sdrt_step *s)
+{
+    struct sdrt_weight_store *store = p->graph->store;
+    const struct sdrt_node *n = s->n;
+    int status = sdrt_weight_store_vector(store, (const char *const *)n->weights, n->rows, 1,
+                                          &s->gamma);
+
+    if (status == SDRT_OK && n->biases)
+        status = sdrt_weight_store_vector(store, (const char *const *)n->biases, n->rows, 1,
+                                          &s->beta);
+    return status;
+}
+
+static int load_embed(struct sdrt_program *p, struct sdrt_step *s)
+{
+    struct sdrt_weight_store *store = p->graph->store;
+    const struct sdrt_node *n = s->n;
+    const int c = p->graph->tensors[n->y].c;
+    int status = sdrt_weight_store_table(store, n->weights[0], n->rows[0], c, &s->table);
+
+    if (status == SDRT_OK && n->n_weights > 1)
+        status = sdrt_weight_store_table(store, n->weights[1], n->rows[1], c, &s->positions);
+    return status;
+}
+
+static int load_relative_bias(struct sdrt_program *p, struct sdrt_step *s)
+{
+    return sdrt_weight_store_table(p->graph->store, s->n->weights[0], s->n->u.relative.buckets,
+                                   s->n->u.relative.heads, &s->table);
+}
+
+static int load_crop(struct sdrt_program *p, struct sdrt_step *s)
+{
+    const int side = s->n->u.crop.side;
+
+    return sdrt_weight_store_table(p->graph->store, s->n->weights[0], 1,
+                                   side * side * s->n->u.crop.c, &s->table);
+}
+
+static int load_nothing(struct sdrt_program *p, struct sdrt_step *s)
+{
+    (void)p;
+    (void)s;
+    return SDRT_OK;
+}
+
+static const struct {
+    int (*steps)(const struct sdrt_program *p, struct sdrt_step *s);
+    int (*load)(struct sdrt_program *p, struct sdrt_step *s);
+} operations[] = {
+    [SDRT_NODE_CONV]       = { steps_conv, load_conv },
+    [SDRT_NODE_GEMM]       = { steps_gemm, load_gemm },
+    [SDRT_NODE_ATTENTION]  = { steps_attention, load_nothing },
+    [SDRT_NODE_GROUP_NORM] = { steps_group_norm, load_norm },
+    [SDRT_NODE_LAYER_NORM] = { steps_layer_norm, load_norm },
+    [SDRT_NODE_ADA_NORM]   = { steps_layer_norm, load_nothing },
+    [SDRT_NODE_RMS_NORM]   = { steps_rms_norm, load_norm },
+    [SDRT_NODE_PATCHES]    = { steps_patches, load_nothing },
+    [SDRT_NODE_CROP]       = { steps_crop, load_crop },
+    [SDRT_NODE_RELATIVE_BIAS] = { steps_relative_bias, load_relative_bias },
+    [SDRT_NODE_TIMESTEP]   = { steps_timestep, load_nothing },
+    [SDRT_NODE_SILU_OF_SUMS] = { steps_silu_of_sums, load_nothing },
+    [SDRT_NODE_EMBED]      = { steps_embed, load_embed },
+};
+static_assert(sizeof operations / sizeof operations[0] == SDRT_NODE_KINDS,
+              "every operation has its row");
+
+int sdrt_node_steps(const struct sdrt_program *p, int node, struct sdrt_step *steps)
+{
+    const struct sdrt_node *n = &p->graph->nodes[node];
+
+    memset(steps, 0, 2 * sizeof *steps);
+    steps[0].n = n;
+    steps[0].node = node;
+    steps[0].ops = p->ops;
+    const int count = operations[n->kind].steps(p, steps);
+    steps[count - 1].last_of_node = 1;
+    return count;
+}
+
+int sdrt_step_load(struct sdrt_program *p, struct sdrt_step *s)
+{
+    return operations[s->n->kind].load(p, s);
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/base/clock.h"
+#include "runtime/graph/program_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int sdrt_program_create(struct sdrt_program **out, struct sdrt_graph **graph,
+                        const struct sdrt_ops *ops, const char *isa, int workers,
+                        const struct sdrt_log *log)
+{
+    struct sdrt_graph *g = *graph;
+    struct sdrt_program *p = *out = NULL;
+    int status = sdrt_graph_plan(g, ops, workers);
+
+    *graph = NULL;
+    if (status == SDRT_OK) {
+        p = calloc(1, sizeof *p);
+        if (p) p->steps = calloc(2 * (size_t)g->n_nodes + 2, sizeof *p->steps);
+        if (!p || !p->steps)
+            status = sdrt_fail(log, SDRT_E_NOMEM, "out of memory for the program %s", g->name);
+    }
+    if (status != SDRT_OK) {
+        free(p);
+        sdrt_graph_free(&g);
+        return status;
+    }
+    p->graph = g;
+    p->ops = ops;
+    p->isa = isa;
+    p->log = log;
+    p->workers = workers;
+    for (int i = 0; i < g->n_nodes; i++)
+        p->n_steps += sdrt_node_steps(p, i, p->steps + p->n_steps);
+    *out = p;
+    return SDRT_OK;
+}
+
+void sdrt_program_free(struct sdrt_program **program)
+{
+    struct sdrt_program *p = *program;
+
+    if (!p) return;
+    sdrt_graph_free(&p->graph);
+    free(p->steps);
+    free(p);
+    *program = NULL;
+}
+
+size_t sdrt_program_peak(const struct sdrt_program *p) { return p->graph->peak; }
+size_t sdrt_program_lower_bound(const struct sdrt_program *p) { return p->graph->lower_bound; }
+int sdrt_program_steps(const struct sdrt_program *p) { return p->n_steps; }
+const char *sdrt_program_name(const struct sdrt_program *p) { return p->graph->name; }
+
+size_t sdrt_program_bytes(const struct sdrt_program *p, sdrt_tensor x)
+{
+    return x < 0 ? 0 : p->graph->buffers[p->graph->tensors[x].buffer].bytes;
+}
+
+void sdrt_program_bind(struct sdrt_program *p, sdrt_tensor x, void *address)
+{
+    p->graph->buffers[p->graph->tensors[x].buffer].address = address;
+    p->linked = 0;
+}
+
+struct load_progress {
+    const struct sdrt_program *p;
+    int (*fn)(void *user, int done, int total);
+    void *user;
+};
+
+static int tell_progress(void *user, double share)
+{
+    const struct load_progress *l = user;
+    const int n = l->p->n_steps;
+
+    return l->fn ? l->fn(l->user, (int)(share * n), n) : 0;
+}
+
+static int load_steps(struct sdrt_program *p)
+{
+    int status = SDRT_OK;
+
+    for (int i = 0; i < p->n_steps && status == SDRT_OK; i++)
+        status = sdrt_step_load(p, &p->steps[i]);
+    return status;
+}
+
+/* The steps ask for their weights, all are made at once, and the steps ask again. */
+int sdrt_program_load(struct sdrt_program *p, int (*progress)(void *user, int done, int total),
+                      void *user)
+{
+    struct load_progress l = { .p = p, .fn = progress, .user = user };
+    int status;
+
+    if (p->loaded) return SDRT_OK;
+    status = load_steps(p);
+    if (status != SDRT_OK) sdrt_weight_store_forget(p->graph->store);
+    if (status == SDRT_OK) status = sdrt_weight_store_fill(p->graph->store, tell_progress, &l);
+    if (status == SDRT_OK) status = load_steps(p);
+    p->loaded = status == SDRT_OK;
+    return status;
+}
+
+void sdrt_program_unload(struct sdrt_program *p) { p->loaded = 0; }
+
+/* Calls fn with the store and the name of every weight. */
+static size_t each_weight(const struct sdrt_program *p,
+                          size_t fn(struct sdrt_weight_store *store, const char *name))
+{
+    size_t sum = 0;
+
+    for (int i = 0; i < p->graph->n_nodes; i++) {
+        const struct sdrt_node *n = &p->graph->nodes[i];
+        for (int k = 0; k < n->n_weights; k++) {
+            sum += fn(p->graph->store, n->weights[k]);
+            if (n->biases) sum += fn(p->graph->store, n->biases[k]);
+        }
+    }
+    return sum;
+}
+
+static size_t release(struct sdrt_weight_store *store, const char *name)
+{
+    sdrt_weight_store_release(store, name);
+    return 0;
+}
+
+static size_t bytes_of(struct sdrt_weight_store *store, const char *name)
+{
+    return sdrt_weight_store_bytes(store, name);
+}
+
+void sdrt_program_release(struct sdrt_program *p)
+{
+    sdrt_program_unload(p);
+    each_weight(p, release);
+}
+
+size_t sdrt_program_weight_bytes(const struct sdrt_program *p) { return each_weight(p, bytes_of); }
+
+static float *address_of(const struct sdrt_program *p, unsigned char *arena, sdrt_tensor x,
+                         int *unbound)
+{
+    if (x < 0) return NULL;
+    const struct sdrt_view *v = &p->graph->tensors[x];
+    const struct sdrt_buffer *b = &p->graph->buffers[sdrt_graph_root(p->graph, v->buffer)];
+    float *base = b->external ? b->address : (float *)(void *)(arena + b->offset);
+
+    if (!base) {
+        *unbound = v->buffer;
+        return NULL;
+    }
+    return base + (size_t)v->row0 * (size_t)v->pitch + v->c0;
+}
+
+int sdrt_program_link(struct sdrt_program *p, void *arena)
+{
+    int unbound = -1;
+
+    for (int i = 0; i < p->n_steps; i++) {
+        struct sdrt_step *s = &p->steps[i];
+        const struct sdrt_node *n = s->n;
+        s->x = address_of(p, arena, n->x, &unbound);
+        s->x2 = address_of(p, arena, n->x2, &unbound);
+        s->x3 = address_of(p, arena, n->x3, &unbound);
+        s->chan = address_of(p, arena, n->chan, &unbound);
+        s->residual = address_of(p, arena, n->residual, &unbound);
+        s->msb_in = address_of(p, arena, n->msb, &unbound);
+        s->sums = (double *)(void *)address_of(p, arena, n->scratch_sums, &unbound);
+        s->y = address_of(p, arena, n->y, &unbound);
+        s->scratch_each = n->scratch_each;
+        s->scratch = n->scratch < 0
+                     ? NULL : (unsigned char *)arena + p->graph->buffers[n->scratch].offset;
+    }
+    if (unbound >= 0)
+        return sdrt_fail(p->log, SDRT_E_ARG, "program %s: tensor %s has no memory",
+                         p->graph->name, p->graph->buffers[unbound].name);
+    p->linked = 1;
+    return SDRT_OK;
+}
+
+struct walk {
+    struct sdrt_program *p;
+    struct sdrt_team    *team;
+    int first, last; /* steps first .. last-1 */
+};
+
+/* Every worker walks all steps; of each it does the shares that it gets hold of.  After a
+ * cancellation or an error the shares are still counted but not done, so that all workers
+ * stay in step and the walk ends at once. */
+static void walk(void *arg, int worker, int workers)
+{
+    const struct walk *job = arg;
+    struct sdrt_program *p = job->p;
+    double t0 = worker == 0 ? sdrt_now() : 0.0;
+
+    (void)workers;
+    for (int i = job->first; i < job->last; i++) {
+        struct sdrt_step *s = &p->steps[i];
+        struct sdrt_exec ex = {
+            .nparts = s->nparts,
+            .scratch = s->scratch ? s->scratch + (size_t)worker * s->scratch_each : NULL,
+        };
+        while ((ex.part = sdrt_team_next_share(job->team, worker, s->nparts)) >= 0) {
+            if (sdrt_team_cancelled(job->team) ||
+                atomic_load_explicit(&p->failed, memory_order_relaxed))
+                continue;
+            if (s->run(s, &ex) != 0)
+                atomic_store_explicit(&p->failed, SDRT_E_UNSUPPORTED, memory_order_relaxed);
+        }
+        sdrt_team_end_step(job->team, worker);
+        if (worker == 0) {
+            const double t1 = sdrt_now();
+            s->seconds += t1 - t0;
+            t0 = t1;
+        }
+    }
+}
+
+/* Hands the output of a step to trace; rows that lie apart are copied together first. */
+static int trace_step(const struct sdrt_program *p, const struct sdrt_step *s, sdrt_trace_fn *trace,
+                      void *user)
+{
+    const struct sdrt_view *v = &p->graph->tensors[s->n->y];
+    const int dims[4] = { v->batch, v->h, v->w, v->c };
+    const size_t pitch = (size_t)v->pitch, rows = (size_t)v->h * (size_t)v->w;
+
+    if (sdrt_view_dense(v))
+        return trace(user, s->n->name, dims, v->pitch, s->y) ? SDRT_E_CANCELLED : SDRT_OK;
+    float *copy = malloc((size_t)v->batch * rows * pitch * sizeof *copy);
+    if (!copy)
+        return sdrt_fail(p->log, SDRT_E_NOMEM, "program %s: out of memory for a trace",
+                         p->graph->name);
+    for (size_t i = 0; i < (size_t)v->batch * rows; i++)
+        memcpy(copy + i * pitch,
+               s->y + (i / rows * (size_t)v->image_rows + i % rows) * pitch,
+               (size_t)v->c * sizeof *copy);
+    const int stop = trace(user, s->n->name, dims, v->pitch, copy);
+    free(copy);
+    return stop ? SDRT_E_CANCELLED : SDRT_OK;
+}
+
+static int traced(struct sdrt_program *p, struct walk *job, sdrt_trace_fn *trace, void *user)
+{
+    for (int i = 0; i < p->n_steps; i++) {
+        const struct sdrt_step *s = &p->steps[i];
+        job->first = i;
+        job->last = i + 1;
+        sdrt_team_run(job->team, walk, job);
+        if (!s->last_of_node) continue;
+        const int status = trace_step(p, s, trace, user);
+        if (status != SDRT_OK) return status;
+    }
+    return SDRT_OK;
+}
+
+int sdrt_program_run(struct sdrt_program *p, struct sdrt_team *team, sdrt_trace_fn *trace,
+                     void *user)
+{
+    struct walk job = { .p = p, .team = team, .first = 0, .last = p->n_steps };
+
+    if (!p->loaded || !p->linked)
+        return sdrt_fail(p->log, SDRT_E_ARG, "program %s: run before load and link",
+                         p->graph->name);
+    atomic_store(&p->failed, SDRT_OK);
+    if (trace) {
+        const int status = traced(p, &job, trace, user);
+        if (status != SDRT_OK) return status;
+    } else {
+        sdrt_team_run(team, walk, &job);
+    }
+    if (sdrt_team_cancelled(team)) return SDRT_E_CANCELLED;
+    const int failed = atomic_load(&p->failed);
+    if (failed) return sdrt_fail(p->log, failed, "program %s: a kernel failed", p->graph->name);
+    return SDRT_OK;
+}
+
+void sdrt_program_step(const struct sdrt_program *p, int i, struct sdrt_step_info *info)
+{
+    const struct sdrt_step *s = &p->steps[i];
+
+    *info = (struct sdrt_step_info){
+        .name = s->n->name, .class_ = s->class_, .kernel = s->kernel, .nparts = s->nparts,
+        .flop = s->flop, .bytes = s->bytes, .weight_bytes = s->weight_bytes,
+        .seconds = s->seconds,
+    };
+}
+
+void sdrt_program_reset_times(struct sdrt_program *p)
+{
+    for (int i = 0; i < p->n_steps; i++) p->steps[i].seconds = 0.0;
+}

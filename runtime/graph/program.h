@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A graph compiled for this machine: one flat list of steps, each a function pointer with
+ * its operands' addresses, which the worker team walks.  Nothing is allocated, looked up
+ * by name or printed while it runs.
+ */
+#ifndef SDRT_RUNTIME_GRAPH_PROGRAM_H
+#define SDRT_RUNTIME_GRAPH_PROGRAM_H
+
+#include "runtime/graph/graph.h"
+#include "runtime/machine/team.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+struct sdrt_program;
+
+/* What a step is counted under. */
+enum sdrt_step_class {
+    SDRT_CLASS_CONV,
+    SDRT_CLASS_GEMM,
+    SDRT_CLASS_ATTENTION,
+    SDRT_CLASS_NORM,
+    SDRT_CLASS_ELEMENTWISE,
+    SDRT_CLASS_OTHER,
+    SDRT_CLASSES
+};
+extern const char *const sdrt_step_class_names[SDRT_CLASSES];
+
+/* One step, for reports.  Borrowed from the program. */
+struct sdrt_step_info {
+    const char *name;
+    enum sdrt_step_class class_;
+    const char *kernel;  /* operation and instruction set, "conv2d 3x3 avx512" */
+    int    nparts;
+    double flop;         /* multiplications and additions */
+    double bytes;        /* weights and activations that it must read and write */
+    double weight_bytes; /* of these the weights, as they are stored */
+    double seconds;      /* total over all runs so far */
+};
+
+/* Called between steps with the output of the step's node, whose rows of dims[3] floats are
+ * pitch floats apart.  Non-zero ends the run with SDRT_E_CANCELLED. */
+typedef int sdrt_trace_fn(void *user, const char *name, const int dims[4], int pitch,
+                          const float *data);
+
+/* Plans the graph for these kernels and workers and chooses each step's partition; reads no
+ * weights.  Takes *graph over and sets it to NULL, whatever the result.  ops must outlive the
+ * program; isa names its level for reports. */
+int sdrt_program_create(struct sdrt_program **out, struct sdrt_graph **graph,
+                        const struct sdrt_ops *ops, const char *isa, int workers,
+                        const struct sdrt_log *log);
+void sdrt_program_free(struct sdrt_program **program);
+
+/* Bytes of arena it needs, and the least that any placement could need: the most that is
+ * alive at one step. */
+size_t sdrt_program_peak(const struct sdrt_program *p);
+size_t sdrt_program_lower_bound(const struct sdrt_program *p);
+
+/* Bytes of the buffer that x is a view of; 0 for SDRT_NO_TENSOR. */
+size_t sdrt_program_bytes(const struct sdrt_program *p, sdrt_tensor x);
+
+/* Gives an external tensor its address (64-byte aligned).  Takes effect at the next link. */
+void sdrt_program_bind(struct sdrt_program *p, sdrt_tensor x, void *address);
+
+/* Packs the weights that are not packed yet; progress (may be NULL) hears done of total and ends
+ * it by a non-zero answer, with SDRT_E_CANCELLED and no line in the log, as all cancelling. */
+int sdrt_program_load(struct sdrt_program *p, int (*progress)(void *user, int done, int total),
+                      void *user);
+
+/* Forgets the packed weights, which the caller then releases in the store; the next load asks
+ * for them again. */
+void sdrt_program_unload(struct sdrt_program *p);
+
+/* The same, and gives them back to the store; for a program that shares none with another. */
+void sdrt_program_release(struct sdrt_program *p);
+
+/* Bytes of its weights once they are packed. */
+size_t sdrt_program_weight_bytes(const struct sdrt_program *p);
+
+/* Fixes all addresses: arena has at least sdrt_program_peak() bytes, 64-byte aligned. */
+int sdrt_program_link(struct sdrt_program *p, void *arena);
+
+/* Runs all steps once on the team, which has as many workers as the program was made for.
+ * trace may be NULL.  SDRT_E_CANCELLED after sdrt_team_cancel(). */
+int sdrt_program_run(struct sdrt_program *p, struct sdrt_team *team, sdrt_trace_fn *trace,
+                     void *user);
+
+int sdrt_program_steps(const struct sdrt_program *p);
+void sdrt_program_step(const struct sdrt_program *p, int i, struct sdrt_step_info *info);
+void sdrt_program_reset_times(struct sdrt_program *p);
+const char *sdrt_program_name(const struct sdrt_program *p);
+
+/* The plan, to an open stream: as a table, as a JSON object, as a picture (address over
+ * time, one rectangle a buffer, named on hover). */
+void sdrt_program_write_table(const struct sdrt_program *p, FILE *f);
+void sdrt_program_write_json(const struct sdrt_program *p, FILE *f);
+void sdrt_program_write_svg(const struct sdrt_program *p, FILE *f);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The inside of a program, shared by its compiler, its walk and its reports.
+ */
+#ifndef SDRT_RUNTIME_GRAPH_PROGRAM_INTERNAL_H
+#define SDRT_RUNTIME_GRAPH_PROGRAM_INTERNAL_H
+
+#include "runtime/graph/graph_internal.h"
+#include "runtime/graph/program.h"
+
+#include <stdatomic.h>
+
+struct sdrt_step;
+typedef int sdrt_step_fn(const struct sdrt_step *step, const struct sdrt_exec *ex);
+
+struct sdrt_step {
+    sdrt_step_fn *run;
+    const struct sdrt_ops *ops;
+    int    node;
+    int    nparts;
+    int    last_of_node;
+    unsigned char *scratch; /* worker w's is scratch + w * scratch_each */
+    size_t scratch_each;
+    /* Operands; which of them are set depends on the node. */
+    const float *x, *x2, *x3, *chan, *residual, *gamma, *beta, *bias;
+    const float *msb_in;
+    const void  *weights;
+    struct sdrt_weight_view table, positions;
+    double *sums;
+    float  *y;
+    const struct sdrt_node *n;
+    /* Report. */
+    enum sdrt_step_class class_;
+    char   kernel[48];
+    double flop, bytes, weight_bytes, seconds;
+};
+
+struct sdrt_program {
+    struct sdrt_graph *graph;
+    const struct sdrt_ops *ops;
+    const struct sdrt_log *log;
+    const char *isa;
+    int workers;
+    struct sdrt_step *steps;
+    int n_steps;
+    int loaded, linked;
+    atomic_int failed;      /* first error of a kernel in this run */
+};
+
+/* Fills in the steps of one node; returns how many (1 or 2).  One row of the operation
+ * table in operations.c. */
+int sdrt_node_steps(const struct sdrt_program *p, int node, struct sdrt_step *steps);
+
+/* Packs or finds the weights of one step. */
+int sdrt_step_load(struct sdrt_program *p, struct sdrt_step *s);
+
+#endif

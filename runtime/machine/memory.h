@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the machine can still give, and what this process has taken.
+ */
+#ifndef SDRT_RUNTIME_MACHINE_MEMORY_H
+#define SDRT_RUNTIME_MACHINE_MEMORY_H
+
+#include <stddef.h>
+
+/* Bytes that this process can still take without swapping: the least of the machine's
+ * MemAvailable, what each control group above the process (v1 or v2) leaves under its limit,
+ * with its page cache counted as free, and what RLIMIT_AS leaves.
+ * SDRT_E_UNSUPPORTED (nothing logged) and 0 bytes where /proc does not tell. */
+int sdrt_memory_available(size_t *bytes);
+
+/* The same, without RLIMIT_AS, read below the folder root instead of "/", so that a test can
+ * describe another machine.  root "" is this machine. */
+int sdrt_memory_available_below(const char *root, size_t *bytes);
+
+/* What is resident of this process now (VmRSS), in bytes; 0 where unknown. */
+size_t sdrt_memory_rss(void);
+
+/* The most that was ever resident of this process (VmHWM), in bytes; 0 where unknown. */
+size_t sdrt_memory_peak_rss(void);
+
+#endif

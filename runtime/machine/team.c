@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* sched_getaffinity */
+#endif
+#include "runtime/machine/team.h"
+
+#include <linux/futex.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#if defined(__SSE__)
+#include <xmmintrin.h>
+#endif
+
+enum {
+    LINE_BYTES = 64,
+    /* Microseconds that a waiter spins before it sleeps.  Waking a sleeper costs 5 to 50 of
+     * them, so spinning about as long loses at most half of what is possible.  Two workers on
+     * one core take cycles from each other; a worker without a core of its own should make
+     * room at once for the one it waits for. */
+    SPIN_OWN_CORE = 50,
+    SPIN_SHARED_CORE = 10,
+    SPIN_CROWDED = 0,
+    PAUSES_PER_LOOK = 32, /* between looks at the clock; about 1 us */
+};
+
+/* A number that waiters watch for a change. */
+struct gate {
+    _Alignas(LINE_BYTES) atomic_uint value;
+    _Alignas(LINE_BYTES) atomic_uint sleepers;
+};
+
+/* What belongs to one worker. */
+struct lane {
+    /* How many shares of the worker's stretch are taken: its own from the front in the low
+     * half, those that others took from the end in the high half.  One for even steps, one for
+     * odd ones, so that one can be cleared while the other is in use. */
+    _Alignas(LINE_BYTES) _Atomic uint64_t taken[2];
+    /* Only the worker itself touches these while a body runs. */
+    _Alignas(LINE_BYTES) unsigned step;
+    int helping; /* whom it helps, counted from itself; 0: still at its own stretch */
+    int64_t uneven_ns, own_ns; /* see struct sdrt_team_waits */
+    atomic_uint met;           /* measured barriers that those two cover */
+    int index;
+    pthread_t thread;
+    struct sdrt_team *team;
+};
+
+struct sdrt_team {
+    struct gate start, barrier;
+    _Alignas(LINE_BYTES) atomic_int arrived; /* at the barrier */
+    int64_t last_ns; /* when the last one arrived there, while waits are measured; published by the
+                      * gate, and read by all before they can arrive again */
+    _Alignas(LINE_BYTES) atomic_int cancelled;
+    _Alignas(LINE_BYTES) int workers;
+    int  spin_us;
+    int  measured; /* waits are */
+    int  stop; /* this and the next two are published by the start gate */
+    sdrt_team_body *body;
+    void *arg;
+    const struct sdrt_topology *topology;
+    struct sdrt_binding *saved; /* the creator's; NULL when nobody is pinned */
+    struct lane *lanes;
+};
+
+/* ---- waiting ---- */
+
+static void pause_cpu(void)
+{
+#if defined(__SSE__)
+    _mm_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb" ::: "memory"); /* yield returns at once on most cores */
+#endif
+}
+
+static int64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int64_t now_us(void) { return now_ns() / 1000; }
+
+static int spin_while(struct gate *g, unsigned old, int spin_us)
+{
+    int64_t until = 0;
+
+    do {
+        for (int i = 0; i < PAUSES_PER_LOOK; i++) {
+            if (atomic_load_explicit(&g->value, memory_order_acquire) != old) return 1;
+            pause_cpu();
+        }
+        if (!until) until = now_us() + spin_us;
+    } while (now_us() < until);
+    return 0;
+}
+
+/* The sequentially consistent pairs "count a sleeper, look at the value" here and "change the
+ * value, look for sleepers" in open_gate() cannot both miss the other. */
+static void wait_while(struct gate *g, unsigned old, int spin_us)
+{
+    if (spin_while(g, old, spin_us)) return;
+    atomic_fetch_add(&g->sleepers, 1);
+    while (atomic_load(&g->value) == old)
+        syscall(SYS_futex, &g->value, FUTEX_WAIT_PRIVATE, old, NULL, NULL, 0);
+    atomic_fetch_sub(&g->sleepers, 1);
+}
+
+static void open_gate(struct gate *g)
+{
+    atomic_fetch_add(&g->value, 1);
+    if (atomic_load(&g->sleepers))
+        syscall(SYS_futex, &g->value, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+/* ---- denormals ---- */
+
+#if defined(__SSE__)
+typedef unsigned float_mode;
+static float_mode flush_denormals(void)
+{
+    const unsigned old = _mm_getcsr();
+    _mm_setcsr(old | 0x8040u); /* FTZ, DAZ */
+    return old;
+}
+static void restore_denormals(float_mode old) { _mm_setcsr(old); }
+#elif defined(__aarch64__)
+typedef uint64_t float_mode;
+static float_mode flush_denormals(void)
+{
+    uint64_t old;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(old));
+    __asm__ volatile("msr fpcr, %0" :: "r"(old | (uint64_t)1 << 24)); /* FZ */
+    return old;
+}
+static void restore_denormals(float_mode old) { __asm__ volatile("msr fpcr, %0" :: "r"(old)); }
+#else
+typedef int float_mode;
+static float_mode flush_denormals(void) { return 0; }
+static void restore_denormals(float_mode old) { (void)old; }
+#endif
+
+/* ---- creation ---- */
+
+static void *worker_main(void *arg)
+{
+    struct lane *lane = arg;
+    struct sdrt_team *t = lane->team;
+
+    flush_denormals();
+    for (unsigned run = 0;; run++) {
+        wait_while(&t->start, run, t->spin_us);
+        if (t->stop) return NULL;
+        t->body(t->arg, lane->index, t->workers);
+        sdrt_team_end_step(t, lane->index);
+    }
+}
+
+static int usable_cpus(const struct sdrt_topology *topology)
+{
+    cpu_set_t set;
+
+    if (topology) return sdrt_topology_pus(topology);
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+    return (int)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static int spin_time(const struct sdrt_topology *topology, int workers)
+{
+    if (workers > usable_cpus(topology)) return SPIN_CROWDED;
+    for (int w = 1; topology && w < workers; w++)
+        if (sdrt_topology_core(topology, w) == sdrt_topology_core(topology, 0))
+            return SPIN_SHARED_CORE;
+    return SPIN_OWN_CORE;
+}
+
+/* Asynchronous signals are the application's threads' business. */
+static void block_signals(sigset_t *old)
+{
+    static const int kept[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGPROF };
+    sigset_t set;
+
+    sigfillset(&set);
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) sigdelset(&set, kept[i]);
+    pthread_sigmask(SIG_BLOCK, &set, old);
+}
+
+/* Ends workers 1 .. started-1. */
+static void stop_workers(struct sdrt_team *t, int started)
+{
+    t->stop = 1;
+    open_gate(&t->start);
+    for (int w = 1; w < started; w++) pthread_join(t->lanes[w].thread, NULL);
+}
+
+/* A new thread has its maker's signal mask and binding, so the caller takes each worker's in
+ * turn and its own at last. */
+static int start_workers(struct sdrt_team *t, const struct sdrt_log *log)
+{
+    sigset_t signals;
+    int pinned = t->saved != NULL, error = 0, w;
+
+    block_signals(&signals);
+    for (w = 1; w < t->workers; w++) {
+        if (pinned && sdrt_topology_bind(t->topology, w) != SDRT_OK) pinned = 0;
+        error = pthread_create(&t->lanes[w].thread, NULL, worker_main, &t->lanes[w]);
+        if (error) break;
+    }
+    pthread_sigmask(SIG_SETMASK, &signals, NULL);
+    if (error) {
+        stop_workers(t, w);
+        return sdrt_fail(log, SDRT_E_NOMEM, "thread %d of %d cannot be started: %s", w, t->workers,
+                         strerror(error));
+    }
+    if (pinned && sdrt_topology_bind(t->topology, 0) != SDRT_OK) pinned = 0;
+    if (t->saved && !pinned)
+        sdrt_note(log, SDRT_LOG_WARNING, "the system refuses to pin threads; running unpinned");
+    return SDRT_OK;
+}
+
+static void free_memory(struct sdrt_team *t)
+{
+    if (t->saved) sdrt_topology_restore(t->topology, &t->saved);
+    free(t->lanes);
+    free(t);
+}
+
+int sdrt_team_create(struct sdrt_team **out, int workers, const struct sdrt_topology *topology,
+                     const struct sdrt_log *log)
+{
+    struct sdrt_team *t;
+    int status;
+
+    *out = NULL;
+    if (workers < 1 || workers > SDRT_TEAM_MAX_WORKERS)
+        return sdrt_fail(log, SDRT_E_ARG, "a team of %d workers: expected 1 to %d", workers,
+                         SDRT_TEAM_MAX_WORKERS);
+    t = aligned_alloc(LINE_BYTES, sizeof *t);
+    if (!t) return sdrt_fail(log, SDRT_E_NOMEM, "out of memory for a team of %d", workers);
+    memset(t, 0, sizeof *t);
+    t->lanes = aligned_alloc(LINE_BYTES, (size_t)workers * sizeof *t->lanes);
+    if (!t->lanes) {
+        free(t);
+        return sdrt_fail(log, SDRT_E_NOMEM, "out of memory for a team of %d", workers);
+    }
+    memset(t->lanes, 0, (size_t)workers * sizeof *t->lanes);
+    for (int w = 0; w < workers; w++) {
+        t->lanes[w].index = w;
+        t->lanes[w].team = t;
+    }
+    t->workers = workers;
+    t->topology = topology;
+    t->spin_us = spin_time(topology, workers);
+    if (topology) sdrt_topology_save(topology, &t->saved);
+    status = start_workers(t, log);
+    if (status != SDRT_OK)
+        free_memory(t);
+    else
+        *out = t;
+    return status;
+}
+
+void sdrt_team_free(struct sdrt_team **team)
+{
+    struct sdrt_team *t = *team;
+
+    if (!t) return;
+    stop_workers(t, t->workers);
+    free_memory(t);
+    *team = NULL;
+}
+
+int sdrt_team_workers(const struct sdrt_team *team) { return team->workers; }
+
+int sdrt_team_spread(const struct sdrt_team *team, void *p, size_t bytes)
+{
+    enum { MOST_NODES = 64 };
+    int nodes[MOST_NODES];
+
+    /* Who is pinned nowhere is on no node for long. */
+    if (!team->saved) return SDRT_OK;
+    const int n = sdrt_topology_spread(team->topology, team->workers, bytes, nodes, MOST_NODES);
+    return sdrt_topology_place(team->topology, nodes, n, p, bytes);
+}
+
+/* ---- running ---- */
+
+void sdrt_team_run(struct sdrt_team *team, sdrt_team_body *body, void *arg)
+{
+    const float_mode mode = flush_denormals();
+
+    team->body = body;
+    team->arg = arg;
+    if (team->workers > 1) open_gate(&team->start);
+    body(arg, 0, team->workers);
+    sdrt_team_end_step(team, 0);
+    restore_denormals(mode);
+}
+
+/* Sense-reversing: the gate's value is the sense, and the last to arrive changes it.  arrived_ns is
+ * what the clock said before, 0 where nothing is measured. */
+static void meet(struct sdrt_team *team, int64_t arrived_ns)
+{
+    const unsigned sense = atomic_load_explicit(&team->barrier.value, memory_order_relaxed);
+
+    if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) + 1 < team->workers) {
+        wait_while(&team->barrier, sense, team->spin_us);
+        return;
+    }
+    atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
+    if (arrived_ns) team->last_ns = arrived_ns;
+    open_gate(&team->barrier);
+}
+
+/* Who arrives last may have looked at the clock before another one did. */
+static void meet_measured(struct sdrt_team *team, struct lane *me)
+{
+    const int64_t arrived = now_ns();
+
+    meet(team, arrived);
+    const int64_t last = team->last_ns > arrived ? team->last_ns : arrived;
+    me->uneven_ns += last - arrived;
+    me->own_ns += now_ns() - last;
+    atomic_fetch_add_explicit(&me->met, 1, memory_order_release);
+}
+
+void sdrt_team_barrier(struct sdrt_team *team, int worker)
+{
+    if (team->workers == 1) return;
+    if (team->measured) meet_measured(team, &team->lanes[worker]);
+    else meet(team, 0);
+}
+
+/* The last barrier of a run lets the caller go before the other workers have written what they
+ * waited at it. */
+static void wait_for_counts(const struct sdrt_team *team)
+{
+    const unsigned met = atomic_load_explicit(&team->lanes[0].met, memory_order_relaxed);
+
+    for (int w = 1; w < team->workers; w++)
+        while (atomic_load_explicit(&team->lanes[w].met, memory_order_acquire) != met)
+            sched_yield();
+}
+
+void sdrt_team_measure_waits(struct sdrt_team *team, int on)
+{
+    wait_for_counts(team);
+    team->measured = on;
+    for (int w = 0; w < team->workers; w++)
+        team->lanes[w].uneven_ns = team->lanes[w].own_ns = 0;
+}
+
+void sdrt_team_waits(const struct sdrt_team *team, struct sdrt_team_waits *waits)
+{
+    wait_for_counts(team);
+    *waits = (struct sdrt_team_waits){ 0.0, 0.0 };
+    for (int w = 0; w < team->workers; w++) {
+        waits->uneven += 1e-9 * (double)team->lanes[w].uneven_ns;
+        waits->own += 1e-9 * (double)team->lanes[w].own_ns;
+    }
+}
+
+static int stretch_begin(int nparts, int worker, int workers)
+{
+    return (int)((int64_t)nparts * worker / workers);
+}
+
+/* The next share of the owner's stretch, from its front for itself, from its end for others. */
+static int take(struct lane *owner, int own, unsigned step, int nparts, int workers)
+{
+    _Atomic uint64_t *taken = &owner->taken[step & 1];
+    const int begin = stretch_begin(nparts, owner->index, workers);
+    const int end = stretch_begin(nparts, owner->index + 1, workers);
+    const uint64_t one = own ? 1 : (uint64_t)1 << 32;
+    uint64_t old = atomic_load_explicit(taken, memory_order_relaxed);
+
+    do {
+        const int front = (int)(uint32_t)old, back = (int)(old >> 32);
+        if (front + back >= end - begin) return -1;
+    } while (!atomic_compare_exchange_weak_explicit(taken, &old, old + one, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return own ? begin + (int)(uint32_t)old : end - 1 - (int)(old >> 32);
+}
+
+int sdrt_team_next_share(struct sdrt_team *team, int worker, int nparts)
+{
+    struct lane *me = &team->lanes[worker];
+
+    for (; me->helping < team->workers; me->helping++) {
+        struct lane *owner = &team->lanes[(worker + me->helping) % team->workers];
+        const int part = take(owner, owner == me, me->step, nparts, team->workers);
+        if (part >= 0) return part;
+    }
+    return -1;
+}
+
+/* Clears what the next step will count with: all have left the step before this one, where it
+ * was last used, and none can begin the next one until the barrier. */
+void sdrt_team_end_step(struct sdrt_team *team, int worker)
+{
+    struct lane *me = &team->lanes[worker];
+
+    me->step++;
+    me->helping = 0;
+    atomic_store_explicit(&me->taken[me->step & 1], 0, memory_order_relaxed);
+    sdrt_team_barrier(team, worker);
+}
+
+/* ---- cancelling ---- */
+
+void sdrt_team_cancel(struct sdrt_team *team)
+{
+    atomic_store_explicit(&team->cancelled, 1, memory_order_relaxed);
+}
+
+int sdrt_team_cancelled(const struct sdrt_team *team)
+{
+    return atomic_load_explicit(&team->cancelled, memory_order_relaxed);
+}
+
+void sdrt_team_rearm(struct sdrt_team *team)
+{
+    atomic_store_explicit(&team->cancelled, 0, memory_order_relaxed);
+}

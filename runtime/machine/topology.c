@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/machine/topology.h"
+
+#include <hwloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TEXT = 512 };
+
+/* One place for a worker. */
+struct place {
+    hwloc_obj_t pu;
+    int core, node;
+};
+
+struct sdrt_topology {
+    hwloc_topology_t hwloc;
+    int this_machine; /* binding has a meaning */
+    int cores, pus, nodes;
+    int quota;        /* CPUs' worth of time that the control group grants; 0: no limit */
+    struct place *places; /* pus of them, in the order of workers */
+    char text[TEXT];
+};
+
+struct sdrt_binding {
+    hwloc_bitmap_t set;
+};
+
+/* ---- finding ---- */
+
+/* hwloc leaves out what the cpuset forbids; what the affinity forbids is dropped here. */
+static int drop_forbidden(struct sdrt_topology *t)
+{
+    hwloc_bitmap_t set = hwloc_bitmap_alloc();
+    int failed = 0;
+
+    if (!set) return SDRT_E_NOMEM;
+    if (hwloc_get_cpubind(t->hwloc, set, HWLOC_CPUBIND_PROCESS) == 0 &&
+        hwloc_bitmap_intersects(set, hwloc_topology_get_topology_cpuset(t->hwloc)))
+        failed = hwloc_topology_restrict(t->hwloc, set, 0) != 0;
+    hwloc_bitmap_free(set);
+    return failed ? SDRT_E_UNSUPPORTED : SDRT_OK;
+}
+
+static int load(struct sdrt_topology *t, const char *synthetic, const struct sdrt_log *log)
+{
+    int status = SDRT_OK;
+
+    if (hwloc_topology_init(&t->hwloc) != 0) {
+        t->hwloc = NULL;
+        return sdrt_fail(log, SDRT_E_NOMEM, "out of memory for the machine's topology");
+    }
+    if (synthetic && hwloc_topology_set_synthetic(t->hwloc, synthetic) != 0)
+        return sdrt_fail(log, SDRT_E_ARG,
+                         "topology \"%s\": expected hwloc's words, such as \"node:2 core:4 pu:2\"",
+                         synthetic);
+    if (hwloc_topology_load(t->hwloc) != 0)
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED, "hwloc cannot read this machine's topology");
+    t->this_machine = hwloc_topology_is_thissystem(t->hwloc);
+    if (t->this_machine) status = drop_forbidden(t);
+    if (status != SDRT_OK)
+        return sdrt_fail(log, status, "hwloc cannot narrow the topology to this process's CPUs");
+    return SDRT_OK;
+}
+
+static int node_of(struct sdrt_topology *t, hwloc_obj_t pu)
+{
+    hwloc_obj_t node = NULL;
+
+    while ((node = hwloc_get_next_obj_by_type(t->hwloc, HWLOC_OBJ_NUMANODE, node)))
+        if (hwloc_bitmap_isincluded(pu->cpuset, node->cpuset)) return (int)node->os_index;
+    return 0;
+}
+
+/* The PUs in the order of workers.  hwloc's logical order is the tree's, so it goes NUMA node
+ * by node already.  A machine that tells no cores counts each PU as one. */
+static int order_places(struct sdrt_topology *t)
+{
+    const int n_cores = hwloc_get_nbobjs_by_type(t->hwloc, HWLOC_OBJ_CORE);
+    const hwloc_obj_type_t type = n_cores > 0 ? HWLOC_OBJ_CORE : HWLOC_OBJ_PU;
+    const int n_pus = hwloc_get_nbobjs_by_type(t->hwloc, HWLOC_OBJ_PU);
+    unsigned round = 0;
+
+    if (n_pus < 1) return SDRT_E_UNSUPPORTED;
+    t->places = calloc((size_t)n_pus, sizeof *t->places);
+    if (!t->places) return SDRT_E_NOMEM;
+    t->cores = hwloc_get_nbobjs_by_type(t->hwloc, type);
+    for (int before = -1; t->pus > before; round++) {
+        before = t->pus;
+        for (int c = 0; c < t->cores && t->pus < n_pus; c++) {
+            hwloc_obj_t core = hwloc_get_obj_by_type(t->hwloc, type, (unsigned)c);
+            hwloc_obj_t pu = hwloc_get_obj_inside_cpuset_by_type(t->hwloc, core->cpuset,
+                                                                 HWLOC_OBJ_PU, round);
+            if (pu)
+                t->places[t->pus++] = (struct place){ .pu = pu, .core = c,
+                                                      .node = node_of(t, pu) };
+        }
+    }
+    for (int i = 0; i < t->pus; i++) {
+        int seen = 0;
+        for (int k = 0; k < i && !seen; k++) seen = t->places[k].node == t->places[i].node;
+        t->nodes += !seen;
+    }
+    return SDRT_OK;
+}
+
+/* CPU time granted by the process's own control group, as seen at the usual mount points:
+ * period and quota in microseconds. */
+static int cpu_quota(void)
+{
+    long long quota = -1, period = 0;
+    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
+
+    if (f) {
+        if (fscanf(f, "%lld %lld", &quota, &period) != 2) quota = -1;
+        fclose(f);
+    } else {
+        f = fopen("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "re");
+        if (!f) return 0;
+        if (fscanf(f, "%lld", &quota) != 1) quota = -1;
+        fclose(f);
+        f = fopen("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "re");
+        if (!f) return 0;
+        if (fscanf(f, "%lld", &period) != 1) period = 0;
+        fclose(f);
+    }
+    if (quota <= 0 || period <= 0) return 0;
+    return quota / period < 1 ? 1 : quota / period > 65536 ? 65536 : (int)(quota / period);
+}
+
+/* ---- telling ---- */
+
+static void write_bytes(char *out, size_t size, size_t bytes)
+{
+    if (!bytes)
+        snprintf(out, size, "none");
+    else if (bytes < (size_t)1 << 20)
+        snprintf(out, size, "%zu KiB", bytes >> 10);
+    else if (bytes < (size_t)1 << 30)
+        snprintf(out, size, "%.3g MiB", (double)bytes / (1 << 20));
+    else
+        snprintf(out, size, "%.1f GiB", (double)bytes / (1 << 30));
+}
+
+static void write_text(struct sdrt_topology *t)
+{
+    const hwloc_obj_t root = hwloc_get_root_obj(t->hwloc);
+    const hwloc_obj_t package = hwloc_get_obj_by_type(t->hwloc, HWLOC_OBJ_PACKAGE, 0);
+    const char *model = package ? hwloc_obj_get_info_by_name(package, "CPUModel") : NULL;
+    char cache[3][32], memory[32], quota[48] = "";
+
+    if (!model) model = hwloc_obj_get_info_by_name(root, "CPUModel");
+    for (int level = 1; level <= 3; level++)
+        write_bytes(cache[level - 1], sizeof cache[0], sdrt_topology_cache(t, level));
+    write_bytes(memory, sizeof memory, (size_t)root->total_memory);
+    if (t->quota) snprintf(quota, sizeof quota, ", CPU time limited to %d", t->quota);
+    snprintf(t->text, sizeof t->text,
+             "%s; %d core%s, %d thread%s, %d NUMA node%s%s; L1d %s, L2 %s, L3 %s; memory %s",
+             model ? model : "unknown CPU", t->cores, t->cores == 1 ? "" : "s", t->pus,
+             t->pus == 1 ? "" : "s", t->nodes, t->nodes == 1 ? "" : "s", quota, cache[0], cache[1],
+             cache[2], memory);
+}
+
+/* ---- the outside ---- */
+
+int sdrt_topology_create(struct sdrt_topology **out, const char *synthetic,
+                         const struct sdrt_log *log)
+{
+    struct sdrt_topology *t = calloc(1, sizeof *t);
+    int status;
+
+    *out = NULL;
+    if (!t) return sdrt_fail(log, SDRT_E_NOMEM, "out of memory for the machine's topology");
+    status = load(t, synthetic, log);
+    if (status != SDRT_OK) goto out;
+    status = order_places(t);
+    if (status != SDRT_OK) {
+        sdrt_fail(log, status, "the machine's topology: %s",
+                  status == SDRT_E_NOMEM ? "out of memory" : "no CPU found");
+        goto out;
+    }
+    if (t->this_machine) t->quota = cpu_quota();
+    write_text(t);
+    *out = t;
+    t = NULL;
+out:
+    sdrt_topology_free(&t);
+    return status;
+}
+
+void sdrt_topology_free(struct sdrt_topology **topology)
+{
+    struct sdrt_topology *t = *topology;
+
+    if (!t) return;
+    if (t->hwloc) hwloc_topology_destroy(t->hwloc);
+    free(t->places);
+    free(t);
+    *topology = NULL;
+}
+
+int sdrt_topology_cores(const struct sdrt_topology *topology)
+{
+    return topology->quota && topology->quota < topology->cores ? topology->quota
+                                                                 : topology->cores;
+}
+
+int sdrt_topology_pus(const struct sdrt_topology *topology) { return topology->pus; }
+int sdrt_topology_nodes(const struct sdrt_topology *topology) { return topology->nodes; }
+
+static const struct place *place_of(const struct sdrt_topology *t, int worker)
+{
+    return &t->places[worker % t->pus];
+}
+
+int sdrt_topology_pu(const struct sdrt_topology *topology, int worker)
+{
+    return (int)place_of(topology, worker)->pu->os_index;
+}
+
+int sdrt_topology_core(const struct sdrt_topology *topology, int worker)
+{
+    return place_of(topology, worker)->core;
+}
+
+int sdrt_topology_node(const struct sdrt_topology *topology, int worker)
+{
+    return place_of(topology, worker)->node;
+}
+
+size_t sdrt_topology_cache(const struct sdrt_topology *topology, int level)
+{
+    static const hwloc_obj_type_t types[] = { HWLOC_OBJ_L1CACHE, HWLOC_OBJ_L2CACHE,
+                                              HWLOC_OBJ_L3CACHE };
+    hwloc_obj_t cache;
+
+    if (level < 1 || level > 3) return 0;
+    cache = hwloc_get_obj_by_type(topology->hwloc, types[level - 1], 0);
+    return cache ? (size_t)cache->attr->cache.size : 0;
+}
+
+const char *sdrt_topology_text(const struct sdrt_topology *topology) { return topology->text; }
+
+/* ---- binding ---- */
+
+int sdrt_topology_bind(const struct sdrt_topology *topology, int worker)
+{
+    if (!topology->this_machine) return SDRT_OK;
+    return hwloc_set_cpubind(topology->hwloc, place_of(topology, worker)->pu->cpuset,
+                             HWLOC_CPUBIND_THREAD) == 0 ? SDRT_OK : SDRT_E_UNSUPPORTED;
+}
+
+/* ---- memory ---- */
+
+int sdrt_topology_spread(const struct sdrt_topology *topology, int workers, size_t bytes,
+                         int *nodes, int most)
+{
+    const size_t huge_page = (size_t)2 << 20;
+    int n = 0;
+
+    for (int w = 0; w < workers && w < topology->pus; w++) {
+        const int node = topology->places[w].node;
+        int seen = 0;
+        for (int i = 0; i < n && !seen; i++) seen = nodes[i] == node;
+        if (!seen && n < most) nodes[n++] = node;
+    }
+    return n > 1 && bytes / huge_page >= (size_t)n ? n : 0;
+}
+
+int sdrt_topology_place(const struct sdrt_topology *topology, const int *nodes, int n, void *p,
+                        size_t bytes)
+{
+    hwloc_bitmap_t set;
+    int refused;
+
+    if (!n || !topology->this_machine) return SDRT_OK;
+    set = hwloc_bitmap_alloc();
+    if (!set) return SDRT_E_UNSUPPORTED;
+    for (int i = 0; i < n; i++) hwloc_bitmap_set(set, (unsigned)nodes[i]);
+    refused = hwloc_set_area_membind(topology->hwloc, p, bytes, set, HWLOC_MEMBIND_INTERLEAVE,
+                                     HWLOC_MEMBIND_BYNODESET) != 0;
+    hwloc_bitmap_free(set);
+    return refused ? SDRT_E_UNSUPPORTED : SDRT_OK;
+}
+
+void sdrt_topology_save(const struct sdrt_topology *topology, struct sdrt_binding **out)
+{
+    struct sdrt_binding *b;
+
+    *out = NULL;
+    if (!topology->this_machine) return;
+    b = malloc(sizeof *b);
+    if (!b) return;
+    b->set = hwloc_bitmap_alloc();
+    if (!b->set || hwloc_get_cpubind(topology->hwloc, b->set, HWLOC_CPUBIND_THREAD) != 0) {
+        if (b->set) hwloc_bitmap_free(b->set);
+        free(b);
+        return;
+    }
+    *out = b;
+}
+
+void sdrt_topology_restore(const struct sdrt_topology *topology, struct sdrt_binding **saved)
+{
+    if (!*saved) return;
+    (void)hwloc_set_cpubind(topology->hwloc, (*saved)->set, HWLOC_CPUBIND_THREAD);
+    hwloc_bitmap_free((*saved)->set);
+    free(*saved);
+    *saved = NULL;
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/files/held_buffers.h"
+#include "runtime/files/safetensors.h"
+#include "runtime/weights/weights.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert((int)SDRT_WEIGHT_MAX_RANK == (int)SDRT_SAFETENSORS_MAX_RANK,
+               "views take every shape that files have");
+
+struct entry {
+    char *name; /* owned */
+    const struct sdrt_safetensors_tensor *tensor;
+    size_t file;
+};
+
+struct sdrt_weight_files {
+    const struct sdrt_log *log;
+    struct sdrt_safetensors **files; /* owned */
+    size_t nfiles;
+    struct entry *entries; /* sorted by name */
+    size_t count;
+    struct sdrt_held_buffers aligned; /* copies of unaligned data */
+};
+
+int sdrt_weight_files_create(struct sdrt_weight_files **out, const struct sdrt_log *log)
+{
+    *out = calloc(1, sizeof **out);
+    if (!*out) return sdrt_fail(log, SDRT_E_NOMEM, "no memory for a set of weight files");
+    (*out)->log = log;
+    return SDRT_OK;
+}
+
+static void free_entries(struct entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) free(entries[i].name);
+    free(entries);
+}
+
+void sdrt_weight_files_free(struct sdrt_weight_files **set)
+{
+    struct sdrt_weight_files *s = *set;
+
+    if (!s) return;
+    sdrt_held_buffers_clear(&s->aligned);
+    free_entries(s->entries, s->count);
+    for (size_t i = 0; i < s->nfiles; i++) sdrt_safetensors_close(&s->files[i]);
+    free(s->files);
+    free(s);
+    *set = NULL;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+
+    return strcmp(x->name, y->name);
+}
+
+static struct entry *find(const struct sdrt_weight_files *set, const char *name)
+{
+    struct entry key = { .name = (char *)(uintptr_t)name };
+
+    return set->count ? bsearch(&key, set->entries, set->count, sizeof key, by_name) : NULL;
+}
+
+static int ends_with(const char *name, const char *end)
+{
+    const size_t n = strlen(name), m = strlen(end);
+
+    return n >= m && !strcmp(name + n - m, end);
+}
+
+/* 8-bit weights that are to be multiplied by scales beside them would be read as wrong numbers. */
+static int check_unscaled(const struct sdrt_safetensors *file, const char *path, const char *strip,
+                          const struct sdrt_log *log)
+{
+    for (size_t i = 0; i < sdrt_safetensors_count(file); i++) {
+        const char *name = sdrt_safetensors_at(file, i)->name;
+        if (strncmp(name, strip, strlen(strip))) continue;
+        if (ends_with(name, "scaled_fp8") || ends_with(name, ".scale_weight") ||
+            ends_with(name, ".weight_scale"))
+            return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: tensor %s: 8-bit weights with scales of "
+                             "their own: expected F32, F16, BF16 or F8 without scales", path, name);
+    }
+    return SDRT_OK;
+}
+
+/* The names that file offers, into *out (owned by the caller) and *count. */
+static int list_entries(const struct sdrt_safetensors *file, size_t file_index, const char *strip,
+                        const char *add, struct entry **out, size_t *count)
+{
+    const size_t n = sdrt_safetensors_count(file), skip = strlen(strip), front = strlen(add);
+    struct entry *list = calloc(n ? n : 1, sizeof *list);
+    size_t used = 0;
+
+    *out = NULL;
+    *count = 0;
+    if (!list) return SDRT_E_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        const struct sdrt_safetensors_tensor *t = sdrt_safetensors_at(file, i);
+        if (strncmp(t->name, strip, skip)) continue;
+        const size_t rest = strlen(t->name + skip) + 1;
+        char *name = malloc(front + rest);
+        if (!name) {
+            free_entries(list, used);
+            return SDRT_E_NOMEM;
+        }
+        memcpy(name, add, front);
+        memcpy(name + front, t->name + skip, rest);
+        list[used++] = (struct entry){ .name = name, .tensor = t, .file = file_index };
+    }
+    *out = list;
+    *count = used;
+    return SDRT_OK;
+}
+
+/* Moves list into the set: names that are there already are replaced, the others
+ * appended.  The set's array has room for all. */
+static void merge(struct sdrt_weight_files *set, struct entry *list, size_t count)
+{
+    const size_t old_count = set->count;
+    size_t used = old_count;
+
+    for (size_t i = 0; i < count; i++) {
+        struct entry *old = find(set, list[i].name);
+        if (old) {
+            old->tensor = list[i].tensor;
+            old->file = list[i].file;
+            free(list[i].name);
+        } else {
+            set->entries[used++] = list[i];
+        }
+    }
+    set->count = used;
+    /* An empty set has no array, and qsort() demands one. */
+    if (used) qsort(set->entries, set->count, sizeof *set->entries, by_name);
+    free(list);
+}
+
+static int check_duplicates(const struct sdrt_weight_files *set, const char *path,
+                            const struct entry *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct entry *old = find(set, list[i].name);
+        if (old)
+            return sdrt_fail(set->log, SDRT_E_FORMAT, "%s: %s is also in %s", path, list[i].name,
+                             sdrt_safetensors_path(set->files[old->file]));
+    }
+    return SDRT_OK;
+}
+
+static int reserve(struct sdrt_weight_files *set, size_t more)
+{
+    void *grown = realloc(set->files, (set->nfiles + 1) * sizeof *set->files);
+
+    if (!grown) return SDRT_E_NOMEM;
+    set->files = grown;
+    if (set->count + more == 0) return SDRT_OK;
+    grown = realloc(set->entries, (set->count + more) * sizeof *set->entries);
+    if (!grown) return SDRT_E_NOMEM;
+    set->entries = grown;
+    return SDRT_OK;
+}
+
+int sdrt_weight_files_add(struct sdrt_weight_files *set, const char *path, const char *strip,
+                          const char *add, enum sdrt_weight_duplicates duplicates)
+{
+    struct sdrt_safetensors *file = NULL;
+    struct entry *list = NULL;
+    size_t count = 0;
+    int rc;
+
+    rc = sdrt_safetensors_open(&file, path, set->log);
+    if (rc != SDRT_OK) return rc;
+    rc = check_unscaled(file, path, strip, set->log);
+    if (rc != SDRT_OK) goto out;
+    rc = list_entries(file, set->nfiles, strip, add, &list, &count);
+    if (rc == SDRT_OK) rc = reserve(set, count);
+    if (rc != SDRT_OK) {
+        sdrt_fail(set->log, rc, "%s: no memory for its list of tensors", path);
+        goto out;
+    }
+    if (duplicates == SDRT_DUPLICATES_FAIL) {
+        rc = check_duplicates(set, path, list, count);
+        if (rc != SDRT_OK) goto out;
+    }
+    merge(set, list, count);
+    list = NULL;
+    count = 0;
+    set->files[set->nfiles++] = file;
+    file = NULL;
+out:
+    free_entries(list, count);
+    sdrt_safetensors_close(&file);
+    return rc;
+}
+
+size_t sdrt_weight_files_count(const struct sdrt_weight_files *set)
+{
+    return set->count;
+}
+
+const char *sdrt_weight_files_name(const struct sdrt_weight_files *set, size_t i)
+{
+    return set->entries[i].name;
+}
+
+/* The tensor's data, aligned: where it lies, or a copy that release gives back. */
+static const void *aligned_data(struct sdrt_weight_files *set, const char *name,
+                                const struct sdrt_safetensors_tensor *t)
+{
+    void *copy;
+
+    if ((uintptr_t)t->data % sdrt_dtype_size(t->dtype) == 0) return t->data;
+    copy = sdrt_held_buffers_get(&set->aligned, name, t->bytes);
+    if (copy) return copy;
+    copy = sdrt_held_buffers_add(&set->aligned, name, t->bytes);
+    if (copy) memcpy(copy, t->data, t->bytes);
+    return copy;
+}
+
+/* The expected shape is not used: a file answers what it holds. */
+static int files_describe(void *self, const char *name, int rank, const int64_t *shape,
+                          struct sdrt_weight_view *out)
+{
+    struct sdrt_weight_files *set = self;
+    const struct entry *e = find(set, name);
+    const struct sdrt_safetensors_tensor *t;
+    int rc;
+
+    (void)rank;
+    (void)shape;
+    if (!e) return SDRT_E_MISSING;
+    rc = sdrt_safetensors_find(set->files[e->file], e->tensor->name, &t, set->log);
+    if (rc != SDRT_OK) return rc;
+    *out = (struct sdrt_weight_view){ .dtype = t->dtype, .rank = t->rank };
+    memcpy(out->shape, t->shape, sizeof out->shape);
+    return SDRT_OK;
+}
+
+static int files_get(void *self, const char *name, int rank, const int64_t *shape,
+                     struct sdrt_weight_view *out)
+{
+    struct sdrt_weight_files *set = self;
+    const int rc = files_describe(self, name, rank, shape, out);
+
+    if (rc != SDRT_OK) return rc;
+    out->data = aligned_data(set, name, find(set, name)->tensor);
+    if (!out->data)
+        return sdrt_fail(set->log, SDRT_E_NOMEM, "%s: no memory for its %zu bytes", name,
+                         find(set, name)->tensor->bytes);
+    return SDRT_OK;
+}
+
+static int files_read(void *self, const char *name, const struct sdrt_weight_view *view,
+                      size_t first, size_t count, void *out)
+{
+    const struct sdrt_weight_files *set = self;
+    const struct entry *e = find(set, name);
+    const size_t size = sdrt_dtype_size(view->dtype);
+
+    if (!e) return SDRT_E_IO;
+    return sdrt_safetensors_read(set->files[e->file], e->tensor, first * size, count * size, out);
+}
+
+static void files_release(void *self, const char *name)
+{
+    struct sdrt_weight_files *set = self;
+    const struct entry *e = find(set, name);
+
+    if (!e) return;
+    sdrt_held_buffers_release(&set->aligned, name);
+    sdrt_safetensors_release(set->files[e->file], e->tensor);
+}
+
+static void files_prefetch(void *self, const char *name)
+{
+    struct sdrt_weight_files *set = self;
+    const struct entry *e = find(set, name);
+
+    if (e) sdrt_safetensors_prefetch(set->files[e->file], e->tensor);
+}
+
+struct sdrt_weights_provider sdrt_weight_files_provider(struct sdrt_weight_files *set)
+{
+    return (struct sdrt_weights_provider){ .get = files_get, .release = files_release,
+                                           .prefetch = files_prefetch,
+                                           .describe = files_describe, .read = files_read,
+                                           .self = set };
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Filling a weight store: tensors are cut into pieces of some rows, which the workers take
+ * one by one, read into a buffer that a cache holds, check and pack.  On one NUMA node each page of
+ * packed weights is first touched by the worker that fills it; over several they are spread.
+ */
+#include "runtime/base/grow.h"
+#include "runtime/weights/weight_store_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum {
+    PIECE = 512 << 10, /* bytes of source in one piece, for an L2 */
+    ROWS  = 16,        /* rows come in multiples of it, so that packing finds whole panels */
+    LINE  = 64,
+};
+/* Bytes of source between two looks at the progress, and the most that a provider without read
+ * holds at once beside one tensor. */
+static const size_t WINDOW = (size_t)64 << 20;
+
+/* One tensor on its way. */
+struct source {
+    size_t entry;
+    const char *name; /* borrowed from who asked */
+    int    row0, rows; /* in the matrix or vector */
+    size_t rest;       /* values of a row */
+    void  *dst;        /* the whole packed matrix or vector */
+    int    last;       /* of its entry */
+    struct sdrt_weight_view view;
+};
+
+struct piece {
+    const struct source *source;
+    int    row, rows; /* of the tensor */
+    int    status;
+    size_t bad; /* index of a value that is not finite */
+};
+
+struct filling {
+    struct sdrt_weight_store *store;
+    struct sdrt_store_region *region;
+    struct source *sources;
+    size_t n_sources, prefetched, ahead; /* prefetched: sources; ahead: their bytes, about */
+    size_t total, done;                  /* values */
+    struct piece *pieces;
+    size_t n_pieces, pieces_cap;
+    unsigned char *buffers; /* one for each worker */
+    size_t buffer_bytes;
+};
+
+/* ---- lists ---- */
+
+static size_t rest_of(const struct sdrt_store_entry *e)
+{
+    return e->packing.rows ? (size_t)e->shape.k * (size_t)e->shape.taps : 1;
+}
+
+/* Sources of all entries that are not made, with their places from base on.  Only counts and
+ * measures while there is no list. */
+static size_t list_sources(struct filling *f, unsigned char *base)
+{
+    size_t at = 0;
+
+    f->n_sources = 0;
+    for (size_t i = 0; i < f->store->n_entries; i++) {
+        const struct sdrt_store_entry *e = &f->store->entries[i];
+        int row = 0;
+        if (e->data) continue;
+        for (int k = 0; k < e->n_names; k++) {
+            if (f->sources)
+                f->sources[f->n_sources] = (struct source){
+                    .entry = i, .name = e->names[k], .row0 = row, .rows = e->rows[k],
+                    .rest = rest_of(e), .dst = base + at, .last = k + 1 == e->n_names,
+                };
+            row += e->rows[k];
+            f->n_sources++;
+        }
+        at += (e->bytes + LINE - 1) / LINE * LINE;
+    }
+    return at;
+}
+
+static int make_room(struct filling *f)
+{
+    struct sdrt_weight_store *s = f->store;
+    const size_t bytes = list_sources(f, NULL);
+    int status;
+
+    if (!f->n_sources) return SDRT_OK;
+    f->sources = calloc(f->n_sources, sizeof *f->sources);
+    f->region = calloc(1, sizeof *f->region);
+    if (!f->sources || !f->region)
+        return sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for a list of weights");
+    status = sdrt_arena_create(&f->region->arena, bytes ? bytes : 1, s->log);
+    if (status != SDRT_OK) return status;
+    /* Who has made the arena of the tensors has told of a refusal. */
+    if (s->team) (void)sdrt_team_spread(s->team, sdrt_arena_base(f->region->arena), bytes);
+    list_sources(f, sdrt_arena_base(f->region->arena));
+    for (size_t i = 0; i < f->n_sources; i++)
+        f->total += (size_t)f->sources[i].rows * f->sources[i].rest;
+    return SDRT_OK;
+}
+
+/* ---- one window ---- */
+
+static size_t source_bytes(const struct source *s)
+{
+    return (size_t)s->rows * s->rest * sdrt_dtype_size(s->view.dtype);
+}
+
+static int cut(struct filling *f, const struct source *s)
+{
+    const size_t row_bytes = s->rest * sdrt_dtype_size(s->view.dtype);
+    size_t step = PIECE / (row_bytes ? row_bytes : 1) / ROWS * ROWS;
+
+    if (step < ROWS) step = ROWS;
+    for (size_t row = 0; row < (size_t)s->rows; row += step) {
+        const size_t left = (size_t)s->rows - row, rows = left < step ? left : step;
+        struct piece *list = sdrt_grow(f->pieces, f->n_pieces, &f->pieces_cap, sizeof *list);
+        if (!list) return SDRT_E_NOMEM;
+        f->pieces = list;
+        f->pieces[f->n_pieces++] = (struct piece){ .source = s, .row = (int)row,
+                                                   .rows = (int)rows };
+        if (!s->view.data && rows * row_bytes > f->buffer_bytes) {
+            free(f->buffers);
+            f->buffers = NULL;
+            f->buffer_bytes = (rows * row_bytes + LINE - 1) / LINE * LINE;
+        }
+    }
+    return SDRT_OK;
+}
+
+static void do_piece(const struct filling *f, struct piece *p, void *buffer)
+{
+    const struct source *s = p->source;
+    const struct sdrt_weights_provider *provider = &f->store->provider;
+    const struct sdrt_store_entry *e = &f->store->entries[s->entry];
+    const enum sdrt_dtype type = s->view.dtype;
+    const size_t first = (size_t)p->row * s->rest, count = (size_t)p->rows * s->rest;
+    const void *values = buffer;
+
+    if (s->view.data)
+        values = (const char *)s->view.data + first * sdrt_dtype_size(type);
+    else
+        p->status = provider->read(provider->self, s->name, &s->view, first, count, buffer);
+    if (p->status != SDRT_OK) return;
+    const size_t bad = sdrt_weight_first_bad(type, values, count);
+    if (bad < count) {
+        p->status = SDRT_E_NUMERIC;
+        p->bad = first + bad;
+        return;
+    }
+    const int row = s->row0 + p->row;
+    const int failed = e->packing.rows
+                       ? e->packing.rows(&e->shape, row, p->rows, values, type, s->dst)
+                       : sdrt_to_f32(values, type, (float *)s->dst + row, count);
+    if (failed) p->status = SDRT_E_UNSUPPORTED;
+}
+
+static void work(void *arg, int worker, int workers)
+{
+    struct filling *f = arg;
+    void *buffer = f->buffers + (size_t)worker * f->buffer_bytes;
+    int i;
+
+    (void)workers;
+    while ((i = sdrt_team_next_share(f->store->team, worker, (int)f->n_pieces)) >= 0)
+        do_piece(f, &f->pieces[i], buffer);
+}
+
+static int tell(const struct filling *f, const struct piece *p)
+{
+    const struct sdrt_log *log = f->store->log;
+    const char *name = p->source->name;
+
+    switch (p->status) {
+    case SDRT_E_NUMERIC:
+        return sdrt_fail(log, p->status,
+                         "%s: value %zu of %zu is NaN or infinite, the file is damaged", name,
+                         p->bad, (size_t)p->source->rows * p->source->rest);
+    case SDRT_E_UNSUPPORTED:
+        return sdrt_fail(log, p->status, "tensor %s: weights of type %s are not supported", name,
+                         sdrt_dtype_name(p->source->view.dtype));
+    default:
+        return sdrt_fail(log, p->status, "tensor %s cannot be read: the file has become shorter "
+                         "or its disk fails", name);
+    }
+}
+
+static int run_pieces(struct filling *f)
+{
+    struct sdrt_team *team = f->store->team;
+    const size_t workers = team ? (size_t)sdrt_team_workers(team) : 1;
+
+    if (!f->buffers && f->buffer_bytes) {
+        f->buffers = aligned_alloc(LINE, workers * f->buffer_bytes);
+        if (!f->buffers)
+            return sdrt_fail(f->store->log, SDRT_E_NOMEM, "out of memory for reading weights");
+    }
+    if (team) sdrt_team_run(team, work, f);
+    else
+        for (size_t i = 0; i < f->n_pieces; i++) do_piece(f, &f->pieces[i], f->buffers);
+    for (size_t i = 0; i < f->n_pieces; i++)
+        if (f->pieces[i].status != SDRT_OK) return tell(f, &f->pieces[i]);
+    return SDRT_OK;
+}
+
+/* Asks for what comes after the window that is about to be read. */
+static void prefetch(struct filling *f, size_t until)
+{
+    const struct sdrt_weights_provider *p = &f->store->provider;
+
+    while (f->prefetched < f->n_sources && f->ahead < until) {
+        const struct source *s = &f->sources[f->prefetched++];
+        f->ahead += (size_t)s->rows * s->rest * sizeof(uint16_t);
+        p->prefetch(p->self, s->name);
+    }
+}
+
+/* Sources from first on, as many as make a window; *end is the first that is left. */
+static int fill_window(struct filling *f, size_t first, size_t *end)
+{
+    struct sdrt_weight_store *store = f->store;
+    size_t bytes = 0, i = first;
+    int status = SDRT_OK;
+
+    f->n_pieces = 0;
+    for (; i < f->n_sources && bytes < WINDOW && status == SDRT_OK; i++) {
+        struct source *s = &f->sources[i];
+        status = sdrt_store_open(store, s->name, s->rows, (int64_t)s->rest, &s->view);
+        if (status != SDRT_OK) break;
+        bytes += source_bytes(s);
+        status = cut(f, s);
+        if (status != SDRT_OK)
+            sdrt_fail(store->log, status, "out of memory for a list of weights");
+    }
+    *end = i;
+    if (status == SDRT_OK) {
+        prefetch(f, f->done * sizeof(uint16_t) + 2 * WINDOW);
+        status = run_pieces(f);
+    }
+    for (i = first; i < *end; i++) {
+        const struct source *s = &f->sources[i];
+        if (s->view.data) store->provider.release(store->provider.self, s->name);
+        f->done += (size_t)s->rows * s->rest;
+        if (status != SDRT_OK || !s->last) continue;
+        store->entries[s->entry].data = s->dst;
+        store->entries[s->entry].region = f->region;
+        f->region->entries++;
+    }
+    return status;
+}
+
+/* Gives back the pages of what is not made, which is the end of the region. */
+static void give_back(const struct filling *f)
+{
+    unsigned char *base = sdrt_arena_base(f->region->arena);
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = sdrt_arena_bytes(f->region->arena);
+    size_t begin = bytes;
+
+    for (size_t i = f->n_sources; i-- > 0 && !f->store->entries[f->sources[i].entry].data;)
+        begin = (size_t)((unsigned char *)f->sources[i].dst - base);
+    begin = (begin + page - 1) / page * page;
+    if (begin < bytes) (void)madvise(base + begin, bytes - begin, MADV_DONTNEED);
+}
+
+int sdrt_weight_store_fill(struct sdrt_weight_store *store,
+                           int (*progress)(void *user, double share), void *user)
+{
+    struct filling f = { .store = store };
+    int status = make_room(&f);
+    size_t next = 0;
+
+    if (status == SDRT_OK) prefetch(&f, WINDOW);
+    while (status == SDRT_OK && next < f.n_sources) {
+        status = fill_window(&f, next, &next);
+        if (status == SDRT_OK && progress && progress(user, (double)f.done / (double)f.total))
+            status = SDRT_E_CANCELLED;
+    }
+    if (f.region && f.region->entries) {
+        if (status != SDRT_OK) give_back(&f);
+    } else if (f.region) {
+        sdrt_arena_free(&f.region->arena);
+        free(f.region);
+    }
+    if (status != SDRT_OK) sdrt_weight_store_forget(store);
+    free(f.sources);
+    free(f.pieces);
+    free(f.buffers);
+    return status;
+}
