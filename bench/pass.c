@@ -58,7 +58,7 @@ static int prepare(struct sdrt_context *c, enum sdrt_program_id id)
     sdrt_rng_normal(&rng, c->vae_in, pixels * z);
     for (int k = 0; k < c->config.n_text; k++)
         for (size_t i = 0; i < pair && status == SDRT_OK; i++)
-            status = sdrt_context_tokenize(c, k, "", c->ids[k] + i * SDRT_TOKENIZER_LENGTH, NULL);
+            status = sdrt_context_tokenize(c, k, "", c->ids[k] + i * SDRT_CLIP_TOKENIZER_LENGTH, NULL);
     c->timesteps[0] = 500.0f;
     for (int i = 0; i < (int)SDRT_PROGRAM_STEP && id == SDRT_PROGRAM_STEP; i++) {
         if (!c->programs[i]) continue;

@@ -126,13 +126,13 @@ static int complain(const char *what, const char *prompt)
     return -1;
 }
 
-static int check_prompt(const struct sdrt_tokenizer *tokenizer, const char *prompt)
+static int check_prompt(const struct sdrt_clip_tokenizer *tokenizer, const char *prompt)
 {
-    static int32_t ids[4 * MAX_PROMPT], padded[SDRT_TOKENIZER_LENGTH];
-    const int32_t vocab_size = sdrt_tokenizer_vocab_size(tokenizer);
+    static int32_t ids[4 * MAX_PROMPT], padded[SDRT_CLIP_TOKENIZER_LENGTH];
+    const int32_t vocab_size = sdrt_clip_tokenizer_vocab_size(tokenizer);
     int count = -1, truncated = -1;
 
-    if (sdrt_tokenizer_encode(tokenizer, prompt, ids, 4 * MAX_PROMPT, &count) != SDRT_OK)
+    if (sdrt_clip_tokenizer_encode(tokenizer, prompt, ids, 4 * MAX_PROMPT, &count) != SDRT_OK)
         return complain("an error", prompt);
     if (count < 0 || count > 4 * MAX_PROMPT)
         return complain("a wild count", prompt);
@@ -140,25 +140,25 @@ static int check_prompt(const struct sdrt_tokenizer *tokenizer, const char *prom
         if (ids[i] < 0 || ids[i] >= vocab_size)
             return complain("an id out of range", prompt);
     }
-    if (sdrt_tokenizer_encode_padded(tokenizer, prompt, SDRT_TOKENIZER_LENGTH, 0, padded,
+    if (sdrt_clip_tokenizer_encode_padded(tokenizer, prompt, SDRT_CLIP_TOKENIZER_LENGTH, 0, padded,
                                      &truncated) != SDRT_OK)
         return complain("an error when padded", prompt);
-    if (truncated != (count > SDRT_TOKENIZER_LENGTH - 2 ? count - SDRT_TOKENIZER_LENGTH + 2 : 0))
+    if (truncated != (count > SDRT_CLIP_TOKENIZER_LENGTH - 2 ? count - SDRT_CLIP_TOKENIZER_LENGTH + 2 : 0))
         return complain("a wrong number of cut tokens", prompt);
     count -= truncated;
-    if (padded[0] != sdrt_tokenizer_bos(tokenizer) ||
+    if (padded[0] != sdrt_clip_tokenizer_bos(tokenizer) ||
         memcmp(padded + 1, ids, (size_t)count * sizeof *ids) ||
-        padded[1 + count] != sdrt_tokenizer_eos(tokenizer))
+        padded[1 + count] != sdrt_clip_tokenizer_eos(tokenizer))
         return complain("other ids when padded", prompt);
     return 0;
 }
 
 static int fuzz_prompts(long *rounds)
 {
-    struct sdrt_tokenizer *tokenizer = NULL;
+    struct sdrt_clip_tokenizer *tokenizer = NULL;
     char prompt[MAX_PROMPT];
     double end = now() + text_seconds;
-    int status = sdrt_tokenizer_open(&tokenizer, NULL, NULL, NULL);
+    int status = sdrt_clip_tokenizer_open(&tokenizer, NULL, NULL, NULL);
 
     while (status == 0 && now() < end) {
         for (int i = 0; i < ROUNDS_PER_LOOK && status == 0; i++) {
@@ -167,7 +167,7 @@ static int fuzz_prompts(long *rounds)
             ++*rounds;
         }
     }
-    sdrt_tokenizer_free(&tokenizer);
+    sdrt_clip_tokenizer_free(&tokenizer);
     return status;
 }
 
@@ -199,16 +199,16 @@ static int fuzz_files(const char *folder, long *rounds, long *opened)
     snprintf(vocab, sizeof vocab, "%s/vocab.json", folder);
     snprintf(merges, sizeof merges, "%s/merges.txt", folder);
     while (status == 0 && now() < end) {
-        struct sdrt_tokenizer *tokenizer = NULL;
+        struct sdrt_clip_tokenizer *tokenizer = NULL;
 
         if (write_mutated(vocab, vocab_text) || write_mutated(merges, merges_text)) {
             fprintf(stderr, "fuzz_tokenizer: cannot write to %s\n", folder);
             status = -1;
-        } else if (sdrt_tokenizer_open(&tokenizer, vocab, merges, NULL) == SDRT_OK) {
+        } else if (sdrt_clip_tokenizer_open(&tokenizer, vocab, merges, NULL) == SDRT_OK) {
             status = check_prompt(tokenizer, "low lollol wool \xF0\x9F\x98\x80 ll o");
             ++*opened;
         }
-        sdrt_tokenizer_free(&tokenizer);
+        sdrt_clip_tokenizer_free(&tokenizer);
         ++*rounds;
     }
     unlink(vocab);

@@ -7,7 +7,7 @@
 
 #include "tests/golden_models.h"
 
-enum { GOLDEN_PROMPTS = 3, GOLDEN_TOKENS = SDRT_TOKENIZER_LENGTH };
+enum { GOLDEN_PROMPTS = 3, GOLDEN_TOKENS = SDRT_CLIP_TOKENIZER_LENGTH };
 
 /* Text encoder encoder's hidden states of the golden prompts, and where it has one the pooled text,
  * golden/text/pooled.npy or, of several, pooled<encoder>.npy.  isa names the case in messages. */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOKENS = SDRT_TOKENIZER_LENGTH, MOST = SDRT_MAX_CARRIED + 4 };
+enum { TOKENS = SDRT_CLIP_TOKENIZER_LENGTH, MOST = SDRT_MAX_CARRIED + 4 };
 
 /* An external tensor and the caller's array behind it. */
 struct operand {
@@ -83,13 +83,13 @@ int pass_text(struct sdrt_context *c, int encoder, const int32_t *ids, int batch
               float *pooled)
 {
     const struct sdrt_text_config *config = &c->config.text[encoder];
-    const struct sdrt_text_place place = { .width = config->clip.hidden };
-    struct sdrt_text_tensors t;
+    const struct sdrt_clip_place place = { .width = config->clip.hidden };
+    struct sdrt_clip_tensors t;
     struct pass p;
     int status = begin(&p, c, "text");
 
     if (status != SDRT_OK) return status;
-    sdrt_text_encoder_build(p.g, config, sdrt_text_prefix(encoder), batch, TOKENS, &place, &t);
+    sdrt_clip_encoder_build(p.g, config, sdrt_text_prefix(encoder), batch, TOKENS, &place, &t);
     operand(&p, t.ids, ids, NULL);
     operand(&p, t.out, NULL, out);
     if (t.pooled >= 0) operand(&p, t.pooled, NULL, pooled);

@@ -18,7 +18,7 @@ static const char usage[] =
     "       sdprobe text -m MODEL --prompt TEXT | --input IDS.npy --dump DIR [--encoder 0|1]\n"
     "also: --isa NAME --threads N --precision NAME --nodes (unet: write every node's output)\n";
 
-enum { TOKENS = SDRT_TOKENIZER_LENGTH };
+enum { TOKENS = SDRT_CLIP_TOKENIZER_LENGTH };
 
 struct probe {
     struct sdrt_options options;
@@ -108,7 +108,7 @@ static int probe_unet(struct probe *p)
     if (status == SDRT_OK && sdrt_added_numbers(&c->config))
         status = read_array(&p->in_numbers, p->numbers, SDRT_F32, 2, sdrt_added_numbers(&c->config));
     if (status != SDRT_OK) return status;
-    if (p->in_text->shape[0] != p->in->shape[0] || p->in_text->shape[1] != SDRT_TOKENIZER_LENGTH)
+    if (p->in_text->shape[0] != p->in->shape[0] || p->in_text->shape[1] != SDRT_CLIP_TOKENIZER_LENGTH)
         return sdrt_fail(&to_stderr, SDRT_E_FORMAT, "%s: expected [batch, 77, width]", p->text);
     const struct pass_unet in = {
         .batch = (int)p->in->shape[0], .h = (int)p->in->shape[1], .w = (int)p->in->shape[2],
@@ -153,7 +153,7 @@ static int write_pooled(const struct probe *p, const int32_t *ids, int batch, co
 {
     const struct sdrt_context *c = p->context;
     const int width = c->config.text[p->encoder].pooled, dims[2] = { batch, width };
-    const int32_t end = sdrt_tokenizer_eos(c->tokenizers[p->encoder]);
+    const int32_t end = sdrt_clip_tokenizer_eos(c->tokenizers[p->encoder]);
     float *rows = new_array(dims, 2);
 
     if (!rows) return SDRT_E_NOMEM;

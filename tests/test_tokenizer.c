@@ -38,11 +38,11 @@ static FILE *open_data(const char *name)
     return file;
 }
 
-static struct sdrt_tokenizer *open_builtin(void)
+static struct sdrt_clip_tokenizer *open_builtin(void)
 {
-    struct sdrt_tokenizer *tokenizer = NULL;
+    struct sdrt_clip_tokenizer *tokenizer = NULL;
 
-    cr_assert_eq(sdrt_tokenizer_open(&tokenizer, NULL, NULL, &error_log), SDRT_OK, "%s",
+    cr_assert_eq(sdrt_clip_tokenizer_open(&tokenizer, NULL, NULL, &error_log), SDRT_OK, "%s",
                  last_error);
     return tokenizer;
 }
@@ -74,7 +74,7 @@ static int parse_golden(char *line, char *prompt, int32_t *ids)
 }
 
 /* Compares every golden prompt and returns how many there were and how many differed. */
-static int compare_golden(const struct sdrt_tokenizer *tokenizer, int *wrong)
+static int compare_golden(const struct sdrt_clip_tokenizer *tokenizer, int *wrong)
 {
     char *line = malloc(MAX_LINE), *prompt = malloc(MAX_LINE);
     int32_t *want = malloc(MAX_IDS * sizeof *want), *got = malloc(MAX_IDS * sizeof *got);
@@ -85,7 +85,7 @@ static int compare_golden(const struct sdrt_tokenizer *tokenizer, int *wrong)
     while (fgets(line, MAX_LINE, file)) {
         int n_want = parse_golden(line, prompt, want), n_got = -1;
 
-        cr_assert_eq(sdrt_tokenizer_encode(tokenizer, prompt, got, MAX_IDS, &n_got), SDRT_OK);
+        cr_assert_eq(sdrt_clip_tokenizer_encode(tokenizer, prompt, got, MAX_IDS, &n_got), SDRT_OK);
         if (n_got != n_want || memcmp(got, want, (size_t)n_want * sizeof *got)) {
             fprintf(stderr, "differs: %s", line);
             (*wrong)++;
@@ -102,49 +102,49 @@ static int compare_golden(const struct sdrt_tokenizer *tokenizer, int *wrong)
 
 Test(tokenizer, equals_clip_on_every_golden_prompt)
 {
-    struct sdrt_tokenizer *tokenizer = open_builtin();
+    struct sdrt_clip_tokenizer *tokenizer = open_builtin();
     int wrong, prompts = compare_golden(tokenizer, &wrong);
 
     cr_expect_geq(prompts, 400);
     cr_expect_eq(wrong, 0, "%d of %d prompts differ", wrong, prompts);
-    sdrt_tokenizer_free(&tokenizer);
+    sdrt_clip_tokenizer_free(&tokenizer);
     cr_expect_null(tokenizer);
-    sdrt_tokenizer_free(&tokenizer);
+    sdrt_clip_tokenizer_free(&tokenizer);
 }
 
 Test(tokenizer, knows_clips_special_ids)
 {
-    struct sdrt_tokenizer *tokenizer = open_builtin();
+    struct sdrt_clip_tokenizer *tokenizer = open_builtin();
 
-    cr_expect_eq(sdrt_tokenizer_bos(tokenizer), 49406);
-    cr_expect_eq(sdrt_tokenizer_eos(tokenizer), 49407);
-    cr_expect_eq(sdrt_tokenizer_vocab_size(tokenizer), 49408);
-    sdrt_tokenizer_free(&tokenizer);
+    cr_expect_eq(sdrt_clip_tokenizer_bos(tokenizer), 49406);
+    cr_expect_eq(sdrt_clip_tokenizer_eos(tokenizer), 49407);
+    cr_expect_eq(sdrt_clip_tokenizer_vocab_size(tokenizer), 49408);
+    sdrt_clip_tokenizer_free(&tokenizer);
 }
 
 Test(tokenizer, pads_with_what_it_is_told)
 {
     static const int32_t start[] = {49406, 320, 1125, 539, 320, 2368, 49407};
-    struct sdrt_tokenizer *tokenizer = open_builtin();
-    int32_t ids[SDRT_TOKENIZER_LENGTH];
+    struct sdrt_clip_tokenizer *tokenizer = open_builtin();
+    int32_t ids[SDRT_CLIP_TOKENIZER_LENGTH];
     int truncated = -1;
 
     for (int32_t pad = 0; pad <= 49407; pad += 49407) {
-        cr_assert_eq(sdrt_tokenizer_encode_padded(tokenizer, "a photo of a cat",
-                                                  SDRT_TOKENIZER_LENGTH, pad, ids, &truncated),
+        cr_assert_eq(sdrt_clip_tokenizer_encode_padded(tokenizer, "a photo of a cat",
+                                                  SDRT_CLIP_TOKENIZER_LENGTH, pad, ids, &truncated),
                      SDRT_OK);
         cr_expect_arr_eq(ids, start, sizeof start);
         cr_expect_eq(truncated, 0);
-        for (int i = 7; i < SDRT_TOKENIZER_LENGTH; i++)
+        for (int i = 7; i < SDRT_CLIP_TOKENIZER_LENGTH; i++)
             cr_expect_eq(ids[i], pad);
     }
-    sdrt_tokenizer_free(&tokenizer);
+    sdrt_clip_tokenizer_free(&tokenizer);
 }
 
 Test(tokenizer, cuts_what_is_too_long)
 {
-    struct sdrt_tokenizer *tokenizer = open_builtin();
-    int32_t ids[SDRT_TOKENIZER_LENGTH + 1];
+    struct sdrt_clip_tokenizer *tokenizer = open_builtin();
+    int32_t ids[SDRT_CLIP_TOKENIZER_LENGTH + 1];
     char prompt[200] = "";
 
     for (int words = 74; words <= 80; words++) {
@@ -153,8 +153,8 @@ Test(tokenizer, cuts_what_is_too_long)
         memset(prompt, 0, sizeof prompt);
         for (int i = 0; i < words; i++)
             strcat(prompt, i == 74 ? "b " : "a ");
-        ids[SDRT_TOKENIZER_LENGTH] = -7;
-        cr_assert_eq(sdrt_tokenizer_encode_padded(tokenizer, prompt, SDRT_TOKENIZER_LENGTH, 0,
+        ids[SDRT_CLIP_TOKENIZER_LENGTH] = -7;
+        cr_assert_eq(sdrt_clip_tokenizer_encode_padded(tokenizer, prompt, SDRT_CLIP_TOKENIZER_LENGTH, 0,
                                                   ids, &truncated),
                      SDRT_OK);
         cr_expect_eq(truncated, words > 75 ? words - 75 : 0);
@@ -163,41 +163,41 @@ Test(tokenizer, cuts_what_is_too_long)
         cr_expect_eq(ids[76], words == 74 ? 0 : 49407);
         cr_expect_eq(ids[77], -7);
     }
-    cr_assert_eq(sdrt_tokenizer_encode_padded(tokenizer, "a", 2, 0, ids, NULL), SDRT_OK);
+    cr_assert_eq(sdrt_clip_tokenizer_encode_padded(tokenizer, "a", 2, 0, ids, NULL), SDRT_OK);
     cr_expect(ids[0] == 49406 && ids[1] == 49407);
-    cr_expect_eq(sdrt_tokenizer_encode_padded(tokenizer, "a", 1, 0, ids, NULL), SDRT_E_ARG);
-    sdrt_tokenizer_free(&tokenizer);
+    cr_expect_eq(sdrt_clip_tokenizer_encode_padded(tokenizer, "a", 1, 0, ids, NULL), SDRT_E_ARG);
+    sdrt_clip_tokenizer_free(&tokenizer);
 }
 
 Test(tokenizer, counts_without_writing)
 {
-    struct sdrt_tokenizer *tokenizer = open_builtin();
+    struct sdrt_clip_tokenizer *tokenizer = open_builtin();
     int32_t ids[3] = {-7, -7, -7};
     int count = -1;
 
-    cr_assert_eq(sdrt_tokenizer_encode(tokenizer, "a photo of a cat", NULL, 0, &count), SDRT_OK);
+    cr_assert_eq(sdrt_clip_tokenizer_encode(tokenizer, "a photo of a cat", NULL, 0, &count), SDRT_OK);
     cr_expect_eq(count, 5);
-    cr_assert_eq(sdrt_tokenizer_encode(tokenizer, "a photo of a cat", ids, 2, &count), SDRT_OK);
+    cr_assert_eq(sdrt_clip_tokenizer_encode(tokenizer, "a photo of a cat", ids, 2, &count), SDRT_OK);
     cr_expect_eq(count, 5);
     cr_expect(ids[0] == 320 && ids[1] == 1125 && ids[2] == -7);
-    sdrt_tokenizer_free(&tokenizer);
+    sdrt_clip_tokenizer_free(&tokenizer);
 }
 
 Test(tokenizer, refuses_endless_prompts)
 {
-    struct sdrt_tokenizer *tokenizer = open_builtin();
-    char *prompt = malloc(SDRT_TOKENIZER_MAX_PROMPT + 2);
+    struct sdrt_clip_tokenizer *tokenizer = open_builtin();
+    char *prompt = malloc(SDRT_CLIP_TOKENIZER_MAX_PROMPT + 2);
     int count;
 
-    memset(prompt, 'a', SDRT_TOKENIZER_MAX_PROMPT + 1);
-    prompt[SDRT_TOKENIZER_MAX_PROMPT + 1] = '\0';
-    cr_expect_eq(sdrt_tokenizer_encode(tokenizer, prompt, NULL, 0, &count), SDRT_E_ARG);
+    memset(prompt, 'a', SDRT_CLIP_TOKENIZER_MAX_PROMPT + 1);
+    prompt[SDRT_CLIP_TOKENIZER_MAX_PROMPT + 1] = '\0';
+    cr_expect_eq(sdrt_clip_tokenizer_encode(tokenizer, prompt, NULL, 0, &count), SDRT_E_ARG);
     cr_expect_not_null(strstr(last_error, "16384 bytes"));
-    prompt[SDRT_TOKENIZER_MAX_PROMPT] = '\0';
-    cr_expect_eq(sdrt_tokenizer_encode(tokenizer, prompt, NULL, 0, &count), SDRT_OK);
+    prompt[SDRT_CLIP_TOKENIZER_MAX_PROMPT] = '\0';
+    cr_expect_eq(sdrt_clip_tokenizer_encode(tokenizer, prompt, NULL, 0, &count), SDRT_OK);
     cr_expect_gt(count, 0);
     free(prompt);
-    sdrt_tokenizer_free(&tokenizer);
+    sdrt_clip_tokenizer_free(&tokenizer);
 }
 
 /* A folder of its own for each test that writes files. */
@@ -236,17 +236,17 @@ static FILE *create_in_folder(const char *name)
     return file;
 }
 
-static int open_folder(struct sdrt_tokenizer **tokenizer)
+static int open_folder(struct sdrt_clip_tokenizer **tokenizer)
 {
     char vocab[128], merges[128];
 
     path_in_folder(vocab, "vocab.json");
     path_in_folder(merges, "merges.txt");
     last_error[0] = '\0';
-    return sdrt_tokenizer_open(tokenizer, vocab, merges, &error_log);
+    return sdrt_clip_tokenizer_open(tokenizer, vocab, merges, &error_log);
 }
 
-static int open_texts(struct sdrt_tokenizer **tokenizer, const char *vocab, const char *merges)
+static int open_texts(struct sdrt_clip_tokenizer **tokenizer, const char *vocab, const char *merges)
 {
     FILE *file = create_in_folder("vocab.json");
 
@@ -266,20 +266,20 @@ Test(tokenizer, reads_a_folder_of_its_own, .init = make_folder, .fini = remove_f
 {
     /* lo|w|er</w>, low</w>, and a letter that the vocabulary lacks. */
     static const int32_t want[] = {6, 4, 10, 7, 1, 20};
-    struct sdrt_tokenizer *tokenizer = NULL;
+    struct sdrt_clip_tokenizer *tokenizer = NULL;
     int32_t ids[16];
     int count = 0;
 
     cr_assert_eq(open_texts(&tokenizer, SMALL_VOCAB, "#version: 0.2\r\nl o\r\nlo w</w>\ne r</w>"),
                  SDRT_OK, "%s", last_error);
-    cr_expect_eq(sdrt_tokenizer_bos(tokenizer), 20);
-    cr_expect_eq(sdrt_tokenizer_eos(tokenizer), 1);
-    cr_expect_eq(sdrt_tokenizer_vocab_size(tokenizer), 21);
-    cr_assert_eq(sdrt_tokenizer_encode(tokenizer, "LOWER low x<|startoftext|>", ids, 16, &count),
+    cr_expect_eq(sdrt_clip_tokenizer_bos(tokenizer), 20);
+    cr_expect_eq(sdrt_clip_tokenizer_eos(tokenizer), 1);
+    cr_expect_eq(sdrt_clip_tokenizer_vocab_size(tokenizer), 21);
+    cr_assert_eq(sdrt_clip_tokenizer_encode(tokenizer, "LOWER low x<|startoftext|>", ids, 16, &count),
                  SDRT_OK);
     cr_expect_eq(count, 6);
     cr_expect_arr_eq(ids, want, sizeof want);
-    sdrt_tokenizer_free(&tokenizer);
+    sdrt_clip_tokenizer_free(&tokenizer);
 }
 
 /* Writes one member of vocab.json, where text may hold quotes and backslashes. */
@@ -318,7 +318,7 @@ Test(tokenizer, the_full_files_equal_the_built_in, .init = make_folder, .fini = 
 {
     FILE *vocab = create_in_folder("vocab.json"), *merges = create_in_folder("merges.txt");
     FILE *source = open_data("../model/text/data/clip_merges.txt");
-    struct sdrt_tokenizer *tokenizer = NULL;
+    struct sdrt_clip_tokenizer *tokenizer = NULL;
     int id = write_byte_tokens(vocab, "</w>", write_byte_tokens(vocab, "", 0)), wrong;
     char line[1024];
 
@@ -336,10 +336,10 @@ Test(tokenizer, the_full_files_equal_the_built_in, .init = make_folder, .fini = 
     fclose(merges);
 
     cr_assert_eq(open_folder(&tokenizer), SDRT_OK, "%s", last_error);
-    cr_expect_eq(sdrt_tokenizer_vocab_size(tokenizer), 49408);
+    cr_expect_eq(sdrt_clip_tokenizer_vocab_size(tokenizer), 49408);
     cr_expect_geq(compare_golden(tokenizer, &wrong), 400);
     cr_expect_eq(wrong, 0);
-    sdrt_tokenizer_free(&tokenizer);
+    sdrt_clip_tokenizer_free(&tokenizer);
 }
 
 Test(tokenizer, says_what_is_wrong_with_files, .init = make_folder, .fini = remove_folder)
@@ -368,7 +368,7 @@ Test(tokenizer, says_what_is_wrong_with_files, .init = make_folder, .fini = remo
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct sdrt_tokenizer *tokenizer = NULL;
+        struct sdrt_clip_tokenizer *tokenizer = NULL;
 
         cr_expect_eq(open_texts(&tokenizer, cases[i].vocab, cases[i].merges), SDRT_E_FORMAT);
         cr_expect_null(tokenizer);
@@ -380,11 +380,11 @@ Test(tokenizer, says_what_is_wrong_with_files, .init = make_folder, .fini = remo
 
 Test(tokenizer, needs_both_files)
 {
-    struct sdrt_tokenizer *tokenizer = NULL;
+    struct sdrt_clip_tokenizer *tokenizer = NULL;
 
-    cr_expect_eq(sdrt_tokenizer_open(&tokenizer, "vocab.json", NULL, NULL), SDRT_E_ARG);
-    cr_expect_eq(sdrt_tokenizer_open(&tokenizer, NULL, "merges.txt", NULL), SDRT_E_ARG);
-    cr_expect_eq(sdrt_tokenizer_open(&tokenizer, "no/vocab.json", "no/merges.txt", &error_log),
+    cr_expect_eq(sdrt_clip_tokenizer_open(&tokenizer, "vocab.json", NULL, NULL), SDRT_E_ARG);
+    cr_expect_eq(sdrt_clip_tokenizer_open(&tokenizer, NULL, "merges.txt", NULL), SDRT_E_ARG);
+    cr_expect_eq(sdrt_clip_tokenizer_open(&tokenizer, "no/vocab.json", "no/merges.txt", &error_log),
                  SDRT_E_MISSING);
     cr_expect_not_null(strstr(last_error, "no/vocab.json"));
     cr_expect_null(tokenizer);
@@ -397,12 +397,12 @@ Test(tokenizer, survives_without_memory, .init = make_folder, .fini = remove_fol
         "a cat", "&amp;lt; <", "\u00c3\u00a9 \u00e9 \u201cx\u201d e\u0301",
         "x\xc2\x80\xc3\x83\xc2\xa9\n\u00e2\u20ac\u2122s",
     };
-    struct sdrt_tokenizer *tokenizer = NULL;
+    struct sdrt_clip_tokenizer *tokenizer = NULL;
     int status = SDRT_E_NOMEM, count, opens = 0;
 
     for (int grant = 0; status != SDRT_OK; grant++, opens++) {
         sdrt_allocations_refuse(grant);
-        status = sdrt_tokenizer_open(&tokenizer, NULL, NULL, &error_log);
+        status = sdrt_clip_tokenizer_open(&tokenizer, NULL, NULL, &error_log);
         sdrt_allocations_refuse(-1);
         cr_assert(status == SDRT_OK || (status == SDRT_E_NOMEM && !tokenizer));
     }
@@ -413,13 +413,13 @@ Test(tokenizer, survives_without_memory, .init = make_folder, .fini = remove_fol
         status = SDRT_E_NOMEM;
         for (int grant = 0; status != SDRT_OK; grant++, tries++) {
             sdrt_allocations_refuse(grant);
-            status = sdrt_tokenizer_encode(tokenizer, prompts[i], NULL, 0, &count);
+            status = sdrt_clip_tokenizer_encode(tokenizer, prompts[i], NULL, 0, &count);
             sdrt_allocations_refuse(-1);
             cr_assert(status == SDRT_OK || status == SDRT_E_NOMEM);
         }
         cr_expect_gt(tries, 4);
     }
-    sdrt_tokenizer_free(&tokenizer);
+    sdrt_clip_tokenizer_free(&tokenizer);
 }
 
 static void *encode_all(void *tokenizer)
@@ -432,7 +432,7 @@ static void *encode_all(void *tokenizer)
 
 Test(tokenizer, serves_many_threads)
 {
-    struct sdrt_tokenizer *tokenizer = open_builtin();
+    struct sdrt_clip_tokenizer *tokenizer = open_builtin();
     pthread_t threads[4];
     void *wrong = NULL;
 
@@ -442,5 +442,5 @@ Test(tokenizer, serves_many_threads)
         pthread_join(threads[i], &wrong);
         cr_expect_null(wrong);
     }
-    sdrt_tokenizer_free(&tokenizer);
+    sdrt_clip_tokenizer_free(&tokenizer);
 }

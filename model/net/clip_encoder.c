@@ -97,9 +97,9 @@ static void pool(struct sdrt_graph *g, const struct sdrt_text_config *config, co
     sdrt_graph_gemm(g, x, &projection);
 }
 
-void sdrt_text_encoder_build(struct sdrt_graph *g, const struct sdrt_text_config *config,
+void sdrt_clip_encoder_build(struct sdrt_graph *g, const struct sdrt_text_config *config,
                              const char *prefix, int batch, int tokens,
-                             const struct sdrt_text_place *place, struct sdrt_text_tensors *out)
+                             const struct sdrt_clip_place *place, struct sdrt_clip_tensors *out)
 {
     const struct sdrt_clip_config *clip = &config->clip;
     const int taken = clip->layers - config->skip, rows = place->rows ? place->rows : tokens;

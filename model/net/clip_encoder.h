@@ -10,12 +10,12 @@
 
 /* Where the hidden states go: channels at .. at + hidden - 1 of rows that are width wide, from row
  * row0 on of each prompt's rows (0: as many as it has tokens). */
-struct sdrt_text_place {
+struct sdrt_clip_place {
     int width, at;
     int rows, row0;
 };
 
-struct sdrt_text_tensors {
+struct sdrt_clip_tensors {
     sdrt_tensor ids;    /* external, int32 [batch][1][tokens][1] */
     sdrt_tensor out;    /* external, [batch][1][place.rows][place.width], of which it writes its
                          * own rows and channels: the hidden states that the configuration names */
@@ -26,8 +26,8 @@ struct sdrt_text_tensors {
 
 /* Adds the encoder to g; weights are those of prefix ("text_encoder").  Layers that nothing
  * reads are left out.  Failures stay in the graph's status. */
-void sdrt_text_encoder_build(struct sdrt_graph *g, const struct sdrt_text_config *config,
+void sdrt_clip_encoder_build(struct sdrt_graph *g, const struct sdrt_text_config *config,
                              const char *prefix, int batch, int tokens,
-                             const struct sdrt_text_place *place, struct sdrt_text_tensors *out);
+                             const struct sdrt_clip_place *place, struct sdrt_clip_tensors *out);
 
 #endif

@@ -9,7 +9,7 @@
 
 int sdrt_context_tokens(const struct sdrt_context *c)
 {
-    int tokens = SDRT_TOKENIZER_LENGTH;
+    int tokens = SDRT_CLIP_TOKENIZER_LENGTH;
 
     for (int i = 0; i < c->config.n_text; i++)
         if (c->config.text[i].clip.positions < tokens) tokens = c->config.text[i].clip.positions;
@@ -24,15 +24,15 @@ int sdrt_context_rows(const struct sdrt_context *c)
 int sdrt_context_tokenize(const struct sdrt_context *c, int i, const char *prompt, int32_t *ids,
                           int *dropped)
 {
-    const struct sdrt_tokenizer *t = c->tokenizers[i];
+    const struct sdrt_clip_tokenizer *t = c->tokenizers[i];
     const int32_t pad = c->config.text[i].pad_id;
-    const int size = sdrt_tokenizer_vocab_size(t), vocab = c->config.text[i].clip.vocab;
+    const int size = sdrt_clip_tokenizer_vocab_size(t), vocab = c->config.text[i].clip.vocab;
 
     if (size > vocab)
         return sdrt_fail(c->log, SDRT_E_FORMAT, "the tokenizer has %d tokens but the text encoder "
                          "only %d", size, vocab);
-    return sdrt_tokenizer_encode_padded(t, prompt, sdrt_context_tokens(c),
-                                        pad < 0 ? sdrt_tokenizer_eos(t) : pad, ids, dropped);
+    return sdrt_clip_tokenizer_encode_padded(t, prompt, sdrt_context_tokens(c),
+                                        pad < 0 ? sdrt_clip_tokenizer_eos(t) : pad, ids, dropped);
 }
 
 /* The pooled text of row i of an encoder: the row of its first end token. */
@@ -40,7 +40,7 @@ static const float *pooled_row(const struct sdrt_context *c, int encoder, int i)
 {
     const size_t tokens = (size_t)sdrt_context_tokens(c);
     const int32_t *ids = c->ids[encoder] + (size_t)i * tokens;
-    const int32_t end = sdrt_tokenizer_eos(c->tokenizers[encoder]);
+    const int32_t end = sdrt_clip_tokenizer_eos(c->tokenizers[encoder]);
     size_t at = 0;
 
     while (at < tokens - 1 && ids[at] != end) at++;

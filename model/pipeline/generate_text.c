@@ -25,7 +25,7 @@ static int tokenize(struct sdrt_run *run, int encoder, int32_t *ids)
         if (status != SDRT_OK)
             return sdrt_fail(c->log, status, "the %sprompt cannot be read: it is longer than %d "
                              "bytes or memory is short", negative ? "negative " : "",
-                             SDRT_TOKENIZER_MAX_PROMPT);
+                             SDRT_CLIP_TOKENIZER_MAX_PROMPT);
         if (dropped && encoder == 0 && (i == 0 || i == c->shape.batch))
             sdrt_note(c->log, SDRT_LOG_WARNING, "the %sprompt is %d tokens too long; the end was "
                       "left out", negative ? "negative " : "", dropped);

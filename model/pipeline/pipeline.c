@@ -119,7 +119,7 @@ static int open_tokenizers(struct sdrt_context *c)
 
     for (int i = 0; i < c->config.n_text && status == SDRT_OK; i++) {
         const struct sdrt_checkpoint *k = c->checkpoint;
-        status = sdrt_tokenizer_open(&c->tokenizers[i], k ? sdrt_checkpoint_vocab_path(k, i) : NULL,
+        status = sdrt_clip_tokenizer_open(&c->tokenizers[i], k ? sdrt_checkpoint_vocab_path(k, i) : NULL,
                                      k ? sdrt_checkpoint_merges_path(k, i) : NULL, c->log);
     }
     if (status != SDRT_OK || !c->config.has_t5) return status;
@@ -192,7 +192,7 @@ void sdrt_close(struct sdrt_context **context)
     sdrt_pipeline_loras_close(c);
     sdrt_checkpoint_close(&c->checkpoint);
     sdrt_random_weights_free(&c->random);
-    for (int i = 0; i < SDRT_MAX_TEXT; i++) sdrt_tokenizer_free(&c->tokenizers[i]);
+    for (int i = 0; i < SDRT_MAX_TEXT; i++) sdrt_clip_tokenizer_free(&c->tokenizers[i]);
     sdrt_t5_tokenizer_free(&c->t5_tokenizer);
     sdrt_team_free(&c->team);
     sdrt_topology_free(&c->topology);

@@ -56,7 +56,7 @@ struct sdrt_context {
     struct sdrt_pipeline_loras loras;         /* between the checkpoint and the store */
     struct sdrt_weight_store *store;
     struct sdrt_model_config config;
-    struct sdrt_tokenizer   *tokenizers[SDRT_MAX_TEXT]; /* of each text encoder */
+    struct sdrt_clip_tokenizer   *tokenizers[SDRT_MAX_TEXT]; /* of each text encoder */
     struct sdrt_t5_tokenizer *t5_tokenizer;             /* NULL without a T5 */
     struct sdrt_topology    *topology;
     struct sdrt_team        *team;
@@ -71,7 +71,7 @@ struct sdrt_context {
     /* The current shape: tensors, programs, memory. */
     struct sdrt_shape   shape;
     struct sdrt_program *programs[SDRT_PROGRAMS];
-    struct sdrt_text_tensors     text[SDRT_MAX_TEXT];
+    struct sdrt_clip_tensors     text[SDRT_MAX_TEXT];
     struct sdrt_t5_tensors       t5;
     struct sdrt_prompt_tensors   prompt;
     struct sdrt_schedule_tensors schedule;
@@ -136,7 +136,7 @@ int sdrt_context_tokens(const struct sdrt_context *c);
 int sdrt_context_rows(const struct sdrt_context *c);
 
 /* The prompt's tokens for text encoder i, padded as that wants it, into ids [tokens]; *dropped,
- * which may be NULL, is how many found no room.  Errors of sdrt_tokenizer_encode(), and
+ * which may be NULL, is how many found no room.  Errors of sdrt_clip_tokenizer_encode(), and
  * SDRT_E_FORMAT when the tokenizer knows more tokens than the encoder. */
 int sdrt_context_tokenize(const struct sdrt_context *c, int i, const char *prompt, int32_t *ids,
                           int *dropped);

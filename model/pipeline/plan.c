@@ -32,13 +32,13 @@ static void build_t5(struct sdrt_context *c, struct sdrt_graph *g)
 /* The hidden states of all CLIPs lie side by side. */
 static void build_text(struct sdrt_context *c, int i, struct sdrt_graph *g)
 {
-    struct sdrt_text_place place = { .width = sdrt_context_width(&c->config),
+    struct sdrt_clip_place place = { .width = sdrt_context_width(&c->config),
                                      .rows = sdrt_context_rows(c) };
     struct sdrt_text_config text = c->config.text[i];
 
     for (int k = 0; k < i; k++) place.at += c->config.text[k].clip.hidden;
     if (c->shape.clip_skip) text.skip = c->shape.clip_skip - 1 - text.cut;
-    sdrt_text_encoder_build(g, &text, sdrt_text_prefix(i),
+    sdrt_clip_encoder_build(g, &text, sdrt_text_prefix(i),
                             sdrt_shape_unet_batch(&c->shape), sdrt_context_tokens(c), &place,
                             &c->text[i]);
 }

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-int sdrt_tokenizer_open(struct sdrt_tokenizer **out, const char *vocab_json_path,
+int sdrt_clip_tokenizer_open(struct sdrt_clip_tokenizer **out, const char *vocab_json_path,
                         const char *merges_path, const struct sdrt_log *log)
 {
-    struct sdrt_tokenizer *tokenizer;
+    struct sdrt_clip_tokenizer *tokenizer;
     int status;
 
     *out = NULL;
@@ -26,12 +26,12 @@ int sdrt_tokenizer_open(struct sdrt_tokenizer **out, const char *vocab_json_path
                  ? sdrt_vocab_load_files(tokenizer, vocab_json_path, merges_path, log)
                  : sdrt_vocab_load_builtin(tokenizer, log);
     if (status != SDRT_OK)
-        sdrt_tokenizer_free(&tokenizer);
+        sdrt_clip_tokenizer_free(&tokenizer);
     *out = tokenizer;
     return status;
 }
 
-void sdrt_tokenizer_free(struct sdrt_tokenizer **tokenizer)
+void sdrt_clip_tokenizer_free(struct sdrt_clip_tokenizer **tokenizer)
 {
     if (!*tokenizer)
         return;
@@ -40,24 +40,24 @@ void sdrt_tokenizer_free(struct sdrt_tokenizer **tokenizer)
     *tokenizer = NULL;
 }
 
-int32_t sdrt_tokenizer_bos(const struct sdrt_tokenizer *tokenizer)
+int32_t sdrt_clip_tokenizer_bos(const struct sdrt_clip_tokenizer *tokenizer)
 {
     return tokenizer->bos;
 }
 
-int32_t sdrt_tokenizer_eos(const struct sdrt_tokenizer *tokenizer)
+int32_t sdrt_clip_tokenizer_eos(const struct sdrt_clip_tokenizer *tokenizer)
 {
     return tokenizer->eos;
 }
 
-int32_t sdrt_tokenizer_vocab_size(const struct sdrt_tokenizer *tokenizer)
+int32_t sdrt_clip_tokenizer_vocab_size(const struct sdrt_clip_tokenizer *tokenizer)
 {
     return tokenizer->vocab_size;
 }
 
 /* The ids so far, and room for the tokens of one word. */
 struct encoder {
-    const struct sdrt_tokenizer    *tokenizer;
+    const struct sdrt_clip_tokenizer    *tokenizer;
     int32_t                        *ids;
     int                             max_ids;
     int                             count;
@@ -75,7 +75,7 @@ static void emit(struct encoder *encoder, int32_t id)
 /* Fills the symbols of a word with one for each byte and returns how many. */
 static size_t spell_word(struct encoder *encoder, const uint32_t *word, size_t length)
 {
-    const struct sdrt_tokenizer *tokenizer = encoder->tokenizer;
+    const struct sdrt_clip_tokenizer *tokenizer = encoder->tokenizer;
     uint8_t bytes[4];
     size_t count = 0;
 
@@ -218,18 +218,18 @@ static size_t encode_next(struct encoder *encoder, const uint32_t *text, size_t 
     return length;
 }
 
-int sdrt_tokenizer_encode(const struct sdrt_tokenizer *tokenizer, const char *text_utf8,
+int sdrt_clip_tokenizer_encode(const struct sdrt_clip_tokenizer *tokenizer, const char *text_utf8,
                           int32_t *ids, int max_ids, int *n_ids)
 {
     struct encoder encoder = {.tokenizer = tokenizer, .ids = ids, .max_ids = max_ids};
-    size_t size = strnlen(text_utf8, SDRT_TOKENIZER_MAX_PROMPT + 1);
+    size_t size = strnlen(text_utf8, SDRT_CLIP_TOKENIZER_MAX_PROMPT + 1);
     struct sdrt_codepoints text = {0};
     int status;
 
     *n_ids = 0;
-    if (size > SDRT_TOKENIZER_MAX_PROMPT)
+    if (size > SDRT_CLIP_TOKENIZER_MAX_PROMPT)
         return sdrt_fail(tokenizer->log, SDRT_E_ARG, "prompt: expected at most %d bytes",
-                         (int)SDRT_TOKENIZER_MAX_PROMPT);
+                         (int)SDRT_CLIP_TOKENIZER_MAX_PROMPT);
     status = sdrt_text_clean(&text, text_utf8, size);
     if (status == SDRT_OK && text.count > 0) {
         encoder.symbols = malloc(4 * text.count * sizeof *encoder.symbols);
@@ -251,7 +251,7 @@ out:
     return status;
 }
 
-int sdrt_tokenizer_encode_padded(const struct sdrt_tokenizer *tokenizer, const char *text_utf8,
+int sdrt_clip_tokenizer_encode_padded(const struct sdrt_clip_tokenizer *tokenizer, const char *text_utf8,
                                  int length, int32_t pad_id, int32_t *ids, int *truncated)
 {
     int count = 0, room = length - 2, status;
@@ -259,7 +259,7 @@ int sdrt_tokenizer_encode_padded(const struct sdrt_tokenizer *tokenizer, const c
     if (length < 2)
         return sdrt_fail(tokenizer->log, SDRT_E_ARG,
                          "tokenizer: length %d, expected at least 2", length);
-    status = sdrt_tokenizer_encode(tokenizer, text_utf8, ids + 1, room, &count);
+    status = sdrt_clip_tokenizer_encode(tokenizer, text_utf8, ids + 1, room, &count);
     if (status != SDRT_OK)
         return status;
     if (truncated)

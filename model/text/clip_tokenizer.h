@@ -16,41 +16,41 @@ extern "C" {
 #endif
 
 enum {
-    SDRT_TOKENIZER_LENGTH     = 77,        /* what CLIP's text encoders take */
-    SDRT_TOKENIZER_MAX_PROMPT = 16 * 1024, /* bytes; CLIP sees some 500, and the worst text,
+    SDRT_CLIP_TOKENIZER_LENGTH     = 77,        /* what CLIP's text encoders take */
+    SDRT_CLIP_TOKENIZER_MAX_PROMPT = 16 * 1024, /* bytes; CLIP sees some 500, and the worst text,
                                             * "&amp;amp;...", takes quadratic time: 1 s */
 };
 
 /* Constant once open, so any number of threads may use one. */
-struct sdrt_tokenizer;
+struct sdrt_clip_tokenizer;
 
 /* Opens CLIP's own vocabulary of 49408 tokens when both paths are NULL, else that of a
  * model folder: vocab.json (token to id) and merges.txt (one merge a line, best first).
  * One path without the other is SDRT_E_ARG.  *out belongs to the caller, who frees it with
- * sdrt_tokenizer_free(); NULL after a failure.  log, which may be NULL, must outlive it.
+ * sdrt_clip_tokenizer_free(); NULL after a failure.  log, which may be NULL, must outlive it.
  * SDRT_E_MISSING and SDRT_E_IO for the files themselves, SDRT_E_FORMAT with "path:line:
  * what was expected", SDRT_E_NOMEM. */
-int sdrt_tokenizer_open(struct sdrt_tokenizer **out, const char *vocab_json_path,
+int sdrt_clip_tokenizer_open(struct sdrt_clip_tokenizer **out, const char *vocab_json_path,
                         const char *merges_path, const struct sdrt_log *log);
-void sdrt_tokenizer_free(struct sdrt_tokenizer **tokenizer);
+void sdrt_clip_tokenizer_free(struct sdrt_clip_tokenizer **tokenizer);
 
 /* Ids that begin and end a prompt, and one more than the largest id. */
-int32_t sdrt_tokenizer_bos(const struct sdrt_tokenizer *tokenizer);
-int32_t sdrt_tokenizer_eos(const struct sdrt_tokenizer *tokenizer);
-int32_t sdrt_tokenizer_vocab_size(const struct sdrt_tokenizer *tokenizer);
+int32_t sdrt_clip_tokenizer_bos(const struct sdrt_clip_tokenizer *tokenizer);
+int32_t sdrt_clip_tokenizer_eos(const struct sdrt_clip_tokenizer *tokenizer);
+int32_t sdrt_clip_tokenizer_vocab_size(const struct sdrt_clip_tokenizer *tokenizer);
 
 /* The ids of a prompt without begin and end.  *n_ids is how many it has; the first max_ids
  * of them are written to ids (NULL when max_ids is 0).  text_utf8 ends at its 0 byte; bytes
  * that are no UTF-8 count as U+FFFD.  SDRT_E_ARG when it is longer than
- * SDRT_TOKENIZER_MAX_PROMPT bytes, SDRT_E_NOMEM. */
-int sdrt_tokenizer_encode(const struct sdrt_tokenizer *tokenizer, const char *text_utf8,
+ * SDRT_CLIP_TOKENIZER_MAX_PROMPT bytes, SDRT_E_NOMEM. */
+int sdrt_clip_tokenizer_encode(const struct sdrt_clip_tokenizer *tokenizer, const char *text_utf8,
                           int32_t *ids, int max_ids, int *n_ids);
 
 /* ids [length]: begin, the first length - 2 ids of the prompt, end, then pad_id to the
- * end.  SD 1.5 and SDXL's first encoder pad with sdrt_tokenizer_eos(), SD 2 and SDXL's
+ * end.  SD 1.5 and SDXL's first encoder pad with sdrt_clip_tokenizer_eos(), SD 2 and SDXL's
  * second with 0.  *truncated, which may be NULL, is how many ids found no room.
  * length >= 2.  Errors as above. */
-int sdrt_tokenizer_encode_padded(const struct sdrt_tokenizer *tokenizer, const char *text_utf8,
+int sdrt_clip_tokenizer_encode_padded(const struct sdrt_clip_tokenizer *tokenizer, const char *text_utf8,
                                  int length, int32_t pad_id, int32_t *ids, int *truncated);
 
 #ifdef __cplusplus

@@ -28,7 +28,7 @@ struct name {
 
 /* What is needed only while loading. */
 struct loader {
-    struct sdrt_tokenizer *tokenizer;
+    struct sdrt_clip_tokenizer *tokenizer;
     const struct sdrt_log *log;
     struct name           *names;    /* open addressing; owned */
     size_t                 mask;
@@ -80,7 +80,7 @@ static size_t slots_for(size_t count)
     return slots;
 }
 
-static struct sdrt_merge *merge_slot(const struct sdrt_tokenizer *tokenizer, int32_t left,
+static struct sdrt_merge *merge_slot(const struct sdrt_clip_tokenizer *tokenizer, int32_t left,
                                      int32_t right)
 {
     uint64_t key = (uint64_t)left << 32 | (uint32_t)right;
@@ -92,7 +92,7 @@ static struct sdrt_merge *merge_slot(const struct sdrt_tokenizer *tokenizer, int
     return &merges[at];
 }
 
-const struct sdrt_merge *sdrt_vocab_merge(const struct sdrt_tokenizer *tokenizer, int32_t left,
+const struct sdrt_merge *sdrt_vocab_merge(const struct sdrt_clip_tokenizer *tokenizer, int32_t left,
                                           int32_t right)
 {
     const struct sdrt_merge *slot;
@@ -209,7 +209,7 @@ static size_t count_lines(const char *text, size_t size)
 /* Reads merges.txt: a "#version" line where there is one, then one merge a line. */
 static int read_merges(struct loader *loader, const char *text, size_t size, const char *where)
 {
-    struct sdrt_tokenizer *tokenizer = loader->tokenizer;
+    struct sdrt_clip_tokenizer *tokenizer = loader->tokenizer;
     size_t slots = slots_for(count_lines(text, size)), at = 0;
     int32_t rank = 0;
     int status = SDRT_OK;
@@ -260,7 +260,7 @@ static int read_vocab(struct loader *loader, json_t *vocab, const char *where)
 
 static int find_special(struct loader *loader, const char *where)
 {
-    struct sdrt_tokenizer *tokenizer = loader->tokenizer;
+    struct sdrt_clip_tokenizer *tokenizer = loader->tokenizer;
 
     tokenizer->bos = find_id(loader, bos_name, sizeof bos_name - 1);
     tokenizer->eos = find_id(loader, eos_name, sizeof eos_name - 1);
@@ -290,7 +290,7 @@ static void close_loader(struct loader *loader)
     free(loader->spelling);
 }
 
-int sdrt_vocab_load_builtin(struct sdrt_tokenizer *tokenizer, const struct sdrt_log *log)
+int sdrt_vocab_load_builtin(struct sdrt_clip_tokenizer *tokenizer, const struct sdrt_log *log)
 {
     static const char where[] = "built-in clip_merges.txt";
     struct loader loader = {.tokenizer = tokenizer, .log = log};
@@ -313,7 +313,7 @@ int sdrt_vocab_load_builtin(struct sdrt_tokenizer *tokenizer, const struct sdrt_
     return status;
 }
 
-int sdrt_vocab_load_files(struct sdrt_tokenizer *tokenizer, const char *vocab_path,
+int sdrt_vocab_load_files(struct sdrt_clip_tokenizer *tokenizer, const char *vocab_path,
                           const char *merges_path, const struct sdrt_log *log)
 {
     struct loader loader = {.tokenizer = tokenizer, .log = log, .vocab_where = vocab_path};

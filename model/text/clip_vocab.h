@@ -22,7 +22,7 @@ struct sdrt_merge {
     int32_t result;
 };
 
-struct sdrt_tokenizer {
+struct sdrt_clip_tokenizer {
     const struct sdrt_log *log;     /* the caller's */
     struct sdrt_merge     *merges;  /* open addressing by (left, right); owned */
     size_t                 mask;    /* slots of merges - 1, a power of two - 1 */
@@ -32,14 +32,14 @@ struct sdrt_tokenizer {
     int32_t vocab_size;
 };
 
-/* Fill an all-zero tokenizer; see sdrt_tokenizer_open() for the errors. */
-int sdrt_vocab_load_builtin(struct sdrt_tokenizer *tokenizer, const struct sdrt_log *log);
-int sdrt_vocab_load_files(struct sdrt_tokenizer *tokenizer, const char *vocab_path,
+/* Fill an all-zero tokenizer; see sdrt_clip_tokenizer_open() for the errors. */
+int sdrt_vocab_load_builtin(struct sdrt_clip_tokenizer *tokenizer, const struct sdrt_log *log);
+int sdrt_vocab_load_files(struct sdrt_clip_tokenizer *tokenizer, const char *vocab_path,
                           const char *merges_path, const struct sdrt_log *log);
 
 /* The merge of left and right, which may be -1; NULL when there is none.  It lives as long
  * as the tokenizer. */
-const struct sdrt_merge *sdrt_vocab_merge(const struct sdrt_tokenizer *tokenizer, int32_t left,
+const struct sdrt_merge *sdrt_vocab_merge(const struct sdrt_clip_tokenizer *tokenizer, int32_t left,
                                           int32_t right);
 
 #ifdef __cplusplus
