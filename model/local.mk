@@ -49,4 +49,4 @@ lib_LTLIBRARIES += libsdrt.la
 libsdrt_la_SOURCES = model/sdrt.h
 libsdrt_la_LIBADD = libmodel.la $(DEPS_LIBS)
 libsdrt_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined
-include_HEADERS += model/sdrt.h
+include_HEADERS += model/sdrt.h runtime/base/sdrt_status.h

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * sdrt: Stable Diffusion on the CPU.  The one installed header.
+ * sdrt: Stable Diffusion on the CPU.  The installed header, with sdrt_status.h beside it.
  *
  *     #include <sdrt.h>
  *     #include <stdio.h>
@@ -37,6 +37,8 @@
 #ifndef SDRT_H
 #define SDRT_H
 
+#include "sdrt_status.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,30 +47,6 @@ extern "C" {
 #endif
 
 #define SDRT_API __attribute__((visibility("default")))
-
-#ifndef SDRT_RUNTIME_BASE_ERROR_H
-enum sdrt_status {
-    SDRT_OK            = 0,
-    SDRT_E_ARG         = -1,
-    SDRT_E_NOMEM       = -2,
-    SDRT_E_IO          = -3,
-    SDRT_E_FORMAT      = -4,
-    SDRT_E_MISSING     = -5,
-    SDRT_E_UNSUPPORTED = -6,
-    SDRT_E_CANCELLED   = -7,
-    SDRT_E_NUMERIC     = -8,
-};
-
-enum sdrt_log_level { SDRT_LOG_ERROR, SDRT_LOG_WARNING, SDRT_LOG_INFO };
-
-/* text is one line without a newline, valid during the call only. */
-typedef void sdrt_log_fn(void *user, enum sdrt_log_level level, const char *text);
-
-struct sdrt_log {
-    sdrt_log_fn *fn;
-    void        *user;
-};
-#endif
 
 struct sdrt_context; /* a loaded model with its threads and memory */
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# The installed header compiles alone, as C11 and as C++, and the shared library exports
+# The installed headers compile alone, as C11 and as C++, and the shared library exports
 # the functions that it declares and no others.
 set -u
 . "${srcdir-.}/tests/support.sh"
@@ -9,6 +9,9 @@ set -u
 header=${srcdir-.}/model/sdrt.h
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
+# As installed: in one folder, without the tree.
+mkdir "$work/include" &&
+    cp "$header" "${srcdir-.}/runtime/base/sdrt_status.h" "$work/include" || exit 1
 
 # compiles NAME COMPILER ARGUMENTS...
 compiles() {
@@ -22,11 +25,11 @@ compiles() {
 
 # CC and CXX may hold options, so they are split on purpose.
 # shellcheck disable=SC2086
-compiles 'C11' ${CC-cc} -std=c11 -pedantic -I"${header%/*}" -c "${srcdir-.}/tests/header.c"
+compiles 'C11' ${CC-cc} -std=c11 -pedantic -I"$work/include" -c "${srcdir-.}/tests/header.c"
 cxx=${CXX-c++}
 if command -v "${cxx%% *}" > /dev/null 2>&1; then
     # shellcheck disable=SC2086
-    compiles 'C++' $cxx -std=c++11 -I"${header%/*}" -x c++ -c "${srcdir-.}/tests/header.c"
+    compiles 'C++' $cxx -std=c++11 -I"$work/include" -x c++ -c "${srcdir-.}/tests/header.c"
 else
     skip 'C++ (no compiler)'
 fi
