@@ -14,9 +14,11 @@ libmodel_la_SOURCES += \
 	model/checkpoint/inspect.c model/checkpoint/inspect_names.c model/checkpoint/inspect.h
 
 libmodel_la_SOURCES += \
-	model/net/config.h model/checkpoint/tensor_names.c model/checkpoint/tensor_names.h \
+	model/net/config.c model/net/config.h model/net/published.c model/net/published.h \
+	model/checkpoint/tensor_names.c model/checkpoint/tensor_names.h \
 	model/checkpoint/checkpoint.c model/checkpoint/checkpoint.h model/checkpoint/checkpoint_internal.h \
 	model/checkpoint/file.c model/checkpoint/detect.c model/checkpoint/config_json.c \
+	model/checkpoint/detect_t5.c model/checkpoint/detect_t5.h \
 	model/net/family.c model/net/family.h
 
 libmodel_la_SOURCES += \

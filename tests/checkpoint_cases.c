@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/checkpoint_cases.h"
 
+#include "model/net/published.h"
+
 #include <criterion/criterion.h>
 #include <string.h>
 

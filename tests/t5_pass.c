@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/t5_pass.h"
 
+#include "model/checkpoint/detect_t5.h"
 #include "runtime/machine/arena.h"
 
 #include <stdio.h>

@@ -3,6 +3,8 @@
  * T5's encoder, tiny, against transformers in float32; tests/oracle/make_t5_golden.py made the
  * weights, the hidden states, and the buckets of relative positions.
  */
+#include "model/checkpoint/detect_t5.h"
+#include "model/net/published.h"
 #include "runtime/files/npy.h"
 #include "tests/support.h"
 #include "tests/t5_pass.h"

@@ -4,6 +4,7 @@
  * always right, the rest from config.json files or the values of SD 1.5.
  */
 #include "model/checkpoint/checkpoint_internal.h"
+#include "model/checkpoint/detect_t5.h"
 #include "model/net/family.h"
 #include "model/net/mmdit.h"
 #include "kernels/pack.h"

@@ -7,7 +7,6 @@
 #define SDRT_MODEL_NET_CONFIG_H
 
 #include "model/noise/schedule.h"
-#include "model/net/t5_encoder.h"
 
 #include <stdint.h>
 
@@ -68,6 +67,15 @@ struct sdrt_clip_config {
     enum sdrt_clip_act act;
 };
 
+/* The encoder of T5 v1.1. */
+struct sdrt_t5_config {
+    const char *table; /* a constant: the name of the embeddings, without ".weight" */
+    int vocab, hidden, layers;
+    int heads, head_dim; /* heads * head_dim may differ from hidden */
+    int intermediate;
+    int buckets, max_distance; /* of relative positions */
+};
+
 /* One text encoder, and what the denoiser takes of it. */
 struct sdrt_text_config {
     struct sdrt_clip_config clip;
@@ -120,13 +128,6 @@ int sdrt_added_width(const struct sdrt_model_config *config);
 
 /* Sum of the text encoders' pooled widths. */
 int sdrt_pooled_width(const struct sdrt_model_config *config);
-
-/* The published models, for benchmarks with random weights. */
-struct sdrt_model_config sdrt_sd15_config(void);
-struct sdrt_model_config sdrt_sd21_config(void); /* 768 pixels, predicting v */
-struct sdrt_model_config sdrt_sdxl_config(void);
-struct sdrt_model_config sdrt_sd35_medium_config(void);
-struct sdrt_model_config sdrt_sd35_large_config(void);
 
 #ifdef __cplusplus
 }

@@ -6,25 +6,8 @@
 #ifndef SDRT_MODEL_NET_T5_ENCODER_H
 #define SDRT_MODEL_NET_T5_ENCODER_H
 
+#include "model/net/config.h"
 #include "runtime/graph/graph.h"
-#include "runtime/weights/weights.h"
-
-struct sdrt_t5_config {
-    const char *table; /* a constant: the name of the embeddings, without ".weight" */
-    int vocab, hidden, layers;
-    int heads, head_dim; /* heads * head_dim may differ from hidden */
-    int intermediate;
-    int buckets, max_distance; /* of relative positions */
-};
-
-/* T5-XXL v1.1's encoder: 4.8e9 parameters. */
-struct sdrt_t5_config sdrt_t5_xxl_config(void);
-
-/* Finds the sizes from the shapes of the weights, whose names are transformers' behind
- * "prefix."; max_distance, which no weight tells, is 128.  path is for messages.
- * SDRT_E_MISSING without such weights, SDRT_E_UNSUPPORTED where they are no such encoder. */
-int sdrt_t5_detect(struct sdrt_t5_config *config, const struct sdrt_weights_provider *weights,
-                   const char *prefix, const char *path, const struct sdrt_log *log);
 
 /* Where the hidden states go: rows row0 .. row0 + tokens - 1 of each prompt's rows, from channel
  * 0 of width.  CLIP's rows may lie before them in one tensor. */

@@ -5,6 +5,7 @@
 #include <config.h> /* the quoted form would find the file beside this one */
 
 #include "model/net/name.h"
+#include "model/net/published.h"
 #include "model/checkpoint/tensor_names.h"
 #include "model/pipeline/pipeline.h"
 #include "kernels/isa.h"

@@ -11,6 +11,7 @@
 
 #include "model/checkpoint/checkpoint.h"
 #include "model/net/denoiser.h"
+#include "model/net/t5_encoder.h"
 #include "model/pipeline/loras.h"
 #include "model/pipeline/refiner.h"
 #include "model/noise/sampler.h"

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/net/config.h"
+
+int sdrt_unet_has_attention(const struct sdrt_unet_config *unet, int level)
+{
+    return unet->depth[level] || (level == unet->levels - 1 && unet->mid_depth);
+}
+
+int sdrt_context_width(const struct sdrt_model_config *config)
+{
+    return config->denoiser == SDRT_DENOISER_MMDIT ? config->mmdit.context_width
+                                                   : config->unet.context_dim;
+}
+
+int sdrt_added_width(const struct sdrt_model_config *config)
+{
+    return config->denoiser == SDRT_DENOISER_MMDIT ? config->mmdit.pooled_width
+                                                   : config->unet.added_dim;
+}
+
+int sdrt_added_numbers(const struct sdrt_model_config *config)
+{
+    if (config->denoiser == SDRT_DENOISER_MMDIT || !config->unet.added_dim) return 0;
+    return config->aesthetic ? 5 : 6;
+}
+
+int sdrt_pooled_width(const struct sdrt_model_config *config)
+{
+    int width = 0;
+
+    for (int i = 0; i < config->n_text; i++) width += config->text[i].pooled;
+    return width;
+}
