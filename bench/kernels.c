@@ -297,13 +297,17 @@ static void add_facts(const struct bench *b)
 int sdrt_bench_kernels(const struct sdrt_bench_options *o, struct sdrt_report *r)
 {
     struct bench b = { .o = o, .report = r };
+    struct sdrt_binding before;
     int shapes = 0, workers = 0, status = check(o);
 
     if (status == SDRT_OK) status = sdrt_topology_create(&b.topology, NULL, o->log);
     if (status == SDRT_OK) {
         workers = o->threads ? o->threads : sdrt_topology_cores(b.topology);
         sdrt_rivals_start(workers);
+        sdrt_topology_pinning(b.topology, SDRT_PIN_ALWAYS);
         status = sdrt_team_create(&b.team, workers, b.topology, o->log);
+        /* For good, so that runs of some microseconds need not. */
+        sdrt_topology_bind(b.topology, 0, workers, &before);
     }
     if (status == SDRT_OK) status = add_levels(&b);
     sdrt_report_table(r, "kernels", columns, sizeof columns / sizeof columns[0]);

@@ -1,7 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* CPU_COUNT */
-#endif
 #include "config.h"
 
 #include "bench/build_info.h"
@@ -10,7 +7,6 @@
 #include "bench/report.h"
 
 #include <math.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -43,17 +39,10 @@ void sdrt_build_facts(struct sdrt_report *r)
     sdrt_report_text(r, "run.date", text, "date");
 }
 
-/* Whether the calling thread, worker 0 of the team, may run on one processor only. */
-static int pinned(void)
-{
-    cpu_set_t set;
-
-    return sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) == 1;
-}
-
 void sdrt_machine_facts(struct sdrt_report *r, const struct sdrt_topology *topology,
                         const char *isa, const char *precision, int threads)
 {
+    const int pins = sdrt_topology_pins(topology, threads);
     json_t *places = json_array();
     char text[256] = "";
     int at = 0;
@@ -63,7 +52,7 @@ void sdrt_machine_facts(struct sdrt_report *r, const struct sdrt_topology *topol
     sdrt_report_text(r, "isa", isa, "instruction set");
     if (precision) sdrt_report_text(r, "precision", precision, "precision");
     sdrt_report_number(r, "threads", threads, "threads", "", 0);
-    for (int w = 0; w < threads && pinned() && places; w++) {
+    for (int w = 0; w < threads && pins && places; w++) {
         const int pu = sdrt_topology_pu(topology, w);
         json_array_append_new(places, json_integer(pu));
         if (at < (int)sizeof text - 16)

@@ -96,6 +96,7 @@ static int machine(const struct sdrt_bench_options *o, struct sdrt_report *r)
                       : sdrt_fail(o->log, SDRT_E_NOMEM, "out of memory");
 
     if (status != SDRT_OK) goto out;
+    sdrt_topology_pinning(topology, SDRT_PIN_ALWAYS);
     const struct sdrt_isa_level *level = o->isa ? sdrt_isa_find(o->isa)
                                                 : sdrt_isa_best(sdrt_isa_detect());
     const int workers = o->threads ? o->threads : sdrt_topology_cores(topology);

@@ -7,12 +7,14 @@
 #include <criterion/criterion.h>
 #include <float.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -419,28 +421,156 @@ static void look_around(void *arg, int worker, int workers)
         if (CPU_ISSET(cpu, &set)) s->cpu[worker] = cpu;
 }
 
-Test(team, pinned_as_the_topology_says)
+static struct sdrt_topology *this_machine(enum sdrt_pinning pinning)
 {
     struct sdrt_topology *topology;
-    struct sdrt_team *team;
-    cpu_set_t before, after;
 
     cr_assert_eq(sdrt_topology_create(&topology, NULL, NULL), SDRT_OK);
+    sdrt_topology_pinning(topology, pinning);
+    return topology;
+}
+
+static void expect_unpinned(const cpu_set_t *before, const char *when)
+{
+    cpu_set_t now;
+
+    cr_assert_eq(sched_getaffinity(0, sizeof now, &now), 0);
+    cr_expect(CPU_EQUAL(before, &now), "the caller is pinned %s", when);
+}
+
+Test(team, pinned_as_the_topology_says_while_it_runs)
+{
+    struct sdrt_topology *topology = this_machine(SDRT_PIN_ALWAYS);
+    struct sdrt_team *team;
+    cpu_set_t before;
+
+    cr_assert_eq(sched_getaffinity(0, sizeof before, &before), 0);
     for (int workers = 1; workers <= 3; workers++) {
         struct seats s = { { 0 }, { 0 } };
-        cr_assert_eq(sched_getaffinity(0, sizeof before, &before), 0);
         cr_assert_eq(sdrt_team_create(&team, workers, topology, NULL), SDRT_OK);
+        expect_unpinned(&before, "from the creation on");
         sdrt_team_run(team, look_around, &s);
         for (int w = 0; w < workers; w++) {
             cr_expect_eq(s.count[w], 1, "worker %d of %d may run on %d CPUs", w, workers, s.count[w]);
             cr_expect_eq(s.cpu[w], sdrt_topology_pu(topology, w));
         }
+        expect_unpinned(&before, "after a run");
         sdrt_team_free(&team);
-        cr_assert_eq(sched_getaffinity(0, sizeof after, &after), 0);
-        cr_expect(CPU_EQUAL(&before, &after), "the caller stays pinned");
     }
     sdrt_topology_free(&topology);
 }
+
+/* Each restores what its caller had, so the order does not matter. */
+Test(team, two_teams_end_in_any_order)
+{
+    struct sdrt_topology *topology = this_machine(SDRT_PIN_ALWAYS);
+    struct sdrt_team *first, *second;
+    struct seats s;
+    cpu_set_t before;
+
+    cr_assert_eq(sched_getaffinity(0, sizeof before, &before), 0);
+    cr_assert_eq(sdrt_team_create(&first, 2, topology, NULL), SDRT_OK);
+    cr_assert_eq(sdrt_team_create(&second, 2, topology, NULL), SDRT_OK);
+    sdrt_team_run(first, look_around, &s);
+    sdrt_team_run(second, look_around, &s);
+    sdrt_team_free(&first);
+    expect_unpinned(&before, "by a team that is gone");
+    sdrt_team_free(&second);
+    expect_unpinned(&before, "by two teams that are gone");
+    sdrt_topology_free(&topology);
+}
+
+/* A team of one beside idle processors goes where the system puts it, so that two such do not take
+ * the same one. */
+Test(team, smaller_than_the_machine_is_free)
+{
+    struct sdrt_topology *topology = this_machine(SDRT_PIN_AUTO);
+    struct sdrt_team *team;
+    struct seats s = { { 0 }, { 0 } };
+    cpu_set_t before;
+
+    cr_assert_eq(sched_getaffinity(0, sizeof before, &before), 0);
+    if (!sdrt_topology_pins(topology, 1)) {
+        cr_assert_eq(sdrt_team_create(&team, 1, topology, NULL), SDRT_OK);
+        sdrt_team_run(team, look_around, &s);
+        cr_expect_eq(s.count[0], CPU_COUNT(&before));
+        sdrt_team_free(&team);
+    }
+    sdrt_topology_free(&topology);
+}
+
+/* ---- other threads and processes ---- */
+
+struct errand {
+    struct sdrt_team *team;
+    struct plain p;
+    int free;
+};
+
+static void *on_another_thread(void *arg)
+{
+    struct errand *e = arg;
+
+    sdrt_team_run(e->team, add_one, &e->p);
+    if (e->free) sdrt_team_free(&e->team);
+    return NULL;
+}
+
+Test(team, runs_and_ends_on_any_thread)
+{
+    struct sdrt_topology *topology = this_machine(SDRT_PIN_ALWAYS);
+    struct errand e = { .free = 0 };
+    pthread_t thread;
+    cpu_set_t before;
+
+    cr_assert_eq(sched_getaffinity(0, sizeof before, &before), 0);
+    cr_assert_eq(sdrt_team_create(&e.team, 3, topology, NULL), SDRT_OK);
+    for (int i = 0; i < 2; i++) {
+        sdrt_team_run(e.team, add_one, &e.p);
+        e.free = i;
+        cr_assert_eq(pthread_create(&thread, NULL, on_another_thread, &e), 0);
+        pthread_join(thread, NULL);
+        expect_unpinned(&before, "by a run on another thread");
+    }
+    for (int w = 0; w < 3; w++) cr_expect_eq(e.p.sum[w], 4);
+    cr_expect_null(e.team);
+    sdrt_topology_free(&topology);
+}
+
+/* ThreadSanitizer starts no threads in a child of a process that had some. */
+#ifndef __SANITIZE_THREAD__
+static int child_works(struct sdrt_team *team, int workers)
+{
+    struct plain p = { { 0 } };
+    int right = 1;
+
+    for (int run = 0; run < 3; run++) sdrt_team_run(team, add_one, &p);
+    for (int w = 0; w < workers; w++) right &= p.sum[w] == 3;
+    sdrt_team_free(&team);
+    return right;
+}
+
+Test(team, works_in_a_forked_child, .timeout = 20)
+{
+    struct sdrt_team *team = make(3);
+    struct plain p = { { 0 } };
+    int ended;
+
+    sdrt_team_run(team, add_one, &p);
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(10);
+        _exit(child_works(team, 3) ? 0 : 1);
+    }
+    cr_assert(child > 0);
+    sdrt_team_run(team, add_one, &p);
+    cr_assert_eq(waitpid(child, &ended, 0), child);
+    cr_expect(WIFEXITED(ended) && WEXITSTATUS(ended) == 0, "the child ended with %x", ended);
+    sdrt_team_run(team, add_one, &p);
+    for (int w = 0; w < 3; w++) cr_expect_eq(p.sum[w], 3);
+    sdrt_team_free(&team);
+}
+#endif
 
 /* On a machine that is not this one nobody is pinned, and the team works. */
 Test(team, synthetic_topology)

@@ -269,25 +269,70 @@ Test(topology, affinity_is_respected)
     confine_process(&allowed);
 }
 
+static int runs_on(const cpu_set_t *set)
+{
+    cpu_set_t now;
+
+    cr_assert_eq(sched_getaffinity(0, sizeof now, &now), 0);
+    return CPU_EQUAL(set, &now);
+}
+
+static int runs_only_on(int pu)
+{
+    cpu_set_t one;
+
+    CPU_ZERO(&one);
+    CPU_SET(pu, &one);
+    return runs_on(&one);
+}
+
 Test(topology, bind_and_restore)
 {
     struct sdrt_topology *t = make(NULL);
-    struct sdrt_binding *saved;
-    cpu_set_t before, now;
+    struct sdrt_binding first, again;
+    cpu_set_t before;
 
     cr_assert_eq(sched_getaffinity(0, sizeof before, &before), 0);
-    sdrt_topology_save(t, &saved);
-    cr_assert_not_null(saved);
     for (int w = 0; w < sdrt_topology_pus(t); w++) {
-        cr_assert_eq(sdrt_topology_bind(t, w), SDRT_OK);
-        cr_assert_eq(sched_getaffinity(0, sizeof now, &now), 0);
-        cr_expect(CPU_COUNT(&now) == 1 && CPU_ISSET(sdrt_topology_pu(t, w), &now));
+        sdrt_topology_bind(t, w, sdrt_topology_pus(t), &first);
+        cr_expect(runs_only_on(sdrt_topology_pu(t, w)));
+        sdrt_topology_bind(t, w, sdrt_topology_pus(t), &again);
+        sdrt_topology_restore(&again);
+        cr_expect(runs_only_on(sdrt_topology_pu(t, w)), "who was bound already stays so");
+        sdrt_topology_restore(&first);
+        cr_expect(runs_on(&before));
     }
-    sdrt_topology_restore(t, &saved);
-    cr_expect_null(saved);
-    cr_assert_eq(sched_getaffinity(0, sizeof now, &now), 0);
-    cr_expect(CPU_EQUAL(&before, &now));
-    sdrt_topology_restore(t, &saved);
+    sdrt_topology_free(&t);
+}
+
+/* On one processor every team takes all cores. */
+Test(topology, small_teams_are_not_pinned)
+{
+    struct sdrt_topology *t = make(NULL);
+    struct sdrt_binding before;
+    cpu_set_t allowed;
+    int cores = 1;
+
+    for (int w = 0; w < sdrt_topology_pus(t); w++)
+        if (sdrt_topology_core(t, w) >= cores) cores = sdrt_topology_core(t, w) + 1;
+    cr_assert_eq(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+    cr_expect_eq(sdrt_topology_pins(t, cores), 1);
+    cr_expect_eq(sdrt_topology_pins(t, cores + 1), 1);
+    cr_expect_eq(sdrt_topology_pins(t, cores - 1), 0);
+    if (cores > 1) {
+        sdrt_topology_bind(t, 0, 1, &before);
+        cr_expect(runs_on(&allowed));
+        sdrt_topology_restore(&before);
+        sdrt_topology_pinning(t, SDRT_PIN_ALWAYS);
+        sdrt_topology_bind(t, 0, 1, &before);
+        cr_expect(runs_only_on(sdrt_topology_pu(t, 0)));
+        sdrt_topology_unbind(t);
+        cr_expect(runs_on(&allowed));
+    }
+    sdrt_topology_pinning(t, SDRT_PIN_NEVER);
+    cr_expect_eq(sdrt_topology_pins(t, cores), 0);
+    sdrt_topology_bind(t, 0, cores, &before);
+    cr_expect(runs_on(&allowed));
     sdrt_topology_free(&t);
 }
 

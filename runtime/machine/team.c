@@ -30,6 +30,7 @@ enum {
     SPIN_SHARED_CORE = 10,
     SPIN_CROWDED = 0,
     PAUSES_PER_LOOK = 32, /* between looks at the clock; about 1 us */
+    STACK_BYTES = 1 << 20, /* of a worker, for kernels take some KiB; musl's own are 128 KiB */
 };
 
 /* A number that waiters watch for a change. */
@@ -66,8 +67,8 @@ struct sdrt_team {
     int  stop; /* this and the next two are published by the start gate */
     sdrt_team_body *body;
     void *arg;
-    const struct sdrt_topology *topology;
-    struct sdrt_binding *saved; /* the creator's; NULL when nobody is pinned */
+    const struct sdrt_topology *topology; /* NULL pins nobody */
+    pid_t process; /* whose threads the workers are */
     struct lane *lanes;
 };
 
@@ -157,7 +158,12 @@ static void *worker_main(void *arg)
 {
     struct lane *lane = arg;
     struct sdrt_team *t = lane->team;
+    struct sdrt_binding before;
 
+    if (t->topology) {
+        sdrt_topology_unbind(t->topology);
+        sdrt_topology_bind(t->topology, lane->index, t->workers, &before);
+    }
     flush_denormals();
     for (unsigned run = 0;; run++) {
         wait_while(&t->start, run, t->spin_us);
@@ -204,43 +210,66 @@ static void stop_workers(struct sdrt_team *t, int started)
     for (int w = 1; w < started; w++) pthread_join(t->lanes[w].thread, NULL);
 }
 
-/* A new thread has its maker's signal mask and binding, so the caller takes each worker's in
- * turn and its own at last. */
-static int start_workers(struct sdrt_team *t, const struct sdrt_log *log)
+/* Returns how many workers there are then, the caller among them, and sets *error where those are
+ * not all. */
+static int start_workers(struct sdrt_team *t, int *error)
 {
+    pthread_attr_t attributes;
     sigset_t signals;
-    int pinned = t->saved != NULL, error = 0, w;
+    int w;
 
+    t->process = getpid();
+    *error = pthread_attr_init(&attributes);
+    if (*error) return 1;
+    (void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
     block_signals(&signals);
     for (w = 1; w < t->workers; w++) {
-        if (pinned && sdrt_topology_bind(t->topology, w) != SDRT_OK) pinned = 0;
-        error = pthread_create(&t->lanes[w].thread, NULL, worker_main, &t->lanes[w]);
-        if (error) break;
+        *error = pthread_create(&t->lanes[w].thread, &attributes, worker_main, &t->lanes[w]);
+        if (*error) break;
     }
     pthread_sigmask(SIG_SETMASK, &signals, NULL);
-    if (error) {
-        stop_workers(t, w);
-        return sdrt_fail(log, SDRT_E_NOMEM, "thread %d of %d cannot be started: %s", w, t->workers,
-                         strerror(error));
-    }
-    if (pinned && sdrt_topology_bind(t->topology, 0) != SDRT_OK) pinned = 0;
-    if (t->saved && !pinned)
-        sdrt_note(log, SDRT_LOG_WARNING, "the system refuses to pin threads; running unpinned");
-    return SDRT_OK;
+    pthread_attr_destroy(&attributes);
+    return w;
 }
 
 static void free_memory(struct sdrt_team *t)
 {
-    if (t->saved) sdrt_topology_restore(t->topology, &t->saved);
     free(t->lanes);
     free(t);
+}
+
+static void clear_lanes(struct sdrt_team *t)
+{
+    memset(t->lanes, 0, (size_t)t->workers * sizeof *t->lanes);
+    for (int w = 0; w < t->workers; w++) {
+        t->lanes[w].index = w;
+        t->lanes[w].team = t;
+    }
+}
+
+/* In a child after fork(), where the workers are gone and the gates stand as they left them.  The
+ * shares of a step are nobody's in particular, so fewer workers do them too. */
+static void revive(struct sdrt_team *t)
+{
+    const int wanted = t->workers;
+    int error;
+
+    memset(&t->start, 0, sizeof t->start);
+    memset(&t->barrier, 0, sizeof t->barrier);
+    atomic_store(&t->arrived, 0);
+    clear_lanes(t);
+    const int started = start_workers(t, &error);
+    if (started == wanted) return;
+    stop_workers(t, started);
+    t->stop = 0;
+    t->workers = 1;
 }
 
 int sdrt_team_create(struct sdrt_team **out, int workers, const struct sdrt_topology *topology,
                      const struct sdrt_log *log)
 {
     struct sdrt_team *t;
-    int status;
+    int error;
 
     *out = NULL;
     if (workers < 1 || workers > SDRT_TEAM_MAX_WORKERS)
@@ -254,21 +283,19 @@ int sdrt_team_create(struct sdrt_team **out, int workers, const struct sdrt_topo
         free(t);
         return sdrt_fail(log, SDRT_E_NOMEM, "out of memory for a team of %d", workers);
     }
-    memset(t->lanes, 0, (size_t)workers * sizeof *t->lanes);
-    for (int w = 0; w < workers; w++) {
-        t->lanes[w].index = w;
-        t->lanes[w].team = t;
-    }
     t->workers = workers;
     t->topology = topology;
     t->spin_us = spin_time(topology, workers);
-    if (topology) sdrt_topology_save(topology, &t->saved);
-    status = start_workers(t, log);
-    if (status != SDRT_OK)
+    clear_lanes(t);
+    const int started = start_workers(t, &error);
+    if (started < workers) {
+        stop_workers(t, started);
         free_memory(t);
-    else
-        *out = t;
-    return status;
+        return sdrt_fail(log, SDRT_E_NOMEM, "thread %d of %d cannot be started: %s", started,
+                         workers, strerror(error));
+    }
+    *out = t;
+    return SDRT_OK;
 }
 
 void sdrt_team_free(struct sdrt_team **team)
@@ -276,7 +303,7 @@ void sdrt_team_free(struct sdrt_team **team)
     struct sdrt_team *t = *team;
 
     if (!t) return;
-    stop_workers(t, t->workers);
+    if (t->process == getpid()) stop_workers(t, t->workers);
     free_memory(t);
     *team = NULL;
 }
@@ -289,7 +316,7 @@ int sdrt_team_spread(const struct sdrt_team *team, void *p, size_t bytes)
     int nodes[MOST_NODES];
 
     /* Who is pinned nowhere is on no node for long. */
-    if (!team->saved) return SDRT_OK;
+    if (!team->topology || !sdrt_topology_pins(team->topology, team->workers)) return SDRT_OK;
     const int n = sdrt_topology_spread(team->topology, team->workers, bytes, nodes, MOST_NODES);
     return sdrt_topology_place(team->topology, nodes, n, p, bytes);
 }
@@ -298,14 +325,19 @@ int sdrt_team_spread(const struct sdrt_team *team, void *p, size_t bytes)
 
 void sdrt_team_run(struct sdrt_team *team, sdrt_team_body *body, void *arg)
 {
-    const float_mode mode = flush_denormals();
+    struct sdrt_binding before;
 
+    before.changed = 0;
+    if (team->process != getpid()) revive(team);
+    if (team->topology) sdrt_topology_bind(team->topology, 0, team->workers, &before);
+    const float_mode mode = flush_denormals();
     team->body = body;
     team->arg = arg;
     if (team->workers > 1) open_gate(&team->start);
     body(arg, 0, team->workers);
     sdrt_team_end_step(team, 0);
     restore_denormals(mode);
+    sdrt_topology_restore(&before);
 }
 
 /* Sense-reversing: the gate's value is the sense, and the last to arrive changes it.  arrived_ns is

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * A team of pinned workers that walk one program together.  The caller is worker 0.
+ * A team of workers that walk one program together.  Whoever calls is worker 0.
  *
  * The intended use is one sdrt_team_run() for many steps:
  *
@@ -15,6 +15,12 @@
  *
  * Waiting workers spin for a short, bounded time and then sleep; nothing is allocated after
  * creation.  While a body runs, denormals are flushed to zero (FTZ and DAZ on x86, FZ on Arm).
+ *
+ * To the program around it a team is a guest.  The calling thread is pinned for the time of a run at
+ * most, so that it and the threads and children that it makes between runs may go where they
+ * could before; the others are the team's own.  Any thread may run a team and free it, one at a
+ * time.  A child after fork() has no threads but the one that made it: the team starts its own again
+ * at the first run there.
  */
 #ifndef SDRT_RUNTIME_MACHINE_TEAM_H
 #define SDRT_RUNTIME_MACHINE_TEAM_H
@@ -31,23 +37,22 @@ struct sdrt_team;
 enum { SDRT_TEAM_MAX_WORKERS = 4096 };
 
 /* Starts workers - 1 threads.  topology is borrowed and must outlive the team; workers are
- * pinned as it says, the calling thread too (sdrt_team_free() undoes that).  NULL pins nobody.
- * Where the system refuses to pin, the team works unpinned, after a warning.
+ * pinned as sdrt_topology_pins() says.  NULL pins nobody.
  * *out belongs to the caller, NULL after a failure.
  * SDRT_E_ARG for a number of workers below 1 or above the maximum; SDRT_E_NOMEM when a thread
  * cannot be started. */
 int sdrt_team_create(struct sdrt_team **out, int workers, const struct sdrt_topology *topology,
                      const struct sdrt_log *log);
 
-/* Ends the threads, frees *team and sets it to NULL.  Called by the thread that created it,
- * never inside a body.  NULL is allowed. */
+/* Ends the threads, frees *team and sets it to NULL.  Never inside a body.  NULL is allowed. */
 void sdrt_team_free(struct sdrt_team **team);
 
+/* As many as were asked for; fewer in a child after fork() that cannot start them all. */
 int sdrt_team_workers(const struct sdrt_team *team);
 
 /* Calls body(arg, worker, workers) on every worker, 0 .. workers-1, and returns when all have
- * returned; what they wrote is then visible to the caller.  Called by the thread that created
- * the team, never inside a body. */
+ * returned; what they wrote is then visible to the caller.  By one thread at a time, never inside a
+ * body. */
 typedef void sdrt_team_body(void *arg, int worker, int workers);
 void sdrt_team_run(struct sdrt_team *team, sdrt_team_body *body, void *arg);
 

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* sched_setaffinity */
+#endif
 #include "runtime/machine/topology.h"
 
 #include <hwloc.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,14 +21,12 @@ struct place {
 struct sdrt_topology {
     hwloc_topology_t hwloc;
     int this_machine; /* binding has a meaning */
+    int can_bind;     /* and the system allows it */
+    enum sdrt_pinning pinning;
     int cores, pus, nodes;
     int quota;        /* CPUs' worth of time that the control group grants; 0: no limit */
     struct place *places; /* pus of them, in the order of workers */
     char text[TEXT];
-};
-
-struct sdrt_binding {
-    hwloc_bitmap_t set;
 };
 
 /* ---- finding ---- */
@@ -129,6 +131,77 @@ static int cpu_quota(void)
     return quota / period < 1 ? 1 : quota / period > 65536 ? 65536 : (int)(quota / period);
 }
 
+/* ---- binding ---- */
+
+static const struct place *place_of(const struct sdrt_topology *t, int worker)
+{
+    return &t->places[worker % t->pus];
+}
+
+/* Straight from the system, since hwloc takes memory for it, and runs bind. */
+static int get_binding(struct sdrt_binding *b)
+{
+    return sched_getaffinity(0, sizeof b->pus, (cpu_set_t *)b->pus) == 0;
+}
+
+static int set_binding(const struct sdrt_binding *b)
+{
+    return sched_setaffinity(0, sizeof b->pus, (const cpu_set_t *)b->pus) == 0;
+}
+
+static void add_pu(struct sdrt_binding *b, const struct place *place)
+{
+    const unsigned pu = place->pu->os_index, bits = 8 * sizeof *b->pus;
+
+    if (pu < SDRT_MOST_PUS) b->pus[pu / bits] |= 1ul << pu % bits;
+}
+
+/* Asks for what is so already. */
+static int may_bind(void)
+{
+    struct sdrt_binding now;
+
+    return get_binding(&now) && set_binding(&now);
+}
+
+void sdrt_topology_pinning(struct sdrt_topology *topology, enum sdrt_pinning pinning)
+{
+    topology->pinning = pinning;
+}
+
+/* The quota does not count: who may use the time of two of 64 cores is not to take the first two. */
+int sdrt_topology_pins(const struct sdrt_topology *topology, int workers)
+{
+    return topology->can_bind && topology->pinning != SDRT_PIN_NEVER &&
+           (topology->pinning == SDRT_PIN_ALWAYS || workers >= topology->cores);
+}
+
+void sdrt_topology_bind(const struct sdrt_topology *topology, int worker, int workers,
+                        struct sdrt_binding *before)
+{
+    struct sdrt_binding own = { .changed = 0 };
+
+    before->changed = 0;
+    if (!sdrt_topology_pins(topology, workers) || !get_binding(before)) return;
+    add_pu(&own, place_of(topology, worker));
+    if (!memcmp(own.pus, before->pus, sizeof own.pus)) return;
+    before->changed = set_binding(&own);
+}
+
+void sdrt_topology_restore(const struct sdrt_binding *before)
+{
+    if (before->changed) (void)set_binding(before);
+}
+
+void sdrt_topology_unbind(const struct sdrt_topology *topology)
+{
+    struct sdrt_binding all = { .changed = 0 };
+
+    if (!topology->can_bind || topology->pinning == SDRT_PIN_NEVER) return;
+    for (int i = 0; i < topology->pus; i++) add_pu(&all, &topology->places[i]);
+    (void)set_binding(&all);
+}
+
 /* ---- telling ---- */
 
 static void write_bytes(char *out, size_t size, size_t bytes)
@@ -181,6 +254,9 @@ int sdrt_topology_create(struct sdrt_topology **out, const char *synthetic,
         goto out;
     }
     if (t->this_machine) t->quota = cpu_quota();
+    t->can_bind = t->this_machine && may_bind();
+    if (t->this_machine && !t->can_bind)
+        sdrt_note(log, SDRT_LOG_WARNING, "the system refuses to pin threads; running unpinned");
     write_text(t);
     *out = t;
     t = NULL;
@@ -209,11 +285,6 @@ int sdrt_topology_cores(const struct sdrt_topology *topology)
 int sdrt_topology_pus(const struct sdrt_topology *topology) { return topology->pus; }
 int sdrt_topology_nodes(const struct sdrt_topology *topology) { return topology->nodes; }
 
-static const struct place *place_of(const struct sdrt_topology *t, int worker)
-{
-    return &t->places[worker % t->pus];
-}
-
 int sdrt_topology_pu(const struct sdrt_topology *topology, int worker)
 {
     return (int)place_of(topology, worker)->pu->os_index;
@@ -241,15 +312,6 @@ size_t sdrt_topology_cache(const struct sdrt_topology *topology, int level)
 }
 
 const char *sdrt_topology_text(const struct sdrt_topology *topology) { return topology->text; }
-
-/* ---- binding ---- */
-
-int sdrt_topology_bind(const struct sdrt_topology *topology, int worker)
-{
-    if (!topology->this_machine) return SDRT_OK;
-    return hwloc_set_cpubind(topology->hwloc, place_of(topology, worker)->pu->cpuset,
-                             HWLOC_CPUBIND_THREAD) == 0 ? SDRT_OK : SDRT_E_UNSUPPORTED;
-}
 
 /* ---- memory ---- */
 
@@ -282,30 +344,4 @@ int sdrt_topology_place(const struct sdrt_topology *topology, const int *nodes, 
                                      HWLOC_MEMBIND_BYNODESET) != 0;
     hwloc_bitmap_free(set);
     return refused ? SDRT_E_UNSUPPORTED : SDRT_OK;
-}
-
-void sdrt_topology_save(const struct sdrt_topology *topology, struct sdrt_binding **out)
-{
-    struct sdrt_binding *b;
-
-    *out = NULL;
-    if (!topology->this_machine) return;
-    b = malloc(sizeof *b);
-    if (!b) return;
-    b->set = hwloc_bitmap_alloc();
-    if (!b->set || hwloc_get_cpubind(topology->hwloc, b->set, HWLOC_CPUBIND_THREAD) != 0) {
-        if (b->set) hwloc_bitmap_free(b->set);
-        free(b);
-        return;
-    }
-    *out = b;
-}
-
-void sdrt_topology_restore(const struct sdrt_topology *topology, struct sdrt_binding **saved)
-{
-    if (!*saved) return;
-    (void)hwloc_set_cpubind(topology->hwloc, (*saved)->set, HWLOC_CPUBIND_THREAD);
-    hwloc_bitmap_free((*saved)->set);
-    free(*saved);
-    *saved = NULL;
 }

@@ -13,9 +13,21 @@
 
 struct sdrt_topology;
 
+/* Which threads are held on one PU each while they work.  A program that embeds a team has other
+ * threads, and the machine other programs, of which the team knows nothing: two teams that are
+ * smaller than the machine must not both take its first PUs while others idle.  So by default only
+ * a team that takes all cores is held, since every choice is the same one there, and the
+ * scheduler, which sees everybody, seats the smaller ones. */
+enum sdrt_pinning {
+    SDRT_PIN_AUTO,   /* those of a team with as many workers as there are cores, or more */
+    SDRT_PIN_NEVER,  /* none */
+    SDRT_PIN_ALWAYS, /* all: for measuring, on a machine that does nothing else */
+};
+
 /* Looks at this machine, without the PUs that the cpuset or the affinity of this process (of
- * all its threads) forbids; so it is created before any thread is pinned.  synthetic, when not NULL, describes
- * another machine in hwloc's words ("node:2 core:4 pu:2"), on which binding does nothing.
+ * all its threads) forbids.  synthetic, when not NULL, describes
+ * another machine in hwloc's words ("node:2 core:4 pu:2"), on which binding does nothing.  A
+ * system that refuses to bind threads gets a warning.
  * *out belongs to the caller, NULL after a failure.
  * SDRT_E_ARG for a description that hwloc does not understand; SDRT_E_UNSUPPORTED when the
  * machine cannot be read; SDRT_E_NOMEM. */
@@ -47,9 +59,31 @@ size_t sdrt_topology_cache(const struct sdrt_topology *topology, int level);
 /* One line: model, cores, caches, memory.  Borrowed from the topology. */
 const char *sdrt_topology_text(const struct sdrt_topology *topology);
 
-/* Binds the calling thread to worker's PU.  SDRT_E_UNSUPPORTED (nothing logged) where the
- * system refuses. */
-int sdrt_topology_bind(const struct sdrt_topology *topology, int worker);
+/* Before teams are made with it; SDRT_PIN_AUTO at first. */
+void sdrt_topology_pinning(struct sdrt_topology *topology, enum sdrt_pinning pinning);
+
+/* Whether the threads of a team of workers are held on one PU each: 0 on another machine and where
+ * the system refuses. */
+int sdrt_topology_pins(const struct sdrt_topology *topology, int workers);
+
+/* What a thread may run on, as bits. */
+enum { SDRT_MOST_PUS = 8192 };
+struct sdrt_binding {
+    unsigned long pus[SDRT_MOST_PUS / (8 * sizeof(unsigned long))];
+    int changed; /* 0: restoring does nothing */
+};
+
+/* Binds the calling thread to worker's PU, where a team of workers is held on its PUs, and keeps in
+ * *before what it may run on now.  Two or three system calls, no memory. */
+void sdrt_topology_bind(const struct sdrt_topology *topology, int worker, int workers,
+                        struct sdrt_binding *before);
+
+/* Undoes a bind, by the same thread. */
+void sdrt_topology_restore(const struct sdrt_binding *before);
+
+/* Lets the calling thread run on all PUs of the topology, unless nobody is ever to be pinned: a
+ * thread that was made by one with fewer is not to share those. */
+void sdrt_topology_unbind(const struct sdrt_topology *topology);
 
 /* Over which NUMA nodes memory of bytes is to lie that workers 0 .. workers-1 all use: those that
  * the workers sit on, each once, in the workers' order, into nodes [most] by their numbers in the
@@ -67,12 +101,5 @@ int sdrt_topology_spread(const struct sdrt_topology *topology, int workers, size
  * first touch decides then. */
 int sdrt_topology_place(const struct sdrt_topology *topology, const int *nodes, int n, void *p,
                         size_t bytes);
-
-/* The calling thread's binding as it is now, for sdrt_topology_restore() by the same thread,
- * which frees *saved and sets it to NULL.  *out belongs to the caller; NULL (which restore
- * accepts) when there is nothing to restore. */
-struct sdrt_binding;
-void sdrt_topology_save(const struct sdrt_topology *topology, struct sdrt_binding **out);
-void sdrt_topology_restore(const struct sdrt_topology *topology, struct sdrt_binding **saved);
 
 #endif
