@@ -3,6 +3,7 @@
  * sdbench generate: a whole image, from opening the model to pixels, stage by stage.
  */
 #include "bench/machine.h"
+#include "runtime/device/cpu.h"
 #include "bench/pass.h"
 #include "runtime/machine/memory.h"
 
@@ -110,7 +111,7 @@ static void add_facts(const struct run *run, const struct sdrt_bench_options *o,
     const double arena = (double)(c->persistent_bytes + c->workspace_bytes);
     char size[32];
 
-    sdrt_machine_facts(r, c->topology, c->isa, c->precision, c->threads);
+    sdrt_machine_facts(r, sdrt_cpu_topology(c->device), c->device->isa, c->precision, c->threads);
     sdrt_roof_facts(sdrt_roof_of(run->meter), r, "roof", "roof");
     snprintf(size, sizeof size, "%dx%d", o->width, o->height);
     sdrt_report_text(r, "weights", o->model ? c->model_name : "random", "weights");
@@ -161,8 +162,9 @@ int sdrt_bench_generate(const struct sdrt_bench_options *o, struct sdrt_report *
     request.seed = 1;
     int status = first_image(&run, o, &request, images == 1);
     if (status == SDRT_OK)
-        status = sdrt_roof_create(&run.meter, run.context->team, run.context->topology,
-                                  run.context->isa, o->log);
+        status = sdrt_roof_create(&run.meter, sdrt_cpu_team(run.context->queue),
+                                  sdrt_cpu_topology(run.context->device),
+                                  run.context->device->isa, o->log);
     if (status == SDRT_OK) sdrt_roof_tries(run.meter, 3);
     for (int i = 1; i < images && status == SDRT_OK; i++) {
         status = draw(&run, &request, 0.0, 1);

@@ -127,7 +127,7 @@ static int set_conv(struct sdrt_job *j, struct sdrt_rng *rng)
     j->bias = sdrt_job_numbers(rng, (size_t)s->out_c);
     j->x3 = sdrt_job_numbers(rng, (size_t)s->batch * 3 * (size_t)s->w.k);
     j->scratch_each = j->ops->conv.scratch(s);
-    j->nparts = j->ops->conv.parts(s, sdrt_team_workers(j->team));
+    j->nparts = j->ops->conv.parts(s, j->queue->workers);
     return pack(j, rng, &s->w) && j->x && j->x2 && j->bias && j->x3;
 }
 
@@ -142,7 +142,7 @@ static int set_gemm(struct sdrt_job *j, struct sdrt_rng *rng)
     j->x = sdrt_job_numbers(rng, (size_t)s->m * (size_t)s->a_pitch);
     j->bias = sdrt_job_numbers(rng, (size_t)rows);
     j->scratch_each = j->ops->gemm.scratch(s);
-    j->nparts = j->ops->gemm.parts(s, sdrt_team_workers(j->team));
+    j->nparts = j->ops->gemm.parts(s, j->queue->workers);
     return pack(j, rng, &s->w) && j->x && j->bias;
 }
 
@@ -160,7 +160,7 @@ static int set_attention(struct sdrt_job *j, struct sdrt_rng *rng)
     j->bias = sdrt_job_numbers(rng, (size_t)(s->biased ? s->heads : 0) * (size_t)s->q_len *
                                         (size_t)s->kv_len + 1);
     j->scratch_each = j->ops->attention.scratch(s);
-    j->nparts = j->ops->attention.parts(s, sdrt_team_workers(j->team));
+    j->nparts = j->ops->attention.parts(s, j->queue->workers);
     return j->x && j->x2 && j->x3 && j->bias;
 }
 
@@ -193,7 +193,7 @@ static int set_gn(struct sdrt_job *j, struct sdrt_rng *rng)
 /* Rows are cut as a program cuts them (runtime/graph/operations.c). */
 static int row_parts(const struct sdrt_job *j, int rows)
 {
-    const int parts = 4 * sdrt_team_workers(j->team);
+    const int parts = 4 * j->queue->workers;
 
     return rows < parts ? 1 : parts;
 }
@@ -241,7 +241,7 @@ static int set_elementwise(struct sdrt_job *j, struct sdrt_rng *rng)
     return j->bias != NULL;
 }
 
-int sdrt_job_set(struct sdrt_job *j, const struct sdrt_ops *ops, struct sdrt_team *team)
+int sdrt_job_set(struct sdrt_job *j, const struct sdrt_ops *ops, struct sdrt_queue *queue)
 {
     int (*const setters[SDRT_FAMILIES])(struct sdrt_job *, struct sdrt_rng *) = {
         set_attention, set_conv, set_gemm, set_gn, set_gn, set_layer_norm,
@@ -250,13 +250,13 @@ int sdrt_job_set(struct sdrt_job *j, const struct sdrt_ops *ops, struct sdrt_tea
     struct sdrt_rng rng;
 
     j->ops = ops;
-    j->team = team;
+    j->queue = queue;
     sdrt_rng_seed(&rng, SDRT_RNG_CPU, 1);
     if (!setters[j->family](j, &rng)) return 0;
     j->scratch_each = (j->scratch_each + 63) / 64 * 64;
     j->y = sdrt_job_numbers(NULL, j->y_floats);
     j->scratch = sdrt_job_numbers(NULL, j->scratch_each / sizeof(float) *
-                                            (size_t)sdrt_team_workers(team));
+                                            (size_t)queue->workers);
     return j->y && j->scratch;
 }
 
@@ -313,20 +313,18 @@ static void share(const struct sdrt_job *j, const struct sdrt_exec *ex)
     }
 }
 
-static void body(void *arg, int worker, int workers)
+static void do_part(void *arg, int worker, int part)
 {
     const struct sdrt_job *j = arg;
-    struct sdrt_exec ex = {
-        .nparts = j->nparts,
+    const struct sdrt_exec ex = {
+        .part = part, .nparts = j->nparts,
         .scratch = (char *)j->scratch + (size_t)worker * j->scratch_each,
     };
 
-    (void)workers;
-    while ((ex.part = sdrt_team_next_share(j->team, worker, j->nparts)) >= 0) share(j, &ex);
-    sdrt_team_end_step(j->team, worker);
+    share(j, &ex);
 }
 
-void sdrt_job_run(struct sdrt_job *j) { sdrt_team_run(j->team, body, j); }
+void sdrt_job_run(struct sdrt_job *j) { sdrt_queue_each(j->queue, j->nparts, do_part, j); }
 
 /* ---- checking ---- */
 

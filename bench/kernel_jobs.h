@@ -5,8 +5,7 @@
 #ifndef SDRT_BENCH_KERNEL_JOBS_H
 #define SDRT_BENCH_KERNEL_JOBS_H
 
-#include "kernels/ops.h"
-#include "runtime/machine/team.h"
+#include "runtime/device/device.h"
 
 enum sdrt_family {
     SDRT_FAMILY_ATTENTION,
@@ -43,7 +42,7 @@ struct sdrt_job {
         struct { enum sdrt_elementwise_op op; int n, m, c; } ew;
     } u;
     const struct sdrt_ops *ops;
-    struct sdrt_team *team;
+    struct sdrt_queue *queue;
     float  *x, *x2, *x3, *y, *bias;   /* x3: values of attention, msb of a conv */
     double *sums;
     void   *w, *scratch;              /* scratch of all workers */
@@ -55,12 +54,12 @@ struct sdrt_job {
 int sdrt_job_count(enum sdrt_family family);
 void sdrt_job_get(struct sdrt_job *job, enum sdrt_family family, int i);
 
-/* Makes the operands for the kernels of ops on that team, which are borrowed.  0 without
+/* Makes the operands for the kernels of ops on that queue, which are borrowed.  0 without
  * memory; release in both cases. */
-int sdrt_job_set(struct sdrt_job *job, const struct sdrt_ops *ops, struct sdrt_team *team);
+int sdrt_job_set(struct sdrt_job *job, const struct sdrt_ops *ops, struct sdrt_queue *queue);
 void sdrt_job_release(struct sdrt_job *job);
 
-/* Once, on the whole team. */
+/* Once, on all workers. */
 void sdrt_job_run(struct sdrt_job *job);
 
 /* Fewer rows of the same shape, so that the generic level is done in a moment. */

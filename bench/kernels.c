@@ -10,6 +10,7 @@
 #include "bench/report.h"
 #include "bench/rivals.h"
 #include "kernels/isa.h"
+#include "runtime/device/cpu.h"
 
 #include <math.h>
 #include <string.h>
@@ -27,8 +28,8 @@ struct level {
 struct bench {
     const struct sdrt_bench_options *o;
     struct sdrt_report *report;
-    struct sdrt_topology *topology;
-    struct sdrt_team *team;
+    struct sdrt_device *device;
+    struct sdrt_queue *queue;
     struct level levels[MOST_LEVELS];
     int n_levels;
 };
@@ -76,8 +77,8 @@ static int verify(const struct bench *b, const struct sdrt_job *shape, const str
     sdrt_ops_init(&generic, 0);
     sdrt_job_shorten(&ours);
     reference = ours;
-    if (!sdrt_job_set(&ours, &level->ops, b->team) ||
-        !sdrt_job_set(&reference, &generic, b->team)) {
+    if (!sdrt_job_set(&ours, &level->ops, b->queue) ||
+        !sdrt_job_set(&reference, &generic, b->queue)) {
         status = sdrt_fail(b->o->log, SDRT_E_NOMEM, "out of memory for %s", shape->name);
         goto out;
     }
@@ -154,8 +155,9 @@ static void add_row(const struct bench *b, const struct level *level, const stru
         .flop = j->flop, .weights = j->weight_bytes, .weights_among = j->bytes,
         .activations = j->bytes - j->weight_bytes, .bf16 = matrix && level->bf16,
     };
-    const struct sdrt_bound bound = sdrt_bound_of(&traffic, sdrt_roof_of(level->meter), b->topology,
-                                                  sdrt_team_workers(b->team));
+    const struct sdrt_bound bound = sdrt_bound_of(&traffic, sdrt_roof_of(level->meter),
+                                                  sdrt_cpu_topology(b->device),
+                                                  b->queue->workers);
     char name[128];
 
     snprintf(name, sizeof name, "%s %s %s", sdrt_family_names[j->family], shape, level->isa->name);
@@ -193,7 +195,7 @@ static int run_shape(const struct bench *b, const struct sdrt_job *shape)
                  memcmp(&j.u, &shape->u, sizeof j.u) ? " (few rows)" : "");
         set_precision(&j, level->bf16);
         status = verify(b, &j, level, &f);
-        if (status == SDRT_OK && !sdrt_job_set(&j, &level->ops, b->team))
+        if (status == SDRT_OK && !sdrt_job_set(&j, &level->ops, b->queue))
             status = sdrt_fail(b->o->log, SDRT_E_NOMEM, "out of memory for %s", shape->name);
         if (status == SDRT_OK) {
             tell(name);
@@ -245,7 +247,8 @@ static int add_level(struct bench *b, const struct sdrt_isa_level *isa)
     level->bf16 = b->o->precision ? !strcmp(b->o->precision, "bf16")
                                   : (isa->flags & SDRT_ISA_ANY_BF16) != 0;
     sdrt_ops_init(&level->ops, isa->flags);
-    const int status = sdrt_roof_create(&level->meter, b->team, b->topology, isa->name, b->o->log);
+    const int status = sdrt_roof_create(&level->meter, sdrt_cpu_team(b->queue),
+                                        sdrt_cpu_topology(b->device), isa->name, b->o->log);
     if (status != SDRT_OK) return status;
     b->n_levels++;
     sdrt_roof_tries(level->meter, FIRST_TRIES);
@@ -287,8 +290,9 @@ static void add_facts(const struct bench *b)
 {
     const struct level *best = &b->levels[b->n_levels - 1];
 
-    sdrt_machine_facts(b->report, b->topology, b->n_levels > 1 ? "all" : best->isa->name,
-                       best->bf16 ? "bf16" : "f32", sdrt_team_workers(b->team));
+    sdrt_machine_facts(b->report, sdrt_cpu_topology(b->device),
+                       b->n_levels > 1 ? "all" : best->isa->name, best->bf16 ? "bf16" : "f32",
+                       b->queue->workers);
     sdrt_roof_facts(sdrt_roof_of(best->meter), b->report, "roof", "roof");
     if (!sdrt_rival_onednn)
         sdrt_report_text(b->report, "onednn", "n/a: sdbench was built without it", "oneDNN");
@@ -300,14 +304,15 @@ int sdrt_bench_kernels(const struct sdrt_bench_options *o, struct sdrt_report *r
     struct sdrt_binding before;
     int shapes = 0, workers = 0, status = check(o);
 
-    if (status == SDRT_OK) status = sdrt_topology_create(&b.topology, NULL, o->log);
+    /* Each level brings its own kernels; the device has the workers. */
+    if (status == SDRT_OK)
+        status = sdrt_cpu_device_open(&b.device, 0, "generic", SDRT_PIN_ALWAYS, o->log);
     if (status == SDRT_OK) {
-        workers = o->threads ? o->threads : sdrt_topology_cores(b.topology);
+        workers = o->threads ? o->threads : b.device->workers;
         sdrt_rivals_start(workers);
-        sdrt_topology_pinning(b.topology, SDRT_PIN_ALWAYS);
-        status = sdrt_team_create(&b.team, workers, b.topology, o->log);
+        status = sdrt_queue_open(&b.queue, b.device, workers, o->log);
         /* For good, so that runs of some microseconds need not. */
-        sdrt_topology_bind(b.topology, 0, workers, &before);
+        sdrt_topology_bind(sdrt_cpu_topology(b.device), 0, workers, &before);
     }
     if (status == SDRT_OK) status = add_levels(&b);
     sdrt_report_table(r, "kernels", columns, sizeof columns / sizeof columns[0]);
@@ -318,7 +323,7 @@ int sdrt_bench_kernels(const struct sdrt_bench_options *o, struct sdrt_report *r
         status = sdrt_fail(o->log, SDRT_E_ARG, "no shape whose name holds \"%s\"", o->shape);
     if (status == SDRT_OK) add_facts(&b);
     for (int i = 0; i < b.n_levels; i++) sdrt_roof_free(&b.levels[i].meter);
-    sdrt_team_free(&b.team);
-    sdrt_topology_free(&b.topology);
+    sdrt_queue_close(&b.queue);
+    sdrt_device_close(&b.device);
     return status;
 }

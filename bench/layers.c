@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "bench/layers.h"
+#include "runtime/device/cpu.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@ static void bind(struct sdrt_layer *l, const struct sdrt_pass *p, double all_wei
         .bf16 = l->info.class_ <= SDRT_CLASS_ATTENTION && !strcmp(p->precision, "bf16"),
     };
 
-    l->bound = sdrt_bound_of(&t, sdrt_roof_of(p->meter), p->context->topology,
+    l->bound = sdrt_bound_of(&t, sdrt_roof_of(p->meter), sdrt_cpu_topology(p->context->device),
                              p->context->threads);
 }
 

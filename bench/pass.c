@@ -2,6 +2,7 @@
 #include "bench/pass.h"
 #include "bench/allocations.h"
 #include "bench/machine.h"
+#include "runtime/device/cpu.h"
 #include "runtime/machine/memory.h"
 
 #include <math.h>
@@ -63,8 +64,8 @@ static int prepare(struct sdrt_context *c, enum sdrt_program_id id)
     for (int i = 0; i < (int)SDRT_PROGRAM_STEP && id == SDRT_PROGRAM_STEP; i++) {
         if (!c->programs[i]) continue;
         if (i == SDRT_PROGRAM_SCHEDULE) fill_added(c, (int)pair);
-        if (status == SDRT_OK) status = sdrt_program_load(c->programs[i], NULL, NULL);
-        if (status == SDRT_OK) status = sdrt_program_run(c->programs[i], c->team, NULL, NULL);
+        if (status == SDRT_OK) status = sdrt_program_load(c->programs[i], c->queue, NULL, NULL);
+        if (status == SDRT_OK) status = sdrt_program_run(c->programs[i], c->queue, NULL, NULL);
     }
     memcpy(c->time_row, c->time_table, c->time_row_bytes);
     return status;
@@ -91,7 +92,7 @@ static int load(struct sdrt_context *c, const struct sdrt_bench_options *o, int 
         status = sdrt_fail(o->log, SDRT_E_ARG, "text2: the model has one text encoder");
     if (status == SDRT_OK) status = sdrt_context_place(c);
     if (status == SDRT_OK) status = prepare(c, id);
-    if (status == SDRT_OK) status = sdrt_program_load(c->programs[id], NULL, NULL);
+    if (status == SDRT_OK) status = sdrt_program_load(c->programs[id], c->queue, NULL, NULL);
     return status;
 }
 
@@ -139,8 +140,9 @@ int sdrt_pass_open(struct sdrt_pass *p, const struct sdrt_bench_options *o, cons
     p->mallocs = p->uneven.n = p->barriers.n = 0;
     p->resident = sdrt_memory_rss();
     if (status == SDRT_OK)
-        status = sdrt_roof_create(&p->meter, p->context->team, p->context->topology,
-                                  p->context->isa, o->log);
+        status = sdrt_roof_create(&p->meter, sdrt_cpu_team(p->context->queue),
+                                  sdrt_cpu_topology(p->context->device), p->context->device->isa,
+                                  o->log);
     if (status == SDRT_OK) sdrt_roof_try(p->meter);
 out:
     if (status != SDRT_OK) sdrt_pass_close(p);
@@ -159,8 +161,8 @@ static void note_waits(struct sdrt_pass *p, double seconds)
     const double all = seconds * p->context->threads;
     struct sdrt_team_waits waits;
 
-    sdrt_team_waits(p->context->team, &waits);
-    sdrt_team_measure_waits(p->context->team, 0);
+    sdrt_team_waits(sdrt_cpu_team(p->context->queue), &waits);
+    sdrt_team_measure_waits(sdrt_cpu_team(p->context->queue), 0);
     sdrt_bench_add(&p->uneven, waits.uneven / all);
     sdrt_bench_add(&p->barriers, waits.own / all);
 }
@@ -171,12 +173,12 @@ int sdrt_pass_run(struct sdrt_pass *p, double *seconds)
     int status = SDRT_OK;
 
     sdrt_program_reset_times(p->program);
-    sdrt_team_measure_waits(p->context->team, 1);
+    sdrt_team_measure_waits(sdrt_cpu_team(p->context->queue), 1);
     sdrt_energy_read("/sys", &before);
     const long mallocs = sdrt_allocations();
     const double start = sdrt_bench_now();
     for (int k = 0; k < p->repeats && status == SDRT_OK; k++)
-        status = sdrt_program_run(p->program, p->context->team, NULL, NULL);
+        status = sdrt_program_run(p->program, p->context->queue, NULL, NULL);
     *seconds = sdrt_bench_now() - start;
     note_waits(p, *seconds);
     if (sdrt_allocations() - mallocs > p->mallocs)
@@ -212,7 +214,7 @@ void sdrt_pass_facts(const struct sdrt_pass *p, const struct sdrt_bench_options 
     const double mib = 1.0 / (1 << 20);
     char size[32];
 
-    sdrt_machine_facts(r, c->topology, c->isa, p->precision, c->threads);
+    sdrt_machine_facts(r, sdrt_cpu_topology(c->device), c->device->isa, p->precision, c->threads);
     snprintf(size, sizeof size, "%dx%d", o->width, o->height);
     sdrt_report_text(r, "network", p->network, "network");
     sdrt_report_text(r, "weights", o->model ? c->model_name : "random", "weights");

@@ -8,7 +8,7 @@
 
 /* A matrix product, or a job of the blas level. */
 struct sdrt_rival_work {
-    struct sdrt_team *team;
+    struct sdrt_queue *queue;
     int    m, n, k, a_pitch;
     const float *a;
     float *w, *y;
@@ -48,7 +48,7 @@ static int set_conv(struct sdrt_rival_work *r, const struct sdrt_job *j)
     r->job.family = j->family;
     r->job.u = j->u;
     r->job.u.conv.w.stored = SDRT_F32;
-    return sdrt_job_set(&r->job, &r->ops, j->team);
+    return sdrt_job_set(&r->job, &r->ops, j->queue);
 }
 
 static struct sdrt_rival_work *set(const struct sdrt_job *j, int bf16)
@@ -59,20 +59,22 @@ static struct sdrt_rival_work *set(const struct sdrt_job *j, int bf16)
     if (j->family != SDRT_FAMILY_GEMM && j->family != SDRT_FAMILY_CONV) return NULL;
     r = calloc(1, sizeof *r);
     if (!r) return NULL;
-    r->team = j->team;
+    r->queue = j->queue;
     if (!(j->family == SDRT_FAMILY_GEMM ? set_product(r, j) : set_conv(r, j))) release(&r);
     return r;
 }
 
 /* The longer side is split, so that short matrices keep all workers busy too. */
-static void body(void *arg, int worker, int workers)
+static void multiply(void *arg, int worker, int part)
 {
     const struct sdrt_rival_work *r = arg;
+    const int parts = r->queue->workers;
     const int by_rows = r->m >= r->n, all = by_rows ? r->m : r->n;
-    const int begin = sdrt_row_begin(all, worker, workers);
-    const int count = sdrt_row_begin(all, worker + 1, workers) - begin;
+    const int begin = sdrt_row_begin(all, part, parts);
+    const int count = sdrt_row_begin(all, part + 1, parts) - begin;
     const size_t row = by_rows ? (size_t)begin : 0, column = by_rows ? 0 : (size_t)begin;
 
+    (void)worker;
     if (!count) return;
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, by_rows ? count : r->m,
                 by_rows ? r->n : count, r->k, 1.0f, r->a + row * (size_t)r->a_pitch, r->a_pitch,
@@ -82,7 +84,7 @@ static void body(void *arg, int worker, int workers)
 static void run(struct sdrt_rival_work *r)
 {
     if (r->job.ops) sdrt_job_run(&r->job);
-    else sdrt_team_run(r->team, body, r);
+    else sdrt_queue_each(r->queue, r->queue->workers, multiply, r);
 }
 
 const struct sdrt_rival sdrt_rival_openblas = { "OpenBLAS", set, run, release };

@@ -132,7 +132,7 @@ static int draw(const struct sdrt_bench_options *o, const struct sdrt_layers *l,
     int status = SDRT_OK;
 
     snprintf(title, sizeof title, "%s %dx%d, batch %d, %s, %s, %d thread%s: %.0f ms",
-             p->network, o->width, o->height, p->batch, p->context->isa, p->precision,
+             p->network, o->width, o->height, p->batch, p->context->device->isa, p->precision,
              p->context->threads, p->context->threads == 1 ? "" : "s", l->median * 1e3);
     if (f) sdrt_layers_svg(l, sdrt_roof_of(p->meter), title, f);
     if (!f || fclose(f) != 0)

@@ -37,6 +37,9 @@ for room in $rooms; do
     [ -d "$room" ] || continue
     for up in $above bench tests; do refuse "$room" "$up"; done
 done
+# Memory and workers are reached through the device; sdbench alone measures the machine itself.
+if grep -rnE '#include "runtime/machine/(team|arena)\.h"' runtime model tools |
+    grep -vE '^runtime/(machine|device)/'; then bad=1; fi
 # The tools and the benchmark share nothing with each other.
 refuse bench tools
 refuse bench tests

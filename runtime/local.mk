@@ -17,6 +17,7 @@ libruntime_la_SOURCES = \
 	runtime/machine/memory.c runtime/machine/memory.h \
 	runtime/machine/topology.c runtime/machine/topology.h \
 	runtime/machine/team.c runtime/machine/team.h \
+	runtime/device/device.c runtime/device/device.h runtime/device/cpu.c runtime/device/cpu.h \
 	runtime/graph/planner.c runtime/graph/planner.h \
 	runtime/graph/graph.c runtime/graph/graph.h runtime/graph/graph_internal.h runtime/graph/graph_plan.c \
 	runtime/graph/graph_elementwise.c \

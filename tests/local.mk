@@ -74,6 +74,11 @@ tests_test_topology_LDADD = $(TEST_LIBS)
 tests_test_arena_SOURCES = tests/test_arena.c
 tests_test_arena_CFLAGS = $(TEST_CFLAGS)
 tests_test_arena_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/test_device
+tests_test_device_SOURCES = tests/test_device.c $(TEST_KERNELS) tests/temp_folder.c \
+	tests/temp_folder.h
+tests_test_device_CFLAGS = $(TEST_CFLAGS)
+tests_test_device_LDADD = $(TEST_LIBS)
 
 # The kernels, each family at every level that the machine can run, and from the same sources,
 # over emulated instructions, at those that it cannot.

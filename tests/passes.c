@@ -58,24 +58,25 @@ static int bind(struct pass *p, struct sdrt_program *program)
 static int finish(struct pass *p, sdrt_trace_fn *trace, void *user)
 {
     struct sdrt_program *program = NULL;
-    struct sdrt_arena *arena = NULL;
+    struct sdrt_device_memory *arena = NULL;
     struct sdrt_context *c = p->c;
-    int status = sdrt_program_create(&program, &p->g, &c->ops, c->isa, c->threads, c->log);
+    int status = sdrt_program_create(&program, &p->g, c->device, c->threads, c->log);
 
     if (status == SDRT_OK) status = sdrt_weight_store_check(c->store);
     if (status == SDRT_OK)
-        status = sdrt_arena_create(&arena, sdrt_program_peak(program) + 64, c->log);
+        status = sdrt_device_alloc(&arena, c->device, sdrt_program_peak(program) + 64, c->queue,
+                                   c->log);
     if (status == SDRT_OK) status = bind(p, program);
-    if (status == SDRT_OK) status = sdrt_program_link(program, sdrt_arena_base(arena));
-    if (status == SDRT_OK) status = sdrt_program_load(program, NULL, NULL);
-    if (status == SDRT_OK) status = sdrt_program_run(program, c->team, trace, user);
+    if (status == SDRT_OK) status = sdrt_program_link(program, arena->base);
+    if (status == SDRT_OK) status = sdrt_program_load(program, c->queue, NULL, NULL);
+    if (status == SDRT_OK) status = sdrt_program_run(program, c->queue, trace, user);
     for (int i = 0; i < p->n; i++) {
         struct operand *o = &p->operands[i];
         if (status == SDRT_OK && o->to) memcpy(o->to, o->memory, o->bytes);
         free(o->memory);
     }
     sdrt_program_free(&program);
-    sdrt_arena_free(&arena);
+    sdrt_device_free(&arena);
     return status;
 }
 
@@ -145,8 +146,8 @@ static void fill_added(const struct sdrt_context *c, const struct pass_unet *in,
         float *row = added + (size_t)i * (size_t)width;
         memcpy(row, in->pooled + i * pooled, (size_t)pooled * sizeof *row);
         if (!n) continue;
-        c->ops.elementwise.timestep_embedding(&alone, in->numbers + i * n, n, (width - pooled) / n,
-                                              row + pooled);
+        c->device->ops.elementwise.timestep_embedding(
+            &alone, in->numbers + i * n, n, (width - pooled) / n, row + pooled);
     }
 }
 

@@ -2,7 +2,7 @@
 #include "tests/t5_pass.h"
 
 #include "model/checkpoint/detect_t5.h"
-#include "runtime/machine/arena.h"
+#include "runtime/device/cpu.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,17 +16,18 @@ static int build(struct t5_pass *p, unsigned isa, int threads, int batch, int to
     struct sdrt_graph *g = NULL;
     int status = sdrt_t5_detect(&p->config, &weights, NAME, "the file", log);
 
-    sdrt_ops_init(&p->ops, isa);
-    if (status == SDRT_OK) status = sdrt_team_create(&p->team, threads, NULL, log);
+    if (status == SDRT_OK)
+        status = sdrt_cpu_device_open(&p->device, isa, "t5", SDRT_PIN_NEVER, log);
+    if (status == SDRT_OK) status = sdrt_queue_open(&p->queue, p->device, threads, log);
     if (status == SDRT_OK) status = sdrt_weight_store_create(&p->store, &weights, SDRT_DTYPES, log);
     if (status == SDRT_OK) status = sdrt_graph_create(&g, "t5", p->store, log);
     if (status != SDRT_OK) return status;
-    sdrt_weight_store_use_team(p->store, p->team);
     sdrt_t5_encoder_build(g, &p->config, NAME, batch, tokens, place, &p->tensors);
-    status = sdrt_program_create(&p->program, &g, &p->ops, "t5", threads, log);
+    status = sdrt_program_create(&p->program, &g, p->device, threads, log);
     if (status == SDRT_OK)
-        status = sdrt_arena_create(&p->arena, sdrt_program_peak(p->program) + 64, log);
-    if (status == SDRT_OK) status = sdrt_program_load(p->program, NULL, NULL);
+        status = sdrt_device_alloc(&p->arena, p->device, sdrt_program_peak(p->program) + 64,
+                                   p->queue, log);
+    if (status == SDRT_OK) status = sdrt_program_load(p->program, p->queue, NULL, NULL);
     return status;
 }
 
@@ -50,15 +51,16 @@ int t5_pass_run(struct t5_pass *p, int32_t *ids, float *out)
 {
     sdrt_program_bind(p->program, p->tensors.ids, ids);
     sdrt_program_bind(p->program, p->tensors.out, out);
-    const int status = sdrt_program_link(p->program, sdrt_arena_base(p->arena));
-    return status == SDRT_OK ? sdrt_program_run(p->program, p->team, NULL, NULL) : status;
+    const int status = sdrt_program_link(p->program, p->arena->base);
+    return status == SDRT_OK ? sdrt_program_run(p->program, p->queue, NULL, NULL) : status;
 }
 
 void t5_pass_close(struct t5_pass *p)
 {
     sdrt_program_free(&p->program);
-    sdrt_arena_free(&p->arena);
+    sdrt_device_free(&p->arena);
     sdrt_weight_store_free(&p->store);
-    sdrt_team_free(&p->team);
+    sdrt_queue_close(&p->queue);
+    sdrt_device_close(&p->device);
     sdrt_weight_files_free(&p->files);
 }

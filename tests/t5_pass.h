@@ -5,7 +5,6 @@
 #ifndef SDRT_TESTS_T5_PASS_H
 #define SDRT_TESTS_T5_PASS_H
 
-#include "kernels/ops.h"
 #include "model/net/t5_encoder.h"
 #include "runtime/graph/program.h"
 
@@ -14,9 +13,9 @@ struct t5_pass {
     struct sdrt_weight_files *files;
     struct sdrt_weight_store *store;
     struct sdrt_program *program;
-    struct sdrt_team *team;
-    struct sdrt_arena *arena;
-    struct sdrt_ops ops;
+    struct sdrt_device *device;
+    struct sdrt_queue *queue;
+    struct sdrt_device_memory *arena;
     struct sdrt_t5_config config;
     struct sdrt_t5_tensors tensors;
 };

@@ -8,6 +8,7 @@
 #include "model/lora/lora.h"
 #include "model/checkpoint/tensor_names.h"
 #include "model/sdrt.h"
+#include "runtime/device/cpu.h"
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>
@@ -33,8 +34,8 @@ static struct sdrt_checkpoint *model;
 static struct sdrt_weights_provider base;
 static struct sdrt_lora_index *lora_index;
 static struct sdrt_loras *loras;
-static struct sdrt_team *team;
-static struct sdrt_ops ops;
+static struct sdrt_device *device;
+static struct sdrt_queue *queue;
 
 /* Every tensor of one part's file into the index. */
 static void add_names(const char *part, const char *file)
@@ -68,9 +69,10 @@ static void set_up(void)
     cr_assert_eq(sdrt_lora_index_create(&lora_index, &kept_log), SDRT_OK);
     add_names("unet", "unet/diffusion_pytorch_model.safetensors");
     add_names("text_encoder", "text_encoder/model.safetensors");
-    sdrt_ops_init(&ops, sdrt_isa_detect());
-    cr_assert_eq(sdrt_team_create(&team, 2, NULL, &kept_log), SDRT_OK);
-    const struct sdrt_lora_engine engine = { &ops, team, &kept_log };
+    cr_assert_eq(sdrt_cpu_device_open(&device, sdrt_isa_detect(), "best", SDRT_PIN_NEVER,
+                                      &kept_log), SDRT_OK);
+    cr_assert_eq(sdrt_queue_open(&queue, device, 2, &kept_log), SDRT_OK);
+    const struct sdrt_lora_engine engine = { queue, &kept_log };
     cr_assert_eq(sdrt_loras_create(&loras, &base, lora_index, &engine), SDRT_OK);
 }
 
@@ -78,7 +80,8 @@ static void tear_down(void)
 {
     sdrt_loras_free(&loras);
     sdrt_lora_index_free(&lora_index);
-    sdrt_team_free(&team);
+    sdrt_queue_close(&queue);
+    sdrt_device_close(&device);
     sdrt_checkpoint_close(&model);
     temp_folder_remove();
 }

@@ -5,6 +5,7 @@
  */
 #include "bench/allocations.h"
 #include "model/pipeline/pipeline.h"
+#include "runtime/device/cpu.h"
 #include "runtime/graph/program_internal.h"
 #include "runtime/weights/weight_store_internal.h"
 #include "tests/support.h"
@@ -31,8 +32,8 @@ enum { H = 5, W = 6, C = 32, MAX_NODES = 24, WORKERS = 2 };
 struct world {
     struct sdrt_random_weights *random;
     struct sdrt_weight_store   *store;
-    struct sdrt_ops   ops;
-    struct sdrt_team *team;
+    struct sdrt_device *device;
+    struct sdrt_queue  *queue;
     struct sdrt_program *program;
     int round; /* part of the weights' names, since each name has one shape in a store */
     sdrt_tensor in, time, out;
@@ -45,8 +46,9 @@ static void world_open(struct world *w, unsigned isa)
     cr_assert_eq(sdrt_random_weights_create(&w->random, SDRT_F32, 3, &to_stderr), SDRT_OK);
     const struct sdrt_weights_provider p = sdrt_random_weights_provider(w->random);
     cr_assert_eq(sdrt_weight_store_create(&w->store, &p, SDRT_F32, &to_stderr), SDRT_OK);
-    sdrt_ops_init(&w->ops, isa);
-    cr_assert_eq(sdrt_team_create(&w->team, WORKERS, NULL, &to_stderr), SDRT_OK);
+    cr_assert_eq(sdrt_cpu_device_open(&w->device, isa, "test", SDRT_PIN_NEVER, &to_stderr),
+                 SDRT_OK);
+    cr_assert_eq(sdrt_queue_open(&w->queue, w->device, WORKERS, &to_stderr), SDRT_OK);
     w->in_at = aligned_alloc(64, H * W * C * sizeof(float));
     w->time_at = aligned_alloc(64, C * sizeof(float));
     w->out_at = aligned_alloc(64, H * W * C * sizeof(float));
@@ -56,8 +58,9 @@ static void world_open(struct world *w, unsigned isa)
 static void world_close(struct world *w)
 {
     sdrt_program_free(&w->program);
-    sdrt_team_free(&w->team);
     sdrt_weight_store_free(&w->store);
+    sdrt_queue_close(&w->queue);
+    sdrt_device_close(&w->device);
     sdrt_random_weights_free(&w->random);
     free(w->in_at);
     free(w->time_at);
@@ -174,7 +177,7 @@ static void random_program(struct world *w, uint64_t *rng)
     last.into = w->out;
     sdrt_graph_gemm(g, pool[n - 1], &last);
     sdrt_program_free(&w->program);
-    cr_assert_eq(sdrt_program_create(&w->program, &g, &w->ops, "test", WORKERS, &to_stderr),
+    cr_assert_eq(sdrt_program_create(&w->program, &g, w->device, WORKERS, &to_stderr),
                  SDRT_OK);
     sdrt_program_bind(w->program, w->in, w->in_at);
     sdrt_program_bind(w->program, w->time, w->time_at);
@@ -293,8 +296,8 @@ static void run(struct world *w, size_t bytes)
     tbuf_nan(&arena);
     for (int i = 0; i < H * W * C; i++) w->out_at[i] = NAN;
     cr_assert_eq(sdrt_program_link(w->program, arena.p), SDRT_OK);
-    cr_assert_eq(sdrt_program_load(w->program, NULL, NULL), SDRT_OK);
-    cr_assert_eq(sdrt_program_run(w->program, w->team, NULL, NULL), SDRT_OK);
+    cr_assert_eq(sdrt_program_load(w->program, w->queue, NULL, NULL), SDRT_OK);
+    cr_assert_eq(sdrt_program_run(w->program, w->queue, NULL, NULL), SDRT_OK);
     cr_expect(tbuf_ok(&arena), "written outside of the arena");
     tbuf_free(&arena);
 }
@@ -357,11 +360,11 @@ Test(program, runs_without_allocating)
     random_program(&w, &rng);
     struct tbuf arena = tbuf_bytes(sdrt_program_peak(w.program) + 64);
     cr_assert_eq(sdrt_program_link(w.program, arena.p), SDRT_OK);
-    cr_assert_eq(sdrt_program_load(w.program, NULL, NULL), SDRT_OK);
+    cr_assert_eq(sdrt_program_load(w.program, w.queue, NULL, NULL), SDRT_OK);
     const long before = sdrt_allocations();
     cr_assert_gt(before, 0, "the counter counts nothing");
     for (int i = 0; i < 3; i++)
-        cr_assert_eq(sdrt_program_run(w.program, w.team, NULL, NULL), SDRT_OK);
+        cr_assert_eq(sdrt_program_run(w.program, w.queue, NULL, NULL), SDRT_OK);
     cr_expect_eq(sdrt_allocations(), before);
     tbuf_free(&arena);
     world_close(&w);
@@ -392,12 +395,12 @@ Test(program, rms_norm_of_rows)
     const sdrt_tensor x = sdrt_graph_rows(g, sdrt_graph_slice(g, w.in, C, C), ROW0, SOME);
     cr_expect_eq(sdrt_graph_rms_norm(g, x, "norm", 4, 1e-6f, x), x);
     cr_expect_eq(sdrt_graph_rms_norm(g, w.out, "norm", 4, 1e-6f, w.out), w.out);
-    cr_assert_eq(sdrt_program_create(&w.program, &g, &w.ops, "test", WORKERS, &to_stderr), SDRT_OK);
+    cr_assert_eq(sdrt_program_create(&w.program, &g, w.device, WORKERS, &to_stderr), SDRT_OK);
     sdrt_program_bind(w.program, w.in, joint);
     sdrt_program_bind(w.program, w.out, apart);
     cr_assert_eq(sdrt_program_link(w.program, NULL), SDRT_OK);
-    cr_assert_eq(sdrt_program_load(w.program, NULL, NULL), SDRT_OK);
-    cr_assert_eq(sdrt_program_run(w.program, w.team, NULL, NULL), SDRT_OK);
+    cr_assert_eq(sdrt_program_load(w.program, w.queue, NULL, NULL), SDRT_OK);
+    cr_assert_eq(sdrt_program_run(w.program, w.queue, NULL, NULL), SDRT_OK);
     rng = trand_seed();
     for (size_t i = 0; i < all; i++) {
         const size_t row = i / pitch % ROWS, c = i % pitch;
@@ -431,12 +434,12 @@ Test(program, weights_released_and_packed_again)
     sdrt_weight_store_release(w.store, "no such part");
     sdrt_weight_store_release(w.store, "node");
     sdrt_weight_store_release(w.store, "");
-    cr_expect_eq(sdrt_program_run(w.program, w.team, NULL, NULL), SDRT_E_ARG);
+    cr_expect_eq(sdrt_program_run(w.program, w.queue, NULL, NULL), SDRT_E_ARG);
     run(&w, sdrt_program_peak(w.program));
     cr_expect_eq(memcmp(first, w.out_at, sizeof first), 0);
     sdrt_program_release(w.program);
     cr_expect_eq(w.store->n_entries, 0);
-    cr_expect_eq(sdrt_program_run(w.program, w.team, NULL, NULL), SDRT_E_ARG);
+    cr_expect_eq(sdrt_program_run(w.program, w.queue, NULL, NULL), SDRT_E_ARG);
     run(&w, sdrt_program_peak(w.program));
     cr_expect_eq(memcmp(first, w.out_at, sizeof first), 0);
     cr_expect_eq(sdrt_program_weight_bytes(w.program), sdrt_weight_store_bytes(w.store, ""));
@@ -451,7 +454,7 @@ Test(program, refuses_to_run_unprepared)
     world_open(&w, 0);
     random_program(&w, &rng);
     struct tbuf arena = tbuf_bytes(sdrt_program_peak(w.program) + 64);
-    cr_expect_eq(sdrt_program_run(w.program, w.team, NULL, NULL), SDRT_E_ARG);
+    cr_expect_eq(sdrt_program_run(w.program, w.queue, NULL, NULL), SDRT_E_ARG);
     sdrt_program_bind(w.program, w.out, NULL);
     cr_expect_eq(sdrt_program_link(w.program, arena.p), SDRT_E_ARG);
     tbuf_free(&arena);
@@ -479,7 +482,7 @@ Test(program, graph_keeps_its_first_failure)
     conv.groups = 8;
     cr_expect_eq(sdrt_graph_conv(g, y, &conv), SDRT_NO_TENSOR);
     cr_expect_eq(sdrt_graph_status(g), SDRT_E_ARG);
-    cr_expect_eq(sdrt_program_create(&program, &g, &w.ops, "generic", 1, &to_stderr), SDRT_E_ARG);
+    cr_expect_eq(sdrt_program_create(&program, &g, w.device, 1, &to_stderr), SDRT_E_ARG);
     cr_expect_null(program);
     cr_expect_null(g);
     world_close(&w);

@@ -4,7 +4,7 @@
  * providers that read and from those that give whole tensors; and what it refuses.
  */
 #include "kernels/isa.h"
-#include "kernels/ops.h"
+#include "runtime/device/cpu.h"
 #include "runtime/weights/weight_store.h"
 #include "tests/support.h"
 #include "tests/temp_folder.h"
@@ -174,10 +174,10 @@ static int ask(struct sdrt_weight_store *s, struct request *r, const void **out)
     return sdrt_weight_store_matrix(s, &r->packing, r->list, r->rows, r->n, &r->w, out);
 }
 
-static void compare_round(struct sdrt_team *team, const struct sdrt_ops *ops, int reads,
-                          uint64_t *rng)
+static void compare_round(struct sdrt_queue *queue, int reads, uint64_t *rng)
 {
     enum { N = 6 };
+    const struct sdrt_ops *ops = &queue->device->ops;
     struct made m = { .held = 0 };
     const struct sdrt_weights_provider p = made_provider(&m, reads);
     struct sdrt_weight_store *s;
@@ -185,13 +185,12 @@ static void compare_round(struct sdrt_team *team, const struct sdrt_ops *ops, in
     const void *at[N];
 
     expect_quiet(sdrt_weight_store_create(&s, &p, SDRT_DTYPES, &kept_log), "create");
-    sdrt_weight_store_use_team(s, team);
     for (int i = 0; i < (reads ? N : 2); i++) {
         r[i] = random_request(rng, ops, i);
         expect_quiet(ask(s, &r[i], &at[i]), "ask");
         cr_expect_null(at[i], "not made yet");
     }
-    expect_quiet(sdrt_weight_store_fill(s, NULL, NULL), "fill");
+    expect_quiet(sdrt_weight_store_fill(s, queue, NULL, NULL), "fill");
     cr_expect_eq(m.held, 0);
     cr_expect(reads ? m.gets == 0 : m.gets > 0);
     for (int i = 0; i < (reads ? N : 2); i++) {
@@ -213,16 +212,18 @@ Test(weight_store, all_workers_pack_what_one_packs)
 {
     uint64_t rng = trand_seed();
 
-    for (int workers = 0; workers <= 3; workers++) {
-        struct sdrt_team *team = NULL;
-        struct sdrt_ops ops;
-        if (workers) expect_quiet(sdrt_team_create(&team, workers, NULL, &kept_log), "team");
-        for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name; l++) {
-            if ((l->flags & sdrt_isa_detect()) != l->flags) continue;
-            sdrt_ops_init(&ops, l->flags);
-            for (int reads = 0; reads < 2; reads++) compare_round(team, &ops, reads, &rng);
+    for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name; l++) {
+        struct sdrt_device *device;
+        if ((l->flags & sdrt_isa_detect()) != l->flags) continue;
+        expect_quiet(sdrt_cpu_device_open(&device, l->flags, l->name, SDRT_PIN_NEVER, &kept_log),
+                     "device");
+        for (int workers = 1; workers <= 3; workers++) {
+            struct sdrt_queue *queue;
+            expect_quiet(sdrt_queue_open(&queue, device, workers, &kept_log), "queue");
+            for (int reads = 0; reads < 2; reads++) compare_round(queue, reads, &rng);
+            sdrt_queue_close(&queue);
         }
-        sdrt_team_free(&team);
+        sdrt_device_close(&device);
     }
 }
 
@@ -231,31 +232,32 @@ Test(weight_store, all_workers_pack_what_one_packs)
 struct shop {
     struct made m;
     struct sdrt_weight_store *s;
-    struct sdrt_team *team;
-    struct sdrt_ops ops;
+    struct sdrt_device *device;
+    struct sdrt_queue *queue;
 };
 
 static void shop_open(struct shop *x, int reads)
 {
     memset(x, 0, sizeof *x);
     const struct sdrt_weights_provider p = made_provider(&x->m, reads);
-    sdrt_ops_init(&x->ops, 0);
-    expect_quiet(sdrt_team_create(&x->team, 2, NULL, &kept_log), "team");
+    expect_quiet(sdrt_cpu_device_open(&x->device, 0, "generic", SDRT_PIN_NEVER, &kept_log),
+                 "device");
+    expect_quiet(sdrt_queue_open(&x->queue, x->device, 2, &kept_log), "queue");
     expect_quiet(sdrt_weight_store_create(&x->s, &p, SDRT_DTYPES, &kept_log), "create");
-    sdrt_weight_store_use_team(x->s, x->team);
 }
 
 static void shop_close(struct shop *x)
 {
     sdrt_weight_store_free(&x->s);
-    sdrt_team_free(&x->team);
+    sdrt_queue_close(&x->queue);
+    sdrt_device_close(&x->device);
     cr_expect_eq(x->m.held, 0);
 }
 
 static struct request one(const struct shop *x, const char *name)
 {
     struct request r = { .n = 1, .rows = { 40 },
-                         .packing = { x->ops.gemm.pack_bytes, x->ops.gemm.pack_rows },
+                         .packing = { x->device->ops.gemm.pack_bytes, x->device->ops.gemm.pack_rows },
                          .w = { .n = 40, .k = 50, .taps = 1, .stored = SDRT_F16 } };
 
     snprintf(r.names[0], sizeof r.names[0], "%s", name);
@@ -275,7 +277,7 @@ Test(weight_store, one_tensor_has_one_shape_and_packing)
         const char *v[] = { "0.v", "0.w" };
         const int rows[] = { 7, 9 };
         expect_quiet(sdrt_weight_store_vector(x.s, v, rows, 2, &bias), "vector");
-        if (filled) expect_quiet(sdrt_weight_store_fill(x.s, NULL, NULL), "fill");
+        if (filled) expect_quiet(sdrt_weight_store_fill(x.s, x.queue, NULL, NULL), "fill");
         other.w.k = 25, other.w.n = other.rows[0] = 80;
         expect_failure(ask(x.s, &other, &same), SDRT_E_ARG, "0.a", "another shape");
         cr_expect_null(same);
@@ -283,7 +285,7 @@ Test(weight_store, one_tensor_has_one_shape_and_packing)
         expect_failure(ask(x.s, &other, &same), SDRT_E_ARG, "two shapes or packings", "type");
         other = r, other.w.gated = 1, other.w.n = 20;
         expect_failure(ask(x.s, &other, &same), SDRT_E_ARG, "0.a", "gated");
-        other = r, other.packing.rows = x.ops.conv.pack_rows;
+        other = r, other.packing.rows = x.device->ops.conv.pack_rows;
         expect_failure(ask(x.s, &other, &same), SDRT_E_ARG, "0.a", "packing");
         expect_failure(sdrt_weight_store_vector(x.s, v, rows, 1, &bias), SDRT_E_ARG, "0.v",
                        "fewer vectors");
@@ -305,12 +307,12 @@ static void refuse(const char *name, int reads, int status, const char *word)
     s = one(&x, name);
     expect_quiet(ask(x.s, &r, &good), "good");
     expect_quiet(ask(x.s, &s, &bad), "bad");
-    expect_failure(sdrt_weight_store_fill(x.s, NULL, NULL), status, word, name);
+    expect_failure(sdrt_weight_store_fill(x.s, x.queue, NULL, NULL), status, word, name);
     /* Nothing is left over, and the store still works. */
-    expect_quiet(sdrt_weight_store_fill(x.s, NULL, NULL), "nothing to do");
+    expect_quiet(sdrt_weight_store_fill(x.s, x.queue, NULL, NULL), "nothing to do");
     expect_quiet(ask(x.s, &r, &good), "good again");
     cr_expect_null(good, "forgotten with the bad one");
-    expect_quiet(sdrt_weight_store_fill(x.s, NULL, NULL), "the good one alone");
+    expect_quiet(sdrt_weight_store_fill(x.s, x.queue, NULL, NULL), "the good one alone");
     expect_quiet(ask(x.s, &r, &good), "good at last");
     cr_expect_not_null(good);
     shop_close(&x);
@@ -342,12 +344,12 @@ Test(weight_store, cancelled_releases_forgotten_and_filled_again)
     shop_open(&x, 1);
     struct request r = one(&x, "2.part.a"), q = one(&x, "2.rest");
     expect_quiet(ask(x.s, &r, &at), "ask");
-    cr_expect_eq(sdrt_weight_store_fill(x.s, stop_at_once, &share), SDRT_E_CANCELLED);
+    cr_expect_eq(sdrt_weight_store_fill(x.s, x.queue, stop_at_once, &share), SDRT_E_CANCELLED);
     cr_expect_eq(kept_lines, 0);
     cr_expect(share > 0.0 && share <= 1.0);
     expect_quiet(ask(x.s, &q, &at), "ask");
     expect_quiet(ask(x.s, &r, &at), "ask");
-    expect_quiet(sdrt_weight_store_fill(x.s, NULL, NULL), "fill");
+    expect_quiet(sdrt_weight_store_fill(x.s, x.queue, NULL, NULL), "fill");
     sdrt_weight_store_release(x.s, "2.part.");
     expect_quiet(ask(x.s, &r, &at), "ask");
     cr_expect_null(at);
@@ -355,7 +357,7 @@ Test(weight_store, cancelled_releases_forgotten_and_filled_again)
     expect_quiet(ask(x.s, &q, &at), "kept");
     cr_expect_not_null(at);
     expect_quiet(ask(x.s, &r, &at), "ask");
-    expect_quiet(sdrt_weight_store_fill(x.s, NULL, NULL), "fill");
+    expect_quiet(sdrt_weight_store_fill(x.s, x.queue, NULL, NULL), "fill");
     expect_quiet(ask(x.s, &r, &at), "ask");
     cr_assert_not_null(at);
     size_t bytes;

@@ -124,8 +124,7 @@ static int add_product(const struct merge *m, const struct factors *f, float *y,
         }
         apply_core(core, b, ra, rb, cols, taps, wide);
     }
-    status = sdrt_low_rank_add(e->ops, e->team, y, rows, cols * taps, a, wide ? wide : b, ra,
-                               e->log);
+    status = sdrt_low_rank_add(e->queue, y, rows, cols * taps, a, wide ? wide : b, ra, e->log);
 out:
     free(a);
     free(b);

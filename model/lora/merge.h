@@ -18,8 +18,7 @@
 #define SDRT_MODEL_LORA_MERGE_H
 
 #include "model/lora/file.h"
-#include "kernels/ops.h"
-#include "runtime/machine/team.h"
+#include "runtime/device/device.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -27,8 +26,7 @@ extern "C" {
 
 /* What the products run on; all borrowed. */
 struct sdrt_lora_engine {
-    const struct sdrt_ops *ops;
-    struct sdrt_team      *team;
+    struct sdrt_queue     *queue;
     const struct sdrt_log *log;
 };
 

@@ -61,6 +61,6 @@ void sdrt_context_fill_added(struct sdrt_context *c, int i, const float *numbers
         to += pooled;
     }
     if (!count) return;
-    c->ops.elementwise.timestep_embedding(&alone, numbers, count,
+    c->device->ops.elementwise.timestep_embedding(&alone, numbers, count,
                                           (width - sdrt_pooled_width(&c->config)) / count, to);
 }

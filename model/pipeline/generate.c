@@ -17,7 +17,7 @@ int sdrt_run_report(struct sdrt_run *run, enum sdrt_stage stage, int done, int t
 {
     if (run->r->progress && run->r->progress(run->r->user, stage, done, total))
         return SDRT_E_CANCELLED;
-    return sdrt_team_cancelled(run->c->team) ? SDRT_E_CANCELLED : SDRT_OK;
+    return sdrt_queue_cancelled(run->c->queue) ? SDRT_E_CANCELLED : SDRT_OK;
 }
 
 static int load_progress(void *user, int done, int total)
@@ -60,7 +60,7 @@ static int trace(void *user, const char *name, const int dims[4], int pitch, con
 int sdrt_run_program(struct sdrt_run *run, int id, const char *prefix)
 {
     snprintf(run->prefix, sizeof run->prefix, "%s%s", run->stem, prefix);
-    return sdrt_program_run(run->c->programs[id], run->c->team, run->r->dump ? trace : NULL, run);
+    return sdrt_program_run(run->c->programs[id], run->c->queue, run->r->dump ? trace : NULL, run);
 }
 
 int sdrt_run_program_once(struct sdrt_run *run, int id, const char *prefix)
@@ -81,7 +81,7 @@ static int dump_latent(struct sdrt_run *run, const char *name)
 
     if (!run->r->dump) return SDRT_OK;
     run->prefix[0] = 0;
-    c->ops.elementwise.to_nhwc(&alone, batch, batch, dims[1] * dims[2], z, 1.0f, c->latent,
+    c->device->ops.elementwise.to_nhwc(&alone, batch, batch, dims[1] * dims[2], z, 1.0f, c->latent,
                                c->scaled);
     return dump(run, name, dims, z, c->scaled);
 }
@@ -109,7 +109,7 @@ static void fill_decoder(struct sdrt_context *c, const float *latent)
     static const struct sdrt_exec alone = { .part = 0, .nparts = 1 };
     const int pixels = c->shape.h * c->shape.w, z = c->config.vae.latent_channels;
 
-    c->ops.elementwise.to_nhwc(&alone, 1, 1, pixels, z, 1.0f / c->config.vae.scaling_factor, latent,
+    c->device->ops.elementwise.to_nhwc(&alone, 1, 1, pixels, z, 1.0f / c->config.vae.scaling_factor, latent,
                                c->vae_in);
     for (int i = 0; i < pixels * z; i++) c->vae_in[i] += c->config.vae.shift_factor;
 }
@@ -131,7 +131,7 @@ static int preview(struct sdrt_run *run, int e)
         w = c->width;
         h = c->height;
         fill_decoder(c, c->scaled);
-        status = sdrt_program_run(c->programs[SDRT_PROGRAM_DECODE], c->team, NULL, NULL);
+        status = sdrt_program_run(c->programs[SDRT_PROGRAM_DECODE], c->queue, NULL, NULL);
         if (status == SDRT_OK) sdrt_to_bytes(c->vae_out, rgb, (size_t)w * (size_t)h * 3);
     }
     if (status != SDRT_OK) return status;
@@ -142,7 +142,7 @@ static int evaluate(struct sdrt_run *run, int e)
 {
     static const struct sdrt_exec alone = { .part = 0, .nparts = 1 };
     struct sdrt_context *c = run->c;
-    const struct sdrt_elementwise_ops *ew = &c->ops.elementwise;
+    const struct sdrt_elementwise_ops *ew = &c->device->ops.elementwise;
     const int batch = c->shape.batch, pixels = c->shape.h * c->shape.w;
     const int z = c->config.vae.latent_channels, pair = sdrt_shape_unet_batch(&c->shape);
     char prefix[32];
@@ -371,7 +371,7 @@ int sdrt_generate(struct sdrt_context *c, const struct sdrt_request *request)
                             ? c->stage_seconds[SDRT_STAGE_DENOISE] / c->evaluations_done : 0.0;
     if (status == SDRT_OK) c->n_images = r->batch;
     if (status == SDRT_E_CANCELLED) {
-        sdrt_team_rearm(c->team); /* the next request is not cancelled */
+        sdrt_queue_rearm(c->queue); /* the next request is not cancelled */
         sdrt_fail(c->log, status, "cancelled");
     }
     sdrt_sampler_free(&run.sampler);

@@ -10,7 +10,7 @@
 
 int sdrt_pipeline_loras_open(struct sdrt_context *c, struct sdrt_weights_provider *provider)
 {
-    const struct sdrt_lora_engine engine = { &c->ops, c->team, c->log };
+    const struct sdrt_lora_engine engine = { c->queue, c->log };
     int status = sdrt_lora_index_create(&c->loras.index, c->log);
 
     if (status == SDRT_OK)

@@ -9,6 +9,7 @@
 #include "model/checkpoint/tensor_names.h"
 #include "model/pipeline/pipeline.h"
 #include "kernels/isa.h"
+#include "runtime/device/cpu.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -53,10 +54,8 @@ static int choose_arithmetic(struct sdrt_context *c, const struct sdrt_options *
     if (narrow && f32)
         return sdrt_fail(c->log, SDRT_E_ARG, "instruction set \"%s\" computes in bf16: expected "
                          "precision bf16, or avx512", level->name);
-    sdrt_ops_init(&c->ops, level->flags);
-    c->isa = level->name;
     c->precision = narrow || bf16 ? "bf16" : "f32";
-    return SDRT_OK;
+    return sdrt_cpu_device_open(&c->device, level->flags, level->name, SDRT_PIN_AUTO, c->log);
 }
 
 static int random_config(struct sdrt_context *c, const char *arch)
@@ -143,15 +142,12 @@ static int open_weights(struct sdrt_context *c, const struct sdrt_options *o)
     return status == SDRT_OK ? open_tokenizers(c) : status;
 }
 
-static int start_team(struct sdrt_context *c, int threads)
+static int open_queue(struct sdrt_context *c, int threads)
 {
-    int status = sdrt_topology_create(&c->topology, NULL, c->log);
-
-    if (status != SDRT_OK) return status;
-    c->threads = threads ? threads : sdrt_topology_cores(c->topology);
+    c->threads = threads ? threads : c->device->workers;
     if (c->threads < 1 || c->threads > 1024)
         return sdrt_fail(c->log, SDRT_E_ARG, "%d threads: expected 1 to 1024", threads);
-    return sdrt_team_create(&c->team, c->threads, c->topology, c->log);
+    return sdrt_queue_open(&c->queue, c->device, c->threads, c->log);
 }
 
 int sdrt_open(struct sdrt_context **out, const struct sdrt_options *o)
@@ -170,9 +166,8 @@ int sdrt_open(struct sdrt_context **out, const struct sdrt_options *o)
     c->model_name = strdup(base && base[1] ? base + 1 : o->model ? o->model : "random");
     if (!c->model_name) status = sdrt_fail(o->log, SDRT_E_NOMEM, "out of memory");
     if (status == SDRT_OK) status = choose_arithmetic(c, o);
-    if (status == SDRT_OK) status = start_team(c, o->threads);
+    if (status == SDRT_OK) status = open_queue(c, o->threads);
     if (status == SDRT_OK) status = open_weights(c, o);
-    if (status == SDRT_OK) sdrt_weight_store_use_team(c->store, c->team);
     if (status == SDRT_OK && o->refiner) status = sdrt_refiner_open(c, o->refiner);
     if (status != SDRT_OK) {
         sdrt_close(&c);
@@ -195,8 +190,8 @@ void sdrt_close(struct sdrt_context **context)
     sdrt_random_weights_free(&c->random);
     for (int i = 0; i < SDRT_MAX_TEXT; i++) sdrt_clip_tokenizer_free(&c->tokenizers[i]);
     sdrt_t5_tokenizer_free(&c->t5_tokenizer);
-    sdrt_team_free(&c->team);
-    sdrt_topology_free(&c->topology);
+    sdrt_queue_close(&c->queue);
+    sdrt_device_close(&c->device);
     for (int i = 0; i < SDRT_MAX_BATCH; i++) free(c->parameters[i]);
     free(c->images);
     free(c->model_name);
@@ -206,7 +201,7 @@ void sdrt_close(struct sdrt_context **context)
 
 void sdrt_cancel(struct sdrt_context *c)
 {
-    if (c && c->team) sdrt_team_cancel(c->team);
+    if (c && c->queue) sdrt_queue_cancel(c->queue);
 }
 
 static int check_size(const struct sdrt_context *c, const char *what, int pixels)

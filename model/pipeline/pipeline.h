@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The inside of a context: a checkpoint, the team, and the programs of one request.
+ * The inside of a context: a checkpoint, the device, and the programs of one request.
  *
  * All programs of a request share one arena: first what lives for the whole run (latents,
  * text, what the denoiser carries from step to step, the time table), then a workspace as large as
@@ -20,11 +20,9 @@
 #include "model/net/clip_encoder.h"
 #include "model/text/clip_tokenizer.h"
 #include "model/net/vae.h"
-#include "runtime/machine/arena.h"
 #include "runtime/machine/memory.h"
+#include "runtime/device/device.h"
 #include "runtime/graph/program.h"
-#include "runtime/machine/team.h"
-#include "runtime/machine/topology.h"
 
 enum { SDRT_MAX_BATCH = 64, SDRT_MAX_PIXELS = 8192, SDRT_TOLD = 6 };
 
@@ -59,10 +57,8 @@ struct sdrt_context {
     struct sdrt_model_config config;
     struct sdrt_clip_tokenizer   *tokenizers[SDRT_MAX_TEXT]; /* of each text encoder */
     struct sdrt_t5_tokenizer *t5_tokenizer;             /* NULL without a T5 */
-    struct sdrt_topology    *topology;
-    struct sdrt_team        *team;
-    struct sdrt_ops ops;
-    const char *isa;
+    struct sdrt_device *device;
+    struct sdrt_queue  *queue;                /* of that many threads */
     const char *precision;                    /* "f32" or "bf16" */
     int   threads;
     char *model_name;                         /* for the parameters text */
@@ -78,7 +74,7 @@ struct sdrt_context {
     struct sdrt_schedule_tensors schedule;
     struct sdrt_step_tensors     step;
     struct sdrt_vae_tensors      decode;
-    struct sdrt_arena *arena;
+    struct sdrt_device_memory *arena;
     size_t persistent_bytes, workspace_bytes;
     double plan_seconds;
 

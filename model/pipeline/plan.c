@@ -15,7 +15,7 @@ void sdrt_context_unplan(struct sdrt_context *c)
 {
     for (int i = 0; i < SDRT_PROGRAMS; i++) sdrt_program_free(&c->programs[i]);
     if (c->refiner) sdrt_context_unplan(c->refiner);
-    sdrt_arena_free(&c->arena);
+    sdrt_device_free(&c->arena);
     memset(&c->shape, 0, sizeof c->shape);
 }
 
@@ -146,7 +146,7 @@ static int plan_program(struct sdrt_context *c, enum sdrt_program_id id)
     int status = sdrt_graph_create(&g, name, c->store, c->log);
     if (status != SDRT_OK) return status;
     build(c, id, g);
-    status = sdrt_program_create(&c->programs[id], &g, &c->ops, c->isa, c->threads, c->log);
+    status = sdrt_program_create(&c->programs[id], &g, c->device, c->threads, c->log);
     if (status == SDRT_OK && sdrt_program_peak(c->programs[id]) > c->workspace_bytes)
         c->workspace_bytes = sdrt_program_peak(c->programs[id]);
     return status;
@@ -266,12 +266,10 @@ int sdrt_context_place(struct sdrt_context *c)
     int status;
 
     if (c->arena || c->base) return SDRT_OK;
-    status = sdrt_arena_create(&c->arena, c->persistent_bytes + c->workspace_bytes, c->log);
+    status = sdrt_device_alloc(&c->arena, c->device, c->persistent_bytes + c->workspace_bytes,
+                               c->queue, c->log);
     if (status != SDRT_OK) return status;
-    unsigned char *base = sdrt_arena_base(c->arena), *workspace = base + c->persistent_bytes;
-    if (sdrt_team_spread(c->team, base, sdrt_arena_bytes(c->arena)) != SDRT_OK)
-        sdrt_note(c->log, SDRT_LOG_WARNING, "the system refuses to spread memory over the NUMA "
-                  "nodes; it lies where it is first touched");
+    unsigned char *base = c->arena->base, *workspace = base + c->persistent_bytes;
     status = place_at(c, base, workspace);
     if (status == SDRT_OK && c->refiner)
         status = place_at(c->refiner, workspace - c->refiner->persistent_bytes, workspace);
@@ -289,7 +287,7 @@ int sdrt_context_load(struct sdrt_context *c, enum sdrt_program_id first,
         if (c->programs[i]) count.total += sdrt_program_steps(c->programs[i]);
     for (int i = 0; i <= (int)last && status == SDRT_OK; i++) {
         if (!c->programs[i]) continue;
-        if (i >= (int)first) status = sdrt_program_load(c->programs[i], count_load, &count);
+        if (i >= (int)first) status = sdrt_program_load(c->programs[i], c->queue, count_load, &count);
         count.before += sdrt_program_steps(c->programs[i]);
     }
     return status;

@@ -42,7 +42,6 @@ static int open_weights(struct sdrt_context *c)
 
     if (status != SDRT_OK) return status;
     if (!strcmp(c->precision, "bf16")) sdrt_weight_store_pack_as(c->store, SDRT_BF16);
-    sdrt_weight_store_use_team(c->store, c->team);
     return sdrt_denoiser_of(&c->config)->check(&c->config, c->log);
 }
 
@@ -61,11 +60,9 @@ int sdrt_refiner_open(struct sdrt_context *base, const char *path)
     if (!c) return sdrt_fail(base->log, SDRT_E_NOMEM, "out of memory");
     c->base = base;
     c->log = base->log;
-    c->team = base->team;
-    c->topology = base->topology;
+    c->device = base->device;
+    c->queue = base->queue;
     c->tokenizers[0] = base->tokenizers[SHARED_TEXT];
-    c->ops = base->ops;
-    c->isa = base->isa;
     c->precision = base->precision;
     c->threads = base->threads;
     const char *slash = strrchr(path, '/');
@@ -83,8 +80,8 @@ void sdrt_refiner_close(struct sdrt_context *base)
     struct sdrt_context *c = base->refiner;
 
     if (!c) return;
-    c->team = NULL;
-    c->topology = NULL;
+    c->device = NULL;
+    c->queue = NULL;
     c->tokenizers[0] = NULL;
     sdrt_close(&base->refiner);
 }

@@ -26,7 +26,7 @@ static void write_json(const struct sdrt_context *c, FILE *f)
 {
     fprintf(f, "{\"isa\": \"%s\", \"precision\": \"%s\", \"threads\": %d, \"plan_ms\": %.3f, "
             "\"weights_bytes\": %zu, \"persistent_bytes\": %zu, \"workspace_bytes\": %zu, \"arena_bytes\": %zu, "
-            "\"programs\": [\n", c->isa, c->precision, c->threads, c->plan_seconds * 1e3,
+            "\"programs\": [\n", c->device->isa, c->precision, c->threads, c->plan_seconds * 1e3,
             weights_bytes(c), c->persistent_bytes, c->workspace_bytes,
             c->persistent_bytes + c->workspace_bytes);
     for (int i = 0; i < SDRT_PROGRAMS; i++) {
@@ -113,7 +113,7 @@ char *sdrt_report_json(const struct sdrt_context *c)
             "\"threads\": %d, \"images\": %d, \"width\": %d, \"height\": %d, \"seconds\": {\"load\": %.6f, \"text\": %.6f, "
             "\"denoise\": %.6f, \"decode\": %.6f, \"evaluation\": %.6f}, \"evaluations\": %d, "
             "\"plan_ms\": %.3f, \"weights_bytes\": %zu, \"arena_bytes\": %zu, "
-            "\"peak_rss_bytes\": %zu}", sdrt_version(), c->isa, c->precision, c->threads,
+            "\"peak_rss_bytes\": %zu}", sdrt_version(), c->device->isa, c->precision, c->threads,
             c->n_images, c->width, c->height, c->stage_seconds[SDRT_STAGE_LOAD], c->stage_seconds[SDRT_STAGE_TEXT],
             c->stage_seconds[SDRT_STAGE_DENOISE], c->stage_seconds[SDRT_STAGE_DECODE],
             c->evaluation_seconds, c->evaluations_done, c->plan_seconds * 1e3,

@@ -1,37 +1,48 @@
 /* SPDX-License-Identifier: MIT */
-#include "runtime/base/clock.h"
 #include "runtime/graph/program_internal.h"
 
 #include <stdlib.h>
-#include <string.h>
+
+static int run_step(const void *arg, const struct sdrt_exec *ex)
+{
+    const struct sdrt_step *s = arg;
+
+    return s->run(s, ex);
+}
 
 int sdrt_program_create(struct sdrt_program **out, struct sdrt_graph **graph,
-                        const struct sdrt_ops *ops, const char *isa, int workers,
+                        const struct sdrt_device *device, int workers,
                         const struct sdrt_log *log)
 {
     struct sdrt_graph *g = *graph;
     struct sdrt_program *p = *out = NULL;
-    int status = sdrt_graph_plan(g, ops, workers);
+    int status = sdrt_graph_plan(g, &device->ops, workers);
 
     *graph = NULL;
     if (status == SDRT_OK) {
+        const size_t most = 2 * (size_t)g->n_nodes + 2;
         p = calloc(1, sizeof *p);
-        if (p) p->steps = calloc(2 * (size_t)g->n_nodes + 2, sizeof *p->steps);
-        if (!p || !p->steps)
+        if (p) p->steps = calloc(most, sizeof *p->steps);
+        if (p) p->device_steps = calloc(most, sizeof *p->device_steps);
+        if (!p || !p->steps || !p->device_steps)
             status = sdrt_fail(log, SDRT_E_NOMEM, "out of memory for the program %s", g->name);
     }
+    if (p) p->graph = g;
     if (status != SDRT_OK) {
-        free(p);
-        sdrt_graph_free(&g);
+        if (p) sdrt_program_free(&p);
+        else sdrt_graph_free(&g);
         return status;
     }
-    p->graph = g;
-    p->ops = ops;
-    p->isa = isa;
+    p->device = device;
+    p->ops = &device->ops;
+    p->isa = device->isa;
     p->log = log;
     p->workers = workers;
     for (int i = 0; i < g->n_nodes; i++)
         p->n_steps += sdrt_node_steps(p, i, p->steps + p->n_steps);
+    for (int i = 0; i < p->n_steps; i++)
+        p->device_steps[i] = (struct sdrt_device_step){ .run = run_step, .arg = &p->steps[i],
+                                                        .nparts = p->steps[i].nparts };
     *out = p;
     return SDRT_OK;
 }
@@ -43,6 +54,7 @@ void sdrt_program_free(struct sdrt_program **program)
     if (!p) return;
     sdrt_graph_free(&p->graph);
     free(p->steps);
+    free(p->device_steps);
     free(p);
     *program = NULL;
 }
@@ -87,8 +99,8 @@ static int load_steps(struct sdrt_program *p)
 }
 
 /* The steps ask for their weights, all are made at once, and the steps ask again. */
-int sdrt_program_load(struct sdrt_program *p, int (*progress)(void *user, int done, int total),
-                      void *user)
+int sdrt_program_load(struct sdrt_program *p, struct sdrt_queue *queue,
+                      int (*progress)(void *user, int done, int total), void *user)
 {
     struct load_progress l = { .p = p, .fn = progress, .user = user };
     int status;
@@ -96,7 +108,8 @@ int sdrt_program_load(struct sdrt_program *p, int (*progress)(void *user, int do
     if (p->loaded) return SDRT_OK;
     status = load_steps(p);
     if (status != SDRT_OK) sdrt_weight_store_forget(p->graph->store);
-    if (status == SDRT_OK) status = sdrt_weight_store_fill(p->graph->store, tell_progress, &l);
+    if (status == SDRT_OK)
+        status = sdrt_weight_store_fill(p->graph->store, queue, tell_progress, &l);
     if (status == SDRT_OK) status = load_steps(p);
     p->loaded = status == SDRT_OK;
     return status;
@@ -169,9 +182,9 @@ int sdrt_program_link(struct sdrt_program *p, void *arena)
         s->msb_in = address_of(p, arena, n->msb, &unbound);
         s->sums = (double *)(void *)address_of(p, arena, n->scratch_sums, &unbound);
         s->y = address_of(p, arena, n->y, &unbound);
-        s->scratch_each = n->scratch_each;
-        s->scratch = n->scratch < 0
-                     ? NULL : (unsigned char *)arena + p->graph->buffers[n->scratch].offset;
+        p->device_steps[i].scratch_each = n->scratch_each;
+        p->device_steps[i].scratch = n->scratch < 0 ? NULL : (unsigned char *)arena +
+                                                     p->graph->buffers[n->scratch].offset;
     }
     if (unbound >= 0)
         return sdrt_fail(p->log, SDRT_E_ARG, "program %s: tensor %s has no memory",
@@ -180,100 +193,60 @@ int sdrt_program_link(struct sdrt_program *p, void *arena)
     return SDRT_OK;
 }
 
-struct walk {
-    struct sdrt_program *p;
-    struct sdrt_team    *team;
-    int first, last; /* steps first .. last-1 */
-};
-
-/* Every worker walks all steps; of each it does the shares that it gets hold of.  After a
- * cancellation or an error the shares are still counted but not done, so that all workers
- * stay in step and the walk ends at once. */
-static void walk(void *arg, int worker, int workers)
-{
-    const struct walk *job = arg;
-    struct sdrt_program *p = job->p;
-    double t0 = worker == 0 ? sdrt_now() : 0.0;
-
-    (void)workers;
-    for (int i = job->first; i < job->last; i++) {
-        struct sdrt_step *s = &p->steps[i];
-        struct sdrt_exec ex = {
-            .nparts = s->nparts,
-            .scratch = s->scratch ? s->scratch + (size_t)worker * s->scratch_each : NULL,
-        };
-        while ((ex.part = sdrt_team_next_share(job->team, worker, s->nparts)) >= 0) {
-            if (sdrt_team_cancelled(job->team) ||
-                atomic_load_explicit(&p->failed, memory_order_relaxed))
-                continue;
-            if (s->run(s, &ex) != 0)
-                atomic_store_explicit(&p->failed, SDRT_E_UNSUPPORTED, memory_order_relaxed);
-        }
-        sdrt_team_end_step(job->team, worker);
-        if (worker == 0) {
-            const double t1 = sdrt_now();
-            s->seconds += t1 - t0;
-            t0 = t1;
-        }
-    }
-}
-
-/* Hands the output of a step to trace; rows that lie apart are copied together first. */
-static int trace_step(const struct sdrt_program *p, const struct sdrt_step *s, sdrt_trace_fn *trace,
-                      void *user)
+/* Hands the output of a step to trace: where it lies, or copied together. */
+static int trace_step(const struct sdrt_program *p, struct sdrt_queue *queue,
+                      const struct sdrt_step *s, sdrt_trace_fn *trace, void *user)
 {
     const struct sdrt_view *v = &p->graph->tensors[s->n->y];
     const int dims[4] = { v->batch, v->h, v->w, v->c };
     const size_t pitch = (size_t)v->pitch, rows = (size_t)v->h * (size_t)v->w;
+    const float *seen = sdrt_view_dense(v) ? sdrt_device_map(p->device, s->y) : NULL;
 
-    if (sdrt_view_dense(v))
-        return trace(user, s->n->name, dims, v->pitch, s->y) ? SDRT_E_CANCELLED : SDRT_OK;
+    if (seen) return trace(user, s->n->name, dims, v->pitch, seen) ? SDRT_E_CANCELLED : SDRT_OK;
     float *copy = malloc((size_t)v->batch * rows * pitch * sizeof *copy);
     if (!copy)
         return sdrt_fail(p->log, SDRT_E_NOMEM, "program %s: out of memory for a trace",
                          p->graph->name);
     for (size_t i = 0; i < (size_t)v->batch * rows; i++)
-        memcpy(copy + i * pitch,
-               s->y + (i / rows * (size_t)v->image_rows + i % rows) * pitch,
-               (size_t)v->c * sizeof *copy);
+        sdrt_queue_read(queue, copy + i * pitch,
+                        s->y + (i / rows * (size_t)v->image_rows + i % rows) * pitch,
+                        (size_t)v->c * sizeof *copy);
     const int stop = trace(user, s->n->name, dims, v->pitch, copy);
     free(copy);
     return stop ? SDRT_E_CANCELLED : SDRT_OK;
 }
 
-static int traced(struct sdrt_program *p, struct walk *job, sdrt_trace_fn *trace, void *user)
+static int run_traced(struct sdrt_program *p, struct sdrt_queue *queue, sdrt_trace_fn *trace,
+                      void *user)
 {
-    for (int i = 0; i < p->n_steps; i++) {
-        const struct sdrt_step *s = &p->steps[i];
-        job->first = i;
-        job->last = i + 1;
-        sdrt_team_run(job->team, walk, job);
-        if (!s->last_of_node) continue;
-        const int status = trace_step(p, s, trace, user);
-        if (status != SDRT_OK) return status;
+    int status = SDRT_OK;
+
+    for (int i = 0; i < p->n_steps && status == SDRT_OK; i++) {
+        sdrt_queue_run(queue, &p->device_steps[i], 1);
+        status = sdrt_queue_wait(queue);
+        if (status == SDRT_OK && p->steps[i].last_of_node)
+            status = trace_step(p, queue, &p->steps[i], trace, user);
     }
-    return SDRT_OK;
+    return status;
 }
 
-int sdrt_program_run(struct sdrt_program *p, struct sdrt_team *team, sdrt_trace_fn *trace,
+int sdrt_program_run(struct sdrt_program *p, struct sdrt_queue *queue, sdrt_trace_fn *trace,
                      void *user)
 {
-    struct walk job = { .p = p, .team = team, .first = 0, .last = p->n_steps };
+    int status;
 
     if (!p->loaded || !p->linked)
         return sdrt_fail(p->log, SDRT_E_ARG, "program %s: run before load and link",
                          p->graph->name);
-    atomic_store(&p->failed, SDRT_OK);
     if (trace) {
-        const int status = traced(p, &job, trace, user);
-        if (status != SDRT_OK) return status;
+        status = run_traced(p, queue, trace, user);
     } else {
-        sdrt_team_run(team, walk, &job);
+        sdrt_queue_run(queue, p->device_steps, p->n_steps);
+        status = sdrt_queue_wait(queue);
     }
-    if (sdrt_team_cancelled(team)) return SDRT_E_CANCELLED;
-    const int failed = atomic_load(&p->failed);
-    if (failed) return sdrt_fail(p->log, failed, "program %s: a kernel failed", p->graph->name);
-    return SDRT_OK;
+    if (status == SDRT_E_UNSUPPORTED)
+        sdrt_fail(p->log, status, "program %s: a kernel failed", p->graph->name);
+    return status;
 }
 
 void sdrt_program_step(const struct sdrt_program *p, int i, struct sdrt_step_info *info)
@@ -283,11 +256,11 @@ void sdrt_program_step(const struct sdrt_program *p, int i, struct sdrt_step_inf
     *info = (struct sdrt_step_info){
         .name = s->n->name, .class_ = s->class_, .kernel = s->kernel, .nparts = s->nparts,
         .flop = s->flop, .bytes = s->bytes, .weight_bytes = s->weight_bytes,
-        .seconds = s->seconds,
+        .seconds = p->device_steps[i].seconds,
     };
 }
 
 void sdrt_program_reset_times(struct sdrt_program *p)
 {
-    for (int i = 0; i < p->n_steps; i++) p->steps[i].seconds = 0.0;
+    for (int i = 0; i < p->n_steps; i++) p->device_steps[i].seconds = 0.0;
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * A graph compiled for this machine: one flat list of steps, each a function pointer with
- * its operands' addresses, which the worker team walks.  Nothing is allocated, looked up
+ * A graph compiled for one device: one flat list of steps, each a function pointer with
+ * its operands' addresses, which a queue of the device runs.  Nothing is allocated, looked up
  * by name or printed while it runs.
  */
 #ifndef SDRT_RUNTIME_GRAPH_PROGRAM_H
 #define SDRT_RUNTIME_GRAPH_PROGRAM_H
 
+#include "runtime/device/device.h"
 #include "runtime/graph/graph.h"
-#include "runtime/machine/team.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -44,11 +44,11 @@ struct sdrt_step_info {
 typedef int sdrt_trace_fn(void *user, const char *name, const int dims[4], int pitch,
                           const float *data);
 
-/* Plans the graph for these kernels and workers and chooses each step's partition; reads no
- * weights.  Takes *graph over and sets it to NULL, whatever the result.  ops must outlive the
- * program; isa names its level for reports. */
+/* Plans the graph for the device's kernels and a queue of that many workers and chooses each
+ * step's partition; reads no weights.  Takes *graph over and sets it to NULL, whatever the
+ * result.  device must outlive the program. */
 int sdrt_program_create(struct sdrt_program **out, struct sdrt_graph **graph,
-                        const struct sdrt_ops *ops, const char *isa, int workers,
+                        const struct sdrt_device *device, int workers,
                         const struct sdrt_log *log);
 void sdrt_program_free(struct sdrt_program **program);
 
@@ -63,10 +63,11 @@ size_t sdrt_program_bytes(const struct sdrt_program *p, sdrt_tensor x);
 /* Gives an external tensor its address (64-byte aligned).  Takes effect at the next link. */
 void sdrt_program_bind(struct sdrt_program *p, sdrt_tensor x, void *address);
 
-/* Packs the weights that are not packed yet; progress (may be NULL) hears done of total and ends
- * it by a non-zero answer, with SDRT_E_CANCELLED and no line in the log, as all cancelling. */
-int sdrt_program_load(struct sdrt_program *p, int (*progress)(void *user, int done, int total),
-                      void *user);
+/* Packs the weights that are not packed yet, on the workers of queue; progress (may be NULL)
+ * hears done of total and ends it by a non-zero answer, with SDRT_E_CANCELLED and no line in the
+ * log, as all cancelling. */
+int sdrt_program_load(struct sdrt_program *p, struct sdrt_queue *queue,
+                      int (*progress)(void *user, int done, int total), void *user);
 
 /* Forgets the packed weights, which the caller then releases in the store; the next load asks
  * for them again. */
@@ -78,12 +79,14 @@ void sdrt_program_release(struct sdrt_program *p);
 /* Bytes of its weights once they are packed. */
 size_t sdrt_program_weight_bytes(const struct sdrt_program *p);
 
-/* Fixes all addresses: arena has at least sdrt_program_peak() bytes, 64-byte aligned. */
+/* Fixes all addresses, those of the device: arena has at least sdrt_program_peak() bytes,
+ * 64-byte aligned. */
 int sdrt_program_link(struct sdrt_program *p, void *arena);
 
-/* Runs all steps once on the team, which has as many workers as the program was made for.
- * trace may be NULL.  SDRT_E_CANCELLED after sdrt_team_cancel(). */
-int sdrt_program_run(struct sdrt_program *p, struct sdrt_team *team, sdrt_trace_fn *trace,
+/* Runs all steps once on a queue of the program's device, with as many workers as the program was
+ * made for, and waits for them.  trace may be NULL.  SDRT_E_CANCELLED after sdrt_queue_cancel();
+ * SDRT_E_UNSUPPORTED, logged, when a kernel refuses its work. */
+int sdrt_program_run(struct sdrt_program *p, struct sdrt_queue *queue, sdrt_trace_fn *trace,
                      void *user);
 
 int sdrt_program_steps(const struct sdrt_program *p);

@@ -8,8 +8,6 @@
 #include "runtime/graph/graph_internal.h"
 #include "runtime/graph/program.h"
 
-#include <stdatomic.h>
-
 struct sdrt_step;
 typedef int sdrt_step_fn(const struct sdrt_step *step, const struct sdrt_exec *ex);
 
@@ -19,8 +17,6 @@ struct sdrt_step {
     int    node;
     int    nparts;
     int    last_of_node;
-    unsigned char *scratch; /* worker w's is scratch + w * scratch_each */
-    size_t scratch_each;
     /* Operands; which of them are set depends on the node. */
     const float *x, *x2, *x3, *chan, *residual, *gamma, *beta, *bias;
     const float *msb_in;
@@ -32,19 +28,20 @@ struct sdrt_step {
     /* Report. */
     enum sdrt_step_class class_;
     char   kernel[48];
-    double flop, bytes, weight_bytes, seconds;
+    double flop, bytes, weight_bytes;
 };
 
 struct sdrt_program {
     struct sdrt_graph *graph;
-    const struct sdrt_ops *ops;
-    const struct sdrt_log *log;
+    const struct sdrt_device *device;
+    const struct sdrt_ops *ops; /* the device's */
     const char *isa;
+    const struct sdrt_log *log;
     int workers;
     struct sdrt_step *steps;
+    struct sdrt_device_step *device_steps; /* the same, as the device runs them */
     int n_steps;
     int loaded, linked;
-    atomic_int failed;      /* first error of a kernel in this run */
 };
 
 /* Fills in the steps of one node; returns how many (1 or 2).  One row of the operation

@@ -8,7 +8,6 @@ enum { ALIGNMENT = 64 };
 
 struct product {
     const struct sdrt_ops  *ops;
-    struct sdrt_team       *team;
     struct sdrt_gemm_shape shape;
     struct sdrt_gemm_args  args;
     unsigned char *scratch;
@@ -16,16 +15,13 @@ struct product {
     int    nparts;
 };
 
-static void multiply(void *arg, int worker, int workers)
+static void multiply(void *arg, int worker, int part)
 {
     const struct product *p = arg;
-    struct sdrt_exec ex = { .nparts = p->nparts,
-                            .scratch = p->scratch + (size_t)worker * p->scratch_each };
+    const struct sdrt_exec ex = { .part = part, .nparts = p->nparts,
+                                  .scratch = p->scratch + (size_t)worker * p->scratch_each };
 
-    (void)workers;
-    while ((ex.part = sdrt_team_next_share(p->team, worker, p->nparts)) >= 0)
-        p->ops->gemm.gemm(&ex, &p->shape, &p->args);
-    sdrt_team_end_step(p->team, worker);
+    p->ops->gemm.gemm(&ex, &p->shape, &p->args);
 }
 
 /* A kernel's weight has its inner dimension last: [cols][rank]. */
@@ -42,12 +38,12 @@ static void *aligned_memory(size_t bytes)
     return posix_memalign(&p, ALIGNMENT, bytes ? bytes : ALIGNMENT) == 0 ? p : NULL;
 }
 
-int sdrt_low_rank_add(const struct sdrt_ops *ops, struct sdrt_team *team, float *y, int rows,
-                      int cols, const float *a, const float *b, int rank,
-                      const struct sdrt_log *log)
+int sdrt_low_rank_add(struct sdrt_queue *queue, float *y, int rows, int cols, const float *a,
+                      const float *b, int rank, const struct sdrt_log *log)
 {
+    const struct sdrt_ops *ops = &queue->device->ops;
     struct product p = {
-        .ops = ops, .team = team,
+        .ops = ops,
         .shape = { .m = rows, .n = cols, .k = rank, .a_pitch = rank, .y_pitch = cols,
                    .residual_pitch = cols, .act = SDRT_ACT_NONE,
                    .w = { .n = cols, .k = rank, .taps = 1, .stored = SDRT_F32 } },
@@ -57,9 +53,9 @@ int sdrt_low_rank_add(const struct sdrt_ops *ops, struct sdrt_team *team, float 
     void *packed = aligned_memory(packed_bytes);
     int status = SDRT_OK;
 
-    p.nparts = ops->gemm.parts(&p.shape, sdrt_team_workers(team));
+    p.nparts = ops->gemm.parts(&p.shape, queue->workers);
     p.scratch_each = (ops->gemm.scratch(&p.shape) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    p.scratch = aligned_memory(p.scratch_each * (size_t)sdrt_team_workers(team));
+    p.scratch = aligned_memory(p.scratch_each * (size_t)queue->workers);
     if (!turned || !packed || !p.scratch) {
         status = sdrt_fail(log, SDRT_E_NOMEM, "out of memory for a product of %d x %d x %d", rows,
                            rank, cols);
@@ -69,7 +65,7 @@ int sdrt_low_rank_add(const struct sdrt_ops *ops, struct sdrt_team *team, float 
     memset(packed, 0, packed_bytes);
     ops->gemm.pack_rows(&p.shape.w, 0, cols, turned, SDRT_F32, packed);
     p.args = (struct sdrt_gemm_args){ .a = a, .w = packed, .residual = y, .y = y };
-    sdrt_team_run(team, multiply, &p);
+    sdrt_queue_each(queue, p.nparts, multiply, &p);
 out:
     free(turned);
     free(packed);

@@ -9,8 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 enum {
     PIECE = 512 << 10, /* bytes of source in one piece, for an L2 */
@@ -41,6 +39,7 @@ struct piece {
 
 struct filling {
     struct sdrt_weight_store *store;
+    struct sdrt_queue *queue;
     struct sdrt_store_region *region;
     struct source *sources;
     size_t n_sources, prefetched, ahead; /* prefetched: sources; ahead: their bytes, about */
@@ -94,11 +93,10 @@ static int make_room(struct filling *f)
     f->region = calloc(1, sizeof *f->region);
     if (!f->sources || !f->region)
         return sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for a list of weights");
-    status = sdrt_arena_create(&f->region->arena, bytes ? bytes : 1, s->log);
+    status = sdrt_device_alloc(&f->region->memory, f->queue->device, bytes ? bytes : 1, f->queue,
+                               s->log);
     if (status != SDRT_OK) return status;
-    /* Who has made the arena of the tensors has told of a refusal. */
-    if (s->team) (void)sdrt_team_spread(s->team, sdrt_arena_base(f->region->arena), bytes);
-    list_sources(f, sdrt_arena_base(f->region->arena));
+    list_sources(f, f->region->memory->base);
     for (size_t i = 0; i < f->n_sources; i++)
         f->total += (size_t)f->sources[i].rows * f->sources[i].rest;
     return SDRT_OK;
@@ -133,8 +131,11 @@ static int cut(struct filling *f, const struct source *s)
     return SDRT_OK;
 }
 
-static void do_piece(const struct filling *f, struct piece *p, void *buffer)
+static void do_piece(void *arg, int worker, int i)
 {
+    const struct filling *f = arg;
+    struct piece *p = &f->pieces[i];
+    void *buffer = f->buffers + (size_t)worker * f->buffer_bytes;
     const struct source *s = p->source;
     const struct sdrt_weights_provider *provider = &f->store->provider;
     const struct sdrt_store_entry *e = &f->store->entries[s->entry];
@@ -160,17 +161,6 @@ static void do_piece(const struct filling *f, struct piece *p, void *buffer)
     if (failed) p->status = SDRT_E_UNSUPPORTED;
 }
 
-static void work(void *arg, int worker, int workers)
-{
-    struct filling *f = arg;
-    void *buffer = f->buffers + (size_t)worker * f->buffer_bytes;
-    int i;
-
-    (void)workers;
-    while ((i = sdrt_team_next_share(f->store->team, worker, (int)f->n_pieces)) >= 0)
-        do_piece(f, &f->pieces[i], buffer);
-}
-
 static int tell(const struct filling *f, const struct piece *p)
 {
     const struct sdrt_log *log = f->store->log;
@@ -192,17 +182,12 @@ static int tell(const struct filling *f, const struct piece *p)
 
 static int run_pieces(struct filling *f)
 {
-    struct sdrt_team *team = f->store->team;
-    const size_t workers = team ? (size_t)sdrt_team_workers(team) : 1;
-
     if (!f->buffers && f->buffer_bytes) {
-        f->buffers = aligned_alloc(LINE, workers * f->buffer_bytes);
+        f->buffers = aligned_alloc(LINE, (size_t)f->queue->workers * f->buffer_bytes);
         if (!f->buffers)
             return sdrt_fail(f->store->log, SDRT_E_NOMEM, "out of memory for reading weights");
     }
-    if (team) sdrt_team_run(team, work, f);
-    else
-        for (size_t i = 0; i < f->n_pieces; i++) do_piece(f, &f->pieces[i], f->buffers);
+    sdrt_queue_each(f->queue, (int)f->n_pieces, do_piece, f);
     for (size_t i = 0; i < f->n_pieces; i++)
         if (f->pieces[i].status != SDRT_OK) return tell(f, &f->pieces[i]);
     return SDRT_OK;
@@ -257,20 +242,18 @@ static int fill_window(struct filling *f, size_t first, size_t *end)
 /* Gives back the pages of what is not made, which is the end of the region. */
 static void give_back(const struct filling *f)
 {
-    unsigned char *base = sdrt_arena_base(f->region->arena);
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = sdrt_arena_bytes(f->region->arena);
-    size_t begin = bytes;
+    const struct sdrt_device_memory *memory = f->region->memory;
+    size_t begin = memory->bytes;
 
     for (size_t i = f->n_sources; i-- > 0 && !f->store->entries[f->sources[i].entry].data;)
-        begin = (size_t)((unsigned char *)f->sources[i].dst - base);
-    begin = (begin + page - 1) / page * page;
-    if (begin < bytes) (void)madvise(base + begin, bytes - begin, MADV_DONTNEED);
+        begin = (size_t)((unsigned char *)f->sources[i].dst - memory->base);
+    sdrt_device_discard(memory, begin, memory->bytes - begin);
 }
 
-int sdrt_weight_store_fill(struct sdrt_weight_store *store,
+int sdrt_weight_store_fill(struct sdrt_weight_store *store, struct sdrt_queue *queue,
                            int (*progress)(void *user, double share), void *user)
 {
-    struct filling f = { .store = store };
+    struct filling f = { .store = store, .queue = queue };
     int status = make_room(&f);
     size_t next = 0;
 
@@ -283,7 +266,7 @@ int sdrt_weight_store_fill(struct sdrt_weight_store *store,
     if (f.region && f.region->entries) {
         if (status != SDRT_OK) give_back(&f);
     } else if (f.region) {
-        sdrt_arena_free(&f.region->arena);
+        sdrt_device_free(&f.region->memory);
         free(f.region);
     }
     if (status != SDRT_OK) sdrt_weight_store_forget(store);

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 enum { SHOWN = SDRT_STORE_SHOWN, NAME = SDRT_STORE_NAME };
 
@@ -25,25 +23,18 @@ int sdrt_weight_store_create(struct sdrt_weight_store **out,
     return SDRT_OK;
 }
 
-void sdrt_weight_store_use_team(struct sdrt_weight_store *s, struct sdrt_team *team)
-{
-    s->team = team;
-}
-
 /* The whole pages of an entry go back at once, the rest when nothing is left in the region. */
 void sdrt_store_leave(struct sdrt_store_entry *e)
 {
     struct sdrt_store_region *r = e->region;
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t begin = ((uintptr_t)e->data + page - 1) / page * page;
-    const uintptr_t end = ((uintptr_t)e->data + e->bytes) / page * page;
 
     e->region = NULL;
     if (--r->entries == 0) {
-        sdrt_arena_free(&r->arena);
+        sdrt_device_free(&r->memory);
         free(r);
-    } else if (begin < end) {
-        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+    } else {
+        sdrt_device_discard(r->memory, (size_t)((unsigned char *)e->data - r->memory->base),
+                            e->bytes);
     }
 }
 

@@ -5,14 +5,14 @@
  * A store sits between a provider (files, or random numbers) and the programs.  A graph
  * first declares what it needs, which costs nothing and collects what is missing.  A
  * program then asks for packed matrices and f32 vectors; what was asked for the first time
- * is made by one sdrt_weight_store_fill(), by all workers of the team, and shared
+ * is made by one sdrt_weight_store_fill(), by all workers of a queue, and shared
  * afterwards.  The raw tensors are released as soon as they are packed.
  */
 #ifndef SDRT_RUNTIME_WEIGHTS_WEIGHT_STORE_H
 #define SDRT_RUNTIME_WEIGHTS_WEIGHT_STORE_H
 
 #include "kernels/pack.h"
-#include "runtime/machine/team.h"
+#include "runtime/device/device.h"
 #include "runtime/weights/weights.h"
 
 #include <stddef.h>
@@ -34,10 +34,6 @@ int sdrt_weight_store_create(struct sdrt_weight_store **out,
                              const struct sdrt_weights_provider *provider, enum sdrt_dtype fixed,
                              const struct sdrt_log *log);
 void sdrt_weight_store_free(struct sdrt_weight_store **store);
-
-/* The workers that pack: team is borrowed and must outlive the store or be replaced; NULL, as
- * at first: the caller alone. */
-void sdrt_weight_store_use_team(struct sdrt_weight_store *store, struct sdrt_team *team);
 
 /* Every matrix declared from now on is packed as this type (F32, F16 or BF16), whatever the
  * files hold. */
@@ -79,13 +75,13 @@ int sdrt_weight_store_matrix(struct sdrt_weight_store *store, const struct sdrt_
 int sdrt_weight_store_vector(struct sdrt_weight_store *store, const char *const *names,
                              const int *rows, int n_names, const float **out);
 
-/* Makes what was asked for and is not there yet.  Every value is checked for NaN and infinity
+/* Makes what was asked for and is not there yet, in memory of queue's device, by the workers of
+ * queue.  Every value is checked for NaN and infinity
  * on its way.  progress (may be NULL) hears now and then what share of all bytes is done, and
  * ends it by a non-zero answer: SDRT_E_CANCELLED, not logged.  After a failure what is not
- * there yet is forgotten, to be asked for again.  Called by the thread that made the team,
- * never inside a body.  Errors: those of the provider, SDRT_E_FORMAT, SDRT_E_NUMERIC,
- * SDRT_E_UNSUPPORTED, SDRT_E_IO, SDRT_E_NOMEM. */
-int sdrt_weight_store_fill(struct sdrt_weight_store *store,
+ * there yet is forgotten, to be asked for again.  Errors: those of the provider, SDRT_E_FORMAT,
+ * SDRT_E_NUMERIC, SDRT_E_UNSUPPORTED, SDRT_E_IO, SDRT_E_NOMEM. */
+int sdrt_weight_store_fill(struct sdrt_weight_store *store, struct sdrt_queue *queue,
                            int (*progress)(void *user, double share), void *user);
 
 /* Forgets what was asked for and is not made, for who asks and then does not fill. */

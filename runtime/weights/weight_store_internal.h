@@ -5,14 +5,13 @@
 #ifndef SDRT_RUNTIME_WEIGHTS_WEIGHT_STORE_INTERNAL_H
 #define SDRT_RUNTIME_WEIGHTS_WEIGHT_STORE_INTERNAL_H
 
-#include "runtime/machine/arena.h"
 #include "runtime/weights/weight_store.h"
 
 enum { SDRT_STORE_SHOWN = 3, SDRT_STORE_NAME = 160 };
 
 /* Memory of everything that one filling made; freed with the last entry in it. */
 struct sdrt_store_region {
-    struct sdrt_arena *arena;
+    struct sdrt_device_memory *memory;
     size_t entries;
 };
 
@@ -42,7 +41,6 @@ struct sdrt_weight_store {
     enum sdrt_dtype fixed;
     enum sdrt_dtype packed; /* of all matrices, or SDRT_DTYPES: as the files have them */
     const struct sdrt_log *log;
-    struct sdrt_team *team;
     struct sdrt_store_entry *entries;
     size_t n_entries, entries_cap;
     struct sdrt_store_declared *declared; /* sorted by name */
