@@ -15,6 +15,7 @@ libruntime_la_SOURCES = \
 	runtime/weights/weight_fill.c runtime/base/grow.h runtime/base/clock.h \
 	runtime/machine/arena.c runtime/machine/arena.h runtime/weights/low_rank.c runtime/weights/low_rank.h \
 	runtime/machine/memory.c runtime/machine/memory.h \
+	runtime/machine/control_group.c runtime/machine/control_group.h \
 	runtime/machine/topology.c runtime/machine/topology.h \
 	runtime/machine/team.c runtime/machine/team.h \
 	runtime/device/device.c runtime/device/device.h runtime/device/cpu.c runtime/device/cpu.h \

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/machine/arena.h"
+#include "runtime/machine/topology.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -190,6 +191,57 @@ Test(memory, groups_of_version_1)
     write_file("/cg/memory/job/memory.limit_in_bytes", "536870912\n");
     write_file("/cg/memory/job/memory.usage_in_bytes", "0\n");
     cr_expect_eq(available_mib(), 512);
+    remove_machine();
+}
+
+/* ---- CPU time, on machines made of files ---- */
+
+/* As systemd's CPUQuota= makes it: the process's own group says "max", one above it the limit. */
+Test(cpu_quota, groups_of_version_2)
+{
+    new_machine();
+    cr_expect_eq(sdrt_cpu_quota_below(root), 0);
+    write_file("/proc/self/mountinfo", "31 23 0:28 / /cg rw shared:4 - cgroup2 cgroup2 rw\n");
+    write_file("/proc/self/cgroup", "0::/system.slice/job.service/inner\n");
+    write_file("/cg/system.slice/job.service/inner/cpu.max", "max 100000\n");
+    cr_expect_eq(sdrt_cpu_quota_below(root), 0);
+    write_file("/cg/system.slice/job.service/cpu.max", "250000 100000\n");
+    cr_expect_eq(sdrt_cpu_quota_below(root), 2);
+    write_file("/cg/system.slice/cpu.max", "150000 50000\n");
+    cr_expect_eq(sdrt_cpu_quota_below(root), 2);
+    write_file("/cg/system.slice/job.service/inner/cpu.max", "50000 100000\n");
+    cr_expect_eq(sdrt_cpu_quota_below(root), 1);
+    remove_machine();
+}
+
+/* Version 1, whose controllers are mounted together; cpuset is another one. */
+Test(cpu_quota, groups_of_version_1)
+{
+    new_machine();
+    write_file("/proc/self/mountinfo",
+               "29 23 0:26 / /cg/cpuset rw - cgroup cgroup rw,cpuset\n"
+               "30 23 0:27 /box /cg/cpu rw - cgroup cgroup rw,cpuacct,cpu\n");
+    write_file("/proc/self/cgroup", "6:cpuset:/other\n5:cpuacct,cpu:/box/job\n0::/\n");
+    write_file("/cg/cpuset/cpu.cfs_quota_us", "100000\n");
+    write_file("/cg/cpuset/cpu.cfs_period_us", "100000\n");
+    write_file("/cg/cpu/job/cpu.cfs_quota_us", "-1\n");
+    write_file("/cg/cpu/job/cpu.cfs_period_us", "100000\n");
+    cr_expect_eq(sdrt_cpu_quota_below(root), 0);
+    write_file("/cg/cpu/cpu.cfs_quota_us", "350000\n");
+    write_file("/cg/cpu/cpu.cfs_period_us", "100000\n");
+    cr_expect_eq(sdrt_cpu_quota_below(root), 3);
+    remove_machine();
+}
+
+/* A group whose name begins as the shown root's does is not below it. */
+Test(cpu_quota, a_name_that_begins_alike)
+{
+    new_machine();
+    write_file("/proc/self/mountinfo", "31 23 0:28 /box /cg rw - cgroup2 cgroup2 rw\n");
+    write_file("/proc/self/cgroup", "0::/boxes\n");
+    write_file("/cg/cpu.max", "400000 100000\n");
+    write_file("/cges/cpu.max", "100000 100000\n");
+    cr_expect_eq(sdrt_cpu_quota_below(root), 4);
     remove_machine();
 }
 

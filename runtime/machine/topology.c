@@ -3,8 +3,10 @@
 #define _GNU_SOURCE /* sched_setaffinity */
 #endif
 #include "runtime/machine/topology.h"
+#include "runtime/machine/control_group.h"
 
 #include <hwloc.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +26,7 @@ struct sdrt_topology {
     int can_bind;     /* and the system allows it */
     enum sdrt_pinning pinning;
     int cores, pus, nodes;
-    int quota;        /* CPUs' worth of time that the control group grants; 0: no limit */
+    int quota;        /* CPUs' worth of time that the control groups grant; 0: no limit */
     struct place *places; /* pus of them, in the order of workers */
     char text[TEXT];
 };
@@ -107,28 +109,36 @@ static int order_places(struct sdrt_topology *t)
     return SDRT_OK;
 }
 
-/* CPU time granted by the process's own control group, as seen at the usual mount points:
- * period and quota in microseconds. */
-static int cpu_quota(void)
-{
-    long long quota = -1, period = 0;
-    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
+/* ---- CPU time ---- */
 
-    if (f) {
-        if (fscanf(f, "%lld %lld", &quota, &period) != 2) quota = -1;
-        fclose(f);
-    } else {
-        f = fopen("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "re");
-        if (!f) return 0;
-        if (fscanf(f, "%lld", &quota) != 1) quota = -1;
-        fclose(f);
-        f = fopen("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "re");
-        if (!f) return 0;
-        if (fscanf(f, "%lld", &period) != 1) period = 0;
-        fclose(f);
+/* CPUs' worth of time that one group grants: quota and period are microseconds. */
+static void limit_by_group(void *user, const char *folder, int version)
+{
+    double *least = user;
+    uint64_t quota, period;
+    char line[64];
+
+    if (version == 2) {
+        if (!sdrt_group_line(folder, "cpu.max", line, sizeof line) ||
+            sscanf(line, "%" SCNu64 " %" SCNu64, &quota, &period) != 2)
+            return;
+    } else if (!sdrt_group_number(folder, "cpu.cfs_quota_us", &quota) ||
+               !sdrt_group_number(folder, "cpu.cfs_period_us", &period)) {
+        return;
     }
-    if (quota <= 0 || period <= 0) return 0;
-    return quota / period < 1 ? 1 : quota / period > 65536 ? 65536 : (int)(quota / period);
+    /* Without a limit version 1 says -1. */
+    if (!quota || quota > INT64_MAX || !period) return;
+    const double cpus = (double)quota / (double)period;
+    if (*least == 0.0 || cpus < *least) *least = cpus;
+}
+
+int sdrt_cpu_quota_below(const char *root)
+{
+    double cpus = 0.0;
+
+    sdrt_control_groups(root, "cpu", limit_by_group, &cpus);
+    if (cpus == 0.0) return 0;
+    return cpus < 1.0 ? 1 : cpus > 65536.0 ? 65536 : (int)cpus;
 }
 
 /* ---- binding ---- */
@@ -253,7 +263,7 @@ int sdrt_topology_create(struct sdrt_topology **out, const char *synthetic,
                   status == SDRT_E_NOMEM ? "out of memory" : "no CPU found");
         goto out;
     }
-    if (t->this_machine) t->quota = cpu_quota();
+    if (t->this_machine) t->quota = sdrt_cpu_quota_below("");
     t->can_bind = t->this_machine && may_bind();
     if (t->this_machine && !t->can_bind)
         sdrt_note(log, SDRT_LOG_WARNING, "the system refuses to pin threads; running unpinned");

@@ -38,8 +38,13 @@ int sdrt_topology_create(struct sdrt_topology **out, const char *synthetic,
 void sdrt_topology_free(struct sdrt_topology **topology);
 
 /* How many workers are worth starting: physical cores with a usable PU, at most the CPU time
- * that the control group grants (cpu.max, cfs_quota_us), rounded down; 1 at least. */
+ * that the control groups grant, rounded down; 1 at least. */
 int sdrt_topology_cores(const struct sdrt_topology *topology);
+
+/* The CPU time, in CPUs, rounded down but 1 at least, that the group of this process and all above
+ * it grant (cpu.max, cfs_quota_us); 0 where none limits it.  Read below the folder root instead of
+ * "/", so that a test can describe another machine; "" is this one. */
+int sdrt_cpu_quota_below(const char *root);
 
 /* Usable PUs, and NUMA nodes that have some. */
 int sdrt_topology_pus(const struct sdrt_topology *topology);
