@@ -1,332 +1,183 @@
 /* SPDX-License-Identifier: MIT */
-#include "model/checkpoint/checkpoint_internal.h"
+#include "model/checkpoint/checkpoint.h"
+#include "model/checkpoint/config_check.h"
+#include "model/checkpoint/config_json.h"
+#include "model/checkpoint/detect.h"
+#include "model/checkpoint/detect_t5.h"
+#include "model/checkpoint/file.h"
+#include "model/checkpoint/folder.h"
+#include "runtime/files/path.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-char *sdrt_path_join(const char *directory, const char *name)
+struct sdrt_checkpoint {
+    const struct sdrt_log *log; /* borrowed */
+    char *path;                 /* owned, as all below */
+    struct sdrt_parts parts;
+    char *t5_tokenizer; /* path; NULL without one */
+    struct sdrt_layout layout;
+    struct sdrt_named_weights weights;
+    struct sdrt_model_config config;
+};
+
+static int open_vae(struct sdrt_checkpoint *c, const char *path)
 {
-    const size_t size = strlen(directory) + strlen(name) + 2;
-    char *path = malloc(size);
+    struct sdrt_part vae;
+    const int status = (sdrt_path_is_folder(path) ? sdrt_folder_open_vae
+                                                  : sdrt_file_open_vae)(&vae, path, c->log);
 
-    if (path) snprintf(path, size, "%s/%s", directory, name);
-    return path;
-}
-
-int sdrt_path_is_file(const char *path)
-{
-    struct stat s;
-
-    return stat(path, &s) == 0 && S_ISREG(s.st_mode);
-}
-
-int sdrt_path_is_folder(const char *path)
-{
-    struct stat s;
-
-    return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
-}
-
-/* The first name that is not before key, as an index. */
-static size_t lower_bound(const struct sdrt_weight_files *set, const char *key)
-{
-    size_t low = 0, high = sdrt_weight_files_count(set);
-
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        if (strcmp(sdrt_weight_files_name(set, middle), key) < 0) low = middle + 1;
-        else high = middle;
-    }
-    return low;
-}
-
-int sdrt_set_has(const struct sdrt_weight_files *set, const char *name)
-{
-    const size_t i = lower_bound(set, name);
-
-    return i < sdrt_weight_files_count(set) && !strcmp(sdrt_weight_files_name(set, i), name);
-}
-
-int sdrt_set_has_prefix(const struct sdrt_weight_files *set, const char *prefix)
-{
-    const size_t i = lower_bound(set, prefix);
-
-    return i < sdrt_weight_files_count(set) &&
-           !strncmp(sdrt_weight_files_name(set, i), prefix, strlen(prefix));
-}
-
-int sdrt_checkpoint_refuse(const struct sdrt_checkpoint *c, const char *path, const char *family)
-{
-    return sdrt_fail(c->log, SDRT_E_UNSUPPORTED,
-                     "%s: looks like a model of the family %s; supported are SD 1.x, SD 2.x, "
-                     "SDXL and SD 3.x", path, family);
-}
-
-/* What follows prefix in name, or NULL. */
-static const char *after(const char *name, const char *prefix)
-{
-    const size_t length = strlen(prefix);
-
-    return strncmp(name, prefix, length) ? NULL : name + length;
-}
-
-int sdrt_checkpoint_translate(const struct sdrt_checkpoint *c, const char *canonical,
-                              struct sdrt_place *out)
-{
-    const char *tail;
-
-    out->part = (struct sdrt_name_part){ .third = -1 };
-    if ((tail = after(canonical, "unet."))) {
-        out->set = c->denoiser;
-        return sdrt_names_unet(&c->unet_names, tail, out->name);
-    }
-    if ((tail = after(canonical, "transformer."))) {
-        out->set = c->denoiser;
-        return sdrt_names_mmdit(&c->mmdit_names, tail, out->name, &out->part);
-    }
-    if ((tail = after(canonical, "vae."))) {
-        out->set = c->vae;
-        return sdrt_names_vae(&c->vae_names, tail, out->name);
-    }
-    if ((tail = after(canonical, "text_encoder_3."))) {
-        out->set = c->t5;
-        return snprintf(out->name, sizeof out->name, "%s", tail) < (int)sizeof out->name;
-    }
-    for (int i = 0; i < c->n_text; i++) {
-        tail = after(canonical, sdrt_text_prefix(i));
-        if (!tail || *tail != '.') continue;
-        out->set = c->text[i].files;
-        return sdrt_names_clip(c->text[i].layout, tail + 1, out->name, &out->part);
-    }
-    return 0;
-}
-
-/* Leaves of view, which holds queries, keys and values, the third that is meant.  One that
- * cannot hold three stays whole, and so has another shape than anyone expects. */
-static void take_third(int third, struct sdrt_weight_view *view)
-{
-    if (view->rank < 1 || view->shape[0] % 3) return;
-    const size_t bytes = sdrt_weight_bytes(view) / 3;
-    view->shape[0] /= 3;
-    view->data = (const char *)view->data + (size_t)third * bytes;
-}
-
-/* to gets from's columns as rows. */
-static void transpose(char *to, const char *from, const struct sdrt_weight_view *view)
-{
-    const size_t size = sdrt_dtype_size(view->dtype);
-    const int64_t rows = view->shape[1], columns = view->shape[0];
-
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < columns; j++)
-            memcpy(to + (size_t)(i * columns + j) * size, from + (size_t)(j * rows + i) * size,
-                   size);
-}
-
-/* Makes of view a copy that is held under the canonical name: a matrix transposed, or a tensor
- * with the halves of its rows swapped. */
-static int turn(struct sdrt_checkpoint *c, const char *canonical,
-                const struct sdrt_name_part *part, struct sdrt_weight_view *view)
-{
-    const size_t bytes = sdrt_weight_bytes(view), half = bytes / 2;
-    const char *from = view->data;
-    char *copy;
-
-    if (part->transposed ? view->rank != 2 : view->rank < 1 || view->shape[0] % 2)
-        return sdrt_fail(c->log, SDRT_E_FORMAT, "%s: %s: expected %s", c->path, canonical,
-                         part->transposed ? "a matrix" : "an even number of rows");
-    copy = sdrt_held_buffers_get(&c->turned, canonical, bytes);
-    if (!copy) {
-        copy = sdrt_held_buffers_add(&c->turned, canonical, bytes);
-        if (!copy) return sdrt_fail(c->log, SDRT_E_NOMEM, "%s: no memory for it", canonical);
-        if (part->transposed) {
-            transpose(copy, from, view);
-        } else {
-            memcpy(copy, from + half, half);
-            memcpy(copy + half, from, half);
-        }
-    }
-    if (part->transposed) {
-        const int64_t rows = view->shape[1];
-        view->shape[1] = view->shape[0];
-        view->shape[0] = rows;
-    }
-    view->data = copy;
+    if (status != SDRT_OK) return status;
+    sdrt_part_free(&c->parts.vae);
+    c->parts.vae = vae;
     return SDRT_OK;
 }
 
-static int is_turned(const struct sdrt_name_part *part)
+/* The model's tokenizer of a text encoder stays. */
+static int open_text(struct sdrt_checkpoint *c, int i, const char *path)
 {
-    return part->transposed || part->swapped;
-}
+    struct sdrt_part text;
+    int status = SDRT_OK;
 
-static int checkpoint_get(void *self, const char *name, int rank, const int64_t *shape,
-                          struct sdrt_weight_view *out)
-{
-    struct sdrt_checkpoint *c = self;
-    struct sdrt_weights_provider files;
-    struct sdrt_place place;
-    int rc;
-
-    if (!sdrt_checkpoint_translate(c, name, &place)) return SDRT_E_MISSING;
-    files = sdrt_weight_files_provider(place.set);
-    rc = files.get(files.self, place.name, rank, shape, out);
-    if (rc != SDRT_OK) return rc;
-    if (place.part.third >= 0) take_third(place.part.third, out);
-    if (is_turned(&place.part)) rc = turn(c, name, &place.part, out);
-    if (is_turned(&place.part) || rc != SDRT_OK) files.release(files.self, place.name);
-    return rc;
-}
-
-/* What is cut out or turned comes whole. */
-static int checkpoint_describe(void *self, const char *name, int rank, const int64_t *shape,
-                               struct sdrt_weight_view *out)
-{
-    struct sdrt_weights_provider files;
-    struct sdrt_place place;
-
-    if (!sdrt_checkpoint_translate(self, name, &place)) return SDRT_E_MISSING;
-    if (place.part.third >= 0 || is_turned(&place.part))
-        return checkpoint_get(self, name, rank, shape, out);
-    files = sdrt_weight_files_provider(place.set);
-    return files.describe(files.self, place.name, rank, shape, out);
-}
-
-static int checkpoint_read(void *self, const char *name, const struct sdrt_weight_view *view,
-                           size_t first, size_t count, void *out)
-{
-    struct sdrt_weights_provider files;
-    struct sdrt_place place;
-
-    if (!sdrt_checkpoint_translate(self, name, &place)) return SDRT_E_IO;
-    files = sdrt_weight_files_provider(place.set);
-    return files.read(files.self, place.name, view, first, count, out);
-}
-
-static void checkpoint_release(void *self, const char *name)
-{
-    struct sdrt_checkpoint *c = self;
-    struct sdrt_weights_provider files;
-    struct sdrt_place place;
-
-    if (!sdrt_checkpoint_translate(c, name, &place)) return;
-    files = sdrt_weight_files_provider(place.set);
-    if (is_turned(&place.part)) sdrt_held_buffers_release(&c->turned, name);
-    else files.release(files.self, place.name);
-}
-
-static void checkpoint_prefetch(void *self, const char *name)
-{
-    struct sdrt_weights_provider files;
-    struct sdrt_place place;
-
-    if (!sdrt_checkpoint_translate(self, name, &place)) return;
-    files = sdrt_weight_files_provider(place.set);
-    files.prefetch(files.self, place.name);
-}
-
-struct sdrt_weights_provider sdrt_checkpoint_provider(struct sdrt_checkpoint *c)
-{
-    return (struct sdrt_weights_provider){ .get = checkpoint_get, .release = checkpoint_release,
-                                           .prefetch = checkpoint_prefetch,
-                                           .describe = checkpoint_describe,
-                                           .read = checkpoint_read, .self = c };
-}
-
-static int find_text_layout(struct sdrt_checkpoint *c, struct sdrt_text_part *t)
-{
-    if (sdrt_set_has_prefix(t->files, "transformer.resblocks.0.")) t->layout = SDRT_CLIP_OPEN;
-    else if (sdrt_set_has_prefix(t->files, "text_model.encoder.layers.0."))
-        t->layout = SDRT_CLIP_TRANSFORMERS;
-    else if (sdrt_set_has_prefix(t->files, "encoder.layers.0.")) t->layout = SDRT_CLIP_PLAIN;
-    else return sdrt_fail(c->log, SDRT_E_MISSING, "%s: has no text encoder that is CLIP's: expected "
-                          "text_model.encoder.layers.* or transformer.resblocks.*", c->path);
+    if (i > c->parts.n_text)
+        return sdrt_fail(c->log, SDRT_E_MISSING,
+                         "%s: is given as text encoder %d, but the model has %d", path, i + 1,
+                         c->parts.n_text);
+    if (i == c->parts.n_text) status = sdrt_parts_add_text(&c->parts, c->path, c->log);
+    if (status != SDRT_OK) return status;
+    status = sdrt_path_is_folder(path) ? sdrt_folder_open_text(&text, i, path, c->log)
+                                       : sdrt_file_open_clip(&text, path, c->log);
+    if (status != SDRT_OK) return status;
+    sdrt_part_free(&c->parts.text[i]);
+    c->parts.text[i] = text;
     return SDRT_OK;
 }
 
-/* All parts that every model needs, each with one tensor that every layout of it has. */
-static int check_parts(struct sdrt_checkpoint *c, const char *vae_path)
+static int open_t5(struct sdrt_checkpoint *c, const char *path)
 {
-    int rc = SDRT_OK;
+    struct sdrt_part t5;
+    const int status = sdrt_path_is_folder(path) ? sdrt_folder_open_text(&t5, 2, path, c->log)
+                                                 : sdrt_file_open_t5(&t5, path, c->log);
 
-    if (!sdrt_set_has(c->vae, "decoder.conv_in.weight")) {
+    if (status != SDRT_OK) return status;
+    sdrt_part_free(&c->parts.t5);
+    c->parts.t5 = t5;
+    return SDRT_OK;
+}
+
+/* A T5's tokenizer: as given, else beside the model, else beside the T5. */
+static int find_t5_tokenizer(struct sdrt_checkpoint *c, const struct sdrt_checkpoint_paths *p)
+{
+    int status;
+
+    if (p->t5_tokenizer) {
+        c->t5_tokenizer = strdup(p->t5_tokenizer);
+        return c->t5_tokenizer ? SDRT_OK
+                               : sdrt_fail(c->log, SDRT_E_NOMEM, "%s: no memory", c->path);
+    }
+    status = sdrt_folder_find_t5_tokenizer(&c->t5_tokenizer, p->model, c->log);
+    if (status == SDRT_OK && !c->t5_tokenizer && p->t5)
+        status = sdrt_folder_find_t5_tokenizer(&c->t5_tokenizer, p->t5, c->log);
+    return status;
+}
+
+/* The model's parts, then those that are given in the place of its own. */
+static int open_parts(struct sdrt_checkpoint *c, const struct sdrt_checkpoint_paths *p)
+{
+    const int with_t5 = !p->t5 || strcmp(p->t5, "none") != 0;
+    int status = (sdrt_path_is_folder(p->model)
+                      ? sdrt_folder_open_parts
+                      : sdrt_file_open_parts)(&c->parts, p->model, with_t5, c->log);
+
+    if (status == SDRT_OK && p->vae) status = open_vae(c, p->vae);
+    for (int i = 0; i < SDRT_MAX_TEXT && status == SDRT_OK; i++)
+        if (p->text[i]) status = open_text(c, i, p->text[i]);
+    if (status == SDRT_OK && with_t5 && p->t5) status = open_t5(c, p->t5);
+    if (status == SDRT_OK && sdrt_part_is_there(&c->parts.t5)) status = find_t5_tokenizer(c, p);
+    return status;
+}
+
+/* Are the parts there that every model needs? */
+static int check_parts(const struct sdrt_checkpoint *c, const char *vae_path)
+{
+    if (!sdrt_part_has(&c->parts.vae, "decoder.conv_in.weight")) {
         if (vae_path)
             return sdrt_fail(c->log, SDRT_E_FORMAT,
                              "%s: not a VAE: expected decoder.conv_in.weight, alone or after "
-                             "first_stage_model.", vae_path);
+                             "first_stage_model.",
+                             vae_path);
         return sdrt_fail(c->log, SDRT_E_MISSING, "%s: has no VAE: give one with --vae FILE",
                          c->path);
     }
-    if (!c->n_text)
+    if (!c->parts.n_text)
         return sdrt_fail(c->log, SDRT_E_MISSING,
                          "%s: has no text encoder: give one with --text-encoder FILE", c->path);
-    for (int i = 0; i < c->n_text && rc == SDRT_OK; i++) rc = find_text_layout(c, &c->text[i]);
-    return rc;
+    return SDRT_OK;
 }
 
-int sdrt_checkpoint_add_text(struct sdrt_checkpoint *c)
+/* A T5 counts where the family has a place for it. */
+static int detect_t5(struct sdrt_checkpoint *c)
 {
-    if (c->n_text == SDRT_MAX_TEXT)
-        return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "%s: has more than %d text encoders", c->path,
-                         (int)SDRT_MAX_TEXT);
-    return sdrt_weight_files_create(&c->text[c->n_text++].files, c->log);
+    const struct sdrt_weights_provider weights = sdrt_named_weights_provider(&c->weights);
+    struct sdrt_model_config *m = &c->config;
+    int status;
+
+    if (!sdrt_part_is_there(&c->parts.t5)) return SDRT_OK;
+    if (!m->t5_tokens)
+        return sdrt_fail(c->log, SDRT_E_UNSUPPORTED,
+                         "%s: a T5 is given, but %s has no place for it", c->path, m->family);
+    status = sdrt_t5_detect(&m->t5, &weights, "text_encoder_3", c->path, c->log);
+    if (status != SDRT_OK) return status;
+    if (m->t5.hidden != sdrt_context_width(m))
+        return sdrt_fail(c->log, SDRT_E_UNSUPPORTED,
+                         "%s: the MMDiT expects text embeddings of width %d, the T5 gives %d",
+                         c->path, sdrt_context_width(m), m->t5.hidden);
+    if (!c->t5_tokenizer)
+        return sdrt_fail(c->log, SDRT_E_MISSING,
+                         "%s: has a T5 but no tokenizer for it: give its spiece.model or "
+                         "tokenizer.json with --t5-tokenizer FILE, or leave the T5 out with --t5 "
+                         "none",
+                         c->path);
+    m->has_t5 = 1;
+    return SDRT_OK;
 }
 
-/* The T5's file, when it is given apart, and its tokenizer. */
-static int open_t5(struct sdrt_checkpoint *c, const struct sdrt_checkpoint_paths *p)
+/* The configuration: from shapes, then from config.json files. */
+static int find_config(struct sdrt_checkpoint *c)
 {
-    int rc = SDRT_OK;
+    int status = sdrt_layout_find(&c->layout, &c->parts, c->path, c->log);
 
-    if (c->without_t5) return SDRT_OK;
-    if (p->t5_tokenizer) {
-        free(c->t5_tokenizer);
-        c->t5_tokenizer = strdup(p->t5_tokenizer);
-        if (!c->t5_tokenizer) return sdrt_fail(c->log, SDRT_E_NOMEM, "%s: no memory", c->path);
-    }
-    if (p->t5) rc = sdrt_checkpoint_open_t5(c, p->t5);
-    if (rc != SDRT_OK || !sdrt_weight_files_count(c->t5)) return rc;
-    rc = sdrt_checkpoint_find_t5_tokenizer(c, p->model);
-    if (rc == SDRT_OK && p->t5) rc = sdrt_checkpoint_find_t5_tokenizer(c, p->t5);
-    return rc;
-}
-
-static int open_parts(struct sdrt_checkpoint *c, const struct sdrt_checkpoint_paths *p)
-{
-    int rc = sdrt_path_is_folder(p->model) ? sdrt_checkpoint_open_folder(c, p->model)
-                                           : sdrt_checkpoint_open_file(c, p->model);
-
-    if (rc == SDRT_OK && p->vae) rc = sdrt_checkpoint_open_vae(c, p->vae);
-    for (int i = 0; i < SDRT_MAX_TEXT && rc == SDRT_OK; i++)
-        if (p->text[i]) rc = sdrt_checkpoint_open_text(c, i, p->text[i]);
-    if (rc == SDRT_OK) rc = open_t5(c, p);
-    if (rc == SDRT_OK) rc = check_parts(c, p->vae);
-    return rc == SDRT_OK ? sdrt_checkpoint_detect(c) : rc;
+    if (status == SDRT_OK) status = sdrt_config_detect(&c->config, &c->weights);
+    if (status == SDRT_OK) status = sdrt_config_read_json(&c->config, &c->parts, c->log);
+    if (status == SDRT_OK) status = sdrt_config_check(&c->config, c->path, c->log);
+    return status == SDRT_OK ? detect_t5(c) : status;
 }
 
 int sdrt_checkpoint_open(struct sdrt_checkpoint **out, const struct sdrt_checkpoint_paths *paths,
                          const struct sdrt_log *log)
 {
     struct sdrt_checkpoint *c = calloc(1, sizeof *c);
-    int rc;
+    int status = SDRT_OK;
 
     *out = NULL;
-    if (!c) return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", paths->model);
+    if (c) c->path = strdup(paths->model);
+    if (!c || !c->path) {
+        status = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", paths->model);
+        goto out;
+    }
     c->log = log;
-    c->path = strdup(paths->model);
-    rc = c->path ? SDRT_OK : sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", paths->model);
-    if (rc == SDRT_OK) rc = sdrt_weight_files_create(&c->denoiser, log);
-    if (rc == SDRT_OK) rc = sdrt_weight_files_create(&c->vae, log);
-    if (rc == SDRT_OK) rc = sdrt_weight_files_create(&c->t5, log);
-    c->without_t5 = paths->t5 && !strcmp(paths->t5, "none");
-    if (rc == SDRT_OK) rc = open_parts(c, paths);
-    if (rc != SDRT_OK) goto out;
+    c->weights = (struct sdrt_named_weights){
+        .parts = &c->parts, .layout = &c->layout, .path = c->path, .log = log
+    };
+    status = open_parts(c, paths);
+    if (status == SDRT_OK) status = check_parts(c, paths->vae);
+    if (status == SDRT_OK) status = find_config(c);
+    if (status != SDRT_OK) goto out;
     *out = c;
     c = NULL;
 out:
     sdrt_checkpoint_close(&c);
-    return rc;
+    return status;
 }
 
 void sdrt_checkpoint_close(struct sdrt_checkpoint **checkpoint)
@@ -334,24 +185,10 @@ void sdrt_checkpoint_close(struct sdrt_checkpoint **checkpoint)
     struct sdrt_checkpoint *c = *checkpoint;
 
     if (!c) return;
-    sdrt_held_buffers_clear(&c->turned);
-    sdrt_weight_files_free(&c->denoiser);
-    sdrt_weight_files_free(&c->vae);
-    sdrt_weight_files_free(&c->t5);
+    sdrt_held_buffers_clear(&c->weights.turned);
+    sdrt_parts_free(&c->parts);
     free(c->t5_tokenizer);
-    for (int i = 0; i < SDRT_MAX_TEXT; i++) {
-        struct sdrt_text_part *t = &c->text[i];
-        sdrt_weight_files_free(&t->files);
-        free(t->json);
-        free(t->vocab_path);
-        free(t->merges_path);
-        free(t->tokenizer_json);
-    }
     free(c->path);
-    free(c->denoiser_json);
-    free(c->vae_json);
-    free(c->scheduler_json);
-    free(c->index_json);
     free(c);
     *checkpoint = NULL;
 }
@@ -361,14 +198,19 @@ const struct sdrt_model_config *sdrt_checkpoint_config(const struct sdrt_checkpo
     return &c->config;
 }
 
+struct sdrt_weights_provider sdrt_checkpoint_provider(struct sdrt_checkpoint *c)
+{
+    return sdrt_named_weights_provider(&c->weights);
+}
+
 const char *sdrt_checkpoint_vocab_path(const struct sdrt_checkpoint *c, int i)
 {
-    return c->text[i].vocab_path;
+    return c->parts.tokenizers[i].vocab;
 }
 
 const char *sdrt_checkpoint_merges_path(const struct sdrt_checkpoint *c, int i)
 {
-    return c->text[i].merges_path;
+    return c->parts.tokenizers[i].merges;
 }
 
 const char *sdrt_checkpoint_t5_tokenizer_path(const struct sdrt_checkpoint *c)

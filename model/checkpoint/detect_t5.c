@@ -30,8 +30,9 @@ static int shape_of(const struct probe *p, const char *name, int *rows, int *col
     if (!w->describe || v.data) w->release(w->self, full);
     if (v.rank != 2 || v.shape[0] < 1 || v.shape[1] < 1 || v.shape[0] > MAX_SIZE ||
         v.shape[1] > MAX_SIZE)
-        return sdrt_fail(p->log, SDRT_E_UNSUPPORTED, "%s: tensor %s: expected a matrix of at most "
-                         "%d rows and columns", p->path, full, MAX_SIZE);
+        return sdrt_fail(p->log, SDRT_E_UNSUPPORTED,
+                         "%s: tensor %s: expected a matrix of at most %d rows and columns", p->path,
+                         full, MAX_SIZE);
     *rows = (int)v.shape[0];
     *cols = (int)v.shape[1];
     return SDRT_OK;
@@ -83,9 +84,10 @@ int sdrt_t5_detect(struct sdrt_t5_config *t5, const struct sdrt_weights_provider
     if (status != SDRT_OK) return status;
     if (hidden != t5->hidden || inner % t5->heads || t5->buckets < 4 || t5->buckets % 2 ||
         t5->buckets / 4 >= t5->max_distance)
-        return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: T5 encoder of width %d, with queries %d x "
-                         "%d, %d heads and %d buckets of distances: expected v1.1 of T5", path,
-                         t5->hidden, inner, hidden, t5->heads, t5->buckets);
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                         "%s: T5 encoder of width %d, with queries %d x %d, %d heads and %d "
+                         "buckets of distances: expected v1.1 of T5",
+                         path, t5->hidden, inner, hidden, t5->heads, t5->buckets);
     t5->head_dim = inner / t5->heads;
     return SDRT_OK;
 }

@@ -3,8 +3,9 @@
  * Says what a file is: its tensors by parts, and whether a checkpoint can be made of them.
  */
 #include "model/checkpoint/inspect.h"
-#include "model/checkpoint/checkpoint_internal.h"
+#include "model/checkpoint/checkpoint.h"
 #include "model/sdrt.h"
+#include "runtime/files/path.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -29,9 +30,10 @@ static int out_of_memory(const struct work *w, const char *path)
 static int add_file(struct work *w, const char *path, const char *front)
 {
     if (w->n_files == MAX_FILES)
-        return sdrt_fail(w->log, SDRT_E_UNSUPPORTED, "%s: more than %d files", path, (int)MAX_FILES);
-    const int rc = sdrt_safetensors_open(&w->files[w->n_files], path, w->log);
-    if (rc != SDRT_OK) return rc;
+        return sdrt_fail(w->log, SDRT_E_UNSUPPORTED, "%s: more than %d files", path,
+                         (int)MAX_FILES);
+    const int status = sdrt_safetensors_open(&w->files[w->n_files], path, w->log);
+    if (status != SDRT_OK) return status;
     const struct sdrt_safetensors *f = w->files[w->n_files++];
     const size_t count = sdrt_safetensors_count(f);
     struct sdrt_inspected *at = realloc(w->in.at, (w->in.n + count + 1) * sizeof *at);
@@ -54,40 +56,42 @@ static int add_files_of(struct work *w, const char *folder, const char *front)
 {
     DIR *d = opendir(folder);
     struct dirent *e;
-    int rc = SDRT_OK, plain = 0;
+    int status = SDRT_OK, plain = 0;
 
     if (!d) return SDRT_OK;
-    for (int pass = 0; pass < 2 && rc == SDRT_OK; pass++) {
+    for (int pass = 0; pass < 2 && status == SDRT_OK; pass++) {
         rewinddir(d);
-        while ((e = readdir(d)) && rc == SDRT_OK) {
+        while ((e = readdir(d)) && status == SDRT_OK) {
             const char *dot = strstr(e->d_name, ".safetensors");
             const int half = strstr(e->d_name, ".fp16") != NULL;
             if (!dot || dot[12] || half != pass || (pass && plain)) continue;
             char *path = sdrt_path_join(folder, e->d_name);
-            rc = path ? add_file(w, path, front) : out_of_memory(w, folder);
+            status = path ? add_file(w, path, front) : out_of_memory(w, folder);
             free(path);
             plain |= !pass;
         }
     }
     closedir(d);
-    return rc;
+    return status;
 }
 
 static int add_folder(struct work *w, const char *path)
 {
-    static const char *const parts[] = { "unet/", "transformer/", "vae/", "text_encoder/",
-                                         "text_encoder_2/", "text_encoder_3/" };
-    int rc = add_files_of(w, path, "");
+    static const char *const parts[] = { "unet/",         "transformer/",    "vae/",
+                                         "text_encoder/", "text_encoder_2/", "text_encoder_3/" };
+    int status = add_files_of(w, path, "");
 
-    for (size_t i = 0; i < sizeof parts / sizeof *parts && rc == SDRT_OK; i++) {
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && status == SDRT_OK; i++) {
         char *inner = sdrt_path_join(path, parts[i]);
-        rc = inner ? add_files_of(w, inner, parts[i]) : out_of_memory(w, path);
+        status = inner ? add_files_of(w, inner, parts[i]) : out_of_memory(w, path);
         free(inner);
     }
-    if (rc == SDRT_OK && !w->n_files)
-        rc = sdrt_fail(w->log, SDRT_E_MISSING, "%s: has no .safetensors file, itself or in unet/, "
-                       "transformer/, vae/, text_encoder/", path);
-    return rc;
+    if (status == SDRT_OK && !w->n_files)
+        status = sdrt_fail(w->log, SDRT_E_MISSING,
+                           "%s: has no .safetensors file, itself or in unet/, transformer/, vae/, "
+                           "text_encoder/",
+                           path);
+    return status;
 }
 
 /* ---- the text ---- */
@@ -160,8 +164,7 @@ static void print_model(FILE *f, const struct sdrt_model_config *m)
     for (int i = 0; i < m->n_text; i++)
         fprintf(f, "text encoder %d: width %d, %d layers%s\n", i + 1, m->text[i].clip.hidden,
                 m->text[i].clip.layers, m->text[i].pooled ? ", pooled" : "");
-    if (m->has_t5)
-        fprintf(f, "text encoder T5: width %d, %d layers\n", m->t5.hidden, m->t5.layers);
+    if (m->has_t5) fprintf(f, "text encoder T5: width %d, %d layers\n", m->t5.hidden, m->t5.layers);
 }
 
 /* Opens path as a model, which says best whether it is one. */
@@ -171,10 +174,10 @@ static void print_kind(FILE *f, const char *path, const struct sdrt_inspection *
     const struct sdrt_log log = { keep_line, line };
     const struct sdrt_checkpoint_paths paths = { .model = path };
     struct sdrt_checkpoint *c = NULL;
-    const int rc = sdrt_checkpoint_open(&c, &paths, &log);
+    const int status = sdrt_checkpoint_open(&c, &paths, &log);
 
     sdrt_inspect_lora(in, lora, sizeof lora);
-    if (rc == SDRT_OK) {
+    if (status == SDRT_OK) {
         const struct sdrt_model_config *m = sdrt_checkpoint_config(c);
         print_model(f, m);
         fprintf(f, "runs: yes%s\n", m->aesthetic ? "; behind an SDXL model with --refiner" : "");
@@ -192,9 +195,9 @@ char *sdrt_inspect(const char *path, const struct sdrt_log *log)
     char *text = NULL;
     size_t size = 0;
     FILE *f = NULL;
-    int rc = sdrt_path_is_folder(path) ? add_folder(&w, path) : add_file(&w, path, "");
+    int status = sdrt_path_is_folder(path) ? add_folder(&w, path) : add_file(&w, path, "");
 
-    if (rc != SDRT_OK) goto out;
+    if (status != SDRT_OK) goto out;
     f = open_memstream(&text, &size);
     if (!f) {
         out_of_memory(&w, path);

@@ -2,8 +2,8 @@
 #include <config.h>
 
 #include "model/lora/config.h"
-#include "model/checkpoint/checkpoint_internal.h"
 #include "runtime/files/json.h"
+#include "runtime/files/path.h"
 
 #include <stdio.h>
 #include <stdlib.h>

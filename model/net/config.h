@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-enum { SDRT_MAX_LEVELS = 4, SDRT_MAX_TEXT = 3 };
+enum { SDRT_MAX_LEVELS = 4, SDRT_MMDIT_MAX_DEPTH = 64, SDRT_MAX_TEXT = 3 };
 
 /* The denoiser.  Level 0 works at the latent's full size, each further one at half. */
 struct sdrt_unet_config {

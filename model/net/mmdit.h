@@ -12,8 +12,6 @@
 
 #include "model/net/denoiser.h"
 
-enum { SDRT_MMDIT_MAX_DEPTH = 64 };
-
 extern const struct sdrt_denoiser sdrt_mmdit_denoiser;
 
 /* Whether block i attends a second time over the image alone. */

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The parts of a checkpoint: each a set of tensors, and the small files beside it that say what
+ * no tensor does.  An opener (file.h, folder.h) fills them and hands them to its caller.
+ */
+#ifndef SDRT_MODEL_CHECKPOINT_PART_H
+#define SDRT_MODEL_CHECKPOINT_PART_H
+
+#include "model/net/config.h"
+#include "runtime/base/error.h"
+#include "runtime/weights/weights.h"
+
+/* Denoiser, VAE or a text encoder.  All zeros: there is none. */
+struct sdrt_part {
+    struct sdrt_weight_files *files; /* owned; names are without the part's prefix */
+    char *config;                    /* path of its config.json, owned; NULL without one */
+};
+
+/* Paths of a CLIP tokenizer's files, owned: vocab and merges are both there or both NULL. */
+struct sdrt_tokenizer_paths {
+    char *vocab, *merges;
+    char *config; /* tokenizer_config.json; NULL without one */
+};
+
+/* All parts that a file or a folder has. */
+struct sdrt_parts {
+    struct sdrt_part denoiser, vae, t5;
+    struct sdrt_part text[SDRT_MAX_TEXT];
+    struct sdrt_tokenizer_paths tokenizers[SDRT_MAX_TEXT];
+    int n_text;
+    char *scheduler, *index; /* paths of scheduler_config.json and model_index.json, owned; NULL
+                              * without one */
+    int v_pred, zero_snr;    /* 1: a single file has a tensor of that name, which says so */
+};
+
+/* Ends all views, frees what is owned and leaves all zeros. */
+void sdrt_part_free(struct sdrt_part *part);
+void sdrt_parts_free(struct sdrt_parts *parts);
+
+/* Adds the tensors of the file whose names begin with strip, under the rest of their names.
+ * Errors of sdrt_weight_files_add(). */
+int sdrt_part_add(struct sdrt_part *part, const char *path, const char *strip,
+                  const struct sdrt_log *log);
+
+/* Makes room for one more text encoder, whose index is n_text - 1.  path is for the message.
+ * SDRT_E_UNSUPPORTED when there are SDRT_MAX_TEXT. */
+int sdrt_parts_add_text(struct sdrt_parts *parts, const char *path, const struct sdrt_log *log);
+
+/* Whether it has any tensor; one of that name; one whose name begins with prefix; one whose
+ * name has piece in it.  1 or 0. */
+int sdrt_part_is_there(const struct sdrt_part *part);
+int sdrt_part_has(const struct sdrt_part *part, const char *name);
+int sdrt_part_has_prefix(const struct sdrt_part *part, const char *prefix);
+int sdrt_part_has_piece(const struct sdrt_part *part, const char *piece);
+
+/* Whether a denoiser is SD 3.x's MMDiT; *original is then 1 when it has the original names, 0
+ * when it has diffusers'. */
+int sdrt_part_is_mmdit(const struct sdrt_part *denoiser, int *original);
+
+/* The family of models, known but not supported, whose tensors these are: a constant for
+ * sdrt_refuse_family(), NULL without a sign of any. */
+const char *sdrt_part_foreign_family(const struct sdrt_part *part);
+
+/* SDRT_E_UNSUPPORTED, saying that path looks like a model of that family. */
+int sdrt_refuse_family(const char *path, const char *family, const struct sdrt_log *log);
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/checkpoint/provider.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Where a canonical name leads. */
+struct place {
+    struct sdrt_weight_files *files;
+    char name[SDRT_NAME_MAX]; /* in the files */
+    struct sdrt_name_part part;
+};
+
+/* What follows prefix in name, or NULL. */
+static const char *after(const char *name, const char *prefix)
+{
+    const size_t length = strlen(prefix);
+
+    return strncmp(name, prefix, length) ? NULL : name + length;
+}
+
+/* Translates the rest of a canonical name, which begins as a text encoder's. */
+static int find_text(const struct sdrt_named_weights *w, const char *canonical, struct place *out)
+{
+    const char *tail;
+
+    if ((tail = after(canonical, "text_encoder_3."))) {
+        out->files = w->parts->t5.files;
+        return snprintf(out->name, sizeof out->name, "%s", tail) < (int)sizeof out->name;
+    }
+    for (int i = 0; i < w->parts->n_text; i++) {
+        tail = after(canonical, sdrt_text_prefix(i));
+        if (!tail || *tail != '.') continue;
+        out->files = w->parts->text[i].files;
+        return sdrt_names_clip(w->layout->text[i], tail + 1, out->name, &out->part);
+    }
+    return 0;
+}
+
+/* Translates a canonical name.  Returns 1, or 0 for a name that belongs to no part; whether
+ * the files have it shows only there. */
+static int find(const struct sdrt_named_weights *w, const char *canonical, struct place *out)
+{
+    const char *tail;
+    int known;
+
+    *out = (struct place){ .part = { .third = -1 } };
+    if ((tail = after(canonical, "unet."))) {
+        out->files = w->parts->denoiser.files;
+        known = sdrt_names_unet(&w->layout->unet, tail, out->name);
+    } else if ((tail = after(canonical, "transformer."))) {
+        out->files = w->parts->denoiser.files;
+        known = sdrt_names_mmdit(&w->layout->mmdit, tail, out->name, &out->part);
+    } else if ((tail = after(canonical, "vae."))) {
+        out->files = w->parts->vae.files;
+        known = sdrt_names_vae(&w->layout->vae, tail, out->name);
+    } else {
+        known = find_text(w, canonical, out);
+    }
+    return known && out->files;
+}
+
+int sdrt_named_weights_have(const struct sdrt_named_weights *w, const char *canonical)
+{
+    struct place place;
+
+    return find(w, canonical, &place) &&
+           sdrt_part_has(&(struct sdrt_part){ .files = place.files }, place.name);
+}
+
+/* Leaves of view, which holds queries, keys and values, the third that is meant.  One that
+ * cannot hold three stays whole, and so has another shape than anyone expects. */
+static void take_third(int third, struct sdrt_weight_view *view)
+{
+    if (view->rank < 1 || view->shape[0] % 3) return;
+    const size_t bytes = sdrt_weight_bytes(view) / 3;
+    view->shape[0] /= 3;
+    view->data = (const char *)view->data + (size_t)third * bytes;
+}
+
+/* to gets from's columns as rows. */
+static void transpose(char *to, const char *from, const struct sdrt_weight_view *view)
+{
+    const size_t size = sdrt_dtype_size(view->dtype);
+    const int64_t rows = view->shape[1], columns = view->shape[0];
+
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++)
+            memcpy(to + (size_t)(i * columns + j) * size, from + (size_t)(j * rows + i) * size,
+                   size);
+}
+
+/* Makes of view a copy that is held under the canonical name: a matrix transposed, or a tensor
+ * with the halves of its rows swapped. */
+static int turn(struct sdrt_named_weights *w, const char *canonical,
+                const struct sdrt_name_part *part, struct sdrt_weight_view *view)
+{
+    const size_t bytes = sdrt_weight_bytes(view), half = bytes / 2;
+    const char *from = view->data;
+    char *copy;
+
+    if (part->transposed ? view->rank != 2 : view->rank < 1 || view->shape[0] % 2)
+        return sdrt_fail(w->log, SDRT_E_FORMAT, "%s: %s: expected %s", w->path, canonical,
+                         part->transposed ? "a matrix" : "an even number of rows");
+    copy = sdrt_held_buffers_get(&w->turned, canonical, bytes);
+    if (!copy) {
+        copy = sdrt_held_buffers_add(&w->turned, canonical, bytes);
+        if (!copy) return sdrt_fail(w->log, SDRT_E_NOMEM, "%s: no memory for it", canonical);
+        if (part->transposed) {
+            transpose(copy, from, view);
+        } else {
+            memcpy(copy, from + half, half);
+            memcpy(copy + half, from, half);
+        }
+    }
+    if (part->transposed) {
+        const int64_t rows = view->shape[1];
+        view->shape[1] = view->shape[0];
+        view->shape[0] = rows;
+    }
+    view->data = copy;
+    return SDRT_OK;
+}
+
+static int is_turned(const struct sdrt_name_part *part)
+{
+    return part->transposed || part->swapped;
+}
+
+static int named_get(void *self, const char *name, int rank, const int64_t *shape,
+                     struct sdrt_weight_view *out)
+{
+    struct sdrt_named_weights *w = self;
+    struct sdrt_weights_provider files;
+    struct place place;
+    int status;
+
+    if (!find(w, name, &place)) return SDRT_E_MISSING;
+    files = sdrt_weight_files_provider(place.files);
+    status = files.get(files.self, place.name, rank, shape, out);
+    if (status != SDRT_OK) return status;
+    if (place.part.third >= 0) take_third(place.part.third, out);
+    if (is_turned(&place.part)) status = turn(w, name, &place.part, out);
+    if (is_turned(&place.part) || status != SDRT_OK) files.release(files.self, place.name);
+    return status;
+}
+
+/* What is cut out or turned comes whole. */
+static int named_describe(void *self, const char *name, int rank, const int64_t *shape,
+                          struct sdrt_weight_view *out)
+{
+    struct sdrt_weights_provider files;
+    struct place place;
+
+    if (!find(self, name, &place)) return SDRT_E_MISSING;
+    if (place.part.third >= 0 || is_turned(&place.part))
+        return named_get(self, name, rank, shape, out);
+    files = sdrt_weight_files_provider(place.files);
+    return files.describe(files.self, place.name, rank, shape, out);
+}
+
+static int named_read(void *self, const char *name, const struct sdrt_weight_view *view,
+                      size_t first, size_t count, void *out)
+{
+    struct sdrt_weights_provider files;
+    struct place place;
+
+    if (!find(self, name, &place)) return SDRT_E_IO;
+    files = sdrt_weight_files_provider(place.files);
+    return files.read(files.self, place.name, view, first, count, out);
+}
+
+static void named_release(void *self, const char *name)
+{
+    struct sdrt_named_weights *w = self;
+    struct sdrt_weights_provider files;
+    struct place place;
+
+    if (!find(w, name, &place)) return;
+    files = sdrt_weight_files_provider(place.files);
+    if (is_turned(&place.part)) sdrt_held_buffers_release(&w->turned, name);
+    else files.release(files.self, place.name);
+}
+
+static void named_prefetch(void *self, const char *name)
+{
+    struct sdrt_weights_provider files;
+    struct place place;
+
+    if (!find(self, name, &place)) return;
+    files = sdrt_weight_files_provider(place.files);
+    files.prefetch(files.self, place.name);
+}
+
+struct sdrt_weights_provider sdrt_named_weights_provider(struct sdrt_named_weights *w)
+{
+    return (struct sdrt_weights_provider){ .get = named_get,
+                                           .release = named_release,
+                                           .prefetch = named_prefetch,
+                                           .describe = named_describe,
+                                           .read = named_read,
+                                           .self = w };
+}
