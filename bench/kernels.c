@@ -16,7 +16,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_LEVELS = 8, LEAST_SAMPLES = 3, FIRST_TRIES = 3 };
+enum {
+    LEVELS = 0
+#define SDRT_LEVEL(level, ...) + 1
+#include "kernels/levels.h"
+    ,
+    LEAST_SAMPLES = 3, FIRST_TRIES = 3
+};
 
 struct level {
     const struct sdrt_isa_level *isa;
@@ -30,7 +36,7 @@ struct bench {
     struct sdrt_report *report;
     struct sdrt_device *device;
     struct sdrt_queue *queue;
-    struct level levels[MOST_LEVELS];
+    struct level levels[LEVELS];
     int n_levels;
 };
 
@@ -242,7 +248,6 @@ static int add_level(struct bench *b, const struct sdrt_isa_level *isa)
 {
     struct level *level = &b->levels[b->n_levels];
 
-    if (b->n_levels == MOST_LEVELS) return SDRT_OK;
     level->isa = isa;
     level->bf16 = b->o->precision ? !strcmp(b->o->precision, "bf16")
                                   : (isa->flags & SDRT_ISA_ANY_BF16) != 0;

@@ -48,10 +48,10 @@ static const struct sdrt_roof_loops *loops_of(const char *isa)
 
     if (!(flags & ~(unsigned)SDRT_ISA_BLAS)) flags = sdrt_isa_detect();
 #if HAVE_AMX
-    if (flags & SDRT_ISA_AMX_BF16) return &sdrt_roof_amx;
+    if (flags & SDRT_ISA_AMX) return &sdrt_roof_amx;
 #endif
 #if HAVE_AVX512BF16
-    if (flags & SDRT_ISA_AVX512_BF16) return &sdrt_roof_avx512bf16;
+    if (flags & SDRT_ISA_AVX512BF16) return &sdrt_roof_avx512bf16;
 #endif
 #if HAVE_AVX512
     if (flags & SDRT_ISA_AVX512) return &sdrt_roof_avx512;

@@ -45,10 +45,7 @@ struct sdrt_attention_ops {
 
 void sdrt_attention_init(struct sdrt_attention_ops *ops, unsigned isa);
 
-void sdrt_attention_init_generic(struct sdrt_attention_ops *ops);
-void sdrt_attention_init_avx2(struct sdrt_attention_ops *ops);
-void sdrt_attention_init_avx512(struct sdrt_attention_ops *ops);
-void sdrt_attention_init_avx512bf16(struct sdrt_attention_ops *ops);
-void sdrt_attention_init_amx(struct sdrt_attention_ops *ops);
+#define SDRT_ATTENTION_FILLER(flag, filler) void filler(struct sdrt_attention_ops *ops);
+#include "kernels/levels.h"
 
 #endif

@@ -71,11 +71,7 @@ struct sdrt_conv_ops {
 
 void sdrt_conv_init(struct sdrt_conv_ops *ops, unsigned isa);
 
-void sdrt_conv_init_generic(struct sdrt_conv_ops *ops);
-void sdrt_conv_init_blas(struct sdrt_conv_ops *ops);
-void sdrt_conv_init_avx2(struct sdrt_conv_ops *ops);
-void sdrt_conv_init_avx512(struct sdrt_conv_ops *ops);
-void sdrt_conv_init_avx512bf16(struct sdrt_conv_ops *ops);
-void sdrt_conv_init_amx(struct sdrt_conv_ops *ops);
+#define SDRT_CONV_FILLER(flag, filler) void filler(struct sdrt_conv_ops *ops);
+#include "kernels/levels.h"
 
 #endif

@@ -54,6 +54,7 @@ struct sdrt_elementwise_ops {
 
 void sdrt_elementwise_init(struct sdrt_elementwise_ops *ops, unsigned isa);
 
-void sdrt_elementwise_init_generic(struct sdrt_elementwise_ops *ops);
+#define SDRT_ELEMENTWISE_FILLER(flag, filler) void filler(struct sdrt_elementwise_ops *ops);
+#include "kernels/levels.h"
 
 #endif

@@ -58,12 +58,8 @@ struct sdrt_gemm_ops {
 /* Fill *ops with the best entries that the given sdrt_isa flags allow. */
 void sdrt_gemm_init(struct sdrt_gemm_ops *ops, unsigned isa);
 
-/* One filler for each instruction set: each overwrites only what it improves on. */
-void sdrt_gemm_init_generic(struct sdrt_gemm_ops *ops);
-void sdrt_gemm_init_blas(struct sdrt_gemm_ops *ops);
-void sdrt_gemm_init_avx2(struct sdrt_gemm_ops *ops);
-void sdrt_gemm_init_avx512(struct sdrt_gemm_ops *ops);
-void sdrt_gemm_init_avx512bf16(struct sdrt_gemm_ops *ops);
-void sdrt_gemm_init_amx(struct sdrt_gemm_ops *ops);
+/* A filler for each level that improves on the levels below: it overwrites only those entries. */
+#define SDRT_GEMM_FILLER(flag, filler) void filler(struct sdrt_gemm_ops *ops);
+#include "kernels/levels.h"
 
 #endif

@@ -11,16 +11,91 @@
 #include <unistd.h>
 #endif
 
-#if defined(__x86_64__)
+static int has_generic(void) { return 1; }
+static int has_blas(void) { return 1; }
+
+/* ---- x86-64 ---- */
+
+#if HAVE_AVX2
 #include <cpuid.h>
 #include <stdint.h>
 
-static uint64_t xcr0(void)
+enum { LEAF_1_C, LEAF_7_B, LEAF_7_C, LEAF_7_D, LEAF_7_1_A, WORDS };
+
+/* The feature words of cpuid; those of a leaf that the processor lacks are 0. */
+static void features(unsigned f[WORDS])
 {
-    uint32_t lo, hi;
-    __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
-    return (uint64_t)hi << 32 | lo;
+    unsigned a, b, c, d;
+
+    memset(f, 0, WORDS * sizeof *f);
+    if (__get_cpuid(1, &a, &b, &c, &d)) f[LEAF_1_C] = c;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
+        f[LEAF_7_B] = b;
+        f[LEAF_7_C] = c;
+        f[LEAF_7_D] = d;
+    }
+    if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) f[LEAF_7_1_A] = a;
 }
+
+/* Whether the system saves the registers of these bits of XCR0. */
+static int saves(unsigned registers)
+{
+    const unsigned osxsave = 1u << 27;
+    unsigned f[WORDS];
+    uint32_t lo, hi;
+
+    features(f);
+    if (!(f[LEAF_1_C] & osxsave)) return 0;
+    __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+    return (lo & registers) == registers;
+}
+
+static int has_avx2(void)
+{
+    enum { YMM = 0x6 };
+    const unsigned fma_f16c = 1u << 12 | 1u << 29, avx2 = 1u << 5;
+    unsigned f[WORDS];
+
+    features(f);
+    return (f[LEAF_1_C] & fma_f16c) == fma_f16c && (f[LEAF_7_B] & avx2) && saves(YMM);
+}
+#endif
+
+#if HAVE_AVX512
+static int has_avx512(void)
+{
+    enum { ZMM = 0xe6 };
+    const unsigned f_dq_bw_vl = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
+    unsigned f[WORDS];
+
+    features(f);
+    return (f[LEAF_7_B] & f_dq_bw_vl) == f_dq_bw_vl && saves(ZMM);
+}
+#endif
+
+#if HAVE_AVX512BF16 || HAVE_AMX
+static int has_bf16_instructions(void)
+{
+    const unsigned avx512_bf16 = 1u << 5;
+    unsigned f[WORDS];
+
+    features(f);
+    return (f[LEAF_7_1_A] & avx512_bf16) != 0;
+}
+#endif
+
+#if HAVE_AVX512BF16
+/* Where its products pay: AMD's, twice as fast as f32's.  Intel's take as long as the FMAs that
+ * they replace. */
+static int has_avx512bf16(void)
+{
+    unsigned a, b, c, d;
+
+    if (!__get_cpuid(0, &a, &b, &c, &d)) return 0;
+    if (b != signature_AMD_ebx || c != signature_AMD_ecx || d != signature_AMD_edx) return 0;
+    return has_bf16_instructions();
+}
+#endif
 
 #if HAVE_AMX
 /* Linux hands out the tile registers only to a process that asked for them, once and before
@@ -36,80 +111,56 @@ static int tiles_granted(void)
 #endif
 }
 
-/* AMX-TILE and AMX-BF16, with the vector instructions between the tiles: AVX512-BF16 and VBMI,
- * which every such CPU has.  ecx and edx are those of leaf 7. */
-static int has_amx_bf16(uint64_t os, unsigned ecx, unsigned edx)
+/* With the vector instructions between the tiles, which every such CPU has. */
+static int has_amx(void)
 {
     enum { TILES = 0x60000 };
-    const unsigned vbmi = 1u << 1, amx = 1u << 22 | 1u << 24, avx512_bf16 = 1u << 5;
-    unsigned a, b, c, d;
+    const unsigned vbmi = 1u << 1, tile_bf16 = 1u << 22 | 1u << 24;
+    unsigned f[WORDS];
 
-    if ((os & TILES) != TILES || !(ecx & vbmi) || (edx & amx) != amx) return 0;
-    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & avx512_bf16)) return 0;
-    return tiles_granted();
+    features(f);
+    return (f[LEAF_7_C] & vbmi) && (f[LEAF_7_D] & tile_bf16) == tile_bf16 &&
+           has_bf16_instructions() && saves(TILES) && tiles_granted();
 }
 #endif
 
-#if HAVE_AVX512BF16
-/* AVX512-BF16 where its products pay: AMD's, twice as fast as f32's.  Intel's take as long as the
- * FMAs that they replace. */
-static int has_fast_bf16(void)
-{
-    const unsigned avx512_bf16 = 1u << 5;
-    unsigned a, b, c, d;
+/* ---- the list ---- */
 
-    if (!__get_cpuid(0, &a, &b, &c, &d)) return 0;
-    if (b != signature_AMD_ebx || c != signature_AMD_ecx || d != signature_AMD_edx) return 0;
-    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & avx512_bf16);
-}
-#endif
-
-static unsigned detect_x86(void)
-{
-    enum { YMM = 0x6, ZMM = 0xe6 };
-    const unsigned fma = 1u << 12, osxsave = 1u << 27, f16c = 1u << 29;
-    const unsigned avx2 = 1u << 5;
-    const unsigned avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
-    unsigned a, b, c, d, flags = 0;
-
-    if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
-    if ((c & (fma | osxsave | f16c)) != (fma | osxsave | f16c)) return 0;
-    const uint64_t os = xcr0();
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
-
-    if ((os & YMM) != YMM || !(b & avx2)) return flags;
-    flags |= SDRT_ISA_AVX2;
-    if ((os & ZMM) != ZMM || (b & avx512) != avx512) return flags;
-    flags |= SDRT_ISA_AVX512;
-#if HAVE_AVX512BF16
-    if (has_fast_bf16()) flags |= SDRT_ISA_AVX512_BF16;
-#endif
-#if HAVE_AMX
-    if (has_amx_bf16(os, c, d)) flags |= SDRT_ISA_AMX_BF16;
-#endif
-    return flags;
-}
-#endif
+enum {
+    SUM_OF_BITS = 0
+#define SDRT_LEVEL(level, flag, bit, below, has) + (bit)
+#include "kernels/levels.h"
+    ,
+    ALL_BITS = 0
+#define SDRT_LEVEL(level, flag, bit, below, has) | (bit)
+#include "kernels/levels.h"
+};
+_Static_assert(SUM_OF_BITS == ALL_BITS, "two levels have one bit");
 
 const struct sdrt_isa_level sdrt_isa_levels[] = {
-    { "generic", 0 },
-    { "blas", SDRT_ISA_BLAS },
-#if defined(__x86_64__)
-    { "avx2", SDRT_ISA_BLAS | SDRT_ISA_AVX2 },
-    { "avx512", SDRT_ISA_BLAS | SDRT_ISA_AVX2 | SDRT_ISA_AVX512 },
-    { "avx512bf16", SDRT_ISA_BLAS | SDRT_ISA_AVX2 | SDRT_ISA_AVX512 | SDRT_ISA_AVX512_BF16 },
-    { "amx", SDRT_ISA_BLAS | SDRT_ISA_AVX2 | SDRT_ISA_AVX512 | SDRT_ISA_AMX_BF16 },
-#endif
-    { NULL, 0 },
+#define SDRT_LEVEL(level, flag, bit, below, has) { #level, (below) | (flag), flag },
+#include "kernels/levels.h"
+    { NULL, 0, 0 },
 };
+
+const char *const sdrt_isa_names = &(
+#define SDRT_LEVEL(level, flag, bit, below, has) ", " #level
+#include "kernels/levels.h"
+    )[2];
 
 unsigned sdrt_isa_detect(void)
 {
-#if defined(__x86_64__)
-    return SDRT_ISA_BLAS | detect_x86();
-#else
-    return SDRT_ISA_BLAS;
-#endif
+    static int (*const has[])(void) = {
+#define SDRT_LEVEL(level, flag, bit, below, has) has,
+#include "kernels/levels.h"
+    };
+    unsigned have = 0;
+
+    for (size_t i = 0; i < sizeof has / sizeof *has; i++) {
+        const struct sdrt_isa_level *l = &sdrt_isa_levels[i];
+        if ((l->flags & ~l->own & ~have) == 0 && has[i]()) have |= l->own;
+    }
+    return have;
 }
 
 const struct sdrt_isa_level *sdrt_isa_find(const char *name)

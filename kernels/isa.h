@@ -9,25 +9,27 @@
 #ifndef SDRT_KERNELS_ISA_H
 #define SDRT_KERNELS_ISA_H
 
+/* One bit for each level that is built here (kernels/levels.h): SDRT_ISA_AVX2 ... */
 enum {
-    SDRT_ISA_BLAS     = 1u << 0, /* OpenBLAS; wherever the library was built */
-    SDRT_ISA_AVX2     = 1u << 1, /* AVX2, FMA, F16C */
-    SDRT_ISA_AVX512   = 1u << 2, /* F, BW, DQ, VL; implies AVX2 */
-    SDRT_ISA_AMX_BF16 = 1u << 3, /* AMX-TILE, AMX-BF16, AVX512-BF16, VBMI; implies AVX512 */
-    SDRT_ISA_NEON     = 1u << 4, /* Advanced SIMD; always there on AArch64 */
-    SDRT_ISA_AVX512_BF16 = 1u << 5, /* VDPBF16PS, and faster than two f32 FMAs; implies AVX512 */
-
+#define SDRT_LEVEL(level, flag, bit, below, has) flag = bit,
+#include "kernels/levels.h"
     /* A level with one of these computes in bf16 where weights are bf16. */
-    SDRT_ISA_ANY_BF16 = SDRT_ISA_AMX_BF16 | SDRT_ISA_AVX512_BF16,
+    SDRT_ISA_ANY_BF16 = 0
+#define SDRT_BF16_LEVEL(level, flag, bit, below, has) | flag
+#include "kernels/levels.h"
 };
 
 /* One rung of the ladder that the tests and the benchmarks climb. */
 struct sdrt_isa_level {
     const char *name;
-    unsigned    flags;
+    unsigned    flags; /* its own and all below it whose kernels it takes */
+    unsigned    own;   /* its own flag; 0 for the plain C */
 };
 
 extern const struct sdrt_isa_level sdrt_isa_levels[]; /* ends with name == NULL */
+
+/* "generic, blas, avx2 ...": the names of all levels built here, for help and messages. */
+extern const char *const sdrt_isa_names;
 
 /* The flags of everything usable here.  Asks the system for the tile registers, so call it
  * before any thread computes. */

@@ -1,6 +1,6 @@
 noinst_LTLIBRARIES += libkernels.la
 libkernels_la_SOURCES = \
-	kernels/isa.c kernels/isa.h kernels/dtype.h kernels/exec.h \
+	kernels/levels.h kernels/isa.c kernels/isa.h kernels/dtype.h kernels/exec.h \
 	kernels/ops.c kernels/ops.h \
 	kernels/gemm.h kernels/conv.h kernels/attention.h kernels/norm.h kernels/elementwise.h \
 	kernels/pack.h \
@@ -17,36 +17,46 @@ SIMD_BODIES = kernels/simd/attention.h kernels/simd/conv.h kernels/simd/gemm.h \
 	kernels/simd/winograd.h
 EXTRA_DIST += $(SIMD_BODIES)
 
+# A level's files: compiled with its flags for the library, and for the tests of those that
+# tests/emulation/ covers once more over emulated instructions.
+AVX2_FILES = kernels/avx2/attention.c kernels/avx2/conv.c kernels/avx2/gemm.c \
+	kernels/avx2/norm.c kernels/avx2/vec.h
 if HAVE_AVX2
 noinst_LTLIBRARIES += libk_avx2.la
-libk_avx2_la_SOURCES = kernels/avx2/attention.c kernels/avx2/conv.c kernels/avx2/gemm.c \
-	kernels/avx2/norm.c kernels/avx2/vec.h
+libk_avx2_la_SOURCES = $(AVX2_FILES)
 libk_avx2_la_CFLAGS = $(AM_CFLAGS) -O3 $(AVX2_CFLAGS)
 libkernels_la_LIBADD += libk_avx2.la
 endif
 
+EMULATED_FILES =
+AVX512_FILES = kernels/avx512/attention.c kernels/avx512/conv.c kernels/avx512/gemm.c \
+	kernels/avx512/norm.c kernels/avx512/vec.h
 if HAVE_AVX512
 noinst_LTLIBRARIES += libk_avx512.la
-libk_avx512_la_SOURCES = kernels/avx512/attention.c kernels/avx512/conv.c \
-	kernels/avx512/gemm.c kernels/avx512/norm.c kernels/avx512/vec.h
+libk_avx512_la_SOURCES = $(AVX512_FILES)
 libk_avx512_la_CFLAGS = $(AM_CFLAGS) -O3 $(AVX512_CFLAGS)
 libkernels_la_LIBADD += libk_avx512.la
+EMULATED_FILES += $(AVX512_FILES)
 endif
 
+AVX512BF16_FILES = kernels/avx512bf16/attention.c kernels/avx512bf16/conv.c \
+	kernels/avx512bf16/gemm.c kernels/avx512bf16/slot.h kernels/avx512/bf16.h
 if HAVE_AVX512BF16
 noinst_LTLIBRARIES += libk_avx512bf16.la
-libk_avx512bf16_la_SOURCES = kernels/avx512bf16/attention.c kernels/avx512bf16/conv.c \
-	kernels/avx512bf16/gemm.c kernels/avx512bf16/slot.h kernels/avx512/bf16.h
+libk_avx512bf16_la_SOURCES = $(AVX512BF16_FILES)
 libk_avx512bf16_la_CFLAGS = $(AM_CFLAGS) -O3 $(AVX512BF16_CFLAGS)
 libkernels_la_LIBADD += libk_avx512bf16.la
+EMULATED_FILES += $(AVX512BF16_FILES)
 endif
 
 # The vectors between the tiles are AVX-512's, and so is what tiles do not serve.
-if HAVE_AMX
-noinst_LTLIBRARIES += libk_amx.la
-libk_amx_la_SOURCES = kernels/amx/attention.c kernels/amx/attention.h kernels/amx/flash.h \
+AMX_FILES = kernels/amx/attention.c kernels/amx/attention.h kernels/amx/flash.h \
 	kernels/amx/wide.h kernels/amx/conv.c kernels/amx/conv3x3.h kernels/amx/gemm.c \
 	kernels/amx/linear.h kernels/amx/pack.h kernels/amx/pixel.h kernels/amx/tile.h
+if HAVE_AMX
+noinst_LTLIBRARIES += libk_amx.la
+libk_amx_la_SOURCES = $(AMX_FILES)
 libk_amx_la_CFLAGS = $(AM_CFLAGS) -O3 $(AMX_CFLAGS)
 libkernels_la_LIBADD += libk_amx.la
+EMULATED_FILES += $(AMX_FILES)
 endif

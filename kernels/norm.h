@@ -70,8 +70,7 @@ struct sdrt_norm_ops {
 
 void sdrt_norm_init(struct sdrt_norm_ops *ops, unsigned isa);
 
-void sdrt_norm_init_generic(struct sdrt_norm_ops *ops);
-void sdrt_norm_init_avx2(struct sdrt_norm_ops *ops);
-void sdrt_norm_init_avx512(struct sdrt_norm_ops *ops);
+#define SDRT_NORM_FILLER(flag, filler) void filler(struct sdrt_norm_ops *ops);
+#include "kernels/levels.h"
 
 #endif

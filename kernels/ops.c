@@ -4,76 +4,38 @@
 #include "kernels/isa.h"
 #include "kernels/ops.h"
 
+/* Each level's filler in turn, lowest first, where the flags have its level. */
+#define FILL(flag, filler) \
+    if ((isa & (unsigned)(flag)) == (unsigned)(flag)) filler(ops);
+
 void sdrt_gemm_init(struct sdrt_gemm_ops *ops, unsigned isa)
 {
-    sdrt_gemm_init_generic(ops);
-    if (isa & SDRT_ISA_BLAS) sdrt_gemm_init_blas(ops);
-#if HAVE_AVX2
-    if (isa & SDRT_ISA_AVX2) sdrt_gemm_init_avx2(ops);
-#endif
-#if HAVE_AVX512
-    if (isa & SDRT_ISA_AVX512) sdrt_gemm_init_avx512(ops);
-#endif
-#if HAVE_AVX512BF16
-    if (isa & SDRT_ISA_AVX512_BF16) sdrt_gemm_init_avx512bf16(ops);
-#endif
-#if HAVE_AMX
-    if (isa & SDRT_ISA_AMX_BF16) sdrt_gemm_init_amx(ops);
-#endif
+#define SDRT_GEMM_FILLER FILL
+#include "kernels/levels.h"
 }
 
 void sdrt_conv_init(struct sdrt_conv_ops *ops, unsigned isa)
 {
-    sdrt_conv_init_generic(ops);
-    if (isa & SDRT_ISA_BLAS) sdrt_conv_init_blas(ops);
-#if HAVE_AVX2
-    if (isa & SDRT_ISA_AVX2) sdrt_conv_init_avx2(ops);
-#endif
-#if HAVE_AVX512
-    if (isa & SDRT_ISA_AVX512) sdrt_conv_init_avx512(ops);
-#endif
-#if HAVE_AVX512BF16
-    if (isa & SDRT_ISA_AVX512_BF16) sdrt_conv_init_avx512bf16(ops);
-#endif
-#if HAVE_AMX
-    if (isa & SDRT_ISA_AMX_BF16) sdrt_conv_init_amx(ops);
-#endif
+#define SDRT_CONV_FILLER FILL
+#include "kernels/levels.h"
 }
 
 void sdrt_attention_init(struct sdrt_attention_ops *ops, unsigned isa)
 {
-    (void)isa;
-    sdrt_attention_init_generic(ops);
-#if HAVE_AVX2
-    if (isa & SDRT_ISA_AVX2) sdrt_attention_init_avx2(ops);
-#endif
-#if HAVE_AVX512
-    if (isa & SDRT_ISA_AVX512) sdrt_attention_init_avx512(ops);
-#endif
-#if HAVE_AVX512BF16
-    if (isa & SDRT_ISA_AVX512_BF16) sdrt_attention_init_avx512bf16(ops);
-#endif
-#if HAVE_AMX
-    if (isa & SDRT_ISA_AMX_BF16) sdrt_attention_init_amx(ops);
-#endif
+#define SDRT_ATTENTION_FILLER FILL
+#include "kernels/levels.h"
 }
 
 void sdrt_norm_init(struct sdrt_norm_ops *ops, unsigned isa)
 {
-    (void)isa;
-    sdrt_norm_init_generic(ops);
-#if HAVE_AVX2
-    if (isa & SDRT_ISA_AVX2) sdrt_norm_init_avx2(ops);
-#endif
-#if HAVE_AVX512
-    if (isa & SDRT_ISA_AVX512) sdrt_norm_init_avx512(ops);
-#endif
+#define SDRT_NORM_FILLER FILL
+#include "kernels/levels.h"
 }
 
 void sdrt_elementwise_init(struct sdrt_elementwise_ops *ops, unsigned isa)
 {
-    (void)isa; /* latents are small: no instruction set improves on the plain loops */
-    sdrt_elementwise_init_generic(ops);
+#define SDRT_ELEMENTWISE_FILLER FILL
+#include "kernels/levels.h"
 }
 
 void sdrt_ops_init(struct sdrt_ops *ops, unsigned isa)

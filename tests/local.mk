@@ -86,36 +86,15 @@ TEST_KERNELS = tests/support.c tests/support.h
 TEST_LEVELS = $(TEST_KERNELS) tests/emulated.c tests/emulated.h
 LEVEL_LIBS = $(EMULATED) $(TEST_LIBS)
 EMULATED =
-EXTRA_DIST += tests/emulation/amx.h tests/emulation/avx512.h tests/emulation/immintrin.h
-if HAVE_AVX2
-if HAVE_AVX512
-if HAVE_AVX512BF16
-if HAVE_AMX
-check_LTLIBRARIES += libemulated.la
-libemulated_la_SOURCES = kernels/avx512/attention.c kernels/avx512/conv.c kernels/avx512/gemm.c \
-	kernels/avx512/norm.c kernels/avx512/bf16.h kernels/avx512/vec.h \
-	kernels/avx512bf16/attention.c \
-	kernels/avx512bf16/conv.c kernels/avx512bf16/gemm.c kernels/avx512bf16/slot.h \
-	kernels/amx/gemm.c kernels/amx/linear.h \
-	kernels/amx/pack.h kernels/amx/tile.h kernels/amx/conv.c kernels/amx/conv3x3.h \
-	kernels/amx/pixel.h kernels/amx/attention.c kernels/amx/attention.h kernels/amx/flash.h \
-	kernels/amx/wide.h tests/emulation/amx.c
-libemulated_la_CPPFLAGS = -I$(srcdir)/tests/emulation $(AM_CPPFLAGS) \
-	-Dsdrt_attention_init_avx512=sdrt_attention_init_avx512_emulated \
-	-Dsdrt_conv_init_avx512=sdrt_conv_init_avx512_emulated \
-	-Dsdrt_gemm_init_avx512=sdrt_gemm_init_avx512_emulated \
-	-Dsdrt_norm_init_avx512=sdrt_norm_init_avx512_emulated \
-	-Dsdrt_attention_init_avx512bf16=sdrt_attention_init_avx512bf16_emulated \
-	-Dsdrt_conv_init_avx512bf16=sdrt_conv_init_avx512bf16_emulated \
-	-Dsdrt_gemm_init_avx512bf16=sdrt_gemm_init_avx512bf16_emulated \
-	-Dsdrt_gemm_init_amx=sdrt_gemm_init_amx_emulated \
-	-Dsdrt_conv_init_amx=sdrt_conv_init_amx_emulated \
-	-Dsdrt_attention_init_amx=sdrt_attention_init_amx_emulated
-libemulated_la_CFLAGS = $(AM_CFLAGS) -O3 -Wno-psabi $(AVX2_CFLAGS)
-EMULATED += libemulated.la
-endif
-endif
-endif
+EXTRA_DIST += tests/emulation/amx.h tests/emulation/avx512.h tests/emulation/immintrin.h \
+	tests/emulation/names.h
+if HAVE_EMULATION
+check_LIBRARIES += libemulated.a
+libemulated_a_SOURCES = $(EMULATED_FILES) kernels/ops.c tests/emulation/amx.c
+libemulated_a_CPPFLAGS = -I$(srcdir)/tests/emulation -include $(srcdir)/tests/emulation/names.h \
+	$(AM_CPPFLAGS)
+libemulated_a_CFLAGS = $(AM_CFLAGS) -O3 -Wno-psabi -Wno-unused-parameter $(AVX2_CFLAGS)
+EMULATED += libemulated.a
 endif
 check_PROGRAMS += tests/test_pack tests/test_gemm tests/test_conv tests/test_attention \
 	tests/test_norm tests/test_elementwise
@@ -143,17 +122,18 @@ tests_test_norm_SOURCES = tests/test_norm.c tests/oracle_norm.c tests/oracle_nor
 	bench/shapes_norm.h $(TEST_LEVELS)
 tests_test_norm_CFLAGS = $(TEST_CFLAGS)
 tests_test_norm_LDADD = $(LEVEL_LIBS)
-tests_test_elementwise_SOURCES = tests/test_elementwise.c $(TEST_KERNELS)
+tests_test_elementwise_SOURCES = tests/test_elementwise.c $(TEST_LEVELS)
 tests_test_elementwise_CFLAGS = $(TEST_CFLAGS)
-tests_test_elementwise_LDADD = $(TEST_LIBS)
+tests_test_elementwise_LDADD = $(LEVEL_LIBS)
 
 # Check scripts run beside the programs; CC compiles the installed header alone.
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT += CC='$(CC)' CRITERION_VERBOSITY_LEVEL=1; export CC CRITERION_VERBOSITY_LEVEL;
 EXTRA_DIST += tests/fresh_root.sh tests/check_cli.sh tests/check_header.sh tests/check_sdbench.sh tests/support.sh tests/header.c \
-	build-aux/summary.sh build-aux/check-layers.sh build-aux/check-wide.sh
+	build-aux/summary.sh build-aux/check-layers.sh build-aux/check-levels.sh \
+	build-aux/check-wide.sh
 check_SCRIPTS = tests/check_cli.sh tests/check_header.sh tests/check_sdbench.sh \
-	build-aux/check-layers.sh build-aux/check-wide.sh
+	build-aux/check-layers.sh build-aux/check-levels.sh build-aux/check-wide.sh
 
 # What sdbench says of its figures.
 check_PROGRAMS += tests/test_bench
@@ -174,10 +154,7 @@ tests_test_golden_CFLAGS = $(TEST_CFLAGS)
 tests_test_golden_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_golden_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/emulated_machine.c
-if HAVE_AVX2
-if HAVE_AVX512
-if HAVE_AVX512BF16
-if HAVE_AMX
+if HAVE_EMULATION
 # Once more on a machine that has every level, by emulation.
 check_PROGRAMS += tests/test_golden_emulated
 tests_test_golden_emulated_SOURCES = $(tests_test_golden_SOURCES) tests/emulated_machine.c \
@@ -186,9 +163,6 @@ tests_test_golden_emulated_CFLAGS = $(TEST_CFLAGS)
 tests_test_golden_emulated_LDFLAGS = $(tests_test_golden_LDFLAGS) \
 	-Wl,--wrap=sdrt_isa_detect,--wrap=sdrt_ops_init
 tests_test_golden_emulated_LDADD = $(LEVEL_LIBS)
-endif
-endif
-endif
 endif
 EXTRA_DIST += tests/golden/tiny-sd15 $(ORACLE_FILES)
 check_PROGRAMS += tests/test_demo_model

@@ -168,7 +168,12 @@ float *trounded_rows(const float *rows, size_t n, size_t width, size_t pitch, in
     return to;
 }
 
-int tbf16_level(const char *level) { return !strcmp(level, "amx") || !strcmp(level, "avx512bf16"); }
+int tbf16_level(const char *level)
+{
+    const struct sdrt_isa_level *l = sdrt_isa_find(level);
+
+    return l && (l->flags & SDRT_ISA_ANY_BF16);
+}
 
 int tin_bf16(const char *level, enum sdrt_dtype stored)
 {

@@ -220,7 +220,7 @@ static void check_extremes(const char *level)
     struct sdrt_attention_ops ops = { 0 };
     uint64_t rng = trand_seed();
 
-    sdrt_attention_init(&ops, tlevel(level));
+    tattention_init(&ops, level);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         for (size_t d = 0; d < sizeof dims / sizeof dims[0]; d++)
             for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++)
@@ -244,22 +244,12 @@ static void check_models(const char *level)
 }
 
 /* One test for each level, so that the report names the one that broke. */
-Test(attention, edges_generic) { check_edges("generic"); }
-Test(attention, edges_blas) { check_edges("blas"); }
-Test(attention, edges_avx2) { check_edges("avx2"); }
-Test(attention, edges_avx512) { check_edges("avx512"); }
-Test(attention, edges_avx512bf16) { check_edges("avx512bf16"); }
-Test(attention, edges_amx) { check_edges("amx"); }
-Test(attention, extremes_generic) { check_extremes("generic"); }
-Test(attention, extremes_blas) { check_extremes("blas"); }
-Test(attention, extremes_avx2) { check_extremes("avx2"); }
-Test(attention, extremes_avx512) { check_extremes("avx512"); }
-Test(attention, models_generic) { check_models("generic"); }
-Test(attention, models_blas) { check_models("blas"); }
-Test(attention, models_avx2) { check_models("avx2"); }
-Test(attention, models_avx512) { check_models("avx512"); }
-Test(attention, models_avx512bf16) { check_models("avx512bf16"); }
-Test(attention, models_amx) { check_models("amx"); }
+#define SDRT_LEVEL(level, ...) Test(attention, edges_##level) { check_edges(#level); }
+#include "kernels/levels.h"
+#define SDRT_F32_LEVEL(level, ...) Test(attention, extremes_##level) { check_extremes(#level); }
+#include "kernels/levels.h"
+#define SDRT_LEVEL(level, ...) Test(attention, models_##level) { check_models(#level); }
+#include "kernels/levels.h"
 
 Test(attention, no_null_entries)
 {

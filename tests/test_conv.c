@@ -325,18 +325,10 @@ static void check_models(const char *level)
 }
 
 /* One test for each level, so that the report names the one that broke. */
-Test(conv, edges_generic) { check_edges("generic"); }
-Test(conv, edges_blas) { check_edges("blas"); }
-Test(conv, edges_avx2) { check_edges("avx2"); }
-Test(conv, edges_avx512) { check_edges("avx512"); }
-Test(conv, edges_avx512bf16) { check_edges("avx512bf16"); }
-Test(conv, edges_amx) { check_edges("amx"); }
-Test(conv, models_generic) { check_models("generic"); }
-Test(conv, models_blas) { check_models("blas"); }
-Test(conv, models_avx2) { check_models("avx2"); }
-Test(conv, models_avx512) { check_models("avx512"); }
-Test(conv, models_avx512bf16) { check_models("avx512bf16"); }
-Test(conv, models_amx) { check_models("amx"); }
+#define SDRT_LEVEL(level, ...) Test(conv, edges_##level) { check_edges(#level); }
+#include "kernels/levels.h"
+#define SDRT_LEVEL(level, ...) Test(conv, models_##level) { check_models(#level); }
+#include "kernels/levels.h"
 
 Test(conv, no_null_entries)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "kernels/ops.h"
+#include "tests/emulated.h"
 #include "tests/support.h"
 
 #include <criterion/criterion.h>
@@ -199,7 +199,7 @@ static void check_level(const char *level)
     struct sdrt_elementwise_ops ops = { 0 };
     uint64_t rng = trand_seed();
 
-    sdrt_elementwise_init(&ops, tlevel(level));
+    telementwise_init(&ops, level);
     check_timesteps(level, &ops);
     check_embed(level, &ops, &rng);
     check_embed_refuses(&ops);
@@ -214,10 +214,8 @@ static void check_level(const char *level)
         }
 }
 
-Test(elementwise, generic) { check_level("generic"); }
-Test(elementwise, blas) { check_level("blas"); }
-Test(elementwise, avx2) { check_level("avx2"); }
-Test(elementwise, avx512) { check_level("avx512"); }
+#define SDRT_LEVEL(level, ...) Test(elementwise, level) { check_level(#level); }
+#include "kernels/levels.h"
 
 /* Without guidance the conditional prediction must come through unchanged. */
 Test(elementwise, guide_of_scale_one_is_the_condition)

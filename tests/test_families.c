@@ -86,10 +86,8 @@ static void check_level(const char *isa)
     }
 }
 
-Test(families, passes_generic) { check_level("generic"); }
-Test(families, passes_blas) { check_level("blas"); }
-Test(families, passes_avx2) { check_level("avx2"); }
-Test(families, passes_avx512) { check_level("avx512"); }
+#define SDRT_F32_LEVEL(level, ...) Test(families, passes_##level) { check_level(#level); }
+#include "kernels/levels.h"
 
 /* ---- whole images ---- */
 

@@ -196,18 +196,10 @@ static void check_models(const char *level)
 }
 
 /* One test for each level, so that the report names the one that broke. */
-Test(gemm, edges_generic) { check_edges("generic"); }
-Test(gemm, edges_blas) { check_edges("blas"); }
-Test(gemm, edges_avx2) { check_edges("avx2"); }
-Test(gemm, edges_avx512) { check_edges("avx512"); }
-Test(gemm, edges_avx512bf16) { check_edges("avx512bf16"); }
-Test(gemm, edges_amx) { check_edges("amx"); }
-Test(gemm, models_generic) { check_models("generic"); }
-Test(gemm, models_blas) { check_models("blas"); }
-Test(gemm, models_avx2) { check_models("avx2"); }
-Test(gemm, models_avx512) { check_models("avx512"); }
-Test(gemm, models_avx512bf16) { check_models("avx512bf16"); }
-Test(gemm, models_amx) { check_models("amx"); }
+#define SDRT_LEVEL(level, ...) Test(gemm, edges_##level) { check_edges(#level); }
+#include "kernels/levels.h"
+#define SDRT_LEVEL(level, ...) Test(gemm, models_##level) { check_models(#level); }
+#include "kernels/levels.h"
 
 /* A table must never leave a hole: every entry is set at every level. */
 Test(gemm, no_null_entries)

@@ -145,18 +145,18 @@ static void check_level(const char *isa, const char *precision, double text_erro
 
 /* f32 against f32 with other orders of summation; the tiny net is sensitive, and one wrong
  * block costs 30 dB. */
-Test(golden, generic) { check_level("generic", NULL, 1e-5, 55.0); }
-Test(golden, blas)    { check_level("blas", NULL, 1e-5, 55.0); }
-Test(golden, avx2)    { check_level("avx2", NULL, 1e-5, 55.0); }
-Test(golden, avx512)  { check_level("avx512", NULL, 1e-5, 55.0); }
+#define SDRT_F32_LEVEL(level, ...) \
+    Test(golden, level) { check_level(#level, NULL, 1e-5, 55.0); }
+#include "kernels/levels.h"
 
 /* Weights of 8 bits are far from f16's in this net, which five steps of guidance make worse:
  * diffusers' own bf16 is at 19.8 dB.  Levels of bf16 round activations too; f32 arithmetic on operands
  * rounded so is at 18.2 and 20.1 dB for two seeds. */
-Test(golden, bf16_weights)      { check_level("generic", "bf16", 1e-2, 19.8); }
-Test(golden, bf16_weights_avx2) { check_level("avx2", "bf16", 1e-2, 19.8); }
-Test(golden, avx512bf16)        { check_level("avx512bf16", NULL, 1e-2, 16.0); }
-Test(golden, amx)               { check_level("amx", NULL, 1e-2, 16.0); }
+#define SDRT_F32_LEVEL(level, ...) \
+    Test(golden, bf16_weights_##level) { check_level(#level, "bf16", 1e-2, 19.8); }
+#define SDRT_BF16_LEVEL(level, ...) \
+    Test(golden, level) { check_level(#level, NULL, 1e-2, 16.0); }
+#include "kernels/levels.h"
 
 /* Every number of threads draws the same image, to the bit; also at an odd latent size. */
 Test(golden, threads_do_not_matter)

@@ -277,18 +277,13 @@ static void check_ln_level(const char *level)
 }
 
 /* One test for each level, so that the report names the one that broke. */
-Test(norm, group_norm_generic) { check_gn_level("generic"); }
-Test(norm, group_norm_blas) { check_gn_level("blas"); }
-Test(norm, group_norm_avx2) { check_gn_level("avx2"); }
-Test(norm, group_norm_avx512) { check_gn_level("avx512"); }
-Test(norm, layer_norm_generic) { check_ln_level("generic"); }
-Test(norm, layer_norm_blas) { check_ln_level("blas"); }
-Test(norm, layer_norm_avx2) { check_ln_level("avx2"); }
-Test(norm, layer_norm_avx512) { check_ln_level("avx512"); }
+#define SDRT_LEVEL(level, ...) Test(norm, group_norm_##level) { check_gn_level(#level); }
+#include "kernels/levels.h"
+#define SDRT_LEVEL(level, ...) Test(norm, layer_norm_##level) { check_ln_level(#level); }
+#include "kernels/levels.h"
 
-Test(norm, rms_norm_generic) { check_rms_level("generic"); }
-Test(norm, rms_norm_avx2) { check_rms_level("avx2"); }
-Test(norm, rms_norm_avx512) { check_rms_level("avx512"); }
+#define SDRT_LEVEL(level, ...) Test(norm, rms_norm_##level) { check_rms_level(#level); }
+#include "kernels/levels.h"
 
 /* The share count is part of the result: it may change with the shape alone. */
 Test(norm, parts)

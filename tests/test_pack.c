@@ -115,12 +115,8 @@ static void check_f8_level(const char *level)
     check_f8_packing(level, SDRT_F8_E5M2);
 }
 
-Test(pack, f8_generic) { check_f8_level("generic"); }
-Test(pack, f8_blas) { check_f8_level("blas"); }
-Test(pack, f8_avx2) { check_f8_level("avx2"); }
-Test(pack, f8_avx512) { check_f8_level("avx512"); }
-Test(pack, f8_avx512bf16) { check_f8_level("avx512bf16"); }
-Test(pack, f8_amx) { check_f8_level("amx"); }
+#define SDRT_LEVEL(level, ...) Test(pack, f8_##level) { check_f8_level(#level); }
+#include "kernels/levels.h"
 
 static uint16_t convert(float v, enum sdrt_dtype type)
 {

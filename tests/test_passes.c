@@ -140,10 +140,8 @@ static void check_level(const char *isa)
     sdrt_close(&c);
 }
 
-Test(passes, generic) { check_level("generic"); }
-Test(passes, blas) { check_level("blas"); }
-Test(passes, avx2) { check_level("avx2"); }
-Test(passes, avx512) { check_level("avx512"); }
+#define SDRT_F32_LEVEL(level, ...) Test(passes, level) { check_level(#level); }
+#include "kernels/levels.h"
 
 /* ---- the same weights as an original single file ---- */
 

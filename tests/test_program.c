@@ -344,10 +344,9 @@ static void random_graphs(const char *isa, int rounds)
     world_close(&w);
 }
 
-Test(program, random_graphs_generic) { random_graphs("generic", 60); }
-Test(program, random_graphs_blas) { random_graphs("blas", 60); }
-Test(program, random_graphs_avx2) { random_graphs("avx2", 60); }
-Test(program, random_graphs_avx512) { random_graphs("avx512", 60); }
+#define SDRT_F32_LEVEL(level, ...) \
+    Test(program, random_graphs_##level) { random_graphs(#level, 60); }
+#include "kernels/levels.h"
 
 Test(program, runs_without_allocating)
 {

@@ -59,10 +59,8 @@ static void check_level(const char *isa)
     }
 }
 
-Test(sd3, passes_generic) { check_level("generic"); }
-Test(sd3, passes_blas) { check_level("blas"); }
-Test(sd3, passes_avx2) { check_level("avx2"); }
-Test(sd3, passes_avx512) { check_level("avx512"); }
+#define SDRT_F32_LEVEL(level, ...) Test(sd3, passes_##level) { check_level(#level); }
+#include "kernels/levels.h"
 
 /* ---- whole images ---- */
 

@@ -120,9 +120,8 @@ static void compare(const char *level)
     sdrt_npy_free(&want);
 }
 
-Test(t5, generic) { compare("generic"); }
-Test(t5, avx2) { compare("avx2"); }
-Test(t5, avx512) { compare("avx512"); }
+#define SDRT_F32_LEVEL(level, ...) Test(t5, level) { compare(#level); }
+#include "kernels/levels.h"
 
 Test(t5, detects)
 {

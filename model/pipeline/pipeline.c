@@ -45,8 +45,8 @@ static int choose_arithmetic(struct sdrt_context *c, const struct sdrt_options *
     if (f32 && !o->isa) have &= ~(unsigned)SDRT_ISA_ANY_BF16;
     const struct sdrt_isa_level *level = o->isa ? sdrt_isa_find(o->isa) : sdrt_isa_best(have);
     if (!level)
-        return sdrt_fail(c->log, SDRT_E_ARG, "unknown instruction set \"%s\": expected generic, "
-                         "blas, avx2, avx512, avx512bf16 or amx", o->isa);
+        return sdrt_fail(c->log, SDRT_E_ARG, "unknown instruction set \"%s\": expected one of %s",
+                         o->isa, sdrt_isa_names);
     if ((level->flags & have) != level->flags)
         return sdrt_fail(c->log, SDRT_E_UNSUPPORTED, "this machine cannot run \"%s\"; its best is "
                          "\"%s\"", level->name, sdrt_isa_best(have)->name);

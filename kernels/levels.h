@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The levels, lowest first, and the kernels that each has of its own.  Flags, detection, the
+ * choice of kernels, help texts, tests and emulation all read this list: a new level is a block
+ * here, a level's first kernel of a family is a row here, and each needs its file in
+ * kernels/local.mk.  build-aux/check-levels.sh compares the list with the files.
+ *
+ * The list has no include guard.  Define the rows that you want, then include it; it undefines
+ * them again:
+ *
+ *   SDRT_LEVEL(level, flag, bit, below, has)
+ *       level  its name, which is its folder's
+ *       flag   its bit in a set of levels, of the value bit (kernels/isa.h)
+ *       below  flags of the levels whose kernels it takes where it has none
+ *       has    function of isa.c: whether this machine can run it, and gains by it
+ *     In place of this row, SDRT_F32_LEVEL is for the levels that compute in f32 and SDRT_BF16_LEVEL
+ *     for those that compute in bf16 where weights are bf16.
+ *   SDRT_GEMM_FILLER(flag, filler), SDRT_CONV_FILLER, SDRT_ATTENTION_FILLER, SDRT_NORM_FILLER,
+ *   SDRT_ELEMENTWISE_FILLER
+ *       filler overwrites the entries of struct sdrt_<family>_ops that its level improves on
+ *
+ * With SDRT_EMULATED_LEVELS_ONLY defined (and kept), the list starts at the levels that tests can
+ * emulate on a machine without them (tests/emulation/).
+ */
+#include "config.h"
+
+#ifndef SDRT_LEVEL
+#define SDRT_LEVEL(level, flag, bit, below, has)
+#endif
+#ifndef SDRT_F32_LEVEL
+#define SDRT_F32_LEVEL SDRT_LEVEL
+#endif
+#ifndef SDRT_BF16_LEVEL
+#define SDRT_BF16_LEVEL SDRT_LEVEL
+#endif
+#ifndef SDRT_GEMM_FILLER
+#define SDRT_GEMM_FILLER(flag, filler)
+#endif
+#ifndef SDRT_CONV_FILLER
+#define SDRT_CONV_FILLER(flag, filler)
+#endif
+#ifndef SDRT_ATTENTION_FILLER
+#define SDRT_ATTENTION_FILLER(flag, filler)
+#endif
+#ifndef SDRT_NORM_FILLER
+#define SDRT_NORM_FILLER(flag, filler)
+#endif
+#ifndef SDRT_ELEMENTWISE_FILLER
+#define SDRT_ELEMENTWISE_FILLER(flag, filler)
+#endif
+
+#ifndef SDRT_EMULATED_LEVELS_ONLY
+/* Plain C, for every machine and every entry: its flag is none, so that it is always filled. */
+SDRT_F32_LEVEL(generic, SDRT_ISA_GENERIC, 0, 0, has_generic)
+SDRT_GEMM_FILLER(SDRT_ISA_GENERIC, sdrt_gemm_init_generic)
+SDRT_CONV_FILLER(SDRT_ISA_GENERIC, sdrt_conv_init_generic)
+SDRT_ATTENTION_FILLER(SDRT_ISA_GENERIC, sdrt_attention_init_generic)
+SDRT_NORM_FILLER(SDRT_ISA_GENERIC, sdrt_norm_init_generic)
+SDRT_ELEMENTWISE_FILLER(SDRT_ISA_GENERIC, sdrt_elementwise_init_generic)
+
+/* OpenBLAS. */
+SDRT_F32_LEVEL(blas, SDRT_ISA_BLAS, 1u << 0, 0, has_blas)
+SDRT_GEMM_FILLER(SDRT_ISA_BLAS, sdrt_gemm_init_blas)
+SDRT_CONV_FILLER(SDRT_ISA_BLAS, sdrt_conv_init_blas)
+
+/* AVX2, FMA, F16C. */
+#if HAVE_AVX2
+SDRT_F32_LEVEL(avx2, SDRT_ISA_AVX2, 1u << 1, SDRT_ISA_BLAS, has_avx2)
+SDRT_GEMM_FILLER(SDRT_ISA_AVX2, sdrt_gemm_init_avx2)
+SDRT_CONV_FILLER(SDRT_ISA_AVX2, sdrt_conv_init_avx2)
+SDRT_ATTENTION_FILLER(SDRT_ISA_AVX2, sdrt_attention_init_avx2)
+SDRT_NORM_FILLER(SDRT_ISA_AVX2, sdrt_norm_init_avx2)
+#endif
+#endif
+
+/* AVX-512 F, BW, DQ, VL. */
+#if HAVE_AVX512
+SDRT_F32_LEVEL(avx512, SDRT_ISA_AVX512, 1u << 2, SDRT_ISA_BLAS | SDRT_ISA_AVX2, has_avx512)
+SDRT_GEMM_FILLER(SDRT_ISA_AVX512, sdrt_gemm_init_avx512)
+SDRT_CONV_FILLER(SDRT_ISA_AVX512, sdrt_conv_init_avx512)
+SDRT_ATTENTION_FILLER(SDRT_ISA_AVX512, sdrt_attention_init_avx512)
+SDRT_NORM_FILLER(SDRT_ISA_AVX512, sdrt_norm_init_avx512)
+#endif
+
+/* VDPBF16PS, where it is faster than two f32 FMAs. */
+#if HAVE_AVX512BF16
+SDRT_BF16_LEVEL(avx512bf16, SDRT_ISA_AVX512BF16, 1u << 3,
+                SDRT_ISA_BLAS | SDRT_ISA_AVX2 | SDRT_ISA_AVX512, has_avx512bf16)
+SDRT_GEMM_FILLER(SDRT_ISA_AVX512BF16, sdrt_gemm_init_avx512bf16)
+SDRT_CONV_FILLER(SDRT_ISA_AVX512BF16, sdrt_conv_init_avx512bf16)
+SDRT_ATTENTION_FILLER(SDRT_ISA_AVX512BF16, sdrt_attention_init_avx512bf16)
+#endif
+
+/* AMX-TILE and AMX-BF16, with AVX512-BF16 and VBMI between the tiles. */
+#if HAVE_AMX
+SDRT_BF16_LEVEL(amx, SDRT_ISA_AMX, 1u << 4, SDRT_ISA_BLAS | SDRT_ISA_AVX2 | SDRT_ISA_AVX512,
+                has_amx)
+SDRT_GEMM_FILLER(SDRT_ISA_AMX, sdrt_gemm_init_amx)
+SDRT_CONV_FILLER(SDRT_ISA_AMX, sdrt_conv_init_amx)
+SDRT_ATTENTION_FILLER(SDRT_ISA_AMX, sdrt_attention_init_amx)
+#endif
+
+#undef SDRT_LEVEL
+#undef SDRT_F32_LEVEL
+#undef SDRT_BF16_LEVEL
+#undef SDRT_GEMM_FILLER
+#undef SDRT_CONV_FILLER
+#undef SDRT_ATTENTION_FILLER
+#undef SDRT_NORM_FILLER
+#undef SDRT_ELEMENTWISE_FILLER
