@@ -18,7 +18,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 OUT = os.path.join(HERE, "..", "golden", "t5-tokenizer")
-MERGES = os.path.join(HERE, "..", "..", "model", "data", "clip_merges.txt")
+MERGES = os.path.join(HERE, "..", "..", "model", "text", "data", "clip_merges.txt")
 
 import sentencepiece  # noqa: E402
 import transformers  # noqa: E402

@@ -2,7 +2,6 @@
 """The files around the weights of a Stable Diffusion 1.5 diffusers folder: tokenizer, scheduler,
 index."""
 
-import gzip
 import json
 import os
 
@@ -43,12 +42,10 @@ def byte_symbols():
 
 
 def clip_merges(count):
-    """The first `count` merges of CLIP's published list (48894 in all), read from the open_clip
-    package."""
-    import open_clip
-
-    path = os.path.join(os.path.dirname(open_clip.__file__), "bpe_simple_vocab_16e6.txt.gz")
-    with gzip.open(path, "rt", encoding="utf-8") as f:
+    """The first `count` merges of CLIP's published list (48894 in all)."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "model", "text", "data",
+                        "clip_merges.txt")
+    with open(path, encoding="utf-8") as f:
         lines = f.read().split("\n")
     return lines[1 : 1 + min(count, 49152 - 256 - 2)]
 
