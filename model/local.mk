@@ -33,18 +33,13 @@ libmodel_la_SOURCES += \
 
 libmodel_la_SOURCES += \
 	model/text/codepoints.c model/text/codepoints.h \
-	model/text/html_entities.c model/text/html_entities.h model/text/data/html_entities.inc \
-	model/text/mojibake.c model/text/mojibake.h model/text/data/mojibake_tables.inc \
-	model/text/mojibake_bytes.c model/text/mojibake_bytes.h \
-	model/text/clean.c model/text/clean.h \
 	model/text/clip_tokenizer.c model/text/clip_tokenizer.h \
 	model/text/t5_tokenizer.c model/text/t5_tokenizer.h model/text/t5_vocab_json.c model/text/t5_vocab_spiece.c \
 	model/text/t5_vocab.c model/text/t5_vocab.h \
 	model/text/clip_vocab.c model/text/clip_vocab.h model/text/clip_merges.h
 nodist_libmodel_la_SOURCES = model/text/clip_merges.c
 CLEANFILES += model/text/clip_merges.c
-EXTRA_DIST += build-aux/embed.sh model/text/data/clip_merges.txt model/text/data/clip_merges.LICENSE \
-	model/text/data/ftfy.LICENSE model/text/data/make_text_tables.py
+EXTRA_DIST += build-aux/embed.sh model/text/data/clip_merges.txt model/text/data/clip_merges.LICENSE
 
 model/text/clip_merges.c: model/text/data/clip_merges.txt build-aux/embed.sh
 	$(AM_V_GEN)$(MKDIR_P) model/text && $(SHELL) $(top_srcdir)/build-aux/embed.sh sdrt_clip_merges \

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_PROMPT = 2048, MAX_SEEDS = 1024, MAX_LINE = 65536, ROUNDS_PER_LOOK = 16 };
+enum { MAX_PROMPT = 2048, MAX_SEEDS = 4096, MAX_LINE = 65536, ROUNDS_PER_LOOK = 16 };
 
 static const double text_seconds = 1.5, file_seconds = 0.5;
 
@@ -130,9 +130,10 @@ static int check_prompt(const struct sdrt_clip_tokenizer *tokenizer, const char 
 {
     static int32_t ids[4 * MAX_PROMPT], padded[SDRT_CLIP_TOKENIZER_LENGTH];
     const int32_t vocab_size = sdrt_clip_tokenizer_vocab_size(tokenizer);
+    const int32_t pad = random_below(2) ? sdrt_clip_tokenizer_eos(tokenizer) : 0;
     int count = -1, truncated = -1;
 
-    if (sdrt_clip_tokenizer_encode(tokenizer, prompt, ids, 4 * MAX_PROMPT, &count) != SDRT_OK)
+    if (sdrt_clip_tokenizer_encode(tokenizer, prompt, pad, ids, 4 * MAX_PROMPT, &count) != SDRT_OK)
         return complain("an error", prompt);
     if (count < 0 || count > 4 * MAX_PROMPT)
         return complain("a wild count", prompt);
@@ -140,7 +141,7 @@ static int check_prompt(const struct sdrt_clip_tokenizer *tokenizer, const char 
         if (ids[i] < 0 || ids[i] >= vocab_size)
             return complain("an id out of range", prompt);
     }
-    if (sdrt_clip_tokenizer_encode_padded(tokenizer, prompt, SDRT_CLIP_TOKENIZER_LENGTH, 0, padded,
+    if (sdrt_clip_tokenizer_encode_padded(tokenizer, prompt, SDRT_CLIP_TOKENIZER_LENGTH, pad, padded,
                                      &truncated) != SDRT_OK)
         return complain("an error when padded", prompt);
     if (truncated != (count > SDRT_CLIP_TOKENIZER_LENGTH - 2 ? count - SDRT_CLIP_TOKENIZER_LENGTH + 2 : 0))

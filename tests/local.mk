@@ -37,8 +37,7 @@ tests_test_tokenizer_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_tokenizer_LDADD = $(TEST_LIBS) -lpthread
 tests_fuzz_tokenizer_SOURCES = tests/fuzz_tokenizer.c
 tests_fuzz_tokenizer_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
-EXTRA_DIST += tests/golden/tokenizer.txt tests/oracle/make_tokenizer_golden.py \
-	tests/oracle/clip_reference.py
+EXTRA_DIST += tests/golden/tokenizer.txt tests/golden/characters.txt tests/oracle/make_tokenizer_golden.py
 
 check_PROGRAMS += tests/test_t5_tokenizer tests/fuzz_t5_tokenizer
 tests_test_t5_tokenizer_SOURCES = tests/test_t5_tokenizer.c tests/temp_folder.c \

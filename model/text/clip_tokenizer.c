@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/text/clip_tokenizer.h"
 
-#include "model/text/clean.h"
 #include "model/text/clip_vocab.h"
+#include "model/text/codepoints.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 int sdrt_clip_tokenizer_open(struct sdrt_clip_tokenizer **out, const char *vocab_json_path,
-                        const char *merges_path, const struct sdrt_log *log)
+                             const char *merges_path, const struct sdrt_log *log)
 {
     struct sdrt_clip_tokenizer *tokenizer;
     int status;
@@ -55,15 +55,20 @@ int32_t sdrt_clip_tokenizer_vocab_size(const struct sdrt_clip_tokenizer *tokeniz
     return tokenizer->vocab_size;
 }
 
-/* The ids so far, and room for the tokens of one word. */
+/* The ids so far, the text that is being read, and room for the tokens of one word. */
 struct encoder {
-    const struct sdrt_clip_tokenizer    *tokenizer;
-    int32_t                        *ids;
-    int                             max_ids;
-    int                             count;
-    int32_t                        *symbols; /* -1 for a byte that the vocabulary lacks */
-    const struct sdrt_merge       **merges;  /* of each symbol with its right neighbour */
+    const struct sdrt_clip_tokenizer *tokenizer;
+    int32_t  pad_id;
+    int32_t *ids;
+    int      max_ids;
+    int      count;
+    struct sdrt_codepoints    piece;   /* text without special tokens; owned */
+    size_t                    room;    /* elements of the two arrays below; owned */
+    int32_t                  *symbols; /* -1 for a byte that the vocabulary lacks */
+    const struct sdrt_merge **merges;  /* of each symbol with its right neighbour */
 };
+
+static const char bos_text[] = "<|startoftext|>", eos_text[] = "<|endoftext|>", pad_text[] = "!";
 
 static void emit(struct encoder *encoder, int32_t id)
 {
@@ -146,30 +151,21 @@ static void encode_word(struct encoder *encoder, const uint32_t *word, size_t le
              encoder->symbols[i] >= 0 ? encoder->symbols[i] : encoder->tokenizer->eos);
 }
 
-/* Length of pattern when text begins with it, else 0.  Case is already folded, all but the
- * long s, which folds to s but is lower case itself. */
+/* Length of pattern when text begins with it, else 0. */
 static size_t match(const uint32_t *text, size_t size, const char *pattern)
 {
     size_t length = 0;
 
     for (; pattern[length]; length++) {
-        if (length == size || !(text[length] == (uint8_t)pattern[length] ||
-                                (pattern[length] == 's' && text[length] == 0x17F)))
+        if (length == size || text[length] != (uint8_t)pattern[length])
             return 0;
     }
     return length;
 }
 
-/* White space, and U+0345: its case folding is a letter although it is none itself, and for
- * that CLIP's pattern, which ignores case, takes it for neither and drops it. */
-static bool is_between_words(uint32_t c)
-{
-    return sdrt_is_space(c) || c == 0x345;
-}
-
 static bool is_other(uint32_t c)
 {
-    return !is_between_words(c) && !sdrt_is_letter(c) && !sdrt_is_number(c);
+    return !sdrt_is_space(c) && !sdrt_is_letter(c) && !sdrt_is_number(c);
 }
 
 /* Length of the word at the start of text, by CLIP's pattern: a contraction's end, letters,
@@ -198,30 +194,105 @@ static size_t word_length(const uint32_t *text, size_t size)
 /* Encodes what text begins with and returns how much that was. */
 static size_t encode_next(struct encoder *encoder, const uint32_t *text, size_t size)
 {
-    static const char *const special[] = {"<|startoftext|>", "<|endoftext|>"};
-    const int32_t ids[] = {encoder->tokenizer->bos, encoder->tokenizer->eos};
-    size_t length = 0;
+    size_t length;
 
-    if (is_between_words(text[0]))
+    if (sdrt_is_space(text[0]))
         return 1;
-    for (size_t i = 0; i < 2 && length == 0; i++) {
-        length = match(text, size, special[i]);
-        /* With a long s in it, it is one word, but not the token. */
-        if (length > 0 && text[2] == (uint8_t)special[i][2]) {
-            emit(encoder, ids[i]);
-            return length;
-        }
-    }
+    /* Written in another case, "<|ENDOFTEXT|>" is no special token.  CLIP's pattern still cuts
+     * it out whole, and the byte-level step cuts it again, into "<|", "endoftext" and "|>". */
+    length = match(text, size, bos_text);
     if (length == 0)
-        length = word_length(text, size);
+        length = match(text, size, eos_text);
+    if (length > 0) {
+        encode_word(encoder, text, 2);
+        encode_word(encoder, text + 2, length - 4);
+        encode_word(encoder, text + length - 2, 2);
+        return length;
+    }
+    length = word_length(text, size);
     encode_word(encoder, text, length);
     return length;
 }
 
-int sdrt_clip_tokenizer_encode(const struct sdrt_clip_tokenizer *tokenizer, const char *text_utf8,
-                          int32_t *ids, int max_ids, int *n_ids)
+/* Makes room for words of up to count code points. */
+static bool make_room(struct encoder *encoder, size_t count)
 {
-    struct encoder encoder = {.tokenizer = tokenizer, .ids = ids, .max_ids = max_ids};
+    if (4 * count <= encoder->room)
+        return true;
+    free(encoder->symbols);
+    free(encoder->merges);
+    encoder->room = 4 * count;
+    encoder->symbols = malloc(encoder->room * sizeof *encoder->symbols);
+    encoder->merges = malloc(encoder->room * sizeof *encoder->merges);
+    return encoder->symbols && encoder->merges;
+}
+
+/* Encodes the piece and empties it. */
+static int encode_piece(struct encoder *encoder)
+{
+    struct sdrt_codepoints *piece = &encoder->piece;
+
+    sdrt_codepoints_compose(piece);
+    sdrt_codepoints_lower(piece);
+    if (piece->failed || !make_room(encoder, piece->count))
+        return SDRT_E_NOMEM;
+    for (size_t i = 0; i < piece->count;)
+        i += encode_next(encoder, piece->at + i, piece->count - i);
+    piece->count = 0;
+    return SDRT_OK;
+}
+
+/* Length of the special token that text begins with, else 0.  Its case counts, and a padding
+ * of "!" is special too. */
+static size_t special_token(const struct encoder *encoder, const uint32_t *text, size_t size,
+                            int32_t *id)
+{
+    const struct sdrt_clip_tokenizer *tokenizer = encoder->tokenizer;
+    const struct {
+        const char *text;
+        int32_t     id;
+    } tokens[] = {
+        {bos_text, tokenizer->bos},
+        {eos_text, tokenizer->eos},
+        {pad_text, tokenizer->byte_ids[0][(uint8_t)pad_text[0]]},
+    };
+    const size_t count = encoder->pad_id == tokens[2].id ? 3 : 2;
+
+    for (size_t i = 0; i < count; i++) {
+        size_t length = match(text, size, tokens[i].text);
+
+        *id = tokens[i].id;
+        if (length > 0)
+            return length;
+    }
+    return 0;
+}
+
+/* Encodes the special tokens and what lies between them. */
+static int encode_text(struct encoder *encoder, const struct sdrt_codepoints *text)
+{
+    int status = text->failed ? SDRT_E_NOMEM : SDRT_OK;
+
+    for (size_t i = 0; i < text->count && status == SDRT_OK;) {
+        int32_t id;
+        size_t length = special_token(encoder, text->at + i, text->count - i, &id);
+
+        if (length == 0) {
+            sdrt_codepoints_append(&encoder->piece, text->at[i++]);
+            continue;
+        }
+        status = encode_piece(encoder);
+        emit(encoder, id);
+        i += length;
+    }
+    return status == SDRT_OK ? encode_piece(encoder) : status;
+}
+
+int sdrt_clip_tokenizer_encode(const struct sdrt_clip_tokenizer *tokenizer, const char *text_utf8,
+                               int32_t pad_id, int32_t *ids, int max_ids, int *n_ids)
+{
+    struct encoder encoder = {
+        .tokenizer = tokenizer, .pad_id = pad_id, .ids = ids, .max_ids = max_ids};
     size_t size = strnlen(text_utf8, SDRT_CLIP_TOKENIZER_MAX_PROMPT + 1);
     struct sdrt_codepoints text = {0};
     int status;
@@ -230,36 +301,29 @@ int sdrt_clip_tokenizer_encode(const struct sdrt_clip_tokenizer *tokenizer, cons
     if (size > SDRT_CLIP_TOKENIZER_MAX_PROMPT)
         return sdrt_fail(tokenizer->log, SDRT_E_ARG, "prompt: expected at most %d bytes",
                          (int)SDRT_CLIP_TOKENIZER_MAX_PROMPT);
-    status = sdrt_text_clean(&text, text_utf8, size);
-    if (status == SDRT_OK && text.count > 0) {
-        encoder.symbols = malloc(4 * text.count * sizeof *encoder.symbols);
-        encoder.merges = malloc(4 * text.count * sizeof *encoder.merges);
-        if (!encoder.symbols || !encoder.merges)
-            status = SDRT_E_NOMEM;
-    }
-    if (status != SDRT_OK) {
-        status = sdrt_fail(tokenizer->log, status, "prompt: no memory for its %zu bytes", size);
-        goto out;
-    }
-    for (size_t i = 0; i < text.count;)
-        i += encode_next(&encoder, text.at + i, text.count - i);
-    *n_ids = encoder.count;
-out:
+    sdrt_codepoints_append_utf8(&text, text_utf8, size);
+    status = encode_text(&encoder, &text);
+    if (status == SDRT_OK)
+        *n_ids = encoder.count;
+    else
+        sdrt_fail(tokenizer->log, status, "prompt: no memory for its %zu bytes", size);
+    sdrt_codepoints_clear(&text);
+    sdrt_codepoints_clear(&encoder.piece);
     free(encoder.symbols);
     free(encoder.merges);
-    sdrt_codepoints_clear(&text);
     return status;
 }
 
-int sdrt_clip_tokenizer_encode_padded(const struct sdrt_clip_tokenizer *tokenizer, const char *text_utf8,
-                                 int length, int32_t pad_id, int32_t *ids, int *truncated)
+int sdrt_clip_tokenizer_encode_padded(const struct sdrt_clip_tokenizer *tokenizer,
+                                      const char *text_utf8, int length, int32_t pad_id,
+                                      int32_t *ids, int *truncated)
 {
     int count = 0, room = length - 2, status;
 
     if (length < 2)
         return sdrt_fail(tokenizer->log, SDRT_E_ARG,
                          "tokenizer: length %d, expected at least 2", length);
-    status = sdrt_clip_tokenizer_encode(tokenizer, text_utf8, ids + 1, room, &count);
+    status = sdrt_clip_tokenizer_encode(tokenizer, text_utf8, pad_id, ids + 1, room, &count);
     if (status != SDRT_OK)
         return status;
     if (truncated)

@@ -121,7 +121,7 @@ static size_t spell_byte(unsigned byte, char text[8])
     return (size_t)sdrt_utf8_encode(codepoint, (uint8_t *)text);
 }
 
-/* Gives bytes their ids as simple_tokenizer.py does: first those that stand for
+/* Gives bytes their ids as CLIP's vocabulary does: first those that stand for
  * themselves, then the others, then the same again at the end of a word. */
 static void number_bytes(struct loader *loader)
 {

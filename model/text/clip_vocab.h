@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The tables of a tokenizer, and how they are read.  Private to model/tokenizer*.c.
+ * The tables of a tokenizer, and how they are read.  Private to model/text/clip_*.c.
  */
 #ifndef SDRT_MODEL_TEXT_CLIP_VOCAB_H
 #define SDRT_MODEL_TEXT_CLIP_VOCAB_H

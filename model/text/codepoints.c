@@ -36,15 +36,6 @@ void sdrt_codepoints_append(struct sdrt_codepoints *text, uint32_t codepoint)
         text->at[text->count++] = codepoint;
 }
 
-void sdrt_codepoints_append_many(struct sdrt_codepoints *text, const uint32_t *more,
-                                 size_t count)
-{
-    if (count > 0 && reserve(text, count)) {
-        memcpy(text->at + text->count, more, count * sizeof *more);
-        text->count += count;
-    }
-}
-
 void sdrt_codepoints_clear(struct sdrt_codepoints *text)
 {
     free(text->at);
@@ -56,12 +47,6 @@ void sdrt_codepoints_move(struct sdrt_codepoints *to, struct sdrt_codepoints *fr
     free(to->at);
     *to = *from;
     memset(from, 0, sizeof *from);
-}
-
-bool sdrt_codepoints_equal(const struct sdrt_codepoints *a, const struct sdrt_codepoints *b)
-{
-    return a->count == b->count &&
-           (a->count == 0 || memcmp(a->at, b->at, a->count * sizeof *a->at) == 0);
 }
 
 int sdrt_utf8_decode(const uint8_t *bytes, size_t size, uint32_t *codepoint)
@@ -125,37 +110,71 @@ static bool is_surely_composed(const struct sdrt_codepoints *text)
     return true;
 }
 
-void sdrt_codepoints_compose(struct sdrt_codepoints *text)
+/* Ranges that hold all combining marks and all parts of composed characters that are younger than
+ * Unicode 9, and otherwise only characters that normalisation leaves alone.  U+11A7 is no Hangul
+ * final, but utf8proc 2.8 composes it as one. */
+static bool is_left_alone(uint32_t c)
+{
+    static const uint32_t ranges[][2] = {
+        {0x5C8, 0x5C9},     {0x7FD, 0x7FD},     {0x897, 0x8D3},     {0x9FE, 0x9FE},
+        {0xC3C, 0xC3C},     {0xD3B, 0xD3C},     {0xEBA, 0xEBA},     {0x11A7, 0x11A7},
+        {0x1715, 0x1715},   {0x1ABF, 0x1AF0},   {0x1DF6, 0x1DFA},   {0xA82C, 0xA82C},
+        {0x105D2, 0x105DA}, {0x10D24, 0x10F85}, {0x11070, 0x11070}, {0x1133B, 0x1133B},
+        {0x113B8, 0x113D0}, {0x1145E, 0x1145E}, {0x11839, 0x11A99}, {0x11D42, 0x1612F},
+        {0x16D67, 0x16FF1}, {0x1D127, 0x1D128}, {0x1D250, 0x1D281}, {0x1E08F, 0x1E6F5},
+    };
+
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges && c >= ranges[i][0]; i++) {
+        if (c <= ranges[i][1])
+            return true;
+    }
+    return false;
+}
+
+/* Appends count characters in normal form.  utf8 has room for 4 bytes for each of them. */
+static void append_composed(struct sdrt_codepoints *out, const uint32_t *text, size_t count,
+                            uint8_t *utf8)
 {
     const utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_COMPOSE;
+    utf8proc_ssize_t size = 0, parts;
+
+    if (count == 0)
+        return;
+    for (size_t i = 0; i < count; i++)
+        size += sdrt_utf8_encode(text[i], utf8 + size);
+    parts = utf8proc_decompose(utf8, size, NULL, 0, options);
+    if (parts >= 0 && reserve(out, (size_t)parts)) {
+        utf8proc_int32_t *at = (utf8proc_int32_t *)out->at + out->count;
+
+        parts = utf8proc_decompose(utf8, size, at, parts, options);
+        if (parts >= 0)
+            parts = utf8proc_normalize_utf32(at, parts, options);
+        if (parts >= 0)
+            out->count += (size_t)parts;
+    }
+    out->failed |= parts < 0;
+}
+
+void sdrt_codepoints_compose(struct sdrt_codepoints *text)
+{
     struct sdrt_codepoints composed = {0};
-    uint8_t *utf8 = NULL;
-    utf8proc_ssize_t size = 0, count;
+    size_t start = 0;
+    uint8_t *utf8;
 
     if (text->failed || is_surely_composed(text))
         return;
     utf8 = malloc(4 * text->count);
-    if (!utf8) {
-        text->failed = true;
-        return;
+    composed.failed = !utf8;
+    for (size_t i = 0; i < text->count && !composed.failed; i++) {
+        if (is_left_alone(text->at[i])) {
+            append_composed(&composed, text->at + start, i - start, utf8);
+            sdrt_codepoints_append(&composed, text->at[i]);
+            start = i + 1;
+        }
     }
-    for (size_t i = 0; i < text->count; i++)
-        size += sdrt_utf8_encode(text->at[i], utf8 + size);
-
-    count = utf8proc_decompose(utf8, size, NULL, 0, options);
-    if (count < 0 || !reserve(&composed, (size_t)count))
-        goto out;
-    count = utf8proc_decompose(utf8, size, (utf8proc_int32_t *)composed.at, count, options);
-    if (count >= 0)
-        count = utf8proc_normalize_utf32((utf8proc_int32_t *)composed.at, count, options);
-    if (count >= 0) {
-        composed.count = (size_t)count;
-        sdrt_codepoints_move(text, &composed);
-    }
-out:
-    if (count < 0 || composed.failed)
-        text->failed = true;
-    sdrt_codepoints_clear(&composed);
+    if (!composed.failed)
+        append_composed(&composed, text->at + start, text->count - start, utf8);
+    sdrt_codepoints_move(text, &composed);
     free(utf8);
 }
 
@@ -169,7 +188,7 @@ bool sdrt_is_space(uint32_t c)
     utf8proc_category_t kind;
 
     if (c < 0x80)
-        return c == ' ' || (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x1F);
+        return c == ' ' || (c >= 0x09 && c <= 0x0D);
     kind = category(c);
     return c == 0x85 || kind == UTF8PROC_CATEGORY_ZS || kind == UTF8PROC_CATEGORY_ZL ||
            kind == UTF8PROC_CATEGORY_ZP;
@@ -195,57 +214,6 @@ bool sdrt_is_number(uint32_t c)
     return kind >= UTF8PROC_CATEGORY_ND && kind <= UTF8PROC_CATEGORY_NO;
 }
 
-/* Unicode's Case_Ignorable: some categories and the punctuation inside words. */
-static bool is_case_ignorable(uint32_t c)
-{
-    static const uint16_t inside_words[] = {
-        0x27, 0x2E, 0x3A, 0xB7, 0x387, 0x55F, 0x5F4, 0x2018, 0x2019,
-        0x2024, 0x2027, 0xFE13, 0xFE52, 0xFE55, 0xFF07, 0xFF0E, 0xFF1A,
-    };
-
-    switch (category(c)) {
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_CF:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_SK:
-        return true;
-    default:
-        break;
-    }
-    for (size_t i = 0; i < sizeof inside_words / sizeof *inside_words; i++) {
-        if (c == inside_words[i])
-            return true;
-    }
-    return false;
-}
-
-/* Unicode's Cased, for characters that are not case-ignorable. */
-static bool is_cased(uint32_t c)
-{
-    utf8proc_category_t kind = category(c);
-
-    return kind == UTF8PROC_CATEGORY_LU || kind == UTF8PROC_CATEGORY_LL ||
-           kind == UTF8PROC_CATEGORY_LT || c == 0xAA || c == 0xBA ||
-           (c >= 0x2160 && c <= 0x217F) || (c >= 0x24B6 && c <= 0x24E9) ||
-           (c >= 0x1F130 && c <= 0x1F149) || (c >= 0x1F150 && c <= 0x1F169) ||
-           (c >= 0x1F170 && c <= 0x1F189);
-}
-
-/* SpecialCasing.txt's Final_Sigma: a cased letter before it and none after it. */
-static bool is_final_sigma(const struct sdrt_codepoints *text, size_t at)
-{
-    size_t before = at, after = at + 1;
-
-    while (before > 0 && is_case_ignorable(text->at[before - 1]))
-        before--;
-    if (before == 0 || !is_cased(text->at[before - 1]))
-        return false;
-    while (after < text->count && is_case_ignorable(text->at[after]))
-        after++;
-    return after == text->count || !is_cased(text->at[after]);
-}
-
 void sdrt_codepoints_lower(struct sdrt_codepoints *text)
 {
     struct sdrt_codepoints lower = {0};
@@ -253,9 +221,7 @@ void sdrt_codepoints_lower(struct sdrt_codepoints *text)
     for (size_t i = 0; i < text->count && !text->failed; i++) {
         uint32_t c = text->at[i];
 
-        if (c == 0x3A3) {
-            sdrt_codepoints_append(&lower, is_final_sigma(text, i) ? 0x3C2 : 0x3C3);
-        } else if (c == 0x130) {
+        if (c == 0x130) {
             sdrt_codepoints_append(&lower, 'i');
             sdrt_codepoints_append(&lower, 0x307);
         } else {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Text as an array of Unicode code points, and the few Python notions about characters
- * that CLIP's clean-up is defined by.
+ * Text as an array of Unicode code points, and the few notions about characters that the
+ * tokenizers need.
  */
 #ifndef SDRT_MODEL_TEXT_CODEPOINTS_H
 #define SDRT_MODEL_TEXT_CODEPOINTS_H
@@ -27,13 +27,10 @@ struct sdrt_codepoints {
 };
 
 void sdrt_codepoints_append(struct sdrt_codepoints *text, uint32_t codepoint);
-void sdrt_codepoints_append_many(struct sdrt_codepoints *text, const uint32_t *more,
-                                 size_t count);
 /* Frees what text holds and makes it empty; text itself stays the caller's. */
 void sdrt_codepoints_clear(struct sdrt_codepoints *text);
 /* Moves what from holds into to, whose old contents are freed; from is then empty. */
 void sdrt_codepoints_move(struct sdrt_codepoints *to, struct sdrt_codepoints *from);
-bool sdrt_codepoints_equal(const struct sdrt_codepoints *a, const struct sdrt_codepoints *b);
 
 /* Decodes the first character of size >= 1 bytes, strictly: shortest form, no surrogates.
  * Returns its length, or minus the length of the longest ill-formed part there, which is
@@ -44,12 +41,13 @@ int sdrt_utf8_encode(uint32_t codepoint, uint8_t bytes[4]);
 /* Appends size bytes of UTF-8, ill-formed parts as U+FFFD. */
 void sdrt_codepoints_append_utf8(struct sdrt_codepoints *text, const char *utf8, size_t size);
 
-/* Normalisation form C, in place. */
+/* Normalisation form C of Unicode 9, in place, as transformers' tokenizers have it: to them,
+ * combining marks that came later are characters like any other. */
 void sdrt_codepoints_compose(struct sdrt_codepoints *text);
-/* Python's str.lower(), in place: İ becomes two characters, Σ looks at its neighbours. */
+/* Lower case, in place, character by character: İ becomes two, Σ is σ at a word's end too. */
 void sdrt_codepoints_lower(struct sdrt_codepoints *text);
 
-/* Python's str.isspace(): Unicode white space and U+001C..U+001F. */
+/* Unicode's White_Space. */
 bool sdrt_is_space(uint32_t codepoint);
 /* \p{L} and \p{N}. */
 bool sdrt_is_letter(uint32_t codepoint);

@@ -245,11 +245,6 @@ static void encode_spaced(struct encoder *e, struct text *word)
     encode_word(e, word->at + start, word->n - start);
 }
 
-static int is_white_space(uint32_t c)
-{
-    return sdrt_is_space(c) && !(c >= 0x1c && c <= 0x1f);
-}
-
 /* A part of the text without added tokens. */
 static void encode_part(struct encoder *e, const char *part, size_t n)
 {
@@ -263,7 +258,7 @@ static void encode_part(struct encoder *e, const char *part, size_t n)
         const int length = at_end ? 1 : sdrt_utf8_decode((const uint8_t *)normal.at + i,
                                                          normal.n - i, &c);
         const size_t step = (size_t)(length > 0 ? length : -length);
-        if (at_end || is_white_space(c)) {
+        if (at_end || sdrt_is_space(c)) {
             if (word.n) encode_spaced(e, &word);
             word.n = 0;
         } else {
