@@ -22,6 +22,6 @@ libruntime_la_SOURCES = \
 	runtime/graph/planner.c runtime/graph/planner.h \
 	runtime/graph/graph.c runtime/graph/graph.h runtime/graph/graph_internal.h runtime/graph/graph_plan.c \
 	runtime/graph/graph_elementwise.c \
-	runtime/graph/operations.c \
+	runtime/graph/operations.c runtime/graph/externals.c \
 	runtime/graph/program.c runtime/graph/program.h runtime/graph/program_internal.h runtime/graph/program_report.c
 libruntime_la_LIBADD = libkernels.la

@@ -60,6 +60,19 @@ size_t sdrt_program_lower_bound(const struct sdrt_program *p);
 /* Bytes of the buffer that x is a view of; 0 for SDRT_NO_TENSOR. */
 size_t sdrt_program_bytes(const struct sdrt_program *p, sdrt_tensor x);
 
+/* An external tensor as its graph declared it; the name is borrowed from the program. */
+struct sdrt_external {
+    const char *name;
+    sdrt_tensor tensor;
+    int    dims[4]; /* batch, h, w, c */
+    size_t bytes;
+};
+
+/* External tensor i, in the order of declaration, or the one of that name.  1 with *out filled in;
+ * 0 when there is none. */
+int sdrt_program_external(const struct sdrt_program *p, int i, struct sdrt_external *out);
+int sdrt_program_find(const struct sdrt_program *p, const char *name, struct sdrt_external *out);
+
 /* Gives an external tensor its address (64-byte aligned).  Takes effect at the next link. */
 void sdrt_program_bind(struct sdrt_program *p, sdrt_tensor x, void *address);
 
