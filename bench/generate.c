@@ -46,31 +46,42 @@ static double flop_of(const struct sdrt_program *program)
 /* later: of an image after the first, which has its text and timesteps still. */
 static void count_flop(struct run *run, int later)
 {
-    struct sdrt_program *const *p = run->context->programs;
-    const struct sdrt_shape *s = &run->context->shape;
+    const struct sdrt_session *s = run->context->session;
     double *flop = run->flop;
 
-    for (int i = SDRT_PROGRAM_TEXT; i <= SDRT_PROGRAM_PROMPT; i++)
-        if (p[i] && !later) flop[SDRT_STAGE_TEXT] += flop_of(p[i]);
-    flop[EVALUATION] = flop_of(p[SDRT_PROGRAM_STEP]);
-    flop[SDRT_STAGE_DENOISE] = flop[EVALUATION] * s->evaluations;
-    if (!later) flop[SDRT_STAGE_DENOISE] += flop_of(p[SDRT_PROGRAM_SCHEDULE]);
-    flop[SDRT_STAGE_DECODE] = flop_of(p[SDRT_PROGRAM_DECODE]) * s->batch;
+    for (int i = 0; i < s->n_passes; i++) {
+        const double once = s->programs[i] ? flop_of(s->programs[i]) : 0.0;
+        switch (s->model->passes[i].when) {
+        case SDRT_ONCE_A_PROMPT:
+            if (!later) flop[SDRT_STAGE_TEXT] += once;
+            break;
+        case SDRT_ONCE_A_SCHEDULE:
+            if (!later) flop[SDRT_STAGE_DENOISE] += once;
+            break;
+        case SDRT_EACH_EVALUATION:
+            flop[EVALUATION] = once;
+            flop[SDRT_STAGE_DENOISE] += once * s->shape.evaluations[s->model->passes[i].part];
+            break;
+        case SDRT_ONCE_AN_IMAGE:
+            flop[SDRT_STAGE_DECODE] += once * s->shape.batch;
+            break;
+        }
+    }
     for (int i = 0; i < STAGES; i++) flop[IMAGE] += flop[i];
 }
 
 /* opened: seconds that opening took, which belong to the first image's load. */
 static int draw(struct run *run, const struct sdrt_request *request, double opened, int keep)
 {
-    struct sdrt_context *c = run->context;
+    const struct sdrt_session *s = run->context->session;
     double seconds[ROWS] = { 0.0 };
     const double start = sdrt_bench_now();
-    const int status = sdrt_generate(c, request);
+    const int status = sdrt_generate(run->context, request);
 
     seconds[IMAGE] = sdrt_bench_now() - start + opened;
-    for (int i = 0; i < STAGES; i++) seconds[i] = c->stage_seconds[i];
-    seconds[SDRT_STAGE_LOAD] += opened + c->plan_seconds * (opened > 0.0);
-    seconds[EVALUATION] = c->evaluation_seconds;
+    for (int i = 0; i < STAGES; i++) seconds[i] = s->stage_seconds[i];
+    seconds[SDRT_STAGE_LOAD] += opened + s->plan_seconds * (opened > 0.0);
+    seconds[EVALUATION] = s->evaluation_seconds;
     for (int i = 0; i < ROWS; i++) {
         if (opened > 0.0) run->first[i] = seconds[i];
         if (keep) sdrt_bench_add(&run->times[i], seconds[i]);
@@ -106,17 +117,19 @@ static int first_image(struct run *run, const struct sdrt_bench_options *o,
 static void add_facts(const struct run *run, const struct sdrt_bench_options *o, int images,
                       struct sdrt_report *r)
 {
-    const struct sdrt_context *c = run->context;
-    const double weights = (double)sdrt_weight_store_bytes(c->store, ""), mib = 1.0 / (1 << 20);
-    const double arena = (double)(c->persistent_bytes + c->workspace_bytes);
+    const struct sdrt_session *s = run->context->session;
+    const struct sdrt_model *m = s->model;
+    const double weights = (double)sdrt_model_weights_bytes(m), mib = 1.0 / (1 << 20);
+    const double arena = (double)(s->persistent_bytes + s->workspace_bytes);
     char size[32];
 
-    sdrt_machine_facts(r, sdrt_cpu_topology(c->device), c->device->isa, c->precision, c->threads);
+    sdrt_machine_facts(r, sdrt_cpu_topology(m->device), m->device->isa, m->precision,
+                       s->queue->workers);
     sdrt_roof_facts(sdrt_roof_of(run->meter), r, "roof", "roof");
     snprintf(size, sizeof size, "%dx%d", o->width, o->height);
-    sdrt_report_text(r, "weights", o->model ? c->model_name : "random", "weights");
+    sdrt_report_text(r, "weights", o->model ? m->parts[SDRT_PART_BASE].name : "random", "weights");
     sdrt_report_text(r, "size", size, "size");
-    sdrt_report_number(r, "batch", c->shape.batch, "batch", "", 0);
+    sdrt_report_number(r, "batch", s->shape.batch, "batch", "", 0);
     sdrt_report_number(r, "steps", o->steps, "steps", "", 0);
     sdrt_report_number(r, "images", images, "runs", "", 0);
     sdrt_report_number(r, "plan.weights_bytes", weights, NULL, "", 0);
@@ -132,7 +145,7 @@ static void add_facts(const struct run *run, const struct sdrt_bench_options *o,
 
 static void add_rows(const struct run *run, struct sdrt_report *r)
 {
-    const double roof = sdrt_roof_compute(sdrt_roof_of(run->meter), run->context->precision);
+    const double roof = sdrt_roof_compute(sdrt_roof_of(run->meter), run->context->model->precision);
 
     sdrt_report_table(r, "stages", columns, sizeof columns / sizeof columns[0]);
     for (int i = 0; i < ROWS; i++) {
@@ -162,9 +175,9 @@ int sdrt_bench_generate(const struct sdrt_bench_options *o, struct sdrt_report *
     request.seed = 1;
     int status = first_image(&run, o, &request, images == 1);
     if (status == SDRT_OK)
-        status = sdrt_roof_create(&run.meter, sdrt_cpu_team(run.context->queue),
-                                  sdrt_cpu_topology(run.context->device),
-                                  run.context->device->isa, o->log);
+        status = sdrt_roof_create(&run.meter, sdrt_cpu_team(run.context->session->queue),
+                                  sdrt_cpu_topology(run.context->model->device),
+                                  run.context->model->device->isa, o->log);
     if (status == SDRT_OK) sdrt_roof_tries(run.meter, 3);
     for (int i = 1; i < images && status == SDRT_OK; i++) {
         status = draw(&run, &request, 0.0, 1);

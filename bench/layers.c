@@ -23,7 +23,7 @@ void sdrt_layers_free(struct sdrt_layers *l)
 }
 
 /* A pass uses each weight once, so they come from where all of them together fit. */
-static void bind(struct sdrt_layer *l, const struct sdrt_pass *p, double all_weights)
+static void bind(struct sdrt_layer *l, const struct sdrt_bench_pass *p, double all_weights)
 {
     const struct sdrt_traffic t = {
         .flop = l->info.flop, .weights = l->info.weight_bytes, .weights_among = all_weights,
@@ -31,8 +31,8 @@ static void bind(struct sdrt_layer *l, const struct sdrt_pass *p, double all_wei
         .bf16 = l->info.class_ <= SDRT_CLASS_ATTENTION && !strcmp(p->precision, "bf16"),
     };
 
-    l->bound = sdrt_bound_of(&t, sdrt_roof_of(p->meter), sdrt_cpu_topology(p->context->device),
-                             p->context->threads);
+    l->bound = sdrt_bound_of(&t, sdrt_roof_of(p->meter), sdrt_cpu_topology(p->context->model->device),
+                             p->context->session->queue->workers);
 }
 
 /* ---- measuring ---- */
@@ -71,7 +71,7 @@ static int median_pass(const struct sdrt_times *wall)
     return 0;
 }
 
-int sdrt_layers_measure(struct sdrt_layers *l, struct sdrt_pass *p, int iterations,
+int sdrt_layers_measure(struct sdrt_layers *l, struct sdrt_bench_pass *p, int iterations,
                         const struct sdrt_log *log)
 {
     double seconds, all_weights = 0.0;
@@ -172,7 +172,7 @@ static void add_groups(const struct sdrt_layers *l, struct sdrt_report *r)
 int sdrt_bench_layers(const struct sdrt_bench_options *o, struct sdrt_report *r)
 {
     const char *network = o->what;
-    struct sdrt_pass p = { .first = 0.0 };
+    struct sdrt_bench_pass p = { .first = 0.0 };
     struct sdrt_layers l = { .n = 0 };
     int status = sdrt_pass_network(&network, o->log);
 

@@ -28,7 +28,7 @@ struct sdrt_layers {
 };
 
 /* Times iterations passes, trying the roof between them.  Frees nothing that is in *layers. */
-int sdrt_layers_measure(struct sdrt_layers *layers, struct sdrt_pass *pass, int iterations,
+int sdrt_layers_measure(struct sdrt_layers *layers, struct sdrt_bench_pass *pass, int iterations,
                         const struct sdrt_log *log);
 void sdrt_layers_free(struct sdrt_layers *layers);
 

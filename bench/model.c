@@ -12,7 +12,7 @@
 enum { DEFAULT_ITERATIONS = 5 };
 
 struct run {
-    struct sdrt_pass pass;
+    struct sdrt_bench_pass pass;
     struct sdrt_times times, joules;
     struct { struct sdrt_times times; double flop; } classes[SDRT_CLASSES]; /* of one pass */
 };
@@ -47,7 +47,7 @@ static json_t *share(double flop, double seconds, double roof)
 
 static int measure(struct run *run)
 {
-    struct sdrt_pass *p = &run->pass;
+    struct sdrt_bench_pass *p = &run->pass;
     struct sdrt_step_info info;
     double seconds, classes[SDRT_CLASSES] = { 0.0 };
     const int status = sdrt_pass_run(p, &seconds);
@@ -73,7 +73,7 @@ static void add_row(const struct run *run, const char *name, struct sdrt_report 
 
     sdrt_report_row(r, json_pack(
         "{s:s, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:o}", "name", name, "threads",
-        run->pass.context->threads, "first_ms", run->pass.first * 1e3, "ms", s.median * 1e3,
+        run->pass.context->session->queue->workers, "first_ms", run->pass.first * 1e3, "ms", s.median * 1e3,
         "ms_min", s.min * 1e3, "spread", s.spread, "gflop", run->pass.flop * 1e-9, "tflops",
         run->pass.flop / s.median * 1e-12, "roof_share",
         share(run->pass.flop, s.median, roof_of(run)), "joules",

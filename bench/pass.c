@@ -2,6 +2,7 @@
 #include "bench/pass.h"
 #include "bench/allocations.h"
 #include "bench/machine.h"
+#include "model/checkpoint/tensor_names.h"
 #include "runtime/device/cpu.h"
 #include "runtime/machine/memory.h"
 
@@ -9,15 +10,17 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A network by how often its pass runs, or a text encoder by the name of its pass. */
 static const struct {
     const char *name;
-    enum sdrt_program_id program;
+    enum sdrt_when when;
+    const char *pass;
     int batch;
 } networks[] = {
-    { "unet", SDRT_PROGRAM_STEP, 2 }, /* the guided pair */
-    { "vae", SDRT_PROGRAM_DECODE, 1 },
-    { "text", SDRT_PROGRAM_TEXT, 1 },
-    { "text2", SDRT_PROGRAM_TEXT + 1, 1 }, /* SDXL's second */
+    { "unet", SDRT_EACH_EVALUATION, NULL, 2 }, /* the guided pair */
+    { "vae", SDRT_ONCE_AN_IMAGE, NULL, 1 },
+    { "text", SDRT_ONCE_A_PROMPT, "text", 1 },
+    { "text2", SDRT_ONCE_A_PROMPT, "text 2", 1 }, /* SDXL's second */
 };
 enum { NETWORKS = sizeof networks / sizeof networks[0] };
 
@@ -37,47 +40,79 @@ int sdrt_pass_network(const char **network, const struct sdrt_log *log)
                      *network);
 }
 
-static void fill_added(struct sdrt_context *c, int rows)
+static const struct sdrt_model_config *config_of(const struct sdrt_session *s)
 {
-    static const float numbers[6] = { 1024, 1024, 0, 0, 1024, 1024 };
-
-    for (int i = 0; i < rows && sdrt_added_width(&c->config); i++)
-        sdrt_context_fill_added(c, i, numbers);
+    return sdrt_model_config_of(s->model);
 }
 
-/* Inputs like a real run's: unit noise, the tokens of an empty prompt, timestep 500. */
-static int prepare(struct sdrt_context *c, enum sdrt_program_id id)
+/* Unit noise where the pass reads a latent. */
+static void fill_latent(struct sdrt_session *s, const char *name)
 {
-    const size_t pair = (size_t)sdrt_shape_unet_batch(&c->shape);
-    const size_t pixels = (size_t)c->shape.h * (size_t)c->shape.w;
-    const size_t z = (size_t)c->config.vae.latent_channels;
+    const int slot = sdrt_slots_find(&s->slots, "", name);
     struct sdrt_rng rng;
-    int status = SDRT_OK;
 
     sdrt_rng_seed(&rng, SDRT_RNG_CPU, 1);
-    sdrt_rng_normal(&rng, c->model_in, pair * pixels * z);
-    sdrt_rng_normal(&rng, c->vae_in, pixels * z);
-    for (int k = 0; k < c->config.n_text; k++)
-        for (size_t i = 0; i < pair && status == SDRT_OK; i++)
-            status = sdrt_context_tokenize(c, k, "", c->ids[k] + i * SDRT_CLIP_TOKENIZER_LENGTH, NULL);
-    c->timesteps[0] = 500.0f;
-    for (int i = 0; i < (int)SDRT_PROGRAM_STEP && id == SDRT_PROGRAM_STEP; i++) {
-        if (!c->programs[i]) continue;
-        if (i == SDRT_PROGRAM_SCHEDULE) fill_added(c, (int)pair);
-        if (status == SDRT_OK) status = sdrt_program_load(c->programs[i], c->queue, NULL, NULL);
-        if (status == SDRT_OK) status = sdrt_program_run(c->programs[i], c->queue, NULL, NULL);
+    sdrt_rng_normal(&rng, sdrt_slot_map(&s->slots, slot),
+                    s->slots.slot[slot].bytes / sizeof(float));
+}
+
+/* The tokens of an empty prompt. */
+static int fill_ids(struct sdrt_session *s)
+{
+    const int pair = sdrt_shape_unet_batch(&s->shape), tokens = sdrt_model_tokens(config_of(s));
+    int status = SDRT_OK;
+
+    for (int k = 0; k < config_of(s)->n_text; k++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s.ids", sdrt_text_prefix(k));
+        int32_t *ids = sdrt_session_map(s, SDRT_PART_BASE, name);
+        for (int i = 0; i < pair && status == SDRT_OK; i++)
+            status = sdrt_model_tokenize(s->model, k, "", ids + i * tokens, NULL);
     }
-    memcpy(c->time_row, c->time_table, c->time_row_bytes);
     return status;
 }
 
-static int load(struct sdrt_context *c, const struct sdrt_bench_options *o, int batch,
-                enum sdrt_program_id id)
+/* The passes before the step, whose results it reads; all stay packed. */
+static int run_before(struct sdrt_session *s, int step)
 {
-    const int unit = 1 << (c->config.vae.levels - 1);
+    static const float numbers[SDRT_TOLD] = { 1024, 1024, 0, 0, 1024, 1024 };
+    int status = SDRT_OK;
+
+    *(float *)sdrt_session_map(s, SDRT_PART_BASE, "timesteps") = 500.0f;
+    for (int i = 0; i < step && status == SDRT_OK; i++) {
+        if (!s->programs[i]) continue;
+        if (s->model->passes[i].when == SDRT_ONCE_A_SCHEDULE)
+            sdrt_session_fill_added(s, SDRT_PART_BASE, numbers);
+        status = sdrt_session_load(s, i, NULL, NULL);
+        if (status == SDRT_OK) status = sdrt_program_run(s->programs[i], s->queue, NULL, NULL);
+    }
+    const int time = sdrt_slots_find(&s->slots, "", "time");
+    sdrt_slot_write(&s->slots, time, 0, sdrt_session_map(s, SDRT_PART_BASE, "time_table"),
+                    s->slots.slot[time].bytes);
+    return status;
+}
+
+/* Inputs like a real run's. */
+static int prepare(struct sdrt_session *s, int pass)
+{
+    const enum sdrt_when when = s->model->passes[pass].when;
+    int status = fill_ids(s);
+
+    if (when == SDRT_ONCE_AN_IMAGE) fill_latent(s, "vae_in");
+    if (when != SDRT_EACH_EVALUATION) return status;
+    fill_latent(s, "model_in");
+    return status == SDRT_OK ? run_before(s, pass) : status;
+}
+
+static int load(struct sdrt_session *s, const struct sdrt_bench_options *o, int batch, int network,
+                int *pass)
+{
+    const struct sdrt_model_config *config = config_of(s);
+    const struct sdrt_denoiser *denoiser = sdrt_denoiser_of(config);
+    const int unit = 1 << (config->vae.levels - 1);
     /* The batch of the networks is what is asked for, so no pair is made of it. */
     const struct sdrt_shape shape = { .batch = batch, .guided = 0, .h = o->height / unit,
-                                      .w = o->width / unit, .evaluations = 1 };
+                                      .w = o->width / unit, .evaluations = { 1 } };
     int status = SDRT_OK;
 
     if (o->width % unit || o->height % unit || o->width < unit || o->height < unit)
@@ -85,38 +120,42 @@ static int load(struct sdrt_context *c, const struct sdrt_bench_options *o, int 
                          o->height, unit);
     if (batch > SDRT_MAX_BATCH)
         return sdrt_fail(o->log, SDRT_E_ARG, "batch %d: expected 1 to %d", batch, SDRT_MAX_BATCH);
-    if (sdrt_denoiser_of(&c->config)->check_size)
-        status = sdrt_denoiser_of(&c->config)->check_size(&c->config, shape.h, shape.w, o->log);
-    if (status == SDRT_OK) status = sdrt_context_plan(c, &shape);
-    if (status == SDRT_OK && !c->programs[id])
-        status = sdrt_fail(o->log, SDRT_E_ARG, "text2: the model has one text encoder");
-    if (status == SDRT_OK) status = sdrt_context_place(c);
-    if (status == SDRT_OK) status = prepare(c, id);
-    if (status == SDRT_OK) status = sdrt_program_load(c->programs[id], c->queue, NULL, NULL);
-    return status;
+    if (denoiser->check_size) status = denoiser->check_size(config, shape.h, shape.w, o->log);
+    if (status == SDRT_OK) status = sdrt_session_plan(s, &shape);
+    if (status != SDRT_OK) return status;
+    *pass = networks[network].pass
+            ? sdrt_session_find(s, networks[network].pass)
+            : sdrt_session_find_when(s, SDRT_PART_BASE, networks[network].when);
+    if (*pass < 0)
+        return sdrt_fail(o->log, SDRT_E_ARG, "text2: the model has one text encoder");
+    status = sdrt_session_place(s);
+    if (status == SDRT_OK) status = prepare(s, *pass);
+    return status == SDRT_OK ? sdrt_session_load(s, *pass, NULL, NULL) : status;
 }
 
 /* The U-Net's step needs the small programs before it. */
-static void add_up(struct sdrt_pass *p, enum sdrt_program_id id)
+static void add_up(struct sdrt_bench_pass *p, int pass)
 {
+    const struct sdrt_session *s = p->context->session;
     struct sdrt_step_info info;
 
-    for (int k = id == SDRT_PROGRAM_STEP ? 0 : (int)id; k <= (int)id; k++) {
-        const struct sdrt_program *program = p->context->programs[k];
+    for (int k = s->model->passes[pass].when == SDRT_EACH_EVALUATION ? 0 : pass; k <= pass; k++) {
+        const struct sdrt_program *program = s->programs[k];
         if (!program) continue;
         for (int i = 0; i < sdrt_program_steps(program); i++) {
             sdrt_program_step(program, i, &info);
             p->weights += info.weight_bytes;
-            if (k == (int)id) p->flop += info.flop * p->repeats;
+            if (k == pass) p->flop += info.flop * p->repeats;
         }
         if (sdrt_program_peak(program) > p->workspace) p->workspace = sdrt_program_peak(program);
     }
 }
 
-int sdrt_pass_open(struct sdrt_pass *p, const struct sdrt_bench_options *o, const char *network,
+int sdrt_pass_open(struct sdrt_bench_pass *p, const struct sdrt_bench_options *o, const char *network,
                    int threads)
 {
     const int n = find_network(network);
+    int pass = 0;
     struct sdrt_options options;
 
     sdrt_options_init(&options);
@@ -127,21 +166,21 @@ int sdrt_pass_open(struct sdrt_pass *p, const struct sdrt_bench_options *o, cons
     options.isa = o->isa;
     options.precision = o->precision;
     options.log = o->log;
-    *p = (struct sdrt_pass){ .network = network, .joules = NAN,
+    *p = (struct sdrt_bench_pass){ .network = network, .joules = NAN,
                              .batch = o->batch > 0 ? o->batch : networks[n].batch };
-    p->repeats = networks[n].program == SDRT_PROGRAM_DECODE ? p->batch : 1; /* one image at a time */
+    p->repeats = networks[n].when == SDRT_ONCE_AN_IMAGE ? p->batch : 1; /* one image at a time */
     int status = sdrt_open(&p->context, &options);
-    if (status == SDRT_OK) status = load(p->context, o, p->batch, networks[n].program);
+    if (status == SDRT_OK) status = load(p->context->session, o, p->batch, n, &pass);
     if (status != SDRT_OK) goto out;
-    p->program = p->context->programs[networks[n].program];
-    p->precision = p->context->precision;
-    add_up(p, networks[n].program);
+    p->program = p->context->session->programs[pass];
+    p->precision = p->context->model->precision;
+    add_up(p, pass);
     status = sdrt_pass_run(p, &p->first);
     p->mallocs = p->uneven.n = p->barriers.n = 0;
     p->resident = sdrt_memory_rss();
     if (status == SDRT_OK)
-        status = sdrt_roof_create(&p->meter, sdrt_cpu_team(p->context->queue),
-                                  sdrt_cpu_topology(p->context->device), p->context->device->isa,
+        status = sdrt_roof_create(&p->meter, sdrt_cpu_team(p->context->session->queue),
+                                  sdrt_cpu_topology(p->context->model->device), p->context->model->device->isa,
                                   o->log);
     if (status == SDRT_OK) sdrt_roof_try(p->meter);
 out:
@@ -149,36 +188,36 @@ out:
     return status;
 }
 
-void sdrt_pass_close(struct sdrt_pass *p)
+void sdrt_pass_close(struct sdrt_bench_pass *p)
 {
     sdrt_roof_free(&p->meter);
     sdrt_close(&p->context);
     p->program = NULL;
 }
 
-static void note_waits(struct sdrt_pass *p, double seconds)
+static void note_waits(struct sdrt_bench_pass *p, double seconds)
 {
-    const double all = seconds * p->context->threads;
+    const double all = seconds * p->context->session->queue->workers;
     struct sdrt_team_waits waits;
 
-    sdrt_team_waits(sdrt_cpu_team(p->context->queue), &waits);
-    sdrt_team_measure_waits(sdrt_cpu_team(p->context->queue), 0);
+    sdrt_team_waits(sdrt_cpu_team(p->context->session->queue), &waits);
+    sdrt_team_measure_waits(sdrt_cpu_team(p->context->session->queue), 0);
     sdrt_bench_add(&p->uneven, waits.uneven / all);
     sdrt_bench_add(&p->barriers, waits.own / all);
 }
 
-int sdrt_pass_run(struct sdrt_pass *p, double *seconds)
+int sdrt_pass_run(struct sdrt_bench_pass *p, double *seconds)
 {
     struct sdrt_energy before, after;
     int status = SDRT_OK;
 
     sdrt_program_reset_times(p->program);
-    sdrt_team_measure_waits(sdrt_cpu_team(p->context->queue), 1);
+    sdrt_team_measure_waits(sdrt_cpu_team(p->context->session->queue), 1);
     sdrt_energy_read("/sys", &before);
     const long mallocs = sdrt_allocations();
     const double start = sdrt_bench_now();
     for (int k = 0; k < p->repeats && status == SDRT_OK; k++)
-        status = sdrt_program_run(p->program, p->context->queue, NULL, NULL);
+        status = sdrt_program_run(p->program, p->context->session->queue, NULL, NULL);
     *seconds = sdrt_bench_now() - start;
     note_waits(p, *seconds);
     if (sdrt_allocations() - mallocs > p->mallocs)
@@ -188,7 +227,7 @@ int sdrt_pass_run(struct sdrt_pass *p, double *seconds)
     return status;
 }
 
-void sdrt_pass_waits(const struct sdrt_pass *p, struct sdrt_report *r)
+void sdrt_pass_waits(const struct sdrt_bench_pass *p, struct sdrt_report *r)
 {
     const double uneven = sdrt_bench_summary(&p->uneven).median;
     const double own = sdrt_bench_summary(&p->barriers).median;
@@ -202,22 +241,24 @@ void sdrt_pass_waits(const struct sdrt_pass *p, struct sdrt_report *r)
     sdrt_report_text(r, "barrier_text", text, "at barriers");
 }
 
-double sdrt_pass_planned(const struct sdrt_pass *p)
+double sdrt_pass_planned(const struct sdrt_bench_pass *p)
 {
-    return p->weights + (double)(p->context->persistent_bytes + p->workspace);
+    return p->weights + (double)(p->context->session->persistent_bytes + p->workspace);
 }
 
-void sdrt_pass_facts(const struct sdrt_pass *p, const struct sdrt_bench_options *o,
+void sdrt_pass_facts(const struct sdrt_bench_pass *p, const struct sdrt_bench_options *o,
                      struct sdrt_report *r)
 {
-    const struct sdrt_context *c = p->context;
+    const struct sdrt_session *s = p->context->session;
+    const struct sdrt_device *device = s->model->device;
     const double mib = 1.0 / (1 << 20);
     char size[32];
 
-    sdrt_machine_facts(r, sdrt_cpu_topology(c->device), c->device->isa, p->precision, c->threads);
+    sdrt_machine_facts(r, sdrt_cpu_topology(device), device->isa, p->precision,
+                       s->queue->workers);
     snprintf(size, sizeof size, "%dx%d", o->width, o->height);
     sdrt_report_text(r, "network", p->network, "network");
-    sdrt_report_text(r, "weights", o->model ? c->model_name : "random", "weights");
+    sdrt_report_text(r, "weights", o->model ? s->model->parts[SDRT_PART_BASE].name : "random", "weights");
     sdrt_report_text(r, "size", size, "size");
     sdrt_report_number(r, "batch", p->batch, "batch", "", 0);
     sdrt_report_number(r, "plan.peak_bytes", (double)sdrt_program_peak(p->program), NULL, "", 0);
@@ -225,7 +266,7 @@ void sdrt_pass_facts(const struct sdrt_pass *p, const struct sdrt_bench_options 
                        NULL, "", 0);
     sdrt_report_number(r, "plan.weights_bytes", p->weights, NULL, "", 0);
     sdrt_report_number(r, "plan.arena_bytes",
-                       (double)(c->persistent_bytes + p->workspace), NULL, "", 0);
+                       (double)(s->persistent_bytes + p->workspace), NULL, "", 0);
     sdrt_report_number(r, "resident_bytes", (double)p->resident, NULL, "", 0);
     sdrt_report_number(r, "plan.peak_mib", mib * (double)sdrt_program_peak(p->program),
                        "plan: peak", "MiB", 1);

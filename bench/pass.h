@@ -7,10 +7,10 @@
 
 #include "bench/roof.h"
 #include "bench/sdbench.h"
-#include "model/pipeline/pipeline.h"
+#include "model/pipeline/session.h"
 
-struct sdrt_pass {
-    struct sdrt_context   *context;
+struct sdrt_bench_pass {
+    struct sdrt_context   *context; /* its model and session are used directly */
     struct sdrt_program   *program;
     struct sdrt_roof_meter *meter;
     const char *network;    /* "unet", "vae", "text" */
@@ -34,21 +34,21 @@ int sdrt_pass_network(const char **network, const struct sdrt_log *log);
 
 /* Opens the model on so many workers (0: one for each core), runs the network once and tries the
  * roof once.  pass is empty after a failure.  Errors of sdrt_open(). */
-int sdrt_pass_open(struct sdrt_pass *pass, const struct sdrt_bench_options *o,
+int sdrt_pass_open(struct sdrt_bench_pass *pass, const struct sdrt_bench_options *o,
                    const char *network, int threads);
-void sdrt_pass_close(struct sdrt_pass *pass);
+void sdrt_pass_close(struct sdrt_bench_pass *pass);
 
 /* One pass; the program's step times are then those of this pass alone. */
-int sdrt_pass_run(struct sdrt_pass *pass, double *seconds);
+int sdrt_pass_run(struct sdrt_bench_pass *pass, double *seconds);
 
 /* Planned bytes: the packed weights and the part of the arena that the pass uses. */
-double sdrt_pass_planned(const struct sdrt_pass *pass);
+double sdrt_pass_planned(const struct sdrt_bench_pass *pass);
 
 /* Facts barrier_share and its two parts, each the median of the passes. */
-void sdrt_pass_waits(const struct sdrt_pass *pass, struct sdrt_report *r);
+void sdrt_pass_waits(const struct sdrt_bench_pass *pass, struct sdrt_report *r);
 
 /* Facts about the machine, the size and the plan. */
-void sdrt_pass_facts(const struct sdrt_pass *pass, const struct sdrt_bench_options *o,
+void sdrt_pass_facts(const struct sdrt_bench_pass *pass, const struct sdrt_bench_options *o,
                      struct sdrt_report *r);
 
 #endif

@@ -123,7 +123,7 @@ out:
 }
 
 static int draw(const struct sdrt_bench_options *o, const struct sdrt_layers *l,
-                const struct sdrt_pass *p)
+                const struct sdrt_bench_pass *p)
 {
     struct sdrt_atomic_file *file = NULL;
     char *text = NULL, title[400];
@@ -132,8 +132,8 @@ static int draw(const struct sdrt_bench_options *o, const struct sdrt_layers *l,
     int status = SDRT_OK;
 
     snprintf(title, sizeof title, "%s %dx%d, batch %d, %s, %s, %d thread%s: %.0f ms",
-             p->network, o->width, o->height, p->batch, p->context->device->isa, p->precision,
-             p->context->threads, p->context->threads == 1 ? "" : "s", l->median * 1e3);
+             p->network, o->width, o->height, p->batch, p->context->model->device->isa, p->precision,
+             p->context->session->queue->workers, p->context->session->queue->workers == 1 ? "" : "s", l->median * 1e3);
     if (f) sdrt_layers_svg(l, sdrt_roof_of(p->meter), title, f);
     if (!f || fclose(f) != 0)
         status = sdrt_fail(o->log, SDRT_E_NOMEM, "out of memory for the picture");
@@ -160,7 +160,7 @@ static void take_medians(struct sdrt_layers *l)
 static int picture(const struct sdrt_bench_options *o, const char *network)
 {
     const int iterations = o->iterations ? o->iterations : 5;
-    struct sdrt_pass p = { .first = 0.0 };
+    struct sdrt_bench_pass p = { .first = 0.0 };
     struct sdrt_layers l = { .n = 0 };
     int status = sdrt_pass_open(&p, o, network, o->threads);
 

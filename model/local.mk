@@ -8,9 +8,11 @@ libmodel_la_SOURCES += \
 	model/net/clip_encoder.c model/net/clip_encoder.h \
 	model/net/t5_encoder.c model/net/t5_encoder.h \
 	model/net/denoiser.c model/net/denoiser.h model/net/mmdit.c model/net/mmdit.h model/net/unet.c model/net/unet.h model/net/vae.c model/net/vae.h \
-	model/pipeline/pipeline.c model/pipeline/pipeline.h model/pipeline/plan.c model/pipeline/report.c \
-	model/pipeline/generate.c model/pipeline/generate_internal.h model/pipeline/generate_once.c model/pipeline/generate_text.c \
-	model/pipeline/preview.c model/pipeline/preview.h model/pipeline/conditioning.c model/pipeline/refiner.c model/pipeline/refiner.h \
+	model/pipeline/context.c model/pipeline/model.c model/pipeline/model.h model/pipeline/session.c model/pipeline/session.h \
+	model/pipeline/slots.c model/pipeline/slots.h model/pipeline/passes.c model/pipeline/passes.h model/pipeline/plan.c \
+	model/pipeline/request.c model/pipeline/generate.c model/pipeline/run.h model/pipeline/text.c model/pipeline/once.c \
+	model/pipeline/steps.c model/pipeline/decoder.c model/pipeline/dump.c model/pipeline/report.c \
+	model/pipeline/preview.c model/pipeline/preview.h model/pipeline/refiner.c model/pipeline/refiner.h \
 	model/checkpoint/inspect.c model/checkpoint/inspect_names.c model/checkpoint/inspect.h
 
 libmodel_la_SOURCES += \

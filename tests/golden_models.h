@@ -6,7 +6,7 @@
 #ifndef SDRT_TESTS_GOLDEN_MODELS_H
 #define SDRT_TESTS_GOLDEN_MODELS_H
 
-#include "model/pipeline/pipeline.h"
+#include "model/pipeline/session.h"
 #include "runtime/files/npy.h"
 
 /* A path below the family's folder, that of golden/tiny-<family>; the last eight stay valid. */

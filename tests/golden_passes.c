@@ -24,7 +24,7 @@ static void take_pooled(float *pooled, size_t width, const int32_t *ids)
 
 void check_text(struct sdrt_context *c, const char *family, const char *isa, int encoder)
 {
-    const struct sdrt_text_config *t = &c->config.text[encoder];
+    const struct sdrt_text_config *t = &sdrt_model_config_of(c->model)->text[encoder];
     const size_t width = (size_t)t->pooled;
     char name[32];
 
@@ -49,7 +49,7 @@ void check_vae(struct sdrt_context *c, const char *family, const char *isa)
 {
     struct sdrt_npy *latent = golden(family, "vae/latent");
     const int h = (int)latent->shape[1], w = (int)latent->shape[2];
-    const size_t scale = (size_t)1 << (c->config.vae.levels - 1);
+    const size_t scale = (size_t)1 << (sdrt_model_config_of(c->model)->vae.levels - 1);
     float *pixels = malloc((size_t)h * scale * (size_t)w * scale * 3 * sizeof *pixels);
 
     cr_assert_eq(pass_decode(c, latent->data, 1, h, w, pixels), SDRT_OK, "%s", kept_text);

@@ -1,209 +1,183 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/passes.h"
 #include "model/checkpoint/tensor_names.h"
+#include "model/net/clip_encoder.h"
+#include "model/net/vae.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOKENS = SDRT_CLIP_TOKENIZER_LENGTH, MOST = SDRT_MAX_CARRIED + 4 };
+enum { TOKENS = SDRT_CLIP_TOKENIZER_LENGTH, MOST = 3 };
 
-/* An external tensor and the caller's array behind it. */
-struct operand {
-    sdrt_tensor tensor;
-    size_t      bytes;
-    const void *from; /* copied in before the run, or NULL */
-    void       *to;   /* copied out after it, or NULL */
-    void       *memory; /* 64-byte aligned */
-};
-
+/* Up to three programs with the slots that they share. */
 struct pass {
     struct sdrt_context *c;
-    struct sdrt_graph   *g;
-    struct operand operands[MOST];
+    const struct sdrt_model_config *config;
+    struct sdrt_slots slots;
+    struct sdrt_program *programs[MOST];
+    struct sdrt_device_memory *memory; /* slots, then the workspace */
     int n;
 };
 
-static int begin(struct pass *p, struct sdrt_context *c, const char *name)
+static struct pass new_pass(struct sdrt_context *c)
 {
-    *p = (struct pass){ .c = c };
-    return sdrt_graph_create(&p->g, name, c->store, c->log);
-}
-
-static void operand(struct pass *p, sdrt_tensor tensor, const void *from, void *to)
-{
-    int dims[4];
-
-    sdrt_graph_dims(p->g, tensor, dims);
-    p->operands[p->n++] = (struct operand){
-        .tensor = tensor, .from = from, .to = to,
-        .bytes = sizeof(float) * (size_t)dims[0] * (size_t)dims[1] * (size_t)dims[2] *
-                 (size_t)dims[3],
+    return (struct pass){
+        .c = c, .config = sdrt_model_config_of(c->model),
+        .slots = { .device = c->model->device, .queue = c->session->queue, .log = c->model->log },
     };
 }
 
-static int bind(struct pass *p, struct sdrt_program *program)
+static void end(struct pass *p)
 {
-    for (int i = 0; i < p->n; i++) {
-        struct operand *o = &p->operands[i];
-        o->memory = aligned_alloc(64, (o->bytes + 63) / 64 * 64);
-        if (!o->memory) return sdrt_fail(p->c->log, SDRT_E_NOMEM, "out of memory for a pass");
-        if (o->from) memcpy(o->memory, o->from, o->bytes);
-        sdrt_program_bind(program, o->tensor, o->memory);
-    }
-    return SDRT_OK;
+    for (int i = 0; i < p->n; i++) sdrt_program_free(&p->programs[i]);
+    sdrt_slots_clear(&p->slots);
+    sdrt_device_free(&p->memory);
 }
 
-/* Compiles the graph, runs it, and frees everything. */
-static int finish(struct pass *p, sdrt_trace_fn *trace, void *user)
+static int begin(const struct pass *p, struct sdrt_graph **g, const char *name)
 {
-    struct sdrt_program *program = NULL;
-    struct sdrt_device_memory *arena = NULL;
-    struct sdrt_context *c = p->c;
-    int status = sdrt_program_create(&program, &p->g, c->device, c->threads, c->log);
+    return sdrt_graph_create(g, name, p->c->model->parts[SDRT_PART_BASE].store, p->c->model->log);
+}
 
-    if (status == SDRT_OK) status = sdrt_weight_store_check(c->store);
+/* Compiles a graph. */
+static int add(struct pass *p, struct sdrt_graph *g)
+{
+    const int status = sdrt_program_create(&p->programs[p->n], &g, p->c->model->device,
+                                           p->c->session->queue->workers, p->c->model->log);
+
+    if (status != SDRT_OK) return status;
+    return sdrt_slots_add_program(&p->slots, "", p->programs[p->n++], SDRT_ONCE_A_PROMPT);
+}
+
+/* Gives all programs their memory and weights. */
+static int place(struct pass *p)
+{
+    struct sdrt_queue *queue = p->c->session->queue;
+    const size_t bytes = sdrt_slots_place(&p->slots, NULL);
+    size_t workspace = 64;
+    int status = sdrt_weight_store_check(p->c->model->parts[SDRT_PART_BASE].store);
+
+    for (int i = 0; i < p->n; i++)
+        if (sdrt_program_peak(p->programs[i]) > workspace)
+            workspace = sdrt_program_peak(p->programs[i]);
     if (status == SDRT_OK)
-        status = sdrt_device_alloc(&arena, c->device, sdrt_program_peak(program) + 64, c->queue,
-                                   c->log);
-    if (status == SDRT_OK) status = bind(p, program);
-    if (status == SDRT_OK) status = sdrt_program_link(program, arena->base);
-    if (status == SDRT_OK) status = sdrt_program_load(program, c->queue, NULL, NULL);
-    if (status == SDRT_OK) status = sdrt_program_run(program, c->queue, trace, user);
-    for (int i = 0; i < p->n; i++) {
-        struct operand *o = &p->operands[i];
-        if (status == SDRT_OK && o->to) memcpy(o->to, o->memory, o->bytes);
-        free(o->memory);
+        status = sdrt_device_alloc(&p->memory, p->c->model->device, bytes + workspace, queue,
+                                   p->c->model->log);
+    if (status != SDRT_OK) return status;
+    sdrt_slots_place(&p->slots, p->memory->base);
+    for (int i = 0; i < p->n && status == SDRT_OK; i++) {
+        sdrt_slots_bind(&p->slots, "", p->programs[i]);
+        status = sdrt_program_link(p->programs[i], p->memory->base + bytes);
+        if (status == SDRT_OK) status = sdrt_program_load(p->programs[i], queue, NULL, NULL);
     }
-    sdrt_program_free(&program);
-    sdrt_device_free(&arena);
     return status;
+}
+
+static int run(struct pass *p, int i, sdrt_trace_fn *trace, void *user)
+{
+    return sdrt_program_run(p->programs[i], p->c->session->queue, trace, user);
+}
+
+/* The whole of a slot, from an array or to one. */
+static void put(struct pass *p, const char *name, const void *from)
+{
+    const int slot = sdrt_slots_find(&p->slots, "", name);
+
+    sdrt_slot_write(&p->slots, slot, 0, from, p->slots.slot[slot].bytes);
+}
+
+static void take(struct pass *p, const char *name, void *to)
+{
+    const int slot = sdrt_slots_find(&p->slots, "", name);
+
+    sdrt_slot_read(&p->slots, slot, 0, to, p->slots.slot[slot].bytes);
 }
 
 int pass_text(struct sdrt_context *c, int encoder, const int32_t *ids, int batch, float *out,
               float *pooled)
 {
-    const struct sdrt_text_config *config = &c->config.text[encoder];
-    const struct sdrt_clip_place place = { .width = config->clip.hidden };
-    struct sdrt_clip_tensors t;
-    struct pass p;
-    int status = begin(&p, c, "text");
+    struct pass p = new_pass(c);
+    const struct sdrt_text_config *config = &p.config->text[encoder];
+    const struct sdrt_clip_place at = { .width = config->clip.hidden };
+    const char *prefix = sdrt_text_prefix(encoder);
+    struct sdrt_graph *g = NULL;
+    char name[64];
+    int status = begin(&p, &g, "text");
 
     if (status != SDRT_OK) return status;
-    sdrt_clip_encoder_build(p.g, config, sdrt_text_prefix(encoder), batch, TOKENS, &place, &t);
-    operand(&p, t.ids, ids, NULL);
-    operand(&p, t.out, NULL, out);
-    if (t.pooled >= 0) operand(&p, t.pooled, NULL, pooled);
-    return finish(&p, NULL, NULL);
-}
-
-/* What the prompt and the schedule leave for the step. */
-struct once {
-    float *carried[SDRT_MAX_CARRIED];
-    float *time;
-};
-
-static struct sdrt_denoiser_shape shape_of(const struct pass_unet *in)
-{
-    return (struct sdrt_denoiser_shape){ .batch = in->batch, .h = in->h, .w = in->w,
-                                         .tokens = TOKENS, .evaluations = 1 };
-}
-
-/* An external tensor whose array, made here, the caller of the pass frees. */
-static int operand_out(struct pass *p, sdrt_tensor tensor, float **to)
-{
-    operand(p, tensor, NULL, NULL);
-    struct operand *o = &p->operands[p->n - 1];
-    o->to = *to = malloc(o->bytes);
-    return *to ? SDRT_OK : sdrt_fail(p->c->log, SDRT_E_NOMEM, "out of memory for a pass");
-}
-
-static int run_prompt(struct sdrt_context *c, const struct pass_unet *in, struct once *once)
-{
-    const struct sdrt_denoiser_shape shape = shape_of(in);
-    struct sdrt_prompt_tensors t;
-    struct pass p;
-    int status = begin(&p, c, "prompt");
-
-    if (status != SDRT_OK) return status;
-    sdrt_denoiser_of(&c->config)->build_prompt(p.g, &c->config, &shape, &t);
-    operand(&p, t.text, in->text, NULL);
-    for (int i = 0; i < t.n_carried && status == SDRT_OK; i++)
-        status = operand_out(&p, t.carried[i], &once->carried[i]);
-    if (status == SDRT_OK) return finish(&p, NULL, NULL);
-    sdrt_graph_free(&p.g);
+    sdrt_clip_encoder_build(g, config, prefix, batch, TOKENS, &at);
+    status = add(&p, g);
+    if (status == SDRT_OK) status = place(&p);
+    if (status != SDRT_OK) goto out;
+    snprintf(name, sizeof name, "%s.ids", prefix);
+    put(&p, name, ids);
+    status = run(&p, 0, NULL, NULL);
+    take(&p, "text", out);
+    snprintf(name, sizeof name, "%s.pooled", prefix);
+    if (config->pooled) take(&p, name, pooled);
+out:
+    end(&p);
     return status;
 }
 
 /* What is added to the time embedding: pooled text, then the numbers, each embedded. */
-static void fill_added(const struct sdrt_context *c, const struct pass_unet *in, float *added)
+static void fill_added(struct pass *p, const struct pass_unet *in)
 {
     static const struct sdrt_exec alone = { .part = 0, .nparts = 1 };
-    const int n = sdrt_added_numbers(&c->config), pooled = sdrt_pooled_width(&c->config);
-    const int width = sdrt_added_width(&c->config);
+    const int n = sdrt_added_numbers(p->config), pooled = sdrt_pooled_width(p->config);
+    const int width = sdrt_added_width(p->config);
+    float *added = width ? sdrt_slot_map(&p->slots, sdrt_slots_find(&p->slots, "", "added")) : NULL;
 
-    for (int i = 0; i < in->batch; i++) {
+    for (int i = 0; added && i < in->batch; i++) {
         float *row = added + (size_t)i * (size_t)width;
         memcpy(row, in->pooled + i * pooled, (size_t)pooled * sizeof *row);
         if (!n) continue;
-        c->device->ops.elementwise.timestep_embedding(
+        p->c->model->device->ops.elementwise.timestep_embedding(
             &alone, in->numbers + i * n, n, (width - pooled) / n, row + pooled);
     }
 }
 
-static int run_schedule(struct sdrt_context *c, const struct pass_unet *in, struct once *once)
+static int build_unet(struct pass *p, const struct pass_unet *in)
 {
-    const struct sdrt_denoiser_shape shape = shape_of(in);
-    struct sdrt_schedule_tensors t;
-    float *added = calloc((size_t)in->batch * (size_t)sdrt_added_width(&c->config) + 1,
-                          sizeof *added);
-    struct pass p = { 0 };
-    int status = added ? begin(&p, c, "schedule")
-                       : sdrt_fail(c->log, SDRT_E_NOMEM, "out of memory for a U-Net pass");
+    const struct sdrt_denoiser *denoiser = sdrt_denoiser_of(p->config);
+    const struct sdrt_denoiser_shape shape = { .batch = in->batch, .h = in->h, .w = in->w,
+                                               .tokens = TOKENS, .evaluations = 1 };
+    void (*const builders[])(struct sdrt_graph *g, const struct sdrt_model_config *config,
+                             const struct sdrt_denoiser_shape *s) = {
+        denoiser->build_prompt, denoiser->build_schedule, denoiser->build_step,
+    };
+    static const char *const names[] = { "prompt", "schedule", "step" };
+    int status = SDRT_OK;
 
-    if (status != SDRT_OK) goto out;
-    sdrt_denoiser_of(&c->config)->build_schedule(p.g, &c->config, &shape, &t);
-    operand(&p, t.timesteps, &in->timestep, NULL);
-    if (t.added >= 0) {
-        fill_added(c, in, added);
-        operand(&p, t.added, added, NULL);
+    for (int i = 0; i < 3 && status == SDRT_OK; i++) {
+        struct sdrt_graph *g = NULL;
+        status = begin(p, &g, names[i]);
+        if (status != SDRT_OK) return status;
+        builders[i](g, p->config, &shape);
+        status = add(p, g);
     }
-    status = operand_out(&p, t.table, &once->time);
-    if (status == SDRT_OK) status = finish(&p, NULL, NULL);
-out:
-    sdrt_graph_free(&p.g);
-    free(added);
-    return status;
-}
-
-static int run_step(struct sdrt_context *c, const struct pass_unet *in, const struct once *once,
-                    float *out, sdrt_trace_fn *trace, void *user)
-{
-    const struct sdrt_denoiser_shape shape = shape_of(in);
-    struct sdrt_step_tensors t;
-    struct pass p;
-    int status = begin(&p, c, sdrt_denoiser_of(&c->config)->name);
-
-    if (status != SDRT_OK) return status;
-    sdrt_denoiser_of(&c->config)->build_step(p.g, &c->config, &shape, &t);
-    operand(&p, t.latent, in->latent, NULL);
-    operand(&p, t.time, once->time, NULL);
-    for (int i = 0; i < SDRT_MAX_CARRIED && once->carried[i]; i++)
-        operand(&p, t.carried[i], once->carried[i], NULL);
-    operand(&p, t.out, NULL, out);
-    return finish(&p, trace, user);
+    return status == SDRT_OK ? place(p) : status;
 }
 
 int pass_unet(struct sdrt_context *c, const struct pass_unet *in, float *out,
               sdrt_trace_fn *trace, void *user)
 {
-    struct once once = { .time = NULL };
-    int status = run_prompt(c, in, &once);
+    struct pass p = new_pass(c);
+    int status = build_unet(&p, in);
 
-    if (status == SDRT_OK) status = run_schedule(c, in, &once);
-    if (status == SDRT_OK) status = run_step(c, in, &once, out, trace, user);
-    for (int i = 0; i < SDRT_MAX_CARRIED; i++) free(once.carried[i]);
-    free(once.time);
+    if (status != SDRT_OK) goto out;
+    put(&p, "text", in->text);
+    put(&p, "timesteps", &in->timestep);
+    put(&p, "model_in", in->latent);
+    fill_added(&p, in);
+    status = run(&p, 0, NULL, NULL);
+    if (status == SDRT_OK) status = run(&p, 1, NULL, NULL);
+    put(&p, "time", sdrt_slot_map(&p.slots, sdrt_slots_find(&p.slots, "", "time_table")));
+    if (status == SDRT_OK) status = run(&p, 2, trace, user);
+    take(&p, "model_out", out);
+out:
+    end(&p);
     return status;
 }
 
@@ -226,16 +200,22 @@ const char *pass_unet_block(const char *name)
 static int run_vae(struct sdrt_context *c, int encode, const float *in, const int dims[3],
                    float *out)
 {
-    struct sdrt_vae_tensors t;
-    struct pass p;
-    int status = begin(&p, c, encode ? "vae encoder" : "vae decoder");
+    struct pass p = new_pass(c);
+    struct sdrt_graph *g = NULL;
+    int status = begin(&p, &g, encode ? "vae encoder" : "vae decoder");
 
     if (status != SDRT_OK) return status;
-    (encode ? sdrt_vae_build_encoder : sdrt_vae_build_decoder)(p.g, &c->config.vae, dims[0],
-                                                               dims[1], dims[2], &t);
-    operand(&p, t.in, in, NULL);
-    operand(&p, t.out, NULL, out);
-    return finish(&p, NULL, NULL);
+    (encode ? sdrt_vae_build_encoder : sdrt_vae_build_decoder)(g, &p.config->vae, dims[0], dims[1],
+                                                               dims[2]);
+    status = add(&p, g);
+    if (status == SDRT_OK) status = place(&p);
+    if (status == SDRT_OK) {
+        put(&p, encode ? "pixels" : "vae_in", in);
+        status = run(&p, 0, NULL, NULL);
+        take(&p, encode ? "moments" : "vae_out", out);
+    }
+    end(&p);
+    return status;
 }
 
 int pass_decode(struct sdrt_context *c, const float *latent, int batch, int h, int w, float *out)

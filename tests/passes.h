@@ -6,7 +6,7 @@
 #ifndef SDRT_TESTS_PASSES_H
 #define SDRT_TESTS_PASSES_H
 
-#include "model/pipeline/pipeline.h"
+#include "model/pipeline/session.h"
 
 /* All arrays are dense and belong to the caller; NHWC where there are pixels.  Each pass builds,
  * loads, runs and frees its own programs; the weights stay packed in c.  Errors: those of

@@ -99,14 +99,14 @@ static int keep_node(void *user, const char *name, const int dims[4], int pitch,
 static int probe_unet(struct probe *p)
 {
     struct sdrt_context *c = p->context;
-    int status = read_array(&p->in, p->input, SDRT_F32, 4, c->config.vae.latent_channels);
+    int status = read_array(&p->in, p->input, SDRT_F32, 4, sdrt_model_config_of(c->model)->vae.latent_channels);
 
     if (status == SDRT_OK)
-        status = read_array(&p->in_text, p->text, SDRT_F32, 3, sdrt_context_width(&c->config));
-    if (status == SDRT_OK && sdrt_added_width(&c->config))
-        status = read_array(&p->in_pooled, p->pooled, SDRT_F32, 2, sdrt_pooled_width(&c->config));
-    if (status == SDRT_OK && sdrt_added_numbers(&c->config))
-        status = read_array(&p->in_numbers, p->numbers, SDRT_F32, 2, sdrt_added_numbers(&c->config));
+        status = read_array(&p->in_text, p->text, SDRT_F32, 3, sdrt_context_width(sdrt_model_config_of(c->model)));
+    if (status == SDRT_OK && sdrt_added_width(sdrt_model_config_of(c->model)))
+        status = read_array(&p->in_pooled, p->pooled, SDRT_F32, 2, sdrt_pooled_width(sdrt_model_config_of(c->model)));
+    if (status == SDRT_OK && sdrt_added_numbers(sdrt_model_config_of(c->model)))
+        status = read_array(&p->in_numbers, p->numbers, SDRT_F32, 2, sdrt_added_numbers(sdrt_model_config_of(c->model)));
     if (status != SDRT_OK) return status;
     if (p->in_text->shape[0] != p->in->shape[0] || p->in_text->shape[1] != SDRT_CLIP_TOKENIZER_LENGTH)
         return sdrt_fail(&to_stderr, SDRT_E_FORMAT, "%s: expected [batch, 77, width]", p->text);
@@ -116,7 +116,7 @@ static int probe_unet(struct probe *p)
         .pooled = p->in_pooled ? p->in_pooled->data : NULL,
         .numbers = p->in_numbers ? p->in_numbers->data : NULL,
     };
-    const int dims[4] = { in.batch, in.h, in.w, c->config.vae.latent_channels };
+    const int dims[4] = { in.batch, in.h, in.w, sdrt_model_config_of(c->model)->vae.latent_channels };
     float *out = new_array(dims, 4);
     if (!out) return SDRT_E_NOMEM;
     status = pass_unet(c, &in, out, keep_node, p);
@@ -127,7 +127,7 @@ static int probe_unet(struct probe *p)
 
 static int probe_vae(struct probe *p, int encode)
 {
-    const struct sdrt_vae_config *config = &p->context->config.vae;
+    const struct sdrt_vae_config *config = &sdrt_model_config_of(p->context->model)->vae;
     const int up = config->levels - 1;
     int status = read_array(&p->in, p->input, SDRT_F32, 4, encode ? 3 : config->latent_channels);
 
@@ -152,8 +152,8 @@ static int probe_decode(struct probe *p) { return probe_vae(p, 0); }
 static int write_pooled(const struct probe *p, const int32_t *ids, int batch, const float *all)
 {
     const struct sdrt_context *c = p->context;
-    const int width = c->config.text[p->encoder].pooled, dims[2] = { batch, width };
-    const int32_t end = sdrt_clip_tokenizer_eos(c->tokenizers[p->encoder]);
+    const int width = sdrt_model_config_of(c->model)->text[p->encoder].pooled, dims[2] = { batch, width };
+    const int32_t end = sdrt_clip_tokenizer_eos(c->model->tokenizers[p->encoder]);
     float *rows = new_array(dims, 2);
 
     if (!rows) return SDRT_E_NOMEM;
@@ -175,17 +175,17 @@ static int probe_text(struct probe *p)
     const int32_t *ids = one;
     int batch = 1, status;
 
-    if (p->encoder < 0 || p->encoder >= c->config.n_text)
+    if (p->encoder < 0 || p->encoder >= sdrt_model_config_of(c->model)->n_text)
         return sdrt_fail(&to_stderr, SDRT_E_ARG, "there is no text encoder %d", p->encoder);
     if (p->prompt) {
-        status = sdrt_context_tokenize(c, p->encoder, p->prompt, one, NULL);
+        status = sdrt_model_tokenize(c->model, p->encoder, p->prompt, one, NULL);
     } else {
         status = read_array(&p->in, p->input, SDRT_I32, 2, TOKENS);
         if (status != SDRT_OK) return status;
         ids = p->in->data;
         batch = (int)p->in->shape[0];
     }
-    const struct sdrt_text_config *text = &c->config.text[p->encoder];
+    const struct sdrt_text_config *text = &sdrt_model_config_of(c->model)->text[p->encoder];
     for (int i = 0; i < batch * TOKENS && status == SDRT_OK; i++)
         if (ids[i] < 0 || ids[i] >= text->clip.vocab)
             status = sdrt_fail(&to_stderr, SDRT_E_FORMAT, "token id %d is out of range", ids[i]);

@@ -22,7 +22,7 @@ static int build(struct t5_pass *p, unsigned isa, int threads, int batch, int to
     if (status == SDRT_OK) status = sdrt_weight_store_create(&p->store, &weights, SDRT_DTYPES, log);
     if (status == SDRT_OK) status = sdrt_graph_create(&g, "t5", p->store, log);
     if (status != SDRT_OK) return status;
-    sdrt_t5_encoder_build(g, &p->config, NAME, batch, tokens, place, &p->tensors);
+    sdrt_t5_encoder_build(g, &p->config, NAME, batch, tokens, place);
     status = sdrt_program_create(&p->program, &g, p->device, threads, log);
     if (status == SDRT_OK)
         status = sdrt_device_alloc(&p->arena, p->device, sdrt_program_peak(p->program) + 64,
@@ -49,8 +49,13 @@ int t5_pass_open(struct t5_pass *p, const char *path, const char *prefix, unsign
 
 int t5_pass_run(struct t5_pass *p, int32_t *ids, float *out)
 {
-    sdrt_program_bind(p->program, p->tensors.ids, ids);
-    sdrt_program_bind(p->program, p->tensors.out, out);
+    struct sdrt_external in, to;
+
+    if (!sdrt_program_find(p->program, "text_encoder_3.ids", &in) ||
+        !sdrt_program_find(p->program, "text", &to))
+        return SDRT_E_MISSING;
+    sdrt_program_bind(p->program, in.tensor, ids);
+    sdrt_program_bind(p->program, to.tensor, out);
     const int status = sdrt_program_link(p->program, p->arena->base);
     return status == SDRT_OK ? sdrt_program_run(p->program, p->queue, NULL, NULL) : status;
 }

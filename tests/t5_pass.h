@@ -17,7 +17,6 @@ struct t5_pass {
     struct sdrt_queue *queue;
     struct sdrt_device_memory *arena;
     struct sdrt_t5_config config;
-    struct sdrt_t5_tensors tensors;
 };
 
 /* Opens the weights of path, whose names begin with "prefix." (all of them where prefix is ""),

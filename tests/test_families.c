@@ -35,7 +35,7 @@ static void check_tokens(struct sdrt_context *c, const char *family, int encoder
     snprintf(name, sizeof name, "text/ids%d", encoder);
     struct sdrt_npy *want = golden(family, name);
     for (int i = 0; i < GOLDEN_PROMPTS; i++) {
-        cr_assert_eq(sdrt_context_tokenize(c, encoder, prompts[i], ids, NULL), SDRT_OK);
+        cr_assert_eq(sdrt_model_tokenize(c->model, encoder, prompts[i], ids, NULL), SDRT_OK);
         cr_expect_eq(memcmp(ids, (const int32_t *)want->data + i * TOKENS, sizeof ids), 0,
                      "%s: text encoder %d has other tokens for prompt %d", family, encoder, i);
     }
@@ -50,7 +50,7 @@ static void check_unet(struct sdrt_context *c, const char *family, const char *i
     float *out = malloc(input->elements * sizeof *out);
     char name[32];
 
-    if (c->config.unet.added_dim) {
+    if (sdrt_model_config_of(c->model)->unet.added_dim) {
         pooled = golden(family, "unet/pooled");
         numbers = golden(family, "unet/numbers");
     }
@@ -76,7 +76,7 @@ static void check_level(const char *isa)
     tlevel(isa);
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
         struct sdrt_context *c = open_model(path_in(families[i], ""), isa);
-        for (int k = 0; k < c->config.n_text; k++) {
+        for (int k = 0; k < sdrt_model_config_of(c->model)->n_text; k++) {
             check_tokens(c, families[i], k);
             check_text(c, families[i], isa, k);
         }
@@ -140,14 +140,14 @@ static float *all_passes(const char *family, const char *path, size_t *n)
 {
     struct sdrt_context *c = open_model(path, NULL);
     struct sdrt_npy *input = golden(family, "unet/input"), *text = golden(family, "unet/text");
-    const size_t scale = (size_t)1 << (c->config.vae.levels - 1);
+    const size_t scale = (size_t)1 << (sdrt_model_config_of(c->model)->vae.levels - 1);
     float *out = calloc(1 << 20, sizeof *out);
     struct pass_unet in = { .batch = 2, .h = H, .w = W, .latent = input->data, .text = text->data,
                             .timestep = 321.0f };
     size_t at = 0;
 
-    for (int i = 0; i < c->config.n_text; i++) {
-        const struct sdrt_text_config *t = &c->config.text[i];
+    for (int i = 0; i < sdrt_model_config_of(c->model)->n_text; i++) {
+        const struct sdrt_text_config *t = &sdrt_model_config_of(c->model)->text[i];
         char name[32];
         snprintf(name, sizeof name, "text/ids%d", i);
         struct sdrt_npy *ids = golden(family, name);

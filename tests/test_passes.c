@@ -120,7 +120,7 @@ static void check_vae(struct sdrt_context *c, const char *isa)
 static void check_text(struct sdrt_context *c, const char *isa)
 {
     struct sdrt_npy *ids = golden(model, "text/ids");
-    float *out = malloc(3 * SDRT_CLIP_TOKENIZER_LENGTH * (size_t)c->config.text[0].clip.hidden * sizeof *out);
+    float *out = malloc(3 * SDRT_CLIP_TOKENIZER_LENGTH * (size_t)sdrt_model_config_of(c->model)->text[0].clip.hidden * sizeof *out);
 
     cr_assert_eq(pass_text(c, 0, ids->data, 3, out, NULL), SDRT_OK, "%s", kept_text);
     judge(model, isa, "text/text", out, 3e-6);
@@ -227,7 +227,7 @@ static float *all_passes(const char *path, size_t *n)
     enum { PIXELS = 9 * 11, SCALE = 64 * 3 };
     struct sdrt_context *c = open_model(path, NULL);
     struct sdrt_npy *ids = golden(model, "text/ids"), *input = golden(model, "unet-9x11/input");
-    const size_t text = 3 * SDRT_CLIP_TOKENIZER_LENGTH * (size_t)c->config.text[0].clip.hidden;
+    const size_t text = 3 * SDRT_CLIP_TOKENIZER_LENGTH * (size_t)sdrt_model_config_of(c->model)->text[0].clip.hidden;
     float *out = malloc((text + input->elements + PIXELS * SCALE) * sizeof *out);
     const struct pass_unet in = { .batch = 2, .h = 9, .w = 11, .latent = input->data, .text = out,
                                   .timestep = 321.0f };

@@ -4,7 +4,7 @@
  * random small graphs; allocations in a run; and the plans of SD 1.5 at full size.
  */
 #include "bench/allocations.h"
-#include "model/pipeline/pipeline.h"
+#include "model/pipeline/session.h"
 #include "runtime/device/cpu.h"
 #include "runtime/graph/program_internal.h"
 #include "runtime/weights/weight_store_internal.h"
@@ -502,19 +502,20 @@ static void check_plans(const char *arch, const int (*sizes)[2], size_t n)
     cr_assert_eq(sdrt_open(&c, &o), SDRT_OK);
     for (size_t i = 0; i < n; i++) {
         const struct sdrt_shape shape = { .batch = 1, .guided = 1, .h = sizes[i][0],
-                                          .w = sizes[i][1], .evaluations = 20 };
-        cr_assert_eq(sdrt_context_plan(c, &shape), SDRT_OK);
+                                          .w = sizes[i][1], .evaluations = { 20 } };
+        cr_assert_eq(sdrt_session_plan(c->session, &shape), SDRT_OK);
         printf("%s %dx%d: all programs built and planned in %.1f ms;", arch, 8 * shape.w,
-               8 * shape.h, 1e3 * c->plan_seconds);
-        for (int k = 0; k < SDRT_PROGRAMS; k++) {
-            if (!c->programs[k]) continue;
-            const size_t peak = sdrt_program_peak(c->programs[k]);
-            const size_t bound = sdrt_program_lower_bound(c->programs[k]);
-            printf(" %s %zu of %zu bytes (%+.2f %%)", sdrt_program_name(c->programs[k]), peak,
-                   bound, bound ? 100.0 * ((double)peak / (double)bound - 1.0) : 0.0);
+               8 * shape.h, 1e3 * c->session->plan_seconds);
+        for (int k = 0; k < c->session->n_passes; k++) {
+            const struct sdrt_program *program = c->session->programs[k];
+            if (!program) continue;
+            const size_t peak = sdrt_program_peak(program);
+            const size_t bound = sdrt_program_lower_bound(program);
+            printf(" %s %zu of %zu bytes (%+.2f %%)", sdrt_program_name(program), peak, bound,
+                   bound ? 100.0 * ((double)peak / (double)bound - 1.0) : 0.0);
             cr_expect_geq(peak, bound);
             cr_expect_leq((double)peak, 1.05 * (double)bound);
-            check_memory(c->programs[k]->graph);
+            check_memory(program->graph);
         }
         printf("\n");
     }

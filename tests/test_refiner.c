@@ -26,11 +26,12 @@ static struct sdrt_context *open_both(void)
     return open_refined(path_in("sdxl", ""), path_in("sdxl-refiner", ""), NULL);
 }
 
-/* The denoiser's programs ask for their weights again before they run. */
-static void expect_unpacked(const struct sdrt_context *c)
+/* All programs but the decoder ask for their weights again before they run. */
+static void expect_unpacked(const struct sdrt_session *s)
 {
-    for (int k = SDRT_PROGRAM_PROMPT; k <= SDRT_PROGRAM_STEP; k++)
-        cr_expect_not(c->programs[k]->loaded, "a denoiser is still packed");
+    for (int k = 0; k < s->n_passes; k++)
+        if (s->model->passes[k].when != SDRT_ONCE_AN_IMAGE)
+            cr_expect_not(s->programs[k]->loaded, "%s is still packed", s->model->passes[k].name);
 }
 
 /* The second image as good as the first: what either denoiser leaves behind in memory may not
@@ -41,8 +42,7 @@ Test(refiner, images)
 
     for (int i = 0; i < 2 * PICTURES; i++) {
         expect_pictures(c, "sdxl", &pictures[i / 2], 1, 70.0);
-        expect_unpacked(c);
-        expect_unpacked(c->refiner);
+        expect_unpacked(c->session);
     }
     sdrt_close(&c);
 }
@@ -95,20 +95,26 @@ Test(refiner, steps_of_base_and_refiner)
         struct sdrt_request r;
         picture_request(&r, &p);
         cr_assert_eq(sdrt_measure(c, &r, &memory), SDRT_OK, "%s", kept_text);
-        cr_expect_eq(c->shape.evaluations, cases[i].base, "%s %g: base %d", p.sampler,
-                     p.refiner_start, c->shape.evaluations);
-        cr_expect_eq(c->shape.refiner_evaluations, cases[i].refiner, "%s %g: refiner %d",
-                     p.sampler, p.refiner_start, c->shape.refiner_evaluations);
+        const int *evaluations = c->session->shape.evaluations;
+        cr_expect_eq(evaluations[SDRT_PART_BASE], cases[i].base, "%s %g: base %d", p.sampler,
+                     p.refiner_start, evaluations[SDRT_PART_BASE]);
+        cr_expect_eq(evaluations[SDRT_PART_REFINER], cases[i].refiner, "%s %g: refiner %d",
+                     p.sampler, p.refiner_start, evaluations[SDRT_PART_REFINER]);
     }
     sdrt_close(&c);
 }
 
 /* Bytes of a denoiser while its steps run. */
-static size_t step_weights(const struct sdrt_context *c)
+static size_t step_weights(const struct sdrt_context *c, enum sdrt_part_id part)
 {
-    return sdrt_weight_store_bytes(c->store, "unet.") -
-           sdrt_program_weight_bytes(c->programs[SDRT_PROGRAM_PROMPT]) -
-           sdrt_program_weight_bytes(c->programs[SDRT_PROGRAM_SCHEDULE]);
+    const struct sdrt_session *s = c->session;
+    size_t bytes = sdrt_weight_store_bytes(c->model->parts[part].store, "unet.");
+
+    for (int i = 0; i < s->n_passes; i++)
+        if (c->model->passes[i].part == part && c->model->passes[i].when <= SDRT_ONCE_A_SCHEDULE &&
+            strncmp(c->model->passes[i].name, "text", 4))
+            bytes -= sdrt_program_weight_bytes(s->programs[i]);
+    return bytes;
 }
 
 /* Never both denoisers at once. */
@@ -122,12 +128,15 @@ Test(refiner, memory_with_a_refiner)
     picture_request(&r, &pictures[0]);
     cr_assert_eq(sdrt_measure(base, &r, &m), SDRT_OK, "%s", kept_text);
     cr_assert_eq(sdrt_measure(both, &r, &m2), SDRT_OK, "%s", kept_text);
-    const size_t unet = step_weights(both), refiner = step_weights(both->refiner);
-    const size_t vae = sdrt_weight_store_bytes(both->store, "vae.");
-    cr_expect_eq(m.weights_bytes, unet + vae);
-    cr_expect_eq(m2.weights_bytes, (unet > refiner ? unet : refiner) + vae);
-    cr_expect_eq(sdrt_weight_store_bytes(both->refiner->store, ""),
-                 sdrt_weight_store_bytes(both->refiner->store, "unet."));
+    const size_t unet = step_weights(both, SDRT_PART_BASE);
+    const size_t refiner = step_weights(both, SDRT_PART_REFINER);
+    const struct sdrt_part *parts = both->model->parts;
+    cr_expect_eq(m.weights_bytes,
+                 unet + sdrt_weight_store_bytes(parts[SDRT_PART_BASE].store, "vae."));
+    cr_expect_eq(m2.weights_bytes, unet > refiner ? unet : refiner,
+                 "the decoder waits until both are gone");
+    cr_expect_eq(sdrt_weight_store_bytes(parts[SDRT_PART_REFINER].store, ""),
+                 sdrt_weight_store_bytes(parts[SDRT_PART_REFINER].store, "unet."));
     sdrt_close(&base);
     sdrt_close(&both);
 }

@@ -52,7 +52,7 @@ static void check_level(const char *isa)
     tlevel(isa);
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         struct sdrt_context *c = open_model(path_in(models[i], ""), isa);
-        for (int k = 0; k < c->config.n_text; k++) check_text(c, models[i], isa, k);
+        for (int k = 0; k < sdrt_model_config_of(c->model)->n_text; k++) check_text(c, models[i], isa, k);
         check_mmdit(c, models[i], isa);
         check_vae(c, models[i], isa);
         sdrt_close(&c);
@@ -105,10 +105,11 @@ Test(sd3, batch)
 /* Packed weights whose names begin so. */
 static int packed(const struct sdrt_context *c, const char *prefix)
 {
+    const struct sdrt_weight_store *store = c->model->parts[SDRT_PART_BASE].store;
     int n = 0;
 
-    for (size_t i = 0; i < c->store->n_entries; i++)
-        n += !strncmp(c->store->entries[i].name + 2, prefix, strlen(prefix));
+    for (size_t i = 0; i < store->n_entries; i++)
+        n += !strncmp(store->entries[i].name + 2, prefix, strlen(prefix));
     return n;
 }
 
@@ -166,11 +167,13 @@ Test(sd3, modulations_are_given_back)
         cr_expect_eq(memcmp(first, picture_draw(c, &r), 64 * 64 * 3), 0);
     }
     cr_assert_eq(sdrt_measure(c, &r, &m), SDRT_OK);
+    const struct sdrt_weight_store *store = c->model->parts[SDRT_PART_BASE].store;
+    struct sdrt_program *const *programs = c->session->programs;
     cr_expect_eq(m.weights_bytes,
-                 sdrt_weight_store_bytes(c->store, "transformer.") +
-                     sdrt_weight_store_bytes(c->store, "vae.") -
-                     sdrt_program_weight_bytes(c->programs[SDRT_PROGRAM_PROMPT]) -
-                     sdrt_program_weight_bytes(c->programs[SDRT_PROGRAM_SCHEDULE]));
+                 sdrt_weight_store_bytes(store, "transformer.") +
+                     sdrt_weight_store_bytes(store, "vae.") -
+                     sdrt_program_weight_bytes(programs[sdrt_session_find(c->session, "prompt")]) -
+                     sdrt_program_weight_bytes(programs[sdrt_session_find(c->session, "schedule")]));
     free(first);
     sdrt_close(&c);
 }

@@ -46,6 +46,11 @@ int sdrt_loras_create(struct sdrt_loras **out, const struct sdrt_weights_provide
     return SDRT_OK;
 }
 
+void sdrt_loras_use_queue(struct sdrt_loras *x, struct sdrt_queue *queue)
+{
+    x->engine.queue = queue;
+}
+
 void sdrt_loras_clear(struct sdrt_loras *x)
 {
     for (size_t i = 0; i < x->n_touches; i++) free(x->touches[i].module);

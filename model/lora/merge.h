@@ -24,7 +24,7 @@
 extern "C" {
 #endif
 
-/* What the products run on; all borrowed. */
+/* What the products run on; all borrowed.  The queue may be NULL until something is merged. */
 struct sdrt_lora_engine {
     struct sdrt_queue     *queue;
     const struct sdrt_log *log;

@@ -99,18 +99,18 @@ static void pool(struct sdrt_graph *g, const struct sdrt_text_config *config, co
 
 void sdrt_clip_encoder_build(struct sdrt_graph *g, const struct sdrt_text_config *config,
                              const char *prefix, int batch, int tokens,
-                             const struct sdrt_clip_place *place, struct sdrt_clip_tensors *out)
+                             const struct sdrt_clip_place *place)
 {
     const struct sdrt_clip_config *clip = &config->clip;
     const int taken = clip->layers - config->skip, rows = place->rows ? place->rows : tokens;
     char name[NAME];
 
-    out->ids = sdrt_graph_external(g, "ids", batch, 1, tokens, 1);
-    out->out = sdrt_graph_external(g, "text", batch, 1, rows, place->width);
-    out->pooled = SDRT_NO_TENSOR;
-    const sdrt_tensor mine = sdrt_graph_slice(g, sdrt_graph_rows(g, out->out, place->row0, tokens),
+    sdrt_name(name, sizeof name, "%s.ids", prefix);
+    const sdrt_tensor ids = sdrt_graph_external(g, name, batch, 1, tokens, 1);
+    const sdrt_tensor text = sdrt_graph_external(g, "text", batch, 1, rows, place->width);
+    const sdrt_tensor mine = sdrt_graph_slice(g, sdrt_graph_rows(g, text, place->row0, tokens),
                                               place->at, clip->hidden);
-    sdrt_tensor x = embed(g, clip, prefix, out->ids);
+    sdrt_tensor x = embed(g, clip, prefix, ids);
     for (int i = 0; i < taken; i++)
         x = layer_of(g, clip, prefix, i, x,
                      i == taken - 1 && !config->final_norm ? mine : SDRT_NO_TENSOR);
@@ -119,8 +119,9 @@ void sdrt_clip_encoder_build(struct sdrt_graph *g, const struct sdrt_text_config
         sdrt_graph_layer_norm(g, x, name, EPS, mine);
     }
     if (!config->pooled) return;
-    out->pooled = sdrt_graph_external(g, "pooled", batch, 1, tokens, config->pooled);
+    sdrt_name(name, sizeof name, "%s.pooled", prefix);
+    const sdrt_tensor pooled = sdrt_graph_external(g, name, batch, 1, tokens, config->pooled);
     for (int i = taken; i < clip->layers; i++)
         x = layer_of(g, clip, prefix, i, x, SDRT_NO_TENSOR);
-    pool(g, config, prefix, x, out->pooled);
+    pool(g, config, prefix, x, pooled);
 }

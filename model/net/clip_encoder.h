@@ -15,19 +15,15 @@ struct sdrt_clip_place {
     int rows, row0;
 };
 
-struct sdrt_clip_tensors {
-    sdrt_tensor ids;    /* external, int32 [batch][1][tokens][1] */
-    sdrt_tensor out;    /* external, [batch][1][place.rows][place.width], of which it writes its
-                         * own rows and channels: the hidden states that the configuration names */
-    sdrt_tensor pooled; /* external, [batch][1][tokens][pooled]: the last layer's, after final norm
-                         * and projection; the row of the end token is the pooled text.
-                         * SDRT_NO_TENSOR where none is taken */
-};
-
 /* Adds the encoder to g; weights are those of prefix ("text_encoder").  Layers that nothing
- * reads are left out.  Failures stay in the graph's status. */
+ * reads are left out.  Failures stay in the graph's status.  External tensors:
+ * prefix.ids, int32 [batch][1][tokens][1];
+ * text [batch][1][place.rows][place.width], of which it writes its own rows and channels: the
+ * hidden states that the configuration names;
+ * prefix.pooled [batch][1][tokens][pooled], where the configuration takes it: the last layer's
+ * states after final norm and projection, of which the end token's row is the pooled text. */
 void sdrt_clip_encoder_build(struct sdrt_graph *g, const struct sdrt_text_config *config,
                              const char *prefix, int batch, int tokens,
-                             const struct sdrt_clip_place *place, struct sdrt_clip_tensors *out);
+                             const struct sdrt_clip_place *place);
 
 #endif

@@ -11,35 +11,12 @@
 #include "model/net/config.h"
 #include "runtime/graph/graph.h"
 
-enum { SDRT_MAX_CARRIED = 192 };
-
 /* What the graphs are built for. */
 struct sdrt_denoiser_shape {
     int batch;       /* images of one evaluation; a guided one counts as two */
     int h, w;        /* of the latent */
     int tokens;      /* of a prompt */
     int evaluations; /* timesteps of the schedule */
-};
-
-struct sdrt_schedule_tensors {
-    sdrt_tensor timesteps; /* external [1][1][evaluations][1] */
-    sdrt_tensor added;     /* external [1][1][batch][added width]; SDRT_NO_TENSOR where nothing is
-                            * added to the time embedding */
-    sdrt_tensor table;     /* external [1][1][evaluations * rows][width]: what a step takes of its
-                            * timestep; rows is 1, or batch where something is added */
-};
-
-struct sdrt_prompt_tensors {
-    sdrt_tensor text;                      /* external [batch][1][tokens][context width] */
-    sdrt_tensor carried[SDRT_MAX_CARRIED]; /* external, n_carried of them; the denoiser's own */
-    int n_carried;
-};
-
-struct sdrt_step_tensors {
-    sdrt_tensor latent;  /* external [batch][h][w][latent channels], scaled for the timestep */
-    sdrt_tensor time;    /* external [rows][1][1][width]: the evaluation's rows of the table */
-    sdrt_tensor carried[SDRT_MAX_CARRIED]; /* external, what the prompt left, in its order */
-    sdrt_tensor out;     /* external [batch][h][w][latent channels] */
 };
 
 struct sdrt_denoiser {
@@ -49,17 +26,25 @@ struct sdrt_denoiser {
     /* SDRT_OK, or SDRT_E_ARG for a latent that it cannot denoise.  NULL: it can denoise any. */
     int (*check_size)(const struct sdrt_model_config *config, int h, int w,
                       const struct sdrt_log *log);
-    /* Each adds to g; failures stay in the graph's status. */
+    /* Each adds to g; failures stay in the graph's status.  External tensors, of one name where
+     * they are one tensor:
+     * build_schedule: timesteps [1][1][evaluations][1]; where something is added to the time
+     * embedding, added [1][1][batch][added width]; time_table [1][1][evaluations * rows][width],
+     * what a step takes of its timestep: rows is 1, or batch where something is added.
+     * build_prompt: text [batch][1][tokens][context width], and of its own naming what it leaves
+     * for the step.
+     * build_step: model_in [batch][h][w][latent channels], scaled for the timestep; time
+     * [rows][1][1][width], the evaluation's rows of time_table; what the prompt left; model_out
+     * [batch][h][w][latent channels]. */
     void (*build_schedule)(struct sdrt_graph *g, const struct sdrt_model_config *config,
-                           const struct sdrt_denoiser_shape *shape,
-                           struct sdrt_schedule_tensors *out);
+                           const struct sdrt_denoiser_shape *shape);
     void (*build_prompt)(struct sdrt_graph *g, const struct sdrt_model_config *config,
-                         const struct sdrt_denoiser_shape *shape, struct sdrt_prompt_tensors *out);
+                         const struct sdrt_denoiser_shape *shape);
     void (*build_step)(struct sdrt_graph *g, const struct sdrt_model_config *config,
-                       const struct sdrt_denoiser_shape *shape, struct sdrt_step_tensors *out);
+                       const struct sdrt_denoiser_shape *shape);
 };
 
-/* That of a configuration, a constant. */
+/* The denoiser of a configuration, a constant. */
 const struct sdrt_denoiser *sdrt_denoiser_of(const struct sdrt_model_config *config);
 
 #endif

@@ -72,37 +72,36 @@ static sdrt_tensor linear(struct sdrt_graph *g, sdrt_tensor x, const char *name,
 
 /* silu(time embedding + embedded pooled text) of all pairs, which every modulation reads. */
 static sdrt_tensor embed_time(struct sdrt_graph *g, const struct sdrt_mmdit_config *c,
-                              const struct sdrt_schedule_tensors *in)
+                              sdrt_tensor timesteps, sdrt_tensor added)
 {
     static const char embedder[] = "transformer.time_text_embed";
     char name[NAME];
     sdrt_tensor t, text;
 
     sdrt_name(name, NAME, "%s.time_proj", embedder);
-    t = sdrt_graph_timestep_embedding(g, name, in->timesteps, TIME_CHANNELS);
+    t = sdrt_graph_timestep_embedding(g, name, timesteps, TIME_CHANNELS);
     sdrt_name(name, NAME, "%s.timestep_embedder.linear_1", embedder);
     t = linear(g, t, name, c->width, SDRT_ACT_SILU);
     sdrt_name(name, NAME, "%s.timestep_embedder.linear_2", embedder);
     t = linear(g, t, name, c->width, SDRT_ACT_NONE);
     sdrt_name(name, NAME, "%s.text_embedder.linear_1", embedder);
-    text = linear(g, in->added, name, c->width, SDRT_ACT_SILU);
+    text = linear(g, added, name, c->width, SDRT_ACT_SILU);
     sdrt_name(name, NAME, "%s.text_embedder.linear_2", embedder);
     text = linear(g, text, name, c->width, SDRT_ACT_NONE);
     return sdrt_graph_silu_of_sums(g, embedder, t, text);
 }
 
 static void build_schedule(struct sdrt_graph *g, const struct sdrt_model_config *model,
-                           const struct sdrt_denoiser_shape *shape,
-                           struct sdrt_schedule_tensors *out)
+                           const struct sdrt_denoiser_shape *shape)
 {
     const struct sdrt_mmdit_config *c = &model->mmdit;
     const int rows = shape->evaluations * shape->batch;
     int at = 0;
 
-    out->timesteps = sdrt_graph_external(g, "timesteps", 1, 1, shape->evaluations, 1);
-    out->added = sdrt_graph_external(g, "added", 1, 1, shape->batch, c->pooled_width);
-    out->table = sdrt_graph_external(g, "modulations", 1, 1, rows, modulation_width(c));
-    const sdrt_tensor t = embed_time(g, c, out);
+    const sdrt_tensor timesteps = sdrt_graph_external(g, "timesteps", 1, 1, shape->evaluations, 1);
+    const sdrt_tensor added = sdrt_graph_external(g, "added", 1, 1, shape->batch, c->pooled_width);
+    const sdrt_tensor table = sdrt_graph_external(g, "time_table", 1, 1, rows, modulation_width(c));
+    const sdrt_tensor t = embed_time(g, c, timesteps, added);
     for (int i = 0; i <= c->depth; i++) {
         struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
         char name[2][NAME];
@@ -117,29 +116,27 @@ static void build_schedule(struct sdrt_graph *g, const struct sdrt_model_config 
         spec.weight_rows = counts;
         spec.n_weights = counts[1] ? 2 : 1;
         spec.n = counts[0] + counts[1];
-        spec.into = sdrt_graph_slice(g, out->table, at, spec.n);
+        spec.into = sdrt_graph_slice(g, table, at, spec.n);
         sdrt_graph_gemm(g, t, &spec);
         at += spec.n;
     }
 }
 
 static void build_prompt(struct sdrt_graph *g, const struct sdrt_model_config *model,
-                         const struct sdrt_denoiser_shape *shape, struct sdrt_prompt_tensors *out)
+                         const struct sdrt_denoiser_shape *shape)
 {
     const struct sdrt_mmdit_config *c = &model->mmdit;
     const int h = shape->h / c->patch, w = shape->w / c->patch;
     struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
 
-    out->text = sdrt_graph_external(g, "text", shape->batch, 1, shape->tokens, c->context_width);
-    out->carried[0] = sdrt_graph_external(g, "context", shape->batch, 1, shape->tokens, c->width);
-    out->carried[1] = sdrt_graph_external(g, "positions", 1, 1, h * w, c->width);
-    out->n_carried = 2;
+    const sdrt_tensor text = sdrt_graph_external(g, "text", shape->batch, 1, shape->tokens,
+                                                 c->context_width);
     spec.name = "transformer.context_embedder";
     spec.n = c->width;
-    spec.into = out->carried[0];
-    sdrt_graph_gemm(g, out->text, &spec);
+    spec.into = sdrt_graph_external(g, "context", shape->batch, 1, shape->tokens, c->width);
+    sdrt_graph_gemm(g, text, &spec);
     sdrt_graph_crop(g, "transformer.pos_embed.crop", "transformer.pos_embed.pos_embed", c->grid, h,
-                    w, out->carried[1]);
+                    w, sdrt_graph_external(g, "positions", 1, 1, h * w, c->width));
 }
 
 /* ---- the step ---- */
@@ -324,7 +321,7 @@ static sdrt_tensor embed_patches(struct sdrt_graph *g, const struct sdrt_mmdit_c
 }
 
 static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *model,
-                       const struct sdrt_denoiser_shape *shape, struct sdrt_step_tensors *out)
+                       const struct sdrt_denoiser_shape *shape)
 {
     const struct sdrt_mmdit_config *c = &model->mmdit;
     const int h = shape->h, w = shape->w, patches = h / c->patch * (w / c->patch);
@@ -332,15 +329,11 @@ static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *mod
     struct stream image = image_stream, text = text_stream;
     sdrt_tensor v[2];
 
-    out->latent = sdrt_graph_external(g, "latent", shape->batch, h, w, c->in_channels);
-    out->time = sdrt_graph_external(g, "modulation", shape->batch, 1, 1, modulation_width(c));
-    out->carried[0] = sdrt_graph_external(g, "context", shape->batch, 1, shape->tokens, c->width);
-    out->carried[1] = sdrt_graph_external(g, "positions", 1, 1, patches, c->width);
-    out->out = sdrt_graph_external(g, "model_out", shape->batch, h, w, c->in_channels);
-
-    b.modulations = out->time;
-    image.x = embed_patches(g, c, out->latent, out->carried[1]);
-    text.x = out->carried[0];
+    const sdrt_tensor in = sdrt_graph_external(g, "model_in", shape->batch, h, w, c->in_channels);
+    b.modulations = sdrt_graph_external(g, "time", shape->batch, 1, 1, modulation_width(c));
+    text.x = sdrt_graph_external(g, "context", shape->batch, 1, shape->tokens, c->width);
+    image.x = embed_patches(g, c, in, sdrt_graph_external(g, "positions", 1, 1, patches, c->width));
+    const sdrt_tensor out = sdrt_graph_external(g, "model_out", shape->batch, h, w, c->in_channels);
     image.rows = text.row0 = patches;
     text.rows = shape->tokens;
     for (int i = 0; i < c->depth; i++) joint_block(&b, &image, &text, i);
@@ -350,7 +343,7 @@ static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *mod
     sdrt_graph_from_patches(g, "transformer.unpatched",
                             linear(g, x, "transformer.proj_out",
                                    c->patch * c->patch * c->in_channels, SDRT_ACT_NONE),
-                            c->patch, out->out);
+                            c->patch, out);
 }
 
 const struct sdrt_denoiser sdrt_mmdit_denoiser = {

@@ -79,16 +79,17 @@ static sdrt_tensor feed_forward(struct sdrt_graph *g, const struct sdrt_t5_confi
 
 void sdrt_t5_encoder_build(struct sdrt_graph *g, const struct sdrt_t5_config *t5,
                            const char *prefix, int batch, int tokens,
-                           const struct sdrt_t5_place *place, struct sdrt_t5_tensors *out)
+                           const struct sdrt_t5_place *place)
 {
     char table[NAME], block[NAME], encoder[NAME];
 
-    out->ids = sdrt_graph_external(g, "ids", batch, 1, tokens, 1);
-    out->out = sdrt_graph_external(g, "text", batch, 1, place->rows, place->width);
-    const sdrt_tensor mine = sdrt_graph_rows(g, sdrt_graph_slice(g, out->out, 0, t5->hidden),
+    sdrt_name(table, sizeof table, "%s.ids", prefix);
+    const sdrt_tensor ids = sdrt_graph_external(g, table, batch, 1, tokens, 1);
+    const sdrt_tensor text = sdrt_graph_external(g, "text", batch, 1, place->rows, place->width);
+    const sdrt_tensor mine = sdrt_graph_rows(g, sdrt_graph_slice(g, text, 0, t5->hidden),
                                              place->row0, tokens);
     sdrt_name(table, sizeof table, "%s.%s", prefix, t5->table);
-    sdrt_tensor x = sdrt_graph_embed(g, table, out->ids, table, t5->vocab, NULL, 0, t5->hidden);
+    sdrt_tensor x = sdrt_graph_embed(g, table, ids, table, t5->vocab, NULL, 0, t5->hidden);
     sdrt_name(block, sizeof block,
               "%s.encoder.block.0.layer.0.SelfAttention.relative_attention_bias", prefix);
     const sdrt_tensor bias = sdrt_graph_relative_bias(g, block, tokens, t5->heads, t5->buckets,

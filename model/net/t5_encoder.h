@@ -15,16 +15,13 @@ struct sdrt_t5_place {
     int rows, row0, width;
 };
 
-struct sdrt_t5_tensors {
-    sdrt_tensor ids; /* external, int32 [batch][1][tokens][1] */
-    sdrt_tensor out; /* external, [batch][1][place.rows][place.width], of which it writes its own
-                      * rows and channels: the hidden states after the final norm */
-};
-
 /* Adds the encoder to g; weights are those of prefix ("text_encoder_3").  All tokens attend to
- * all, padding too, as in diffusers' SD 3.  Failures stay in the graph's status. */
+ * all, padding too, as in diffusers' SD 3.  Failures stay in the graph's status.  External tensors:
+ * prefix.ids, int32 [batch][1][tokens][1];
+ * text [batch][1][place.rows][place.width], of which it writes its own rows and channels: the
+ * hidden states after the final norm. */
 void sdrt_t5_encoder_build(struct sdrt_graph *g, const struct sdrt_t5_config *config,
                            const char *prefix, int batch, int tokens,
-                           const struct sdrt_t5_place *place, struct sdrt_t5_tensors *out);
+                           const struct sdrt_t5_place *place);
 
 #endif

@@ -2,7 +2,7 @@
 #include "model/net/name.h"
 #include "model/net/unet.h"
 
-enum { NAME = 160, MAX_SKIPS = 32, MAX_RESNETS = 64, PART_NAME = 112 };
+enum { NAME = 160, MAX_SKIPS = 32, MAX_RESNETS = 64, MAX_CROSS = 192, PART_NAME = 112 };
 
 struct unet_part {
     char name[PART_NAME]; /* weight prefix */
@@ -12,7 +12,7 @@ struct unet_part {
 /* All resnets and cross-attentions, in the order in which the step runs them. */
 struct unet_parts {
     struct unet_part resnets[MAX_RESNETS];    /* name: of time_emb_proj */
-    struct unet_part cross[SDRT_MAX_CARRIED]; /* name: of attn2 */
+    struct unet_part cross[MAX_CROSS];       /* name: of attn2 */
     int n_resnets, n_cross;
     int time_channels; /* sum over resnets */
 };
@@ -39,7 +39,7 @@ static int list_resnet(struct unet_parts *p, const char *block, int j, int chann
 static int list_cross(struct unet_parts *p, const char *block, int j, int depth, int channels)
 {
     for (int d = 0; d < depth; d++) {
-        if (p->n_cross == SDRT_MAX_CARRIED) return 0;
+        if (p->n_cross == MAX_CROSS) return 0;
         struct unet_part *a = &p->cross[p->n_cross++];
         sdrt_name(a->name, sizeof a->name, "%s.attentions.%d.transformer_blocks.%d.attn2", block, j,
                  d);
@@ -105,25 +105,24 @@ static int time_rows(const struct sdrt_unet_config *config, int batch)
 /* silu(time embedding), or silu(time embedding + added embedding) of all pairs: every resnet
  * reads it after the SiLU, so that is the last product's epilogue where nothing is added. */
 static sdrt_tensor embed_time(struct sdrt_graph *g, const struct sdrt_unet_config *config,
-                              const struct sdrt_schedule_tensors *in)
+                              sdrt_tensor timesteps, sdrt_tensor pooled)
 {
     const int dim = config->time_embed_dim;
     const enum sdrt_act last = config->added_dim ? SDRT_ACT_NONE : SDRT_ACT_SILU;
-    sdrt_tensor t = sdrt_graph_timestep_embedding(g, "unet.time_proj", in->timesteps,
+    sdrt_tensor t = sdrt_graph_timestep_embedding(g, "unet.time_proj", timesteps,
                                                   config->channels[0]);
 
     t = linear(g, t, "unet.time_embedding.linear_1", dim, SDRT_ACT_SILU);
     t = linear(g, t, "unet.time_embedding.linear_2", dim, last);
     if (!config->added_dim) return t;
-    const sdrt_tensor inner = linear(g, in->added, "unet.add_embedding.linear_1", dim,
+    const sdrt_tensor inner = linear(g, pooled, "unet.add_embedding.linear_1", dim,
                                      SDRT_ACT_SILU);
     const sdrt_tensor added = linear(g, inner, "unet.add_embedding.linear_2", dim, SDRT_ACT_NONE);
     return sdrt_graph_silu_of_sums(g, "unet.time_and_added", t, added);
 }
 
 static void build_schedule(struct sdrt_graph *g, const struct sdrt_model_config *model,
-                           const struct sdrt_denoiser_shape *shape,
-                           struct sdrt_schedule_tensors *out)
+                           const struct sdrt_denoiser_shape *shape)
 {
     const struct sdrt_unet_config *config = &model->unet;
     const int n = shape->evaluations, batch = shape->batch;
@@ -133,12 +132,10 @@ static void build_schedule(struct sdrt_graph *g, const struct sdrt_model_config 
     struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
 
     list_parts(config, &parts);
-    out->timesteps = sdrt_graph_external(g, "timesteps", 1, 1, n, 1);
-    out->added = config->added_dim
-                 ? sdrt_graph_external(g, "added", 1, 1, batch, config->added_dim) : SDRT_NO_TENSOR;
-    out->table = sdrt_graph_external(g, "time_table", 1, 1, n * time_rows(config, batch),
-                                     parts.time_channels);
-    const sdrt_tensor t = embed_time(g, config, out);
+    const sdrt_tensor timesteps = sdrt_graph_external(g, "timesteps", 1, 1, n, 1);
+    const sdrt_tensor added = config->added_dim
+        ? sdrt_graph_external(g, "added", 1, 1, batch, config->added_dim) : SDRT_NO_TENSOR;
+    const sdrt_tensor t = embed_time(g, config, timesteps, added);
     for (int i = 0; i < parts.n_resnets; i++) {
         names[i] = parts.resnets[i].name;
         rows[i] = parts.resnets[i].channels;
@@ -148,34 +145,40 @@ static void build_schedule(struct sdrt_graph *g, const struct sdrt_model_config 
     spec.weight_rows = rows;
     spec.n_weights = parts.n_resnets;
     spec.n = parts.time_channels;
-    spec.into = out->table;
+    spec.into = sdrt_graph_external(g, "time_table", 1, 1, n * time_rows(config, batch),
+                                    parts.time_channels);
     sdrt_graph_gemm(g, t, &spec);
 }
 
+/* The keys and values that a cross-attention has of the prompt. */
+static void cross_name(char name[NAME], const struct unet_part *cross)
+{
+    sdrt_name(name, NAME, "%s.to_kv", cross->name);
+}
+
 static void build_prompt(struct sdrt_graph *g, const struct sdrt_model_config *model,
-                         const struct sdrt_denoiser_shape *shape, struct sdrt_prompt_tensors *out)
+                         const struct sdrt_denoiser_shape *shape)
 {
     const int batch = shape->batch, tokens = shape->tokens;
     struct unet_parts parts;
 
     list_parts(&model->unet, &parts);
-    out->text = sdrt_graph_external(g, "text", batch, 1, tokens, model->unet.context_dim);
-    out->n_carried = parts.n_cross;
+    const sdrt_tensor text = sdrt_graph_external(g, "text", batch, 1, tokens,
+                                                 model->unet.context_dim);
     for (int i = 0; i < parts.n_cross; i++) {
         const struct unet_part *a = &parts.cross[i];
         struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
         char name[NAME], k[NAME], v[NAME];
-        sdrt_name(name, sizeof name, "%s.to_kv", a->name);
+        cross_name(name, a);
         sdrt_name(k, sizeof k, "%s.to_k", a->name);
         sdrt_name(v, sizeof v, "%s.to_v", a->name);
-        out->carried[i] = sdrt_graph_external(g, name, batch, 1, tokens, 2 * a->channels);
         spec.name = name;
         spec.weights = (const char *const[]){ k, v };
         spec.n_weights = 2;
         spec.n = 2 * a->channels;
         spec.no_bias = 1;
-        spec.into = out->carried[i];
-        sdrt_graph_gemm(g, out->text, &spec);
+        spec.into = sdrt_graph_external(g, name, batch, 1, tokens, 2 * a->channels);
+        sdrt_graph_gemm(g, text, &spec);
     }
 }
 
@@ -185,7 +188,8 @@ struct builder {
     struct sdrt_graph *g;
     const struct sdrt_unet_config *config;
     const struct unet_parts *parts;
-    struct sdrt_step_tensors *t;
+    sdrt_tensor time;
+    int batch, tokens;
     int next_resnet, next_cross, time_at;
     sdrt_tensor skips[MAX_SKIPS];
     int n_skips;
@@ -209,7 +213,7 @@ static sdrt_tensor resnet(struct builder *b, sdrt_tensor x, sdrt_tensor skip, co
     spec.kernel = 3;
     spec.pad = 1;
     spec.skip = skip;
-    spec.chan = sdrt_graph_slice(b->g, b->t->time, b->time_at, channels);
+    spec.chan = sdrt_graph_slice(b->g, b->time, b->time_at, channels);
     b->time_at += b->parts->resnets[b->next_resnet++].channels;
     const sdrt_tensor h = sdrt_graph_conv(b->g, x, &spec);
 
@@ -280,9 +284,10 @@ static sdrt_tensor self_attention(struct builder *b, sdrt_tensor x, const char *
 
 static sdrt_tensor cross_attention(struct builder *b, sdrt_tensor x, const char *prefix, int c)
 {
-    const sdrt_tensor kv = b->t->carried[b->next_cross++];
     char name[NAME];
 
+    cross_name(name, &b->parts->cross[b->next_cross++]);
+    const sdrt_tensor kv = sdrt_graph_external(b->g, name, b->batch, 1, b->tokens, 2 * c);
     const sdrt_tensor q = project(b, norm_of(b, x, prefix, "norm2"), prefix, "attn2.to_q", c, 0,
                                   SDRT_NO_TENSOR);
     sdrt_name(name, sizeof name, "%s.attn2.attention", prefix);
@@ -394,31 +399,25 @@ static sdrt_tensor up(struct builder *b, sdrt_tensor x)
 }
 
 static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *model,
-                       const struct sdrt_denoiser_shape *shape, struct sdrt_step_tensors *out)
+                       const struct sdrt_denoiser_shape *shape)
 {
     const struct sdrt_unet_config *config = &model->unet;
     const int batch = shape->batch, h = shape->h, w = shape->w;
     struct unet_parts parts;
-    struct builder b = { .g = g, .config = config, .parts = &parts, .t = out };
+    struct builder b = { .g = g, .config = config, .parts = &parts, .batch = batch,
+                         .tokens = shape->tokens };
     struct sdrt_conv_spec spec = sdrt_conv_defaults;
 
     list_parts(config, &parts);
-    out->latent = sdrt_graph_external(g, "latent", batch, h, w, config->in_channels);
-    out->time = sdrt_graph_external(g, "time", time_rows(config, batch), 1, 1,
-                                    parts.time_channels);
-    for (int i = 0; i < parts.n_cross; i++) {
-        char name[NAME];
-        sdrt_name(name, sizeof name, "%s.to_kv", parts.cross[i].name);
-        out->carried[i] = sdrt_graph_external(g, name, batch, 1, shape->tokens,
-                                              2 * parts.cross[i].channels);
-    }
-    out->out = sdrt_graph_external(g, "model_out", batch, h, w, config->out_channels);
+    const sdrt_tensor in = sdrt_graph_external(g, "model_in", batch, h, w, config->in_channels);
+    b.time = sdrt_graph_external(g, "time", time_rows(config, batch), 1, 1, parts.time_channels);
+    const sdrt_tensor out = sdrt_graph_external(g, "model_out", batch, h, w, config->out_channels);
 
     spec.name = "unet.conv_in";
     spec.out_c = config->channels[0];
     spec.kernel = 3;
     spec.pad = 1;
-    sdrt_tensor x = sdrt_graph_conv(g, out->latent, &spec);
+    sdrt_tensor x = sdrt_graph_conv(g, in, &spec);
     push_skip(&b, x);
     x = down(&b, x);
     const int c = config->channels[config->levels - 1];
@@ -433,7 +432,7 @@ static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *mod
     spec.eps = RESNET_EPS;
     spec.silu = 1;
     spec.out_c = config->out_channels;
-    spec.into = out->out;
+    spec.into = out;
     sdrt_graph_conv(g, x, &spec);
 }
 

@@ -106,14 +106,13 @@ static sdrt_tensor middle(struct sdrt_graph *g, const struct sdrt_vae_config *co
 }
 
 void sdrt_vae_build_decoder(struct sdrt_graph *g, const struct sdrt_vae_config *config, int batch,
-                            int h, int w, struct sdrt_vae_tensors *out)
+                            int h, int w)
 {
     const int last = config->levels - 1;
     char block[64], name[NAME];
 
-    out->in = sdrt_graph_external(g, "vae_in", batch, h, w, config->latent_channels);
-    out->out = sdrt_graph_external(g, "vae_out", batch, h << last, w << last, 3);
-    sdrt_tensor x = out->in;
+    sdrt_tensor x = sdrt_graph_external(g, "vae_in", batch, h, w, config->latent_channels);
+    const sdrt_tensor out = sdrt_graph_external(g, "vae_out", batch, h << last, w << last, 3);
     if (config->quant_convs) x = conv(g, x, "vae.post_quant_conv", config->latent_channels, 1);
     x = conv(g, x, "vae.decoder.conv_in", config->channels[last], 3);
     x = middle(g, config, x, "decoder", config->channels[last]);
@@ -132,19 +131,19 @@ void sdrt_vae_build_decoder(struct sdrt_graph *g, const struct sdrt_vae_config *
         x = sdrt_graph_conv(g, x, &spec);
     }
     norm_conv(g, config, x, "vae.decoder.conv_norm_out", "vae.decoder.conv_out", 3, SDRT_NO_TENSOR,
-              out->out);
+              out);
 }
 
 void sdrt_vae_build_encoder(struct sdrt_graph *g, const struct sdrt_vae_config *config, int batch,
-                            int h, int w, struct sdrt_vae_tensors *out)
+                            int h, int w)
 {
     const int last = config->levels - 1, z = 2 * config->latent_channels;
     struct sdrt_conv_spec spec = sdrt_conv_defaults;
     char block[64], name[NAME];
 
-    out->in = sdrt_graph_external(g, "pixels", batch, h, w, 3);
-    out->out = sdrt_graph_external(g, "moments", batch, h >> last, w >> last, z);
-    sdrt_tensor x = conv(g, out->in, "vae.encoder.conv_in", config->channels[0], 3);
+    const sdrt_tensor in = sdrt_graph_external(g, "pixels", batch, h, w, 3);
+    const sdrt_tensor out = sdrt_graph_external(g, "moments", batch, h >> last, w >> last, z);
+    sdrt_tensor x = conv(g, in, "vae.encoder.conv_in", config->channels[0], 3);
     for (int i = 0; i < config->levels; i++) {
         const int c = config->channels[i];
         sdrt_name(block, sizeof block, "vae.encoder.down_blocks.%d", i);
@@ -164,12 +163,12 @@ void sdrt_vae_build_encoder(struct sdrt_graph *g, const struct sdrt_vae_config *
     }
     x = middle(g, config, x, "encoder", config->channels[last]);
     x = norm_conv(g, config, x, "vae.encoder.conv_norm_out", "vae.encoder.conv_out", z,
-                  SDRT_NO_TENSOR, config->quant_convs ? SDRT_NO_TENSOR : out->out);
+                  SDRT_NO_TENSOR, config->quant_convs ? SDRT_NO_TENSOR : out);
     if (!config->quant_convs) return;
     spec = sdrt_conv_defaults;
     spec.name = "vae.quant_conv";
     spec.out_c = z;
     spec.kernel = 1;
-    spec.into = out->out;
+    spec.into = out;
     sdrt_graph_conv(g, x, &spec);
 }

@@ -9,18 +9,15 @@
 #include "model/net/config.h"
 #include "runtime/graph/graph.h"
 
-struct sdrt_vae_tensors {
-    sdrt_tensor in, out; /* external */
-};
-
-/* in: latent / scaling_factor + shift_factor [batch][h][w][latent_channels];
- * out: [batch][h * 2^(levels-1)][w * 2^(levels-1)][3], about -1 .. 1. */
+/* External tensors: vae_in, latent / scaling_factor + shift_factor
+ * [batch][h][w][latent_channels];
+ * vae_out [batch][h * 2^(levels-1)][w * 2^(levels-1)][3], about -1 .. 1. */
 void sdrt_vae_build_decoder(struct sdrt_graph *g, const struct sdrt_vae_config *config, int batch,
-                            int h, int w, struct sdrt_vae_tensors *out);
+                            int h, int w);
 
-/* in: pixels -1 .. 1 [batch][h][w][3], h and w multiples of 2^(levels-1);
- * out: moments [batch][h / ..][w / ..][2 * latent_channels]: mean, then log variance. */
+/* External tensors: pixels, -1 .. 1 [batch][h][w][3], h and w multiples of 2^(levels-1);
+ * moments [batch][h / ..][w / ..][2 * latent_channels]: mean, then log variance. */
 void sdrt_vae_build_encoder(struct sdrt_graph *g, const struct sdrt_vae_config *config, int batch,
-                            int h, int w, struct sdrt_vae_tensors *out);
+                            int h, int w);
 
 #endif

@@ -2,27 +2,27 @@
 #include <config.h>
 
 #include "model/checkpoint/tensor_names.h"
-#include "model/pipeline/pipeline.h"
+#include "model/pipeline/session.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-int sdrt_pipeline_loras_open(struct sdrt_context *c, struct sdrt_weights_provider *provider)
+int sdrt_pipeline_loras_open(struct sdrt_model *m, struct sdrt_weights_provider *provider)
 {
-    const struct sdrt_lora_engine engine = { c->queue, c->log };
-    int status = sdrt_lora_index_create(&c->loras.index, c->log);
+    const struct sdrt_lora_engine engine = { NULL, m->log };
+    int status = sdrt_lora_index_create(&m->loras.index, m->log);
 
     if (status == SDRT_OK)
-        status = sdrt_loras_create(&c->loras.set, provider, c->loras.index, &engine);
-    if (status == SDRT_OK) *provider = sdrt_loras_provider(c->loras.set);
+        status = sdrt_loras_create(&m->loras.set, provider, m->loras.index, &engine);
+    if (status == SDRT_OK) *provider = sdrt_loras_provider(m->loras.set);
     return status;
 }
 
-void sdrt_pipeline_loras_close(struct sdrt_context *c)
+void sdrt_pipeline_loras_close(struct sdrt_model *m)
 {
-    sdrt_loras_free(&c->loras.set);
-    sdrt_lora_index_free(&c->loras.index);
+    sdrt_loras_free(&m->loras.set);
+    sdrt_lora_index_free(&m->loras.index);
 }
 
 /* ---- the names that files may use ---- */
@@ -69,32 +69,32 @@ static int add_text_encoder(struct sdrt_lora_index *index, const char *part, int
 }
 
 /* Every module of the model; once. */
-static int fill_index(struct sdrt_context *c)
+static int fill_index(struct sdrt_model *m)
 {
+    const struct sdrt_model_config *config = sdrt_model_config_of(m);
     struct filling f = {
-        .index = c->loras.index,
-        .unet = { .original = 1, .levels = c->config.unet.levels,
-                  .layers = c->config.unet.layers },
-        .mmdit = { .original = 1, .depth = c->config.mmdit.depth },
+        .index = m->loras.index,
+        .unet = { .original = 1, .levels = config->unet.levels, .layers = config->unet.layers },
+        .mmdit = { .original = 1, .depth = config->mmdit.depth },
     };
 
-    if (!sdrt_lora_index_empty(c->loras.index)) return SDRT_OK;
-    for (int i = 0; i < c->config.unet.levels; i++)
-        f.unet.attention[i] = c->config.unet.depth[i] > 0;
-    for (int i = 0; i < c->config.n_text && f.status == SDRT_OK; i++)
-        f.status = add_text_encoder(c->loras.index, sdrt_text_prefix(i),
-                                    c->config.text[i].clip.layers + c->config.text[i].cut);
-    sdrt_weight_store_each_declared(c->store, add_declared, &f);
+    if (!sdrt_lora_index_empty(m->loras.index)) return SDRT_OK;
+    for (int i = 0; i < config->unet.levels; i++)
+        f.unet.attention[i] = config->unet.depth[i] > 0;
+    for (int i = 0; i < config->n_text && f.status == SDRT_OK; i++)
+        f.status = add_text_encoder(m->loras.index, sdrt_text_prefix(i),
+                                    config->text[i].clip.layers + config->text[i].cut);
+    sdrt_weight_store_each_declared(m->parts[SDRT_PART_BASE].store, add_declared, &f);
     return f.status;
 }
 
 /* ---- the set ---- */
 
-static int same(const struct sdrt_context *c, const struct sdrt_lora_list *wanted, int lenient)
+static int same(const struct sdrt_model *m, const struct sdrt_lora_list *wanted, int lenient)
 {
-    const struct sdrt_loras *set = c->loras.set;
+    const struct sdrt_loras *set = m->loras.set;
 
-    if (sdrt_loras_count(set) != wanted->count || (wanted->count && c->loras.lenient != lenient))
+    if (sdrt_loras_count(set) != wanted->count || (wanted->count && m->loras.lenient != lenient))
         return 0;
     for (size_t i = 0; i < wanted->count; i++)
         if (strcmp(sdrt_loras_path(set, i), wanted->uses[i].path) ||
@@ -114,44 +114,46 @@ static void note_part(void *user, const char *module)
     for (int i = 0; i < PARTS; i++) touched[i] |= !strncmp(module, parts[i], strlen(parts[i]));
 }
 
-static void note_parts(const struct sdrt_context *c, int touched[PARTS])
+static void note_parts(const struct sdrt_model *m, int touched[PARTS])
 {
-    for (size_t i = 0; i < sdrt_loras_count(c->loras.set); i++)
-        sdrt_loras_each_touched(c->loras.set, i, note_part, touched);
+    for (size_t i = 0; i < sdrt_loras_count(m->loras.set); i++)
+        sdrt_loras_each_touched(m->loras.set, i, note_part, touched);
 }
 
-static int replace_set(struct sdrt_context *c, const struct sdrt_lora_list *wanted, int lenient)
+static int replace_set(struct sdrt_session *s, const struct sdrt_lora_list *wanted, int lenient)
 {
-    int touched[PARTS] = { 0 }, status = wanted->count ? fill_index(c) : SDRT_OK;
+    struct sdrt_model *m = s->model;
+    int touched[PARTS] = { 0 }, status = wanted->count ? fill_index(m) : SDRT_OK;
 
-    note_parts(c, touched);
-    sdrt_loras_clear(c->loras.set);
-    c->loras.lenient = lenient;
-    c->text_ready = 0;
+    note_parts(m, touched);
+    sdrt_loras_clear(m->loras.set);
+    m->loras.lenient = lenient;
+    s->text_ready = 0;
     for (size_t i = 0; i < wanted->count && status == SDRT_OK; i++)
-        status = sdrt_loras_add(c->loras.set, wanted->uses[i].path, wanted->uses[i].scale,
+        status = sdrt_loras_add(m->loras.set, wanted->uses[i].path, wanted->uses[i].scale,
                                 lenient);
-    if (status != SDRT_OK) sdrt_loras_clear(c->loras.set);
-    note_parts(c, touched);
+    if (status != SDRT_OK) sdrt_loras_clear(m->loras.set);
+    note_parts(m, touched);
     for (int i = 0; i < PARTS; i++)
-        if (touched[i]) sdrt_weight_store_release(c->store, parts[i]);
-    for (int i = 0; i < SDRT_PROGRAMS; i++)
-        if (c->programs[i]) sdrt_program_unload(c->programs[i]);
+        if (touched[i]) sdrt_weight_store_release(m->parts[SDRT_PART_BASE].store, parts[i]);
+    for (int i = 0; i < s->n_passes; i++)
+        if (s->programs[i]) sdrt_program_unload(s->programs[i]);
     return status;
 }
 
-int sdrt_pipeline_loras_apply(struct sdrt_context *c, const struct sdrt_request *r, char **prompt)
+int sdrt_pipeline_loras_apply(struct sdrt_session *s, const struct sdrt_request *r, char **prompt)
 {
+    const struct sdrt_log *log = s->log;
     struct sdrt_lora_list wanted = { 0 };
     int status = SDRT_OK;
 
     *prompt = NULL;
     for (int i = 0; i < r->n_loras && status == SDRT_OK; i++)
-        status = sdrt_lora_list_add(&wanted, r->loras[i].path, (double)r->loras[i].scale, c->log);
+        status = sdrt_lora_list_add(&wanted, r->loras[i].path, (double)r->loras[i].scale, log);
     if (status == SDRT_OK)
-        status = sdrt_lora_prompt_split(r->prompt, r->lora_dir, prompt, &wanted, c->log);
-    if (status == SDRT_OK && !same(c, &wanted, r->lora_lenient))
-        status = replace_set(c, &wanted, r->lora_lenient);
+        status = sdrt_lora_prompt_split(r->prompt, r->lora_dir, prompt, &wanted, log);
+    if (status == SDRT_OK && !same(s->model, &wanted, r->lora_lenient))
+        status = replace_set(s, &wanted, r->lora_lenient);
     if (status != SDRT_OK) {
         free(*prompt);
         *prompt = NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The LoRAs of a request, on a context's weights.
+ * The LoRAs of a request, on a model's weights.
  */
 #ifndef SDRT_MODEL_PIPELINE_LORAS_H
 #define SDRT_MODEL_PIPELINE_LORAS_H
@@ -12,27 +12,28 @@
 extern "C" {
 #endif
 
-struct sdrt_context;
+struct sdrt_model;
 struct sdrt_request;
+struct sdrt_session;
 
-/* What a context keeps of them. */
+/* What a model keeps of them. */
 struct sdrt_pipeline_loras {
     struct sdrt_lora_index *index; /* owned, filled when the first file is wanted */
     struct sdrt_loras      *set;   /* owned */
     int lenient;                   /* how the set's files were added */
 };
 
-/* Puts an empty set between *provider and its users; the context's team and kernels are
- * there already.  SDRT_E_NOMEM. */
-int sdrt_pipeline_loras_open(struct sdrt_context *c, struct sdrt_weights_provider *provider);
-void sdrt_pipeline_loras_close(struct sdrt_context *c);
+/* Puts an empty set between *provider and its users; the model's device is there already.
+ * SDRT_E_NOMEM. */
+int sdrt_pipeline_loras_open(struct sdrt_model *m, struct sdrt_weights_provider *provider);
+void sdrt_pipeline_loras_close(struct sdrt_model *m);
 
 /* Makes the set what the request wants: its loras, then those that its prompt names.  Where
  * that is a change, the packed weights of the parts it touches are given back, so that the
- * next load packs them merged.  The context is planned for the request.  *prompt is the
+ * next load packs them merged.  The session is planned for the request.  *prompt is the
  * prompt without tags, owned by the caller, NULL after a failure.  Errors of
  * sdrt_lora_prompt_split() and sdrt_loras_add(); the set is then empty. */
-int sdrt_pipeline_loras_apply(struct sdrt_context *c, const struct sdrt_request *r, char **prompt);
+int sdrt_pipeline_loras_apply(struct sdrt_session *s, const struct sdrt_request *r, char **prompt);
 
 #ifdef __cplusplus
 }

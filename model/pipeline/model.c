@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Opening a model, and counting its uses.
+ */
+#include "model/pipeline/model.h"
+#include "kernels/isa.h"
+#include "model/net/published.h"
+#include "model/pipeline/passes.h"
+#include "model/pipeline/refiner.h"
+#include "runtime/device/cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Some levels compute in bf16 and the others never do, so level and precision are chosen
+ * together. */
+static int open_device(struct sdrt_model *m, const struct sdrt_options *o)
+{
+    const int f32 = o->precision && !strcmp(o->precision, "f32");
+    const int bf16 = o->precision && !strcmp(o->precision, "bf16");
+    unsigned have = sdrt_isa_detect();
+
+    if (o->precision && !f32 && !bf16)
+        return sdrt_fail(m->log, SDRT_E_ARG, "unknown precision \"%s\": expected f32 or bf16",
+                         o->precision);
+    if (f32 && !o->isa) have &= ~(unsigned)SDRT_ISA_ANY_BF16;
+    const struct sdrt_isa_level *level = o->isa ? sdrt_isa_find(o->isa) : sdrt_isa_best(have);
+    if (!level)
+        return sdrt_fail(m->log, SDRT_E_ARG, "unknown instruction set \"%s\": expected one of %s",
+                         o->isa, sdrt_isa_names);
+    if ((level->flags & have) != level->flags)
+        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "this machine cannot run \"%s\"; its best is "
+                         "\"%s\"", level->name, sdrt_isa_best(have)->name);
+    const int narrow = (level->flags & SDRT_ISA_ANY_BF16) != 0;
+    if (narrow && f32)
+        return sdrt_fail(m->log, SDRT_E_ARG, "instruction set \"%s\" computes in bf16: expected "
+                         "precision bf16, or avx512", level->name);
+    m->precision = narrow || bf16 ? "bf16" : "f32";
+    return sdrt_cpu_device_open(&m->device, level->flags, level->name, SDRT_PIN_AUTO, m->log);
+}
+
+static int random_config(struct sdrt_model *m, const char *arch)
+{
+    static const struct {
+        const char *name;
+        struct sdrt_model_config (*config)(void);
+    } known[] = { { "sd15", sdrt_sd15_config }, { "sd21", sdrt_sd21_config },
+                  { "sdxl", sdrt_sdxl_config }, { "sd35-medium", sdrt_sd35_medium_config },
+                  { "sd35-large", sdrt_sd35_large_config } };
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (arch && strcmp(arch, known[i].name)) continue;
+        m->parts[SDRT_PART_BASE].config = known[i].config();
+        return SDRT_OK;
+    }
+    return sdrt_fail(m->log, SDRT_E_ARG, "unknown arch \"%s\": expected sd15, sd21, sdxl, "
+                     "sd35-medium or sd35-large", arch);
+}
+
+static int open_provider(struct sdrt_model *m, const struct sdrt_options *o,
+                         enum sdrt_dtype *fixed, struct sdrt_weights_provider *provider)
+{
+    const struct sdrt_checkpoint_paths paths = {
+        .model = o->model, .vae = o->vae, .text = { o->text_encoder, o->text_encoder_2 },
+        .t5 = o->t5, .t5_tokenizer = o->t5_tokenizer,
+    };
+    struct sdrt_part *base = &m->parts[SDRT_PART_BASE];
+    int status;
+
+    *fixed = SDRT_DTYPES;
+    if (!o->random_weights) {
+        status = sdrt_checkpoint_open(&base->checkpoint, &paths, m->log);
+        if (status != SDRT_OK) return status;
+        base->config = *sdrt_checkpoint_config(base->checkpoint);
+        *provider = sdrt_checkpoint_provider(base->checkpoint);
+        return SDRT_OK;
+    }
+    *fixed = SDRT_F16;
+    status = random_config(m, o->arch);
+    if (status == SDRT_OK) status = sdrt_random_weights_create(&m->random, *fixed, 1, m->log);
+    if (status == SDRT_OK) *provider = sdrt_random_weights_provider(m->random);
+    return status;
+}
+
+static int choose_prediction(struct sdrt_model *m, const char *name)
+{
+    struct sdrt_model_config *config = &m->parts[SDRT_PART_BASE].config;
+
+    if (!name) return SDRT_OK;
+    if (config->noise.prediction == SDRT_PREDICTION_FLOW)
+        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "prediction %s is not for %s, which predicts "
+                         "flow", name, config->family);
+    if (!strcmp(name, "epsilon")) config->noise.prediction = SDRT_PREDICTION_EPSILON;
+    else if (!strcmp(name, "v")) config->noise.prediction = SDRT_PREDICTION_V;
+    else return sdrt_fail(m->log, SDRT_E_ARG, "unknown prediction \"%s\": expected epsilon or v",
+                          name);
+    return SDRT_OK;
+}
+
+static int open_tokenizers(struct sdrt_model *m)
+{
+    const struct sdrt_checkpoint *k = m->parts[SDRT_PART_BASE].checkpoint;
+    const struct sdrt_model_config *config = sdrt_model_config_of(m);
+    int status = SDRT_OK;
+
+    for (int i = 0; i < config->n_text && status == SDRT_OK; i++)
+        status = sdrt_clip_tokenizer_open(&m->tokenizers[i],
+                                          k ? sdrt_checkpoint_vocab_path(k, i) : NULL,
+                                          k ? sdrt_checkpoint_merges_path(k, i) : NULL, m->log);
+    if (status != SDRT_OK || !config->has_t5) return status;
+    return sdrt_t5_tokenizer_open(&m->t5_tokenizer, sdrt_checkpoint_t5_tokenizer_path(k), m->log);
+}
+
+int sdrt_part_open_store(struct sdrt_model *m, struct sdrt_part *part,
+                         const struct sdrt_weights_provider *provider, enum sdrt_dtype fixed)
+{
+    const int status = sdrt_weight_store_create(&part->store, provider, fixed, m->log);
+
+    if (status != SDRT_OK) return status;
+    if (!strcmp(m->precision, "bf16")) sdrt_weight_store_pack_as(part->store, SDRT_BF16);
+    return sdrt_denoiser_of(&part->config)->check(&part->config, m->log);
+}
+
+char *sdrt_part_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return strdup(slash && slash[1] ? slash + 1 : path);
+}
+
+static int open_base(struct sdrt_model *m, const struct sdrt_options *o)
+{
+    struct sdrt_part *base = &m->parts[m->n_parts++];
+    struct sdrt_weights_provider provider;
+    enum sdrt_dtype fixed;
+
+    base->name = sdrt_part_name(o->model ? o->model : "random");
+    if (!base->name) return sdrt_fail(m->log, SDRT_E_NOMEM, "out of memory");
+    int status = open_provider(m, o, &fixed, &provider);
+    if (status == SDRT_OK) status = choose_prediction(m, o->prediction);
+    if (status == SDRT_OK) status = sdrt_pipeline_loras_open(m, &provider);
+    if (status == SDRT_OK) status = sdrt_part_open_store(m, base, &provider, fixed);
+    return status == SDRT_OK ? open_tokenizers(m) : status;
+}
+
+static void free_model(struct sdrt_model *m)
+{
+    for (int i = 0; i < SDRT_PARTS; i++) sdrt_weight_store_free(&m->parts[i].store);
+    sdrt_pipeline_loras_close(m);
+    for (int i = 0; i < SDRT_PARTS; i++) {
+        sdrt_checkpoint_close(&m->parts[i].checkpoint);
+        free(m->parts[i].name);
+    }
+    sdrt_random_weights_free(&m->random);
+    for (int i = 0; i < SDRT_MAX_TEXT; i++) sdrt_clip_tokenizer_free(&m->tokenizers[i]);
+    sdrt_t5_tokenizer_free(&m->t5_tokenizer);
+    sdrt_device_close(&m->device);
+    pthread_mutex_destroy(&m->packing);
+    pthread_mutex_destroy(&m->lock);
+    free(m);
+}
+
+int sdrt_model_open(struct sdrt_model **out, const struct sdrt_options *o)
+{
+    struct sdrt_model *m;
+    int status;
+
+    *out = NULL;
+    if (o->size != sizeof *o)
+        return sdrt_fail(o->log, SDRT_E_ARG, "opening a model: bad options size");
+    if (!o->model && !o->random_weights)
+        return sdrt_fail(o->log, SDRT_E_ARG, "no model given");
+    m = calloc(1, sizeof *m);
+    if (!m) return sdrt_fail(o->log, SDRT_E_NOMEM, "out of memory");
+    m->uses = 1;
+    m->log = o->log;
+    pthread_mutex_init(&m->lock, NULL);
+    pthread_mutex_init(&m->packing, NULL);
+    status = open_device(m, o);
+    if (status == SDRT_OK) status = open_base(m, o);
+    if (status == SDRT_OK && o->refiner) status = sdrt_refiner_open(m, o->refiner);
+    m->passes = sdrt_passes_of(sdrt_model_config_of(m), sdrt_model_refined(m));
+    if (status != SDRT_OK) {
+        free_model(m);
+        return status;
+    }
+    *out = m;
+    return SDRT_OK;
+}
+
+struct sdrt_model *sdrt_model_retain(struct sdrt_model *m)
+{
+    pthread_mutex_lock(&m->lock);
+    m->uses++;
+    pthread_mutex_unlock(&m->lock);
+    return m;
+}
+
+void sdrt_model_release(struct sdrt_model **model)
+{
+    struct sdrt_model *m = *model;
+
+    if (!m) return;
+    pthread_mutex_lock(&m->lock);
+    const int left = --m->uses;
+    pthread_mutex_unlock(&m->lock);
+    if (!left) free_model(m);
+    *model = NULL;
+}
+
+size_t sdrt_model_weights_bytes(const struct sdrt_model *m)
+{
+    size_t bytes = 0;
+
+    for (int i = 0; i < m->n_parts; i++) bytes += sdrt_weight_store_bytes(m->parts[i].store, "");
+    return bytes;
+}
+
+/* ---- prompts ---- */
+
+int sdrt_model_tokens(const struct sdrt_model_config *config)
+{
+    int tokens = SDRT_CLIP_TOKENIZER_LENGTH;
+
+    for (int i = 0; i < config->n_text; i++)
+        if (config->text[i].clip.positions < tokens) tokens = config->text[i].clip.positions;
+    return tokens;
+}
+
+int sdrt_model_rows(const struct sdrt_model_config *config)
+{
+    return sdrt_model_tokens(config) + config->t5_tokens;
+}
+
+int sdrt_model_tokenize(const struct sdrt_model *m, int i, const char *prompt, int32_t *ids,
+                        int *dropped)
+{
+    const struct sdrt_model_config *config = sdrt_model_config_of(m);
+    const struct sdrt_clip_tokenizer *t = m->tokenizers[i];
+    const int32_t pad = config->text[i].pad_id;
+    const int size = sdrt_clip_tokenizer_vocab_size(t), vocab = config->text[i].clip.vocab;
+
+    if (size > vocab)
+        return sdrt_fail(m->log, SDRT_E_FORMAT, "the tokenizer has %d tokens but the text encoder "
+                         "only %d", size, vocab);
+    return sdrt_clip_tokenizer_encode_padded(t, prompt, sdrt_model_tokens(config),
+                                             pad < 0 ? sdrt_clip_tokenizer_eos(t) : pad, ids,
+                                             dropped);
+}

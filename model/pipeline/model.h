@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A model: what sessions share.  Its parts, each a checkpoint with a configuration and a store of
+ * packed weights, the tokenizers, the LoRAs that are merged, and the device.
+ */
+#ifndef SDRT_MODEL_PIPELINE_MODEL_H
+#define SDRT_MODEL_PIPELINE_MODEL_H
+
+#include "model/checkpoint/checkpoint.h"
+#include "model/net/denoiser.h"
+#include "model/pipeline/loras.h"
+#include "model/sdrt.h"
+#include "model/text/clip_tokenizer.h"
+#include "model/text/t5_tokenizer.h"
+#include "runtime/device/device.h"
+#include "runtime/weights/weight_store.h"
+
+#include <pthread.h>
+
+/* Whose weights a pass computes with. */
+enum sdrt_part_id { SDRT_PART_BASE, SDRT_PART_REFINER, SDRT_PARTS };
+
+struct sdrt_part {
+    char *name;                         /* for the parameters text */
+    struct sdrt_checkpoint *checkpoint; /* NULL with random weights */
+    struct sdrt_model_config config;
+    struct sdrt_weight_store *store;
+};
+
+struct sdrt_pass;
+
+struct sdrt_model {
+    int uses;                              /* guarded by lock */
+    pthread_mutex_t lock;
+    const struct sdrt_log *log;
+    struct sdrt_device *device;
+    const char *precision;                 /* "f32" or "bf16" */
+    struct sdrt_part parts[SDRT_PARTS];
+    int n_parts;                           /* 2: the second is a refiner */
+    struct sdrt_random_weights *random;    /* NULL with a checkpoint */
+    struct sdrt_pipeline_loras loras;      /* between the base's checkpoint and its store */
+    struct sdrt_clip_tokenizer *tokenizers[SDRT_MAX_TEXT]; /* of each text encoder */
+    struct sdrt_t5_tokenizer *t5_tokenizer; /* NULL without a T5 */
+    pthread_mutex_t packing;               /* held by the session that packs weights */
+    const struct sdrt_pass *passes;        /* what an image takes, in order; ends with no name */
+};
+
+/* Opens what options name: checks the files and finds the configuration; weights are read when
+ * sessions want them.  *out is the caller's first use of it, NULL after a failure. */
+int sdrt_model_open(struct sdrt_model **out, const struct sdrt_options *options);
+
+/* Another use of the model, which is returned; and the end of one, which sets *model to NULL and
+ * frees the model with the last.  From any thread; release allows NULL. */
+struct sdrt_model *sdrt_model_retain(struct sdrt_model *model);
+void sdrt_model_release(struct sdrt_model **model);
+
+/* The base's configuration. */
+static inline const struct sdrt_model_config *sdrt_model_config_of(const struct sdrt_model *m)
+{
+    return &m->parts[SDRT_PART_BASE].config;
+}
+
+static inline int sdrt_model_refined(const struct sdrt_model *m) { return m->n_parts > 1; }
+
+/* Bytes of all packed weights of all parts. */
+size_t sdrt_model_weights_bytes(const struct sdrt_model *m);
+
+/* Opens path as part i, whose store takes what provider (NULL: the part's checkpoint) hands out;
+ * fixed as in sdrt_weight_store_create().  What is open stays the part's after a failure. */
+int sdrt_part_open_store(struct sdrt_model *m, struct sdrt_part *part,
+                         const struct sdrt_weights_provider *provider, enum sdrt_dtype fixed);
+
+/* The last name of a path; the caller's.  NULL without memory. */
+char *sdrt_part_name(const char *path);
+
+/* Tokens of a prompt, with both ends and the padding: CLIP's 77, or as many as the text encoders
+ * have positions for. */
+int sdrt_model_tokens(const struct sdrt_model_config *config);
+
+/* Rows of the denoiser's context: CLIP's tokens, and behind them T5's. */
+int sdrt_model_rows(const struct sdrt_model_config *config);
+
+/* The prompt's tokens for text encoder i, padded as that wants it, into ids [tokens]; *dropped,
+ * which may be NULL, is how many found no room.  Errors of sdrt_clip_tokenizer_encode(), and
+ * SDRT_E_FORMAT when the tokenizer knows more tokens than the encoder. */
+int sdrt_model_tokenize(const struct sdrt_model *m, int i, const char *prompt, int32_t *ids,
+                        int *dropped);
+
+#endif

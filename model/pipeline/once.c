@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a denoiser computes once a request, before its steps: what it reads of the text, and what
+ * it makes of all timesteps.  A request that has the last one's text, timesteps and numbers has
+ * all of it still.
+ */
+#include "model/pipeline/run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Sets the timesteps of a part; 1 where they are those of the last request. */
+static int keep_timesteps(struct sdrt_session *s, enum sdrt_part_id part, const float *timesteps)
+{
+    const int slot = sdrt_slots_find(&s->slots, sdrt_part_scope(part), "timesteps");
+    const size_t bytes = s->slots.slot[slot].bytes;
+    const int same = !memcmp(sdrt_slot_map(&s->slots, slot), timesteps, bytes);
+
+    sdrt_slot_write(&s->slots, slot, 0, timesteps, bytes);
+    return same;
+}
+
+void sdrt_run_prepare_once(struct sdrt_run *run)
+{
+    const struct sdrt_request *r = run->r;
+    struct sdrt_session *s = run->s;
+    const float numbers[SDRT_TOLD] = {
+        (float)r->original_height, (float)r->original_width, (float)r->crop_y, (float)r->crop_x,
+        (float)r->target_height, (float)r->target_width,
+    };
+    const int same = !memcmp(s->told, numbers, sizeof numbers);
+
+    memcpy(s->told, numbers, sizeof numbers);
+    for (int i = 0; i < s->model->n_parts; i++)
+        s->once_ready[i] &= keep_timesteps(s, (enum sdrt_part_id)i,
+                                           sdrt_sampler_timesteps(run->samplers[i])) && same;
+}
+
+int sdrt_once_wanted(const struct sdrt_run *run, const struct sdrt_pass *pass)
+{
+    return !run->s->once_ready[pass->part];
+}
+
+int sdrt_run_schedule(struct sdrt_run *run, const struct sdrt_pass *pass)
+{
+    struct sdrt_session *s = run->s;
+
+    sdrt_session_fill_added(s, pass->part, s->told);
+    snprintf(run->prefix, sizeof run->prefix, "%s", pass->dumps);
+    const int status = sdrt_run_program(run, pass);
+    s->once_ready[pass->part] = status == SDRT_OK;
+    return status;
+}

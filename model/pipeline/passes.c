@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/pipeline/passes.h"
+#include "model/checkpoint/tensor_names.h"
+#include "model/net/clip_encoder.h"
+#include "model/net/t5_encoder.h"
+#include "model/net/vae.h"
+#include "model/pipeline/run.h"
+
+int sdrt_shape_unet_batch(const struct sdrt_shape *s) { return s->batch * (s->guided ? 2 : 1); }
+
+/* ---- how each is built ---- */
+
+/* The hidden states of all CLIPs lie side by side. */
+static void build_text(struct sdrt_graph *g, const struct sdrt_pass *pass,
+                       const struct sdrt_model_config *config, const struct sdrt_shape *shape)
+{
+    struct sdrt_clip_place place = { .width = sdrt_context_width(config),
+                                     .rows = sdrt_model_rows(config) };
+    struct sdrt_text_config text = config->text[pass->encoder];
+
+    for (int k = 0; k < pass->encoder; k++) place.at += config->text[k].clip.hidden;
+    if (shape->clip_skip) text.skip = shape->clip_skip - 1 - text.cut;
+    sdrt_clip_encoder_build(g, &text, sdrt_text_prefix(pass->encoder),
+                            sdrt_shape_unet_batch(shape), sdrt_model_tokens(config), &place);
+}
+
+static void build_t5(struct sdrt_graph *g, const struct sdrt_pass *pass,
+                     const struct sdrt_model_config *config, const struct sdrt_shape *shape)
+{
+    const struct sdrt_t5_place place = { .rows = sdrt_model_rows(config),
+                                         .row0 = sdrt_model_tokens(config),
+                                         .width = sdrt_context_width(config) };
+
+    sdrt_t5_encoder_build(g, &config->t5, sdrt_text_prefix(pass->encoder),
+                          sdrt_shape_unet_batch(shape), config->t5_tokens, &place);
+}
+
+static struct sdrt_denoiser_shape denoiser_shape(const struct sdrt_pass *pass,
+                                                 const struct sdrt_model_config *config,
+                                                 const struct sdrt_shape *shape)
+{
+    return (struct sdrt_denoiser_shape){
+        .batch = sdrt_shape_unet_batch(shape), .h = shape->h, .w = shape->w,
+        .evaluations = shape->evaluations[pass->part], .tokens = sdrt_model_rows(config),
+    };
+}
+
+static void build_prompt(struct sdrt_graph *g, const struct sdrt_pass *pass,
+                         const struct sdrt_model_config *config, const struct sdrt_shape *shape)
+{
+    const struct sdrt_denoiser_shape s = denoiser_shape(pass, config, shape);
+
+    sdrt_denoiser_of(config)->build_prompt(g, config, &s);
+}
+
+static void build_schedule(struct sdrt_graph *g, const struct sdrt_pass *pass,
+                           const struct sdrt_model_config *config, const struct sdrt_shape *shape)
+{
+    const struct sdrt_denoiser_shape s = denoiser_shape(pass, config, shape);
+
+    sdrt_denoiser_of(config)->build_schedule(g, config, &s);
+}
+
+static void build_step(struct sdrt_graph *g, const struct sdrt_pass *pass,
+                       const struct sdrt_model_config *config, const struct sdrt_shape *shape)
+{
+    const struct sdrt_denoiser_shape s = denoiser_shape(pass, config, shape);
+
+    sdrt_denoiser_of(config)->build_step(g, config, &s);
+}
+
+/* One image at a time: its tensors are the largest of all. */
+static void build_decoder(struct sdrt_graph *g, const struct sdrt_pass *pass,
+                          const struct sdrt_model_config *config, const struct sdrt_shape *shape)
+{
+    (void)pass;
+    sdrt_vae_build_decoder(g, &config->vae, 1, shape->h, shape->w);
+}
+
+/* ---- the tables ---- */
+
+static int has_second(const struct sdrt_model_config *base) { return base->n_text > 1; }
+static int has_t5(const struct sdrt_model_config *base) { return base->has_t5; }
+
+#define TEXT(i, name_, dumps_, has_, build_)                                                       \
+    { .name = name_, .dumps = dumps_, .when = SDRT_ONCE_A_PROMPT, .encoder = i, .has = has_,       \
+      .build = build_, .wanted = sdrt_text_wanted, .run = sdrt_run_text }
+#define PROMPT(name_, part_, dumps_)                                                               \
+    { .name = name_, .dumps = dumps_, .part = part_, .when = SDRT_ONCE_A_PROMPT,                   \
+      .build = build_prompt, .wanted = sdrt_once_wanted, .run = sdrt_run_prompt }
+#define SCHEDULE(name_, part_, dumps_)                                                             \
+    { .name = name_, .dumps = dumps_, .part = part_, .when = SDRT_ONCE_A_SCHEDULE, .joins = 1,     \
+      .build = build_schedule, .wanted = sdrt_once_wanted, .run = sdrt_run_schedule }
+#define STEP(name_, part_, dumps_, kept_)                                                          \
+    { .name = name_, .dumps = dumps_, .part = part_, .when = SDRT_EACH_EVALUATION, .kept = kept_,  \
+      .build = build_step, .run = sdrt_run_steps }
+#define DECODER(joins_)                                                                            \
+    { .name = "vae", .dumps = "vae/", .when = SDRT_ONCE_AN_IMAGE, .joins = joins_, .kept = 1,      \
+      .build = build_decoder, .run = sdrt_run_decoder }
+
+static const struct sdrt_pass unet_passes[] = {
+    TEXT(0, "text", "text/", NULL, build_text),
+    TEXT(1, "text 2", "text2/", has_second, build_text),
+    PROMPT("prompt", SDRT_PART_BASE, "prompt/"),
+    SCHEDULE("schedule", SDRT_PART_BASE, "schedule/"),
+    STEP("unet", SDRT_PART_BASE, "step", 1),
+    DECODER(1),
+    { .name = NULL },
+};
+
+static const struct sdrt_pass mmdit_passes[] = {
+    TEXT(0, "text", "text/", NULL, build_text),
+    TEXT(1, "text 2", "text2/", NULL, build_text),
+    TEXT(2, "text 3", "text3/", has_t5, build_t5),
+    PROMPT("prompt", SDRT_PART_BASE, "prompt/"),
+    SCHEDULE("schedule", SDRT_PART_BASE, "schedule/"),
+    STEP("mmdit", SDRT_PART_BASE, "step", 1),
+    DECODER(1),
+    { .name = NULL },
+};
+
+/* Each denoiser takes the other's place in memory, and the decoder waits until both are gone. */
+static const struct sdrt_pass refined_passes[] = {
+    TEXT(0, "text", "text/", NULL, build_text),
+    TEXT(1, "text 2", "text2/", NULL, build_text),
+    PROMPT("prompt", SDRT_PART_BASE, "prompt/"),
+    SCHEDULE("schedule", SDRT_PART_BASE, "schedule/"),
+    STEP("unet", SDRT_PART_BASE, "step", 0),
+    PROMPT("refiner prompt", SDRT_PART_REFINER, "refiner/prompt/"),
+    SCHEDULE("refiner schedule", SDRT_PART_REFINER, "refiner/schedule/"),
+    STEP("refiner unet", SDRT_PART_REFINER, "refiner/step", 0),
+    DECODER(0),
+    { .name = NULL },
+};
+
+const struct sdrt_pass *sdrt_passes_of(const struct sdrt_model_config *base, int refined)
+{
+    if (refined) return refined_passes;
+    return base->denoiser == SDRT_DENOISER_MMDIT ? mmdit_passes : unet_passes;
+}
+
+int sdrt_passes_count(const struct sdrt_pass *passes)
+{
+    int n = 0;
+
+    while (passes[n].name) n++;
+    return n;
+}
+
+const char *sdrt_part_scope(enum sdrt_part_id part)
+{
+    return part == SDRT_PART_REFINER ? "refiner/" : "";
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a request leaves open, and whether a model can draw it.
+ */
+#include "model/pipeline/refiner.h"
+#include "model/pipeline/session.h"
+
+#include <string.h>
+
+struct sdrt_request sdrt_request_resolved(const struct sdrt_model *m,
+                                          const struct sdrt_request *r)
+{
+    const struct sdrt_model_config *config = sdrt_model_config_of(m);
+    struct sdrt_request out = *r;
+
+    if (!out.width) out.width = config->size;
+    if (!out.height) out.height = config->size;
+    if (!out.sampler)
+        out.sampler = config->noise.prediction == SDRT_PREDICTION_FLOW ? "euler" : "euler_a";
+    if (!out.original_width) out.original_width = out.width;
+    if (!out.original_height) out.original_height = out.height;
+    if (!out.target_width) out.target_width = out.width;
+    if (!out.target_height) out.target_height = out.height;
+    return out;
+}
+
+static int check_side(const struct sdrt_model *m, const char *what, int pixels)
+{
+    const int unit = 1 << (sdrt_model_config_of(m)->vae.levels - 1);
+
+    if (pixels < unit || pixels > SDRT_MAX_PIXELS || pixels % unit)
+        return sdrt_fail(m->log, SDRT_E_ARG, "%s %d: expected a multiple of %d from %d to %d", what,
+                         pixels, unit, unit, SDRT_MAX_PIXELS);
+    return SDRT_OK;
+}
+
+static int check_size(const struct sdrt_model *m, const struct sdrt_request *r)
+{
+    const struct sdrt_model_config *config = sdrt_model_config_of(m);
+    const struct sdrt_denoiser *denoiser = sdrt_denoiser_of(config);
+    const int unit = 1 << (config->vae.levels - 1);
+    int status = check_side(m, "width", r->width);
+
+    if (status == SDRT_OK) status = check_side(m, "height", r->height);
+    if (status == SDRT_OK && denoiser->check_size)
+        status = denoiser->check_size(config, r->height / unit, r->width / unit, m->log);
+    return status;
+}
+
+/* All text encoders must have the layer asked for. */
+static int check_clip_skip(const struct sdrt_model *m, int clip_skip)
+{
+    const struct sdrt_model_config *config = sdrt_model_config_of(m);
+    int low = 1, high = 1 << 20;
+
+    if (!clip_skip) return SDRT_OK;
+    for (int i = 0; i < config->n_text; i++) {
+        const struct sdrt_text_config *t = &config->text[i];
+        if (low < 1 + t->cut) low = 1 + t->cut;
+        if (high > t->clip.layers + t->cut) high = t->clip.layers + t->cut;
+    }
+    if (clip_skip < low || clip_skip > high)
+        return sdrt_fail(m->log, SDRT_E_ARG, "clip skip %d: expected %d to %d, or 0 for the model's "
+                         "own", clip_skip, low, high);
+    return SDRT_OK;
+}
+
+static int check_picture(const struct sdrt_model *m, const struct sdrt_request *r)
+{
+    const int told[] = { r->original_width, r->original_height, r->crop_x, r->crop_y,
+                         r->target_width, r->target_height };
+
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+        if (told[i] < 0 || told[i] > 1 << 20)
+            return sdrt_fail(m->log, SDRT_E_ARG, "original size, crop or target size %d: expected 0 "
+                             "to %d", told[i], 1 << 20);
+    return SDRT_OK;
+}
+
+/* Also says how many evaluations shape has.  The samplers are the caller's, also after a
+ * failure. */
+static int make_samplers(const struct sdrt_model *m, const struct sdrt_request *r,
+                         struct sdrt_shape *shape, struct sdrt_sampler *out[SDRT_PARTS])
+{
+    struct sdrt_sampler_params params = { .steps = r->steps, .log = m->log,
+                                          .noise = sdrt_model_config_of(m)->noise };
+    int status = sdrt_sampler_parse(r->sampler, &params.kind, m->log);
+
+    if (status == SDRT_OK) status = sdrt_schedule_parse(r->schedule, &params.schedule, m->log);
+    if (status == SDRT_OK && r->spacing && params.noise.prediction == SDRT_PREDICTION_FLOW)
+        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "spacing %s is not for flow-matching models",
+                         r->spacing);
+    if (status == SDRT_OK && r->spacing && !sdrt_spacing_parse(r->spacing, &params.noise.spacing))
+        status = sdrt_fail(m->log, SDRT_E_ARG, "unknown spacing \"%s\": expected leading, trailing "
+                           "or linspace", r->spacing);
+    if (status == SDRT_OK) status = sdrt_sampler_create(&out[SDRT_PART_BASE], &params);
+    if (status != SDRT_OK) return status;
+    shape->evaluations[SDRT_PART_BASE] = sdrt_sampler_evaluations(out[SDRT_PART_BASE]);
+    if (!sdrt_model_refined(m)) return SDRT_OK;
+    return sdrt_refiner_split(m, r, &params, shape, &out[SDRT_PART_REFINER]);
+}
+
+static int check_numbers(const struct sdrt_model *m, const struct sdrt_request *r)
+{
+    if (r->size != sizeof *r) return sdrt_fail(m->log, SDRT_E_ARG, "bad request size");
+    if (r->batch < 1 || r->batch > SDRT_MAX_BATCH)
+        return sdrt_fail(m->log, SDRT_E_ARG, "batch %d: expected 1 to %d", r->batch,
+                         SDRT_MAX_BATCH);
+    if (!(r->cfg_scale >= -1000.0f && r->cfg_scale <= 1000.0f))
+        return sdrt_fail(m->log, SDRT_E_ARG, "cfg scale: expected a number from -1000 to 1000");
+    if (strcmp(r->rng, "cpu") && strcmp(r->rng, "cuda"))
+        return sdrt_fail(m->log, SDRT_E_ARG, "unknown rng \"%s\": expected cpu or cuda", r->rng);
+    return SDRT_OK;
+}
+
+int sdrt_request_check(const struct sdrt_model *m, const struct sdrt_request *r,
+                       struct sdrt_shape *shape, struct sdrt_sampler *samplers[SDRT_PARTS],
+                       enum sdrt_rng_kind *rng)
+{
+    const int unit = 1 << (sdrt_model_config_of(m)->vae.levels - 1);
+    struct sdrt_sampler *s[SDRT_PARTS] = { NULL };
+    int status = check_numbers(m, r);
+
+    if (status == SDRT_OK) status = check_size(m, r);
+    if (status == SDRT_OK) status = check_clip_skip(m, r->clip_skip);
+    if (status == SDRT_OK) status = check_picture(m, r);
+    *shape = (struct sdrt_shape){
+        .batch = r->batch, .guided = r->cfg_scale > 1.0f, .h = r->height / unit,
+        .w = r->width / unit, .clip_skip = r->clip_skip,
+    };
+    if (status == SDRT_OK) status = make_samplers(m, r, shape, s);
+    if (status == SDRT_OK && rng) *rng = strcmp(r->rng, "cuda") ? SDRT_RNG_CPU : SDRT_RNG_CUDA;
+    for (int i = 0; i < SDRT_PARTS; i++) {
+        if (status == SDRT_OK && samplers) samplers[i] = s[i];
+        else sdrt_sampler_free(&s[i]);
+    }
+    return status;
+}

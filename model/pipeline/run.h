@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One request on its way to images, shared by its passes.
+ */
+#ifndef SDRT_MODEL_PIPELINE_RUN_H
+#define SDRT_MODEL_PIPELINE_RUN_H
+
+#include "model/noise/sampler.h"
+#include "model/pipeline/session.h"
+
+struct sdrt_run {
+    struct sdrt_session *s;
+    struct sdrt_request request;  /* resolved */
+    const struct sdrt_request *r; /* the same */
+    char  *prompt;     /* r's, without the LoRAs that it names; owned */
+    struct sdrt_sampler *samplers[SDRT_PARTS]; /* of each denoiser's steps; owned */
+    struct sdrt_rng rngs[SDRT_MAX_BATCH];
+    enum sdrt_rng_kind rng_kind;
+    int    evaluated;  /* evaluations so far, of all denoisers */
+    char   prefix[48]; /* of dumped names: the pass, the image or evaluation */
+    uint8_t *rgb;      /* room for one image: the first's, until that is ready */
+    float *dense;      /* a dumped tensor without its pitch */
+    size_t dense_size;
+};
+
+/* Tells the caller how far a stage is; SDRT_E_CANCELLED where that ends it. */
+int sdrt_run_report(struct sdrt_run *run, enum sdrt_stage stage, int done, int total);
+
+/* Runs the program of a pass, and dumps its tensors behind run->prefix where dumps are wanted. */
+int sdrt_run_program(struct sdrt_run *run, const struct sdrt_pass *pass);
+
+/* Dumps data, rows of dims[3] floats that are pitch floats apart, behind run->prefix. */
+int sdrt_run_dump(struct sdrt_run *run, const char *name, const int dims[4], int pitch,
+                  const float *data);
+
+/* Dumps the latent, channels last as everything that is dumped. */
+int sdrt_run_dump_latent(struct sdrt_run *run, const char *name);
+
+/* Before the first pass: fills the slots of the tokens, and finds out whether the last request had
+ * the same text, so that its embeddings still hold. */
+int sdrt_run_tokenize(struct sdrt_run *run);
+
+/* The same for the timesteps of all denoisers and the numbers of the picture. */
+void sdrt_run_prepare_once(struct sdrt_run *run);
+
+/* Before the first pass: noise into the latent. */
+int sdrt_run_prepare_noise(struct sdrt_run *run);
+
+/* The latent of the first image, or what else has its form, into the decoder's slot. */
+void sdrt_run_fill_decoder(struct sdrt_session *s, const float *latent);
+
+/* What the rows of passes.c are made of; see struct sdrt_pass. */
+int sdrt_text_wanted(const struct sdrt_run *run, const struct sdrt_pass *pass);
+int sdrt_once_wanted(const struct sdrt_run *run, const struct sdrt_pass *pass);
+int sdrt_run_text(struct sdrt_run *run, const struct sdrt_pass *pass);
+int sdrt_run_prompt(struct sdrt_run *run, const struct sdrt_pass *pass);
+int sdrt_run_schedule(struct sdrt_run *run, const struct sdrt_pass *pass);
+int sdrt_run_steps(struct sdrt_run *run, const struct sdrt_pass *pass);
+int sdrt_run_decoder(struct sdrt_run *run, const struct sdrt_pass *pass);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Opening and closing a session, and what is known before it draws.
+ */
+#include "model/pipeline/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int sdrt_session_open(struct sdrt_session **out, struct sdrt_model *m, int threads)
+{
+    const int workers = threads ? threads : m->device->workers;
+    struct sdrt_session *s;
+    int status;
+
+    *out = NULL;
+    if (workers < 1 || workers > 1024)
+        return sdrt_fail(m->log, SDRT_E_ARG, "%d threads: expected 1 to 1024", threads);
+    s = calloc(1, sizeof *s);
+    if (!s) return sdrt_fail(m->log, SDRT_E_NOMEM, "out of memory for a session");
+    s->model = sdrt_model_retain(m);
+    s->log = m->log;
+    s->n_passes = sdrt_passes_count(m->passes);
+    s->programs = calloc((size_t)s->n_passes, sizeof *s->programs);
+    status = s->programs ? sdrt_queue_open(&s->queue, m->device, workers, s->log)
+                         : sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for a session");
+    s->slots = (struct sdrt_slots){ .device = m->device, .queue = s->queue, .log = s->log };
+    if (status != SDRT_OK) {
+        sdrt_session_close(&s);
+        return status;
+    }
+    *out = s;
+    return SDRT_OK;
+}
+
+void sdrt_session_close(struct sdrt_session **session)
+{
+    struct sdrt_session *s = *session;
+
+    if (!s) return;
+    if (s->programs) sdrt_session_unplan(s);
+    free(s->programs);
+    sdrt_queue_close(&s->queue);
+    for (int i = 0; i < SDRT_MAX_BATCH; i++) free(s->parameters[i]);
+    free(s->images);
+    sdrt_model_release(&s->model);
+    free(s);
+    *session = NULL;
+}
+
+void sdrt_session_cancel(struct sdrt_session *s)
+{
+    sdrt_queue_cancel(s->queue);
+}
+
+static int plan(struct sdrt_session *s, const struct sdrt_request *request)
+{
+    const struct sdrt_request r = sdrt_request_resolved(s->model, request);
+    struct sdrt_shape shape;
+    const int status = sdrt_request_check(s->model, &r, &shape, NULL, NULL);
+
+    return status == SDRT_OK ? sdrt_session_plan(s, &shape) : status;
+}
+
+int sdrt_session_measure(struct sdrt_session *s, const struct sdrt_request *request,
+                         struct sdrt_memory *memory)
+{
+    const int status = plan(s, request);
+
+    if (status != SDRT_OK) return status;
+    memory->weights_bytes = sdrt_session_peak_weights(s);
+    memory->arena_bytes = s->persistent_bytes + s->workspace_bytes;
+    if (sdrt_memory_available(&memory->available_bytes) != SDRT_OK) memory->available_bytes = 0;
+    return SDRT_OK;
+}
+
+int sdrt_session_write_plan(struct sdrt_session *s, const struct sdrt_request *request,
+                            const char *path)
+{
+    const int status = plan(s, request);
+
+    return status == SDRT_OK ? sdrt_plan_report(s, path) : status;
+}
+
+int sdrt_session_find(const struct sdrt_session *s, const char *name)
+{
+    for (int i = 0; i < s->n_passes; i++)
+        if (s->programs[i] && !strcmp(s->model->passes[i].name, name)) return i;
+    return -1;
+}
+
+int sdrt_session_find_when(const struct sdrt_session *s, enum sdrt_part_id part,
+                           enum sdrt_when when)
+{
+    for (int i = 0; i < s->n_passes; i++)
+        if (s->model->passes[i].part == part && s->model->passes[i].when == when) return i;
+    return -1;
+}
+
+void *sdrt_session_map(const struct sdrt_session *s, enum sdrt_part_id part, const char *name)
+{
+    const int slot = sdrt_slots_find(&s->slots, sdrt_part_scope(part), name);
+
+    return slot == SDRT_NO_SLOT ? NULL : sdrt_slot_map(&s->slots, slot);
+}

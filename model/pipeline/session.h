@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A session: what draws with a model.  One thread at a time uses it; several sessions on one
+ * model may draw at once, each from a thread of its own.
+ *
+ * All programs of a request share one arena: first the slots, then a workspace as large as the
+ * largest program's plan, since programs run one after the other.
+ */
+#ifndef SDRT_MODEL_PIPELINE_SESSION_H
+#define SDRT_MODEL_PIPELINE_SESSION_H
+
+#include "model/noise/sampler.h"
+#include "model/pipeline/passes.h"
+#include "runtime/machine/memory.h"
+
+enum { SDRT_MAX_BATCH = 64, SDRT_MAX_PIXELS = 8192, SDRT_TOLD = 6, SDRT_STAGES = 4 };
+
+struct sdrt_session {
+    struct sdrt_model *model; /* a use of it */
+    const struct sdrt_log *log;
+    struct sdrt_queue *queue;
+
+    /* The current shape: programs, slots, memory. */
+    struct sdrt_shape shape;
+    struct sdrt_program **programs; /* of each row of the model's passes, NULL where it has none */
+    int n_passes;
+    int planned;
+    struct sdrt_slots slots;
+    int latent, scaled, guided; /* slots of the sampler, NCHW, [batch][latent channels][h][w] */
+    struct sdrt_device_memory *arena;
+    size_t persistent_bytes, workspace_bytes;
+    double plan_seconds;
+
+    /* What the slots hold of the last request. */
+    int text_ready;             /* tokens, embeddings and pooled text belong together */
+    int text_zeroed;            /* the negative prompt's are zeros */
+    int once_ready[SDRT_PARTS]; /* what the denoiser makes of text, timesteps and told */
+    float told[SDRT_TOLD];      /* what SDXL is told of the picture */
+
+    /* Results. */
+    uint8_t *images;
+    int n_images, width, height;
+    char *parameters[SDRT_MAX_BATCH];
+    double stage_seconds[SDRT_STAGES];
+    double evaluation_seconds; /* mean of one */
+    int evaluations_done;
+};
+
+/* The public header's one-context functions: a model with one session. */
+struct sdrt_context {
+    struct sdrt_model   *model;
+    struct sdrt_session *session;
+};
+
+/* Opens a session with so many threads (0: as many as the device has), of which the caller's is
+ * one; it holds a use of the model until it is closed.  *out belongs to the caller, NULL after a
+ * failure.  SDRT_E_ARG, SDRT_E_NOMEM. */
+int sdrt_session_open(struct sdrt_session **out, struct sdrt_model *model, int threads);
+
+/* Frees everything and sets *session to NULL, which is allowed.  Called by the thread that opened
+ * it. */
+void sdrt_session_close(struct sdrt_session **session);
+
+/* What the functions on a context in sdrt.h do, on a session. */
+int sdrt_session_measure(struct sdrt_session *s, const struct sdrt_request *request,
+                         struct sdrt_memory *memory);
+int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *request);
+int sdrt_session_write_plan(struct sdrt_session *s, const struct sdrt_request *request,
+                            const char *path);
+void sdrt_session_cancel(struct sdrt_session *s);
+const uint8_t *sdrt_session_image(const struct sdrt_session *s, int i, int *width, int *height);
+int sdrt_session_write_png(struct sdrt_session *s, int i, const char *path);
+char *sdrt_session_report_json(const struct sdrt_session *s);
+
+/* Builds and plans the programs of all passes for a shape, unless they are there already.  Reads
+ * no weights, takes no arena. */
+int sdrt_session_plan(struct sdrt_session *s, const struct sdrt_shape *shape);
+
+/* Frees the programs, the slots and the arena of the current shape. */
+void sdrt_session_unplan(struct sdrt_session *s);
+
+/* Takes the arena and fixes all addresses, once a shape. */
+int sdrt_session_place(struct sdrt_session *s);
+
+/* Packs the weights of pass i, which can run after this; progress (may be NULL) counts those of
+ * all passes together. */
+int sdrt_session_load(struct sdrt_session *s, int i,
+                      int (*progress)(void *user, int done, int total), void *user);
+
+/* The most weights at once in a first request: of a planned session. */
+size_t sdrt_session_peak_weights(const struct sdrt_session *s);
+
+/* The row whose pass has this name in reports, or which runs so often for this part; -1 when the
+ * model has none. */
+int sdrt_session_find(const struct sdrt_session *s, const char *name);
+int sdrt_session_find_when(const struct sdrt_session *s, enum sdrt_part_id part,
+                           enum sdrt_when when);
+
+/* A slot of a part as the host sees it; NULL when there is none. */
+void *sdrt_session_map(const struct sdrt_session *s, enum sdrt_part_id part, const char *name);
+
+/* Fills the rows of what is added to a denoiser's time embedding, where it takes such a thing: the
+ * pooled text of each row and numbers, of which there are sdrt_added_numbers(). */
+void sdrt_session_fill_added(struct sdrt_session *s, enum sdrt_part_id part, const float *numbers);
+
+/* Writes the plan of all programs; see sdrt_write_plan(). */
+int sdrt_plan_report(struct sdrt_session *s, const char *path);
+
+/* The request with the model's values in the place of zeros. */
+struct sdrt_request sdrt_request_resolved(const struct sdrt_model *m,
+                                          const struct sdrt_request *r);
+
+/* Checks a resolved request and finds its shape and the sampler of each part; the caller frees
+ * those.  samplers and rng may be NULL where they are not wanted. */
+int sdrt_request_check(const struct sdrt_model *m, const struct sdrt_request *r,
+                       struct sdrt_shape *shape, struct sdrt_sampler *samplers[SDRT_PARTS],
+                       enum sdrt_rng_kind *rng);
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/pipeline/slots.h"
+#include "runtime/base/grow.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Whether a slot is called scope + name. */
+static int is_named(const struct sdrt_slot *s, const char *scope, const char *name)
+{
+    const size_t n = strlen(scope);
+
+    return !strncmp(s->name, scope, n) && !strcmp(s->name + n, name);
+}
+
+int sdrt_slots_find(const struct sdrt_slots *slots, const char *scope, const char *name)
+{
+    for (int i = 0; i < slots->n; i++)
+        if (is_named(&slots->slot[i], scope, name)) return i;
+    return SDRT_NO_SLOT;
+}
+
+static int refuse(const struct sdrt_slots *slots, const struct sdrt_slot *s, const int dims[4])
+{
+    return sdrt_fail(slots->log, SDRT_E_ARG, "slot %s is [%d][%d][%d][%d] here and [%d][%d][%d][%d] "
+                     "there: expected one size", s->name, dims[0], dims[1], dims[2], dims[3],
+                     s->dims[0], s->dims[1], s->dims[2], s->dims[3]);
+}
+
+int sdrt_slots_add(struct sdrt_slots *slots, const char *scope, const char *name,
+                   const int dims[4], size_t bytes, enum sdrt_when life)
+{
+    const int known = sdrt_slots_find(slots, scope, name);
+
+    if (known != SDRT_NO_SLOT)
+        return slots->slot[known].bytes == bytes ? SDRT_OK
+                                                 : refuse(slots, &slots->slot[known], dims);
+    const size_t size = strlen(scope) + strlen(name) + 1;
+    struct sdrt_slot *more = sdrt_grow(slots->slot, (size_t)slots->n, &slots->cap, sizeof *more);
+    char *full = malloc(size);
+    if (more) slots->slot = more;
+    if (!more || !full) {
+        free(full);
+        return sdrt_fail(slots->log, SDRT_E_NOMEM, "out of memory for the slot %s", name);
+    }
+    snprintf(full, size, "%s%s", scope, name);
+    slots->slot[slots->n++] = (struct sdrt_slot){
+        .name = full, .dims = { dims[0], dims[1], dims[2], dims[3] }, .life = life, .bytes = bytes,
+    };
+    return SDRT_OK;
+}
+
+int sdrt_slots_add_program(struct sdrt_slots *slots, const char *scope,
+                           const struct sdrt_program *program, enum sdrt_when life)
+{
+    struct sdrt_external e;
+    int status = SDRT_OK;
+
+    for (int i = 0; status == SDRT_OK && sdrt_program_external(program, i, &e); i++)
+        status = sdrt_slots_add(slots, scope, e.name, e.dims, e.bytes, life);
+    return status;
+}
+
+/* Places the slots of one life behind at; returns the end. */
+static size_t place_life(struct sdrt_slots *slots, enum sdrt_when life, unsigned char *memory,
+                         size_t at)
+{
+    for (int i = 0; i < slots->n; i++) {
+        struct sdrt_slot *s = &slots->slot[i];
+        if (s->life != life) continue;
+        s->memory = memory ? memory + at : NULL;
+        at += (s->bytes + 63) / 64 * 64;
+    }
+    return at;
+}
+
+size_t sdrt_slots_place(struct sdrt_slots *slots, unsigned char *memory)
+{
+    size_t at = place_life(slots, SDRT_ONCE_A_PROMPT, memory, 0);
+
+    at = place_life(slots, SDRT_ONCE_A_SCHEDULE, memory, at);
+    const size_t evaluation = place_life(slots, SDRT_EACH_EVALUATION, memory, at);
+    const size_t image = place_life(slots, SDRT_ONCE_AN_IMAGE, memory, at);
+    return evaluation > image ? evaluation : image;
+}
+
+void sdrt_slots_bind(const struct sdrt_slots *slots, const char *scope,
+                     struct sdrt_program *program)
+{
+    struct sdrt_external e;
+
+    for (int i = 0; sdrt_program_external(program, i, &e); i++)
+        sdrt_program_bind(program, e.tensor,
+                          slots->slot[sdrt_slots_find(slots, scope, e.name)].memory);
+}
+
+void sdrt_slot_write(const struct sdrt_slots *slots, int slot, size_t at, const void *from,
+                     size_t bytes)
+{
+    sdrt_queue_write(slots->queue, slots->slot[slot].memory + at, from, bytes);
+}
+
+void sdrt_slot_read(const struct sdrt_slots *slots, int slot, size_t at, void *to, size_t bytes)
+{
+    sdrt_queue_read(slots->queue, to, slots->slot[slot].memory + at, bytes);
+}
+
+void *sdrt_slot_map(const struct sdrt_slots *slots, int slot)
+{
+    return sdrt_device_map(slots->device, slots->slot[slot].memory);
+}
+
+void sdrt_slots_clear(struct sdrt_slots *slots)
+{
+    for (int i = 0; i < slots->n; i++) free(slots->slot[i].name);
+    free(slots->slot);
+    slots->slot = NULL;
+    slots->n = 0;
+    slots->cap = 0;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * From noise to a latent: N times { scale, denoise the pair, guide, sampler step }.
+ */
+#include "model/pipeline/preview.h"
+#include "model/pipeline/run.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct sdrt_exec alone = { .part = 0, .nparts = 1 };
+
+int sdrt_run_prepare_noise(struct sdrt_run *run)
+{
+    const struct sdrt_session *s = run->s;
+    const size_t n = s->slots.slot[s->latent].bytes / sizeof(float) / (size_t)s->shape.batch;
+    const float scale = sdrt_sampler_initial_scale(run->samplers[SDRT_PART_BASE]);
+    float *latent = sdrt_slot_map(&s->slots, s->latent);
+
+    for (int i = 0; i < s->shape.batch; i++) {
+        sdrt_rng_seed(&run->rngs[i], run->rng_kind, run->r->seed + (uint64_t)i);
+        sdrt_rng_normal(&run->rngs[i], latent + (size_t)i * n, n);
+    }
+    const int status = sdrt_run_dump_latent(run, "noise");
+    for (size_t i = 0; i < (size_t)s->shape.batch * n; i++) latent[i] *= scale;
+    return status;
+}
+
+/* A denoiser at work: its memory, found once. */
+struct denoiser {
+    struct sdrt_run *run;
+    const struct sdrt_pass *pass;
+    struct sdrt_sampler *sampler;
+    float *latent, *scaled, *guided, *model_in, *model_out;
+    const char *time_table;
+    int    time; /* slot */
+    size_t time_bytes;
+    int batch, pair, pixels, z;
+};
+
+static struct denoiser denoiser_of(struct sdrt_run *run, const struct sdrt_pass *pass)
+{
+    const struct sdrt_session *s = run->s;
+    const int time = sdrt_slots_find(&s->slots, sdrt_part_scope(pass->part), "time");
+
+    return (struct denoiser){
+        .run = run, .pass = pass, .sampler = run->samplers[pass->part],
+        .latent = sdrt_slot_map(&s->slots, s->latent),
+        .scaled = sdrt_slot_map(&s->slots, s->scaled),
+        .guided = sdrt_slot_map(&s->slots, s->guided),
+        .model_in = sdrt_session_map(s, pass->part, "model_in"),
+        .model_out = sdrt_session_map(s, pass->part, "model_out"),
+        .time_table = sdrt_session_map(s, pass->part, "time_table"),
+        .time = time, .time_bytes = s->slots.slot[time].bytes,
+        .batch = s->shape.batch, .pair = sdrt_shape_unet_batch(&s->shape),
+        .pixels = s->shape.h * s->shape.w,
+        .z = sdrt_model_config_of(s->model)->vae.latent_channels,
+    };
+}
+
+/* Shows what evaluation e makes of the first image.  A decoder that takes the denoiser's place in
+ * memory is not there. */
+static int preview(const struct denoiser *d, int e)
+{
+    struct sdrt_session *s = d->run->s;
+    const struct sdrt_vae_config *vae = &sdrt_model_config_of(s->model)->vae;
+    const enum sdrt_preview kind = sdrt_preview_kind(vae);
+    const int decode = sdrt_session_find_when(s, SDRT_PART_BASE, SDRT_ONCE_AN_IMAGE);
+    uint8_t *rgb = d->run->rgb;
+    int status = SDRT_OK, w = s->shape.w, h = s->shape.h;
+
+    if (!d->run->r->preview || kind == SDRT_PREVIEW_NONE) return SDRT_OK;
+    if (kind == SDRT_PREVIEW_DECODE && !s->model->passes[decode].joins) return SDRT_OK;
+    sdrt_sampler_denoised(d->sampler, e, d->guided, d->latent, d->scaled);
+    if (kind == SDRT_PREVIEW_LINEAR) {
+        sdrt_preview_linear(vae, d->scaled, w * h, rgb);
+    } else {
+        w = s->width;
+        h = s->height;
+        sdrt_run_fill_decoder(s, d->scaled);
+        status = sdrt_program_run(s->programs[decode], s->queue, NULL, NULL);
+        if (status == SDRT_OK)
+            sdrt_to_bytes(sdrt_session_map(s, SDRT_PART_BASE, "vae_out"), rgb,
+                          (size_t)w * (size_t)h * 3);
+    }
+    if (status != SDRT_OK) return status;
+    return d->run->r->preview(d->run->r->user, rgb, w, h) ? SDRT_E_CANCELLED : SDRT_OK;
+}
+
+static int evaluate(const struct denoiser *d, int e)
+{
+    struct sdrt_run *run = d->run;
+    const struct sdrt_session *s = run->s;
+    const struct sdrt_elementwise_ops *ew = &s->model->device->ops.elementwise;
+
+    sdrt_sampler_scale_input(d->sampler, e, d->latent, d->scaled);
+    ew->to_nhwc(&alone, d->batch, d->pair, d->pixels, d->z, 1.0f, d->scaled, d->model_in);
+    sdrt_slot_write(&s->slots, d->time, 0, d->time_table + (size_t)e * d->time_bytes,
+                    d->time_bytes);
+    snprintf(run->prefix, sizeof run->prefix, "%s%03d/", d->pass->dumps, e);
+    int status = sdrt_run_program(run, d->pass);
+    if (status != SDRT_OK) return status;
+    if (s->shape.guided)
+        ew->guide(&alone, d->batch, d->pixels, d->z, run->r->cfg_scale, d->model_out, d->guided);
+    else
+        ew->to_nchw(&alone, d->batch, d->pixels, d->z, 1.0f, d->model_out, d->guided);
+    status = preview(d, e);
+    if (status != SDRT_OK) return status;
+    return sdrt_sampler_step(d->sampler, e, d->guided, d->latent, run->rngs);
+}
+
+static int all_finite(const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(x[i])) return 0;
+    return 1;
+}
+
+/* A refiner goes on where the base's latent stands, with the same generators. */
+int sdrt_run_steps(struct sdrt_run *run, const struct sdrt_pass *pass)
+{
+    const struct denoiser d = denoiser_of(run, pass);
+    const struct sdrt_session *s = run->s;
+    const int last = (int)pass->part == s->model->n_parts - 1;
+    int total = 0;
+
+    for (int i = 0; i < s->model->n_parts; i++) total += s->shape.evaluations[i];
+    int status = sdrt_run_report(run, SDRT_STAGE_DENOISE, run->evaluated, total);
+    for (int e = 0; e < s->shape.evaluations[pass->part] && status == SDRT_OK; e++) {
+        status = evaluate(&d, e);
+        if (status == SDRT_OK)
+            status = sdrt_run_report(run, SDRT_STAGE_DENOISE, ++run->evaluated, total);
+    }
+    if (status != SDRT_OK) return status;
+    if (!all_finite(d.latent, s->slots.slot[s->latent].bytes / sizeof(float)))
+        return sdrt_fail(s->log, SDRT_E_NUMERIC, "the latent is not finite after %d steps; the "
+                         "checkpoint may be broken", run->r->steps);
+    return sdrt_run_dump_latent(run, last ? "latent" : "latent-unrefined");
+}
