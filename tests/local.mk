@@ -234,6 +234,11 @@ tests_test_program_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_program_LDADD = $(TEST_LIBS)
 
 # The public interface.
+check_PROGRAMS += tests/test_host
+tests_test_host_SOURCES = tests/test_host.c tests/temp_folder.c tests/temp_folder.h
+tests_test_host_CFLAGS = $(TEST_CFLAGS)
+tests_test_host_LDADD = $(TEST_LIBS) -lpthread
+
 check_PROGRAMS += tests/test_sdrt
 tests_test_sdrt_SOURCES = tests/test_sdrt.c tests/temp_folder.c tests/temp_folder.h
 tests_test_sdrt_CFLAGS = $(TEST_CFLAGS)

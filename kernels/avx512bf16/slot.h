@@ -95,7 +95,7 @@ static void slots_narrow(const char *src, enum sdrt_dtype from, int n, uint16_t 
     }
 }
 
-enum { SLOTS_BUFFER = 16384 }; /* of rows that are converted together */
+enum { SLOTS_BUFFER = 7680 }; /* of rows that are converted together; it lies on the stack */
 
 /* Whether the level has products for it: bf16, and a row at a time can be converted. */
 static inline int slots_fit(const struct sdrt_weight_shape *w)

@@ -269,7 +269,7 @@ static void place_rows(const struct target *t, const char *src, size_t pitch, in
 static void convert_rows(const struct target *t, const char *src, size_t pitch, int rows, int n,
                          enum sdrt_dtype from, enum sdrt_dtype stored)
 {
-    enum { VALUES = 1152, ROWS = 8 };
+    enum { VALUES = 576, ROWS = 8 };
     const int some = VALUES / (int)t->taps;
     float values[VALUES], converted[ROWS * VALUES];
 

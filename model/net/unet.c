@@ -2,7 +2,7 @@
 #include "model/net/name.h"
 #include "model/net/unet.h"
 
-enum { NAME = 160, MAX_SKIPS = 32, MAX_RESNETS = 64, MAX_CROSS = 192, PART_NAME = 112 };
+enum { NAME = 160, MAX_SKIPS = 32, MAX_RESNETS = 64, MAX_CROSS = 192, PART_NAME = 64 };
 
 struct unet_part {
     char name[PART_NAME]; /* weight prefix */

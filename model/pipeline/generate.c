@@ -51,8 +51,11 @@ static int prepare_results(struct sdrt_run *run)
     const size_t bytes = (size_t)run->r->width * (size_t)run->r->height * 3;
     uint8_t *images = realloc(s->images, bytes * (size_t)run->r->batch);
 
-    if (!images) return sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for the images");
-    s->images = run->rgb = images;
+    run->rngs = malloc((size_t)run->r->batch * sizeof *run->rngs);
+    if (images) s->images = images;
+    if (!images || !run->rngs)
+        return sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for the images");
+    run->rgb = images;
     s->width = run->r->width;
     s->height = run->r->height;
     for (int i = 0; i < SDRT_MAX_BATCH; i++) {
@@ -200,6 +203,7 @@ int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *req
     for (int i = 0; i < SDRT_PARTS; i++) sdrt_sampler_free(&run.samplers[i]);
     free(run.dense);
     free(run.prompt);
+    free(run.rngs);
     return status;
 }
 

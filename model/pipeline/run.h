@@ -14,7 +14,7 @@ struct sdrt_run {
     const struct sdrt_request *r; /* the same */
     char  *prompt;     /* r's, without the LoRAs that it names; owned */
     struct sdrt_sampler *samplers[SDRT_PARTS]; /* of each denoiser's steps; owned */
-    struct sdrt_rng rngs[SDRT_MAX_BATCH];
+    struct sdrt_rng *rngs; /* [batch], too large for a thread's stack; owned */
     enum sdrt_rng_kind rng_kind;
     int    evaluated;  /* evaluations so far, of all denoisers */
     char   prefix[48]; /* of dumped names: the pass, the image or evaluation */
