@@ -160,7 +160,9 @@ SDRT_API int sdrt_measure(struct sdrt_context *context, const struct sdrt_reques
 /* Draws the images, which then stay in the context until the next call. */
 SDRT_API int sdrt_generate(struct sdrt_context *context, const struct sdrt_request *request);
 
-/* Asks a running sdrt_generate to end soon with SDRT_E_CANCELLED; safe in a signal handler. */
+/* Asks the running sdrt_generate to end soon with SDRT_E_CANCELLED; from any thread and from a
+ * signal handler.  Between requests it does nothing: who may cancel before a request has begun also
+ * lets progress return non-zero, which is asked before anything is done. */
 SDRT_API void sdrt_cancel(struct sdrt_context *context);
 
 /* Pixels of image i, [height][width][3] in RGB, borrowed until the next generate; NULL when

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a program that embeds the library meets: its threads and their stacks, its children.
+ * What a program that embeds the library meets: its threads and their stacks, its children, its
+ * way to cancel.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* sched_getaffinity */
@@ -177,3 +178,31 @@ Test(host, draws_in_a_forked_child, .timeout = 60)
     sdrt_close(&c);
 }
 #endif
+
+/* ---- cancelling ---- */
+
+static int cancel_at_once(void *user, enum sdrt_stage stage, int done, int total)
+{
+    (void)stage, (void)done, (void)total;
+    sdrt_cancel(user);
+    return 0;
+}
+
+/* One that comes when nothing runs has nothing to end. */
+Test(host, a_late_cancel_ends_no_later_request)
+{
+    struct sdrt_context *c = open_model("tiny-sd15", NULL);
+    struct sdrt_request r;
+
+    small_request(&r);
+    r.user = c;
+    sdrt_cancel(c);
+    expect_quiet(sdrt_generate(c, &r), "after a cancel that came before all");
+    sdrt_cancel(c);
+    expect_quiet(sdrt_generate(c, &r), "after a cancel that came late");
+    r.progress = cancel_at_once;
+    expect_failure(sdrt_generate(c, &r), SDRT_E_CANCELLED, "cancelled", "cancelled");
+    r.progress = NULL;
+    expect_quiet(sdrt_generate(c, &r), "after a cancelled request");
+    sdrt_close(&c);
+}

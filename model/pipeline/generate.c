@@ -191,15 +191,13 @@ int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *req
     struct sdrt_shape shape = { 0 };
     int status = sdrt_request_check(s->model, r, &shape, run.samplers, &run.rng_kind);
 
+    sdrt_queue_rearm(s->queue); /* who cancelled before means another request */
     s->n_images = 0;
     if (status == SDRT_OK) status = sdrt_session_plan(s, &shape);
     if (status == SDRT_OK) status = sdrt_pipeline_loras_apply(s, r, &run.prompt);
     if (status == SDRT_OK) status = draw(&run);
     if (status == SDRT_OK) s->n_images = r->batch;
-    if (status == SDRT_E_CANCELLED) {
-        sdrt_queue_rearm(s->queue); /* the next request is not cancelled */
-        sdrt_fail(s->log, status, "cancelled");
-    }
+    if (status == SDRT_E_CANCELLED) sdrt_fail(s->log, status, "cancelled");
     for (int i = 0; i < SDRT_PARTS; i++) sdrt_sampler_free(&run.samplers[i]);
     free(run.dense);
     free(run.prompt);
