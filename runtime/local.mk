@@ -1,6 +1,6 @@
 noinst_LTLIBRARIES += libruntime.la
 libruntime_la_SOURCES = \
-	runtime/base/error.c runtime/base/error.h runtime/base/sdrt_status.h \
+	runtime/base/choices.c runtime/base/choices.h runtime/base/error.c runtime/base/error.h runtime/base/sdrt_status.h \
 	runtime/random/rng.c runtime/random/rng.h \
 	runtime/files/atomic_file.c runtime/files/atomic_file.h \
 	runtime/files/read_file.c runtime/files/read_file.h \

@@ -404,7 +404,7 @@ Test(sampler, names)
     cr_expect(sdrt_schedule_parse("karras", &schedule, &test_log) == 0);
     cr_expect(schedule == SDRT_SCHEDULE_KARRAS);
     cr_expect(sdrt_sampler_parse("plms", &kind, &test_log) == SDRT_E_ARG);
-    cr_expect_str_eq(last_line, "unknown sampler 'plms', expected euler, euler_a, ddim, dpmpp_2m, "
+    cr_expect_str_eq(last_line, "unknown sampler 'plms': expected euler, euler_a, ddim, dpmpp_2m, "
                                 "heun or lcm");
     cr_expect(sdrt_schedule_parse("", &schedule, &test_log) == SDRT_E_ARG);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/noise/sampler_internal.h"
+#include "runtime/base/choices.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -179,37 +180,39 @@ static const char *const schedules[SDRT_SCHEDULE_COUNT] = {
     [SDRT_SCHEDULE_KARRAS]  = "karras",
 };
 
-const char *sdrt_sampler_name(enum sdrt_sampler_kind kind)
+const char *sdrt_sampler_name(int kind)
 {
-    return (unsigned)kind < SDRT_SAMPLER_COUNT ? methods[kind].name : "unknown";
+    return (unsigned)kind < SDRT_SAMPLER_COUNT ? methods[kind].name : NULL;
 }
 
-const char *sdrt_schedule_name(enum sdrt_schedule_kind kind)
+const char *sdrt_schedule_name(int kind)
 {
-    return (unsigned)kind < SDRT_SCHEDULE_COUNT ? schedules[kind] : "unknown";
+    return (unsigned)kind < SDRT_SCHEDULE_COUNT ? schedules[kind] : NULL;
 }
 
 int sdrt_sampler_parse(const char *name, enum sdrt_sampler_kind *out, const struct sdrt_log *log)
 {
-    for (int k = 0; k < SDRT_SAMPLER_COUNT; k++) {
-        if (strcmp(name, methods[k].name)) continue;
-        *out = (enum sdrt_sampler_kind)k;
-        return 0;
-    }
-    return sdrt_fail(log, SDRT_E_ARG,
-                     "unknown sampler '%s', expected euler, euler_a, ddim, dpmpp_2m, heun or lcm",
-                     name);
+    const int kind = sdrt_choice(sdrt_sampler_name, name);
+    char known[SDRT_CHOICES];
+
+    if (kind < 0)
+        return sdrt_fail(log, SDRT_E_ARG, "unknown sampler '%s': expected %s", name,
+                         sdrt_choices(known, sdrt_sampler_name));
+    *out = (enum sdrt_sampler_kind)kind;
+    return SDRT_OK;
 }
 
 int sdrt_schedule_parse(const char *name, enum sdrt_schedule_kind *out,
                         const struct sdrt_log *log)
 {
-    for (int k = 0; k < SDRT_SCHEDULE_COUNT; k++) {
-        if (strcmp(name, schedules[k])) continue;
-        *out = (enum sdrt_schedule_kind)k;
-        return 0;
-    }
-    return sdrt_fail(log, SDRT_E_ARG, "unknown schedule '%s', expected default or karras", name);
+    const int kind = sdrt_choice(sdrt_schedule_name, name);
+    char known[SDRT_CHOICES];
+
+    if (kind < 0)
+        return sdrt_fail(log, SDRT_E_ARG, "unknown schedule '%s': expected %s", name,
+                         sdrt_choices(known, sdrt_schedule_name));
+    *out = (enum sdrt_schedule_kind)kind;
+    return SDRT_OK;
 }
 
 /* ---- life of a sampler ---- */

@@ -63,10 +63,10 @@ struct sdrt_sampler_params {
 
 struct sdrt_sampler;
 
-/* Names as the command line spells them ("euler", "dpmpp_2m", "karras").  _name returns a
- * constant text; _parse writes *out or fails with SDRT_E_ARG and a line naming the choices. */
-const char *sdrt_sampler_name(enum sdrt_sampler_kind kind);
-const char *sdrt_schedule_name(enum sdrt_schedule_kind kind);
+/* Names as users spell them ("euler", "dpmpp_2m", "karras").  _name returns a constant text, NULL
+ * for no kind; _parse writes *out or fails with SDRT_E_ARG and a line naming the choices. */
+const char *sdrt_sampler_name(int kind);
+const char *sdrt_schedule_name(int kind);
 int sdrt_sampler_parse(const char *name, enum sdrt_sampler_kind *out, const struct sdrt_log *log);
 int sdrt_schedule_parse(const char *name, enum sdrt_schedule_kind *out,
                         const struct sdrt_log *log);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/noise/schedule.h"
+#include "runtime/base/choices.h"
 
 #include <math.h>
 #include <stddef.h>
-#include <string.h>
 
 struct sdrt_noise_model sdrt_noise_model_default(enum sdrt_prediction prediction)
 {
@@ -130,17 +130,29 @@ void sdrt_schedule_flow(const struct sdrt_noise_model *m, int steps, int solver,
     }
 }
 
-int sdrt_spacing_parse(const char *name, enum sdrt_spacing *out)
+const char *sdrt_spacing_name(int spacing)
 {
     static const char *const names[SDRT_SPACING_COUNT] = {
         [SDRT_SPACING_LEADING] = "leading", [SDRT_SPACING_TRAILING] = "trailing",
         [SDRT_SPACING_LINSPACE] = "linspace",
     };
 
-    for (int i = 0; i < SDRT_SPACING_COUNT; i++) {
-        if (strcmp(name, names[i])) continue;
-        *out = (enum sdrt_spacing)i;
-        return 1;
-    }
-    return 0;
+    return (unsigned)spacing < SDRT_SPACING_COUNT ? names[spacing] : NULL;
+}
+
+const char *sdrt_prediction_name(int prediction)
+{
+    static const char *const names[SDRT_PREDICTION_FLOW] = {
+        [SDRT_PREDICTION_EPSILON] = "epsilon", [SDRT_PREDICTION_V] = "v",
+    };
+
+    return (unsigned)prediction < SDRT_PREDICTION_FLOW ? names[prediction] : NULL;
+}
+
+int sdrt_spacing_parse(const char *name, enum sdrt_spacing *out)
+{
+    const int spacing = sdrt_choice(sdrt_spacing_name, name);
+
+    if (spacing >= 0) *out = (enum sdrt_spacing)spacing;
+    return spacing >= 0;
 }

@@ -57,8 +57,11 @@ void sdrt_schedule_train(const struct sdrt_noise_model *m, float *alphas, float 
 void sdrt_schedule_timesteps(const struct sdrt_noise_model *m, int steps, int spare,
                              double *timesteps);
 
-/* Names as diffusers and the command line spell them: "leading", "trailing", "linspace".
- * Returns 1 with *out set, or 0. */
+/* Names as diffusers and users spell them: "leading", "trailing", "linspace"; "epsilon", "v".
+ * _name returns a constant text, NULL for none: flow, which no user can choose, has none.
+ * _parse returns 1 with *out set, or 0. */
+const char *sdrt_spacing_name(int spacing);
+const char *sdrt_prediction_name(int prediction);
 int sdrt_spacing_parse(const char *name, enum sdrt_spacing *out);
 
 /* Writes sigmas[steps] from sigma_max down to sigma_min, Karras et al. eq. 5 with rho = 7. */

@@ -221,3 +221,10 @@ void sdrt_rng_normal(struct sdrt_rng *rng, float *out, size_t n)
             out[i] = normal_scalar(rng);
     }
 }
+
+const char *sdrt_rng_name(int kind)
+{
+    static const char *const names[] = { [SDRT_RNG_CPU] = "cpu", [SDRT_RNG_CUDA] = "cuda" };
+
+    return (unsigned)kind < sizeof names / sizeof *names ? names[kind] : NULL;
+}

@@ -28,6 +28,9 @@ extern "C" {
 
 enum sdrt_rng_kind { SDRT_RNG_CPU, SDRT_RNG_CUDA };
 
+/* "cpu", "cuda": a constant text, NULL for no kind. */
+const char *sdrt_rng_name(int kind);
+
 enum { SDRT_MT19937_WORDS = 624 };
 
 /* The whole state of one generator.  It belongs to the caller, holds no pointer and needs no
