@@ -10,7 +10,8 @@
 
 /* libpng reports errors by longjmp; everything that must survive it lives here. */
 struct writer {
-    struct sdrt_atomic_file *file;
+    uint8_t    *bytes; /* owned; size of them, room for capacity */
+    size_t      size, capacity;
     png_structp png;
     png_infop   info;
     char        reason[128];
@@ -34,7 +35,15 @@ static void on_write(png_structp png, png_bytep data, size_t size)
 {
     struct writer *w = png_get_io_ptr(png);
 
-    if (sdrt_atomic_write(w->file, data, size) != SDRT_OK) png_error(png, "write error");
+    if (size > w->capacity - w->size) {
+        const size_t capacity = 2 * w->capacity + size + 4096;
+        uint8_t *bytes = realloc(w->bytes, capacity);
+        if (!bytes) png_error(png, "no memory");
+        w->bytes = bytes;
+        w->capacity = capacity;
+    }
+    memcpy(w->bytes + w->size, data, size);
+    w->size += size;
 }
 
 static void on_flush(png_structp png)
@@ -64,34 +73,49 @@ static int encode(struct writer *w, const uint8_t *rgb, int width, int height, c
     return 0;
 }
 
-int sdrt_png_write(const char *path, const uint8_t *rgb, int width, int height,
-                   const char *parameters, const struct sdrt_log *log)
+int sdrt_png_encode(uint8_t **png, size_t *size, const char *where, const uint8_t *rgb, int width,
+                    int height, const char *parameters, const struct sdrt_log *log)
 {
     struct writer w = { 0 };
     char *text = NULL;
-    int is_latin1 = 1, rc;
+    int is_latin1 = 1, status = SDRT_OK;
 
+    *png = NULL;
+    *size = 0;
     if (width < 1 || height < 1 || width > SDRT_PNG_MAX_SIDE || height > SDRT_PNG_MAX_SIDE)
         return sdrt_fail(log, SDRT_E_ARG, "%s: an image of %dx%d, sides of 1 to %d are possible",
-                         path, width, height, SDRT_PNG_MAX_SIDE);
-    rc = sdrt_atomic_open(&w.file, path, log);
-    if (rc != SDRT_OK) return rc;
+                         where, width, height, SDRT_PNG_MAX_SIDE);
     w.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &w, on_error, on_warning);
     if (w.png) w.info = png_create_info_struct(w.png);
     if (parameters) text = sdrt_png_text_encode(parameters, &is_latin1);
-    if (!w.info || (parameters && !text)) {
-        rc = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to encode it", path);
-        goto out;
-    }
-    if (encode(&w, rgb, width, height, text, is_latin1) != 0 &&
-        sdrt_atomic_write(w.file, "", 0) == SDRT_OK) {
-        rc = sdrt_fail(log, SDRT_E_NOMEM, "%s: could not be encoded: %s", path, w.reason);
-        goto out;
-    }
-    rc = sdrt_atomic_commit(&w.file, log); /* also reports a failed write */
-out:
+    if (!w.info || (parameters && !text))
+        status = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to encode it", where);
+    else if (encode(&w, rgb, width, height, text, is_latin1) != 0)
+        status = sdrt_fail(log, SDRT_E_NOMEM, "%s: could not be encoded: %s", where, w.reason);
     png_destroy_write_struct(&w.png, &w.info);
     free(text);
-    sdrt_atomic_abort(&w.file);
-    return rc;
+    if (status == SDRT_OK) {
+        *png = w.bytes;
+        *size = w.size;
+    } else {
+        free(w.bytes);
+    }
+    return status;
+}
+
+int sdrt_png_write(const char *path, const uint8_t *rgb, int width, int height,
+                   const char *parameters, const struct sdrt_log *log)
+{
+    struct sdrt_atomic_file *file = NULL;
+    uint8_t *png;
+    size_t size;
+    int status = sdrt_png_encode(&png, &size, path, rgb, width, height, parameters, log);
+
+    if (status == SDRT_OK) status = sdrt_atomic_open(&file, path, log);
+    if (status == SDRT_OK) {
+        sdrt_atomic_write(file, png, size);
+        status = sdrt_atomic_commit(&file, log); /* also reports a failed write */
+    }
+    free(png);
+    return status;
 }
