@@ -30,9 +30,17 @@
  *         return status != 0;
  *     }
  *
- * Link with: pkg-config --cflags --libs sdrt.  A context belongs to one thread at a
- * time.  Functions return SDRT_OK (0) or a negative enum sdrt_status, and have then
- * written one line to the log.
+ * Link with: pkg-config --cflags --libs sdrt.  Functions return SDRT_OK (0) or a negative enum
+ * sdrt_status, and have then written one line to the log.  Nothing is written to standard output.
+ *
+ * Threads: a function marked [any] may be called by any thread at any time.  One marked [session]
+ * may be called by any thread, but by one at a time for the same session or context; different ones
+ * do not disturb each other.  Callbacks and the log are called by the thread that called the
+ * function.
+ *
+ * The structs of options and of a request grow at their end.  A program made with an older header
+ * goes on working with a newer library, and one made with a newer header works with an older
+ * library as long as it leaves alone what that does not know.
  */
 #ifndef SDRT_H
 #define SDRT_H
@@ -48,10 +56,20 @@ extern "C" {
 
 #define SDRT_API __attribute__((visibility("default")))
 
-struct sdrt_context; /* a loaded model with its threads and memory */
+/* Of this header; sdrt_version() and sdrt_abi_version() tell the library's.  SDRT_ABI rises when
+ * something is added. */
+#define SDRT_VERSION_MAJOR 0
+#define SDRT_VERSION_MINOR 1
+#define SDRT_VERSION_PATCH 0
+#define SDRT_ABI 1
+
+struct sdrt_model;   /* what may be shared: files, configuration, packed weights; counted */
+struct sdrt_session; /* what draws with a model: threads, memory, images */
+struct sdrt_context; /* a model with one session, for programs that need no more */
 
 /* How to open a model.  Fill with sdrt_options_init first; strings are borrowed until
- * sdrt_open returns, the log until sdrt_close. */
+ * sdrt_open or sdrt_model_open returns, the log until the context is closed or the model freed.
+ * What strings may say is in the lists below. */
 struct sdrt_options {
     size_t      size;      /* sizeof(struct sdrt_options), set by the init function */
     const char *model;     /* a .safetensors file or a diffusers folder; NULL with random_weights */
@@ -64,8 +82,8 @@ struct sdrt_options {
     const char *refiner;   /* SDXL's refiner, a file or a folder, which draws the last steps; of it
                             * only the denoiser is used.  NULL: the model draws all steps */
     int         threads;   /* 0: one for each core this process may use */
-    const char *isa;       /* "generic", "blas", "avx2", "avx512", "avx512bf16", "amx"; NULL: the
-                            * best here that computes in the precision asked for */
+    const char *isa;       /* a name of SDRT_LIST_LEVELS, "avx2"; NULL: the best here that computes
+                            * in the precision asked for */
     const char *precision; /* "f32", or "bf16": weights rounded to bf16, and with "avx512bf16" and
                             * "amx", which do nothing else, products of bf16 summed in f32 (of the
                             * first, 3x3 convolutions stay f32); elsewhere products stay f32.
@@ -73,9 +91,10 @@ struct sdrt_options {
     const char *prediction; /* what the denoiser predicts, where the model does not say it right:
                             * "epsilon" or "v"; NULL: as detected */
     int         random_weights; /* 1: random weights, for benchmarks, of the model arch */
-    const char *arch;      /* "sd15", "sd21", "sdxl", "sd35-medium", "sd35-large"; NULL: the
-                            * first */
+    const char *arch;      /* a name of SDRT_LIST_ARCHS, "sdxl"; NULL: the first */
     const struct sdrt_log *log;
+    int         no_pin;    /* 1: no thread is ever held on one processor; 0: threads are, for the
+                            * time of a run, where they take all cores */
 };
 
 enum sdrt_stage { SDRT_STAGE_LOAD, SDRT_STAGE_TEXT, SDRT_STAGE_DENOISE, SDRT_STAGE_DECODE };
@@ -88,10 +107,17 @@ typedef int sdrt_progress_fn(void *user, enum sdrt_stage stage, int done, int to
  * data is dense and valid during the call.  A non-zero return cancels. */
 typedef int sdrt_dump_fn(void *user, const char *name, const int dims[4], const float *data);
 
+/* Which of a run's pictures a preview is. */
+struct sdrt_preview_at {
+    int image;       /* of the batch */
+    int step, total; /* denoiser evaluations that are done, and all of the run */
+};
+
 /* Called after each evaluation with the first image as it looks so far: pixels [height][width][3]
- * in RGB, valid during the call.  Its size is that of the latent, or, where decoding costs
- * little, that of the image.  A non-zero return cancels. */
-typedef int sdrt_preview_fn(void *user, const uint8_t *pixels, int width, int height);
+ * in RGB, valid during the call, as is at.  Its size is that of the latent, or, where decoding
+ * costs little, that of the image.  A non-zero return cancels. */
+typedef int sdrt_preview_fn(void *user, const uint8_t *pixels, int width, int height,
+                            const struct sdrt_preview_at *at);
 
 /* A LoRA and how strongly it changes the model: 1 as trained, 0 not at all. */
 struct sdrt_lora {
@@ -99,10 +125,27 @@ struct sdrt_lora {
     float       scale;
 };
 
-/* What to draw.  Fill with sdrt_request_init first; strings are borrowed for the call. */
+/* A picture in the caller's memory. */
+struct sdrt_picture {
+    const uint8_t *pixels; /* [height][width][channels], rows stride bytes apart */
+    int    width, height;
+    int    channels;       /* 1: grey, 3: RGB, 4: RGB and alpha */
+    size_t stride;         /* 0: width * channels */
+};
+
+/* A picture that guides the drawing, and the net that reads it. */
+struct sdrt_control {
+    const char *net;      /* a ControlNet, a file or a folder */
+    const struct sdrt_picture *picture;
+    float scale;          /* 1 as trained */
+    float start, end;     /* the share of the steps where it begins and ends: 0, 1 */
+};
+
+/* What to draw.  Fill with sdrt_request_init first; strings and pictures are borrowed for the
+ * call. */
 struct sdrt_request {
     size_t      size;
-    const char *prompt;          /* UTF-8; "" by default */
+    const char *prompt;          /* UTF-8; "" by default, as is NULL */
     const char *negative_prompt; /* NULL, the default, is "", or for SDXL no text at all, which is
                                   * not the same: zeros, as in diffusers */
     int         width, height;   /* pixels, multiples of 8; 0: what the model was trained for */
@@ -110,17 +153,17 @@ struct sdrt_request {
     double      refiner_start;   /* 0.8: what share of the trained timesteps comes before the
                                   * refiner; between 0 and 1.  Nothing without a refiner */
     float       cfg_scale;       /* 7.5; 1 or less runs without guidance */
-    const char *sampler;         /* "euler_a", "euler", "ddim", "dpmpp_2m", "heun", "lcm"; NULL:
-                                  * "euler" for SD 3.x, which "dpmpp_2m" suits too and no other,
-                                  * "euler_a" elsewhere */
-    const char *schedule;        /* "default" or "karras" */
+    const char *sampler;         /* a name of SDRT_LIST_SAMPLERS; NULL: "euler" for SD 3.x, which
+                                  * "dpmpp_2m" suits too and no other, "euler_a" elsewhere */
+    const char *schedule;        /* "default", as is NULL, or "karras" */
     const char *spacing;         /* of timesteps: "leading", "trailing" (Turbo, Lightning),
                                   * "linspace"; NULL: the model's.  Not for SD 3.x */
     int         clip_skip;       /* take CLIP's N-th layer from the end: 1 the last, 2 the one
                                   * before it; 0: as the model was trained */
     /* What SDXL is told of the picture, in pixels; 0: the image's own size. */
     int         original_width, original_height, crop_x, crop_y, target_width, target_height;
-    const char *rng;             /* "cpu" (torch's CPU generator) or "cuda" (Philox, as on GPUs) */
+    const char *rng;             /* "cpu" (torch's CPU generator), as is NULL, or "cuda" (Philox, as
+                                  * on GPUs) */
     uint64_t    seed;            /* image i of the batch uses seed + i */
     int         batch;           /* images; 1 */
     const struct sdrt_lora *loras; /* n_loras of them; NULL for none */
@@ -130,7 +173,15 @@ struct sdrt_request {
     sdrt_progress_fn *progress;  /* NULL for none */
     sdrt_dump_fn     *dump;      /* NULL for none */
     sdrt_preview_fn  *preview;   /* NULL for none; never called for a model that has none */
-    void             *user;      /* handed to all three */
+    void             *user;      /* handed to those of the three whose own is NULL */
+    void *progress_user, *dump_user, *preview_user; /* handed to one each */
+
+    /* To begin with a picture.  This version refuses all that is set here, SDRT_E_UNSUPPORTED. */
+    const struct sdrt_picture *init; /* the picture to begin with, or NULL */
+    const struct sdrt_picture *mask; /* where it is redrawn: white; NULL: everywhere */
+    float       strength;            /* 0.75: how much of init is redrawn, 0 to 1 */
+    int         n_controls;
+    const struct sdrt_control *controls; /* n_controls of them; NULL for none */
 };
 
 /* What a request needs, known before any of it is loaded: a context's first one.  A later one
@@ -141,51 +192,146 @@ struct sdrt_memory {
     size_t available_bytes; /* what the machine can still give; 0 when unknown */
 };
 
+/* "0.1.0", and the library's SDRT_ABI.  [any] */
 SDRT_API const char *sdrt_version(void);
+SDRT_API int sdrt_abi_version(void);
+
+/* A constant text of a few words.  [any] */
 SDRT_API const char *sdrt_status_name(int status);
+
+/* What the strings of options and requests may say. */
+enum sdrt_list {
+    SDRT_LIST_SAMPLERS,
+    SDRT_LIST_SCHEDULES,
+    SDRT_LIST_SPACINGS,
+    SDRT_LIST_PREDICTIONS,
+    SDRT_LIST_RNGS,
+    SDRT_LIST_LEVELS,     /* instruction sets, in the order of their worth */
+    SDRT_LIST_PRECISIONS,
+    SDRT_LIST_ARCHS,      /* models that random weights can be made for */
+};
+
+/* Name i of a list, a constant; NULL where the list has ended.  [any] */
+SDRT_API const char *sdrt_list_name(enum sdrt_list list, int i);
+
+/* 1 where this machine can use it, 0 where not, which only levels know, or for no such name.
+ * [any] */
+SDRT_API int sdrt_list_usable(enum sdrt_list list, int i);
+
+/* Write the defaults.  Call them as sdrt_options_init(&options), sdrt_request_init(&request), which
+ * hands the size of the caller's struct over; the functions of these names fill the first header's
+ * structs and are for programs made with that.  NULL is allowed.  [any] */
 SDRT_API void sdrt_options_init(struct sdrt_options *options);
 SDRT_API void sdrt_request_init(struct sdrt_request *request);
+SDRT_API void sdrt_options_init_sized(struct sdrt_options *options, size_t size);
+SDRT_API void sdrt_request_init_sized(struct sdrt_request *request, size_t size);
+#define sdrt_options_init(options) sdrt_options_init_sized((options), sizeof(struct sdrt_options))
+#define sdrt_request_init(request) sdrt_request_init_sized((request), sizeof(struct sdrt_request))
+
+/* Frees what a function of this header says to free so.  NULL is allowed.  [any] */
+SDRT_API void sdrt_free(void *memory);
+
+/* ---- one model, one thread: a context ---- */
 
 /* Opens a model: checks the files, finds the configuration, starts the threads.  Weights
- * are read at the first request.  *out belongs to the caller, NULL after a failure. */
+ * are read at the first request.  *out belongs to the caller, NULL after a failure.  [any] */
 SDRT_API int sdrt_open(struct sdrt_context **out, const struct sdrt_options *options);
 
-/* Frees everything and sets *context to NULL.  NULL is allowed. */
+/* Frees everything and sets *context to NULL.  NULL and a pointer to NULL are allowed.
+ * [session] */
 SDRT_API void sdrt_close(struct sdrt_context **context);
 
-/* Checks the request and plans it, without loading: the memory it will need. */
+/* The session of a context, borrowed from it, for the functions below.  [any] */
+SDRT_API struct sdrt_session *sdrt_session_of(const struct sdrt_context *context);
+
+/* These do with it what the functions of the same names on a session do. */
 SDRT_API int sdrt_measure(struct sdrt_context *context, const struct sdrt_request *request,
                           struct sdrt_memory *memory);
-
-/* Draws the images, which then stay in the context until the next call. */
 SDRT_API int sdrt_generate(struct sdrt_context *context, const struct sdrt_request *request);
-
-/* Asks the running sdrt_generate to end soon with SDRT_E_CANCELLED; from any thread and from a
- * signal handler.  Between requests it does nothing: who may cancel before a request has begun also
- * lets progress return non-zero, which is asked before anything is done. */
 SDRT_API void sdrt_cancel(struct sdrt_context *context);
-
-/* Pixels of image i, [height][width][3] in RGB, borrowed until the next generate; NULL when
- * there is no such image. */
 SDRT_API const uint8_t *sdrt_image(const struct sdrt_context *context, int i, int *width,
                                    int *height);
-
-/* Writes image i with its parameters inside (A1111's "parameters" text), whole or not at all. */
 SDRT_API int sdrt_write_png(struct sdrt_context *context, int i, const char *path);
-
-/* The plan of a request, without loading or drawing: each step with its kernel, memory, and
- * the peak beside the lower bound.  To a path ending in .svg a picture, in .json JSON, else a
- * table; NULL means a table on standard output ("-json": JSON on standard output). */
 SDRT_API int sdrt_write_plan(struct sdrt_context *context, const struct sdrt_request *request,
                              const char *path);
+SDRT_API char *sdrt_report_json(const struct sdrt_context *context);
+
+/* ---- one model, several threads: each has a session ---- */
+
+/* Opens what options name: checks the files and finds the configuration; weights are read when
+ * sessions want them, and packed once for all of them.  *out is the caller's first use of it, NULL
+ * after a failure.  The log is called by whichever thread uses the model.  [any] */
+SDRT_API int sdrt_model_open(struct sdrt_model **out, const struct sdrt_options *options);
+
+/* Another use of the model, which is returned; and the end of one, which sets *model to NULL and
+ * frees the model with the last.  NULL and a pointer to NULL are allowed.  [any] */
+SDRT_API struct sdrt_model *sdrt_model_retain(struct sdrt_model *model);
+SDRT_API void sdrt_model_release(struct sdrt_model **model);
+
+/* Opens a session with so many threads, the caller's among them (0: one for each core that this
+ * process may use).  It holds a use of the model until it is closed.  *out belongs to the caller,
+ * NULL after a failure: SDRT_E_ARG, SDRT_E_NOMEM.  [any] */
+SDRT_API int sdrt_session_open(struct sdrt_session **out, struct sdrt_model *model, int threads);
+
+/* Frees everything and sets *session to NULL.  NULL and a pointer to NULL are allowed.
+ * [session] */
+SDRT_API void sdrt_session_close(struct sdrt_session **session);
+
+/* Checks the request and plans it, without loading: the memory it will need.  [session] */
+SDRT_API int sdrt_session_measure(struct sdrt_session *session,
+                                  const struct sdrt_request *request,
+                                  struct sdrt_memory *memory);
+
+/* Draws the images, which then stay in the session until the next call.  [session] */
+SDRT_API int sdrt_session_generate(struct sdrt_session *session,
+                                   const struct sdrt_request *request);
+
+/* Asks the running generate to end soon with SDRT_E_CANCELLED.  Between requests it does nothing:
+ * who may cancel before a request has begun also lets progress return non-zero, which is asked
+ * before anything is done.  [any], also in a signal handler, while the session is open. */
+SDRT_API void sdrt_session_cancel(struct sdrt_session *session);
+
+/* Pixels of image i, [height][width][3] in RGB, borrowed until the next generate; NULL when
+ * there is no such image.  width and height may be NULL.  [session] */
+SDRT_API const uint8_t *sdrt_session_image(const struct sdrt_session *session, int i, int *width,
+                                           int *height);
+
+/* The same into the caller's memory of size bytes, rows stride bytes apart (0: width * 3).
+ * SDRT_E_ARG when there is no such image or no room for it.  [session] */
+SDRT_API int sdrt_session_copy_image(const struct sdrt_session *session, int i, uint8_t *pixels,
+                                     size_t stride, size_t size);
+
+/* Writes image i with its parameters inside (A1111's "parameters" text), whole or not at all.
+ * [session] */
+SDRT_API int sdrt_session_write_png(const struct sdrt_session *session, int i, const char *path);
+
+/* The same file in memory: sdrt_free(*png), NULL after a failure.  [session] */
+SDRT_API int sdrt_session_png(const struct sdrt_session *session, int i, uint8_t **png,
+                              size_t *size);
+
+/* The plan of a request, without loading or drawing: each step with its kernel, memory, and
+ * the peak beside the lower bound.  To a path ending in .json as JSON, else as a table.
+ * [session] */
+SDRT_API int sdrt_session_write_plan(struct sdrt_session *session,
+                                     const struct sdrt_request *request, const char *path);
+
+/* The same as a text: sdrt_free(*text), NULL after a failure.  JSON has also where each buffer
+ * lies and how long it lives.  [session] */
+enum sdrt_plan_form { SDRT_PLAN_TABLE, SDRT_PLAN_JSON };
+SDRT_API int sdrt_session_plan_text(struct sdrt_session *session,
+                                    const struct sdrt_request *request, enum sdrt_plan_form form,
+                                    char **text);
+
+/* A JSON object with the timings and memory of the last generate, as text; sdrt_free() it.  NULL
+ * without memory or session.  [session] */
+SDRT_API char *sdrt_session_report_json(const struct sdrt_session *session);
+
+/* ---- without a model ---- */
 
 /* What path, a file or a folder, is, as lines of text: family, parts with parameters and types,
  * prediction, and whether sdrt draws with it; also for files that it does not draw with.
- * free() it.  NULL when path cannot be read, with one line in the log. */
+ * sdrt_free() it.  NULL when path cannot be read, with one line in the log.  [any] */
 SDRT_API char *sdrt_inspect(const char *path, const struct sdrt_log *log);
-
-/* A JSON object with the timings and memory of the last generate, as text; free() it. */
-SDRT_API char *sdrt_report_json(const struct sdrt_context *context);
 
 #ifdef __cplusplus
 }

@@ -244,6 +244,13 @@ tests_test_sdrt_SOURCES = tests/test_sdrt.c tests/temp_folder.c tests/temp_folde
 tests_test_sdrt_CFLAGS = $(TEST_CFLAGS)
 tests_test_sdrt_LDADD = $(TEST_LIBS)
 
+# The same as an installed library, to programs made with headers of other versions.
+check_PROGRAMS += tests/test_abi
+tests_test_abi_SOURCES = tests/test_abi.c tests/abi_v0.h tests/abi_v0_client.c \
+	tests/abi_v0_client.h tests/temp_folder.c tests/temp_folder.h
+tests_test_abi_CFLAGS = $(TEST_CFLAGS)
+tests_test_abi_LDADD = libsdrt.la $(HARNESS_LIBS)
+
 # Files: readers and writers, with fuzzers that run for a bounded time.
 TEST_FILES = tests/temp_folder.c tests/temp_folder.h tests/safetensors_files.h
 check_PROGRAMS += tests/test_safetensors

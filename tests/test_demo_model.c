@@ -3,8 +3,8 @@
  * The small model that comes with sdgen, against images of diffusers in float32, which
  * tests/oracle/demo_model.py wrote.
  */
+#include "model/sdrt.h"
 #include "runtime/files/png.h"
-#include "model/sdrt.h" /* after runtime/: it repeats error.h where that is absent */
 
 #include <criterion/criterion.h>
 #include <math.h>

@@ -5,8 +5,8 @@
  */
 #include "bench/allocations.h"
 #include "kernels/isa.h"
+#include "model/sdrt.h"
 #include "runtime/files/npy.h"
-#include "model/sdrt.h" /* after runtime/: it repeats error.h where that is absent */
 
 #include <criterion/criterion.h>
 #include <math.h>

@@ -2,9 +2,9 @@
  *
  * LoRAs through the public interface: images of the tiny model.
  */
+#include "model/sdrt.h"
 #include "runtime/files/npy.h"
 #include "tests/temp_folder.h"
-#include "model/sdrt.h" /* after runtime/: it repeats error.h where that is absent */
 
 #include <criterion/criterion.h>
 #include <math.h>

@@ -4,8 +4,8 @@
  */
 #include "model/pipeline/preview.h"
 #include "model/noise/sampler.h"
+#include "model/sdrt.h"
 #include "runtime/base/error.h"
-#include "model/sdrt.h" /* after runtime/: it repeats error.h where that is absent */
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -121,10 +121,12 @@ struct seen {
     uint8_t last[128 * 128 * 3];
 };
 
-static int see(void *user, const uint8_t *pixels, int width, int height)
+static int see(void *user, const uint8_t *pixels, int width, int height,
+               const struct sdrt_preview_at *at)
 {
     struct seen *seen = user;
 
+    cr_expect(at->image == 0 && at->step == seen->calls + 1 && at->total == 6);
     seen->calls++;
     seen->width = width;
     seen->height = height;

@@ -4,9 +4,9 @@
  * the other, the written file.
  */
 #include "kernels/isa.h"
+#include "model/sdrt.h"
 #include "runtime/files/png.h"
 #include "tests/temp_folder.h"
-#include "model/sdrt.h" /* after runtime/: it repeats error.h where that is absent */
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -5,10 +5,8 @@
 #ifndef SDRT_TOOLS_OPTIONS_H
 #define SDRT_TOOLS_OPTIONS_H
 
-/* Before sdrt.h, which then leaves out the declarations that it shares with error.h. */
-#include "runtime/base/error.h"
-
 #include "model/sdrt.h"
+#include "runtime/base/error.h"
 #include "tools/default_model.h"
 
 enum sdgen_parsed {

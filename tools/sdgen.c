@@ -4,6 +4,7 @@
  */
 #include "tools/dump.h"
 #include "tools/options.h"
+#include "tools/plan_svg.h"
 #include "tools/progress.h"
 #include "tools/show.h"
 
@@ -90,10 +91,12 @@ static int on_dump(void *user, const char *name, const int dims[4], const float 
     return 1;
 }
 
-static int on_preview(void *user, const uint8_t *pixels, int width, int height)
+static int on_preview(void *user, const uint8_t *pixels, int width, int height,
+                      const struct sdrt_preview_at *at)
 {
     struct session *s = user;
 
+    (void)at;
     progress_clear(&s->progress);
     if (show_draw(s->show, pixels, width, height, &s->log) == SDRT_OK) return caught != 0;
     s->callback_failed = 1;
@@ -186,7 +189,7 @@ static int print_json(const struct session *s)
 out:
     json_decref(outputs);
     json_decref(report);
-    free(text);
+    sdrt_free(text);
     return rc;
 }
 
@@ -196,17 +199,58 @@ static int inspect(const struct session *s)
 
     if (!text) return SDRT_E_FORMAT;
     fputs(text, stdout);
-    free(text);
+    sdrt_free(text);
     return finish_stdout(s);
+}
+
+static int ends_with(const char *s, const char *tail)
+{
+    const size_t n = strlen(s), t = strlen(tail);
+
+    return n >= t && !strcmp(s + n - t, tail);
+}
+
+static int plan_text(const struct session *s, enum sdrt_plan_form form, char **text)
+{
+    return sdrt_session_plan_text(sdrt_session_of(s->context), &s->options.request, form, text);
+}
+
+static int write_plan_svg(const struct session *s)
+{
+    const struct sdgen_options *o = &s->options;
+    struct sdrt_atomic_file *out = NULL;
+    char *json, *svg = NULL;
+    size_t size = 0;
+    int rc = plan_text(s, SDRT_PLAN_JSON, &json);
+    FILE *f = rc ? NULL : open_memstream(&svg, &size);
+
+    if (rc) return rc;
+    if (f) rc = plan_svg(json, f, &s->log);
+    if (!f || fclose(f)) rc = sdrt_fail(&s->log, SDRT_E_NOMEM, "no memory for the plan's picture");
+    if (!rc) rc = sdrt_atomic_open(&out, o->plan_file, &s->log);
+    if (!rc) {
+        sdrt_atomic_write(out, svg, size);
+        rc = sdrt_atomic_commit(&out, &s->log);
+    }
+    sdrt_free(json);
+    free(svg);
+    return rc;
 }
 
 static int write_plan(const struct session *s)
 {
     const struct sdgen_options *o = &s->options;
-    const char *path = o->plan_file ? o->plan_file : o->json ? "-json" : NULL;
-    const int rc = sdrt_write_plan(s->context, &o->request, path);
+    char *text;
+    int rc;
 
-    return rc ? rc : finish_stdout(s);
+    if (o->plan_file && ends_with(o->plan_file, ".svg")) return write_plan_svg(s);
+    if (o->plan_file) return sdrt_write_plan(s->context, &o->request, o->plan_file);
+    rc = plan_text(s, o->json ? SDRT_PLAN_JSON : SDRT_PLAN_TABLE, &text);
+    if (rc) return rc;
+    fputs(text, stdout);
+    if (o->json) putchar('\n');
+    sdrt_free(text);
+    return finish_stdout(s);
 }
 
 static int write_images(const struct session *s)

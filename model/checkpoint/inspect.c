@@ -195,8 +195,13 @@ char *sdrt_inspect(const char *path, const struct sdrt_log *log)
     char *text = NULL;
     size_t size = 0;
     FILE *f = NULL;
-    int status = sdrt_path_is_folder(path) ? add_folder(&w, path) : add_file(&w, path, "");
+    int status;
 
+    if (!path) {
+        sdrt_fail(log, SDRT_E_ARG, "no path to inspect: expected one, not NULL");
+        return NULL;
+    }
+    status = sdrt_path_is_folder(path) ? add_folder(&w, path) : add_file(&w, path, "");
     if (status != SDRT_OK) goto out;
     f = open_memstream(&text, &size);
     if (!f) {

@@ -1,37 +1,25 @@
 /* SPDX-License-Identifier: MIT
  *
- * The public header's functions: a context is a model with one session.
+ * The public header's functions on a context, which is a model with one session.
  */
-#include <config.h> /* the quoted form would find a file beside this one */
-
+#include "model/pipeline/read.h"
 #include "model/pipeline/session.h"
 
 #include <stdlib.h>
 
-const char *sdrt_version(void) { return PACKAGE_VERSION; }
-const char *sdrt_status_name(int status) { return sdrt_status_text(status); }
-
-void sdrt_options_init(struct sdrt_options *options)
+int sdrt_open(struct sdrt_context **out, const struct sdrt_options *options)
 {
-    *options = (struct sdrt_options){ .size = sizeof *options };
-}
+    struct sdrt_options o;
+    struct sdrt_context *c;
+    int status = sdrt_options_read(&o, options);
 
-void sdrt_request_init(struct sdrt_request *request)
-{
-    *request = (struct sdrt_request){
-        .size = sizeof *request, .prompt = "", .steps = 20, .cfg_scale = 7.5f,
-        .schedule = "default", .rng = "cpu", .batch = 1,
-        .refiner_start = 0.8,
-    };
-}
-
-int sdrt_open(struct sdrt_context **out, const struct sdrt_options *o)
-{
-    struct sdrt_context *c = calloc(1, sizeof *c);
-    int status = c ? sdrt_model_open(&c->model, o)
-                   : sdrt_fail(o->log, SDRT_E_NOMEM, "out of memory");
-
-    if (status == SDRT_OK) status = sdrt_session_open(&c->session, c->model, o->threads);
+    if (out) *out = NULL;
+    if (status != SDRT_OK) return status;
+    if (!out) return sdrt_fail(o.log, SDRT_E_ARG, "no place for the context: expected one");
+    c = calloc(1, sizeof *c);
+    status = c ? sdrt_model_open(&c->model, &o)
+               : sdrt_fail(o.log, SDRT_E_NOMEM, "out of memory for a context");
+    if (status == SDRT_OK) status = sdrt_session_open(&c->session, c->model, o.threads);
     if (status != SDRT_OK) sdrt_close(&c);
     *out = c;
     return status;
@@ -39,7 +27,7 @@ int sdrt_open(struct sdrt_context **out, const struct sdrt_options *o)
 
 void sdrt_close(struct sdrt_context **context)
 {
-    struct sdrt_context *c = *context;
+    struct sdrt_context *c = context ? *context : NULL;
 
     if (!c) return;
     sdrt_session_close(&c->session);
@@ -48,38 +36,40 @@ void sdrt_close(struct sdrt_context **context)
     *context = NULL;
 }
 
-void sdrt_cancel(struct sdrt_context *c)
+struct sdrt_session *sdrt_session_of(const struct sdrt_context *c)
 {
-    if (c) sdrt_session_cancel(c->session);
+    return c ? c->session : NULL;
 }
+
+void sdrt_cancel(struct sdrt_context *c) { sdrt_session_cancel(sdrt_session_of(c)); }
 
 int sdrt_measure(struct sdrt_context *c, const struct sdrt_request *request,
                  struct sdrt_memory *memory)
 {
-    return sdrt_session_measure(c->session, request, memory);
+    return sdrt_session_measure(sdrt_session_of(c), request, memory);
 }
 
 int sdrt_generate(struct sdrt_context *c, const struct sdrt_request *request)
 {
-    return sdrt_session_generate(c->session, request);
+    return sdrt_session_generate(sdrt_session_of(c), request);
 }
 
 int sdrt_write_plan(struct sdrt_context *c, const struct sdrt_request *request, const char *path)
 {
-    return sdrt_session_write_plan(c->session, request, path);
+    return sdrt_session_write_plan(sdrt_session_of(c), request, path);
 }
 
 const uint8_t *sdrt_image(const struct sdrt_context *c, int i, int *width, int *height)
 {
-    return sdrt_session_image(c->session, i, width, height);
+    return sdrt_session_image(sdrt_session_of(c), i, width, height);
 }
 
 int sdrt_write_png(struct sdrt_context *c, int i, const char *path)
 {
-    return sdrt_session_write_png(c->session, i, path);
+    return sdrt_session_write_png(sdrt_session_of(c), i, path);
 }
 
 char *sdrt_report_json(const struct sdrt_context *c)
 {
-    return sdrt_session_report_json(c->session);
+    return sdrt_session_report_json(sdrt_session_of(c));
 }

@@ -10,7 +10,7 @@
 
 int sdrt_run_report(struct sdrt_run *run, enum sdrt_stage stage, int done, int total)
 {
-    if (run->r->progress && run->r->progress(run->r->user, stage, done, total))
+    if (run->r->progress && run->r->progress(run->r->progress_user, stage, done, total))
         return SDRT_E_CANCELLED;
     return sdrt_queue_cancelled(run->s->queue) ? SDRT_E_CANCELLED : SDRT_OK;
 }
@@ -31,7 +31,7 @@ int sdrt_run_dump(struct sdrt_run *run, const char *name, const int dims[4], int
     for (size_t i = 0; i < rows; i++)
         memcpy(run->dense + i * c, data + i * (size_t)pitch, c * sizeof *data);
     snprintf(full, sizeof full, "%s%s", run->prefix, name);
-    return run->r->dump(run->r->user, full, dims, run->dense) ? SDRT_E_CANCELLED : SDRT_OK;
+    return run->r->dump(run->r->dump_user, full, dims, run->dense) ? SDRT_E_CANCELLED : SDRT_OK;
 }
 
 static int trace(void *user, const char *name, const int dims[4], int pitch, const float *data)

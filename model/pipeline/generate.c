@@ -3,9 +3,9 @@
  * One image, as data: prompt -> token ids -> text embeddings -> noise -> N times { scale,
  * denoise the pair, guide, sampler step } -> VAE -> RGB, pass by pass of the model's table.
  */
+#include "model/pipeline/read.h"
 #include "model/pipeline/run.h"
 #include "runtime/base/clock.h"
-#include "runtime/files/png.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -186,12 +186,15 @@ static int draw(struct sdrt_run *run)
 
 int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *request)
 {
-    struct sdrt_run run = { .s = s, .request = sdrt_request_resolved(s->model, request) };
+    struct sdrt_run run = { .s = s };
     const struct sdrt_request *r = run.r = &run.request;
     struct sdrt_shape shape = { 0 };
-    int status = sdrt_request_check(s->model, r, &shape, run.samplers, &run.rng_kind);
+    int status = s ? sdrt_request_read(&run.request, request, s->log) : SDRT_E_ARG;
 
+    if (status != SDRT_OK) return status;
     sdrt_queue_rearm(s->queue); /* who cancelled before means another request */
+    run.request = sdrt_request_resolved(s->model, r);
+    status = sdrt_request_check(s->model, r, &shape, run.samplers, &run.rng_kind);
     s->n_images = 0;
     if (status == SDRT_OK) status = sdrt_session_plan(s, &shape);
     if (status == SDRT_OK) status = sdrt_pipeline_loras_apply(s, r, &run.prompt);
@@ -203,21 +206,4 @@ int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *req
     free(run.prompt);
     free(run.rngs);
     return status;
-}
-
-const uint8_t *sdrt_session_image(const struct sdrt_session *s, int i, int *width, int *height)
-{
-    if (i < 0 || i >= s->n_images) return NULL;
-    *width = s->width;
-    *height = s->height;
-    return s->images + (size_t)i * (size_t)s->width * (size_t)s->height * 3;
-}
-
-int sdrt_session_write_png(struct sdrt_session *s, int i, const char *path)
-{
-    int width, height;
-    const uint8_t *pixels = sdrt_session_image(s, i, &width, &height);
-
-    if (!pixels) return sdrt_fail(s->log, SDRT_E_ARG, "there is no image %d to write", i);
-    return sdrt_png_write(path, pixels, width, height, s->parameters[i], s->log);
 }

@@ -4,8 +4,9 @@
  */
 #include "model/pipeline/model.h"
 #include "kernels/isa.h"
-#include "model/net/published.h"
+#include "model/pipeline/lists.h"
 #include "model/pipeline/passes.h"
+#include "model/pipeline/read.h"
 #include "model/pipeline/refiner.h"
 #include "runtime/device/cpu.h"
 
@@ -19,15 +20,16 @@ static int open_device(struct sdrt_model *m, const struct sdrt_options *o)
     const int f32 = o->precision && !strcmp(o->precision, "f32");
     const int bf16 = o->precision && !strcmp(o->precision, "bf16");
     unsigned have = sdrt_isa_detect();
+    char known[SDRT_CHOICES];
 
     if (o->precision && !f32 && !bf16)
-        return sdrt_fail(m->log, SDRT_E_ARG, "unknown precision \"%s\": expected f32 or bf16",
-                         o->precision);
+        return sdrt_fail(m->log, SDRT_E_ARG, "unknown precision \"%s\": expected %s",
+                         o->precision, sdrt_choices(known, sdrt_precision_name));
     if (f32 && !o->isa) have &= ~(unsigned)SDRT_ISA_ANY_BF16;
     const struct sdrt_isa_level *level = o->isa ? sdrt_isa_find(o->isa) : sdrt_isa_best(have);
     if (!level)
-        return sdrt_fail(m->log, SDRT_E_ARG, "unknown instruction set \"%s\": expected one of %s",
-                         o->isa, sdrt_isa_names);
+        return sdrt_fail(m->log, SDRT_E_ARG, "unknown instruction set \"%s\": expected %s",
+                         o->isa, sdrt_choices(known, sdrt_level_name));
     if ((level->flags & have) != level->flags)
         return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "this machine cannot run \"%s\"; its best is "
                          "\"%s\"", level->name, sdrt_isa_best(have)->name);
@@ -36,25 +38,20 @@ static int open_device(struct sdrt_model *m, const struct sdrt_options *o)
         return sdrt_fail(m->log, SDRT_E_ARG, "instruction set \"%s\" computes in bf16: expected "
                          "precision bf16, or avx512", level->name);
     m->precision = narrow || bf16 ? "bf16" : "f32";
-    return sdrt_cpu_device_open(&m->device, level->flags, level->name, SDRT_PIN_AUTO, m->log);
+    return sdrt_cpu_device_open(&m->device, level->flags, level->name,
+                                o->no_pin ? SDRT_PIN_NEVER : SDRT_PIN_AUTO, m->log);
 }
 
 static int random_config(struct sdrt_model *m, const char *arch)
 {
-    static const struct {
-        const char *name;
-        struct sdrt_model_config (*config)(void);
-    } known[] = { { "sd15", sdrt_sd15_config }, { "sd21", sdrt_sd21_config },
-                  { "sdxl", sdrt_sdxl_config }, { "sd35-medium", sdrt_sd35_medium_config },
-                  { "sd35-large", sdrt_sd35_large_config } };
+    const int i = arch ? sdrt_choice(sdrt_arch_name, arch) : 0;
+    char known[SDRT_CHOICES];
 
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (arch && strcmp(arch, known[i].name)) continue;
-        m->parts[SDRT_PART_BASE].config = known[i].config();
-        return SDRT_OK;
-    }
-    return sdrt_fail(m->log, SDRT_E_ARG, "unknown arch \"%s\": expected sd15, sd21, sdxl, "
-                     "sd35-medium or sd35-large", arch);
+    if (i < 0)
+        return sdrt_fail(m->log, SDRT_E_ARG, "unknown arch \"%s\": expected %s", arch,
+                         sdrt_choices(known, sdrt_arch_name));
+    m->parts[SDRT_PART_BASE].config = sdrt_arch_config(i);
+    return SDRT_OK;
 }
 
 static int open_provider(struct sdrt_model *m, const struct sdrt_options *o,
@@ -85,15 +82,17 @@ static int open_provider(struct sdrt_model *m, const struct sdrt_options *o,
 static int choose_prediction(struct sdrt_model *m, const char *name)
 {
     struct sdrt_model_config *config = &m->parts[SDRT_PART_BASE].config;
+    const int prediction = name ? sdrt_choice(sdrt_prediction_name, name) : 0;
+    char known[SDRT_CHOICES];
 
     if (!name) return SDRT_OK;
     if (config->noise.prediction == SDRT_PREDICTION_FLOW)
         return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "prediction %s is not for %s, which predicts "
                          "flow", name, config->family);
-    if (!strcmp(name, "epsilon")) config->noise.prediction = SDRT_PREDICTION_EPSILON;
-    else if (!strcmp(name, "v")) config->noise.prediction = SDRT_PREDICTION_V;
-    else return sdrt_fail(m->log, SDRT_E_ARG, "unknown prediction \"%s\": expected epsilon or v",
-                          name);
+    if (prediction < 0)
+        return sdrt_fail(m->log, SDRT_E_ARG, "unknown prediction \"%s\": expected %s", name,
+                         sdrt_choices(known, sdrt_prediction_name));
+    config->noise.prediction = (enum sdrt_prediction)prediction;
     return SDRT_OK;
 }
 
@@ -160,14 +159,16 @@ static void free_model(struct sdrt_model *m)
     free(m);
 }
 
-int sdrt_model_open(struct sdrt_model **out, const struct sdrt_options *o)
+int sdrt_model_open(struct sdrt_model **out, const struct sdrt_options *options)
 {
+    struct sdrt_options read;
+    const struct sdrt_options *o = &read;
     struct sdrt_model *m;
-    int status;
+    int status = sdrt_options_read(&read, options);
 
-    *out = NULL;
-    if (o->size != sizeof *o)
-        return sdrt_fail(o->log, SDRT_E_ARG, "opening a model: bad options size");
+    if (out) *out = NULL;
+    if (status != SDRT_OK) return status;
+    if (!out) return sdrt_fail(o->log, SDRT_E_ARG, "no place for the model: expected one");
     if (!o->model && !o->random_weights)
         return sdrt_fail(o->log, SDRT_E_ARG, "no model given");
     m = calloc(1, sizeof *m);
@@ -190,6 +191,7 @@ int sdrt_model_open(struct sdrt_model **out, const struct sdrt_options *o)
 
 struct sdrt_model *sdrt_model_retain(struct sdrt_model *m)
 {
+    if (!m) return NULL;
     pthread_mutex_lock(&m->lock);
     m->uses++;
     pthread_mutex_unlock(&m->lock);
@@ -198,7 +200,7 @@ struct sdrt_model *sdrt_model_retain(struct sdrt_model *m)
 
 void sdrt_model_release(struct sdrt_model **model)
 {
-    struct sdrt_model *m = *model;
+    struct sdrt_model *m = model ? *model : NULL;
 
     if (!m) return;
     pthread_mutex_lock(&m->lock);

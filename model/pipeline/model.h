@@ -45,15 +45,6 @@ struct sdrt_model {
     const struct sdrt_pass *passes;        /* what an image takes, in order; ends with no name */
 };
 
-/* Opens what options name: checks the files and finds the configuration; weights are read when
- * sessions want them.  *out is the caller's first use of it, NULL after a failure. */
-int sdrt_model_open(struct sdrt_model **out, const struct sdrt_options *options);
-
-/* Another use of the model, which is returned; and the end of one, which sets *model to NULL and
- * frees the model with the last.  From any thread; release allows NULL. */
-struct sdrt_model *sdrt_model_retain(struct sdrt_model *model);
-void sdrt_model_release(struct sdrt_model **model);
-
 /* The base's configuration. */
 static inline const struct sdrt_model_config *sdrt_model_config_of(const struct sdrt_model *m)
 {

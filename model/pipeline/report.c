@@ -4,6 +4,7 @@
  */
 #include "model/pipeline/session.h"
 #include "runtime/files/atomic_file.h"
+#include "runtime/files/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,23 +17,41 @@ static int ends_with(const char *s, const char *tail)
     return n >= t && !strcmp(s + n - t, tail);
 }
 
-static void write_json(const struct sdrt_session *s, FILE *f)
+static size_t arena_bytes(const struct sdrt_session *s)
 {
-    fprintf(f, "{\"isa\": \"%s\", \"precision\": \"%s\", \"threads\": %d, \"plan_ms\": %.3f, "
-            "\"weights_bytes\": %zu, \"persistent_bytes\": %zu, \"workspace_bytes\": %zu, \"arena_bytes\": %zu, "
-            "\"programs\": [\n", s->model->device->isa, s->model->precision, s->queue->workers, s->plan_seconds * 1e3,
-            sdrt_model_weights_bytes(s->model), s->persistent_bytes, s->workspace_bytes,
-            s->persistent_bytes + s->workspace_bytes);
-    for (int i = 0; i < s->n_passes; i++) {
-        if (!s->programs[i]) continue;
-        if (i) fputs(",\n", f);
-        sdrt_program_write_json(s->programs[i], f);
-    }
-    fputs("]}\n", f);
+    return s->persistent_bytes + s->workspace_bytes;
 }
 
-static void write_table(const struct sdrt_session *s, FILE *f)
+/* ---- the plan ---- */
+
+static char *plan_json(const struct sdrt_session *s)
 {
+    const struct sdrt_model *m = s->model;
+    json_t *programs = json_array();
+    int failed = !programs;
+
+    for (int i = 0; i < s->n_passes && !failed; i++)
+        if (s->programs[i])
+            failed = json_array_append_new(programs, sdrt_program_json(s->programs[i]));
+    if (failed) {
+        json_decref(programs);
+        return NULL;
+    }
+    return sdrt_json_text(json_pack(
+        "{ss ss si sf sI sI sI sI so}", "isa", m->device->isa, "precision", m->precision,
+        "threads", s->queue->workers, "plan_ms", s->plan_seconds * 1e3, "weights_bytes",
+        (json_int_t)sdrt_model_weights_bytes(m), "persistent_bytes",
+        (json_int_t)s->persistent_bytes, "workspace_bytes", (json_int_t)s->workspace_bytes,
+        "arena_bytes", (json_int_t)arena_bytes(s), "programs", programs));
+}
+
+static char *plan_table(const struct sdrt_session *s)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+
+    if (!f) return NULL;
     for (int i = 0; i < s->n_passes; i++) {
         if (!s->programs[i]) continue;
         sdrt_program_write_table(s->programs[i], f);
@@ -40,70 +59,60 @@ static void write_table(const struct sdrt_session *s, FILE *f)
     }
     fprintf(f, "planned in %.1f ms; arena %.1f MiB = %.1f MiB for the whole run + %.1f MiB shared "
             "by the programs; weights %.1f MiB\n", s->plan_seconds * 1e3,
-            (double)(s->persistent_bytes + s->workspace_bytes) / (1 << 20),
-            (double)s->persistent_bytes / (1 << 20), (double)s->workspace_bytes / (1 << 20),
+            (double)arena_bytes(s) / (1 << 20), (double)s->persistent_bytes / (1 << 20),
+            (double)s->workspace_bytes / (1 << 20),
             (double)sdrt_model_weights_bytes(s->model) / (1 << 20));
+    if (fclose(f) == 0) return text;
+    free(text);
+    return NULL;
 }
 
-/* The two programs worth a picture, the U-Net's step and the VAE, one below the other. */
-static void write_svg(const struct sdrt_session *s, FILE *f)
+int sdrt_report_plan(const struct sdrt_session *s, enum sdrt_plan_form form, char **text)
 {
-    fputs("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1200\" height=\"1290\">\n", f);
-    sdrt_program_write_svg(s->programs[sdrt_session_find_when(s, SDRT_PART_BASE, SDRT_EACH_EVALUATION)], f);
-    fputs("<g transform=\"translate(0 650)\">\n", f);
-    sdrt_program_write_svg(s->programs[sdrt_session_find_when(s, SDRT_PART_BASE, SDRT_ONCE_AN_IMAGE)], f);
-    fputs("</g>\n</svg>\n", f);
+    if (form != SDRT_PLAN_TABLE && form != SDRT_PLAN_JSON)
+        return sdrt_fail(s->log, SDRT_E_ARG, "form %d of a plan: expected a table or JSON",
+                         (int)form);
+    *text = form == SDRT_PLAN_JSON ? plan_json(s) : plan_table(s);
+    return *text ? SDRT_OK : sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for the plan's text");
 }
 
-int sdrt_plan_report(struct sdrt_session *s, const char *path)
+int sdrt_session_write_plan(struct sdrt_session *s, const struct sdrt_request *request,
+                            const char *path)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
-    int status = SDRT_OK;
+    struct sdrt_atomic_file *out = NULL;
+    char *text;
 
-    if (!f) return sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for the plan's text");
-    if (path && ends_with(path, ".svg")) write_svg(s, f);
-    else if (path && (ends_with(path, ".json") || !strcmp(path, "-json"))) write_json(s, f);
-    else write_table(s, f);
-    if (fclose(f) != 0 || !text) {
-        free(text);
-        return sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for the plan's text");
-    }
-    if (!path || !strcmp(path, "-json")) {
-        if (fwrite(text, 1, size, stdout) != size || fflush(stdout) != 0)
-            status = sdrt_fail(s->log, SDRT_E_IO, "cannot write the plan to standard output");
-    } else {
-        struct sdrt_atomic_file *out = NULL;
-        status = sdrt_atomic_open(&out, path, s->log);
-        if (status == SDRT_OK) {
-            sdrt_atomic_write(out, text, size);
-            status = sdrt_atomic_commit(&out, s->log);
-        }
+    if (!s) return SDRT_E_ARG;
+    if (!path) return sdrt_fail(s->log, SDRT_E_ARG, "a plan: expected a path, not NULL");
+    if (ends_with(path, ".svg"))
+        return sdrt_fail(s->log, SDRT_E_UNSUPPORTED, "%s: a plan is written as a table or JSON, "
+                         "expected another name", path);
+    const int json = ends_with(path, ".json");
+    int status = sdrt_session_plan_text(s, request, json ? SDRT_PLAN_JSON : SDRT_PLAN_TABLE, &text);
+    if (status == SDRT_OK) status = sdrt_atomic_open(&out, path, s->log);
+    if (status == SDRT_OK) {
+        sdrt_atomic_write(out, text, strlen(text));
+        if (json) sdrt_atomic_write(out, "\n", 1);
+        status = sdrt_atomic_commit(&out, s->log);
     }
     free(text);
     return status;
 }
 
+/* ---- the figures ---- */
+
 char *sdrt_session_report_json(const struct sdrt_session *s)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
-
-    if (!f) return NULL;
-    fprintf(f, "{\"version\": \"%s\", \"isa\": \"%s\", \"precision\": \"%s\", "
-            "\"threads\": %d, \"images\": %d, \"width\": %d, \"height\": %d, \"seconds\": {\"load\": %.6f, \"text\": %.6f, "
-            "\"denoise\": %.6f, \"decode\": %.6f, \"evaluation\": %.6f}, \"evaluations\": %d, "
-            "\"plan_ms\": %.3f, \"weights_bytes\": %zu, \"arena_bytes\": %zu, "
-            "\"peak_rss_bytes\": %zu}", sdrt_version(), s->model->device->isa, s->model->precision, s->queue->workers,
-            s->n_images, s->width, s->height, s->stage_seconds[SDRT_STAGE_LOAD], s->stage_seconds[SDRT_STAGE_TEXT],
-            s->stage_seconds[SDRT_STAGE_DENOISE], s->stage_seconds[SDRT_STAGE_DECODE],
-            s->evaluation_seconds, s->evaluations_done, s->plan_seconds * 1e3,
-            sdrt_model_weights_bytes(s->model), s->persistent_bytes + s->workspace_bytes, sdrt_memory_peak_rss());
-    if (fclose(f) != 0) {
-        free(text);
-        return NULL;
-    }
-    return text;
+    if (!s) return NULL;
+    const double *seconds = s->stage_seconds;
+    return sdrt_json_text(json_pack(
+        "{ss ss ss si si si si s{sf sf sf sf sf} si sf sI sI sI}", "version", sdrt_version(), "isa",
+        s->model->device->isa, "precision", s->model->precision, "threads", s->queue->workers,
+        "images", s->n_images, "width", s->width, "height", s->height, "seconds", "load",
+        seconds[SDRT_STAGE_LOAD], "text", seconds[SDRT_STAGE_TEXT], "denoise",
+        seconds[SDRT_STAGE_DENOISE], "decode", seconds[SDRT_STAGE_DECODE], "evaluation",
+        s->evaluation_seconds, "evaluations", s->evaluations_done, "plan_ms",
+        s->plan_seconds * 1e3, "weights_bytes", (json_int_t)sdrt_model_weights_bytes(s->model),
+        "arena_bytes", (json_int_t)arena_bytes(s), "peak_rss_bytes",
+        (json_int_t)sdrt_memory_peak_rss()));
 }

@@ -4,8 +4,7 @@
  */
 #include "model/pipeline/refiner.h"
 #include "model/pipeline/session.h"
-
-#include <string.h>
+#include "runtime/base/choices.h"
 
 struct sdrt_request sdrt_request_resolved(const struct sdrt_model *m,
                                           const struct sdrt_request *r)
@@ -84,6 +83,7 @@ static int make_samplers(const struct sdrt_model *m, const struct sdrt_request *
 {
     struct sdrt_sampler_params params = { .steps = r->steps, .log = m->log,
                                           .noise = sdrt_model_config_of(m)->noise };
+    char known[SDRT_CHOICES];
     int status = sdrt_sampler_parse(r->sampler, &params.kind, m->log);
 
     if (status == SDRT_OK) status = sdrt_schedule_parse(r->schedule, &params.schedule, m->log);
@@ -91,8 +91,8 @@ static int make_samplers(const struct sdrt_model *m, const struct sdrt_request *
         return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "spacing %s is not for flow-matching models",
                          r->spacing);
     if (status == SDRT_OK && r->spacing && !sdrt_spacing_parse(r->spacing, &params.noise.spacing))
-        status = sdrt_fail(m->log, SDRT_E_ARG, "unknown spacing \"%s\": expected leading, trailing "
-                           "or linspace", r->spacing);
+        status = sdrt_fail(m->log, SDRT_E_ARG, "unknown spacing \"%s\": expected %s", r->spacing,
+                           sdrt_choices(known, sdrt_spacing_name));
     if (status == SDRT_OK) status = sdrt_sampler_create(&out[SDRT_PART_BASE], &params);
     if (status != SDRT_OK) return status;
     shape->evaluations[SDRT_PART_BASE] = sdrt_sampler_evaluations(out[SDRT_PART_BASE]);
@@ -102,14 +102,16 @@ static int make_samplers(const struct sdrt_model *m, const struct sdrt_request *
 
 static int check_numbers(const struct sdrt_model *m, const struct sdrt_request *r)
 {
-    if (r->size != sizeof *r) return sdrt_fail(m->log, SDRT_E_ARG, "bad request size");
+    char known[SDRT_CHOICES];
+
     if (r->batch < 1 || r->batch > SDRT_MAX_BATCH)
         return sdrt_fail(m->log, SDRT_E_ARG, "batch %d: expected 1 to %d", r->batch,
                          SDRT_MAX_BATCH);
     if (!(r->cfg_scale >= -1000.0f && r->cfg_scale <= 1000.0f))
         return sdrt_fail(m->log, SDRT_E_ARG, "cfg scale: expected a number from -1000 to 1000");
-    if (strcmp(r->rng, "cpu") && strcmp(r->rng, "cuda"))
-        return sdrt_fail(m->log, SDRT_E_ARG, "unknown rng \"%s\": expected cpu or cuda", r->rng);
+    if (sdrt_choice(sdrt_rng_name, r->rng) < 0)
+        return sdrt_fail(m->log, SDRT_E_ARG, "unknown rng \"%s\": expected %s", r->rng,
+                         sdrt_choices(known, sdrt_rng_name));
     return SDRT_OK;
 }
 
@@ -129,7 +131,7 @@ int sdrt_request_check(const struct sdrt_model *m, const struct sdrt_request *r,
         .w = r->width / unit, .clip_skip = r->clip_skip,
     };
     if (status == SDRT_OK) status = make_samplers(m, r, shape, s);
-    if (status == SDRT_OK && rng) *rng = strcmp(r->rng, "cuda") ? SDRT_RNG_CPU : SDRT_RNG_CUDA;
+    if (status == SDRT_OK && rng) *rng = (enum sdrt_rng_kind)sdrt_choice(sdrt_rng_name, r->rng);
     for (int i = 0; i < SDRT_PARTS; i++) {
         if (status == SDRT_OK && samplers) samplers[i] = s[i];
         else sdrt_sampler_free(&s[i]);

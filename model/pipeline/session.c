@@ -2,6 +2,7 @@
  *
  * Opening and closing a session, and what is known before it draws.
  */
+#include "model/pipeline/read.h"
 #include "model/pipeline/session.h"
 
 #include <stdlib.h>
@@ -9,11 +10,13 @@
 
 int sdrt_session_open(struct sdrt_session **out, struct sdrt_model *m, int threads)
 {
-    const int workers = threads ? threads : m->device->workers;
     struct sdrt_session *s;
     int status;
 
-    *out = NULL;
+    if (out) *out = NULL;
+    if (!m) return SDRT_E_ARG;
+    if (!out) return sdrt_fail(m->log, SDRT_E_ARG, "no place for the session: expected one");
+    const int workers = threads ? threads : m->device->workers;
     if (workers < 1 || workers > 1024)
         return sdrt_fail(m->log, SDRT_E_ARG, "%d threads: expected 1 to 1024", threads);
     s = calloc(1, sizeof *s);
@@ -35,7 +38,7 @@ int sdrt_session_open(struct sdrt_session **out, struct sdrt_model *m, int threa
 
 void sdrt_session_close(struct sdrt_session **session)
 {
-    struct sdrt_session *s = *session;
+    struct sdrt_session *s = session ? *session : NULL;
 
     if (!s) return;
     if (s->programs) sdrt_session_unplan(s);
@@ -50,15 +53,19 @@ void sdrt_session_close(struct sdrt_session **session)
 
 void sdrt_session_cancel(struct sdrt_session *s)
 {
-    sdrt_queue_cancel(s->queue);
+    if (s) sdrt_queue_cancel(s->queue);
 }
 
+/* What is not there has no log to tell. */
 static int plan(struct sdrt_session *s, const struct sdrt_request *request)
 {
-    const struct sdrt_request r = sdrt_request_resolved(s->model, request);
+    struct sdrt_request r;
     struct sdrt_shape shape;
-    const int status = sdrt_request_check(s->model, &r, &shape, NULL, NULL);
+    int status = s ? sdrt_request_read(&r, request, s->log) : SDRT_E_ARG;
 
+    if (status != SDRT_OK) return status;
+    r = sdrt_request_resolved(s->model, &r);
+    status = sdrt_request_check(s->model, &r, &shape, NULL, NULL);
     return status == SDRT_OK ? sdrt_session_plan(s, &shape) : status;
 }
 
@@ -68,18 +75,24 @@ int sdrt_session_measure(struct sdrt_session *s, const struct sdrt_request *requ
     const int status = plan(s, request);
 
     if (status != SDRT_OK) return status;
+    if (!memory)
+        return sdrt_fail(s->log, SDRT_E_ARG, "no place for the memory's figures: expected one");
     memory->weights_bytes = sdrt_session_peak_weights(s);
     memory->arena_bytes = s->persistent_bytes + s->workspace_bytes;
     if (sdrt_memory_available(&memory->available_bytes) != SDRT_OK) memory->available_bytes = 0;
     return SDRT_OK;
 }
 
-int sdrt_session_write_plan(struct sdrt_session *s, const struct sdrt_request *request,
-                            const char *path)
+int sdrt_session_plan_text(struct sdrt_session *s, const struct sdrt_request *request,
+                          enum sdrt_plan_form form, char **text)
 {
-    const int status = plan(s, request);
+    int status;
 
-    return status == SDRT_OK ? sdrt_plan_report(s, path) : status;
+    if (text) *text = NULL;
+    status = plan(s, request);
+    if (status != SDRT_OK) return status;
+    if (!text) return sdrt_fail(s->log, SDRT_E_ARG, "no place for the plan's text: expected one");
+    return sdrt_report_plan(s, form, text);
 }
 
 int sdrt_session_find(const struct sdrt_session *s, const char *name)

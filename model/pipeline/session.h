@@ -52,26 +52,6 @@ struct sdrt_context {
     struct sdrt_session *session;
 };
 
-/* Opens a session with so many threads (0: as many as the device has), of which the caller's is
- * one; it holds a use of the model until it is closed.  *out belongs to the caller, NULL after a
- * failure.  SDRT_E_ARG, SDRT_E_NOMEM. */
-int sdrt_session_open(struct sdrt_session **out, struct sdrt_model *model, int threads);
-
-/* Frees everything and sets *session to NULL, which is allowed.  Called by the thread that opened
- * it. */
-void sdrt_session_close(struct sdrt_session **session);
-
-/* What the functions on a context in sdrt.h do, on a session. */
-int sdrt_session_measure(struct sdrt_session *s, const struct sdrt_request *request,
-                         struct sdrt_memory *memory);
-int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *request);
-int sdrt_session_write_plan(struct sdrt_session *s, const struct sdrt_request *request,
-                            const char *path);
-void sdrt_session_cancel(struct sdrt_session *s);
-const uint8_t *sdrt_session_image(const struct sdrt_session *s, int i, int *width, int *height);
-int sdrt_session_write_png(struct sdrt_session *s, int i, const char *path);
-char *sdrt_session_report_json(const struct sdrt_session *s);
-
 /* Builds and plans the programs of all passes for a shape, unless they are there already.  Reads
  * no weights, takes no arena. */
 int sdrt_session_plan(struct sdrt_session *s, const struct sdrt_shape *shape);
@@ -103,8 +83,8 @@ void *sdrt_session_map(const struct sdrt_session *s, enum sdrt_part_id part, con
  * pooled text of each row and numbers, of which there are sdrt_added_numbers(). */
 void sdrt_session_fill_added(struct sdrt_session *s, enum sdrt_part_id part, const float *numbers);
 
-/* Writes the plan of all programs; see sdrt_write_plan(). */
-int sdrt_plan_report(struct sdrt_session *s, const char *path);
+/* The plan of all programs as a text that the caller frees; see sdrt_session_plan_text(). */
+int sdrt_report_plan(const struct sdrt_session *s, enum sdrt_plan_form form, char **text);
 
 /* The request with the model's values in the place of zeros. */
 struct sdrt_request sdrt_request_resolved(const struct sdrt_model *m,

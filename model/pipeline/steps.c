@@ -59,6 +59,15 @@ static struct denoiser denoiser_of(struct sdrt_run *run, const struct sdrt_pass 
     };
 }
 
+/* Evaluations of all denoisers. */
+static int total_of(const struct sdrt_session *s)
+{
+    int total = 0;
+
+    for (int i = 0; i < s->model->n_parts; i++) total += s->shape.evaluations[i];
+    return total;
+}
+
 /* Shows what evaluation e makes of the first image.  A decoder that takes the denoiser's place in
  * memory is not there. */
 static int preview(const struct denoiser *d, int e)
@@ -85,7 +94,9 @@ static int preview(const struct denoiser *d, int e)
                           (size_t)w * (size_t)h * 3);
     }
     if (status != SDRT_OK) return status;
-    return d->run->r->preview(d->run->r->user, rgb, w, h) ? SDRT_E_CANCELLED : SDRT_OK;
+    const struct sdrt_preview_at at = { 0, d->run->evaluated + 1, total_of(s) };
+    return d->run->r->preview(d->run->r->preview_user, rgb, w, h, &at) ? SDRT_E_CANCELLED
+                                                                      : SDRT_OK;
 }
 
 static int evaluate(const struct denoiser *d, int e)
@@ -122,10 +133,7 @@ int sdrt_run_steps(struct sdrt_run *run, const struct sdrt_pass *pass)
 {
     const struct denoiser d = denoiser_of(run, pass);
     const struct sdrt_session *s = run->s;
-    const int last = (int)pass->part == s->model->n_parts - 1;
-    int total = 0;
-
-    for (int i = 0; i < s->model->n_parts; i++) total += s->shape.evaluations[i];
+    const int last = (int)pass->part == s->model->n_parts - 1, total = total_of(s);
     int status = sdrt_run_report(run, SDRT_STAGE_DENOISE, run->evaluated, total);
     for (int e = 0; e < s->shape.evaluations[pass->part] && status == SDRT_OK; e++) {
         status = evaluate(&d, e);

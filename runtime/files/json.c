@@ -143,3 +143,11 @@ int sdrt_json_int_array(const json_t *object, const char *key, const char *where
         values[i] = json_integer_value(json_array_get(found, i));
     return SDRT_OK;
 }
+
+char *sdrt_json_text(json_t *value)
+{
+    char *text = value ? json_dumps(value, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
+
+    json_decref(value);
+    return text;
+}

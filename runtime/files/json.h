@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * JSON from files that nobody vouches for, read through jansson: bounded size and
+ * JSON through jansson.  Read from files that nobody vouches for: bounded size and
  * depth, duplicate keys rejected, every complaint one line that says where.
  */
 #ifndef SDRT_RUNTIME_FILES_JSON_H
@@ -28,6 +28,10 @@ int sdrt_json_parse(json_t **out, const char *text, size_t size, const char *whe
 /* The same for a file of at most max_bytes; also fails like sdrt_read_file(). */
 int sdrt_json_load(json_t **out, const char *path, size_t max_bytes,
                    const struct sdrt_log *log);
+
+/* value as a text that the caller frees, indented, its numbers with 9 digits at most and a point
+ * whatever the locale.  Takes value over; NULL when value is, and without memory. */
+char *sdrt_json_text(json_t *value);
 
 /* Reads one member of object.  *value holds the default before the call and keeps it
  * when the key is absent or null.  Another type, or a number outside [min, max], is

@@ -10,6 +10,7 @@
 #include "runtime/device/device.h"
 #include "runtime/graph/graph.h"
 
+#include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -107,10 +108,9 @@ void sdrt_program_step(const struct sdrt_program *p, int i, struct sdrt_step_inf
 void sdrt_program_reset_times(struct sdrt_program *p);
 const char *sdrt_program_name(const struct sdrt_program *p);
 
-/* The plan, to an open stream: as a table, as a JSON object, as a picture (address over
- * time, one rectangle a buffer, named on hover). */
+/* The plan: as a table to an open stream, and as a JSON object that the caller drops with
+ * json_decref(), with where each buffer lies and when it lives; NULL without memory. */
 void sdrt_program_write_table(const struct sdrt_program *p, FILE *f);
-void sdrt_program_write_json(const struct sdrt_program *p, FILE *f);
-void sdrt_program_write_svg(const struct sdrt_program *p, FILE *f);
+json_t *sdrt_program_json(const struct sdrt_program *p);
 
 #endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/pipeline/read.h"
+
+#include <string.h>
+
+enum { MOST = 1 << 16 /* bytes: no struct of any version will be larger */ };
+
+struct sdrt_options sdrt_options_default(void)
+{
+    return (struct sdrt_options){ .size = sizeof(struct sdrt_options) };
+}
+
+struct sdrt_request sdrt_request_default(void)
+{
+    return (struct sdrt_request){
+        .size = sizeof(struct sdrt_request), .prompt = "", .steps = 20, .refiner_start = 0.8,
+        .cfg_scale = 7.5f, .schedule = "default", .rng = "cpu", .batch = 1, .strength = 0.75f,
+    };
+}
+
+/* Lays the caller's struct over out, which holds the defaults of known bytes; least is the size in
+ * the first header.  The size comes first, since nothing behind it may be there. */
+static int lay_over(void *out, size_t known, const void *in, size_t least, const char *what,
+                    const struct sdrt_log *log)
+{
+    const unsigned char *bytes = in;
+    size_t size;
+
+    memcpy(&size, in, sizeof size);
+    if (size < least || size > MOST || size % _Alignof(struct sdrt_request))
+        return sdrt_fail(log, SDRT_E_ARG, "%s: a size of %zu bytes: expected %zu, as its init "
+                         "function writes", what, size, known);
+    for (size_t i = known; i < size; i++)
+        if (bytes[i])
+            return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: a member at byte %zu is set, which "
+                             "version %s does not know: expected a newer library", what, i,
+                             sdrt_version());
+    memcpy(out, in, size < known ? size : known);
+    memcpy(out, &known, sizeof known);
+    return SDRT_OK;
+}
+
+int sdrt_options_read(struct sdrt_options *out, const struct sdrt_options *options)
+{
+    *out = sdrt_options_default();
+    if (!options) return sdrt_fail(NULL, SDRT_E_ARG, "no options");
+    return lay_over(out, sizeof *out, options, SDRT_FIRST_OPTIONS, "options", options->log);
+}
+
+static int check_loras(const struct sdrt_request *r, const struct sdrt_log *log)
+{
+    if (r->n_loras < 0)
+        return sdrt_fail(log, SDRT_E_ARG, "%d LoRAs: expected 0 or more", r->n_loras);
+    if (r->n_loras && !r->loras)
+        return sdrt_fail(log, SDRT_E_ARG, "%d LoRAs: expected an array of them, not NULL",
+                         r->n_loras);
+    for (int i = 0; i < r->n_loras; i++)
+        if (!r->loras[i].path)
+            return sdrt_fail(log, SDRT_E_ARG, "LoRA %d: expected a path, not NULL", i);
+    return SDRT_OK;
+}
+
+/* The request has room for what is still to be built. */
+static int check_pictures(const struct sdrt_request *r, const struct sdrt_log *log)
+{
+    const char *set = r->init ? "an initial picture" : r->mask ? "a mask"
+                      : r->n_controls || r->controls ? "a control picture" : NULL;
+
+    if (!set) return SDRT_OK;
+    return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s is not supported yet: expected NULL", set);
+}
+
+int sdrt_request_read(struct sdrt_request *out, const struct sdrt_request *request,
+                      const struct sdrt_log *log)
+{
+    const struct sdrt_request defaults = *out = sdrt_request_default();
+
+    if (!request) return sdrt_fail(log, SDRT_E_ARG, "no request: expected one, not NULL");
+    int status = lay_over(out, sizeof *out, request, SDRT_FIRST_REQUEST, "request", log);
+    if (status == SDRT_OK) status = check_loras(out, log);
+    if (status == SDRT_OK) status = check_pictures(out, log);
+    if (status != SDRT_OK) return status;
+    if (!out->prompt) out->prompt = defaults.prompt;
+    if (!out->schedule) out->schedule = defaults.schedule;
+    if (!out->rng) out->rng = defaults.rng;
+    if (!out->progress_user) out->progress_user = out->user;
+    if (!out->dump_user) out->dump_user = out->user;
+    if (!out->preview_user) out->preview_user = out->user;
+    return SDRT_OK;
+}
