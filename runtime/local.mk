@@ -12,7 +12,7 @@ libruntime_la_SOURCES = \
 	runtime/files/safetensors.c runtime/files/safetensors.h \
 	runtime/weights/weights.c runtime/weights/weights.h runtime/weights/weight_files.c runtime/weights/random_weights.c \
 	runtime/weights/weight_store.c runtime/weights/weight_store.h runtime/weights/weight_store_internal.h \
-	runtime/weights/weight_fill.c runtime/base/grow.h runtime/base/clock.h \
+	runtime/weights/weight_fill.c runtime/weights/weight_uses.c runtime/weights/packing.c runtime/weights/packing.h runtime/base/grow.h runtime/base/clock.h \
 	runtime/machine/arena.c runtime/machine/arena.h runtime/weights/low_rank.c runtime/weights/low_rank.h \
 	runtime/machine/memory.c runtime/machine/memory.h \
 	runtime/machine/control_group.c runtime/machine/control_group.h \
@@ -23,5 +23,5 @@ libruntime_la_SOURCES = \
 	runtime/graph/graph.c runtime/graph/graph.h runtime/graph/graph_internal.h runtime/graph/graph_plan.c \
 	runtime/graph/graph_elementwise.c \
 	runtime/graph/operations.c runtime/graph/externals.c \
-	runtime/graph/program.c runtime/graph/program.h runtime/graph/program_internal.h runtime/graph/program_report.c
+	runtime/graph/program.c runtime/graph/program.h runtime/graph/program_internal.h runtime/graph/program_check.c runtime/graph/program_report.c
 libruntime_la_LIBADD = libkernels.la

@@ -56,7 +56,7 @@ static int place(struct pass *p)
     struct sdrt_queue *queue = p->c->session->queue;
     const size_t bytes = sdrt_slots_place(&p->slots, NULL);
     size_t workspace = 64;
-    int status = sdrt_weight_store_check(p->c->model->parts[SDRT_PART_BASE].store);
+    int status = sdrt_programs_check(p->programs, p->n, p->c->model->log);
 
     for (int i = 0; i < p->n; i++)
         if (sdrt_program_peak(p->programs[i]) > workspace)

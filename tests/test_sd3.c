@@ -109,7 +109,7 @@ static int packed(const struct sdrt_context *c, const char *prefix)
     int n = 0;
 
     for (size_t i = 0; i < store->n_entries; i++)
-        n += !strncmp(store->entries[i].name + 2, prefix, strlen(prefix));
+        n += !strncmp(store->entries[i]->name + 2, prefix, strlen(prefix));
     return n;
 }
 
@@ -167,7 +167,7 @@ Test(sd3, modulations_are_given_back)
         cr_expect_eq(memcmp(first, picture_draw(c, &r), 64 * 64 * 3), 0);
     }
     cr_assert_eq(sdrt_measure(c, &r, &m), SDRT_OK);
-    const struct sdrt_weight_store *store = c->model->parts[SDRT_PART_BASE].store;
+    struct sdrt_weight_store *store = c->model->parts[SDRT_PART_BASE].store;
     struct sdrt_program *const *programs = c->session->programs;
     cr_expect_eq(m.weights_bytes,
                  sdrt_weight_store_bytes(store, "transformer.") +

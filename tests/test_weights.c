@@ -130,7 +130,8 @@ Test(weights, types_to_pack_as)
     expect_quiet(sdrt_weight_files_add(set, write_file("1", header, 12), "", "",
                                        SDRT_DUPLICATES_FAIL), "add");
     const struct sdrt_weights_provider p = sdrt_weight_files_provider(set);
-    cr_assert_eq(sdrt_weight_store_create(&store, &p, SDRT_DTYPES, &kept_log), SDRT_OK);
+    cr_assert_eq(sdrt_weight_store_create(&store, &p, SDRT_DTYPES, sdrt_packing_as_stored, &kept_log),
+                 SDRT_OK);
     cr_expect_eq(sdrt_weight_store_declare(store, "a", 1, 1), SDRT_BF16);
     cr_expect_eq(sdrt_weight_store_declare(store, "b", 1, 1), SDRT_BF16);
     cr_expect_eq(sdrt_weight_store_declare(store, "c", 1, 1), SDRT_F16);

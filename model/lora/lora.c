@@ -46,11 +46,6 @@ int sdrt_loras_create(struct sdrt_loras **out, const struct sdrt_weights_provide
     return SDRT_OK;
 }
 
-void sdrt_loras_use_queue(struct sdrt_loras *x, struct sdrt_queue *queue)
-{
-    x->engine.queue = queue;
-}
-
 void sdrt_loras_clear(struct sdrt_loras *x)
 {
     for (size_t i = 0; i < x->n_touches; i++) free(x->touches[i].module);
@@ -351,6 +346,13 @@ static int loras_read(void *self, const char *name, const struct sdrt_weight_vie
     return x->base.read(x->base.self, name, view, first, count, out);
 }
 
+static void loras_use_queue(void *self, struct sdrt_queue *queue)
+{
+    struct sdrt_loras *x = self;
+
+    x->engine.queue = queue;
+}
+
 struct sdrt_weights_provider sdrt_loras_provider(struct sdrt_loras *x)
 {
     const int describes = x->base.describe != NULL;
@@ -358,5 +360,6 @@ struct sdrt_weights_provider sdrt_loras_provider(struct sdrt_loras *x)
     return (struct sdrt_weights_provider){ .get = loras_get, .release = loras_release,
                                            .prefetch = loras_prefetch,
                                            .describe = describes ? loras_describe : NULL,
-                                           .read = describes ? loras_read : NULL, .self = x };
+                                           .read = describes ? loras_read : NULL,
+                                           .use_queue = loras_use_queue, .self = x };
 }

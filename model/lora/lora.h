@@ -48,9 +48,6 @@ void sdrt_loras_clear(struct sdrt_loras *loras);
 void sdrt_loras_each_touched(const struct sdrt_loras *loras, size_t i,
                              void (*fn)(void *user, const char *module), void *user);
 
-/* From now on merging runs on this queue, whose thread then asks the provider for weights. */
-void sdrt_loras_use_queue(struct sdrt_loras *loras, struct sdrt_queue *queue);
-
 /* The merged weights; loras must outlive all uses.  A get with rank -1 asks only what there
  * is, and is answered by base, unmerged. */
 struct sdrt_weights_provider sdrt_loras_provider(struct sdrt_loras *loras);

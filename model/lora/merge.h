@@ -24,7 +24,8 @@
 extern "C" {
 #endif
 
-/* What the products run on; all borrowed.  The queue may be NULL until something is merged. */
+/* What the products run on; all borrowed.  A set of LoRAs replaces the queue by the one that its
+ * provider is told to use. */
 struct sdrt_lora_engine {
     struct sdrt_queue     *queue;
     const struct sdrt_log *log;

@@ -135,9 +135,7 @@ static int replace_set(struct sdrt_session *s, const struct sdrt_lora_list *want
     if (status != SDRT_OK) sdrt_loras_clear(m->loras.set);
     note_parts(m, touched);
     for (int i = 0; i < PARTS; i++)
-        if (touched[i]) sdrt_weight_store_release(m->parts[SDRT_PART_BASE].store, parts[i]);
-    for (int i = 0; i < s->n_passes; i++)
-        if (s->programs[i]) sdrt_program_unload(s->programs[i]);
+        if (touched[i]) sdrt_weight_store_outdate(m->parts[SDRT_PART_BASE].store, parts[i]);
     return status;
 }
 

@@ -113,10 +113,11 @@ static int open_tokenizers(struct sdrt_model *m)
 int sdrt_part_open_store(struct sdrt_model *m, struct sdrt_part *part,
                          const struct sdrt_weights_provider *provider, enum sdrt_dtype fixed)
 {
-    const int status = sdrt_weight_store_create(&part->store, provider, fixed, m->log);
+    sdrt_packing_policy *policy = strcmp(m->precision, "bf16") ? sdrt_packing_as_stored
+                                                               : sdrt_packing_bf16;
+    const int status = sdrt_weight_store_create(&part->store, provider, fixed, policy, m->log);
 
     if (status != SDRT_OK) return status;
-    if (!strcmp(m->precision, "bf16")) sdrt_weight_store_pack_as(part->store, SDRT_BF16);
     return sdrt_denoiser_of(&part->config)->check(&part->config, m->log);
 }
 
@@ -154,7 +155,6 @@ static void free_model(struct sdrt_model *m)
     for (int i = 0; i < SDRT_MAX_TEXT; i++) sdrt_clip_tokenizer_free(&m->tokenizers[i]);
     sdrt_t5_tokenizer_free(&m->t5_tokenizer);
     sdrt_device_close(&m->device);
-    pthread_mutex_destroy(&m->packing);
     pthread_mutex_destroy(&m->lock);
     free(m);
 }
@@ -176,7 +176,6 @@ int sdrt_model_open(struct sdrt_model **out, const struct sdrt_options *options)
     m->uses = 1;
     m->log = o->log;
     pthread_mutex_init(&m->lock, NULL);
-    pthread_mutex_init(&m->packing, NULL);
     status = open_device(m, o);
     if (status == SDRT_OK) status = open_base(m, o);
     if (status == SDRT_OK && o->refiner) status = sdrt_refiner_open(m, o->refiner);

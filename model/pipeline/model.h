@@ -41,7 +41,6 @@ struct sdrt_model {
     struct sdrt_pipeline_loras loras;      /* between the base's checkpoint and its store */
     struct sdrt_clip_tokenizer *tokenizers[SDRT_MAX_TEXT]; /* of each text encoder */
     struct sdrt_t5_tokenizer *t5_tokenizer; /* NULL without a T5 */
-    pthread_mutex_t packing;               /* held by the session that packs weights */
     const struct sdrt_pass *passes;        /* what an image takes, in order; ends with no name */
 };
 

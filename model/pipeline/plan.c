@@ -63,8 +63,7 @@ int sdrt_session_plan(struct sdrt_session *s, const struct sdrt_shape *shape)
     s->shape = *shape;
     s->workspace_bytes = 0;
     for (int i = 0; i < s->n_passes && status == SDRT_OK; i++) status = plan_pass(s, i);
-    for (int i = 0; i < s->model->n_parts && status == SDRT_OK; i++)
-        status = sdrt_weight_store_check(s->model->parts[i].store);
+    if (status == SDRT_OK) status = sdrt_programs_check(s->programs, s->n_passes, s->log);
     if (status == SDRT_OK) status = add_latents(s);
     if (status == SDRT_OK) s->persistent_bytes = sdrt_slots_place(&s->slots, NULL);
     else sdrt_session_unplan(s);
@@ -109,18 +108,13 @@ int sdrt_session_load(struct sdrt_session *s, int pass,
                       int (*progress)(void *user, int done, int total), void *user)
 {
     struct load_count count = { .progress = progress, .user = user };
-    struct sdrt_model *m = s->model;
 
     for (int i = 0; i < s->n_passes; i++) {
         if (!s->programs[i]) continue;
         if (i < pass) count.before += sdrt_program_steps(s->programs[i]);
         count.total += sdrt_program_steps(s->programs[i]);
     }
-    pthread_mutex_lock(&m->packing);
-    sdrt_loras_use_queue(m->loras.set, s->queue);
-    const int status = sdrt_program_load(s->programs[pass], s->queue, count_load, &count);
-    pthread_mutex_unlock(&m->packing);
-    return status;
+    return sdrt_program_load(s->programs[pass], s->queue, count_load, &count);
 }
 
 size_t sdrt_session_peak_weights(const struct sdrt_session *s)

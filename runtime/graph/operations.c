@@ -318,12 +318,13 @@ static int load_matrix(struct sdrt_program *p, struct sdrt_step *s,
 {
     struct sdrt_weight_store *store = p->graph->store;
     const struct sdrt_node *n = s->n;
-    int status = sdrt_weight_store_matrix(store, packing, (const char *const *)n->weights, n->rows,
+    int status = sdrt_weight_store_matrix(store, &p->uses, packing,
+                                          (const char *const *)n->weights, n->rows,
                                           n->n_weights, w, &s->weights);
 
     if (status == SDRT_OK && n->biases)
-        status = sdrt_weight_store_vector(store, (const char *const *)n->biases, n->rows,
-                                          n->n_weights, &s->bias);
+        status = sdrt_weight_store_vector(store, &p->uses, (const char *const *)n->biases,
+                                          n->rows, n->n_weights, &s->bias);
     return status;
 }
 
@@ -343,12 +344,12 @@ static int load_norm(struct sdrt_program *p, struct sdrt_step *s)
 {
     struct sdrt_weight_store *store = p->graph->store;
     const struct sdrt_node *n = s->n;
-    int status = sdrt_weight_store_vector(store, (const char *const *)n->weights, n->rows, 1,
-                                          &s->gamma);
+    int status = sdrt_weight_store_vector(store, &p->uses, (const char *const *)n->weights,
+                                          n->rows, 1, &s->gamma);
 
     if (status == SDRT_OK && n->biases)
-        status = sdrt_weight_store_vector(store, (const char *const *)n->biases, n->rows, 1,
-                                          &s->beta);
+        status = sdrt_weight_store_vector(store, &p->uses, (const char *const *)n->biases,
+                                          n->rows, 1, &s->beta);
     return status;
 }
 
@@ -357,24 +358,28 @@ static int load_embed(struct sdrt_program *p, struct sdrt_step *s)
     struct sdrt_weight_store *store = p->graph->store;
     const struct sdrt_node *n = s->n;
     const int c = p->graph->tensors[n->y].c;
-    int status = sdrt_weight_store_table(store, n->weights[0], n->rows[0], c, &s->table);
+    int status = sdrt_weight_store_table(store, &p->uses, (const char *const *)&n->weights[0],
+                                         n->rows[0], c, &s->table);
 
     if (status == SDRT_OK && n->n_weights > 1)
-        status = sdrt_weight_store_table(store, n->weights[1], n->rows[1], c, &s->positions);
+        status = sdrt_weight_store_table(store, &p->uses, (const char *const *)&n->weights[1],
+                                         n->rows[1], c, &s->positions);
     return status;
 }
 
 static int load_relative_bias(struct sdrt_program *p, struct sdrt_step *s)
 {
-    return sdrt_weight_store_table(p->graph->store, s->n->weights[0], s->n->u.relative.buckets,
-                                   s->n->u.relative.heads, &s->table);
+    return sdrt_weight_store_table(p->graph->store, &p->uses,
+                                   (const char *const *)&s->n->weights[0],
+                                   s->n->u.relative.buckets, s->n->u.relative.heads, &s->table);
 }
 
 static int load_crop(struct sdrt_program *p, struct sdrt_step *s)
 {
     const int side = s->n->u.crop.side;
 
-    return sdrt_weight_store_table(p->graph->store, s->n->weights[0], 1,
+    return sdrt_weight_store_table(p->graph->store, &p->uses,
+                                   (const char *const *)&s->n->weights[0], 1,
                                    side * side * s->n->u.crop.c, &s->table);
 }
 

@@ -52,6 +52,7 @@ void sdrt_program_free(struct sdrt_program **program)
     struct sdrt_program *p = *program;
 
     if (!p) return;
+    sdrt_program_unload(p);
     sdrt_graph_free(&p->graph);
     free(p->steps);
     free(p->device_steps);
@@ -98,59 +99,47 @@ static int load_steps(struct sdrt_program *p)
     return status;
 }
 
-/* The steps ask for their weights, all are made at once, and the steps ask again. */
+/* The steps ask for their weights, all are made at once, and the steps ask again.  What was made
+ * before a failure stays in the store for the next try. */
 int sdrt_program_load(struct sdrt_program *p, struct sdrt_queue *queue,
                       int (*progress)(void *user, int done, int total), void *user)
 {
     struct load_progress l = { .p = p, .fn = progress, .user = user };
     int status;
 
-    if (p->loaded) return SDRT_OK;
+    if (p->loaded && sdrt_weight_store_current(p->graph->store, &p->uses)) return SDRT_OK;
+    sdrt_program_unload(p);
     status = load_steps(p);
-    if (status != SDRT_OK) sdrt_weight_store_forget(p->graph->store);
     if (status == SDRT_OK)
-        status = sdrt_weight_store_fill(p->graph->store, queue, tell_progress, &l);
+        status = sdrt_weight_store_fill(p->graph->store, &p->uses, queue, tell_progress, &l);
     if (status == SDRT_OK) status = load_steps(p);
+    if (status != SDRT_OK) sdrt_program_unload(p);
     p->loaded = status == SDRT_OK;
     return status;
 }
 
-void sdrt_program_unload(struct sdrt_program *p) { p->loaded = 0; }
+static void give_back(struct sdrt_program *p, enum sdrt_weight_keep keep)
+{
+    p->loaded = 0;
+    sdrt_weight_store_give_back(p->graph->store, &p->uses, keep);
+}
 
-/* Calls fn with the store and the name of every weight. */
-static size_t each_weight(const struct sdrt_program *p,
-                          size_t fn(struct sdrt_weight_store *store, const char *name))
+void sdrt_program_unload(struct sdrt_program *p) { give_back(p, SDRT_WEIGHTS_KEEP); }
+void sdrt_program_release(struct sdrt_program *p) { give_back(p, SDRT_WEIGHTS_FREE); }
+
+size_t sdrt_program_weight_bytes(const struct sdrt_program *p)
 {
     size_t sum = 0;
 
     for (int i = 0; i < p->graph->n_nodes; i++) {
         const struct sdrt_node *n = &p->graph->nodes[i];
         for (int k = 0; k < n->n_weights; k++) {
-            sum += fn(p->graph->store, n->weights[k]);
-            if (n->biases) sum += fn(p->graph->store, n->biases[k]);
+            sum += sdrt_weight_store_bytes(p->graph->store, n->weights[k]);
+            if (n->biases) sum += sdrt_weight_store_bytes(p->graph->store, n->biases[k]);
         }
     }
     return sum;
 }
-
-static size_t release(struct sdrt_weight_store *store, const char *name)
-{
-    sdrt_weight_store_release(store, name);
-    return 0;
-}
-
-static size_t bytes_of(struct sdrt_weight_store *store, const char *name)
-{
-    return sdrt_weight_store_bytes(store, name);
-}
-
-void sdrt_program_release(struct sdrt_program *p)
-{
-    sdrt_program_unload(p);
-    each_weight(p, release);
-}
-
-size_t sdrt_program_weight_bytes(const struct sdrt_program *p) { return each_weight(p, bytes_of); }
 
 static float *address_of(const struct sdrt_program *p, unsigned char *arena, sdrt_tensor x,
                          int *unbound)

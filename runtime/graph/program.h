@@ -77,18 +77,24 @@ int sdrt_program_find(const struct sdrt_program *p, const char *name, struct sdr
 /* Gives an external tensor its address (64-byte aligned).  Takes effect at the next link. */
 void sdrt_program_bind(struct sdrt_program *p, sdrt_tensor x, void *address);
 
-/* Packs the weights that are not packed yet, on the workers of queue; progress (may be NULL)
+/* Packs the weights that are not packed yet, on the workers of queue, and holds all until the program
+ * is unloaded or freed.  Does nothing while what it holds is current.  progress (may be NULL)
  * hears done of total and ends it by a non-zero answer, with SDRT_E_CANCELLED and no line in the
  * log, as all cancelling. */
 int sdrt_program_load(struct sdrt_program *p, struct sdrt_queue *queue,
                       int (*progress)(void *user, int done, int total), void *user);
 
-/* Forgets the packed weights, which the caller then releases in the store; the next load asks
- * for them again. */
+/* Gives the weights back to the store, where they stay for the next program that asks for them, as
+ * sdrt_program_free() does. */
 void sdrt_program_unload(struct sdrt_program *p);
 
-/* The same, and gives them back to the store; for a program that shares none with another. */
+/* The same, and what no other program holds is freed. */
 void sdrt_program_release(struct sdrt_program *p);
+
+/* Whether the stores have all weights of the n programs, of which some may be NULL: SDRT_OK, or
+ * SDRT_E_MISSING / SDRT_E_FORMAT with one line that names the first few bad tensors and counts the
+ * rest.  SDRT_E_NOMEM. */
+int sdrt_programs_check(struct sdrt_program *const *programs, int n, const struct sdrt_log *log);
 
 /* Bytes of its weights once they are packed. */
 size_t sdrt_program_weight_bytes(const struct sdrt_program *p);

@@ -8,7 +8,7 @@
 #include "runtime/weights/weight_store_internal.h"
 
 #include <stdlib.h>
-#include <string.h>
+#include <time.h>
 
 enum {
     PIECE = 512 << 10, /* bytes of source in one piece, for an L2 */
@@ -21,7 +21,7 @@ static const size_t WINDOW = (size_t)64 << 20;
 
 /* One tensor on its way. */
 struct source {
-    size_t entry;
+    struct sdrt_store_entry *entry;
     const char *name; /* borrowed from who asked */
     int    row0, rows; /* in the matrix or vector */
     size_t rest;       /* values of a row */
@@ -39,6 +39,7 @@ struct piece {
 
 struct filling {
     struct sdrt_weight_store *store;
+    const struct sdrt_weight_uses *uses;
     struct sdrt_queue *queue;
     struct sdrt_store_region *region;
     struct source *sources;
@@ -57,24 +58,28 @@ static size_t rest_of(const struct sdrt_store_entry *e)
     return e->packing.rows ? (size_t)e->shape.k * (size_t)e->shape.taps : 1;
 }
 
-/* Sources of all entries that are not made, with their places from base on.  Only counts and
- * measures while there is no list. */
+static int is_table(const struct sdrt_weight_held *held) { return !held->rows; }
+
+/* Sources of all matrices and vectors held that are not made, with their places from base on.  Only
+ * counts and measures while there is no list.  Nobody else makes entries meanwhile, so that data is
+ * read without the lock. */
 static size_t list_sources(struct filling *f, unsigned char *base)
 {
     size_t at = 0;
 
     f->n_sources = 0;
-    for (size_t i = 0; i < f->store->n_entries; i++) {
-        const struct sdrt_store_entry *e = &f->store->entries[i];
+    for (size_t i = 0; i < f->uses->n; i++) {
+        const struct sdrt_weight_held *held = &f->uses->list[i];
+        struct sdrt_store_entry *e = held->entry;
         int row = 0;
-        if (e->data) continue;
+        if (e->data || is_table(held)) continue;
         for (int k = 0; k < e->n_names; k++) {
             if (f->sources)
                 f->sources[f->n_sources] = (struct source){
-                    .entry = i, .name = e->names[k], .row0 = row, .rows = e->rows[k],
+                    .entry = e, .name = held->names[k], .row0 = row, .rows = held->rows[k],
                     .rest = rest_of(e), .dst = base + at, .last = k + 1 == e->n_names,
                 };
-            row += e->rows[k];
+            row += held->rows[k];
             f->n_sources++;
         }
         at += (e->bytes + LINE - 1) / LINE * LINE;
@@ -138,7 +143,7 @@ static void do_piece(void *arg, int worker, int i)
     void *buffer = f->buffers + (size_t)worker * f->buffer_bytes;
     const struct source *s = p->source;
     const struct sdrt_weights_provider *provider = &f->store->provider;
-    const struct sdrt_store_entry *e = &f->store->entries[s->entry];
+    const struct sdrt_store_entry *e = s->entry;
     const enum sdrt_dtype type = s->view.dtype;
     const size_t first = (size_t)p->row * s->rest, count = (size_t)p->rows * s->rest;
     const void *values = buffer;
@@ -201,7 +206,9 @@ static void prefetch(struct filling *f, size_t until)
     while (f->prefetched < f->n_sources && f->ahead < until) {
         const struct source *s = &f->sources[f->prefetched++];
         f->ahead += (size_t)s->rows * s->rest * sizeof(uint16_t);
+        pthread_mutex_lock(&f->store->asking);
         p->prefetch(p->self, s->name);
+        pthread_mutex_unlock(&f->store->asking);
     }
 }
 
@@ -229,12 +236,14 @@ static int fill_window(struct filling *f, size_t first, size_t *end)
     }
     for (i = first; i < *end; i++) {
         const struct source *s = &f->sources[i];
-        if (s->view.data) store->provider.release(store->provider.self, s->name);
+        if (s->view.data) sdrt_store_close(store, s->name);
         f->done += (size_t)s->rows * s->rest;
         if (status != SDRT_OK || !s->last) continue;
-        store->entries[s->entry].data = s->dst;
-        store->entries[s->entry].region = f->region;
+        pthread_mutex_lock(&store->lock);
+        s->entry->data = s->dst;
+        s->entry->region = f->region;
         f->region->entries++;
+        pthread_mutex_unlock(&store->lock);
     }
     return status;
 }
@@ -245,33 +254,101 @@ static void give_back(const struct filling *f)
     const struct sdrt_device_memory *memory = f->region->memory;
     size_t begin = memory->bytes;
 
-    for (size_t i = f->n_sources; i-- > 0 && !f->store->entries[f->sources[i].entry].data;)
+    for (size_t i = f->n_sources; i-- > 0 && !f->sources[i].entry->data;)
         begin = (size_t)((unsigned char *)f->sources[i].dst - memory->base);
     sdrt_device_discard(memory, begin, memory->bytes - begin);
 }
 
-int sdrt_weight_store_fill(struct sdrt_weight_store *store, struct sdrt_queue *queue,
-                           int (*progress)(void *user, double share), void *user)
+static int fetch_tables(struct filling *f)
 {
-    struct filling f = { .store = store, .queue = queue };
-    int status = make_room(&f);
+    int status = SDRT_OK;
+
+    for (size_t i = 0; i < f->uses->n && status == SDRT_OK; i++) {
+        const struct sdrt_weight_held *held = &f->uses->list[i];
+        struct sdrt_store_entry *e = held->entry;
+        struct sdrt_weight_view v;
+        if (e->data || !is_table(held)) continue;
+        status = sdrt_store_fetch(f->store, held->names[0], e->shape.n, e->shape.k, &v);
+        if (status != SDRT_OK) break;
+        pthread_mutex_lock(&f->store->lock);
+        e->view = v;
+        e->data = (void *)(uintptr_t)v.data;
+        pthread_mutex_unlock(&f->store->lock);
+    }
+    return status;
+}
+
+static int fill(struct filling *f, int (*progress)(void *user, double share), void *user)
+{
+    int status = make_room(f);
     size_t next = 0;
 
-    if (status == SDRT_OK) prefetch(&f, WINDOW);
-    while (status == SDRT_OK && next < f.n_sources) {
-        status = fill_window(&f, next, &next);
-        if (status == SDRT_OK && progress && progress(user, (double)f.done / (double)f.total))
+    if (status == SDRT_OK) status = fetch_tables(f);
+    if (status == SDRT_OK) prefetch(f, WINDOW);
+    while (status == SDRT_OK && next < f->n_sources) {
+        status = fill_window(f, next, &next);
+        if (status == SDRT_OK && progress && progress(user, (double)f->done / (double)f->total))
             status = SDRT_E_CANCELLED;
     }
-    if (f.region && f.region->entries) {
-        if (status != SDRT_OK) give_back(&f);
-    } else if (f.region) {
-        sdrt_device_free(&f.region->memory);
-        free(f.region);
+    /* What is made is held by who asked for it, so the region is this thread's still. */
+    if (f->region && f->region->entries) {
+        if (status != SDRT_OK) give_back(f);
+    } else if (f->region) {
+        sdrt_device_free(&f->region->memory);
+        free(f->region);
     }
-    if (status != SDRT_OK) sdrt_weight_store_forget(store);
-    free(f.sources);
-    free(f.pieces);
-    free(f.buffers);
+    free(f->sources);
+    free(f->pieces);
+    free(f->buffers);
+    return status;
+}
+
+/* Waits until no other thread fills; then this one does. */
+static int begin(struct sdrt_weight_store *s, int (*progress)(void *user, double share),
+                 void *user)
+{
+    enum { LOOK_NS = 50 * 1000 * 1000 }; /* how often progress is asked */
+    int status = SDRT_OK;
+
+    pthread_mutex_lock(&s->lock);
+    while (s->filling && status == SDRT_OK) {
+        struct timespec until;
+        timespec_get(&until, TIME_UTC);
+        until.tv_nsec += LOOK_NS;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&s->filled, &s->lock, &until);
+        if (!s->filling || !progress) continue;
+        pthread_mutex_unlock(&s->lock);
+        if (progress(user, 0.0)) status = SDRT_E_CANCELLED;
+        pthread_mutex_lock(&s->lock);
+    }
+    if (status == SDRT_OK) s->filling = 1;
+    pthread_mutex_unlock(&s->lock);
+    return status;
+}
+
+static void end(struct sdrt_weight_store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->filling = 0;
+    pthread_cond_broadcast(&s->filled);
+    pthread_mutex_unlock(&s->lock);
+}
+
+int sdrt_weight_store_fill(struct sdrt_weight_store *store, struct sdrt_weight_uses *uses,
+                           struct sdrt_queue *queue, int (*progress)(void *user, double share),
+                           void *user)
+{
+    struct filling f = { .store = store, .uses = uses, .queue = queue };
+    const struct sdrt_weights_provider *p = &store->provider;
+    int status = begin(store, progress, user);
+
+    if (status != SDRT_OK) return status;
+    pthread_mutex_lock(&store->asking);
+    if (p->use_queue) p->use_queue(p->self, queue);
+    pthread_mutex_unlock(&store->asking);
+    status = fill(&f, progress, user);
+    end(store);
     return status;
 }

@@ -7,7 +7,7 @@
 
 #include "runtime/weights/weight_store.h"
 
-enum { SDRT_STORE_SHOWN = 3, SDRT_STORE_NAME = 160 };
+#include <pthread.h>
 
 /* Memory of everything that one filling made; freed with the last entry in it. */
 struct sdrt_store_region {
@@ -18,43 +18,59 @@ struct sdrt_store_region {
 struct sdrt_store_entry {
     char    *name; /* of its first tensor, with the family's letter and a colon in front */
     uint64_t hash; /* of name */
+    size_t   uses;
+    int      outdated; /* not handed out again; goes with the last use */
+    int      gone;     /* is about to be removed */
     void    *data; /* NULL: asked for, not made yet */
     size_t   bytes;
     struct sdrt_store_region *region; /* where data is; NULL for a table, which is borrowed */
     struct sdrt_weight_view view;     /* of a table */
-    struct sdrt_packing packing;      /* rows is NULL for a vector */
-    struct sdrt_weight_shape shape;   /* of a matrix */
-    /* What it is made of; all but n_names borrowed until it is made. */
+    struct sdrt_packing packing;      /* rows is NULL for a vector and a table */
+    struct sdrt_weight_shape shape;   /* of a matrix; of a table n rows of k */
+    int n_names;                      /* tensors that it is made of */
+};
+
+/* A use of an entry, and what the entry is made of, borrowed from who asked. */
+struct sdrt_weight_held {
+    struct sdrt_store_entry *entry;
+    uint64_t hash; /* the entry's */
     const char *const *names;
-    const int *rows;
-    int n_names;
+    const int *rows; /* NULL for a table */
 };
 
 struct sdrt_store_declared {
     char  *name;
     size_t bytes;
     enum sdrt_dtype type;
+    int    fault; /* SDRT_OK, SDRT_E_MISSING or SDRT_E_FORMAT */
 };
 
 struct sdrt_weight_store {
     struct sdrt_weights_provider provider;
     enum sdrt_dtype fixed;
-    enum sdrt_dtype packed; /* of all matrices, or SDRT_DTYPES: as the files have them */
+    sdrt_packing_policy *policy;
     const struct sdrt_log *log;
-    struct sdrt_store_entry *entries;
+    pthread_mutex_t lock;   /* for all that follows, and for what is in entries */
+    pthread_mutex_t asking; /* for the provider, but for its read; may be taken inside the lock */
+    pthread_cond_t  filled;
+    int filling;            /* a thread is; only that one makes entries */
+    struct sdrt_store_entry **entries;
     size_t n_entries, entries_cap;
     struct sdrt_store_declared *declared; /* sorted by name */
     size_t n_declared, declared_cap;
-    int  missing, misshapen;
-    char bad[SDRT_STORE_SHOWN][SDRT_STORE_NAME];
 };
 
-/* Describes or gets a tensor of rows x rest values; data that come with it are the caller's to
- * release.  Errors of the provider; SDRT_E_MISSING, SDRT_E_FORMAT, logged. */
+/* Describes or gets a tensor of rows x rest values; data that come with it are released by
+ * sdrt_store_close().  Errors of the provider; SDRT_E_MISSING, SDRT_E_FORMAT, logged. */
 int sdrt_store_open(struct sdrt_weight_store *s, const char *name, int64_t rows, int64_t rest,
                     struct sdrt_weight_view *v);
+void sdrt_store_close(struct sdrt_weight_store *s, const char *name);
 
-/* One entry less in its region. */
-void sdrt_store_leave(struct sdrt_store_entry *e);
+/* The whole tensor, mapped, checked for NaN and infinity; released likewise. */
+int sdrt_store_fetch(struct sdrt_weight_store *s, const char *name, int64_t rows, int64_t rest,
+                     struct sdrt_weight_view *v);
+
+/* Takes entries whose gone is set out of the store and frees them, under the lock. */
+void sdrt_store_sweep(struct sdrt_weight_store *s);
 
 #endif

@@ -17,6 +17,8 @@
 extern "C" {
 #endif
 
+struct sdrt_queue;
+
 enum { SDRT_WEIGHT_MAX_RANK = 8 };
 
 /* A tensor's data, row-major, dense.  data is read-only, aligned to its element size,
@@ -49,6 +51,8 @@ struct sdrt_weights_provider {
                     struct sdrt_weight_view *out);
     int (*read)(void *self, const char *name, const struct sdrt_weight_view *view, size_t first,
                 size_t count, void *out);
+    /* Where get and describe compute, until the next call; NULL for a provider that does not. */
+    void (*use_queue)(void *self, struct sdrt_queue *queue);
     void *self;
 };
 
