@@ -5,6 +5,7 @@
 #ifndef SDRT_BENCH_KERNEL_JOBS_H
 #define SDRT_BENCH_KERNEL_JOBS_H
 
+#include "kernels/ops.h"
 #include "runtime/device/device.h"
 
 enum sdrt_family {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/passes.h"
+
+#include "kernels/ops.h"
 #include "model/checkpoint/tensor_names.h"
 #include "model/net/clip_encoder.h"
 #include "model/net/vae.h"
@@ -133,7 +135,7 @@ static void fill_added(struct pass *p, const struct pass_unet *in)
         float *row = added + (size_t)i * (size_t)width;
         memcpy(row, in->pooled + i * pooled, (size_t)pooled * sizeof *row);
         if (!n) continue;
-        p->c->model->device->ops.elementwise.timestep_embedding(
+        p->c->model->device->ops->elementwise.timestep_embedding(
             &alone, in->numbers + i * n, n, (width - pooled) / n, row + pooled);
     }
 }

@@ -7,6 +7,7 @@
 
 #include "model/net/t5_encoder.h"
 #include "runtime/graph/program.h"
+#include "runtime/weights/weight_store.h"
 
 /* Owns all that it points to, from t5_pass_open() to t5_pass_close(). */
 struct t5_pass {

@@ -4,6 +4,7 @@
  * libraries that made them.  tests/oracle/make_lora_golden.py wrote the files.
  */
 #include "kernels/isa.h"
+#include "kernels/pack.h"
 #include "model/checkpoint/checkpoint.h"
 #include "model/lora/lora.h"
 #include "model/checkpoint/tensor_names.h"

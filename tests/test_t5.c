@@ -3,6 +3,7 @@
  * T5's encoder, tiny, against transformers in float32; tests/oracle/make_t5_golden.py made the
  * weights, the hidden states, and the buckets of relative positions.
  */
+#include "kernels/elementwise.h"
 #include "model/checkpoint/detect_t5.h"
 #include "model/net/published.h"
 #include "runtime/files/npy.h"

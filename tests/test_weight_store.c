@@ -4,6 +4,7 @@
  * providers that read and from those that give whole tensors; and what it refuses.
  */
 #include "kernels/isa.h"
+#include "kernels/ops.h"
 #include "runtime/device/cpu.h"
 #include "runtime/weights/weight_store_internal.h"
 #include "tests/support.h"
@@ -178,7 +179,7 @@ static int ask(struct sdrt_weight_store *s, struct sdrt_weight_uses *uses, struc
 static void compare_round(struct sdrt_queue *queue, int reads, uint64_t *rng)
 {
     enum { N = 6 };
-    const struct sdrt_ops *ops = &queue->device->ops;
+    const struct sdrt_ops *ops = queue->device->ops;
     struct made m = { .held = 0 };
     const struct sdrt_weights_provider p = made_provider(&m, reads);
     struct sdrt_weight_uses uses = { .n = 0 };
@@ -269,7 +270,7 @@ static void shop_close(struct shop *x)
 static struct request one(const struct shop *x, const char *name)
 {
     struct request r = { .n = 1, .rows = { 40 },
-                         .packing = { x->device->ops.gemm.pack_bytes, x->device->ops.gemm.pack_rows },
+                         .packing = { x->device->ops->gemm.pack_bytes, x->device->ops->gemm.pack_rows },
                          .w = { .n = 40, .k = 50, .taps = 1, .stored = SDRT_F16 } };
 
     snprintf(r.names[0], sizeof r.names[0], "%s", name);
@@ -297,7 +298,7 @@ Test(weight_store, one_tensor_has_one_shape_and_packing)
         expect_failure(ask(x.s, &x.uses, &other, &same), SDRT_E_ARG, "two shapes or packings", "type");
         other = r, other.w.gated = 1, other.w.n = 20;
         expect_failure(ask(x.s, &x.uses, &other, &same), SDRT_E_ARG, "0.a", "gated");
-        other = r, other.packing.rows = x.device->ops.conv.pack_rows;
+        other = r, other.packing.rows = x.device->ops->conv.pack_rows;
         expect_failure(ask(x.s, &x.uses, &other, &same), SDRT_E_ARG, "0.a", "packing");
         expect_failure(sdrt_weight_store_vector(x.s, &x.uses, v, rows, 1, &bias), SDRT_E_ARG, "0.v",
                        "fewer vectors");

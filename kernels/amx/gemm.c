@@ -3,6 +3,7 @@
  * Linear layers whose weights are bf16; other weights are AVX-512's.
  */
 #include "kernels/amx/linear.h"
+#include "kernels/gemm.h"
 
 static struct sdrt_gemm_ops wider(void)
 {

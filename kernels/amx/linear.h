@@ -19,7 +19,7 @@
 
 #include "kernels/amx/pack.h"
 #include "kernels/exec.h"
-#include "kernels/gemm.h"
+#include "kernels/act.h"
 #include "kernels/simd/math.h"
 
 enum {

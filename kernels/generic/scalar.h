@@ -5,7 +5,7 @@
 #ifndef SDRT_KERNELS_GENERIC_SCALAR_H
 #define SDRT_KERNELS_GENERIC_SCALAR_H
 
-#include "kernels/gemm.h"
+#include "kernels/act.h"
 
 #include <math.h>
 

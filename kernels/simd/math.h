@@ -5,7 +5,7 @@
 #ifndef SDRT_KERNELS_SIMD_MATH_H
 #define SDRT_KERNELS_SIMD_MATH_H
 
-#include "kernels/gemm.h"
+#include "kernels/act.h"
 
 /* 2^x to 1e-7 relative for x in -126 .. 127; below, 2^-126.  Taylor's series of 2^r on
  * |r| <= 1/2, fitted by minimax. */

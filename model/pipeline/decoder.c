@@ -2,6 +2,7 @@
  *
  * From a latent to pixels, image by image.
  */
+#include "kernels/ops.h"
 #include "model/pipeline/preview.h"
 #include "model/pipeline/run.h"
 
@@ -14,7 +15,7 @@ void sdrt_run_fill_decoder(struct sdrt_session *s, const float *latent)
     const int pixels = s->shape.h * s->shape.w, z = vae->latent_channels;
     float *in = sdrt_session_map(s, SDRT_PART_BASE, "vae_in");
 
-    s->model->device->ops.elementwise.to_nhwc(&alone, 1, 1, pixels, z, 1.0f / vae->scaling_factor,
+    s->model->device->ops->elementwise.to_nhwc(&alone, 1, 1, pixels, z, 1.0f / vae->scaling_factor,
                                               latent, in);
     for (int i = 0; i < pixels * z; i++) in[i] += vae->shift_factor;
 }

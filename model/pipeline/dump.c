@@ -2,6 +2,7 @@
  *
  * What a run tells its caller on the way: progress and tensors.
  */
+#include "kernels/ops.h"
 #include "model/pipeline/run.h"
 
 #include <stdio.h>
@@ -58,7 +59,7 @@ int sdrt_run_dump_latent(struct sdrt_run *run, const char *name)
 
     if (!run->r->dump) return SDRT_OK;
     run->prefix[0] = 0;
-    s->model->device->ops.elementwise.to_nhwc(&alone, batch, batch, dims[1] * dims[2], z, 1.0f,
+    s->model->device->ops->elementwise.to_nhwc(&alone, batch, batch, dims[1] * dims[2], z, 1.0f,
                                               sdrt_slot_map(&s->slots, s->latent), scaled);
     return sdrt_run_dump(run, name, dims, z, scaled);
 }

@@ -2,6 +2,7 @@
  *
  * From noise to a latent: N times { scale, denoise the pair, guide, sampler step }.
  */
+#include "kernels/ops.h"
 #include "model/pipeline/preview.h"
 #include "model/pipeline/run.h"
 
@@ -103,7 +104,7 @@ static int evaluate(const struct denoiser *d, int e)
 {
     struct sdrt_run *run = d->run;
     const struct sdrt_session *s = run->s;
-    const struct sdrt_elementwise_ops *ew = &s->model->device->ops.elementwise;
+    const struct sdrt_elementwise_ops *ew = &s->model->device->ops->elementwise;
 
     sdrt_sampler_scale_input(d->sampler, e, d->latent, d->scaled);
     ew->to_nhwc(&alone, d->batch, d->pair, d->pixels, d->z, 1.0f, d->scaled, d->model_in);

@@ -2,6 +2,7 @@
  *
  * From the prompt to its embeddings.
  */
+#include "kernels/ops.h"
 #include "model/checkpoint/tensor_names.h"
 #include "model/net/name.h"
 #include "model/pipeline/refiner.h"
@@ -209,7 +210,7 @@ static void fill_row(struct sdrt_session *s, enum sdrt_part_id part, int i, cons
         to += pooled;
     }
     if (!count) return;
-    s->model->device->ops.elementwise.timestep_embedding(
+    s->model->device->ops->elementwise.timestep_embedding(
         &alone, numbers, count, (width - sdrt_pooled_width(config)) / count, to);
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "kernels/ops.h"
 #include "runtime/base/clock.h"
 #include "runtime/device/cpu.h"
 #include "runtime/machine/arena.h"
@@ -13,6 +14,7 @@
 
 struct cpu_device {
     struct sdrt_device device; /* first */
+    struct sdrt_ops ops;
     struct sdrt_topology *topology;
     atomic_int warned; /* that memory cannot be spread */
 };
@@ -228,7 +230,8 @@ int sdrt_cpu_device_open(struct sdrt_device **out, unsigned isa, const char *nam
         return status;
     }
     sdrt_topology_pinning(d->topology, pinning);
-    sdrt_ops_init(&d->device.ops, isa);
+    sdrt_ops_init(&d->ops, isa);
+    d->device.ops = &d->ops;
     d->device.calls = &cpu_calls;
     d->device.isa = name;
     d->device.workers = sdrt_topology_cores(d->topology);

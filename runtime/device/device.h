@@ -11,7 +11,6 @@
 #define SDRT_RUNTIME_DEVICE_DEVICE_H
 
 #include "kernels/exec.h"
-#include "kernels/ops.h"
 #include "runtime/base/error.h"
 
 #include <stddef.h>
@@ -21,6 +20,7 @@ extern "C" {
 #endif
 
 struct sdrt_device;
+struct sdrt_ops;
 struct sdrt_queue;
 
 /* One step of a program, as much as a device needs to run it.  run does share ex->part of
@@ -66,9 +66,9 @@ struct sdrt_device_calls {
 /* Made by the opener of its kind (cpu.h).  Threads may share one. */
 struct sdrt_device {
     const struct sdrt_device_calls *calls;
-    struct sdrt_ops ops; /* its kernels */
-    const char *isa;     /* their level, for reports: "avx512" */
-    int workers;         /* worth having in one queue */
+    const struct sdrt_ops *ops; /* its kernels, which it owns (kernels/ops.h) */
+    const char *isa; /* their level, for reports: "avx512" */
+    int workers;     /* worth having in one queue */
 };
 
 struct sdrt_queue {

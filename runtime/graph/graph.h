@@ -15,15 +15,13 @@
 #ifndef SDRT_RUNTIME_GRAPH_GRAPH_H
 #define SDRT_RUNTIME_GRAPH_GRAPH_H
 
-#include "kernels/ops.h"
-#include "runtime/weights/weight_store.h"
+#include "kernels/act.h"
+#include "runtime/base/error.h"
+#include "runtime/graph/tensor.h"
 
 #include <stddef.h>
 
-typedef int sdrt_tensor;
-enum { SDRT_NO_TENSOR = -1 };
-
-struct sdrt_graph;
+struct sdrt_weight_store;
 
 /* name is for reports ("unet").  store and log must outlive the graph.  *out belongs to the
  * caller until a program takes it over. */

@@ -5,7 +5,9 @@
 #ifndef SDRT_RUNTIME_GRAPH_GRAPH_INTERNAL_H
 #define SDRT_RUNTIME_GRAPH_GRAPH_INTERNAL_H
 
+#include "kernels/ops.h"
 #include "runtime/graph/graph.h"
+#include "runtime/weights/weight_store.h"
 
 /* Memory with one life.  Sizes in bytes; first and last are node indices, inclusive. */
 struct sdrt_buffer {

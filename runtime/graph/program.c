@@ -16,7 +16,7 @@ int sdrt_program_create(struct sdrt_program **out, struct sdrt_graph **graph,
 {
     struct sdrt_graph *g = *graph;
     struct sdrt_program *p = *out = NULL;
-    int status = sdrt_graph_plan(g, &device->ops, workers);
+    int status = sdrt_graph_plan(g, device->ops, workers);
 
     *graph = NULL;
     if (status == SDRT_OK) {
@@ -34,7 +34,7 @@ int sdrt_program_create(struct sdrt_program **out, struct sdrt_graph **graph,
         return status;
     }
     p->device = device;
-    p->ops = &device->ops;
+    p->ops = device->ops;
     p->isa = device->isa;
     p->log = log;
     p->workers = workers;

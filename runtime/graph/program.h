@@ -8,7 +8,7 @@
 #define SDRT_RUNTIME_GRAPH_PROGRAM_H
 
 #include "runtime/device/device.h"
-#include "runtime/graph/graph.h"
+#include "runtime/graph/tensor.h"
 
 #include <jansson.h>
 #include <stdint.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/weights/low_rank.h"
 
+#include "kernels/ops.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,7 +43,7 @@ static void *aligned_memory(size_t bytes)
 int sdrt_low_rank_add(struct sdrt_queue *queue, float *y, int rows, int cols, const float *a,
                       const float *b, int rank, const struct sdrt_log *log)
 {
-    const struct sdrt_ops *ops = &queue->device->ops;
+    const struct sdrt_ops *ops = queue->device->ops;
     struct product p = {
         .ops = ops,
         .shape = { .m = rows, .n = cols, .k = rank, .a_pitch = rank, .y_pitch = cols,
