@@ -4,7 +4,7 @@ libmodel_la_SOURCES = \
 	model/noise/schedule.c model/noise/schedule.h
 libmodel_la_LIBADD = libruntime.la
 libmodel_la_SOURCES += \
-	model/net/name.c model/net/name.h \
+	model/net/linear.c model/net/linear.h model/net/name.c model/net/name.h \
 	model/net/clip_encoder.c model/net/clip_encoder.h \
 	model/net/t5_encoder.c model/net/t5_encoder.h \
 	model/net/denoiser.c model/net/denoiser.h model/net/mmdit.c model/net/mmdit.h model/net/unet.c model/net/unet.h model/net/vae.c model/net/vae.h \

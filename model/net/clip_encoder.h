@@ -15,7 +15,7 @@ struct sdrt_clip_place {
     int rows, row0;
 };
 
-/* Adds the encoder to g; weights are those of prefix ("text_encoder").  Layers that nothing
+/* Adds the encoder to g; weights are named behind prefix ("text_encoder").  Layers that nothing
  * reads are left out.  Failures stay in the graph's status.  External tensors:
  * prefix.ids, int32 [batch][1][tokens][1];
  * text [batch][1][place.rows][place.width], of which it writes its own rows and channels: the

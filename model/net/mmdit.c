@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/net/mmdit.h"
+#include "model/net/linear.h"
 #include "model/net/name.h"
 
 enum { NAME = 128, TIME_CHANNELS = 256, MOST_VECTORS = 9 };
@@ -59,17 +60,6 @@ static int modulation_width(const struct sdrt_mmdit_config *c)
     return vectors * c->width;
 }
 
-static sdrt_tensor linear(struct sdrt_graph *g, sdrt_tensor x, const char *name, int n,
-                          enum sdrt_act act)
-{
-    struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
-
-    spec.name = name;
-    spec.n = n;
-    spec.act = act;
-    return sdrt_graph_gemm(g, x, &spec);
-}
-
 /* silu(time embedding + embedded pooled text) of all pairs, which every modulation reads. */
 static sdrt_tensor embed_time(struct sdrt_graph *g, const struct sdrt_mmdit_config *c,
                               sdrt_tensor timesteps, sdrt_tensor added)
@@ -81,13 +71,13 @@ static sdrt_tensor embed_time(struct sdrt_graph *g, const struct sdrt_mmdit_conf
     sdrt_name(name, NAME, "%s.time_proj", embedder);
     t = sdrt_graph_timestep_embedding(g, name, timesteps, TIME_CHANNELS);
     sdrt_name(name, NAME, "%s.timestep_embedder.linear_1", embedder);
-    t = linear(g, t, name, c->width, SDRT_ACT_SILU);
+    t = sdrt_linear(g, t, name, c->width, SDRT_ACT_SILU);
     sdrt_name(name, NAME, "%s.timestep_embedder.linear_2", embedder);
-    t = linear(g, t, name, c->width, SDRT_ACT_NONE);
+    t = sdrt_linear(g, t, name, c->width, SDRT_ACT_NONE);
     sdrt_name(name, NAME, "%s.text_embedder.linear_1", embedder);
-    text = linear(g, added, name, c->width, SDRT_ACT_SILU);
+    text = sdrt_linear(g, added, name, c->width, SDRT_ACT_SILU);
     sdrt_name(name, NAME, "%s.text_embedder.linear_2", embedder);
-    text = linear(g, text, name, c->width, SDRT_ACT_NONE);
+    text = sdrt_linear(g, text, name, c->width, SDRT_ACT_NONE);
     return sdrt_graph_silu_of_sums(g, embedder, t, text);
 }
 
@@ -264,7 +254,7 @@ static void feed_forward(struct builder *b, struct stream *s)
 
     const sdrt_tensor x = modulated(b, s->x, s->norm2, v[MLP_SCALE], v[MLP_SHIFT]);
     sdrt_name(name, NAME, "%s.%s.net.0.proj", b->block, s->feed_forward);
-    const sdrt_tensor inner = linear(b->g, x, name, 4 * b->c->width, SDRT_ACT_GELU_TANH);
+    const sdrt_tensor inner = sdrt_linear(b->g, x, name, 4 * b->c->width, SDRT_ACT_GELU_TANH);
     sdrt_name(leaf, sizeof leaf, "%s.net.2", s->feed_forward);
     s->x = gated(b, inner, leaf, v[MLP_GATE], s->x);
 }
@@ -341,8 +331,8 @@ static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *mod
     take_vectors(&b, v, 2);
     const sdrt_tensor x = sdrt_graph_ada_norm(g, image.x, "transformer.norm_out", v[0], v[1], EPS);
     sdrt_graph_from_patches(g, "transformer.unpatched",
-                            linear(g, x, "transformer.proj_out",
-                                   c->patch * c->patch * c->in_channels, SDRT_ACT_NONE),
+                            sdrt_linear(g, x, "transformer.proj_out",
+                                        c->patch * c->patch * c->in_channels, SDRT_ACT_NONE),
                             c->patch, out);
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "model/net/linear.h"
 #include "model/net/name.h"
 #include "model/net/unet.h"
 
@@ -84,17 +85,6 @@ static int check(const struct sdrt_model_config *config, const struct sdrt_log *
 
 /* ---- once a schedule, once a prompt ---- */
 
-static sdrt_tensor linear(struct sdrt_graph *g, sdrt_tensor x, const char *name, int n,
-                          enum sdrt_act act)
-{
-    struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
-
-    spec.name = name;
-    spec.n = n;
-    spec.act = act;
-    return sdrt_graph_gemm(g, x, &spec);
-}
-
 /* How many rows of the time table one evaluation takes: one, or one an image where the prompt
  * is added to the time embedding. */
 static int time_rows(const struct sdrt_unet_config *config, int batch)
@@ -112,12 +102,13 @@ static sdrt_tensor embed_time(struct sdrt_graph *g, const struct sdrt_unet_confi
     sdrt_tensor t = sdrt_graph_timestep_embedding(g, "unet.time_proj", timesteps,
                                                   config->channels[0]);
 
-    t = linear(g, t, "unet.time_embedding.linear_1", dim, SDRT_ACT_SILU);
-    t = linear(g, t, "unet.time_embedding.linear_2", dim, last);
+    t = sdrt_linear(g, t, "unet.time_embedding.linear_1", dim, SDRT_ACT_SILU);
+    t = sdrt_linear(g, t, "unet.time_embedding.linear_2", dim, last);
     if (!config->added_dim) return t;
-    const sdrt_tensor inner = linear(g, pooled, "unet.add_embedding.linear_1", dim,
-                                     SDRT_ACT_SILU);
-    const sdrt_tensor added = linear(g, inner, "unet.add_embedding.linear_2", dim, SDRT_ACT_NONE);
+    const sdrt_tensor inner = sdrt_linear(g, pooled, "unet.add_embedding.linear_1", dim,
+                                          SDRT_ACT_SILU);
+    const sdrt_tensor added = sdrt_linear(g, inner, "unet.add_embedding.linear_2", dim,
+                                          SDRT_ACT_NONE);
     return sdrt_graph_silu_of_sums(g, "unet.time_and_added", t, added);
 }
 
