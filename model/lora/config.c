@@ -20,9 +20,9 @@ enum { PREFIXES = sizeof prefixes / sizeof *prefixes };
 struct sdrt_lora_config {
     json_t *root;
     struct settings {
-        int     known; /* 1: alpha is set */
-        double  alpha;
-        int     root_rank;
+        int known; /* 1: alpha is set */
+        double alpha;
+        int root_rank;
         json_t *patterns; /* of root; NULL for none */
     } parts[PREFIXES];
 };
@@ -40,18 +40,19 @@ static int read_part(struct sdrt_lora_config *c, int i, const char *where,
     struct settings *s = &c->parts[i];
     char key[KEY_MAX];
     double alpha = 0.0;
-    int rc;
+    int status;
 
-    rc = sdrt_json_double(c->root, member(key, prefixes[i], "alpha"), where, &alpha, log);
-    if (rc == SDRT_OK)
-        rc = sdrt_json_double(c->root, member(key, prefixes[i], "lora_alpha"), where, &alpha, log);
-    if (rc == SDRT_OK)
-        rc = sdrt_json_bool(c->root, member(key, prefixes[i], "use_rslora"), where, &s->root_rank,
-                            log);
+    status = sdrt_json_double(c->root, member(key, prefixes[i], "alpha"), where, &alpha, log);
+    if (status == SDRT_OK)
+        status = sdrt_json_double(c->root, member(key, prefixes[i], "lora_alpha"), where, &alpha,
+                                  log);
+    if (status == SDRT_OK)
+        status = sdrt_json_bool(c->root, member(key, prefixes[i], "use_rslora"), where,
+                                &s->root_rank, log);
     s->alpha = alpha;
     s->known = alpha != 0.0;
     s->patterns = json_object_get(c->root, member(key, prefixes[i], "alpha_pattern"));
-    return rc;
+    return status;
 }
 
 /* The text of adapter_config.json beside the file, parsed into *out; NULL where there is none. */
@@ -61,14 +62,14 @@ static int read_beside(json_t **out, const char *path, const struct sdrt_log *lo
     const char *slash = strrchr(path, '/');
     const size_t folder = slash ? (size_t)(slash - path) + 1 : 0;
     char *beside = malloc(folder + sizeof name);
-    int rc = SDRT_OK;
+    int status = SDRT_OK;
 
     if (!beside) return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for its paths", path);
     memcpy(beside, path, folder);
     memcpy(beside + folder, name, sizeof name);
-    if (sdrt_path_is_file(beside)) rc = sdrt_json_load(out, beside, MAX_BYTES, log);
+    if (sdrt_path_is_file(beside)) status = sdrt_json_load(out, beside, MAX_BYTES, log);
     free(beside);
-    return rc;
+    return status;
 }
 
 int sdrt_lora_config_open(struct sdrt_lora_config **out, const struct sdrt_safetensors *file,
@@ -78,22 +79,22 @@ int sdrt_lora_config_open(struct sdrt_lora_config **out, const struct sdrt_safet
     const char *text = sdrt_safetensors_metadata(file, "lora_adapter_metadata");
     struct sdrt_lora_config *c = NULL;
     json_t *root = NULL;
-    int rc;
+    int status;
 
     *out = NULL;
-    if (text) rc = sdrt_json_parse(&root, text, strlen(text), path, log);
-    else rc = read_beside(&root, path, log);
-    if (rc != SDRT_OK || !root) return rc;
+    if (text) status = sdrt_json_parse(&root, text, strlen(text), path, log);
+    else status = read_beside(&root, path, log);
+    if (status != SDRT_OK || !root) return status;
     c = calloc(1, sizeof *c);
     if (!c) {
         json_decref(root);
         return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for its configuration", path);
     }
     c->root = root;
-    for (int i = 0; rc == SDRT_OK && i < PREFIXES; i++) rc = read_part(c, i, path, log);
-    if (rc != SDRT_OK) sdrt_lora_config_free(&c);
+    for (int i = 0; status == SDRT_OK && i < PREFIXES; i++) status = read_part(c, i, path, log);
+    if (status != SDRT_OK) sdrt_lora_config_free(&c);
     *out = c;
-    return rc;
+    return status;
 }
 
 void sdrt_lora_config_free(struct sdrt_lora_config **config)

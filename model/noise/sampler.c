@@ -270,21 +270,21 @@ static int check_params(const struct sdrt_sampler_params *p)
 int sdrt_sampler_create(struct sdrt_sampler **out, const struct sdrt_sampler_params *params)
 {
     struct sdrt_sampler *s;
-    int rc;
+    int status;
 
     *out = NULL;
-    rc = check_noise_model(&params->noise, params->log);
-    if (!rc) rc = check_params(params);
-    if (rc) return rc;
+    status = check_noise_model(&params->noise, params->log);
+    if (!status) status = check_params(params);
+    if (status) return status;
     s = calloc(1, sizeof *s);
     if (!s) return sdrt_fail(params->log, SDRT_E_NOMEM, "sampler: no memory");
     s->p = *params;
     s->method = &methods[params->kind];
     s->first = params->first_step;
-    rc = s->method->plan(s);
-    if (rc) sdrt_sampler_free(&s);
+    status = s->method->plan(s);
+    if (status) sdrt_sampler_free(&s);
     *out = s;
-    return rc;
+    return status;
 }
 
 void sdrt_sampler_free(struct sdrt_sampler **s)

@@ -21,7 +21,7 @@
  * to the arithmetic.  Noise is drawn n numbers an image in the order of memory, so to get the
  * images of diffusers for a seed the latent must be [images, channels, height, width].
  *
- * The formulas and their order of operations are those of diffusers 0.42's schedulers of the same
+ * The formulas and their order of operations are as in diffusers 0.42's schedulers of the same
  * names (EulerDiscrete, EulerAncestralDiscrete, DDIM with eta 0, DPMSolverMultistep,
  * HeunDiscrete, LCM, FlowMatchEulerDiscrete).  euler_a with the Karras schedule, which
  * diffusers lacks, takes the sigmas and timesteps of euler with it, as k-diffusion does.

@@ -41,7 +41,7 @@ static int scratch_alloc(struct scratch *t, const struct sdrt_sampler *s)
     return 0;
 }
 
-/* The value at a place between 0 and last that need not be whole; beyond, that of the end. */
+/* The value at a place between 0 and last, which need not be whole; beyond an end, the end's. */
 static double interpolated(const float *values, int last, double at)
 {
     const double clamped = fmin(fmax(at, 0.0), last);
@@ -85,11 +85,11 @@ int sdrt_sampler_plan_sigmas(struct sdrt_sampler *s)
     const int solver = s->p.kind == SDRT_SAMPLER_DPMPP_2M;
     const int steps = s->p.steps;
     struct scratch t = { 0 };
-    int rc = plan_alloc(s, steps);
+    int status = plan_alloc(s, steps);
 
-    if (rc) goto out;
-    rc = scratch_alloc(&t, s);
-    if (rc) goto out;
+    if (status) goto out;
+    status = scratch_alloc(&t, s);
+    if (status) goto out;
     if (flow)
         sdrt_schedule_flow(m, steps, solver, t.sigmas);
     else
@@ -106,7 +106,7 @@ int sdrt_sampler_plan_sigmas(struct sdrt_sampler *s)
                                : s->sigmas[0];
 out:
     free(t.sigmas);
-    return rc;
+    return status;
 }
 
 /* Heun: every step but the first begins with the second evaluation of the step before it. */
@@ -115,15 +115,15 @@ int sdrt_sampler_plan_heun(struct sdrt_sampler *s)
     const int steps = s->p.steps;
     const float *timesteps, *sigmas;
     float *single;
-    int rc = sdrt_sampler_plan_sigmas(s);
+    int status = sdrt_sampler_plan_sigmas(s);
 
-    if (rc) return rc;
+    if (status) return status;
     single = s->plan;
     timesteps = s->timesteps;
     sigmas = s->sigmas;
     s->plan = NULL;
-    rc = plan_alloc(s, 2 * steps - 1);
-    if (rc) goto out;
+    status = plan_alloc(s, 2 * steps - 1);
+    if (status) goto out;
     for (int i = 0; i < 2 * steps - 1; i++) {
         s->timesteps[i] = timesteps[(i + 1) / 2];
         s->sigmas[i] = sigmas[(i + 1) / 2];
@@ -131,25 +131,25 @@ int sdrt_sampler_plan_heun(struct sdrt_sampler *s)
     s->first = s->p.first_step * 2;
 out:
     free(single);
-    return rc;
+    return status;
 }
 
 int sdrt_sampler_plan_ddim(struct sdrt_sampler *s)
 {
     const struct sdrt_noise_model *m = &s->p.noise;
     struct scratch t = { 0 };
-    int rc = plan_alloc(s, s->p.steps);
+    int status = plan_alloc(s, s->p.steps);
 
-    if (rc) goto out;
-    rc = scratch_alloc(&t, s);
-    if (rc) goto out;
+    if (status) goto out;
+    status = scratch_alloc(&t, s);
+    if (status) goto out;
     sdrt_schedule_train(m, t.alphas, NULL);
     sdrt_schedule_timesteps(m, s->p.steps, 0, t.timesteps);
     for (int i = 0; i < s->p.steps; i++) {
         const int at = (int)rint(t.timesteps[i]), next = at - m->train_steps / s->p.steps;
 
         if (at < 0 || at >= m->train_steps) {
-            rc = sdrt_fail(s->p.log, SDRT_E_ARG,
+            status = sdrt_fail(s->p.log, SDRT_E_ARG,
                            "sampler ddim: %d steps visit timestep %d, the model has 0 to %d",
                            s->p.steps, at, m->train_steps - 1);
             goto out;
@@ -162,7 +162,7 @@ int sdrt_sampler_plan_ddim(struct sdrt_sampler *s)
     s->initial_scale = 1.0f;
 out:
     free(t.sigmas);
-    return rc;
+    return status;
 }
 
 /* LCM picks its timesteps evenly from the 50 of its distillation, whatever the spacing. */
@@ -171,15 +171,15 @@ int sdrt_sampler_plan_lcm(struct sdrt_sampler *s)
     const struct sdrt_noise_model *m = &s->p.noise;
     const int steps = s->p.steps, stride = m->train_steps / LCM_ORIGINAL_STEPS;
     struct scratch t = { 0 };
-    int rc;
+    int status;
 
     if (steps > LCM_ORIGINAL_STEPS || stride < 1)
         return sdrt_fail(s->p.log, SDRT_E_ARG, "sampler lcm: %d steps, expected 1 to %d", steps,
                          LCM_ORIGINAL_STEPS);
-    rc = plan_alloc(s, steps);
-    if (rc) goto out;
-    rc = scratch_alloc(&t, s);
-    if (rc) goto out;
+    status = plan_alloc(s, steps);
+    if (status) goto out;
+    status = scratch_alloc(&t, s);
+    if (status) goto out;
     sdrt_schedule_train(m, t.alphas, NULL);
     for (int i = 0; i < steps; i++) {
         /* numpy.linspace rounds the width before it multiplies, and so must we. */
@@ -194,5 +194,5 @@ int sdrt_sampler_plan_lcm(struct sdrt_sampler *s)
     s->initial_scale = 1.0f;
 out:
     free(t.sigmas);
-    return rc;
+    return status;
 }

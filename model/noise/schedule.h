@@ -51,8 +51,8 @@ struct sdrt_noise_model sdrt_noise_model_default(enum sdrt_prediction prediction
  * finite where zero_snr makes the last alpha zero. */
 void sdrt_schedule_train(const struct sdrt_noise_model *m, float *alphas, float *sigmas);
 
-/* Writes the timesteps[steps] of a run, from noise to image; those of linspace are not whole.
- * With spare not 0 the leading spacing and linspace are those of steps + 1 steps without the
+/* Writes the timesteps[steps] of a run, from noise to image; linspace makes them not whole.
+ * With spare not 0 the leading spacing and linspace are made for steps + 1 steps and lose the
  * last, as DPM-Solver++ wants it. */
 void sdrt_schedule_timesteps(const struct sdrt_noise_model *m, int steps, int spare,
                              double *timesteps);
