@@ -2,8 +2,8 @@
  *
  * One pass, operation by operation, each against the roof that binds it.
  *
- * Weights come from memory when all those of the network together do not fit into the last cache,
- * since a pass uses each once; activations from the smallest cache that holds the operation's.
+ * Weights come from memory when the network has more of them than fit into the last cache, since a
+ * pass uses each once; activations come from the smallest cache that holds the operation's.
  */
 #ifndef SDRT_BENCH_LAYERS_H
 #define SDRT_BENCH_LAYERS_H

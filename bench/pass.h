@@ -38,7 +38,7 @@ int sdrt_pass_open(struct sdrt_bench_pass *pass, const struct sdrt_bench_options
                    const char *network, int threads);
 void sdrt_pass_close(struct sdrt_bench_pass *pass);
 
-/* One pass; the program's step times are then those of this pass alone. */
+/* One pass; the program's step times are then of this pass alone. */
 int sdrt_pass_run(struct sdrt_bench_pass *pass, double *seconds);
 
 /* Planned bytes: the packed weights and the part of the arena that the pass uses. */

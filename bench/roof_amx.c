@@ -70,7 +70,7 @@ static double int8(long rounds, const void *data)
     return 2.0 * PRODUCTS * TILE_ROWS * 16 * TILE_BYTES * (double)n;
 }
 
-/* Vectors and reads are those of AVX-512, which every such processor has. */
+/* Vectors and reads are measured with AVX-512, which every such processor has. */
 static double f32(long rounds, const void *data) { return sdrt_roof_avx512.f32(rounds, data); }
 static double read_all(const float *x, long n) { return sdrt_roof_avx512.read(x, n); }
 

@@ -16,7 +16,7 @@ struct sdrt_named_attention {
     struct sdrt_attention_shape s;
 };
 
-/* scale is 1 / sqrt(head_dim); the pitches are those of fused projections. */
+/* scale is 1 / sqrt(head_dim); the pitches are as fused projections have them. */
 #define SDRT_ATTENTION(batch_, heads_, d, q, kv, q_pitch_, kv_pitch, causal_, scale_)            \
     { .batch = batch_, .heads = heads_, .head_dim = d, .q_len = q, .kv_len = kv,                  \
       .q_pitch = q_pitch_, .k_pitch = kv_pitch, .v_pitch = kv_pitch, .o_pitch = (heads_) * (d),   \

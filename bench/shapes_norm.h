@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * Norms that SD 1.5 runs, most expensive first: an image of 20 guided steps at
- * 512x512 pixels, cost times calls deciding the order.  RMS norms are those of SD 3.5 Medium's
- * queries and keys at 1024x1024 pixels, within a row of q, k and v, and of T5-XXL.  The benchmarks time them and the
- * tests check them with fewer pixels, so that no kernel is tuned on a shape that nothing checks.
+ * 512x512 pixels, cost times calls deciding the order.  RMS norms are SD 3.5 Medium's, of queries
+ * and keys at 1024x1024 pixels within a row of q, k and v, and T5-XXL's.  The benchmarks time them
+ * and the tests check them with fewer pixels, so that no kernel is tuned on a shape that nothing
+ * checks.
  */
 #ifndef SDRT_BENCH_SHAPES_NORM_H
 #define SDRT_BENCH_SHAPES_NORM_H

@@ -21,8 +21,8 @@ static double larger_pairs(const double *a, int na, const double *b, int nb, int
     return u;
 }
 
-/* P(U <= u): of all orders of na and nb values, ways[j][k] counts those of i and j values in
- * which U is k, by which set the largest value is from. */
+/* P(U <= u).  ways[j][k] counts the orders of i and j values that give U = k; the largest value is
+ * from the one set or from the other. */
 static double exact_below(int na, int nb, double u)
 {
     static double ways[EXACT + 1][EXACT * EXACT + 1];

@@ -81,7 +81,7 @@ char *fetch_hub_url(const char *hub, const char *repository, const char *revisio
     return url;
 }
 
-/* Turns the address of a page about a file into that of the file, in place-or-longer text. */
+/* Turns the address of a page about a file into the address of the file itself. */
 static char *page_to_file(const char *name)
 {
     const char *page = strstr(name, "/blob/");

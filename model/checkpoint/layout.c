@@ -26,8 +26,8 @@ static int unsupported(const char *path, const char *what, int value, const char
                      expected);
 }
 
-/* The original names number the blocks of all levels through; the one that halves the image ends
- * a level. */
+/* The original names number the blocks of all levels through; a block that halves the image
+ * ends a level. */
 static int count_input_blocks(struct sdrt_unet_names *names, const struct sdrt_part *unet,
                               const char *path, const struct sdrt_log *log)
 {

@@ -77,7 +77,7 @@ static const struct rename unet_resnet[] = {
 };
 
 /* input_blocks: conv_in, then per level its layers and, but for the last, a downsampler.
- * output_blocks: per level layers + 1, the last of which ends with the upsampler. */
+ * output_blocks: per level layers + 1; the last ends with the upsampler. */
 int sdrt_names_unet(const struct sdrt_unet_names *names, const char *canonical,
                     char out[SDRT_NAME_MAX])
 {

@@ -24,7 +24,7 @@ struct sdrt_unet_names {
     int attention[4]; /* of each level: 1 when it has transformers */
 };
 
-/* SD 3.x's; the last block's text is modulated otherwise than that of the others. */
+/* SD 3.x's; the last block's text is modulated otherwise than the other blocks'. */
 struct sdrt_mmdit_names {
     int original; /* 0: diffusers' names */
     int depth;

@@ -189,7 +189,7 @@ static int finish_module(const struct sdrt_lora_file *f, struct sdrt_lora_module
     return SDRT_OK;
 }
 
-/* Every tensor as an item; those of no known role are counted. */
+/* Every tensor as an item; tensors of no known role are counted. */
 static int list_items(struct sdrt_lora_file *f, struct item **out, size_t *count)
 {
     const size_t n = sdrt_safetensors_count(f->tensors);

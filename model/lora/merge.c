@@ -243,7 +243,7 @@ static int add_change(const struct merge *m, float *y, const struct sdrt_lora_we
     return SDRT_OK;
 }
 
-/* Which norms a DoRA scales: those of the rows, or (older lycoris) of the input channels. */
+/* Whether a DoRA scales the norms of the rows: 1, or (older lycoris) of the input channels: 0. */
 static int by_rows(const struct sdrt_lora_module *m, int rows)
 {
     const struct sdrt_safetensors_tensor *t = m->role[SDRT_LORA_DORA];

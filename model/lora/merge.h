@@ -11,7 +11,7 @@
  *
  * o is the product value by value, (x) Kronecker's.  With a core (lora_mid, t1, t2: Tucker's
  * form of a conv) a product a b is sum_ij a[o][i] core[i][j][kh][kw] b[j][c].  alpha/r is
- * alpha/sqrt(r) where the file says so.  The formulas are those of lycoris-lora's modules in
+ * alpha/sqrt(r) where the file says so.  The formulas are as in lycoris-lora's modules in
  * training; for DoRA at s other than 1 there are several conventions, this one is linear in s.
  */
 #ifndef SDRT_MODEL_LORA_MERGE_H

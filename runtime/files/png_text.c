@@ -7,7 +7,7 @@
 
 enum { REPLACEMENT = 0xfffd };
 
-/* The next character of text, of which left bytes remain, and the bytes it took. */
+/* The next character of text, which has left bytes, and the bytes it took. */
 static utf8proc_int32_t next(const char *text, size_t left, size_t *took)
 {
     utf8proc_int32_t character;

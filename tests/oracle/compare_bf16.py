@@ -6,8 +6,8 @@
                   [--isa NAME] [--threads N]
 
 FOLDER is a full-size SD 1.5 as a diffusers folder. For each prompt and seed: PSNR of the 8-bit image
-and the cosine of the final latent, both against float32. Exit 1 where the image of sdgen is, over
-all, further from float32's than that of diffusers in bf16. Peak memory 8 GB.
+and the cosine of the final latent, both against float32. Exit 1 where sdgen's image is, over
+all, further from float32's than diffusers' in bf16 is. Peak memory 8 GB.
 """
 
 import argparse

@@ -79,8 +79,8 @@ def vae_part(a, out):
 
 
 def mapped(kind, folder, part, widen=lambda name: False, dtype=torch.float32):
-    """The denoiser of diffusers' kind with its f16 weights as they lie in the file, but those that
-    widen(name) takes as dtype; each layer turns its own to dtype, of which f32 is exact."""
+    """The denoiser of diffusers' kind with its f16 weights as they lie in the file; weights that
+    widen(name) takes are of dtype.  Each layer turns its own to dtype, which is exact for f32."""
     config = json.load(open(f"{folder}/{part}/config.json"))
     with torch.device("meta"):
         model = kind.from_config(config)

@@ -8,7 +8,7 @@ computes them, float32 on the CPU.
 single-names.txt says how the single file is made of the folder (sd3_names.py). --single also writes
 the single files, which diffusers' own conversion must turn back. The folders have no T5: its tokens
 are zeros, as the pipeline has them without text_encoder_3. One lies beside, in tiny-sd35/t5, for the
-image of that name; its tokenizer is that of ../golden/t5-tokenizer.
+image of that name; its tokenizer is ../golden/t5-tokenizer.
 """
 
 import os

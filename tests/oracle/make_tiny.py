@@ -6,7 +6,7 @@ diffusers computes them, float32 on the CPU.
   make_tiny.py [OUTDIR] [--single DIR]      (OUTDIR: ../golden/tiny-sd15 beside this script)
 
 Tensors with image axes are stored NHWC. The weights are f16. The number of heads (8; text: 64
-channels a head) and of norm groups (32) are those of SD 1.5, because a single file does not say
+channels a head) and of norm groups (32) are SD 1.5's, because a single file does not say
 them; all widths are smaller.
 
 ldm-names.txt lists `part<TAB>name in the folder<TAB>name in the single file` for each tensor.
