@@ -235,7 +235,8 @@ tests_test_program_LDADD = $(TEST_LIBS)
 
 # The public interface.
 check_PROGRAMS += tests/test_host
-tests_test_host_SOURCES = tests/test_host.c tests/temp_folder.c tests/temp_folder.h
+tests_test_host_SOURCES = tests/test_host.c tests/comma_locale.c tests/comma_locale.h \
+	tests/temp_folder.c tests/temp_folder.h
 tests_test_host_CFLAGS = $(TEST_CFLAGS)
 tests_test_host_LDADD = $(TEST_LIBS) -lpthread
 

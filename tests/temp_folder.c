@@ -55,6 +55,8 @@ void temp_folder_remove(void)
     reset_log();
 }
 
+const char *temp_folder(void) { return folder; }
+
 const char *temp_path(const char *name)
 {
     static char paths[32][512];

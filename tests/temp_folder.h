@@ -13,6 +13,9 @@
 void temp_folder_make(void);
 void temp_folder_remove(void);
 
+/* The folder itself. */
+const char *temp_folder(void);
+
 /* name in the folder; the last 32 results stay valid. */
 const char *temp_path(const char *name);
 

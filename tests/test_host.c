@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
  * What a program that embeds the library meets: its threads and their stacks, its children, its
- * way to cancel.
+ * way to cancel, its locale.
  */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* sched_getaffinity */
+#define _GNU_SOURCE /* sched_getaffinity, memmem */
 #endif
 #include "kernels/isa.h"
 #include "model/sdrt.h"
+#include "tests/comma_locale.h"
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>
+#include <jansson.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -205,4 +207,58 @@ Test(host, a_late_cancel_ends_no_later_request)
     r.progress = NULL;
     expect_quiet(sdrt_generate(c, &r), "after a cancelled request");
     sdrt_close(&c);
+}
+
+/* ---- a decimal comma ---- */
+
+static int plan_holds(struct sdrt_context *c, const struct sdrt_request *r, const char *name)
+{
+    size_t size;
+    json_t *plan = NULL;
+
+    expect_quiet(sdrt_write_plan(c, r, temp_path(name)), name);
+    char *text = temp_read(temp_path(name), &size);
+    plan = json_loads(text, 0, NULL);
+    const int table = !plan && strstr(text, "MiB") && strchr(text, '.');
+    free(text);
+    json_decref(plan);
+    return plan || table;
+}
+
+Test(host, a_decimal_comma_changes_nothing)
+{
+    struct sdrt_context *c = open_model("tiny-sd15", NULL);
+    const char *root = getenv("SDRT_TESTDATA");
+    struct sdrt_request r;
+    char loras[512];
+    size_t size;
+
+    snprintf(loras, sizeof loras, "%s/golden/lora", root ? root : "tests");
+    small_request(&r);
+    r.prompt = "a cat <lora:loha:0.8>";
+    r.lora_dir = loras;
+    if (!comma_locale_set(temp_folder())) {
+        sdrt_close(&c);
+        cr_skip("the C library takes no locale with a decimal comma");
+    }
+    expect_quiet(sdrt_generate(c, &r), "a LoRA by the prompt");
+    expect_quiet(sdrt_write_png(c, 0, temp_path("cat.png")), "PNG");
+    char *png = temp_read(temp_path("cat.png"), &size);
+    cr_expect_not_null(memmem(png, size, "CFG scale: 7.5,", 15));
+    free(png);
+    char *report = sdrt_report_json(c);
+    json_t *json = report ? json_loads(report, 0, NULL) : NULL;
+    cr_expect_not_null(json, "%s", report);
+    json_decref(json);
+    free(report);
+    cr_expect(plan_holds(c, &r, "plan.json") && plan_holds(c, &r, "plan.txt"));
+    r.prompt = "a <lora:loha:0,8>";
+    expect_failure(sdrt_generate(c, &r), SDRT_E_ARG, "expected a number", "a comma in the prompt");
+    r.prompt = "";
+    r.cfg_scale = 1001.0f;
+    expect_failure(sdrt_generate(c, &r), SDRT_E_ARG, "cfg scale", "a number that is too large");
+    sdrt_close(&c);
+    snprintf(loras, sizeof loras, "%g", 0.5);
+    cr_expect_str_eq(loras, "0,5", "the program's own locale has changed");
+    comma_locale_unset();
 }

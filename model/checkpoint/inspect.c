@@ -5,6 +5,7 @@
 #include "model/checkpoint/inspect.h"
 #include "model/checkpoint/checkpoint.h"
 #include "model/sdrt.h"
+#include "runtime/base/numbers.h"
 #include "runtime/files/path.h"
 
 #include <dirent.h>
@@ -208,9 +209,11 @@ char *sdrt_inspect(const char *path, const struct sdrt_log *log)
         out_of_memory(&w, path);
         goto out;
     }
+    const struct sdrt_numbers numbers = sdrt_numbers_begin();
     fprintf(f, "file: %s\n", path);
     print_kind(f, path, &w.in);
     print_parts(f, &w.in);
+    sdrt_numbers_end(&numbers);
     if (fclose(f) != 0) {
         free(text);
         text = NULL;

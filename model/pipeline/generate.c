@@ -6,6 +6,7 @@
 #include "model/pipeline/read.h"
 #include "model/pipeline/run.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/numbers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ static char *parameters_text(const struct sdrt_run *run, int i)
     FILE *f = open_memstream(&text, &size);
 
     if (!f) return NULL;
+    const struct sdrt_numbers numbers = sdrt_numbers_begin();
     fprintf(f, "%s\n", r->prompt);
     if (r->negative_prompt && r->negative_prompt[0])
         fprintf(f, "Negative prompt: %s\n", r->negative_prompt);
@@ -38,6 +40,7 @@ static char *parameters_text(const struct sdrt_run *run, int i)
     for (int l = 0; l < r->n_loras; l++)
         fprintf(f, "%s%s:%g", l ? ", " : ", LoRA: \"", r->loras[l].path, (double)r->loras[l].scale);
     if (r->n_loras) fputc('"', f);
+    sdrt_numbers_end(&numbers);
     if (fclose(f) != 0) {
         free(text);
         return NULL;

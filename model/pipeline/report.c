@@ -3,6 +3,7 @@
  * The plan and the figures of a run, as text.
  */
 #include "model/pipeline/session.h"
+#include "runtime/base/numbers.h"
 #include "runtime/files/atomic_file.h"
 #include "runtime/files/json.h"
 
@@ -52,6 +53,7 @@ static char *plan_table(const struct sdrt_session *s)
     FILE *f = open_memstream(&text, &size);
 
     if (!f) return NULL;
+    const struct sdrt_numbers numbers = sdrt_numbers_begin();
     for (int i = 0; i < s->n_passes; i++) {
         if (!s->programs[i]) continue;
         sdrt_program_write_table(s->programs[i], f);
@@ -62,6 +64,7 @@ static char *plan_table(const struct sdrt_session *s)
             (double)arena_bytes(s) / (1 << 20), (double)s->persistent_bytes / (1 << 20),
             (double)s->workspace_bytes / (1 << 20),
             (double)sdrt_model_weights_bytes(s->model) / (1 << 20));
+    sdrt_numbers_end(&numbers);
     if (fclose(f) == 0) return text;
     free(text);
     return NULL;

@@ -2,6 +2,7 @@
 #include <config.h>
 
 #include "model/text/lora_prompt.h"
+#include "runtime/base/numbers.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -48,7 +49,7 @@ static int add_tag(const char *inside, size_t length, const char *folder,
     if (colon) {
         char *rest;
         snprintf(number, sizeof number, "%.*s", (int)(length - name - 1), colon + 1);
-        scale = strtod(number, &rest);
+        scale = sdrt_parse_number(number, &rest);
         if (!*number || *rest || !isfinite(scale))
             return sdrt_fail(log, SDRT_E_ARG, "prompt: <lora:%.*s>: expected a number as its scale",
                              (int)length, inside);

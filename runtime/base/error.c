@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/base/error.h"
+#include "runtime/base/numbers.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +14,9 @@ static void emit(const struct sdrt_log *log, enum sdrt_log_level level, const ch
     char line[LINE];
 
     if (!log || !log->fn) return;
+    const struct sdrt_numbers numbers = sdrt_numbers_begin();
     vsnprintf(line, sizeof line, format, args);
+    sdrt_numbers_end(&numbers);
     /* Names from files may hold anything; a message stays one printable line. */
     for (char *c = line; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE /* sched_setaffinity */
 #endif
 #include "runtime/machine/topology.h"
+#include "runtime/base/numbers.h"
 #include "runtime/machine/control_group.h"
 
 #include <hwloc.h>
@@ -267,7 +268,9 @@ int sdrt_topology_create(struct sdrt_topology **out, const char *synthetic,
     t->can_bind = t->this_machine && may_bind();
     if (t->this_machine && !t->can_bind)
         sdrt_note(log, SDRT_LOG_WARNING, "the system refuses to pin threads; running unpinned");
+    const struct sdrt_numbers numbers = sdrt_numbers_begin();
     write_text(t);
+    sdrt_numbers_end(&numbers);
     *out = t;
     t = NULL;
 out:
