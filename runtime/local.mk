@@ -10,7 +10,8 @@ libruntime_la_SOURCES = \
 	runtime/files/json.c runtime/files/json.h \
 	runtime/files/png.h runtime/files/png_write.c runtime/files/png_read.c runtime/files/png_text.c runtime/files/png_text.h \
 	runtime/files/npy.c runtime/files/npy.h runtime/files/path.c runtime/files/path.h \
-	runtime/files/safetensors.c runtime/files/safetensors.h \
+	runtime/files/tensor_files.c runtime/files/tensor_files.h runtime/files/tensor_format.h \
+	runtime/files/safetensors.c \
 	runtime/weights/weights.c runtime/weights/weights.h runtime/weights/weight_files.c runtime/weights/random_weights.c \
 	runtime/weights/weight_store.c runtime/weights/weight_store.h runtime/weights/weight_store_internal.h \
 	runtime/weights/weight_fill.c runtime/weights/weight_uses.c runtime/weights/packing.c runtime/weights/packing.h runtime/base/grow.h runtime/base/clock.h \

@@ -4,7 +4,7 @@
  * first argument gives another.  Nothing may crash; a refusal must be one line; in a file
  * that is taken, the tensors must cover the data exactly.  Best run under the sanitizers.
  */
-#include "runtime/files/safetensors.h"
+#include "runtime/files/tensor_files.h"
 #include "tests/fuzz.h"
 
 #include <stdio.h>
@@ -40,23 +40,23 @@ static size_t make_header(char *text, size_t *data)
 }
 
 /* Whether the tensors are in the file and each byte of the data is in exactly one. */
-static int covers(const struct sdrt_safetensors *file, size_t header, size_t size)
+static int covers(const struct sdrt_tensor_file *file, size_t header, size_t size)
 {
     unsigned char seen[8 + MAX_HEADER + MAX_DATA] = { 0 };
     const char *start = NULL;
     size_t total = 0;
 
-    for (size_t i = 0; i < sdrt_safetensors_count(file); i++) {
-        const char *data = sdrt_safetensors_at(file, i)->data;
+    for (size_t i = 0; i < sdrt_tensor_file_count(file); i++) {
+        const char *data = sdrt_tensor_file_at(file, i)->data;
         if (!start || data < start) start = data;
     }
-    for (size_t i = 0; i < sdrt_safetensors_count(file); i++) {
-        const struct sdrt_safetensors_tensor *t = sdrt_safetensors_at(file, i);
+    for (size_t i = 0; i < sdrt_tensor_file_count(file); i++) {
+        const struct sdrt_file_tensor *t = sdrt_tensor_file_at(file, i);
         const size_t at = (size_t)((const char *)t->data - start);
         if (at > sizeof seen || t->bytes > sizeof seen - at) return 0;
         for (size_t j = 0; j < t->bytes; j++) seen[at + j]++;
         total += t->bytes;
-        if (i && strcmp(sdrt_safetensors_at(file, i - 1)->name, t->name) >= 0) return 0;
+        if (i && strcmp(sdrt_tensor_file_at(file, i - 1)->name, t->name) >= 0) return 0;
     }
     for (size_t j = 0; j < total; j++)
         if (seen[j] != 1) return 0;
@@ -67,25 +67,25 @@ static int covers(const struct sdrt_safetensors *file, size_t header, size_t siz
 static int try_file(int fd, const char *path, const char *bytes, size_t size, int valid,
                     size_t *taken)
 {
-    const struct sdrt_safetensors_tensor *t;
-    struct sdrt_safetensors *file;
+    const struct sdrt_file_tensor *t;
+    struct sdrt_tensor_file *file;
     uint64_t header = 0;
     int good = 1, rc;
 
     if (ftruncate(fd, 0) || pwrite(fd, bytes, size, 0) != (ssize_t)size) return 0;
     fuzz_lines = 0;
-    rc = sdrt_safetensors_open(&file, path, &fuzz_log);
+    rc = sdrt_tensor_file_open(&file, path, &fuzz_log);
     if (rc != SDRT_OK) return !valid && !file && fuzz_lines == 1;
     ++*taken;
     memcpy(&header, bytes, 8);
     good = fuzz_lines == 0 && covers(file, header, size);
-    for (size_t i = 0; good && i < sdrt_safetensors_count(file); i++) {
-        const struct sdrt_safetensors_tensor *at = sdrt_safetensors_at(file, i);
-        rc = sdrt_safetensors_find(file, at->name, &t, NULL);
+    for (size_t i = 0; good && i < sdrt_tensor_file_count(file); i++) {
+        const struct sdrt_file_tensor *at = sdrt_tensor_file_at(file, i);
+        rc = sdrt_tensor_file_find(file, at->name, &t, NULL);
         good = at->known ? rc == SDRT_OK && t == at : rc == SDRT_E_UNSUPPORTED;
-        sdrt_safetensors_release(file, at);
+        sdrt_tensor_file_release(file, at);
     }
-    sdrt_safetensors_close(&file);
+    sdrt_tensor_file_close(&file);
     return good;
 }
 

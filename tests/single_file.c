@@ -20,7 +20,7 @@ void read_single(struct single *s, const char *family)
     for (int i = 0; i < MOST_PARTS; i++) {
         snprintf(file, sizeof file, "%s/%s.safetensors", parts[i],
                  i < 3 ? "diffusion_pytorch_model" : "model");
-        sdrt_safetensors_open(&s->files[i], path_in(family, file), &kept_log);
+        sdrt_tensor_file_open(&s->files[i], path_in(family, file), &kept_log);
     }
     while (fgets(line, sizeof line, f)) {
         struct single_tensor *t = &s->tensors[s->n++];
@@ -34,7 +34,7 @@ void read_single(struct single *s, const char *family)
         snprintf(t->op, sizeof t->op, "%s", op);
         while ((from = strtok(NULL, "\t\n"))) {
             cr_assert_lt(t->n, 3);
-            cr_assert_eq(sdrt_safetensors_find(s->files[i], from, &t->from[t->n++], &kept_log),
+            cr_assert_eq(sdrt_tensor_file_find(s->files[i], from, &t->from[t->n++], &kept_log),
                          SDRT_OK, "%s", from);
         }
     }
@@ -47,7 +47,7 @@ static void write_header(FILE *header, const struct single *s)
 
     for (int i = 0; i < s->n; i++) {
         const struct single_tensor *t = &s->tensors[i];
-        const struct sdrt_safetensors_tensor *a = t->from[0];
+        const struct sdrt_file_tensor *a = t->from[0];
         const int turned = !strcmp(t->op, "turn");
         fprintf(header, "%s\"%s\": {\"dtype\": \"%s\", \"shape\": [", i ? ", " : "{", t->name,
                 a->dtype_name);
@@ -64,7 +64,7 @@ static void write_header(FILE *header, const struct single *s)
 
 static void write_data(FILE *f, const struct single_tensor *t)
 {
-    const struct sdrt_safetensors_tensor *a = t->from[0];
+    const struct sdrt_file_tensor *a = t->from[0];
     const size_t size = 2;
 
     if (!strcmp(t->op, "swap")) {
@@ -100,7 +100,7 @@ void write_single(const char *path, const struct single *s)
 
 void close_single(struct single *s)
 {
-    for (int i = 0; i < MOST_PARTS; i++) sdrt_safetensors_close(&s->files[i]);
+    for (int i = 0; i < MOST_PARTS; i++) sdrt_tensor_file_close(&s->files[i]);
 }
 
 struct single_tensor *find_single(struct single *s, const char *part)

@@ -5,7 +5,7 @@
 #ifndef SDRT_TESTS_SINGLE_FILE_H
 #define SDRT_TESTS_SINGLE_FILE_H
 
-#include "runtime/files/safetensors.h"
+#include "runtime/files/tensor_files.h"
 
 enum { TENSORS = 1024, MOST_PARTS = 5 };
 
@@ -13,12 +13,12 @@ enum { TENSORS = 1024, MOST_PARTS = 5 };
 struct single_tensor {
     char name[200], op[8]; /* op: copy, join, turn (transposed), swap (the second half of its rows
                             * first) */
-    const struct sdrt_safetensors_tensor *from[3];
+    const struct sdrt_file_tensor *from[3];
     int n;
 };
 
 struct single {
-    struct sdrt_safetensors *files[MOST_PARTS];
+    struct sdrt_tensor_file *files[MOST_PARTS];
     struct single_tensor tensors[TENSORS];
     int n;
 };

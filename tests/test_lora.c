@@ -44,13 +44,13 @@ static void add_names(const char *part, const char *file)
     const struct sdrt_model_config *config = sdrt_checkpoint_config(model);
     struct sdrt_unet_names names = { .original = 1, .levels = config->unet.levels,
                                      .layers = config->unet.layers };
-    struct sdrt_safetensors *f = NULL;
+    struct sdrt_tensor_file *f = NULL;
     char canonical[SDRT_NAME_MAX], original[SDRT_NAME_MAX];
 
     for (int i = 0; i < names.levels; i++) names.attention[i] = config->unet.depth[i] > 0;
-    cr_assert_eq(sdrt_safetensors_open(&f, data_path("tiny-sd15/%s", file), &kept_log), SDRT_OK);
-    for (size_t i = 0; i < sdrt_safetensors_count(f); i++) {
-        const char *name = sdrt_safetensors_at(f, i)->name;
+    cr_assert_eq(sdrt_tensor_file_open(&f, data_path("tiny-sd15/%s", file), &kept_log), SDRT_OK);
+    for (size_t i = 0; i < sdrt_tensor_file_count(f); i++) {
+        const char *name = sdrt_tensor_file_at(f, i)->name;
         const int unet = !strcmp(part, "unet");
         snprintf(canonical, sizeof canonical, "%s.%s%s", part,
                  unet || !strncmp(name, "text_model.", 11) ? "" : "text_model.", name);
@@ -58,7 +58,7 @@ static void add_names(const char *part, const char *file)
         cr_assert_eq(sdrt_lora_index_add(lora_index, canonical, known ? original : NULL, -1),
                      SDRT_OK);
     }
-    sdrt_safetensors_close(&f);
+    sdrt_tensor_file_close(&f);
 }
 
 static void set_up(void)
@@ -108,14 +108,14 @@ static float *merged(const char *name, size_t *n)
 /* The largest relative L2 error over the weights in NAME.merged.safetensors. */
 static double worst_error(const char *name)
 {
-    struct sdrt_safetensors *want = NULL;
+    struct sdrt_tensor_file *want = NULL;
     double worst = 0.0;
 
-    cr_assert_eq(sdrt_safetensors_open(&want, data_path("lora/%s.merged.safetensors", name),
+    cr_assert_eq(sdrt_tensor_file_open(&want, data_path("lora/%s.merged.safetensors", name),
                                        &kept_log), SDRT_OK);
-    cr_assert_gt(sdrt_safetensors_count(want), 0);
-    for (size_t i = 0; i < sdrt_safetensors_count(want); i++) {
-        const struct sdrt_safetensors_tensor *t = sdrt_safetensors_at(want, i);
+    cr_assert_gt(sdrt_tensor_file_count(want), 0);
+    for (size_t i = 0; i < sdrt_tensor_file_count(want); i++) {
+        const struct sdrt_file_tensor *t = sdrt_tensor_file_at(want, i);
         double error = 0.0, size = 0.0;
         size_t n;
         float *got = merged(t->name, &n);
@@ -130,7 +130,7 @@ static double worst_error(const char *name)
         if (!(relative <= worst)) worst = relative;
         free(got);
     }
-    sdrt_safetensors_close(&want);
+    sdrt_tensor_file_close(&want);
     return worst;
 }
 
@@ -191,13 +191,13 @@ Test(lora, every_kind_merges_as_its_own_library_does)
 /* How many of the file's weights differ from the model's own. */
 static int changed(const char *name)
 {
-    struct sdrt_safetensors *want = NULL;
+    struct sdrt_tensor_file *want = NULL;
     int count = 0;
 
-    cr_assert_eq(sdrt_safetensors_open(&want, data_path("lora/%s.merged.safetensors", name),
+    cr_assert_eq(sdrt_tensor_file_open(&want, data_path("lora/%s.merged.safetensors", name),
                                        &kept_log), SDRT_OK);
-    for (size_t i = 0; i < sdrt_safetensors_count(want); i++) {
-        const char *weight = sdrt_safetensors_at(want, i)->name;
+    for (size_t i = 0; i < sdrt_tensor_file_count(want); i++) {
+        const char *weight = sdrt_tensor_file_at(want, i)->name;
         struct sdrt_weight_view v;
         size_t n;
         float *got = merged(weight, &n);
@@ -209,7 +209,7 @@ static int changed(const char *name)
         free(got);
         free(own);
     }
-    sdrt_safetensors_close(&want);
+    sdrt_tensor_file_close(&want);
     return count;
 }
 

@@ -3,7 +3,7 @@
  * Single passes of the tiny model's networks against diffusers in float32, block by block, at
  * every level that the machine can run.  tests/oracle/make_tiny.py made model and tensors.
  */
-#include "runtime/files/safetensors.h"
+#include "runtime/files/tensor_files.h"
 #include "tests/golden_models.h"
 #include "tests/passes.h"
 #include "tests/support.h"
@@ -148,12 +148,12 @@ static void check_level(const char *isa)
 enum { TENSORS = 1024 };
 
 struct renamed {
-    const struct sdrt_safetensors_tensor *t;
+    const struct sdrt_file_tensor *t;
     char name[200];
 };
 
 /* One line a tensor: part, name in the folder, name in the single file, tabs between. */
-static int read_names(struct sdrt_safetensors *const files[3], struct renamed *out)
+static int read_names(struct sdrt_tensor_file *const files[3], struct renamed *out)
 {
     static const char *const parts[3] = { "unet", "vae", "text_encoder" };
     FILE *f = fopen(path_in(model, "ldm-names.txt"), "r");
@@ -166,7 +166,7 @@ static int read_names(struct sdrt_safetensors *const files[3], struct renamed *o
         int i = 0;
         cr_assert(to && n < TENSORS);
         while (strcmp(part, parts[i])) cr_assert_lt(++i, 3);
-        cr_assert_eq(sdrt_safetensors_find(files[i], from, &out[n].t, &kept_log), SDRT_OK, "%s",
+        cr_assert_eq(sdrt_tensor_file_find(files[i], from, &out[n].t, &kept_log), SDRT_OK, "%s",
                      from);
         snprintf(out[n++].name, sizeof out->name, "%s", to);
     }
@@ -189,7 +189,7 @@ static void write_single(const char *path, const struct renamed *all, int n)
     cr_assert_not_null(f);
     header = open_memstream(&text, &length);
     for (int i = 0; i < n; i++) {
-        const struct sdrt_safetensors_tensor *t = all[i].t;
+        const struct sdrt_file_tensor *t = all[i].t;
         fprintf(header, "%s\"%s\": {\"dtype\": \"%s\", \"shape\": [", i ? ", " : "{", all[i].name,
                 t->dtype_name);
         for (int d = 0; d < t->rank; d++) fprintf(header, "%s%d", d ? ", " : "", (int)t->shape[d]);
@@ -212,13 +212,13 @@ static void make_single(const char *path)
         "unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors",
         "text_encoder/model.safetensors",
     };
-    struct sdrt_safetensors *files[3];
+    struct sdrt_tensor_file *files[3];
 
     for (int i = 0; i < 3; i++)
-        cr_assert_eq(sdrt_safetensors_open(&files[i], path_in(model, names[i]), &kept_log),
+        cr_assert_eq(sdrt_tensor_file_open(&files[i], path_in(model, names[i]), &kept_log),
                      SDRT_OK);
     write_single(path, all, read_names(files, all));
-    for (int i = 0; i < 3; i++) sdrt_safetensors_close(&files[i]);
+    for (int i = 0; i < 3; i++) sdrt_tensor_file_close(&files[i]);
 }
 
 /* Text, one U-Net pass and one decode in one array. */

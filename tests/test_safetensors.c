@@ -4,7 +4,7 @@
  * was written by the reference implementation (tests/oracle/make_safetensors_golden.py).
  */
 #include "runtime/files/file_kind.h"
-#include "runtime/files/safetensors.h"
+#include "runtime/files/tensor_files.h"
 #include "tests/safetensors_files.h"
 #include "tests/temp_folder.h"
 
@@ -34,36 +34,36 @@ static const char *write_file(const char *header, size_t data_bytes)
 Test(safetensors, reads_what_the_header_says)
 {
     static const char *const names[] = { "a", "b", "empty", "new", "scalar" };
-    const struct sdrt_safetensors_tensor *t;
-    struct sdrt_safetensors *file;
+    const struct sdrt_file_tensor *t;
+    struct sdrt_tensor_file *file;
     const char *path = write_file(GOOD, 35);
 
-    expect_quiet(sdrt_safetensors_open(&file, path, &kept_log), "open");
-    cr_expect_str_eq(sdrt_safetensors_path(file), path);
-    cr_assert_eq(sdrt_safetensors_count(file), 5);
+    expect_quiet(sdrt_tensor_file_open(&file, path, &kept_log), "open");
+    cr_expect_str_eq(sdrt_tensor_file_path(file), path);
+    cr_assert_eq(sdrt_tensor_file_count(file), 5);
     for (size_t i = 0; i < 5; i++)
-        cr_expect_str_eq(sdrt_safetensors_at(file, i)->name, names[i]);
+        cr_expect_str_eq(sdrt_tensor_file_at(file, i)->name, names[i]);
 
-    expect_quiet(sdrt_safetensors_find(file, "b", &t, &kept_log), "b");
+    expect_quiet(sdrt_tensor_file_find(file, "b", &t, &kept_log), "b");
     cr_expect(t->known && t->dtype == SDRT_F32 && t->rank == 2 && t->bytes == 24);
     cr_expect(t->shape[0] == 2 && t->shape[1] == 3);
     cr_expect_eq(((const unsigned char *)t->data)[0], 8);
     cr_expect_eq(((const unsigned char *)t->data)[23], 31);
-    expect_quiet(sdrt_safetensors_find(file, "scalar", &t, &kept_log), "scalar");
+    expect_quiet(sdrt_tensor_file_find(file, "scalar", &t, &kept_log), "scalar");
     cr_expect(t->rank == 0 && t->bytes == 1 && *(const unsigned char *)t->data == 32);
-    expect_quiet(sdrt_safetensors_find(file, "empty", &t, &kept_log), "empty");
+    expect_quiet(sdrt_tensor_file_find(file, "empty", &t, &kept_log), "empty");
     cr_expect(t->bytes == 0 && t->shape[1] == 5);
 
-    cr_expect_eq(sdrt_safetensors_find(file, "c", &t, &kept_log), SDRT_E_MISSING);
+    cr_expect_eq(sdrt_tensor_file_find(file, "c", &t, &kept_log), SDRT_E_MISSING);
     cr_expect(kept_lines == 0 && !t, "a missing tensor is not logged");
-    expect_failure(sdrt_safetensors_find(file, "new", &t, &kept_log), SDRT_E_UNSUPPORTED, "F4",
+    expect_failure(sdrt_tensor_file_find(file, "new", &t, &kept_log), SDRT_E_UNSUPPORTED, "F4",
                    "unknown dtype");
-    cr_expect_str_eq(sdrt_safetensors_metadata(file, "format"), "pt");
-    cr_expect_str_eq(sdrt_safetensors_metadata(file, "title"), "\xc3\xa9");
-    cr_expect_null(sdrt_safetensors_metadata(file, "nothing"));
-    sdrt_safetensors_close(&file);
+    cr_expect_str_eq(sdrt_tensor_file_metadata(file, "format"), "pt");
+    cr_expect_str_eq(sdrt_tensor_file_metadata(file, "title"), "\xc3\xa9");
+    cr_expect_null(sdrt_tensor_file_metadata(file, "nothing"));
+    sdrt_tensor_file_close(&file);
     cr_expect_null(file);
-    sdrt_safetensors_close(&file);
+    sdrt_tensor_file_close(&file);
 }
 
 Test(safetensors, reads_a_file_of_the_reference_implementation)
@@ -79,22 +79,22 @@ Test(safetensors, reads_a_file_of_the_reference_implementation)
         { 1 }, { 1 }, { 1 }, { 1 }, { 1 }, { 0x38 }, { 0x3c },
     };
     const char *data = getenv("SDRT_TESTDATA");
-    const struct sdrt_safetensors_tensor *t;
-    struct sdrt_safetensors *file;
+    const struct sdrt_file_tensor *t;
+    struct sdrt_tensor_file *file;
     char path[1024];
 
     snprintf(path, sizeof path, "%s/golden/all_dtypes.safetensors", data ? data : "tests");
-    expect_quiet(sdrt_safetensors_open(&file, path, &kept_log), path);
-    cr_assert_eq(sdrt_safetensors_count(file), SDRT_DTYPES);
+    expect_quiet(sdrt_tensor_file_open(&file, path, &kept_log), path);
+    cr_assert_eq(sdrt_tensor_file_count(file), SDRT_DTYPES);
     for (size_t i = 0; i < SDRT_DTYPES; i++) {
-        expect_quiet(sdrt_safetensors_find(file, all[i].name, &t, &kept_log), all[i].name);
+        expect_quiet(sdrt_tensor_file_find(file, all[i].name, &t, &kept_log), all[i].name);
         cr_expect_eq(t->dtype, all[i].dtype, "%s", all[i].name);
         cr_assert_eq(t->bytes, 2 * sdrt_dtype_size(t->dtype), "%s", all[i].name);
         cr_expect(!memcmp((const char *)t->data + t->bytes / 2, one[i], t->bytes / 2), "%s",
                   all[i].name);
     }
-    cr_expect_str_eq(sdrt_safetensors_metadata(file, "writer"), "reference");
-    sdrt_safetensors_close(&file);
+    cr_expect_str_eq(sdrt_tensor_file_metadata(file, "writer"), "reference");
+    sdrt_tensor_file_close(&file);
 }
 
 #define T(rest) "{\"t\":{" rest "}}"
@@ -157,12 +157,12 @@ static const struct bad {
 
 Test(safetensors, refuses_every_lying_header)
 {
-    struct sdrt_safetensors *file;
+    struct sdrt_tensor_file *file;
 
     for (size_t i = 0; i < sizeof bads / sizeof bads[0]; i++) {
         const struct bad *b = &bads[i];
         const char *path = write_file(b->header, b->data_bytes);
-        expect_failure(sdrt_safetensors_open(&file, path, &kept_log), SDRT_E_FORMAT, b->word,
+        expect_failure(sdrt_tensor_file_open(&file, path, &kept_log), SDRT_E_FORMAT, b->word,
                        b->what);
         cr_expect_null(file);
     }
@@ -175,7 +175,7 @@ Test(safetensors, refuses_every_lying_length)
         { 100000001, "2 to" }, { UINT64_MAX, "2 to" }, { UINT64_MAX - 7, "2 to" },
         { (uint64_t)1 << 63, "2 to" },
     };
-    struct sdrt_safetensors *file;
+    struct sdrt_tensor_file *file;
     unsigned char bytes[64];
 
     for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
@@ -183,21 +183,21 @@ Test(safetensors, refuses_every_lying_length)
         const char *path = temp_write("x", bytes, n);
         char what[32];
         snprintf(what, sizeof what, "length %llu", (unsigned long long)lies[i].length);
-        expect_failure(sdrt_safetensors_open(&file, path, &kept_log), SDRT_E_FORMAT,
+        expect_failure(sdrt_tensor_file_open(&file, path, &kept_log), SDRT_E_FORMAT,
                        lies[i].word, what);
     }
     for (size_t n = 1; n < 10; n++) {
         safetensors_bytes(bytes, 2, "{}", 2, 0);
-        expect_failure(sdrt_safetensors_open(&file, temp_write("x", bytes, n), &kept_log),
+        expect_failure(sdrt_tensor_file_open(&file, temp_write("x", bytes, n), &kept_log),
                        SDRT_E_FORMAT, "", "cut within length and header");
     }
     safetensors_bytes(bytes, 2, "[]", 2, 0);
-    expect_failure(sdrt_safetensors_open(&file, temp_write("x", bytes, 10), &kept_log),
+    expect_failure(sdrt_tensor_file_open(&file, temp_write("x", bytes, 10), &kept_log),
                    SDRT_E_FORMAT, "begin with '{'", "a list");
     safetensors_bytes(bytes, 2, "{}", 2, 0);
-    expect_quiet(sdrt_safetensors_open(&file, temp_write("x", bytes, 10), &kept_log), "no tensors");
-    cr_expect_eq(sdrt_safetensors_count(file), 0);
-    sdrt_safetensors_close(&file);
+    expect_quiet(sdrt_tensor_file_open(&file, temp_write("x", bytes, 10), &kept_log), "no tensors");
+    cr_expect_eq(sdrt_tensor_file_count(file), 0);
+    sdrt_tensor_file_close(&file);
 }
 
 #define BYTES(text) text, sizeof text - 1
@@ -217,20 +217,20 @@ Test(safetensors, says_what_another_file_is)
         { BYTES("\x1f\x8b\x08\0\0\0\0\0\0\3"), "gzip" },
         { BYTES("\x93NUMPY\1\0\x76\0{'descr'"), "NumPy" },
     };
-    struct sdrt_safetensors *file;
+    struct sdrt_tensor_file *file;
 
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-        expect_failure(sdrt_safetensors_open(
+        expect_failure(sdrt_tensor_file_open(
                            &file, temp_write("x", others[i].bytes, others[i].size), &kept_log),
                        SDRT_E_UNSUPPORTED, others[i].word, others[i].word);
-    expect_failure(sdrt_safetensors_open(&file, temp_write("x", "", 0), &kept_log), SDRT_E_FORMAT,
+    expect_failure(sdrt_tensor_file_open(&file, temp_write("x", "", 0), &kept_log), SDRT_E_FORMAT,
                    "empty", "empty");
-    expect_failure(sdrt_safetensors_open(&file, temp_path("none"), &kept_log), SDRT_E_MISSING,
+    expect_failure(sdrt_tensor_file_open(&file, temp_path("none"), &kept_log), SDRT_E_MISSING,
                    "No such file", "none");
-    expect_failure(sdrt_safetensors_open(&file, temp_path(""), &kept_log), SDRT_E_IO, "a folder",
+    expect_failure(sdrt_tensor_file_open(&file, temp_path(""), &kept_log), SDRT_E_IO, "a folder",
                    "folder");
     cr_assert_eq(mkfifo(temp_path("fifo"), 0600), 0);
-    expect_failure(sdrt_safetensors_open(&file, temp_path("fifo"), &kept_log), SDRT_E_IO,
+    expect_failure(sdrt_tensor_file_open(&file, temp_path("fifo"), &kept_log), SDRT_E_IO,
                    "regular", "fifo");
     cr_expect_null(sdrt_file_kind("\0\0\0\0", 4));
     cr_expect_not_null(sdrt_file_kind("", 0));
@@ -238,14 +238,14 @@ Test(safetensors, says_what_another_file_is)
 
 Test(safetensors, notices_a_file_that_was_cut_after_opening)
 {
-    const struct sdrt_safetensors_tensor *t;
-    struct sdrt_safetensors *file;
+    const struct sdrt_file_tensor *t;
+    struct sdrt_tensor_file *file;
     const char *path = write_file(GOOD, 35);
 
-    expect_quiet(sdrt_safetensors_open(&file, path, &kept_log), "open");
+    expect_quiet(sdrt_tensor_file_open(&file, path, &kept_log), "open");
     cr_assert_eq(truncate(path, 100), 0);
-    expect_failure(sdrt_safetensors_find(file, "b", &t, &kept_log), SDRT_E_IO, "shorter", "cut");
-    sdrt_safetensors_close(&file);
+    expect_failure(sdrt_tensor_file_find(file, "b", &t, &kept_log), SDRT_E_IO, "shorter", "cut");
+    sdrt_tensor_file_close(&file);
 }
 
 static size_t resident_bytes(void)
@@ -267,8 +267,8 @@ Test(safetensors, release_keeps_contents_and_frees_memory)
         "{\"a\":{\"dtype\":\"U8\",\"shape\":[16777216],\"data_offsets\":[0,16777216]},"
         "\"b\":{\"dtype\":\"U8\",\"shape\":[16777216],\"data_offsets\":[16777216,33554432]}}";
     unsigned char *bytes = malloc(sizeof header + 8 + 2 * BYTES_EACH);
-    const struct sdrt_safetensors_tensor *t;
-    struct sdrt_safetensors *file;
+    const struct sdrt_file_tensor *t;
+    struct sdrt_tensor_file *file;
     size_t before, during, after, sum[2] = { 0 };
 
     cr_assert_not_null(bytes);
@@ -276,18 +276,18 @@ Test(safetensors, release_keeps_contents_and_frees_memory)
                                                                 sizeof header - 1,
                                                                 2 * BYTES_EACH));
     free(bytes);
-    expect_quiet(sdrt_safetensors_open(&file, path, &kept_log), "open");
+    expect_quiet(sdrt_tensor_file_open(&file, path, &kept_log), "open");
     before = resident_bytes();
     during = after = before;
     for (int turn = 0; turn < 2; turn++) {
         for (size_t i = 0; i < 2; i++) {
-            t = sdrt_safetensors_at(file, i);
-            sdrt_safetensors_prefetch(file, t);
+            t = sdrt_tensor_file_at(file, i);
+            sdrt_tensor_file_prefetch(file, t);
             for (size_t j = 0; j < t->bytes; j++) sum[turn] += ((const unsigned char *)t->data)[j];
         }
         during = resident_bytes();
         for (size_t i = 0; i < 2; i++)
-            sdrt_safetensors_release(file, sdrt_safetensors_at(file, i));
+            sdrt_tensor_file_release(file, sdrt_tensor_file_at(file, i));
         after = resident_bytes();
     }
     cr_expect_eq(sum[0], (size_t)2 * BYTES_EACH / 256 * (255 * 128));
@@ -295,5 +295,5 @@ Test(safetensors, release_keeps_contents_and_frees_memory)
     if (before)
         cr_expect(during > after + 2 * BYTES_EACH * 9 / 10, "%zu -> %zu -> %zu", before, during,
                   after);
-    sdrt_safetensors_close(&file);
+    sdrt_tensor_file_close(&file);
 }

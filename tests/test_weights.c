@@ -4,7 +4,7 @@
  */
 #include "bench/allocations.h"
 #include "runtime/files/json.h"
-#include "runtime/files/safetensors.h"
+#include "runtime/files/tensor_files.h"
 #include "runtime/weights/weight_store.h"
 #include "runtime/weights/weights.h"
 #include "tests/safetensors_files.h"

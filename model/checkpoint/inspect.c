@@ -17,7 +17,7 @@ enum { MAX_FILES = 256, LINE = 600 };
 
 struct work {
     const struct sdrt_log *log;
-    struct sdrt_safetensors *files[MAX_FILES];
+    struct sdrt_tensor_file *files[MAX_FILES];
     int n_files;
     struct sdrt_inspection in;
 };
@@ -33,15 +33,15 @@ static int add_file(struct work *w, const char *path, const char *front)
     if (w->n_files == MAX_FILES)
         return sdrt_fail(w->log, SDRT_E_UNSUPPORTED, "%s: more than %d files", path,
                          (int)MAX_FILES);
-    const int status = sdrt_safetensors_open(&w->files[w->n_files], path, w->log);
+    const int status = sdrt_tensor_file_open(&w->files[w->n_files], path, w->log);
     if (status != SDRT_OK) return status;
-    const struct sdrt_safetensors *f = w->files[w->n_files++];
-    const size_t count = sdrt_safetensors_count(f);
+    const struct sdrt_tensor_file *f = w->files[w->n_files++];
+    const size_t count = sdrt_tensor_file_count(f);
     struct sdrt_inspected *at = realloc(w->in.at, (w->in.n + count + 1) * sizeof *at);
     if (!at) return out_of_memory(w, path);
     w->in.at = at;
     for (size_t i = 0; i < count; i++) {
-        const struct sdrt_safetensors_tensor *t = sdrt_safetensors_at(f, i);
+        const struct sdrt_file_tensor *t = sdrt_tensor_file_at(f, i);
         const size_t size = strlen(front) + strlen(t->name) + 1;
         char *name = malloc(size);
         if (!name) return out_of_memory(w, path);
@@ -51,7 +51,7 @@ static int add_file(struct work *w, const char *path, const char *front)
     return SDRT_OK;
 }
 
-/* Adds the safetensors files of a folder; those that are there twice in another precision
+/* Adds the tensor files of a folder; those that are there twice in another precision
  * (.fp16.) only once. */
 static int add_files_of(struct work *w, const char *folder, const char *front)
 {
@@ -63,9 +63,9 @@ static int add_files_of(struct work *w, const char *folder, const char *front)
     for (int pass = 0; pass < 2 && status == SDRT_OK; pass++) {
         rewinddir(d);
         while ((e = readdir(d)) && status == SDRT_OK) {
-            const char *dot = strstr(e->d_name, ".safetensors");
+            const char *dot = sdrt_tensor_file_extension(e->d_name);
             const int half = strstr(e->d_name, ".fp16") != NULL;
-            if (!dot || dot[12] || half != pass || (pass && plain)) continue;
+            if (!dot || half != pass || (pass && plain)) continue;
             char *path = sdrt_path_join(folder, e->d_name);
             status = path ? add_file(w, path, front) : out_of_memory(w, folder);
             free(path);
@@ -89,9 +89,8 @@ static int add_folder(struct work *w, const char *path)
     }
     if (status == SDRT_OK && !w->n_files)
         status = sdrt_fail(w->log, SDRT_E_MISSING,
-                           "%s: has no .safetensors file, itself or in unet/, transformer/, vae/, "
-                           "text_encoder/",
-                           path);
+                           "%s: has no %s file, itself or in unet/, transformer/, vae/, "
+                           "text_encoder/", path, sdrt_tensor_file_extensions);
     return status;
 }
 
@@ -106,7 +105,7 @@ struct part_line {
     int n_types;
 };
 
-static void count_tensor(struct part_line *p, const struct sdrt_safetensors_tensor *t)
+static void count_tensor(struct part_line *p, const struct sdrt_file_tensor *t)
 {
     uint64_t n = 1;
     int k = 0;
@@ -222,6 +221,6 @@ char *sdrt_inspect(const char *path, const struct sdrt_log *log)
 out:
     for (size_t i = 0; i < w.in.n; i++) free(w.in.at[i].name);
     free(w.in.at);
-    for (int i = 0; i < w.n_files; i++) sdrt_safetensors_close(&w.files[i]);
+    for (int i = 0; i < w.n_files; i++) sdrt_tensor_file_close(&w.files[i]);
     return text;
 }

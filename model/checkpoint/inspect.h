@@ -5,13 +5,13 @@
 #ifndef SDRT_MODEL_CHECKPOINT_INSPECT_H
 #define SDRT_MODEL_CHECKPOINT_INSPECT_H
 
-#include "runtime/files/safetensors.h"
+#include "runtime/files/tensor_files.h"
 
 /* A tensor, its name behind the folder that it lies in ("unet/conv_in.weight"), if any.
  * tensor is borrowed from its file. */
 struct sdrt_inspected {
     char *name; /* owned by the list */
-    const struct sdrt_safetensors_tensor *tensor;
+    const struct sdrt_file_tensor *tensor;
 };
 
 struct sdrt_inspection {

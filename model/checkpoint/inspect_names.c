@@ -46,7 +46,7 @@ static const struct sign parts[] = {
 
 enum { KINDS = sizeof kinds / sizeof *kinds, PARTS = sizeof parts / sizeof *parts };
 
-static const struct sdrt_safetensors_tensor *find(const struct sdrt_inspection *in,
+static const struct sdrt_file_tensor *find(const struct sdrt_inspection *in,
                                                   const char *part)
 {
     for (size_t i = 0; i < in->n; i++)
@@ -89,7 +89,7 @@ static const char *made_for(const struct sdrt_inspection *in)
     if (find(in, "transformer.transformer_blocks.")) return "SD 3.x or Flux";
     if (find(in, "double_blocks")) return "Flux";
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        const struct sdrt_safetensors_tensor *t = find(in, keys[i]);
+        const struct sdrt_file_tensor *t = find(in, keys[i]);
         if (!t || t->rank < 2) continue;
         if (t->shape[1] == 768) return "SD 1.x";
         if (t->shape[1] == 1024) return "SD 2.x";
@@ -102,7 +102,7 @@ static const char *made_for(const struct sdrt_inspection *in)
 static int has_convolution(const struct sdrt_inspection *in)
 {
     for (size_t i = 0; i < in->n; i++) {
-        const struct sdrt_safetensors_tensor *t = in->at[i].tensor;
+        const struct sdrt_file_tensor *t = in->at[i].tensor;
         if (t->rank == 4 && t->shape[2] > 1 &&
             (strstr(in->at[i].name, "lora_down.") || strstr(in->at[i].name, "lora_A.")))
             return 1;
@@ -135,7 +135,7 @@ void sdrt_inspect_lora(const struct sdrt_inspection *in, char *out, size_t size)
     *out = 0;
     if (!method) return;
     for (size_t i = 0; i < sizeof ranks / sizeof *ranks && !*of_rank; i++) {
-        const struct sdrt_safetensors_tensor *t = find(in, ranks[i]);
+        const struct sdrt_file_tensor *t = find(in, ranks[i]);
         if (t && t->rank >= 2)
             snprintf(of_rank, sizeof of_rank, " of rank %lld", (long long)t->shape[0]);
     }

@@ -72,11 +72,11 @@ static int read_beside(json_t **out, const char *path, const struct sdrt_log *lo
     return status;
 }
 
-int sdrt_lora_config_open(struct sdrt_lora_config **out, const struct sdrt_safetensors *file,
+int sdrt_lora_config_open(struct sdrt_lora_config **out, const struct sdrt_tensor_file *file,
                           const struct sdrt_log *log)
 {
-    const char *path = sdrt_safetensors_path(file);
-    const char *text = sdrt_safetensors_metadata(file, "lora_adapter_metadata");
+    const char *path = sdrt_tensor_file_path(file);
+    const char *text = sdrt_tensor_file_metadata(file, "lora_adapter_metadata");
     struct sdrt_lora_config *c = NULL;
     json_t *root = NULL;
     int status;

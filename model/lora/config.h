@@ -8,7 +8,7 @@
 #define SDRT_MODEL_LORA_CONFIG_H
 
 #include "runtime/base/error.h"
-#include "runtime/files/safetensors.h"
+#include "runtime/files/tensor_files.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,7 +19,7 @@ struct sdrt_lora_config;
 /* Reads the configuration that belongs to the open file.  *out belongs to the caller; it is
  * NULL after a failure, and also where the file has none.  SDRT_E_FORMAT for one that is not
  * what it should be; SDRT_E_NOMEM. */
-int sdrt_lora_config_open(struct sdrt_lora_config **out, const struct sdrt_safetensors *file,
+int sdrt_lora_config_open(struct sdrt_lora_config **out, const struct sdrt_tensor_file *file,
                           const struct sdrt_log *log);
 
 /* Frees *config and sets it to NULL.  NULL is allowed. */

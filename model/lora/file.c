@@ -97,7 +97,7 @@ static char *split(const char *name, enum sdrt_lora_role *role, int *known)
 struct item {
     char *key;
     enum sdrt_lora_role role;
-    const struct sdrt_safetensors_tensor *tensor;
+    const struct sdrt_file_tensor *tensor;
 };
 
 static int by_key(const void *a, const void *b)
@@ -109,7 +109,7 @@ static int by_key(const void *a, const void *b)
 }
 
 /* The rank that a factor gives by its first dimension; 0 for an absent one. */
-static int64_t rank_of(const struct sdrt_safetensors_tensor *t)
+static int64_t rank_of(const struct sdrt_file_tensor *t)
 {
     return t && t->rank > 0 ? t->shape[0] : 0;
 }
@@ -117,7 +117,7 @@ static int64_t rank_of(const struct sdrt_safetensors_tensor *t)
 /* Sets kind and rank; 0 when a part is missing. */
 static int classify(struct sdrt_lora_module *m)
 {
-    const struct sdrt_safetensors_tensor *const *r = m->role;
+    const struct sdrt_file_tensor *const *r = m->role;
     int64_t rank = 0;
 
     if (r[SDRT_LORA_DOWN] || r[SDRT_LORA_UP]) {
@@ -150,7 +150,7 @@ static int classify(struct sdrt_lora_module *m)
 }
 
 /* alpha as one finite number of any float type. */
-static int read_alpha(const struct sdrt_safetensors_tensor *t, double *alpha)
+static int read_alpha(const struct sdrt_file_tensor *t, double *alpha)
 {
     float narrow;
 
@@ -173,7 +173,7 @@ static int read_alpha(const struct sdrt_safetensors_tensor *t, double *alpha)
 static int finish_module(const struct sdrt_lora_file *f, struct sdrt_lora_module *m,
                          const struct sdrt_lora_config *config, const struct sdrt_log *log)
 {
-    const char *path = sdrt_safetensors_path(f->tensors);
+    const char *path = sdrt_tensor_file_path(f->tensors);
 
     if (!classify(m))
         return sdrt_fail(log, SDRT_E_FORMAT,
@@ -192,14 +192,14 @@ static int finish_module(const struct sdrt_lora_file *f, struct sdrt_lora_module
 /* Every tensor as an item; tensors of no known role are counted. */
 static int list_items(struct sdrt_lora_file *f, struct item **out, size_t *count)
 {
-    const size_t n = sdrt_safetensors_count(f->tensors);
+    const size_t n = sdrt_tensor_file_count(f->tensors);
     struct item *items = calloc(n ? n : 1, sizeof *items);
     size_t used = 0;
 
     if (!items) return SDRT_E_NOMEM;
     *out = items;
     for (size_t i = 0; i < n; i++) {
-        const struct sdrt_safetensors_tensor *t = sdrt_safetensors_at(f->tensors, i);
+        const struct sdrt_file_tensor *t = sdrt_tensor_file_at(f->tensors, i);
         int known;
         char *key = split(t->name, &items[used].role, &known);
         if (key) {
@@ -234,7 +234,7 @@ static int gather(struct sdrt_lora_file *f, struct item *items, size_t n,
         }
         if (m->role[items[i].role])
             return sdrt_fail(log, SDRT_E_FORMAT, "%s: %s and %s are the same part of one module",
-                             sdrt_safetensors_path(f->tensors), items[i].tensor->name,
+                             sdrt_tensor_file_path(f->tensors), items[i].tensor->name,
                              m->role[items[i].role]->name);
         m->role[items[i].role] = items[i].tensor;
     }
@@ -251,7 +251,7 @@ int sdrt_lora_file_open(struct sdrt_lora_file **out, const char *path, const str
 
     *out = NULL;
     if (!f) return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", path);
-    status = sdrt_safetensors_open(&f->tensors, path, log);
+    status = sdrt_tensor_file_open(&f->tensors, path, log);
     if (status != SDRT_OK) goto out;
     status = sdrt_lora_config_open(&config, f->tensors, log);
     if (status != SDRT_OK) goto out;
@@ -276,7 +276,7 @@ void sdrt_lora_file_close(struct sdrt_lora_file **file)
     if (!f) return;
     for (size_t i = 0; i < f->count; i++) free(f->modules[i].key);
     free(f->modules);
-    sdrt_safetensors_close(&f->tensors);
+    sdrt_tensor_file_close(&f->tensors);
     free(f);
     *file = NULL;
 }

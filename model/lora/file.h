@@ -11,7 +11,7 @@
 #define SDRT_MODEL_LORA_FILE_H
 
 #include "runtime/base/error.h"
-#include "runtime/files/safetensors.h"
+#include "runtime/files/tensor_files.h"
 
 #include <stddef.h>
 
@@ -39,7 +39,7 @@ enum sdrt_lora_kind {
 struct sdrt_lora_module {
     char *key;          /* the module's name in the file, '.' written as '_'; owned */
     const char *sample; /* the full name of one of its tensors, for messages; borrowed */
-    const struct sdrt_safetensors_tensor *role[SDRT_LORA_ROLES]; /* borrowed, NULL: not there */
+    const struct sdrt_file_tensor *role[SDRT_LORA_ROLES]; /* borrowed, NULL: not there */
     enum sdrt_lora_kind kind;
     int    rank;        /* of its factors; 0 where it has none */
     double alpha;       /* over rank (or its root) it scales the change */
@@ -47,7 +47,7 @@ struct sdrt_lora_module {
 };
 
 struct sdrt_lora_file {
-    struct sdrt_safetensors *tensors; /* owned */
+    struct sdrt_tensor_file *tensors; /* owned */
     struct sdrt_lora_module *modules; /* owned, sorted by key */
     size_t count;
     const char *unknown;  /* the first tensor of no known role, borrowed; NULL: none */
@@ -56,7 +56,7 @@ struct sdrt_lora_file {
 
 /* Reads path.  Tensors of no known role are counted, not refused: that is the caller's
  * choice.  *out belongs to the caller, NULL after a failure.  Errors of
- * sdrt_safetensors_open(); SDRT_E_FORMAT for a module that lacks a part, for a rank that its
+ * sdrt_tensor_file_open(); SDRT_E_FORMAT for a module that lacks a part, for a rank that its
  * tensors disagree on, for an alpha that is not one finite number; SDRT_E_NOMEM. */
 int sdrt_lora_file_open(struct sdrt_lora_file **out, const char *path, const struct sdrt_log *log);
 

@@ -70,7 +70,7 @@ size_t sdrt_loras_count(const struct sdrt_loras *x) { return x->n_files; }
 
 const char *sdrt_loras_path(const struct sdrt_loras *x, size_t i)
 {
-    return sdrt_safetensors_path(x->files[i].file->tensors);
+    return sdrt_tensor_file_path(x->files[i].file->tensors);
 }
 
 double sdrt_loras_scale(const struct sdrt_loras *x, size_t i) { return x->files[i].scale; }
@@ -238,7 +238,7 @@ static int merge_touch(struct sdrt_loras *x, const struct touch *t, int bias,
                        const struct sdrt_lora_weight *w)
 {
     const struct applied *a = &x->files[t->file];
-    const char *path = sdrt_safetensors_path(a->file->tensors);
+    const char *path = sdrt_tensor_file_path(a->file->tensors);
 
     return bias ? sdrt_lora_merge_bias(&x->engine, path, t->change, a->scale, w->data, w->rows)
                 : sdrt_lora_merge_weight(&x->engine, path, t->change, a->scale, w);

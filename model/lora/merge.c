@@ -26,7 +26,7 @@ static int out_of_memory(const struct merge *m)
 static int read_values(const struct merge *m, enum sdrt_lora_role role, int64_t first,
                        int64_t rest, float **out)
 {
-    const struct sdrt_safetensors_tensor *t = m->module->role[role];
+    const struct sdrt_file_tensor *t = m->module->role[role];
     int64_t count = 1;
     void *aligned;
     int status;
@@ -97,8 +97,8 @@ static int add_product(const struct merge *m, const struct factors *f, float *y,
                        int cols, int taps)
 {
     const struct sdrt_lora_engine *e = m->engine;
-    const struct sdrt_safetensors_tensor *core_tensor = f->has_core ? m->module->role[f->core] : NULL;
-    const struct sdrt_safetensors_tensor *b_tensor = m->module->role[f->b];
+    const struct sdrt_file_tensor *core_tensor = f->has_core ? m->module->role[f->core] : NULL;
+    const struct sdrt_file_tensor *b_tensor = m->module->role[f->b];
     const int rb = b_tensor->rank ? (int)b_tensor->shape[0] : 1;
     const int ra = core_tensor && core_tensor->rank ? (int)core_tensor->shape[0] : rb;
     float *a = NULL, *b = NULL, *core = NULL, *wide = NULL, *swap = NULL;
@@ -175,9 +175,9 @@ static int read_block(const struct merge *m, enum sdrt_lora_role whole, const st
 /* Rows and columns of the first block, from its tensors; 0 when they say none. */
 static void first_block(const struct sdrt_lora_module *m, int64_t *rows, int64_t *cols)
 {
-    const struct sdrt_safetensors_tensor *whole = m->role[SDRT_LOKR_W1];
-    const struct sdrt_safetensors_tensor *a = whole ? whole : m->role[SDRT_LOKR_W1_A];
-    const struct sdrt_safetensors_tensor *b = whole ? whole : m->role[SDRT_LOKR_W1_B];
+    const struct sdrt_file_tensor *whole = m->role[SDRT_LOKR_W1];
+    const struct sdrt_file_tensor *a = whole ? whole : m->role[SDRT_LOKR_W1_A];
+    const struct sdrt_file_tensor *b = whole ? whole : m->role[SDRT_LOKR_W1_B];
 
     *rows = a->rank > 0 ? a->shape[0] : 0;
     *cols = b->rank > 1 ? b->shape[1] : 0;
@@ -246,7 +246,7 @@ static int add_change(const struct merge *m, float *y, const struct sdrt_lora_we
 /* Whether a DoRA scales the norms of the rows: 1, or (older lycoris) of the input channels: 0. */
 static int by_rows(const struct sdrt_lora_module *m, int rows)
 {
-    const struct sdrt_safetensors_tensor *t = m->role[SDRT_LORA_DORA];
+    const struct sdrt_file_tensor *t = m->role[SDRT_LORA_DORA];
 
     return m->role[SDRT_LORA_DORA_ROW] || (t->rank > 0 && t->shape[0] == rows);
 }
@@ -256,7 +256,7 @@ static int decompose(const struct merge *m, float *y, const struct sdrt_lora_wei
 {
     const enum sdrt_lora_role role = m->module->role[SDRT_LORA_DORA_ROW] ? SDRT_LORA_DORA_ROW
                                                                         : SDRT_LORA_DORA;
-    const struct sdrt_safetensors_tensor *t = m->module->role[role];
+    const struct sdrt_file_tensor *t = m->module->role[role];
     const int rows = by_rows(m->module, w->rows), n = rows ? w->rows : w->cols;
     const int64_t first = t->rank > 0 ? t->shape[0] : 1;
     double *norm = calloc((size_t)n + 1, sizeof *norm);

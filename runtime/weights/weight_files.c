@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/files/held_buffers.h"
-#include "runtime/files/safetensors.h"
+#include "runtime/files/tensor_files.h"
 #include "runtime/weights/weights.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-_Static_assert((int)SDRT_WEIGHT_MAX_RANK == (int)SDRT_SAFETENSORS_MAX_RANK,
+_Static_assert((int)SDRT_WEIGHT_MAX_RANK == (int)SDRT_TENSOR_MAX_RANK,
                "views take every shape that files have");
 
 struct entry {
     char *name; /* owned */
-    const struct sdrt_safetensors_tensor *tensor;
+    const struct sdrt_file_tensor *tensor;
     size_t file;
 };
 
 struct sdrt_weight_files {
     const struct sdrt_log *log;
-    struct sdrt_safetensors **files; /* owned */
+    struct sdrt_tensor_file **files; /* owned */
     size_t nfiles;
     struct entry *entries; /* sorted by name */
     size_t count;
@@ -45,7 +45,7 @@ void sdrt_weight_files_free(struct sdrt_weight_files **set)
     if (!s) return;
     sdrt_held_buffers_clear(&s->aligned);
     free_entries(s->entries, s->count);
-    for (size_t i = 0; i < s->nfiles; i++) sdrt_safetensors_close(&s->files[i]);
+    for (size_t i = 0; i < s->nfiles; i++) sdrt_tensor_file_close(&s->files[i]);
     free(s->files);
     free(s);
     *set = NULL;
@@ -73,11 +73,11 @@ static int ends_with(const char *name, const char *end)
 }
 
 /* 8-bit weights that are to be multiplied by scales beside them would be read as wrong numbers. */
-static int check_unscaled(const struct sdrt_safetensors *file, const char *path, const char *strip,
+static int check_unscaled(const struct sdrt_tensor_file *file, const char *path, const char *strip,
                           const struct sdrt_log *log)
 {
-    for (size_t i = 0; i < sdrt_safetensors_count(file); i++) {
-        const char *name = sdrt_safetensors_at(file, i)->name;
+    for (size_t i = 0; i < sdrt_tensor_file_count(file); i++) {
+        const char *name = sdrt_tensor_file_at(file, i)->name;
         if (strncmp(name, strip, strlen(strip))) continue;
         if (ends_with(name, "scaled_fp8") || ends_with(name, ".scale_weight") ||
             ends_with(name, ".weight_scale"))
@@ -88,10 +88,10 @@ static int check_unscaled(const struct sdrt_safetensors *file, const char *path,
 }
 
 /* The names that file offers, into *out (owned by the caller) and *count. */
-static int list_entries(const struct sdrt_safetensors *file, size_t file_index, const char *strip,
+static int list_entries(const struct sdrt_tensor_file *file, size_t file_index, const char *strip,
                         const char *add, struct entry **out, size_t *count)
 {
-    const size_t n = sdrt_safetensors_count(file), skip = strlen(strip), front = strlen(add);
+    const size_t n = sdrt_tensor_file_count(file), skip = strlen(strip), front = strlen(add);
     struct entry *list = calloc(n ? n : 1, sizeof *list);
     size_t used = 0;
 
@@ -99,7 +99,7 @@ static int list_entries(const struct sdrt_safetensors *file, size_t file_index, 
     *count = 0;
     if (!list) return SDRT_E_NOMEM;
     for (size_t i = 0; i < n; i++) {
-        const struct sdrt_safetensors_tensor *t = sdrt_safetensors_at(file, i);
+        const struct sdrt_file_tensor *t = sdrt_tensor_file_at(file, i);
         if (strncmp(t->name, strip, skip)) continue;
         const size_t rest = strlen(t->name + skip) + 1;
         char *name = malloc(front + rest);
@@ -146,7 +146,7 @@ static int check_duplicates(const struct sdrt_weight_files *set, const char *pat
         const struct entry *old = find(set, list[i].name);
         if (old)
             return sdrt_fail(set->log, SDRT_E_FORMAT, "%s: %s is also in %s", path, list[i].name,
-                             sdrt_safetensors_path(set->files[old->file]));
+                             sdrt_tensor_file_path(set->files[old->file]));
     }
     return SDRT_OK;
 }
@@ -167,24 +167,24 @@ static int reserve(struct sdrt_weight_files *set, size_t more)
 int sdrt_weight_files_add(struct sdrt_weight_files *set, const char *path, const char *strip,
                           const char *add, enum sdrt_weight_duplicates duplicates)
 {
-    struct sdrt_safetensors *file = NULL;
+    struct sdrt_tensor_file *file = NULL;
     struct entry *list = NULL;
     size_t count = 0;
-    int rc;
+    int status;
 
-    rc = sdrt_safetensors_open(&file, path, set->log);
-    if (rc != SDRT_OK) return rc;
-    rc = check_unscaled(file, path, strip, set->log);
-    if (rc != SDRT_OK) goto out;
-    rc = list_entries(file, set->nfiles, strip, add, &list, &count);
-    if (rc == SDRT_OK) rc = reserve(set, count);
-    if (rc != SDRT_OK) {
-        sdrt_fail(set->log, rc, "%s: no memory for its list of tensors", path);
+    status = sdrt_tensor_file_open(&file, path, set->log);
+    if (status != SDRT_OK) return status;
+    status = check_unscaled(file, path, strip, set->log);
+    if (status != SDRT_OK) goto out;
+    status = list_entries(file, set->nfiles, strip, add, &list, &count);
+    if (status == SDRT_OK) status = reserve(set, count);
+    if (status != SDRT_OK) {
+        sdrt_fail(set->log, status, "%s: no memory for its list of tensors", path);
         goto out;
     }
     if (duplicates == SDRT_DUPLICATES_FAIL) {
-        rc = check_duplicates(set, path, list, count);
-        if (rc != SDRT_OK) goto out;
+        status = check_duplicates(set, path, list, count);
+        if (status != SDRT_OK) goto out;
     }
     merge(set, list, count);
     list = NULL;
@@ -193,8 +193,8 @@ int sdrt_weight_files_add(struct sdrt_weight_files *set, const char *path, const
     file = NULL;
 out:
     free_entries(list, count);
-    sdrt_safetensors_close(&file);
-    return rc;
+    sdrt_tensor_file_close(&file);
+    return status;
 }
 
 size_t sdrt_weight_files_count(const struct sdrt_weight_files *set)
@@ -209,7 +209,7 @@ const char *sdrt_weight_files_name(const struct sdrt_weight_files *set, size_t i
 
 /* The tensor's data, aligned: where it lies, or a copy that release gives back. */
 static const void *aligned_data(struct sdrt_weight_files *set, const char *name,
-                                const struct sdrt_safetensors_tensor *t)
+                                const struct sdrt_file_tensor *t)
 {
     void *copy;
 
@@ -227,14 +227,14 @@ static int files_describe(void *self, const char *name, int rank, const int64_t 
 {
     struct sdrt_weight_files *set = self;
     const struct entry *e = find(set, name);
-    const struct sdrt_safetensors_tensor *t;
-    int rc;
+    const struct sdrt_file_tensor *t;
+    int status;
 
     (void)rank;
     (void)shape;
     if (!e) return SDRT_E_MISSING;
-    rc = sdrt_safetensors_find(set->files[e->file], e->tensor->name, &t, set->log);
-    if (rc != SDRT_OK) return rc;
+    status = sdrt_tensor_file_find(set->files[e->file], e->tensor->name, &t, set->log);
+    if (status != SDRT_OK) return status;
     *out = (struct sdrt_weight_view){ .dtype = t->dtype, .rank = t->rank };
     memcpy(out->shape, t->shape, sizeof out->shape);
     return SDRT_OK;
@@ -244,9 +244,9 @@ static int files_get(void *self, const char *name, int rank, const int64_t *shap
                      struct sdrt_weight_view *out)
 {
     struct sdrt_weight_files *set = self;
-    const int rc = files_describe(self, name, rank, shape, out);
+    const int status = files_describe(self, name, rank, shape, out);
 
-    if (rc != SDRT_OK) return rc;
+    if (status != SDRT_OK) return status;
     out->data = aligned_data(set, name, find(set, name)->tensor);
     if (!out->data)
         return sdrt_fail(set->log, SDRT_E_NOMEM, "%s: no memory for its %zu bytes", name,
@@ -262,7 +262,7 @@ static int files_read(void *self, const char *name, const struct sdrt_weight_vie
     const size_t size = sdrt_dtype_size(view->dtype);
 
     if (!e) return SDRT_E_IO;
-    return sdrt_safetensors_read(set->files[e->file], e->tensor, first * size, count * size, out);
+    return sdrt_tensor_file_read(set->files[e->file], e->tensor, first * size, count * size, out);
 }
 
 static void files_release(void *self, const char *name)
@@ -272,7 +272,7 @@ static void files_release(void *self, const char *name)
 
     if (!e) return;
     sdrt_held_buffers_release(&set->aligned, name);
-    sdrt_safetensors_release(set->files[e->file], e->tensor);
+    sdrt_tensor_file_release(set->files[e->file], e->tensor);
 }
 
 static void files_prefetch(void *self, const char *name)
@@ -280,7 +280,7 @@ static void files_prefetch(void *self, const char *name)
     struct sdrt_weight_files *set = self;
     const struct entry *e = find(set, name);
 
-    if (e) sdrt_safetensors_prefetch(set->files[e->file], e->tensor);
+    if (e) sdrt_tensor_file_prefetch(set->files[e->file], e->tensor);
 }
 
 struct sdrt_weights_provider sdrt_weight_files_provider(struct sdrt_weight_files *set)

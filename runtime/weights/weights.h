@@ -72,7 +72,7 @@ size_t sdrt_weight_first_bad(enum sdrt_dtype dtype, const void *values, size_t n
 int sdrt_weight_check_finite(const struct sdrt_weight_view *view, const char *name,
                              const struct sdrt_log *log);
 
-/* ---- a set of safetensors files, under the names that they use ---- */
+/* ---- a set of tensor files, under the names that they use ---- */
 
 struct sdrt_weight_files;
 
@@ -92,7 +92,7 @@ void sdrt_weight_files_free(struct sdrt_weight_files **set);
  * offered, under add + the rest of the name: strip "state_dict." and add "" undoes a
  * wrapper, strip "" and add "unet." keeps the parts of a folder apart.  No view may be
  * held meanwhile.  After a failure the set is as before.
- * Errors of sdrt_safetensors_open(); SDRT_E_UNSUPPORTED for 8-bit weights that have scales of
+ * Errors of sdrt_tensor_file_open(); SDRT_E_UNSUPPORTED for 8-bit weights that have scales of
  * their own; SDRT_E_FORMAT for a duplicate; SDRT_E_NOMEM. */
 int sdrt_weight_files_add(struct sdrt_weight_files *set, const char *path, const char *strip,
                           const char *add, enum sdrt_weight_duplicates duplicates);

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What is the same for all formats, and the table of them.
+ */
+#include "runtime/files/file_kind.h"
+#include "runtime/files/tensor_format.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The first that claims a file reads it; where none does and its kind is not known either, the
+ * first one says what is wrong. */
+static const struct sdrt_tensor_format *const formats[] = { &sdrt_format_safetensors };
+enum { FORMATS = sizeof formats / sizeof formats[0] };
+
+static const char wanted[] = "a safetensors file";
+const char sdrt_tensor_file_extensions[] = ".safetensors";
+
+static int map_file(struct sdrt_tensor_file *f, const struct sdrt_log *log)
+{
+    struct stat info;
+    void *map;
+
+    /* O_NONBLOCK: opening a FIFO must not wait for its writer. */
+    f->fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (f->fd < 0)
+        return sdrt_fail(log, errno == ENOENT ? SDRT_E_MISSING : SDRT_E_IO,
+                         "%s: cannot be opened: %s", f->path, strerror(errno));
+    if (fstat(f->fd, &info) != 0)
+        return sdrt_fail(log, SDRT_E_IO, "%s: cannot be read: %s", f->path, strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return sdrt_fail(log, SDRT_E_IO, "%s: is %s, %s is expected", f->path,
+                         S_ISDIR(info.st_mode) ? "a folder" : "not a regular file", wanted);
+    if (info.st_size == 0)
+        return sdrt_fail(log, SDRT_E_FORMAT, "%s: is empty, %s is expected", f->path, wanted);
+    if ((uintmax_t)info.st_size > SIZE_MAX)
+        return sdrt_fail(log, SDRT_E_NOMEM, "%s: is larger than the address space", f->path);
+    f->size = (size_t)info.st_size;
+    map = mmap(NULL, f->size, PROT_READ, MAP_PRIVATE, f->fd, 0);
+    if (map == MAP_FAILED)
+        return sdrt_fail(log, errno == ENOMEM ? SDRT_E_NOMEM : SDRT_E_IO,
+                         "%s: cannot be mapped: %s", f->path, strerror(errno));
+    f->map = map;
+    return SDRT_OK;
+}
+
+static int choose_format(struct sdrt_tensor_file *f, const struct sdrt_log *log)
+{
+    for (int i = 0; i < FORMATS && !f->format; i++)
+        if (formats[i]->claims(f->map, f->size)) f->format = formats[i];
+    if (f->format) return SDRT_OK;
+    const char *kind = sdrt_file_kind(f->map, f->size);
+    if (kind)
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: seems to be %s; model files must be %s",
+                         f->path, kind, sdrt_tensor_file_extensions);
+    f->format = formats[0];
+    return SDRT_OK;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct sdrt_file_tensor *x = a, *y = b;
+
+    return strcmp(x->name, y->name);
+}
+
+int sdrt_tensor_file_open(struct sdrt_tensor_file **out, const char *path,
+                          const struct sdrt_log *log)
+{
+    struct sdrt_tensor_file *f = calloc(1, sizeof *f);
+    int status = SDRT_OK;
+
+    *out = NULL;
+    if (f) {
+        f->fd = -1;
+        f->path = strdup(path);
+    }
+    if (!f || !f->path) status = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", path);
+    if (status == SDRT_OK) status = map_file(f, log);
+    if (status == SDRT_OK) status = choose_format(f, log);
+    if (status == SDRT_OK) status = f->format->parse(f, log);
+    if (status != SDRT_OK) {
+        sdrt_tensor_file_close(&f);
+        return status;
+    }
+    qsort(f->tensors, f->count, sizeof *f->tensors, by_name);
+    *out = f;
+    return SDRT_OK;
+}
+
+void sdrt_tensor_file_close(struct sdrt_tensor_file **file)
+{
+    struct sdrt_tensor_file *f = *file;
+
+    if (!f) return;
+    if (f->format) f->format->free_header(f->header);
+    if (f->map) munmap(f->map, f->size);
+    if (f->fd >= 0) close(f->fd);
+    free(f->tensors);
+    free(f->path);
+    free(f);
+    *file = NULL;
+}
+
+const char *sdrt_tensor_file_path(const struct sdrt_tensor_file *file)
+{
+    return file->path;
+}
+
+size_t sdrt_tensor_file_count(const struct sdrt_tensor_file *file)
+{
+    return file->count;
+}
+
+const struct sdrt_file_tensor *sdrt_tensor_file_at(const struct sdrt_tensor_file *file,
+                                                          size_t i)
+{
+    return &file->tensors[i];
+}
+
+int sdrt_tensor_file_find(const struct sdrt_tensor_file *file, const char *name,
+                          const struct sdrt_file_tensor **out, const struct sdrt_log *log)
+{
+    const struct sdrt_file_tensor key = { .name = name };
+    const struct sdrt_file_tensor *t;
+    struct stat info;
+
+    *out = NULL;
+    t = bsearch(&key, file->tensors, file->count, sizeof key, by_name);
+    if (!t) return SDRT_E_MISSING;
+    if (!t->known)
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: %s: its dtype %s is not supported",
+                         file->path, name, t->dtype_name);
+    if (fstat(file->fd, &info) != 0 || (uintmax_t)info.st_size < file->size)
+        return sdrt_fail(log, SDRT_E_IO, "%s: has become shorter since it was opened", file->path);
+    *out = t;
+    return SDRT_OK;
+}
+
+int sdrt_tensor_file_read(const struct sdrt_tensor_file *file,
+                          const struct sdrt_file_tensor *tensor, size_t at, size_t bytes,
+                          void *out)
+{
+    const size_t begin = (size_t)((const char *)tensor->data - file->map) + at;
+    size_t done = 0;
+
+    while (done < bytes) {
+        const ssize_t n = pread(file->fd, (char *)out + done, bytes - done, (off_t)(begin + done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return SDRT_E_IO;
+        done += (size_t)n;
+    }
+    return SDRT_OK;
+}
+
+const char *sdrt_tensor_file_metadata(const struct sdrt_tensor_file *file, const char *key)
+{
+    return file->format->metadata(file, key);
+}
+
+void sdrt_tensor_file_release(const struct sdrt_tensor_file *file,
+                              const struct sdrt_file_tensor *tensor)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t at = (size_t)((const char *)tensor->data - file->map);
+    /* Inward: pages shared with a neighbour stay. */
+    const size_t begin = (at + page - 1) / page * page;
+    const size_t end = (at + tensor->bytes) / page * page;
+
+    if (begin < end) madvise(file->map + begin, end - begin, MADV_DONTNEED);
+}
+
+void sdrt_tensor_file_prefetch(const struct sdrt_tensor_file *file,
+                               const struct sdrt_file_tensor *tensor)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t at = (size_t)((const char *)tensor->data - file->map);
+    const size_t begin = at / page * page;
+
+    if (tensor->bytes) madvise(file->map + begin, at + tensor->bytes - begin, MADV_WILLNEED);
+}
+
+const char *sdrt_tensor_file_extension(const char *name)
+{
+    const size_t length = strlen(name);
+
+    for (int i = 0; i < FORMATS; i++) {
+        const size_t n = strlen(formats[i]->extension);
+        if (length > n && !strcmp(name + length - n, formats[i]->extension))
+            return name + length - n;
+    }
+    return NULL;
+}

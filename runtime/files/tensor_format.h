@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a format of tensor files brings: how its files begin, and how its header is read.  Mapping,
+ * finding, reading and residency are the same for all.  A new format is a file with one of these
+ * and a row in tensor_files.c.
+ */
+#ifndef SDRT_RUNTIME_FILES_TENSOR_FORMAT_H
+#define SDRT_RUNTIME_FILES_TENSOR_FORMAT_H
+
+#include "runtime/files/tensor_files.h"
+
+struct sdrt_tensor_format {
+    const char *extension; /* ".safetensors" */
+    /* Whether a file of this size (1 at least) that begins so is meant to be of this format. */
+    int (*claims)(const char *map, size_t size);
+    /* Reads the header of file, whose path, map and size are set, and sets header, tensors and
+     * count; what is set after a failure is freed like after a success.  Every tensor lies inside
+     * the map, and names differ.  Errors of sdrt_tensor_file_open(), logged. */
+    int (*parse)(struct sdrt_tensor_file *file, const struct sdrt_log *log);
+    const char *(*metadata)(const struct sdrt_tensor_file *file, const char *key);
+    void (*free_header)(void *header); /* NULL is allowed */
+};
+
+struct sdrt_tensor_file {
+    const struct sdrt_tensor_format *format;
+    char   *path;
+    int     fd;     /* kept to look at the size again */
+    char   *map;    /* NULL or the whole file */
+    size_t  size;
+    void   *header; /* of the format; owns what tensors point to outside the map */
+    struct sdrt_file_tensor *tensors; /* sorted by name once the file is open; freed with it */
+    size_t  count;
+};
+
+extern const struct sdrt_tensor_format sdrt_format_safetensors;
+
+#endif
