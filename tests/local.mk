@@ -226,6 +226,19 @@ tests_test_refiner_CFLAGS = $(TEST_CFLAGS)
 tests_test_refiner_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/oracle/make_refined.py
 
+# Sessions in threads.
+check_PROGRAMS += tests/test_sessions
+tests_test_sessions_SOURCES = tests/test_sessions.c $(GOLDEN_FILES)
+tests_test_sessions_CFLAGS = $(TEST_CFLAGS)
+tests_test_sessions_LDADD = $(TEST_LIBS) -lpthread
+
+# Slots.
+check_PROGRAMS += tests/test_slots
+tests_test_slots_SOURCES = tests/test_slots.c $(TEST_KERNELS) tests/temp_folder.c \
+	tests/temp_folder.h
+tests_test_slots_CFLAGS = $(TEST_CFLAGS)
+tests_test_slots_LDADD = $(TEST_LIBS)
+
 # Graphs and programs; counts allocations.
 check_PROGRAMS += tests/test_program
 tests_test_program_SOURCES = tests/test_program.c $(ALLOCATIONS) $(TEST_KERNELS)

@@ -200,8 +200,11 @@ int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *req
     status = sdrt_request_check(s->model, r, &shape, run.samplers, &run.rng_kind);
     s->n_images = 0;
     if (status == SDRT_OK) status = sdrt_session_plan(s, &shape);
-    if (status == SDRT_OK) status = sdrt_pipeline_loras_apply(s, r, &run.prompt);
-    if (status == SDRT_OK) status = draw(&run);
+    if (status == SDRT_OK) status = sdrt_pipeline_loras_begin(s, r, &run.prompt);
+    if (status == SDRT_OK) {
+        status = draw(&run);
+        sdrt_pipeline_loras_end(s);
+    }
     if (status == SDRT_OK) s->n_images = r->batch;
     if (status == SDRT_E_CANCELLED) sdrt_fail(s->log, status, "cancelled");
     for (int i = 0; i < SDRT_PARTS; i++) sdrt_sampler_free(&run.samplers[i]);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 int sdrt_pipeline_loras_open(struct sdrt_model *m, struct sdrt_weights_provider *provider)
 {
@@ -128,7 +129,7 @@ static int replace_set(struct sdrt_session *s, const struct sdrt_lora_list *want
     note_parts(m, touched);
     sdrt_loras_clear(m->loras.set);
     m->loras.lenient = lenient;
-    s->text_ready = 0;
+    m->loras.version++;
     for (size_t i = 0; i < wanted->count && status == SDRT_OK; i++)
         status = sdrt_loras_add(m->loras.set, wanted->uses[i].path, wanted->uses[i].scale,
                                 lenient);
@@ -139,7 +140,59 @@ static int replace_set(struct sdrt_session *s, const struct sdrt_lora_list *want
     return status;
 }
 
-int sdrt_pipeline_loras_apply(struct sdrt_session *s, const struct sdrt_request *r, char **prompt)
+/* ---- one set at a time ---- */
+
+/* Waits a while for a change; a cancelled session does not wait on. */
+static int wait_for_change(struct sdrt_session *s)
+{
+    enum { MOST = 20000000 }; /* ns: cancelling comes from a signal handler, which wakes nobody */
+    struct timespec until;
+
+    if (sdrt_queue_cancelled(s->queue)) return SDRT_E_CANCELLED;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += MOST;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    pthread_cond_timedwait(&s->model->loras.changed, &s->model->loras.lock, &until);
+    return SDRT_OK;
+}
+
+/* Under the lock.  The door keeps a stream of requests with the present set from shutting out one
+ * with another. */
+static int enter(struct sdrt_session *s, const struct sdrt_lora_list *wanted, int lenient)
+{
+    struct sdrt_pipeline_loras *l = &s->model->loras;
+    int status = SDRT_OK;
+
+    while (l->at_door && status == SDRT_OK) status = wait_for_change(s);
+    if (status != SDRT_OK) return status;
+    l->at_door = 1;
+    while (l->drawing && !same(s->model, wanted, lenient) && status == SDRT_OK)
+        status = wait_for_change(s);
+    if (status == SDRT_OK && !same(s->model, wanted, lenient))
+        status = replace_set(s, wanted, lenient);
+    l->at_door = 0;
+    pthread_cond_broadcast(&l->changed);
+    if (status != SDRT_OK) return status;
+    l->drawing++;
+    if (s->loras_version != l->version) s->text_ready = 0;
+    s->loras_version = l->version;
+    return SDRT_OK;
+}
+
+void sdrt_pipeline_loras_end(struct sdrt_session *s)
+{
+    struct sdrt_pipeline_loras *l = &s->model->loras;
+
+    pthread_mutex_lock(&l->lock);
+    l->drawing--;
+    pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->lock);
+}
+
+int sdrt_pipeline_loras_begin(struct sdrt_session *s, const struct sdrt_request *r, char **prompt)
 {
     const struct sdrt_log *log = s->log;
     struct sdrt_lora_list wanted = { 0 };
@@ -150,8 +203,11 @@ int sdrt_pipeline_loras_apply(struct sdrt_session *s, const struct sdrt_request 
         status = sdrt_lora_list_add(&wanted, r->loras[i].path, (double)r->loras[i].scale, log);
     if (status == SDRT_OK)
         status = sdrt_lora_prompt_split(r->prompt, r->lora_dir, prompt, &wanted, log);
-    if (status == SDRT_OK && !same(s->model, &wanted, r->lora_lenient))
-        status = replace_set(s, &wanted, r->lora_lenient);
+    if (status == SDRT_OK) {
+        pthread_mutex_lock(&s->model->loras.lock);
+        status = enter(s, &wanted, r->lora_lenient);
+        pthread_mutex_unlock(&s->model->loras.lock);
+    }
     if (status != SDRT_OK) {
         free(*prompt);
         *prompt = NULL;

@@ -155,6 +155,8 @@ static void free_model(struct sdrt_model *m)
     for (int i = 0; i < SDRT_MAX_TEXT; i++) sdrt_clip_tokenizer_free(&m->tokenizers[i]);
     sdrt_t5_tokenizer_free(&m->t5_tokenizer);
     sdrt_device_close(&m->device);
+    pthread_cond_destroy(&m->loras.changed);
+    pthread_mutex_destroy(&m->loras.lock);
     pthread_mutex_destroy(&m->lock);
     free(m);
 }
@@ -176,6 +178,8 @@ int sdrt_model_open(struct sdrt_model **out, const struct sdrt_options *options)
     m->uses = 1;
     m->log = o->log;
     pthread_mutex_init(&m->lock, NULL);
+    pthread_mutex_init(&m->loras.lock, NULL);
+    pthread_cond_init(&m->loras.changed, NULL);
     status = open_device(m, o);
     if (status == SDRT_OK) status = open_base(m, o);
     if (status == SDRT_OK && o->refiner) status = sdrt_refiner_open(m, o->refiner);

@@ -33,6 +33,7 @@ struct sdrt_session {
 
     /* What the slots hold of the last request. */
     int text_ready;             /* tokens, embeddings and pooled text belong together */
+    unsigned loras_version;     /* the model's set when they were made */
     int text_zeroed;            /* the negative prompt's are zeros */
     int once_ready[SDRT_PARTS]; /* what the denoiser makes of text, timesteps and told */
     float told[SDRT_TOLD];      /* what SDXL is told of the picture */
