@@ -17,7 +17,7 @@ SDBENCH_PARTS = \
 	bench/shapes_attention.h bench/shapes_conv.h bench/shapes_gemm.h bench/shapes_norm.h
 sdbench_SOURCES = bench/sdbench.c $(SDBENCH_PARTS)
 sdbench_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
-SDBENCH_LIBS = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS) $(ONEDNN_LIBS)
+SDBENCH_LIBS = libcli.la libmodel.la libruntime.la libkernels.la $(DEPS_LIBS) $(ONEDNN_LIBS)
 sdbench_LDADD = $(SDBENCH_LIBS)
 dist_man_MANS += man/sdbench.1
 

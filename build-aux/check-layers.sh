@@ -15,10 +15,10 @@ rooms='kernels
 runtime/base runtime/random runtime/files runtime/machine runtime/device runtime/weights
 runtime/graph
 model model/text model/noise model/net model/checkpoint model/lora model/pipeline
-tools'
+cli tools'
 
 # bench stands beside tools, and tests above all: nothing includes them.
-find kernels runtime model tools bench -name '*.[ch]' -exec awk -v rooms="$(echo $rooms)" '
+find kernels runtime model cli tools bench -name '*.[ch]' -exec awk -v rooms="$(echo $rooms)" '
 BEGIN {
     count = split(rooms, list, " ")
     for (i = 1; i <= count; i++) rank[list[i]] = i

@@ -12,7 +12,7 @@ check=$source/build-aux/check-layers.sh
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
-for folder in kernels kernels/generic bench tools tests "$source"/runtime/*/ "$source"/model/*/; do
+for folder in kernels kernels/generic bench cli tools tests "$source"/runtime/*/ "$source"/model/*/; do
     folder=${folder#"$source"/}
     mkdir -p "$work/$folder" && echo '#include <stdio.h>' > "$work/$folder/plain.c" || exit 1
 done
@@ -53,6 +53,8 @@ try red model/pipeline tools/show.h
 try red model/net bench/report.h
 try red tools bench/report.h
 try red bench tools/options.h
+try red model/pipeline cli/options.h
+try red cli tools/options.h
 try red runtime/files tests/support.h
 try red bench tests/support.h
 
@@ -79,6 +81,8 @@ try green model/pipeline model/net/config.h
 try green model/checkpoint model/sdrt.h
 try green model/text runtime/files/json.h
 try green tools model/sdrt.h
+try green tools cli/options.h
+try green bench cli/options.h
 try green bench model/pipeline/pipeline.h
 
 # A room that nobody listed, and a file beside the rooms.

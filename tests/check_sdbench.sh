@@ -38,10 +38,10 @@ bad 'size 512' 2 'WxH' step --size 512
 bad 'size 0x0' 2 'WxH' step --size 0x0
 bad 'size 9000x512' 2 '8192' step --size 9000x512
 bad 'size no multiple' 2 'multiples of 8' step -m "$tiny" --size 65x64
-bad 'batch 0' 2 'batch 0' step --batch 0
+bad 'batch 0' 2 'batch .0.: expected' step --batch 0
 bad 'batch -1' 2 'batch' step --batch -1
 bad 'batch 65' 2 'batch 65' step -m "$tiny" --batch 65 --size 64x64
-bad 'threads x' 2 'threads x' step --threads x
+bad 'threads x' 2 'threads .x.: expected' step --threads x
 bad 'iterations 2^64' 2 'iterations' step --iterations 18446744073709551617
 bad 'seconds nan' 2 'seconds' kernels --seconds nan
 bad 'unknown arch' 2 'sd99.*sd15' step --arch sd99

@@ -128,11 +128,11 @@ tests_test_elementwise_LDADD = $(LEVEL_LIBS)
 # Check scripts run beside the programs; CC compiles the installed header alone.
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT += CC='$(CC)' CRITERION_VERBOSITY_LEVEL=1; export CC CRITERION_VERBOSITY_LEVEL;
-EXTRA_DIST += tests/fresh_root.sh tests/check_cli.sh tests/check_header.sh tests/check_layers.sh tests/check_sdbench.sh \
+EXTRA_DIST += tests/fresh_root.sh tests/check_cli.sh tests/check_header.sh tests/check_layers.sh tests/check_sdbench.sh tests/check_man.sh \
 	tests/support.sh tests/header.c \
 	build-aux/summary.sh build-aux/check-layers.sh build-aux/check-levels.sh \
 	build-aux/check-wide.sh
-check_SCRIPTS = tests/check_cli.sh tests/check_header.sh tests/check_layers.sh tests/check_sdbench.sh \
+check_SCRIPTS = tests/check_cli.sh tests/check_header.sh tests/check_layers.sh tests/check_sdbench.sh tests/check_man.sh \
 	build-aux/check-layers.sh build-aux/check-levels.sh build-aux/check-wide.sh
 
 # What sdbench says of its figures.
@@ -245,6 +245,12 @@ tests_test_program_SOURCES = tests/test_program.c $(ALLOCATIONS) $(TEST_KERNELS)
 tests_test_program_CFLAGS = $(TEST_CFLAGS)
 tests_test_program_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_program_LDADD = $(TEST_LIBS)
+
+# The table of options that the programs share.
+check_PROGRAMS += tests/test_cli
+tests_test_cli_SOURCES = tests/test_cli.c tests/temp_folder.c tests/temp_folder.h
+tests_test_cli_CFLAGS = $(TEST_CFLAGS)
+tests_test_cli_LDADD = libcli.la $(TEST_LIBS)
 
 # The public interface.
 check_PROGRAMS += tests/test_host

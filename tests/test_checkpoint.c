@@ -125,7 +125,7 @@ Test(checkpoint, vae_files)
     struct sdrt_checkpoint *c;
 
     test_write_shard(model, no_vae, 0, 1);
-    expect_error(model, NULL, SDRT_E_MISSING, "has no VAE: give one with --vae FILE");
+    expect_error(model, NULL, SDRT_E_MISSING, "has no VAE: expected one as vae");
     for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
         test_write_shard(vae, variants[i], 0, 1);
         expect_good(model, vae);

@@ -171,7 +171,7 @@ Test(lora, inspect_tells_every_kind)
         char *text = sdrt_inspect(path, &kept_log);
         cr_assert_not_null(text, "%s: %s", path, kept_text);
         cr_expect(strstr(text, kinds[i].said), "\"%s\" is not in:\n%s", kinds[i].said, text);
-        cr_expect(strstr(text, "runs: with --lora"), "%s", text);
+        cr_expect(strstr(text, "runs: as a LoRA"), "%s", text);
         free(text);
     }
 }

@@ -210,11 +210,11 @@ Test(sd3, parts_from_elsewhere)
 
     model_options(&o, path_in("sd35", "transformer/diffusion_pytorch_model.safetensors"));
     picture_request(&r, &pictures[2]);
-    expect_refusal(&o, &r, SDRT_E_MISSING, "--vae");
+    expect_refusal(&o, &r, SDRT_E_MISSING, "as vae");
     o.vae = path_in("sd35", "vae");
     expect_refusal(&o, &r, SDRT_E_MISSING, "text encoder");
     o.text_encoder = path_in("sd35", "text_encoder/model.safetensors");
-    expect_refusal(&o, &r, SDRT_E_MISSING, "--clip-g FILE");
+    expect_refusal(&o, &r, SDRT_E_MISSING, "CLIP-G as text_encoder_2");
     o.text_encoder_2 = path_in("sd35", "text_encoder_2");
     /* With the tokenizer of a published CLIP, so only the denoiser's size is asked for. */
     cr_assert_eq(sdrt_open(&c, &o), SDRT_OK, "%s", kept_text);
@@ -257,7 +257,7 @@ Test(sd3, t5)
     model_options(&o, model);
     o.t5 = t5;
     picture_request(&r, &t5_picture);
-    expect_refusal(&o, &r, SDRT_E_MISSING, "--t5-tokenizer FILE");
+    expect_refusal(&o, &r, SDRT_E_MISSING, "as t5_tokenizer");
     o.t5_tokenizer = tokenizer;
     cr_assert_eq(sdrt_open(&c, &o), SDRT_OK, "%s", kept_text);
     for (int i = 0; i < 2; i++) /* the second time its embeddings are there already */
@@ -280,7 +280,7 @@ Test(sd3, inspect)
                                             "latents of 16", "runs: yes", NULL });
     expect_inspected(path_in("sd35", ""), (const char *const[]){ "kind: SD 3.5 Medium", NULL });
     expect_inspected(path_in("sd35", "transformer/diffusion_pytorch_model.safetensors"),
-                     (const char *const[]){ "kind: SD 3.x", "runs: no", "--vae FILE", NULL });
+                     (const char *const[]){ "kind: SD 3.x", "runs: no", "expected one as vae", NULL });
     expect_inspected(path_in("sd35", "lora/kohya.safetensors"),
                      (const char *const[]){ "kind: LoRA of rank 4, for SD 3.x\n", NULL });
 }

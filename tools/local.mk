@@ -9,7 +9,7 @@ sdgen_SOURCES = \
 	tools/default_model.c tools/default_model.h
 sdgen_CPPFLAGS = $(AM_CPPFLAGS) -DSDRT_PKGDATADIR='"$(pkgdatadir)"'
 sdgen_CFLAGS = $(AM_CFLAGS) $(CHAFA_CFLAGS)
-sdgen_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS) $(CHAFA_LIBS)
+sdgen_LDADD = libcli.la libmodel.la libruntime.la libkernels.la $(DEPS_LIBS) $(CHAFA_LIBS)
 dist_man_MANS += man/sdgen.1
 
 if HAVE_FETCH
@@ -25,7 +25,7 @@ FETCH_SOURCES = \
 	tools/progress.c tools/progress.h
 sdfetch_SOURCES = tools/sdfetch.c $(FETCH_SOURCES)
 sdfetch_CFLAGS = $(AM_CFLAGS) $(FETCH_CFLAGS)
-sdfetch_LDADD = libruntime.la $(FETCH_LIBS)
+sdfetch_LDADD = libcli.la libruntime.la $(FETCH_LIBS)
 
 # The small model that sdgen takes when none is named.
 nobase_dist_pkgdata_DATA = \

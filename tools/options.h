@@ -5,15 +5,10 @@
 #ifndef SDRT_TOOLS_OPTIONS_H
 #define SDRT_TOOLS_OPTIONS_H
 
+#include "cli/options.h"
 #include "model/sdrt.h"
 #include "runtime/base/error.h"
 #include "tools/default_model.h"
-
-enum sdgen_parsed {
-    SDGEN_RUN,   /* go on */
-    SDGEN_SHOWN, /* --help or --version was printed: nothing is left to do */
-    SDGEN_USAGE  /* something was wrong and one line about it went to the log */
-};
 
 enum { SDGEN_MAX_LORAS = 64, SDGEN_MAX_FILTERS = 32 };
 
@@ -42,8 +37,8 @@ struct sdgen_options {
 
 /* Reads argv into *options; what argv leaves out keeps the library's default.  log is
  * used here and stored in options->model.  sdgen_options_free() after every result. */
-enum sdgen_parsed sdgen_parse(struct sdgen_options *options, int argc, char **argv,
-                              const struct sdrt_log *log);
+enum cli_parsed sdgen_parse(struct sdgen_options *options, int argc, char **argv,
+                            const struct sdrt_log *log);
 
 /* Frees what the options own. */
 void sdgen_options_free(struct sdgen_options *options);

@@ -4,13 +4,13 @@
  */
 #include <config.h>
 
+#include "cli/options.h"
 #include "tools/fetch.h"
 #include "tools/fetch_table.h"
 #include "tools/fetch_url.h"
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,51 +18,6 @@
 #include <string.h>
 
 enum { EXIT_USAGE = 2, EXIT_SIGNAL = 128 };
-enum {
-    OPT_HUB = 256, OPT_REVISION, OPT_SHA256, OPT_FORCE, OPT_RETRIES, OPT_RETRY_WAIT, OPT_TIMEOUT,
-    OPT_LIST, OPT_QUIET, OPT_VERSION, OPT_HELP
-};
-
-static const struct option long_options[] = {
-    { "output",     required_argument, NULL, 'o' },
-    { "dir",        required_argument, NULL, 'd' },
-    { "hub",        required_argument, NULL, OPT_HUB },
-    { "revision",   required_argument, NULL, OPT_REVISION },
-    { "sha256",     required_argument, NULL, OPT_SHA256 },
-    { "force",      no_argument,       NULL, OPT_FORCE },
-    { "retries",    required_argument, NULL, OPT_RETRIES },
-    { "retry-wait", required_argument, NULL, OPT_RETRY_WAIT },
-    { "timeout",    required_argument, NULL, OPT_TIMEOUT },
-    { "list",       no_argument,       NULL, OPT_LIST },
-    { "quiet",      no_argument,       NULL, OPT_QUIET },
-    { "version",    no_argument,       NULL, OPT_VERSION },
-    { "help",       no_argument,       NULL, OPT_HELP },
-    { NULL, 0, NULL, 0 }
-};
-
-static const char help[] =
-    "usage: sdfetch NAME\n"
-    "       sdfetch OWNER/REPOSITORY/FILE | URL\n"
-    "       sdfetch --list\n"
-    "\n"
-    "Fetches weights, checks them, and goes on where a cut download ended.\n"
-    "\n"
-    "  -o, --output FILE     where to (the file's own name)\n"
-    "  -d, --dir DIR         the folder for it (this one)\n"
-    "      --hub URL         where OWNER/REPOSITORY is ($HF_ENDPOINT, https://huggingface.co)\n"
-    "      --revision NAME   a branch or commit of OWNER/REPOSITORY (main)\n"
-    "      --sha256 HEX      what the file must have (as listed, or as the hub says)\n"
-    "      --force           replace a file that is there\n"
-    "      --retries N       tries in vain before giving up (5)\n"
-    "      --retry-wait S    seconds before the first, then twice as long (1)\n"
-    "      --timeout S       seconds without a byte that count as a cut connection (60)\n"
-    "      --list            print the names that are known\n"
-    "      --quiet           errors and warnings only\n"
-    "      --version, --help\n"
-    "\n"
-    "A gated model needs an account that has accepted its licence, and that account's token in\n"
-    "$HF_TOKEN, which is sent to the hub and to no other host.\n"
-    "Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.\n";
 
 /* All strings are borrowed from argv or the environment. */
 struct session {
@@ -107,49 +62,72 @@ static void on_log(void *user, enum sdrt_log_level level, const char *text)
     fprintf(stderr, "sdfetch: %s%s\n", prefix[level], text);
 }
 
-static int parse_number(double *out, const char *name, const char *text, double low, double high,
-                        const struct sdrt_log *log)
-{
-    char *end;
-    const double value = strtod(text, &end);
-
-    if (*text < '0' || *text > '9' || *end || !(value >= low && value <= high))
-        return sdrt_fail(log, SDRT_E_ARG, "%s '%s': expected a number from %g to %g", name, text,
-                         low, high);
-    *out = value;
-    return SDRT_OK;
-}
-
-static int parse_whole(int *out, const char *name, const char *text, int low, int high,
+static int take_sha256(void *into, const char *name, const char *text,
                        const struct sdrt_log *log)
 {
-    double value;
-
-    if (parse_number(&value, name, text, low, high, log)) return SDRT_E_ARG;
-    if (value != (double)(int)value)
-        return sdrt_fail(log, SDRT_E_ARG, "%s '%s': expected a whole number", name, text);
-    *out = (int)value;
-    return SDRT_OK;
+    if (fetch_read_sha256(((struct session *)into)->sha256, text)) return SDRT_OK;
+    return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected 64 hexadecimal digits", name, text);
 }
 
-static int parse_option(struct session *s, int option, const char *text)
+static int print_list(void *into, const char *name, const char *text, const struct sdrt_log *log)
 {
-    switch (option) {
-    case 'o':          s->output = text; return SDRT_OK;
-    case 'd':          s->dir = text; return SDRT_OK;
-    case OPT_HUB:      s->hub = text; return SDRT_OK;
-    case OPT_REVISION: s->revision = text; return SDRT_OK;
-    case OPT_FORCE:    s->force = 1; return SDRT_OK;
-    case OPT_QUIET:    s->quiet = 1; return SDRT_OK;
-    case OPT_SHA256:
-        if (fetch_read_sha256(s->sha256, text)) return SDRT_OK;
-        return sdrt_fail(&s->log, SDRT_E_ARG, "--sha256 '%s': expected 64 hexadecimal digits",
-                         text);
-    case OPT_RETRIES: return parse_whole(&s->retries, "--retries", text, 0, 1000, &s->log);
-    case OPT_TIMEOUT: return parse_whole(&s->timeout, "--timeout", text, 1, 86400, &s->log);
-    default:          return parse_number(&s->wait, "--retry-wait", text, 0, 3600, &s->log);
+    (void)into;
+    (void)name;
+    (void)text;
+    (void)log;
+    printf("%-17s %5s  LICENCE\n", "NAME", "GiB");
+    for (const struct fetch_model *m = fetch_models; m->name; m++) {
+        uint64_t size = 0;
+        int known = 1;
+        for (int i = 0; i < fetch_count_files(m); i++) {
+            size += m->files[i].size;
+            known = known && m->files[i].size;
+        }
+        printf("%-17s ", m->name);
+        if (known) printf("%5.1f", (double)size / (1 << 30));
+        else printf("%5s", "");
+        printf("  %-31s %s%s\n", m->licence, m->title, m->gated ? " (gated)" : "");
     }
+    return 1;
 }
+
+#define AT(member) .where = offsetof(struct session, member)
+
+static const struct cli_option table[] = {
+    { "output", 'o', CLI_TEXT, "FILE", "where to (the file's own name)", AT(output) },
+    { "dir", 'd', CLI_TEXT, "DIR", "the folder for it (this one)", AT(dir) },
+    { "hub", 0, CLI_TEXT, "URL", "where OWNER/REPOSITORY is ($HF_ENDPOINT, "
+      "https://huggingface.co)", AT(hub) },
+    { "revision", 0, CLI_TEXT, "NAME", "a branch or commit of OWNER/REPOSITORY (main)",
+      AT(revision) },
+    { "sha256", 0, CLI_CALL, "HEX", "what the file must have (as listed, or as the hub says)",
+      .call = take_sha256 },
+    { "force", 0, CLI_FLAG, NULL, "replace a file that is there", AT(force) },
+    { "retries", 0, CLI_WHOLE, "N", "tries in vain before giving up (5)", AT(retries), 0, 1000 },
+    { "retry-wait", 0, CLI_NUMBER, "S", "seconds before the first, then twice as long (1)",
+      AT(wait), 0, 3600 },
+    { "timeout", 0, CLI_WHOLE, "S", "seconds without a byte that count as a cut connection (60)",
+      AT(timeout), 1, 86400 },
+    { "list", 0, CLI_CALL, NULL, "print the names that are known", .call = print_list },
+    { "quiet", 0, CLI_FLAG, NULL, "errors and warnings only", AT(quiet) },
+    { "version", 0, CLI_VERSION, NULL, "print the version", .where = 0 },
+    { "help", 0, CLI_HELP, NULL, "print this", .where = 0 },
+    { .name = NULL },
+};
+
+static const struct cli_program program = {
+    .name = "sdfetch", .version = PACKAGE_VERSION, .column = 24, .options = table,
+    .before = "usage: sdfetch NAME\n"
+              "       sdfetch OWNER/REPOSITORY/FILE | URL\n"
+              "       sdfetch --list\n"
+              "\n"
+              "Fetches weights, checks them, and goes on where a cut download ended.\n"
+              "\n",
+    .after = "\n"
+             "A gated model needs an account that has accepted its licence, and that account's\n"
+             "token in $HF_TOKEN, which is sent to the hub and to no other host.\n"
+             "Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.\n",
+};
 
 /* A token goes into a header line, which must stay one. */
 static int take_token(struct session *s)
@@ -169,16 +147,16 @@ static int take_token(struct session *s)
 }
 
 /* What no single option can know. */
-static int check_together(struct session *s, int argc, char **argv)
+static int check_together(struct session *s, int words, char **word)
 {
     const char *endpoint = getenv("HF_ENDPOINT");
     const struct fetch_model *model;
 
-    if (optind == argc)
+    if (!words)
         return sdrt_fail(&s->log, SDRT_E_ARG, "nothing to fetch: expected a name; see --list");
-    if (optind + 1 < argc)
-        return sdrt_fail(&s->log, SDRT_E_ARG, "'%s': expected one name only", argv[optind + 1]);
-    s->name = argv[optind];
+    if (words > 1)
+        return sdrt_fail(&s->log, SDRT_E_ARG, "'%s': expected one name only", word[1]);
+    s->name = word[0];
     if (!s->hub) s->hub = endpoint && *endpoint ? endpoint : "https://huggingface.co";
     if (s->output && s->dir)
         return sdrt_fail(&s->log, SDRT_E_ARG, "--output, --dir: expected one of them");
@@ -193,23 +171,6 @@ static int check_together(struct session *s, int argc, char **argv)
     return take_token(s);
 }
 
-static void print_list(void)
-{
-    printf("%-17s %5s  LICENCE\n", "NAME", "GiB");
-    for (const struct fetch_model *m = fetch_models; m->name; m++) {
-        uint64_t size = 0;
-        int known = 1;
-        for (int i = 0; i < fetch_count_files(m); i++) {
-            size += m->files[i].size;
-            known = known && m->files[i].size;
-        }
-        printf("%-17s ", m->name);
-        if (known) printf("%5.1f", (double)size / (1 << 30));
-        else printf("%5s", "");
-        printf("  %-31s %s%s\n", m->licence, m->title, m->gated ? " (gated)" : "");
-    }
-}
-
 static int finish_stdout(const struct session *s)
 {
     errno = 0;
@@ -218,35 +179,15 @@ static int finish_stdout(const struct session *s)
                      strerror(errno ? errno : EIO));
 }
 
-static int complain(struct session *s, int option, char **argv)
-{
-    const char *word = argv[optind - 1];
-
-    if (option == ':')
-        return sdrt_fail(&s->log, SDRT_E_ARG, "%s: expected a value after it; see --help", word);
-    if (optopt >= OPT_HUB)
-        return sdrt_fail(&s->log, SDRT_E_ARG, "%s: this option takes no value", word);
-    if (optopt) return sdrt_fail(&s->log, SDRT_E_ARG, "-%c: unknown option; see --help", optopt);
-    return sdrt_fail(&s->log, SDRT_E_ARG, "%s: unknown or ambiguous option; see --help", word);
-}
-
 /* SDRT_OK: go on.  *shown: something was printed and nothing is left to do. */
 static int parse(struct session *s, int argc, char **argv, int *shown)
 {
-    int option;
+    int rest = 0;
+    const enum cli_parsed parsed = cli_parse(&program, s, argc, argv, &rest, &s->log);
 
-    *shown = 0;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, ":o:d:", long_options, NULL)) != -1) {
-        if (option == '?' || option == ':') return complain(s, option, argv);
-        *shown = option == OPT_LIST || option == OPT_VERSION || option == OPT_HELP;
-        if (option == OPT_LIST) print_list();
-        if (option == OPT_VERSION) printf("sdfetch %s\n", PACKAGE_VERSION);
-        if (option == OPT_HELP) fputs(help, stdout);
-        if (*shown) return finish_stdout(s);
-        if (parse_option(s, option, optarg)) return SDRT_E_ARG;
-    }
-    return check_together(s, argc, argv);
+    *shown = parsed == CLI_SHOWN;
+    if (parsed == CLI_USAGE) return SDRT_E_ARG;
+    return *shown ? finish_stdout(s) : check_together(s, argc - rest, argv + rest);
 }
 
 /* The file to make of path: what --output says, else its last part in the folder asked for.

@@ -344,13 +344,13 @@ static int sdgen(int argc, char **argv)
     s.log.fn = on_log;
     s.log.user = &s;
     switch (sdgen_parse(&s.options, argc, argv, &s.log)) {
-    case SDGEN_USAGE:
+    case CLI_USAGE:
         sdgen_options_free(&s.options);
         return EXIT_USAGE;
-    case SDGEN_SHOWN:
+    case CLI_SHOWN:
         sdgen_options_free(&s.options);
         return exit_code(&s, finish_stdout(&s));
-    case SDGEN_RUN: break;
+    case CLI_RUN: break;
     }
     s.quiet = s.options.quiet;
     progress_init(&s.progress, "sdgen", s.quiet);

@@ -106,12 +106,12 @@ static int check_parts(const struct sdrt_checkpoint *c, const char *vae_path)
                              "%s: not a VAE: expected decoder.conv_in.weight, alone or after "
                              "first_stage_model.",
                              vae_path);
-        return sdrt_fail(c->log, SDRT_E_MISSING, "%s: has no VAE: give one with --vae FILE",
+        return sdrt_fail(c->log, SDRT_E_MISSING, "%s: has no VAE: expected one as vae",
                          c->path);
     }
     if (!c->parts.n_text)
         return sdrt_fail(c->log, SDRT_E_MISSING,
-                         "%s: has no text encoder: give one with --text-encoder FILE", c->path);
+                         "%s: has no text encoder: expected one as text_encoder", c->path);
     return SDRT_OK;
 }
 
@@ -134,9 +134,8 @@ static int detect_t5(struct sdrt_checkpoint *c)
                          c->path, sdrt_context_width(m), m->t5.hidden);
     if (!c->t5_tokenizer)
         return sdrt_fail(c->log, SDRT_E_MISSING,
-                         "%s: has a T5 but no tokenizer for it: give its spiece.model or "
-                         "tokenizer.json with --t5-tokenizer FILE, or leave the T5 out with --t5 "
-                         "none",
+                         "%s: has a T5 but no tokenizer for it: expected its spiece.model or "
+                         "tokenizer.json as t5_tokenizer, or none as t5",
                          c->path);
     m->has_t5 = 1;
     return SDRT_OK;

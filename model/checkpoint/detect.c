@@ -274,8 +274,8 @@ static int find_mmdit(struct detection *d, const struct sdrt_family **family)
     *family = sdrt_family_find_mmdit(d->config->mmdit.qk_norm, d->config->mmdit.dual != 0);
     if (n_text != (*family)->n_text)
         return sdrt_fail(d->log, SDRT_E_MISSING,
-                         "%s: has %d of the %d CLIP text encoders of %s: give them with --clip-l "
-                         "FILE and --clip-g FILE",
+                         "%s: has %d of the %d CLIP text encoders of %s: expected CLIP-L as "
+                         "text_encoder and CLIP-G as text_encoder_2",
                          d->path, n_text, (*family)->n_text, (*family)->name);
     return SDRT_OK;
 }

@@ -180,9 +180,9 @@ static void print_kind(FILE *f, const char *path, const struct sdrt_inspection *
     if (status == SDRT_OK) {
         const struct sdrt_model_config *m = sdrt_checkpoint_config(c);
         print_model(f, m);
-        fprintf(f, "runs: yes%s\n", m->aesthetic ? "; behind an SDXL model with --refiner" : "");
+        fprintf(f, "runs: yes%s\n", m->aesthetic ? "; behind an SDXL model, as its refiner" : "");
     } else if (*lora) {
-        fprintf(f, "kind: %s\nruns: with --lora, on a model of its kind\n", lora);
+        fprintf(f, "kind: %s\nruns: as a LoRA, on a model of its kind\n", lora);
     } else {
         fprintf(f, "kind: %s\nruns: no (%s)\n", sdrt_inspect_kind(in), line);
     }
