@@ -7,8 +7,6 @@
 #ifndef SDRT_MODEL_CHECKPOINT_TENSOR_NAMES_H
 #define SDRT_MODEL_CHECKPOINT_TENSOR_NAMES_H
 
-#include <stddef.h>
-
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/net/family.h"
 
+#include <stddef.h>
+
 /* What SD 3 and SD 3.5 have in common. */
 #define SD3_FAMILY(name_, qk_norm_, dual_)                                                        \
     { .name = name_, .denoiser = SDRT_DENOISER_MMDIT, .qk_norm = qk_norm_, .dual = dual_,          \

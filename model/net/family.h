@@ -8,8 +8,6 @@
 
 #include "model/net/config.h"
 
-#include <stddef.h>
-
 /* What a denoiser takes of one text encoder; the words are those of struct sdrt_text_config. */
 struct sdrt_text_recipe {
     const char *name;  /* of the encoder, for messages */
