@@ -26,12 +26,28 @@ compiles() {
 # CC and CXX may hold options, so they are split on purpose.
 # shellcheck disable=SC2086
 compiles 'C11' ${CC-cc} -std=c11 -pedantic -I"$work/include" -c "${srcdir-.}/tests/header.c"
+# The program at its top is one.
+sed -n '/^#ifndef/q; s/^ \*     //p' "$header" > "$work/usage.c"
+# shellcheck disable=SC2086
+compiles 'the usage program' ${CC-cc} -std=c11 -pedantic -I"$work/include" -c "$work/usage.c"
 cxx=${CXX-c++}
 if command -v "${cxx%% *}" > /dev/null 2>&1; then
     # shellcheck disable=SC2086
     compiles 'C++' $cxx -std=c++11 -I"$work/include" -x c++ -c "${srcdir-.}/tests/header.c"
 else
     skip 'C++ (no compiler)'
+fi
+
+# A program that links the shared library needs nothing of what that is made of.
+if command -v pkg-config > /dev/null 2>&1; then
+    ok=true
+    flags=$(PKG_CONFIG_PATH='' PKG_CONFIG_LIBDIR=. pkg-config --cflags --libs sdrt 2>&1) || ok=false
+    for flag in $flags; do
+        case $flag in -I*/include | -L*/lib* | -lsdrt) ;; *) ok=false ;; esac
+    done
+    report $ok 'flags of pkg-config, alone' "$flags"
+else
+    skip 'flags of pkg-config (not there)'
 fi
 
 library=.libs/libsdrt.so
