@@ -10,6 +10,7 @@
 #include "bench/report.h"
 #include "bench/rivals.h"
 #include "kernels/isa.h"
+#include "model/pipeline/lists.h"
 #include "runtime/device/cpu.h"
 
 #include <math.h>
@@ -275,6 +276,7 @@ static int add_levels(struct bench *b)
 static int check(const struct sdrt_bench_options *o)
 {
     const struct sdrt_isa_level *level = o->isa ? sdrt_isa_find(o->isa) : NULL;
+    char names[SDRT_CHOICES];
     int known = 0;
 
     for (int f = 0; f < SDRT_FAMILIES; f++) known |= wanted_family(o->what, f);
@@ -285,9 +287,9 @@ static int check(const struct sdrt_bench_options *o)
         (!level || (level->flags & sdrt_isa_detect()) != level->flags))
         return sdrt_fail(o->log, SDRT_E_ARG, "instruction set \"%s\": unknown, or not on this "
                          "machine", o->isa);
-    if (o->precision && strcmp(o->precision, "f32") && strcmp(o->precision, "bf16"))
-        return sdrt_fail(o->log, SDRT_E_ARG, "unknown precision \"%s\": expected f32 or bf16",
-                         o->precision);
+    if (o->precision && sdrt_choice(sdrt_precision_name, o->precision) < 0)
+        return sdrt_fail(o->log, SDRT_E_ARG, "unknown precision \"%s\": expected %s", o->precision,
+                         sdrt_choices(names, sdrt_precision_name));
     return SDRT_OK;
 }
 

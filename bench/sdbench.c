@@ -5,10 +5,10 @@
 #include "bench/report.h"
 #include "bench/sdbench.h"
 #include "kernels/blas/leave.h"
+#include "runtime/base/choices.h"
 #include "runtime/files/atomic_file.h"
 
 #include <stdio.h>
-#include <string.h>
 
 static const struct command {
     const char *name;
@@ -27,6 +27,11 @@ static const struct command {
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
+static const char *command_name(int i)
+{
+    return i >= 0 && i < COMMANDS ? commands[i].name : NULL;
+}
+
 static void print_log(void *user, enum sdrt_log_level level, const char *text)
 {
     (void)user;
@@ -37,17 +42,15 @@ static void print_log(void *user, enum sdrt_log_level level, const char *text)
 static const struct command *find(const struct sdrt_bench_options *o)
 {
     const int words = (o->what != NULL) + (o->other != NULL);
-    int i = 0;
+    const int i = o->command ? sdrt_choice(command_name, o->command) : -1;
+    char known[SDRT_CHOICES];
 
-    if (!o->command) {
-        sdrt_fail(o->log, SDRT_E_ARG, "no command: expected roofline, kernels, layers, step, vae, "
-                  "text, generate or compare; see --help");
-        return NULL;
-    }
-    while (i < COMMANDS && strcmp(o->command, commands[i].name)) i++;
-    if (i == COMMANDS)
-        sdrt_fail(o->log, SDRT_E_ARG, "unknown command \"%s\": expected roofline, kernels, layers, "
-                  "step, vae, text, generate or compare", o->command);
+    if (!o->command)
+        sdrt_fail(o->log, SDRT_E_ARG, "no command: expected %s; see --help",
+                  sdrt_choices(known, command_name));
+    else if (i < 0)
+        sdrt_fail(o->log, SDRT_E_ARG, "unknown command \"%s\": expected %s", o->command,
+                  sdrt_choices(known, command_name));
     else if (words < commands[i].least)
         sdrt_fail(o->log, SDRT_E_ARG, "%s: expected two files after it", o->command);
     else if (words > commands[i].most)
