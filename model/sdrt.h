@@ -282,7 +282,9 @@ SDRT_API int sdrt_session_measure(struct sdrt_session *session,
                                   const struct sdrt_request *request,
                                   struct sdrt_memory *memory);
 
-/* Draws the images, which then stay in the session until the next call.  [session] */
+/* Draws the images, which then stay in the session until the next call.  All sessions of a model draw
+ * with one set of LoRAs at a time: a request for another set waits until no session draws.
+ * [session] */
 SDRT_API int sdrt_session_generate(struct sdrt_session *session,
                                    const struct sdrt_request *request);
 

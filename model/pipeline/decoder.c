@@ -8,16 +8,25 @@
 
 #include <stdio.h>
 
-void sdrt_run_fill_decoder(struct sdrt_session *s, const float *latent)
+struct sdrt_decoding sdrt_run_decoding(const struct sdrt_session *s)
+{
+    return (struct sdrt_decoding){
+        .pass = sdrt_session_find_when(s, SDRT_PART_BASE, SDRT_ONCE_AN_IMAGE),
+        .in = sdrt_session_map(s, SDRT_PART_BASE, "vae_in"),
+        .out = sdrt_session_map(s, SDRT_PART_BASE, "vae_out"),
+    };
+}
+
+void sdrt_run_fill_decoder(const struct sdrt_session *s, const struct sdrt_decoding *d,
+                           const float *latent)
 {
     static const struct sdrt_exec alone = { .part = 0, .nparts = 1 };
     const struct sdrt_vae_config *vae = &sdrt_model_config_of(s->model)->vae;
     const int pixels = s->shape.h * s->shape.w, z = vae->latent_channels;
-    float *in = sdrt_session_map(s, SDRT_PART_BASE, "vae_in");
 
     s->model->device->ops->elementwise.to_nhwc(&alone, 1, 1, pixels, z, 1.0f / vae->scaling_factor,
-                                              latent, in);
-    for (int i = 0; i < pixels * z; i++) in[i] += vae->shift_factor;
+                                               latent, d->in);
+    for (int i = 0; i < pixels * z; i++) d->in[i] += vae->shift_factor;
 }
 
 int sdrt_run_decoder(struct sdrt_run *run, const struct sdrt_pass *pass)
@@ -27,19 +36,19 @@ int sdrt_run_decoder(struct sdrt_run *run, const struct sdrt_pass *pass)
     const size_t n = s->slots.slot[s->latent].bytes / sizeof(float) / (size_t)batch;
     const size_t bytes = (size_t)s->width * (size_t)s->height * 3;
     const float *latent = sdrt_slot_map(&s->slots, s->latent);
-    const float *out = sdrt_session_map(s, SDRT_PART_BASE, "vae_out");
+    const struct sdrt_decoding d = sdrt_run_decoding(s);
     int status = sdrt_run_report(run, SDRT_STAGE_DECODE, 0, batch);
 
     for (int i = 0; i < batch && status == SDRT_OK; i++) {
         char image[20] = "";
         if (batch > 1) snprintf(image, sizeof image, "image%d/", i);
-        sdrt_run_fill_decoder(s, latent + (size_t)i * n);
+        sdrt_run_fill_decoder(s, &d, latent + (size_t)i * n);
         snprintf(run->prefix, sizeof run->prefix, "%s%s", image, pass->dumps);
         status = sdrt_run_program(run, pass);
         if (status != SDRT_OK) break;
         snprintf(run->prefix, sizeof run->prefix, "%s", image);
-        status = sdrt_run_dump(run, "image", dims, 3, out);
-        sdrt_to_bytes(out, s->images + (size_t)i * bytes, bytes);
+        status = sdrt_run_dump(run, "image", dims, 3, d.out);
+        sdrt_to_bytes(d.out, s->images + (size_t)i * bytes, bytes);
         if (status == SDRT_OK) status = sdrt_run_report(run, SDRT_STAGE_DECODE, i + 1, batch);
     }
     return status;

@@ -46,8 +46,17 @@ void sdrt_run_prepare_once(struct sdrt_run *run);
 /* Before the first pass: noise into the latent. */
 int sdrt_run_prepare_noise(struct sdrt_run *run);
 
-/* The latent of the first image, or what else has its form, into the decoder's slot. */
-void sdrt_run_fill_decoder(struct sdrt_session *s, const float *latent);
+/* The decoder's row and memory, found once. */
+struct sdrt_decoding {
+    int pass;
+    float *in;
+    const float *out;
+};
+struct sdrt_decoding sdrt_run_decoding(const struct sdrt_session *s);
+
+/* One image's latent, or what else has its form, into what the decoder reads. */
+void sdrt_run_fill_decoder(const struct sdrt_session *s, const struct sdrt_decoding *d,
+                           const float *latent);
 
 /* What the rows of passes.c are made of; see struct sdrt_pass. */
 int sdrt_text_wanted(const struct sdrt_run *run, const struct sdrt_pass *pass);

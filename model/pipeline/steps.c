@@ -38,6 +38,7 @@ struct denoiser {
     int    time; /* slot */
     size_t time_bytes;
     int batch, pair, pixels, z;
+    struct sdrt_decoding decoding; /* for previews */
 };
 
 static struct denoiser denoiser_of(struct sdrt_run *run, const struct sdrt_pass *pass)
@@ -57,6 +58,7 @@ static struct denoiser denoiser_of(struct sdrt_run *run, const struct sdrt_pass 
         .batch = s->shape.batch, .pair = sdrt_shape_unet_batch(&s->shape),
         .pixels = s->shape.h * s->shape.w,
         .z = sdrt_model_config_of(s->model)->vae.latent_channels,
+        .decoding = sdrt_run_decoding(s),
     };
 }
 
@@ -76,7 +78,7 @@ static int preview(const struct denoiser *d, int e)
     struct sdrt_session *s = d->run->s;
     const struct sdrt_vae_config *vae = &sdrt_model_config_of(s->model)->vae;
     const enum sdrt_preview kind = sdrt_preview_kind(vae);
-    const int decode = sdrt_session_find_when(s, SDRT_PART_BASE, SDRT_ONCE_AN_IMAGE);
+    const int decode = d->decoding.pass;
     uint8_t *rgb = d->run->rgb;
     int status = SDRT_OK, w = s->shape.w, h = s->shape.h;
 
@@ -88,11 +90,10 @@ static int preview(const struct denoiser *d, int e)
     } else {
         w = s->width;
         h = s->height;
-        sdrt_run_fill_decoder(s, d->scaled);
+        sdrt_run_fill_decoder(s, &d->decoding, d->scaled);
         status = sdrt_program_run(s->programs[decode], s->queue, NULL, NULL);
         if (status == SDRT_OK)
-            sdrt_to_bytes(sdrt_session_map(s, SDRT_PART_BASE, "vae_out"), rgb,
-                          (size_t)w * (size_t)h * 3);
+            sdrt_to_bytes(d->decoding.out, rgb, (size_t)w * (size_t)h * 3);
     }
     if (status != SDRT_OK) return status;
     const struct sdrt_preview_at at = { 0, d->run->evaluated + 1, total_of(s) };
