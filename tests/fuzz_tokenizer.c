@@ -12,7 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_PROMPT = 2048, MAX_SEEDS = 4096, MAX_LINE = 65536, ROUNDS_PER_LOOK = 16 };
+enum { MAX_PROMPT = 2048, MAX_SEEDS = 4096, MAX_LINE = 65536, ROUNDS_PER_LOOK = 16,
+       ROOM = SDRT_CLIP_TOKENIZER_LENGTH - 2 };
 
 static const double text_seconds = 1.5, file_seconds = 0.5;
 
@@ -141,10 +142,10 @@ static int check_prompt(const struct sdrt_clip_tokenizer *tokenizer, const char 
         if (ids[i] < 0 || ids[i] >= vocab_size)
             return complain("an id out of range", prompt);
     }
-    if (sdrt_clip_tokenizer_encode_padded(tokenizer, prompt, SDRT_CLIP_TOKENIZER_LENGTH, pad, padded,
-                                     &truncated) != SDRT_OK)
+    if (sdrt_clip_tokenizer_encode_padded(tokenizer, prompt, SDRT_CLIP_TOKENIZER_LENGTH, pad,
+                                          padded, &truncated) != SDRT_OK)
         return complain("an error when padded", prompt);
-    if (truncated != (count > SDRT_CLIP_TOKENIZER_LENGTH - 2 ? count - SDRT_CLIP_TOKENIZER_LENGTH + 2 : 0))
+    if (truncated != (count > ROOM ? count - ROOM : 0))
         return complain("a wrong number of cut tokens", prompt);
     count -= truncated;
     if (padded[0] != sdrt_clip_tokenizer_bos(tokenizer) ||

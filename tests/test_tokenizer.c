@@ -230,7 +230,8 @@ Test(tokenizer, pads_with_what_it_is_told)
 
     for (int32_t pad = 0; pad <= 49407; pad += 49407) {
         cr_assert_eq(sdrt_clip_tokenizer_encode_padded(tokenizer, "a photo of a cat",
-                                                  SDRT_CLIP_TOKENIZER_LENGTH, pad, ids, &truncated),
+                                                       SDRT_CLIP_TOKENIZER_LENGTH, pad, ids,
+                                                       &truncated),
                      SDRT_OK);
         cr_expect_arr_eq(ids, start, sizeof start);
         cr_expect_eq(truncated, 0);
@@ -253,8 +254,9 @@ Test(tokenizer, cuts_what_is_too_long)
         for (int i = 0; i < words; i++)
             strcat(prompt, i == 74 ? "b " : "a ");
         ids[SDRT_CLIP_TOKENIZER_LENGTH] = -7;
-        cr_assert_eq(sdrt_clip_tokenizer_encode_padded(tokenizer, prompt, SDRT_CLIP_TOKENIZER_LENGTH, 0,
-                                                  ids, &truncated),
+        cr_assert_eq(sdrt_clip_tokenizer_encode_padded(tokenizer, prompt,
+                                                       SDRT_CLIP_TOKENIZER_LENGTH, 0, ids,
+                                                       &truncated),
                      SDRT_OK);
         cr_expect_eq(truncated, words > 75 ? words - 75 : 0);
         cr_expect_eq(ids[74], 320);
@@ -274,9 +276,11 @@ Test(tokenizer, counts_without_writing)
     int32_t ids[3] = {-7, -7, -7};
     int count = -1;
 
-    cr_assert_eq(sdrt_clip_tokenizer_encode(tokenizer, "a photo of a cat", END, NULL, 0, &count), SDRT_OK);
+    cr_assert_eq(sdrt_clip_tokenizer_encode(tokenizer, "a photo of a cat", END, NULL, 0, &count),
+                 SDRT_OK);
     cr_expect_eq(count, 5);
-    cr_assert_eq(sdrt_clip_tokenizer_encode(tokenizer, "a photo of a cat", END, ids, 2, &count), SDRT_OK);
+    cr_assert_eq(sdrt_clip_tokenizer_encode(tokenizer, "a photo of a cat", END, ids, 2, &count),
+                 SDRT_OK);
     cr_expect_eq(count, 5);
     cr_expect(ids[0] == 320 && ids[1] == 1125 && ids[2] == -7);
     sdrt_clip_tokenizer_free(&tokenizer);
@@ -374,7 +378,8 @@ Test(tokenizer, reads_a_folder_of_its_own, .init = make_folder, .fini = remove_f
     cr_expect_eq(sdrt_clip_tokenizer_bos(tokenizer), 20);
     cr_expect_eq(sdrt_clip_tokenizer_eos(tokenizer), 1);
     cr_expect_eq(sdrt_clip_tokenizer_vocab_size(tokenizer), 21);
-    cr_assert_eq(sdrt_clip_tokenizer_encode(tokenizer, "LOWER low x<|startoftext|>", 1, ids, 16, &count),
+    cr_assert_eq(sdrt_clip_tokenizer_encode(tokenizer, "LOWER low x<|startoftext|>", 1, ids, 16,
+                                            &count),
                  SDRT_OK);
     cr_expect_eq(count, 6);
     cr_expect_arr_eq(ids, want, sizeof want);
@@ -511,7 +516,8 @@ Test(tokenizer, survives_without_memory, .init = make_folder, .fini = remove_fol
         status = SDRT_E_NOMEM;
         for (int grant = 0; status != SDRT_OK; grant++, tries++) {
             sdrt_allocations_refuse(grant);
-            status = sdrt_clip_tokenizer_encode(tokenizer, prompts[i], EXCLAMATION, NULL, 0, &count);
+            status = sdrt_clip_tokenizer_encode(tokenizer, prompts[i], EXCLAMATION, NULL, 0,
+                                                &count);
             sdrt_allocations_refuse(-1);
             cr_assert(status == SDRT_OK || status == SDRT_E_NOMEM);
         }
