@@ -8,6 +8,7 @@ libkernels_la_SOURCES = \
 	kernels/generic/gemm.c kernels/generic/norm.c kernels/generic/pack.c \
 	kernels/generic/conv_pixel.h kernels/generic/scalar.h kernels/generic/tile.h \
 	kernels/blas/conv.c kernels/blas/gemm.c kernels/blas/leave.h \
+	kernels/blas/threads.c kernels/blas/threads.h \
 	kernels/blas/weights.h
 libkernels_la_CFLAGS = $(AM_CFLAGS) -O3
 libkernels_la_LIBADD =

@@ -38,6 +38,15 @@
  * do not disturb each other.  Callbacks and the log are called by the thread that called the
  * function.
  *
+ * What it does to the program around it: it pins threads while they work (see no_pin), the calling one
+ * among them, which then gets back what it had, and leaves locale, signals and environment alone.
+ * After fork() a child may go on with what its parent opened, while nothing draws in the parent's
+ * other threads.  Calls need 128 KiB of stack.  Numbers are written with a point in every locale.
+ * OpenBLAS comes with it: it starts threads when it is loaded, and has one number of threads for
+ * the process; the level "blas" sets that to 1 while it works and then back, the others never touch
+ * it.  Its handler at exit waits for those threads, and where an address space is so tight that one
+ * of them found no memory, it waits for ever: such a program ends by _exit() after fflush(NULL).
+ *
  * The structs of options and of a request grow at their end.  A program made with an older header
  * goes on working with a newer library, and one made with a newer header works with an older
  * library as long as it leaves alone what that does not know.

@@ -11,6 +11,7 @@
 #include "tests/comma_locale.h"
 #include "tests/temp_folder.h"
 
+#include <cblas.h>
 #include <criterion/criterion.h>
 #include <jansson.h>
 #include <pthread.h>
@@ -96,6 +97,32 @@ Test(host, the_callers_thread_stays_where_it_was)
     sdrt_close(&first);
     sdrt_close(&second);
     expect_unpinned("after closing");
+}
+
+/* ---- OpenBLAS, which the program may use too ---- */
+
+static int expect_two_threads(void *user, enum sdrt_stage stage, int done, int total)
+{
+    (void)user, (void)stage, (void)done, (void)total;
+    cr_expect_eq(openblas_get_num_threads(), 2);
+    return 0;
+}
+
+Test(host, openblas_keeps_its_threads)
+{
+    static const char *const levels[] = { NULL, "blas" };
+
+    openblas_set_num_threads(2);
+    for (int i = 0; i < 2; i++) {
+        struct sdrt_context *c = open_model("tiny-sd15", levels[i]);
+        struct sdrt_request r;
+        cr_expect_eq(openblas_get_num_threads(), 2, "after opening");
+        small_request(&r);
+        r.progress = expect_two_threads;
+        expect_quiet(sdrt_generate(c, &r), "generate");
+        cr_expect_eq(openblas_get_num_threads(), 2, "after a request");
+        sdrt_close(&c);
+    }
 }
 
 /* ---- small stacks ---- */

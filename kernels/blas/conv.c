@@ -126,7 +126,6 @@ static int conv2d(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
 
 void sdrt_conv_init_blas(struct sdrt_conv_ops *ops)
 {
-    openblas_set_num_threads(1); /* the team's workers are the threads */
     ops->pack_bytes = blas_pack_bytes;
     ops->pack_rows = blas_pack_rows;
     ops->parts = parts;

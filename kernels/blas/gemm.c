@@ -72,7 +72,6 @@ static int gemm(const struct sdrt_exec *ex, const struct sdrt_gemm_shape *s,
 
 void sdrt_gemm_init_blas(struct sdrt_gemm_ops *ops)
 {
-    openblas_set_num_threads(1); /* the team's workers are the threads */
     ops->pack_bytes = blas_pack_bytes;
     ops->pack_rows = blas_pack_rows;
     ops->parts = parts;

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "kernels/blas/threads.h"
+#include "kernels/isa.h"
 #include "kernels/ops.h"
 #include "runtime/base/clock.h"
 #include "runtime/device/cpu.h"
@@ -17,6 +19,7 @@ struct cpu_device {
     struct sdrt_ops ops;
     struct sdrt_topology *topology;
     atomic_int warned; /* that memory cannot be spread */
+    int blas; /* its kernels call OpenBLAS */
 };
 
 struct cpu_memory {
@@ -127,12 +130,21 @@ static void walk(void *arg, int worker, int workers)
     }
 }
 
+static void run_team(struct sdrt_queue *queue, sdrt_team_body *body, void *arg)
+{
+    const struct cpu_device *d = (struct cpu_device *)(void *)queue->device;
+
+    if (d->blas) sdrt_blas_hold();
+    sdrt_team_run(cpu_queue_of(queue)->team, body, arg);
+    if (d->blas) sdrt_blas_release();
+}
+
 /* The caller is worker 0, so all is done when it returns. */
 static void cpu_run(struct sdrt_queue *queue, struct sdrt_device_step *steps, int n)
 {
     struct walk job = { .queue = cpu_queue_of(queue), .steps = steps, .n = n };
 
-    sdrt_team_run(job.queue->team, walk, &job);
+    run_team(queue, walk, &job);
 }
 
 static int cpu_wait(struct sdrt_queue *queue)
@@ -165,7 +177,7 @@ static void cpu_each(struct sdrt_queue *queue, int n, void (*body)(void *arg, in
 {
     struct each e = { .team = cpu_queue_of(queue)->team, .n = n, .body = body, .arg = arg };
 
-    sdrt_team_run(e.team, take_turns, &e);
+    run_team(queue, take_turns, &e);
 }
 
 static void cpu_cancel(struct sdrt_queue *queue) { sdrt_team_cancel(cpu_queue_of(queue)->team); }
@@ -216,6 +228,15 @@ static const struct sdrt_device_calls cpu_calls = {
     .cancel = cpu_cancel, .cancelled = cpu_cancelled, .rearm = cpu_rearm,
 };
 
+/* Higher levels take none of its kernels where they have their own. */
+static int uses_blas(const struct sdrt_ops *ops, unsigned isa)
+{
+    struct sdrt_ops without;
+
+    sdrt_ops_init(&without, isa & ~(unsigned)SDRT_ISA_BLAS);
+    return ops->gemm.gemm != without.gemm.gemm || ops->conv.conv2d != without.conv.conv2d;
+}
+
 int sdrt_cpu_device_open(struct sdrt_device **out, unsigned isa, const char *name,
                          enum sdrt_pinning pinning, const struct sdrt_log *log)
 {
@@ -231,6 +252,7 @@ int sdrt_cpu_device_open(struct sdrt_device **out, unsigned isa, const char *nam
     }
     sdrt_topology_pinning(d->topology, pinning);
     sdrt_ops_init(&d->ops, isa);
+    d->blas = uses_blas(&d->ops, isa);
     d->device.ops = &d->ops;
     d->device.calls = &cpu_calls;
     d->device.isa = name;
