@@ -23,24 +23,54 @@ enum sdrt_dtype {
     SDRT_BOOL,
     SDRT_F8_E4M3, /* no infinities, NaN is 0x7f and 0xff */
     SDRT_F8_E5M2,
-    SDRT_DTYPES /* how many there are */
+    SDRT_Q8_0,   /* 32 values: an f16 scale, then 32 int8 that it multiplies (ggml) */
+    SDRT_DTYPES  /* how many there are */
 };
 
-/* Bytes of one element, 0 for a value outside the enum. */
-static inline size_t sdrt_dtype_size(enum sdrt_dtype dtype)
-{
-    static const unsigned char bytes[SDRT_DTYPES] = { 4, 2, 2, 8, 8, 4, 1, 1, 1, 1, 1 };
+/* A type's values lie in blocks: so many together take so many bytes.  Most blocks are of one. */
+struct sdrt_dtype_block {
+    const char    *name; /* the one that safetensors headers use ("F32"), or ggml's */
+    unsigned short values, bytes;
+};
 
-    return (unsigned)dtype < SDRT_DTYPES ? bytes[dtype] : 0;
+/* Of a value outside the enum: "?", no values and no bytes. */
+static inline struct sdrt_dtype_block sdrt_dtype_block(enum sdrt_dtype dtype)
+{
+    static const struct sdrt_dtype_block blocks[SDRT_DTYPES + 1] = {
+        { "F32", 1, 4 }, { "F16", 1, 2 }, { "BF16", 1, 2 }, { "F64", 1, 8 }, { "I64", 1, 8 },
+        { "I32", 1, 4 }, { "U8", 1, 1 }, { "I8", 1, 1 }, { "BOOL", 1, 1 }, { "F8_E4M3", 1, 1 },
+        { "F8_E5M2", 1, 1 }, { "Q8_0", 32, 34 }, { "?", 0, 0 },
+    };
+
+    return blocks[(unsigned)dtype < SDRT_DTYPES ? (unsigned)dtype : (unsigned)SDRT_DTYPES];
 }
 
-/* The name that safetensors headers use ("F32"), "?" for a value outside the enum. */
 static inline const char *sdrt_dtype_name(enum sdrt_dtype dtype)
 {
-    static const char *const names[SDRT_DTYPES] = { "F32", "F16", "BF16", "F64",     "I64",    "I32",
-                                                    "U8",  "I8",  "BOOL", "F8_E4M3", "F8_E5M2" };
+    return sdrt_dtype_block(dtype).name;
+}
 
-    return (unsigned)dtype < SDRT_DTYPES ? names[dtype] : "?";
+/* Bytes of count values, which are whole blocks; 0 for a value outside the enum. */
+static inline size_t sdrt_dtype_bytes(enum sdrt_dtype dtype, size_t count)
+{
+    const struct sdrt_dtype_block b = sdrt_dtype_block(dtype);
+
+    return b.values ? count / b.values * b.bytes : 0;
+}
+
+/* Bytes of one element, where each has an address of its own: 0 for a type of larger blocks, and
+ * for a value outside the enum. */
+static inline size_t sdrt_dtype_size(enum sdrt_dtype dtype)
+{
+    const struct sdrt_dtype_block b = sdrt_dtype_block(dtype);
+
+    return b.values == 1 ? b.bytes : 0;
+}
+
+/* Where element i of a row at p lies; NULL where p is.  i is a whole number of blocks. */
+static inline void *sdrt_element(const void *p, enum sdrt_dtype dtype, size_t i)
+{
+    return p ? (char *)p + sdrt_dtype_bytes(dtype, i) : (void *)0;
 }
 
 #ifdef __cplusplus

@@ -46,14 +46,15 @@ size_t sdrt_panel_offset(const struct sdrt_panel_layout *l, const struct sdrt_we
 int sdrt_panel_pack(const struct sdrt_panel_layout *l, const struct sdrt_weight_shape *w,
                     int row0, int count, const void *src, enum sdrt_dtype from, void *dst);
 
-/* Whether sdrt_to_f32() reads the type. */
+/* Whether the type is floating-point with elements of their own, which sdrt_to_f32() reads. */
 static inline int sdrt_is_float(enum sdrt_dtype type)
 {
     return type == SDRT_F32 || type == SDRT_F16 || type == SDRT_BF16 || type == SDRT_F8_E4M3 ||
            type == SDRT_F8_E5M2;
 }
 
-/* count values of type from (F32, F16, BF16, F8) to f32; -1 for any other type. */
+/* count values of type from (F32, F16, BF16, F8, or whole blocks of Q8_0) to f32; -1 for any other
+ * type. */
 int sdrt_to_f32(const void *src, enum sdrt_dtype from, float *dst, size_t count);
 
 #endif

@@ -53,8 +53,43 @@ Test(pack, f32_is_copied_and_other_types_are_refused)
 
     cr_expect(sdrt_to_f32(from, SDRT_F32, to, 4) == 0 && !memcmp(from, to, sizeof from));
     for (int t = 0; t < SDRT_DTYPES; t++)
-        if (t != SDRT_F32 && t != SDRT_F16 && t != SDRT_BF16 && t != SDRT_F8_E4M3 && t != SDRT_F8_E5M2)
+        if (!sdrt_is_float((enum sdrt_dtype)t) && t != SDRT_Q8_0)
             cr_expect(sdrt_to_f32(from, (enum sdrt_dtype)t, to, 1) == -1, "type %d", t);
+}
+
+Test(pack, bytes_count_whole_blocks)
+{
+    cr_expect_eq(sdrt_dtype_bytes(SDRT_F32, 3), 12);
+    cr_expect_eq(sdrt_dtype_bytes(SDRT_BF16, 5), 10);
+    cr_expect_eq(sdrt_dtype_bytes(SDRT_I64, 0), 0);
+    cr_expect_eq(sdrt_dtype_bytes(SDRT_Q8_0, 4096), 4096 / 32 * 34);
+    cr_expect_eq(sdrt_dtype_bytes(SDRT_DTYPES, 64), 0);
+    cr_expect_eq(sdrt_dtype_size(SDRT_Q8_0), 0, "an element of a block has no address");
+    cr_expect_str_eq(sdrt_dtype_name(SDRT_Q8_0), "Q8_0");
+    for (int t = 0; t < SDRT_DTYPES; t++)
+        cr_expect(sdrt_dtype_bytes((enum sdrt_dtype)t, 64) > 0, "type %d has no bytes", t);
+}
+
+Test(pack, blocks_of_q8_0_become_f32)
+{
+    enum { BLOCKS = 3, VALUES = 32 };
+    static const double scales[BLOCKS] = { 0.0123, -0.5, 0x1p-20 };
+    unsigned char blocks[BLOCKS * 34];
+    float got[BLOCKS * VALUES];
+    int bad = 0;
+
+    for (int b = 0; b < BLOCKS; b++) {
+        uint16_t scale;
+        tencode(scales[b], SDRT_F16, &scale, 0);
+        memcpy(blocks + 34 * b, &scale, sizeof scale);
+        for (int i = 0; i < VALUES; i++) blocks[34 * b + 2 + i] = (unsigned char)(8 * i - 128 + b);
+    }
+    cr_assert_eq(sdrt_to_f32(blocks, SDRT_Q8_0, got, BLOCKS * VALUES), 0);
+    for (int i = 0; i < BLOCKS * VALUES; i++) {
+        const int b = i / VALUES, q = 8 * (i % VALUES) - 128 + b;
+        bad += !same((double)got[i], tround(scales[b], SDRT_F16) * q);
+    }
+    cr_expect(bad == 0, "%d wrong", bad);
 }
 
 /* tests/oracle/make_f8_golden.py: what torch makes of each byte. */
@@ -256,6 +291,6 @@ Test(pack, other_types_are_refused)
     float packed[16] = { 0 };
 
     for (int t = 0; t < SDRT_DTYPES; t++)
-        if (t != SDRT_F32 && t != SDRT_F16 && t != SDRT_BF16 && t != SDRT_F8_E4M3 && t != SDRT_F8_E5M2)
+        if (!sdrt_is_float((enum sdrt_dtype)t))
             cr_expect(sdrt_panel_pack(&l, &w, 0, 1, &source, (enum sdrt_dtype)t, packed) == -1);
 }

@@ -1,24 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "kernels/generic/typed.h"
 #include "kernels/pack.h"
-
-#include <stdint.h>
-#include <string.h>
-
-static inline float from_bits(uint32_t u)
-{
-    float f;
-
-    memcpy(&f, &u, sizeof f);
-    return f;
-}
-
-static inline uint32_t to_bits(float f)
-{
-    uint32_t u;
-
-    memcpy(&u, &f, sizeof u);
-    return u;
-}
 
 /* a where the mask is all ones, b where it is zero. */
 static inline uint32_t choose(uint32_t mask, uint32_t a, uint32_t b)
@@ -35,10 +17,10 @@ static inline float from_f16(uint16_t h)
     const uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h & 0x7c00;
     const uint32_t rest = (uint32_t)(h & 0x7fff) << 13, rebias = 112u << 23;
     const float lowest = 0x1p-14f; /* zero and subnormals: a normal number's fraction, less it */
-    const uint32_t small = to_bits(from_bits(to_bits(lowest) | (rest & 0x7fffff)) - lowest);
+    const uint32_t small = bits_of_f32(f32_of_bits(bits_of_f32(lowest) | (rest & 0x7fffff)) - lowest);
     const uint32_t normal = rest + rebias, special = normal + rebias;
 
-    return from_bits(sign | choose(mask_of(!exponent), small,
+    return f32_of_bits(sign | choose(mask_of(!exponent), small,
                                    choose(mask_of(exponent == 0x7c00), special, normal)));
 }
 
@@ -48,18 +30,18 @@ static inline float from_e4m3(uint8_t b)
     const uint32_t sign = (uint32_t)(b & 0x80) << 24, magnitude = b & 0x7f;
     const uint32_t rest = magnitude << 20, rebias = 120u << 23;
     const float lowest = 0x1p-6f; /* zero and subnormals, as in from_f16 */
-    const uint32_t small = to_bits(from_bits(to_bits(lowest) | rest) - lowest);
+    const uint32_t small = bits_of_f32(f32_of_bits(bits_of_f32(lowest) | rest) - lowest);
 
-    return from_bits(sign | choose(mask_of(magnitude < 8), small,
+    return f32_of_bits(sign | choose(mask_of(magnitude < 8), small,
                                    choose(mask_of(magnitude == 0x7f), 0x7fc00000, rest + rebias)));
 }
 
 /* Round to nearest even, by adding the rounding bias to the bits. */
 static inline uint16_t to_f16(float f)
 {
-    const uint32_t u = to_bits(f), sign = u >> 16 & 0x8000, a = u & 0x7fffffffu;
+    const uint32_t u = bits_of_f32(f), sign = u >> 16 & 0x8000, a = u & 0x7fffffffu;
     const float magic = 0.5f; /* its last bit weighs 2^-24 */
-    const uint32_t small = to_bits(from_bits(a) + magic) - to_bits(magic);
+    const uint32_t small = bits_of_f32(f32_of_bits(a) + magic) - bits_of_f32(magic);
     const uint32_t normal = (a + 0xfff + (a >> 13 & 1) - (112u << 23)) >> 13;
     const uint32_t finite = choose(mask_of(a < 0x38800000u), small, normal); /* 2^-14 */
     const uint32_t any = choose(mask_of(a >= 0x477ff000u), 0x7c00, finite);  /* 65520 */
@@ -67,11 +49,17 @@ static inline uint16_t to_f16(float f)
     return (uint16_t)(sign | choose(mask_of(a > 0x7f800000u), 0x7e00, any));
 }
 
-static inline uint16_t to_bf16(float f)
+static void from_q8_0(const uint8_t *src, float *dst, size_t count)
 {
-    const uint32_t u = to_bits(f), nan = u >> 16 | 0x40;
+    enum { VALUES = 32 };
+    uint16_t scale;
 
-    return (uint16_t)((u & 0x7fffffffu) > 0x7f800000u ? nan : (u + 0x7fff + (u >> 16 & 1)) >> 16);
+    for (; count >= VALUES; count -= VALUES, dst += VALUES) {
+        memcpy(&scale, src, sizeof scale);
+        const int8_t *q = (const int8_t *)src + sizeof scale;
+        for (int i = 0; i < VALUES; i++) dst[i] = from_f16(scale) * (float)q[i];
+        src += sizeof scale + VALUES;
+    }
 }
 
 int sdrt_to_f32(const void *src, enum sdrt_dtype from, float *dst, size_t count)
@@ -87,13 +75,16 @@ int sdrt_to_f32(const void *src, enum sdrt_dtype from, float *dst, size_t count)
         for (size_t i = 0; i < count; i++) dst[i] = from_f16(h[i]);
         return 0;
     case SDRT_BF16:
-        for (size_t i = 0; i < count; i++) dst[i] = from_bits((uint32_t)h[i] << 16);
+        for (size_t i = 0; i < count; i++) dst[i] = f32_of_bits((uint32_t)h[i] << 16);
         return 0;
     case SDRT_F8_E4M3:
         for (size_t i = 0; i < count; i++) dst[i] = from_e4m3(b[i]);
         return 0;
     case SDRT_F8_E5M2: /* the upper half of an f16 */
         for (size_t i = 0; i < count; i++) dst[i] = from_f16((uint16_t)(b[i] << 8));
+        return 0;
+    case SDRT_Q8_0:
+        from_q8_0(b, dst, count);
         return 0;
     default:
         return -1;
@@ -149,7 +140,7 @@ static void narrow(const float *src, enum sdrt_dtype type, uint16_t *dst, size_t
     if (type == SDRT_F16)
         for (size_t i = 0; i < count; i++) dst[i] = to_f16(src[i]);
     else
-        for (size_t i = 0; i < count; i++) dst[i] = to_bf16(src[i]);
+        for (size_t i = 0; i < count; i++) dst[i] = bf16_of_f32(src[i]);
 }
 
 /* Where the values of some rows go: value j of a row, which is tap j % taps of channel

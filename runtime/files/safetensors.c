@@ -78,10 +78,12 @@ static int check_metadata(const struct sdrt_tensor_file *f, const struct sdrt_lo
     return SDRT_OK;
 }
 
+/* The format has no types of blocks. */
 static void read_dtype(struct sdrt_file_tensor *t)
 {
     for (int i = 0; i < SDRT_DTYPES; i++)
-        if (!strcmp(t->dtype_name, sdrt_dtype_name((enum sdrt_dtype)i))) {
+        if (sdrt_dtype_size((enum sdrt_dtype)i) &&
+            !strcmp(t->dtype_name, sdrt_dtype_name((enum sdrt_dtype)i))) {
             t->dtype = (enum sdrt_dtype)i;
             t->known = 1;
         }
