@@ -33,6 +33,9 @@ struct sdrt_named_rms {
     { .batch = batch_, .pixels = pixels_, .c = c_, .c2 = c2_, .x_pitch = c_, .x2_pitch = c2_, \
       .groups = 32, .eps = eps_ }
 #define SDRT_LN(rows_, c_) { .rows = rows_, .c = c_, .x_pitch = c_, .y_pitch = c_, .eps = 1e-5f }
+#define SDRT_RMS(rows_, groups_, width_, pitch)                                                   \
+    { .rows = rows_, .groups = groups_, .width = width_, .x_pitch = pitch, .y_pitch = pitch,       \
+      .eps = 1e-6f }
 
 static const struct sdrt_named_gn sdrt_gn_model_shapes[] = {
     { "unet_4096_320", 8, SDRT_GN(2, 4096, 320, 0, 1e-5f) },
@@ -83,9 +86,9 @@ enum {
 };
 
 static const struct sdrt_named_rms sdrt_rms_model_shapes[] = {
-    { "mmdit_8192x24x64", 48, { 8192, 24, 64, 3 * 1536, 3 * 1536, 1e-6f } },
-    { "mmdit_666x24x64", 46, { 666, 24, 64, 3 * 1536, 3 * 1536, 1e-6f } },
-    { "t5_512x1x4096", 49, { 512, 1, 4096, 4096, 4096, 1e-6f } },
+    { "mmdit_8192x24x64", 48, SDRT_RMS(8192, 24, 64, 3 * 1536) },
+    { "mmdit_666x24x64", 46, SDRT_RMS(666, 24, 64, 3 * 1536) },
+    { "t5_512x1x4096", 49, SDRT_RMS(512, 1, 4096, 4096) },
 };
 enum {
     SDRT_RMS_MODEL_SHAPES = sizeof sdrt_rms_model_shapes / sizeof sdrt_rms_model_shapes[0]
@@ -93,5 +96,6 @@ enum {
 
 #undef SDRT_GN
 #undef SDRT_LN
+#undef SDRT_RMS
 
 #endif

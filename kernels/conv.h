@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * 3x3 and 1x1 convolution on channels-last f32 activations, as an implicit GEMM.
+ * 3x3 and 1x1 convolution on channels-last activations, as an implicit GEMM.
  *
  *     in(y, x, c)  = prologue(source pixel (y / upsample, x / upsample), channel c), 0 outside
  *     out(y, x, o) = sum_{ky,kx,c} in(y*stride + ky - pad, x*stride + kx - pad, c) * w[o][c][ky][kx]
@@ -13,7 +13,8 @@
  *
  * The input may be two tensors whose channels follow one another, which is how a
  * skip connection's concat costs nothing: x gives channels 0..in_c-1, x2 the next
- * in_c2.  y may be the same pixels as residual, never as x or x2.
+ * in_c2.  All tensors are f32 but y, which may have another type that takes() allows.  y may be the
+ * same pixels as residual, where it is f32; never as x or x2.
  */
 #ifndef SDRT_KERNELS_CONV_H
 #define SDRT_KERNELS_CONV_H
@@ -38,7 +39,8 @@ struct sdrt_conv_shape {
                          * upsampled image is out_h x out_w (stride 1), which may be odd:
                          * source row y * in_h / out_h as torch's nearest with a size */
     int pad;            /* rows above and columns left; below and right follow from the sizes */
-    int x_pitch;        /* floats from one pixel to the next; rows and images are dense */
+    enum sdrt_dtype y_type;
+    int x_pitch;        /* elements from one pixel to the next; rows and images are dense */
     int x2_pitch;
     int y_pitch;
     int residual_pitch; /* used when args.residual is set */
@@ -55,7 +57,7 @@ struct sdrt_conv_args {
     const float *bias;     /* [out_c] or NULL */
     const float *chan;     /* [batch or 1][out_c], the time embedding's share; or NULL */
     const float *residual; /* [batch][out_h][out_w][out_c] or NULL */
-    float       *y;        /* [batch][out_h][out_w][out_c] */
+    void        *y;        /* [batch][out_h][out_w][out_c] of s->y_type */
 };
 
 struct sdrt_conv_ops {
@@ -63,6 +65,7 @@ struct sdrt_conv_ops {
     size_t (*pack_bytes)(const struct sdrt_weight_shape *w);
     int (*pack_rows)(const struct sdrt_weight_shape *w, int row0, int count, const void *src,
                      enum sdrt_dtype from, void *dst);
+    int (*takes)(const struct sdrt_conv_shape *s); /* the shape's y_type */
     int (*parts)(const struct sdrt_conv_shape *s, int workers);
     size_t (*scratch)(const struct sdrt_conv_shape *s);
     int (*conv2d)(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,

@@ -6,8 +6,9 @@
  *     y[m][n] = gate[n] * act(t) + residual[m][n]          (plain; adaLN's gate, where given)
  *     y[m][n] = value[m][n] * act(gate[m][n])              (gated; GEGLU when act is GELU)
  *
- * a, y and residual are f32 rows with their own pitch, so that they may be slices
- * of wider rows.  y may be the same rows as residual, never as a.
+ * a, y and residual are rows with their own pitch, so that they may be slices of wider rows.
+ * bias, gate and residual are f32; a and y have the types that the shape says, f32 or another
+ * that takes() allows.  y may be the same rows as residual, where it is f32; never as a.
  */
 #ifndef SDRT_KERNELS_GEMM_H
 #define SDRT_KERNELS_GEMM_H
@@ -18,7 +19,8 @@
 
 struct sdrt_gemm_shape {
     int m, n, k;        /* w.n == n, w.k == k, w.taps == 1 */
-    int a_pitch;        /* floats from one row to the next */
+    enum sdrt_dtype a_type, y_type;
+    int a_pitch;        /* elements from one row to the next */
     int y_pitch;
     int residual_pitch; /* used when args.residual is set */
     enum sdrt_act act;
@@ -26,12 +28,12 @@ struct sdrt_gemm_shape {
 };
 
 struct sdrt_gemm_args {
-    const float *a;        /* [m][k] */
+    const void  *a;        /* [m][k] of s->a_type */
     const void  *w;        /* packed by pack_rows */
     const float *bias;     /* [n], or [2n] when gated (values, then gates), or NULL */
     const float *gate;     /* [n] or NULL; NULL when gated */
     const float *residual; /* [m][n] or NULL; NULL when gated */
-    float       *y;        /* [m][n] */
+    void        *y;        /* [m][n] of s->y_type */
 };
 
 struct sdrt_gemm_ops {
@@ -39,6 +41,11 @@ struct sdrt_gemm_ops {
     size_t (*pack_bytes)(const struct sdrt_weight_shape *w);
     int (*pack_rows)(const struct sdrt_weight_shape *w, int row0, int count, const void *src,
                      enum sdrt_dtype from, void *dst);
+    /* Whether it computes with the shape's a_type and y_type; f32 is taken by all. */
+    int (*takes)(const struct sdrt_gemm_shape *s);
+    /* What the product rounds a to before it multiplies: where it is not F32, it is a type that
+     * takes() allows, and an a that is stored so loses nothing. */
+    enum sdrt_dtype (*operand)(const struct sdrt_gemm_shape *s);
     /* How many shares suit this shape on so many workers (at least 1).  The result of
      * the product does not depend on it. */
     int (*parts)(const struct sdrt_gemm_shape *s, int workers);

@@ -6,7 +6,7 @@ libkernels_la_SOURCES = \
 	kernels/pack.h \
 	kernels/generic/attention.c kernels/generic/conv.c kernels/generic/elementwise.c \
 	kernels/generic/gemm.c kernels/generic/norm.c kernels/generic/pack.c \
-	kernels/generic/conv_pixel.h kernels/generic/scalar.h kernels/generic/tile.h \
+	kernels/generic/conv_pixel.h kernels/generic/scalar.h kernels/generic/tile.h kernels/generic/typed.h \
 	kernels/blas/conv.c kernels/blas/gemm.c kernels/blas/leave.h \
 	kernels/blas/threads.c kernels/blas/threads.h \
 	kernels/blas/weights.h
@@ -14,7 +14,7 @@ libkernels_la_CFLAGS = $(AM_CFLAGS) -O3
 libkernels_la_LIBADD =
 
 SIMD_BODIES = kernels/simd/attention.h kernels/simd/conv.h kernels/simd/gemm.h \
-	kernels/simd/math.h kernels/simd/norm.h kernels/simd/slot.h kernels/simd/tile.h \
+	kernels/simd/math.h kernels/simd/narrow.h kernels/simd/norm.h kernels/simd/slot.h kernels/simd/tile.h \
 	kernels/simd/winograd.h
 EXTRA_DIST += $(SIMD_BODIES)
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Group norm statistics and layer norm, on channels-last f32 activations.
+ * Group norm statistics, layer norm and RMS norm, on channels-last activations.  What is read
+ * is f32, but for an RMS norm's x; what a layer norm or an RMS norm writes is f32 or bf16.
  *
  * A group norm is two steps with a barrier between them: gn_sums, then gn_fold,
  * which leaves three vectors an image.  The convolution that follows applies them
@@ -9,6 +10,7 @@
 #ifndef SDRT_KERNELS_NORM_H
 #define SDRT_KERNELS_NORM_H
 
+#include "kernels/dtype.h"
 #include "kernels/exec.h"
 
 struct sdrt_gn_shape {
@@ -22,12 +24,14 @@ struct sdrt_gn_shape {
 
 struct sdrt_ln_shape {
     int   rows, c;
-    int   x_pitch, y_pitch;
+    enum sdrt_dtype y_type; /* F32 or BF16, at every level */
+    int   x_pitch, y_pitch; /* elements from one row to the next */
     float eps;
 };
 
 struct sdrt_rms_shape {
     int   rows, groups, width; /* a row is groups pieces of width channels */
+    enum sdrt_dtype x_type, y_type; /* F32 or BF16 each, at every level */
     int   x_pitch, y_pitch;
     float eps;
 };
@@ -54,18 +58,18 @@ struct sdrt_norm_ops {
                    const float *x, const float *x2, const float *gamma, const float *beta,
                    const double *sums, float *msb);
     /* y[r][c] = (x[r][c] - mean_r) / sqrt(var_r + eps) * gamma[c] + beta[c]; parts split
-     * the rows; y may be x. */
+     * the rows; y may be x where it is f32. */
     int (*layer_norm)(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s,
-                      const float *x, const float *gamma, const float *beta, float *y);
+                      const float *x, const float *gamma, const float *beta, void *y);
     /* The same with y = (..) * (1 + scale[c]) + shift[c]: adaLN, whose vectors a network has
      * made of the timestep.  Peebles and Xie, 2022 (arXiv:2212.09748). */
     int (*ada_norm)(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s, const float *x,
-                    const float *scale, const float *shift, float *y);
+                    const float *scale, const float *shift, void *y);
     /* Each piece on its own: y[..][c] = x[..][c] / sqrt(mean of the piece's squares + eps) *
-     * gamma[c], c < width; parts split the rows; y may be x.  Zhang and Sennrich, 2019
+     * gamma[c], c < width; parts split the rows; y may be x where their types agree.  Zhang and Sennrich, 2019
      * (arXiv:1910.07467). */
-    int (*rms_norm)(const struct sdrt_exec *ex, const struct sdrt_rms_shape *s, const float *x,
-                    const float *gamma, float *y);
+    int (*rms_norm)(const struct sdrt_exec *ex, const struct sdrt_rms_shape *s, const void *x,
+                    const float *gamma, void *y);
 };
 
 void sdrt_norm_init(struct sdrt_norm_ops *ops, unsigned isa);

@@ -157,16 +157,44 @@ void tencode(double v, enum sdrt_dtype type, void *dst, size_t index)
     else ((uint16_t *)dst)[index] = bits_of(tround(v, type), type);
 }
 
-float *trounded_rows(const float *rows, size_t n, size_t width, size_t pitch, int round, float unit)
+float *trounded_rows(const float *rows, size_t n, size_t width, size_t pitch, int round)
 {
     float *to = malloc(n * pitch * sizeof *to);
 
     if (!to) abort();
     for (size_t r = 0; r < n; r++)
         for (size_t i = r * pitch; i < r * pitch + width; i++)
-            to[i] = round ? (float)tround((double)(rows[i] * unit), SDRT_BF16) / unit : rows[i];
+            to[i] = round ? (float)tround((double)rows[i], SDRT_BF16) : rows[i];
     return to;
 }
+
+struct tbuf ttyped_rows(const float *rows, enum sdrt_dtype type, size_t n, size_t width,
+                        size_t pitch)
+{
+    struct tbuf b = tbuf_bytes(sdrt_dtype_bytes(type, n * pitch));
+
+    for (size_t r = 0; r < n; r++)
+        for (size_t i = r * pitch; i < r * pitch + width; i++)
+            tencode((double)rows[i], type, b.p, i);
+    return b;
+}
+
+float *ttyped_values(const struct tbuf *rows, enum sdrt_dtype type)
+{
+    const size_t n = rows->bytes / sdrt_dtype_size(type);
+    uint32_t *to = malloc(n * sizeof *to + 1);
+    const uint16_t *h = rows->p;
+
+    if (!to) abort();
+    if (type == SDRT_F32) memcpy(to, rows->p, n * sizeof *to);
+    for (size_t i = 0; type == SDRT_BF16 && i < n; i++)
+        to[i] = h[i] == 0xffff ? 0xffffffff : (uint32_t)h[i] << 16;
+    return (float *)(void *)to;
+}
+
+enum sdrt_dtype trand_type(uint64_t *state) { return trand_int(state, 2) ? SDRT_BF16 : SDRT_F32; }
+
+double ttyped_error(enum sdrt_dtype type) { return type == SDRT_BF16 ? 0x1p-8 : 0.0; }
 
 int tbf16_level(const char *level)
 {

@@ -54,10 +54,20 @@ struct tdiff tcompare(const float *got, const double *want, size_t n, int width,
 double tround(double v, enum sdrt_dtype type);
 void   tencode(double v, enum sdrt_dtype type, void *dst, size_t index);
 
-/* A copy of rows of width floats, pitch apart, rounded to bf16, in units of 1 / unit, where round is
- * set; free() it. */
-float *trounded_rows(const float *rows, size_t n, size_t width, size_t pitch, int round,
-                     float unit);
+/* A copy of rows of width floats, pitch apart, rounded to bf16 where round is set; free() it. */
+float *trounded_rows(const float *rows, size_t n, size_t width, size_t pitch, int round);
+
+/* Rows in an operand's own type, F32 or BF16: a buffer of n of them, of which each gap stays NaN;
+ * and their values as f32, in which what nobody wrote is NaN as in a new buffer; free() them. */
+struct tbuf ttyped_rows(const float *rows, enum sdrt_dtype type, size_t n, size_t width,
+                        size_t pitch);
+float *ttyped_values(const struct tbuf *rows, enum sdrt_dtype type);
+
+/* One of the two types, by chance. */
+enum sdrt_dtype trand_type(uint64_t *state);
+
+/* The most by which storing a value in the type changes it, relative to the value. */
+double ttyped_error(enum sdrt_dtype type);
 
 /* Whether the level computes in bf16, and whether it multiplies weights stored so with activations
  * in bf16. */

@@ -79,7 +79,7 @@ static int in_bf16(const char *level, const struct sdrt_attention_shape *s)
     return tbf16_level(level) && !s->causal && !s->biased;
 }
 
-/* What the oracle makes of the operands, in bf16 of what correct rounding makes of them. */
+/* What the oracle makes of the operands, here f32, in bf16 of what correct rounding makes of them. */
 static void expect(const char *level, const struct sdrt_attention_shape *s,
                    const struct sdrt_attention_args *a, double *want)
 {
@@ -87,16 +87,50 @@ static void expect(const char *level, const struct sdrt_attention_shape *s,
     const size_t keys = (size_t)s->batch * (size_t)s->kv_len;
     const size_t width = (size_t)(s->heads * s->head_dim);
     const int round = in_bf16(level, s);
-    /* AVX-512's rounds queries that are in units of log2 already. */
-    const float unit = strcmp(level, "amx") ? s->scale * 1.44269504f : 1.0f;
-    float *q = trounded_rows(a->q, queries, width, (size_t)s->q_pitch, round, unit);
-    float *k = trounded_rows(a->k, keys, width, (size_t)s->k_pitch, round, 1.0f);
-    float *v = trounded_rows(a->v, keys, width, (size_t)s->v_pitch, round, 1.0f);
+    float *q = trounded_rows(a->q, queries, width, (size_t)s->q_pitch,
+                             round || s->q_type == SDRT_BF16);
+    float *k = trounded_rows(a->k, keys, width, (size_t)s->k_pitch,
+                             round || s->k_type == SDRT_BF16);
+    float *v = trounded_rows(a->v, keys, width, (size_t)s->v_pitch,
+                             round || s->v_type == SDRT_BF16);
 
     oracle_attention(s, q, k, v, a->bias, want);
     free(q);
     free(k);
     free(v);
+}
+
+/* Rows of floats that a points to, in the types that the shape says; of a fused projection all at
+ * once. */
+static void set_types(const struct sdrt_attention_shape *s, int fused,
+                      struct sdrt_attention_args *a, struct tbuf typed[3])
+{
+    const size_t queries = (size_t)s->batch * (size_t)s->q_len, width = (size_t)(s->heads * s->head_dim);
+    const size_t keys = (size_t)s->batch * (size_t)s->kv_len;
+
+    typed[0] = ttyped_rows(a->q, s->q_type, queries, fused ? 3 * width : width, (size_t)s->q_pitch);
+    a->q = typed[0].p;
+    if (fused) {
+        a->k = sdrt_element(a->q, s->k_type, width);
+        a->v = sdrt_element(a->q, s->v_type, 2 * width);
+        return;
+    }
+    typed[1] = ttyped_rows(a->k, s->k_type, keys, width, (size_t)s->k_pitch);
+    typed[2] = ttyped_rows(a->v, s->v_type, keys, width, (size_t)s->v_pitch);
+    a->k = typed[1].p;
+    a->v = typed[2].p;
+}
+
+/* Those that the level takes; the three of a fused projection are one. */
+static void choose_types(const struct sdrt_attention_ops *ops, uint64_t *rng, int fused,
+                         struct sdrt_attention_shape *s)
+{
+    s->q_type = trand_type(rng);
+    s->k_type = fused ? s->q_type : trand_type(rng);
+    s->v_type = fused ? s->q_type : trand_type(rng);
+    if (!ops->takes(s)) s->q_type = s->k_type = s->v_type = SDRT_F32;
+    s->o_type = trand_type(rng);
+    if (!ops->takes(s)) s->o_type = SDRT_F32;
 }
 
 /* q, k and v are slices of one fused projection where their pitches say so. */
@@ -111,8 +145,8 @@ static void check(const char *level, const struct sdrt_attention_ops *ops, uint6
     struct tbuf q = tbuf_floats(queries * (size_t)s->q_pitch);
     struct tbuf k = tbuf_floats(keys * (size_t)s->k_pitch);
     struct tbuf v = tbuf_floats(keys * (size_t)s->v_pitch);
-    struct tbuf o = tbuf_floats(queries * (size_t)s->o_pitch);
-    struct tbuf first = tbuf_floats(queries * (size_t)s->o_pitch);
+    struct tbuf o = tbuf_bytes(sdrt_dtype_bytes(s->o_type, queries * (size_t)s->o_pitch));
+    struct tbuf first = tbuf_bytes(o.bytes);
     struct tbuf scratch = tbuf_bytes(ops->scratch(s));
     struct tbuf bias = tbuf_floats((size_t)s->heads * (size_t)s->q_len * (size_t)s->kv_len);
     double *want = malloc(queries * (size_t)width * sizeof *want);
@@ -122,14 +156,17 @@ static void check(const char *level, const struct sdrt_attention_ops *ops, uint6
 
     cr_assert_not_null(want);
     snprintf(text, sizeof text, "%s batch=%d heads=%dx%d %dx%d pitches %d %d %d %d causal=%d "
-             "biased=%d scores=%d seed=%llu", level, s->batch, s->heads, s->head_dim, s->q_len, s->kv_len,
+             "biased=%d scores=%d %s %s %s to %s seed=%llu", level, s->batch, s->heads, s->head_dim, s->q_len, s->kv_len,
              s->q_pitch, s->k_pitch, s->v_pitch, s->o_pitch, s->causal, s->biased, kind,
-             (unsigned long long)trand_seed());
+             sdrt_dtype_name(s->q_type), sdrt_dtype_name(s->k_type), sdrt_dtype_name(s->v_type),
+             sdrt_dtype_name(s->o_type), (unsigned long long)trand_seed());
     fill_queries(rng, s, kind, q.v);
     fill_keys(rng, s, kind, (float *)a.k);
     trand_rows(rng, (float *)a.v, keys, width, s->v_pitch, 1.0f);
     trand_rows(rng, bias.v, (size_t)(s->heads * s->q_len), s->kv_len, s->kv_len, 5.0f);
     expect(level, s, &a, want);
+    struct tbuf typed[3];
+    set_types(s, fused, &a, typed);
     cr_expect(own >= 1 && ops->parts(s, 1) >= 1 && ops->parts(s, 64) >= own, "%s: parts", text);
 
     for (size_t i = 0; i < sizeof nparts / sizeof nparts[0]; i++) {
@@ -149,13 +186,17 @@ static void check(const char *level, const struct sdrt_attention_ops *ops, uint6
     /* In bf16 each weight is rounded to 2^-8 of itself, and the values, which are below 1, differ by
      * up to 2. */
     if (in_bf16(level, s)) atol += 2.0 / 256.0;
-    const struct tdiff d = tcompare(o.v, want, queries, width, s->o_pitch, atol, 3e-6);
+    float *got = ttyped_values(&o, s->o_type);
+    const struct tdiff d = tcompare(got, want, queries, width, s->o_pitch, atol,
+                                    3e-6 + ttyped_error(s->o_type));
     cr_expect(d.bad == 0, "%s: %zu bad, max %.3g at %zu, nmse %.2g", text, d.bad, d.max_abs, d.at,
               d.nmse);
-    cr_expect(tgaps_written(o.v, queries, width, s->o_pitch) == 0, "%s: wrote a gap", text);
-    cr_expect(tbuf_ok(&o) && tbuf_ok(&scratch) && tbuf_ok(&q) && tbuf_ok(&k) && tbuf_ok(&v) &&
-              tbuf_ok(&bias),
+    cr_expect(tgaps_written(got, queries, width, s->o_pitch) == 0, "%s: wrote a gap", text);
+    cr_expect(tbuf_ok(&o) && tbuf_ok(&scratch) && tbuf_ok(&bias) && tbuf_ok(&typed[0]) &&
+              (fused || (tbuf_ok(&typed[1]) && tbuf_ok(&typed[2]))),
               "%s: wrote outside a buffer", text);
+    free(got);
+    for (int i = 0; i < (fused ? 1 : 3); i++) tbuf_free(&typed[i]);
     if (getenv("SDRT_TEST_VERBOSE"))
         fprintf(stderr, "%s max %.2e nmse %.1e\n", text, d.max_abs, d.nmse);
     free(want);
@@ -178,6 +219,7 @@ static void check_kind(const char *level, const struct sdrt_attention_ops *ops, 
     s.k_pitch = fused ? 3 * width : width + trand_int(rng, 9);
     s.v_pitch = fused ? 3 * width : width + trand_int(rng, 9);
     s.o_pitch = width + trand_int(rng, 2) * trand_int(rng, 9);
+    choose_types(ops, rng, fused, &s);
     check(level, ops, rng, &s, kind);
 }
 
@@ -228,17 +270,39 @@ static void check_extremes(const char *level)
                            kinds[i]);
 }
 
+/* As gemm's. */
+static void check_types(const char *level, const struct sdrt_attention_ops *ops)
+{
+    struct sdrt_attention_shape s = { .batch = 1, .heads = 2, .head_dim = 40, .q_len = 9,
+                                      .kv_len = 7 };
+    const int narrow = tbf16_level(level);
+
+    cr_expect(ops->takes(&s), "%s: f32", level);
+    cr_expect_eq(ops->operand(&s) == SDRT_BF16, narrow, "%s: operand", level);
+    for (int i = 1; narrow && i < 16; i++) {
+        s.q_type = i & 1 ? SDRT_BF16 : SDRT_F32;
+        s.k_type = i & 2 ? SDRT_BF16 : SDRT_F32;
+        s.v_type = i & 4 ? SDRT_BF16 : SDRT_F32;
+        s.o_type = i & 8 ? SDRT_BF16 : SDRT_F32;
+        cr_expect(ops->takes(&s), "%s: bf16, case %d", level, i);
+    }
+    s.o_type = SDRT_I32;
+    cr_expect_not(ops->takes(&s), "%s: i32", level);
+}
+
 static void check_models(const char *level)
 {
     struct sdrt_attention_ops ops = { 0 };
     uint64_t rng = trand_seed();
 
     tattention_init(&ops, level);
+    check_types(level, &ops);
     for (int i = 0; i < SDRT_ATTENTION_MODEL_SHAPES; i++) {
         struct sdrt_attention_shape s = sdrt_attention_model_shapes[i].s;
         if (s.q_len == s.kv_len) s.q_len = s.kv_len = s.q_len < 150 ? s.q_len : 150;
         else s.q_len = s.q_len < 70 ? s.q_len : 70;
         if (s.heads > 8) s.heads = 3;
+        choose_types(&ops, &rng, 1, &s);
         check(level, &ops, &rng, &s, SMALL);
     }
 }
@@ -256,6 +320,7 @@ Test(attention, no_null_entries)
     for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name; l++) {
         struct sdrt_attention_ops ops = { 0 };
         sdrt_attention_init(&ops, l->flags);
-        cr_expect(ops.parts && ops.scratch && ops.attention, "hole at %s", l->name);
+        cr_expect(ops.takes && ops.operand && ops.parts && ops.scratch && ops.attention,
+                  "hole at %s", l->name);
     }
 }

@@ -35,10 +35,10 @@ static void describe(const struct problem *p, char *text, size_t size)
     const struct sdrt_conv_shape *s = &p->s;
 
     snprintf(text, size,
-             "%s batch=%d in %dx%dx%d+%d out %dx%dx%d kernel=%d stride=%d upsample=%d pad=%d "
+             "%s batch=%d in %dx%dx%d+%d out %dx%dx%d %s kernel=%d stride=%d upsample=%d pad=%d "
              "pitches %d %d %d %d prologue=%d %s from %s residual=%d bias=%d chan=%d/%d seed=%llu",
              p->level, s->batch, s->in_h, s->in_w, s->in_c, s->in_c2, s->out_h, s->out_w, s->out_c,
-             s->kernel, s->stride, s->upsample, s->pad, s->x_pitch, s->x2_pitch, s->y_pitch,
+             sdrt_dtype_name(s->y_type), s->kernel, s->stride, s->upsample, s->pad, s->x_pitch, s->x2_pitch, s->y_pitch,
              s->residual_pitch, s->prologue, sdrt_dtype_name(s->w.stored), sdrt_dtype_name(p->from),
              p->residual, p->bias, p->chan, s->chan_pitch, (unsigned long long)trand_seed());
 }
@@ -77,12 +77,13 @@ static struct operands make(const struct problem *p, const struct sdrt_conv_ops 
 {
     const struct sdrt_conv_shape *s = &p->s;
     const size_t in = pixels_in(s), out = pixels_out(s), n = (size_t)s->out_c, all = (size_t)s->w.k;
+    const size_t y_bytes = sdrt_dtype_bytes(s->y_type, out * (size_t)s->y_pitch);
     struct operands o = {
         .x = tbuf_floats(in * (size_t)s->x_pitch), .x2 = tbuf_floats(in * (size_t)s->x2_pitch),
         .msb = tbuf_floats((size_t)s->batch * 3 * all), .bias = tbuf_floats(n),
         .chan = tbuf_floats(s->chan_pitch ? (size_t)s->batch * (size_t)s->chan_pitch : n),
         .residual = tbuf_floats(out * (size_t)s->residual_pitch),
-        .y = tbuf_floats(out * (size_t)s->y_pitch), .first = tbuf_floats(out * (size_t)s->y_pitch),
+        .y = tbuf_bytes(y_bytes), .first = tbuf_bytes(y_bytes),
         .scratch = tbuf_bytes(ops->scratch(s)), .want = malloc(out * n * sizeof(double)),
     };
     double *residual = p->residual ? malloc(out * n * sizeof(double)) : NULL;
@@ -92,7 +93,7 @@ static struct operands make(const struct problem *p, const struct sdrt_conv_ops 
         residual[i] = (double)o.residual.v[i / n * (size_t)s->residual_pitch + i % n];
     o.w = tweights_new(rng, &s->w, p->from, 3.0f / sqrtf((float)(s->w.k * s->w.taps)),
                        ops->pack_bytes, ops->pack_rows);
-    o.a = (struct sdrt_conv_args){ .x = o.x.v, .w = o.w.packed.p, .y = o.y.v };
+    o.a = (struct sdrt_conv_args){ .x = o.x.v, .w = o.w.packed.p, .y = o.y.p };
     if (s->in_c2) o.a.x2 = o.x2.v;
     if (s->prologue != SDRT_PROLOGUE_NONE) o.a.msb = o.msb.v;
     if (p->bias) o.a.bias = o.bias.v;
@@ -148,12 +149,13 @@ static void check(const struct problem *p, const struct sdrt_conv_ops *ops, uint
      * last bits decide: then a product of 6 by 3 / sqrt(inputs) is 2^-8 off. */
     if (in_bf16(p) && s->prologue != SDRT_PROLOGUE_NONE)
         atol += 3.0 * 18.0 / 256.0 / sqrt(inputs);
-    const struct tdiff d = tcompare(o.y.v, o.want, pixels_out(s), s->out_c, s->y_pitch, atol,
-                                    digit * 3e-6);
+    float *y = ttyped_values(&o.y, s->y_type);
+    const struct tdiff d = tcompare(y, o.want, pixels_out(s), s->out_c, s->y_pitch, atol,
+                                    digit * 3e-6 + ttyped_error(s->y_type));
     cr_expect(d.bad == 0, "%s: %zu bad, max %.3g at %zu, nmse %.2g", text, d.bad, d.max_abs, d.at,
               d.nmse);
-    cr_expect(tgaps_written(o.y.v, pixels_out(s), s->out_c, s->y_pitch) == 0, "%s: wrote a gap",
-              text);
+    cr_expect(tgaps_written(y, pixels_out(s), s->out_c, s->y_pitch) == 0, "%s: wrote a gap", text);
+    free(y);
     cr_expect(tbuf_ok(&o.y) && tbuf_ok(&o.scratch) && tbuf_ok(&o.x) && tbuf_ok(&o.x2) &&
               tbuf_ok(&o.w.packed), "%s: wrote outside a buffer", text);
     if (getenv("SDRT_TEST_VERBOSE"))
@@ -227,6 +229,8 @@ static void check_size(const char *level, const struct sdrt_conv_ops *ops, uint6
     s->w = (struct sdrt_weight_shape){ .n = out_c, .k = c, .taps = s->kernel * s->kernel,
                                        .stored = types[trand_int(rng, 3)] };
     if (tbf16_level(level) && trand_int(rng, 8)) s->w.stored = SDRT_BF16;
+    s->y_type = p.residual == IN_PLACE ? SDRT_F32 : trand_type(rng);
+    if (!ops->takes(s)) s->y_type = SDRT_F32;
     check(&p, ops, rng);
 }
 
@@ -308,12 +312,28 @@ static int seen_before(int i)
     return 0;
 }
 
+/* As gemm's: a 1x1 convolution is one. */
+static void check_types(const char *level, const struct sdrt_conv_ops *ops)
+{
+    struct sdrt_conv_shape s = { .batch = 1, .in_h = 4, .in_w = 4, .in_c = 64, .out_h = 4,
+                                 .out_w = 4, .out_c = 64, .kernel = 1, .stride = 1,
+                                 .upsample = 1, .x_pitch = 64, .y_pitch = 64,
+                                 .w = { .n = 64, .k = 64, .taps = 1, .stored = SDRT_BF16 } };
+
+    cr_expect(ops->takes(&s), "%s: f32", level);
+    s.y_type = SDRT_BF16;
+    cr_expect(!tbf16_level(level) || ops->takes(&s), "%s: bf16", level);
+    s.y_type = SDRT_I32;
+    cr_expect_not(ops->takes(&s), "%s: i32", level);
+}
+
 static void check_models(const char *level)
 {
     struct sdrt_conv_ops ops = { 0 };
     uint64_t rng = trand_seed();
 
     tconv_init(&ops, level);
+    check_types(level, &ops);
     for (int i = 0; i < SDRT_CONV_MODEL_SHAPES; i++) {
         struct problem p = { .level = level, .s = reduced(i), .bias = 1, .chan = 1,
                              .residual = IN_PLACE, .step = 101, .from = SDRT_F16 };
@@ -335,7 +355,7 @@ Test(conv, no_null_entries)
     for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name; l++) {
         struct sdrt_conv_ops ops = { 0 };
         sdrt_conv_init(&ops, l->flags);
-        cr_expect(ops.pack_bytes && ops.pack_rows && ops.parts && ops.scratch && ops.conv2d,
-                  "hole at %s", l->name);
+        cr_expect(ops.pack_bytes && ops.pack_rows && ops.takes && ops.parts && ops.scratch &&
+                  ops.conv2d, "hole at %s", l->name);
     }
 }

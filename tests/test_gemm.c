@@ -26,7 +26,7 @@ struct problem {
 };
 
 struct operands {
-    struct tbuf a, bias, gate, residual, y, first, scratch;
+    struct tbuf a, bias, gate, residual, y, first, scratch; /* a and y in their own types */
     struct tweights w;
     double *want;
 };
@@ -36,8 +36,9 @@ static void describe(const struct problem *p, char *text, size_t size)
     const struct sdrt_gemm_shape *s = &p->s;
 
     snprintf(text, size,
-             "%s m=%d n=%d k=%d pitches %d %d %d act=%d gated=%d %s from %s residual=%d bias=%d "
-             "gate=%d seed=%llu", p->level, s->m, s->n, s->k, s->a_pitch, s->y_pitch,
+             "%s m=%d n=%d k=%d %s to %s pitches %d %d %d act=%d gated=%d %s from %s residual=%d "
+             "bias=%d gate=%d seed=%llu", p->level, s->m, s->n, s->k, sdrt_dtype_name(s->a_type),
+             sdrt_dtype_name(s->y_type), s->a_pitch, s->y_pitch,
              s->residual_pitch, s->act, s->w.gated, sdrt_dtype_name(s->w.stored),
              sdrt_dtype_name(p->from), p->residual, p->bias, p->gate,
              (unsigned long long)trand_seed());
@@ -47,16 +48,18 @@ static struct operands make(const struct problem *p, const struct sdrt_gemm_ops 
 {
     const struct sdrt_gemm_shape *s = &p->s;
     const size_t m = (size_t)s->m, n = (size_t)s->n, values = s->w.gated ? 2 * n : n;
+    const size_t y_bytes = sdrt_dtype_bytes(s->y_type, m * (size_t)s->y_pitch);
+    struct tbuf rows = tbuf_floats(m * (size_t)s->a_pitch);
     struct operands o = {
-        .a = tbuf_floats(m * (size_t)s->a_pitch), .bias = tbuf_floats(values),
-        .gate = tbuf_floats(n),
+        .bias = tbuf_floats(values), .gate = tbuf_floats(n),
         .residual = tbuf_floats(m * (size_t)s->residual_pitch),
-        .y = tbuf_floats(m * (size_t)s->y_pitch), .first = tbuf_floats(m * (size_t)s->y_pitch),
+        .y = tbuf_bytes(y_bytes), .first = tbuf_bytes(y_bytes),
         .scratch = tbuf_bytes(ops->scratch(s)), .want = malloc(m * n * sizeof(double)),
     };
     double *residual = p->residual ? malloc(m * n * sizeof(double)) : NULL;
 
-    trand_rows(rng, o.a.v, m, s->k, s->a_pitch, p->small);
+    trand_rows(rng, rows.v, m, s->k, s->a_pitch, p->small);
+    o.a = ttyped_rows(rows.v, s->a_type, m, (size_t)s->k, (size_t)s->a_pitch);
     trand_rows(rng, o.bias.v, 1, (int)values, (int)values, p->bias_scale);
     trand_rows(rng, o.gate.v, 1, s->n, s->n, 1.0f);
     trand_rows(rng, o.residual.v, m, s->n, s->residual_pitch, 1.0f);
@@ -65,10 +68,11 @@ static struct operands make(const struct problem *p, const struct sdrt_gemm_ops 
     o.w = tweights_new(rng, &s->w, p->from, 3.0f / sqrtf((float)s->k) / p->small, ops->pack_bytes,
                        ops->pack_rows);
     /* Levels that multiply bf16: the oracle is given what a correct rounding gives them. */
-    float *seen = trounded_rows(o.a.v, m, (size_t)s->k, (size_t)s->a_pitch,
-                                tin_bf16(p->level, s->w.stored), 1.0f);
+    float *seen = trounded_rows(rows.v, m, (size_t)s->k, (size_t)s->a_pitch,
+                                s->a_type == SDRT_BF16 || tin_bf16(p->level, s->w.stored));
     oracle_gemm(s, seen, o.w.values, p->bias ? o.bias.v : NULL,
                 p->gate ? o.gate.v : NULL, residual, p->step, o.want);
+    tbuf_free(&rows);
     free(seen);
     free(residual);
     return o;
@@ -78,7 +82,7 @@ static void run(const struct problem *p, const struct sdrt_gemm_ops *ops, struct
                 int nparts)
 {
     const struct sdrt_gemm_shape *s = &p->s;
-    struct sdrt_gemm_args a = { .a = o->a.v, .w = o->w.packed.p, .y = o->y.v };
+    struct sdrt_gemm_args a = { .a = o->a.p, .w = o->w.packed.p, .y = o->y.p };
 
     if (p->bias) a.bias = o->bias.v;
     if (p->gate) a.gate = o->gate.v;
@@ -116,18 +120,30 @@ static void check(const struct problem *p, const struct sdrt_gemm_ops *ops, uint
      * error of one half by the other half. */
     const double large = (double)p->bias_scale, factor = s->w.gated ? 2.0 * large : 1.0;
     const double atol = 3e-6 + 1.5e-7 * sqrt((double)s->k) + 1.2e-7 * large * factor;
-    const struct tdiff d = tcompare(o.y.v, o.want, (size_t)s->m, s->n, s->y_pitch, atol, 3e-6);
+    float *y = ttyped_values(&o.y, s->y_type);
+    const struct tdiff d = tcompare(y, o.want, (size_t)s->m, s->n, s->y_pitch, atol,
+                                    3e-6 + ttyped_error(s->y_type));
     cr_expect(d.bad == 0, "%s: %zu bad, max %.3g at %zu, nmse %.2g", text, d.bad, d.max_abs, d.at,
               d.nmse);
-    cr_expect(tgaps_written(o.y.v, (size_t)s->m, s->n, s->y_pitch) == 0, "%s: wrote a gap", text);
-    cr_expect(tbuf_ok(&o.y) && tbuf_ok(&o.scratch) && tbuf_ok(&o.a) && tbuf_ok(&o.gate) && tbuf_ok(&o.w.packed),
-              "%s: wrote outside a buffer", text);
+    cr_expect(tgaps_written(y, (size_t)s->m, s->n, s->y_pitch) == 0, "%s: wrote a gap", text);
+    cr_expect(tbuf_ok(&o.y) && tbuf_ok(&o.scratch) && tbuf_ok(&o.a) && tbuf_ok(&o.gate) &&
+              tbuf_ok(&o.w.packed), "%s: wrote outside a buffer", text);
+    free(y);
     if (getenv("SDRT_TEST_VERBOSE"))
         fprintf(stderr, "%s max %.2e nmse %.1e\n", text, d.max_abs, d.nmse);
     free(o.want);
     tweights_free(&o.w);
     tbuf_free(&o.a), tbuf_free(&o.bias), tbuf_free(&o.gate), tbuf_free(&o.residual);
     tbuf_free(&o.y), tbuf_free(&o.first), tbuf_free(&o.scratch);
+}
+
+/* Those that the level takes. */
+static void choose_types(const struct sdrt_gemm_ops *ops, uint64_t *rng, struct sdrt_gemm_shape *s)
+{
+    s->a_type = trand_type(rng);
+    if (!ops->takes(s)) s->a_type = SDRT_F32;
+    s->y_type = trand_type(rng);
+    if (!ops->takes(s)) s->y_type = SDRT_F32;
 }
 
 /* A problem of this size with everything else drawn at random. */
@@ -146,7 +162,8 @@ static void check_size(const char *level, const struct sdrt_gemm_ops *ops, uint6
     p.s.w = (struct sdrt_weight_shape){ .n = n, .k = k, .taps = 1, .gated = trand_int(rng, 3) == 0,
                                         .stored = types[trand_int(rng, 3)] };
     if (tbf16_level(level) && trand_int(rng, 8)) p.s.w.stored = SDRT_BF16;
-    if (!p.s.w.gated) p.residual = trand_int(rng, RESIDUALS);
+    choose_types(ops, rng, &p.s);
+    if (!p.s.w.gated) p.residual = trand_int(rng, p.s.y_type == SDRT_F32 ? RESIDUALS : IN_PLACE);
     if (!p.s.w.gated) p.gate = trand_int(rng, 2);
     p.s.residual_pitch = p.residual == IN_PLACE ? p.s.y_pitch : n + trand_int(rng, 9);
     check(&p, ops, rng);
@@ -178,19 +195,40 @@ static void check_edges(const char *level)
     check_size(level, &ops, &rng, 76, 230, 1600);
 }
 
+/* What the type pass relies on: every level takes f32, and one of bf16 products takes what it rounds
+ * its operands to, each operand on its own. */
+static void check_types(const char *level, const struct sdrt_gemm_ops *ops)
+{
+    struct sdrt_gemm_shape s = { .m = 8, .n = 64, .k = 64, .a_pitch = 64, .y_pitch = 64,
+                                 .w = { .n = 64, .k = 64, .taps = 1, .stored = SDRT_BF16 } };
+    const int narrow = tbf16_level(level);
+
+    cr_expect(ops->takes(&s), "%s: f32", level);
+    cr_expect_eq(ops->operand(&s) == SDRT_BF16, narrow, "%s: operand", level);
+    for (int i = 1; narrow && i < 4; i++) {
+        s.a_type = i & 1 ? SDRT_BF16 : SDRT_F32;
+        s.y_type = i & 2 ? SDRT_BF16 : SDRT_F32;
+        cr_expect(ops->takes(&s), "%s: bf16, case %d", level, i);
+    }
+    s.a_type = SDRT_I32;
+    cr_expect_not(ops->takes(&s), "%s: i32", level);
+}
+
 static void check_models(const char *level)
 {
     struct sdrt_gemm_ops ops = { 0 };
     uint64_t rng = trand_seed();
 
     tgemm_init(&ops, level);
+    check_types(level, &ops);
     for (int i = 0; i < SDRT_GEMM_MODEL_SHAPES; i++) {
         struct problem p = { .level = level, .s = sdrt_gemm_model_shapes[i].s, .bias = 1,
                              .bias_scale = 1.0f, .small = 1.0f, .step = 13, .from = SDRT_F16 };
         p.s.m = p.s.m < 29 ? p.s.m : 29;
         p.s.w.stored = i % 2 ? SDRT_F32 : SDRT_F16;
         if (tbf16_level(level)) p.s.w.stored = SDRT_BF16;
-        if (!p.s.w.gated) p.residual = IN_PLACE;
+        choose_types(&ops, &rng, &p.s);
+        if (!p.s.w.gated) p.residual = p.s.y_type == SDRT_F32 ? IN_PLACE : OWN_RESIDUAL;
         check(&p, &ops, &rng);
     }
 }
@@ -207,7 +245,7 @@ Test(gemm, no_null_entries)
     for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name; l++) {
         struct sdrt_gemm_ops ops = { 0 };
         sdrt_gemm_init(&ops, l->flags);
-        cr_expect(ops.pack_bytes && ops.pack_rows && ops.parts && ops.scratch && ops.gemm,
-                  "hole at %s", l->name);
+        cr_expect(ops.pack_bytes && ops.pack_rows && ops.takes && ops.operand && ops.parts &&
+                  ops.scratch && ops.gemm, "hole at %s", l->name);
     }
 }

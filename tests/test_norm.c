@@ -125,16 +125,16 @@ static void check_ln(const char *level, const struct sdrt_norm_ops *ops, uint64_
 {
     const size_t rows = (size_t)s->rows;
     struct tbuf x = tbuf_floats(rows * (size_t)s->x_pitch);
-    struct tbuf y = tbuf_floats(rows * (size_t)s->y_pitch);
+    struct tbuf y = tbuf_bytes(sdrt_dtype_bytes(s->y_type, rows * (size_t)s->y_pitch));
     struct tbuf gamma = tbuf_floats((size_t)s->c), beta = tbuf_floats((size_t)s->c);
-    struct tbuf first = tbuf_floats(rows * (size_t)s->y_pitch);
+    struct tbuf first = tbuf_bytes(y.bytes);
     const int nparts[] = { 1, 2, 7, s->rows + 1 };
     double *want = malloc(rows * (size_t)s->c * sizeof *want);
     char text[200];
 
     cr_assert_not_null(want);
-    snprintf(text, sizeof text, "%s %dx%d pitches %d %d mean=%g in_place=%d ada=%d seed=%llu",
-             level, s->rows, s->c, s->x_pitch, s->y_pitch, (double)d.mean, in_place, ada,
+    snprintf(text, sizeof text, "%s %dx%d to %s pitches %d %d mean=%g in_place=%d ada=%d seed=%llu",
+             level, s->rows, s->c, sdrt_dtype_name(s->y_type), s->x_pitch, s->y_pitch, (double)d.mean, in_place, ada,
              (unsigned long long)trand_seed());
     inputs(rng, x.v, rows, s->c, s->x_pitch, d);
     affine(rng, gamma.v, beta.v, s->c);
@@ -151,16 +151,19 @@ static void check_ln(const char *level, const struct sdrt_norm_ops *ops, uint64_
             struct sdrt_ln_shape shape = *s;
             if (in_place) shape.x_pitch = s->y_pitch;
             cr_expect((ada ? ops->ada_norm : ops->layer_norm)(&ex, &shape, in_place ? y.v : x.v,
-                                                              gamma.v, beta.v, y.v) == 0);
+                                                              gamma.v, beta.v, y.p) == 0);
         }
         if (i == 0) memcpy(first.p, y.p, y.bytes);
         cr_expect(!memcmp(first.p, y.p, y.bytes), "%s: %d parts change bits", text, nparts[i]);
     }
     const double off = d.width > 0.0f ? 2.0 * 1.2e-7 * (double)d.mean * rstd : 0.0;
-    const struct tdiff r = tcompare(y.v, want, rows, s->c, s->y_pitch, 5e-6 + off, 5e-6);
+    float *got = ttyped_values(&y, s->y_type);
+    const struct tdiff r = tcompare(got, want, rows, s->c, s->y_pitch, 5e-6 + off,
+                                    5e-6 + ttyped_error(s->y_type));
     cr_expect(r.bad == 0, "%s: %zu bad, max %.3g at %zu, nmse %.2g", text, r.bad, r.max_abs, r.at,
               r.nmse);
-    cr_expect(tgaps_written(y.v, rows, s->c, s->y_pitch) == 0, "%s: wrote a gap", text);
+    cr_expect(tgaps_written(got, rows, s->c, s->y_pitch) == 0, "%s: wrote a gap", text);
+    free(got);
     cr_expect(tbuf_ok(&y) && tbuf_ok(&x), "%s: wrote outside", text);
     free(want);
     tbuf_free(&x), tbuf_free(&y), tbuf_free(&gamma), tbuf_free(&beta), tbuf_free(&first);
@@ -171,32 +174,39 @@ static void check_rms(const char *level, const struct sdrt_norm_ops *ops, uint64
 {
     const size_t rows = (size_t)s->rows;
     const int c = s->groups * s->width, nparts = 1 + trand_int(rng, s->rows + 1);
-    struct tbuf x = tbuf_floats(rows * (size_t)s->x_pitch);
-    struct tbuf y = tbuf_floats(rows * (size_t)s->y_pitch);
+    struct tbuf values = tbuf_floats(rows * (size_t)s->x_pitch);
+    struct tbuf y = tbuf_bytes(sdrt_dtype_bytes(s->y_type, rows * (size_t)s->y_pitch));
     struct tbuf gamma = tbuf_floats((size_t)s->width);
     double *want = malloc(rows * (size_t)c * sizeof *want);
-    const int in_place = s->x_pitch == s->y_pitch && trand_int(rng, 2);
+    const int in_place = s->x_pitch == s->y_pitch && s->x_type == s->y_type && trand_int(rng, 2);
     char text[200];
 
     cr_assert_not_null(want);
-    snprintf(text, sizeof text, "%s rms %d rows of %d x %d pitches %d %d size=%g in_place=%d seed=%llu",
-             level, s->rows, s->groups, s->width, s->x_pitch, s->y_pitch, (double)size, in_place,
+    snprintf(text, sizeof text, "%s rms %d rows of %d x %d %s to %s pitches %d %d size=%g "
+             "in_place=%d seed=%llu", level, s->rows, s->groups, s->width,
+             sdrt_dtype_name(s->x_type), sdrt_dtype_name(s->y_type), s->x_pitch, s->y_pitch, (double)size, in_place,
              (unsigned long long)trand_seed());
-    trand_rows(rng, x.v, rows, c, s->x_pitch, size);
+    trand_rows(rng, values.v, rows, c, s->x_pitch, size);
     trand_rows(rng, gamma.v, 1, s->width, s->width, 1.0f);
-    oracle_rms_norm(s, x.v, gamma.v, want);
+    struct tbuf x = ttyped_rows(values.v, s->x_type, rows, (size_t)c, (size_t)s->x_pitch);
+    float *in = ttyped_values(&x, s->x_type);
+    oracle_rms_norm(s, in, gamma.v, want);
     if (in_place) memcpy(y.p, x.p, y.bytes);
     for (int part = 0; part < nparts; part++) {
         const struct sdrt_exec ex = { .part = part, .nparts = nparts };
-        cr_expect(ops->rms_norm(&ex, s, in_place ? y.v : x.v, gamma.v, y.v) == 0);
+        cr_expect(ops->rms_norm(&ex, s, in_place ? y.p : x.p, gamma.v, y.p) == 0);
     }
-    const struct tdiff r = tcompare(y.v, want, rows, c, s->y_pitch, 1e-6, 2e-6);
+    float *got = ttyped_values(&y, s->y_type);
+    const struct tdiff r = tcompare(got, want, rows, c, s->y_pitch, 1e-6,
+                                    2e-6 + ttyped_error(s->y_type));
     cr_expect(r.bad == 0, "%s: %zu bad, max %.3g at %zu, nmse %.2g", text, r.bad, r.max_abs, r.at,
               r.nmse);
-    cr_expect(tgaps_written(y.v, rows, c, s->y_pitch) == 0, "%s: wrote a gap", text);
+    cr_expect(tgaps_written(got, rows, c, s->y_pitch) == 0, "%s: wrote a gap", text);
+    free(in);
+    free(got);
     cr_expect(tbuf_ok(&y) && tbuf_ok(&x), "%s: wrote outside", text);
     free(want);
-    tbuf_free(&x), tbuf_free(&y), tbuf_free(&gamma);
+    tbuf_free(&values), tbuf_free(&x), tbuf_free(&y), tbuf_free(&gamma);
 }
 
 static void check_rms_level(const char *level)
@@ -210,12 +220,15 @@ static void check_rms_level(const char *level)
                                     .width = 1 + i / 4, .eps = 1e-6f };
         s.x_pitch = s.y_pitch = s.groups * s.width + i % 2 * trand_int(&rng, 9);
         if (i % 3 == 0) s.y_pitch += trand_int(&rng, 3);
+        s.x_type = trand_type(&rng);
+        s.y_type = trand_type(&rng);
         /* Small ones, where eps counts, and T5's, whose squares leave f16's range. */
         check_rms(level, &ops, &rng, &s, i % 5 == 0 ? 1e-3f : i % 5 == 1 ? 1e5f : 1.0f);
     }
     for (int i = 0; i < SDRT_RMS_MODEL_SHAPES; i++) {
         struct sdrt_rms_shape s = sdrt_rms_model_shapes[i].s;
         s.rows = s.rows < 33 ? s.rows : 33;
+        s.x_type = s.y_type = trand_type(&rng);
         check_rms(level, &ops, &rng, &s, i % 2 ? 3.0f : 100.0f);
     }
     /* Squares near the end of f32's range, and zeros alone. */
@@ -263,15 +276,18 @@ static void check_ln_level(const char *level)
     tnorm_init(&ops, level);
     for (int c = 1; c <= 70; c++)
         for (int i = 0; i < 4; i++) {
-            const struct sdrt_ln_shape s = { .rows = 1 + trand_int(&rng, 12), .c = c, .eps = 1e-5f,
-                                             .x_pitch = c + i % 2 * trand_int(&rng, 9),
-                                             .y_pitch = c + i / 2 * trand_int(&rng, 9) };
+            struct sdrt_ln_shape s = { .rows = 1 + trand_int(&rng, 12), .c = c, .eps = 1e-5f,
+                                       .x_pitch = c + i % 2 * trand_int(&rng, 9),
+                                       .y_pitch = c + i / 2 * trand_int(&rng, 9) };
+            s.y_type = i == 3 ? SDRT_F32 : trand_type(&rng);
             check_ln(level, &ops, &rng, &s, spreads[trand_int(&rng, 3)], i == 3, 0);
+            s.y_type = i == 2 ? SDRT_F32 : trand_type(&rng);
             check_ln(level, &ops, &rng, &s, spreads[trand_int(&rng, 3)], i == 2, 1);
         }
     for (int i = 0; i < SDRT_LN_MODEL_SHAPES; i++) {
         struct sdrt_ln_shape s = sdrt_ln_model_shapes[i].s;
         s.rows = s.rows < 33 ? s.rows : 33;
+        s.y_type = trand_type(&rng);
         check_ln(level, &ops, &rng, &s, spreads[i % 2], 0, 0);
     }
 }

@@ -26,6 +26,20 @@ static int blocks_of(const struct sdrt_attention_shape *s, int *rows)
     return divide_up(s->q_len, u.rows);
 }
 
+static int is_taken(enum sdrt_dtype type) { return type == SDRT_F32 || is_bf16(type); }
+
+static int takes(const struct sdrt_attention_shape *s)
+{
+    if (s->causal || s->biased) return wider().takes(s);
+    return is_taken(s->q_type) && is_taken(s->k_type) && is_taken(s->v_type) &&
+           is_taken(s->o_type);
+}
+
+static enum sdrt_dtype operand(const struct sdrt_attention_shape *s)
+{
+    return s->causal || s->biased ? wider().operand(s) : SDRT_BF16;
+}
+
 static int parts(const struct sdrt_attention_shape *s, int workers)
 {
     int rows;
@@ -77,8 +91,10 @@ static int attention(const struct sdrt_exec *ex, const struct sdrt_attention_sha
         const size_t key = image * (size_t)s->kv_len;
         const struct attention_unit unit = {
             .s = s, .queries = int_min(rows, s->q_len - q0),
-            .q = a->q + query * (size_t)s->q_pitch + c, .o = a->o + query * (size_t)s->o_pitch + c,
-            .k = a->k + key * (size_t)s->k_pitch + c, .v = a->v + key * (size_t)s->v_pitch + c,
+            .q = sdrt_element(a->q, s->q_type, query * (size_t)s->q_pitch + c),
+            .k = sdrt_element(a->k, s->k_type, key * (size_t)s->k_pitch + c),
+            .v = sdrt_element(a->v, s->v_type, key * (size_t)s->v_pitch + c),
+            .o = sdrt_element(a->o, s->o_type, query * (size_t)s->o_pitch + c),
         };
         run_unit(&unit, ex->scratch);
     }
@@ -88,6 +104,8 @@ static int attention(const struct sdrt_exec *ex, const struct sdrt_attention_sha
 
 void sdrt_attention_init_amx(struct sdrt_attention_ops *ops)
 {
+    ops->takes = takes;
+    ops->operand = operand;
     ops->parts = parts;
     ops->scratch = scratch;
     ops->attention = attention;

@@ -13,8 +13,8 @@
 /* One image's head and a block of queries. */
 struct attention_unit {
     const struct sdrt_attention_shape *s;
-    const float *q, *k, *v; /* of this image and head; q and o from the block's first query */
-    float *o;
+    const void *q, *k, *v; /* of this image and head; q and o from the block's first query */
+    void *o;
     int queries;
 };
 
@@ -28,8 +28,8 @@ static void attention_pack_key_tile(const struct attention_unit *u, int key, int
 
 #pragma GCC unroll 16
     for (int j = 0; j < VL; j++) {
-        const float *k = u->k + (size_t)int_min(key + j, last) * (size_t)u->s->k_pitch + c;
-        r[j] = pair_bf16(load_first(k, d - c), load_first(k + VL, d - c - VL));
+        const size_t at = (size_t)int_min(key + j, last) * (size_t)u->s->k_pitch + (size_t)c;
+        r[j] = load_pair_typed(u->k, u->s->k_type, at, d - c);
     }
     v_transpose(r);
 #pragma GCC unroll 16
@@ -42,8 +42,11 @@ SDRT_ALWAYS_INLINE void attention_pack_value_row(const struct attention_unit *u,
 {
     const int n = u->s->kv_len, d = u->s->head_dim - c;
     const size_t pitch = (size_t)u->s->v_pitch;
-    const vf x = a < n && d > 0 ? load_first(u->v + (size_t)a * pitch + c, d) : v_zero();
-    const vf y = b < n && d > 0 ? load_first(u->v + (size_t)b * pitch + c, d) : v_zero();
+    const enum sdrt_dtype type = u->s->v_type;
+    const vf x = a < n && d > 0 ? load_first_typed(u->v, type, (size_t)a * pitch + (size_t)c, d)
+                                : v_zero();
+    const vf y = b < n && d > 0 ? load_first_typed(u->v, type, (size_t)b * pitch + (size_t)c, d)
+                                : v_zero();
 
     v_store((float *)(void *)to, interleave_bf16(x, y));
 }
@@ -52,10 +55,10 @@ SDRT_ALWAYS_INLINE void attention_pack_value_row(const struct attention_unit *u,
 SDRT_ALWAYS_INLINE void attention_pack_query(const struct attention_unit *u, int query, int c,
                                              bf16 *to)
 {
-    const float *q = u->q + (size_t)query * (size_t)u->s->q_pitch + c;
+    const size_t at = (size_t)query * (size_t)u->s->q_pitch + (size_t)c;
     const int d = query < u->queries ? u->s->head_dim - c : 0;
 
-    store_bf16(to, load_first(q, d), load_first(q + VL, d - VL));
+    _mm512_storeu_ps(to, load_pair_typed(u->q, u->s->q_type, at, d));
 }
 
 #endif

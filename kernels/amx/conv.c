@@ -31,6 +31,12 @@ static struct linear_cut cut_1x1(const struct sdrt_conv_shape *s)
     return linear_cut(s->batch * s->out_h * s->out_w, s->w.k, &s->w);
 }
 
+static int takes(const struct sdrt_conv_shape *s)
+{
+    if (s->w.stored != SDRT_BF16) return wider().takes(s);
+    return s->y_type == SDRT_F32 || (s->kernel == 1 && is_bf16(s->y_type));
+}
+
 static int parts(const struct sdrt_conv_shape *s, int workers)
 {
     if (s->w.stored != SDRT_BF16) return wider().parts(s, workers);
@@ -95,7 +101,8 @@ static int conv2d(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
     const struct linear l = {
         .m = s->batch * s->out_h * s->out_w, .n = s->out_c, .k = s->w.k, .shape = s->w, .w = a->w,
         .bias = a->bias, .chan = a->chan, .residual = a->residual, .act = SDRT_ACT_NONE,
-        .residual_pitch = (size_t)s->residual_pitch, .y = a->y, .y_pitch = (size_t)s->y_pitch,
+        .residual_pitch = (size_t)s->residual_pitch, .y = a->y, .y_type = s->y_type,
+        .y_pitch = (size_t)s->y_pitch,
         .chan_pitch = (size_t)s->chan_pitch, .chan_rows = s->chan_pitch ? s->out_h * s->out_w : 0,
         .feed = feed, .source = &source,
     };
@@ -107,6 +114,7 @@ void sdrt_conv_init_amx(struct sdrt_conv_ops *ops)
 {
     ops->pack_bytes = pack_bytes;
     ops->pack_rows = pack_rows;
+    ops->takes = takes;
     ops->parts = parts;
     ops->scratch = scratch;
     ops->conv2d = conv2d;

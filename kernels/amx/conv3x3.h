@@ -222,7 +222,7 @@ static void conv_finish_pixel(struct conv_state *s)
         const float *p = s->a->residual + pixel * (size_t)c->residual_pitch + o->channel;
         t = v_add(t, load_first(p, n));
     }
-    store_first(s->a->y + pixel * (size_t)c->y_pitch + o->channel, t, n);
+    store_first((float *)s->a->y + pixel * (size_t)c->y_pitch + o->channel, t, n);
 }
 
 /* The source pixel of the unit's patch at (y, x), counted over all images; -1 in the padding. */

@@ -352,10 +352,11 @@ static int flash_finish(const struct flash_run *r, int tile, int query, int may_
         if (may_fail && !(total[row] > 0x1p-90f && total[row] < 0x1p100f)) return 0;
     }
     for (int row = 0; row < rows; row++) {
-        float *to = r->a->o + (size_t)(query + row) * (size_t)r->a->s->o_pitch;
+        const size_t to = (size_t)(query + row) * (size_t)r->a->s->o_pitch;
         const vf scale = v_set1(1.0f / total[row]);
         for (int c = 0; c < d; c += VL)
-            store_first(to + c, v_mul(v_load(o + c / VL * TILE_SUMS + row * VL), scale), d - c);
+            store_typed(r->a->o, r->a->s->o_type, to + (size_t)c,
+                        v_mul(v_load(o + c / VL * TILE_SUMS + row * VL), scale), d - c);
     }
     return 1;
 }

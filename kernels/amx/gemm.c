@@ -25,6 +25,18 @@ static int pack_rows(const struct sdrt_weight_shape *w, int row0, int count, con
                                   : wider().pack_rows(w, row0, count, src, from, dst);
 }
 
+static int takes(const struct sdrt_gemm_shape *s)
+{
+    if (s->w.stored != SDRT_BF16) return wider().takes(s);
+    return (s->a_type == SDRT_F32 || is_bf16(s->a_type)) &&
+           (s->y_type == SDRT_F32 || is_bf16(s->y_type));
+}
+
+static enum sdrt_dtype operand(const struct sdrt_gemm_shape *s)
+{
+    return s->w.stored == SDRT_BF16 ? SDRT_BF16 : wider().operand(s);
+}
+
 static int parts(const struct sdrt_gemm_shape *s, int workers)
 {
     if (s->w.stored != SDRT_BF16) return wider().parts(s, workers);
@@ -40,7 +52,8 @@ static size_t scratch(const struct sdrt_gemm_shape *s)
 }
 
 struct source {
-    const float *a;
+    const void *a;
+    enum sdrt_dtype type;
     size_t pitch;
     int rows;
 };
@@ -50,13 +63,14 @@ static void feed(const void *source, int row, int c0, int n, bf16 *to)
 {
     enum { AHEAD = 4 };
     const struct source *s = source;
-    const float *from = s->a + (size_t)row * s->pitch + c0;
-    const float *ahead = from + (row + AHEAD < s->rows ? AHEAD * s->pitch : 0);
+    const size_t at = (size_t)row * s->pitch + (size_t)c0, bytes = sdrt_dtype_size(s->type);
+    const char *from = (const char *)s->a + at * bytes;
+    const char *ahead = from + (row + AHEAD < s->rows ? AHEAD * s->pitch * bytes : 0);
 
     for (int i = 0; i < n; i += TILE_K, to += TILE_K) {
-        __builtin_prefetch(ahead + i);
-        __builtin_prefetch(ahead + i + VL);
-        store_bf16(to, load_first(from + i, n - i), load_first(from + i + VL, n - i - VL));
+        __builtin_prefetch(ahead + (size_t)i * bytes);
+        if (!is_bf16(s->type)) __builtin_prefetch(ahead + (size_t)(i + VL) * bytes);
+        _mm512_storeu_ps(to, load_pair_typed(from, s->type, (size_t)i, n - i));
     }
 }
 
@@ -64,11 +78,11 @@ static int gemm(const struct sdrt_exec *ex, const struct sdrt_gemm_shape *s,
                 const struct sdrt_gemm_args *a)
 {
     if (s->w.stored != SDRT_BF16) return wider().gemm(ex, s, a);
-    const struct source source = { a->a, (size_t)s->a_pitch, s->m };
+    const struct source source = { a->a, s->a_type, (size_t)s->a_pitch, s->m };
     const struct linear l = {
         .m = s->m, .n = s->n, .k = s->k, .shape = s->w, .w = a->w, .bias = a->bias,
-        .gate = a->gate, .residual = a->residual, .residual_pitch = (size_t)s->residual_pitch, .y = a->y,
-        .y_pitch = (size_t)s->y_pitch, .act = s->act, .feed = feed, .source = &source,
+        .gate = a->gate, .residual = a->residual, .residual_pitch = (size_t)s->residual_pitch,
+        .y = a->y, .y_type = s->y_type, .y_pitch = (size_t)s->y_pitch, .act = s->act, .feed = feed, .source = &source,
     };
     linear_run(ex, &l);
     return 0;
@@ -78,6 +92,8 @@ void sdrt_gemm_init_amx(struct sdrt_gemm_ops *ops)
 {
     ops->pack_bytes = pack_bytes;
     ops->pack_rows = pack_rows;
+    ops->takes = takes;
+    ops->operand = operand;
     ops->parts = parts;
     ops->scratch = scratch;
     ops->gemm = gemm;

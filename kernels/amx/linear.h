@@ -38,7 +38,8 @@ struct linear {
     size_t residual_pitch, y_pitch, chan_pitch;
     int chan_rows;      /* rows that share one chan; 0: all */
     enum sdrt_act act;
-    float *y;
+    void *y;
+    enum sdrt_dtype y_type;
     linear_feed *feed;
     const void *source;
 };
@@ -182,7 +183,7 @@ static void linear_finish_row(struct linear_state *s)
         const vf gate_bias = l->bias ? load_first(l->bias + l->n + column, n) : v_zero();
         const vf value = v_add(v_load(c), bias);
         const vf gate = v_act(v_add(v_load(c + TILE_SUMS), gate_bias), l->act);
-        store_first(l->y + row * l->y_pitch + column, v_mul(value, gate), n);
+        store_typed(l->y, l->y_type, row * l->y_pitch + (size_t)column, v_mul(value, gate), n);
         return;
     }
     for (int v = 0; v < 2; v++) {
@@ -193,7 +194,7 @@ static void linear_finish_row(struct linear_state *s)
         if (l->gate) t = v_mul(t, load_first(l->gate + column, n));
         if (l->residual)
             t = v_add(t, load_first(l->residual + row * l->residual_pitch + column, n));
-        store_first(l->y + row * l->y_pitch + column, t, n);
+        store_typed(l->y, l->y_type, row * l->y_pitch + (size_t)column, t, n);
     }
 }
 

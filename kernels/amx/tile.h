@@ -15,6 +15,8 @@
 #define SDRT_KERNELS_AMX_TILE_H
 
 #include "kernels/avx512/bf16.h"
+#include "kernels/dtype.h"
+#include "kernels/simd/narrow.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -116,6 +118,33 @@ SDRT_ALWAYS_INLINE void store_first(float *p, vf v, int n)
 {
     if (n >= VL) v_store(p, v);
     else if (n > 0) v_store_n(p, v, n);
+}
+
+/* Whether an operand that is f32 or bf16 is the latter. */
+SDRT_ALWAYS_INLINE int is_bf16(enum sdrt_dtype type) { return type == SDRT_BF16; }
+
+/* The first n lanes of v, as load_first() takes n, from element i of row y on. */
+SDRT_ALWAYS_INLINE void store_typed(void *y, enum sdrt_dtype type, size_t i, vf v, int n)
+{
+    if (n <= 0) return;
+    if (is_bf16(type)) narrow_store(y, 1, i, v, n);
+    else narrow_store(y, 0, i, v, n);
+}
+
+/* The first n values (all where n >= TILE_K, none where n <= 0) from element i of row x on, as
+ * bf16. */
+SDRT_ALWAYS_INLINE vf load_pair_typed(const void *x, enum sdrt_dtype type, size_t i, int n)
+{
+    if (is_bf16(type)) return load_pair_bf16((const uint16_t *)x + i, n);
+    const float *p = (const float *)x + i;
+    return pair_bf16(load_first(p, n), load_first(p + VL, n - VL));
+}
+
+/* The same of VL values, as f32. */
+SDRT_ALWAYS_INLINE vf load_first_typed(const void *x, enum sdrt_dtype type, size_t i, int n)
+{
+    return is_bf16(type) ? load_first_bf16((const uint16_t *)x + i, n)
+                         : load_first((const float *)x + i, n);
 }
 
 /* Bytes from row to row of rows of some bytes: an odd number of lines, so that the rows of a

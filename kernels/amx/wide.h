@@ -185,11 +185,11 @@ static void wide_finish(const struct attention_unit *a, const struct wide_cut *u
 
     for (int q = 0; q < a->queries; q++) {
         float *o = at->o + (size_t)(q / WIDE_ROWS * u->width) * WIDE_SUMS;
-        float *to = a->o + (size_t)q * (size_t)a->s->o_pitch;
+        const size_t to = (size_t)q * (size_t)a->s->o_pitch;
         const vf r = v_set1(1.0f / at->sum[q]);
         for (int c = 0; c < d; c += VL) {
             const float *x = wide_row(o, c / PAIR, q % WIDE_ROWS) + (c / VL % 2) * TILE_SUMS;
-            store_first(to + c, v_mul(v_load(x), r), d - c);
+            store_typed(a->o, a->s->o_type, to + (size_t)c, v_mul(v_load(x), r), d - c);
         }
     }
 }

@@ -32,4 +32,25 @@ SDRT_ALWAYS_INLINE vf load_first(const float *p, int n)
     return n >= VL ? v_load(p) : n > 0 ? v_load_n(p, n) : v_zero();
 }
 
+/* The first n of 32 bf16 at p; all where n >= 32, none where n <= 0. */
+SDRT_ALWAYS_INLINE vf load_pair_bf16(const void *p, int n)
+{
+    const uint32_t mask = n >= 2 * VL ? 0xffffffffu : n > 0 ? (1u << n) - 1 : 0;
+
+    return _mm512_castsi512_ps(_mm512_maskz_loadu_epi16(mask, p));
+}
+
+/* As load_first() for n bf16 at p, as f32. */
+SDRT_ALWAYS_INLINE vf load_first_bf16(const void *p, int n)
+{
+    /* The upper 16 are zero; one of them is each lane's lower half. */
+    static const uint16_t order[32] = {
+        31, 0, 31, 1, 31, 2,  31, 3,  31, 4,  31, 5,  31, 6,  31, 7,
+        31, 8, 31, 9, 31, 10, 31, 11, 31, 12, 31, 13, 31, 14, 31, 15,
+    };
+    const __m512i h = (__m512i)load_pair_bf16(p, n < VL ? n : VL);
+
+    return _mm512_castsi512_ps(_mm512_permutexvar_epi16(_mm512_loadu_si512(order), h));
+}
+
 #endif

@@ -28,6 +28,13 @@ static struct sdrt_attention_ops ops_for(const struct sdrt_attention_shape *s)
     return ops;
 }
 
+static int takes(const struct sdrt_attention_shape *s) { return ops_for(s).takes(s); }
+
+static enum sdrt_dtype operand(const struct sdrt_attention_shape *s)
+{
+    return ops_for(s).operand(s);
+}
+
 static int parts(const struct sdrt_attention_shape *s, int workers)
 {
     return ops_for(s).parts(s, workers);
@@ -43,6 +50,8 @@ static int attention(const struct sdrt_exec *ex, const struct sdrt_attention_sha
 
 void sdrt_attention_init_avx512bf16(struct sdrt_attention_ops *ops)
 {
+    ops->takes = takes;
+    ops->operand = operand;
     ops->parts = parts;
     ops->scratch = scratch;
     ops->attention = attention;

@@ -39,6 +39,11 @@ static int pack_rows(const struct sdrt_weight_shape *w, int row0, int count, con
                    : wider().pack_rows(w, row0, count, src, from, dst);
 }
 
+static int takes(const struct sdrt_conv_shape *s)
+{
+    return fits(&s->w) ? direct_takes(s) : wider().takes(s);
+}
+
 static int parts(const struct sdrt_conv_shape *s, int workers)
 {
     return fits(&s->w) ? direct_parts(s, workers) : wider().parts(s, workers);
@@ -61,6 +66,7 @@ void sdrt_conv_init_avx512bf16(struct sdrt_conv_ops *ops)
 {
     ops->pack_bytes = pack_bytes;
     ops->pack_rows = pack_rows;
+    ops->takes = takes;
     ops->parts = parts;
     ops->scratch = scratch;
     ops->conv2d = conv2d;

@@ -33,6 +33,13 @@ static int pack_rows(const struct sdrt_weight_shape *w, int row0, int count, con
     return ops_for(w).pack_rows(w, row0, count, src, from, dst);
 }
 
+static int takes(const struct sdrt_gemm_shape *s) { return ops_for(&s->w).takes(s); }
+
+static enum sdrt_dtype operand(const struct sdrt_gemm_shape *s)
+{
+    return ops_for(&s->w).operand(s);
+}
+
 static int parts(const struct sdrt_gemm_shape *s, int workers)
 {
     return ops_for(&s->w).parts(s, workers);
@@ -50,6 +57,8 @@ void sdrt_gemm_init_avx512bf16(struct sdrt_gemm_ops *ops)
 {
     ops->pack_bytes = pack_bytes;
     ops->pack_rows = pack_rows;
+    ops->takes = takes;
+    ops->operand = operand;
     ops->parts = parts;
     ops->scratch = scratch;
     ops->gemm = gemm;

@@ -25,14 +25,6 @@ SDRT_ALWAYS_INLINE vf slots_load(const float *p, int n)
     return pair_bf16(load_first(p, n), load_first(p + VL, n - VL));
 }
 
-SDRT_ALWAYS_INLINE vf slots_load_scaled(const float *p, int n, float scale)
-{
-    const vf by = v_set1(scale);
-
-    return pair_bf16(v_mul(load_first(p, n), by),
-                      v_mul(load_first(p + VL, n - VL), by));
-}
-
 /* To 8e-5, where rounding to bf16 comes to 2e-3. */
 SDRT_ALWAYS_INLINE vf slots_exp2(vf x)
 {
@@ -69,6 +61,20 @@ SDRT_ALWAYS_INLINE void slots_copy(float *to, const float *from, int n, const fl
         v_store(to + i / 2, pair_bf16(v_load(from + i), v_load(from + i + VL)));
     }
     if (i < n) v_store_n(to + i / 2, slots_load(from + i, n - i), (n - i + 1) / 2);
+}
+
+SDRT_ALWAYS_INLINE vf slots_load_bf16(const void *p, int n) { return load_pair_bf16(p, n); }
+
+SDRT_ALWAYS_INLINE void slots_copy_bf16(float *to, const void *from, int n, const void *ahead)
+{
+    const uint16_t *h = from;
+    int i = 0;
+
+    for (; i + 2 * VL <= n; i += 2 * VL) {
+        __builtin_prefetch((const uint16_t *)ahead + i);
+        v_store(to + i / 2, v_load((const float *)(const void *)(h + i)));
+    }
+    if (i < n) v_store_n(to + i / 2, load_pair_bf16(h + i, n - i), (n - i + 1) / 2);
 }
 
 /* The panels' functions move values of 32 bits without looking into them. */

@@ -128,6 +128,7 @@ void sdrt_conv_init_blas(struct sdrt_conv_ops *ops)
 {
     ops->pack_bytes = blas_pack_bytes;
     ops->pack_rows = blas_pack_rows;
+    ops->takes = conv_takes;
     ops->parts = parts;
     ops->scratch = scratch;
     ops->conv2d = conv2d;

@@ -21,6 +21,11 @@ static int parts(const struct sdrt_gemm_shape *s, int workers)
     return units < most ? units : most;
 }
 
+static int takes(const struct sdrt_gemm_shape *s)
+{
+    return s->a_type == SDRT_F32 && s->y_type == SDRT_F32;
+}
+
 /* Sums, twice when gated (values, then gates), and weights as f32. */
 static size_t scratch(const struct sdrt_gemm_shape *s)
 {
@@ -32,7 +37,7 @@ static size_t scratch(const struct sdrt_gemm_shape *s)
 static void finish_row(const struct sdrt_gemm_shape *s, const struct sdrt_gemm_args *a, int row,
                        int column, int columns, const float *value, const float *gate)
 {
-    float *y = a->y + (size_t)row * (size_t)s->y_pitch + column;
+    float *y = (float *)a->y + (size_t)row * (size_t)s->y_pitch + column;
     const float *bias = a->bias ? a->bias + column : NULL, *residual = NULL;
     const float *ada = a->gate ? a->gate + column : NULL;
 
@@ -57,7 +62,7 @@ static int gemm(const struct sdrt_exec *ex, const struct sdrt_gemm_shape *s,
         const int row = u / across * ROWS, column = u % across * COLUMNS;
         const int rows = s->m - row < ROWS ? s->m - row : ROWS;
         const int columns = s->n - column < COLUMNS ? s->n - column : COLUMNS;
-        const float *from = a->a + (size_t)row * (size_t)s->a_pitch;
+        const float *from = (const float *)a->a + (size_t)row * (size_t)s->a_pitch;
         blas_product(&s->w, a->w, 0, column, rows, columns, from, s->a_pitch, 0, weights, values,
                      COLUMNS);
         if (s->w.gated)
@@ -74,6 +79,7 @@ void sdrt_gemm_init_blas(struct sdrt_gemm_ops *ops)
 {
     ops->pack_bytes = blas_pack_bytes;
     ops->pack_rows = blas_pack_rows;
+    ops->takes = takes;
     ops->parts = parts;
     ops->scratch = scratch;
     ops->gemm = gemm;

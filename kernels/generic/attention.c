@@ -6,6 +6,8 @@
  */
 #include "kernels/attention.h"
 #include "kernels/generic/tile.h"
+#include "kernels/generic/typed.h"
+#include "kernels/pack.h"
 
 #include <float.h>
 #include <math.h>
@@ -25,11 +27,14 @@ struct memory {
     float *o;      /* [panels of head_dim][QUERIES][PANEL] */
     float *top;    /* [QUERIES] */
     float *total;  /* [QUERIES] */
+    float *q;      /* [QUERIES][head_dim], where they are not f32 */
 };
 
 /* Queries q0 .. q0+queries-1 of one head of one image. */
 struct block {
-    const float *q, *k, *v; /* the first query's, and the first key's */
+    const float *q;         /* the first query's */
+    size_t q_pitch;
+    const void *k, *v;      /* the first key's */
     const float *bias;      /* of the first query and key, or NULL */
     int q0, queries, limit; /* keys 0 .. limit-1 count */
 };
@@ -51,12 +56,26 @@ static int parts(const struct sdrt_attention_shape *s, int workers)
     return units < most ? units : most;
 }
 
+static int takes(const struct sdrt_attention_shape *s)
+{
+    return typed_known(s->q_type) && typed_known(s->k_type) && typed_known(s->v_type) &&
+           typed_known(s->o_type);
+}
+
+static enum sdrt_dtype operand(const struct sdrt_attention_shape *s)
+{
+    (void)s;
+    return SDRT_F32;
+}
+
 static size_t scratch(const struct sdrt_attention_shape *s)
 {
     const size_t padded = (size_t)panels_of(s) * PANEL;
+    const size_t queries = s->q_type == SDRT_F32 ? 0 : QUERIES * (size_t)s->head_dim;
 
     return sizeof(float) * (KEYS * (size_t)s->head_dim + KEYS * padded +
-                            2 * (size_t)QUERIES * KEYS + QUERIES * padded + 2 * (size_t)QUERIES);
+                            2 * (size_t)QUERIES * KEYS + QUERIES * padded + 2 * (size_t)QUERIES +
+                            queries);
 }
 
 static struct memory place(const struct sdrt_attention_shape *s, float *base)
@@ -70,6 +89,7 @@ static struct memory place(const struct sdrt_attention_shape *s, float *base)
     m.o = m.p + (size_t)QUERIES * KEYS;
     m.top = m.o + QUERIES * padded;
     m.total = m.top + QUERIES;
+    m.q = m.total + QUERIES;
     return m;
 }
 
@@ -82,12 +102,14 @@ static void load_keys(const struct sdrt_attention_shape *s, const struct block *
     memset(m->k, 0, sizeof(float) * KEYS * (size_t)d);
     memset(m->v, 0, sizeof(float) * KEYS * (size_t)panels_of(s) * PANEL);
     for (int j = 0; j < keys; j++) {
-        const float *k = b->k + (size_t)(key0 + j) * (size_t)s->k_pitch;
-        const float *v = b->v + (size_t)(key0 + j) * (size_t)s->v_pitch;
+        const size_t key = (size_t)(key0 + j);
+        const void *k = sdrt_element(b->k, s->k_type, key * (size_t)s->k_pitch);
+        const void *v = sdrt_element(b->v, s->v_type, key * (size_t)s->v_pitch);
         float *to = m->k + (size_t)(j / PANEL * d) * PANEL + j % PANEL;
-        for (int i = 0; i < d; i++) to[(size_t)i * PANEL] = k[i];
+        for (int i = 0; i < d; i++) to[(size_t)i * PANEL] = typed_load(k, s->k_type, (size_t)i);
         for (int i = 0; i < d; i++)
-            m->v[((size_t)(i / PANEL) * KEYS + (size_t)j) * PANEL + i % PANEL] = v[i];
+            m->v[((size_t)(i / PANEL) * KEYS + (size_t)j) * PANEL + i % PANEL] =
+                typed_load(v, s->v_type, (size_t)i);
     }
 }
 
@@ -100,7 +122,7 @@ static void score_keys(const struct sdrt_attention_shape *s, const struct block 
     for (int panel = 0; panel * PANEL < keys; panel++)
         for (int r = 0; r < b->queries; r += TILE_ROWS) {
             const int n = b->queries - r < TILE_ROWS ? b->queries - r : TILE_ROWS;
-            for (int i = 0; i < n; i++) t.a[i] = b->q + (size_t)(r + i) * (size_t)s->q_pitch;
+            for (int i = 0; i < n; i++) t.a[i] = b->q + (size_t)(r + i) * b->q_pitch;
             t.w = m->k + (size_t)panel * (size_t)s->head_dim * PANEL;
             t.c = m->scores + (size_t)(panel * QUERIES + r) * PANEL;
             tile_run(n, &t);
@@ -156,7 +178,20 @@ static void add_values(const struct sdrt_attention_shape *s, const struct block 
         }
 }
 
-static void run_block(const struct sdrt_attention_shape *s, const struct block *b, float *o,
+/* The block's queries: where they are, or converted into scratch. */
+static void set_queries(const struct sdrt_attention_shape *s, struct block *b, const void *q,
+                        const struct memory *m)
+{
+    const size_t d = (size_t)s->head_dim, pitch = (size_t)s->q_pitch;
+
+    b->q = s->q_type == SDRT_F32 ? q : m->q;
+    b->q_pitch = s->q_type == SDRT_F32 ? pitch : d;
+    for (int i = 0; b->q == m->q && i < b->queries; i++)
+        sdrt_to_f32(sdrt_element(q, s->q_type, (size_t)i * pitch), s->q_type, m->q + (size_t)i * d,
+                    d);
+}
+
+static void run_block(const struct sdrt_attention_shape *s, const struct block *b, void *o,
                       const struct memory *m)
 {
     memset(m->o, 0, sizeof(float) * QUERIES * (size_t)panels_of(s) * PANEL);
@@ -177,8 +212,9 @@ static void run_block(const struct sdrt_attention_shape *s, const struct block *
     }
     for (int i = 0; i < b->queries; i++)
         for (int d = 0; d < s->head_dim; d++)
-            o[(size_t)i * (size_t)s->o_pitch + (size_t)d] =
-                m->o[(size_t)(d / PANEL * QUERIES + i) * PANEL + (size_t)(d % PANEL)] / m->total[i];
+            typed_store(o, s->o_type, (size_t)i * (size_t)s->o_pitch + (size_t)d,
+                        m->o[(size_t)(d / PANEL * QUERIES + i) * PANEL + (size_t)(d % PANEL)] /
+                            m->total[i]);
 }
 
 static int attention(const struct sdrt_exec *ex, const struct sdrt_attention_shape *s,
@@ -196,18 +232,20 @@ static int attention(const struct sdrt_exec *ex, const struct sdrt_attention_sha
         const size_t key = (size_t)image * (size_t)s->kv_len;
         b.queries = s->q_len - b.q0 < QUERIES ? s->q_len - b.q0 : QUERIES;
         b.limit = s->causal ? b.q0 + b.queries : s->kv_len;
-        b.q = a->q + query * (size_t)s->q_pitch + column;
-        b.k = a->k + key * (size_t)s->k_pitch + column;
-        b.v = a->v + key * (size_t)s->v_pitch + column;
+        set_queries(s, &b, sdrt_element(a->q, s->q_type, query * (size_t)s->q_pitch + column), &m);
+        b.k = sdrt_element(a->k, s->k_type, key * (size_t)s->k_pitch + column);
+        b.v = sdrt_element(a->v, s->v_type, key * (size_t)s->v_pitch + column);
         if (s->biased)
             b.bias = a->bias + (head * (size_t)s->q_len + (size_t)b.q0) * (size_t)s->kv_len;
-        run_block(s, &b, a->o + query * (size_t)s->o_pitch + column, &m);
+        run_block(s, &b, sdrt_element(a->o, s->o_type, query * (size_t)s->o_pitch + column), &m);
     }
     return 0;
 }
 
 void sdrt_attention_init_generic(struct sdrt_attention_ops *ops)
 {
+    ops->takes = takes;
+    ops->operand = operand;
     ops->parts = parts;
     ops->scratch = scratch;
     ops->attention = attention;

@@ -148,6 +148,7 @@ void sdrt_conv_init_generic(struct sdrt_conv_ops *ops)
 {
     ops->pack_bytes = pack_bytes;
     ops->pack_rows = pack_rows;
+    ops->takes = conv_takes;
     ops->parts = parts;
     ops->scratch = scratch;
     ops->conv2d = conv2d;

@@ -8,6 +8,7 @@
 
 #include "kernels/conv.h"
 #include "kernels/generic/scalar.h"
+#include "kernels/generic/typed.h"
 
 #include <string.h>
 
@@ -59,7 +60,7 @@ static inline void conv_write_pixel(const struct sdrt_conv_shape *s, const struc
 {
     const size_t row = (size_t)image * (size_t)s->out_h + (size_t)y;
     const size_t pixel = row * (size_t)s->out_w + (size_t)x;
-    float *to = a->y + pixel * (size_t)s->y_pitch + o;
+    const size_t to = pixel * (size_t)s->y_pitch + (size_t)o;
     const float *chan = a->chan ? a->chan + (size_t)image * (size_t)s->chan_pitch : NULL;
     const float *residual = NULL;
 
@@ -68,8 +69,11 @@ static inline void conv_write_pixel(const struct sdrt_conv_shape *s, const struc
         float v = sums[j];
         if (a->bias) v += a->bias[o + j];
         if (chan) v += chan[o + j];
-        to[j] = residual ? v + residual[j] : v;
+        typed_store(a->y, s->y_type, to + (size_t)j, residual ? v + residual[j] : v);
     }
 }
+
+/* conv.h's takes(), for what is written so. */
+static inline int conv_takes(const struct sdrt_conv_shape *s) { return typed_known(s->y_type); }
 
 #endif

@@ -2,6 +2,7 @@
 #include "kernels/gemm.h"
 #include "kernels/generic/scalar.h"
 #include "kernels/generic/tile.h"
+#include "kernels/generic/typed.h"
 
 enum {
     CHUNK  = 512, /* a panel's chunk is 16 KiB: half of an L1 */
@@ -48,17 +49,30 @@ static int parts(const struct sdrt_gemm_shape *s, int workers)
     return units < most ? units : most;
 }
 
-/* The sums of one block by one panel, then one chunk of weights as f32. */
-static size_t scratch(const struct sdrt_gemm_shape *s)
+static int takes(const struct sdrt_gemm_shape *s)
+{
+    return typed_known(s->a_type) && typed_known(s->y_type);
+}
+
+static enum sdrt_dtype operand(const struct sdrt_gemm_shape *s)
 {
     (void)s;
-    return sizeof(float) * ((size_t)ROWS * PANEL + (size_t)CHUNK * PANEL);
+    return SDRT_F32;
+}
+
+/* The sums of one block by one panel, one chunk of weights as f32, and of rows where they are not
+ * f32 themselves. */
+static size_t scratch(const struct sdrt_gemm_shape *s)
+{
+    const size_t rows = s->a_type == SDRT_F32 ? 0 : TILE_ROWS;
+
+    return sizeof(float) * ((size_t)ROWS * PANEL + (size_t)CHUNK * PANEL + rows * CHUNK);
 }
 
 static void finish_plain(const struct sdrt_gemm_shape *s, const struct sdrt_gemm_args *a, int row,
                          int column, int columns, const float *sum)
 {
-    float *y = a->y + (size_t)row * (size_t)s->y_pitch + column;
+    const size_t y = (size_t)row * (size_t)s->y_pitch + (size_t)column;
     const float *bias = a->bias ? a->bias + column : NULL, *residual = NULL;
     const float *gate = a->gate ? a->gate + column : NULL;
 
@@ -66,21 +80,33 @@ static void finish_plain(const struct sdrt_gemm_shape *s, const struct sdrt_gemm
     for (int j = 0; j < columns; j++) {
         float t = scalar_act(sum[j] + (bias ? bias[j] : 0.0f), s->act);
         if (gate) t *= gate[j];
-        y[j] = residual ? t + residual[j] : t;
+        typed_store(a->y, s->y_type, y + (size_t)j, residual ? t + residual[j] : t);
     }
 }
 
 static void finish_gated(const struct sdrt_gemm_shape *s, const struct sdrt_gemm_args *a, int row,
                          int column, int columns, const float *sum)
 {
-    float *y = a->y + (size_t)row * (size_t)s->y_pitch + column;
+    const size_t y = (size_t)row * (size_t)s->y_pitch + (size_t)column;
     const float *bias = a->bias ? a->bias + column : NULL;
 
     for (int j = 0; j < columns; j++) {
         const float value = sum[j] + (bias ? bias[j] : 0.0f);
         const float gate = sum[PANEL / 2 + j] + (bias ? bias[s->n + j] : 0.0f);
-        y[j] = value * scalar_act(gate, s->act);
+        typed_store(a->y, s->y_type, y + (size_t)j, value * scalar_act(gate, s->act));
     }
+}
+
+/* Channels k0 .. k0+k-1 of a row: where they are, or converted into buffer. */
+static const float *row_values(const struct sdrt_gemm_shape *s, const struct sdrt_gemm_args *a,
+                               int row, int k0, int k, float *buffer)
+{
+    const void *from = sdrt_element(a->a, s->a_type,
+                                    (size_t)row * (size_t)s->a_pitch + (size_t)k0);
+
+    if (s->a_type == SDRT_F32) return from;
+    sdrt_to_f32(from, s->a_type, buffer, (size_t)k);
+    return buffer;
 }
 
 /* Rows row0 .. row0+rows-1 by one panel. */
@@ -91,6 +117,7 @@ static void block_by_panel(const struct sdrt_gemm_shape *s, const struct sdrt_ge
     const int width = s->w.gated ? PANEL / 2 : PANEL, column = panel * width;
     const int columns = s->n - column < width ? s->n - column : width;
     struct tile t = { .segments = &no_offset, .n_segments = 1 };
+    float *values = weights + (size_t)CHUNK * PANEL;
 
     for (int c = 0, k0 = 0; k0 < s->k; c++, k0 += CHUNK) {
         t.k = s->k - k0 < CHUNK ? s->k - k0 : CHUNK;
@@ -99,7 +126,7 @@ static void block_by_panel(const struct sdrt_gemm_shape *s, const struct sdrt_ge
         for (int r = 0; r < rows; r += TILE_ROWS) {
             const int n = rows - r < TILE_ROWS ? rows - r : TILE_ROWS;
             for (int i = 0; i < n; i++)
-                t.a[i] = a->a + (size_t)(row0 + r + i) * (size_t)s->a_pitch + k0;
+                t.a[i] = row_values(s, a, row0 + r + i, k0, t.k, values + (size_t)i * CHUNK);
             t.c = sums + (size_t)r * PANEL;
             tile_run(n, &t);
         }
@@ -132,6 +159,8 @@ void sdrt_gemm_init_generic(struct sdrt_gemm_ops *ops)
 {
     ops->pack_bytes = pack_bytes;
     ops->pack_rows = pack_rows;
+    ops->takes = takes;
+    ops->operand = operand;
     ops->parts = parts;
     ops->scratch = scratch;
     ops->gemm = gemm;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "kernels/generic/typed.h"
 #include "kernels/norm.h"
 
 #include <math.h>
@@ -111,13 +112,13 @@ static int gn_fold(const struct sdrt_exec *ex, const struct sdrt_gn_shape *s, co
 
 /* Scaled by gain[c] + one. */
 static void norm_rows(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s, const float *x,
-                      const float *gain, float one, const float *shift, float *y)
+                      const float *gain, float one, const float *shift, void *y)
 {
     const int end = sdrt_row_begin(s->rows, ex->part + 1, ex->nparts);
 
     for (int r = sdrt_row_begin(s->rows, ex->part, ex->nparts); r < end; r++) {
         const float *row = x + (size_t)r * (size_t)s->x_pitch;
-        float *to = y + (size_t)r * (size_t)s->y_pitch;
+        void *to = sdrt_element(y, s->y_type, (size_t)r * (size_t)s->y_pitch);
         double mean = 0.0, m2 = 0.0;
         for (int c = 0; c < s->c; c++) mean += (double)row[c];
         mean /= s->c;
@@ -127,40 +128,46 @@ static void norm_rows(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s,
         }
         const double rstd = 1.0 / sqrt(m2 / s->c + (double)s->eps);
         for (int c = 0; c < s->c; c++)
-            to[c] = (float)(((double)row[c] - mean) * rstd) * (gain[c] + one) + shift[c];
+            typed_store(to, s->y_type, (size_t)c,
+                        (float)(((double)row[c] - mean) * rstd) * (gain[c] + one) + shift[c]);
     }
 }
 
 static int layer_norm(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s, const float *x,
-                      const float *gamma, const float *beta, float *y)
+                      const float *gamma, const float *beta, void *y)
 {
     norm_rows(ex, s, x, gamma, 0.0f, beta, y);
     return 0;
 }
 
 static int ada_norm(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s, const float *x,
-                    const float *scale, const float *shift, float *y)
+                    const float *scale, const float *shift, void *y)
 {
     norm_rows(ex, s, x, scale, 1.0f, shift, y);
     return 0;
 }
 
-static int rms_norm(const struct sdrt_exec *ex, const struct sdrt_rms_shape *s, const float *x,
-                    const float *gamma, float *y)
+static int rms_norm(const struct sdrt_exec *ex, const struct sdrt_rms_shape *s, const void *x,
+                    const float *gamma, void *y)
 {
     const int end = sdrt_row_begin(s->rows, ex->part + 1, ex->nparts);
 
-    for (int r = sdrt_row_begin(s->rows, ex->part, ex->nparts); r < end; r++) {
-        const float *row = x + (size_t)r * (size_t)s->x_pitch;
-        float *to = y + (size_t)r * (size_t)s->y_pitch;
-        for (int g = 0; g < s->groups; g++, row += s->width, to += s->width) {
+    for (int r = sdrt_row_begin(s->rows, ex->part, ex->nparts); r < end; r++)
+        for (int g = 0; g < s->groups; g++) {
+            const size_t at = (size_t)g * (size_t)s->width;
+            const void *row = sdrt_element(x, s->x_type, (size_t)r * (size_t)s->x_pitch + at);
+            void *to = sdrt_element(y, s->y_type, (size_t)r * (size_t)s->y_pitch + at);
             double squares = 0.0;
-            for (int c = 0; c < s->width; c++) squares += (double)row[c] * (double)row[c];
+            for (int c = 0; c < s->width; c++) {
+                const double v = (double)typed_load(row, s->x_type, (size_t)c);
+                squares += v * v;
+            }
             const double scale = 1.0 / sqrt(squares / s->width + (double)s->eps);
             for (int c = 0; c < s->width; c++)
-                to[c] = (float)((double)row[c] * scale) * gamma[c];
+                typed_store(to, s->y_type, (size_t)c,
+                            (float)((double)typed_load(row, s->x_type, (size_t)c) * scale) *
+                                gamma[c]);
         }
-    }
     return 0;
 }
 

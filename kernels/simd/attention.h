@@ -13,6 +13,7 @@
  */
 #include "kernels/attention.h"
 #include "kernels/simd/math.h"
+#include "kernels/simd/narrow.h"
 #include "kernels/simd/slot.h"
 
 #include <float.h>
@@ -73,10 +74,12 @@ static int attention_parts(const struct sdrt_attention_shape *s, int workers)
 struct attention_unit {
     const struct sdrt_attention_shape *s;
     struct attention_cut cut;
-    const float *q, *k, *v; /* of this image and head, from token 0 */
+    const char *q, *k, *v;  /* of this image and head, from token 0 */
+    size_t q_bytes, k_bytes, v_bytes; /* from token to token */
+    float unit, limit;      /* what scores are times, and how large they may be */
     const float *bias;      /* of this head, or NULL */
     int q0, q_n;            /* the unit's queries */
-    float *qs;              /* [rows][depth], times scale / ln 2 */
+    float *qs;              /* [rows][depth]; f32 is times scale / ln 2 */
     float *o;               /* [rows][d_vectors * VL] */
     float *max, *sum;       /* [rows], of scores and of weights */
     float *kt;              /* [panel][depth][panel's keys] */
@@ -111,41 +114,55 @@ static size_t attention_scratch(const struct sdrt_attention_shape *s)
 /* ---- packing ---- */
 
 /* Rows of one head lie a pitch apart, often a page: no hardware prefetcher foresees them. */
-static void attention_prefetch(const float *p, size_t pitch, int rows, int d)
+static void attention_prefetch(const char *p, size_t pitch, int rows, size_t bytes)
 {
-    enum { LINE = 64 / sizeof(float) };
+    enum { LINE = 64 };
 
     for (int i = 0; i < rows; i++, p += pitch) {
-        for (int c = 0; c < d; c += LINE) __builtin_prefetch(p + c, 0, 2);
-        __builtin_prefetch(p + d - 1, 0, 2);
+        for (size_t c = 0; c < bytes; c += LINE) __builtin_prefetch(p + c, 0, 2);
+        __builtin_prefetch(p + bytes - 1, 0, 2);
     }
 }
 
 static void attention_prefetch_keys(const struct attention_unit *u, int k0, int n)
 {
-    const size_t k_pitch = (size_t)u->s->k_pitch, v_pitch = (size_t)u->s->v_pitch;
+    const size_t d = (size_t)u->s->head_dim;
 
     if (n <= 0) return;
-    attention_prefetch(u->k + (size_t)k0 * k_pitch, k_pitch, n, u->s->head_dim);
-    attention_prefetch(u->v + (size_t)k0 * v_pitch, v_pitch, n, u->s->head_dim);
+    attention_prefetch(u->k + (size_t)k0 * u->k_bytes, u->k_bytes, n,
+                       sdrt_dtype_bytes(u->s->k_type, d));
+    attention_prefetch(u->v + (size_t)k0 * u->v_bytes, u->v_bytes, n,
+                       sdrt_dtype_bytes(u->s->v_type, d));
 }
 
-SDRT_ALWAYS_INLINE vf attention_load(const float *p, int n)
+/* Whether a tensor of this type is bf16: never one of an f32 level. */
+SDRT_ALWAYS_INLINE int attention_narrow(enum sdrt_dtype type)
 {
-    return n >= VL ? v_load(p) : v_load_n(p, n);
+    return SLOT > 1 && type == SDRT_BF16;
 }
 
-/* VL keys (n of them exist) of d channels into one column of vectors of a panel,
+/* VL slots from element c on of a row, of which n > 0 values are left. */
+SDRT_ALWAYS_INLINE vf attention_slots(const char *row, int narrow, int c, int n)
+{
+    if (narrow) return slots_load_bf16(row + 2 * (size_t)c, n);
+    return slots_load((const float *)(const void *)row + c, n);
+}
+
+/* VL keys (n of them exist) from key number j on into one column of vectors of a panel,
  * [slot of channels][pitch]. */
-static void attention_transpose(const float *k, size_t k_pitch, int n, int d, float *to,
+static void attention_transpose(const struct attention_unit *u, int first, int n, float *to,
                                 size_t pitch)
 {
+    const int d = u->s->head_dim, narrow = attention_narrow(u->s->k_type);
+    const char *k = u->k + (size_t)first * u->k_bytes;
+
     for (int c = 0; c < d; c += SLOT * VL, to += VL * pitch) {
         const int m = slots_of(d - c);
         vf r[VL];
 #pragma GCC unroll 16
         for (int j = 0; j < VL; j++)
-            r[j] = j < n ? slots_load(k + (size_t)j * k_pitch + c, d - c) : v_zero();
+            r[j] = j < n ? attention_slots(k + (size_t)j * u->k_bytes, narrow, c, d - c)
+                         : v_zero();
         v_transpose(r);
         if (m >= VL) {
 #pragma GCC unroll 16
@@ -157,30 +174,27 @@ static void attention_transpose(const float *k, size_t k_pitch, int n, int d, fl
 }
 
 /* Channels c .. c+VL-1 of the values of key j, of n. */
-SDRT_ALWAYS_INLINE vf attention_value(const struct attention_unit *u, const float *v, int j, int n,
+SDRT_ALWAYS_INLINE vf attention_value(const struct attention_unit *u, const char *v, int j, int n,
                                       int c)
 {
-    const int d = u->s->head_dim;
+    const int d = u->s->head_dim, narrow = attention_narrow(u->s->v_type);
 
-    return j < n && c < d ? attention_load(v + (size_t)j * (size_t)u->s->v_pitch + c, d - c)
+    return j < n && c < d ? narrow_load(v + (size_t)j * u->v_bytes, narrow, (size_t)c, d - c)
                           : v_zero();
 }
 
 /* Keys k0 .. k0+n-1, padded with zeros to vectors. */
 static void attention_pack(const struct attention_unit *u, int k0, int n, int vectors)
 {
-    const struct sdrt_attention_shape *s = u->s;
-    const size_t k_pitch = (size_t)s->k_pitch;
-    const float *k = u->k + (size_t)k0 * k_pitch, *v = u->v + (size_t)k0 * (size_t)s->v_pitch;
+    const char *v = u->v + (size_t)k0 * u->v_bytes;
     float *kt = u->kt, *vp = u->vp;
-    const int d = s->head_dim, keys = vectors * VL;
+    const int keys = vectors * VL;
 
     for (int p = 0; p < vectors / 2; p++) {
         const int w = panel_width(vectors, p);
         for (int i = 0; i < w; i++) {
             const int j = (2 * p + i) * VL;
-            attention_transpose(k + (size_t)j * k_pitch, k_pitch, n - j, d, kt + (size_t)i * VL,
-                                (size_t)w * VL);
+            attention_transpose(u, k0 + j, n - j, kt + (size_t)i * VL, (size_t)w * VL);
         }
         kt += (size_t)u->cut.depth * (size_t)w * VL;
     }
@@ -196,20 +210,25 @@ static void attention_pack(const struct attention_unit *u, int k0, int n, int ve
     }
 }
 
-static void attention_scale_queries(const struct attention_unit *u)
+/* An f32 level's queries are scaled here, so that scores come in units of log2.  Where a product
+ * takes narrower values, that would round them a second time: their scores are scaled instead. */
+static void attention_pack_queries(const struct attention_unit *u)
 {
     const struct sdrt_attention_shape *s = u->s;
-    const int d = s->head_dim;
+    const int d = s->head_dim, narrow = attention_narrow(s->q_type);
+    const float scale = (float)(s->scale * 1.4426950408889634);
 
     for (int i = 0; i < u->q_n; i++) {
-        const float *q = u->q + (size_t)(u->q0 + i) * (size_t)s->q_pitch;
-        if (i + AHEAD < u->q_n) attention_prefetch(q + AHEAD * (size_t)s->q_pitch, 0, 1, d);
+        const char *q = u->q + (size_t)(u->q0 + i) * u->q_bytes;
+        if (i + AHEAD < u->q_n)
+            attention_prefetch(q + AHEAD * u->q_bytes, 0, 1,
+                               sdrt_dtype_bytes(s->q_type, (size_t)d));
         float *to = u->qs + (size_t)i * (size_t)u->cut.depth;
         for (int c = 0; c < d; c += SLOT * VL, to += VL) {
-            const vf x = slots_load_scaled(q + c, d - c, (float)(s->scale * 1.4426950408889634));
+            const vf x = attention_slots(q, narrow, c, d - c);
             const int n = slots_of(d - c);
-            if (n >= VL) v_store(to, x);
-            else v_store_n(to, x, n);
+            if (n >= VL) v_store(to, SLOT > 1 ? x : v_mul(x, v_set1(scale)));
+            else v_store_n(to, SLOT > 1 ? x : v_mul(x, v_set1(scale)), n);
         }
     }
 }
@@ -317,14 +336,22 @@ static void attention_multiply(const struct attention_product *product, int rows
 /* ---- softmax ---- */
 
 /* Scores that overflowed, and a maximum of -infinity, become finite. */
-static float attention_clamp(float *scores, int n, float max)
+static float attention_clamp(float *scores, int n, float max, float limit)
 {
     for (int j = 0; j < n; j++)
-        scores[j] = scores[j] > FLT_MAX ? FLT_MAX : scores[j] > -FLT_MAX ? scores[j] : -FLT_MAX;
-    return max > 0.0f ? FLT_MAX : -FLT_MAX;
+        scores[j] = scores[j] > limit ? limit : scores[j] > -limit ? scores[j] : -limit;
+    return max > 0.0f ? limit : -limit;
 }
 
-/* One row's n visible scores, in units of log2, become weights, and the others 0.  The
+/* A vector of scores as weights; shift is in units of log2, as scores of f32 products are. */
+SDRT_ALWAYS_INLINE vf attention_weigh(const float *scores, vf unit, vf shift)
+{
+    const vf x = v_load(scores);
+
+    return slots_exp2(SLOT > 1 ? v_fma(x, unit, v_sub(v_zero(), shift)) : v_sub(x, shift));
+}
+
+/* One row's n visible scores become weights, and the others 0.  The
  * maximum that weights are relative to moves on, and what was summed so far with it, only
  * when it is LATE behind: a weight of 2^LATE is as exact as one of 1.  The first block of
  * keys starts both; every query sees its key 0. */
@@ -344,7 +371,8 @@ static void attention_softmax(const struct attention_unit *u, int row, float *sc
     }
     if (j < keys) m0 = v_max(v_load(scores + j), m0);
     float max = v_hmax(v_max(m0, m1));
-    if (!(max < FLT_MAX && max > -FLT_MAX)) max = attention_clamp(scores, n, max);
+    if (!(max < u->limit && max > -u->limit)) max = attention_clamp(scores, n, max, u->limit);
+    if (SLOT > 1) max *= u->unit;
     if (first) {
         u->max[row] = max;
         u->sum[row] = 0.0f;
@@ -354,16 +382,16 @@ static void attention_softmax(const struct attention_unit *u, int row, float *sc
         u->sum[row] *= v_first(old);
         u->max[row] = max;
     }
-    const vf shift = v_set1(u->max[row]);
+    const vf shift = v_set1(u->max[row]), unit = v_set1(u->unit);
     for (j = 0; j + 2 * VL <= keys; j += 2 * VL) {
-        const vf p0 = slots_exp2(v_sub(v_load(scores + j), shift));
-        const vf p1 = slots_exp2(v_sub(v_load(scores + j + VL), shift));
+        const vf p0 = attention_weigh(scores + j, unit, shift);
+        const vf p1 = attention_weigh(scores + j + VL, unit, shift);
         slots_store_2(scores, j, p0, p1);
         t0 = v_add(t0, p0);
         t1 = v_add(t1, p1);
     }
     if (j < keys) {
-        const vf p = slots_exp2(v_sub(v_load(scores + j), shift));
+        const vf p = attention_weigh(scores + j, unit, shift);
         slots_store(scores, j, p);
         t0 = v_add(t0, p);
     }
@@ -371,7 +399,7 @@ static void attention_softmax(const struct attention_unit *u, int row, float *sc
     slots_clear(scores, n, keys);
 }
 
-/* Scores are in units of log2. */
+/* Scores are in units of log2: no level of narrower products adds a bias here. */
 static void attention_add_bias(float *scores, const float *bias, int n)
 {
     const float log2e = 1.44269504f;
@@ -413,31 +441,37 @@ static void attention_tile(const struct attention_unit *u, int r0, int rows, int
     attention_multiply(&values, rows, u->cut.d_vectors);
 }
 
-static void attention_finish(const struct attention_unit *u, float *out)
+SDRT_ALWAYS_INLINE void attention_finish_as(const struct attention_unit *u, char *out,
+                                            const int narrow)
 {
     const struct sdrt_attention_shape *s = u->s;
+    const size_t pitch = sdrt_dtype_bytes(s->o_type, (size_t)s->o_pitch);
+    const size_t bytes = sdrt_dtype_bytes(s->o_type, (size_t)s->head_dim);
     const int d = s->head_dim, width = u->cut.d_vectors * VL;
 
     for (int i = 0; i < u->q_n; i++) {
         const float *o = u->o + (size_t)i * (size_t)width;
-        float *to = out + (size_t)(u->q0 + i) * (size_t)s->o_pitch;
-        if (i + AHEAD < u->q_n) attention_prefetch(to + AHEAD * (size_t)s->o_pitch, 0, 1, d);
+        char *to = out + (size_t)(u->q0 + i) * pitch;
+        if (i + AHEAD < u->q_n) attention_prefetch(to + AHEAD * pitch, 0, 1, bytes);
         const vf r = v_set1(1.0f / u->sum[i]);
-        for (int c = 0; c < d; c += VL) {
-            const vf x = v_mul(v_load(o + c), r);
-            if (d - c >= VL) v_store(to + c, x);
-            else v_store_n(to + c, x, d - c);
-        }
+        for (int c = 0; c < d; c += VL)
+            narrow_store(to, narrow, (size_t)c, v_mul(v_load(o + c), r), d - c);
     }
 }
 
-static void attention_one_unit(const struct attention_unit *u, float *out)
+static void attention_finish(const struct attention_unit *u, char *out)
+{
+    if (attention_narrow(u->s->o_type)) attention_finish_as(u, out, 1);
+    else attention_finish_as(u, out, 0);
+}
+
+static void attention_one_unit(const struct attention_unit *u, char *out)
 {
     const struct attention_cut *cut = &u->cut;
     const int tiles = (u->q_n + TILE - 1) / TILE;
 
     attention_prefetch_keys(u, 0, attention_min(u->cut.keys, u->s->kv_len));
-    attention_scale_queries(u);
+    attention_pack_queries(u);
     for (int b = 0; b < cut->key_blocks; b++) {
         const int begin = sdrt_row_begin(cut->key_vectors, b, cut->key_blocks);
         const int vectors = sdrt_row_begin(cut->key_vectors, b + 1, cut->key_blocks) - begin;
@@ -454,12 +488,26 @@ static void attention_one_unit(const struct attention_unit *u, float *out)
     attention_finish(u, out);
 }
 
+/* Element c of an image's token 0. */
+static void *attention_head(const void *x, enum sdrt_dtype type, size_t image, int len, int pitch,
+                            size_t c)
+{
+    return sdrt_element(x, type, image * (size_t)len * (size_t)pitch + c);
+}
+
 static int attention_run(const struct sdrt_exec *ex, const struct sdrt_attention_shape *s,
                          const struct sdrt_attention_args *a)
 {
-    struct attention_unit u = { .s = s, .cut = attention_cut(s) };
+    struct attention_unit u = {
+        .s = s, .cut = attention_cut(s),
+        .q_bytes = sdrt_dtype_bytes(s->q_type, (size_t)s->q_pitch),
+        .k_bytes = sdrt_dtype_bytes(s->k_type, (size_t)s->k_pitch),
+        .v_bytes = sdrt_dtype_bytes(s->v_type, (size_t)s->v_pitch),
+        .unit = SLOT > 1 ? (float)(s->scale * 1.4426950408889634) : 1.0f,
+    };
     const int blocks = u.cut.blocks, units = s->batch * s->heads * blocks;
 
+    u.limit = u.unit > 1.0f ? FLT_MAX / u.unit : FLT_MAX;
     attention_place(&u, ex->scratch);
     for (int i = sdrt_row_begin(units, ex->part, ex->nparts);
          i < sdrt_row_begin(units, ex->part + 1, ex->nparts); i++) {
@@ -468,17 +516,36 @@ static int attention_run(const struct sdrt_exec *ex, const struct sdrt_attention
         const size_t c = (size_t)head * (size_t)s->head_dim;
         u.q0 = sdrt_row_begin(s->q_len, block, blocks);
         u.q_n = sdrt_row_begin(s->q_len, block + 1, blocks) - u.q0;
-        u.q = a->q + image * (size_t)s->q_len * (size_t)s->q_pitch + c;
-        u.k = a->k + image * (size_t)s->kv_len * (size_t)s->k_pitch + c;
-        u.v = a->v + image * (size_t)s->kv_len * (size_t)s->v_pitch + c;
+        u.q = attention_head(a->q, s->q_type, image, s->q_len, s->q_pitch, c);
+        u.k = attention_head(a->k, s->k_type, image, s->kv_len, s->k_pitch, c);
+        u.v = attention_head(a->v, s->v_type, image, s->kv_len, s->v_pitch, c);
         u.bias = s->biased ? a->bias + (size_t)head * (size_t)s->q_len * (size_t)s->kv_len : NULL;
-        attention_one_unit(&u, a->o + image * (size_t)s->q_len * (size_t)s->o_pitch + c);
+        attention_one_unit(&u, attention_head(a->o, s->o_type, image, s->q_len, s->o_pitch, c));
     }
     return 0;
 }
 
+static int attention_taken(enum sdrt_dtype type)
+{
+    return type == SDRT_F32 || attention_narrow(type);
+}
+
+static int attention_takes(const struct sdrt_attention_shape *s)
+{
+    return attention_taken(s->q_type) && attention_taken(s->k_type) && attention_taken(s->v_type) &&
+           attention_taken(s->o_type);
+}
+
+static enum sdrt_dtype attention_operand(const struct sdrt_attention_shape *s)
+{
+    (void)s;
+    return SLOT > 1 ? SDRT_BF16 : SDRT_F32;
+}
+
 static void attention_fill(struct sdrt_attention_ops *ops)
 {
+    ops->takes = attention_takes;
+    ops->operand = attention_operand;
     ops->parts = attention_parts;
     ops->scratch = attention_scratch;
     ops->attention = attention_run;

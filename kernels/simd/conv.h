@@ -324,8 +324,10 @@ static inline const float *conv_chan(const struct sdrt_conv_shape *s,
 }
 
 /* A tile whose pixels lie at first + out[0 .. pixels-1] of y. */
-static void conv_epilogue(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
-                          size_t first, const int *out, int pixels, int column, const float *c)
+SDRT_ALWAYS_INLINE void conv_epilogue_as(const struct sdrt_conv_shape *s,
+                                         const struct sdrt_conv_args *a, size_t first,
+                                         const int *out, int pixels, int column, const float *c,
+                                         const int narrow)
 {
     for (int v = 0; v < 2; v++) {
         const int at = column + v * VL, n = s->out_c - at;
@@ -340,9 +342,21 @@ static void conv_epilogue(const struct sdrt_conv_shape *s, const struct sdrt_con
             vf t = v_add(v_load(c + (size_t)i * PANEL + (size_t)v * VL), bias);
             if (a->residual)
                 t = v_add(t, load_some(a->residual + pixel * (size_t)s->residual_pitch + at, n));
-            store_some(a->y + pixel * (size_t)s->y_pitch + at, t, n);
+            narrow_store(a->y, narrow, pixel * (size_t)s->y_pitch + (size_t)at, t, n);
         }
     }
+}
+
+static void conv_epilogue(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
+                          size_t first, const int *out, int pixels, int column, const float *c)
+{
+    if (s->y_type == SDRT_BF16) conv_epilogue_as(s, a, first, out, pixels, column, c, 1);
+    else conv_epilogue_as(s, a, first, out, pixels, column, c, 0);
+}
+
+static int direct_takes(const struct sdrt_conv_shape *s)
+{
+    return s->y_type == SDRT_F32 || s->y_type == SDRT_BF16;
 }
 
 /* What one chunk's passes over the panels share. */
@@ -360,9 +374,11 @@ static void conv_fetch(const struct conv_pass *p, const int *out, int pixels, in
 {
     for (int i = 0; i < pixels; i++) {
         const size_t pixel = p->first_pixel + (size_t)out[i];
-        fetch_panel(p->a->y + pixel * (size_t)p->s->y_pitch + column);
+        const size_t at = pixel * (size_t)p->s->y_pitch + (size_t)column;
+        fetch_panel(sdrt_element(p->a->y, p->s->y_type, at), (int)sdrt_dtype_size(p->s->y_type));
         if (p->a->residual)
-            fetch_panel(p->a->residual + pixel * (size_t)p->s->residual_pitch + column);
+            fetch_panel(p->a->residual + pixel * (size_t)p->s->residual_pitch + column,
+                        sizeof(float));
     }
 }
 

@@ -70,6 +70,19 @@ static int gemm_parts(const struct sdrt_gemm_shape *s, int workers)
     return units < workers ? units : workers;
 }
 
+/* Rows are converted to slots on the way into scratch; an f32 level has no other rows. */
+static int gemm_takes(const struct sdrt_gemm_shape *s)
+{
+    return (s->a_type == SDRT_F32 || (SLOT > 1 && s->a_type == SDRT_BF16)) &&
+           (s->y_type == SDRT_F32 || s->y_type == SDRT_BF16);
+}
+
+static enum sdrt_dtype gemm_operand(const struct sdrt_gemm_shape *s)
+{
+    (void)s;
+    return SLOT > 1 ? SDRT_BF16 : SDRT_F32;
+}
+
 struct gemm_scratch {
     size_t rows, values, sums; /* floats of each */
 };
@@ -92,9 +105,16 @@ static size_t gemm_scratch(const struct sdrt_gemm_shape *s)
     return sizeof(float) * (z.rows + z.values + z.sums);
 }
 
+/* Element `column` of row `row` of y. */
+SDRT_ALWAYS_INLINE size_t gemm_y(const struct sdrt_gemm_shape *s, int row, int column)
+{
+    return (size_t)row * (size_t)s->y_pitch + (size_t)column;
+}
+
 SDRT_ALWAYS_INLINE void gemm_epilogue_plain(const struct sdrt_gemm_shape *s,
                                             const struct sdrt_gemm_args *a, int row, int rows,
-                                            int column, const float *c, enum sdrt_act act)
+                                            int column, const float *c, enum sdrt_act act,
+                                            const int narrow)
 {
     for (int v = 0; v < 2; v++) {
         const int at = column + v * VL, n = s->n - at;
@@ -107,14 +127,15 @@ SDRT_ALWAYS_INLINE void gemm_epilogue_plain(const struct sdrt_gemm_shape *s,
             if (a->residual)
                 t = v_add(t, load_some(a->residual + (size_t)(row + i) * (size_t)s->residual_pitch +
                                        at, n));
-            store_some(a->y + (size_t)(row + i) * (size_t)s->y_pitch + at, t, n);
+            narrow_store(a->y, narrow, gemm_y(s, row + i, at), t, n);
         }
     }
 }
 
 SDRT_ALWAYS_INLINE void gemm_epilogue_gated(const struct sdrt_gemm_shape *s,
                                             const struct sdrt_gemm_args *a, int row, int rows,
-                                            int column, const float *c, enum sdrt_act act)
+                                            int column, const float *c, enum sdrt_act act,
+                                            const int narrow)
 {
     const int n = s->n - column;
     const vf bias = a->bias ? load_some(a->bias + column, n) : v_zero();
@@ -123,24 +144,32 @@ SDRT_ALWAYS_INLINE void gemm_epilogue_gated(const struct sdrt_gemm_shape *s,
     for (int i = 0; i < rows; i++) {
         const vf value = v_add(v_load(c + (size_t)i * PANEL), bias);
         const vf gate = v_act(v_add(v_load(c + (size_t)i * PANEL + VL), gate_bias), act);
-        store_some(a->y + (size_t)(row + i) * (size_t)s->y_pitch + column, v_mul(value, gate), n);
+        narrow_store(a->y, narrow, gemm_y(s, row + i, column), v_mul(value, gate), n);
     }
 }
 
 /* The activation is a constant in each call, so that its branch leaves the loops. */
-static void gemm_epilogue(const struct sdrt_gemm_shape *s, const struct sdrt_gemm_args *a, int row,
-                          int rows, int column, const float *c)
+SDRT_ALWAYS_INLINE void gemm_epilogue_as(const struct sdrt_gemm_shape *s,
+                                         const struct sdrt_gemm_args *a, int row, int rows,
+                                         int column, const float *c, const int narrow)
 {
     if (s->w.gated) {
         if (s->act == SDRT_ACT_GELU)
-            gemm_epilogue_gated(s, a, row, rows, column, c, SDRT_ACT_GELU);
+            gemm_epilogue_gated(s, a, row, rows, column, c, SDRT_ACT_GELU, narrow);
         else
-            gemm_epilogue_gated(s, a, row, rows, column, c, s->act);
+            gemm_epilogue_gated(s, a, row, rows, column, c, s->act, narrow);
     } else if (s->act == SDRT_ACT_NONE) {
-        gemm_epilogue_plain(s, a, row, rows, column, c, SDRT_ACT_NONE);
+        gemm_epilogue_plain(s, a, row, rows, column, c, SDRT_ACT_NONE, narrow);
     } else {
-        gemm_epilogue_plain(s, a, row, rows, column, c, s->act);
+        gemm_epilogue_plain(s, a, row, rows, column, c, s->act, narrow);
     }
+}
+
+static void gemm_epilogue(const struct sdrt_gemm_shape *s, const struct sdrt_gemm_args *a, int row,
+                          int rows, int column, const float *c)
+{
+    if (s->y_type == SDRT_BF16) gemm_epilogue_as(s, a, row, rows, column, c, 1);
+    else gemm_epilogue_as(s, a, row, rows, column, c, 0);
 }
 
 /* What the passes over one block of rows share. */
@@ -158,13 +187,17 @@ struct gemm_block {
 static void gemm_copy(struct gemm_block *b, int k0, int k)
 {
     enum { AHEAD = 4 };
-    const size_t pitch = (size_t)b->s->a_pitch;
-    const float *from = b->a->a + (size_t)b->row0 * pitch + SLOT * k0;
+    const enum sdrt_dtype type = b->s->a_type;
+    const size_t pitch = (size_t)b->s->a_pitch, bytes = sdrt_dtype_bytes(type, pitch);
+    const char *from = sdrt_element(b->a->a, type, (size_t)b->row0 * pitch + (size_t)(SLOT * k0));
     const int left = b->s->k - SLOT * k0, n = SLOT * k < left ? SLOT * k : left;
 
-    for (int r = 0; r < b->rows; r++, from += pitch) {
-        b->at[r] = r * row_pitch(k);
-        slots_copy(b->copy + b->at[r], from, n, from + (r + AHEAD < b->rows ? AHEAD * pitch : 0));
+    for (int r = 0; r < b->rows; r++, from += bytes) {
+        const char *ahead = from + (r + AHEAD < b->rows ? AHEAD * bytes : 0);
+        float *to = b->copy + (b->at[r] = r * row_pitch(k));
+        if (SLOT > 1 && type == SDRT_BF16) slots_copy_bf16(to, from, n, ahead);
+        else slots_copy(to, (const float *)(const void *)from, n,
+                        (const float *)(const void *)ahead);
     }
 }
 
@@ -187,9 +220,11 @@ static void gemm_panel(const struct gemm_block *b, int panel, int c, float *sums
         t.c = b->u->chunks > 1 ? sums + (size_t)r * PANEL : sums;
         panel_fetch(next, i, tiles);
         for (size_t j = row; last && j < row + (size_t)n; j++) {
-            fetch_panel(b->a->y + j * (size_t)s->y_pitch + column);
+            const size_t at = j * (size_t)s->y_pitch + (size_t)column;
+            fetch_panel(sdrt_element(b->a->y, s->y_type, at), (int)sdrt_dtype_size(s->y_type));
             if (b->a->residual)
-                fetch_panel(b->a->residual + j * (size_t)s->residual_pitch + column);
+                fetch_panel(b->a->residual + j * (size_t)s->residual_pitch + column,
+                            sizeof(float));
         }
         tile_run(n, &t);
         if (last) gemm_epilogue(s, b->a, b->row0 + r, n, column, t.c);
@@ -237,6 +272,8 @@ static void gemm_fill(struct sdrt_gemm_ops *ops)
 {
     ops->pack_bytes = gemm_pack_bytes;
     ops->pack_rows = gemm_pack_rows;
+    ops->takes = gemm_takes;
+    ops->operand = gemm_operand;
     ops->parts = gemm_parts;
     ops->scratch = gemm_scratch;
     ops->gemm = gemm_run;

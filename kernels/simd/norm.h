@@ -3,6 +3,7 @@
  * Group norm sums and layer norm, for any vector length.  Include after vec.h.
  */
 #include "kernels/norm.h"
+#include "kernels/simd/narrow.h"
 
 #include <math.h>
 
@@ -109,7 +110,8 @@ static int gn_sums(const struct sdrt_exec *ex, const struct sdrt_gn_shape *s, co
 }
 
 /* Sum of (x - centre) or of its square over a row; four sums hide the additions' latency. */
-SDRT_ALWAYS_INLINE float norm_row_sum(const float *x, int c_n, float centre, const int squared)
+SDRT_ALWAYS_INLINE float norm_row_sum(const void *x, const int narrow, int c_n, float centre,
+                                      const int squared)
 {
     const vf m = v_set1(centre);
     vf t[4] = { v_zero(), v_zero(), v_zero(), v_zero() };
@@ -119,16 +121,20 @@ SDRT_ALWAYS_INLINE float norm_row_sum(const float *x, int c_n, float centre, con
     for (; c + 4 * VL <= c_n; c += 4 * VL)
 #pragma GCC unroll 4
         for (int i = 0; i < 4; i++) {
-            const vf d = v_sub(v_load(x + c + i * VL), m);
+            const vf d = v_sub(narrow_load(x, narrow, (size_t)(c + i * VL), VL), m);
             t[i] = squared ? v_fma(d, d, t[i]) : v_add(t[i], d);
         }
     for (; c + VL <= c_n; c += VL) {
-        const vf d = v_sub(v_load(x + c), m);
+        const vf d = v_sub(narrow_load(x, narrow, (size_t)c, VL), m);
         t[0] = squared ? v_fma(d, d, t[0]) : v_add(t[0], d);
     }
-    for (; c < c_n; c++) {
-        const float d = x[c] - centre;
-        tail += squared ? d * d : d;
+    if (c < c_n) {
+        float rest[VL];
+        v_store(rest, narrow_load(x, narrow, (size_t)c, c_n - c));
+        for (int i = 0; i < c_n - c; i++) {
+            const float d = rest[i] - centre;
+            tail += squared ? d * d : d;
+        }
     }
     return v_hsum(v_add(v_add(t[0], t[1]), v_add(t[2], t[3]))) + tail;
 }
@@ -136,70 +142,74 @@ SDRT_ALWAYS_INLINE float norm_row_sum(const float *x, int c_n, float centre, con
 /* The mean is taken relative to the row's first value, the variance relative to the mean.  Scaled
  * by gain[c] + one. */
 SDRT_ALWAYS_INLINE void norm_row(const struct sdrt_ln_shape *s, const float *x, const float *gain,
-                                 const float one, const float *shift, float *y)
+                                 const float one, const float *shift, void *y, const int narrow)
 {
-    const float mean = x[0] + norm_row_sum(x, s->c, x[0], 0) / (float)s->c;
-    const float variance = norm_row_sum(x, s->c, mean, 1) / (float)s->c;
+    const float mean = x[0] + norm_row_sum(x, 0, s->c, x[0], 0) / (float)s->c;
+    const float variance = norm_row_sum(x, 0, s->c, mean, 1) / (float)s->c;
     const vf m = v_set1(mean), r = v_set1(1.0f / sqrtf(variance + s->eps)), o = v_set1(one);
-    int c = 0;
 
-    for (; c + VL <= s->c; c += VL) {
-        const vf d = v_mul(v_sub(v_load(x + c), m), r), g = v_load(gain + c);
-        v_store(y + c, v_fma(d, one != 0.0f ? v_add(g, o) : g, v_load(shift + c)));
-    }
-    if (c < s->c) {
+    for (int c = 0; c < s->c; c += VL) {
         const int n = s->c - c;
-        const vf d = v_mul(v_sub(v_load_n(x + c, n), m), r), g = v_load_n(gain + c, n);
-        v_store_n(y + c, v_fma(d, one != 0.0f ? v_add(g, o) : g, v_load_n(shift + c, n)), n);
+        const vf d = v_mul(v_sub(norm_load(x + c, n), m), r), g = norm_load(gain + c, n);
+        const vf by = one != 0.0f ? v_add(g, o) : g;
+        narrow_store(y, narrow, (size_t)c, v_fma(d, by, norm_load(shift + c, n)), n);
     }
 }
 
 SDRT_ALWAYS_INLINE void norm_rows(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s,
                                   const float *x, const float *gain, const float one,
-                                  const float *shift, float *y)
+                                  const float *shift, void *y)
 {
     for (int r = sdrt_row_begin(s->rows, ex->part, ex->nparts);
-         r < sdrt_row_begin(s->rows, ex->part + 1, ex->nparts); r++)
-        norm_row(s, x + (size_t)r * (size_t)s->x_pitch, gain, one, shift,
-                 y + (size_t)r * (size_t)s->y_pitch);
+         r < sdrt_row_begin(s->rows, ex->part + 1, ex->nparts); r++) {
+        const float *row = x + (size_t)r * (size_t)s->x_pitch;
+        void *to = sdrt_element(y, s->y_type, (size_t)r * (size_t)s->y_pitch);
+        if (s->y_type == SDRT_BF16) norm_row(s, row, gain, one, shift, to, 1);
+        else norm_row(s, row, gain, one, shift, to, 0);
+    }
 }
 
 static int layer_norm(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s, const float *x,
-                      const float *gamma, const float *beta, float *y)
+                      const float *gamma, const float *beta, void *y)
 {
     norm_rows(ex, s, x, gamma, 0.0f, beta, y);
     return 0;
 }
 
 static int ada_norm(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s, const float *x,
-                    const float *scale, const float *shift, float *y)
+                    const float *scale, const float *shift, void *y)
 {
     norm_rows(ex, s, x, scale, 1.0f, shift, y);
     return 0;
 }
 
-static void rms_piece(const float *x, int width, float eps, const float *gamma, float *y)
+SDRT_ALWAYS_INLINE void rms_piece(const void *x, const int x_narrow, int width, float eps,
+                                  const float *gamma, void *y, const int y_narrow)
 {
-    const vf r = v_set1(1.0f / sqrtf(norm_row_sum(x, width, 0.0f, 1) / (float)width + eps));
-    int c = 0;
+    const float mean = norm_row_sum(x, x_narrow, width, 0.0f, 1) / (float)width;
+    const vf r = v_set1(1.0f / sqrtf(mean + eps));
 
-    for (; c + VL <= width; c += VL)
-        v_store(y + c, v_mul(v_mul(v_load(x + c), r), v_load(gamma + c)));
-    if (c < width) {
+    for (int c = 0; c < width; c += VL) {
         const int n = width - c;
-        v_store_n(y + c, v_mul(v_mul(v_load_n(x + c, n), r), v_load_n(gamma + c, n)), n);
+        const vf d = v_mul(narrow_load(x, x_narrow, (size_t)c, n), r);
+        narrow_store(y, y_narrow, (size_t)c, v_mul(d, norm_load(gamma + c, n)), n);
     }
 }
 
-static int rms_norm(const struct sdrt_exec *ex, const struct sdrt_rms_shape *s, const float *x,
-                    const float *gamma, float *y)
+static int rms_norm(const struct sdrt_exec *ex, const struct sdrt_rms_shape *s, const void *x,
+                    const float *gamma, void *y)
 {
+    const int from = s->x_type == SDRT_BF16, to = s->y_type == SDRT_BF16;
+
     for (int r = sdrt_row_begin(s->rows, ex->part, ex->nparts);
          r < sdrt_row_begin(s->rows, ex->part + 1, ex->nparts); r++)
         for (int g = 0; g < s->groups; g++) {
             const size_t at = (size_t)g * (size_t)s->width;
-            rms_piece(x + (size_t)r * (size_t)s->x_pitch + at, s->width, s->eps, gamma,
-                      y + (size_t)r * (size_t)s->y_pitch + at);
+            const void *in = sdrt_element(x, s->x_type, (size_t)r * (size_t)s->x_pitch + at);
+            void *out = sdrt_element(y, s->y_type, (size_t)r * (size_t)s->y_pitch + at);
+            if (from && to) rms_piece(in, 1, s->width, s->eps, gamma, out, 1);
+            else if (!from && !to) rms_piece(in, 0, s->width, s->eps, gamma, out, 0);
+            else rms_piece(in, from, s->width, s->eps, gamma, out, to);
         }
     return 0;
 }

@@ -26,12 +26,6 @@ SDRT_ALWAYS_INLINE vf slots_load(const float *p, int n)
     return n >= VL ? v_load(p) : v_load_n(p, n);
 }
 
-/* The same, each value times scale. */
-SDRT_ALWAYS_INLINE vf slots_load_scaled(const float *p, int n, float scale)
-{
-    return v_mul(slots_load(p, n), v_set1(scale));
-}
-
 /* 2^x, as v_exp2(), to the digits that a slot keeps. */
 SDRT_ALWAYS_INLINE vf slots_exp2(vf x) { return v_exp2(x); }
 
@@ -63,6 +57,15 @@ SDRT_ALWAYS_INLINE void slots_copy(float *to, const float *from, int n, const fl
     }
     for (; i < n; i++) to[i] = from[i];
 }
+
+/* The same for bf16 in slots of that type; never called here. */
+SDRT_ALWAYS_INLINE void slots_copy_bf16(float *to, const void *from, int n, const void *ahead)
+{
+    (void)to, (void)from, (void)n, (void)ahead;
+}
+
+/* As slots_load() for n bf16 at p; never called here. */
+SDRT_ALWAYS_INLINE vf slots_load_bf16(const void *p, int n) { (void)p, (void)n; return v_zero(); }
 
 /* The shape of a weight whose k counts slots. */
 SDRT_ALWAYS_INLINE struct sdrt_weight_shape slots_weight(const struct sdrt_weight_shape *w)

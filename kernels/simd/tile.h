@@ -16,6 +16,7 @@
 #define SDRT_KERNELS_SIMD_TILE_H
 
 #include "kernels/pack.h"
+#include "kernels/simd/narrow.h"
 #include "kernels/simd/slot.h"
 
 #include <stddef.h>
@@ -33,10 +34,10 @@ struct tile {
     int accumulate;         /* 0: c is set, 1: added to */
 };
 
-/* Asks for the lines of PANEL floats (a hint: p may lie outside everything). */
-SDRT_ALWAYS_INLINE void fetch_panel(const float *p)
+/* Asks for the lines of PANEL elements of some bytes (a hint: p may lie outside everything). */
+SDRT_ALWAYS_INLINE void fetch_panel(const void *p, int size)
 {
-    for (int i = 0; i < PANEL; i += 16) __builtin_prefetch(p + i);
+    for (int i = 0; i < PANEL * size; i += 64) __builtin_prefetch((const char *)p + i);
 }
 
 SDRT_ALWAYS_INLINE void tile_rows(const int mr, const struct tile *t)
@@ -50,7 +51,7 @@ SDRT_ALWAYS_INLINE void tile_rows(const int mr, const struct tile *t)
     for (int i = 0; i < mr; i++) {
         acc[i][0] = acc[i][1] = v_zero();
         row[i] = (ptrdiff_t)t->rows[i] - t->rows[0];
-        if (t->accumulate) fetch_panel(c + (size_t)i * PANEL);
+        if (t->accumulate) fetch_panel(c + (size_t)i * PANEL, sizeof *c);
     }
     for (int s = 0; s < t->n_segments; s++) {
         const float *a = t->a + t->rows[0] + t->segments[s];

@@ -306,7 +306,7 @@ static void wino_output_tile(const struct sdrt_conv_shape *s, const struct sdrt_
     }
     for (int y = 0; y < place->h; y++) {
         const size_t pixel = place->pixel + (size_t)y * (size_t)s->out_w;
-        float *to = a->y + pixel * (size_t)s->y_pitch + column;
+        float *to = (float *)a->y + pixel * (size_t)s->y_pitch + column;
         const float *residual =
             a->residual ? a->residual + pixel * (size_t)s->residual_pitch + column : NULL;
         vf d[WINO_IN], out[WINO_OUT];
@@ -445,6 +445,11 @@ static void wino_run(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s
 
 /* ---- the choice ---- */
 
+static int conv_takes(const struct sdrt_conv_shape *s)
+{
+    return wino_fits(s) ? s->y_type == SDRT_F32 : direct_takes(s);
+}
+
 static int conv_parts(const struct sdrt_conv_shape *s, int workers)
 {
     return wino_fits(s) ? wino_parts(s, workers) : direct_parts(s, workers);
@@ -467,6 +472,7 @@ static void conv_fill(struct sdrt_conv_ops *ops)
 {
     ops->pack_bytes = conv_pack_bytes;
     ops->pack_rows = conv_pack_rows;
+    ops->takes = conv_takes;
     ops->parts = conv_parts;
     ops->scratch = conv_scratch;
     ops->conv2d = conv_run;
