@@ -39,7 +39,9 @@ static void end(struct pass *p)
 
 static int begin(const struct pass *p, struct sdrt_graph **g, const char *name)
 {
-    return sdrt_graph_create(g, name, p->c->model->parts[SDRT_PART_BASE].store, p->c->model->log);
+    const struct sdrt_model *m = p->c->model;
+
+    return sdrt_graph_create(g, name, m->parts[SDRT_PART_BASE].store, m->device->ops, m->log);
 }
 
 /* Compiles a graph. */

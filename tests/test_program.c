@@ -161,10 +161,10 @@ static void random_program(struct world *w, uint64_t *rng)
     int n = 0;
 
     w->round++;
-    cr_assert_eq(sdrt_graph_create(&g, "random", w->store, &to_stderr), SDRT_OK);
-    w->in = sdrt_graph_external(g, "in", 1, H, W, C);
-    w->time = sdrt_graph_external(g, "time", 1, 1, 1, C);
-    w->out = sdrt_graph_external(g, "out", 1, H, W, C);
+    cr_assert_eq(sdrt_graph_create(&g, "random", w->store, w->device->ops, &to_stderr), SDRT_OK);
+    w->in = sdrt_graph_external(g, "in", SDRT_F32, 1, H, W, C);
+    w->time = sdrt_graph_external(g, "time", SDRT_F32, 1, 1, 1, C);
+    w->out = sdrt_graph_external(g, "out", SDRT_F32, 1, H, W, C);
     pool[n++] = w->in;
     for (int i = 0; i < nodes; i++) {
         /* The newest few, as in real networks, so that lives end. */
@@ -389,9 +389,9 @@ Test(program, rms_norm_of_rows)
         const size_t row = i / C / SOME * ROWS + ROW0 + i / C % SOME;
         apart[i] = joint[row * pitch + C + i % C];
     }
-    cr_assert_eq(sdrt_graph_create(&g, "rows", w.store, &to_stderr), SDRT_OK);
-    w.in = sdrt_graph_external(g, "joint", IMAGES, 1, ROWS, (int)pitch);
-    w.out = sdrt_graph_external(g, "apart", IMAGES, 1, SOME, C);
+    cr_assert_eq(sdrt_graph_create(&g, "rows", w.store, w.device->ops, &to_stderr), SDRT_OK);
+    w.in = sdrt_graph_external(g, "joint", SDRT_F32, IMAGES, 1, ROWS, (int)pitch);
+    w.out = sdrt_graph_external(g, "apart", SDRT_F32, IMAGES, 1, SOME, C);
     const sdrt_tensor x = sdrt_graph_rows(g, sdrt_graph_slice(g, w.in, C, C), ROW0, SOME);
     cr_expect_eq(sdrt_graph_rms_norm(g, x, "norm", 4, 1e-6f, x), x);
     cr_expect_eq(sdrt_graph_rms_norm(g, w.out, "norm", 4, 1e-6f, w.out), w.out);
@@ -474,8 +474,8 @@ Test(program, graph_keeps_its_first_failure)
     struct world w;
 
     world_open(&w, 0);
-    cr_assert_eq(sdrt_graph_create(&g, "bad", w.store, &to_stderr), SDRT_OK);
-    const sdrt_tensor x = sdrt_graph_external(g, "x", 1, H, W, C);
+    cr_assert_eq(sdrt_graph_create(&g, "bad", w.store, w.device->ops, &to_stderr), SDRT_OK);
+    const sdrt_tensor x = sdrt_graph_external(g, "x", SDRT_F32, 1, H, W, C);
     conv.name = "conv";
     conv.norm = "norm";
     conv.groups = 7; /* does not divide 32 */

@@ -186,7 +186,7 @@ static void set_queries(const struct sdrt_attention_shape *s, struct block *b, c
 
     b->q = s->q_type == SDRT_F32 ? q : m->q;
     b->q_pitch = s->q_type == SDRT_F32 ? pitch : d;
-    for (int i = 0; b->q == m->q && i < b->queries; i++)
+    for (int i = 0; s->q_type != SDRT_F32 && i < b->queries; i++)
         sdrt_to_f32(sdrt_element(q, s->q_type, (size_t)i * pitch), s->q_type, m->q + (size_t)i * d,
                     d);
 }

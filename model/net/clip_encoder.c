@@ -106,8 +106,9 @@ void sdrt_clip_encoder_build(struct sdrt_graph *g, const struct sdrt_text_config
     char name[NAME];
 
     sdrt_name(name, sizeof name, "%s.ids", prefix);
-    const sdrt_tensor ids = sdrt_graph_external(g, name, batch, 1, tokens, 1);
-    const sdrt_tensor text = sdrt_graph_external(g, "text", batch, 1, rows, place->width);
+    const sdrt_tensor ids = sdrt_graph_external(g, name, SDRT_I32, batch, 1, tokens, 1);
+    const sdrt_tensor text = sdrt_graph_external(g, "text", SDRT_F32, batch, 1, rows,
+                                                 place->width);
     const sdrt_tensor mine = sdrt_graph_slice(g, sdrt_graph_rows(g, text, place->row0, tokens),
                                               place->at, clip->hidden);
     sdrt_tensor x = embed(g, clip, prefix, ids);
@@ -120,7 +121,8 @@ void sdrt_clip_encoder_build(struct sdrt_graph *g, const struct sdrt_text_config
     }
     if (!config->pooled) return;
     sdrt_name(name, sizeof name, "%s.pooled", prefix);
-    const sdrt_tensor pooled = sdrt_graph_external(g, name, batch, 1, tokens, config->pooled);
+    const sdrt_tensor pooled = sdrt_graph_external(g, name, SDRT_F32, batch, 1, tokens,
+                                                   config->pooled);
     for (int i = taken; i < clip->layers; i++)
         x = layer_of(g, clip, prefix, i, x, SDRT_NO_TENSOR);
     pool(g, config, prefix, x, pooled);

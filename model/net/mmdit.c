@@ -88,9 +88,12 @@ static void build_schedule(struct sdrt_graph *g, const struct sdrt_model_config 
     const int rows = shape->evaluations * shape->batch;
     int at = 0;
 
-    const sdrt_tensor timesteps = sdrt_graph_external(g, "timesteps", 1, 1, shape->evaluations, 1);
-    const sdrt_tensor added = sdrt_graph_external(g, "added", 1, 1, shape->batch, c->pooled_width);
-    const sdrt_tensor table = sdrt_graph_external(g, "time_table", 1, 1, rows, modulation_width(c));
+    const sdrt_tensor timesteps = sdrt_graph_external(g, "timesteps", SDRT_F32, 1, 1,
+                                                      shape->evaluations, 1);
+    const sdrt_tensor added = sdrt_graph_external(g, "added", SDRT_F32, 1, 1, shape->batch,
+                                                  c->pooled_width);
+    const sdrt_tensor table = sdrt_graph_external(g, "time_table", SDRT_F32, 1, 1, rows,
+                                                  modulation_width(c));
     const sdrt_tensor t = embed_time(g, c, timesteps, added);
     for (int i = 0; i <= c->depth; i++) {
         struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
@@ -119,14 +122,15 @@ static void build_prompt(struct sdrt_graph *g, const struct sdrt_model_config *m
     const int h = shape->h / c->patch, w = shape->w / c->patch;
     struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
 
-    const sdrt_tensor text = sdrt_graph_external(g, "text", shape->batch, 1, shape->tokens,
-                                                 c->context_width);
+    const sdrt_tensor text = sdrt_graph_external(g, "text", SDRT_F32, shape->batch, 1,
+                                                 shape->tokens, c->context_width);
     spec.name = "transformer.context_embedder";
     spec.n = c->width;
-    spec.into = sdrt_graph_external(g, "context", shape->batch, 1, shape->tokens, c->width);
+    spec.into = sdrt_graph_external(g, "context", SDRT_F32, shape->batch, 1, shape->tokens,
+                                    c->width);
     sdrt_graph_gemm(g, text, &spec);
     sdrt_graph_crop(g, "transformer.pos_embed.crop", "transformer.pos_embed.pos_embed", c->grid, h,
-                    w, sdrt_graph_external(g, "positions", 1, 1, h * w, c->width));
+                    w, sdrt_graph_external(g, "positions", SDRT_F32, 1, 1, h * w, c->width));
 }
 
 /* ---- the step ---- */
@@ -319,11 +323,15 @@ static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *mod
     struct stream image = image_stream, text = text_stream;
     sdrt_tensor v[2];
 
-    const sdrt_tensor in = sdrt_graph_external(g, "model_in", shape->batch, h, w, c->in_channels);
-    b.modulations = sdrt_graph_external(g, "time", shape->batch, 1, 1, modulation_width(c));
-    text.x = sdrt_graph_external(g, "context", shape->batch, 1, shape->tokens, c->width);
-    image.x = embed_patches(g, c, in, sdrt_graph_external(g, "positions", 1, 1, patches, c->width));
-    const sdrt_tensor out = sdrt_graph_external(g, "model_out", shape->batch, h, w, c->in_channels);
+    const sdrt_tensor in = sdrt_graph_external(g, "model_in", SDRT_F32, shape->batch, h, w,
+                                               c->in_channels);
+    b.modulations = sdrt_graph_external(g, "time", SDRT_F32, shape->batch, 1, 1,
+                                        modulation_width(c));
+    text.x = sdrt_graph_external(g, "context", SDRT_F32, shape->batch, 1, shape->tokens, c->width);
+    image.x = embed_patches(g, c, in, sdrt_graph_external(g, "positions", SDRT_F32, 1, 1, patches,
+                                                          c->width));
+    const sdrt_tensor out = sdrt_graph_external(g, "model_out", SDRT_F32, shape->batch, h, w,
+                                                c->in_channels);
     image.rows = text.row0 = patches;
     text.rows = shape->tokens;
     for (int i = 0; i < c->depth; i++) joint_block(&b, &image, &text, i);

@@ -84,8 +84,9 @@ void sdrt_t5_encoder_build(struct sdrt_graph *g, const struct sdrt_t5_config *t5
     char table[NAME], block[NAME], encoder[NAME];
 
     sdrt_name(table, sizeof table, "%s.ids", prefix);
-    const sdrt_tensor ids = sdrt_graph_external(g, table, batch, 1, tokens, 1);
-    const sdrt_tensor text = sdrt_graph_external(g, "text", batch, 1, place->rows, place->width);
+    const sdrt_tensor ids = sdrt_graph_external(g, table, SDRT_I32, batch, 1, tokens, 1);
+    const sdrt_tensor text = sdrt_graph_external(g, "text", SDRT_F32, batch, 1, place->rows,
+                                                 place->width);
     const sdrt_tensor mine = sdrt_graph_rows(g, sdrt_graph_slice(g, text, 0, t5->hidden),
                                              place->row0, tokens);
     sdrt_name(table, sizeof table, "%s.%s", prefix, t5->table);

@@ -123,9 +123,10 @@ static void build_schedule(struct sdrt_graph *g, const struct sdrt_model_config 
     struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
 
     list_parts(config, &parts);
-    const sdrt_tensor timesteps = sdrt_graph_external(g, "timesteps", 1, 1, n, 1);
+    const sdrt_tensor timesteps = sdrt_graph_external(g, "timesteps", SDRT_F32, 1, 1, n, 1);
     const sdrt_tensor added = config->added_dim
-        ? sdrt_graph_external(g, "added", 1, 1, batch, config->added_dim) : SDRT_NO_TENSOR;
+        ? sdrt_graph_external(g, "added", SDRT_F32, 1, 1, batch, config->added_dim)
+        : SDRT_NO_TENSOR;
     const sdrt_tensor t = embed_time(g, config, timesteps, added);
     for (int i = 0; i < parts.n_resnets; i++) {
         names[i] = parts.resnets[i].name;
@@ -136,7 +137,7 @@ static void build_schedule(struct sdrt_graph *g, const struct sdrt_model_config 
     spec.weight_rows = rows;
     spec.n_weights = parts.n_resnets;
     spec.n = parts.time_channels;
-    spec.into = sdrt_graph_external(g, "time_table", 1, 1, n * time_rows(config, batch),
+    spec.into = sdrt_graph_external(g, "time_table", SDRT_F32, 1, 1, n * time_rows(config, batch),
                                     parts.time_channels);
     sdrt_graph_gemm(g, t, &spec);
 }
@@ -147,6 +148,18 @@ static void cross_name(char name[NAME], const struct unet_part *cross)
     sdrt_name(name, NAME, "%s.to_kv", cross->name);
 }
 
+/* Keys and values of a cross-attention, which the prompt leaves for every step, as it reads them. */
+static sdrt_tensor cross_tensor(struct sdrt_graph *g, const struct sdrt_unet_config *config,
+                                const struct unet_part *cross, int batch, int tokens)
+{
+    const int c = cross->channels;
+    char name[NAME];
+
+    cross_name(name, cross);
+    return sdrt_graph_external(g, name, sdrt_graph_attention_type(g, heads_of(config, c), c), batch,
+                               1, tokens, 2 * c);
+}
+
 static void build_prompt(struct sdrt_graph *g, const struct sdrt_model_config *model,
                          const struct sdrt_denoiser_shape *shape)
 {
@@ -154,7 +167,7 @@ static void build_prompt(struct sdrt_graph *g, const struct sdrt_model_config *m
     struct unet_parts parts;
 
     list_parts(&model->unet, &parts);
-    const sdrt_tensor text = sdrt_graph_external(g, "text", batch, 1, tokens,
+    const sdrt_tensor text = sdrt_graph_external(g, "text", SDRT_F32, batch, 1, tokens,
                                                  model->unet.context_dim);
     for (int i = 0; i < parts.n_cross; i++) {
         const struct unet_part *a = &parts.cross[i];
@@ -168,7 +181,7 @@ static void build_prompt(struct sdrt_graph *g, const struct sdrt_model_config *m
         spec.n_weights = 2;
         spec.n = 2 * a->channels;
         spec.no_bias = 1;
-        spec.into = sdrt_graph_external(g, name, batch, 1, tokens, 2 * a->channels);
+        spec.into = cross_tensor(g, &model->unet, a, batch, tokens);
         sdrt_graph_gemm(g, text, &spec);
     }
 }
@@ -277,8 +290,8 @@ static sdrt_tensor cross_attention(struct builder *b, sdrt_tensor x, const char 
 {
     char name[NAME];
 
-    cross_name(name, &b->parts->cross[b->next_cross++]);
-    const sdrt_tensor kv = sdrt_graph_external(b->g, name, b->batch, 1, b->tokens, 2 * c);
+    const sdrt_tensor kv = cross_tensor(b->g, b->config, &b->parts->cross[b->next_cross++], b->batch,
+                                        b->tokens);
     const sdrt_tensor q = project(b, norm_of(b, x, prefix, "norm2"), prefix, "attn2.to_q", c, 0,
                                   SDRT_NO_TENSOR);
     sdrt_name(name, sizeof name, "%s.attn2.attention", prefix);
@@ -400,9 +413,12 @@ static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *mod
     struct sdrt_conv_spec spec = sdrt_conv_defaults;
 
     list_parts(config, &parts);
-    const sdrt_tensor in = sdrt_graph_external(g, "model_in", batch, h, w, config->in_channels);
-    b.time = sdrt_graph_external(g, "time", time_rows(config, batch), 1, 1, parts.time_channels);
-    const sdrt_tensor out = sdrt_graph_external(g, "model_out", batch, h, w, config->out_channels);
+    const sdrt_tensor in = sdrt_graph_external(g, "model_in", SDRT_F32, batch, h, w,
+                                               config->in_channels);
+    b.time = sdrt_graph_external(g, "time", SDRT_F32, time_rows(config, batch), 1, 1,
+                                 parts.time_channels);
+    const sdrt_tensor out = sdrt_graph_external(g, "model_out", SDRT_F32, batch, h, w,
+                                                config->out_channels);
 
     spec.name = "unet.conv_in";
     spec.out_c = config->channels[0];

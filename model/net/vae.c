@@ -111,8 +111,9 @@ void sdrt_vae_build_decoder(struct sdrt_graph *g, const struct sdrt_vae_config *
     const int last = config->levels - 1;
     char block[64], name[NAME];
 
-    sdrt_tensor x = sdrt_graph_external(g, "vae_in", batch, h, w, config->latent_channels);
-    const sdrt_tensor out = sdrt_graph_external(g, "vae_out", batch, h << last, w << last, 3);
+    sdrt_tensor x = sdrt_graph_external(g, "vae_in", SDRT_F32, batch, h, w, config->latent_channels);
+    const sdrt_tensor out = sdrt_graph_external(g, "vae_out", SDRT_F32, batch, h << last, w << last,
+                                                3);
     if (config->quant_convs) x = conv(g, x, "vae.post_quant_conv", config->latent_channels, 1);
     x = conv(g, x, "vae.decoder.conv_in", config->channels[last], 3);
     x = middle(g, config, x, "decoder", config->channels[last]);
@@ -141,8 +142,9 @@ void sdrt_vae_build_encoder(struct sdrt_graph *g, const struct sdrt_vae_config *
     struct sdrt_conv_spec spec = sdrt_conv_defaults;
     char block[64], name[NAME];
 
-    const sdrt_tensor in = sdrt_graph_external(g, "pixels", batch, h, w, 3);
-    const sdrt_tensor out = sdrt_graph_external(g, "moments", batch, h >> last, w >> last, z);
+    const sdrt_tensor in = sdrt_graph_external(g, "pixels", SDRT_F32, batch, h, w, 3);
+    const sdrt_tensor out = sdrt_graph_external(g, "moments", SDRT_F32, batch, h >> last, w >> last,
+                                                z);
     sdrt_tensor x = conv(g, in, "vae.encoder.conv_in", config->channels[0], 3);
     for (int i = 0; i < config->levels; i++) {
         const int c = config->channels[i];

@@ -24,7 +24,8 @@ static int plan_pass(struct sdrt_session *s, int i)
     struct sdrt_graph *g = NULL;
 
     if (pass->has && !pass->has(sdrt_model_config_of(s->model))) return SDRT_OK;
-    int status = sdrt_graph_create(&g, pass->name, part->store, s->log);
+    int status = sdrt_graph_create(&g, pass->name, part->store, s->model->device->ops,
+                                   s->log);
     if (status != SDRT_OK) return status;
     pass->build(g, pass, &part->config, &s->shape);
     status = sdrt_program_create(&s->programs[i], &g, s->model->device, s->queue->workers, s->log);

@@ -16,7 +16,7 @@ const struct sdrt_gemm_spec sdrt_gemm_defaults = {
 };
 
 int sdrt_graph_create(struct sdrt_graph **out, const char *name, struct sdrt_weight_store *store,
-                      const struct sdrt_log *log)
+                      const struct sdrt_ops *ops, const struct sdrt_log *log)
 {
     struct sdrt_graph *g = *out = calloc(1, sizeof *g);
 
@@ -27,6 +27,7 @@ int sdrt_graph_create(struct sdrt_graph **out, const char *name, struct sdrt_wei
         return sdrt_fail(log, SDRT_E_NOMEM, "out of memory for the graph %s", name);
     }
     g->store = store;
+    g->ops = ops;
     g->log = log;
     return SDRT_OK;
 }
@@ -83,7 +84,8 @@ static void *grow(struct sdrt_graph *g, void *array, int n, int *cap, size_t siz
     return p;
 }
 
-int sdrt_graph_add_buffer(struct sdrt_graph *g, const char *name, size_t bytes, int external)
+int sdrt_graph_add_buffer(struct sdrt_graph *g, const char *name, enum sdrt_dtype type,
+                          size_t elements, int external)
 {
     struct sdrt_buffer *b = grow(g, g->buffers, g->n_buffers, &g->cap_buffers, sizeof *b);
     char *copy = b ? strdup(name) : NULL;
@@ -91,7 +93,8 @@ int sdrt_graph_add_buffer(struct sdrt_graph *g, const char *name, size_t bytes, 
     if (b) g->buffers = b;
     if (!copy) return sdrt_graph_fail(g, SDRT_E_NOMEM, "out of memory");
     g->buffers[g->n_buffers] = (struct sdrt_buffer){
-        .name = copy, .bytes = bytes, .external = external, .first = -1, .last = -1, .alias = -1,
+        .name = copy, .type = type, .elements = elements, .bytes = sdrt_dtype_bytes(type, elements),
+        .external = external, .first = -1, .last = -1, .alias = -1,
     };
     return g->n_buffers++;
 }
@@ -106,28 +109,34 @@ static sdrt_tensor add_view(struct sdrt_graph *g, const struct sdrt_view *view)
     return g->n_tensors++;
 }
 
-sdrt_tensor sdrt_graph_new_tensor(struct sdrt_graph *g, const char *name, int external, int batch,
-                                  int h, int w, int c)
+static sdrt_tensor new_tensor(struct sdrt_graph *g, const char *name, enum sdrt_dtype type,
+                              int external, int batch, int h, int w, int c)
 {
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
     if (batch < 1 || h < 1 || w < 1 || c < 1 || (double)batch * h * w * c > INT32_MAX * 2.0)
         return sdrt_graph_fail(g, SDRT_E_ARG, "a tensor is too large");
-    const size_t bytes = (size_t)batch * (size_t)h * (size_t)w * (size_t)c * sizeof(float);
-    const int b = sdrt_graph_add_buffer(g, name, bytes, external);
+    const size_t elements = (size_t)batch * (size_t)h * (size_t)w * (size_t)c;
+    const int b = sdrt_graph_add_buffer(g, name, type, elements, external);
     if (b < 0) return SDRT_NO_TENSOR;
     return add_view(g, &(struct sdrt_view){ b, batch, h, w, c, 0, c, 0, h * w });
 }
 
-sdrt_tensor sdrt_graph_external(struct sdrt_graph *g, const char *name, int batch, int h, int w,
-                                int c)
+sdrt_tensor sdrt_graph_new_tensor(struct sdrt_graph *g, const char *name, int batch, int h, int w,
+                                  int c)
 {
-    return sdrt_graph_new_tensor(g, name, 1, batch, h, w, c);
+    return new_tensor(g, name, SDRT_F32, 0, batch, h, w, c);
+}
+
+sdrt_tensor sdrt_graph_external(struct sdrt_graph *g, const char *name, enum sdrt_dtype type,
+                                int batch, int h, int w, int c)
+{
+    return new_tensor(g, name, type, 1, batch, h, w, c);
 }
 
 sdrt_tensor sdrt_graph_tensor(struct sdrt_graph *g, const char *name, int batch, int h, int w,
                               int c)
 {
-    return sdrt_graph_new_tensor(g, name, 0, batch, h, w, c);
+    return sdrt_graph_new_tensor(g, name, batch, h, w, c);
 }
 
 sdrt_tensor sdrt_graph_slice(struct sdrt_graph *g, sdrt_tensor x, int c0, int c)
@@ -149,6 +158,11 @@ sdrt_tensor sdrt_graph_rows(struct sdrt_graph *g, sdrt_tensor x, int row0, int n
     v.h = 1;
     v.w = n;
     return add_view(g, &v);
+}
+
+enum sdrt_dtype sdrt_graph_type(const struct sdrt_graph *g, sdrt_tensor x)
+{
+    return x < 0 ? SDRT_F32 : g->buffers[g->tensors[x].buffer].type;
 }
 
 void sdrt_graph_dims(const struct sdrt_graph *g, sdrt_tensor x, int dims[4])
@@ -239,9 +253,9 @@ static sdrt_tensor group_norm(struct sdrt_graph *g, sdrt_tensor x, sdrt_tensor s
 
     if (spec->groups < 1 || c % spec->groups)
         return sdrt_graph_fail(g, SDRT_E_ARG, "channels are not a multiple of the norm's groups");
-    const sdrt_tensor msb = sdrt_graph_new_tensor(g, spec->norm, 0, a.batch, 1, 3, c);
-    const sdrt_tensor sums = sdrt_graph_new_tensor(g, "partial sums", 0, 1, 1, 1,
-                                        (int)(sdrt_gn_sums_bytes(&s) / sizeof(float)));
+    const sdrt_tensor msb = sdrt_graph_new_tensor(g, spec->norm, a.batch, 1, 3, c);
+    const sdrt_tensor sums = new_tensor(g, "partial sums", SDRT_F64, 0, 1, 1, 1,
+                                        (int)(sdrt_gn_sums_bytes(&s) / sdrt_dtype_size(SDRT_F64)));
     struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_GROUP_NORM, spec->norm);
     if (!n) return SDRT_NO_TENSOR;
     n->x = x;
@@ -279,7 +293,7 @@ sdrt_tensor sdrt_graph_conv(struct sdrt_graph *g, sdrt_tensor x, const struct sd
 
     const sdrt_tensor msb = spec->norm ? group_norm(g, x, spec->skip, spec) : SDRT_NO_TENSOR;
     const sdrt_tensor y = spec->into >= 0 ? spec->into
-                          : sdrt_graph_new_tensor(g, spec->name, 0, in.batch, h, w, spec->out_c);
+                          : sdrt_graph_new_tensor(g, spec->name, in.batch, h, w, spec->out_c);
     struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_CONV, spec->name);
     if (!n) return SDRT_NO_TENSOR;
     n->x = x;
@@ -305,7 +319,7 @@ sdrt_tensor sdrt_graph_conv(struct sdrt_graph *g, sdrt_tensor x, const struct sd
     return y;
 }
 
-/* From one image of x to the next, in floats; 0 where all images share it. */
+/* From one image of x to the next, in elements; 0 where all images share it. */
 static size_t image_step(const struct sdrt_graph *g, sdrt_tensor x)
 {
     if (x < 0 || g->tensors[x].batch == 1) return 0;
@@ -370,7 +384,7 @@ sdrt_tensor sdrt_graph_gemm(struct sdrt_graph *g, sdrt_tensor x, const struct sd
         rows[i] = spec->weight_rows ? spec->weight_rows[i]
                                     : spec->n * (spec->gated ? 2 : 1) / count;
     const sdrt_tensor y = spec->into >= 0 ? spec->into
-                          : sdrt_graph_new_tensor(g, spec->name, 0, in.batch, in.h, in.w, spec->n);
+                          : sdrt_graph_new_tensor(g, spec->name, in.batch, in.h, in.w, spec->n);
     if (g->status == SDRT_OK &&
         !(same_rows(g, y, &in, spec->n) && is_vector(g, spec->gate, in.batch, spec->n) &&
           same_rows(g, spec->residual, &in, spec->n)))
@@ -401,7 +415,7 @@ sdrt_tensor sdrt_graph_layer_norm(struct sdrt_graph *g, sdrt_tensor x, const cha
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
     const struct sdrt_view in = g->tensors[x];
     const sdrt_tensor y = into >= 0 ? into
-                          : sdrt_graph_new_tensor(g, name, 0, in.batch, in.h, in.w, in.c);
+                          : sdrt_graph_new_tensor(g, name, in.batch, in.h, in.w, in.c);
     if (g->status == SDRT_OK && !same_rows(g, y, &in, in.c))
         sdrt_graph_fail(g, SDRT_E_ARG, "a layer norm's operands differ in their rows");
     struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_LAYER_NORM, name);
@@ -424,7 +438,7 @@ sdrt_tensor sdrt_graph_ada_norm(struct sdrt_graph *g, sdrt_tensor x, const char 
     const struct sdrt_view in = g->tensors[x];
     if (!is_vector(g, scale, in.batch, in.c) || !is_vector(g, shift, in.batch, in.c))
         return sdrt_graph_fail(g, SDRT_E_ARG, "a norm is modulated by vectors of another width");
-    const sdrt_tensor y = sdrt_graph_new_tensor(g, name, 0, in.batch, in.h, in.w, in.c);
+    const sdrt_tensor y = sdrt_graph_new_tensor(g, name, in.batch, in.h, in.w, in.c);
     struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_ADA_NORM, name);
 
     if (!n) return SDRT_NO_TENSOR;
@@ -448,7 +462,7 @@ sdrt_tensor sdrt_graph_rms_norm(struct sdrt_graph *g, sdrt_tensor x, const char 
                                "groups");
     const int width = in.c / groups;
     const sdrt_tensor y = into >= 0 ? into
-                          : sdrt_graph_new_tensor(g, name, 0, in.batch, in.h, in.w, in.c);
+                          : sdrt_graph_new_tensor(g, name, in.batch, in.h, in.w, in.c);
     if (g->status == SDRT_OK && !same_rows(g, y, &in, in.c))
         sdrt_graph_fail(g, SDRT_E_ARG, "an RMS norm's operands differ in their rows");
     struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_RMS_NORM, name);
@@ -475,7 +489,7 @@ static sdrt_tensor attention(struct sdrt_graph *g, const char *name, sdrt_tensor
         vk.batch != vq.batch)
         return sdrt_graph_fail(g, SDRT_E_ARG, "attention with heads that do not divide the "
                                "channels");
-    const sdrt_tensor o = sdrt_graph_new_tensor(g, name, 0, vq.batch, vq.h, vq.w, vq.c);
+    const sdrt_tensor o = sdrt_graph_new_tensor(g, name, vq.batch, vq.h, vq.w, vq.c);
     struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_ATTENTION, name);
     if (!n) return SDRT_NO_TENSOR;
     n->x = q;
@@ -521,7 +535,7 @@ sdrt_tensor sdrt_graph_relative_bias(struct sdrt_graph *g, const char *name, int
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
     if (buckets < 4 || buckets % 2 || max_distance <= buckets / 4)
         return sdrt_graph_fail(g, SDRT_E_ARG, "a relative bias without buckets for its distances");
-    const sdrt_tensor y = sdrt_graph_new_tensor(g, name, 0, 1, heads, tokens, tokens);
+    const sdrt_tensor y = sdrt_graph_new_tensor(g, name, 1, heads, tokens, tokens);
     struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_RELATIVE_BIAS, name);
 
     if (!n) return SDRT_NO_TENSOR;

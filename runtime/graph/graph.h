@@ -3,8 +3,8 @@
  * A model for one shape, as data: nodes are the fused operations of kernels/, edges are
  * tensors.  Building a graph reads no weights and allocates no tensor; it only declares.
  *
- * All tensors are f32, channels last: [batch][h][w][c].  A sequence of tokens is
- * [batch][1][tokens][c].  A tensor may be a slice of another's channels; its pitch then
+ * Every tensor has an element type and is channels last: [batch][h][w][c].  A sequence of tokens is
+ * [batch][1][tokens][c].  A tensor is f32 where nothing else is said.  A tensor may be a slice of another's channels; its pitch then
  * is the wider one's.  It may also be some rows of each of another's images, which linear layers,
  * layer norms and RMS norms read and write; no other operation does.
  *
@@ -16,25 +16,31 @@
 #define SDRT_RUNTIME_GRAPH_GRAPH_H
 
 #include "kernels/act.h"
+#include "kernels/dtype.h"
 #include "runtime/base/error.h"
 #include "runtime/graph/tensor.h"
 
 #include <stddef.h>
 
+struct sdrt_ops;
 struct sdrt_weight_store;
 
-/* name is for reports ("unet").  store and log must outlive the graph.  *out belongs to the
- * caller until a program takes it over. */
+/* name is for reports ("unet").  store, ops (the device's that will run the graph) and log must
+ * outlive it.  *out belongs to the caller until a program takes it over. */
 int sdrt_graph_create(struct sdrt_graph **out, const char *name, struct sdrt_weight_store *store,
-                      const struct sdrt_log *log);
+                      const struct sdrt_ops *ops, const struct sdrt_log *log);
 void sdrt_graph_free(struct sdrt_graph **graph);
 int sdrt_graph_status(const struct sdrt_graph *graph);
 const char *sdrt_graph_name(const struct sdrt_graph *graph);
 
 /* A tensor that lives outside the plan: the caller gives its address to
  * sdrt_program_bind().  Inputs, outputs, and what outlives one run of the program. */
-sdrt_tensor sdrt_graph_external(struct sdrt_graph *g, const char *name, int batch, int h, int w,
-                                int c);
+sdrt_tensor sdrt_graph_external(struct sdrt_graph *g, const char *name, enum sdrt_dtype type,
+                                int batch, int h, int w, int c);
+
+/* The type that attention of c channels in so many heads, without a mask or a bias, takes its keys
+ * and values in: for an external tensor that one program writes and another's attention reads. */
+enum sdrt_dtype sdrt_graph_attention_type(const struct sdrt_graph *g, int heads, int c);
 
 /* A tensor that nodes write piece by piece, through slices and rows of it. */
 sdrt_tensor sdrt_graph_tensor(struct sdrt_graph *g, const char *name, int batch, int h, int w,
@@ -46,6 +52,10 @@ sdrt_tensor sdrt_graph_slice(struct sdrt_graph *g, sdrt_tensor x, int c0, int c)
 /* Rows (pixels, tokens) row0 .. row0+n-1 of each image of x, [batch][1][n][c], sharing its memory:
  * two sequences that lie in one tensor need not be put behind each other. */
 sdrt_tensor sdrt_graph_rows(struct sdrt_graph *g, sdrt_tensor x, int row0, int n);
+
+/* The element type, which is final for an external tensor, and for others once a program is made
+ * of the graph; F32 for SDRT_NO_TENSOR. */
+enum sdrt_dtype sdrt_graph_type(const struct sdrt_graph *g, sdrt_tensor x);
 
 /* dims: batch, h, w, c of a tensor. */
 void sdrt_graph_dims(const struct sdrt_graph *g, sdrt_tensor x, int dims[4]);
@@ -134,7 +144,7 @@ sdrt_tensor sdrt_graph_timestep_embedding(struct sdrt_graph *g, const char *name
 sdrt_tensor sdrt_graph_silu_of_sums(struct sdrt_graph *g, const char *name, sdrt_tensor a,
                                     sdrt_tensor b);
 
-/* ids is an external tensor [batch][1][tokens][1] of int32 -> [batch][1][tokens][c].  table and
+/* ids is an external tensor [batch][1][tokens][1] of I32 -> [batch][1][tokens][c].  table and
  * positions name whole tensors, [vocab][c] and [tokens or more][c]; positions may be NULL. */
 sdrt_tensor sdrt_graph_embed(struct sdrt_graph *g, const char *name, sdrt_tensor ids,
                              const char *table, int vocab, const char *positions, int positions_n,

@@ -31,7 +31,7 @@ sdrt_tensor sdrt_graph_to_patches(struct sdrt_graph *g, const char *name, sdrt_t
     const struct sdrt_view v = g->tensors[x];
     if (v.h % p || v.w % p || v.pitch != v.c || !sdrt_view_dense(&v))
         return sdrt_graph_fail(g, SDRT_E_ARG, "patches that do not fill the image");
-    const sdrt_tensor y = sdrt_graph_new_tensor(g, name, 0, v.batch, 1, v.h / p * (v.w / p),
+    const sdrt_tensor y = sdrt_graph_new_tensor(g, name, v.batch, 1, v.h / p * (v.w / p),
                                                 v.c * p * p);
     return patches(g, name, x, y, x, p);
 }
@@ -76,7 +76,7 @@ sdrt_tensor sdrt_graph_timestep_embedding(struct sdrt_graph *g, const char *name
                                           int dim)
 {
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
-    const sdrt_tensor y = sdrt_graph_new_tensor(g, name, 0, 1, 1, g->tensors[t].w, dim);
+    const sdrt_tensor y = sdrt_graph_new_tensor(g, name, 1, 1, g->tensors[t].w, dim);
     struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_TIMESTEP, name);
 
     if (!n) return SDRT_NO_TENSOR;
@@ -94,7 +94,7 @@ sdrt_tensor sdrt_graph_silu_of_sums(struct sdrt_graph *g, const char *name, sdrt
     const struct sdrt_view va = g->tensors[a], vb = g->tensors[b];
     if (va.c != vb.c || va.pitch != va.c || vb.pitch != vb.c)
         return sdrt_graph_fail(g, SDRT_E_ARG, "sums of rows of different widths");
-    const sdrt_tensor y = sdrt_graph_new_tensor(g, name, 0, 1, 1, va.w * vb.w, va.c);
+    const sdrt_tensor y = sdrt_graph_new_tensor(g, name, 1, 1, va.w * vb.w, va.c);
     struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_SILU_OF_SUMS, name);
 
     if (!n) return SDRT_NO_TENSOR;
@@ -117,7 +117,7 @@ sdrt_tensor sdrt_graph_embed(struct sdrt_graph *g, const char *name, sdrt_tensor
     const int rows[2] = { vocab, positions_n };
     if (positions && in.w > positions_n)
         return sdrt_graph_fail(g, SDRT_E_ARG, "more tokens than positions");
-    const sdrt_tensor y = sdrt_graph_new_tensor(g, name, 0, in.batch, 1, in.w, c);
+    const sdrt_tensor y = sdrt_graph_new_tensor(g, name, in.batch, 1, in.w, c);
     struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_EMBED, name);
 
     if (!n) return SDRT_NO_TENSOR;

@@ -12,7 +12,9 @@
 /* Memory with one life.  Sizes in bytes; first and last are node indices, inclusive. */
 struct sdrt_buffer {
     char  *name;
-    size_t bytes;
+    enum sdrt_dtype type;
+    size_t elements;
+    size_t bytes;   /* of so many of that type */
     int    external;
     int    first, last;
     int    alias;   /* the buffer whose memory it takes over in place, or -1 */
@@ -20,8 +22,8 @@ struct sdrt_buffer {
     void  *address; /* external ones, once bound */
 };
 
-/* A view: channels c0 .. c0+c-1 of a buffer of pixels that are pitch floats apart, from row (pixel)
- * row0 on of each of its images of image_rows rows. */
+/* A view: channels c0 .. c0+c-1 of a buffer of pixels that are pitch elements apart, from row
+ * (pixel) row0 on of each of its images of image_rows rows.  Its type is its buffer's. */
 struct sdrt_view {
     int buffer;
     int batch, h, w, c;
@@ -65,7 +67,7 @@ struct sdrt_node {
     int    scratch;             /* buffer of the workers' scratch, or -1 */
     size_t scratch_each;
     /* Where the operands' images do not lie alike, or have vectors of their own, the images are
-     * computed one by one (the shape is that of one), these floats apart. */
+     * computed one by one (the shape is one image's), these elements apart. */
     int images;                 /* so many; 1: all rows at once */
     struct { size_t x, x2, x3, y, chan, residual; } apart;
     union {
@@ -87,6 +89,7 @@ struct sdrt_node {
 struct sdrt_graph {
     char *name;
     struct sdrt_weight_store *store;
+    const struct sdrt_ops *ops;
     const struct sdrt_log *log;
     int status;
     struct sdrt_buffer *buffers;
@@ -98,16 +101,17 @@ struct sdrt_graph {
     int planned;
 };
 
-/* Adds a buffer; -1 and g->status on failure. */
-int sdrt_graph_add_buffer(struct sdrt_graph *g, const char *name, size_t bytes, int external);
+/* Adds a buffer of whole blocks of the type; -1 and g->status on failure. */
+int sdrt_graph_add_buffer(struct sdrt_graph *g, const char *name, enum sdrt_dtype type,
+                          size_t elements, int external);
 
 /* For the builders of nodes.  Keeps the first failure and logs it; returns -1, which is also
  * SDRT_NO_TENSOR. */
 int sdrt_graph_fail(struct sdrt_graph *g, int status, const char *what);
 
-/* A tensor that has a buffer of its own. */
-sdrt_tensor sdrt_graph_new_tensor(struct sdrt_graph *g, const char *name, int external, int batch,
-                                  int h, int w, int c);
+/* A tensor that has a buffer of its own, F32. */
+sdrt_tensor sdrt_graph_new_tensor(struct sdrt_graph *g, const char *name, int batch, int h, int w,
+                                  int c);
 
 /* A node without operands, valid until the next one is added; NULL on failure. */
 struct sdrt_node *sdrt_graph_add_node(struct sdrt_graph *g, enum sdrt_node_kind kind,
@@ -120,9 +124,14 @@ enum sdrt_dtype sdrt_graph_set_weights(struct sdrt_graph *g, struct sdrt_node *n
                                        const char *const *prefixes, const int *rows, int count,
                                        size_t rest, int bias);
 
-/* Makes the scratch buffers, finds every life, and places all of it.  Sizes depend on the
- * kernels (ops) and on how many workers need scratch of their own. */
-int sdrt_graph_plan(struct sdrt_graph *g, const struct sdrt_ops *ops, int workers);
+/* Chooses the type of every tensor that is not external: BF16 where only products that round their
+ * operands to it read the tensor, and whoever writes it can; else F32.  Then tells the nodes' shapes.
+ * SDRT_E_UNSUPPORTED where a kernel does not take what an external tensor is. */
+int sdrt_graph_set_types(struct sdrt_graph *g);
+
+/* Chooses the types, makes the scratch buffers, finds every life, and places all of it.  Sizes
+ * depend on the kernels and on how many workers need scratch of their own. */
+int sdrt_graph_plan(struct sdrt_graph *g, int workers);
 
 /* The buffer whose memory b really uses, past all in-place reuse. */
 int sdrt_graph_root(const struct sdrt_graph *g, int b);

@@ -23,13 +23,14 @@ static size_t node_scratch(const struct sdrt_node *n, const struct sdrt_ops *ops
     }
 }
 
-static int add_scratch(struct sdrt_graph *g, const struct sdrt_ops *ops, int workers)
+static int add_scratch(struct sdrt_graph *g, int workers)
 {
     for (int i = 0; i < g->n_nodes; i++) {
         struct sdrt_node *n = &g->nodes[i];
-        n->scratch_each = (node_scratch(n, ops) + 63) / 64 * 64;
+        n->scratch_each = (node_scratch(n, g->ops) + 63) / 64 * 64;
         if (!n->scratch_each) continue;
-        n->scratch = sdrt_graph_add_buffer(g, "scratch", n->scratch_each * (size_t)workers, 0);
+        n->scratch = sdrt_graph_add_buffer(g, "scratch", SDRT_U8,
+                                           n->scratch_each * (size_t)workers, 0);
         if (n->scratch < 0) return g->status;
     }
     return SDRT_OK;
@@ -60,7 +61,7 @@ static int is_whole(const struct sdrt_view *v)
 }
 
 /* Whether y may take over the memory of tensor old, which the node i reads element by
- * element: both whole buffers of one size, old dead afterwards, no other input inside it. */
+ * element: both whole buffers of one type and size, old dead afterwards, no other input inside it. */
 static int may_take_over(const struct sdrt_graph *g, int i, sdrt_tensor old)
 {
     const struct sdrt_node *n = &g->nodes[i];
@@ -70,7 +71,8 @@ static int may_take_over(const struct sdrt_graph *g, int i, sdrt_tensor old)
     const sdrt_tensor others[] = { n->x, n->x2, n->x3, n->chan };
 
     if (bo->external || by->external || by->first != i || bo->last != i) return 0;
-    if (!is_whole(vo) || !is_whole(vy) || g->buffers[vo->buffer].bytes != by->bytes)
+    if (!is_whole(vo) || !is_whole(vy) || g->buffers[vo->buffer].bytes != by->bytes ||
+        g->buffers[vo->buffer].type != by->type)
         return 0;
     for (size_t k = 0; k < sizeof others / sizeof others[0]; k++)
         if (others[k] >= 0 && others[k] != old &&
@@ -103,7 +105,7 @@ static void reuse_in_place(struct sdrt_graph *g)
     }
 }
 
-int sdrt_graph_plan(struct sdrt_graph *g, const struct sdrt_ops *ops, int workers)
+int sdrt_graph_plan(struct sdrt_graph *g, int workers)
 {
     struct sdrt_plan_buffer *in = NULL;
     size_t *offsets = NULL;
@@ -111,7 +113,8 @@ int sdrt_graph_plan(struct sdrt_graph *g, const struct sdrt_ops *ops, int worker
     struct sdrt_plan_result result;
 
     if (status != SDRT_OK || g->planned) return status;
-    status = add_scratch(g, ops, workers);
+    status = sdrt_graph_set_types(g);
+    if (status == SDRT_OK) status = add_scratch(g, workers);
     if (status != SDRT_OK) return status;
     find_lives(g);
     reuse_in_place(g);

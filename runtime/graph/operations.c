@@ -16,8 +16,8 @@ const char *const sdrt_step_class_names[SDRT_CLASSES] = {
 static int run_conv(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
     const struct sdrt_conv_args a = {
-        .x = s->x, .x2 = s->x2, .msb = s->msb_in, .w = s->weights, .bias = s->bias,
-        .chan = s->chan, .residual = s->residual, .y = s->y,
+        .x = s->x.data, .x2 = s->x2.data, .msb = s->msb.data, .w = s->weights, .bias = s->bias,
+        .chan = s->chan.data, .residual = s->residual.data, .y = s->y.data,
     };
     return s->ops->conv.conv2d(ex, &s->n->u.conv, &a);
 }
@@ -32,16 +32,21 @@ static size_t image_of(const struct sdrt_step *s, const struct sdrt_exec *ex,
     return (size_t)(ex->part / share->nparts);
 }
 
-static const float *at(const float *x, size_t offset) { return x ? x + offset : NULL; }
+/* An operand from element number offset on. */
+static void *at(const struct sdrt_operand *x, size_t offset)
+{
+    return sdrt_element(x->data, x->type, offset);
+}
 
 static int run_gemm(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
     struct sdrt_exec share;
     const size_t i = image_of(s, ex, &share);
     const struct sdrt_gemm_args a = {
-        .a = s->x + i * s->n->apart.x, .w = s->weights, .bias = s->bias,
-        .gate = at(s->chan, i * s->n->apart.chan),
-        .residual = at(s->residual, i * s->n->apart.residual), .y = s->y + i * s->n->apart.y,
+        .a = at(&s->x, i * s->n->apart.x), .w = s->weights, .bias = s->bias,
+        .gate = at(&s->chan, i * s->n->apart.chan),
+        .residual = at(&s->residual, i * s->n->apart.residual),
+        .y = at(&s->y, i * s->n->apart.y),
     };
     return s->ops->gemm.gemm(&share, &s->n->u.gemm, &a);
 }
@@ -49,19 +54,20 @@ static int run_gemm(const struct sdrt_step *s, const struct sdrt_exec *ex)
 static int run_attention(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
     const struct sdrt_attention_args a = {
-        .q = s->x, .k = s->x2, .v = s->x3, .o = s->y, .bias = s->chan,
+        .q = s->x.data, .k = s->x2.data, .v = s->x3.data, .o = s->y.data, .bias = s->chan.data,
     };
     return s->ops->attention.attention(ex, &s->n->u.attention, &a);
 }
 
 static int run_gn_sums(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
-    return s->ops->norm.gn_sums(ex, &s->n->u.gn, s->x, s->x2, s->sums);
+    return s->ops->norm.gn_sums(ex, &s->n->u.gn, s->x.data, s->x2.data, s->sums.data);
 }
 
 static int run_gn_fold(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
-    return s->ops->norm.gn_fold(ex, &s->n->u.gn, s->x, s->x2, s->gamma, s->beta, s->sums, s->y);
+    return s->ops->norm.gn_fold(ex, &s->n->u.gn, s->x.data, s->x2.data, s->gamma, s->beta,
+                                s->sums.data, s->y.data);
 }
 
 static int run_layer_norm(const struct sdrt_step *s, const struct sdrt_exec *ex)
@@ -69,8 +75,8 @@ static int run_layer_norm(const struct sdrt_step *s, const struct sdrt_exec *ex)
     struct sdrt_exec share;
     const size_t i = image_of(s, ex, &share);
 
-    return s->ops->norm.layer_norm(&share, &s->n->u.ln, s->x + i * s->n->apart.x, s->gamma, s->beta,
-                                   s->y + i * s->n->apart.y);
+    return s->ops->norm.layer_norm(&share, &s->n->u.ln, at(&s->x, i * s->n->apart.x), s->gamma,
+                                   s->beta, at(&s->y, i * s->n->apart.y));
 }
 
 static int run_ada_norm(const struct sdrt_step *s, const struct sdrt_exec *ex)
@@ -78,9 +84,9 @@ static int run_ada_norm(const struct sdrt_step *s, const struct sdrt_exec *ex)
     struct sdrt_exec share;
     const size_t i = image_of(s, ex, &share);
 
-    return s->ops->norm.ada_norm(&share, &s->n->u.ln, s->x + i * s->n->apart.x,
-                                 s->x2 + i * s->n->apart.x2, s->x3 + i * s->n->apart.x3,
-                                 s->y + i * s->n->apart.y);
+    return s->ops->norm.ada_norm(&share, &s->n->u.ln, at(&s->x, i * s->n->apart.x),
+                                 at(&s->x2, i * s->n->apart.x2), at(&s->x3, i * s->n->apart.x3),
+                                 at(&s->y, i * s->n->apart.y));
 }
 
 static int run_rms_norm(const struct sdrt_step *s, const struct sdrt_exec *ex)
@@ -88,8 +94,8 @@ static int run_rms_norm(const struct sdrt_step *s, const struct sdrt_exec *ex)
     struct sdrt_exec share;
     const size_t i = image_of(s, ex, &share);
 
-    return s->ops->norm.rms_norm(&share, &s->n->u.rms, s->x + i * s->n->apart.x, s->gamma,
-                                 s->y + i * s->n->apart.y);
+    return s->ops->norm.rms_norm(&share, &s->n->u.rms, at(&s->x, i * s->n->apart.x), s->gamma,
+                                 at(&s->y, i * s->n->apart.y));
 }
 
 static int run_patches(const struct sdrt_step *s, const struct sdrt_exec *ex)
@@ -98,28 +104,27 @@ static int run_patches(const struct sdrt_step *s, const struct sdrt_exec *ex)
     const struct sdrt_node *n = s->n;
 
     return (n->u.patches.back ? ew->from_patches : ew->to_patches)(
-        ex, n->u.patches.batch, n->u.patches.h, n->u.patches.w, n->u.patches.c, n->u.patches.p, s->x,
-        s->y);
+        ex, n->u.patches.batch, n->u.patches.h, n->u.patches.w, n->u.patches.c, n->u.patches.p,
+        s->x.data, s->y.data);
 }
 
 static int run_relative_bias(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
     return s->ops->elementwise.relative_bias(ex, s->n->u.relative.tokens, s->n->u.relative.buckets,
                                              s->n->u.relative.max_distance, s->n->u.relative.heads,
-                                             s->table.data, s->table.dtype, s->y);
+                                             s->table.data, s->table.dtype, s->y.data);
 }
 
 static int run_crop(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
     const int side = s->n->u.crop.side, h = s->n->u.crop.h, w = s->n->u.crop.w;
-    const size_t row = (size_t)w * (size_t)s->n->u.crop.c;
-    const size_t size = sdrt_dtype_size(s->table.dtype) * (size_t)s->n->u.crop.c;
+    const size_t c = (size_t)s->n->u.crop.c, row = (size_t)w * c;
     const int end = sdrt_row_begin(h, ex->part + 1, ex->nparts);
 
     for (int i = sdrt_row_begin(h, ex->part, ex->nparts); i < end; i++) {
         const size_t from = (size_t)((side - h) / 2 + i) * (size_t)side + (size_t)((side - w) / 2);
-        if (sdrt_to_f32((const char *)s->table.data + from * size, s->table.dtype,
-                        s->y + (size_t)i * row, row))
+        if (sdrt_to_f32(sdrt_element(s->table.data, s->table.dtype, from * c), s->table.dtype,
+                        at(&s->y, (size_t)i * row), row))
             return -1;
     }
     return 0;
@@ -127,14 +132,14 @@ static int run_crop(const struct sdrt_step *s, const struct sdrt_exec *ex)
 
 static int run_timestep(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
-    return s->ops->elementwise.timestep_embedding(ex, s->x, s->n->u.timestep.n,
-                                                  s->n->u.timestep.dim, s->y);
+    return s->ops->elementwise.timestep_embedding(ex, s->x.data, s->n->u.timestep.n,
+                                                  s->n->u.timestep.dim, s->y.data);
 }
 
 static int run_silu_of_sums(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
     return s->ops->elementwise.silu_of_sums(ex, s->n->u.sums.n, s->n->u.sums.m, s->n->u.sums.c,
-                                            s->x, s->x2, s->y);
+                                            s->x.data, s->x2.data, s->y.data);
 }
 
 static int run_embed(const struct sdrt_step *s, const struct sdrt_exec *ex)
@@ -142,14 +147,21 @@ static int run_embed(const struct sdrt_step *s, const struct sdrt_exec *ex)
     const int c = (int)s->table.shape[1];
     const int rows = s->n->u.embed.rows;
 
-    return s->ops->elementwise.embed(ex, rows, c, (const int32_t *)(const void *)s->x,
-                                     s->table.data, s->table.dtype, s->positions.data,
-                                     s->positions.dtype, s->n->u.embed.tokens, s->y);
+    return s->ops->elementwise.embed(ex, rows, c, s->x.data, s->table.data, s->table.dtype,
+                                     s->positions.data, s->positions.dtype, s->n->u.embed.tokens,
+                                     s->y.data);
+}
+
+/* Of count elements of a tensor. */
+static double bytes_of(const struct sdrt_program *p, sdrt_tensor x, double count)
+{
+    return x < 0 ? 0.0 : count * (double)sdrt_dtype_size(sdrt_graph_type(p->graph, x));
 }
 
 static double weight_bytes(const struct sdrt_weight_shape *w)
 {
-    return (double)w->n * (w->gated ? 2 : 1) * w->k * w->taps * (double)sdrt_dtype_size(w->stored);
+    return (double)sdrt_dtype_bytes(w->stored, (size_t)w->n * (w->gated ? 2 : 1) * (size_t)w->k *
+                                                   (size_t)w->taps);
 }
 
 static int steps_conv(const struct sdrt_program *p, struct sdrt_step *s)
@@ -162,8 +174,9 @@ static int steps_conv(const struct sdrt_program *p, struct sdrt_step *s)
     s->class_ = SDRT_CLASS_CONV;
     s->flop = 2.0 * pixels * c->out_c * k * c->w.taps;
     s->weight_bytes = weight_bytes(&c->w);
-    s->bytes = 4.0 * ((double)c->batch * c->in_h * c->in_w * k +
-                      pixels * c->out_c * (s->n->residual >= 0 ? 2 : 1)) + s->weight_bytes;
+    s->bytes = bytes_of(p, s->n->x, (double)c->batch * c->in_h * c->in_w * k) +
+               bytes_of(p, s->n->residual, pixels * c->out_c) +
+               bytes_of(p, s->n->y, pixels * c->out_c) + s->weight_bytes;
     snprintf(s->kernel, sizeof s->kernel, "conv2d %dx%d%s%s %s", c->kernel, c->kernel,
              c->stride == 2 ? " /2" : "", c->upsample == 2 ? " x2" : "", p->isa);
     return 1;
@@ -179,7 +192,8 @@ static int steps_gemm(const struct sdrt_program *p, struct sdrt_step *s)
     s->class_ = SDRT_CLASS_GEMM;
     s->flop = 2.0 * rows * m->n * (m->w.gated ? 2 : 1) * (double)m->k;
     s->weight_bytes = weight_bytes(&m->w);
-    s->bytes = 4.0 * (rows * m->k + rows * m->n * (s->n->residual >= 0 ? 2 : 1)) + s->weight_bytes;
+    s->bytes = bytes_of(p, s->n->x, rows * m->k) + bytes_of(p, s->n->residual, rows * m->n) +
+               bytes_of(p, s->n->y, rows * m->n) + s->weight_bytes;
     snprintf(s->kernel, sizeof s->kernel, "gemm%s %s", m->w.gated ? " gated" : "", p->isa);
     return 1;
 }
@@ -193,7 +207,9 @@ static int steps_attention(const struct sdrt_program *p, struct sdrt_step *s)
     s->nparts = p->ops->attention.parts(a, p->workers);
     s->class_ = SDRT_CLASS_ATTENTION;
     s->flop = 4.0 * a->batch * a->q_len * (double)a->kv_len * c;
-    s->bytes = 4.0 * a->batch * c * (2.0 * a->q_len + 2.0 * a->kv_len);
+    const double queries = (double)a->batch * a->q_len * c, keys = (double)a->batch * a->kv_len * c;
+    s->bytes = bytes_of(p, s->n->x, queries) + bytes_of(p, s->n->x2, keys) +
+               bytes_of(p, s->n->x3, keys) + bytes_of(p, s->n->y, queries);
     snprintf(s->kernel, sizeof s->kernel, "attention %d %s", a->head_dim, p->isa);
     return 1;
 }
@@ -207,7 +223,7 @@ static int steps_group_norm(const struct sdrt_program *p, struct sdrt_step *s)
     s[0].run = run_gn_sums;
     s[0].nparts = sdrt_gn_parts(gn);
     s[0].flop = 3.0 * n;
-    s[0].bytes = 4.0 * n;
+    s[0].bytes = bytes_of(p, s->n->x, n);
     snprintf(s[0].kernel, sizeof s[0].kernel, "gn_sums %s", p->isa);
     s[1].run = run_gn_fold;
     s[1].nparts = gn->batch;
@@ -225,7 +241,9 @@ static int steps_layer_norm(const struct sdrt_program *p, struct sdrt_step *s)
     s->run = ada ? run_ada_norm : run_layer_norm;
     s->nparts = (ln->rows < 4 * p->workers ? 1 : 4 * p->workers) * s->n->images;
     s->class_ = SDRT_CLASS_NORM;
-    s->flop = s->bytes = 8.0 * ln->rows * s->n->images * ln->c;
+    const double values = (double)ln->rows * s->n->images * ln->c;
+    s->flop = 8.0 * values;
+    s->bytes = bytes_of(p, s->n->x, values) + bytes_of(p, s->n->y, values);
     snprintf(s->kernel, sizeof s->kernel, "%s %s", ada ? "ada_norm" : "layer_norm", p->isa);
     return 1;
 }
@@ -239,7 +257,7 @@ static int steps_rms_norm(const struct sdrt_program *p, struct sdrt_step *s)
     s->nparts = (rms->rows < 4 * p->workers ? 1 : 4 * p->workers) * s->n->images;
     s->class_ = SDRT_CLASS_NORM;
     s->flop = 4.0 * values;
-    s->bytes = 8.0 * values;
+    s->bytes = bytes_of(p, s->n->x, values) + bytes_of(p, s->n->y, values);
     snprintf(s->kernel, sizeof s->kernel, "rms_norm %s", p->isa);
     return 1;
 }
@@ -251,7 +269,8 @@ static int steps_patches(const struct sdrt_program *p, struct sdrt_step *s)
     s->run = run_patches;
     s->nparts = p->workers;
     s->class_ = SDRT_CLASS_ELEMENTWISE;
-    s->bytes = 8.0 * n->u.patches.batch * n->u.patches.h * n->u.patches.w * n->u.patches.c;
+    s->bytes = 2.0 * bytes_of(p, n->y, (double)n->u.patches.batch * n->u.patches.h *
+                                           n->u.patches.w * n->u.patches.c);
     snprintf(s->kernel, sizeof s->kernel, "%s generic",
              n->u.patches.back ? "from_patches" : "to_patches");
     return 1;
@@ -262,7 +281,7 @@ static int steps_crop(const struct sdrt_program *p, struct sdrt_step *s)
     s->run = run_crop;
     s->nparts = p->workers;
     s->class_ = SDRT_CLASS_ELEMENTWISE;
-    s->bytes = 4.0 * s->n->u.crop.h * s->n->u.crop.w * s->n->u.crop.c;
+    s->bytes = bytes_of(p, s->n->y, (double)s->n->u.crop.h * s->n->u.crop.w * s->n->u.crop.c);
     snprintf(s->kernel, sizeof s->kernel, "crop generic");
     return 1;
 }
@@ -274,18 +293,17 @@ static int steps_relative_bias(const struct sdrt_program *p, struct sdrt_step *s
     s->run = run_relative_bias;
     s->nparts = s->n->u.relative.heads < p->workers ? s->n->u.relative.heads : p->workers;
     s->class_ = SDRT_CLASS_ELEMENTWISE;
-    s->bytes = 4.0 * s->n->u.relative.heads * tokens * tokens;
+    s->bytes = bytes_of(p, s->n->y, s->n->u.relative.heads * tokens * tokens);
     snprintf(s->kernel, sizeof s->kernel, "relative_bias generic");
     return 1;
 }
 
 static int steps_timestep(const struct sdrt_program *p, struct sdrt_step *s)
 {
-    (void)p;
     s->run = run_timestep;
     s->nparts = 1;
     s->class_ = SDRT_CLASS_ELEMENTWISE;
-    s->bytes = 4.0 * s->n->u.timestep.n * s->n->u.timestep.dim;
+    s->bytes = bytes_of(p, s->n->y, (double)s->n->u.timestep.n * s->n->u.timestep.dim);
     snprintf(s->kernel, sizeof s->kernel, "timestep_embedding generic");
     return 1;
 }
@@ -294,11 +312,10 @@ static int steps_silu_of_sums(const struct sdrt_program *p, struct sdrt_step *s)
 {
     const double n = s->n->u.sums.n, m = s->n->u.sums.m, c = s->n->u.sums.c;
 
-    (void)p;
     s->run = run_silu_of_sums;
     s->nparts = 1;
     s->class_ = SDRT_CLASS_ELEMENTWISE;
-    s->bytes = 4.0 * c * (n + m + n * m);
+    s->bytes = bytes_of(p, s->n->y, c * (n + m + n * m));
     snprintf(s->kernel, sizeof s->kernel, "silu_of_sums generic");
     return 1;
 }

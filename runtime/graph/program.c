@@ -16,7 +16,7 @@ int sdrt_program_create(struct sdrt_program **out, struct sdrt_graph **graph,
 {
     struct sdrt_graph *g = *graph;
     struct sdrt_program *p = *out = NULL;
-    int status = sdrt_graph_plan(g, device->ops, workers);
+    int status = sdrt_graph_plan(g, workers);
 
     *graph = NULL;
     if (status == SDRT_OK) {
@@ -34,7 +34,7 @@ int sdrt_program_create(struct sdrt_program **out, struct sdrt_graph **graph,
         return status;
     }
     p->device = device;
-    p->ops = device->ops;
+    p->ops = g->ops;
     p->isa = device->isa;
     p->log = log;
     p->workers = workers;
@@ -141,19 +141,19 @@ size_t sdrt_program_weight_bytes(const struct sdrt_program *p)
     return sum;
 }
 
-static float *address_of(const struct sdrt_program *p, unsigned char *arena, sdrt_tensor x,
-                         int *unbound)
+static struct sdrt_operand operand_of(const struct sdrt_program *p, unsigned char *arena,
+                                      sdrt_tensor x, int *unbound)
 {
-    if (x < 0) return NULL;
+    const enum sdrt_dtype type = sdrt_graph_type(p->graph, x);
+
+    if (x < 0) return (struct sdrt_operand){ .type = type };
     const struct sdrt_view *v = &p->graph->tensors[x];
     const struct sdrt_buffer *b = &p->graph->buffers[sdrt_graph_root(p->graph, v->buffer)];
-    float *base = b->external ? b->address : (float *)(void *)(arena + b->offset);
+    const void *base = b->external ? b->address : arena + b->offset;
+    const size_t first = (size_t)v->row0 * (size_t)v->pitch + (size_t)v->c0;
 
-    if (!base) {
-        *unbound = v->buffer;
-        return NULL;
-    }
-    return base + (size_t)v->row0 * (size_t)v->pitch + v->c0;
+    if (!base) *unbound = v->buffer;
+    return (struct sdrt_operand){ .data = sdrt_element(base, type, first), .type = type };
 }
 
 int sdrt_program_link(struct sdrt_program *p, void *arena)
@@ -163,14 +163,14 @@ int sdrt_program_link(struct sdrt_program *p, void *arena)
     for (int i = 0; i < p->n_steps; i++) {
         struct sdrt_step *s = &p->steps[i];
         const struct sdrt_node *n = s->n;
-        s->x = address_of(p, arena, n->x, &unbound);
-        s->x2 = address_of(p, arena, n->x2, &unbound);
-        s->x3 = address_of(p, arena, n->x3, &unbound);
-        s->chan = address_of(p, arena, n->chan, &unbound);
-        s->residual = address_of(p, arena, n->residual, &unbound);
-        s->msb_in = address_of(p, arena, n->msb, &unbound);
-        s->sums = (double *)(void *)address_of(p, arena, n->scratch_sums, &unbound);
-        s->y = address_of(p, arena, n->y, &unbound);
+        s->x = operand_of(p, arena, n->x, &unbound);
+        s->x2 = operand_of(p, arena, n->x2, &unbound);
+        s->x3 = operand_of(p, arena, n->x3, &unbound);
+        s->chan = operand_of(p, arena, n->chan, &unbound);
+        s->residual = operand_of(p, arena, n->residual, &unbound);
+        s->msb = operand_of(p, arena, n->msb, &unbound);
+        s->sums = operand_of(p, arena, n->scratch_sums, &unbound);
+        s->y = operand_of(p, arena, n->y, &unbound);
         p->device_steps[i].scratch_each = n->scratch_each;
         p->device_steps[i].scratch = n->scratch < 0 ? NULL : (unsigned char *)arena +
                                                      p->graph->buffers[n->scratch].offset;
@@ -182,24 +182,29 @@ int sdrt_program_link(struct sdrt_program *p, void *arena)
     return SDRT_OK;
 }
 
-/* Hands the output of a step to trace: where it lies, or copied together. */
+/* Hands the output of a step to trace: where it lies, or copied together as f32. */
 static int trace_step(const struct sdrt_program *p, struct sdrt_queue *queue,
                       const struct sdrt_step *s, sdrt_trace_fn *trace, void *user)
 {
     const struct sdrt_view *v = &p->graph->tensors[s->n->y];
     const int dims[4] = { v->batch, v->h, v->w, v->c };
     const size_t pitch = (size_t)v->pitch, rows = (size_t)v->h * (size_t)v->w;
-    const float *seen = sdrt_view_dense(v) ? sdrt_device_map(p->device, s->y) : NULL;
+    const int plain = sdrt_view_dense(v) && s->y.type == SDRT_F32;
+    const float *seen = plain ? sdrt_device_map(p->device, s->y.data) : NULL;
 
     if (seen) return trace(user, s->n->name, dims, v->pitch, seen) ? SDRT_E_CANCELLED : SDRT_OK;
-    float *copy = malloc((size_t)v->batch * rows * pitch * sizeof *copy);
+    const size_t values = (size_t)v->batch * rows * pitch;
+    float *copy = malloc((values + pitch) * sizeof *copy); /* behind them, one row as it is */
     if (!copy)
         return sdrt_fail(p->log, SDRT_E_NOMEM, "program %s: out of memory for a trace",
                          p->graph->name);
-    for (size_t i = 0; i < (size_t)v->batch * rows; i++)
-        sdrt_queue_read(queue, copy + i * pitch,
-                        s->y + (i / rows * (size_t)v->image_rows + i % rows) * pitch,
-                        (size_t)v->c * sizeof *copy);
+    void *raw = copy + values;
+    for (size_t i = 0; i < (size_t)v->batch * rows; i++) {
+        const size_t row = i / rows * (size_t)v->image_rows + i % rows;
+        sdrt_queue_read(queue, raw, sdrt_element(s->y.data, s->y.type, row * pitch),
+                        sdrt_dtype_bytes(s->y.type, (size_t)v->c));
+        sdrt_to_f32(raw, s->y.type, copy + i * pitch, (size_t)v->c);
+    }
     const int stop = trace(user, s->n->name, dims, v->pitch, copy);
     free(copy);
     return stop ? SDRT_E_CANCELLED : SDRT_OK;

@@ -47,7 +47,7 @@ typedef int sdrt_trace_fn(void *user, const char *name, const int dims[4], int p
 
 /* Plans the graph for the device's kernels and a queue of that many workers and chooses each
  * step's partition; reads no weights.  Takes *graph over and sets it to NULL, whatever the
- * result.  device must outlive the program. */
+ * result.  device, whose kernels the graph was made for, must outlive the program. */
 int sdrt_program_create(struct sdrt_program **out, struct sdrt_graph **graph,
                         const struct sdrt_device *device, int workers,
                         const struct sdrt_log *log);

@@ -8,6 +8,12 @@
 #include "runtime/graph/graph_internal.h"
 #include "runtime/graph/program.h"
 
+/* A tensor at its address; data is NULL where the node has none. */
+struct sdrt_operand {
+    void *data;
+    enum sdrt_dtype type;
+};
+
 struct sdrt_step;
 typedef int sdrt_step_fn(const struct sdrt_step *step, const struct sdrt_exec *ex);
 
@@ -18,12 +24,10 @@ struct sdrt_step {
     int    nparts;
     int    last_of_node;
     /* Operands; which of them are set depends on the node. */
-    const float *x, *x2, *x3, *chan, *residual, *gamma, *beta, *bias;
-    const float *msb_in;
+    struct sdrt_operand x, x2, x3, chan, residual, msb, sums, y;
+    const float *gamma, *beta, *bias;
     const void  *weights;
     struct sdrt_weight_view table, positions;
-    double *sums;
-    float  *y;
     const struct sdrt_node *n;
     /* Report. */
     enum sdrt_step_class class_;
@@ -34,7 +38,7 @@ struct sdrt_step {
 struct sdrt_program {
     struct sdrt_graph *graph;
     const struct sdrt_device *device;
-    const struct sdrt_ops *ops; /* the device's */
+    const struct sdrt_ops *ops; /* the graph's, which are the device's */
     const char *isa;
     const struct sdrt_log *log;
     int workers;

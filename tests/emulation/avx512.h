@@ -289,6 +289,15 @@ EMU __m512 emu_dpbf16_ps(__m512 c, __m512bh a, __m512bh b)
     return r.ps;
 }
 
+EMU __m512i emu_maskz_loadu_epi16(uint32_t m, const void *p)
+{
+    union emu r = { .si = emu_setzero_si512() };
+    for (int i = 0; i < 32; i++)
+        if (m >> i & 1) memcpy(&r.u16[i], (const char *)p + 2 * i, 2);
+    return r.si;
+}
+
+#define _mm512_maskz_loadu_epi16 emu_maskz_loadu_epi16
 #define _mm512_loadu_si512 emu_loadu_si512
 #define _mm512_setzero_si512 emu_setzero_si512
 #define _mm512_cvtps_epi32 emu_cvtps_epi32
