@@ -10,8 +10,8 @@ set -eu
 source=$1
 shift
 
-sources=$(find "$source/kernels" "$source/runtime" "$source/model" "$source/tools" \
-    "$source/bench" "$source/tests" -name '*.c')
+sources=$(find "$source/kernels" "$source/runtime" "$source/model" "$source/cli" \
+    "$source/tools" "$source/bench" "$source/tests" -name '*.c')
 changed=
 for file in $sources; do changed="$changed -W $file"; done
 

@@ -12,7 +12,7 @@ source=$1
 bad=0
 
 files() {
-    (cd "$source" && find kernels runtime model tools bench tests "$@" | sort)
+    (cd "$source" && find kernels runtime model cli tools bench tests "$@" | sort)
 }
 
 # White space, as .editorconfig has it.
