@@ -2,7 +2,7 @@
  *
  * Energy counters of Linux's powercap interface: Documentation/power/powercap/powercap.rst.
  */
-#include "bench/machine.h"
+#include "bench/energy.h"
 
 #include <math.h>
 #include <stdio.h>

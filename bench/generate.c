@@ -2,6 +2,7 @@
  *
  * sdbench generate: a whole image, from opening the model to pixels, stage by stage.
  */
+#include "bench/energy.h"
 #include "bench/machine.h"
 #include "runtime/device/cpu.h"
 #include "bench/pass.h"

@@ -6,7 +6,7 @@ COUNT_ALLOCATIONS = \
 SDBENCH_PARTS = \
 	bench/sdbench.h $(ALLOCATIONS) bench/options.c \
 	bench/report.c bench/report.h bench/report_forms.c bench/report_internal.h \
-	bench/machine.c bench/machine.h bench/energy.c \
+	bench/machine.c bench/machine.h bench/energy.c bench/energy.h bench/load.c bench/load.h \
 	bench/harness.c bench/harness.h bench/stats.c bench/stats.h \
 	bench/roof.c bench/roof.h bench/roof_generic.c \
 	bench/bound.c bench/bound.h bench/pass.c bench/pass.h bench/layers.c bench/layers.h bench/layers_svg.c \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "bench/pass.h"
 #include "bench/allocations.h"
+#include "bench/energy.h"
 #include "bench/machine.h"
 #include "model/checkpoint/tensor_names.h"
 #include "runtime/device/cpu.h"

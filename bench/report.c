@@ -154,11 +154,25 @@ static int write_file(const struct sdrt_report *r, const char *path, enum sdrt_b
     return status;
 }
 
+static void add_load(struct sdrt_report *r)
+{
+    const struct sdrt_load_share load = sdrt_load_since(&r->load);
+
+    sdrt_report_number(r, "run.load.seconds", load.seconds, NULL, "", 0);
+    sdrt_report_number(r, "run.load.other_cpus", load.other, "others' load", "processors", 2);
+    sdrt_report_number(r, "run.load.stolen_cpus", load.stolen, "stolen", "processors", 2);
+    sdrt_report_number(r, "run.load.average", load.average, NULL, "", 0);
+    if (load.other + load.stolen > 0.05)
+        sdrt_report_warn(r, "other programs and virtual machines took %.2f processors during this "
+                         "run: times are too long, and shares of the roof too low",
+                         load.other + load.stolen);
+}
+
 int sdrt_report_write(struct sdrt_report *r)
 {
     int status = SDRT_OK;
 
-    sdrt_load_end(&r->load, r);
+    add_load(r);
     if (r->failed) return sdrt_fail(r->o->log, SDRT_E_NOMEM, "out of memory for the report");
     sdrt_report_print(r, r->o->format, stdout);
     for (int i = 0; i < r->o->outputs_n && status == SDRT_OK; i++)

@@ -5,7 +5,7 @@
 #ifndef SDRT_BENCH_REPORT_INTERNAL_H
 #define SDRT_BENCH_REPORT_INTERNAL_H
 
-#include "bench/machine.h"
+#include "bench/load.h"
 #include "bench/report.h"
 
 #include <stdio.h>

@@ -3,7 +3,7 @@
  * What sdbench says of its figures: medians, the noise test, energy counters.
  */
 #include "bench/harness.h"
-#include "bench/machine.h"
+#include "bench/energy.h"
 #include "bench/stats.h"
 #include "tests/temp_folder.h"
 
