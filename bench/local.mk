@@ -29,7 +29,7 @@ EXTRA_DIST += build-aux/build-info.sh
 CLEANFILES += bench/build_info.h
 bench/machine.$(OBJEXT): bench/build_info.h
 bench/build_info.h: build-info
-	$(AM_V_at)$(SHELL) $(top_srcdir)/build-aux/build-info.sh $(top_srcdir) '$(CC) $(CFLAGS)' $@
+	$(AM_V_at)$(SHELL) $(top_srcdir)/build-aux/build-info.sh $(top_srcdir) '$(CC) $(OPTIMISE) $(CFLAGS)' $@
 .PHONY: build-info
 dist-hook:
 	$(SHELL) $(top_srcdir)/build-aux/build-info.sh $(top_srcdir) '' - > $(distdir)/COMMIT
@@ -37,27 +37,27 @@ dist-hook:
 if HAVE_AVX2
 noinst_LTLIBRARIES += libroof_avx2.la
 libroof_avx2_la_SOURCES = bench/roof_avx2.c bench/roof_simd.h
-libroof_avx2_la_CFLAGS = $(AM_CFLAGS) -O3 $(AVX2_CFLAGS)
+libroof_avx2_la_CFLAGS = $(AM_CFLAGS) $(AVX2_CFLAGS)
 SDBENCH_LIBS += libroof_avx2.la
 endif
 
 if HAVE_AVX512
 noinst_LTLIBRARIES += libroof_avx512.la
 libroof_avx512_la_SOURCES = bench/roof_avx512.c bench/roof_simd.h
-libroof_avx512_la_CFLAGS = $(AM_CFLAGS) -O3 $(AVX512_CFLAGS)
+libroof_avx512_la_CFLAGS = $(AM_CFLAGS) $(AVX512_CFLAGS)
 SDBENCH_LIBS += libroof_avx512.la
 endif
 
 if HAVE_AVX512BF16
 noinst_LTLIBRARIES += libroof_avx512bf16.la
 libroof_avx512bf16_la_SOURCES = bench/roof_avx512bf16.c
-libroof_avx512bf16_la_CFLAGS = $(AM_CFLAGS) -O3 $(AVX512BF16_CFLAGS)
+libroof_avx512bf16_la_CFLAGS = $(AM_CFLAGS) $(AVX512BF16_CFLAGS)
 SDBENCH_LIBS += libroof_avx512bf16.la
 endif
 
 if HAVE_AMX
 noinst_LTLIBRARIES += libroof_amx.la
 libroof_amx_la_SOURCES = bench/roof_amx.c
-libroof_amx_la_CFLAGS = $(AM_CFLAGS) -O3 $(AMX_CFLAGS)
+libroof_amx_la_CFLAGS = $(AM_CFLAGS) $(AMX_CFLAGS)
 SDBENCH_LIBS += libroof_amx.la
 endif

@@ -10,7 +10,7 @@ libkernels_la_SOURCES = \
 	kernels/blas/conv.c kernels/blas/gemm.c kernels/blas/leave.h \
 	kernels/blas/threads.c kernels/blas/threads.h \
 	kernels/blas/weights.h
-libkernels_la_CFLAGS = $(AM_CFLAGS) -O3
+libkernels_la_CFLAGS = $(AM_CFLAGS)
 libkernels_la_LIBADD =
 
 SIMD_BODIES = kernels/simd/attention.h kernels/simd/conv.h kernels/simd/gemm.h \
@@ -25,7 +25,7 @@ AVX2_FILES = kernels/avx2/attention.c kernels/avx2/conv.c kernels/avx2/gemm.c \
 if HAVE_AVX2
 noinst_LTLIBRARIES += libk_avx2.la
 libk_avx2_la_SOURCES = $(AVX2_FILES)
-libk_avx2_la_CFLAGS = $(AM_CFLAGS) -O3 $(AVX2_CFLAGS)
+libk_avx2_la_CFLAGS = $(AM_CFLAGS) $(AVX2_CFLAGS)
 libkernels_la_LIBADD += libk_avx2.la
 endif
 
@@ -35,7 +35,7 @@ AVX512_FILES = kernels/avx512/attention.c kernels/avx512/conv.c kernels/avx512/g
 if HAVE_AVX512
 noinst_LTLIBRARIES += libk_avx512.la
 libk_avx512_la_SOURCES = $(AVX512_FILES)
-libk_avx512_la_CFLAGS = $(AM_CFLAGS) -O3 $(AVX512_CFLAGS)
+libk_avx512_la_CFLAGS = $(AM_CFLAGS) $(AVX512_CFLAGS)
 libkernels_la_LIBADD += libk_avx512.la
 EMULATED_FILES += $(AVX512_FILES)
 endif
@@ -45,7 +45,7 @@ AVX512BF16_FILES = kernels/avx512bf16/attention.c kernels/avx512bf16/conv.c \
 if HAVE_AVX512BF16
 noinst_LTLIBRARIES += libk_avx512bf16.la
 libk_avx512bf16_la_SOURCES = $(AVX512BF16_FILES)
-libk_avx512bf16_la_CFLAGS = $(AM_CFLAGS) -O3 $(AVX512BF16_CFLAGS)
+libk_avx512bf16_la_CFLAGS = $(AM_CFLAGS) $(AVX512BF16_CFLAGS)
 libkernels_la_LIBADD += libk_avx512bf16.la
 EMULATED_FILES += $(AVX512BF16_FILES)
 endif
@@ -57,7 +57,7 @@ AMX_FILES = kernels/amx/attention.c kernels/amx/attention.h kernels/amx/flash.h 
 if HAVE_AMX
 noinst_LTLIBRARIES += libk_amx.la
 libk_amx_la_SOURCES = $(AMX_FILES)
-libk_amx_la_CFLAGS = $(AM_CFLAGS) -O3 $(AMX_CFLAGS)
+libk_amx_la_CFLAGS = $(AM_CFLAGS) $(AMX_CFLAGS)
 libkernels_la_LIBADD += libk_amx.la
 EMULATED_FILES += $(AMX_FILES)
 endif
