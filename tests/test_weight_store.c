@@ -59,6 +59,7 @@ static int made_describe(void *self, const char *name, int rank, const int64_t *
     memcpy(out->shape, shape, (size_t)rank * sizeof *shape);
     if (strstr(name, "wider")) out->shape[rank - 1]++;
     if (strstr(name, "integer")) out->dtype = SDRT_I32;
+    if (strstr(name, "block")) out->dtype = SDRT_Q8_0;
     return SDRT_OK;
 }
 
@@ -339,6 +340,7 @@ Test(weight_store, refusals_name_the_tensor_and_leave_the_store_in_order)
         refuse("1.absent", reads, SDRT_E_MISSING, "1.absent");
         refuse("1.wider", reads, SDRT_E_FORMAT, "expected 40 x 50");
         refuse("1.integer", reads, SDRT_E_UNSUPPORTED, "I32");
+        refuse("1.block", reads, SDRT_E_UNSUPPORTED, "50 values are no whole blocks of Q8_0");
         refuse("1.nan", reads, SDRT_E_NUMERIC, "value 1999 of 2000");
     }
     refuse("1.short", 1, SDRT_E_IO, "cannot be read");

@@ -207,13 +207,21 @@ const char *sdrt_weight_files_name(const struct sdrt_weight_files *set, size_t i
     return set->entries[i].name;
 }
 
+/* What the type's blocks are aligned to: the largest power of two that divides their size. */
+static size_t alignment(enum sdrt_dtype dtype)
+{
+    const size_t bytes = sdrt_dtype_block(dtype).bytes;
+
+    return bytes & -bytes;
+}
+
 /* The tensor's data, aligned: where it lies, or a copy that release gives back. */
 static const void *aligned_data(struct sdrt_weight_files *set, const char *name,
                                 const struct sdrt_file_tensor *t)
 {
     void *copy;
 
-    if ((uintptr_t)t->data % sdrt_dtype_size(t->dtype) == 0) return t->data;
+    if ((uintptr_t)t->data % alignment(t->dtype) == 0) return t->data;
     copy = sdrt_held_buffers_get(&set->aligned, name, t->bytes);
     if (copy) return copy;
     copy = sdrt_held_buffers_add(&set->aligned, name, t->bytes);
@@ -259,10 +267,11 @@ static int files_read(void *self, const char *name, const struct sdrt_weight_vie
 {
     const struct sdrt_weight_files *set = self;
     const struct entry *e = find(set, name);
-    const size_t size = sdrt_dtype_size(view->dtype);
 
     if (!e) return SDRT_E_IO;
-    return sdrt_tensor_file_read(set->files[e->file], e->tensor, first * size, count * size, out);
+    return sdrt_tensor_file_read(set->files[e->file], e->tensor,
+                                 sdrt_dtype_bytes(view->dtype, first),
+                                 sdrt_dtype_bytes(view->dtype, count), out);
 }
 
 static void files_release(void *self, const char *name)

@@ -111,12 +111,12 @@ static int make_room(struct filling *f)
 
 static size_t source_bytes(const struct source *s)
 {
-    return (size_t)s->rows * s->rest * sdrt_dtype_size(s->view.dtype);
+    return sdrt_dtype_bytes(s->view.dtype, (size_t)s->rows * s->rest);
 }
 
 static int cut(struct filling *f, const struct source *s)
 {
-    const size_t row_bytes = s->rest * sdrt_dtype_size(s->view.dtype);
+    const size_t row_bytes = sdrt_dtype_bytes(s->view.dtype, s->rest);
     size_t step = PIECE / (row_bytes ? row_bytes : 1) / ROWS * ROWS;
 
     if (step < ROWS) step = ROWS;
@@ -149,7 +149,7 @@ static void do_piece(void *arg, int worker, int i)
     const void *values = buffer;
 
     if (s->view.data)
-        values = (const char *)s->view.data + first * sdrt_dtype_size(type);
+        values = (const char *)s->view.data + sdrt_dtype_bytes(type, first);
     else
         p->status = provider->read(provider->self, s->name, &s->view, first, count, buffer);
     if (p->status != SDRT_OK) return;

@@ -87,9 +87,14 @@ int sdrt_store_open(struct sdrt_weight_store *s, const char *name, int64_t rows,
     if (status == SDRT_E_MISSING)
         return sdrt_fail(s->log, status, "the checkpoint lacks tensor %s", name);
     if (status != SDRT_OK) return status;
-    if (sdrt_weight_elements(v) == (size_t)(rows * rest) && (!v->rank || v->shape[0] == rows))
+    const int whole = rest % sdrt_dtype_block(v->dtype).values == 0;
+    if (whole && sdrt_weight_elements(v) == (size_t)(rows * rest) &&
+        (!v->rank || v->shape[0] == rows))
         return SDRT_OK;
     if (v->data) sdrt_store_close(s, name);
+    if (!whole)
+        return sdrt_fail(s->log, SDRT_E_UNSUPPORTED, "tensor %s: rows of %lld values are no whole "
+                         "blocks of %s", name, (long long)rest, sdrt_dtype_name(v->dtype));
     return sdrt_fail(s->log, SDRT_E_FORMAT, "tensor %s: expected %lld x %lld values", name,
                      (long long)rows, (long long)rest);
 }
@@ -172,7 +177,7 @@ static enum sdrt_dtype declare(struct sdrt_weight_store *s, const char *name, in
         .from = look_up(s, name, rows, count, &d.fault),
     };
     d.type = table ? sdrt_packing_as_stored(&m) : s->policy(&m);
-    d.bytes = count * (vector ? sizeof(float) : sdrt_dtype_size(d.type));
+    d.bytes = sdrt_dtype_bytes(vector ? SDRT_F32 : d.type, count);
     pthread_mutex_lock(&s->lock);
     remember(s, &d);
     pthread_mutex_unlock(&s->lock);

@@ -14,7 +14,7 @@ size_t sdrt_weight_elements(const struct sdrt_weight_view *view)
 
 size_t sdrt_weight_bytes(const struct sdrt_weight_view *view)
 {
-    return sdrt_weight_elements(view) * sdrt_dtype_size(view->dtype);
+    return sdrt_dtype_bytes(view->dtype, sdrt_weight_elements(view));
 }
 
 enum { SHAPE_TEXT = SDRT_WEIGHT_MAX_RANK * 21 + 3 };

@@ -21,7 +21,7 @@ struct sdrt_queue;
 
 enum { SDRT_WEIGHT_MAX_RANK = 8 };
 
-/* A tensor's data, row-major, dense.  data is read-only, aligned to its element size,
+/* A tensor's data, row-major, dense.  data is read-only, aligned as its type's blocks want it,
  * borrowed from the provider until release. */
 struct sdrt_weight_view {
     enum sdrt_dtype dtype;
