@@ -57,8 +57,21 @@ if [ -f $library ] && command -v nm > /dev/null 2>&1; then
     ok=true
     [ -s "$work/declared" ] && cmp -s "$work/declared" "$work/exported" || ok=false
     report $ok 'exported symbols' "$(diff "$work/declared" "$work/exported" | head -5)"
+    # Neither does it end the program or print.
+    nm -D --undefined-only $library | sed 's/.* //; s/@.*//' |
+        grep -xE 'stdout|stderr|v?printf|puts|putchar|perror|_?exit|abort|atexit' > "$work/rude"
+    ok=true
+    [ ! -s "$work/rude" ] || ok=false
+    report $ok 'neither prints nor exits' "$(tr '\n' ' ' < "$work/rude")"
 else
     skip 'exported symbols (no shared library)'
 fi
+
+# Whoever embeds the library has no command line.
+grep -rnE --include='*.c' '"([^"]* )?--[a-z][^"]*"' "${srcdir-.}/model" "${srcdir-.}/runtime" \
+    "${srcdir-.}/kernels" > "$work/options"
+ok=true
+[ ! -s "$work/options" ] || ok=false
+report $ok 'messages name no option of a program' "$(head -1 "$work/options")"
 
 finish

@@ -6,6 +6,10 @@
 
 #include <sdrt.h>
 
+#if SDRT_ABI < 1 || SDRT_VERSION_MAJOR * 1000 + SDRT_VERSION_MINOR < 1
+#error "the version cannot be tested at compile time"
+#endif
+
 int probe(struct sdrt_context *context);
 
 int probe(struct sdrt_context *context)
