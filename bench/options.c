@@ -23,12 +23,16 @@ static int take_size(void *into, const char *name, const char *text, const struc
     return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected WxH, up to 8192x8192", name, text);
 }
 
-static int take_output(void *into, const char *name, const char *path,
-                       const struct sdrt_log *log)
+static int take_output(void *into, const char *name, const char *path, const struct sdrt_log *log)
 {
     struct sdrt_bench_options *o = into;
-    static const struct { const char *tail; enum sdrt_bench_format format; } forms[] = {
-        { ".json", SDRT_FORMAT_JSON }, { ".csv", SDRT_FORMAT_CSV }, { ".md", SDRT_FORMAT_MARKDOWN },
+    static const struct {
+        const char *tail;
+        enum sdrt_bench_format format;
+    } forms[] = {
+        { ".json", SDRT_FORMAT_JSON },
+        { ".csv", SDRT_FORMAT_CSV },
+        { ".md", SDRT_FORMAT_MARKDOWN },
     };
     const char *dot = strrchr(path, '.');
 
@@ -51,8 +55,9 @@ static int take_form(void *into, const char *name, const char *text, const struc
 
     (void)text;
     (void)log;
-    o->format = !strcmp(name, "json") ? SDRT_FORMAT_JSON
-                : !strcmp(name, "csv") ? SDRT_FORMAT_CSV : SDRT_FORMAT_MARKDOWN;
+    o->format = !strcmp(name, "json")  ? SDRT_FORMAT_JSON
+                : !strcmp(name, "csv") ? SDRT_FORMAT_CSV
+                                       : SDRT_FORMAT_MARKDOWN;
     return SDRT_OK;
 }
 
@@ -89,22 +94,26 @@ static const struct cli_option table[] = {
 };
 
 static const struct cli_program program = {
-    .name = "sdbench", .version = PACKAGE_VERSION, .column = 26, .options = table, .after = "",
+    .name = "sdbench",
+    .version = PACKAGE_VERSION,
+    .column = 26,
+    .options = table,
+    .after = "",
     .before =
-    "usage: sdbench COMMAND [options]\n"
-    "\n"
-    "  roofline [NETWORK]  what the machine can do at most, measured; with --svg the\n"
-    "                      picture, with every operation of a network on it\n"
-    "  kernels [FAMILY]    attention, conv, gemm, gn_sums, gn_fold, layer_norm,\n"
-    "                      rms_norm, elementwise over the models' shapes\n"
-    "  layers [NETWORK]    one pass of unet, vae, text or text2, operation by operation\n"
-    "  step                one evaluation of the U-Net (or of SD 3.x's MMDiT) on the\n"
-    "                      guided pair\n"
-    "  vae                 one VAE decode\n"
-    "  text, text2         one pass of the text encoder; of the second, where there is one\n"
-    "  generate            a whole image: load, text, denoise, decode\n"
-    "  compare A B         two files that --output wrote as .json\n"
-    "\n",
+        "usage: sdbench COMMAND [options]\n"
+        "\n"
+        "  roofline [NETWORK]  what the machine can do at most, measured; with --svg the\n"
+        "                      picture, with every operation of a network on it\n"
+        "  kernels [FAMILY]    attention, conv, gemm, gn_sums, gn_fold, layer_norm,\n"
+        "                      rms_norm, elementwise over the models' shapes\n"
+        "  layers [NETWORK]    one pass of unet, vae, text or text2, operation by operation\n"
+        "  step                one evaluation of the U-Net (or of SD 3.x's MMDiT) on the\n"
+        "                      guided pair\n"
+        "  vae                 one VAE decode\n"
+        "  text, text2         one pass of the text encoder; of the second, where there is one\n"
+        "  generate            a whole image: load, text, denoise, decode\n"
+        "  compare A B         two files that --output wrote as .json\n"
+        "\n",
 };
 
 int sdrt_bench_parse(struct sdrt_bench_options *o, int argc, char **argv)

@@ -15,22 +15,15 @@ static const struct command {
     int (*run)(const struct sdrt_bench_options *o, struct sdrt_report *r);
     int least, most; /* words after it */
 } commands[] = {
-    { "roofline", sdrt_bench_roofline, 0, 1 },
-    { "kernels", sdrt_bench_kernels, 0, 1 },
-    { "layers", sdrt_bench_layers, 0, 1 },
-    { "step", sdrt_bench_model, 0, 0 },
-    { "vae", sdrt_bench_model, 0, 0 },
-    { "text", sdrt_bench_model, 0, 0 },
-    { "text2", sdrt_bench_model, 0, 0 },
-    { "generate", sdrt_bench_generate, 0, 0 },
+    { "roofline", sdrt_bench_roofline, 0, 1 }, { "kernels", sdrt_bench_kernels, 0, 1 },
+    { "layers", sdrt_bench_layers, 0, 1 },     { "step", sdrt_bench_model, 0, 0 },
+    { "vae", sdrt_bench_model, 0, 0 },         { "text", sdrt_bench_model, 0, 0 },
+    { "text2", sdrt_bench_model, 0, 0 },       { "generate", sdrt_bench_generate, 0, 0 },
     { "compare", sdrt_bench_compare, 2, 2 },
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
-static const char *command_name(int i)
-{
-    return i >= 0 && i < COMMANDS ? commands[i].name : NULL;
-}
+static const char *command_name(int i) { return i >= 0 && i < COMMANDS ? commands[i].name : NULL; }
 
 static void print_log(void *user, enum sdrt_log_level level, const char *text)
 {
@@ -56,8 +49,7 @@ static const struct command *find(const struct sdrt_bench_options *o)
     else if (words > commands[i].most)
         sdrt_fail(o->log, SDRT_E_ARG, "%s: one word too many after %s; see --help",
                   o->other ? o->other : o->what, o->command);
-    else
-        return &commands[i];
+    else return &commands[i];
     return NULL;
 }
 
@@ -91,8 +83,13 @@ static int sdbench(int argc, char **argv)
 {
     const struct sdrt_log log = { print_log, NULL };
     struct sdrt_bench_options o = {
-        .width = 512, .height = 512, .steps = 20, .seconds = 0.3, .fail_above = -1.0,
-        .arch = "sd15", .log = &log,
+        .width = 512,
+        .height = 512,
+        .steps = 20,
+        .seconds = 0.3,
+        .fail_above = -1.0,
+        .arch = "sd15",
+        .log = &log,
     };
     const int go_on = sdrt_bench_parse(&o, argc, argv);
 

@@ -126,13 +126,13 @@ static int take(const struct cli_program *p, const struct cli_option *o, void *i
     void *where = (char *)into + o->where;
 
     switch (o->kind) {
-    case CLI_FLAG:    *(int *)where = 1; return SDRT_OK;
-    case CLI_TEXT:    *(const char **)where = text; return SDRT_OK;
-    case CLI_NAME:    return take_name(where, o, text, log);
-    case CLI_WHOLE:   return cli_whole(where, o->name, text, (int)o->low, (int)o->high, log);
-    case CLI_NUMBER:  return cli_number(where, o->name, text, o->low, o->high, log);
-    case CLI_CALL:    return o->call(into, o->name, text, log);
-    case CLI_HELP:    print_help(p); return 1;
+    case CLI_FLAG: *(int *)where = 1; return SDRT_OK;
+    case CLI_TEXT: *(const char **)where = text; return SDRT_OK;
+    case CLI_NAME: return take_name(where, o, text, log);
+    case CLI_WHOLE: return cli_whole(where, o->name, text, (int)o->low, (int)o->high, log);
+    case CLI_NUMBER: return cli_number(where, o->name, text, o->low, o->high, log);
+    case CLI_CALL: return o->call(into, o->name, text, log);
+    case CLI_HELP: print_help(p); return 1;
     case CLI_VERSION: printf("%s %s\n", p->name, p->version); return 1;
     }
     return SDRT_E_ARG;
@@ -142,14 +142,10 @@ static enum cli_parsed complain(int found, char **argv, const struct sdrt_log *l
 {
     const char *word = argv[optind - 1];
 
-    if (found == ':')
-        sdrt_fail(log, SDRT_E_ARG, "%s: expected a value after it; see --help", word);
-    else if (optopt >= FIRST)
-        sdrt_fail(log, SDRT_E_ARG, "%s: this option takes no value", word);
-    else if (optopt)
-        sdrt_fail(log, SDRT_E_ARG, "-%c: unknown option; see --help", optopt);
-    else
-        sdrt_fail(log, SDRT_E_ARG, "%s: unknown or ambiguous option; see --help", word);
+    if (found == ':') sdrt_fail(log, SDRT_E_ARG, "%s: expected a value after it; see --help", word);
+    else if (optopt >= FIRST) sdrt_fail(log, SDRT_E_ARG, "%s: this option takes no value", word);
+    else if (optopt) sdrt_fail(log, SDRT_E_ARG, "-%c: unknown option; see --help", optopt);
+    else sdrt_fail(log, SDRT_E_ARG, "%s: unknown or ambiguous option; see --help", word);
     return CLI_USAGE;
 }
 
@@ -183,7 +179,8 @@ enum cli_parsed cli_parse(const struct cli_program *program, void *into, int arg
         const struct cli_option *o = program->options;
         if (found == '?' || found == ':') return complain(found, argv, log);
         if (found >= FIRST) o += found - FIRST;
-        else while (o->letter != found) o++;
+        else
+            while (o->letter != found) o++;
         const int status = take(program, o, into, optarg, log);
         if (status) return status > 0 ? CLI_SHOWN : CLI_USAGE;
     }

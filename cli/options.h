@@ -33,8 +33,8 @@ typedef int cli_call_fn(void *into, const char *name, const char *value,
                         const struct sdrt_log *log);
 
 struct cli_option {
-    const char *name;     /* without its dashes */
-    char letter;          /* 0: none */
+    const char *name; /* without its dashes */
+    char letter;      /* 0: none */
     enum cli_kind kind;
     const char *value;    /* what --help calls it; in brackets where it may be left out; NULL: the
                            * option takes none */
@@ -47,8 +47,8 @@ struct cli_option {
 
 struct cli_program {
     const char *name, *version;
-    const char *before, *after; /* of the options in --help */
-    int column;                 /* where help stands */
+    const char *before, *after;       /* of the options in --help */
+    int column;                       /* where help stands */
     const struct cli_option *options; /* ends with a row without name */
 };
 

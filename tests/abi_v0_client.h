@@ -6,10 +6,10 @@
 #define SDRT_TESTS_ABI_V0_CLIENT_H
 
 struct abi_v0_result {
-    int status;                      /* of the whole */
-    int broken;                      /* 1: the library wrote behind a struct */
-    int stages, previews;            /* calls of the callbacks, which got the request's user */
-    char text[256];                  /* the last line of the log */
+    int status;           /* of the whole */
+    int broken;           /* 1: the library wrote behind a struct */
+    int stages, previews; /* calls of the callbacks, which got the request's user */
+    char text[256];       /* the last line of the log */
     unsigned char pixels[64 * 64 * 3];
 };
 

@@ -24,9 +24,10 @@ static const char *const seeds[] = {
 };
 
 /* A refusal is SDRT_E_FORMAT with one line, anything else is silence. */
-static int fair(int rc)
+static int fair(int status)
 {
-    const int good = rc == SDRT_OK ? fuzz_lines == 0 : rc == SDRT_E_FORMAT && fuzz_lines == 1;
+    const int good = status == SDRT_OK ? fuzz_lines == 0
+                                       : status == SDRT_E_FORMAT && fuzz_lines == 1;
 
     fuzz_lines = 0;
     return good;
@@ -61,13 +62,13 @@ static int try_text(const char *text, size_t size, int valid, size_t *taken)
     char *exact = malloc(size ? size : 1);
     json_t *root, *value;
     const char *key;
-    int good, rc;
+    int good, status;
 
     if (!exact) return 0;
     memcpy(exact, text, size);
-    rc = sdrt_json_parse(&root, exact, size, "f", &fuzz_log);
+    status = sdrt_json_parse(&root, exact, size, "f", &fuzz_log);
     free(exact);
-    good = fair(rc) && (rc == SDRT_OK) == (root != NULL) && (!valid || root);
+    good = fair(status) && (status == SDRT_OK) == (root != NULL) && (!valid || root);
     *taken += root != NULL;
     json_object_foreach(root, key, value) good = good && read_member(root, key);
     good = good && read_member(root, "absent");

@@ -39,7 +39,7 @@ static int try_header(const char *path, const char *header, size_t size, size_t 
     static unsigned char bytes[8 + CAPACITY + DATA];
     struct sdrt_lora_file *file;
     FILE *out = fopen(path, "wb");
-    int good, rc;
+    int good, status;
 
     if (!out) return 0;
     for (int i = 0; i < 8; i++) bytes[i] = (unsigned char)((uint64_t)size >> (8 * i));
@@ -47,8 +47,8 @@ static int try_header(const char *path, const char *header, size_t size, size_t 
     for (size_t i = 0; i < DATA; i++) bytes[8 + size + i] = (unsigned char)fuzz_below(256);
     fwrite(bytes, 1, 8 + size + data, out);
     fclose(out);
-    rc = sdrt_lora_file_open(&file, path, &fuzz_log);
-    good = (rc == SDRT_OK) == (file != NULL) && fuzz_lines == (rc != SDRT_OK);
+    status = sdrt_lora_file_open(&file, path, &fuzz_log);
+    good = (status == SDRT_OK) == (file != NULL) && fuzz_lines == (status != SDRT_OK);
     fuzz_lines = 0;
     for (size_t i = 0; file && i < file->count; i++) {
         const struct sdrt_lora_module *m = &file->modules[i];

@@ -70,19 +70,19 @@ static int try_file(int fd, const char *path, const char *bytes, size_t size, in
     const struct sdrt_file_tensor *t;
     struct sdrt_tensor_file *file;
     uint64_t header = 0;
-    int good = 1, rc;
+    int good = 1, status;
 
     if (ftruncate(fd, 0) || pwrite(fd, bytes, size, 0) != (ssize_t)size) return 0;
     fuzz_lines = 0;
-    rc = sdrt_tensor_file_open(&file, path, &fuzz_log);
-    if (rc != SDRT_OK) return !valid && !file && fuzz_lines == 1;
+    status = sdrt_tensor_file_open(&file, path, &fuzz_log);
+    if (status != SDRT_OK) return !valid && !file && fuzz_lines == 1;
     ++*taken;
     memcpy(&header, bytes, 8);
     good = fuzz_lines == 0 && covers(file, header, size);
     for (size_t i = 0; good && i < sdrt_tensor_file_count(file); i++) {
         const struct sdrt_file_tensor *at = sdrt_tensor_file_at(file, i);
-        rc = sdrt_tensor_file_find(file, at->name, &t, NULL);
-        good = at->known ? rc == SDRT_OK && t == at : rc == SDRT_E_UNSUPPORTED;
+        status = sdrt_tensor_file_find(file, at->name, &t, NULL);
+        good = at->known ? status == SDRT_OK && t == at : status == SDRT_E_UNSUPPORTED;
         sdrt_tensor_file_release(file, at);
     }
     sdrt_tensor_file_close(&file);

@@ -89,9 +89,9 @@ static int try_file(const char *bytes, size_t size, size_t *taken)
 
     if (!exact) return 0;
     memcpy(exact, bytes, size);
-    const int rc = sdrt_t5_tokenizer_parse(&t, exact, size, "f", &fuzz_log);
+    const int status = sdrt_t5_tokenizer_parse(&t, exact, size, "f", &fuzz_log);
     free(exact);
-    good = (rc == SDRT_OK) == (t != NULL) && fuzz_lines == (rc != SDRT_OK);
+    good = (status == SDRT_OK) == (t != NULL) && fuzz_lines == (status != SDRT_OK);
     fuzz_lines = 0;
     for (int i = 0; i < 3 && good && t; i++) good = encode(t);
     *taken += t != NULL;

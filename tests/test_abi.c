@@ -113,8 +113,8 @@ Test(abi, client_of_a_newer_header)
 
 Test(abi, sizes_that_cannot_be)
 {
-    static const size_t sizes[] = { 0, 1, 8, 64, sizeof(struct sdrt_request) + 1, 1 << 20,
-                                    (size_t)-1 };
+    static const size_t sizes[] = { 0,       1,         8, 64, sizeof(struct sdrt_request) + 1,
+                                    1 << 20, (size_t)-1 };
     struct sdrt_context *c = open_tiny(), *other = NULL;
     struct sdrt_options o;
     struct sdrt_request r;
@@ -372,8 +372,8 @@ Test(abi, plans)
     expect_quiet(sdrt_session_plan_text(s, &r, SDRT_PLAN_JSON, &text), "JSON");
     cr_expect_eq(text[0], '{');
     sdrt_free(text);
-    expect_failure(sdrt_session_plan_text(s, &r, (enum sdrt_plan_form)2, &text), SDRT_E_ARG,
-                   "form", "form 2");
+    expect_failure(sdrt_session_plan_text(s, &r, (enum sdrt_plan_form)2, &text), SDRT_E_ARG, "form",
+                   "form 2");
     cr_expect_null(text);
     expect_quiet(sdrt_write_plan(c, &r, temp_path("a.json")), "to a file");
     text = temp_read(temp_path("a.json"), &size);

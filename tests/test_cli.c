@@ -49,8 +49,9 @@ static const struct cli_option table[] = {
     { .name = NULL },
 };
 
-static const struct cli_program program = { .name = "test", .version = "1", .before = "",
-                                            .after = "", .column = 20, .options = table };
+static const struct cli_program program = {
+    .name = "test", .version = "1", .before = "", .after = "", .column = 20, .options = table
+};
 
 /* Reads up to six words; *rest as cli_parse() has it. */
 static enum cli_parsed parse(struct filled *f, int *rest, const char *const words[])
@@ -70,8 +71,8 @@ static void forget(void) { optind = 0; }
 
 Test(cli, takes_each_kind)
 {
-    static char words[][16] = { "test", "-f", "one", "--name=blue", "-w", "-3", "--number", "0.5",
-                                "--call", "--text", "two words", "three" };
+    static char words[][16] = { "test",     "-f",  "one",    "--name=blue", "-w",        "-3",
+                                "--number", "0.5", "--call", "--text",      "two words", "three" };
     struct filled f = { .calls = 0 };
     char *argv[12];
     int rest = 0;

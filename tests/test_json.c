@@ -84,27 +84,27 @@ Test(json, wrong_types_and_ranges_are_refused)
 }
 
 /* depth levels of lists around nothing. */
-static json_t *parse_nested(int depth, int *rc)
+static json_t *parse_nested(int depth, int *status)
 {
     char text[256];
     json_t *root;
 
     memset(text, '[', (size_t)depth);
     memset(text + depth, ']', (size_t)depth);
-    *rc = sdrt_json_parse(&root, text, 2 * (size_t)depth, "f", &kept_log);
+    *status = sdrt_json_parse(&root, text, 2 * (size_t)depth, "f", &kept_log);
     return root;
 }
 
 Test(json, depth_is_bounded)
 {
     json_t *root;
-    int rc;
+    int status;
 
-    root = parse_nested(SDRT_JSON_MAX_DEPTH, &rc);
-    expect_quiet(rc, "deepest");
+    root = parse_nested(SDRT_JSON_MAX_DEPTH, &status);
+    expect_quiet(status, "deepest");
     json_decref(root);
-    cr_expect_null(parse_nested(SDRT_JSON_MAX_DEPTH + 1, &rc));
-    expect_failure(rc, SDRT_E_FORMAT, "deeper than 32", "deeper");
+    cr_expect_null(parse_nested(SDRT_JSON_MAX_DEPTH + 1, &status));
+    expect_failure(status, SDRT_E_FORMAT, "deeper than 32", "deeper");
     /* Brackets in strings are no levels, nor does an escaped quote end a string. */
     json_decref(parse("[\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"]"));
 }

@@ -224,9 +224,9 @@ Test(png, a_full_disk_leaves_the_old_file)
     small = limit;
     small.rlim_cur = 1000;
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
-    const int rc = sdrt_png_write(temp_path("a.png"), rgb, W, H, NULL, &kept_log);
+    const int status = sdrt_png_write(temp_path("a.png"), rgb, W, H, NULL, &kept_log);
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    expect_failure(rc, SDRT_E_IO, "a.png: could not be written", "limit");
+    expect_failure(status, SDRT_E_IO, "a.png: could not be written", "limit");
     size_t size;
     char *old = temp_read(temp_path("a.png"), &size);
     cr_expect(size == 3 && !memcmp(old, "old", 3));

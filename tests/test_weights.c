@@ -402,19 +402,20 @@ static int open_all(const char *one, const char *two)
 {
     struct sdrt_weight_files *set;
     struct sdrt_weight_view view;
-    int rc;
+    int status;
 
-    rc = sdrt_weight_files_create(&set, &kept_log);
-    if (rc != SDRT_OK) return rc;
-    rc = sdrt_weight_files_add(set, one, "", "", SDRT_DUPLICATES_FAIL);
-    if (rc == SDRT_OK) rc = sdrt_weight_files_add(set, two, "", "", SDRT_DUPLICATES_REPLACE);
-    if (rc == SDRT_OK) {
+    status = sdrt_weight_files_create(&set, &kept_log);
+    if (status != SDRT_OK) return status;
+    status = sdrt_weight_files_add(set, one, "", "", SDRT_DUPLICATES_FAIL);
+    if (status == SDRT_OK)
+        status = sdrt_weight_files_add(set, two, "", "", SDRT_DUPLICATES_REPLACE);
+    if (status == SDRT_OK) {
         struct sdrt_weights_provider p = sdrt_weight_files_provider(set);
-        rc = p.get(p.self, "f", -1, NULL, &view);
-        if (rc == SDRT_OK) p.release(p.self, "f");
+        status = p.get(p.self, "f", -1, NULL, &view);
+        if (status == SDRT_OK) p.release(p.self, "f");
     }
     sdrt_weight_files_free(&set);
-    return rc;
+    return status;
 }
 
 /* Of the address sanitizer, where the program is built with it. */
@@ -436,7 +437,7 @@ Test(weights, every_refused_allocation_is_one_clear_failure)
 {
     char one[1024], two[1024], header[256];
     long calls = 0;
-    int rc;
+    int status;
 
     /* One space more where the data would be aligned. */
     const char *text = "{" ONE("f", "F32", "[2]", 0, 8) "}";
@@ -447,14 +448,15 @@ Test(weights, every_refused_allocation_is_one_clear_failure)
     do {
         sdrt_allocations_refuse(calls++);
         json_was_refused = 0;
-        rc = open_all(one, two);
+        status = open_all(one, two);
         const long left = sdrt_allocations_left();
         sdrt_allocations_refuse(-1);
         if (left >= 0) break; /* fewer calls than that: none was refused */
-        const int blamed = json_was_refused && rc == SDRT_E_FORMAT;
-        expect_failure(rc, blamed ? rc : SDRT_E_NOMEM, blamed ? "bad JSON" : "memory", "refused");
+        const int blamed = json_was_refused && status == SDRT_E_FORMAT;
+        expect_failure(status, blamed ? status : SDRT_E_NOMEM, blamed ? "bad JSON" : "memory",
+                       "refused");
     } while (calls < 1000);
-    cr_expect_eq(rc, SDRT_OK);
+    cr_expect_eq(status, SDRT_OK);
     cr_expect(calls > 20 && calls < 1000, "%ld calls", calls);
     expect_quiet(open_all(one, two), "afterwards");
     if (__lsan_do_recoverable_leak_check)

@@ -35,7 +35,7 @@ int dump_check(const char *folder, const struct sdrt_log *log)
 {
     struct stat info;
     char *path;
-    int rc;
+    int status;
 
     /* An absent folder can be made where a file of its name could be. */
     if (stat(folder, &info) != 0) return sdrt_atomic_check(folder, log);
@@ -43,9 +43,9 @@ int dump_check(const char *folder, const struct sdrt_log *log)
         return sdrt_fail(log, SDRT_E_IO, "%s: expected a folder to dump to", folder);
     path = file_name(folder, "check");
     if (!path) return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to check it", folder);
-    rc = sdrt_atomic_check(path, log);
+    status = sdrt_atomic_check(path, log);
     free(path);
-    return rc;
+    return status;
 }
 
 int dump_make_folder(const char *folder, const struct sdrt_log *log)
@@ -70,10 +70,10 @@ int dump_write(const char *folder, const char *name, const int dims[4], const fl
 {
     const int64_t shape[4] = { dims[0], dims[1], dims[2], dims[3] };
     char *path = file_name(folder, name);
-    int rc;
+    int status;
 
     if (!path) return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to dump it", name);
-    rc = sdrt_npy_write(path, SDRT_F32, 4, shape, data, log);
+    status = sdrt_npy_write(path, SDRT_F32, 4, shape, data, log);
     free(path);
-    return rc;
+    return status;
 }

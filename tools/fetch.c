@@ -26,16 +26,16 @@ struct transfer {
     const struct fetch_request *request;
     CURL *curl;
     struct fetch_part *part;
-    struct fetch_reply reply;    /* of the hop at hand */
+    struct fetch_reply reply; /* of the hop at hand */
     /* What the hub itself said in this try; the hosts it leads to need not know. */
-    char     hub_sha256[FETCH_SHA256_TEXT]; /* "" nothing */
-    uint64_t hub_size;           /* 0 unknown */
-    int      at_hub;             /* the hop at hand is to the hub */
-    int64_t total;               /* bytes of the whole file; -1 unknown */
-    int  begun;                  /* the body of the last reply has been judged */
-    int  judgement;              /* and how; DONE: it is taken */
-    int  token_sent;             /* with the request of the hop at hand */
-    size_t ignored;              /* bytes of a body that is no file */
+    char hub_sha256[FETCH_SHA256_TEXT]; /* "" nothing */
+    uint64_t hub_size;                  /* 0 unknown */
+    int at_hub;                         /* the hop at hand is to the hub */
+    int64_t total;                      /* bytes of the whole file; -1 unknown */
+    int begun;                          /* the body of the last reply has been judged */
+    int judgement;                      /* and how; DONE: it is taken */
+    int token_sent;                     /* with the request of the hop at hand */
+    size_t ignored;                     /* bytes of a body that is no file */
     char trouble[CURL_ERROR_SIZE + 64]; /* why to try again */
 };
 
@@ -71,24 +71,24 @@ static int begin_body(struct transfer *t)
 {
     const struct fetch_request *r = t->request;
     struct fetch_part *part = t->part;
-    int rc;
+    int status;
 
     t->total = fetch_reply_total(&t->reply);
     if (t->total < 0 && t->hub_size) t->total = (int64_t)t->hub_size;
-    rc = check_same_file(t);
-    if (rc) return rc;
+    status = check_same_file(t);
+    if (status) return status;
     if (t->reply.status == 206 && !check_continues(t)) {
         snprintf(t->trouble, sizeof t->trouble, "the file has changed on the server");
         return RESTART;
     }
     if (t->reply.status == 200 && part->size) {
         sdrt_note(r->log, SDRT_LOG_INFO, "%s: the server sends it from the start again", r->label);
-        rc = fetch_part_restart(part, r->log);
-        if (rc) return rc;
+        status = fetch_part_restart(part, r->log);
+        if (status) return status;
     }
     if (t->total >= 0 && (uint64_t)t->total > part->size) {
-        rc = fetch_part_check_room(part, (uint64_t)t->total - part->size, r->log);
-        if (rc) return rc;
+        status = fetch_part_check_room(part, (uint64_t)t->total - part->size, r->log);
+        if (status) return status;
     }
     snprintf(part->etag, sizeof part->etag, "%s", t->reply.etag);
     snprintf(part->sha256, sizeof part->sha256, "%s", t->hub_sha256);
@@ -113,8 +113,7 @@ static size_t on_body(char *data, size_t one, size_t n, void *user)
         t->begun = 1;
         t->judgement = begin_body(t);
     }
-    if (!t->judgement)
-        t->judgement = fetch_part_append(t->part, data, one * n, t->request->log);
+    if (!t->judgement) t->judgement = fetch_part_append(t->part, data, one * n, t->request->log);
     return t->judgement ? 0 : one * n;
 }
 
@@ -167,18 +166,18 @@ static int make_headers(struct transfer *t, const char *url, struct curl_slist *
 {
     const struct fetch_request *r = t->request;
     char range[48];
-    int rc = SDRT_OK;
+    int status = SDRT_OK;
 
     *list = NULL;
     t->at_hub = fetch_same_origin(url, r->hub);
     t->token_sent = r->token && t->at_hub && fetch_is_private(url);
-    if (t->token_sent) rc = add_header(list, "Authorization: Bearer ", r->token);
-    if (!rc && t->part->size) {
+    if (t->token_sent) status = add_header(list, "Authorization: Bearer ", r->token);
+    if (!status && t->part->size) {
         snprintf(range, sizeof range, "bytes=%" PRIu64 "-", t->part->size);
-        rc = add_header(list, "Range: ", range);
-        if (!rc && t->part->etag[0]) rc = add_header(list, "If-Range: ", t->part->etag);
+        status = add_header(list, "Range: ", range);
+        if (!status && t->part->etag[0]) status = add_header(list, "If-Range: ", t->part->etag);
     }
-    if (rc) {
+    if (status) {
         curl_slist_free_all(*list);
         *list = NULL;
         return sdrt_fail(r->log, SDRT_E_NOMEM, "%s: no memory to ask for it", r->label);
@@ -195,9 +194,9 @@ static int is_redirect(int status)
 static int ask(struct transfer *t, const char *url, CURLcode *code)
 {
     struct curl_slist *headers;
-    const int rc = make_headers(t, url, &headers);
+    const int status = make_headers(t, url, &headers);
 
-    if (rc) return rc;
+    if (status) return status;
     fetch_reply_reset(&t->reply);
     t->begun = 0;
     t->judgement = DONE;
@@ -217,32 +216,32 @@ static int follow(struct transfer *t, CURLcode *code)
 {
     const struct fetch_request *r = t->request;
     char *url = strdup(r->url);
-    int rc = url ? SDRT_OK : sdrt_fail(r->log, SDRT_E_NOMEM, "%s: no memory", r->label);
+    int status = url ? SDRT_OK : sdrt_fail(r->log, SDRT_E_NOMEM, "%s: no memory", r->label);
 
     t->hub_sha256[0] = 0;
     t->hub_size = 0;
-    for (int hop = 0; !rc; hop++) {
+    for (int hop = 0; !status; hop++) {
         char *next = NULL;
-        rc = ask(t, url, code);
-        if (rc) break;
+        status = ask(t, url, code);
+        if (status) break;
         if (*code != CURLE_OK || !is_redirect(t->reply.status)) break;
         curl_easy_getinfo(t->curl, CURLINFO_REDIRECT_URL, &next);
         if (hop == MAX_REDIRECTS)
-            rc = sdrt_fail(r->log, SDRT_E_IO, "%s: more than %d redirects: %s", r->label,
-                           MAX_REDIRECTS, r->url);
+            status = sdrt_fail(r->log, SDRT_E_IO, "%s: more than %d redirects: %s", r->label,
+                               MAX_REDIRECTS, r->url);
         else if (!next || !fetch_may_follow(url, next))
-            rc = sdrt_fail(r->log, SDRT_E_IO, "%s: a redirect leads to '%s': expected %s", r->label,
-                           next ? next : "", strncasecmp(url, "https", 5) == 0 ? "https" : "http");
-        else
-            rc = check_same_file(t);
-        if (rc) break;
+            status = sdrt_fail(r->log, SDRT_E_IO, "%s: a redirect leads to '%s': expected %s",
+                               r->label, next ? next : "",
+                               strncasecmp(url, "https", 5) == 0 ? "https" : "http");
+        else status = check_same_file(t);
+        if (status) break;
         char *copy = strdup(next);
         free(url);
         url = copy;
-        if (!url) rc = sdrt_fail(r->log, SDRT_E_NOMEM, "%s: no memory", r->label);
+        if (!url) status = sdrt_fail(r->log, SDRT_E_NOMEM, "%s: no memory", r->label);
     }
     free(url);
-    return rc;
+    return status;
 }
 
 /* Failures of the line, which another try may not meet. */
@@ -259,10 +258,8 @@ static int is_transient(CURLcode code)
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_HTTP2:
-    case CURLE_HTTP2_STREAM:
-        return 1;
-    default:
-        return 0;
+    case CURLE_HTTP2_STREAM: return 1;
+    default: return 0;
     }
 }
 
@@ -313,20 +310,20 @@ static int try_once(struct transfer *t)
     const struct fetch_part *part = t->part;
     char detail[CURL_ERROR_SIZE] = "";
     CURLcode code = CURLE_OK;
-    int rc;
+    int status;
 
     t->total = -1;
     /* What nothing can recognise cannot be continued. */
     if (part->size && !part->etag[0] && !part->sha256[0] && !t->request->sha256[0]) {
-        rc = fetch_part_restart(t->part, t->request->log);
-        if (rc) return rc;
+        status = fetch_part_restart(t->part, t->request->log);
+        if (status) return status;
     }
     curl_easy_setopt(t->curl, CURLOPT_ERRORBUFFER, detail);
-    rc = follow(t, &code);
+    status = follow(t, &code);
     curl_easy_setopt(t->curl, CURLOPT_ERRORBUFFER, NULL);
     progress_clear(t->request->progress);
     if (*t->request->stop) return SDRT_E_CANCELLED;
-    return rc ? rc : judge(t, code, detail);
+    return status ? status : judge(t, code, detail);
 }
 
 /* Until the time is over or a signal asks to stop. */
@@ -343,9 +340,10 @@ static int give_up(const struct transfer *t)
     const struct fetch_request *r = t->request;
 
     if (t->part->size)
-        return sdrt_fail(r->log, SDRT_E_IO, "%s: %s; the %" PRIu64 " bytes that have come are kept "
-                         "in %s, and the same command goes on from there", r->label, t->trouble,
-                         t->part->size, t->part->path);
+        return sdrt_fail(r->log, SDRT_E_IO,
+                         "%s: %s; the %" PRIu64 " bytes that have come are kept "
+                         "in %s, and the same command goes on from there",
+                         r->label, t->trouble, t->part->size, t->part->path);
     return sdrt_fail(r->log, SDRT_E_IO, "%s: %s: %s", r->label, t->trouble, r->url);
 }
 
@@ -358,9 +356,9 @@ static int fetch_bytes(struct transfer *t)
 
     for (;;) {
         const uint64_t before = t->part->size;
-        const int rc = try_once(t);
-        if (rc != AGAIN && rc != RESTART) return rc;
-        if (rc == RESTART) {
+        const int status = try_once(t);
+        if (status != AGAIN && status != RESTART) return status;
+        if (status == RESTART) {
             if (++restarts > MAX_RESTARTS) return give_up(t);
             const int failed = fetch_part_restart(t->part, r->log);
             if (failed) return failed;
@@ -409,17 +407,19 @@ static int check_digest(struct transfer *t, enum fetch_proof *proof)
     const struct fetch_request *r = t->request;
     const char *expected = r->sha256[0] ? r->sha256 : t->part->sha256;
     char digest[FETCH_SHA256_TEXT];
-    int rc;
+    int status;
 
-    *proof = r->sha256[0] ? FETCH_BY_CALLER : expected[0] ? FETCH_BY_HUB
-             : t->total >= 0 ? FETCH_BY_LENGTH : FETCH_BY_NOTHING;
+    *proof = r->sha256[0]    ? FETCH_BY_CALLER
+             : expected[0]   ? FETCH_BY_HUB
+             : t->total >= 0 ? FETCH_BY_LENGTH
+                             : FETCH_BY_NOTHING;
     if (!expected[0]) return SDRT_OK;
-    rc = fetch_digest(digest, t->part->path, r->progress, r->stop, r->log);
-    if (rc || strcmp(digest, expected) == 0) return rc;
-    rc = sdrt_fail(r->log, SDRT_E_FORMAT, "%s: the SHA-256 is %s, expected %s; nothing is kept",
-                   r->label, digest, expected);
+    status = fetch_digest(digest, t->part->path, r->progress, r->stop, r->log);
+    if (status || strcmp(digest, expected) == 0) return status;
+    status = sdrt_fail(r->log, SDRT_E_FORMAT, "%s: the SHA-256 is %s, expected %s; nothing is kept",
+                       r->label, digest, expected);
     fetch_part_discard(t->part);
-    return rc;
+    return status;
 }
 
 /* Looks at what is in the target's place.  *there: it is the file already. */
@@ -427,21 +427,23 @@ static int check_target(const struct fetch_request *r, int *there, uint64_t *siz
 {
     char digest[FETCH_SHA256_TEXT];
     struct stat info;
-    int rc = sdrt_atomic_check(r->target, r->log);
+    int status = sdrt_atomic_check(r->target, r->log);
 
     *there = 0;
-    if (rc || stat(r->target, &info) != 0) return rc;
+    if (status || stat(r->target, &info) != 0) return status;
     if (!S_ISREG(info.st_mode))
         return sdrt_fail(r->log, SDRT_E_IO, "%s: expected a plain file or none", r->target);
     if (r->replace) return SDRT_OK;
     if (!r->sha256[0])
         return sdrt_fail(r->log, SDRT_E_IO, "%s: is there already; expected --force to replace it",
                          r->target);
-    rc = fetch_digest(digest, r->target, r->progress, r->stop, r->log);
-    if (rc) return rc;
+    status = fetch_digest(digest, r->target, r->progress, r->stop, r->log);
+    if (status) return status;
     if (strcmp(digest, r->sha256) != 0)
-        return sdrt_fail(r->log, SDRT_E_FORMAT, "%s: is there already and is another file (SHA-256 "
-                         "%s); expected --force to replace it", r->target, digest);
+        return sdrt_fail(r->log, SDRT_E_FORMAT,
+                         "%s: is there already and is another file (SHA-256 "
+                         "%s); expected --force to replace it",
+                         r->target, digest);
     *size = (uint64_t)info.st_size;
     *there = 1;
     return SDRT_OK;
@@ -450,27 +452,27 @@ static int check_target(const struct fetch_request *r, int *there, uint64_t *siz
 int fetch_file(const struct fetch_request *request, enum fetch_proof *proof, uint64_t *size)
 {
     struct transfer t;
-    int there, rc;
+    int there, status;
 
     memset(&t, 0, sizeof t);
     t.request = request;
     *proof = FETCH_BY_CALLER;
-    rc = check_target(request, &there, size);
-    if (rc || there) return rc;
+    status = check_target(request, &there, size);
+    if (status || there) return status;
     t.curl = make_handle(&t);
     if (!t.curl) {
-        rc = sdrt_fail(request->log, SDRT_E_NOMEM, "%s: no memory to fetch it", request->label);
+        status = sdrt_fail(request->log, SDRT_E_NOMEM, "%s: no memory to fetch it", request->label);
         goto out;
     }
-    rc = fetch_part_open(&t.part, request->target, request->url, request->log);
-    if (!rc) rc = fetch_bytes(&t);
-    if (!rc) rc = check_digest(&t, proof);
-    if (!rc) {
+    status = fetch_part_open(&t.part, request->target, request->url, request->log);
+    if (!status) status = fetch_bytes(&t);
+    if (!status) status = check_digest(&t, proof);
+    if (!status) {
         *size = t.part->size;
-        rc = fetch_part_commit(t.part, request->log);
+        status = fetch_part_commit(t.part, request->log);
     }
 out:
     fetch_part_close(&t.part);
     curl_easy_cleanup(t.curl);
-    return rc;
+    return status;
 }

@@ -16,18 +16,18 @@
 /* What to fetch and how.  All pointers are borrowed for the call. */
 struct fetch_request {
     const char *url;
-    const char *target;     /* the file to make */
-    const char *label;      /* the file in messages, such as its name */
-    const char *hub;        /* the address whose host, and no other, is given the token */
-    const char *repository; /* owner/name on the hub, for advice; NULL elsewhere */
-    const char *token;      /* NULL for none */
-    const char *agent;      /* the program's name and version for the server */
-    char        sha256[FETCH_SHA256_TEXT]; /* what the file must have; "" what the hub says */
-    uint64_t    size;       /* bytes that the file must have; 0 unknown */
-    int         replace;    /* a file that is there may be replaced */
-    int         retries;    /* tries after the first that bring nothing new */
-    double      wait;       /* seconds before the first of them; each next waits twice as long */
-    int         timeout;    /* seconds without a byte that count as a cut connection */
+    const char *target;             /* the file to make */
+    const char *label;              /* the file in messages, such as its name */
+    const char *hub;                /* the address whose host, and no other, is given the token */
+    const char *repository;         /* owner/name on the hub, for advice; NULL elsewhere */
+    const char *token;              /* NULL for none */
+    const char *agent;              /* the program's name and version for the server */
+    char sha256[FETCH_SHA256_TEXT]; /* what the file must have; "" what the hub says */
+    uint64_t size;                  /* bytes that the file must have; 0 unknown */
+    int replace;                    /* a file that is there may be replaced */
+    int retries;                    /* tries after the first that bring nothing new */
+    double wait; /* seconds before the first of them; each next waits twice as long */
+    int timeout; /* seconds without a byte that count as a cut connection */
     struct progress *progress;
     const volatile sig_atomic_t *stop; /* set: end soon with SDRT_E_CANCELLED */
     const struct sdrt_log *log;

@@ -44,12 +44,10 @@ static int read_tag(struct fetch_part *part, const char *url)
     while (getline(&line, &room, file) > 0) {
         const char *value;
         line[strcspn(line, "\n")] = 0;
-        if ((value = field(line, "url")))
-            same = strcmp(value, url) == 0;
+        if ((value = field(line, "url"))) same = strcmp(value, url) == 0;
         else if ((value = field(line, "etag")) && strlen(value) < sizeof part->etag)
             snprintf(part->etag, sizeof part->etag, "%s", value);
-        else if ((value = field(line, "sha256")))
-            fetch_read_sha256(part->sha256, value);
+        else if ((value = field(line, "sha256"))) fetch_read_sha256(part->sha256, value);
     }
     free(line);
     fclose(file);
@@ -78,7 +76,7 @@ int fetch_part_open(struct fetch_part **out, const char *target, const char *url
                     const struct sdrt_log *log)
 {
     struct fetch_part *part = calloc(1, sizeof *part);
-    int rc;
+    int status;
 
     *out = NULL;
     if (part) {
@@ -88,23 +86,23 @@ int fetch_part_open(struct fetch_part **out, const char *target, const char *url
         part->tag = with_suffix(target, ".part.tag");
     }
     if (!part || !part->target || !part->path || !part->tag) {
-        rc = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to fetch it", target);
+        status = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to fetch it", target);
         goto out;
     }
-    rc = open_locked(part, log);
-    if (rc) {
+    status = open_locked(part, log);
+    if (status) {
         /* The bytes there may be another program's. */
         if (part->fd >= 0) close(part->fd);
         part->fd = -1;
         goto out;
     }
-    if (part->size && !read_tag(part, url)) rc = fetch_part_restart(part, log);
-    if (rc) goto out;
+    if (part->size && !read_tag(part, url)) status = fetch_part_restart(part, log);
+    if (status) goto out;
     *out = part;
     part = NULL;
 out:
     fetch_part_close(&part);
-    return rc;
+    return status;
 }
 
 int fetch_part_restart(struct fetch_part *part, const struct sdrt_log *log)
@@ -116,13 +114,12 @@ int fetch_part_restart(struct fetch_part *part, const struct sdrt_log *log)
     return SDRT_OK;
 }
 
-int fetch_part_remember(const struct fetch_part *part, const char *url,
-                        const struct sdrt_log *log)
+int fetch_part_remember(const struct fetch_part *part, const char *url, const struct sdrt_log *log)
 {
     struct sdrt_atomic_file *file;
-    const int rc = sdrt_atomic_open(&file, part->tag, log);
+    const int status = sdrt_atomic_open(&file, part->tag, log);
 
-    if (rc) return rc;
+    if (status) return status;
     sdrt_atomic_printf(file, "url %s\n", url);
     if (part->etag[0]) sdrt_atomic_printf(file, "etag %s\n", part->etag);
     if (part->sha256[0]) sdrt_atomic_printf(file, "sha256 %s\n", part->sha256);
@@ -230,21 +227,21 @@ int fetch_digest(char out[FETCH_SHA256_TEXT], const char *path, struct progress 
     unsigned char *block = malloc(room), digest[EVP_MAX_MD_SIZE];
     unsigned int length = 0;
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    int rc;
+    int status;
 
     if (fd < 0) {
-        rc = sdrt_fail(log, SDRT_E_IO, "%s: cannot be read: %s", path, strerror(errno));
+        status = sdrt_fail(log, SDRT_E_IO, "%s: cannot be read: %s", path, strerror(errno));
         goto out;
     }
     if (!context || !block || EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1) {
-        rc = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to check it", path);
+        status = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to check it", path);
         goto out;
     }
-    rc = digest_file(context, block, room, fd, path, progress, stop, log);
+    status = digest_file(context, block, room, fd, path, progress, stop, log);
     progress_clear(progress);
-    if (rc) goto out;
+    if (status) goto out;
     if (EVP_DigestFinal_ex(context, digest, &length) != 1 || length * 2 != FETCH_SHA256_TEXT - 1) {
-        rc = sdrt_fail(log, SDRT_E_IO, "%s: its SHA-256 could not be computed", path);
+        status = sdrt_fail(log, SDRT_E_IO, "%s: its SHA-256 could not be computed", path);
         goto out;
     }
     for (unsigned int i = 0; i < length; i++) snprintf(out + 2 * i, 3, "%02x", digest[i]);
@@ -252,5 +249,5 @@ out:
     if (fd >= 0) close(fd);
     EVP_MD_CTX_free(context);
     free(block);
-    return rc;
+    return status;
 }

@@ -13,10 +13,10 @@
 #include <signal.h>
 
 struct fetch_part {
-    char *target, *path, *tag; /* owned: FILE, FILE.part, FILE.part.tag */
-    int      fd;               /* of path, locked against a second program */
-    uint64_t size;             /* bytes that are there */
-    char etag[256];            /* of the bytes there, in its quotes; "" unknown */
+    char *target, *path, *tag;      /* owned: FILE, FILE.part, FILE.part.tag */
+    int fd;                         /* of path, locked against a second program */
+    uint64_t size;                  /* bytes that are there */
+    char etag[256];                 /* of the bytes there, in its quotes; "" unknown */
     char sha256[FETCH_SHA256_TEXT]; /* the hub's word for the whole file; "" unknown */
 };
 
@@ -30,8 +30,7 @@ int fetch_part_open(struct fetch_part **out, const char *target, const char *url
 int fetch_part_restart(struct fetch_part *part, const struct sdrt_log *log);
 
 /* Writes the tag: part->etag and part->sha256 of url. */
-int fetch_part_remember(const struct fetch_part *part, const char *url,
-                        const struct sdrt_log *log);
+int fetch_part_remember(const struct fetch_part *part, const char *url, const struct sdrt_log *log);
 
 int fetch_part_append(struct fetch_part *part, const void *data, size_t size,
                       const struct sdrt_log *log);

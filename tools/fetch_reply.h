@@ -12,15 +12,15 @@ enum { FETCH_SHA256_TEXT = 65 }; /* 64 hexadecimal digits and the 0 */
 
 /* Texts that do not fit, or hold control characters, count as absent. */
 struct fetch_reply {
-    int      status;         /* 0 before any */
-    char     etag[256];      /* a strong one, in its quotes; "" none */
-    char     linked_etag[256]; /* the hub's name for the content behind a redirect, no quotes */
-    uint64_t linked_size;    /* bytes of that content; 0 unknown */
-    int64_t  length;         /* of the body; -1 unknown */
-    int64_t  range_start;    /* of Content-Range; -1 none */
-    int64_t  range_total;    /* bytes of the whole file by Content-Range; -1 unknown */
-    int      retry_after;    /* seconds; -1 none */
-    char     error_code[64]; /* the hub's, such as GatedRepo */
+    int status;            /* 0 before any */
+    char etag[256];        /* a strong one, in its quotes; "" none */
+    char linked_etag[256]; /* the hub's name for the content behind a redirect, no quotes */
+    uint64_t linked_size;  /* bytes of that content; 0 unknown */
+    int64_t length;        /* of the body; -1 unknown */
+    int64_t range_start;   /* of Content-Range; -1 none */
+    int64_t range_total;   /* bytes of the whole file by Content-Range; -1 unknown */
+    int retry_after;       /* seconds; -1 none */
+    char error_code[64];   /* the hub's, such as GatedRepo */
 };
 
 void fetch_reply_reset(struct fetch_reply *reply);

@@ -15,14 +15,14 @@ struct fetch_entry {
     const char *revision;   /* a commit, or a branch */
     const char *path;       /* within the repository; its last part names the file here */
     const char *sha256;     /* 64 hexadecimal digits; NULL where none is known in advance */
-    uint64_t    size;       /* bytes; 0 where not known in advance */
+    uint64_t size;          /* bytes; 0 where not known in advance */
 };
 
 struct fetch_model {
     const char *name;
     const char *title;
     const char *licence;
-    int         gated; /* the hub gives it to accounts that have accepted the licence */
+    int gated; /* the hub gives it to accounts that have accepted the licence */
     struct fetch_entry files[FETCH_MAX_FILES]; /* up to the first without a repository */
 };
 

@@ -62,8 +62,7 @@ static char *escape(const char *path)
     return text;
 }
 
-char *fetch_hub_url(const char *hub, const char *repository, const char *revision,
-                    const char *path)
+char *fetch_hub_url(const char *hub, const char *repository, const char *revision, const char *path)
 {
     static const char form[] = "%.*s/%s/resolve/%s/%s";
     size_t base = strlen(hub);
@@ -91,8 +90,7 @@ static char *page_to_file(const char *name)
     if (!url) return NULL;
     if (page)
         snprintf(url, room, "%.*s/resolve/%s", (int)(page - name), name, page + strlen("/blob/"));
-    else
-        snprintf(url, room, "%s", name);
+    else snprintf(url, room, "%s", name);
     return url;
 }
 
@@ -117,8 +115,7 @@ static int address_url(char **url, char **repository, const char *name, const ch
     const int good = origin_read(&o, name);
 
     origin_free(&o);
-    if (!good)
-        return sdrt_fail(log, SDRT_E_ARG, "'%s': expected an http or https address", name);
+    if (!good) return sdrt_fail(log, SDRT_E_ARG, "'%s': expected an http or https address", name);
     const int on_hub = fetch_same_origin(name, hub);
     *url = on_hub ? page_to_file(name) : strdup(name);
     if (!*url) return sdrt_fail(log, SDRT_E_NOMEM, "no memory for an address");
@@ -135,8 +132,10 @@ int fetch_named_url(char **url, char **repository, const char *name, const char 
     const char *second = slash ? strchr(slash + 1, '/') : NULL;
     if (!second || slash == name || second == slash + 1 || !second[1] || strstr(name, "//") ||
         strstr(name, "..") || name[strlen(name) - 1] == '/')
-        return sdrt_fail(log, SDRT_E_ARG, "'%s': expected a name that --list shows, "
-                         "OWNER/REPOSITORY/FILE on the hub, or an address", name);
+        return sdrt_fail(log, SDRT_E_ARG,
+                         "'%s': expected a name that --list shows, "
+                         "OWNER/REPOSITORY/FILE on the hub, or an address",
+                         name);
     *repository = strndup(name, (size_t)(second - name));
     if (*repository) *url = fetch_hub_url(hub, *repository, revision, second + 1);
     if (!*url) return sdrt_fail(log, SDRT_E_NOMEM, "no memory for an address");
@@ -159,9 +158,9 @@ int fetch_is_private(const char *url)
 {
     struct origin o;
     const int good = origin_read(&o, url);
-    const int here = good && (strcasecmp(o.scheme, "https") == 0 ||
-                              strcasecmp(o.host, "localhost") == 0 ||
-                              strcmp(o.host, "127.0.0.1") == 0 || strcmp(o.host, "[::1]") == 0);
+    const int here = good &&
+                     (strcasecmp(o.scheme, "https") == 0 || strcasecmp(o.host, "localhost") == 0 ||
+                      strcmp(o.host, "127.0.0.1") == 0 || strcmp(o.host, "[::1]") == 0);
 
     origin_free(&o);
     return here;
@@ -171,8 +170,8 @@ int fetch_may_follow(const char *from, const char *url)
 {
     struct origin old, next;
     const int good = origin_read(&old, from), also = origin_read(&next, url);
-    const int may = good && also && (strcasecmp(old.scheme, "https") != 0 ||
-                                     strcasecmp(next.scheme, "https") == 0);
+    const int may = good && also &&
+                    (strcasecmp(old.scheme, "https") != 0 || strcasecmp(next.scheme, "https") == 0);
 
     origin_free(&old);
     origin_free(&next);

@@ -10,16 +10,23 @@
 #include <sys/random.h>
 #include <time.h>
 
-enum { MAX_SIDE = 8192, MAX_STEPS = 1000, MAX_BATCH = 64, MAX_THREADS = 1024, MAX_CFG = 1000,
-       MAX_CLIP_SKIP = 64, MAX_TOLD = 1 << 20 };
+enum {
+    MAX_SIDE = 8192,
+    MAX_STEPS = 1000,
+    MAX_BATCH = 64,
+    MAX_THREADS = 1024,
+    MAX_CFG = 1000,
+    MAX_CLIP_SKIP = 64,
+    MAX_TOLD = 1 << 20
+};
 
 /* ---- values that no kind of option covers ---- */
 
 static int parse_side(int *out, const char *name, const char *text, const struct sdrt_log *log)
 {
-    const int rc = cli_whole(out, name, text, 8, MAX_SIDE, log);
+    const int status = cli_whole(out, name, text, 8, MAX_SIDE, log);
 
-    if (rc) return rc;
+    if (status) return status;
     if (*out % 8)
         return sdrt_fail(log, SDRT_E_ARG, "--%s %d: expected a multiple of 8, such as %d", name,
                          *out, *out - *out % 8);
@@ -41,9 +48,9 @@ static int take_cfg_scale(void *into, const char *name, const char *text,
 {
     struct sdgen_options *o = into;
     double value = 0;
-    const int rc = cli_number(&value, name, text, 0, MAX_CFG, log);
+    const int status = cli_number(&value, name, text, 0, MAX_CFG, log);
 
-    if (rc) return rc;
+    if (status) return status;
     o->cfg_scale = 1;
     o->request.cfg_scale = (float)value;
     return SDRT_OK;
@@ -110,11 +117,10 @@ static int take_lora(void *into, const char *option, const char *text, const str
         }
     }
     if (!name || !isfinite(scale))
-        return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected FILE or FILE:SCALE", option,
-                         text);
+        return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected FILE or FILE:SCALE", option, text);
     if (o->request.n_loras == SDGEN_MAX_LORAS)
-        return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected at most %d of them", option,
-                         text, SDGEN_MAX_LORAS);
+        return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected at most %d of them", option, text,
+                         SDGEN_MAX_LORAS);
     char *path = strndup(text, name);
     if (!path) return sdrt_fail(log, SDRT_E_NOMEM, "no memory for a file's name");
     o->loras[o->request.n_loras++] = (struct sdrt_lora){ path, scale };
@@ -133,8 +139,8 @@ static int parse_pair(int *a, int *b, const char *name, const char *text, char b
         return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected two whole numbers with %c between",
                          name, text, between);
     memcpy(first, text, (size_t)(at - text));
-    const int rc = cli_whole(a, name, first, low, MAX_TOLD, log);
-    return rc ? rc : cli_whole(b, name, at + 1, low, MAX_TOLD, log);
+    const int status = cli_whole(a, name, first, low, MAX_TOLD, log);
+    return status ? status : cli_whole(b, name, at + 1, low, MAX_TOLD, log);
 }
 
 static int take_crop(void *into, const char *name, const char *text, const struct sdrt_log *log)
@@ -195,19 +201,22 @@ static const char *precisions(int i) { return sdrt_list_name(SDRT_LIST_PRECISION
 #define AT(member) .where = offsetof(struct sdgen_options, member)
 
 static const struct cli_option table[] = {
-    { "model", 'm', CLI_TEXT, "FILE|DIR", "a .safetensors checkpoint or a diffusers folder "
-      "($SDRT_MODEL, else the folder demo-model beside sdgen)", AT(model.model) },
+    { "model", 'm', CLI_TEXT, "FILE|DIR",
+      "a .safetensors checkpoint or a diffusers folder "
+      "($SDRT_MODEL, else the folder demo-model beside sdgen)",
+      AT(model.model) },
     { "vae", 0, CLI_TEXT, "FILE", "a VAE in place of the model's own", AT(model.vae) },
     { "text-encoder", 0, CLI_TEXT, "FILE", "a text encoder in place of the model's (first) one",
       AT(model.text_encoder) },
     { "text-encoder-2", 0, CLI_TEXT, "FILE", "the same for the second of SDXL and SD 3.x",
       AT(model.text_encoder_2) },
     { "clip-l", 0, CLI_TEXT, "FILE", "another name of --text-encoder", AT(model.text_encoder) },
-    { "clip-g", 0, CLI_TEXT, "FILE", "another name of --text-encoder-2",
-      AT(model.text_encoder_2) },
+    { "clip-g", 0, CLI_TEXT, "FILE", "another name of --text-encoder-2", AT(model.text_encoder_2) },
     { "t5", 0, CLI_TEXT, "FILE|DIR|none", "the T5 of SD 3.x; none: without it", AT(model.t5) },
-    { "t5-tokenizer", 0, CLI_TEXT, "FILE", "its spiece.model or tokenizer.json, where it is not "
-      "beside", AT(model.t5_tokenizer) },
+    { "t5-tokenizer", 0, CLI_TEXT, "FILE",
+      "its spiece.model or tokenizer.json, where it is not "
+      "beside",
+      AT(model.t5_tokenizer) },
     { "refiner", 0, CLI_TEXT, "FILE|DIR", "SDXL's refiner, which draws the last steps",
       AT(model.refiner) },
     { "refiner-start", 0, CLI_CALL, "X", "the share of the noise's way before it (0.8)",
@@ -215,30 +224,40 @@ static const struct cli_option table[] = {
     { "prediction", 0, CLI_NAME, "NAME", "%s, where the model does not say it right",
       AT(model.prediction), .names = predictions },
     { "inspect", 0, CLI_TEXT, "FILE|DIR", "say what a file is, draw nothing", AT(inspect) },
-    { "lora", 0, CLI_CALL, "FILE[:SCALE]", "a LoRA on top of the model (scale 1); several are "
-      "allowed", .call = take_lora },
-    { "lora-dir", 0, CLI_TEXT, "DIR", "where <lora:NAME:SCALE> in the prompt finds "
-      "NAME.safetensors", AT(request.lora_dir) },
+    { "lora", 0, CLI_CALL, "FILE[:SCALE]",
+      "a LoRA on top of the model (scale 1); several are "
+      "allowed",
+      .call = take_lora },
+    { "lora-dir", 0, CLI_TEXT, "DIR",
+      "where <lora:NAME:SCALE> in the prompt finds "
+      "NAME.safetensors",
+      AT(request.lora_dir) },
     { "lora-lenient", 0, CLI_FLAG, NULL, "warn of tensors that fit nothing in the model, go on",
       AT(request.lora_lenient) },
     { "prompt", 'p', CLI_TEXT, "TEXT", "what to draw", AT(request.prompt) },
     { "negative-prompt", 'n', CLI_TEXT, "TEXT", "what to avoid", AT(request.negative_prompt) },
     { "output", 'o', CLI_TEXT, "FILE", "the image (sdrt.png); a batch adds -0, -1, ...",
       AT(output) },
-    { "width", 'W', CLI_CALL, "N", "pixels, a multiple of 8, for SD 3.x of 16 (the model's: 512, "
-      "768, 1024)", .call = take_width },
+    { "width", 'W', CLI_CALL, "N",
+      "pixels, a multiple of 8, for SD 3.x of 16 (the model's: 512, "
+      "768, 1024)",
+      .call = take_width },
     { "height", 'H', CLI_CALL, "N", "the same", .call = take_height },
     { "steps", 0, CLI_WHOLE, "N", "denoising steps (20)", AT(request.steps), 1, MAX_STEPS },
-    { "cfg-scale", 0, CLI_CALL, "X", "guidance; 1 or less runs without (7.5; 3 for the small "
-      "model)", .call = take_cfg_scale },
+    { "cfg-scale", 0, CLI_CALL, "X",
+      "guidance; 1 or less runs without (7.5; 3 for the small "
+      "model)",
+      .call = take_cfg_scale },
     { "sampler", 0, CLI_NAME, "NAME", "%s (euler_a; for SD 3.x euler, which dpmpp_2m also suits)",
       AT(request.sampler), .names = samplers },
     { "schedule", 0, CLI_NAME, "NAME", "%s (default)", AT(request.schedule), .names = schedules },
     { "spacing", 0, CLI_NAME, "NAME", "%s (the model's)", AT(request.spacing), .names = spacings },
     { "clip-skip", 0, CLI_WHOLE, "N", "CLIP's N-th layer from the end: 1 the last (the model's)",
       AT(request.clip_skip), 1, MAX_CLIP_SKIP },
-    { "original-size", 0, CLI_CALL, "WxH", "what SDXL is told of the picture: its size before it "
-      "was cropped (the size)", .call = take_original_size },
+    { "original-size", 0, CLI_CALL, "WxH",
+      "what SDXL is told of the picture: its size before it "
+      "was cropped (the size)",
+      .call = take_original_size },
     { "crop", 0, CLI_CALL, "X,Y", "the corner where it was cropped (0,0)", .call = take_crop },
     { "target-size", 0, CLI_CALL, "WxH", "the size it is to have (the size)",
       .call = take_target_size },
@@ -247,14 +266,15 @@ static const struct cli_option table[] = {
       .names = rngs },
     { "batch", 0, CLI_WHOLE, "N", "images, with seeds N, N+1, ... (1)", AT(request.batch), 1,
       MAX_BATCH },
-    { "threads", 0, CLI_WHOLE, "N", "0: one for each core (0)", AT(model.threads), 0,
-      MAX_THREADS },
+    { "threads", 0, CLI_WHOLE, "N", "0: one for each core (0)", AT(model.threads), 0, MAX_THREADS },
     { "no-pin", 0, CLI_FLAG, NULL, "never hold threads on one processor each", AT(model.no_pin) },
     { "isa", 0, CLI_NAME, "NAME", "%s (the best here)", AT(model.isa), .names = levels },
     { "precision", 0, CLI_NAME, "NAME", "%s (bf16 with avx512bf16, amx)", AT(model.precision),
       .names = precisions },
-    { "plan", 0, CLI_CALL, "[=FILE]", "print the plan of memory and kernels, draw nothing; "
-      "FILE.svg a picture, FILE.json JSON, else a table", .call = take_plan },
+    { "plan", 0, CLI_CALL, "[=FILE]",
+      "print the plan of memory and kernels, draw nothing; "
+      "FILE.svg a picture, FILE.json JSON, else a table",
+      .call = take_plan },
     { "dump", 0, CLI_TEXT, "DIR", "write every named intermediate as DIR/NAME.npy", AT(dump) },
     { "dump-filter", 0, CLI_CALL, "GLOB", "only those whose NAME matches; may be repeated",
       .call = take_filter },
@@ -301,7 +321,8 @@ static int check_together(struct sdgen_options *o, const char *stray, const stru
                          o->request.refiner_start);
     if (o->plan && !o->model.model) o->model.random_weights = 1;
     if (o->show && o->json)
-        return sdrt_fail(log, SDRT_E_ARG, "--show, --json: expected one of them, as both write to "
+        return sdrt_fail(log, SDRT_E_ARG,
+                         "--show, --json: expected one of them, as both write to "
                          "standard output");
     if (o->plan || o->inspect) return SDRT_OK;
     if (!o->request.prompt)
@@ -313,7 +334,10 @@ enum cli_parsed sdgen_parse(struct sdgen_options *options, int argc, char **argv
                             const struct sdrt_log *log)
 {
     const struct cli_program program = {
-        .name = "sdgen", .version = sdrt_version(), .column = 30, .options = table,
+        .name = "sdgen",
+        .version = sdrt_version(),
+        .column = 30,
+        .options = table,
         .before = "usage: sdgen [-m MODEL] -p PROMPT [options]\n"
                   "       sdgen --inspect FILE|DIR\n\n",
         .after = "\nExit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.\n",

@@ -17,22 +17,22 @@ enum { SDGEN_MAX_LORAS = 64, SDGEN_MAX_FILTERS = 32 };
 struct sdgen_options {
     struct sdrt_options model;
     struct sdrt_request request;
-    struct sdrt_lora loras[SDGEN_MAX_LORAS]; /* request.loras points here */
-    const char *output;    /* the image, "sdrt.png" by default */
-    const char *dump;      /* the folder for intermediates; NULL for none */
+    struct sdrt_lora loras[SDGEN_MAX_LORAS];    /* request.loras points here */
+    const char *output;                         /* the image, "sdrt.png" by default */
+    const char *dump;                           /* the folder for intermediates; NULL for none */
     const char *dump_filter[SDGEN_MAX_FILTERS]; /* patterns of names to dump */
-    int         dump_filters; /* how many; 0: everything is dumped */
+    int dump_filters;                           /* how many; 0: everything is dumped */
     const char *inspect;   /* what to say what it is, instead of drawing; NULL for none */
-    int         plan;      /* print the plan and draw nothing */
+    int plan;              /* print the plan and draw nothing */
     const char *plan_file; /* where to; NULL: standard output */
-    int         json;
-    int         show; /* the images in the terminal */
-    int         show_steps; /* and how they come about; show is then set too */
-    int         quiet;
-    int         cfg_scale;     /* --cfg-scale was given */
-    int         refiner_start; /* --refiner-start was given */
-    int         random_seed; /* the seed was drawn here, not given */
-    char        small_model[DEFAULT_MODEL_PATH];
+    int json;
+    int show;       /* the images in the terminal */
+    int show_steps; /* and how they come about; show is then set too */
+    int quiet;
+    int cfg_scale;     /* --cfg-scale was given */
+    int refiner_start; /* --refiner-start was given */
+    int random_seed;   /* the seed was drawn here, not given */
+    char small_model[DEFAULT_MODEL_PATH];
 };
 
 /* Reads argv into *options; what argv leaves out keeps the library's default.  log is

@@ -36,7 +36,8 @@ static void draw_buffer(const json_t *buffer, double sx, double sy, FILE *f)
     const json_int_t first = whole(buffer, "first"), last = whole(buffer, "last");
     const double h = (double)bytes * sy;
 
-    fprintf(f, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" "
+    fprintf(f,
+            "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" "
             "fill=\"hsl(%u,%d%%,70%%)\" stroke=\"#333\" stroke-width=\"0.3\"><title>%s\n"
             "%.2f MiB at %lld, operations %lld to %lld</title></rect>\n",
             LEFT + (double)first * sx, HEIGHT - BOTTOM - (double)offset * sy - h,
@@ -54,12 +55,16 @@ static void draw_program(const json_t *program, FILE *f)
     json_t *buffer;
     size_t k;
 
-    fprintf(f, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
-            "font-family=\"sans-serif\" font-size=\"12\">\n", WIDTH, HEIGHT);
-    fprintf(f, "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n"
+    fprintf(f,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
+            "font-family=\"sans-serif\" font-size=\"12\">\n",
+            WIDTH, HEIGHT);
+    fprintf(f,
+            "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n"
             "<text x=\"%d\" y=\"22\" font-size=\"15\">%s: %lld operations, peak %.1f MiB, "
-            "lower bound %.1f MiB</text>\n", LEFT, name_of(program), (long long)operations,
-            mib(peak), mib(whole(program, "lower_bound_bytes")));
+            "lower bound %.1f MiB</text>\n",
+            LEFT, name_of(program), (long long)operations, mib(peak),
+            mib(whole(program, "lower_bound_bytes")));
     json_array_foreach(json_object_get(program, "buffers"), k, buffer)
         draw_buffer(buffer, sx, sy, f);
     for (int i = 0; i <= 4; i++) {
@@ -67,9 +72,11 @@ static void draw_program(const json_t *program, FILE *f)
         fprintf(f, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.0f</text>\n", LEFT - 6, y + 4,
                 mib(peak) * i / 4);
     }
-    fprintf(f, "<text x=\"14\" y=\"%d\" transform=\"rotate(-90 14 %d)\" text-anchor=\"middle\">"
+    fprintf(f,
+            "<text x=\"14\" y=\"%d\" transform=\"rotate(-90 14 %d)\" text-anchor=\"middle\">"
             "address, MiB</text>\n<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">operation, in the "
-            "order of execution</text>\n</svg>\n", HEIGHT / 2, HEIGHT / 2, WIDTH / 2, HEIGHT - 12);
+            "order of execution</text>\n</svg>\n",
+            HEIGHT / 2, HEIGHT / 2, WIDTH / 2, HEIGHT - 12);
 }
 
 /* The index of the first program of that name; behind the last where there is none. */

@@ -48,8 +48,7 @@ static void format_pace(char *text, size_t size, enum sdrt_stage stage, double e
         snprintf(text, size, "  %.2f s/%s, %d:%02d left", pace, unit, left / 60, left % 60);
     else if (stage == SDRT_STAGE_DENOISE)
         snprintf(text, size, "  %.2f s/%s, %.1f s", pace, unit, elapsed);
-    else
-        snprintf(text, size, "  %.1f s", elapsed);
+    else snprintf(text, size, "  %.1f s", elapsed);
 }
 
 /* A bar of which the share full, 0 to 1, is done, with text behind it. */
@@ -78,8 +77,8 @@ void progress_show(struct progress *progress, enum sdrt_stage stage, int done, i
         progress->started = now;
         progress->before = done;
     }
-    format_pace(pace, sizeof pace, stage, now - progress->started,
-                done - progress->before, done, total);
+    format_pace(pace, sizeof pace, stage, now - progress->started, done - progress->before, done,
+                total);
     snprintf(text, sizeof text, "%d/%d%s", done, total, pace);
     if (progress->terminal) {
         draw_bar(progress, stage_names[stage], total > 0 ? (double)done / total : 0, text);
@@ -101,7 +100,8 @@ void progress_bytes(struct progress *progress, const char *name, uint64_t done, 
 {
     const double mib = 1 << 20, now = seconds(), elapsed = now - progress->started;
     const double rate = elapsed > 0 && done > progress->first
-                            ? (double)(done - progress->first) / elapsed : 0;
+                            ? (double)(done - progress->first) / elapsed
+                            : 0;
     char text[128];
     int n;
 
@@ -118,8 +118,7 @@ void progress_bytes(struct progress *progress, const char *name, uint64_t done, 
     }
     if (progress->terminal)
         draw_bar(progress, name, total ? (double)done / (double)total : 0, text);
-    else
-        fprintf(stderr, "%s: %s %s\n", progress->program, name, text);
+    else fprintf(stderr, "%s: %s %s\n", progress->program, name, text);
 }
 
 void progress_finish(struct progress *progress)

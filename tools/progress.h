@@ -14,13 +14,13 @@
 
 struct progress {
     const char *program; /* begins each plain line */
-    int    quiet;
-    int    terminal;
-    int    columns;
-    int    open;    /* a bar stands on the terminal's last line */
-    int    stage;   /* the one shown last; -1 before any */
+    int quiet;
+    int terminal;
+    int columns;
+    int open;       /* a bar stands on the terminal's last line */
+    int stage;      /* the one shown last; -1 before any */
     double started; /* of the stage, in seconds */
-    int    before;  /* pieces that were ready when it started */
+    int before;     /* pieces that were ready when it started */
     double shown;   /* when the last line was written */
     uint64_t first; /* bytes that were there when a count of bytes started */
 };

@@ -23,19 +23,16 @@ enum { EXIT_USAGE = 2, EXIT_SIGNAL = 128 };
 struct session {
     struct sdrt_log log;
     struct progress progress;
-    const char *name;     /* what to fetch */
+    const char *name; /* what to fetch */
     const char *output, *dir, *hub, *revision, *token;
     char sha256[FETCH_SHA256_TEXT];
-    int  force, retries, timeout, quiet;
+    int force, retries, timeout, quiet;
     double wait;
 };
 
 static volatile sig_atomic_t caught;
 
-static void on_signal(int number)
-{
-    caught = number;
-}
+static void on_signal(int number) { caught = number; }
 
 static void catch_signals(void)
 {
@@ -62,8 +59,7 @@ static void on_log(void *user, enum sdrt_log_level level, const char *text)
     fprintf(stderr, "sdfetch: %s%s\n", prefix[level], text);
 }
 
-static int take_sha256(void *into, const char *name, const char *text,
-                       const struct sdrt_log *log)
+static int take_sha256(void *into, const char *name, const char *text, const struct sdrt_log *log)
 {
     if (fetch_read_sha256(((struct session *)into)->sha256, text)) return SDRT_OK;
     return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected 64 hexadecimal digits", name, text);
@@ -96,8 +92,10 @@ static int print_list(void *into, const char *name, const char *text, const stru
 static const struct cli_option table[] = {
     { "output", 'o', CLI_TEXT, "FILE", "where to (the file's own name)", AT(output) },
     { "dir", 'd', CLI_TEXT, "DIR", "the folder for it (this one)", AT(dir) },
-    { "hub", 0, CLI_TEXT, "URL", "where OWNER/REPOSITORY is ($HF_ENDPOINT, "
-      "https://huggingface.co)", AT(hub) },
+    { "hub", 0, CLI_TEXT, "URL",
+      "where OWNER/REPOSITORY is ($HF_ENDPOINT, "
+      "https://huggingface.co)",
+      AT(hub) },
     { "revision", 0, CLI_TEXT, "NAME", "a branch or commit of OWNER/REPOSITORY (main)",
       AT(revision) },
     { "sha256", 0, CLI_CALL, "HEX", "what the file must have (as listed, or as the hub says)",
@@ -116,7 +114,10 @@ static const struct cli_option table[] = {
 };
 
 static const struct cli_program program = {
-    .name = "sdfetch", .version = PACKAGE_VERSION, .column = 24, .options = table,
+    .name = "sdfetch",
+    .version = PACKAGE_VERSION,
+    .column = 24,
+    .options = table,
     .before = "usage: sdfetch NAME\n"
               "       sdfetch OWNER/REPOSITORY/FILE | URL\n"
               "       sdfetch --list\n"
@@ -154,19 +155,22 @@ static int check_together(struct session *s, int words, char **word)
 
     if (!words)
         return sdrt_fail(&s->log, SDRT_E_ARG, "nothing to fetch: expected a name; see --list");
-    if (words > 1)
-        return sdrt_fail(&s->log, SDRT_E_ARG, "'%s': expected one name only", word[1]);
+    if (words > 1) return sdrt_fail(&s->log, SDRT_E_ARG, "'%s': expected one name only", word[1]);
     s->name = word[0];
     if (!s->hub) s->hub = endpoint && *endpoint ? endpoint : "https://huggingface.co";
     if (s->output && s->dir)
         return sdrt_fail(&s->log, SDRT_E_ARG, "--output, --dir: expected one of them");
     model = fetch_find_model(s->name);
     if (model && s->revision)
-        return sdrt_fail(&s->log, SDRT_E_ARG, "--revision: expected OWNER/REPOSITORY/FILE with it; "
-                         "%s has its own", s->name);
+        return sdrt_fail(&s->log, SDRT_E_ARG,
+                         "--revision: expected OWNER/REPOSITORY/FILE with it; "
+                         "%s has its own",
+                         s->name);
     if (model && fetch_count_files(model) > 1 && (s->output || s->sha256[0]))
-        return sdrt_fail(&s->log, SDRT_E_ARG, "%s: has several files; expected --dir, and no "
-                         "--output or --sha256", s->name);
+        return sdrt_fail(&s->log, SDRT_E_ARG,
+                         "%s: has several files; expected --dir, and no "
+                         "--output or --sha256",
+                         s->name);
     if (fetch_check_hub(s->hub, &s->log)) return SDRT_E_ARG;
     return take_token(s);
 }
@@ -226,61 +230,70 @@ static int fetch_one(struct session *s, const char *url, const char *repository,
 {
     char *target = target_name(s, path);
     enum fetch_proof proof;
-    struct fetch_request r = {
-        .url = url, .target = target, .label = target, .hub = s->hub, .repository = repository,
-        .token = s->token, .agent = "sdfetch/" PACKAGE_VERSION, .size = size, .replace = s->force,
-        .retries = s->retries, .wait = s->wait, .timeout = s->timeout, .progress = &s->progress,
-        .stop = &caught, .log = &s->log
-    };
-    int rc;
+    struct fetch_request r = { .url = url,
+                               .target = target,
+                               .label = target,
+                               .hub = s->hub,
+                               .repository = repository,
+                               .token = s->token,
+                               .agent = "sdfetch/" PACKAGE_VERSION,
+                               .size = size,
+                               .replace = s->force,
+                               .retries = s->retries,
+                               .wait = s->wait,
+                               .timeout = s->timeout,
+                               .progress = &s->progress,
+                               .stop = &caught,
+                               .log = &s->log };
+    int status;
 
     if (!target)
         return sdrt_fail(&s->log, SDRT_E_ARG, "'%s': names no file; expected --output FILE", path);
     if (sha256) snprintf(r.sha256, sizeof r.sha256, "%s", sha256);
-    rc = fetch_file(&r, &proof, &size);
-    if (!rc) tell_result(s, target, proof, size);
+    status = fetch_file(&r, &proof, &size);
+    if (!status) tell_result(s, target, proof, size);
     free(target);
-    return rc;
+    return status;
 }
 
 static int fetch_model(struct session *s, const struct fetch_model *model)
 {
-    int rc = SDRT_OK;
+    int status = SDRT_OK;
 
     sdrt_note(&s->log, SDRT_LOG_INFO, "%s: %s; licence: %s, at %s/%s%s", model->name, model->title,
               model->licence, s->hub, model->files[0].repository,
               model->gated ? "; gated: accept it there, and put a token into HF_TOKEN" : "");
-    for (int i = 0; i < fetch_count_files(model) && !rc && !caught; i++) {
+    for (int i = 0; i < fetch_count_files(model) && !status && !caught; i++) {
         const struct fetch_entry *e = &model->files[i];
         char *url = fetch_hub_url(s->hub, e->repository, e->revision, e->path);
-        rc = url ? fetch_one(s, url, e->repository, e->path,
-                             s->sha256[0] ? s->sha256 : e->sha256, e->size)
-                 : sdrt_fail(&s->log, SDRT_E_NOMEM, "no memory for an address");
+        status = url ? fetch_one(s, url, e->repository, e->path,
+                                 s->sha256[0] ? s->sha256 : e->sha256, e->size)
+                     : sdrt_fail(&s->log, SDRT_E_NOMEM, "no memory for an address");
         free(url);
     }
-    return rc;
+    return status;
 }
 
 static int fetch_named(struct session *s)
 {
     char *url, *repository;
-    int rc = fetch_named_url(&url, &repository, s->name, s->hub,
-                             s->revision ? s->revision : "main", &s->log);
+    int status = fetch_named_url(&url, &repository, s->name, s->hub,
+                                 s->revision ? s->revision : "main", &s->log);
 
-    if (!rc && repository)
+    if (!status && repository)
         sdrt_note(&s->log, SDRT_LOG_INFO, "licence: as %s/%s says", s->hub, repository);
-    if (!rc)
-        rc = fetch_one(s, url, repository, s->name, s->sha256[0] ? s->sha256 : NULL, 0);
+    if (!status)
+        status = fetch_one(s, url, repository, s->name, s->sha256[0] ? s->sha256 : NULL, 0);
     free(url);
     free(repository);
-    return rc;
+    return status;
 }
 
 int main(int argc, char **argv)
 {
     struct session s;
     const struct fetch_model *model;
-    int rc, shown;
+    int status, shown;
 
     memset(&s, 0, sizeof s);
     s.log.fn = on_log;
@@ -288,8 +301,9 @@ int main(int argc, char **argv)
     s.retries = 5;
     s.wait = 1;
     s.timeout = 60;
-    rc = parse(&s, argc, argv, &shown);
-    if (rc || shown) return !rc ? EXIT_SUCCESS : rc == SDRT_E_ARG ? EXIT_USAGE : EXIT_FAILURE;
+    status = parse(&s, argc, argv, &shown);
+    if (status || shown)
+        return !status ? EXIT_SUCCESS : status == SDRT_E_ARG ? EXIT_USAGE : EXIT_FAILURE;
     progress_init(&s.progress, "sdfetch", s.quiet);
     catch_signals();
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
@@ -297,11 +311,11 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     model = fetch_find_model(s.name);
-    rc = model ? fetch_model(&s, model) : fetch_named(&s);
+    status = model ? fetch_model(&s, model) : fetch_named(&s);
     curl_global_cleanup();
     if (caught) {
         fputs("sdfetch: interrupted\n", stderr);
         return EXIT_SIGNAL + caught;
     }
-    return !rc ? EXIT_SUCCESS : rc == SDRT_E_ARG ? EXIT_USAGE : EXIT_FAILURE;
+    return !status ? EXIT_SUCCESS : status == SDRT_E_ARG ? EXIT_USAGE : EXIT_FAILURE;
 }

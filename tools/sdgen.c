@@ -23,12 +23,12 @@ enum { EXIT_USAGE = 2, EXIT_SIGNAL = 128 };
 /* What the callbacks need. */
 struct session {
     struct sdgen_options options;
-    struct progress      progress;
-    struct sdrt_log      log;
+    struct progress progress;
+    struct sdrt_log log;
     struct sdrt_context *context;
     struct show *show; /* NULL: nothing is shown */
     int quiet;
-    int errors;      /* error lines written */
+    int errors;          /* error lines written */
     int callback_failed; /* a callback has told why it cancels */
 };
 
@@ -107,17 +107,17 @@ static int on_preview(void *user, const uint8_t *pixels, int width, int height,
 static int check_outputs(const struct session *s)
 {
     const struct sdgen_options *o = &s->options;
-    int rc = SDRT_OK;
+    int status = SDRT_OK;
 
     if (o->plan) return o->plan_file ? sdrt_atomic_check(o->plan_file, &s->log) : SDRT_OK;
-    for (int i = 0; i < o->request.batch && !rc; i++) {
+    for (int i = 0; i < o->request.batch && !status; i++) {
         char *name = sdgen_output_name(o, i);
-        rc = name ? sdrt_atomic_check(name, &s->log)
-                  : sdrt_fail(&s->log, SDRT_E_NOMEM, "no memory for a file's name");
+        status = name ? sdrt_atomic_check(name, &s->log)
+                      : sdrt_fail(&s->log, SDRT_E_NOMEM, "no memory for a file's name");
         free(name);
     }
-    if (!rc && o->dump) rc = dump_check(o->dump, &s->log);
-    return rc;
+    if (!status && o->dump) status = dump_check(o->dump, &s->log);
+    return status;
 }
 
 static int check_memory(const struct session *s)
@@ -125,9 +125,9 @@ static int check_memory(const struct session *s)
     const size_t mib = (size_t)1 << 20;
     struct sdrt_memory memory;
     size_t need;
-    const int rc = sdrt_measure(s->context, &s->options.request, &memory);
+    const int status = sdrt_measure(s->context, &s->options.request, &memory);
 
-    if (rc) return rc;
+    if (status) return status;
     if (__builtin_add_overflow(memory.weights_bytes, memory.arena_bytes, &need)) need = SIZE_MAX;
     const size_t weights = memory.weights_bytes / mib + 1, arena = memory.arena_bytes / mib + 1;
     const size_t available = memory.available_bytes / mib;
@@ -141,8 +141,8 @@ static int check_memory(const struct session *s)
                   "needs %zu MiB (weights %zu, arena %zu), %zu MiB available", weights + arena,
                   weights, arena, available);
     else
-        sdrt_note(&s->log, SDRT_LOG_INFO, "needs %zu MiB (weights %zu, arena %zu)",
-                  weights + arena, weights, arena);
+        sdrt_note(&s->log, SDRT_LOG_INFO, "needs %zu MiB (weights %zu, arena %zu)", weights + arena,
+                  weights, arena);
     return SDRT_OK;
 }
 
@@ -161,7 +161,7 @@ static int print_json(const struct session *s)
     char *text = sdrt_report_json(s->context);
     json_t *report = text ? json_loads(text, 0, NULL) : NULL;
     json_t *outputs = json_array();
-    int rc = SDRT_OK, failed = !json_is_object(report) || !outputs;
+    int status = SDRT_OK, failed = !json_is_object(report) || !outputs;
 
     for (int i = 0; i < s->options.request.batch && !failed; i++) {
         char *name = sdgen_output_name(&s->options, i);
@@ -180,17 +180,17 @@ static int print_json(const struct session *s)
                                                   (unsigned long long)s->options.request.seed));
     if (!failed) failed = json_object_set(report, "outputs", outputs);
     if (failed) {
-        rc = sdrt_fail(&s->log, SDRT_E_NOMEM, "no memory for the JSON report");
+        status = sdrt_fail(&s->log, SDRT_E_NOMEM, "no memory for the JSON report");
         goto out;
     }
     json_dumpf(report, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
     putchar('\n');
-    rc = finish_stdout(s);
+    status = finish_stdout(s);
 out:
     json_decref(outputs);
     json_decref(report);
     sdrt_free(text);
-    return rc;
+    return status;
 }
 
 static int inspect(const struct session *s)
@@ -221,32 +221,33 @@ static int write_plan_svg(const struct session *s)
     struct sdrt_atomic_file *out = NULL;
     char *json, *svg = NULL;
     size_t size = 0;
-    int rc = plan_text(s, SDRT_PLAN_JSON, &json);
-    FILE *f = rc ? NULL : open_memstream(&svg, &size);
+    int status = plan_text(s, SDRT_PLAN_JSON, &json);
+    FILE *f = status ? NULL : open_memstream(&svg, &size);
 
-    if (rc) return rc;
-    if (f) rc = plan_svg(json, f, &s->log);
-    if (!f || fclose(f)) rc = sdrt_fail(&s->log, SDRT_E_NOMEM, "no memory for the plan's picture");
-    if (!rc) rc = sdrt_atomic_open(&out, o->plan_file, &s->log);
-    if (!rc) {
+    if (status) return status;
+    if (f) status = plan_svg(json, f, &s->log);
+    if (!f || fclose(f))
+        status = sdrt_fail(&s->log, SDRT_E_NOMEM, "no memory for the plan's picture");
+    if (!status) status = sdrt_atomic_open(&out, o->plan_file, &s->log);
+    if (!status) {
         sdrt_atomic_write(out, svg, size);
-        rc = sdrt_atomic_commit(&out, &s->log);
+        status = sdrt_atomic_commit(&out, &s->log);
     }
     sdrt_free(json);
     free(svg);
-    return rc;
+    return status;
 }
 
 static int write_plan(const struct session *s)
 {
     const struct sdgen_options *o = &s->options;
     char *text;
-    int rc;
+    int status;
 
     if (o->plan_file && ends_with(o->plan_file, ".svg")) return write_plan_svg(s);
     if (o->plan_file) return sdrt_write_plan(s->context, &o->request, o->plan_file);
-    rc = plan_text(s, o->json ? SDRT_PLAN_JSON : SDRT_PLAN_TABLE, &text);
-    if (rc) return rc;
+    status = plan_text(s, o->json ? SDRT_PLAN_JSON : SDRT_PLAN_TABLE, &text);
+    if (status) return status;
     fputs(text, stdout);
     if (o->json) putchar('\n');
     sdrt_free(text);
@@ -256,32 +257,32 @@ static int write_plan(const struct session *s)
 static int write_images(const struct session *s)
 {
     const struct sdgen_options *o = &s->options;
-    int rc = SDRT_OK;
+    int status = SDRT_OK;
 
-    for (int i = 0; i < o->request.batch && !rc && !caught; i++) {
+    for (int i = 0; i < o->request.batch && !status && !caught; i++) {
         char *name = sdgen_output_name(o, i);
-        rc = name ? sdrt_write_png(s->context, i, name)
-                  : sdrt_fail(&s->log, SDRT_E_NOMEM, "no memory for a file's name");
-        if (!rc)
+        status = name ? sdrt_write_png(s->context, i, name)
+                      : sdrt_fail(&s->log, SDRT_E_NOMEM, "no memory for a file's name");
+        if (!status)
             sdrt_note(&s->log, SDRT_LOG_INFO, "%s (seed %llu)", name,
                       (unsigned long long)(o->request.seed + (uint64_t)i));
         free(name);
     }
-    return rc;
+    return status;
 }
 
 /* The images first .. last - 1, each below the one before. */
 static int show_images(const struct session *s, int first, int last)
 {
-    int rc = SDRT_OK;
+    int status = SDRT_OK;
 
-    for (int i = first; i < last && !rc && !caught; i++) {
+    for (int i = first; i < last && !status && !caught; i++) {
         int width, height;
         const uint8_t *pixels = sdrt_image(s->context, i, &width, &height);
-        rc = show_draw(s->show, pixels, width, height, &s->log);
+        status = show_draw(s->show, pixels, width, height, &s->log);
         show_leave(s->show);
     }
-    return rc;
+    return status;
 }
 
 /* Writes the images, and shows them; the first takes the place of its last step's picture,
@@ -289,67 +290,63 @@ static int show_images(const struct session *s, int first, int last)
 static int put_out_images(struct session *s)
 {
     const int n = s->options.request.batch, early = s->options.show_steps;
-    int shown = SDRT_OK, rc;
+    int shown = SDRT_OK, status;
 
     if (early) {
         progress_clear(&s->progress);
         shown = show_images(s, 0, 1);
     }
     progress_finish(&s->progress);
-    rc = write_images(s);
-    if (!rc && !shown && s->options.show) shown = show_images(s, early, n);
-    return rc ? rc : shown;
+    status = write_images(s);
+    if (!status && !shown && s->options.show) shown = show_images(s, early, n);
+    return status ? status : shown;
 }
 
 static int draw(struct session *s)
 {
     struct sdgen_options *o = &s->options;
-    int rc = check_memory(s);
+    int status = check_memory(s);
 
-    if (!rc && o->dump) rc = dump_make_folder(o->dump, &s->log);
-    if (!rc && o->show) rc = show_open(&s->show, &s->log);
-    if (rc || caught) return rc;
+    if (!status && o->dump) status = dump_make_folder(o->dump, &s->log);
+    if (!status && o->show) status = show_open(&s->show, &s->log);
+    if (status || caught) return status;
     o->request.preview = o->show_steps && s->show ? on_preview : NULL;
     if (o->random_seed)
         sdrt_note(&s->log, SDRT_LOG_INFO, "seed %llu", (unsigned long long)o->request.seed);
     cancellable = s->context;
-    rc = sdrt_generate(s->context, &o->request);
+    status = sdrt_generate(s->context, &o->request);
     cancellable = NULL;
-    if (rc || caught) {
+    if (status || caught) {
         progress_finish(&s->progress);
-        return rc;
+        return status;
     }
-    rc = put_out_images(s);
-    if (!rc && o->json && !caught) rc = print_json(s);
-    return rc;
+    status = put_out_images(s);
+    if (!status && o->json && !caught) status = print_json(s);
+    return status;
 }
 
-static int exit_code(const struct session *s, int rc)
+static int exit_code(const struct session *s, int status)
 {
     if (caught) {
         fputs("sdgen: interrupted\n", stderr);
         return EXIT_SIGNAL + caught;
     }
-    if (!rc) return EXIT_SUCCESS;
-    if (!s->errors) fprintf(stderr, "sdgen: error: %s\n", sdrt_status_name(rc));
-    return rc == SDRT_E_ARG ? EXIT_USAGE : EXIT_FAILURE;
+    if (!status) return EXIT_SUCCESS;
+    if (!s->errors) fprintf(stderr, "sdgen: error: %s\n", sdrt_status_name(status));
+    return status == SDRT_E_ARG ? EXIT_USAGE : EXIT_FAILURE;
 }
 
 static int sdgen(int argc, char **argv)
 {
     struct session s;
-    int rc = SDRT_OK;
+    int status = SDRT_OK;
 
     memset(&s, 0, sizeof s);
     s.log.fn = on_log;
     s.log.user = &s;
     switch (sdgen_parse(&s.options, argc, argv, &s.log)) {
-    case CLI_USAGE:
-        sdgen_options_free(&s.options);
-        return EXIT_USAGE;
-    case CLI_SHOWN:
-        sdgen_options_free(&s.options);
-        return exit_code(&s, finish_stdout(&s));
+    case CLI_USAGE: sdgen_options_free(&s.options); return EXIT_USAGE;
+    case CLI_SHOWN: sdgen_options_free(&s.options); return exit_code(&s, finish_stdout(&s));
     case CLI_RUN: break;
     }
     s.quiet = s.options.quiet;
@@ -359,13 +356,13 @@ static int sdgen(int argc, char **argv)
     s.options.request.user = &s;
     catch_signals();
 
-    rc = s.options.inspect ? inspect(&s) : check_outputs(&s);
-    if (!rc && !s.options.inspect) rc = sdrt_open(&s.context, &s.options.model);
-    if (!rc && s.context && !caught) rc = s.options.plan ? write_plan(&s) : draw(&s);
+    status = s.options.inspect ? inspect(&s) : check_outputs(&s);
+    if (!status && !s.options.inspect) status = sdrt_open(&s.context, &s.options.model);
+    if (!status && s.context && !caught) status = s.options.plan ? write_plan(&s) : draw(&s);
     sdrt_close(&s.context);
     show_close(&s.show);
     sdgen_options_free(&s.options);
-    return exit_code(&s, rc);
+    return exit_code(&s, status);
 }
 
 int main(int argc, char **argv) { return sdrt_blas_leave(sdgen(argc, argv)); }

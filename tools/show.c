@@ -16,12 +16,12 @@
 
 /* How the terminal takes pictures. */
 struct show {
-    ChafaTermInfo  *info;    /* owned */
+    ChafaTermInfo *info; /* owned */
     ChafaCanvasMode colours;
-    ChafaPixelMode  pixels;
-    int columns, rows;       /* of the window */
+    ChafaPixelMode pixels;
+    int columns, rows;           /* of the window */
     int cell_width, cell_height; /* pixels of a character */
-    int drawn;               /* rows of the picture above the cursor; 0: none to draw over */
+    int drawn;                   /* rows of the picture above the cursor; 0: none to draw over */
 };
 
 static ChafaCanvasMode find_colours(const ChafaTermInfo *info)
@@ -34,7 +34,8 @@ static ChafaCanvasMode find_colours(const ChafaTermInfo *info)
     if (chafa_term_info_have_seq(info, CHAFA_TERM_SEQ_SET_COLOR_FGBG_16))
         return CHAFA_CANVAS_MODE_INDEXED_16;
     return chafa_term_info_have_seq(info, CHAFA_TERM_SEQ_INVERT_COLORS)
-               ? CHAFA_CANVAS_MODE_FGBG_BGFG : CHAFA_CANVAS_MODE_FGBG;
+               ? CHAFA_CANVAS_MODE_FGBG_BGFG
+               : CHAFA_CANVAS_MODE_FGBG;
 }
 
 static ChafaPixelMode find_pixels(const ChafaTermInfo *info)
@@ -43,8 +44,7 @@ static ChafaPixelMode find_pixels(const ChafaTermInfo *info)
         return CHAFA_PIXEL_MODE_KITTY;
     if (chafa_term_info_have_seq(info, CHAFA_TERM_SEQ_BEGIN_ITERM2_IMAGE))
         return CHAFA_PIXEL_MODE_ITERM2;
-    if (chafa_term_info_have_seq(info, CHAFA_TERM_SEQ_BEGIN_SIXELS))
-        return CHAFA_PIXEL_MODE_SIXELS;
+    if (chafa_term_info_have_seq(info, CHAFA_TERM_SEQ_BEGIN_SIXELS)) return CHAFA_PIXEL_MODE_SIXELS;
     return CHAFA_PIXEL_MODE_SYMBOLS;
 }
 
@@ -159,14 +159,8 @@ int show_draw(struct show *show, const uint8_t *pixels, int width, int height,
     return SDRT_OK;
 }
 
-void show_leave(struct show *show)
-{
-    (void)show;
-}
+void show_leave(struct show *show) { (void)show; }
 
-void show_close(struct show **show)
-{
-    (void)show;
-}
+void show_close(struct show **show) { (void)show; }
 
 #endif

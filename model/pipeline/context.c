@@ -36,10 +36,7 @@ void sdrt_close(struct sdrt_context **context)
     *context = NULL;
 }
 
-struct sdrt_session *sdrt_session_of(const struct sdrt_context *c)
-{
-    return c ? c->session : NULL;
-}
+struct sdrt_session *sdrt_session_of(const struct sdrt_context *c) { return c ? c->session : NULL; }
 
 void sdrt_cancel(struct sdrt_context *c) { sdrt_session_cancel(sdrt_session_of(c)); }
 

@@ -25,8 +25,8 @@ static const uint8_t *find(const struct sdrt_session *s, int i)
     return pixels;
 }
 
-int sdrt_session_copy_image(const struct sdrt_session *s, int i, uint8_t *pixels,
-                            size_t stride, size_t size)
+int sdrt_session_copy_image(const struct sdrt_session *s, int i, uint8_t *pixels, size_t stride,
+                            size_t size)
 {
     const uint8_t *from = find(s, i);
 
@@ -34,9 +34,10 @@ int sdrt_session_copy_image(const struct sdrt_session *s, int i, uint8_t *pixels
     const size_t row = (size_t)s->width * 3, rows = (size_t)s->height;
     if (!stride) stride = row;
     if (!pixels || stride < row || size < row || (size - row) / stride < rows - 1)
-        return sdrt_fail(s->log, SDRT_E_ARG, "image %d: expected room for %zu rows of %zu bytes, "
-                         "not %zu bytes with rows %zu apart", i, rows, row, pixels ? size : 0,
-                         stride);
+        return sdrt_fail(s->log, SDRT_E_ARG,
+                         "image %d: expected room for %zu rows of %zu bytes, "
+                         "not %zu bytes with rows %zu apart",
+                         i, rows, row, pixels ? size : 0, stride);
     for (size_t y = 0; y < rows; y++) memcpy(pixels + y * stride, from + y * row, row);
     return SDRT_OK;
 }
@@ -59,6 +60,5 @@ int sdrt_session_png(const struct sdrt_session *s, int i, uint8_t **png, size_t 
     if (!pixels) return SDRT_E_ARG;
     if (!png || !size)
         return sdrt_fail(s->log, SDRT_E_ARG, "image %d: no place for the PNG and its size", i);
-    return sdrt_png_encode(png, size, "PNG", pixels, s->width, s->height, s->parameters[i],
-                           s->log);
+    return sdrt_png_encode(png, size, "PNG", pixels, s->width, s->height, s->parameters[i], s->log);
 }

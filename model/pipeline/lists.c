@@ -9,8 +9,11 @@ static const struct {
     const char *name;
     struct sdrt_model_config (*config)(void);
 } archs[] = {
-    { "sd15", sdrt_sd15_config }, { "sd21", sdrt_sd21_config }, { "sdxl", sdrt_sdxl_config },
-    { "sd35-medium", sdrt_sd35_medium_config }, { "sd35-large", sdrt_sd35_large_config },
+    { "sd15", sdrt_sd15_config },
+    { "sd21", sdrt_sd21_config },
+    { "sdxl", sdrt_sdxl_config },
+    { "sd35-medium", sdrt_sd35_medium_config },
+    { "sd35-large", sdrt_sd35_large_config },
 };
 
 const char *sdrt_arch_name(int i)

@@ -13,8 +13,15 @@ struct sdrt_options sdrt_options_default(void)
 struct sdrt_request sdrt_request_default(void)
 {
     return (struct sdrt_request){
-        .size = sizeof(struct sdrt_request), .prompt = "", .steps = 20, .refiner_start = 0.8,
-        .cfg_scale = 7.5f, .schedule = "default", .rng = "cpu", .batch = 1, .strength = 0.75f,
+        .size = sizeof(struct sdrt_request),
+        .prompt = "",
+        .steps = 20,
+        .refiner_start = 0.8,
+        .cfg_scale = 7.5f,
+        .schedule = "default",
+        .rng = "cpu",
+        .batch = 1,
+        .strength = 0.75f,
     };
 }
 
@@ -28,13 +35,16 @@ static int lay_over(void *out, size_t known, const void *in, size_t least, const
 
     memcpy(&size, in, sizeof size);
     if (size < least || size > MOST || size % _Alignof(struct sdrt_request))
-        return sdrt_fail(log, SDRT_E_ARG, "%s: a size of %zu bytes: expected %zu, as its init "
-                         "function writes", what, size, known);
+        return sdrt_fail(log, SDRT_E_ARG,
+                         "%s: a size of %zu bytes: expected %zu, as its init "
+                         "function writes",
+                         what, size, known);
     for (size_t i = known; i < size; i++)
         if (bytes[i])
-            return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: a member at byte %zu is set, which "
-                             "version %s does not know: expected a newer library", what, i,
-                             sdrt_version());
+            return sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                             "%s: a member at byte %zu is set, which "
+                             "version %s does not know: expected a newer library",
+                             what, i, sdrt_version());
     memcpy(out, in, size < known ? size : known);
     memcpy(out, &known, sizeof known);
     return SDRT_OK;
@@ -63,8 +73,10 @@ static int check_loras(const struct sdrt_request *r, const struct sdrt_log *log)
 /* The request has room for what is still to be built. */
 static int check_pictures(const struct sdrt_request *r, const struct sdrt_log *log)
 {
-    const char *set = r->init ? "an initial picture" : r->mask ? "a mask"
-                      : r->n_controls || r->controls ? "a control picture" : NULL;
+    const char *set = r->init                        ? "an initial picture"
+                      : r->mask                      ? "a mask"
+                      : r->n_controls || r->controls ? "a control picture"
+                                                     : NULL;
 
     if (!set) return SDRT_OK;
     return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s is not supported yet: expected NULL", set);

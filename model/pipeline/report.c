@@ -38,12 +38,13 @@ static char *plan_json(const struct sdrt_session *s)
         json_decref(programs);
         return NULL;
     }
-    return sdrt_json_text(json_pack(
-        "{ss ss si sf sI sI sI sI so}", "isa", m->device->isa, "precision", m->precision,
-        "threads", s->queue->workers, "plan_ms", s->plan_seconds * 1e3, "weights_bytes",
-        (json_int_t)sdrt_model_weights_bytes(m), "persistent_bytes",
-        (json_int_t)s->persistent_bytes, "workspace_bytes", (json_int_t)s->workspace_bytes,
-        "arena_bytes", (json_int_t)arena_bytes(s), "programs", programs));
+    return sdrt_json_text(json_pack("{ss ss si sf sI sI sI sI so}", "isa", m->device->isa,
+                                    "precision", m->precision, "threads", s->queue->workers,
+                                    "plan_ms", s->plan_seconds * 1e3, "weights_bytes",
+                                    (json_int_t)sdrt_model_weights_bytes(m), "persistent_bytes",
+                                    (json_int_t)s->persistent_bytes, "workspace_bytes",
+                                    (json_int_t)s->workspace_bytes, "arena_bytes",
+                                    (json_int_t)arena_bytes(s), "programs", programs));
 }
 
 static char *plan_table(const struct sdrt_session *s)
@@ -59,10 +60,11 @@ static char *plan_table(const struct sdrt_session *s)
         sdrt_program_write_table(s->programs[i], f);
         fputc('\n', f);
     }
-    fprintf(f, "planned in %.1f ms; arena %.1f MiB = %.1f MiB for the whole run + %.1f MiB shared "
-            "by the programs; weights %.1f MiB\n", s->plan_seconds * 1e3,
-            (double)arena_bytes(s) / (1 << 20), (double)s->persistent_bytes / (1 << 20),
-            (double)s->workspace_bytes / (1 << 20),
+    fprintf(f,
+            "planned in %.1f ms; arena %.1f MiB = %.1f MiB for the whole run + %.1f MiB shared "
+            "by the programs; weights %.1f MiB\n",
+            s->plan_seconds * 1e3, (double)arena_bytes(s) / (1 << 20),
+            (double)s->persistent_bytes / (1 << 20), (double)s->workspace_bytes / (1 << 20),
             (double)sdrt_model_weights_bytes(s->model) / (1 << 20));
     sdrt_numbers_end(&numbers);
     if (fclose(f) == 0) return text;
@@ -88,8 +90,10 @@ int sdrt_session_write_plan(struct sdrt_session *s, const struct sdrt_request *r
     if (!s) return SDRT_E_ARG;
     if (!path) return sdrt_fail(s->log, SDRT_E_ARG, "a plan: expected a path, not NULL");
     if (ends_with(path, ".svg"))
-        return sdrt_fail(s->log, SDRT_E_UNSUPPORTED, "%s: a plan is written as a table or JSON, "
-                         "expected another name", path);
+        return sdrt_fail(s->log, SDRT_E_UNSUPPORTED,
+                         "%s: a plan is written as a table or JSON, "
+                         "expected another name",
+                         path);
     const int json = ends_with(path, ".json");
     int status = sdrt_session_plan_text(s, request, json ? SDRT_PLAN_JSON : SDRT_PLAN_TABLE, &text);
     if (status == SDRT_OK) status = sdrt_atomic_open(&out, path, s->log);
@@ -114,8 +118,7 @@ char *sdrt_session_report_json(const struct sdrt_session *s)
         "images", s->n_images, "width", s->width, "height", s->height, "seconds", "load",
         seconds[SDRT_STAGE_LOAD], "text", seconds[SDRT_STAGE_TEXT], "denoise",
         seconds[SDRT_STAGE_DENOISE], "decode", seconds[SDRT_STAGE_DECODE], "evaluation",
-        s->evaluation_seconds, "evaluations", s->evaluations_done, "plan_ms",
-        s->plan_seconds * 1e3, "weights_bytes", (json_int_t)sdrt_model_weights_bytes(s->model),
-        "arena_bytes", (json_int_t)arena_bytes(s), "peak_rss_bytes",
-        (json_int_t)sdrt_memory_peak_rss()));
+        s->evaluation_seconds, "evaluations", s->evaluations_done, "plan_ms", s->plan_seconds * 1e3,
+        "weights_bytes", (json_int_t)sdrt_model_weights_bytes(s->model), "arena_bytes",
+        (json_int_t)arena_bytes(s), "peak_rss_bytes", (json_int_t)sdrt_memory_peak_rss()));
 }

@@ -100,7 +100,7 @@ static int open_for(struct sdrt_atomic_file *f)
 int sdrt_atomic_open(struct sdrt_atomic_file **out, const char *path, const struct sdrt_log *log)
 {
     struct sdrt_atomic_file *f;
-    int rc = SDRT_OK, fd = -1;
+    int status = SDRT_OK, fd = -1;
 
     *out = NULL;
     if (!*path) return sdrt_fail(log, SDRT_E_IO, "the name of a file to write is empty");
@@ -111,25 +111,25 @@ int sdrt_atomic_open(struct sdrt_atomic_file **out, const char *path, const stru
         if (!f->target) f->target = strdup(path);
     }
     if (!f || !f->path || !f->target) {
-        rc = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", path);
+        status = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", path);
         goto out;
     }
     fd = open_for(f);
     if (fd < 0) {
-        rc = sdrt_fail(log, SDRT_E_IO, "%s: cannot be written: %s", path, strerror(errno));
+        status = sdrt_fail(log, SDRT_E_IO, "%s: cannot be written: %s", path, strerror(errno));
         goto out;
     }
     f->stream = fdopen(fd, "wb");
     if (!f->stream) {
         close(fd);
-        rc = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", path);
+        status = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", path);
         goto out;
     }
     *out = f;
     f = NULL;
 out:
     destroy(&f);
-    return rc;
+    return status;
 }
 
 int sdrt_atomic_write(struct sdrt_atomic_file *file, const void *data, size_t size)
@@ -190,13 +190,13 @@ static int finish(struct sdrt_atomic_file *f)
 int sdrt_atomic_commit(struct sdrt_atomic_file **file, const struct sdrt_log *log)
 {
     const int error = finish(*file);
-    int rc = SDRT_OK;
+    int status = SDRT_OK;
 
     if (error)
-        rc = sdrt_fail(log, SDRT_E_IO, "%s: could not be written: %s", (*file)->path,
+        status = sdrt_fail(log, SDRT_E_IO, "%s: could not be written: %s", (*file)->path,
                        strerror(error));
     destroy(file);
-    return rc;
+    return status;
 }
 
 void sdrt_atomic_abort(struct sdrt_atomic_file **file)
@@ -208,14 +208,14 @@ int sdrt_atomic_check(const char *path, const struct sdrt_log *log)
 {
     struct sdrt_atomic_file *file;
     struct stat info;
-    int rc;
+    int status;
 
     /* Opening a pipe would wait for its reader, and some devices act on being opened. */
     if (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) {
         if (access(path, W_OK) == 0) return SDRT_OK;
         return sdrt_fail(log, SDRT_E_IO, "%s: cannot be written: %s", path, strerror(errno));
     }
-    rc = sdrt_atomic_open(&file, path, log);
+    status = sdrt_atomic_open(&file, path, log);
     sdrt_atomic_abort(&file);
-    return rc;
+    return status;
 }

@@ -4,10 +4,10 @@
  * the target's folder; commit checks them through to the disk and renames.  Until
  * then, and after any failure, a file that was there before is untouched.
  *
- *     rc = sdrt_atomic_open(&file, path, log);
- *     if (rc == SDRT_OK) {
+ *     status = sdrt_atomic_open(&file, path, log);
+ *     if (status == SDRT_OK) {
  *         sdrt_atomic_printf(file, "...");       // errors are kept for commit
- *         rc = sdrt_atomic_commit(&file, log);
+ *         status = sdrt_atomic_commit(&file, log);
  *     }
  *
  * A target that exists and is a device or a pipe (/dev/null) cannot be replaced and is

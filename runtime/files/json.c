@@ -50,13 +50,13 @@ int sdrt_json_load(json_t **out, const char *path, size_t max_bytes, const struc
 {
     char *text;
     size_t size;
-    int rc;
+    int status;
 
     *out = NULL;
-    rc = sdrt_read_file(path, max_bytes, &text, &size, log);
-    if (rc == SDRT_OK) rc = sdrt_json_parse(out, text, size, path, log);
+    status = sdrt_read_file(path, max_bytes, &text, &size, log);
+    if (status == SDRT_OK) status = sdrt_json_parse(out, text, size, path, log);
     free(text);
-    return rc;
+    return status;
 }
 
 /* The member, or NULL where the default holds. */

@@ -68,14 +68,14 @@ int sdrt_npy_write(const char *path, enum sdrt_dtype dtype, int rank, const int6
     unsigned char prefix[PREFIX] = { [6] = 1 };
     char header[HEADER];
     size_t length, bytes;
-    int rc;
+    int status;
 
     if (!descr(dtype) || rank < 0 || rank > SDRT_NPY_MAX_RANK ||
         array_bytes(dtype, rank, shape, &bytes) != 0)
         return sdrt_fail(log, SDRT_E_ARG, "%s: NumPy files hold no such array (%s, rank %d)", path,
                          sdrt_dtype_name(dtype), rank);
-    rc = sdrt_atomic_open(&file, path, log);
-    if (rc != SDRT_OK) return rc;
+    status = sdrt_atomic_open(&file, path, log);
+    if (status != SDRT_OK) return status;
     length = format_header(header, dtype, rank, shape);
     memcpy(prefix, MAGIC, sizeof MAGIC);
     prefix[8] = (unsigned char)(length & 0xff);
@@ -170,25 +170,25 @@ int sdrt_npy_read(struct sdrt_npy **out, const char *path, const struct sdrt_log
     struct sdrt_npy *array = NULL;
     char *file = NULL;
     size_t size;
-    int rc;
+    int status;
 
     *out = NULL;
-    rc = sdrt_read_file(path, (size_t)-1, &file, &size, log);
-    if (rc != SDRT_OK) return rc;
+    status = sdrt_read_file(path, (size_t)-1, &file, &size, log);
+    if (status != SDRT_OK) return status;
     array = calloc(1, sizeof *array);
     if (!array) {
-        rc = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to read it", path);
+        status = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to read it", path);
         goto out;
     }
-    rc = parse(array, file, size, path, log);
-    if (rc != SDRT_OK) goto out;
+    status = parse(array, file, size, path, log);
+    if (status != SDRT_OK) goto out;
     file = NULL; /* is array->data now */
     *out = array;
     array = NULL;
 out:
     free(file);
     free(array);
-    return rc;
+    return status;
 }
 
 void sdrt_npy_free(struct sdrt_npy **array)

@@ -110,9 +110,9 @@ static int check_signature(FILE *file, const char *path, const struct sdrt_log *
 static int read_image(struct reader *r, const char *path, int max_side,
                       const struct sdrt_log *log)
 {
-    int rc = check_signature(r->file, path, log);
+    int status = check_signature(r->file, path, log);
 
-    if (rc != SDRT_OK) return rc;
+    if (status != SDRT_OK) return status;
     r->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, r, on_error, on_warning);
     if (r->png) r->info = png_create_info_struct(r->png);
     if (!r->info) return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to read it", path);
@@ -128,7 +128,7 @@ int sdrt_png_read(const char *path, int max_side, uint8_t **rgb, int *width, int
                   char **parameters, const struct sdrt_log *log)
 {
     struct reader r = { 0 };
-    int rc;
+    int status;
 
     *rgb = NULL;
     *width = *height = 0;
@@ -137,8 +137,8 @@ int sdrt_png_read(const char *path, int max_side, uint8_t **rgb, int *width, int
     if (!r.file)
         return sdrt_fail(log, errno == ENOENT ? SDRT_E_MISSING : SDRT_E_IO,
                          "%s: cannot be opened: %s", path, strerror(errno));
-    rc = read_image(&r, path, max_side, log);
-    if (rc == SDRT_OK) {
+    status = read_image(&r, path, max_side, log);
+    if (status == SDRT_OK) {
         *rgb = r.rgb;
         *width = r.width;
         *height = r.height;
@@ -153,5 +153,5 @@ int sdrt_png_read(const char *path, int max_side, uint8_t **rgb, int *width, int
     free(r.rows);
     free(r.parameters);
     fclose(r.file);
-    return rc;
+    return status;
 }

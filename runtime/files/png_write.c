@@ -10,11 +10,11 @@
 
 /* libpng reports errors by longjmp; everything that must survive it lives here. */
 struct writer {
-    uint8_t    *bytes; /* owned; size of them, room for capacity */
-    size_t      size, capacity;
+    uint8_t *bytes; /* owned; size of them, room for capacity */
+    size_t size, capacity;
     png_structp png;
-    png_infop   info;
-    char        reason[128];
+    png_infop info;
+    char reason[128];
 };
 
 static void on_error(png_structp png, png_const_charp text)
@@ -46,10 +46,7 @@ static void on_write(png_structp png, png_bytep data, size_t size)
     w->size += size;
 }
 
-static void on_flush(png_structp png)
-{
-    (void)png;
-}
+static void on_flush(png_structp png) { (void)png; }
 
 /* Returns 0, or -1 after libpng gave up; w->reason then says why. */
 static int encode(struct writer *w, const uint8_t *rgb, int width, int height, char *text,
@@ -58,7 +55,10 @@ static int encode(struct writer *w, const uint8_t *rgb, int width, int height, c
     char key[] = "parameters", none[] = "";
     png_text chunk = { .compression = is_latin1 ? PNG_TEXT_COMPRESSION_NONE
                                                 : PNG_ITXT_COMPRESSION_NONE,
-                       .key = key, .text = text, .lang = none, .lang_key = none };
+                       .key = key,
+                       .text = text,
+                       .lang = none,
+                       .lang_key = none };
 
     if (setjmp(png_jmpbuf(w->png))) return -1;
     png_set_write_fn(w->png, w, on_write, on_flush);
@@ -67,8 +67,7 @@ static int encode(struct writer *w, const uint8_t *rgb, int width, int height, c
                  PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     if (text) png_set_text(w->png, w->info, &chunk, 1);
     png_write_info(w->png, w->info);
-    for (int y = 0; y < height; y++)
-        png_write_row(w->png, rgb + (size_t)y * (size_t)width * 3);
+    for (int y = 0; y < height; y++) png_write_row(w->png, rgb + (size_t)y * (size_t)width * 3);
     png_write_end(w->png, w->info);
     return 0;
 }

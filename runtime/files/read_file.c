@@ -30,7 +30,7 @@ int sdrt_read_file(const char *path, size_t max_bytes, char **data, size_t *size
     struct stat info;
     char *buffer = NULL;
     ssize_t got;
-    int rc = SDRT_OK;
+    int status = SDRT_OK;
 
     *data = NULL;
     *size = 0;
@@ -40,23 +40,23 @@ int sdrt_read_file(const char *path, size_t max_bytes, char **data, size_t *size
         return sdrt_fail(log, errno == ENOENT ? SDRT_E_MISSING : SDRT_E_IO,
                          "%s: cannot be opened: %s", path, strerror(errno));
     if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-        rc = sdrt_fail(log, SDRT_E_IO, "%s: is not a regular file", path);
+        status = sdrt_fail(log, SDRT_E_IO, "%s: is not a regular file", path);
         goto out;
     }
     if ((uintmax_t)info.st_size > max_bytes) {
-        rc = sdrt_fail(log, SDRT_E_FORMAT, "%s: has %jd bytes, at most %zu are expected", path,
-                       (intmax_t)info.st_size, max_bytes);
+        status = sdrt_fail(log, SDRT_E_FORMAT, "%s: has %jd bytes, at most %zu are expected", path,
+                           (intmax_t)info.st_size, max_bytes);
         goto out;
     }
     buffer = malloc((size_t)info.st_size + 1);
     if (!buffer) {
-        rc = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for its %jd bytes", path,
-                       (intmax_t)info.st_size);
+        status = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for its %jd bytes", path,
+                           (intmax_t)info.st_size);
         goto out;
     }
     got = read_up_to(fd, buffer, (size_t)info.st_size);
     if (got < 0) {
-        rc = sdrt_fail(log, SDRT_E_IO, "%s: cannot be read: %s", path, strerror(errno));
+        status = sdrt_fail(log, SDRT_E_IO, "%s: cannot be read: %s", path, strerror(errno));
         goto out;
     }
     buffer[got] = '\0';
@@ -66,5 +66,5 @@ int sdrt_read_file(const char *path, size_t max_bytes, char **data, size_t *size
 out:
     free(buffer);
     close(fd);
-    return rc;
+    return status;
 }

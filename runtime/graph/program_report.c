@@ -46,8 +46,7 @@ static json_t *step_json(const struct sdrt_program *p, int i)
     return json_pack("{ss ss ss s[iiii] si sI sI sI}", "name", s->n->name, "class",
                      sdrt_step_class_names[s->class_], "kernel", s->kernel, "output", v->batch,
                      v->h, v->w, v->c, "parts", s->nparts, "flop", (json_int_t)s->flop, "bytes",
-                     (json_int_t)s->bytes, "live_bytes",
-                     (json_int_t)live_at(p->graph, s->node));
+                     (json_int_t)s->bytes, "live_bytes", (json_int_t)live_at(p->graph, s->node));
 }
 
 static json_t *buffer_json(const struct sdrt_buffer *b)
@@ -70,9 +69,9 @@ json_t *sdrt_program_json(const struct sdrt_program *p)
             failed = json_array_append_new(buffers, buffer_json(b));
     }
     if (!failed)
-        return json_pack("{ss sI sI si so so}", "name", g->name, "peak_bytes",
-                         (json_int_t)g->peak, "lower_bound_bytes", (json_int_t)g->lower_bound,
-                         "operations", g->n_nodes, "steps", steps, "buffers", buffers);
+        return json_pack("{ss sI sI si so so}", "name", g->name, "peak_bytes", (json_int_t)g->peak,
+                         "lower_bound_bytes", (json_int_t)g->lower_bound, "operations", g->n_nodes,
+                         "steps", steps, "buffers", buffers);
     json_decref(steps);
     json_decref(buffers);
     return NULL;
