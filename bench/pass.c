@@ -60,7 +60,7 @@ static void fill_latent(struct sdrt_session *s, const char *name)
 /* The tokens of an empty prompt. */
 static int fill_ids(struct sdrt_session *s)
 {
-    const int pair = sdrt_shape_unet_batch(&s->shape), tokens = sdrt_model_tokens(config_of(s));
+    const int pair = sdrt_shape_unet_batch(&s->shape), tokens = sdrt_prompt_tokens(config_of(s));
     int status = SDRT_OK;
 
     for (int k = 0; k < config_of(s)->n_text; k++) {

@@ -31,3 +31,17 @@ int sdrt_pooled_width(const struct sdrt_model_config *config)
     for (int i = 0; i < config->n_text; i++) width += config->text[i].pooled;
     return width;
 }
+
+int sdrt_prompt_tokens(const struct sdrt_model_config *config)
+{
+    int tokens = SDRT_CLIP_TOKENS;
+
+    for (int i = 0; i < config->n_text; i++)
+        if (config->text[i].clip.positions < tokens) tokens = config->text[i].clip.positions;
+    return tokens;
+}
+
+int sdrt_context_rows(const struct sdrt_model_config *config)
+{
+    return sdrt_prompt_tokens(config) + config->t5_tokens;
+}

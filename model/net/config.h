@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-enum { SDRT_MAX_LEVELS = 4, SDRT_MMDIT_MAX_DEPTH = 64, SDRT_MAX_TEXT = 3 };
+enum { SDRT_MAX_LEVELS = 4, SDRT_MMDIT_MAX_DEPTH = 64, SDRT_MAX_TEXT = 3, SDRT_CLIP_TOKENS = 77 };
 
 /* The denoiser.  Level 0 works at the latent's full size, each further one at half. */
 struct sdrt_unet_config {
@@ -125,6 +125,13 @@ int sdrt_added_numbers(const struct sdrt_model_config *config);
  * embedding (0: nothing is). */
 int sdrt_context_width(const struct sdrt_model_config *config);
 int sdrt_added_width(const struct sdrt_model_config *config);
+
+/* CLIP's tokens of a prompt, with both ends and the padding: 77, or as many as the text encoders
+ * have positions for. */
+int sdrt_prompt_tokens(const struct sdrt_model_config *config);
+
+/* Rows of the denoiser's context: CLIP's tokens, and behind them the T5's. */
+int sdrt_context_rows(const struct sdrt_model_config *config);
 
 /* Sum of the text encoders' pooled widths. */
 int sdrt_pooled_width(const struct sdrt_model_config *config);

@@ -3,6 +3,7 @@
  * One image, as data: prompt -> token ids -> text embeddings -> noise -> N times { scale,
  * denoise the pair, guide, sampler step } -> VAE -> RGB, pass by pass of the model's table.
  */
+#include "model/pipeline/loras.h"
 #include "model/pipeline/read.h"
 #include "model/pipeline/run.h"
 #include "runtime/base/clock.h"

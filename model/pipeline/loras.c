@@ -2,7 +2,9 @@
 #include <config.h>
 
 #include "model/checkpoint/tensor_names.h"
+#include "model/pipeline/loras.h"
 #include "model/pipeline/session.h"
+#include "model/text/lora_prompt.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,30 +5,12 @@
 #ifndef SDRT_MODEL_PIPELINE_LORAS_H
 #define SDRT_MODEL_PIPELINE_LORAS_H
 
-#include "model/lora/lora.h"
-#include "model/text/lora_prompt.h"
-
-#include <pthread.h>
+#include "model/sdrt.h"
+#include "runtime/weights/weights.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-struct sdrt_model;
-struct sdrt_request;
-struct sdrt_session;
-
-/* What a model keeps of them.  All sessions draw with one set, the one that is packed. */
-struct sdrt_pipeline_loras {
-    struct sdrt_lora_index *index; /* owned, filled when the first file is wanted */
-    struct sdrt_loras      *set;   /* owned */
-    int lenient;                   /* how the set's files were added */
-    unsigned version;              /* of the set; all from here on is guarded by lock */
-    int drawing;                   /* sessions */
-    int at_door;                   /* 1: a session is about to draw; who comes now waits behind it */
-    pthread_mutex_t lock;
-    pthread_cond_t  changed;       /* of the last two */
-};
 
 /* Puts an empty set between *provider and its users; the model's device is there already.
  * SDRT_E_NOMEM. */

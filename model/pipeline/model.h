@@ -7,8 +7,8 @@
 #define SDRT_MODEL_PIPELINE_MODEL_H
 
 #include "model/checkpoint/checkpoint.h"
+#include "model/lora/lora.h"
 #include "model/net/denoiser.h"
-#include "model/pipeline/loras.h"
 #include "model/sdrt.h"
 #include "model/text/clip_tokenizer.h"
 #include "model/text/t5_tokenizer.h"
@@ -25,6 +25,18 @@ struct sdrt_part {
     struct sdrt_checkpoint *checkpoint; /* NULL with random weights */
     struct sdrt_model_config config;
     struct sdrt_weight_store *store;
+};
+
+/* The LoRAs on a model's weights (loras.h).  All sessions draw with one set, which is packed. */
+struct sdrt_pipeline_loras {
+    struct sdrt_lora_index *index; /* owned, filled when the first file is wanted */
+    struct sdrt_loras      *set;   /* owned */
+    int lenient;                   /* how the set's files were added */
+    unsigned version;              /* of the set; all from here on is guarded by lock */
+    int drawing;                   /* sessions */
+    int at_door;                   /* 1: a session is about to draw; who comes now waits behind it */
+    pthread_mutex_t lock;
+    pthread_cond_t  changed;       /* of the last two */
 };
 
 struct sdrt_pass;
@@ -62,13 +74,6 @@ int sdrt_part_open_store(struct sdrt_model *m, struct sdrt_part *part,
 
 /* The last name of a path; the caller's.  NULL without memory. */
 char *sdrt_part_name(const char *path);
-
-/* Tokens of a prompt, with both ends and the padding: CLIP's 77, or as many as the text encoders
- * have positions for. */
-int sdrt_model_tokens(const struct sdrt_model_config *config);
-
-/* Rows of the denoiser's context: CLIP's tokens, and behind them T5's. */
-int sdrt_model_rows(const struct sdrt_model_config *config);
 
 /* The prompt's tokens for text encoder i, padded as that wants it, into ids [tokens]; *dropped,
  * which may be NULL, is how many found no room.  Errors of sdrt_clip_tokenizer_encode(), and

@@ -15,20 +15,20 @@ static void build_text(struct sdrt_graph *g, const struct sdrt_pass *pass,
                        const struct sdrt_model_config *config, const struct sdrt_shape *shape)
 {
     struct sdrt_clip_place place = { .width = sdrt_context_width(config),
-                                     .rows = sdrt_model_rows(config) };
+                                     .rows = sdrt_context_rows(config) };
     struct sdrt_text_config text = config->text[pass->encoder];
 
     for (int k = 0; k < pass->encoder; k++) place.at += config->text[k].clip.hidden;
     if (shape->clip_skip) text.skip = shape->clip_skip - 1 - text.cut;
     sdrt_clip_encoder_build(g, &text, sdrt_text_prefix(pass->encoder),
-                            sdrt_shape_unet_batch(shape), sdrt_model_tokens(config), &place);
+                            sdrt_shape_unet_batch(shape), sdrt_prompt_tokens(config), &place);
 }
 
 static void build_t5(struct sdrt_graph *g, const struct sdrt_pass *pass,
                      const struct sdrt_model_config *config, const struct sdrt_shape *shape)
 {
-    const struct sdrt_t5_place place = { .rows = sdrt_model_rows(config),
-                                         .row0 = sdrt_model_tokens(config),
+    const struct sdrt_t5_place place = { .rows = sdrt_context_rows(config),
+                                         .row0 = sdrt_prompt_tokens(config),
                                          .width = sdrt_context_width(config) };
 
     sdrt_t5_encoder_build(g, &config->t5, sdrt_text_prefix(pass->encoder),
@@ -41,7 +41,7 @@ static struct sdrt_denoiser_shape denoiser_shape(const struct sdrt_pass *pass,
 {
     return (struct sdrt_denoiser_shape){
         .batch = sdrt_shape_unet_batch(shape), .h = shape->h, .w = shape->w,
-        .evaluations = shape->evaluations[pass->part], .tokens = sdrt_model_rows(config),
+        .evaluations = shape->evaluations[pass->part], .tokens = sdrt_context_rows(config),
     };
 }
 

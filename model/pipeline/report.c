@@ -72,8 +72,15 @@ static char *plan_table(const struct sdrt_session *s)
     return NULL;
 }
 
-int sdrt_report_plan(const struct sdrt_session *s, enum sdrt_plan_form form, char **text)
+int sdrt_session_plan_text(struct sdrt_session *s, const struct sdrt_request *request,
+                           enum sdrt_plan_form form, char **text)
 {
+    int status;
+
+    if (text) *text = NULL;
+    status = sdrt_session_plan_request(s, request);
+    if (status != SDRT_OK) return status;
+    if (!text) return sdrt_fail(s->log, SDRT_E_ARG, "no place for the plan's text: expected one");
     if (form != SDRT_PLAN_TABLE && form != SDRT_PLAN_JSON)
         return sdrt_fail(s->log, SDRT_E_ARG, "form %d of a plan: expected a table or JSON",
                          (int)form);

@@ -57,7 +57,7 @@ void sdrt_session_cancel(struct sdrt_session *s)
 }
 
 /* What is not there has no log to tell. */
-static int plan(struct sdrt_session *s, const struct sdrt_request *request)
+int sdrt_session_plan_request(struct sdrt_session *s, const struct sdrt_request *request)
 {
     struct sdrt_request r;
     struct sdrt_shape shape;
@@ -72,7 +72,7 @@ static int plan(struct sdrt_session *s, const struct sdrt_request *request)
 int sdrt_session_measure(struct sdrt_session *s, const struct sdrt_request *request,
                          struct sdrt_memory *memory)
 {
-    const int status = plan(s, request);
+    const int status = sdrt_session_plan_request(s, request);
 
     if (status != SDRT_OK) return status;
     if (!memory)
@@ -81,18 +81,6 @@ int sdrt_session_measure(struct sdrt_session *s, const struct sdrt_request *requ
     memory->arena_bytes = s->persistent_bytes + s->workspace_bytes;
     if (sdrt_memory_available(&memory->available_bytes) != SDRT_OK) memory->available_bytes = 0;
     return SDRT_OK;
-}
-
-int sdrt_session_plan_text(struct sdrt_session *s, const struct sdrt_request *request,
-                          enum sdrt_plan_form form, char **text)
-{
-    int status;
-
-    if (text) *text = NULL;
-    status = plan(s, request);
-    if (status != SDRT_OK) return status;
-    if (!text) return sdrt_fail(s->log, SDRT_E_ARG, "no place for the plan's text: expected one");
-    return sdrt_report_plan(s, form, text);
 }
 
 int sdrt_session_find(const struct sdrt_session *s, const char *name)

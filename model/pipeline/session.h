@@ -57,6 +57,9 @@ struct sdrt_context {
  * no weights, takes no arena. */
 int sdrt_session_plan(struct sdrt_session *s, const struct sdrt_shape *shape);
 
+/* Checks a caller's request and plans for it.  s NULL: SDRT_E_ARG, without a line. */
+int sdrt_session_plan_request(struct sdrt_session *s, const struct sdrt_request *request);
+
 /* Frees the programs, the slots and the arena of the current shape. */
 void sdrt_session_unplan(struct sdrt_session *s);
 
@@ -83,9 +86,6 @@ void *sdrt_session_map(const struct sdrt_session *s, enum sdrt_part_id part, con
 /* Fills the rows of what is added to a denoiser's time embedding, where it takes such a thing: the
  * pooled text of each row and numbers, of which there are sdrt_added_numbers(). */
 void sdrt_session_fill_added(struct sdrt_session *s, enum sdrt_part_id part, const float *numbers);
-
-/* The plan of all programs as a text that the caller frees; see sdrt_session_plan_text(). */
-int sdrt_report_plan(const struct sdrt_session *s, enum sdrt_plan_form form, char **text);
 
 /* The request with the model's values in the place of zeros. */
 struct sdrt_request sdrt_request_resolved(const struct sdrt_model *m,

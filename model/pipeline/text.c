@@ -37,7 +37,7 @@ static int tokenize(struct sdrt_run *run, int encoder, int32_t *ids)
 {
     const struct sdrt_session *s = run->s;
     const int pair = sdrt_shape_unet_batch(&s->shape);
-    const int tokens = sdrt_model_tokens(sdrt_model_config_of(s->model));
+    const int tokens = sdrt_prompt_tokens(sdrt_model_config_of(s->model));
     int status = SDRT_OK;
 
     for (int i = 0; i < pair && status == SDRT_OK; i++) {
@@ -146,7 +146,7 @@ static void take_refiners_text(struct sdrt_session *s)
     const struct sdrt_model_config *base = sdrt_model_config_of(s->model);
     const size_t from = (size_t)sdrt_context_width(base);
     const size_t width = (size_t)s->model->parts[SDRT_PART_REFINER].config.unet.context_dim;
-    const size_t rows = (size_t)sdrt_shape_unet_batch(&s->shape) * (size_t)sdrt_model_rows(base);
+    const size_t rows = (size_t)sdrt_shape_unet_batch(&s->shape) * (size_t)sdrt_context_rows(base);
     const float *text = (const float *)sdrt_session_map(s, SDRT_PART_BASE, "text") + (from - width);
     float *to = sdrt_session_map(s, SDRT_PART_REFINER, "text");
 
@@ -159,7 +159,7 @@ static void take_refiners_text(struct sdrt_session *s)
 static void finish_text(struct sdrt_session *s)
 {
     const struct sdrt_model_config *config = sdrt_model_config_of(s->model);
-    const size_t rows = (size_t)s->shape.batch * (size_t)sdrt_model_rows(config);
+    const size_t rows = (size_t)s->shape.batch * (size_t)sdrt_context_rows(config);
 
     if (sdrt_model_refined(s->model)) take_refiners_text(s);
     if (s->text_zeroed)
@@ -180,7 +180,7 @@ int sdrt_run_prompt(struct sdrt_run *run, const struct sdrt_pass *pass)
 /* The pooled text of row i of an encoder: the row of its first end token. */
 static const float *pooled_row(const struct sdrt_session *s, int encoder, int i)
 {
-    const size_t tokens = (size_t)sdrt_model_tokens(sdrt_model_config_of(s->model));
+    const size_t tokens = (size_t)sdrt_prompt_tokens(sdrt_model_config_of(s->model));
     const int32_t *ids = sdrt_slot_map(&s->slots, slot_of(s, encoder, "ids"));
     const float *pooled = sdrt_slot_map(&s->slots, slot_of(s, encoder, "pooled"));
     const int32_t end = sdrt_clip_tokenizer_eos(s->model->tokenizers[encoder]);
