@@ -76,10 +76,10 @@ static int draw(struct run *run, const struct sdrt_request *request, double open
 {
     const struct sdrt_session *s = run->context->session;
     double seconds[ROWS] = { 0.0 };
-    const double start = sdrt_bench_now();
+    const double start = sdrt_now();
     const int status = sdrt_generate(run->context, request);
 
-    seconds[IMAGE] = sdrt_bench_now() - start + opened;
+    seconds[IMAGE] = sdrt_now() - start + opened;
     for (int i = 0; i < STAGES; i++) seconds[i] = s->stage_seconds[i];
     seconds[SDRT_STAGE_LOAD] += opened + s->plan_seconds * (opened > 0.0);
     seconds[EVALUATION] = s->evaluation_seconds;
@@ -95,7 +95,7 @@ static int first_image(struct run *run, const struct sdrt_bench_options *o,
 {
     struct sdrt_energy before, after;
     struct sdrt_options options;
-    const double start = sdrt_bench_now();
+    const double start = sdrt_now();
 
     sdrt_options_init(&options);
     options.model = o->model;
@@ -107,7 +107,7 @@ static int first_image(struct run *run, const struct sdrt_bench_options *o,
     options.log = o->log;
     sdrt_energy_read("/sys", &before);
     int status = sdrt_open(&run->context, &options);
-    if (status == SDRT_OK) status = draw(run, request, sdrt_bench_now() - start, keep);
+    if (status == SDRT_OK) status = draw(run, request, sdrt_now() - start, keep);
     sdrt_energy_read("/sys", &after);
     run->joules = sdrt_energy_used(&before, &after);
     run->resident = sdrt_memory_rss();

@@ -2,15 +2,6 @@
 #include "bench/harness.h"
 
 #include <stdlib.h>
-#include <time.h>
-
-double sdrt_bench_now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 void sdrt_bench_add(struct sdrt_times *t, double sample)
 {

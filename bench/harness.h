@@ -5,6 +5,8 @@
 #ifndef SDRT_BENCH_HARNESS_H
 #define SDRT_BENCH_HARNESS_H
 
+#include "runtime/base/clock.h"
+
 #include <jansson.h>
 
 enum { SDRT_BENCH_SAMPLES = 101 };
@@ -19,8 +21,6 @@ struct sdrt_summary {
     double median, min, max;
     double spread; /* (p90 - p10) / median */
 };
-
-double sdrt_bench_now(void); /* seconds, monotonic */
 
 /* Samples past the last place are dropped. */
 void sdrt_bench_add(struct sdrt_times *t, double sample);

@@ -91,9 +91,9 @@ static int verify(const struct bench *b, const struct sdrt_job *shape, const str
     }
     sdrt_job_run(&ours);
     for (int i = 0; i < 2; i++) { /* the first touches its memory */
-        const double start = sdrt_bench_now();
+        const double start = sdrt_now();
         sdrt_job_run(&reference);
-        f->generic_rate = fmax(f->generic_rate, work_of(&reference) / (sdrt_bench_now() - start));
+        f->generic_rate = fmax(f->generic_rate, work_of(&reference) / (sdrt_now() - start));
     }
     f->error = sdrt_job_distance(&ours, &reference);
     if (!(f->error <= limit))
@@ -111,7 +111,7 @@ out:
 static int more(const struct sdrt_times *t, double start, double seconds)
 {
     return t->n < LEAST_SAMPLES ||
-           (sdrt_bench_now() - start < seconds && t->n < SDRT_BENCH_SAMPLES);
+           (sdrt_now() - start < seconds && t->n < SDRT_BENCH_SAMPLES);
 }
 
 static void time_job(const struct bench *b, const struct level *level, struct sdrt_job *j,
@@ -120,16 +120,16 @@ static void time_job(const struct bench *b, const struct level *level, struct sd
     double start, t0;
 
     sdrt_job_run(j);
-    for (start = sdrt_bench_now(); more(&f->warm, start, b->o->seconds);) {
-        t0 = sdrt_bench_now();
+    for (start = sdrt_now(); more(&f->warm, start, b->o->seconds);) {
+        t0 = sdrt_now();
         sdrt_job_run(j);
-        sdrt_bench_add(&f->warm, sdrt_bench_now() - t0);
+        sdrt_bench_add(&f->warm, sdrt_now() - t0);
     }
-    for (start = sdrt_bench_now(); more(&f->cold, start, b->o->seconds);) {
+    for (start = sdrt_now(); more(&f->cold, start, b->o->seconds);) {
         sdrt_roof_evict(level->meter);
-        t0 = sdrt_bench_now();
+        t0 = sdrt_now();
         sdrt_job_run(j);
-        sdrt_bench_add(&f->cold, sdrt_bench_now() - t0);
+        sdrt_bench_add(&f->cold, sdrt_now() - t0);
     }
     sdrt_roof_try(level->meter);
 }
@@ -142,10 +142,10 @@ static double time_rival(const struct bench *b, const struct sdrt_rival *rival,
 
     if (!work) return NAN;
     rival->run(work);
-    for (const double start = sdrt_bench_now(); more(&times, start, b->o->seconds);) {
-        const double t0 = sdrt_bench_now();
+    for (const double start = sdrt_now(); more(&times, start, b->o->seconds);) {
+        const double t0 = sdrt_now();
         rival->run(work);
-        sdrt_bench_add(&times, sdrt_bench_now() - t0);
+        sdrt_bench_add(&times, sdrt_now() - t0);
     }
     rival->release(&work);
     return sdrt_bench_summary(&times).median;

@@ -35,7 +35,7 @@ static double own_seconds(void)
 
 void sdrt_load_begin(struct sdrt_load *load)
 {
-    load->wall = sdrt_bench_now();
+    load->wall = sdrt_now();
     load->own = own_seconds();
     all_processors(&load->busy, &load->steal);
 }
@@ -44,7 +44,7 @@ struct sdrt_load_share sdrt_load_since(const struct sdrt_load *load)
 {
     const double shortest = 0.5; /* the system counts in hundredths of a second */
     const double own = own_seconds() - load->own;
-    struct sdrt_load_share share = { sdrt_bench_now() - load->wall, NAN, NAN, NAN };
+    struct sdrt_load_share share = { sdrt_now() - load->wall, NAN, NAN, NAN };
     double busy, steal;
 
     all_processors(&busy, &steal);

@@ -216,10 +216,10 @@ int sdrt_pass_run(struct sdrt_bench_pass *p, double *seconds)
     sdrt_team_measure_waits(sdrt_cpu_team(p->context->session->queue), 1);
     sdrt_energy_read("/sys", &before);
     const long mallocs = sdrt_allocations();
-    const double start = sdrt_bench_now();
+    const double start = sdrt_now();
     for (int k = 0; k < p->repeats && status == SDRT_OK; k++)
         status = sdrt_program_run(p->program, p->context->session->queue, NULL, NULL);
-    *seconds = sdrt_bench_now() - start;
+    *seconds = sdrt_now() - start;
     note_waits(p, *seconds);
     if (sdrt_allocations() - mallocs > p->mallocs)
         p->mallocs = sdrt_allocations() - mallocs;

@@ -220,9 +220,9 @@ static void body(void *arg, int worker, int workers)
 
     (void)workers;
     sdrt_team_barrier(m->team, worker);
-    m->worker[worker].start = sdrt_bench_now();
+    m->worker[worker].start = sdrt_now();
     m->worker[worker].work = measure(m, worker);
-    m->worker[worker].end = sdrt_bench_now();
+    m->worker[worker].end = sdrt_now();
 }
 
 /* From the first that began to the last that ended, so that workers which the system did not run

@@ -31,9 +31,9 @@ static void time_barriers(struct sdrt_team *team, int tries, struct sdrt_report 
     struct sdrt_times times = { .n = 0 };
 
     for (int i = 0; i < tries; i++) {
-        const double start = sdrt_bench_now();
+        const double start = sdrt_now();
         sdrt_team_run(team, only_barriers, team);
-        sdrt_bench_add(&times, (sdrt_bench_now() - start) / BARRIERS * 1e9);
+        sdrt_bench_add(&times, (sdrt_now() - start) / BARRIERS * 1e9);
     }
     const struct sdrt_summary s = sdrt_bench_summary(&times);
     sdrt_report_number(r, "barrier_ns", s.median, "a bare barrier", "ns", 0);

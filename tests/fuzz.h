@@ -5,12 +5,12 @@
 #ifndef SDRT_TESTS_FUZZ_H
 #define SDRT_TESTS_FUZZ_H
 
+#include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static uint64_t fuzz_state;
 
@@ -18,14 +18,6 @@ static inline uint32_t fuzz_below(uint32_t limit)
 {
     fuzz_state = fuzz_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return (uint32_t)((fuzz_state >> 32) * limit >> 32);
-}
-
-static inline double fuzz_now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
 /* Counts the messages of a parser, each of which must be one line. */

@@ -79,13 +79,13 @@ static int try_text(const char *text, size_t size, int valid, size_t *taken)
 int main(int argc, char **argv)
 {
     const uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-    const double end = fuzz_now() + seconds;
+    const double end = sdrt_now() + seconds;
     size_t rounds = 0, taken = 0;
     char text[CAPACITY];
     int good = 1;
 
     fuzz_state = seed;
-    while (good && fuzz_now() < end) {
+    while (good && sdrt_now() < end) {
         const uint32_t kind = fuzz_below(16);
         const char *from = seeds[fuzz_below(sizeof seeds / sizeof seeds[0])];
         size_t size = kind ? strlen(from) : fuzz_below(64);

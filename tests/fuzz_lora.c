@@ -62,7 +62,7 @@ static int try_header(const char *path, const char *header, size_t size, size_t 
 int main(int argc, char **argv)
 {
     const uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-    const double end = fuzz_now() + seconds;
+    const double end = sdrt_now() + seconds;
     char path[] = "fuzz_lora.XXXXXX", text[CAPACITY];
     const int fd = mkstemp(path);
     size_t rounds = 0, taken = 0;
@@ -70,7 +70,7 @@ int main(int argc, char **argv)
 
     if (good) close(fd);
     fuzz_state = seed;
-    while (good && fuzz_now() < end) {
+    while (good && sdrt_now() < end) {
         const uint32_t kind = fuzz_below(sizeof seeds / sizeof seeds[0]);
         const char *from = seeds[kind];
         size_t size = strlen(from);

@@ -109,7 +109,7 @@ int main(int argc, char **argv)
     const uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
     const char *folder = getenv("TMPDIR");
     char path[512], bytes[8 + MAX_HEADER + MAX_DATA];
-    const double end = fuzz_now() + seconds;
+    const double end = sdrt_now() + seconds;
     size_t rounds = 0, taken = 0;
     int good = 1;
 
@@ -122,7 +122,7 @@ int main(int argc, char **argv)
         return 1;
     }
     fuzz_state = seed;
-    while (good && fuzz_now() < end) {
+    while (good && sdrt_now() < end) {
         const int valid = fuzz_below(4) == 0;
         good = try_file(fd, path, bytes, make_file(bytes, valid), valid, &taken);
         rounds++;

@@ -102,13 +102,13 @@ static int try_file(const char *bytes, size_t size, size_t *taken)
 int main(int argc, char **argv)
 {
     const uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-    const double end = fuzz_now() + seconds;
+    const double end = sdrt_now() + seconds;
     size_t rounds = 0, taken = 0;
     char bytes[CAPACITY];
     int good = 1;
 
     fuzz_state = seed;
-    while (good && fuzz_now() < end) {
+    while (good && sdrt_now() < end) {
         const uint32_t kind = fuzz_below(16);
         size_t size = sizeof json - 1;
         if (kind % 4 == 0) memcpy(bytes, json, size);

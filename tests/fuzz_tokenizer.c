@@ -5,11 +5,11 @@
  * range, and the same prompt must give the same ids.  Best run under the sanitizers.
  */
 #include "model/text/clip_tokenizer.h"
+#include "runtime/base/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { MAX_PROMPT = 2048, MAX_SEEDS = 4096, MAX_LINE = 65536, ROUNDS_PER_LOOK = 16,
@@ -23,14 +23,6 @@ static uint32_t random_below(uint32_t limit)
 {
     state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return (uint32_t)((state >> 32) * limit >> 32);
-}
-
-static double now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
 /* The golden prompts, which reach every rule, as what to mutate. */
@@ -159,10 +151,10 @@ static int fuzz_prompts(long *rounds)
 {
     struct sdrt_clip_tokenizer *tokenizer = NULL;
     char prompt[MAX_PROMPT];
-    double end = now() + text_seconds;
+    double end = sdrt_now() + text_seconds;
     int status = sdrt_clip_tokenizer_open(&tokenizer, NULL, NULL, NULL);
 
-    while (status == 0 && now() < end) {
+    while (status == 0 && sdrt_now() < end) {
         for (int i = 0; i < ROUNDS_PER_LOOK && status == 0; i++) {
             make_prompt(prompt);
             status = check_prompt(tokenizer, prompt);
@@ -195,12 +187,12 @@ static int fuzz_files(const char *folder, long *rounds, long *opened)
         "\"lo\": 5, \"low</w>\": 6, \"\\u0120\": 7, \"ll\": 8, \"lol\": 9, \"o</w>\": 10}\n";
     static const char merges_text[] = "#version: 0.2\nl o\nlo w</w>\nl l\nlo l\n";
     char vocab[128], merges[128];
-    double end = now() + file_seconds;
+    double end = sdrt_now() + file_seconds;
     int status = 0;
 
     snprintf(vocab, sizeof vocab, "%s/vocab.json", folder);
     snprintf(merges, sizeof merges, "%s/merges.txt", folder);
-    while (status == 0 && now() < end) {
+    while (status == 0 && sdrt_now() < end) {
         struct sdrt_clip_tokenizer *tokenizer = NULL;
 
         if (write_mutated(vocab, vocab_text) || write_mutated(merges, merges_text)) {

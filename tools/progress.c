@@ -1,23 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/progress.h"
+#include "runtime/base/clock.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { BAR = 24 };
 
 static const char *const stage_names[] = { "loading", "text", "denoise", "decode" };
-
-static double seconds(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 void progress_init(struct progress *progress, const char *program, int quiet)
 {
@@ -67,7 +59,7 @@ static void draw_bar(struct progress *progress, const char *name, double full, c
 
 void progress_show(struct progress *progress, enum sdrt_stage stage, int done, int total)
 {
-    const double now = seconds();
+    const double now = sdrt_now();
     const int first = progress->stage != (int)stage;
     char pace[96], text[128];
 
@@ -93,12 +85,12 @@ void progress_show(struct progress *progress, enum sdrt_stage stage, int done, i
 void progress_bytes_start(struct progress *progress, uint64_t first)
 {
     progress->first = first;
-    progress->started = progress->shown = seconds();
+    progress->started = progress->shown = sdrt_now();
 }
 
 void progress_bytes(struct progress *progress, const char *name, uint64_t done, uint64_t total)
 {
-    const double mib = 1 << 20, now = seconds(), elapsed = now - progress->started;
+    const double mib = 1 << 20, now = sdrt_now(), elapsed = now - progress->started;
     const double rate = elapsed > 0 && done > progress->first
                             ? (double)(done - progress->first) / elapsed
                             : 0;

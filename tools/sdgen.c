@@ -9,6 +9,7 @@
 #include "tools/show.h"
 
 #include "kernels/blas/leave.h"
+#include "runtime/base/text.h"
 #include "runtime/files/atomic_file.h"
 
 #include <errno.h>
@@ -203,13 +204,6 @@ static int inspect(const struct session *s)
     return finish_stdout(s);
 }
 
-static int ends_with(const char *s, const char *tail)
-{
-    const size_t n = strlen(s), t = strlen(tail);
-
-    return n >= t && !strcmp(s + n - t, tail);
-}
-
 static int plan_text(const struct session *s, enum sdrt_plan_form form, char **text)
 {
     return sdrt_session_plan_text(sdrt_session_of(s->context), &s->options.request, form, text);
@@ -244,7 +238,7 @@ static int write_plan(const struct session *s)
     char *text;
     int status;
 
-    if (o->plan_file && ends_with(o->plan_file, ".svg")) return write_plan_svg(s);
+    if (o->plan_file && sdrt_ends_with(o->plan_file, ".svg")) return write_plan_svg(s);
     if (o->plan_file) return sdrt_write_plan(s->context, &o->request, o->plan_file);
     status = plan_text(s, o->json ? SDRT_PLAN_JSON : SDRT_PLAN_TABLE, &text);
     if (status) return status;

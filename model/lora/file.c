@@ -4,6 +4,7 @@
 #include "kernels/pack.h"
 #include "model/lora/config.h"
 #include "model/lora/file.h"
+#include "runtime/base/text.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -53,13 +54,6 @@ static const struct suffix {
     { ".lora_magnitude_vector.default.weight", SDRT_LORA_DORA_ROW },
 };
 
-static int ends_with(const char *text, size_t length, const char *end)
-{
-    const size_t n = strlen(end);
-
-    return length > n && !memcmp(text + length - n, end, n);
-}
-
 /* diffusers' first names: "attn1.processor.to_q_lora.down.weight" belongs to attn1.to_q,
  * where to_out stands for to_out.0 (loaders/lora_conversion of diffusers). */
 static void undo_processor(char *key)
@@ -69,7 +63,7 @@ static void undo_processor(char *key)
 
     if (!at) return;
     memmove(at, at + strlen("_processor"), strlen(at + strlen("_processor")) + 1);
-    if (ends_with(key, strlen(key), "_to_out")) strcat(key, "_0");
+    if (sdrt_ends_with(key, "_to_out")) strcat(key, "_0");
 }
 
 /* The module's key of a tensor's name, owned by the caller, and its role; NULL with *known 0
@@ -80,7 +74,8 @@ static char *split(const char *name, enum sdrt_lora_role *role, int *known)
     const struct suffix *found = NULL;
 
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes && !found; i++)
-        if (ends_with(name, length, suffixes[i].text)) found = &suffixes[i];
+        if (length > strlen(suffixes[i].text) && sdrt_ends_with(name, suffixes[i].text))
+            found = &suffixes[i];
     *known = found != NULL;
     if (!found) return NULL;
     const size_t stem = length - strlen(found->text);

@@ -4,19 +4,13 @@
  */
 #include "model/pipeline/session.h"
 #include "runtime/base/numbers.h"
+#include "runtime/base/text.h"
 #include "runtime/files/atomic_file.h"
 #include "runtime/files/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int ends_with(const char *s, const char *tail)
-{
-    const size_t n = strlen(s), t = strlen(tail);
-
-    return n >= t && !strcmp(s + n - t, tail);
-}
 
 static size_t arena_bytes(const struct sdrt_session *s)
 {
@@ -96,12 +90,12 @@ int sdrt_session_write_plan(struct sdrt_session *s, const struct sdrt_request *r
 
     if (!s) return SDRT_E_ARG;
     if (!path) return sdrt_fail(s->log, SDRT_E_ARG, "a plan: expected a path, not NULL");
-    if (ends_with(path, ".svg"))
+    if (sdrt_ends_with(path, ".svg"))
         return sdrt_fail(s->log, SDRT_E_UNSUPPORTED,
                          "%s: a plan is written as a table or JSON, "
                          "expected another name",
                          path);
-    const int json = ends_with(path, ".json");
+    const int json = sdrt_ends_with(path, ".json");
     int status = sdrt_session_plan_text(s, request, json ? SDRT_PLAN_JSON : SDRT_PLAN_TABLE, &text);
     if (status == SDRT_OK) status = sdrt_atomic_open(&out, path, s->log);
     if (status == SDRT_OK) {

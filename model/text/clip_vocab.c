@@ -3,6 +3,7 @@
 
 #include "model/text/codepoints.h"
 #include "model/text/clip_merges.h"
+#include "runtime/base/hash.h"
 #include "runtime/files/json.h"
 #include "runtime/files/read_file.h"
 
@@ -39,10 +40,8 @@ struct loader {
 
 static uint64_t hash_text(const char *text, size_t length)
 {
-    uint64_t hash = UINT64_C(0xCBF29CE484222325); /* FNV-1a */
+    const uint64_t hash = sdrt_hash(SDRT_HASH_START, text, length);
 
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ (uint8_t)text[i]) * UINT64_C(0x100000001B3);
     return hash ^ hash >> 32;
 }
 

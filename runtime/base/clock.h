@@ -5,15 +5,18 @@
 #ifndef SDRT_RUNTIME_BASE_CLOCK_H
 #define SDRT_RUNTIME_BASE_CLOCK_H
 
+#include <stdint.h>
 #include <time.h>
 
-/* Seconds since some moment before the process began. */
-static inline double sdrt_now(void)
+/* Nanoseconds, and seconds, since some moment before the process began. */
+static inline int64_t sdrt_now_ns(void)
 {
     struct timespec t;
 
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
+
+static inline double sdrt_now(void) { return 1e-9 * (double)sdrt_now_ns(); }
 
 #endif

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE /* sched_getaffinity */
 #endif
 #include "runtime/machine/team.h"
+#include "runtime/base/clock.h"
 
 #include <linux/futex.h>
 #include <limits.h>
@@ -14,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 #if defined(__SSE__)
 #include <xmmintrin.h>
@@ -83,15 +83,7 @@ static void pause_cpu(void)
 #endif
 }
 
-static int64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static int64_t now_us(void) { return now_ns() / 1000; }
+static int64_t now_us(void) { return sdrt_now_ns() / 1000; }
 
 static int spin_while(struct gate *g, unsigned old, int spin_us)
 {
@@ -358,12 +350,12 @@ static void meet(struct sdrt_team *team, int64_t arrived_ns)
 /* Who arrives last may have looked at the clock before another one did. */
 static void meet_measured(struct sdrt_team *team, struct lane *me)
 {
-    const int64_t arrived = now_ns();
+    const int64_t arrived = sdrt_now_ns();
 
     meet(team, arrived);
     const int64_t last = team->last_ns > arrived ? team->last_ns : arrived;
     me->uneven_ns += last - arrived;
-    me->own_ns += now_ns() - last;
+    me->own_ns += sdrt_now_ns() - last;
     atomic_fetch_add_explicit(&me->met, 1, memory_order_release);
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "runtime/base/hash.h"
 #include "runtime/files/held_buffers.h"
 #include "runtime/weights/weights.h"
 
@@ -32,15 +33,6 @@ void sdrt_random_weights_free(struct sdrt_random_weights **source)
     sdrt_held_buffers_clear(&(*source)->buffers);
     free(*source);
     *source = NULL;
-}
-
-/* FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/ */
-static uint64_t hash_name(const char *name, uint64_t seed)
-{
-    uint64_t hash = 0xcbf29ce484222325u ^ (seed * 0x9e3779b97f4a7c15u);
-
-    for (; *name; name++) hash = (hash ^ (unsigned char)*name) * 0x100000001b3u;
-    return hash;
 }
 
 /* The output function of splitmix64 (Steele, Lea, Flood 2014): counter in, 64 bits out. */
@@ -126,7 +118,8 @@ static void distribution(const char *name, int rank, const int64_t *shape, float
 static void fill(const struct sdrt_random_weights *source, const char *name,
                  const struct sdrt_weight_view *view, size_t first, size_t n, void *out)
 {
-    const uint64_t hash = hash_name(name, source->seed);
+    const uint64_t hash = sdrt_hash(SDRT_HASH_START ^ source->seed * 0x9e3779b97f4a7c15u, name,
+                                    strlen(name));
     float mean, sd;
 
     distribution(name, view->rank, view->shape, &mean, &sd);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "runtime/base/text.h"
 #include "runtime/files/held_buffers.h"
 #include "runtime/files/tensor_files.h"
 #include "runtime/weights/weights.h"
@@ -65,13 +66,6 @@ static struct entry *find(const struct sdrt_weight_files *set, const char *name)
     return set->count ? bsearch(&key, set->entries, set->count, sizeof key, by_name) : NULL;
 }
 
-static int ends_with(const char *name, const char *end)
-{
-    const size_t n = strlen(name), m = strlen(end);
-
-    return n >= m && !strcmp(name + n - m, end);
-}
-
 /* 8-bit weights that are to be multiplied by scales beside them would be read as wrong numbers. */
 static int check_unscaled(const struct sdrt_tensor_file *file, const char *path, const char *strip,
                           const struct sdrt_log *log)
@@ -79,8 +73,8 @@ static int check_unscaled(const struct sdrt_tensor_file *file, const char *path,
     for (size_t i = 0; i < sdrt_tensor_file_count(file); i++) {
         const char *name = sdrt_tensor_file_at(file, i)->name;
         if (strncmp(name, strip, strlen(strip))) continue;
-        if (ends_with(name, "scaled_fp8") || ends_with(name, ".scale_weight") ||
-            ends_with(name, ".weight_scale"))
+        if (sdrt_ends_with(name, "scaled_fp8") || sdrt_ends_with(name, ".scale_weight") ||
+            sdrt_ends_with(name, ".weight_scale"))
             return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: tensor %s: 8-bit weights with scales of "
                              "their own: expected F32, F16, BF16 or F8 without scales", path, name);
     }

@@ -3,6 +3,7 @@
  * What is packed: found or added for who asks, held by counts, freed with the last of them.
  */
 #include "runtime/base/grow.h"
+#include "runtime/base/hash.h"
 #include "runtime/weights/weight_store_internal.h"
 
 #include <stdint.h>
@@ -85,15 +86,11 @@ int sdrt_weight_store_current(struct sdrt_weight_store *s, const struct sdrt_wei
 
 /* ---- coming ---- */
 
-/* FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/, of family, a colon, name. */
 static uint64_t hash_of(char family, const char *name)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
+    const char prefix[] = { family, ':' };
 
-    hash = (hash ^ (unsigned char)family) * 0x100000001b3u;
-    hash = (hash ^ ':') * 0x100000001b3u;
-    for (; *name; name++) hash = (hash ^ (unsigned char)*name) * 0x100000001b3u;
-    return hash;
+    return sdrt_hash(sdrt_hash(SDRT_HASH_START, prefix, sizeof prefix), name, strlen(name));
 }
 
 static int is_named(const struct sdrt_store_entry *e, char family, const char *name)
