@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/options.h"
+#include "runtime/base/numbers.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -33,7 +34,7 @@ int cli_number(double *out, const char *name, const char *text, double low, doub
                const struct sdrt_log *log)
 {
     char *end, most[32] = "";
-    const double value = strtod(text, &end);
+    const double value = sdrt_parse_number(text, &end);
 
     if (high < HUGE_VAL) snprintf(most, sizeof most, " to %g", high);
     if (is_blank(*text) || *end || !isfinite(value) || !(value >= low && value <= high))

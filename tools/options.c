@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/options.h"
+#include "runtime/base/numbers.h"
 
 #include <errno.h>
 #include <math.h>
@@ -110,7 +111,7 @@ static int take_lora(void *into, const char *option, const char *text, const str
     char *end;
 
     if (colon && colon[1] && !strchr(" \t\n\v\f\r", colon[1])) {
-        const float value = strtof(colon + 1, &end);
+        const float value = (float)sdrt_parse_number(colon + 1, &end);
         if (!*end && end > colon + 1) {
             scale = value;
             name = (size_t)(colon - text);
