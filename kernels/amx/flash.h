@@ -15,7 +15,7 @@
 #ifndef SDRT_KERNELS_AMX_FLASH_H
 #define SDRT_KERNELS_AMX_FLASH_H
 
-#include "kernels/amx/attention.h"
+#include "kernels/amx/attention_unit.h"
 
 #include <float.h>
 

@@ -7,7 +7,7 @@
 #ifndef SDRT_KERNELS_AMX_WIDE_H
 #define SDRT_KERNELS_AMX_WIDE_H
 
-#include "kernels/amx/attention.h"
+#include "kernels/amx/attention_unit.h"
 
 #include <float.h>
 

@@ -3,8 +3,8 @@
  * What both methods of attention here share: one unit of work, and keys, values and queries as
  * tiles of bf16.
  */
-#ifndef SDRT_KERNELS_AMX_ATTENTION_H
-#define SDRT_KERNELS_AMX_ATTENTION_H
+#ifndef SDRT_KERNELS_AMX_ATTENTION_UNIT_H
+#define SDRT_KERNELS_AMX_ATTENTION_UNIT_H
 
 #include "kernels/amx/tile.h"
 #include "kernels/attention.h"
