@@ -35,7 +35,7 @@ static int add(const char *scope, const char *name, int c, enum sdrt_when life)
 {
     const int dims[4] = { 1, 1, 1, c };
 
-    return sdrt_slots_add(&slots, scope, name, dims, (size_t)c * sizeof(float), life);
+    return sdrt_slots_add(&slots, scope, name, SDRT_F32, dims, life);
 }
 
 static unsigned char *place_of(const char *scope, const char *name)
@@ -60,8 +60,10 @@ Test(slots, one_name_is_one_slot)
 Test(slots, sizes_that_disagree_are_named)
 {
     expect_quiet(add("", "text", 5, SDRT_ONCE_A_PROMPT), "first");
-    expect_failure(add("", "text", 6, SDRT_ONCE_A_PROMPT), SDRT_E_ARG, "slot text is [1][1][1][6]",
-                   "another size");
+    expect_failure(add("", "text", 6, SDRT_ONCE_A_PROMPT), SDRT_E_ARG,
+                   "slot text is F32 [1][1][1][6] here", "another size");
+    expect_failure(sdrt_slots_add(&slots, "", "text", SDRT_BF16, (const int[]){ 1, 1, 1, 5 },
+                                  SDRT_ONCE_A_PROMPT), SDRT_E_ARG, "slot text is BF16", "another type");
     cr_expect_eq(slots.n, 1);
 }
 

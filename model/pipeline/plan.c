@@ -43,12 +43,10 @@ static int add_latents(struct sdrt_session *s)
     const int dims[4] = { s->shape.batch, sdrt_model_config_of(s->model)->vae.latent_channels,
                           s->shape.h, s->shape.w };
     int *const slots[] = { &s->latent, &s->scaled, &s->guided };
-    const size_t bytes = sizeof(float) * (size_t)dims[0] * (size_t)dims[1] * (size_t)dims[2] *
-                         (size_t)dims[3];
     int status = SDRT_OK;
 
     for (int i = 0; i < 3 && status == SDRT_OK; i++) {
-        status = sdrt_slots_add(&s->slots, "", names[i], dims, bytes, SDRT_ONCE_A_SCHEDULE);
+        status = sdrt_slots_add(&s->slots, "", names[i], SDRT_F32, dims, SDRT_ONCE_A_SCHEDULE);
         *slots[i] = sdrt_slots_find(&s->slots, "", names[i]);
     }
     return status;

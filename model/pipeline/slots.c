@@ -21,21 +21,24 @@ int sdrt_slots_find(const struct sdrt_slots *slots, const char *scope, const cha
     return SDRT_NO_SLOT;
 }
 
-static int refuse(const struct sdrt_slots *slots, const struct sdrt_slot *s, const int dims[4])
+/* Whether a slot that is there has this type and size; logs where it has not. */
+static int check(const struct sdrt_slots *slots, const struct sdrt_slot *s, enum sdrt_dtype type,
+                 const int dims[4])
 {
-    return sdrt_fail(slots->log, SDRT_E_ARG, "slot %s is [%d][%d][%d][%d] here and [%d][%d][%d][%d] "
-                     "there: expected one size", s->name, dims[0], dims[1], dims[2], dims[3],
-                     s->dims[0], s->dims[1], s->dims[2], s->dims[3]);
+    if (s->type == type && !memcmp(s->dims, dims, sizeof s->dims)) return SDRT_OK;
+    return sdrt_fail(slots->log, SDRT_E_ARG, "slot %s is %s [%d][%d][%d][%d] here and %s "
+                     "[%d][%d][%d][%d] there: expected one type and size", s->name,
+                     sdrt_dtype_name(type), dims[0], dims[1], dims[2], dims[3],
+                     sdrt_dtype_name(s->type), s->dims[0], s->dims[1], s->dims[2], s->dims[3]);
 }
 
 int sdrt_slots_add(struct sdrt_slots *slots, const char *scope, const char *name,
-                   const int dims[4], size_t bytes, enum sdrt_when life)
+                   enum sdrt_dtype type, const int dims[4], enum sdrt_when life)
 {
     const int known = sdrt_slots_find(slots, scope, name);
+    const size_t count = (size_t)dims[0] * (size_t)dims[1] * (size_t)dims[2] * (size_t)dims[3];
 
-    if (known != SDRT_NO_SLOT)
-        return slots->slot[known].bytes == bytes ? SDRT_OK
-                                                 : refuse(slots, &slots->slot[known], dims);
+    if (known != SDRT_NO_SLOT) return check(slots, &slots->slot[known], type, dims);
     const size_t size = strlen(scope) + strlen(name) + 1;
     struct sdrt_slot *more = sdrt_grow(slots->slot, (size_t)slots->n, &slots->cap, sizeof *more);
     char *full = malloc(size);
@@ -46,7 +49,8 @@ int sdrt_slots_add(struct sdrt_slots *slots, const char *scope, const char *name
     }
     snprintf(full, size, "%s%s", scope, name);
     slots->slot[slots->n++] = (struct sdrt_slot){
-        .name = full, .dims = { dims[0], dims[1], dims[2], dims[3] }, .life = life, .bytes = bytes,
+        .name = full, .type = type, .dims = { dims[0], dims[1], dims[2], dims[3] }, .life = life,
+        .bytes = sdrt_dtype_bytes(type, count),
     };
     return SDRT_OK;
 }
@@ -58,7 +62,7 @@ int sdrt_slots_add_program(struct sdrt_slots *slots, const char *scope,
     int status = SDRT_OK;
 
     for (int i = 0; status == SDRT_OK && sdrt_program_external(program, i, &e); i++)
-        status = sdrt_slots_add(slots, scope, e.name, e.dims, e.bytes, life);
+        status = sdrt_slots_add(slots, scope, e.name, e.type, e.dims, life);
     return status;
 }
 

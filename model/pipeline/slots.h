@@ -10,6 +10,7 @@
 #ifndef SDRT_MODEL_PIPELINE_SLOTS_H
 #define SDRT_MODEL_PIPELINE_SLOTS_H
 
+#include "kernels/dtype.h"
 #include "runtime/device/device.h"
 #include "runtime/graph/program.h"
 
@@ -23,6 +24,7 @@ enum sdrt_when {
 
 struct sdrt_slot {
     char  *name;
+    enum sdrt_dtype type;
     int    dims[4]; /* batch, h, w, c */
     enum sdrt_when life;
     size_t bytes;
@@ -42,10 +44,10 @@ struct sdrt_slots {
 /* No slot. */
 enum { SDRT_NO_SLOT = -1 };
 
-/* Declares scope + name.  A name that is there already keeps its life and must have these bytes:
- * SDRT_E_ARG, naming it.  SDRT_E_NOMEM. */
+/* Declares scope + name.  A name that is there already keeps its life and must have this type and
+ * size: SDRT_E_ARG, naming it.  SDRT_E_NOMEM. */
 int sdrt_slots_add(struct sdrt_slots *slots, const char *scope, const char *name,
-                   const int dims[4], size_t bytes, enum sdrt_when life);
+                   enum sdrt_dtype type, const int dims[4], enum sdrt_when life);
 
 /* Declares every external tensor of a program that runs this often. */
 int sdrt_slots_add_program(struct sdrt_slots *slots, const char *scope,

@@ -7,6 +7,7 @@
 #ifndef SDRT_RUNTIME_GRAPH_PROGRAM_H
 #define SDRT_RUNTIME_GRAPH_PROGRAM_H
 
+#include "kernels/dtype.h"
 #include "runtime/device/device.h"
 #include "runtime/graph/tensor.h"
 
@@ -65,8 +66,8 @@ size_t sdrt_program_bytes(const struct sdrt_program *p, sdrt_tensor x);
 struct sdrt_external {
     const char *name;
     sdrt_tensor tensor;
-    int    dims[4]; /* batch, h, w, c */
-    size_t bytes;
+    enum sdrt_dtype type;
+    int dims[4]; /* batch, h, w, c */
 };
 
 /* External tensor i, in the order of declaration, or the one of that name.  1 with *out filled in;
