@@ -60,6 +60,11 @@ struct sdrt_weight_store {
     size_t n_declared, declared_cap;
 };
 
+/* The type of a tensor that is to have rows and count values; *fault is SDRT_OK, SDRT_E_MISSING or,
+ * where it has others, SDRT_E_FORMAT.  Logs nothing. */
+enum sdrt_dtype sdrt_store_look_up(struct sdrt_weight_store *s, const char *name, int rows,
+                                   size_t count, int *fault);
+
 /* Describes or gets a tensor of rows x rest values; data that come with it are released by
  * sdrt_store_close().  Errors of the provider; SDRT_E_MISSING, SDRT_E_FORMAT, logged. */
 int sdrt_store_open(struct sdrt_weight_store *s, const char *name, int64_t rows, int64_t rest,
