@@ -169,6 +169,42 @@ Test(abi, null_for_what_is_needed)
     expect_failure(SDRT_E_ARG, SDRT_E_ARG, "path", "inspect");
 }
 
+Test(abi, null_for_a_model_or_a_session)
+{
+    struct sdrt_model *m = NULL;
+    struct sdrt_session *s = NULL;
+    struct sdrt_memory memory;
+    struct sdrt_options o;
+    struct sdrt_request r;
+
+    small_request(&r);
+    sdrt_options_init(&o);
+    o.log = &kept_log;
+    cr_expect_eq(sdrt_model_open(&m, NULL), SDRT_E_ARG);
+    expect_failure(sdrt_model_open(NULL, &o), SDRT_E_ARG, "model", "no place");
+    cr_expect_null(sdrt_model_retain(NULL));
+    sdrt_model_release(NULL);
+    sdrt_model_release(&m);
+    cr_expect_eq(sdrt_session_open(&s, NULL, 1), SDRT_E_ARG);
+    cr_expect_null(sdrt_session_of(NULL));
+    sdrt_session_close(NULL);
+    sdrt_session_close(&s);
+    sdrt_session_cancel(NULL);
+    cr_expect_eq(sdrt_session_measure(NULL, &r, &memory), SDRT_E_ARG);
+    cr_expect_eq(sdrt_session_generate(NULL, &r), SDRT_E_ARG);
+    cr_expect_eq(sdrt_session_write_plan(NULL, &r, "x"), SDRT_E_ARG);
+    cr_expect_eq(sdrt_session_write_png(NULL, 0, "x"), SDRT_E_ARG);
+    cr_expect_null(sdrt_session_image(NULL, 0, NULL, NULL));
+    cr_expect_null(sdrt_session_report_json(NULL));
+    o.model = model_path("golden/tiny-sd15");
+    expect_quiet(sdrt_model_open(&m, &o), "open");
+    expect_failure(sdrt_session_open(NULL, m, 1), SDRT_E_ARG, "session", "no place");
+    expect_failure(sdrt_session_open(&s, m, -1), SDRT_E_ARG, "threads", "-1 threads");
+    cr_expect_null(s);
+    sdrt_model_release(&m);
+    cr_expect_null(m);
+}
+
 Test(abi, null_in_an_open_context)
 {
     struct sdrt_context *c = open_tiny();

@@ -150,15 +150,13 @@ static void keep_line(void *user, enum sdrt_log_level level, const char *text)
 
 static void print_model(FILE *f, const struct sdrt_model_config *m)
 {
-    static const char *const predictions[] = { "epsilon", "v" };
-    static const char *const spacings[] = { "leading", "trailing", "linspace" };
-
     fprintf(f, "kind: %s checkpoint\n", m->family);
     if (m->noise.prediction == SDRT_PREDICTION_FLOW)
         fprintf(f, "predicts: flow; shift %g\n", m->noise.flow_shift);
     else
-        fprintf(f, "predicts: %s; spacing %s%s\n", predictions[m->noise.prediction],
-                spacings[m->noise.spacing], m->noise.zero_snr ? "; zero terminal SNR" : "");
+        fprintf(f, "predicts: %s; spacing %s%s\n", sdrt_prediction_name(m->noise.prediction),
+                sdrt_spacing_name(m->noise.spacing),
+                m->noise.zero_snr ? "; zero terminal SNR" : "");
     fprintf(f, "size: %dx%d; latents of %d channels, scaled by %g\n", m->size, m->size,
             m->vae.latent_channels, (double)m->vae.scaling_factor);
     for (int i = 0; i < m->n_text; i++)
