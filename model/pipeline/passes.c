@@ -6,8 +6,6 @@
 #include "model/net/vae.h"
 #include "model/pipeline/run.h"
 
-int sdrt_shape_unet_batch(const struct sdrt_shape *s) { return s->batch * (s->guided ? 2 : 1); }
-
 /* ---- how each is built ---- */
 
 /* The hidden states of all CLIPs lie side by side. */
@@ -137,17 +135,4 @@ const struct sdrt_pass *sdrt_passes_of(const struct sdrt_model_config *base, int
 {
     if (refined) return refined_passes;
     return base->denoiser == SDRT_DENOISER_MMDIT ? mmdit_passes : unet_passes;
-}
-
-int sdrt_passes_count(const struct sdrt_pass *passes)
-{
-    int n = 0;
-
-    while (passes[n].name) n++;
-    return n;
-}
-
-const char *sdrt_part_scope(enum sdrt_part_id part)
-{
-    return part == SDRT_PART_REFINER ? "refiner/" : "";
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/pipeline/refiner.h"
-#include "model/pipeline/passes.h"
+#include "model/pipeline/pass.h"
 
 #include <math.h>
 

@@ -82,25 +82,3 @@ int sdrt_session_measure(struct sdrt_session *s, const struct sdrt_request *requ
     if (sdrt_memory_available(&memory->available_bytes) != SDRT_OK) memory->available_bytes = 0;
     return SDRT_OK;
 }
-
-int sdrt_session_find(const struct sdrt_session *s, const char *name)
-{
-    for (int i = 0; i < s->n_passes; i++)
-        if (s->programs[i] && !strcmp(s->model->passes[i].name, name)) return i;
-    return -1;
-}
-
-int sdrt_session_find_when(const struct sdrt_session *s, enum sdrt_part_id part,
-                           enum sdrt_when when)
-{
-    for (int i = 0; i < s->n_passes; i++)
-        if (s->model->passes[i].part == part && s->model->passes[i].when == when) return i;
-    return -1;
-}
-
-void *sdrt_session_map(const struct sdrt_session *s, enum sdrt_part_id part, const char *name)
-{
-    const int slot = sdrt_slots_find(&s->slots, sdrt_part_scope(part), name);
-
-    return slot == SDRT_NO_SLOT ? NULL : sdrt_slot_map(&s->slots, slot);
-}

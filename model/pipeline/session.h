@@ -10,7 +10,7 @@
 #define SDRT_MODEL_PIPELINE_SESSION_H
 
 #include "model/noise/sampler.h"
-#include "model/pipeline/passes.h"
+#include "model/pipeline/pass.h"
 #include "runtime/machine/memory.h"
 
 enum { SDRT_MAX_BATCH = 64, SDRT_MAX_PIXELS = 8192, SDRT_TOLD = 6, SDRT_STAGES = 4 };

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What an image takes, as a table: one row a pass, in the order in which they run.  The table of a
+ * model (passes.h) drives planning, packing, running, dumping and reports, so that another network
+ * is another row.
+ */
+#ifndef SDRT_MODEL_PIPELINE_PASS_H
+#define SDRT_MODEL_PIPELINE_PASS_H
+
+#include "model/pipeline/model.h"
+#include "model/pipeline/slots.h"
+
+struct sdrt_run;
+
+/* What the programs are built for; equal shapes keep their programs. */
+struct sdrt_shape {
+    int batch;       /* images */
+    int guided;      /* 1: each image is a pair, unconditional and conditional */
+    int h, w;        /* of the latent */
+    int evaluations[SDRT_PARTS]; /* timesteps of each part's schedule */
+    int clip_skip;   /* 0: the model's own layer; see sdrt.h */
+};
+
+/* Images that go through the denoiser at once. */
+int sdrt_shape_unet_batch(const struct sdrt_shape *shape);
+
+struct sdrt_pass {
+    const char *name;       /* in reports: "text 2"; NULL ends a table */
+    const char *dumps;      /* what names of its dumped tensors begin with */
+    enum sdrt_part_id part;
+    enum sdrt_when when;
+    int encoder;            /* which text encoder; of no meaning to the others */
+    int joins;              /* 1: packed together with the row before it */
+    int kept;               /* 1: stays packed for the next request, else given back after its run */
+    /* Whether a model has it; NULL: all that have this table. */
+    int (*has)(const struct sdrt_model_config *base);
+    /* Adds the network to g; failures stay in the graph's status.  config is that of its part. */
+    void (*build)(struct sdrt_graph *g, const struct sdrt_pass *pass,
+                  const struct sdrt_model_config *config, const struct sdrt_shape *shape);
+    /* Whether a request needs it; NULL: each does.  Its share of the request: fills the slots that
+     * it reads, runs the program as often as it takes, and reads what that leaves. */
+    int (*wanted)(const struct sdrt_run *run, const struct sdrt_pass *pass);
+    int (*run)(struct sdrt_run *run, const struct sdrt_pass *pass);
+};
+
+/* How many rows a table has, those included that has() denies. */
+int sdrt_passes_count(const struct sdrt_pass *passes);
+
+/* What the names of a part's slots begin with: "", "refiner/". */
+const char *sdrt_part_scope(enum sdrt_part_id part);
+
+#endif
