@@ -38,8 +38,9 @@
  * do not disturb each other.  Callbacks and the log are called by the thread that called the
  * function.
  *
- * What it does to the program around it: it pins threads while they work (see no_pin), the calling one
- * among them, which then gets back what it had, and leaves locale, signals and environment alone.
+ * What it does to the program around it: it pins threads while they work (see no_pin), the calling
+ * one among them, which then gets back what it had, and leaves locale, signals and environment
+ * alone.
  * After fork() a child may go on with what its parent opened, while nothing draws in the parent's
  * other threads.  Calls need 128 KiB of stack.  Numbers are written with a point in every locale.
  * OpenBLAS comes with it: it starts threads when it is loaded, and has one number of threads for
@@ -123,8 +124,8 @@ struct sdrt_preview_at {
 };
 
 /* Called after each evaluation with the first image as it looks so far: pixels [height][width][3]
- * in RGB, valid during the call, as is at.  Its size is that of the latent, or, where decoding
- * costs little, that of the image.  A non-zero return cancels. */
+ * in RGB.  pixels and at are valid during the call.  It is as large as the latent, or, where
+ * decoding costs little, as large as the image.  A non-zero return cancels. */
 typedef int sdrt_preview_fn(void *user, const uint8_t *pixels, int width, int height,
                             const struct sdrt_preview_at *at);
 
@@ -182,7 +183,7 @@ struct sdrt_request {
     sdrt_progress_fn *progress;  /* NULL for none */
     sdrt_dump_fn     *dump;      /* NULL for none */
     sdrt_preview_fn  *preview;   /* NULL for none; never called for a model that has none */
-    void             *user;      /* handed to those of the three whose own is NULL */
+    void             *user;      /* handed to each of the three whose own is NULL */
     void *progress_user, *dump_user, *preview_user; /* handed to one each */
 
     /* To begin with a picture.  This version refuses all that is set here, SDRT_E_UNSUPPORTED. */
@@ -193,8 +194,8 @@ struct sdrt_request {
     const struct sdrt_control *controls; /* n_controls of them; NULL for none */
 };
 
-/* What a request needs, known before any of it is loaded: a context's first one.  A later one
- * packs what has been given back, of which another prompt needs most, beside what is still there. */
+/* What a context's first request needs, known before any of it is loaded.  A later one packs again
+ * what has been given back, beside what is still there. */
 struct sdrt_memory {
     size_t weights_bytes;   /* packed weights, the most at once */
     size_t arena_bytes;     /* all tensors and scratch of the request */
@@ -291,8 +292,8 @@ SDRT_API int sdrt_session_measure(struct sdrt_session *session,
                                   const struct sdrt_request *request,
                                   struct sdrt_memory *memory);
 
-/* Draws the images, which then stay in the session until the next call.  All sessions of a model draw
- * with one set of LoRAs at a time: a request for another set waits until no session draws.
+/* Draws the images, which then stay in the session until the next call.  All sessions of a model
+ * draw with one set of LoRAs at a time: a request for another set waits until no session draws.
  * [session] */
 SDRT_API int sdrt_session_generate(struct sdrt_session *session,
                                    const struct sdrt_request *request);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * A program made with the first header, abi_v0.h, of which nothing shows here.
+ * A program made with the first header, abi_v0.h, which is not included here.
  */
 #ifndef SDRT_TESTS_ABI_V0_CLIENT_H
 #define SDRT_TESTS_ABI_V0_CLIENT_H

@@ -92,7 +92,7 @@ int plan_svg(const char *json, FILE *f, const struct sdrt_log *log)
 {
     json_t *plan = json_loads(json, 0, NULL);
     const json_t *programs = json_object_get(plan, "programs");
-    /* The step follows its schedule; those of a refiner come later. */
+    /* The step follows its schedule; a refiner has both again, behind them. */
     const json_t *step = json_array_get(programs, find(programs, "schedule") + 1);
     const json_t *vae = json_array_get(programs, find(programs, "vae"));
 

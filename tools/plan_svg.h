@@ -11,7 +11,7 @@
 
 /* Draws the two programs of a plan that are worth a picture, the denoiser's step and the VAE, one
  * below the other: address over time, one rectangle a buffer, named on hover.  json is what
- * sdrt_plan() gives.  SDRT_E_FORMAT where it is another. */
+ * sdrt_session_plan_text() gives.  SDRT_E_FORMAT where it is another. */
 int plan_svg(const char *json, FILE *f, const struct sdrt_log *log);
 
 #endif
