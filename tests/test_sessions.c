@@ -18,12 +18,14 @@ TestSuite(sessions, .init = temp_folder_make, .fini = temp_folder_remove);
 
 enum { SIDE = 64, BYTES = SIDE * SIDE * 3, THREADS = 2, ROUNDS = 3 };
 
+/* SDXL is opened with its refiner. */
 static struct sdrt_model *open_shared(const char *family)
 {
     struct sdrt_model *m = NULL;
     struct sdrt_options o;
 
     model_options(&o, path_in(family, ""));
+    if (!strcmp(family, "sdxl")) o.refiner = path_in("sdxl-refiner", "");
     cr_assert_eq(sdrt_model_open(&m, &o), SDRT_OK, "%s", kept_text);
     return m;
 }
@@ -45,7 +47,8 @@ static void request(struct sdrt_request *r, int i, const struct sdrt_lora *lora)
     sdrt_request_init(r);
     r->prompt = prompts[i % 3];
     r->width = r->height = SIDE;
-    r->steps = 2;
+    r->steps = 3;
+    r->refiner_start = 0.5;
     r->sampler = "euler";
     r->seed = (uint64_t)(i + 1);
     if (!lora || i % 2 == 0) return;
@@ -64,13 +67,16 @@ struct drawer {
     uint8_t images[ROUNDS][BYTES];
 };
 
-static size_t packed_bytes(struct sdrt_weight_store *store)
+static size_t packed_bytes(const struct sdrt_model *m)
 {
     size_t bytes = 0;
 
-    pthread_mutex_lock(&store->lock);
-    for (size_t i = 0; i < store->n_entries; i++) bytes += store->entries[i]->bytes;
-    pthread_mutex_unlock(&store->lock);
+    for (int i = 0; i < m->n_parts; i++) {
+        struct sdrt_weight_store *store = m->parts[i].store;
+        pthread_mutex_lock(&store->lock);
+        for (size_t k = 0; k < store->n_entries; k++) bytes += store->entries[k]->bytes;
+        pthread_mutex_unlock(&store->lock);
+    }
     return bytes;
 }
 
@@ -90,7 +96,7 @@ static void *draw(void *arg)
             memcpy(d->images[i], sdrt_session_image(s, 0, &width, &height), BYTES);
     }
     if (d->together) pthread_barrier_wait(d->together);
-    if (d->packed) *d->packed = packed_bytes(d->model->parts[SDRT_PART_BASE].store);
+    if (d->packed) *d->packed = packed_bytes(d->model);
     if (d->together) pthread_barrier_wait(d->together);
     sdrt_session_close(&s);
     return NULL;
@@ -142,7 +148,7 @@ static void draw_alone(const char *family, const struct sdrt_lora *lora, struct 
 
 Test(sessions, threads_draw_what_one_does_with_weights_once)
 {
-    static const char *const families[] = { "sd15", "sd35" };
+    static const char *const families[] = { "sd15", "sd35", "sdxl" };
     static struct drawer alone;
 
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {

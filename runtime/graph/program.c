@@ -65,11 +65,6 @@ size_t sdrt_program_lower_bound(const struct sdrt_program *p) { return p->graph-
 int sdrt_program_steps(const struct sdrt_program *p) { return p->n_steps; }
 const char *sdrt_program_name(const struct sdrt_program *p) { return p->graph->name; }
 
-size_t sdrt_program_bytes(const struct sdrt_program *p, sdrt_tensor x)
-{
-    return x < 0 ? 0 : p->graph->buffers[p->graph->tensors[x].buffer].bytes;
-}
-
 void sdrt_program_bind(struct sdrt_program *p, sdrt_tensor x, void *address)
 {
     p->graph->buffers[p->graph->tensors[x].buffer].address = address;

@@ -59,9 +59,6 @@ void sdrt_program_free(struct sdrt_program **program);
 size_t sdrt_program_peak(const struct sdrt_program *p);
 size_t sdrt_program_lower_bound(const struct sdrt_program *p);
 
-/* Bytes of the buffer that x is a view of; 0 for SDRT_NO_TENSOR. */
-size_t sdrt_program_bytes(const struct sdrt_program *p, sdrt_tensor x);
-
 /* An external tensor as its graph declared it; the name is borrowed from the program. */
 struct sdrt_external {
     const char *name;
