@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # Fails when kernels/levels.h and the kernels differ: a filler that no row calls, a row whose flag
-# is another level's, a file that is not built, an object whose filler nobody calls:
+# is another level's, a file that is not built, a level that the manual page lacks, an object whose
+# filler nobody calls:
 #     check-levels.sh [SOURCE_TREE]
 # Without an argument it checks the tree that `make check` names in $srcdir, and the objects of the
 # build tree that it runs in.
@@ -48,6 +49,11 @@ for file in kernels/*/*.c; do
         printf '%s\n' "$called" | grep -qx "$filler" ||
             complain "$file: $filler: expected its row in kernels/levels.h"
     done
+done
+
+# The manual page names every level.
+for level in $(printf '%s\n' "$rows" | awk '$1 == "level" { print $2 }'); do
+    grep -q "^\.Cm $level\( \|\$\)" man/sdgen.1 || complain "man/sdgen.1: expected level $level"
 done
 
 # And in the objects, however they are written.

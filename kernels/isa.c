@@ -143,11 +143,6 @@ const struct sdrt_isa_level sdrt_isa_levels[] = {
     { NULL, 0, 0 },
 };
 
-const char *const sdrt_isa_names = &(
-#define SDRT_LEVEL(level, flag, bit, below, has) ", " #level
-#include "kernels/levels.h"
-    )[2];
-
 unsigned sdrt_isa_detect(void)
 {
     static int (*const has[])(void) = {

@@ -28,9 +28,6 @@ struct sdrt_isa_level {
 
 extern const struct sdrt_isa_level sdrt_isa_levels[]; /* ends with name == NULL */
 
-/* "generic, blas, avx2 ...": the names of all levels built here, for help and messages. */
-extern const char *const sdrt_isa_names;
-
 /* The flags of everything usable here.  Asks the system for the tile registers, so call it
  * before any thread computes. */
 unsigned sdrt_isa_detect(void);

@@ -36,7 +36,8 @@ static int open_device(struct sdrt_model *m, const struct sdrt_options *o)
     const int narrow = (level->flags & SDRT_ISA_ANY_BF16) != 0;
     if (narrow && f32)
         return sdrt_fail(m->log, SDRT_E_ARG, "instruction set \"%s\" computes in bf16: expected "
-                         "precision bf16, or avx512", level->name);
+                         "precision bf16, or \"%s\"", level->name,
+                         sdrt_isa_best(have & ~(unsigned)SDRT_ISA_ANY_BF16)->name);
     m->precision = narrow || bf16 ? "bf16" : "f32";
     return sdrt_cpu_device_open(&m->device, level->flags, level->name,
                                 o->no_pin ? SDRT_PIN_NEVER : SDRT_PIN_AUTO, m->log);
