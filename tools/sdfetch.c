@@ -8,6 +8,7 @@
 #include "tools/fetch.h"
 #include "tools/fetch_table.h"
 #include "tools/fetch_url.h"
+#include "runtime/files/path.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -203,9 +204,7 @@ static char *target_name(const struct session *s, const char *path)
 
     if (s->output) return strdup(s->output);
     if (!base || !s->dir) return base;
-    const size_t room = strlen(dir) + strlen(base) + 2;
-    target = malloc(room);
-    if (target) snprintf(target, room, "%s/%s", dir, base);
+    target = sdrt_path_join(dir, base);
     free(base);
     return target;
 }
