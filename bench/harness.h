@@ -14,7 +14,7 @@ enum { SDRT_BENCH_SAMPLES = 101 };
 /* Samples in the order in which they were taken. */
 struct sdrt_times {
     double s[SDRT_BENCH_SAMPLES];
-    int    n;
+    int n;
 };
 
 struct sdrt_summary {

@@ -51,7 +51,8 @@ void sdrt_machine_facts(struct sdrt_report *r, const struct sdrt_topology *topol
         const int pu = sdrt_topology_pu(topology, w);
         json_array_append_new(places, json_integer(pu));
         if (at < (int)sizeof text - 16)
-            at += snprintf(text + at, sizeof text - (size_t)at, "%s%d", w ? " " : "processors ", pu);
+            at += snprintf(text + at, sizeof text - (size_t)at, "%s%d", w ? " " : "processors ",
+                           pu);
     }
     sdrt_report_value(r, "run.pinning", places);
     sdrt_report_text(r, "run.pinned", at ? text : "no", "pinned to");

@@ -90,8 +90,7 @@ void sdrt_report_number(struct sdrt_report *r, const char *key, double value, co
     add_line(r, label, text);
 }
 
-void sdrt_report_text(struct sdrt_report *r, const char *key, const char *value,
-                      const char *label)
+void sdrt_report_text(struct sdrt_report *r, const char *key, const char *value, const char *label)
 {
     sdrt_report_value(r, key, json_string(value));
     if (label) add_line(r, label, strdup(value));
@@ -163,7 +162,8 @@ static void add_load(struct sdrt_report *r)
     sdrt_report_number(r, "run.load.stolen_cpus", load.stolen, "stolen", "processors", 2);
     sdrt_report_number(r, "run.load.average", load.average, NULL, "", 0);
     if (load.other + load.stolen > 0.05)
-        sdrt_report_warn(r, "other programs and virtual machines took %.2f processors during this "
+        sdrt_report_warn(r,
+                         "other programs and virtual machines took %.2f processors during this "
                          "run: times are too long, and shares of the roof too low",
                          load.other + load.stolen);
 }

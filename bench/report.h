@@ -20,7 +20,7 @@ struct sdrt_report;
 struct sdrt_column {
     const char *key;   /* member of the row's object */
     const char *title; /* over the column */
-    int    decimals;   /* of a number; ignored for text */
+    int decimals;      /* of a number; ignored for text */
     double scale;      /* the figure is shown times this, in CSV and JSON as it is; 0: 1 */
 };
 
@@ -33,8 +33,7 @@ void sdrt_report_free(struct sdrt_report **report);
  * finite becomes null, and "n/a" for people.  Running out of memory is told by the write. */
 void sdrt_report_number(struct sdrt_report *r, const char *key, double value, const char *label,
                         const char *unit, int decimals);
-void sdrt_report_text(struct sdrt_report *r, const char *key, const char *value,
-                      const char *label);
+void sdrt_report_text(struct sdrt_report *r, const char *key, const char *value, const char *label);
 /* Takes value over. */
 void sdrt_report_value(struct sdrt_report *r, const char *key, json_t *value);
 

@@ -162,9 +162,9 @@ static void print_csv(const struct sdrt_report *r, FILE *f)
 void sdrt_report_print(const struct sdrt_report *r, enum sdrt_bench_format format, FILE *f)
 {
     switch (format) {
-    case SDRT_FORMAT_JSON:     print_json(r, f); break;
-    case SDRT_FORMAT_CSV:      print_csv(r, f); break;
+    case SDRT_FORMAT_JSON: print_json(r, f); break;
+    case SDRT_FORMAT_CSV: print_csv(r, f); break;
     case SDRT_FORMAT_MARKDOWN: print_people(r, 1, f); break;
-    case SDRT_FORMAT_TABLE:    print_people(r, 0, f); break;
+    case SDRT_FORMAT_TABLE: print_people(r, 0, f); break;
     }
 }

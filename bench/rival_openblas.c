@@ -9,7 +9,7 @@
 /* A matrix product, or a job of the blas level. */
 struct sdrt_rival_work {
     struct sdrt_queue *queue;
-    int    m, n, k, a_pitch;
+    int m, n, k, a_pitch;
     const float *a;
     float *w, *y;
     struct sdrt_ops ops;

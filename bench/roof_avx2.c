@@ -3,7 +3,7 @@
 
 #include <immintrin.h>
 
-typedef __m256  vec;
+typedef __m256 vec;
 typedef __m256i ivec;
 enum { LANES = 8 };
 #define SIMD(name) _mm256_##name

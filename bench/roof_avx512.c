@@ -3,7 +3,7 @@
 
 #include <immintrin.h>
 
-typedef __m512  vec;
+typedef __m512 vec;
 typedef __m512i ivec;
 enum { LANES = 16 };
 #define SIMD(name) _mm512_##name

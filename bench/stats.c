@@ -71,7 +71,7 @@ static double approximate(const double *a, int na, const double *b, int nb, doub
     const double n = na + nb, m = (double)na * nb;
     const double variance = m / 12.0 * (n + 1.0 - tie_term(a, na, b, nb) / (n * (n - 1.0)));
 
-    if (variance <= 0.0) return 1.0; /* all are equal */
+    if (variance <= 0.0) return 1.0;                            /* all are equal */
     const double distance = fmax(0.0, fabs(u - m / 2.0) - 0.5); /* continuity */
     return erfc(distance / sqrt(2.0 * variance));
 }

@@ -14,7 +14,7 @@ enum { TEST_TENSORS = 1200, TEST_NAME = 200 };
 struct test_tensor {
     char name[TEST_NAME];      /* in the single file */
     char canonical[TEST_NAME]; /* "" for what no model needs */
-    int  rank;
+    int rank;
     int64_t shape[4];
 };
 

@@ -12,7 +12,8 @@
  * begins (decimal point, thousands separator, grouping, both characters again as numbers, and the
  * character set), and the fields. */
 static const uint32_t head[] = { 0x20031114, 6, 32, 34, 36, 40, 44, 48 };
-static const char fields[] = ",\0" ".\0" "\3\3\0\0" ",\0\0\0" ".\0\0\0" "ANSI_X3.4-1968";
+static const char fields[] = ",\0"
+                             ".\0\3\3\0\0,\0\0\0.\0\0\0ANSI_X3.4-1968";
 
 int comma_locale_set(const char *folder)
 {

@@ -50,8 +50,10 @@ static int read_member(const json_t *object, const char *key)
            (truth == 0 || truth == 1);
     good = good && fair(sdrt_json_string(object, key, "f", &text, &fuzz_log)) &&
            strlen(text) < CAPACITY;
-    good = good && fair(sdrt_json_int_array(object, key, "f", 0, 2000, values, VALUES, &count,
-                                            &fuzz_log)) && count <= VALUES;
+    good = good &&
+           fair(
+               sdrt_json_int_array(object, key, "f", 0, 2000, values, VALUES, &count, &fuzz_log)) &&
+           count <= VALUES;
     for (size_t i = 0; good && i < count; i++) good = values[i] >= 0 && values[i] <= 2000;
     return good && values[VALUES] == 77;
 }

@@ -13,19 +13,11 @@ enum { CAPACITY = 4096, DATA = 256 };
 
 static const double seconds = 2.0;
 static const char *const seeds[] = {
-    "{\"lora_unet_a.lora_down.weight\":{\"dtype\":\"F16\",\"shape\":[4,8],\"data_offsets\":[0,64]},"
-    "\"lora_unet_a.lora_up.weight\":{\"dtype\":\"F16\",\"shape\":[8,4],\"data_offsets\":[64,128]},"
-    "\"lora_unet_a.alpha\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[128,132]}}",
+    "{\"lora_unet_a.lora_down.weight\":{\"dtype\":\"F16\",\"shape\":[4,8],\"data_offsets\":[0,64]},\"lora_unet_a.lora_up.weight\":{\"dtype\":\"F16\",\"shape\":[8,4],\"data_offsets\":[64,128]},\"lora_unet_a.alpha\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[128,132]}}",
     "{\"__metadata__\":{\"lora_adapter_metadata\":\"{\\\"unet.lora_alpha\\\": 8, "
-    "\\\"unet.alpha_pattern\\\": {\\\"b\\\": 2}}\"},"
-    "\"unet.a.b.lora_A.weight\":{\"dtype\":\"F32\",\"shape\":[2,4],\"data_offsets\":[0,32]},"
-    "\"unet.a.b.lora_B.weight\":{\"dtype\":\"F32\",\"shape\":[4,2],\"data_offsets\":[32,64]}}",
-    "{\"x.hada_w1_a\":{\"dtype\":\"BF16\",\"shape\":[4,2],\"data_offsets\":[0,16]},"
-    "\"x.hada_w1_b\":{\"dtype\":\"BF16\",\"shape\":[2,4],\"data_offsets\":[16,32]},"
-    "\"x.hada_w2_a\":{\"dtype\":\"BF16\",\"shape\":[4,2],\"data_offsets\":[32,48]},"
-    "\"x.hada_w2_b\":{\"dtype\":\"BF16\",\"shape\":[2,4],\"data_offsets\":[48,64]},"
-    "\"y.lokr_w1\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[64,80]},"
-    "\"y.lokr_w2\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[80,96]}}",
+    "\\\"unet.alpha_pattern\\\": {\\\"b\\\": "
+    "2}}\"},\"unet.a.b.lora_A.weight\":{\"dtype\":\"F32\",\"shape\":[2,4],\"data_offsets\":[0,32]},\"unet.a.b.lora_B.weight\":{\"dtype\":\"F32\",\"shape\":[4,2],\"data_offsets\":[32,64]}}",
+    "{\"x.hada_w1_a\":{\"dtype\":\"BF16\",\"shape\":[4,2],\"data_offsets\":[0,16]},\"x.hada_w1_b\":{\"dtype\":\"BF16\",\"shape\":[2,4],\"data_offsets\":[16,32]},\"x.hada_w2_a\":{\"dtype\":\"BF16\",\"shape\":[4,2],\"data_offsets\":[32,48]},\"x.hada_w2_b\":{\"dtype\":\"BF16\",\"shape\":[2,4],\"data_offsets\":[48,64]},\"y.lokr_w1\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[64,80]},\"y.lokr_w2\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[80,96]}}",
     ("{\"a.processor.to_out_lora.up.weight\":{\"dtype\":\"F32\",\"shape\":[1],"
      "\"data_offsets\":[0,4]}}"),
 };
@@ -33,8 +25,7 @@ static const char *const seeds[] = {
 static const size_t data_bytes[] = { 132, 64, 96, 4 }; /* that the seeds name */
 
 /* Writes a file of this header and so many bytes of data, and reads it; 0 when anything is wrong. */
-static int try_header(const char *path, const char *header, size_t size, size_t data,
-                      size_t *taken)
+static int try_header(const char *path, const char *header, size_t size, size_t data, size_t *taken)
 {
     static unsigned char bytes[8 + CAPACITY + DATA];
     struct sdrt_lora_file *file;

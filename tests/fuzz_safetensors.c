@@ -16,7 +16,10 @@ static const double seconds = 2.0;
 /* A valid header of up to six tensors that cover *data bytes; returns its length. */
 static size_t make_header(char *text, size_t *data)
 {
-    static const struct { const char *name; size_t size; } types[] = {
+    static const struct {
+        const char *name;
+        size_t size;
+    } types[] = {
         { "F64", 8 }, { "F32", 4 }, { "F16", 2 }, { "U8", 1 }, { "BF16", 2 },
     };
     const int tensors = (int)fuzz_below(7);
@@ -29,10 +32,10 @@ static size_t make_header(char *text, size_t *data)
         const uint32_t type = fuzz_below(5), a = fuzz_below(3), b = fuzz_below(2);
         const size_t bytes = types[type].size * a * b;
         if (*data + bytes > MAX_DATA) break;
-        used += (size_t)sprintf(text + used,
-                                "%s\"t%d\":{\"dtype\":\"%s\",\"shape\":[%u,%u],"
-                                "\"data_offsets\":[%zu,%zu]}", used > 1 ? "," : "", i,
-                                types[type].name, a, b, *data, *data + bytes);
+        used += (size_t)
+            sprintf(text + used,
+                    "%s\"t%d\":{\"dtype\":\"%s\",\"shape\":[%u,%u],\"data_offsets\":[%zu,%zu]}",
+                    used > 1 ? "," : "", i, types[type].name, a, b, *data, *data + bytes);
         *data += bytes;
     }
     text[used++] = '}';

@@ -89,8 +89,7 @@ double relative(const float *got, const float *want, size_t n)
     return sqrt(error / size);
 }
 
-void judge(const char *family, const char *isa, const char *name, const float *got,
-           double limit)
+void judge(const char *family, const char *isa, const char *name, const float *got, double limit)
 {
     struct sdrt_npy *want = golden(family, name);
     const double error = relative(got, want->data, want->elements);

@@ -118,8 +118,8 @@ static void send_file(const struct http_file *file, const struct http_step *step
         snprintf(length, sizeof length, "Content-Length: %zu\r\n",
                  step->claim ? step->claim : file->size - start);
     if (start)
-        snprintf(range, sizeof range, "Content-Range: bytes %zu-%zu/%zu\r\n", start,
-                 file->size - 1, file->size);
+        snprintf(range, sizeof range, "Content-Range: bytes %zu-%zu/%zu\r\n", start, file->size - 1,
+                 file->size);
     const int n = snprintf(head, sizeof head,
                            "HTTP/1.1 %s\r\nConnection: close\r\nETag: %s\r\n%s%s%s\r\n",
                            start ? "206 Partial Content" : "200 OK", etag, length, range,

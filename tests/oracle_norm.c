@@ -23,7 +23,7 @@ static void one_group(const struct sdrt_gn_shape *s, const float *x, const float
 }
 
 double oracle_group_norm(const struct sdrt_gn_shape *s, const float *x, const float *x2,
-                       const float *gamma, const float *beta, double *want)
+                         const float *gamma, const float *beta, double *want)
 {
     const int all = s->c + s->c2, per = all / s->groups;
     double largest = 0.0;
@@ -43,7 +43,7 @@ double oracle_group_norm(const struct sdrt_gn_shape *s, const float *x, const fl
 }
 
 double oracle_layer_norm(const struct sdrt_ln_shape *s, const float *x, const float *gamma,
-                       const float *beta, double *want)
+                         const float *beta, double *want)
 {
     double largest = 0.0;
 

@@ -7,11 +7,11 @@
 /* Group norm without an activation: want [batch * pixels][c + c2].  Both return the largest
  * 1 / sqrt(variance + eps), by which an error of the mean is multiplied. */
 double oracle_group_norm(const struct sdrt_gn_shape *s, const float *x, const float *x2,
-                       const float *gamma, const float *beta, double *want);
+                         const float *gamma, const float *beta, double *want);
 
 /* want [rows][c]. */
 double oracle_layer_norm(const struct sdrt_ln_shape *s, const float *x, const float *gamma,
-                       const float *beta, double *want);
+                         const float *beta, double *want);
 
 /* The definition of rms_norm, in double; want [rows][groups * width]. */
 void oracle_rms_norm(const struct sdrt_rms_shape *s, const float *x, const float *gamma,

@@ -27,8 +27,8 @@ struct pass_unet {
 };
 
 /* -> out [batch][h][w][4].  trace may be NULL; it hears the nodes of the step. */
-int pass_unet(struct sdrt_context *c, const struct pass_unet *in, float *out,
-              sdrt_trace_fn *trace, void *user);
+int pass_unet(struct sdrt_context *c, const struct pass_unet *in, float *out, sdrt_trace_fn *trace,
+              void *user);
 
 /* The block whose output the node called name would be if it were its last one: "conv_in",
  * "down0" .., "mid", "up0" ..; NULL outside blocks.  Borrowed, a constant. */

@@ -9,8 +9,8 @@
 
 /* How the last program ended and what it said. */
 extern struct ended {
-    int  status; /* its exit status; 1000 and the number of the signal that ended it */
-    int  lines;
+    int status; /* its exit status; 1000 and the number of the signal that ended it */
+    int lines;
     char text[4096]; /* standard error */
 } ended;
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 static const char *const parts[MOST_PARTS] = { "unet", "transformer", "vae", "text_encoder",
-                                              "text_encoder_2" };
+                                               "text_encoder_2" };
 
 void read_single(struct single *s, const char *family)
 {

@@ -19,8 +19,9 @@ static int build(struct t5_pass *p, unsigned isa, int threads, int batch, int to
     if (status == SDRT_OK)
         status = sdrt_cpu_device_open(&p->device, isa, "t5", SDRT_PIN_NEVER, log);
     if (status == SDRT_OK) status = sdrt_queue_open(&p->queue, p->device, threads, log);
-    if (status == SDRT_OK) status = sdrt_weight_store_create(
-        &p->store, &weights, SDRT_DTYPES, sdrt_packing_as_stored, log);
+    if (status == SDRT_OK)
+        status = sdrt_weight_store_create(&p->store, &weights, SDRT_DTYPES, sdrt_packing_as_stored,
+                                          log);
     if (status == SDRT_OK) status = sdrt_graph_create(&g, "t5", p->store, p->device->ops, log);
     if (status != SDRT_OK) return status;
     sdrt_t5_encoder_build(g, &p->config, NAME, batch, tokens, place);

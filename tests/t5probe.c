@@ -51,8 +51,9 @@ int main(int argc, char **argv)
     unsigned isa = sdrt_isa_detect();
 
     if (argc < 5 || argc > 6 || (argc == 6 && strcmp(argv[5], "bf16"))) {
-        fputs("usage: t5probe WEIGHTS.safetensors PREFIX IDS.npy OUT.npy [bf16] (a width of 4096)\n",
-              stderr);
+        fputs(
+            "usage: t5probe WEIGHTS.safetensors PREFIX IDS.npy OUT.npy [bf16] (a width of 4096)\n",
+            stderr);
         return 2;
     }
     if (argc == 5) isa &= ~(unsigned)SDRT_ISA_ANY_BF16;

@@ -111,7 +111,8 @@ int temp_entries(void)
 
 void expect_failure(int rc, int status, const char *word, const char *case_name)
 {
-    cr_expect_eq(rc, status, "%s: status %d, %d is expected (%s)", case_name, rc, status, kept_text);
+    cr_expect_eq(rc, status, "%s: status %d, %d is expected (%s)", case_name, rc, status,
+                 kept_text);
     cr_expect_eq(kept_lines, 1, "%s: %d lines, one is expected", case_name, kept_lines);
     cr_expect(strstr(kept_text, word), "%s: \"%s\" is not in \"%s\"", case_name, word, kept_text);
     cr_expect(!strchr(kept_text, '\n'), "%s: more than one line: %s", case_name, kept_text);

@@ -29,7 +29,7 @@ char *temp_read(const char *path, size_t *size);
 int temp_entries(void);
 
 extern const struct sdrt_log kept_log;
-extern int kept_lines;      /* since the last reset */
+extern int kept_lines;       /* since the last reset */
 extern char kept_text[2048]; /* the last of them */
 
 /* Fails the test unless rc is status, after exactly one line that has word in it; resets the

@@ -54,7 +54,7 @@ Test(harness, summary)
     cr_assert(eq(dbl, s.min, 1.0));
     cr_assert(eq(dbl, s.max, 11.0));
     cr_assert(epsilon_eq(dbl, s.spread, 8.0 / 6.0, 1e-12)); /* 10 - 2 */
-    cr_assert(eq(dbl, t.s[1], 8.0)); /* the order is kept */
+    cr_assert(eq(dbl, t.s[1], 8.0));                        /* the order is kept */
     sdrt_bench_add(&t, 100.0);
     s = sdrt_bench_summary(&t);
     cr_assert(eq(dbl, s.median, 6.5));
@@ -72,8 +72,7 @@ static void write_counter(int package, const char *file, const char *value)
 
 Test(energy, packages_and_wrapping, .init = temp_folder_make, .fini = temp_folder_remove)
 {
-    static const char *const folders[] = { "class", "class/powercap",
-                                           "class/powercap/intel-rapl:0",
+    static const char *const folders[] = { "class", "class/powercap", "class/powercap/intel-rapl:0",
                                            "class/powercap/intel-rapl:1" };
     struct sdrt_energy before, after;
     const char *root = temp_path(".");

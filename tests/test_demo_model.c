@@ -13,7 +13,7 @@
 
 static const struct {
     const char *prompt;
-    unsigned    seed;
+    unsigned seed;
 } cases[] = {
     { "a red apple", 1 },
     { "a rocket on a blue background", 2 },
@@ -54,7 +54,8 @@ static void check(struct sdrt_context *c, int i)
     cr_assert_eq(sdrt_generate(c, &r), SDRT_OK);
     snprintf(name, sizeof name, "golden/demo-model/%d.png", i);
     cr_assert_eq(sdrt_png_read(data(name), 1024, &golden, &golden_width, &golden_height, NULL,
-                               NULL), SDRT_OK);
+                               NULL),
+                 SDRT_OK);
     const uint8_t *image = sdrt_image(c, 0, &width, &height);
     cr_assert_eq(width, 128, "the size is not the model's own: %d", width);
     cr_assert_eq(height, 128);

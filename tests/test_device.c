@@ -19,7 +19,7 @@ enum { STEPS = 40, MOST_PARTS = 37 };
 
 struct bench {
     struct sdrt_device *device;
-    struct sdrt_queue  *queue;
+    struct sdrt_queue *queue;
 };
 
 static void bench_open(struct bench *b, int workers)
@@ -79,7 +79,9 @@ static void make_steps(struct sdrt_queue *queue, uint64_t *rng, struct counted *
         c[i].before = i ? &c[i - 1] : NULL;
         c[i].nparts = 1 + trand_int(rng, MOST_PARTS);
         c[i].with_scratch = trand_int(rng, 2);
-        steps[i] = (struct sdrt_device_step){ .run = count, .arg = &c[i], .nparts = c[i].nparts,
+        steps[i] = (struct sdrt_device_step){ .run = count,
+                                              .arg = &c[i],
+                                              .nparts = c[i].nparts,
                                               .scratch = c[i].with_scratch ? scratch : NULL,
                                               .scratch_each = 64 };
     }

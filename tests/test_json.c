@@ -116,8 +116,8 @@ Test(json, files_are_bounded_and_errors_have_a_place)
     size_t size;
     const char *path = temp_write("c.json", "{\n  \"a\": 1,\n  \"a\": 2\n}", 23);
 
-    expect_failure(sdrt_json_load(&root, path, 100, &kept_log), SDRT_E_FORMAT, "c.json:3:5: ",
-                   "duplicate");
+    expect_failure(sdrt_json_load(&root, path, 100, &kept_log), SDRT_E_FORMAT,
+                   "c.json:3:5: ", "duplicate");
     cr_expect_null(root);
     path = temp_write("c.json", "{\"a\": 1}", 8);
     expect_quiet(sdrt_json_load(&root, path, 8, &kept_log), "just fits");

@@ -150,8 +150,7 @@ Test(lora_images, bad_ones_are_refused_and_leave_the_model_as_it_was)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         r.prompt = cases[i].prompt;
         r.lora_dir = cases[i].dir ? data_path("lora") : NULL;
-        expect_failure(sdrt_generate(context, &r), cases[i].status, cases[i].word,
-                       cases[i].prompt);
+        expect_failure(sdrt_generate(context, &r), cases[i].status, cases[i].word, cases[i].prompt);
     }
     plain_request(&r);
     cr_expect_eq(memcmp(plain, draw(&r), BYTES), 0);

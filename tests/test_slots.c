@@ -63,7 +63,8 @@ Test(slots, sizes_that_disagree_are_named)
     expect_failure(add("", "text", 6, SDRT_ONCE_A_PROMPT), SDRT_E_ARG,
                    "slot text is F32 [1][1][1][6] here", "another size");
     expect_failure(sdrt_slots_add(&slots, "", "text", SDRT_BF16, (const int[]){ 1, 1, 1, 5 },
-                                  SDRT_ONCE_A_PROMPT), SDRT_E_ARG, "slot text is BF16", "another type");
+                                  SDRT_ONCE_A_PROMPT),
+                   SDRT_E_ARG, "slot text is BF16", "another type");
     cr_expect_eq(slots.n, 1);
 }
 
@@ -89,7 +90,8 @@ Test(slots, lives_share_memory_where_they_may)
         cr_expect(a->memory >= memory && a->memory + a->bytes <= memory + bytes, "%s", a->name);
         for (int k = 0; k < i; k++) {
             const struct sdrt_slot *b = &slots.slot[k];
-            const int apart = a->memory + a->bytes <= b->memory || b->memory + b->bytes <= a->memory;
+            const int apart = a->memory + a->bytes <= b->memory ||
+                              b->memory + b->bytes <= a->memory;
             const int may = a->life == SDRT_ONCE_AN_IMAGE && b->life == SDRT_EACH_EVALUATION;
             cr_expect(apart || may, "%s and %s", a->name, b->name);
         }

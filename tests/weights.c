@@ -7,9 +7,8 @@
 
 enum { PERIOD = 65521 }; /* a prime: large weights repeat, but no two rows are alike */
 
-struct tweights tweights_new(uint64_t *rng, const struct sdrt_weight_shape *w,
-                             enum sdrt_dtype from, float scale, tpack_bytes *pack_bytes,
-                             tpack_rows *pack_rows)
+struct tweights tweights_new(uint64_t *rng, const struct sdrt_weight_shape *w, enum sdrt_dtype from,
+                             float scale, tpack_bytes *pack_bytes, tpack_rows *pack_rows)
 {
     const int rows = w->gated ? 2 * w->n : w->n, third = (rows + 2) / 3;
     const size_t row = (size_t)w->k * (size_t)w->taps, n = (size_t)rows * row;

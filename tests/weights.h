@@ -19,9 +19,8 @@ typedef int tpack_rows(const struct sdrt_weight_shape *w, int row0, int count, c
 
 /* Uniform in [-scale, scale), of type from in the checkpoint, packed in several calls,
  * the last rows first. */
-struct tweights tweights_new(uint64_t *rng, const struct sdrt_weight_shape *w,
-                             enum sdrt_dtype from, float scale, tpack_bytes *pack_bytes,
-                             tpack_rows *pack_rows);
+struct tweights tweights_new(uint64_t *rng, const struct sdrt_weight_shape *w, enum sdrt_dtype from,
+                             float scale, tpack_bytes *pack_bytes, tpack_rows *pack_rows);
 void tweights_free(struct tweights *t);
 
 #endif

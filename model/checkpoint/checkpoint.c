@@ -106,8 +106,7 @@ static int check_parts(const struct sdrt_checkpoint *c, const char *vae_path)
                              "%s: not a VAE: expected decoder.conv_in.weight, alone or after "
                              "first_stage_model.",
                              vae_path);
-        return sdrt_fail(c->log, SDRT_E_MISSING, "%s: has no VAE: expected one as vae",
-                         c->path);
+        return sdrt_fail(c->log, SDRT_E_MISSING, "%s: has no VAE: expected one as vae", c->path);
     }
     if (!c->parts.n_text)
         return sdrt_fail(c->log, SDRT_E_MISSING,
@@ -165,9 +164,10 @@ int sdrt_checkpoint_open(struct sdrt_checkpoint **out, const struct sdrt_checkpo
         goto out;
     }
     c->log = log;
-    c->weights = (struct sdrt_named_weights){
-        .parts = &c->parts, .layout = &c->layout, .path = c->path, .log = log
-    };
+    c->weights = (struct sdrt_named_weights){ .parts = &c->parts,
+                                              .layout = &c->layout,
+                                              .path = c->path,
+                                              .log = log };
     status = open_parts(c, paths);
     if (status == SDRT_OK) status = check_parts(c, paths->vae);
     if (status == SDRT_OK) status = find_config(c);

@@ -66,7 +66,7 @@ static int add_shards(struct sdrt_part *part, const char *folder, const char *in
                            "%s: weight_map: expected an object that gives each tensor its file",
                            index);
     if (status != SDRT_OK) goto out;
-    json_object_foreach (map, tensor, file) {
+    json_object_foreach(map, tensor, file) {
         status = add_shard(part, folder, file, seen, index, tensor, log);
         if (status != SDRT_OK) break;
     }

@@ -90,7 +90,8 @@ static int add_folder(struct work *w, const char *path)
     if (status == SDRT_OK && !w->n_files)
         status = sdrt_fail(w->log, SDRT_E_MISSING,
                            "%s: has no %s file, itself or in unet/, transformer/, vae/, "
-                           "text_encoder/", path, sdrt_tensor_file_extensions);
+                           "text_encoder/",
+                           path, sdrt_tensor_file_extensions);
     return status;
 }
 

@@ -16,7 +16,7 @@ enum { SDRT_NAME_MAX = 256 }; /* bytes of any weight name here, with the final 0
 /* The original U-Net numbers all blocks through, so a name depends on the resnets per
  * level and on which levels have attention. */
 struct sdrt_unet_names {
-    int original;     /* 0: diffusers' names */
+    int original; /* 0: diffusers' names */
     int levels;
     int layers;       /* resnets per level on the way down */
     int attention[4]; /* of each level: 1 when it has transformers */

@@ -119,8 +119,8 @@ static int classify(struct sdrt_lora_module *m)
         m->kind = SDRT_KIND_LORA;
         rank = rank_of(r[SDRT_LORA_DOWN]);
     } else if (r[SDRT_LOHA_W1_A] || r[SDRT_LOHA_W2_A]) {
-        if (!r[SDRT_LOHA_W1_A] || !r[SDRT_LOHA_W1_B] || !r[SDRT_LOHA_W2_A] ||
-            !r[SDRT_LOHA_W2_B] || !r[SDRT_LOHA_T1] != !r[SDRT_LOHA_T2])
+        if (!r[SDRT_LOHA_W1_A] || !r[SDRT_LOHA_W1_B] || !r[SDRT_LOHA_W2_A] || !r[SDRT_LOHA_W2_B] ||
+            !r[SDRT_LOHA_T1] != !r[SDRT_LOHA_T2])
             return 0;
         m->kind = SDRT_KIND_LOHA;
         rank = rank_of(r[SDRT_LOHA_W1_B]);
@@ -129,8 +129,9 @@ static int classify(struct sdrt_lora_module *m)
             (!r[SDRT_LOKR_W2] && (!r[SDRT_LOKR_W2_A] || !r[SDRT_LOKR_W2_B])))
             return 0;
         m->kind = SDRT_KIND_LOKR;
-        rank = !r[SDRT_LOKR_W2] ? rank_of(r[SDRT_LOKR_W2_B])
-                                : !r[SDRT_LOKR_W1] ? rank_of(r[SDRT_LOKR_W1_B]) : 0;
+        rank = !r[SDRT_LOKR_W2]   ? rank_of(r[SDRT_LOKR_W2_B])
+               : !r[SDRT_LOKR_W1] ? rank_of(r[SDRT_LOKR_W1_B])
+                                  : 0;
     } else if (r[SDRT_LORA_DIFF]) {
         m->kind = SDRT_KIND_DIFF;
     } else if (r[SDRT_LORA_DIFF_BIAS] || r[SDRT_LORA_UP_BIAS]) {

@@ -13,10 +13,10 @@
 
 /* A module of the model that a module of a file changes. */
 struct touch {
-    char *module;       /* canonical, without .weight; owned */
+    char *module; /* canonical, without .weight; owned */
     const struct sdrt_lora_module *change;
     size_t file;
-    int    third;       /* of the change's rows that are the module's; -1: all */
+    int third; /* of the change's rows that are the module's; -1: all */
 };
 
 struct applied {
@@ -99,8 +99,8 @@ static int foreign(const struct sdrt_loras *x, const char *path, const char *fir
     if (!count) return SDRT_OK;
     if (count > 1) snprintf(more, sizeof more, " (and %zu more)", count - 1);
     if (!lenient) return sdrt_fail(x->engine.log, SDRT_E_UNSUPPORTED, text, path, first, more);
-    sdrt_note(x->engine.log, SDRT_LOG_WARNING, "%s: left out %s%s: no module of this model has "
-              "such a tensor", path, first, more);
+    sdrt_note(x->engine.log, SDRT_LOG_WARNING,
+              "%s: left out %s%s: no module of this model has such a tensor", path, first, more);
     return SDRT_OK;
 }
 
@@ -121,8 +121,8 @@ static int takes_bias(const struct sdrt_loras *x, const char *module,
 
 /* Lists the touches of file, which becomes number x->n_files, with room for all others;
  * *first and *count say what stays foreign. */
-static int find_touches(struct sdrt_loras *x, const struct sdrt_lora_file *file,
-                        struct touch **out, size_t *n, const char **first, size_t *count)
+static int find_touches(struct sdrt_loras *x, const struct sdrt_lora_file *file, struct touch **out,
+                        size_t *n, const char **first, size_t *count)
 {
     struct touch *list = calloc(x->n_touches + 3 * file->count + 1, sizeof *list);
 
@@ -254,9 +254,9 @@ static int merge_third(struct sdrt_loras *x, const struct touch *t, int bias,
     int status;
 
     if (t->change->role[SDRT_LORA_DORA] || t->change->role[SDRT_LORA_DORA_ROW])
-        return sdrt_fail(x->engine.log, SDRT_E_UNSUPPORTED, "%s: %s: DoRA of queries, keys and "
-                         "values in one matrix: expected LoRA", sdrt_loras_path(x, t->file),
-                         t->change->key);
+        return sdrt_fail(x->engine.log, SDRT_E_UNSUPPORTED,
+                         "%s: %s: DoRA of queries, keys and values in one matrix: expected LoRA",
+                         sdrt_loras_path(x, t->file), t->change->key);
     all.data = calloc(3 * n, sizeof *all.data);
     if (!all.data)
         return sdrt_fail(x->engine.log, SDRT_E_NOMEM, "no memory to merge %s", t->module);
@@ -357,9 +357,11 @@ struct sdrt_weights_provider sdrt_loras_provider(struct sdrt_loras *x)
 {
     const int describes = x->base.describe != NULL;
 
-    return (struct sdrt_weights_provider){ .get = loras_get, .release = loras_release,
+    return (struct sdrt_weights_provider){ .get = loras_get,
+                                           .release = loras_release,
                                            .prefetch = loras_prefetch,
                                            .describe = describes ? loras_describe : NULL,
                                            .read = describes ? loras_read : NULL,
-                                           .use_queue = loras_use_queue, .self = x };
+                                           .use_queue = loras_use_queue,
+                                           .self = x };
 }

@@ -23,8 +23,8 @@ static int out_of_memory(const struct merge *m)
 }
 
 /* The values of a tensor, which must be first x rest, into *out; the caller frees them. */
-static int read_values(const struct merge *m, enum sdrt_lora_role role, int64_t first,
-                       int64_t rest, float **out)
+static int read_values(const struct merge *m, enum sdrt_lora_role role, int64_t first, int64_t rest,
+                       float **out)
 {
     const struct sdrt_file_tensor *t = m->module->role[role];
     int64_t count = 1;
@@ -93,8 +93,8 @@ static void apply_core(const float *core, const float *b, int ra, int rb, int co
 
 /* y[rows][cols][taps] += the product of f, whose inner rank is ra (of a) and, behind a core,
  * rb (of b). */
-static int add_product(const struct merge *m, const struct factors *f, float *y, int rows,
-                       int cols, int taps)
+static int add_product(const struct merge *m, const struct factors *f, float *y, int rows, int cols,
+                       int taps)
 {
     const struct sdrt_lora_engine *e = m->engine;
     const struct sdrt_file_tensor *core_tensor = f->has_core ? m->module->role[f->core] : NULL;
@@ -133,10 +133,7 @@ out:
     return status;
 }
 
-static float *zeros(size_t n)
-{
-    return calloc(n ? n : 1, sizeof(float));
-}
+static float *zeros(size_t n) { return calloc(n ? n : 1, sizeof(float)); }
 
 static int add_loha(const struct merge *m, float *y, const struct sdrt_lora_weight *w)
 {
@@ -160,8 +157,7 @@ static int read_block(const struct merge *m, enum sdrt_lora_role whole, const st
 {
     int status;
 
-    if (m->module->role[whole])
-        return read_values(m, whole, rows, (int64_t)cols * taps, out);
+    if (m->module->role[whole]) return read_values(m, whole, rows, (int64_t)cols * taps, out);
     *out = zeros((size_t)rows * (size_t)cols * (size_t)taps);
     if (!*out) return out_of_memory(m);
     status = add_product(m, f, *out, rows, cols, taps);
@@ -237,8 +233,8 @@ static int add_change(const struct merge *m, float *y, const struct sdrt_lora_we
         free(values);
     }
     if (status != SDRT_OK || module->rank == 0) return status;
-    const float factor = (float)(module->alpha / (module->root_rank ? sqrt(module->rank)
-                                                                    : module->rank));
+    const float factor = (float)(module->alpha /
+                                 (module->root_rank ? sqrt(module->rank) : module->rank));
     for (size_t i = 0; i < n; i++) y[i] *= factor;
     return SDRT_OK;
 }
@@ -255,7 +251,7 @@ static int by_rows(const struct sdrt_lora_module *m, int rows)
 static int decompose(const struct merge *m, float *y, const struct sdrt_lora_weight *w)
 {
     const enum sdrt_lora_role role = m->module->role[SDRT_LORA_DORA_ROW] ? SDRT_LORA_DORA_ROW
-                                                                        : SDRT_LORA_DORA;
+                                                                         : SDRT_LORA_DORA;
     const struct sdrt_file_tensor *t = m->module->role[role];
     const int rows = by_rows(m->module, w->rows), n = rows ? w->rows : w->cols;
     const int64_t first = t->rank > 0 ? t->shape[0] : 1;
@@ -309,8 +305,7 @@ int sdrt_lora_merge_weight(const struct sdrt_lora_engine *engine, const char *pa
 }
 
 int sdrt_lora_merge_bias(const struct sdrt_lora_engine *engine, const char *path,
-                         const struct sdrt_lora_module *module, double scale, float *bias,
-                         int rows)
+                         const struct sdrt_lora_module *module, double scale, float *bias, int rows)
 {
     static const enum sdrt_lora_role roles[] = { SDRT_LORA_DIFF_BIAS, SDRT_LORA_UP_BIAS };
     const struct merge m = { engine, path, module };

@@ -27,14 +27,14 @@ extern "C" {
 /* What the products run on; all borrowed.  A set of LoRAs replaces the queue by the one that its
  * provider is told to use. */
 struct sdrt_lora_engine {
-    struct sdrt_queue     *queue;
+    struct sdrt_queue *queue;
     const struct sdrt_log *log;
 };
 
 /* A weight [rows][cols][taps], f32: taps is kh * kw, 1 for a linear layer. */
 struct sdrt_lora_weight {
     float *data;
-    int    rows, cols, taps;
+    int rows, cols, taps;
 };
 
 /* Changes w in place as module says, at scale.  path is the file's name, for messages.

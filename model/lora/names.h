@@ -30,8 +30,8 @@ int sdrt_lora_index_empty(const struct sdrt_lora_index *index);
  * the same one's name in the original code without its part ("input_blocks.0.0.weight"), or
  * NULL; of what that names, the module is third 0, 1 or 2 of its rows, or all of it (-1).  Names
  * that do not end in ".weight" are ignored.  SDRT_E_NOMEM. */
-int sdrt_lora_index_add(struct sdrt_lora_index *index, const char *canonical,
-                        const char *original, int third);
+int sdrt_lora_index_add(struct sdrt_lora_index *index, const char *canonical, const char *original,
+                        int third);
 
 /* The canonical name without ".weight" of the n-th module that key (lora_file.h) means, borrowed
  * until the next add; NULL: there is none, or no n-th.  Most keys mean one module; of several

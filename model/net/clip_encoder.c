@@ -42,7 +42,8 @@ static sdrt_tensor self_attention(struct sdrt_graph *g, sdrt_tensor x, const cha
     sdrt_name(name, sizeof name, "%s.self_attn.attention", layer);
     const sdrt_tensor o = sdrt_graph_attention(g, name, sdrt_graph_slice(g, qkv, 0, c),
                                                sdrt_graph_slice(g, qkv, c, c),
-                                               sdrt_graph_slice(g, qkv, 2 * c, c), config->heads, 1);
+                                               sdrt_graph_slice(g, qkv, 2 * c, c), config->heads,
+                                               1);
     return linear(g, o, layer, "self_attn.out_proj", c, SDRT_ACT_NONE, residual);
 }
 
@@ -107,8 +108,7 @@ void sdrt_clip_encoder_build(struct sdrt_graph *g, const struct sdrt_text_config
 
     sdrt_name(name, sizeof name, "%s.ids", prefix);
     const sdrt_tensor ids = sdrt_graph_external(g, name, SDRT_I32, batch, 1, tokens, 1);
-    const sdrt_tensor text = sdrt_graph_external(g, "text", SDRT_F32, batch, 1, rows,
-                                                 place->width);
+    const sdrt_tensor text = sdrt_graph_external(g, "text", SDRT_F32, batch, 1, rows, place->width);
     const sdrt_tensor mine = sdrt_graph_slice(g, sdrt_graph_rows(g, text, place->row0, tokens),
                                               place->at, clip->hidden);
     sdrt_tensor x = embed(g, clip, prefix, ids);
@@ -123,7 +123,6 @@ void sdrt_clip_encoder_build(struct sdrt_graph *g, const struct sdrt_text_config
     sdrt_name(name, sizeof name, "%s.pooled", prefix);
     const sdrt_tensor pooled = sdrt_graph_external(g, name, SDRT_F32, batch, 1, tokens,
                                                    config->pooled);
-    for (int i = taken; i < clip->layers; i++)
-        x = layer_of(g, clip, prefix, i, x, SDRT_NO_TENSOR);
+    for (int i = taken; i < clip->layers; i++) x = layer_of(g, clip, prefix, i, x, SDRT_NO_TENSOR);
     pool(g, config, prefix, x, pooled);
 }

@@ -20,8 +20,9 @@ static int check(const struct sdrt_model_config *model, const struct sdrt_log *l
         return sdrt_fail(log, SDRT_E_UNSUPPORTED, "the MMDiT has %d blocks: expected 1 to %d",
                          c->depth, (int)SDRT_MMDIT_MAX_DEPTH);
     if (c->heads < 1 || c->width % c->heads)
-        return sdrt_fail(log, SDRT_E_UNSUPPORTED, "the MMDiT is %d wide: expected a multiple of its "
-                         "%d heads", c->width, c->heads);
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                         "the MMDiT is %d wide: expected a multiple of its %d heads", c->width,
+                         c->heads);
     return SDRT_OK;
 }
 
@@ -101,8 +102,10 @@ static void build_schedule(struct sdrt_graph *g, const struct sdrt_model_config 
         const char *weights[2] = { name[0], name[1] };
         const int counts[2] = { i < c->depth ? image_vectors(c, i) * c->width : 2 * c->width,
                                 i < c->depth ? text_vectors(c, i) * c->width : 0 };
-        sdrt_name(name[0], NAME, i < c->depth ? "transformer.transformer_blocks.%d.norm1.linear"
-                                              : "transformer.norm_out.linear", i);
+        sdrt_name(name[0], NAME,
+                  i < c->depth ? "transformer.transformer_blocks.%d.norm1.linear"
+                               : "transformer.norm_out.linear",
+                  i);
         sdrt_name(name[1], NAME, "transformer.transformer_blocks.%d.norm1_context.linear", i);
         spec.name = name[0];
         spec.weights = weights;
@@ -146,7 +149,7 @@ struct builder {
 /* Half of a block: the image's or the text's hidden states, and what they are called. */
 struct stream {
     sdrt_tensor x;
-    int row0, rows;          /* its place in the joint sequence */
+    int row0, rows; /* its place in the joint sequence */
     const char *norm1, *norm2, *feed_forward;
     const char *queries, *keys, *values, *out;
     const char *norm_queries, *norm_keys;
@@ -328,8 +331,8 @@ static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *mod
     b.modulations = sdrt_graph_external(g, "time", SDRT_F32, shape->batch, 1, 1,
                                         modulation_width(c));
     text.x = sdrt_graph_external(g, "context", SDRT_F32, shape->batch, 1, shape->tokens, c->width);
-    image.x = embed_patches(g, c, in, sdrt_graph_external(g, "positions", SDRT_F32, 1, 1, patches,
-                                                          c->width));
+    image.x = embed_patches(g, c, in,
+                            sdrt_graph_external(g, "positions", SDRT_F32, 1, 1, patches, c->width));
     const sdrt_tensor out = sdrt_graph_external(g, "model_out", SDRT_F32, shape->batch, h, w,
                                                 c->in_channels);
     image.rows = text.row0 = patches;
@@ -345,6 +348,10 @@ static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *mod
 }
 
 const struct sdrt_denoiser sdrt_mmdit_denoiser = {
-    .name = "mmdit", .check = check, .check_size = check_size, .build_schedule = build_schedule,
-    .build_prompt = build_prompt, .build_step = build_step,
+    .name = "mmdit",
+    .check = check,
+    .check_size = check_size,
+    .build_schedule = build_schedule,
+    .build_prompt = build_prompt,
+    .build_step = build_step,
 };

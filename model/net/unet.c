@@ -7,13 +7,13 @@ enum { NAME = 160, MAX_SKIPS = 32, MAX_RESNETS = 64, MAX_CROSS = 192, PART_NAME 
 
 struct unet_part {
     char name[PART_NAME]; /* weight prefix */
-    int  channels;
+    int channels;
 };
 
 /* All resnets and cross-attentions, in the order in which the step runs them. */
 struct unet_parts {
-    struct unet_part resnets[MAX_RESNETS];    /* name: of time_emb_proj */
-    struct unet_part cross[MAX_CROSS];       /* name: of attn2 */
+    struct unet_part resnets[MAX_RESNETS]; /* name: of time_emb_proj */
+    struct unet_part cross[MAX_CROSS];     /* name: of attn2 */
     int n_resnets, n_cross;
     int time_channels; /* sum over resnets */
 };
@@ -43,7 +43,7 @@ static int list_cross(struct unet_parts *p, const char *block, int j, int depth,
         if (p->n_cross == MAX_CROSS) return 0;
         struct unet_part *a = &p->cross[p->n_cross++];
         sdrt_name(a->name, sizeof a->name, "%s.attentions.%d.transformer_blocks.%d.attn2", block, j,
-                 d);
+                  d);
         a->channels = channels;
     }
     return 1;
@@ -124,9 +124,9 @@ static void build_schedule(struct sdrt_graph *g, const struct sdrt_model_config 
 
     list_parts(config, &parts);
     const sdrt_tensor timesteps = sdrt_graph_external(g, "timesteps", SDRT_F32, 1, 1, n, 1);
-    const sdrt_tensor added = config->added_dim
-        ? sdrt_graph_external(g, "added", SDRT_F32, 1, 1, batch, config->added_dim)
-        : SDRT_NO_TENSOR;
+    const sdrt_tensor added = config->added_dim ? sdrt_graph_external(g, "added", SDRT_F32, 1, 1,
+                                                                      batch, config->added_dim)
+                                                : SDRT_NO_TENSOR;
     const sdrt_tensor t = embed_time(g, config, timesteps, added);
     for (int i = 0; i < parts.n_resnets; i++) {
         names[i] = parts.resnets[i].name;
@@ -290,8 +290,8 @@ static sdrt_tensor cross_attention(struct builder *b, sdrt_tensor x, const char 
 {
     char name[NAME];
 
-    const sdrt_tensor kv = cross_tensor(b->g, b->config, &b->parts->cross[b->next_cross++], b->batch,
-                                        b->tokens);
+    const sdrt_tensor kv = cross_tensor(b->g, b->config, &b->parts->cross[b->next_cross++],
+                                        b->batch, b->tokens);
     const sdrt_tensor q = project(b, norm_of(b, x, prefix, "norm2"), prefix, "attn2.to_q", c, 0,
                                   SDRT_NO_TENSOR);
     sdrt_name(name, sizeof name, "%s.attn2.attention", prefix);
@@ -315,8 +315,8 @@ static sdrt_tensor feed_forward(struct builder *b, sdrt_tensor x, const char *pr
     return project(b, inner, prefix, "ff.net.2", c, 1, x);
 }
 
-static sdrt_tensor transformer(struct builder *b, sdrt_tensor x, const char *block, int j, int depth,
-                               int c)
+static sdrt_tensor transformer(struct builder *b, sdrt_tensor x, const char *block, int j,
+                               int depth, int c)
 {
     struct sdrt_conv_spec spec = sdrt_conv_defaults;
     char base[NAME - 40], norm[NAME], name[NAME];
@@ -408,7 +408,10 @@ static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *mod
     const struct sdrt_unet_config *config = &model->unet;
     const int batch = shape->batch, h = shape->h, w = shape->w;
     struct unet_parts parts;
-    struct builder b = { .g = g, .config = config, .parts = &parts, .batch = batch,
+    struct builder b = { .g = g,
+                         .config = config,
+                         .parts = &parts,
+                         .batch = batch,
                          .tokens = shape->tokens };
     struct sdrt_conv_spec spec = sdrt_conv_defaults;
 
@@ -444,6 +447,9 @@ static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *mod
 }
 
 const struct sdrt_denoiser sdrt_unet_denoiser = {
-    .name = "unet", .check = check, .build_schedule = build_schedule, .build_prompt = build_prompt,
+    .name = "unet",
+    .check = check,
+    .build_schedule = build_schedule,
+    .build_prompt = build_prompt,
     .build_step = build_step,
 };

@@ -7,7 +7,8 @@ enum { NAME = 128 };
 static const float EPS = 1e-6f;
 
 /* A plain conv without a norm. */
-static sdrt_tensor conv(struct sdrt_graph *g, sdrt_tensor x, const char *name, int out_c, int kernel)
+static sdrt_tensor conv(struct sdrt_graph *g, sdrt_tensor x, const char *name, int out_c,
+                        int kernel)
 {
     struct sdrt_conv_spec spec = sdrt_conv_defaults;
 
@@ -111,7 +112,8 @@ void sdrt_vae_build_decoder(struct sdrt_graph *g, const struct sdrt_vae_config *
     const int last = config->levels - 1;
     char block[64], name[NAME];
 
-    sdrt_tensor x = sdrt_graph_external(g, "vae_in", SDRT_F32, batch, h, w, config->latent_channels);
+    sdrt_tensor x = sdrt_graph_external(g, "vae_in", SDRT_F32, batch, h, w,
+                                        config->latent_channels);
     const sdrt_tensor out = sdrt_graph_external(g, "vae_out", SDRT_F32, batch, h << last, w << last,
                                                 3);
     if (config->quant_convs) x = conv(g, x, "vae.post_quant_conv", config->latent_channels, 1);

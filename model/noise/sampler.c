@@ -24,8 +24,7 @@ static float denoised(enum sdrt_prediction prediction, float sigma, float x, flo
 static float denoised_vp(enum sdrt_prediction prediction, float root_a, float root_b, float x,
                          float out)
 {
-    if (prediction == SDRT_PREDICTION_V)
-        return root_a * x - root_b * out;
+    if (prediction == SDRT_PREDICTION_V) return root_a * x - root_b * out;
     if (prediction == SDRT_PREDICTION_FLOW) return x - root_b * out;
     return (x - root_b * out) / root_a;
 }
@@ -103,7 +102,9 @@ static void step_ddim(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
 }
 
 /* What DPM-Solver++ calls alpha_t, sigma_t and lambda_t at one sigma. */
-struct dpm_point { float alpha, sigma, lambda; };
+struct dpm_point {
+    float alpha, sigma, lambda;
+};
 
 static struct dpm_point dpm_point(const struct sdrt_sampler *s, float sigma)
 {
@@ -147,37 +148,48 @@ static void step_lcm(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
 
     for (size_t k = 0; k < w->count; k++) {
         const float x = w->x[k];
-        const float y =
-            gain * denoised_vp(s->p.noise.prediction, a, b, x, w->out[k]) + skip * x;
+        const float y = gain * denoised_vp(s->p.noise.prediction, a, b, x, w->out[k]) + skip * x;
         w->x[k] = w->noise ? a_next * y + b_next * w->noise[k] : y;
     }
 }
 
-static int draws_but_last(const struct sdrt_sampler *s, int i)
-{
-    return i != s->total - 1;
-}
+static int draws_but_last(const struct sdrt_sampler *s, int i) { return i != s->total - 1; }
 
 /* ---- the table of methods, and names ---- */
 
 static const struct sdrt_sampler_method methods[SDRT_SAMPLER_COUNT] = {
-    [SDRT_SAMPLER_EULER] = { .name = "euler", .has_karras = 1, .uses_sigmas = 1,
-        .plan = sdrt_sampler_plan_sigmas, .step = step_euler },
-    [SDRT_SAMPLER_EULER_A] = { .name = "euler_a", .has_karras = 1, .uses_sigmas = 1,
-        .plan = sdrt_sampler_plan_sigmas, .step = step_euler_a, .draws = draws_always },
-    [SDRT_SAMPLER_DDIM] = { .name = "ddim",
-        .plan = sdrt_sampler_plan_ddim, .step = step_ddim },
-    [SDRT_SAMPLER_DPMPP_2M] = { .name = "dpmpp_2m", .has_karras = 1, .history = 1,
-        .plan = sdrt_sampler_plan_sigmas, .step = step_dpmpp_2m },
-    [SDRT_SAMPLER_HEUN] = { .name = "heun", .has_karras = 1, .uses_sigmas = 1, .history = 2,
-        .plan = sdrt_sampler_plan_heun, .step = step_heun },
+    [SDRT_SAMPLER_EULER] = { .name = "euler",
+                             .has_karras = 1,
+                             .uses_sigmas = 1,
+                             .plan = sdrt_sampler_plan_sigmas,
+                             .step = step_euler },
+    [SDRT_SAMPLER_EULER_A] = { .name = "euler_a",
+                               .has_karras = 1,
+                               .uses_sigmas = 1,
+                               .plan = sdrt_sampler_plan_sigmas,
+                               .step = step_euler_a,
+                               .draws = draws_always },
+    [SDRT_SAMPLER_DDIM] = { .name = "ddim", .plan = sdrt_sampler_plan_ddim, .step = step_ddim },
+    [SDRT_SAMPLER_DPMPP_2M] = { .name = "dpmpp_2m",
+                                .has_karras = 1,
+                                .history = 1,
+                                .plan = sdrt_sampler_plan_sigmas,
+                                .step = step_dpmpp_2m },
+    [SDRT_SAMPLER_HEUN] = { .name = "heun",
+                            .has_karras = 1,
+                            .uses_sigmas = 1,
+                            .history = 2,
+                            .plan = sdrt_sampler_plan_heun,
+                            .step = step_heun },
     [SDRT_SAMPLER_LCM] = { .name = "lcm",
-        .plan = sdrt_sampler_plan_lcm, .step = step_lcm, .draws = draws_but_last },
+                           .plan = sdrt_sampler_plan_lcm,
+                           .step = step_lcm,
+                           .draws = draws_but_last },
 };
 
 static const char *const schedules[SDRT_SCHEDULE_COUNT] = {
     [SDRT_SCHEDULE_DEFAULT] = "default",
-    [SDRT_SCHEDULE_KARRAS]  = "karras",
+    [SDRT_SCHEDULE_KARRAS] = "karras",
 };
 
 const char *sdrt_sampler_name(int kind)
@@ -202,8 +214,7 @@ int sdrt_sampler_parse(const char *name, enum sdrt_sampler_kind *out, const stru
     return SDRT_OK;
 }
 
-int sdrt_schedule_parse(const char *name, enum sdrt_schedule_kind *out,
-                        const struct sdrt_log *log)
+int sdrt_schedule_parse(const char *name, enum sdrt_schedule_kind *out, const struct sdrt_log *log)
 {
     const int kind = sdrt_choice(sdrt_schedule_name, name);
     char known[SDRT_CHOICES];
@@ -243,8 +254,9 @@ static int check_params(const struct sdrt_sampler_params *p)
     if ((unsigned)p->kind >= SDRT_SAMPLER_COUNT || (unsigned)p->schedule >= SDRT_SCHEDULE_COUNT ||
         (unsigned)p->noise.prediction > SDRT_PREDICTION_FLOW ||
         (unsigned)p->noise.spacing >= SDRT_SPACING_COUNT)
-        return sdrt_fail(p->log, SDRT_E_ARG, "sampler: a sampler, schedule, prediction or spacing "
-                         "that is none of their enums");
+        return sdrt_fail(p->log, SDRT_E_ARG,
+                         "sampler: a sampler, schedule, prediction or spacing that is none of "
+                         "their enums");
     method = &methods[p->kind];
     if (p->schedule == SDRT_SCHEDULE_KARRAS && !method->has_karras)
         return sdrt_fail(p->log, SDRT_E_UNSUPPORTED, "sampler %s has no karras schedule",
@@ -259,8 +271,8 @@ static int check_params(const struct sdrt_sampler_params *p)
                          schedules[p->schedule]);
     /* At train_steps the leading spacing would reach past the last timestep. */
     if (p->steps < 1 || p->steps >= p->noise.train_steps)
-        return sdrt_fail(p->log, SDRT_E_ARG, "sampler %s: %d steps, expected 1 to %d",
-                         method->name, p->steps, p->noise.train_steps - 1);
+        return sdrt_fail(p->log, SDRT_E_ARG, "sampler %s: %d steps, expected 1 to %d", method->name,
+                         p->steps, p->noise.train_steps - 1);
     if (p->first_step < 0 || p->first_step >= p->steps)
         return sdrt_fail(p->log, SDRT_E_ARG, "sampler %s: first step %d, expected 0 to %d",
                          method->name, p->first_step, p->steps - 1);
@@ -316,8 +328,7 @@ int sdrt_sampler_reset(struct sdrt_sampler *s, size_t images, size_t n)
     }
     free(s->buffer);
     s->buffer = buffer;
-    for (int k = 0; k < s->method->history; k++)
-        s->history[k] = buffer + (size_t)k * count;
+    for (int k = 0; k < s->method->history; k++) s->history[k] = buffer + (size_t)k * count;
     if (s->method->draws) s->noise = buffer + (size_t)s->method->history * count;
     s->images = images;
     s->n = n;
@@ -327,20 +338,14 @@ int sdrt_sampler_reset(struct sdrt_sampler *s, size_t images, size_t n)
 
 /* ---- a run ---- */
 
-int sdrt_sampler_evaluations(const struct sdrt_sampler *s)
-{
-    return s->total - s->first;
-}
+int sdrt_sampler_evaluations(const struct sdrt_sampler *s) { return s->total - s->first; }
 
 const float *sdrt_sampler_timesteps(const struct sdrt_sampler *s)
 {
     return s->timesteps + s->first;
 }
 
-float sdrt_sampler_initial_scale(const struct sdrt_sampler *s)
-{
-    return s->initial_scale;
-}
+float sdrt_sampler_initial_scale(const struct sdrt_sampler *s) { return s->initial_scale; }
 
 float sdrt_sampler_input_divisor(const struct sdrt_sampler *s, int eval)
 {
@@ -355,8 +360,7 @@ void sdrt_sampler_scale_input(const struct sdrt_sampler *s, int eval, const floa
 {
     const float divisor = sdrt_sampler_input_divisor(s, eval);
 
-    for (size_t k = 0; k < s->images * s->n; k++)
-        model_in[k] = latent[k] / divisor;
+    for (size_t k = 0; k < s->images * s->n; k++) model_in[k] = latent[k] / divisor;
 }
 
 void sdrt_sampler_denoised(const struct sdrt_sampler *s, int eval, const float *model_out,
@@ -389,8 +393,7 @@ int sdrt_sampler_step(struct sdrt_sampler *s, int eval, const float *model_out, 
         if (!rngs)
             return sdrt_fail(s->p.log, SDRT_E_ARG, "sampler %s: draws noise, expected generators",
                              s->method->name);
-        for (size_t i = 0; i < s->images; i++)
-            sdrt_rng_normal(rngs + i, s->noise + i * s->n, s->n);
+        for (size_t i = 0; i < s->images; i++) sdrt_rng_normal(rngs + i, s->noise + i * s->n, s->n);
         w.noise = s->noise;
     }
     s->method->step(s, &w);
@@ -412,6 +415,5 @@ void sdrt_sampler_add_noise(const struct sdrt_sampler *s, const float *noise, fl
         keep = sqrtf(alpha);
         gain = sqrtf(1.0f - alpha);
     }
-    for (size_t k = 0; k < s->images * s->n; k++)
-        latent[k] = keep * latent[k] + gain * noise[k];
+    for (size_t k = 0; k < s->images * s->n; k++) latent[k] = keep * latent[k] + gain * noise[k];
 }

@@ -10,18 +10,18 @@
 
 /* One evaluation's operands, each [count]. */
 struct sdrt_sampler_work {
-    int          i; /* index into the whole run's plan, so first_step is already in it */
-    size_t       count;
+    int i; /* index into the whole run's plan, so first_step is already in it */
+    size_t count;
     const float *out;   /* the denoiser's */
     const float *noise; /* NULL unless the method draws */
-    float       *x;     /* the latent */
+    float *x;           /* the latent */
 };
 
 struct sdrt_sampler_method {
     const char *name;
-    int         history;     /* arrays as large as the latent that it keeps between evaluations */
-    int         has_karras;
-    int         uses_sigmas; /* its latent is image + sigma * noise, scaled for the denoiser */
+    int history; /* arrays as large as the latent that it keeps between evaluations */
+    int has_karras;
+    int uses_sigmas; /* its latent is image + sigma * noise, scaled for the denoiser */
     int (*draws)(const struct sdrt_sampler *s, int i); /* NULL: never */
     int (*plan)(struct sdrt_sampler *s);
     void (*step)(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
@@ -30,17 +30,17 @@ struct sdrt_sampler_method {
 struct sdrt_sampler {
     struct sdrt_sampler_params p;
     const struct sdrt_sampler_method *method;
-    int    total;       /* evaluations of a run from step 0 */
-    int    first;       /* the evaluation at which this run begins */
-    int    next;        /* the evaluation that step() expects, counted from first */
-    float  initial_scale;
+    int total; /* evaluations of a run from step 0 */
+    int first; /* the evaluation at which this run begins */
+    int next;  /* the evaluation that step() expects, counted from first */
+    float initial_scale;
     float *plan;        /* one block behind the four below */
     float *timesteps;   /* [total] */
     float *sigmas;      /* [total + 1], the last 0 */
     float *alphas;      /* [total], variance-preserving methods */
     float *alphas_next; /* [total] */
     size_t images, n;
-    float *buffer;      /* history, then noise; owned */
+    float *buffer; /* history, then noise; owned */
     float *history[2];
     float *noise;
 };

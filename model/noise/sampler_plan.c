@@ -23,8 +23,8 @@ static int plan_alloc(struct sdrt_sampler *s, int total)
 
 /* The working arrays of one plan, in one block that the planner frees. */
 struct scratch {
-    double *sigmas, *timesteps;    /* [steps] */
-    float  *alphas, *train_sigmas; /* [train_steps] */
+    double *sigmas, *timesteps;   /* [steps] */
+    float *alphas, *train_sigmas; /* [train_steps] */
 };
 
 static int scratch_alloc(struct scratch *t, const struct sdrt_sampler *s)
@@ -90,10 +90,8 @@ int sdrt_sampler_plan_sigmas(struct sdrt_sampler *s)
     if (status) goto out;
     status = scratch_alloc(&t, s);
     if (status) goto out;
-    if (flow)
-        sdrt_schedule_flow(m, steps, solver, t.sigmas);
-    else
-        run_sigmas(s, &t, s->timesteps);
+    if (flow) sdrt_schedule_flow(m, steps, solver, t.sigmas);
+    else run_sigmas(s, &t, s->timesteps);
     for (int i = 0; i < steps; i++) {
         s->sigmas[i] = (float)t.sigmas[i];
         if (flow && solver) s->timesteps[i] = (float)floor(t.sigmas[i] * m->train_steps);
@@ -150,8 +148,8 @@ int sdrt_sampler_plan_ddim(struct sdrt_sampler *s)
 
         if (at < 0 || at >= m->train_steps) {
             status = sdrt_fail(s->p.log, SDRT_E_ARG,
-                           "sampler ddim: %d steps visit timestep %d, the model has 0 to %d",
-                           s->p.steps, at, m->train_steps - 1);
+                               "sampler ddim: %d steps visit timestep %d, the model has 0 to %d",
+                               s->p.steps, at, m->train_steps - 1);
             goto out;
         }
         s->timesteps[i] = (float)at;

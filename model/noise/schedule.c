@@ -73,10 +73,8 @@ void sdrt_schedule_timesteps(const struct sdrt_noise_model *m, int steps, int sp
 
         if (m->spacing == SDRT_SPACING_TRAILING)
             timesteps[i] = rint(m->train_steps - i * trailing) - 1.0;
-        else if (m->spacing == SDRT_SPACING_LINSPACE)
-            timesteps[i] = from_end * linear;
-        else
-            timesteps[i] = from_end * leading + m->steps_offset;
+        else if (m->spacing == SDRT_SPACING_LINSPACE) timesteps[i] = from_end * linear;
+        else timesteps[i] = from_end * leading + m->steps_offset;
     }
 }
 
@@ -99,8 +97,7 @@ double sdrt_schedule_timestep_of(const float *train_sigmas, int train_steps, dou
     int i = 0;
 
     if (train_steps < 2) return 0.0;
-    while (i < train_steps - 2 && logf(train_sigmas[i + 1]) <= want)
-        i++;
+    while (i < train_steps - 2 && logf(train_sigmas[i + 1]) <= want) i++;
     low = logf(train_sigmas[i]);
     high = logf(train_sigmas[i + 1]);
     w = fmin(fmax((low - want) / (low - high), 0.0), 1.0);
@@ -133,7 +130,8 @@ void sdrt_schedule_flow(const struct sdrt_noise_model *m, int steps, int solver,
 const char *sdrt_spacing_name(int spacing)
 {
     static const char *const names[SDRT_SPACING_COUNT] = {
-        [SDRT_SPACING_LEADING] = "leading", [SDRT_SPACING_TRAILING] = "trailing",
+        [SDRT_SPACING_LEADING] = "leading",
+        [SDRT_SPACING_TRAILING] = "trailing",
         [SDRT_SPACING_LINSPACE] = "linspace",
     };
 
@@ -143,7 +141,8 @@ const char *sdrt_spacing_name(int spacing)
 const char *sdrt_prediction_name(int prediction)
 {
     static const char *const names[SDRT_PREDICTION_FLOW] = {
-        [SDRT_PREDICTION_EPSILON] = "epsilon", [SDRT_PREDICTION_V] = "v",
+        [SDRT_PREDICTION_EPSILON] = "epsilon",
+        [SDRT_PREDICTION_V] = "v",
     };
 
     return (unsigned)prediction < SDRT_PREDICTION_FLOW ? names[prediction] : NULL;

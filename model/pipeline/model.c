@@ -53,8 +53,8 @@ int sdrt_model_tokenize(const struct sdrt_model *m, int i, const char *prompt, i
     const int size = sdrt_clip_tokenizer_vocab_size(t), vocab = config->text[i].clip.vocab;
 
     if (size > vocab)
-        return sdrt_fail(m->log, SDRT_E_FORMAT, "the tokenizer has %d tokens but the text encoder "
-                         "only %d", size, vocab);
+        return sdrt_fail(m->log, SDRT_E_FORMAT,
+                         "the tokenizer has %d tokens but the text encoder only %d", size, vocab);
     return sdrt_clip_tokenizer_encode_padded(t, prompt, sdrt_prompt_tokens(config),
                                              pad < 0 ? sdrt_clip_tokenizer_eos(t) : pad, ids,
                                              dropped);

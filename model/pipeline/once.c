@@ -25,15 +25,16 @@ void sdrt_run_prepare_once(struct sdrt_run *run)
     const struct sdrt_request *r = run->r;
     struct sdrt_session *s = run->s;
     const float numbers[SDRT_TOLD] = {
-        (float)r->original_height, (float)r->original_width, (float)r->crop_y, (float)r->crop_x,
-        (float)r->target_height, (float)r->target_width,
+        (float)r->original_height, (float)r->original_width, (float)r->crop_y,
+        (float)r->crop_x,          (float)r->target_height,  (float)r->target_width,
     };
     const int same = !memcmp(s->told, numbers, sizeof numbers);
 
     memcpy(s->told, numbers, sizeof numbers);
     for (int i = 0; i < s->model->n_parts; i++)
         s->once_ready[i] &= keep_timesteps(s, (enum sdrt_part_id)i,
-                                           sdrt_sampler_timesteps(run->samplers[i])) && same;
+                                           sdrt_sampler_timesteps(run->samplers[i])) &&
+                            same;
 }
 
 int sdrt_once_wanted(const struct sdrt_run *run, const struct sdrt_pass *pass)

@@ -16,7 +16,7 @@ extern "C" {
 #endif
 
 enum {
-    SDRT_CLIP_TOKENIZER_LENGTH     = 77,        /* what CLIP's text encoders take */
+    SDRT_CLIP_TOKENIZER_LENGTH = 77,            /* what CLIP's text encoders take */
     SDRT_CLIP_TOKENIZER_MAX_PROMPT = 16 * 1024, /* bytes; CLIP sees some 500, and one word
                                                  * of n bytes takes up to n * n steps */
 };

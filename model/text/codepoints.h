@@ -21,9 +21,9 @@ enum { SDRT_REPLACEMENT_CHARACTER = 0xFFFD };
  * must not be used; so that a pass over a text checks once, at its end. */
 struct sdrt_codepoints {
     uint32_t *at;
-    size_t    count;
-    size_t    capacity;
-    bool      failed;
+    size_t count;
+    size_t capacity;
+    bool failed;
 };
 
 void sdrt_codepoints_append(struct sdrt_codepoints *text, uint32_t codepoint);

@@ -19,7 +19,7 @@ extern "C" {
 #endif
 
 enum {
-    SDRT_T5_TOKENS     = 256,       /* what SD 3 takes of a prompt */
+    SDRT_T5_TOKENS = 256,           /* what SD 3 takes of a prompt */
     SDRT_T5_MAX_PROMPT = 16 * 1024, /* bytes */
 };
 

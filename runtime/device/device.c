@@ -8,7 +8,7 @@ void sdrt_device_close(struct sdrt_device **device)
 }
 
 int sdrt_device_alloc(struct sdrt_device_memory **out, struct sdrt_device *device, size_t bytes,
-                       const struct sdrt_queue *users, const struct sdrt_log *log)
+                      const struct sdrt_queue *users, const struct sdrt_log *log)
 {
     *out = NULL;
     return device->calls->alloc(device, out, bytes, users, log);

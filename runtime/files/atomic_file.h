@@ -28,8 +28,7 @@ struct sdrt_atomic_file;
 
 /* Opens the temporary file.  *out belongs to the caller until commit or abort takes
  * it; NULL after a failure.  SDRT_E_IO (with the system's reason), SDRT_E_NOMEM. */
-int sdrt_atomic_open(struct sdrt_atomic_file **out, const char *path,
-                     const struct sdrt_log *log);
+int sdrt_atomic_open(struct sdrt_atomic_file **out, const char *path, const struct sdrt_log *log);
 
 /* Append bytes or formatted text.  The first failure is remembered: later writes do
  * nothing and commit reports it, so callers may ignore the result (SDRT_E_IO, not

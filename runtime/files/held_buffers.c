@@ -7,10 +7,10 @@
 
 struct sdrt_held_buffer {
     struct sdrt_held_buffer *next;
-    void    *data;
-    size_t   bytes;
+    void *data;
+    size_t bytes;
     unsigned holders;
-    char     name[];
+    char name[];
 };
 
 enum { ALIGNMENT = 64 };

@@ -23,7 +23,8 @@ int sdrt_program_external(const struct sdrt_program *p, int i, struct sdrt_exter
         if (!g->buffers[b].external || i--) continue;
         const sdrt_tensor x = whole_of(g, b);
         const struct sdrt_view *v = &g->tensors[x];
-        *out = (struct sdrt_external){ .name = g->buffers[b].name, .tensor = x,
+        *out = (struct sdrt_external){ .name = g->buffers[b].name,
+                                       .tensor = x,
                                        .type = g->buffers[b].type,
                                        .dims = { v->batch, v->h, v->w, v->c } };
         return 1;

@@ -21,7 +21,7 @@ enum { SDRT_PLAN_ALIGN = 64 }; /* bytes; of every offset, and sizes are rounded 
  * always lives has first 0 (or less) and last INT_MAX. */
 struct sdrt_plan_buffer {
     size_t size; /* bytes; 0 is allowed and takes no room */
-    int    first, last;
+    int first, last;
 };
 
 struct sdrt_plan_result {

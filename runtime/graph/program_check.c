@@ -58,8 +58,9 @@ static int tell(const struct faults *f, const struct sdrt_log *log)
     if (f->missing == f->n)
         return sdrt_fail(log, SDRT_E_MISSING, "the checkpoint lacks %d tensor%s: %s%s", f->n, many,
                          list, rest);
-    return sdrt_fail(log, SDRT_E_FORMAT, "the checkpoint has %d tensor%s missing or of another "
-                     "shape: %s%s", f->n, many, list, rest);
+    return sdrt_fail(log, SDRT_E_FORMAT,
+                     "the checkpoint has %d tensor%s missing or of another shape: %s%s", f->n, many,
+                     list, rest);
 }
 
 int sdrt_programs_check(struct sdrt_program *const *programs, int n, const struct sdrt_log *log)

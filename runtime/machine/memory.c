@@ -12,9 +12,11 @@
 struct group_names {
     const char *limit, *usage, *cache[2];
 };
-static const struct group_names v1 = { "memory.limit_in_bytes", "memory.usage_in_bytes",
+static const struct group_names v1 = { "memory.limit_in_bytes",
+                                       "memory.usage_in_bytes",
                                        { "total_inactive_file", "total_active_file" } };
-static const struct group_names v2 = { "memory.max", "memory.current",
+static const struct group_names v2 = { "memory.max",
+                                       "memory.current",
                                        { "inactive_file", "active_file" } };
 
 /* What one group leaves.  Its page cache is part of its usage, but is given back first. */

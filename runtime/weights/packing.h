@@ -13,8 +13,8 @@ extern "C" {
 
 /* A matrix that is to be packed. */
 struct sdrt_packed_matrix {
-    const char *name;     /* of the tensor, as the store's provider knows it */
-    int    rows;
+    const char *name; /* of the tensor, as the store's provider knows it */
+    int rows;
     size_t cols;          /* all inner dimensions together */
     enum sdrt_dtype from; /* as its values are stored */
 };

@@ -52,8 +52,9 @@ int sdrt_store_open(struct sdrt_weight_store *s, const char *name, int64_t rows,
         return SDRT_OK;
     if (v->data) sdrt_store_close(s, name);
     if (!whole)
-        return sdrt_fail(s->log, SDRT_E_UNSUPPORTED, "tensor %s: rows of %lld values are no whole "
-                         "blocks of %s", name, (long long)rest, sdrt_dtype_name(v->dtype));
+        return sdrt_fail(s->log, SDRT_E_UNSUPPORTED,
+                         "tensor %s: rows of %lld values are no whole blocks of %s", name,
+                         (long long)rest, sdrt_dtype_name(v->dtype));
     return sdrt_fail(s->log, SDRT_E_FORMAT, "tensor %s: expected %lld x %lld values", name,
                      (long long)rows, (long long)rest);
 }

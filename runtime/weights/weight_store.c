@@ -95,7 +95,9 @@ static enum sdrt_dtype declare(struct sdrt_weight_store *s, const char *name, in
     pthread_mutex_unlock(&s->lock);
     if (known) return d.type;
     const struct sdrt_packed_matrix m = {
-        .name = name, .rows = rows, .cols = rows ? count / (size_t)rows : 0,
+        .name = name,
+        .rows = rows,
+        .cols = rows ? count / (size_t)rows : 0,
         .from = sdrt_store_look_up(s, name, rows, count, &d.fault),
     };
     d.type = table ? sdrt_packing_as_stored(&m) : s->policy(&m);

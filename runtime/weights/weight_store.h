@@ -116,7 +116,6 @@ void sdrt_weight_store_give_back(struct sdrt_weight_store *store, struct sdrt_we
 void sdrt_weight_store_outdate(struct sdrt_weight_store *store, const char *prefix);
 
 /* Whether nothing that uses holds is outdated. */
-int sdrt_weight_store_current(struct sdrt_weight_store *store,
-                              const struct sdrt_weight_uses *uses);
+int sdrt_weight_store_current(struct sdrt_weight_store *store, const struct sdrt_weight_uses *uses);
 
 #endif

@@ -168,8 +168,8 @@ static int hold(struct sdrt_weight_store *s, struct sdrt_weight_uses *uses, char
     if (!list || !e)
         return sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for weight %s", names[0]);
     e->uses++;
-    uses->list[uses->n++] = (struct sdrt_weight_held){ .entry = e, .hash = e->hash,
-                                                       .names = names, .rows = rows };
+    uses->list[uses->n++] =
+        (struct sdrt_weight_held){ .entry = e, .hash = e->hash, .names = names, .rows = rows };
     *out = e;
     return SDRT_OK;
 }
@@ -195,7 +195,9 @@ int sdrt_weight_store_matrix(struct sdrt_weight_store *s, struct sdrt_weight_use
                              const int *rows, int n_names, const struct sdrt_weight_shape *w,
                              const void **out)
 {
-    struct sdrt_store_entry want = { .bytes = packing->bytes(w), .packing = *packing, .shape = *w,
+    struct sdrt_store_entry want = { .bytes = packing->bytes(w),
+                                     .packing = *packing,
+                                     .shape = *w,
                                      .n_names = n_names };
 
     return ask(s, uses, w->taps == 1 ? 'm' : 'c', &want, names, rows, out, NULL);

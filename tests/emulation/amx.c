@@ -68,8 +68,8 @@ static void one_row(float *to, const uint32_t *a, int pairs, int b)
         }
     }
     for (int h = 0; h < 2; h++)
-        _mm256_storeu_ps(to + 8 * h, _mm256_add_ps(_mm256_loadu_ps(to + 8 * h),
-                                                   _mm256_add_ps(e[h], o[h])));
+        _mm256_storeu_ps(to + 8 * h,
+                         _mm256_add_ps(_mm256_loadu_ps(to + 8 * h), _mm256_add_ps(e[h], o[h])));
 }
 
 /* To nearest, subnormals to zero: MXCSR is neither asked nor changed. */

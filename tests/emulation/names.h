@@ -24,7 +24,8 @@ struct sdrt_ops;
 
 #define SDRT_GEMM_FILLER(flag, filler) void filler(struct sdrt_gemm_ops *) EMULATED(filler);
 #define SDRT_CONV_FILLER(flag, filler) void filler(struct sdrt_conv_ops *) EMULATED(filler);
-#define SDRT_ATTENTION_FILLER(flag, filler) void filler(struct sdrt_attention_ops *) EMULATED(filler);
+#define SDRT_ATTENTION_FILLER(flag, filler) \
+    void filler(struct sdrt_attention_ops *) EMULATED(filler);
 #define SDRT_NORM_FILLER(flag, filler) void filler(struct sdrt_norm_ops *) EMULATED(filler);
 #define SDRT_ELEMENTWISE_FILLER(flag, filler) \
     void filler(struct sdrt_elementwise_ops *) EMULATED(filler);

@@ -8,7 +8,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
-#define eq(type, a, b)                  ((a) == (b))
+#define eq(type, a, b) ((a) == (b))
 #define epsilon_eq(type, a, b, epsilon) (fabs((double)(a) - (double)(b)) <= (epsilon))
 
 #endif
