@@ -30,7 +30,7 @@ struct test_tensor *test_find(const char *name);
 /* Gives a tensor's name in a file to out, or returns 0 when it shall not be there. */
 typedef int test_rename(const struct test_tensor *t, char out[TEST_NAME]);
 
-/* The name as it is, and that of the part of a diffusers folder; the old one calls the parts of
+/* The name as it is, and a part's name in a diffusers folder; the old one calls the parts of
  * attention otherwise. */
 test_rename test_same, test_vae_part, test_vae_part_old;
 

@@ -20,7 +20,7 @@ struct http_step {
     size_t      claim;        /* the length that the header claims; 0: the true one */
     int         ignore_range; /* 200 with everything */
     int         ignore_if_range; /* 206 though the file has changed */
-    int         no_length;    /* no Content-Length: the end of the line is that of the body */
+    int         no_length;    /* no Content-Length: the connection's end is the body's end */
     int         stall;        /* after cut_after bytes, wait for the client to go away */
     int         damage;       /* one byte is another */
 };

@@ -22,7 +22,7 @@ struct t5_pass {
 
 /* Opens the weights of path, whose names begin with "prefix." (all of them where prefix is ""),
  * and prepares a pass over batch prompts of tokens tokens with the kernels of isa.  Close it
- * in any case.  Errors: those of the parts. */
+ * in any case.  Errors: the parts'. */
 int t5_pass_open(struct t5_pass *p, const char *path, const char *prefix, unsigned isa, int threads,
                  int batch, int tokens, const struct sdrt_t5_place *place,
                  const struct sdrt_log *log);

@@ -102,7 +102,7 @@ static void *draw(void *arg)
     return NULL;
 }
 
-/* Draws all rounds in so many threads at once; each thread's images are those of want. */
+/* Draws all rounds in so many threads at once; each thread's images are as want has them. */
 static void expect_same(const char *family, int threads, const struct sdrt_lora *lora,
                         const struct drawer *want, size_t *packed)
 {

@@ -68,7 +68,8 @@ Test(slots, sizes_that_disagree_are_named)
     cr_expect_eq(slots.n, 1);
 }
 
-/* Of many, each has memory of its own, but for those of an evaluation and those of an image. */
+/* Each slot has memory of its own, but what holds for an evaluation and what holds for an image
+ * share theirs. */
 Test(slots, lives_share_memory_where_they_may)
 {
     static unsigned char memory[1 << 16] __attribute__((aligned(64)));

@@ -174,7 +174,7 @@ static void come_late(void *arg, int worker, int workers)
     }
 }
 
-/* The others wait for the one that is late, and the time from when it is there is the barrier's.  No
+/* The others wait for a worker that is late, and the time from when it is there is the barrier's.  No
  * more can be said on a machine that has other things to do. */
 Test(team, waits_for_a_late_worker)
 {

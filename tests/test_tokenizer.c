@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * CLIP's tokenizer against that of transformers (tests/oracle/make_tokenizer_golden.py), against
+ * CLIP's tokenizer against transformers' (tests/oracle/make_tokenizer_golden.py), against
  * model folders written here, and on what it must refuse.
  */
 #include "bench/allocations.h"

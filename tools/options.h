@@ -12,8 +12,8 @@
 
 enum { SDGEN_MAX_LORAS = 64, SDGEN_MAX_FILTERS = 32 };
 
-/* All strings are borrowed from argv or the environment, but for the paths of LoRAs, which are
- * owned, and that of the small model, which points into the struct. */
+/* All strings are borrowed from argv or the environment, but for two: paths of LoRAs are owned, and
+ * the small model's path points into the struct. */
 struct sdgen_options {
     struct sdrt_options model;
     struct sdrt_request request;

@@ -43,7 +43,7 @@ static void format_pace(char *text, size_t size, enum sdrt_stage stage, double e
     else snprintf(text, size, "  %.1f s", elapsed);
 }
 
-/* A bar of which the share full, 0 to 1, is done, with text behind it. */
+/* A bar, full from 0 to 1, with text behind it. */
 static void draw_bar(struct progress *progress, const char *name, double full, const char *text)
 {
     char bar[BAR + 1], line[256];

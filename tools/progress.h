@@ -31,7 +31,7 @@ void progress_init(struct progress *progress, const char *program, int quiet);
 /* done of total pieces of a stage are ready. */
 void progress_show(struct progress *progress, enum sdrt_stage stage, int done, int total);
 
-/* Starts a count of bytes, of which first are there already. */
+/* Starts a count of bytes; the first ones are there already. */
 void progress_bytes_start(struct progress *progress, uint64_t first);
 
 /* done of total bytes (0: nobody knows) have been through what name says.  Draws ten times a

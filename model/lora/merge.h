@@ -24,8 +24,8 @@
 extern "C" {
 #endif
 
-/* What the products run on; all borrowed.  A set of LoRAs replaces the queue by the one that its
- * provider is told to use. */
+/* What the products run on; all borrowed.  A set of LoRAs replaces the queue when its
+ * provider is told to use another. */
 struct sdrt_lora_engine {
     struct sdrt_queue *queue;
     const struct sdrt_log *log;

@@ -18,10 +18,10 @@ struct sdrt_clip_place {
 /* Adds the encoder to g; weights are named behind prefix ("text_encoder").  Layers that nothing
  * reads are left out.  Failures stay in the graph's status.  External tensors:
  * prefix.ids, int32 [batch][1][tokens][1];
- * text [batch][1][place.rows][place.width], of which it writes its own rows and channels: the
+ * text [batch][1][place.rows][place.width], where it writes its own rows and channels: the
  * hidden states that the configuration names;
  * prefix.pooled [batch][1][tokens][pooled], where the configuration takes it: the last layer's
- * states after final norm and projection, of which the end token's row is the pooled text. */
+ * states after final norm and projection; the end token's row is the pooled text. */
 void sdrt_clip_encoder_build(struct sdrt_graph *g, const struct sdrt_text_config *config,
                              const char *prefix, int batch, int tokens,
                              const struct sdrt_clip_place *place);

@@ -8,7 +8,7 @@
 
 #include "model/net/config.h"
 
-/* What a denoiser takes of one text encoder; the words are those of struct sdrt_text_config. */
+/* What a denoiser takes of one text encoder; the words are as in struct sdrt_text_config. */
 struct sdrt_text_recipe {
     const char *name;  /* of the encoder, for messages */
     enum sdrt_clip_act act;

@@ -18,7 +18,7 @@ struct sdrt_t5_place {
 /* Adds the encoder to g; weights are named behind prefix ("text_encoder_3").  All tokens attend to
  * all, padding too, as in diffusers' SD 3.  Failures stay in the graph's status.  External tensors:
  * prefix.ids, int32 [batch][1][tokens][1];
- * text [batch][1][place.rows][place.width], of which it writes its own rows and channels: the
+ * text [batch][1][place.rows][place.width], where it writes its own rows and channels: the
  * hidden states after the final norm. */
 void sdrt_t5_encoder_build(struct sdrt_graph *g, const struct sdrt_t5_config *config,
                            const char *prefix, int batch, int tokens,

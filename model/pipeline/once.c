@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Sets the timesteps of a part; 1 where they are those of the last request. */
+/* Sets the timesteps of a part; 1 where they are the last request's. */
 static int keep_timesteps(struct sdrt_session *s, enum sdrt_part_id part, const float *timesteps)
 {
     const int slot = sdrt_slots_find(&s->slots, sdrt_part_scope(part), "timesteps");

@@ -14,27 +14,27 @@ struct sdrt_run;
 
 /* What the programs are built for; equal shapes keep their programs. */
 struct sdrt_shape {
-    int batch;       /* images */
-    int guided;      /* 1: each image is a pair, unconditional and conditional */
-    int h, w;        /* of the latent */
+    int batch;                   /* images */
+    int guided;                  /* 1: each image is a pair, unconditional and conditional */
+    int h, w;                    /* of the latent */
     int evaluations[SDRT_PARTS]; /* timesteps of each part's schedule */
-    int clip_skip;   /* 0: the model's own layer; see sdrt.h */
+    int clip_skip;               /* 0: the model's own layer; see sdrt.h */
 };
 
 /* Images that go through the denoiser at once. */
 int sdrt_shape_unet_batch(const struct sdrt_shape *shape);
 
 struct sdrt_pass {
-    const char *name;       /* in reports: "text 2"; NULL ends a table */
-    const char *dumps;      /* what names of its dumped tensors begin with */
+    const char *name;  /* in reports: "text 2"; NULL ends a table */
+    const char *dumps; /* what names of its dumped tensors begin with */
     enum sdrt_part_id part;
     enum sdrt_when when;
-    int encoder;            /* which text encoder; of no meaning to the others */
-    int joins;              /* 1: packed together with the row before it */
-    int kept;               /* 1: stays packed for the next request, else given back after its run */
+    int encoder; /* which text encoder; of no meaning to the others */
+    int joins;   /* 1: packed together with the row before it */
+    int kept;    /* 1: stays packed for the next request, else given back after its run */
     /* Whether a model has it; NULL: all that have this table. */
     int (*has)(const struct sdrt_model_config *base);
-    /* Adds the network to g; failures stay in the graph's status.  config is that of its part. */
+    /* Adds the network to g; failures stay in the graph's status.  config is its part's. */
     void (*build)(struct sdrt_graph *g, const struct sdrt_pass *pass,
                   const struct sdrt_model_config *config, const struct sdrt_shape *shape);
     /* Whether a request needs it; NULL: each does.  Its share of the request: fills the slots that

@@ -16,7 +16,7 @@ struct sdrt_model;
 struct sdrt_request;
 struct sdrt_shape;
 
-/* Of the base's text encoders the one that a refiner reads. */
+/* Which of the base's text encoders a refiner reads. */
 enum { SDRT_REFINER_ENCODER = 1 };
 
 /* Opens path, a file or a folder, as the refiner of the model, which is open already.

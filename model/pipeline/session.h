@@ -66,8 +66,8 @@ void sdrt_session_unplan(struct sdrt_session *s);
 /* Takes the arena and fixes all addresses, once a shape. */
 int sdrt_session_place(struct sdrt_session *s);
 
-/* Packs the weights of pass i, which can run after this; progress (may be NULL) counts those of
- * all passes together. */
+/* Packs the weights of pass i, which can run after this; progress (may be NULL) counts the
+ * weights of all passes together. */
 int sdrt_session_load(struct sdrt_session *s, int i,
                       int (*progress)(void *user, int done, int total), void *user);
 
@@ -84,7 +84,7 @@ int sdrt_session_find_when(const struct sdrt_session *s, enum sdrt_part_id part,
 void *sdrt_session_map(const struct sdrt_session *s, enum sdrt_part_id part, const char *name);
 
 /* Fills the rows of what is added to a denoiser's time embedding, where it takes such a thing: the
- * pooled text of each row and numbers, of which there are sdrt_added_numbers(). */
+ * pooled text of each row, and sdrt_added_numbers() numbers. */
 void sdrt_session_fill_added(struct sdrt_session *s, enum sdrt_part_id part, const float *numbers);
 
 /* The request with the model's values in the place of zeros. */

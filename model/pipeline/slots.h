@@ -2,7 +2,7 @@
  *
  * Slots: named memory that lives longer than one run of a program.
  *
- * The external tensors of all programs are slots; those of one name are one slot.  A slot holds
+ * The external tensors of all programs are slots; tensors of one name are one slot.  A slot holds
  * until what it is filled by begins again: each evaluation, for an image, for a schedule, for a
  * prompt.  What holds for one evaluation and what holds for one image is never wanted at the same
  * time, so it shares memory.

@@ -140,7 +140,7 @@ int sdrt_run_text(struct sdrt_run *run, const struct sdrt_pass *pass)
     return sdrt_run_program(run, pass);
 }
 
-/* A refiner reads the last channels, those of the base's second encoder. */
+/* A refiner reads the last channels, which the base's second encoder fills. */
 static void take_refiners_text(struct sdrt_session *s)
 {
     const struct sdrt_model_config *base = sdrt_model_config_of(s->model);

@@ -24,8 +24,8 @@ enum {
 /* Constant once open, so any number of threads may use one. */
 struct sdrt_clip_tokenizer;
 
-/* Opens CLIP's own vocabulary of 49408 tokens when both paths are NULL, else that of a
- * model folder: vocab.json (token to id) and merges.txt (one merge a line, best first).
+/* Opens CLIP's own vocabulary of 49408 tokens when both paths are NULL, else a
+ * model folder's: vocab.json (token to id) and merges.txt (one merge a line, best first).
  * One path without the other is SDRT_E_ARG.  *out belongs to the caller, who frees it with
  * sdrt_clip_tokenizer_free(); NULL after a failure.  log, which may be NULL, must outlive it.
  * SDRT_E_MISSING and SDRT_E_IO for the files themselves, SDRT_E_FORMAT with "path:line:

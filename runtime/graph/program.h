@@ -89,7 +89,7 @@ void sdrt_program_unload(struct sdrt_program *p);
 /* The same, and what no other program holds is freed. */
 void sdrt_program_release(struct sdrt_program *p);
 
-/* Whether the stores have all weights of the n programs, of which some may be NULL: SDRT_OK, or
+/* Whether the stores have all weights of the n programs (some may be NULL): SDRT_OK, or
  * SDRT_E_MISSING / SDRT_E_FORMAT with one line that names the first few bad tensors and counts the
  * rest.  SDRT_E_NOMEM. */
 int sdrt_programs_check(struct sdrt_program *const *programs, int n, const struct sdrt_log *log);
@@ -97,7 +97,7 @@ int sdrt_programs_check(struct sdrt_program *const *programs, int n, const struc
 /* Bytes of its weights once they are packed. */
 size_t sdrt_program_weight_bytes(const struct sdrt_program *p);
 
-/* Fixes all addresses, those of the device: arena has at least sdrt_program_peak() bytes,
+/* Fixes all addresses, which are the device's: arena has at least sdrt_program_peak() bytes,
  * 64-byte aligned. */
 int sdrt_program_link(struct sdrt_program *p, void *arena);
 

@@ -14,7 +14,7 @@
 typedef void sdrt_group_fn(void *user, const char *folder, int version);
 
 /* Calls fn for the group of this process and for each above it, as far as they can be seen here: in
- * version 1 those of controller ("memory", "cpu"), then those of version 2.  All is read below the
+ * version 1 the groups of controller ("memory", "cpu"), then the groups of version 2.  All is read below the
  * folder root instead of "/", so that a test can describe another machine; root "" is this one.
  * What cannot be read has no groups. */
 void sdrt_control_groups(const char *root, const char *controller, sdrt_group_fn *fn, void *user);

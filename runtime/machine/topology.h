@@ -14,7 +14,7 @@
 struct sdrt_topology;
 
 /* Which threads are held on one PU each while they work.  A program that embeds a team has other
- * threads, and the machine other programs, of which the team knows nothing: two teams that are
+ * threads, and the machine other programs, which the team does not know: two teams that are
  * smaller than the machine must not both take its first PUs while others idle.  So by default only
  * a team that takes all cores is held, since every choice is the same one there, and the
  * scheduler, which sees everybody, seats the smaller ones. */

@@ -47,7 +47,7 @@ int sdrt_weight_store_create(struct sdrt_weight_store **out,
                              const struct sdrt_weights_provider *provider, enum sdrt_dtype fixed,
                              sdrt_packing_policy *policy, const struct sdrt_log *log);
 
-/* Frees *store, of which nothing is held any more, and sets it to NULL.  NULL is allowed. */
+/* Frees *store, when nothing of it is held any more, and sets it to NULL.  NULL is allowed. */
 void sdrt_weight_store_free(struct sdrt_weight_store **store);
 
 /* Says that the tensor name of count values, outermost dimension rows, will be used.  Returns
@@ -96,7 +96,7 @@ int sdrt_weight_store_table(struct sdrt_weight_store *store, struct sdrt_weight_
  * queue.  Every value is checked for NaN and infinity on its way.  progress (may be NULL) hears
  * now and then what share of all bytes is done, 0 while another thread fills, and ends it by a
  * non-zero answer: SDRT_E_CANCELLED, not logged.  After a failure the uses are given back by the
- * caller.  Errors: those of the provider, SDRT_E_FORMAT, SDRT_E_NUMERIC, SDRT_E_UNSUPPORTED,
+ * caller.  Errors: the provider's, SDRT_E_FORMAT, SDRT_E_NUMERIC, SDRT_E_UNSUPPORTED,
  * SDRT_E_IO, SDRT_E_NOMEM. */
 int sdrt_weight_store_fill(struct sdrt_weight_store *store, struct sdrt_weight_uses *uses,
                            struct sdrt_queue *queue, int (*progress)(void *user, double share),
