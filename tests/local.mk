@@ -12,7 +12,7 @@ else
 HARNESS_CFLAGS = $(CRITERION_CFLAGS)
 HARNESS_LIBS = $(CRITERION_LIBS)
 endif
-TEST_CFLAGS = $(AM_CFLAGS) $(HARNESS_CFLAGS)
+TEST_CFLAGS = $(AM_CFLAGS) -Wno-frame-larger-than $(HARNESS_CFLAGS)
 TEST_LIBS = libmodel.la libruntime.la libkernels.la $(HARNESS_LIBS) $(DEPS_LIBS)
 
 check_PROGRAMS += tests/test_rng
@@ -93,7 +93,8 @@ libemulated_a_SOURCES = $(EMULATED_FILES) kernels/ops.c tests/emulation/amx.c
 libemulated_a_CPPFLAGS = -I$(srcdir)/tests/emulation -include $(srcdir)/tests/emulation/names.h \
 	$(AM_CPPFLAGS)
 # -O1 compiles in half the time, and the tests take half as long again.
-libemulated_a_CFLAGS = $(AM_CFLAGS) -O1 -Wno-psabi -Wno-unused-parameter $(AVX2_CFLAGS)
+libemulated_a_CFLAGS = $(AM_CFLAGS) -O1 -Wno-psabi -Wno-frame-larger-than -Wno-unused-parameter \
+	$(AVX2_CFLAGS)
 EMULATED += libemulated.a
 endif
 check_PROGRAMS += tests/test_pack tests/test_gemm tests/test_conv tests/test_attention \
