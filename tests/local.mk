@@ -242,6 +242,11 @@ tests_test_slots_CFLAGS = $(TEST_CFLAGS)
 tests_test_slots_LDADD = $(TEST_LIBS)
 
 # Graphs and programs; counts allocations.
+check_PROGRAMS += tests/test_types
+tests_test_types_SOURCES = tests/test_types.c $(TEST_KERNELS)
+tests_test_types_CFLAGS = $(TEST_CFLAGS)
+tests_test_types_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/test_program
 tests_test_program_SOURCES = tests/test_program.c $(ALLOCATIONS) $(TEST_KERNELS)
 tests_test_program_CFLAGS = $(TEST_CFLAGS)

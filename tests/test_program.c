@@ -45,7 +45,9 @@ static void world_open(struct world *w, unsigned isa)
     memset(w, 0, sizeof *w);
     cr_assert_eq(sdrt_random_weights_create(&w->random, SDRT_F32, 3, &to_stderr), SDRT_OK);
     const struct sdrt_weights_provider p = sdrt_random_weights_provider(w->random);
-    cr_assert_eq(sdrt_weight_store_create(&w->store, &p, SDRT_F32, sdrt_packing_as_stored,
+    cr_assert_eq(sdrt_weight_store_create(&w->store, &p, SDRT_F32,
+                                          isa & SDRT_ISA_ANY_BF16 ? sdrt_packing_bf16
+                                                                  : sdrt_packing_as_stored,
                                           &to_stderr), SDRT_OK);
     cr_assert_eq(sdrt_cpu_device_open(&w->device, isa, "test", SDRT_PIN_NEVER, &to_stderr),
                  SDRT_OK);
@@ -345,7 +347,7 @@ static void random_graphs(const char *isa, int rounds)
     world_close(&w);
 }
 
-#define SDRT_F32_LEVEL(level, ...) \
+#define SDRT_LEVEL(level, ...) \
     Test(program, random_graphs_##level) { random_graphs(#level, 60); }
 #include "kernels/levels.h"
 
