@@ -68,6 +68,7 @@ Test(arena, refused_by_the_system)
     struct sdrt_arena *a;
     size_t available;
 
+    if (getenv("SDRT_EMULATED")) cr_skip_test("an emulated program has no limit of its own");
     cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0);
     cr_expect_eq(sdrt_memory_available(&available), SDRT_OK);
     cr_expect_leq(available, (size_t)1 << 30);
@@ -150,6 +151,19 @@ Test(memory, unknown)
     cr_expect_eq(bytes, 0);
     write_file("/proc/meminfo", "MemTotal: 5 kB\n");
     cr_expect_eq(sdrt_memory_available_below(root, &bytes), SDRT_E_UNSUPPORTED);
+    remove_machine();
+}
+
+Test(memory, huge_page)
+{
+    static const char file[] = "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size";
+
+    new_machine();
+    cr_expect_eq(sdrt_memory_huge_page_below(root), (size_t)2 << 20);
+    write_file(file, "33554432\n");
+    cr_expect_eq(sdrt_memory_huge_page_below(root), (size_t)32 << 20);
+    write_file(file, "3000000\n");
+    cr_expect_eq(sdrt_memory_huge_page_below(root), (size_t)2 << 20);
     remove_machine();
 }
 

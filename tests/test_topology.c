@@ -108,6 +108,18 @@ Test(topology, no_cache_known)
     sdrt_topology_free(&t);
 }
 
+/* As on a Raspberry Pi whose device tree has no caches. */
+Test(topology, no_cache_told_by_this_machine)
+{
+    cr_assert_eq(setenv("HWLOC_THISSYSTEM", "1", 1), 0);
+    struct sdrt_topology *t = make("core:2 pu:1");
+
+    cr_expect_eq(sdrt_topology_cache(t, 1), (size_t)64 << 10);
+    cr_expect_eq(sdrt_topology_cache(t, 2), (size_t)512 << 10);
+    cr_expect_eq(sdrt_topology_cache(t, 3), 0);
+    sdrt_topology_free(&t);
+}
+
 /* ---- where memory is put ---- */
 
 enum { PLENTY = 64 << 20 };

@@ -7,8 +7,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define HUGE_PAGE ((size_t)2 << 20)
-
 struct sdrt_arena {
     unsigned char *base;
     size_t bytes;   /* as asked for */
@@ -24,16 +22,17 @@ static size_t mib(size_t bytes)
 /* Finds room for bytes at a multiple of the huge page's size by asking for one more. */
 static int map_memory(struct sdrt_arena *a, const struct sdrt_log *log)
 {
-    const int huge = a->bytes >= HUGE_PAGE;
+    const size_t huge_page = sdrt_memory_huge_page();
+    const int huge = a->bytes >= huge_page;
     size_t mapped = a->bytes, available;
 
-    if (huge && (a->bytes > SIZE_MAX - 2 * HUGE_PAGE))
+    if (huge && (a->bytes > SIZE_MAX - 2 * huge_page))
         return sdrt_fail(log, SDRT_E_NOMEM, "arena of %zu MiB: more than can be addressed",
                          mib(a->bytes));
     if (sdrt_memory_available(&available) == SDRT_OK && a->bytes > available)
         return sdrt_fail(log, SDRT_E_NOMEM, "arena of %zu MiB: this machine has %zu MiB available",
                          mib(a->bytes), available >> 20);
-    if (huge) mapped = (a->bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE + HUGE_PAGE;
+    if (huge) mapped = (a->bytes + huge_page - 1) / huge_page * huge_page + huge_page;
     a->map = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (a->map == MAP_FAILED)
         return sdrt_fail(log, SDRT_E_NOMEM, "arena of %zu MiB: %s", mib(a->bytes),
@@ -41,8 +40,8 @@ static int map_memory(struct sdrt_arena *a, const struct sdrt_log *log)
     a->mapped = mapped;
     a->base = a->map;
     if (huge) {
-        const size_t past = (uintptr_t)a->map % HUGE_PAGE;
-        if (past) a->base += HUGE_PAGE - past;
+        const size_t past = (uintptr_t)a->map % huge_page;
+        if (past) a->base += huge_page - past;
         /* Refused where huge pages are switched off, which costs speed alone. */
         (void)madvise(a->base, a->bytes, MADV_HUGEPAGE);
     }

@@ -12,9 +12,10 @@
 
 struct sdrt_arena;
 
-/* Maps bytes (more than 0) of zeroed memory, aligned to 64 bytes at least; from 2 MiB on, to
- * 2 MiB, and the system is asked for huge pages.  Pages are taken when they are first
- * touched, near the core that touches them unless sdrt_team_spread() has said otherwise.  *out belongs to the caller, NULL after a failure.
+/* Maps bytes (more than 0) of zeroed memory, aligned to 64 bytes at least; from the size of a huge
+ * page on, to that, and the system is asked for huge pages.  Pages are taken when they are first
+ * touched, near the core that touches them unless sdrt_team_spread() has said otherwise.  *out
+ * belongs to the caller, NULL after a failure.
  * SDRT_E_NOMEM, with the size in MiB, when the system refuses or has not got that much. */
 int sdrt_arena_create(struct sdrt_arena **out, size_t bytes, const struct sdrt_log *log);
 

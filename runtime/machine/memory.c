@@ -76,5 +76,21 @@ static size_t own_bytes(const char *field)
     return sdrt_group_field("/proc/self", "status", field, &kib) ? (size_t)kib * 1024 : 0;
 }
 
+size_t sdrt_memory_huge_page_below(const char *root)
+{
+    enum { USUAL = 2 << 20 };
+    char folder[256];
+    uint64_t bytes;
+
+    if (snprintf(folder, sizeof folder, "%s/sys/kernel/mm/transparent_hugepage", root) >=
+            (int)sizeof folder ||
+        !sdrt_group_number(folder, "hpage_pmd_size", &bytes) || bytes < 4096 ||
+        bytes > (uint64_t)1 << 30 || (bytes & (bytes - 1)))
+        return USUAL;
+    return (size_t)bytes;
+}
+
+size_t sdrt_memory_huge_page(void) { return sdrt_memory_huge_page_below(""); }
+
 size_t sdrt_memory_rss(void) { return own_bytes("VmRSS"); }
 size_t sdrt_memory_peak_rss(void) { return own_bytes("VmHWM"); }

@@ -17,6 +17,11 @@ int sdrt_memory_available(size_t *bytes);
  * describe another machine.  root "" is this machine. */
 int sdrt_memory_available_below(const char *root, size_t *bytes);
 
+/* Bytes of a huge page: 2 MiB on x86 and where the system does not tell, 32 or 512 MiB on Arm with
+ * pages of 16 or 64 KiB.  And the same, read below the folder root. */
+size_t sdrt_memory_huge_page(void);
+size_t sdrt_memory_huge_page_below(const char *root);
+
 /* What is resident of this process now (VmRSS), in bytes; 0 where unknown. */
 size_t sdrt_memory_rss(void);
 

@@ -21,7 +21,11 @@
 #endif
 
 enum {
+#if defined(__aarch64__)
+    LINE_BYTES = 128, /* Apple's; others have 64 */
+#else
     LINE_BYTES = 64,
+#endif
     /* Microseconds that a waiter spins before it sleeps.  Waking a sleeper costs 5 to 50 of
      * them, so spinning about as long loses at most half of what is possible.  Two workers on
      * one core take cycles from each other; a worker without a core of its own should make

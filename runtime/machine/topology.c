@@ -5,6 +5,7 @@
 #include "runtime/machine/topology.h"
 #include "runtime/base/numbers.h"
 #include "runtime/machine/control_group.h"
+#include "runtime/machine/memory.h"
 
 #include <hwloc.h>
 #include <inttypes.h>
@@ -317,11 +318,16 @@ size_t sdrt_topology_cache(const struct sdrt_topology *topology, int level)
 {
     static const hwloc_obj_type_t types[] = { HWLOC_OBJ_L1CACHE, HWLOC_OBJ_L2CACHE,
                                               HWLOC_OBJ_L3CACHE };
-    hwloc_obj_t cache;
+    static const size_t assumed[] = { (size_t)64 << 10, (size_t)512 << 10 }; /* a Cortex-A76's */
+    size_t most = 0;
 
     if (level < 1 || level > 3) return 0;
-    cache = hwloc_get_obj_by_type(topology->hwloc, types[level - 1], 0);
-    return cache ? (size_t)cache->attr->cache.size : 0;
+    for (int i = 0; i < topology->pus; i++) {
+        const hwloc_obj_t cache = hwloc_get_ancestor_obj_by_type(
+            topology->hwloc, types[level - 1], topology->places[i].pu);
+        if (cache && cache->attr->cache.size > most) most = (size_t)cache->attr->cache.size;
+    }
+    return most || level == 3 || !topology->this_machine ? most : assumed[level - 1];
 }
 
 const char *sdrt_topology_text(const struct sdrt_topology *topology) { return topology->text; }
@@ -331,7 +337,7 @@ const char *sdrt_topology_text(const struct sdrt_topology *topology) { return to
 int sdrt_topology_spread(const struct sdrt_topology *topology, int workers, size_t bytes,
                          int *nodes, int most)
 {
-    const size_t huge_page = (size_t)2 << 20;
+    const size_t huge_page = sdrt_memory_huge_page();
     int n = 0;
 
     for (int w = 0; w < workers && w < topology->pus; w++) {

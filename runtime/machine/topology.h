@@ -58,7 +58,9 @@ int sdrt_topology_pu(const struct sdrt_topology *topology, int worker);
 int sdrt_topology_core(const struct sdrt_topology *topology, int worker);
 int sdrt_topology_node(const struct sdrt_topology *topology, int worker);
 
-/* Data cache of one core, and the last one, in bytes; level 1 to 3; 0 where there is none. */
+/* Data cache of one core, and the last one, in bytes; level 1 to 3; 0 where there is none.  Where
+ * cores differ, the largest.  A machine that tells none (an old device tree of Arm's) is taken to
+ * have 64 KiB and 512 KiB; what hwloc was told in words is not. */
 size_t sdrt_topology_cache(const struct sdrt_topology *topology, int level);
 
 /* One line: model, cores, caches, memory.  Borrowed from the topology. */
