@@ -33,6 +33,7 @@ struct sdrt_roof_meter {
     struct sdrt_team *team;
     float *memory;            /* stretch[LEVELS - 1] bytes for each worker */
     size_t mapped;
+    double divisor;           /* of the work of a try */
     size_t stretch[LEVELS];   /* bytes that a worker reads again and again; 0: no such level */
     struct { double work, start, end; } worker[SDRT_TEAM_MAX_WORKERS];
     enum sdrt_roof_kind kind; /* being measured */
@@ -118,6 +119,15 @@ static void touch(void *arg, int worker, int workers)
     for (size_t i = 0; i < n; i++) mine[i] = 1.0f;
 }
 
+/* SDRT_ROOF_DIVISOR, of the work of a try: for tests of what is told, not of how fast. */
+static double work_divisor(void)
+{
+    const char *text = getenv("SDRT_ROOF_DIVISOR");
+    const long n = text ? strtol(text, NULL, 10) : 1;
+
+    return n >= 1 && n <= 1000000 ? (double)n : 1.0;
+}
+
 int sdrt_roof_create(struct sdrt_roof_meter **out, struct sdrt_team *team,
                      const struct sdrt_topology *topology, const char *isa,
                      const struct sdrt_log *log)
@@ -128,6 +138,7 @@ int sdrt_roof_create(struct sdrt_roof_meter **out, struct sdrt_team *team,
     if (!m) return sdrt_fail(log, SDRT_E_NOMEM, "out of memory for measuring the roof");
     memset(m, 0, size);
     m->loops = loops_of(isa);
+    m->divisor = work_divisor();
     m->team = team;
     choose_stretches(m, topology);
     choose_data(m);
@@ -158,19 +169,20 @@ void sdrt_roof_free(struct sdrt_roof_meter **meter)
 
 /* Dependent additions take a cycle each.  Both operands are registers, since some processors
  * add constants while they rename. */
-static double clock_chain(void)
+static double clock_chain(double divisor)
 {
     enum { ADDITIONS = 1 << 23, UNROLLED = 64 };
+    const long turns = (long)(ADDITIONS / UNROLLED / divisor) + 1;
     unsigned long sum = 0, one = 1;
 
     __asm__ volatile("" : "+r"(one));
-    for (long i = 0; i < ADDITIONS / UNROLLED; i++)
+    for (long i = 0; i < turns; i++)
 #pragma GCC unroll 64
         for (int j = 0; j < UNROLLED; j++) {
             sum += one;
             __asm__ volatile("" : "+r"(sum));
         }
-    return ADDITIONS;
+    return (double)turns * UNROLLED;
 }
 
 /* Reads the stretch until enough bytes are read for a time of milliseconds. */
@@ -179,14 +191,14 @@ static double read_again(const struct sdrt_roof_meter *m, int level, const float
     static const double enough[LEVELS] = { 1e9, 5e8, 2e8, 1.0 };
     double bytes = 0.0;
 
-    while (bytes < enough[level])
+    while (bytes < enough[level] / m->divisor)
         bytes += m->loops->read(mine, (long)(m->stretch[level] / sizeof *mine));
     return bytes;
 }
 
 static double measure(const struct sdrt_roof_meter *m, int worker)
 {
-    const long rounds = 1500000; /* about 5 ms */
+    const long rounds = (long)(1500000 / m->divisor) + 1; /* about 5 ms */
     const float *mine = m->memory + (size_t)worker * (m->stretch[LEVELS - 1] / sizeof *m->memory);
 
     switch (m->kind) {
@@ -196,7 +208,7 @@ static double measure(const struct sdrt_roof_meter *m, int worker)
     case SDRT_ROOF_BF16_DATA: return m->loops->bf16(rounds, m->random);
     case SDRT_ROOF_INT8:      return m->loops->int8(rounds, m->constant);
     case SDRT_ROOF_INT8_DATA: return m->loops->int8(rounds, m->random);
-    case SDRT_ROOF_CLOCK:     return clock_chain() / sdrt_team_workers(m->team);
+    case SDRT_ROOF_CLOCK:     return clock_chain(m->divisor) / sdrt_team_workers(m->team);
     case SDRT_ROOF_L1:
     case SDRT_ROOF_L2:
     case SDRT_ROOF_L3:

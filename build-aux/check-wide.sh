@@ -1,24 +1,35 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Fails when common code holds instructions wider than x86-64's baseline: one stray inline
-# function is enough to crash an older CPU.  The objects of an instruction set's own folder
-# are left out.  Run in a build tree:
+# Fails when common code holds instructions beyond its architecture's baseline (x86-64, Armv8.0):
+# one stray inline function is enough to crash an older CPU.  The objects of an instruction set's
+# own folder are left out, but for NEON's, which is Arm's baseline.  Run in a build tree:
 #     check-wide.sh [OBJECT...]
-# Exit status 77 (skipped) where the objects are not x86-64's, or without objdump.
+# OBJDUMP names the program for objects of another machine.  Exit status 77 (skipped) where it is
+# absent, or the objects are another architecture's.
 set -eu
 
-command -v objdump >/dev/null || { echo "objdump is absent"; exit 77; }
+objdump=${OBJDUMP-objdump}
+command -v "$objdump" > /dev/null || { echo "$objdump is absent"; exit 77; }
 if [ $# -eq 0 ]; then
     set -- $(find kernels runtime model tools -name '*.o' ! -path '*/avx2/*' ! -path '*/avx512*/*' \
         ! -path '*/amx/*')
 fi
 [ $# -gt 0 ] || { echo "$0: expected objects in $PWD" >&2; exit 2; }
-objdump -f "$1" | grep -q 'x86-64' || { echo "not x86-64"; exit 77; }
+case $("$objdump" -f "$1") in
+    # VEX code works on xmm registers too, under mnemonics that start with v.
+    *x86-64*) wide='%[yz]mm|:[[:space:]]+v[a-z0-9]+ .*%xmm' ;;
+    # Products of bf16, bytes and halves, atomics of Armv8.1, and SVE's registers.
+    *aarch64*)
+        wide='bf(dot|mmla|mlal[bt]|cvtn?2?)|us?dot|sdot|u?s?mmla|fml[as]l2?|cas[alhbp]*|swp[alhb]*'
+        wide="$wide|ld(add|set|clr|eor)[alhb]*"
+        wide=":[[:space:]]+($wide)[[:space:]]|[[:space:],{][zp][0-9]+(\\.[bhsd]|/[mz])"
+        ;;
+    *) echo "neither x86-64 nor aarch64"; exit 77 ;;
+esac
 bad=0
 for object; do
-    # VEX code works on xmm registers too, under mnemonics that start with v.
-    n=$(objdump -d --no-show-raw-insn "$object" | grep -cE '%[yz]mm|:[[:space:]]+v[a-z0-9]+ .*%xmm' || true)
+    n=$("$objdump" -d --no-show-raw-insn "$object" | grep -cE "$wide" || true)
     [ "$n" -eq 0 ] || { echo "$object: $n wide instructions"; bad=1; }
 done
 exit $bad

@@ -165,7 +165,9 @@ starved() {
     case $status in 0 | 1 | 127) ok=true ;; *) ok=false ;; esac
     report $ok "an address space of $limit KiB" "sdgen $*: status $status: $(cat starved.err)"
 }
-if (ulimit -v 600000 && exec "$sdgen" --version) > /dev/null 2>&1; then
+if [ -n "${SDRT_EMULATED-}" ]; then
+    skip 'a small address space: it would be the emulator that lacks it'
+elif (ulimit -v 600000 && exec "$sdgen" --version) > /dev/null 2>&1; then
     for space in 600000 200000 100000 80000 60000 45000; do
         starved $space --version
         starved $space -m "$tiny" -p cat -W 64 -H 64 --steps 1 --quiet -o starved.png

@@ -136,6 +136,9 @@ EXTRA_DIST += tests/add_kernel.sh tests/fresh_root.sh tests/check_cli.sh tests/c
 	build-aux/check-wide.sh
 check_SCRIPTS = tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_sdbench.sh tests/check_man.sh \
 	build-aux/check-layers.sh build-aux/check-levels.sh build-aux/check-wide.sh
+# Of what the compiler makes, which may be for another machine.
+AM_TESTS_ENVIRONMENT += OBJDUMP='$(OBJDUMP)'; export OBJDUMP;
+EXTRA_DIST += build-aux/arm.sh
 
 # What sdbench says of its figures.
 check_PROGRAMS += tests/test_bench

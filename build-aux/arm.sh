@@ -1,0 +1,103 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# sdrt for 64-bit Arm on an x86-64 Debian: libraries, a cross build, the tests under qemu-user.
+#     arm.sh root             unpacks arm64's libraries into $ROOT, 350 MB; runs no script of theirs
+#     arm.sh build            cross-compiles into $BUILD, tests too
+#     arm.sh check [TEST...]  runs there all tests, or these: tests/test_gemm
+# CPU=cortex-a76 (a Raspberry Pi 5's, without bf16) takes the place of qemu's most able processor,
+# CONFIGURE has arguments for configure, CROSS another compiler's name.
+#
+# Programs of the other processor start each other (Criterion its tests, the check scripts sdgen), so
+# the kernel has to know how: by binfmt_misc, mounted in a user namespace of its own, where it takes
+# no rights and nobody else sees it.  That is Linux 6.7 and later.
+set -eu
+
+SOURCE=$(cd "$(dirname "$0")/.." && pwd)
+BUILD=${BUILD-$SOURCE/build-arm64}
+ROOT=${ROOT-$SOURCE/build-arm64-root}
+CPU=${CPU-max}
+triple=aarch64-linux-gnu
+CROSS=${CROSS-$triple-gcc}
+jobs=$(getconf _NPROCESSORS_ONLN)
+
+die() { echo "arm.sh: $*" >&2; exit 1; }
+
+# need TOOL:PACKAGE...: tells of all that are missing at once.
+need() {
+    missing=
+    for tool; do
+        command -v "${tool%:*}" > /dev/null 2>&1 || missing="$missing ${tool#*:}"
+    done
+    [ -z "$missing" ] || die "missing, by their Debian names:$missing"
+}
+
+root() {
+    need mmdebstrap:mmdebstrap realpath:coreutils
+    [ ! -e "$ROOT" ] || die "$ROOT is there already; remove it for a new one"
+    mkdir -p "$ROOT.part"
+    mmdebstrap --quiet --variant=extract --architectures=arm64 \
+        --include=libc6-dev,libgcc-12-dev,libopenblas-dev,libhwloc-dev,libpng-dev,zlib1g-dev \
+        --include=libjansson-dev,libutf8proc-dev,libcurl4-openssl-dev,libssl-dev \
+        --include=libglib2.0-dev,libchafa-dev,libcriterion-dev \
+        bookworm "$ROOT.part" "${MIRROR-http://deb.debian.org/debian}"
+    # What the packages' own scripts would have done: OpenBLAS is an alternative.
+    lib=$ROOT.part/usr/lib/$triple
+    ln -sf openblas-pthread/libopenblas.so.0 "$lib/libopenblas.so.0"
+    ln -sf openblas-pthread/libopenblas.so "$lib/libopenblas.so"
+    cp "$lib/openblas-pthread/pkgconfig/openblas.pc" "$lib/pkgconfig/"
+    # Links to absolute paths mean the root's own.
+    find "$ROOT.part/usr/lib" "$ROOT.part/lib/" -type l -lname '/*' | while read -r link; do
+        to=$ROOT.part$(readlink "$link")
+        ln -sfn "$(realpath -m --relative-to="$(dirname "$link")" "$to")" "$link"
+    done
+    mv "$ROOT.part" "$ROOT"
+}
+
+build() {
+    # shellcheck disable=SC2086 # a compiler's name may have a word before it
+    set -- $CROSS
+    need "$1:gcc-$triple" autoreconf:autoconf automake:automake libtoolize:libtool make:make \
+        pkg-config:pkg-config
+    [ -d "$ROOT" ] || die "$ROOT: expected arm64's libraries; run 'arm.sh root' first"
+    [ -f "$SOURCE/configure" ] || (cd "$SOURCE" && mkdir -p m4 && autoreconf -fi)
+    mkdir -p "$BUILD"
+    cd "$BUILD"
+    # shellcheck disable=SC2086 # a list of words
+    [ -f Makefile ] || PKG_CONFIG_SYSROOT_DIR=$ROOT \
+        PKG_CONFIG_LIBDIR=$ROOT/usr/lib/$triple/pkgconfig:$ROOT/usr/share/pkgconfig \
+        "$SOURCE/configure" --host=$triple CC="$CROSS --sysroot=$ROOT" ${CONFIGURE-}
+    make -j"$jobs"
+    make -j"$jobs" check TESTS=
+}
+
+magic='\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00'
+mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
+
+check() {
+    need qemu-aarch64:qemu-user unshare:util-linux make:make
+    [ -f "$BUILD/Makefile" ] || die "$BUILD: expected a build; run 'arm.sh build' first"
+    cd "$BUILD"
+    rm -f tests/*.trs build-aux/*.trs
+    # Tests start programs with an environment of their own, so its arguments are in a script.
+    printf '#!/bin/sh\nexec %s -cpu %s -L %s "$@"\n' "$(command -v qemu-aarch64)" "$CPU" "$ROOT" \
+        > run-arm64
+    chmod +x run-arm64
+    # shellcheck disable=SC2016 # for the inner shell
+    SDRT_EMULATED=1 unshare --user --map-root-user --mount sh -c '
+        set -e
+        mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+        printf %s ":sdrt-arm64:M::$1:$2:$3:" > /proc/sys/fs/binfmt_misc/register
+        shift 3
+        if [ $# -gt 0 ]; then make -k check TESTS="$*"; else make -k check; fi' \
+        sh "$magic" "$mask" "$BUILD/run-arm64" "$@" || true
+    # The summary judges each test's own result, so it has the last word.
+    exec sh "$SOURCE/build-aux/summary.sh" tests
+}
+
+command=${1-}
+[ $# -eq 0 ] || shift
+case $command:$# in
+    root:0 | build:0 | check:*) "$command" "$@" ;;
+    *) echo "usage: $0 root | build | check [TEST...]" >&2; exit 2 ;;
+esac
