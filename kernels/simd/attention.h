@@ -15,6 +15,7 @@
 #include "kernels/simd/math.h"
 #include "kernels/simd/narrow.h"
 #include "kernels/simd/slot.h"
+#include "kernels/simd/unroll.h"
 
 #include <float.h>
 #include <math.h>
@@ -159,13 +160,13 @@ static void attention_transpose(const struct attention_unit *u, int first, int n
     for (int c = 0; c < d; c += SLOT * VL, to += VL * pitch) {
         const int m = slots_of(d - c);
         vf r[VL];
-#pragma GCC unroll 16
+        SDRT_UNROLL(16)
         for (int j = 0; j < VL; j++)
             r[j] = j < n ? attention_slots(k + (size_t)j * u->k_bytes, narrow, c, d - c)
                          : v_zero();
         v_transpose(r);
         if (m >= VL) {
-#pragma GCC unroll 16
+            SDRT_UNROLL(16)
             for (int j = 0; j < VL; j++) v_store(to + (size_t)j * pitch, r[j]);
         } else {
             for (int j = 0; j < m; j++) v_store(to + (size_t)j * pitch, r[j]);
@@ -252,25 +253,25 @@ SDRT_ALWAYS_INLINE void attention_rows(const int mr, const int nv,
     const float *a = t->a, *w = t->w;
     float *const c = t->c;
 
-#pragma GCC unroll 16
+    SDRT_UNROLL(16)
     for (int i = 0; i < mr; i++)
-#pragma GCC unroll 3
+        SDRT_UNROLL(3)
         for (int j = 0; j < nv; j++)
             acc[i][j] = t->accumulate ? v_load(c + (size_t)i * c_pitch + (size_t)j * VL) : v_zero();
     for (const float *const end = a + t->k; a < end; a++, w += nv * VL) {
         vf b[3];
-#pragma GCC unroll 3
+        SDRT_UNROLL(3)
         for (int j = 0; j < nv; j++) b[j] = v_load(w + (size_t)j * VL);
-#pragma GCC unroll 16
+        SDRT_UNROLL(16)
         for (int i = 0; i < mr; i++) {
             const vf x = v_bcast(a + (size_t)i * a_pitch);
-#pragma GCC unroll 3
+            SDRT_UNROLL(3)
             for (int j = 0; j < nv; j++) acc[i][j] = v_product(x, b[j], acc[i][j]);
         }
     }
-#pragma GCC unroll 16
+    SDRT_UNROLL(16)
     for (int i = 0; i < mr; i++)
-#pragma GCC unroll 3
+        SDRT_UNROLL(3)
         for (int j = 0; j < nv; j++) v_store(c + (size_t)i * c_pitch + (size_t)j * VL, acc[i][j]);
 }
 

@@ -4,6 +4,7 @@
  */
 #include "kernels/norm.h"
 #include "kernels/simd/narrow.h"
+#include "kernels/simd/unroll.h"
 
 #include <math.h>
 
@@ -35,7 +36,7 @@ SDRT_ALWAYS_INLINE void norm_pixels(const int n, const float *x, size_t pitch, v
 {
     vf t = v_load(sum), q = v_load(square);
 
-#pragma GCC unroll 8
+    SDRT_UNROLL(8)
     for (int p = 0; p < n; p++) {
         const vf d = v_sub(norm_load(x + (size_t)p * pitch, channels), origin);
         t = v_add(t, d);
@@ -118,12 +119,13 @@ SDRT_ALWAYS_INLINE float norm_row_sum(const void *x, const int narrow, int c_n, 
     float tail = 0.0f;
     int c = 0;
 
-    for (; c + 4 * VL <= c_n; c += 4 * VL)
-#pragma GCC unroll 4
+    for (; c + 4 * VL <= c_n; c += 4 * VL) {
+        SDRT_UNROLL(4)
         for (int i = 0; i < 4; i++) {
             const vf d = v_sub(narrow_load(x, narrow, (size_t)(c + i * VL), VL), m);
             t[i] = squared ? v_fma(d, d, t[i]) : v_add(t[i], d);
         }
+    }
     for (; c + VL <= c_n; c += VL) {
         const vf d = v_sub(narrow_load(x, narrow, (size_t)c, VL), m);
         t[0] = squared ? v_fma(d, d, t[0]) : v_add(t[0], d);

@@ -18,6 +18,7 @@
 #include "kernels/pack.h"
 #include "kernels/simd/narrow.h"
 #include "kernels/simd/slot.h"
+#include "kernels/simd/unroll.h"
 
 #include <stddef.h>
 
@@ -47,7 +48,7 @@ SDRT_ALWAYS_INLINE void tile_rows(const int mr, const struct tile *t)
     const float *w = t->w;
     float *const c = t->c;
 
-#pragma GCC unroll 16
+    SDRT_UNROLL(16)
     for (int i = 0; i < mr; i++) {
         acc[i][0] = acc[i][1] = v_zero();
         row[i] = (ptrdiff_t)t->rows[i] - t->rows[0];
@@ -58,7 +59,7 @@ SDRT_ALWAYS_INLINE void tile_rows(const int mr, const struct tile *t)
         const float *const end = a + t->k;
         for (; a < end; a++, w += PANEL) {
             const vf w0 = v_load(w), w1 = v_load(w + VL);
-#pragma GCC unroll 16
+            SDRT_UNROLL(16)
             for (int i = 0; i < mr; i++) {
                 const vf x = v_bcast(a + row[i]);
                 acc[i][0] = v_product(x, w0, acc[i][0]);
@@ -66,9 +67,9 @@ SDRT_ALWAYS_INLINE void tile_rows(const int mr, const struct tile *t)
             }
         }
     }
-#pragma GCC unroll 16
+    SDRT_UNROLL(16)
     for (int i = 0; i < mr; i++)
-#pragma GCC unroll 2
+        SDRT_UNROLL(2)
         for (int v = 0; v < 2; v++) {
             float *const to = c + (size_t)i * PANEL + (size_t)v * VL;
             v_store(to, t->accumulate ? v_add(v_load(to), acc[i][v]) : acc[i][v]);

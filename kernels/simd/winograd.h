@@ -17,6 +17,7 @@
  * constants reach from 1/24 to 8, which costs about one digit against the direct sum.
  */
 #include "kernels/simd/conv.h"
+#include "kernels/simd/unroll.h"
 
 enum {
     WINO_OUT = 4, WINO_IN = 6, WINO_POSITIONS = WINO_IN * WINO_IN,
@@ -162,16 +163,16 @@ SDRT_ALWAYS_INLINE void wino_input_tile(const float *const rows[WINO_IN], size_t
 
     for (int x = 0; x < WINO_IN; x++) {
         vf d[WINO_IN];
-#pragma GCC unroll 6
+        SDRT_UNROLL(6)
         for (int y = 0; y < WINO_IN; y++) d[y] = v_load(rows[y] + at + (size_t)(x * chunk));
         wino_input_1d(d, t[x]);
     }
     for (int y = 0; y < WINO_IN; y++) {
         vf d[WINO_IN], out[WINO_IN];
-#pragma GCC unroll 6
+        SDRT_UNROLL(6)
         for (int x = 0; x < WINO_IN; x++) d[x] = t[x][y];
         wino_input_1d(d, out);
-#pragma GCC unroll 6
+        SDRT_UNROLL(6)
         for (int x = 0; x < WINO_IN; x++)
             v_store(v + (size_t)(y * WINO_IN + x) * stride, out[x]);
     }
@@ -233,9 +234,9 @@ SDRT_ALWAYS_INLINE vf wino_load(const void *w, size_t at, enum sdrt_dtype stored
  * next chunk, which lies behind this one's nine taps (or outside everything). */
 SDRT_ALWAYS_INLINE void wino_weight_fetch(const char *w, size_t tap, const float *u, size_t stride)
 {
-#pragma GCC unroll 36
+    SDRT_UNROLL(36)
     for (size_t i = 0; i < WINO_POSITIONS; i++) __builtin_prefetch(u + i * stride, 1);
-#pragma GCC unroll 9
+    SDRT_UNROLL(9)
     for (size_t i = 9; i < 18; i++) __builtin_prefetch(w + i * tap, 0, 2);
 }
 
@@ -247,7 +248,7 @@ SDRT_ALWAYS_INLINE void wino_weight_chunk(const void *w, int k, enum sdrt_dtype 
     for (size_t at = 0; at < tap; at += VL) {
         vf t[3][WINO_IN]; /* [column][row] */
         wino_weight_fetch((const char *)w + at * size, tap * size, u + at + 2 * VL, stride);
-#pragma GCC unroll 3
+        SDRT_UNROLL(3)
         for (int x = 0; x < 3; x++)
             wino_weight_1d(wino_load(w, at + (size_t)x * tap, stored),
                            wino_load(w, at + (size_t)(x + 3) * tap, stored),
@@ -255,7 +256,7 @@ SDRT_ALWAYS_INLINE void wino_weight_chunk(const void *w, int k, enum sdrt_dtype 
         for (int y = 0; y < WINO_IN; y++) {
             vf out[WINO_IN];
             wino_weight_1d(t[0][y], t[1][y], t[2][y], out);
-#pragma GCC unroll 6
+            SDRT_UNROLL(6)
             for (int x = 0; x < WINO_IN; x++)
                 v_store(u + (size_t)(y * WINO_IN + x) * stride + at, out[x]);
         }
@@ -300,7 +301,7 @@ static void wino_output_tile(const struct sdrt_conv_shape *s, const struct sdrt_
     if (a->chan) add = v_add(add, load_some(conv_chan(s, a, place->pixel) + column, n));
     for (int x = 0; x < WINO_IN; x++) {
         vf d[WINO_IN];
-#pragma GCC unroll 6
+        SDRT_UNROLL(6)
         for (int y = 0; y < WINO_IN; y++) d[y] = v_load(m + (size_t)(y * WINO_IN + x) * stride);
         wino_output_1d(d, t[x]);
     }
@@ -310,10 +311,10 @@ static void wino_output_tile(const struct sdrt_conv_shape *s, const struct sdrt_
         const float *residual =
             a->residual ? a->residual + pixel * (size_t)s->residual_pitch + column : NULL;
         vf d[WINO_IN], out[WINO_OUT];
-#pragma GCC unroll 6
+        SDRT_UNROLL(6)
         for (int x = 0; x < WINO_IN; x++) d[x] = t[x][y];
         wino_output_1d(d, out);
-#pragma GCC unroll 4
+        SDRT_UNROLL(4)
         for (int x = 0; x < WINO_OUT; x++) {
             if (x >= place->w) break;
             vf v = v_add(out[x], add);
