@@ -34,6 +34,13 @@ bench/build_info.h: build-info
 dist-hook:
 	$(SHELL) $(top_srcdir)/build-aux/build-info.sh $(top_srcdir) '' - > $(distdir)/COMMIT
 
+if HAVE_NEON
+noinst_LTLIBRARIES += libroof_neon.la
+libroof_neon_la_SOURCES = bench/roof_neon.c
+libroof_neon_la_CFLAGS = $(AM_CFLAGS) $(NEON_CFLAGS)
+SDBENCH_LIBS += libroof_neon.la
+endif
+
 if HAVE_AVX2
 noinst_LTLIBRARIES += libroof_avx2.la
 libroof_avx2_la_SOURCES = bench/roof_avx2.c bench/roof_simd.h

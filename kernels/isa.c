@@ -14,6 +14,12 @@
 static int has_generic(void) { return 1; }
 static int has_blas(void) { return 1; }
 
+/* ---- 64-bit Arm ---- */
+
+#if HAVE_NEON
+static int has_neon(void) { return 1; }
+#endif
+
 /* ---- x86-64 ---- */
 
 #if HAVE_AVX2

@@ -63,6 +63,15 @@ SDRT_F32_LEVEL(blas, SDRT_ISA_BLAS, 1u << 0, 0, has_blas)
 SDRT_GEMM_FILLER(SDRT_ISA_BLAS, sdrt_gemm_init_blas)
 SDRT_CONV_FILLER(SDRT_ISA_BLAS, sdrt_conv_init_blas)
 
+/* Advanced SIMD of 64-bit Arm, which every such processor has. */
+#if HAVE_NEON
+SDRT_F32_LEVEL(neon, SDRT_ISA_NEON, 1u << 5, SDRT_ISA_BLAS, has_neon)
+SDRT_GEMM_FILLER(SDRT_ISA_NEON, sdrt_gemm_init_neon)
+SDRT_CONV_FILLER(SDRT_ISA_NEON, sdrt_conv_init_neon)
+SDRT_ATTENTION_FILLER(SDRT_ISA_NEON, sdrt_attention_init_neon)
+SDRT_NORM_FILLER(SDRT_ISA_NEON, sdrt_norm_init_neon)
+#endif
+
 /* AVX2, FMA, F16C. */
 #if HAVE_AVX2
 SDRT_F32_LEVEL(avx2, SDRT_ISA_AVX2, 1u << 1, SDRT_ISA_BLAS, has_avx2)

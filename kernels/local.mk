@@ -20,6 +20,15 @@ EXTRA_DIST += $(SIMD_BODIES)
 
 # A level's files: compiled with its flags for the library, and for the tests of those that
 # tests/emulation/ covers once more over emulated instructions.
+NEON_FILES = kernels/neon/attention.c kernels/neon/conv.c kernels/neon/gemm.c \
+	kernels/neon/norm.c kernels/neon/product.h kernels/neon/vec.h
+if HAVE_NEON
+noinst_LTLIBRARIES += libk_neon.la
+libk_neon_la_SOURCES = $(NEON_FILES)
+libk_neon_la_CFLAGS = $(AM_CFLAGS) $(NEON_CFLAGS)
+libkernels_la_LIBADD += libk_neon.la
+endif
+
 AVX2_FILES = kernels/avx2/attention.c kernels/avx2/conv.c kernels/avx2/gemm.c \
 	kernels/avx2/norm.c kernels/avx2/vec.h
 if HAVE_AVX2

@@ -17,6 +17,10 @@
 #include "kernels/simd/slot.h"
 #include "kernels/simd/unroll.h"
 
+#ifdef SDRT_PRODUCT_HEADER
+#include SDRT_PRODUCT_HEADER
+#endif
+
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -258,6 +262,12 @@ SDRT_ALWAYS_INLINE void attention_rows(const int mr, const int nv,
         SDRT_UNROLL(3)
         for (int j = 0; j < nv; j++)
             acc[i][j] = t->accumulate ? v_load(c + (size_t)i * c_pitch + (size_t)j * VL) : v_zero();
+#ifdef SDRT_PRODUCT_HEADER
+    ptrdiff_t row[ROWS_2];
+    SDRT_UNROLL(16)
+    for (int i = 0; i < mr; i++) row[i] = (ptrdiff_t)((size_t)i * a_pitch);
+    product_sum(mr, nv, 3, acc[0], a, row, t->k, w);
+#else
     for (const float *const end = a + t->k; a < end; a++, w += nv * VL) {
         vf b[3];
         SDRT_UNROLL(3)
@@ -269,6 +279,7 @@ SDRT_ALWAYS_INLINE void attention_rows(const int mr, const int nv,
             for (int j = 0; j < nv; j++) acc[i][j] = v_product(x, b[j], acc[i][j]);
         }
     }
+#endif
     SDRT_UNROLL(16)
     for (int i = 0; i < mr; i++)
         SDRT_UNROLL(3)

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <string.h>
 
+/* A set whose vectors are not the compiler's own brings these two. */
+#ifndef SDRT_OWN_NARROW
 typedef uint32_t narrow_words __attribute__((vector_size(4 * VL)));
 typedef uint16_t narrow_halves __attribute__((vector_size(2 * VL)));
 
@@ -24,6 +26,7 @@ SDRT_ALWAYS_INLINE narrow_halves narrow_from(vf v)
 
     return __builtin_convertvector((nan & (top | 0x40)) | (~nan & rounded), narrow_halves);
 }
+#endif
 
 /* The first n > 0 lanes (all where n >= VL) of the vector at element i of a row; the others are
  * 0. */

@@ -10,7 +10,8 @@
  * epilogue.
  *
  * Before including: a set's vec.h, and enum { TILE_ROWS }, as many rows as leave registers
- * for two weight vectors and a broadcast.
+ * for two weight vectors and a broadcast.  A set that multiplies by an element of a vector, where
+ * others broadcast each value, defines SDRT_PRODUCT_HEADER (kernels/neon/product.h).
  */
 #ifndef SDRT_KERNELS_SIMD_TILE_H
 #define SDRT_KERNELS_SIMD_TILE_H
@@ -21,6 +22,10 @@
 #include "kernels/simd/unroll.h"
 
 #include <stddef.h>
+
+#ifdef SDRT_PRODUCT_HEADER
+#include SDRT_PRODUCT_HEADER
+#endif
 
 enum { PANEL = 2 * VL };
 
@@ -56,6 +61,10 @@ SDRT_ALWAYS_INLINE void tile_rows(const int mr, const struct tile *t)
     }
     for (int s = 0; s < t->n_segments; s++) {
         const float *a = t->a + t->rows[0] + t->segments[s];
+#ifdef SDRT_PRODUCT_HEADER
+        product_sum(mr, 2, 2, acc[0], a, row, t->k, w);
+        w += (size_t)t->k * PANEL;
+#else
         const float *const end = a + t->k;
         for (; a < end; a++, w += PANEL) {
             const vf w0 = v_load(w), w1 = v_load(w + VL);
@@ -66,6 +75,7 @@ SDRT_ALWAYS_INLINE void tile_rows(const int mr, const struct tile *t)
                 acc[i][1] = v_product(x, w1, acc[i][1]);
             }
         }
+#endif
     }
     SDRT_UNROLL(16)
     for (int i = 0; i < mr; i++)
