@@ -41,7 +41,8 @@ struct sdrt_gemm_ops {
     size_t (*pack_bytes)(const struct sdrt_weight_shape *w);
     int (*pack_rows)(const struct sdrt_weight_shape *w, int row0, int count, const void *src,
                      enum sdrt_dtype from, void *dst);
-    /* Whether it computes with the shape's a_type and y_type; f32 is taken by all. */
+    /* Whether it computes with the shape's a_type and y_type, which are judged one by one; f32 is
+     * taken by all. */
     int (*takes)(const struct sdrt_gemm_shape *s);
     /* What the product rounds a to before it multiplies: where it is not F32, it is a type that
      * takes() allows, and an a that is stored so loses nothing. */

@@ -105,8 +105,9 @@ static void expect(const char *level, const struct sdrt_attention_shape *s,
 static void set_types(const struct sdrt_attention_shape *s, int fused,
                       struct sdrt_attention_args *a, struct tbuf typed[3])
 {
-    const size_t queries = (size_t)s->batch * (size_t)s->q_len, width = (size_t)(s->heads * s->head_dim);
+    const size_t queries = (size_t)s->batch * (size_t)s->q_len;
     const size_t keys = (size_t)s->batch * (size_t)s->kv_len;
+    const size_t width = (size_t)(s->heads * s->head_dim);
 
     typed[0] = ttyped_rows(a->q, s->q_type, queries, fused ? 3 * width : width, (size_t)s->q_pitch);
     a->q = typed[0].p;
@@ -156,8 +157,8 @@ static void check(const char *level, const struct sdrt_attention_ops *ops, uint6
 
     cr_assert_not_null(want);
     snprintf(text, sizeof text, "%s batch=%d heads=%dx%d %dx%d pitches %d %d %d %d causal=%d "
-             "biased=%d scores=%d %s %s %s to %s seed=%llu", level, s->batch, s->heads, s->head_dim, s->q_len, s->kv_len,
-             s->q_pitch, s->k_pitch, s->v_pitch, s->o_pitch, s->causal, s->biased, kind,
+             "biased=%d scores=%d %s %s %s to %s seed=%llu", level, s->batch, s->heads,
+             s->head_dim, s->q_len, s->kv_len, s->q_pitch, s->k_pitch, s->v_pitch, s->o_pitch, s->causal, s->biased, kind,
              sdrt_dtype_name(s->q_type), sdrt_dtype_name(s->k_type), sdrt_dtype_name(s->v_type),
              sdrt_dtype_name(s->o_type), (unsigned long long)trand_seed());
     fill_queries(rng, s, kind, q.v);

@@ -3,10 +3,11 @@
  * A model for one shape, as data: nodes are the fused operations of kernels/, edges are
  * tensors.  Building a graph reads no weights and allocates no tensor; it only declares.
  *
- * Every tensor has an element type and is channels last: [batch][h][w][c].  A sequence of tokens is
- * [batch][1][tokens][c].  A tensor is f32 where nothing else is said.  A tensor may be a slice of another's channels; its pitch then
- * is the wider one's.  It may also be some rows of each of another's images, which linear layers,
- * layer norms and RMS norms read and write; no other operation does.
+ * Every tensor has an element type, f32 where nothing else is said, and is channels last:
+ * [batch][h][w][c].  A sequence of tokens is [batch][1][tokens][c].  A tensor may be a slice of
+ * another's channels; its pitch then is the wider one's.  It may also be some rows of each of
+ * another's images, which linear layers, layer norms and RMS norms read and write; no other
+ * operation does.
  *
  * The building functions return a tensor, or SDRT_NO_TENSOR after any failure: the first
  * failure is kept in the graph and everything later is a no-op, so a builder checks once,
