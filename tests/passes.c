@@ -5,6 +5,7 @@
 #include "model/checkpoint/tensor_names.h"
 #include "model/net/clip_encoder.h"
 #include "model/net/vae.h"
+#include "runtime/graph/graph.h"
 
 #include <stdio.h>
 #include <stdlib.h>

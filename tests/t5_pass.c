@@ -3,6 +3,7 @@
 
 #include "model/checkpoint/detect_t5.h"
 #include "runtime/device/cpu.h"
+#include "runtime/graph/graph.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -270,10 +270,12 @@ static const struct cli_option table[] = {
     { "threads", 0, CLI_WHOLE, "N", "0: one for each core (0)", AT(model.threads), 0, MAX_THREADS },
     { "no-pin", 0, CLI_FLAG, NULL, "never hold threads on one processor each", AT(model.no_pin) },
     { "isa", 0, CLI_NAME, "NAME", "%s (the best here)", AT(model.isa), .names = levels },
-    { "precision", 0, CLI_NAME, "NAME", "%s (bf16 with any of:"
+    { "precision", 0, CLI_NAME, "NAME",
+      "%s (bf16 with any of:"
 #define SDRT_BF16_LEVEL(level, ...) " " #level
 #include "kernels/levels.h"
-      ")", AT(model.precision), .names = precisions },
+      ")",
+      AT(model.precision), .names = precisions },
     { "plan", 0, CLI_CALL, "[=FILE]",
       "print the plan of memory and kernels, draw nothing; "
       "FILE.svg a picture, FILE.json JSON, else a table",

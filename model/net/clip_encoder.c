@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/net/name.h"
 #include "model/net/clip_encoder.h"
+#include "runtime/graph/graph.h"
 
 enum { NAME = 128 };
 

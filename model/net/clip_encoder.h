@@ -6,7 +6,7 @@
 #define SDRT_MODEL_NET_CLIP_ENCODER_H
 
 #include "model/net/config.h"
-#include "runtime/graph/graph.h"
+#include "runtime/graph/tensor.h"
 
 /* Where the hidden states go: channels at .. at + hidden - 1 of rows that are width wide, from row
  * row0 on of each prompt's rows (0: as many as it has tokens). */

@@ -9,7 +9,8 @@
 #define SDRT_MODEL_NET_DENOISER_H
 
 #include "model/net/config.h"
-#include "runtime/graph/graph.h"
+#include "runtime/base/error.h"
+#include "runtime/graph/tensor.h"
 
 /* What the graphs are built for. */
 struct sdrt_denoiser_shape {

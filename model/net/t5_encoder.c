@@ -3,6 +3,7 @@
 
 #include "model/net/name.h"
 #include "model/net/t5_encoder.h"
+#include "runtime/graph/graph.h"
 
 enum { NAME = 128 };
 

@@ -7,7 +7,7 @@
 #define SDRT_MODEL_NET_T5_ENCODER_H
 
 #include "model/net/config.h"
-#include "runtime/graph/graph.h"
+#include "runtime/graph/tensor.h"
 
 /* Where the hidden states go: rows row0 .. row0 + tokens - 1 of each prompt's rows, from channel
  * 0 of width.  CLIP's rows may lie before them in one tensor. */

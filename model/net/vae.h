@@ -7,7 +7,7 @@
 #define SDRT_MODEL_NET_VAE_H
 
 #include "model/net/config.h"
-#include "runtime/graph/graph.h"
+#include "runtime/graph/tensor.h"
 
 /* External tensors: vae_in, latent / scaling_factor + shift_factor
  * [batch][h][w][latent_channels];

@@ -4,6 +4,7 @@
  */
 #include "model/pipeline/session.h"
 #include "runtime/base/clock.h"
+#include "runtime/graph/graph.h"
 
 #include <string.h>
 
