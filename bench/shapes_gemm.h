@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Linear layers that SD 1.5 runs, most expensive first: an image of 20 guided steps at
- * 512x512 pixels, cost times calls deciding the order; then SD 3.5 Medium's at 1024x1024.  The benchmarks time them and the
- * tests check them with fewer rows, so that no kernel is tuned on a shape that nothing checks.
+ * Linear layers that SD 1.5 runs, most expensive first: an image of 20 guided steps at 512x512
+ * pixels, cost times calls deciding the order; then SD 3.5 Medium's at 1024x1024.  The benchmarks
+ * time them and the tests check them with fewer rows, so that no kernel is tuned on a shape that
+ * nothing checks.
  */
 #ifndef SDRT_BENCH_SHAPES_GEMM_H
 #define SDRT_BENCH_SHAPES_GEMM_H

@@ -5,8 +5,8 @@
 #ifndef SDRT_TESTS_COMMA_LOCALE_H
 #define SDRT_TESTS_COMMA_LOCALE_H
 
-/* Writes it into the folder, sets it for the whole process and returns 1; 0 where the C library does
- * not take it, as musl, which has no such locales. */
+/* Writes it into the folder, sets it for the whole process and returns 1; 0 where the C library
+ * does not take it, as musl, which has no such locales. */
 int comma_locale_set(const char *folder);
 
 /* The C locale again. */

@@ -14,8 +14,8 @@ extern "C" {
 #endif
 
 /* Opens it with the kernels that the sdrt_isa flags allow, under name, which must outlive it.
- * pinning says which queues' workers are held on one PU each.  *out belongs to the caller, NULL after a
- * failure.  Errors of sdrt_topology_create(); SDRT_E_NOMEM. */
+ * pinning says which queues' workers are held on one PU each.  *out belongs to the caller, NULL
+ * after a failure.  Errors of sdrt_topology_create(); SDRT_E_NOMEM. */
 int sdrt_cpu_device_open(struct sdrt_device **out, unsigned isa, const char *name,
                          enum sdrt_pinning pinning, const struct sdrt_log *log);
 

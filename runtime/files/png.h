@@ -17,10 +17,10 @@ extern "C" {
 enum { SDRT_PNG_MAX_SIDE = 32768 };
 
 /* The PNG of rgb [height, width, 3], row-major without padding: *size bytes at *png, which the
- * caller frees; NULL after a failure.  parameters (UTF-8, may be NULL) is stored under the key "parameters",
- * where A1111 and others look for it: as tEXt if Latin-1 can hold it, else as iTXt.
- * Bytes that are not UTF-8 become U+FFFD.  where stands in messages.
- * SDRT_E_ARG (a side outside 1 .. SDRT_PNG_MAX_SIDE), SDRT_E_NOMEM. */
+ * caller frees; NULL after a failure.  parameters (UTF-8, may be NULL) is stored under the key
+ * "parameters", where A1111 and others look for it: as tEXt if Latin-1 can hold it, else as iTXt.
+ * Bytes that are not UTF-8 become U+FFFD.  where stands in messages. SDRT_E_ARG (a side outside 1
+ * .. SDRT_PNG_MAX_SIDE), SDRT_E_NOMEM. */
 int sdrt_png_encode(uint8_t **png, size_t *size, const char *where, const uint8_t *rgb, int width,
                     int height, const char *parameters, const struct sdrt_log *log);
 

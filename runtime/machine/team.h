@@ -16,11 +16,11 @@
  * Waiting workers spin for a short, bounded time and then sleep; nothing is allocated after
  * creation.  While a body runs, denormals are flushed to zero (FTZ and DAZ on x86, FZ on Arm).
  *
- * To the program around it a team is a guest.  The calling thread is pinned for the time of a run at
- * most, so that it and the threads and children that it makes between runs may go where they
+ * To the program around it a team is a guest.  The calling thread is pinned for the time of a run
+ * at most, so that it and the threads and children that it makes between runs may go where they
  * could before; the others are the team's own.  Any thread may run a team and free it, one at a
- * time.  A child after fork() has no threads but the one that made it: the team starts its own again
- * at the first run there.
+ * time.  A child after fork() has no threads but the one that made it: the team starts its own
+ * again at the first run there.
  */
 #ifndef SDRT_RUNTIME_MACHINE_TEAM_H
 #define SDRT_RUNTIME_MACHINE_TEAM_H
