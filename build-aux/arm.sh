@@ -63,9 +63,11 @@ build() {
     [ -f "$SOURCE/configure" ] || (cd "$SOURCE" && mkdir -p m4 && autoreconf -fi)
     mkdir -p "$BUILD"
     cd "$BUILD"
+    # For make too, which configures anew where configure.ac has changed.
+    export PKG_CONFIG_SYSROOT_DIR="$ROOT"
+    export PKG_CONFIG_LIBDIR="$ROOT/usr/lib/$triple/pkgconfig:$ROOT/usr/share/pkgconfig"
     # shellcheck disable=SC2086 # a list of words
-    [ -f Makefile ] || PKG_CONFIG_SYSROOT_DIR=$ROOT \
-        PKG_CONFIG_LIBDIR=$ROOT/usr/lib/$triple/pkgconfig:$ROOT/usr/share/pkgconfig \
+    [ -f Makefile ] ||
         "$SOURCE/configure" --host=$triple CC="$CROSS --sysroot=$ROOT" ${CONFIGURE-}
     make -j"$jobs"
     make -j"$jobs" check TESTS=
