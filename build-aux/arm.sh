@@ -86,7 +86,7 @@ check() {
         > run-arm64
     chmod +x run-arm64
     # shellcheck disable=SC2016 # for the inner shell
-    SDRT_EMULATED=1 unshare --user --map-root-user --mount sh -c '
+    SDRT_EMULATED=1 SDRT_QEMU="qemu-aarch64 -cpu $CPU -L $ROOT" unshare --user --map-root-user --mount sh -c '
         set -e
         mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
         printf %s ":sdrt-arm64:M::$1:$2:$3:" > /proc/sys/fs/binfmt_misc/register

@@ -140,6 +140,15 @@ check_SCRIPTS = tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tes
 AM_TESTS_ENVIRONMENT += OBJDUMP='$(OBJDUMP)'; export OBJDUMP;
 EXTRA_DIST += build-aux/arm.sh
 
+# Instructions of Arm's kernels, counted by the emulator.
+EXTRA_DIST += tests/check_counts.sh tests/count_plugin.c
+if HAVE_NEON
+noinst_PROGRAMS += tests/kernel_counts
+tests_kernel_counts_SOURCES = tests/kernel_counts.c
+tests_kernel_counts_LDADD = libkernels.la $(DEPS_LIBS)
+check_SCRIPTS += tests/check_counts.sh
+endif
+
 # What sdbench says of its figures.
 check_PROGRAMS += tests/test_bench
 tests_test_bench_SOURCES = tests/test_bench.c bench/stats.c bench/energy.c bench/harness.c \
