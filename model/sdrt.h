@@ -110,7 +110,8 @@ struct sdrt_options {
 enum sdrt_stage { SDRT_STAGE_LOAD, SDRT_STAGE_TEXT, SDRT_STAGE_DENOISE, SDRT_STAGE_DECODE };
 
 /* Called from sdrt_generate's thread: before the first and after each piece of a stage
- * (done of total; denoise counts denoiser evaluations).  A non-zero return cancels. */
+ * (done of total; denoise counts denoiser evaluations), and again and again while the request waits
+ * for another session.  A non-zero return cancels. */
 typedef int sdrt_progress_fn(void *user, enum sdrt_stage stage, int done, int total);
 
 /* Called with each named intermediate tensor, f32, dims [batch, height, width, channels];

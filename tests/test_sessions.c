@@ -206,7 +206,20 @@ struct waiter {
     pthread_t thread;
     int begun, status;
     atomic_int cancelled;
+    int asks;         /* it is cancelled by what its progress answers */
+    atomic_int asked;
 };
+
+static int answer(void *user, enum sdrt_stage stage, int done, int total)
+{
+    struct waiter *w = user;
+
+    (void)stage;
+    (void)done;
+    (void)total;
+    atomic_fetch_add(&w->asked, 1);
+    return atomic_load(&w->cancelled);
+}
 
 static void *want_lora(void *arg)
 {
@@ -217,6 +230,8 @@ static void *want_lora(void *arg)
     w->status = sdrt_session_open(&s, w->model, 1);
     atomic_store(&w->session, s);
     request(&r, 1, w->lora);
+    r.progress = w->asks ? answer : NULL;
+    r.user = w;
     if (w->status == SDRT_OK) w->status = sdrt_session_generate(s, &r);
     while (!atomic_load(&w->cancelled)) usleep(1000);
     sdrt_session_close(&s);
@@ -233,16 +248,16 @@ static int cancel_a_waiter(void *user, enum sdrt_stage stage, int done, int tota
     cr_assert_eq(pthread_create(&w->thread, NULL, want_lora, w), 0);
     while (!atomic_load(&w->session)) usleep(1000);
     usleep(100000); /* it gets to the door in a few */
-    sdrt_session_cancel(atomic_load(&w->session));
+    if (!w->asks) sdrt_session_cancel(atomic_load(&w->session));
     atomic_store(&w->cancelled, 1);
     pthread_join(w->thread, NULL);
     return 0;
 }
 
-Test(sessions, a_waiting_session_can_be_cancelled)
+static void expect_cancelled(int asks)
 {
     const struct sdrt_lora lora = { lora_path(), 0.7f };
-    struct waiter w = { .model = open_shared("sd15"), .lora = &lora };
+    struct waiter w = { .model = open_shared("sd15"), .lora = &lora, .asks = asks };
     struct sdrt_session *s = NULL;
     struct sdrt_request r;
 
@@ -253,9 +268,15 @@ Test(sessions, a_waiting_session_can_be_cancelled)
     cr_expect_eq(sdrt_session_generate(s, &r), SDRT_OK, "%s", kept_text);
     cr_expect_eq(w.begun, 1);
     cr_expect_eq(w.status, SDRT_E_CANCELLED, "status %d", w.status);
+    if (asks) cr_expect_geq(w.asked, 2, "asked %d times", w.asked);
     sdrt_session_close(&s);
     sdrt_model_release(&w.model);
 }
+
+Test(sessions, a_waiting_session_can_be_cancelled) { expect_cancelled(0); }
+
+/* A program that has only its progress function must not wait for others' pictures. */
+Test(sessions, a_waiting_session_asks_its_caller, .timeout = 30) { expect_cancelled(1); }
 
 /* Sessions hold the model. */
 Test(sessions, a_model_outlives_its_owner)

@@ -150,9 +150,8 @@ static int prepare(struct sdrt_run *run)
 {
     struct sdrt_session *s = run->s;
     const double t0 = sdrt_now();
-    int status = sdrt_run_report(run, SDRT_STAGE_TEXT, 0, 1);
+    int status = sdrt_session_place(s);
 
-    if (status == SDRT_OK) status = sdrt_session_place(s);
     if (status == SDRT_OK) status = sdrt_run_tokenize(run);
     s->stage_seconds[SDRT_STAGE_TEXT] += sdrt_now() - t0;
     if (status != SDRT_OK) return status;
@@ -201,7 +200,7 @@ int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *req
     status = sdrt_request_check(s->model, r, &shape, run.samplers, &run.rng_kind);
     s->n_images = 0;
     if (status == SDRT_OK) status = sdrt_session_plan(s, &shape);
-    if (status == SDRT_OK) status = sdrt_pipeline_loras_begin(s, r, &run.prompt);
+    if (status == SDRT_OK) status = sdrt_pipeline_loras_begin(&run);
     if (status == SDRT_OK) {
         status = draw(&run);
         sdrt_pipeline_loras_end(s);

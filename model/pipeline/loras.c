@@ -3,7 +3,7 @@
 
 #include "model/checkpoint/tensor_names.h"
 #include "model/pipeline/loras.h"
-#include "model/pipeline/session.h"
+#include "model/pipeline/run.h"
 #include "model/text/lora_prompt.h"
 
 #include <stdio.h>
@@ -144,35 +144,42 @@ static int replace_set(struct sdrt_session *s, const struct sdrt_lora_list *want
 
 /* ---- one set at a time ---- */
 
-/* Waits a while for a change; a cancelled session does not wait on. */
-static int wait_for_change(struct sdrt_session *s)
+static int ask(struct sdrt_run *run) { return sdrt_run_report(run, SDRT_STAGE_TEXT, 0, 1); }
+
+/* Waits a while for a change; a cancelled session does not wait on.  The caller is asked without
+ * the lock, since others wait for that. */
+static int wait_for_change(struct sdrt_run *run)
 {
     enum { MOST = 20000000 }; /* ns: cancelling comes from a signal handler, which wakes nobody */
+    struct sdrt_pipeline_loras *l = &run->s->model->loras;
     struct timespec until;
 
-    if (sdrt_queue_cancelled(s->queue)) return SDRT_E_CANCELLED;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_nsec += MOST;
     if (until.tv_nsec >= 1000000000) {
         until.tv_nsec -= 1000000000;
         until.tv_sec++;
     }
-    pthread_cond_timedwait(&s->model->loras.changed, &s->model->loras.lock, &until);
-    return SDRT_OK;
+    pthread_cond_timedwait(&l->changed, &l->lock, &until);
+    pthread_mutex_unlock(&l->lock);
+    const int status = ask(run);
+    pthread_mutex_lock(&l->lock);
+    return status;
 }
 
 /* Under the lock.  The door keeps a stream of requests with the present set from shutting out one
  * with another. */
-static int enter(struct sdrt_session *s, const struct sdrt_lora_list *wanted, int lenient)
+static int enter(struct sdrt_run *run, const struct sdrt_lora_list *wanted, int lenient)
 {
+    struct sdrt_session *s = run->s;
     struct sdrt_pipeline_loras *l = &s->model->loras;
     int status = SDRT_OK;
 
-    while (l->at_door && status == SDRT_OK) status = wait_for_change(s);
+    while (l->at_door && status == SDRT_OK) status = wait_for_change(run);
     if (status != SDRT_OK) return status;
     l->at_door = 1;
     while (l->drawing && !same(s->model, wanted, lenient) && status == SDRT_OK)
-        status = wait_for_change(s);
+        status = wait_for_change(run);
     if (status == SDRT_OK && !same(s->model, wanted, lenient))
         status = replace_set(s, wanted, lenient);
     l->at_door = 0;
@@ -194,25 +201,21 @@ void sdrt_pipeline_loras_end(struct sdrt_session *s)
     pthread_mutex_unlock(&l->lock);
 }
 
-int sdrt_pipeline_loras_begin(struct sdrt_session *s, const struct sdrt_request *r, char **prompt)
+int sdrt_pipeline_loras_begin(struct sdrt_run *run)
 {
-    const struct sdrt_log *log = s->log;
+    const struct sdrt_request *r = run->r;
+    struct sdrt_session *s = run->s;
     struct sdrt_lora_list wanted = { 0 };
-    int status = SDRT_OK;
+    int status = ask(run);
 
-    *prompt = NULL;
     for (int i = 0; i < r->n_loras && status == SDRT_OK; i++)
-        status = sdrt_lora_list_add(&wanted, r->loras[i].path, (double)r->loras[i].scale, log);
+        status = sdrt_lora_list_add(&wanted, r->loras[i].path, (double)r->loras[i].scale, s->log);
     if (status == SDRT_OK)
-        status = sdrt_lora_prompt_split(r->prompt, r->lora_dir, prompt, &wanted, log);
+        status = sdrt_lora_prompt_split(r->prompt, r->lora_dir, &run->prompt, &wanted, s->log);
     if (status == SDRT_OK) {
         pthread_mutex_lock(&s->model->loras.lock);
-        status = enter(s, &wanted, r->lora_lenient);
+        status = enter(run, &wanted, r->lora_lenient);
         pthread_mutex_unlock(&s->model->loras.lock);
-    }
-    if (status != SDRT_OK) {
-        free(*prompt);
-        *prompt = NULL;
     }
     sdrt_lora_list_clear(&wanted);
     return status;

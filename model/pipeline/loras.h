@@ -17,14 +17,17 @@ extern "C" {
 int sdrt_pipeline_loras_open(struct sdrt_model *m, struct sdrt_weights_provider *provider);
 void sdrt_pipeline_loras_close(struct sdrt_model *m);
 
+struct sdrt_run;
+
 /* Before a session draws: makes the set what the request wants, its loras, then those that its
  * prompt names.  Where that is a change, waits until no other session draws, and says that the
  * packed weights of the parts it touches are of the past, so that the next load packs them merged.
- * The session is planned for the request.  *prompt is the prompt without tags, owned by the
- * caller, NULL after a failure.  SDRT_E_CANCELLED when the session is while it waits; errors of
- * sdrt_lora_prompt_split() and sdrt_loras_add(), the set is then empty.  After success the set
- * stays until sdrt_pipeline_loras_end(). */
-int sdrt_pipeline_loras_begin(struct sdrt_session *s, const struct sdrt_request *r, char **prompt);
+ * The session is planned for the request.  run->prompt is the prompt without tags.  The caller is
+ * told of the request before anything is done, and again and again while it waits.
+ * SDRT_E_CANCELLED when that or the session is; errors of sdrt_lora_prompt_split() and
+ * sdrt_loras_add(), the set is then empty.  After success the set stays until
+ * sdrt_pipeline_loras_end(). */
+int sdrt_pipeline_loras_begin(struct sdrt_run *run);
 void sdrt_pipeline_loras_end(struct sdrt_session *s);
 
 #ifdef __cplusplus
