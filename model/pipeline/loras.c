@@ -123,6 +123,7 @@ static void note_parts(const struct sdrt_model *m, int touched[PARTS])
         sdrt_loras_each_touched(m->loras.set, i, note_part, touched);
 }
 
+/* While nobody draws: sessions that rest hold what they drew with last. */
 static int replace_set(struct sdrt_session *s, const struct sdrt_lora_list *wanted, int lenient)
 {
     struct sdrt_model *m = s->model;
@@ -139,6 +140,7 @@ static int replace_set(struct sdrt_session *s, const struct sdrt_lora_list *want
     note_parts(m, touched);
     for (int i = 0; i < PARTS; i++)
         if (touched[i]) sdrt_weight_store_outdate(m->parts[SDRT_PART_BASE].store, parts[i]);
+    sdrt_weight_store_drop_outdated(m->parts[SDRT_PART_BASE].store);
     return status;
 }
 

@@ -115,6 +115,10 @@ void sdrt_weight_store_give_back(struct sdrt_weight_store *store, struct sdrt_we
  * freed at once, the others with their last use.  What was declared stays declared. */
 void sdrt_weight_store_outdate(struct sdrt_weight_store *store, const char *prefix);
 
+/* Frees the memory of what is outdated and held all the same, where nobody computes with it or
+ * fills the store: its holders find it not current, and give it back before they go on. */
+void sdrt_weight_store_drop_outdated(struct sdrt_weight_store *store);
+
 /* Whether nothing that uses holds is outdated. */
 int sdrt_weight_store_current(struct sdrt_weight_store *store, const struct sdrt_weight_uses *uses);
 

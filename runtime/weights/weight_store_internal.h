@@ -21,7 +21,7 @@ struct sdrt_store_entry {
     size_t   uses;
     int      outdated; /* not handed out again; goes with the last use */
     int      gone;     /* is about to be removed */
-    void    *data; /* NULL: asked for, not made yet */
+    void    *data; /* NULL: asked for, not made yet; or outdated and dropped */
     size_t   bytes;
     struct sdrt_store_region *region; /* where data is; NULL for a table, which is borrowed */
     struct sdrt_weight_view view;     /* of a table */

@@ -27,6 +27,15 @@ static void leave(const struct sdrt_store_entry *e)
     }
 }
 
+static void drop_data(struct sdrt_weight_store *s, struct sdrt_store_entry *e)
+{
+    if (e->region) leave(e);
+    else if (e->data) sdrt_store_close(s, e->name + 2);
+    e->data = NULL;
+    e->region = NULL;
+    e->view = (struct sdrt_weight_view){ .data = NULL };
+}
+
 void sdrt_store_sweep(struct sdrt_weight_store *s)
 {
     size_t kept = 0;
@@ -37,8 +46,7 @@ void sdrt_store_sweep(struct sdrt_weight_store *s)
             s->entries[kept++] = e;
             continue;
         }
-        if (e->region) leave(e);
-        else if (e->data) sdrt_store_close(s, e->name + 2);
+        drop_data(s, e);
         free(e->name);
         free(e);
     }
@@ -71,6 +79,14 @@ void sdrt_weight_store_outdate(struct sdrt_weight_store *s, const char *prefix)
         e->gone = !e->uses;
     }
     sdrt_store_sweep(s);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void sdrt_weight_store_drop_outdated(struct sdrt_weight_store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < s->n_entries; i++)
+        if (s->entries[i]->outdated) drop_data(s, s->entries[i]);
     pthread_mutex_unlock(&s->lock);
 }
 
