@@ -41,6 +41,13 @@ libroof_neon_la_CFLAGS = $(AM_CFLAGS) $(NEON_CFLAGS)
 SDBENCH_LIBS += libroof_neon.la
 endif
 
+if HAVE_NEONBF16
+noinst_LTLIBRARIES += libroof_neonbf16.la
+libroof_neonbf16_la_SOURCES = bench/roof_neonbf16.c
+libroof_neonbf16_la_CFLAGS = $(AM_CFLAGS) $(NEONBF16_CFLAGS)
+SDBENCH_LIBS += libroof_neonbf16.la
+endif
+
 if HAVE_AVX2
 noinst_LTLIBRARIES += libroof_avx2.la
 libroof_avx2_la_SOURCES = bench/roof_avx2.c bench/roof_simd.h

@@ -48,6 +48,9 @@ static const struct sdrt_roof_loops *loops_of(const char *isa)
     unsigned flags = level ? level->flags : 0;
 
     if (!(flags & ~(unsigned)SDRT_ISA_BLAS)) flags = sdrt_isa_detect();
+#if HAVE_NEONBF16
+    if (flags & SDRT_ISA_NEONBF16) return &sdrt_roof_neonbf16;
+#endif
 #if HAVE_NEON
     if (flags & SDRT_ISA_NEON) return &sdrt_roof_neon;
 #endif

@@ -74,6 +74,7 @@ struct sdrt_roof_loops {
     double (*read)(const float *x, long n); /* bytes read; n a multiple of 256 */
 };
 extern const struct sdrt_roof_loops sdrt_roof_generic, sdrt_roof_avx2, sdrt_roof_avx512,
-                                    sdrt_roof_avx512bf16, sdrt_roof_amx, sdrt_roof_neon;
+                                    sdrt_roof_avx512bf16, sdrt_roof_amx, sdrt_roof_neon,
+                                    sdrt_roof_neonbf16;
 
 #endif

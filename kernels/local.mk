@@ -14,7 +14,7 @@ libkernels_la_CFLAGS = $(AM_CFLAGS)
 libkernels_la_LIBADD =
 
 SIMD_BODIES = kernels/simd/attention.h kernels/simd/conv.h kernels/simd/gemm.h \
-	kernels/simd/math.h kernels/simd/narrow.h kernels/simd/norm.h kernels/simd/slot.h \
+	kernels/simd/math.h kernels/simd/narrow.h kernels/simd/norm.h kernels/simd/slot.h kernels/simd/slot_bf16.h \
 	kernels/simd/tile.h kernels/simd/unroll.h kernels/simd/winograd.h
 EXTRA_DIST += $(SIMD_BODIES)
 
@@ -27,6 +27,15 @@ noinst_LTLIBRARIES += libk_neon.la
 libk_neon_la_SOURCES = $(NEON_FILES)
 libk_neon_la_CFLAGS = $(AM_CFLAGS) $(NEON_CFLAGS)
 libkernels_la_LIBADD += libk_neon.la
+endif
+
+NEONBF16_FILES = kernels/neonbf16/attention.c kernels/neonbf16/conv.c kernels/neonbf16/gemm.c \
+	kernels/neonbf16/product.h kernels/neonbf16/slot.h
+if HAVE_NEONBF16
+noinst_LTLIBRARIES += libk_neonbf16.la
+libk_neonbf16_la_SOURCES = $(NEONBF16_FILES)
+libk_neonbf16_la_CFLAGS = $(AM_CFLAGS) $(NEONBF16_CFLAGS)
+libkernels_la_LIBADD += libk_neonbf16.la
 endif
 
 AVX2_FILES = kernels/avx2/attention.c kernels/avx2/conv.c kernels/avx2/gemm.c \
