@@ -94,7 +94,7 @@ check() {
         if [ $# -gt 0 ]; then make -k check TESTS="$*"; else make -k check; fi' \
         sh "$magic" "$mask" "$BUILD/run-arm64" "$@" || true
     # The summary judges each test's own result, so it has the last word.
-    exec sh "$SOURCE/build-aux/summary.sh" tests
+    exec sh "$SOURCE/build-aux/summary.sh" tests build-aux
 }
 
 command=${1-}

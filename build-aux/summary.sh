@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Sums up the logs that `make check` left in a folder, in one last line:
-#     summary.sh FOLDER
+# Sums up the logs that `make check` left in some folders, in one last line:
+#     summary.sh FOLDER...
 #     N passed, N failed, N skipped
 # A program's own count is taken from Criterion's lines or from a last line of that same
 # form; a program that counts nothing counts as one test.  Its exit status, kept by
@@ -11,11 +11,13 @@
 # or when there is nothing to sum up.
 set -eu
 
-[ $# -eq 1 ] || { echo "usage: $0 FOLDER" >&2; exit 2; }
-set -- "$1"/*.trs
-[ -f "$1" ] || { echo "0 passed, 0 failed, 0 skipped: no test has run"; exit 1; }
+[ $# -gt 0 ] || { echo "usage: $0 FOLDER..." >&2; exit 2; }
+results=$(for folder; do
+    for trs in "$folder"/*.trs; do [ ! -f "$trs" ] || printf '%s\n' "$trs"; done
+done)
+[ -n "$results" ] || { echo "0 passed, 0 failed, 0 skipped: no test has run"; exit 1; }
 
-for trs in "$@"; do
+printf '%s\n' "$results" | while IFS= read -r trs; do
     printf 'program %s %s\n' "$(sed -n 's/^:global-test-result: //p' "$trs")" "${trs##*/}"
     grep -a -E '^\[SKIP\]|^\[====\] Synthesis|^([^ ]+: )?[0-9]+ passed, [0-9]+ failed, [0-9]+ sk' \
         "${trs%.trs}.log" || true
