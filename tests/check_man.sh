@@ -28,23 +28,28 @@ for program in sdgen sdfetch sdbench; do
     report $ok "options of $program" "$(diff "$work/has" "$work/told" | head -5 | tr '\n' ' ')"
 done
 
-# names PROGRAM OPTION ARGUMENTS...: all that OPTION takes, as the complaint about another lists
-# them, is in the page.
-names() {
-    program=$1 option=$2
+# listed WHAT PROGRAM ARGUMENTS...: all that the program lists when it complains of these arguments is
+# in its page.
+listed() {
+    what=$1 program=$2
     shift 2
     [ -x ./$program ] || return
-    ./$program "$@" --"$option" '?' 2>&1 | sed 's/.*expected //; s/ or /, /; s/, /\n/g' > "$work/names"
-    [ "$(wc -l < "$work/names")" -gt 1 ] || echo "$option: no list" > "$work/names"
+    ./$program "$@" 2>&1 | sed 's/.*expected //; s/ or /, /; s/, /\n/g' > "$work/names"
+    [ "$(wc -l < "$work/names")" -gt 1 ] || echo "$what: no list" > "$work/names"
     missing=
     while read -r name; do
-        grep -q -e "^\.Cm $name\( .*\)*$" "${srcdir-.}/man/$program.1" || missing="$missing $name"
+        grep -q -e "^\.\(It \)*Cm $name\( .*\)*$" "${srcdir-.}/man/$program.1" ||
+            missing="$missing $name"
     done < "$work/names"
     ok=true
     [ -z "$missing" ] || ok=false
-    report $ok "names of --$option" "$program.1 lacks$missing"
+    report $ok "$what" "$program.1 lacks$missing"
 }
-for option in sampler schedule spacing prediction rng isa precision; do names sdgen $option; done
-names sdbench arch step
+for option in sampler schedule spacing prediction rng isa precision; do
+    listed "names of --$option" sdgen --$option '?'
+done
+listed 'names of --arch' sdbench step --arch '?'
+listed 'commands' sdbench '?'
+listed 'networks' sdbench layers '?'
 
 finish
