@@ -271,8 +271,8 @@ static const struct cli_option table[] = {
     { "no-pin", 0, CLI_FLAG, NULL, "never hold threads on one processor each", AT(model.no_pin) },
     { "isa", 0, CLI_NAME, "NAME", "%s (the best here)", AT(model.isa), .names = levels },
     { "precision", 0, CLI_NAME, "NAME",
-      "%s (bf16 with any of:"
-#define SDRT_BF16_LEVEL(level, ...) " " #level
+      "%s (f32"
+#define SDRT_BF16_LEVEL(level, ...) "; bf16 with " #level
 #include "kernels/levels.h"
       ")",
       AT(model.precision), .names = precisions },
