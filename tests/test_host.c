@@ -245,7 +245,10 @@ static int plan_holds(struct sdrt_context *c, const struct sdrt_request *r, cons
     expect_quiet(sdrt_write_plan(c, r, temp_path(name)), name);
     char *text = temp_read(temp_path(name), &size);
     plan = json_loads(text, 0, NULL);
-    const int table = !plan && strstr(text, "MiB") && strchr(text, '.');
+    const char *peak = strstr(text, "peak ");
+    int end = 0;
+    if (!plan && peak) sscanf(peak, "peak %*d.%*d MiB%n", &end);
+    const int table = end > 0;
     free(text);
     json_decref(plan);
     return plan || table;
