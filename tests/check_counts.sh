@@ -27,6 +27,12 @@ count() {
 # hold LEVEL KERNEL SHARE MOST: products are SHARE % of vector operations at least, and MOST
 # instructions go with a hundred of them at most.
 hold() {
+    # shellcheck disable=SC2086 # a command with arguments
+    $SDRT_QEMU "$program" "$1" "$2" dry
+    if [ $? -eq 77 ]; then
+        skip "$1 $2: not on this processor"
+        return
+    fi
     if ! with=$(count "$1" "$2") || ! without=$(count "$1" "$2" dry); then
         report false "$1 $2" 'it does not run'
         return
@@ -46,4 +52,7 @@ hold neon gemm 95 135
 hold neon conv1 85 152
 hold neon conv 84 178
 hold neon attention 86 168
+hold neonbf16 gemm 95 142
+hold neonbf16 conv1 76 185
+hold neonbf16 attention 79 207
 finish

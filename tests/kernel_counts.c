@@ -5,7 +5,7 @@
  *
  *     kernel_counts LEVEL gemm|conv|conv1|attention [dry]
  *
- * dry: all but the kernel, to be subtracted.
+ * dry: all but the kernel, to be subtracted.  Exit status 77 where the level cannot run.
  */
 #include "kernels/isa.h"
 #include "kernels/ops.h"
@@ -15,6 +15,7 @@
 #include <string.h>
 
 static int dry;
+static enum sdrt_dtype stored; /* of weights: what the level multiplies */
 
 static float *floats(size_t n)
 {
@@ -33,7 +34,7 @@ static void gemm(const struct sdrt_gemm_ops *ops)
                                        .k = K,
                                        .a_pitch = K,
                                        .y_pitch = N,
-                                       .w = { .n = N, .k = K, .taps = 1, .stored = SDRT_F32 } };
+                                       .w = { .n = N, .k = K, .taps = 1, .stored = stored } };
     const struct sdrt_exec ex = { .nparts = 1, .scratch = floats(ops->scratch(&s) / 4 + 16) };
     const struct sdrt_gemm_args a = { .a = floats(M * K),
                                       .bias = floats(N),
@@ -62,7 +63,7 @@ static void conv(const struct sdrt_conv_ops *ops, int kernel)
         .y_pitch = C,
         .residual_pitch = C,
         .prologue = SDRT_PROLOGUE_NORM_SILU,
-        .w = { .n = C, .k = C, .taps = kernel * kernel, .stored = SDRT_F32 },
+        .w = { .n = C, .k = C, .taps = kernel * kernel, .stored = stored },
     };
     const struct sdrt_exec ex = { .nparts = 1, .scratch = floats(ops->scratch(&s) / 4 + 16) };
     const struct sdrt_conv_args a = { .x = floats(H * H * C),
@@ -106,7 +107,9 @@ int main(int argc, char **argv)
     struct sdrt_ops ops;
 
     if (!level) return 2;
+    if (level->flags & ~sdrt_isa_detect()) return 77;
     dry = argc > 3;
+    stored = level->flags & SDRT_ISA_ANY_BF16 ? SDRT_BF16 : SDRT_F32;
     memset(&ops, 0, sizeof ops);
     sdrt_ops_init(&ops, level->flags);
     if (!strcmp(what, "gemm")) gemm(&ops.gemm);
