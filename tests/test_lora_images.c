@@ -155,3 +155,19 @@ Test(lora_images, bad_ones_are_refused_and_leave_the_model_as_it_was)
     plain_request(&r);
     cr_expect_eq(memcmp(plain, draw(&r), BYTES), 0);
 }
+
+/* Also where the model has the file on it already, with a scale that is neither more nor less. */
+Test(lora_images, a_scale_that_is_no_number_is_refused)
+{
+    struct sdrt_lora lora = { data_path("lora/loha.safetensors"), 0.5f };
+    struct sdrt_request r;
+
+    plain_request(&r);
+    r.loras = &lora;
+    r.n_loras = 1;
+    draw(&r);
+    lora.scale = NAN;
+    expect_failure(sdrt_generate(context, &r), SDRT_E_ARG, "finite", "NaN");
+    lora.scale = INFINITY;
+    expect_failure(sdrt_generate(context, &r), SDRT_E_ARG, "finite", "infinity");
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/pipeline/read.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { MOST = 1 << 16 /* bytes: no struct of any version will be larger */ };
@@ -64,9 +65,13 @@ static int check_loras(const struct sdrt_request *r, const struct sdrt_log *log)
     if (r->n_loras && !r->loras)
         return sdrt_fail(log, SDRT_E_ARG, "%d LoRAs: expected an array of them, not NULL",
                          r->n_loras);
-    for (int i = 0; i < r->n_loras; i++)
+    for (int i = 0; i < r->n_loras; i++) {
         if (!r->loras[i].path)
             return sdrt_fail(log, SDRT_E_ARG, "LoRA %d: expected a path, not NULL", i);
+        if (!isfinite(r->loras[i].scale))
+            return sdrt_fail(log, SDRT_E_ARG, "%s: scale: expected a finite number",
+                             r->loras[i].path);
+    }
     return SDRT_OK;
 }
 
