@@ -383,3 +383,21 @@ Test(lora, lenient_leaves_out_what_is_foreign)
     free(got);
     free(own);
 }
+
+/* As after a filling that memory did not suffice for. */
+Test(lora, an_index_can_be_filled_again)
+{
+    static const char canonical[] = "unet.conv_in.weight", key[] = "lora_unet_conv_in";
+    struct sdrt_lora_index *index = NULL;
+    int third;
+
+    cr_assert_eq(sdrt_lora_index_create(&index, &kept_log), SDRT_OK);
+    for (int i = 0; i < 2; i++) {
+        cr_expect(sdrt_lora_index_empty(index));
+        cr_expect_null(sdrt_lora_index_find(index, key, 0, &third));
+        cr_assert_eq(sdrt_lora_index_add(index, canonical, NULL, -1), SDRT_OK);
+        cr_expect_str_eq(sdrt_lora_index_find(index, key, 0, &third), "unet.conv_in");
+        sdrt_lora_index_clear(index);
+    }
+    sdrt_lora_index_free(&index);
+}

@@ -66,15 +66,21 @@ int sdrt_lora_index_create(struct sdrt_lora_index **out, const struct sdrt_log *
     return SDRT_OK;
 }
 
+void sdrt_lora_index_clear(struct sdrt_lora_index *x)
+{
+    for (size_t i = 0; i < x->n_modules; i++) free(x->modules[i]);
+    for (size_t i = 0; i < x->n_names; i++) free(x->names[i].key);
+    free(x->modules);
+    free(x->names);
+    *x = (struct sdrt_lora_index){ .log = x->log };
+}
+
 void sdrt_lora_index_free(struct sdrt_lora_index **index)
 {
     struct sdrt_lora_index *x = *index;
 
     if (!x) return;
-    for (size_t i = 0; i < x->n_modules; i++) free(x->modules[i]);
-    for (size_t i = 0; i < x->n_names; i++) free(x->names[i].key);
-    free(x->modules);
-    free(x->names);
+    sdrt_lora_index_clear(x);
     free(x);
     *index = NULL;
 }

@@ -23,6 +23,9 @@ int sdrt_lora_index_create(struct sdrt_lora_index **out, const struct sdrt_log *
 /* Frees *index and sets it to NULL.  NULL is allowed. */
 void sdrt_lora_index_free(struct sdrt_lora_index **index);
 
+/* Makes it empty again, as before the first add. */
+void sdrt_lora_index_clear(struct sdrt_lora_index *index);
+
 /* 1 before the first add. */
 int sdrt_lora_index_empty(const struct sdrt_lora_index *index);
 

@@ -71,7 +71,7 @@ static int add_text_encoder(struct sdrt_lora_index *index, const char *part, int
     return status;
 }
 
-/* Every module of the model; once. */
+/* Every module of the model; once.  Half of them would refuse files that fit. */
 static int fill_index(struct sdrt_model *m)
 {
     const struct sdrt_model_config *config = sdrt_model_config_of(m);
@@ -88,6 +88,7 @@ static int fill_index(struct sdrt_model *m)
         f.status = add_text_encoder(m->loras.index, sdrt_text_prefix(i),
                                     config->text[i].clip.layers + config->text[i].cut);
     sdrt_weight_store_each_declared(m->parts[SDRT_PART_BASE].store, add_declared, &f);
+    if (f.status != SDRT_OK) sdrt_lora_index_clear(m->loras.index);
     return f.status;
 }
 
