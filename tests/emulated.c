@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
+#include "kernels/blas/threads.h"
 #include "tests/emulated.h"
 #include "tests/support.h"
 
@@ -46,6 +47,7 @@ static void fill_family(void *ops, size_t at, size_t bytes, const char *level)
     if (flag && !memcmp((const char *)&all + at, (const char *)&below + at, bytes))
         cr_skip_test("%s has no kernels of its own here", level);
     memcpy(ops, (const char *)&all + at, bytes);
+    sdrt_blas_hold(); /* until the test's process ends: it calls the kernels itself */
 }
 
 void tgemm_init(struct sdrt_gemm_ops *ops, const char *level)
