@@ -124,25 +124,43 @@ static void note_parts(const struct sdrt_model *m, int touched[PARTS])
         sdrt_loras_each_touched(m->loras.set, i, note_part, touched);
 }
 
-/* While nobody draws: sessions that rest hold what they drew with last. */
+/* On its way from one set to the next. */
+struct change {
+    struct sdrt_loras *set;
+    const struct sdrt_lora_list *wanted;
+    int lenient, status;
+};
+
+static void change_set(void *user)
+{
+    struct change *c = user;
+
+    sdrt_loras_clear(c->set);
+    for (size_t i = 0; i < c->wanted->count && c->status == SDRT_OK; i++)
+        c->status = sdrt_loras_add(c->set, c->wanted->uses[i].path, c->wanted->uses[i].scale,
+                                   c->lenient);
+    if (c->status != SDRT_OK) sdrt_loras_clear(c->set);
+}
+
+/* While nobody draws: sessions that rest hold what they drew with last.  Others may plan, for which
+ * they ask the provider below the set, as adding a file does. */
 static int replace_set(struct sdrt_session *s, const struct sdrt_lora_list *wanted, int lenient)
 {
     struct sdrt_model *m = s->model;
-    int touched[PARTS] = { 0 }, status = wanted->count ? fill_index(m) : SDRT_OK;
+    struct sdrt_weight_store *store = m->parts[SDRT_PART_BASE].store;
+    struct change change = { .set = m->loras.set, .wanted = wanted, .lenient = lenient };
+    int touched[PARTS] = { 0 };
 
+    change.status = wanted->count ? fill_index(m) : SDRT_OK;
     note_parts(m, touched);
-    sdrt_loras_clear(m->loras.set);
     m->loras.lenient = lenient;
     m->loras.version++;
-    for (size_t i = 0; i < wanted->count && status == SDRT_OK; i++)
-        status = sdrt_loras_add(m->loras.set, wanted->uses[i].path, wanted->uses[i].scale,
-                                lenient);
-    if (status != SDRT_OK) sdrt_loras_clear(m->loras.set);
+    sdrt_weight_store_change(store, change_set, &change);
     note_parts(m, touched);
     for (int i = 0; i < PARTS; i++)
-        if (touched[i]) sdrt_weight_store_outdate(m->parts[SDRT_PART_BASE].store, parts[i]);
-    sdrt_weight_store_drop_outdated(m->parts[SDRT_PART_BASE].store);
-    return status;
+        if (touched[i]) sdrt_weight_store_outdate(store, parts[i]);
+    sdrt_weight_store_drop_outdated(store);
+    return change.status;
 }
 
 /* ---- one set at a time ---- */

@@ -26,6 +26,13 @@ enum sdrt_dtype sdrt_store_look_up(struct sdrt_weight_store *s, const char *name
     return v.dtype;
 }
 
+void sdrt_weight_store_change(struct sdrt_weight_store *s, void (*fn)(void *user), void *user)
+{
+    pthread_mutex_lock(&s->asking);
+    fn(user);
+    pthread_mutex_unlock(&s->asking);
+}
+
 void sdrt_store_close(struct sdrt_weight_store *s, const char *name)
 {
     pthread_mutex_lock(&s->asking);

@@ -110,6 +110,10 @@ enum sdrt_weight_keep {
 void sdrt_weight_store_give_back(struct sdrt_weight_store *store, struct sdrt_weight_uses *uses,
                                  enum sdrt_weight_keep keep);
 
+/* Calls fn while no thread asks the provider, which fn may ask and change.  It calls no function of
+ * the store. */
+void sdrt_weight_store_change(struct sdrt_weight_store *store, void (*fn)(void *user), void *user);
+
 /* Says that the provider has other values for what begins with prefix, as "text_encoder.": packed
  * weights whose first tensor's name does are not handed out again.  Those that nobody holds are
  * freed at once, the others with their last use.  What was declared stays declared. */
