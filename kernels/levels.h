@@ -74,8 +74,7 @@ SDRT_NORM_FILLER(SDRT_ISA_NEON, sdrt_norm_init_neon)
 
 /* BFDOT of Armv8.6, where it is known to be faster than two f32 FMAs. */
 #if HAVE_NEONBF16
-SDRT_BF16_LEVEL(neonbf16, SDRT_ISA_NEONBF16, 1u << 6, SDRT_ISA_BLAS | SDRT_ISA_NEON,
-                has_neonbf16)
+SDRT_BF16_LEVEL(neonbf16, SDRT_ISA_NEONBF16, 1u << 6, SDRT_ISA_BLAS | SDRT_ISA_NEON, has_neonbf16)
 SDRT_GEMM_FILLER(SDRT_ISA_NEONBF16, sdrt_gemm_init_neonbf16)
 SDRT_CONV_FILLER(SDRT_ISA_NEONBF16, sdrt_conv_init_neonbf16)
 SDRT_ATTENTION_FILLER(SDRT_ISA_NEONBF16, sdrt_attention_init_neonbf16)

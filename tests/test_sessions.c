@@ -232,7 +232,7 @@ struct waiter {
     pthread_t thread;
     int begun, status;
     atomic_int cancelled;
-    int asks;         /* it is cancelled by what its progress answers */
+    int asks; /* it is cancelled by what its progress answers */
     atomic_int asked;
 };
 
