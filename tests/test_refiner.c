@@ -130,7 +130,7 @@ Test(refiner, memory_with_a_refiner)
     cr_assert_eq(sdrt_measure(both, &r, &m2), SDRT_OK, "%s", kept_text);
     const size_t unet = step_weights(both, SDRT_PART_BASE);
     const size_t refiner = step_weights(both, SDRT_PART_REFINER);
-    const struct sdrt_part *parts = both->model->parts;
+    const struct sdrt_model_part *parts = both->model->parts;
     cr_expect_eq(m.weights_bytes,
                  unet + sdrt_weight_store_bytes(parts[SDRT_PART_BASE].store, "vae."));
     cr_expect_eq(m2.weights_bytes, unet > refiner ? unet : refiner,

@@ -23,7 +23,7 @@ size_t sdrt_model_weights_bytes(const struct sdrt_model *m)
     return bytes;
 }
 
-int sdrt_part_open_store(struct sdrt_model *m, struct sdrt_part *part,
+int sdrt_part_open_store(struct sdrt_model *m, struct sdrt_model_part *part,
                          const struct sdrt_weights_provider *provider, enum sdrt_dtype fixed)
 {
     sdrt_packing_policy *policy = strcmp(m->precision, "bf16") ? sdrt_packing_as_stored

@@ -20,7 +20,7 @@
 /* Whose weights a pass computes with. */
 enum sdrt_part_id { SDRT_PART_BASE, SDRT_PART_REFINER, SDRT_PARTS };
 
-struct sdrt_part {
+struct sdrt_model_part {
     char *name;                         /* for the parameters text */
     struct sdrt_checkpoint *checkpoint; /* NULL with random weights */
     struct sdrt_model_config config;
@@ -47,7 +47,7 @@ struct sdrt_model {
     const struct sdrt_log *log;
     struct sdrt_device *device;
     const char *precision;                 /* "f32" or "bf16" */
-    struct sdrt_part parts[SDRT_PARTS];
+    struct sdrt_model_part parts[SDRT_PARTS];
     int n_parts;                           /* 2: the second is a refiner */
     struct sdrt_random_weights *random;    /* NULL with a checkpoint */
     struct sdrt_pipeline_loras loras;      /* between the base's checkpoint and its store */
@@ -69,7 +69,7 @@ size_t sdrt_model_weights_bytes(const struct sdrt_model *m);
 
 /* Opens path as part i, whose store takes what provider (NULL: the part's checkpoint) hands out;
  * fixed as in sdrt_weight_store_create().  What is open stays the part's after a failure. */
-int sdrt_part_open_store(struct sdrt_model *m, struct sdrt_part *part,
+int sdrt_part_open_store(struct sdrt_model *m, struct sdrt_model_part *part,
                          const struct sdrt_weights_provider *provider, enum sdrt_dtype fixed);
 
 /* The last name of a path; the caller's.  NULL without memory. */

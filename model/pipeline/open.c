@@ -62,7 +62,7 @@ static int open_provider(struct sdrt_model *m, const struct sdrt_options *o,
         .model = o->model, .vae = o->vae, .text = { o->text_encoder, o->text_encoder_2 },
         .t5 = o->t5, .t5_tokenizer = o->t5_tokenizer,
     };
-    struct sdrt_part *base = &m->parts[SDRT_PART_BASE];
+    struct sdrt_model_part *base = &m->parts[SDRT_PART_BASE];
     int status;
 
     *fixed = SDRT_DTYPES;
@@ -113,7 +113,7 @@ static int open_tokenizers(struct sdrt_model *m)
 
 static int open_base(struct sdrt_model *m, const struct sdrt_options *o)
 {
-    struct sdrt_part *base = &m->parts[m->n_parts++];
+    struct sdrt_model_part *base = &m->parts[m->n_parts++];
     struct sdrt_weights_provider provider;
     enum sdrt_dtype fixed;
 

@@ -21,7 +21,7 @@ void sdrt_session_unplan(struct sdrt_session *s)
 static int plan_pass(struct sdrt_session *s, int i)
 {
     const struct sdrt_pass *pass = &s->model->passes[i];
-    const struct sdrt_part *part = &s->model->parts[pass->part];
+    const struct sdrt_model_part *part = &s->model->parts[pass->part];
     struct sdrt_graph *g = NULL;
 
     if (pass->has && !pass->has(sdrt_model_config_of(s->model))) return SDRT_OK;

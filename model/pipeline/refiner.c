@@ -31,14 +31,14 @@ static int check_fits(const struct sdrt_model *m, const char *path)
 int sdrt_refiner_open(struct sdrt_model *m, const char *path)
 {
     const struct sdrt_checkpoint_paths paths = { .model = path };
-    const struct sdrt_part *base = &m->parts[SDRT_PART_BASE];
+    const struct sdrt_model_part *base = &m->parts[SDRT_PART_BASE];
     const struct sdrt_model_config *a = &base->config;
 
     if (!base->checkpoint || a->n_text != SDRT_REFINER_ENCODER + 1 || !a->unet.added_dim ||
         a->aesthetic)
         return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "refiner %s: expected an SDXL model for it "
                          "to refine, not %s", path, base->checkpoint ? a->family : "random weights");
-    struct sdrt_part *part = &m->parts[m->n_parts++];
+    struct sdrt_model_part *part = &m->parts[m->n_parts++];
     part->name = sdrt_part_name(path);
     if (!part->name) return sdrt_fail(m->log, SDRT_E_NOMEM, "out of memory");
     int status = sdrt_checkpoint_open(&part->checkpoint, &paths, m->log);
