@@ -14,14 +14,16 @@ libkernels_la_CFLAGS = $(AM_CFLAGS)
 libkernels_la_LIBADD =
 
 SIMD_BODIES = kernels/simd/attention.h kernels/simd/conv.h kernels/simd/gemm.h \
-	kernels/simd/math.h kernels/simd/narrow.h kernels/simd/norm.h kernels/simd/slot.h kernels/simd/slot_bf16.h \
+	kernels/simd/attention_bf16.h kernels/simd/conv_bf16.h kernels/simd/gemm_bf16.h \
+	kernels/simd/math.h kernels/simd/narrow.h kernels/simd/norm.h kernels/simd/slot.h \
+	kernels/simd/slot_bf16.h \
 	kernels/simd/tile.h kernels/simd/unroll.h kernels/simd/winograd.h
 EXTRA_DIST += $(SIMD_BODIES)
 
 # A level's files: compiled with its flags for the library, and for the tests of those that
 # tests/emulation/ covers once more over emulated instructions.
 NEON_FILES = kernels/neon/attention.c kernels/neon/conv.c kernels/neon/gemm.c \
-	kernels/neon/norm.c kernels/neon/product.h kernels/neon/vec.h
+	kernels/neon/norm.c kernels/neon/product.h kernels/neon/product_sum.h kernels/neon/vec.h
 if HAVE_NEON
 noinst_LTLIBRARIES += libk_neon.la
 libk_neon_la_SOURCES = $(NEON_FILES)

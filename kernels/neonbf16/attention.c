@@ -20,40 +20,8 @@ enum {
 
 #include "kernels/simd/attention.h"
 
-static struct sdrt_attention_ops ops_for(const struct sdrt_attention_shape *s)
-{
-    struct sdrt_attention_ops ops = { 0 };
+static void fill_f32(struct sdrt_attention_ops *ops) { sdrt_attention_init_neon(ops); }
 
-    if (s->causal || s->biased) sdrt_attention_init_neon(&ops);
-    else attention_fill(&ops);
-    return ops;
-}
+#include "kernels/simd/attention_bf16.h"
 
-static int takes(const struct sdrt_attention_shape *s) { return ops_for(s).takes(s); }
-
-static enum sdrt_dtype operand(const struct sdrt_attention_shape *s)
-{
-    return ops_for(s).operand(s);
-}
-
-static int parts(const struct sdrt_attention_shape *s, int workers)
-{
-    return ops_for(s).parts(s, workers);
-}
-
-static size_t scratch(const struct sdrt_attention_shape *s) { return ops_for(s).scratch(s); }
-
-static int attention(const struct sdrt_exec *ex, const struct sdrt_attention_shape *s,
-                     const struct sdrt_attention_args *a)
-{
-    return ops_for(s).attention(ex, s, a);
-}
-
-void sdrt_attention_init_neonbf16(struct sdrt_attention_ops *ops)
-{
-    ops->takes = takes;
-    ops->operand = operand;
-    ops->parts = parts;
-    ops->scratch = scratch;
-    ops->attention = attention;
-}
+void sdrt_attention_init_neonbf16(struct sdrt_attention_ops *ops) { fill_bf16(ops); }

@@ -18,57 +18,8 @@ enum {
 
 #include "kernels/simd/conv.h"
 
-static struct sdrt_conv_ops wider(void)
-{
-    struct sdrt_conv_ops ops = { 0 };
+static void fill_f32(struct sdrt_conv_ops *ops) { sdrt_conv_init_neon(ops); }
 
-    sdrt_conv_init_neon(&ops);
-    return ops;
-}
+#include "kernels/simd/conv_bf16.h"
 
-static int fits(const struct sdrt_weight_shape *w) { return w->taps == 1 && slots_fit(w); }
-
-static size_t pack_bytes(const struct sdrt_weight_shape *w)
-{
-    return fits(w) ? conv_pack_bytes(w) : wider().pack_bytes(w);
-}
-
-static int pack_rows(const struct sdrt_weight_shape *w, int row0, int count, const void *src,
-                     enum sdrt_dtype from, void *dst)
-{
-    return fits(w) ? conv_pack_rows(w, row0, count, src, from, dst)
-                   : wider().pack_rows(w, row0, count, src, from, dst);
-}
-
-static int takes(const struct sdrt_conv_shape *s)
-{
-    return fits(&s->w) ? direct_takes(s) : wider().takes(s);
-}
-
-static int parts(const struct sdrt_conv_shape *s, int workers)
-{
-    return fits(&s->w) ? direct_parts(s, workers) : wider().parts(s, workers);
-}
-
-static size_t scratch(const struct sdrt_conv_shape *s)
-{
-    return fits(&s->w) ? direct_scratch(s) : wider().scratch(s);
-}
-
-static int conv2d(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
-                  const struct sdrt_conv_args *a)
-{
-    if (!fits(&s->w)) return wider().conv2d(ex, s, a);
-    direct_run(ex, s, a);
-    return 0;
-}
-
-void sdrt_conv_init_neonbf16(struct sdrt_conv_ops *ops)
-{
-    ops->pack_bytes = pack_bytes;
-    ops->pack_rows = pack_rows;
-    ops->takes = takes;
-    ops->parts = parts;
-    ops->scratch = scratch;
-    ops->conv2d = conv2d;
-}
+void sdrt_conv_init_neonbf16(struct sdrt_conv_ops *ops) { fill_bf16(ops); }
