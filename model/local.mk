@@ -14,7 +14,8 @@ libmodel_la_SOURCES += \
 	model/pipeline/version.c model/pipeline/defaults.c model/pipeline/lists.c model/pipeline/lists.h model/pipeline/generate.c model/pipeline/run.h model/pipeline/text.c model/pipeline/once.c \
 	model/pipeline/steps.c model/pipeline/decoder.c model/pipeline/dump.c model/pipeline/report.c \
 	model/pipeline/preview.c model/pipeline/preview.h model/pipeline/refiner.c model/pipeline/refiner.h \
-	model/checkpoint/inspect.c model/checkpoint/inspect_names.c model/checkpoint/inspect.h
+	model/checkpoint/inspect.c model/checkpoint/inspect_names.c model/checkpoint/inspect.h \
+	model/checkpoint/lora_base.c model/checkpoint/lora_base.h
 
 libmodel_la_SOURCES += \
 	model/net/config.c model/net/config.h model/net/published.c model/net/published.h \
@@ -31,7 +32,10 @@ libmodel_la_SOURCES += \
 libmodel_la_SOURCES += \
 	model/lora/lora.c model/lora/lora.h model/lora/config.c model/lora/config.h \
 	model/lora/file.c model/lora/file.h model/lora/merge.c model/lora/merge.h \
-	model/lora/names.c model/lora/names.h model/text/lora_prompt.c model/text/lora_prompt.h \
+	model/lora/names.c model/lora/names.h model/lora/by_weight.c model/lora/by_weight.h \
+	model/lora/values.h model/lora/strength.c model/lora/strength.h model/lora/pattern.c \
+	model/lora/pattern.h model/lora/tags.c model/lora/tags.h model/lora/folder.c \
+	model/lora/folder.h \
 	model/pipeline/loras.c model/pipeline/loras.h
 
 libmodel_la_SOURCES += \

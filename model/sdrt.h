@@ -180,7 +180,8 @@ struct sdrt_request {
     int         batch;           /* images; 1 */
     const struct sdrt_lora *loras; /* n_loras of them; NULL for none */
     int         n_loras;
-    const char *lora_dir;        /* where "<lora:name:scale>" in the prompt finds files, or NULL */
+    const char *lora_dir;        /* where tags in the prompt ("<lora:name:0.8>") find files, or
+                                  * NULL */
     int         lora_lenient;    /* 1: tensors that fit nothing are a warning, not an error */
     sdrt_progress_fn *progress;  /* NULL for none */
     sdrt_dump_fn     *dump;      /* NULL for none */

@@ -18,11 +18,12 @@ static const char *const seeds[] = {
     "\\\"unet.alpha_pattern\\\": {\\\"b\\\": "
     "2}}\"},\"unet.a.b.lora_A.weight\":{\"dtype\":\"F32\",\"shape\":[2,4],\"data_offsets\":[0,32]},\"unet.a.b.lora_B.weight\":{\"dtype\":\"F32\",\"shape\":[4,2],\"data_offsets\":[32,64]}}",
     "{\"x.hada_w1_a\":{\"dtype\":\"BF16\",\"shape\":[4,2],\"data_offsets\":[0,16]},\"x.hada_w1_b\":{\"dtype\":\"BF16\",\"shape\":[2,4],\"data_offsets\":[16,32]},\"x.hada_w2_a\":{\"dtype\":\"BF16\",\"shape\":[4,2],\"data_offsets\":[32,48]},\"x.hada_w2_b\":{\"dtype\":\"BF16\",\"shape\":[2,4],\"data_offsets\":[48,64]},\"y.lokr_w1\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[64,80]},\"y.lokr_w2\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[80,96]}}",
+    "{\"a.oft_blocks\":{\"dtype\":\"F32\",\"shape\":[2,2,2,1],\"data_offsets\":[0,32]},\"a.rescale\":{\"dtype\":\"F32\",\"shape\":[4,1],\"data_offsets\":[32,48]},\"a.alpha\":{\"dtype\":\"I8\",\"shape\":[1],\"data_offsets\":[48,49]},\"b.weight\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[49,65]},\"b.on_input\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[65,73]},\"bundle_emb.c.d\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[73,77]}}",
     ("{\"a.processor.to_out_lora.up.weight\":{\"dtype\":\"F32\",\"shape\":[1],"
      "\"data_offsets\":[0,4]}}"),
 };
 
-static const size_t data_bytes[] = { 132, 64, 96, 4 }; /* that the seeds name */
+static const size_t data_bytes[] = { 132, 64, 96, 77, 4 }; /* that the seeds name */
 
 /* Writes a file of this header and so many bytes of data, and reads it; 0 when anything is wrong. */
 static int try_header(const char *path, const char *header, size_t size, size_t data, size_t *taken)

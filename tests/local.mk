@@ -325,15 +325,21 @@ tests_fuzz_json_LDADD = libruntime.la libkernels.la $(DEPS_LIBS)
 
 # LoRA: every kind of file against the merge of the library that made it.
 check_PROGRAMS += tests/test_lora
-tests_test_lora_SOURCES = tests/test_lora.c tests/temp_folder.c tests/temp_folder.h
+tests_test_lora_SOURCES = tests/test_lora.c tests/lora_files.c tests/lora_files.h tests/temp_folder.c \
+	tests/temp_folder.h
 tests_test_lora_CFLAGS = $(TEST_CFLAGS)
 tests_test_lora_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/lora tests/oracle/make_lora_golden.py
+check_PROGRAMS += tests/test_lora_tags
+tests_test_lora_tags_SOURCES = tests/test_lora_tags.c tests/temp_folder.c tests/temp_folder.h
+tests_test_lora_tags_CFLAGS = $(TEST_CFLAGS)
+tests_test_lora_tags_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/fuzz_lora
 tests_fuzz_lora_SOURCES = tests/fuzz_lora.c tests/fuzz.h
 tests_fuzz_lora_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
 check_PROGRAMS += tests/test_lora_images
-tests_test_lora_images_SOURCES = tests/test_lora_images.c tests/temp_folder.c tests/temp_folder.h
+tests_test_lora_images_SOURCES = tests/test_lora_images.c tests/lora_files.c tests/lora_files.h \
+	tests/temp_folder.c tests/temp_folder.h
 tests_test_lora_images_CFLAGS = $(TEST_CFLAGS)
 tests_test_lora_images_LDADD = $(TEST_LIBS)
 

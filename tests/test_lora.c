@@ -10,6 +10,7 @@
 #include "model/checkpoint/tensor_names.h"
 #include "model/sdrt.h"
 #include "runtime/device/cpu.h"
+#include "tests/lora_files.h"
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>
@@ -37,6 +38,15 @@ static struct sdrt_lora_index *lora_index;
 static struct sdrt_loras *loras;
 static struct sdrt_device *device;
 static struct sdrt_queue *queue;
+static const struct sdrt_name_part whole = { .third = -1 };
+
+/* At one strength for all parts. */
+static int add(const char *path, double scale, int lenient)
+{
+    const struct sdrt_lora_strength even = sdrt_lora_strength_even(scale);
+
+    return sdrt_loras_add(loras, path, &even, lenient);
+}
 
 /* Every tensor of one part's file into the index. */
 static void add_names(const char *part, const char *file)
@@ -55,7 +65,7 @@ static void add_names(const char *part, const char *file)
         snprintf(canonical, sizeof canonical, "%s.%s%s", part,
                  unet || !strncmp(name, "text_model.", 11) ? "" : "text_model.", name);
         const int known = unet && sdrt_names_unet(&names, name, original);
-        cr_assert_eq(sdrt_lora_index_add(lora_index, canonical, known ? original : NULL, -1),
+        cr_assert_eq(sdrt_lora_index_add(lora_index, canonical, known ? original : NULL, &whole),
                      SDRT_OK);
     }
     sdrt_tensor_file_close(&f);
@@ -74,7 +84,7 @@ static void set_up(void)
                                       &kept_log), SDRT_OK);
     cr_assert_eq(sdrt_queue_open(&queue, device, 2, &kept_log), SDRT_OK);
     const struct sdrt_lora_engine engine = { queue, &kept_log };
-    cr_assert_eq(sdrt_loras_create(&loras, &base, lora_index, &engine), SDRT_OK);
+    cr_assert_eq(sdrt_loras_create(&loras, &base, lora_index, &engine, "SD 1.x"), SDRT_OK);
 }
 
 static void tear_down(void)
@@ -180,7 +190,7 @@ Test(lora, every_kind_merges_as_its_own_library_does)
 {
     for (int i = 0; i < KINDS; i++) {
         sdrt_loras_clear(loras);
-        cr_assert_eq(sdrt_loras_add(loras, data_path("lora/%s.safetensors", kinds[i].name), 1.0,
+        cr_assert_eq(add(data_path("lora/%s.safetensors", kinds[i].name), 1.0,
                                     0), SDRT_OK, "%s: %s", kinds[i].name, kept_text);
         const double error = worst_error(kinds[i].name);
         cr_expect_leq(error, kinds[i].limit, "%s: %.2e", kinds[i].name, error);
@@ -221,7 +231,7 @@ Test(lora, scale_zero_is_the_model_bit_for_bit)
         for (int k = 0; k < 3; k++) {
             const char *path = data_path("lora/%s.safetensors", kinds[i].name);
             sdrt_loras_clear(loras);
-            cr_assert_eq(sdrt_loras_add(loras, path, scales[k], 0), SDRT_OK);
+            cr_assert_eq(add(path, scales[k], 0), SDRT_OK);
             const int count = changed(kinds[i].name);
             cr_expect(scales[k] > 0.0 ? count > 0 : count == 0, "%s at %g: %d changed",
                       kinds[i].name, scales[k], count);
@@ -240,11 +250,11 @@ Test(lora, two_at_once)
     own = merged(weight, &n);
     for (int i = 0; i < 2; i++) {
         sdrt_loras_clear(loras);
-        cr_assert_eq(sdrt_loras_add(loras, data_path("lora/%s.safetensors", names[i]),
+        cr_assert_eq(add(data_path("lora/%s.safetensors", names[i]),
                                     i ? -0.25 : 0.8, 0), SDRT_OK);
         alone[i] = merged(weight, &n);
     }
-    cr_assert_eq(sdrt_loras_add(loras, data_path("lora/%s.safetensors", names[0]), 0.8, 0),
+    cr_assert_eq(add(data_path("lora/%s.safetensors", names[0]), 0.8, 0),
                  SDRT_OK);
     cr_assert_eq(sdrt_loras_count(loras), 2);
     both = merged(weight, &n);
@@ -319,16 +329,22 @@ Test(lora, files_that_do_not_fit_are_refused)
             { "\"" TO_Q ".hada_w1_b\":{\"dtype\":\"F32\",\"shape\":[2,32]", 64 } },
           2, SDRT_E_FORMAT, "to_q.hada_w1_a" },
         { { { "", 0 } }, 0, SDRT_E_FORMAT, "has no tensors" },
+        { { { "\"unet.a.oft_R.weight\":{\"dtype\":\"F32\",\"shape\":[1]", 1 } },
+          1, SDRT_E_UNSUPPORTED, "unet.a.oft_R.weight: is of PEFT's OFT, which cannot be merged" },
+        { { { "\"bundle_emb.cat.clip_l\":{\"dtype\":\"F32\",\"shape\":[1]", 1 } },
+          1, SDRT_E_UNSUPPORTED, "bundle_emb.cat.clip_l: nothing in it fits" },
+        { { { "\"lora_te3_encoder_final.diff\":{\"dtype\":\"F32\",\"shape\":[1]", 1 } },
+          1, SDRT_E_UNSUPPORTED, "lora_te3_encoder_final.diff: nothing in it fits" },
     };
     char name[32];
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         snprintf(name, sizeof name, "case %zu", i);
-        const int rc = sdrt_loras_add(loras, make_file(cases[i].tensors, cases[i].n), 1.0, 0);
+        const int rc = add(make_file(cases[i].tensors, cases[i].n), 1.0, 0);
         expect_failure(rc, cases[i].status, cases[i].word, name);
         cr_expect_eq(sdrt_loras_count(loras), 0, "%s", name);
     }
-    expect_failure(sdrt_loras_add(loras, data_path("lora/%s.safetensors", "loha"), NAN, 0),
+    expect_failure(add(data_path("lora/%s.safetensors", "loha"), NAN, 0),
                    SDRT_E_ARG, "scale", "NaN");
 }
 
@@ -350,7 +366,7 @@ Test(lora, factors_of_another_size_are_refused)
         const int64_t shape[2] = { 32, 32 };
         struct sdrt_weight_view v;
         sdrt_loras_clear(loras);
-        cr_assert_eq(sdrt_loras_add(loras, make_file(files[i], 2), 1.0, 0), SDRT_OK);
+        cr_assert_eq(add(make_file(files[i], 2), 1.0, 0), SDRT_OK);
         p = sdrt_loras_provider(loras);
         expect_failure(p.get(p.self, weight, 2, shape, &v), SDRT_E_FORMAT,
                        i ? "lora_up.weight: expected 32 x 2" : "lora_down.weight: expected 2 x 32",
@@ -366,7 +382,7 @@ Test(lora, lenient_leaves_out_what_is_foreign)
     size_t n;
     float *got;
 
-    cr_assert_eq(sdrt_loras_add(loras, make_file(tensors, 3), 1.0, 1), SDRT_OK);
+    cr_assert_eq(add(make_file(tensors, 3), 1.0, 1), SDRT_OK);
     cr_expect_eq(kept_lines, 1);
     cr_expect_not_null(strstr(kept_text, "extra.thing"), "%s", kept_text);
     float *own;
@@ -384,19 +400,199 @@ Test(lora, lenient_leaves_out_what_is_foreign)
     free(own);
 }
 
+Test(lora, lenient_or_not_something_must_fit)
+{
+    static const struct made tensors[] = {
+        { "\"extra.thing\":{\"dtype\":\"F32\",\"shape\":[1]", 1 },
+    };
+
+    expect_failure(add(make_file(tensors, 1), 1.0, 1), SDRT_E_UNSUPPORTED, "nothing else is in it",
+                   "lenient");
+    cr_expect_eq(sdrt_loras_count(loras), 0);
+}
+
+/* Told by names, by the width of the text, by how many blocks a transformer has. */
+Test(lora, a_lora_for_another_family_says_so)
+{
+    static const struct {
+        struct made tensor;
+        const char *base;
+    } cases[] = {
+        { { "\"lora_unet_joint_blocks_0_x_block_attn_proj.diff\":{\"dtype\":\"F32\",\"shape\":[1]",
+            1 }, "SD 3.x" },
+        { { "\"lora_unet_double_blocks_0_img_attn_qkv.diff\":{\"dtype\":\"F32\",\"shape\":[1]", 1 },
+          "Flux" },
+        { { "\"lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k.diff\":"
+            "{\"dtype\":\"F32\",\"shape\":[1,1024]", 1024 }, "SD 2.x" },
+        { { "\"unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_v.diff\":"
+            "{\"dtype\":\"F32\",\"shape\":[1,2048]", 2048 }, "SDXL" },
+        { { "\"lora_unet_middle_block_1_transformer_blocks_9_attn1_to_k.diff\":"
+            "{\"dtype\":\"F32\",\"shape\":[1]", 1 }, "SDXL" },
+        { { "\"lora_te2_text_projection.diff\":{\"dtype\":\"F32\",\"shape\":[1]", 1 },
+          "SDXL or SD 3.x" },
+        { { "\"extra.thing\":{\"dtype\":\"F32\",\"shape\":[1]", 1 }, "SD 2.x" }, /* its note */
+    };
+    char said[96];
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int lenient = 0; lenient < 2; lenient++) {
+            static const struct made note = {
+                "\"__metadata__\":{\"ss_base_model_version\":\"sd_v2_768_v\"},"
+                "\"extra.thing\":{\"dtype\":\"F32\",\"shape\":[1]", 1 };
+            const int noted = i + 1 == sizeof cases / sizeof *cases;
+            snprintf(said, sizeof said, "is a LoRA for %s; the model is SD 1.x", cases[i].base);
+            expect_failure(add(make_file(noted ? &note : &cases[i].tensor, 1), 1.0, lenient),
+                           SDRT_E_UNSUPPORTED, said, cases[i].base);
+        }
+}
+
+/* ---- one LoRA under the names of other trainers ---- */
+
+/* Replaces the first of what by with in name. */
+static void replace(char name[LORA_NAME], const char *what, const char *with)
+{
+    char *at = strstr(name, what), rest[LORA_NAME];
+
+    if (!at) return;
+    snprintf(rest, sizeof rest, "%s", at + strlen(what));
+    snprintf(at, (size_t)(name + LORA_NAME - at), "%s%s", with, rest);
+}
+
+/* The dotted words of kohya's names that the file has. */
+static void dotted(char name[LORA_NAME])
+{
+    static const char *const words[][2] = {
+        { "lora_unet_", "unet." }, { "lora_te_text_model_", "clip_l.text_model." },
+        { "down_blocks_0_attentions_0_transformer_blocks_0_",
+          "input_blocks.1.1.transformer_blocks.0." },
+        { "mid_block_attentions_0_transformer_blocks_0_", "middle_block.1.transformer_blocks.0." },
+        { "attn1_to_q", "attn1.to_q" }, { "attn2_to_out_0", "attn2.to_out.0" },
+        { "encoder_layers_0_self_attn_q_proj", "encoder.layers.0.self_attn.q_proj" },
+    };
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        replace(name, words[i][0], words[i][1]);
+}
+
+static void to_omi(const char *name, char out[LORA_NAME])
+{
+    (void)name;
+    dotted(out);
+}
+
+static void to_bare(const char *name, char out[LORA_NAME])
+{
+    (void)name;
+    dotted(out);
+    replace(out, "unet.", "");
+}
+
+static void to_comfy(const char *name, char out[LORA_NAME])
+{
+    (void)name;
+    dotted(out);
+    replace(out, "unet.", "diffusion_model.");
+    replace(out, "clip_l.", "text_encoders.clip_l.transformer.");
+    replace(out, "lora_down", "lora_A");
+    replace(out, "lora_up", "lora_B");
+}
+
+static void without_alpha(const char *name, char out[LORA_NAME])
+{
+    if (strstr(name, ".alpha")) out[0] = '\0';
+}
+
+Test(lora, other_spellings_mean_the_same)
+{
+    static lora_rename_fn *const spellings[] = { to_omi, to_bare, to_comfy };
+    static const char *const names[] = { "omi", "bare", "comfy" };
+
+    for (int i = 0; i < 3; i++) {
+        sdrt_loras_clear(loras);
+        const char *path = lora_copy(data_path("lora/%s.safetensors", "kohya-lora"),
+                                     "spelling.safetensors", spellings[i], NULL, 0);
+        expect_quiet(add(path, 1.0, 0), names[i]);
+        const double error = worst_error("kohya-lora");
+        cr_expect_leq(error, 2e-6, "%s: %.2e", names[i], error);
+    }
+}
+
+/* The file's alpha is 2, of rank 4. */
+Test(lora, alpha_may_be_of_any_type)
+{
+    static const float f32 = 2.0f;
+    static const double f64 = 2.0;
+    static const int64_t i64 = 2;
+    static const int32_t i32 = 2;
+    static const uint16_t f16 = 0x4000, bf16 = 0x4000;
+    static const uint8_t u8 = 2, f8 = 0x40;
+    static const struct lora_extra alphas[] = {
+        { "", "F32", "[]", &f32, 4 }, { "", "F32", "[1]", &f32, 4 }, { "", "F32", "[1,1]", &f32, 4 },
+        { "", "F64", "[]", &f64, 8 }, { "", "I64", "[]", &i64, 8 }, { "", "I32", "[1]", &i32, 4 },
+        { "", "F16", "[]", &f16, 2 }, { "", "BF16", "[1]", &bf16, 2 }, { "", "U8", "[]", &u8, 1 },
+        { "", "F8_E4M3", "[]", &f8, 1 }, { "", "I8", "[]", &u8, 1 },
+    };
+    static const char *const modules[] = {
+        "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q.alpha",
+        "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_out_0.alpha",
+        "lora_te_text_model_encoder_layers_0_self_attn_q_proj.alpha",
+    };
+
+    for (size_t i = 0; i < sizeof alphas / sizeof *alphas; i++) {
+        struct lora_extra extra[3];
+        for (int k = 0; k < 3; k++) {
+            extra[k] = alphas[i];
+            extra[k].name = modules[k];
+        }
+        sdrt_loras_clear(loras);
+        const char *path = lora_copy(data_path("lora/%s.safetensors", "kohya-lora"),
+                                     "alpha.safetensors", without_alpha, extra, 3);
+        expect_quiet(add(path, 1.0, 0), alphas[i].dtype);
+        const double error = worst_error("kohya-lora");
+        cr_expect_leq(error, 2e-6, "%s %s: %.2e", alphas[i].dtype, alphas[i].shape, error);
+    }
+}
+
+Test(lora, what_is_of_no_use_is_one_warning)
+{
+    static const float one = 1.0f;
+    static const struct lora_extra of_t5[] = {
+        { "lora_te3_encoder_block_0_layer_0_SelfAttention_q.lora_up.weight", "F32", "[1,1]", &one, 4 },
+        { "lora_te3_encoder_block_0_layer_0_SelfAttention_q.lora_down.weight", "F32", "[1,1]", &one,
+          4 },
+    };
+    static const struct lora_extra bundled[] = {
+        { "bundle_emb.cat.clip_g", "F32", "[1]", &one, 4 },
+        { "bundle_emb.cat.clip_l", "F32", "[1]", &one, 4 },
+        { "bundle_emb.dog.string_to_param.*", "F32", "[1]", &one, 4 },
+    };
+    const char *from = data_path("lora/%s.safetensors", "kohya-lora");
+
+    cr_assert_eq(add(lora_copy(from, "t5.safetensors", NULL, of_t5, 2), 1.0, 0), SDRT_OK, "%s",
+                 kept_text);
+    cr_expect_eq(kept_lines, 1);
+    cr_expect(strstr(kept_text, "(and 1 more): it changes the T5"), "%s", kept_text);
+    cr_assert_eq(add(lora_copy(from, "bundle.safetensors", NULL, bundled, 3), 1.0, 0), SDRT_OK, "%s",
+                 kept_text);
+    cr_expect_eq(kept_lines, 2);
+    cr_expect(strstr(kept_text, "bundle_emb.dog.string_to_param.* (and 1 more): textual"), "%s",
+              kept_text);
+}
+
 /* As after a filling that memory did not suffice for. */
 Test(lora, an_index_can_be_filled_again)
 {
     static const char canonical[] = "unet.conv_in.weight", key[] = "lora_unet_conv_in";
     struct sdrt_lora_index *index = NULL;
-    int third;
+    struct sdrt_lora_place place;
 
     cr_assert_eq(sdrt_lora_index_create(&index, &kept_log), SDRT_OK);
     for (int i = 0; i < 2; i++) {
         cr_expect(sdrt_lora_index_empty(index));
-        cr_expect_null(sdrt_lora_index_find(index, key, 0, &third));
-        cr_assert_eq(sdrt_lora_index_add(index, canonical, NULL, -1), SDRT_OK);
-        cr_expect_str_eq(sdrt_lora_index_find(index, key, 0, &third), "unet.conv_in");
+        cr_expect_not(sdrt_lora_index_find(index, key, 0, &place));
+        cr_assert_eq(sdrt_lora_index_add(index, canonical, NULL, &whole), SDRT_OK);
+        cr_assert(sdrt_lora_index_find(index, key, 0, &place));
+        cr_expect_str_eq(place.module, "unet.conv_in");
         sdrt_lora_index_clear(index);
     }
     sdrt_lora_index_free(&index);

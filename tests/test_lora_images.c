@@ -4,6 +4,7 @@
  */
 #include "model/sdrt.h"
 #include "runtime/files/npy.h"
+#include "tests/lora_files.h"
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>
@@ -127,6 +128,70 @@ Test(lora_images, a_prompt_may_name_them)
     cr_expect_eq(memcmp(want, draw(&r), BYTES), 0);
 }
 
+/* What kohya-lora changes, file by file: the text encoder, input block 1, the middle. */
+static void only_text(const char *name, char out[LORA_NAME])
+{
+    if (strncmp(name, "lora_te_", 8) != 0) out[0] = '\0';
+}
+
+static void only_input(const char *name, char out[LORA_NAME])
+{
+    if (!strstr(name, "_down_blocks_0_")) out[0] = '\0';
+}
+
+static void only_middle(const char *name, char out[LORA_NAME])
+{
+    if (!strstr(name, "_mid_block_")) out[0] = '\0';
+}
+
+Test(lora_images, a_prompt_may_weigh_parts_and_blocks)
+{
+    static const struct {
+        const char *prompt;
+        float text, input, middle;
+    } cases[] = {
+        { "a photo of a small red cat, 42 stars <lora:kohya-lora:0.75:0.5>", 0.75f, 0.5f, 0.5f },
+        { "a photo of a small red cat, 42 stars <lora:KOHYA-lora:unet=0>", 1.0f, 0.0f, 0.0f },
+        { "a photo of a small red cat, 42 stars "
+          "<lora:kohya-lora:0.5:1:lbw=0.5,0.25,0,0,0,0,0,2,0,0,0,0,0,0,0,0,0>", 0.25f, 0.25f, 2.0f },
+    };
+    const char *from = data_path("lora/kohya-lora.safetensors");
+    struct sdrt_lora parts[] = {
+        { lora_copy(from, "text.safetensors", only_text, NULL, 0), 0.0f },
+        { lora_copy(from, "input.safetensors", only_input, NULL, 0), 0.0f },
+        { lora_copy(from, "middle.safetensors", only_middle, NULL, 0), 0.0f },
+    };
+    uint8_t want[BYTES];
+    struct sdrt_request r;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        plain_request(&r);
+        parts[0].scale = cases[i].text;
+        parts[1].scale = cases[i].input;
+        parts[2].scale = cases[i].middle;
+        r.loras = parts;
+        r.n_loras = 3;
+        memcpy(want, draw(&r), BYTES);
+        plain_request(&r);
+        r.lora_dir = data_path("lora");
+        r.prompt = cases[i].prompt;
+        cr_expect_eq(memcmp(want, draw(&r), BYTES), 0, "%s", cases[i].prompt);
+    }
+}
+
+/* The negative prompt's text is what is left without its tags. */
+Test(lora_images, a_negative_prompt_has_none)
+{
+    uint8_t plain[BYTES];
+    struct sdrt_request r;
+
+    plain_request(&r);
+    memcpy(plain, draw(&r), BYTES);
+    r.negative_prompt = "blurry, bad hands <lora:loha:0.5>";
+    cr_expect_eq(memcmp(plain, draw(&r), BYTES), 0);
+    cr_expect(strstr(kept_text, "negative prompt: <lora:loha:0.5>"), "%s", kept_text);
+}
+
 Test(lora_images, bad_ones_are_refused_and_leave_the_model_as_it_was)
 {
     static const struct {
@@ -136,10 +201,10 @@ Test(lora_images, bad_ones_are_refused_and_leave_the_model_as_it_was)
     } cases[] = {
         { "a <lora:loha>", 0, SDRT_E_ARG, "no folder" },
         { "a <lora:loha:much>", 1, SDRT_E_ARG, "expected a number" },
-        { "a <lora:loha:1:2>", 1, SDRT_E_ARG, "expected a number" },
+        { "a <lora:loha:1:2:3>", 1, SDRT_E_ARG, "12, 17, 20 or 26 numbers" },
         { "a <lora:../lora/loha>", 1, SDRT_E_ARG, "expected the name of a file" },
         { "a <lora:>", 1, SDRT_E_ARG, "expected the name of a file" },
-        { "a <lora:nobody>", 1, SDRT_E_MISSING, "nobody.safetensors" },
+        { "a <lora:nobody>", 1, SDRT_E_MISSING, "no LoRA 'nobody'" },
         { "a <lora:loha.merged>", 1, SDRT_E_UNSUPPORTED, "no module" },
     };
     uint8_t plain[BYTES];

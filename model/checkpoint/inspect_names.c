@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/checkpoint/inspect.h"
+#include "model/checkpoint/lora_base.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,8 @@ struct sign {
 static const struct sign kinds[] = {
     { "lora_down.", "LoRA" }, { "lora_A.", "LoRA" }, { ".lora.down.", "LoRA" },
     { "_lora.down.", "LoRA" }, { "hada_w1_a", "LoRA" }, { "lokr_w", "LoRA" },
-    { "oft_blocks", "OFT adapter" }, { "ip_adapter.", "IP-Adapter" },
+    { "oft_blocks", "LoRA" }, { ".a1.weight", "LoRA" }, { ".on_input", "LoRA" },
+    { ".ia3_l", "LoRA" }, { "ip_adapter.", "IP-Adapter" },
     { "image_proj.", "IP-Adapter" }, { "control_model.", "ControlNet" },
     { "controlnet_cond_embedding.", "ControlNet" }, { "adapter.body.", "T2I-Adapter" },
     { "motion_modules.", "AnimateDiff motion module" }, { "joint_blocks.", "SD 3.x" },
@@ -78,24 +80,15 @@ const char *sdrt_inspect_part(const char *name)
     return "other";
 }
 
-/* The width of the text that the cross-attentions read tells whose LoRA it is. */
 static const char *made_for(const struct sdrt_inspection *in)
 {
-    static const char *const keys[] = { "attn2_to_k.lora_down", "attn2.to_k.lora_A",
-                                        "attn2.to_k.lora.down", "attn2.to_k.lora_down" };
+    const char *best = NULL;
 
-    if (find(in, "joint_blocks")) return "SD 3.x";
-    if (find(in, "single_transformer_blocks.")) return "Flux";
-    if (find(in, "transformer.transformer_blocks.")) return "SD 3.x or Flux";
-    if (find(in, "double_blocks")) return "Flux";
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        const struct sdrt_file_tensor *t = find(in, keys[i]);
-        if (!t || t->rank < 2) continue;
-        if (t->shape[1] == 768) return "SD 1.x";
-        if (t->shape[1] == 1024) return "SD 2.x";
-        if (t->shape[1] == 2048) return "SDXL";
+    for (size_t i = 0; i < in->n; i++) {
+        const char *base = sdrt_lora_tensor_base(in->at[i].name, in->at[i].tensor);
+        if (sdrt_lora_base_is_better(base, best)) best = base;
     }
-    return find(in, "lora_te2_") ? "SDXL" : "a model that its names do not tell";
+    return best ? best : "a model that its names do not tell";
 }
 
 /* Whether the first factor of some pair is itself a convolution. */
@@ -113,10 +106,14 @@ static int has_convolution(const struct sdrt_inspection *in)
 static const char *lora_method(const struct sdrt_inspection *in)
 {
     static const struct sign methods[] = {
-        { "hada_w1_a", "LoHa" }, { "lokr_w", "LoKr" }, { "lora_mid", "LoCon" },
+        { "hada_w1_a", "LoHa" }, { "lokr_w", "LoKr" }, { ".a1.weight", "GLoRA" },
+        { ".on_input", "(IA)3" }, { ".ia3_l", "(IA)3" }, { "lora_mid", "LoCon" },
         { "lora_down.", "LoRA" }, { "lora_A.", "LoRA" }, { "lora.down.", "LoRA" },
     };
 
+    const struct sdrt_file_tensor *oft = find(in, "oft_blocks");
+
+    if (oft) return oft->rank == 4 ? "BOFT" : "OFT";
     if (has_convolution(in)) return "LoCon";
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
         if (find(in, methods[i].part)) return methods[i].what;
@@ -127,7 +124,7 @@ static const char *lora_method(const struct sdrt_inspection *in)
 void sdrt_inspect_lora(const struct sdrt_inspection *in, char *out, size_t size)
 {
     static const char *const ranks[] = { "lora_down.", "lora_A.", "lora.down.", "hada_w1_b",
-                                         "lokr_w2_b", "lokr_w1_b" };
+                                         "lokr_w2_b", "lokr_w1_b", ".a2.weight" };
     const int decomposed = find(in, "dora_scale") || find(in, "lora_magnitude_vector");
     const char *method = lora_method(in);
     char of_rank[40] = "";

@@ -2,6 +2,7 @@
 #include <config.h>
 
 #include "model/lora/config.h"
+#include "model/lora/pattern.h"
 #include "runtime/files/json.h"
 #include "runtime/files/path.h"
 
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_BYTES = 4 << 20, KEY_MAX = 512 };
+enum { MAX_BYTES = 4 << 20, KEY_MAX = 512, MAX_RANK = 1 << 20 };
 
 /* The parts of a pipeline that diffusers' metadata tells apart; "" is PEFT's own file, which
  * is about one part. */
@@ -19,11 +20,12 @@ enum { PREFIXES = sizeof prefixes / sizeof *prefixes };
 
 struct sdrt_lora_config {
     json_t *root;
+    const char *path; /* of the LoRA's file, whose it is */
     struct settings {
         int known; /* 1: alpha is set */
-        double alpha;
+        double alpha, rank; /* rank 0: not said */
         int root_rank;
-        json_t *patterns; /* of root; NULL for none */
+        json_t *alphas, *ranks; /* patterns, of root; NULL for none */
     } parts[PREFIXES];
 };
 
@@ -37,21 +39,24 @@ static const char *member(char out[KEY_MAX], const char *prefix, const char *nam
 static int read_part(struct sdrt_lora_config *c, int i, const char *where,
                      const struct sdrt_log *log)
 {
+    static const char *const alphas[] = { "alpha", "lora_alpha" };
     struct settings *s = &c->parts[i];
+    const char *prefix = prefixes[i];
     char key[KEY_MAX];
-    double alpha = 0.0;
-    int status;
+    int status = SDRT_OK;
 
-    status = sdrt_json_double(c->root, member(key, prefixes[i], "alpha"), where, &alpha, log);
+    for (int k = 0; k < 2 && status == SDRT_OK; k++) {
+        if (!json_is_number(json_object_get(c->root, member(key, prefix, alphas[k])))) continue;
+        s->known = 1;
+        status = sdrt_json_double(c->root, key, where, &s->alpha, log);
+    }
     if (status == SDRT_OK)
-        status = sdrt_json_double(c->root, member(key, prefixes[i], "lora_alpha"), where, &alpha,
-                                  log);
+        status = sdrt_json_double(c->root, member(key, prefix, "r"), where, &s->rank, log);
     if (status == SDRT_OK)
-        status = sdrt_json_bool(c->root, member(key, prefixes[i], "use_rslora"), where,
-                                &s->root_rank, log);
-    s->alpha = alpha;
-    s->known = alpha != 0.0;
-    s->patterns = json_object_get(c->root, member(key, prefixes[i], "alpha_pattern"));
+        status = sdrt_json_bool(c->root, member(key, prefix, "use_rslora"), where, &s->root_rank,
+                                log);
+    s->alphas = json_object_get(c->root, member(key, prefix, "alpha_pattern"));
+    s->ranks = json_object_get(c->root, member(key, prefix, "rank_pattern"));
     return status;
 }
 
@@ -91,6 +96,7 @@ int sdrt_lora_config_open(struct sdrt_lora_config **out, const struct sdrt_tenso
         return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for its configuration", path);
     }
     c->root = root;
+    c->path = path;
     for (int i = 0; status == SDRT_OK && i < PREFIXES; i++) status = read_part(c, i, path, log);
     if (status != SDRT_OK) sdrt_lora_config_free(&c);
     *out = c;
@@ -105,36 +111,73 @@ void sdrt_lora_config_free(struct sdrt_lora_config **config)
     *config = NULL;
 }
 
-/* Is pattern, its dots read as '_', all of key or its end after a '_'? */
-static int fits(const char *key, const char *pattern)
+/* The module's name as PEFT knows it, without what the file has before it, into out. */
+static int inner_name(const struct sdrt_lora_module *m, const char *prefix, char out[KEY_MAX])
 {
-    const size_t n = strlen(pattern), length = strlen(key);
+    static const char outer[] = "base_model.model.";
+    const char *name = m->sample;
+    size_t n = m->stem;
 
-    if (n > length || (n < length && key[length - n - 1] != '_')) return 0;
-    for (size_t i = 0; i < n; i++)
-        if (key[length - n + i] != (pattern[i] == '.' ? '_' : pattern[i])) return 0;
-    return 1;
+    if (*prefix && n > strlen(prefix) && !strncmp(name, prefix, strlen(prefix))) {
+        name += strlen(prefix) + 1;
+        n -= strlen(prefix) + 1;
+    }
+    if (n > strlen(outer) && !strncmp(name, outer, strlen(outer))) {
+        name += strlen(outer);
+        n -= strlen(outer);
+    }
+    return snprintf(out, KEY_MAX, "%.*s", (int)n, name) < KEY_MAX;
 }
 
-void sdrt_lora_config_alpha(const struct sdrt_lora_config *config, const char *key, double *alpha,
-                            int *root_rank)
+/* *value of the first pattern that fits name; it stays where none does. */
+static int look_up(json_t *patterns, const char *name, const char *path, double *value,
+                   const struct sdrt_log *log)
+{
+    const char *pattern;
+    json_t *found;
+
+    json_object_foreach(patterns, pattern, found) {
+        const int fits = sdrt_lora_pattern_fits(pattern, name, path, log);
+        if (fits < 0) return fits;
+        if (!fits) continue;
+        if (!json_is_number(found))
+            return sdrt_fail(log, SDRT_E_FORMAT, "%s: \"%s\": expected a number", path, pattern);
+        *value = json_number_value(found);
+        return SDRT_OK;
+    }
+    return SDRT_OK;
+}
+
+int sdrt_lora_config_apply(const struct sdrt_lora_config *config, struct sdrt_lora_module *m,
+                           const struct sdrt_log *log)
 {
     const struct settings *best = NULL;
     size_t longest = 0;
-    const char *pattern;
-    json_t *value;
+    const char *prefix = "";
+    char name[KEY_MAX];
+    int status;
 
-    if (!config) return;
+    if (!config) return SDRT_OK;
     for (int i = 0; i < PREFIXES; i++) {
         const size_t n = strlen(prefixes[i]);
-        if (n < longest || (n && (strncmp(key, prefixes[i], n) || key[n] != '_'))) continue;
+        if (n < longest || (n && (strncmp(m->key, prefixes[i], n) || m->key[n] != '_'))) continue;
         best = &config->parts[i];
+        prefix = prefixes[i];
         longest = n;
     }
     if (!best || !best->known) best = &config->parts[PREFIXES - 1];
-    if (!best->known) return;
-    *alpha = best->alpha;
-    *root_rank = best->root_rank;
-    json_object_foreach(best->patterns, pattern, value)
-        if (json_is_number(value) && fits(key, pattern)) *alpha = json_number_value(value);
+    if (!best->known) return SDRT_OK;
+    if (!inner_name(m, prefix, name))
+        return sdrt_fail(log, SDRT_E_FORMAT, "%s: %s: its name is too long", config->path,
+                         m->sample);
+    double alpha = best->alpha, rank = best->rank;
+    status = look_up(best->alphas, name, config->path, &alpha, log);
+    if (status == SDRT_OK) status = look_up(best->ranks, name, config->path, &rank, log);
+    if (status != SDRT_OK) return status;
+    m->alpha = alpha;
+    m->root_rank = best->root_rank;
+    /* PEFT scales whole blocks of LoKr too, LyCORIS does not. */
+    if (m->kind == SDRT_KIND_LOKR && !m->rank && rank >= 1.0 && rank <= MAX_RANK)
+        m->rank = (int)rank;
+    return SDRT_OK;
 }

@@ -7,6 +7,7 @@
 #ifndef SDRT_MODEL_LORA_CONFIG_H
 #define SDRT_MODEL_LORA_CONFIG_H
 
+#include "model/lora/file.h"
 #include "runtime/base/error.h"
 #include "runtime/files/tensor_files.h"
 
@@ -25,10 +26,13 @@ int sdrt_lora_config_open(struct sdrt_lora_config **out, const struct sdrt_tenso
 /* Frees *config and sets it to NULL.  NULL is allowed. */
 void sdrt_lora_config_free(struct sdrt_lora_config **config);
 
-/* Sets *alpha and *root_rank for a module (its key as in lora_file.h) where config says them;
- * config may be NULL.  alpha_pattern's names fit a module that they are, or end. */
-void sdrt_lora_config_alpha(const struct sdrt_lora_config *config, const char *key, double *alpha,
-                            int *root_rank);
+/* Sets the module's alpha and root_rank where config, which may be NULL, says them, and the rank
+ * of one that has no factors.  rank_pattern and alpha_pattern are as in PEFT: the first expression
+ * that is the end of the module's name, from its beginning or behind a dot.  SDRT_E_FORMAT for one
+ * that is no regular expression, SDRT_E_UNSUPPORTED where there is no PCRE2 and it needs that;
+ * SDRT_E_NOMEM. */
+int sdrt_lora_config_apply(const struct sdrt_lora_config *config, struct sdrt_lora_module *module,
+                           const struct sdrt_log *log);
 
 #ifdef __cplusplus
 }

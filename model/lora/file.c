@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char plain[] = ".weight", on_input[] = ".on_input", bundle[] = "bundle_emb.";
+
 /* How names end, the longer of two that fit first. */
 static const struct suffix {
     const char *text;
@@ -43,6 +45,16 @@ static const struct suffix {
     { ".lokr_w2_a", SDRT_LOKR_W2_A },
     { ".lokr_w2_b", SDRT_LOKR_W2_B },
     { ".lokr_t2", SDRT_LOKR_T2 },
+    { ".a1.weight", SDRT_GLORA_A1 },
+    { ".a2.weight", SDRT_GLORA_A2 },
+    { ".b1.weight", SDRT_GLORA_B1 },
+    { ".b2.weight", SDRT_GLORA_B2 },
+    { ".bm.weight", SDRT_GLORA_BM },
+    { ".oft_blocks", SDRT_OFT_BLOCKS },
+    { ".rescale", SDRT_OFT_RESCALE },
+    { ".on_input", SDRT_IA3_ON_INPUT },
+    { ".ia3_l", SDRT_IA3_PEFT },
+    { ".ia3_l.default", SDRT_IA3_PEFT },
     { ".diff", SDRT_LORA_DIFF },
     { ".diff_b", SDRT_LORA_DIFF_BIAS },
     { ".w_norm", SDRT_LORA_DIFF },
@@ -52,7 +64,31 @@ static const struct suffix {
     { ".lora_magnitude_vector", SDRT_LORA_DORA_ROW },
     { ".lora_magnitude_vector.weight", SDRT_LORA_DORA_ROW },
     { ".lora_magnitude_vector.default.weight", SDRT_LORA_DORA_ROW },
+    { plain, SDRT_IA3_WEIGHT },
 };
+
+/* Parts of names that tell adapters whose formula is not here. */
+static const struct {
+    const char *piece, *kind;
+} unmerged[] = {
+    { ".oft_R", "PEFT's OFT" }, { ".oft_diag", "OFT of an early LyCORIS" },
+    { ".boft_R", "PEFT's BOFT" }, { ".boft_s", "PEFT's BOFT" }, { ".vera_lambda", "VeRA" },
+    { "vera_A", "VeRA" }, { "vera_B", "VeRA" }, { ".q_layer.", "T-LoRA" },
+    { ".p_layer.", "T-LoRA" }, { ".lambda_layer", "T-LoRA" }, { ".lora_E", "AdaLoRA" },
+    { ".fourierft_spectrum", "FourierFT" }, { ".hra_u", "HRA" }, { ".randlora_", "RandLoRA" },
+    { ".lora_embedding_", "LoRA of embeddings" }, { ".bias_indices", "LyCORIS with sparse biases" },
+    { "string_to_param", "textual inversion" }, { "emb_params", "textual inversion" },
+    { "ip_adapter.", "IP-Adapter" }, { "image_proj.", "IP-Adapter" },
+    { "control_model.", "ControlNet" }, { "lora_controlnet", "Control-LoRA" },
+    { "motion_modules.", "AnimateDiff motion module" },
+};
+
+const char *sdrt_lora_unmerged_kind(const char *name)
+{
+    for (size_t i = 0; i < sizeof unmerged / sizeof *unmerged; i++)
+        if (strstr(name, unmerged[i].piece)) return unmerged[i].kind;
+    return NULL;
+}
 
 /* diffusers' first names: "attn1.processor.to_q_lora.down.weight" belongs to attn1.to_q,
  * where to_out stands for to_out.0 (loaders/lora_conversion of diffusers). */
@@ -66,9 +102,32 @@ static void undo_processor(char *key)
     if (sdrt_ends_with(key, "_to_out")) strcat(key, "_0");
 }
 
-/* The module's key of a tensor's name, owned by the caller, and its role; NULL with *known 0
- * for a name of no known role, with 1 for want of memory. */
-static char *split(const char *name, enum sdrt_lora_role *role, int *known)
+struct item {
+    char *key;
+    enum sdrt_lora_role role;
+    size_t stem; /* bytes of the tensor's name that are the module's */
+    const struct sdrt_file_tensor *tensor;
+};
+
+/* Whether the file has a tensor on_input beside the stem's weight: what a name that ends in plain
+ * belongs to without it is anything. */
+static int is_ia3(const struct sdrt_lora_file *f, const char *name, size_t stem)
+{
+    const struct sdrt_file_tensor *t;
+    char *beside = malloc(stem + sizeof on_input);
+    int found = 0;
+
+    if (!beside) return 0;
+    memcpy(beside, name, stem);
+    memcpy(beside + stem, on_input, sizeof on_input);
+    found = sdrt_tensor_file_find(f->tensors, beside, &t, NULL) == SDRT_OK;
+    free(beside);
+    return found;
+}
+
+/* The module's key of a tensor's name, owned by the caller, with its role and how much of the name
+ * is the module's; NULL with *known 0 for a name of no known role, with 1 for want of memory. */
+static char *split(const struct sdrt_lora_file *f, const char *name, struct item *item, int *known)
 {
     const size_t length = strlen(name);
     const struct suffix *found = NULL;
@@ -76,6 +135,7 @@ static char *split(const char *name, enum sdrt_lora_role *role, int *known)
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes && !found; i++)
         if (length > strlen(suffixes[i].text) && sdrt_ends_with(name, suffixes[i].text))
             found = &suffixes[i];
+    if (found && found->text == plain && !is_ia3(f, name, length - strlen(plain))) found = NULL;
     *known = found != NULL;
     if (!found) return NULL;
     const size_t stem = length - strlen(found->text);
@@ -84,15 +144,10 @@ static char *split(const char *name, enum sdrt_lora_role *role, int *known)
     for (size_t i = 0; i < stem; i++) key[i] = name[i] == '.' ? '_' : name[i];
     key[stem] = '\0';
     undo_processor(key);
-    *role = found->role;
+    item->role = found->role;
+    item->stem = stem;
     return key;
 }
-
-struct item {
-    char *key;
-    enum sdrt_lora_role role;
-    const struct sdrt_file_tensor *tensor;
-};
 
 static int by_key(const void *a, const void *b)
 {
@@ -132,6 +187,15 @@ static int classify(struct sdrt_lora_module *m)
         rank = !r[SDRT_LOKR_W2]   ? rank_of(r[SDRT_LOKR_W2_B])
                : !r[SDRT_LOKR_W1] ? rank_of(r[SDRT_LOKR_W1_B])
                                   : 0;
+    } else if (r[SDRT_GLORA_A1] || r[SDRT_GLORA_B1]) {
+        if (!r[SDRT_GLORA_A1] || !r[SDRT_GLORA_A2] || !r[SDRT_GLORA_B1] || !r[SDRT_GLORA_B2])
+            return 0;
+        m->kind = SDRT_KIND_GLORA;
+        rank = rank_of(r[SDRT_GLORA_A2]);
+    } else if (r[SDRT_OFT_BLOCKS]) {
+        m->kind = r[SDRT_OFT_BLOCKS]->rank == 4 ? SDRT_KIND_BOFT : SDRT_KIND_OFT;
+    } else if (r[SDRT_IA3_PEFT] || (r[SDRT_IA3_WEIGHT] && r[SDRT_IA3_ON_INPUT])) {
+        m->kind = SDRT_KIND_IA3;
     } else if (r[SDRT_LORA_DIFF]) {
         m->kind = SDRT_KIND_DIFF;
     } else if (r[SDRT_LORA_DIFF_BIAS] || r[SDRT_LORA_UP_BIAS]) {
@@ -144,44 +208,68 @@ static int classify(struct sdrt_lora_module *m)
     return 1;
 }
 
-/* alpha as one finite number of any float type. */
-static int read_alpha(const struct sdrt_file_tensor *t, double *alpha)
+/* The one value of a tensor of any type, and whether it is finite. */
+static int read_number(const struct sdrt_file_tensor *t, double *value)
 {
+    union {
+        float f32;
+        double f64;
+        int64_t i64;
+        int32_t i32;
+        int8_t i8;
+        uint8_t u8;
+    } v = { .i64 = 0 }; /* the file's data is not aligned */
     float narrow;
 
-    if (!t->known || t->bytes != sdrt_dtype_size(t->dtype)) return 0;
-    if (t->dtype == SDRT_F64) {
-        memcpy(alpha, t->data, sizeof *alpha);
-    } else if (t->dtype == SDRT_I64) {
-        int64_t whole;
-        memcpy(&whole, t->data, sizeof whole);
-        *alpha = (double)whole;
-    } else {
-        uint32_t aligned = 0; /* the file's data is not */
-        memcpy(&aligned, t->data, t->bytes < sizeof aligned ? t->bytes : sizeof aligned);
-        if (sdrt_to_f32(&aligned, t->dtype, &narrow, 1) != 0) return 0;
-        *alpha = narrow;
+    if (!t->known || t->bytes != sdrt_dtype_size(t->dtype) || t->bytes > sizeof v) return 0;
+    memcpy(&v, t->data, t->bytes);
+    switch (t->dtype) {
+    case SDRT_F64: *value = v.f64; break;
+    case SDRT_I64: *value = (double)v.i64; break;
+    case SDRT_I32: *value = v.i32; break;
+    case SDRT_I8: *value = v.i8; break;
+    case SDRT_U8:
+    case SDRT_BOOL: *value = v.u8; break;
+    default:
+        if (sdrt_to_f32(&v, t->dtype, &narrow, 1) != 0) return 0;
+        *value = narrow;
     }
-    return isfinite(*alpha);
+    return isfinite(*value);
 }
 
 static int finish_module(const struct sdrt_lora_file *f, struct sdrt_lora_module *m,
                          const struct sdrt_lora_config *config, const struct sdrt_log *log)
 {
+    const struct sdrt_file_tensor *numbers[] = { m->role[SDRT_LORA_ALPHA],
+                                                 m->role[SDRT_IA3_ON_INPUT] };
     const char *path = sdrt_tensor_file_path(f->tensors);
+    double value[2] = { 0.0, 0.0 };
 
     if (!classify(m))
         return sdrt_fail(log, SDRT_E_FORMAT,
                          "%s: %s: the other tensors of its module are not there", path, m->sample);
-    m->alpha = m->rank;
-    if (m->role[SDRT_LORA_ALPHA]) {
-        if (!read_alpha(m->role[SDRT_LORA_ALPHA], &m->alpha))
+    for (int i = 0; i < 2; i++)
+        if (numbers[i] && !read_number(numbers[i], &value[i]))
             return sdrt_fail(log, SDRT_E_FORMAT, "%s: %s: expected one finite number", path,
-                             m->role[SDRT_LORA_ALPHA]->name);
-    } else {
-        sdrt_lora_config_alpha(config, m->key, &m->alpha, &m->root_rank);
-    }
+                             numbers[i]->name);
+    m->on_input = value[1] != 0.0;
+    m->alpha = m->rank;
+    if (!m->role[SDRT_LORA_ALPHA] && m->kind != SDRT_KIND_OFT && m->kind != SDRT_KIND_BOFT)
+        return sdrt_lora_config_apply(config, m, log);
+    m->alpha = value[0];
     return SDRT_OK;
+}
+
+/* Counts "bundle_emb.NAME.rest" once a NAME; names come sorted. */
+static void note_bundled(struct sdrt_lora_file *f, const char *name)
+{
+    const char *text = name + sizeof bundle - 1, *last = f->bundled;
+    const size_t n = strcspn(text, ".");
+
+    if (last) last += sizeof bundle - 1;
+    if (last && strcspn(last, ".") == n && !strncmp(last, text, n)) return;
+    f->bundled = name;
+    f->bundled_count++;
 }
 
 /* Every tensor as an item; tensors of no known role are counted. */
@@ -196,7 +284,12 @@ static int list_items(struct sdrt_lora_file *f, struct item **out, size_t *count
     for (size_t i = 0; i < n; i++) {
         const struct sdrt_file_tensor *t = sdrt_tensor_file_at(f->tensors, i);
         int known;
-        char *key = split(t->name, &items[used].role, &known);
+        char *key;
+        if (!strncmp(t->name, bundle, sizeof bundle - 1)) {
+            note_bundled(f, t->name);
+            continue;
+        }
+        key = split(f, t->name, &items[used], &known);
         if (key) {
             items[used].key = key;
             items[used++].tensor = t;
@@ -226,6 +319,7 @@ static int gather(struct sdrt_lora_file *f, struct item *items, size_t n,
             m->key = items[i].key;
             items[i].key = NULL;
             m->sample = items[i].tensor->name;
+            m->stem = items[i].stem;
         }
         if (m->role[items[i].role])
             return sdrt_fail(log, SDRT_E_FORMAT, "%s: %s and %s are the same part of one module",

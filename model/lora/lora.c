@@ -2,11 +2,12 @@
 #include <config.h>
 
 #include "kernels/pack.h"
+#include "model/lora/by_weight.h"
 #include "model/lora/lora.h"
+#include "model/checkpoint/lora_base.h"
 #include "model/checkpoint/tensor_names.h"
 #include "runtime/files/held_buffers.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,18 +17,20 @@ struct touch {
     char *module; /* canonical, without .weight; owned */
     const struct sdrt_lora_module *change;
     size_t file;
-    int third; /* of the change's rows that are the module's; -1: all */
+    double scale;
+    struct sdrt_name_part where; /* in the change's rows the module is */
 };
 
 struct applied {
     struct sdrt_lora_file *file; /* owned */
-    double scale;
+    struct sdrt_lora_strength strength;
 };
 
 struct sdrt_loras {
     struct sdrt_weights_provider base;
     struct sdrt_lora_index *index;
     struct sdrt_lora_engine engine;
+    const char *family; /* NULL: not known */
     struct applied *files;
     size_t n_files;
     struct touch *touches; /* sorted by module, then by file */
@@ -36,13 +39,15 @@ struct sdrt_loras {
 };
 
 int sdrt_loras_create(struct sdrt_loras **out, const struct sdrt_weights_provider *base,
-                      struct sdrt_lora_index *index, const struct sdrt_lora_engine *engine)
+                      struct sdrt_lora_index *index, const struct sdrt_lora_engine *engine,
+                      const char *family)
 {
     *out = calloc(1, sizeof **out);
     if (!*out) return sdrt_fail(engine->log, SDRT_E_NOMEM, "no memory for LoRAs");
     (*out)->base = *base;
     (*out)->index = index;
     (*out)->engine = *engine;
+    (*out)->family = family;
     return SDRT_OK;
 }
 
@@ -73,12 +78,9 @@ const char *sdrt_loras_path(const struct sdrt_loras *x, size_t i)
     return sdrt_tensor_file_path(x->files[i].file->tensors);
 }
 
-double sdrt_loras_scale(const struct sdrt_loras *x, size_t i) { return x->files[i].scale; }
-
-static int check_scale(const struct sdrt_loras *x, const char *path, double scale)
+const struct sdrt_lora_strength *sdrt_loras_strength(const struct sdrt_loras *x, size_t i)
 {
-    if (isfinite(scale)) return SDRT_OK;
-    return sdrt_fail(x->engine.log, SDRT_E_ARG, "%s: scale: expected a finite number", path);
+    return &x->files[i].strength;
 }
 
 static int by_module(const void *a, const void *b)
@@ -89,19 +91,92 @@ static int by_module(const void *a, const void *b)
     return order ? order : (x->file > y->file) - (x->file < y->file);
 }
 
-/* Complains of what no module of the model takes; SDRT_OK where that is only a warning. */
-static int foreign(const struct sdrt_loras *x, const char *path, const char *first, size_t count,
-                   int lenient)
-{
-    static const char text[] = "%s: %s%s: no module of this model has such a tensor";
-    char more[48] = "";
+/* Tensors of a file that nothing is done with: the first and how many. */
+struct left {
+    const char *first;
+    size_t count;
+};
 
-    if (!count) return SDRT_OK;
-    if (count > 1) snprintf(more, sizeof more, " (and %zu more)", count - 1);
-    if (!lenient) return sdrt_fail(x->engine.log, SDRT_E_UNSUPPORTED, text, path, first, more);
-    sdrt_note(x->engine.log, SDRT_LOG_WARNING,
+static const char *more_of(const struct left *l, char out[48])
+{
+    out[0] = '\0';
+    if (l->count > 1) snprintf(out, 48, " (and %zu more)", l->count - 1);
+    return out;
+}
+
+/* What sorting a file's modules gave. */
+struct found {
+    struct touch *list; /* owned, with room for all of the set's others */
+    size_t n;
+    struct left foreign; /* no module takes it */
+    struct left of_t5;   /* the model has no T5 */
+};
+
+static int is_other_family(const struct sdrt_loras *x, const struct sdrt_lora_file *file, int notes)
+{
+    const char *base = x->family ? sdrt_lora_file_base(file->tensors, notes) : NULL;
+
+    if (!base || sdrt_lora_base_fits(base, x->family)) return 0;
+    sdrt_fail(x->engine.log, SDRT_E_UNSUPPORTED, "%s: is a LoRA for %s; the model is %s",
+              sdrt_tensor_file_path(file->tensors), base, x->family);
+    return 1;
+}
+
+/* Complains of what no module of the model takes; SDRT_OK where that is only a warning. */
+static int foreign(const struct sdrt_loras *x, const struct sdrt_lora_file *file,
+                   const struct found *f, int lenient)
+{
+    const struct sdrt_log *log = x->engine.log;
+    const char *path = sdrt_tensor_file_path(file->tensors), *first = f->foreign.first;
+    char more[48];
+
+    more_of(&f->foreign, more);
+    if (!f->n && !f->foreign.count)
+        return f->of_t5.count || file->bundled
+                   ? sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: %s: nothing in it fits this model",
+                               path, f->of_t5.count ? f->of_t5.first : file->bundled)
+                   : sdrt_fail(log, SDRT_E_FORMAT, "%s: has no tensors", path);
+    if (!f->foreign.count) return SDRT_OK;
+    if (is_other_family(x, file, 1)) return SDRT_E_UNSUPPORTED;
+    if (sdrt_lora_unmerged_kind(first) && (!lenient || !f->n))
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: %s%s: is of %s, which cannot be merged", path,
+                         first, more, sdrt_lora_unmerged_kind(first));
+    if (!lenient || !f->n)
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                         "%s: %s%s: no module of this model has such a tensor%s", path, first, more,
+                         lenient ? ", and nothing else is in it" : "");
+    sdrt_note(log, SDRT_LOG_WARNING,
               "%s: left out %s%s: no module of this model has such a tensor", path, first, more);
     return SDRT_OK;
+}
+
+/* One line for each thing of no use. */
+static void note_useless(const struct sdrt_loras *x, const struct sdrt_lora_file *file,
+                         const struct found *f)
+{
+    const struct left bundled = { file->bundled, file->bundled_count };
+    const char *path = sdrt_tensor_file_path(file->tensors);
+    char more[48];
+
+    if (f->of_t5.count)
+        sdrt_note(x->engine.log, SDRT_LOG_WARNING,
+                  "%s: left out %s%s: it changes the T5, which this model is without", path,
+                  f->of_t5.first, more_of(&f->of_t5, more));
+    if (bundled.count)
+        sdrt_note(x->engine.log, SDRT_LOG_WARNING,
+                  "%s: left out %s%s: textual inversions that come with a LoRA are not used", path,
+                  bundled.first, more_of(&bundled, more));
+}
+
+/* Names of a T5's modules, as keys have them. */
+static int is_of_t5(const char *key)
+{
+    static const char *const prefixes[] = { "lora_te3_", "text_encoder_3_", "t5_", "t5xxl_",
+                                            "text_encoders_t5xxl_" };
+
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+        if (!strncmp(key, prefixes[i], strlen(prefixes[i]))) return 1;
+    return 0;
 }
 
 /* Does the model have what a change of the module's bias needs? */
@@ -119,68 +194,97 @@ static int takes_bias(const struct sdrt_loras *x, const char *module,
     return 1;
 }
 
-/* Lists the touches of file, which becomes number x->n_files, with room for all others;
- * *first and *count say what stays foreign. */
-static int find_touches(struct sdrt_loras *x, const struct sdrt_lora_file *file, struct touch **out,
-                        size_t *n, const char **first, size_t *count)
+/* Adds the module's touches; 0 when no module of the model takes it, else 1 or SDRT_E_NOMEM. */
+static int add_touches(struct sdrt_loras *x, const struct sdrt_lora_module *m,
+                       const struct sdrt_lora_strength *strength, struct found *f)
 {
-    struct touch *list = calloc(x->n_touches + 3 * file->count + 1, sizeof *list);
+    struct sdrt_lora_place place;
 
-    *out = list;
-    *n = 0;
-    *first = file->unknown;
-    *count = file->unknown_count;
-    if (!list) return SDRT_E_NOMEM;
+    if (!sdrt_lora_index_find(x->index, m->key, 0, &place) || !takes_bias(x, place.module, m))
+        return 0;
+    for (int k = 1;; k++) {
+        char *module = strdup(place.module);
+        if (!module) return SDRT_E_NOMEM;
+        f->list[f->n++] = (struct touch){ .module = module, .change = m, .file = x->n_files,
+                                          .scale = sdrt_lora_strength_at(strength, &place),
+                                          .where = place.where };
+        if (place.where.third < 0 || !sdrt_lora_index_find(x->index, m->key, k, &place)) return 1;
+    }
+}
+
+/* Sorts file, which becomes number x->n_files. */
+static int find_touches(struct sdrt_loras *x, const struct sdrt_lora_file *file,
+                        const struct sdrt_lora_strength *strength, struct found *f)
+{
+    const int has_t5 = sdrt_lora_index_has(x->index, "text_encoder_3.");
+
+    *f = (struct found){ .foreign = { file->unknown, file->unknown_count } };
+    f->list = calloc(x->n_touches + 3 * file->count + 1, sizeof *f->list);
+    if (!f->list) return SDRT_E_NOMEM;
     for (size_t i = 0; i < file->count; i++) {
         const struct sdrt_lora_module *m = &file->modules[i];
-        int third = -1;
-        const char *module = sdrt_lora_index_find(x->index, m->key, 0, &third);
-        if (!module || !takes_bias(x, module, m)) {
-            for (int r = 0; r < SDRT_LORA_ROLES; r++) *count += m->role[r] != NULL;
-            if (!*first) *first = m->sample;
-            continue;
-        }
-        for (int k = 1; module; k++) {
-            list[*n] = (struct touch){ strdup(module), m, x->n_files, third };
-            if (!list[*n].module) return SDRT_E_NOMEM;
-            ++*n;
-            module = third < 0 ? NULL : sdrt_lora_index_find(x->index, m->key, k, &third);
-        }
+        struct left *left = !has_t5 && is_of_t5(m->key) ? &f->of_t5 : &f->foreign;
+        const int status = add_touches(x, m, strength, f);
+        if (status < 0) return status;
+        if (status) continue;
+        for (int r = 0; r < SDRT_LORA_ROLES; r++) left->count += m->role[r] != NULL;
+        if (!left->first) left->first = m->sample;
     }
     return SDRT_OK;
 }
 
-int sdrt_loras_add(struct sdrt_loras *x, const char *path, double scale, int lenient)
+static int check_blocks(const struct sdrt_loras *x, const char *path,
+                        const struct sdrt_lora_strength *strength)
+{
+    if (!strength->by_block || !sdrt_lora_index_has(x->index, "transformer.")) return SDRT_OK;
+    return sdrt_fail(x->engine.log, SDRT_E_UNSUPPORTED,
+                     "%s: weights of blocks are for U-Nets, which this model has not", path);
+}
+
+/* Takes what was found into the set. */
+static int take_found(struct sdrt_loras *x, struct sdrt_lora_file *file,
+                      const struct sdrt_lora_strength *strength, struct found *f)
+{
+    struct applied *files = realloc(x->files, (x->n_files + 1) * sizeof *files);
+
+    if (!files) return SDRT_E_NOMEM;
+    x->files = files;
+    if (x->n_touches) memcpy(f->list + f->n, x->touches, x->n_touches * sizeof *f->list);
+    free(x->touches);
+    x->touches = f->list;
+    x->n_touches += f->n;
+    qsort(x->touches, x->n_touches, sizeof *x->touches, by_module);
+    x->files[x->n_files++] = (struct applied){ file, *strength };
+    return SDRT_OK;
+}
+
+int sdrt_loras_add(struct sdrt_loras *x, const char *path,
+                   const struct sdrt_lora_strength *strength, int lenient)
 {
     struct sdrt_lora_file *file = NULL;
-    struct applied *files;
-    struct touch *fresh = NULL;
-    const char *first;
-    size_t n = 0, count;
-    int status = check_scale(x, path, scale);
+    struct found f = { 0 };
+    int status = SDRT_OK;
 
-    if (status == SDRT_OK) status = sdrt_lora_file_open(&file, path, x->engine.log);
+    if (!sdrt_lora_strength_is_finite(strength))
+        return sdrt_fail(x->engine.log, SDRT_E_ARG, "%s: scale: expected a finite number", path);
+    status = sdrt_lora_file_open(&file, path, x->engine.log);
     if (status != SDRT_OK) return status;
-    status = find_touches(x, file, &fresh, &n, &first, &count);
-    files = status == SDRT_OK ? realloc(x->files, (x->n_files + 1) * sizeof *files) : NULL;
-    if (files) x->files = files;
-    else status = sdrt_fail(x->engine.log, SDRT_E_NOMEM, "%s: no memory for its modules", path);
-    if (status == SDRT_OK && !n && !count)
-        status = sdrt_fail(x->engine.log, SDRT_E_FORMAT, "%s: has no tensors", path);
-    if (status == SDRT_OK) status = foreign(x, path, first, count, lenient);
-    if (status != SDRT_OK) {
-        for (size_t i = 0; i < n; i++) free(fresh[i].module);
-        free(fresh);
-        sdrt_lora_file_close(&file);
-        return status;
+    status = is_other_family(x, file, 0) ? SDRT_E_UNSUPPORTED : check_blocks(x, path, strength);
+    if (status != SDRT_OK) goto out;
+    status = find_touches(x, file, strength, &f);
+    if (status == SDRT_OK) status = foreign(x, file, &f, lenient);
+    if (status == SDRT_OK) status = take_found(x, file, strength, &f);
+    if (status == SDRT_E_NOMEM)
+        sdrt_fail(x->engine.log, status, "%s: no memory for its modules", path);
+    if (status == SDRT_OK) {
+        note_useless(x, file, &f);
+        return SDRT_OK;
     }
-    if (x->n_touches) memcpy(fresh + n, x->touches, x->n_touches * sizeof *fresh);
-    free(x->touches);
-    x->touches = fresh;
-    x->n_touches += n;
-    qsort(x->touches, x->n_touches, sizeof *x->touches, by_module);
-    x->files[x->n_files++] = (struct applied){ file, scale };
-    return SDRT_OK;
+out:
+    for (size_t i = 0; i < f.n; i++) free(f.list[i].module);
+    free(f.list);
+    sdrt_lora_file_close(&file);
+    return status;
 }
 
 void sdrt_loras_each_touched(const struct sdrt_loras *x, size_t i,
@@ -215,10 +319,12 @@ static const struct touch *touches_of(const struct sdrt_loras *x, const char *na
     return x->touches + lo;
 }
 
-static int changes(const struct sdrt_loras *x, const struct touch *t, int bias)
+static int changes(const struct touch *t, int bias)
 {
-    if (x->files[t->file].scale == 0.0) return 0;
-    if (bias) return t->change->role[SDRT_LORA_DIFF_BIAS] || t->change->role[SDRT_LORA_UP_BIAS];
+    if (t->scale == 0.0) return 0;
+    if (bias)
+        return t->change->role[SDRT_LORA_DIFF_BIAS] || t->change->role[SDRT_LORA_UP_BIAS] ||
+               t->change->role[SDRT_IA3_PEFT];
     return t->change->kind != SDRT_KIND_BIAS;
 }
 
@@ -230,18 +336,17 @@ static int touched(const struct sdrt_loras *x, const char *name)
     const struct touch *t = touches_of(x, name, &count, &bias);
 
     for (size_t i = 0; i < count; i++)
-        if (changes(x, t + i, bias)) return 1;
+        if (changes(t + i, bias)) return 1;
     return 0;
 }
 
 static int merge_touch(struct sdrt_loras *x, const struct touch *t, int bias,
                        const struct sdrt_lora_weight *w)
 {
-    const struct applied *a = &x->files[t->file];
-    const char *path = sdrt_tensor_file_path(a->file->tensors);
+    const char *path = sdrt_loras_path(x, t->file);
 
-    return bias ? sdrt_lora_merge_bias(&x->engine, path, t->change, a->scale, w->data, w->rows)
-                : sdrt_lora_merge_weight(&x->engine, path, t->change, a->scale, w);
+    return bias ? sdrt_lora_merge_bias(&x->engine, path, t->change, t->scale, w->data, w->rows)
+                : sdrt_lora_merge_weight(&x->engine, path, t->change, t->scale, w);
 }
 
 /* A change of three modules at once, as of queries, keys and values in one matrix: it is merged
@@ -249,21 +354,49 @@ static int merge_touch(struct sdrt_loras *x, const struct touch *t, int bias,
 static int merge_third(struct sdrt_loras *x, const struct touch *t, int bias,
                        const struct sdrt_lora_weight *w)
 {
+    const struct sdrt_lora_module *m = t->change;
     const size_t n = (size_t)w->rows * (size_t)w->cols * (size_t)w->taps;
     struct sdrt_lora_weight all = { .rows = 3 * w->rows, .cols = w->cols, .taps = w->taps };
     int status;
 
-    if (t->change->role[SDRT_LORA_DORA] || t->change->role[SDRT_LORA_DORA_ROW])
+    if (m->role[SDRT_LORA_DORA] || m->role[SDRT_LORA_DORA_ROW] || sdrt_lora_is_by_weight(m))
         return sdrt_fail(x->engine.log, SDRT_E_UNSUPPORTED,
-                         "%s: %s: DoRA of queries, keys and values in one matrix: expected LoRA",
-                         sdrt_loras_path(x, t->file), t->change->key);
+                         "%s: %s: DoRA, GLoRA, OFT or (IA)3 of queries, keys and values in one "
+                         "matrix: expected LoRA", sdrt_loras_path(x, t->file), m->key);
     all.data = calloc(3 * n, sizeof *all.data);
     if (!all.data)
         return sdrt_fail(x->engine.log, SDRT_E_NOMEM, "no memory to merge %s", t->module);
     status = merge_touch(x, t, bias, &all);
     for (size_t i = 0; status == SDRT_OK && i < n; i++)
-        w->data[i] += all.data[(size_t)t->third * n + i];
+        w->data[i] += all.data[(size_t)t->where.third * n + i];
     free(all.data);
+    return status;
+}
+
+static void swap_halves(const struct sdrt_lora_weight *w)
+{
+    const size_t half = (size_t)w->rows / 2 * (size_t)w->cols * (size_t)w->taps;
+
+    for (size_t i = 0; i < half; i++) {
+        const float first = w->data[i];
+        w->data[i] = w->data[half + i];
+        w->data[half + i] = first;
+    }
+}
+
+static int merge_one(struct sdrt_loras *x, const struct touch *t, int bias,
+                     const struct sdrt_lora_weight *w)
+{
+    int status;
+
+    if (t->where.third >= 0) return merge_third(x, t, bias, w);
+    if (!t->where.swapped) return merge_touch(x, t, bias, w);
+    if (w->rows % 2)
+        return sdrt_fail(x->engine.log, SDRT_E_FORMAT, "%s: %s: expected an even number of rows",
+                         sdrt_loras_path(x, t->file), t->change->sample);
+    swap_halves(w);
+    status = merge_touch(x, t, bias, w);
+    swap_halves(w);
     return status;
 }
 
@@ -282,8 +415,7 @@ static int merge_all(struct sdrt_loras *x, const char *name, const struct sdrt_w
     };
 
     for (size_t i = 0; status == SDRT_OK && i < count; i++)
-        if (changes(x, t + i, bias))
-            status = (t[i].third < 0 ? merge_touch : merge_third)(x, t + i, bias, &w);
+        if (changes(t + i, bias)) status = merge_one(x, t + i, bias, &w);
     return status;
 }
 

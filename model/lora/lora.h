@@ -11,6 +11,7 @@
 
 #include "model/lora/merge.h"
 #include "model/lora/names.h"
+#include "model/lora/strength.h"
 #include "runtime/weights/weights.h"
 
 #ifdef __cplusplus
@@ -20,25 +21,31 @@ extern "C" {
 struct sdrt_loras;
 
 /* An empty set over base, which is copied and must stay valid, as must what engine points to.
- * index is borrowed and must outlive the set.  *out belongs to the caller.  SDRT_E_NOMEM. */
+ * index is borrowed and must outlive the set.  family is the model's, a constant, for what is said
+ * of LoRAs of others; NULL: not known.  *out belongs to the caller.  SDRT_E_NOMEM. */
 int sdrt_loras_create(struct sdrt_loras **out, const struct sdrt_weights_provider *base,
-                      struct sdrt_lora_index *index, const struct sdrt_lora_engine *engine);
+                      struct sdrt_lora_index *index, const struct sdrt_lora_engine *engine,
+                      const char *family);
 
 /* Ends all views, frees *loras and sets it to NULL.  NULL is allowed. */
 void sdrt_loras_free(struct sdrt_loras **loras);
 
-/* Adds a file at a scale; 0 keeps it open without effect.  The same path may be added twice.
+/* Adds a file at a strength; 0 keeps it open without effect.  The same path may be added twice.
  * Every tensor must belong to a module of the model: one line names the first that does not
- * and counts the rest (SDRT_E_UNSUPPORTED), or, when lenient, warns and leaves them out.
+ * and counts the rest (SDRT_E_UNSUPPORTED), or, when lenient, warns and leaves them out.  Of what
+ * has no use here at all, a T5's in a model without one and bundled textual inversions, a warning
+ * is all there is.  A LoRA for another family, and a file of which nothing fits, is refused either
+ * way (SDRT_E_UNSUPPORTED), as are weights of blocks for a model without a U-Net.
  * No view may be held.  After a failure the set is as before.
- * Errors of sdrt_lora_file_open(); SDRT_E_ARG for a scale that is not finite. */
-int sdrt_loras_add(struct sdrt_loras *loras, const char *path, double scale, int lenient);
+ * Errors of sdrt_lora_file_open(); SDRT_E_ARG for a strength that is not finite. */
+int sdrt_loras_add(struct sdrt_loras *loras, const char *path,
+                   const struct sdrt_lora_strength *strength, int lenient);
 
-/* Files in the set, in the order of their adding, and each one's path (borrowed) and scale;
+/* Files in the set, in the order of their adding, and each one's path and strength (borrowed);
  * i < count. */
 size_t sdrt_loras_count(const struct sdrt_loras *loras);
 const char *sdrt_loras_path(const struct sdrt_loras *loras, size_t i);
-double sdrt_loras_scale(const struct sdrt_loras *loras, size_t i);
+const struct sdrt_lora_strength *sdrt_loras_strength(const struct sdrt_loras *loras, size_t i);
 
 /* Removes all files.  No view may be held. */
 void sdrt_loras_clear(struct sdrt_loras *loras);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <config.h>
 
+#include "model/lora/by_weight.h"
 #include "model/lora/merge.h"
+#include "model/lora/values.h"
 #include "kernels/pack.h"
 #include "runtime/weights/low_rank.h"
 
@@ -10,21 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct merge {
-    const struct sdrt_lora_engine *engine;
-    const char *path;
-    const struct sdrt_lora_module *module;
-};
-
-static int out_of_memory(const struct merge *m)
+int sdrt_lora_out_of_memory(const struct sdrt_lora_merge *m)
 {
     return sdrt_fail(m->engine->log, SDRT_E_NOMEM, "%s: no memory to merge %s", m->path,
                      m->module->sample);
 }
 
-/* The values of a tensor, which must be first x rest, into *out; the caller frees them. */
-static int read_values(const struct merge *m, enum sdrt_lora_role role, int64_t first, int64_t rest,
-                       float **out)
+float *sdrt_lora_zeros(size_t n) { return calloc(n ? n : 1, sizeof(float)); }
+
+int sdrt_lora_values(const struct sdrt_lora_merge *m, enum sdrt_lora_role role, int64_t first,
+                     int64_t rest, float **out)
 {
     const struct sdrt_file_tensor *t = m->module->role[role];
     int64_t count = 1;
@@ -37,14 +34,14 @@ static int read_values(const struct merge *m, enum sdrt_lora_role role, int64_t 
         return sdrt_fail(m->engine->log, SDRT_E_FORMAT,
                          "%s: %s: expected %lld x %lld values, to fit its module and the model",
                          m->path, t->name, (long long)first, (long long)rest);
-    if (!t->known || (t->dtype != SDRT_F32 && t->dtype != SDRT_F16 && t->dtype != SDRT_BF16))
+    if (!t->known || !sdrt_is_float(t->dtype))
         return sdrt_fail(m->engine->log, SDRT_E_UNSUPPORTED,
-                         "%s: %s: expected F32, F16 or BF16, found %s", m->path, t->name,
+                         "%s: %s: expected F32, F16, BF16 or F8, found %s", m->path, t->name,
                          t->dtype_name);
     aligned = malloc(t->bytes ? t->bytes : 1);
     *out = malloc((size_t)count * sizeof **out + 1);
     if (!aligned || !*out) {
-        status = out_of_memory(m);
+        status = sdrt_lora_out_of_memory(m);
         goto out;
     }
     memcpy(aligned, t->data, t->bytes);
@@ -58,13 +55,6 @@ out:
     }
     return status;
 }
-
-/* One product of two factors, with or without a core. */
-struct factors {
-    enum sdrt_lora_role a, b, core;
-    int has_core;
-    int a_turned; /* 1: with a core, a is stored [rank][rows] (lycoris' w1_a beside t1) */
-};
 
 static float *turned(const float *a, int rank, int rows)
 {
@@ -91,10 +81,9 @@ static void apply_core(const float *core, const float *b, int ra, int rb, int co
         }
 }
 
-/* y[rows][cols][taps] += the product of f, whose inner rank is ra (of a) and, behind a core,
- * rb (of b). */
-static int add_product(const struct merge *m, const struct factors *f, float *y, int rows, int cols,
-                       int taps)
+/* The inner rank is ra (of a) and, behind a core, rb (of b). */
+int sdrt_lora_add_product(const struct sdrt_lora_merge *m, const struct sdrt_lora_factors *f,
+                          float *y, int rows, int cols, int taps)
 {
     const struct sdrt_lora_engine *e = m->engine;
     const struct sdrt_file_tensor *core_tensor = f->has_core ? m->module->role[f->core] : NULL;
@@ -104,12 +93,12 @@ static int add_product(const struct merge *m, const struct factors *f, float *y,
     float *a = NULL, *b = NULL, *core = NULL, *wide = NULL, *swap = NULL;
     int status;
 
-    if (f->has_core && f->a_turned) status = read_values(m, f->a, ra, rows, &a);
-    else status = read_values(m, f->a, rows, ra, &a);
+    if (f->has_core && f->a_turned) status = sdrt_lora_values(m, f->a, ra, rows, &a);
+    else status = sdrt_lora_values(m, f->a, rows, ra, &a);
     if (status == SDRT_OK)
-        status = read_values(m, f->b, rb, (int64_t)cols * (f->has_core ? 1 : taps), &b);
+        status = sdrt_lora_values(m, f->b, rb, (int64_t)cols * (f->has_core ? 1 : taps), &b);
     if (status == SDRT_OK && f->has_core)
-        status = read_values(m, f->core, ra, (int64_t)rb * taps, &core);
+        status = sdrt_lora_values(m, f->core, ra, (int64_t)rb * taps, &core);
     if (status != SDRT_OK) goto out;
     if (f->has_core) {
         wide = malloc((size_t)ra * (size_t)cols * (size_t)taps * sizeof *wide + 1);
@@ -119,7 +108,7 @@ static int add_product(const struct merge *m, const struct factors *f, float *y,
             a = swap;
         }
         if (!wide || !a) {
-            status = out_of_memory(m);
+            status = sdrt_lora_out_of_memory(m);
             goto out;
         }
         apply_core(core, b, ra, rb, cols, taps, wide);
@@ -133,34 +122,32 @@ out:
     return status;
 }
 
-static float *zeros(size_t n) { return calloc(n ? n : 1, sizeof(float)); }
-
-static int add_loha(const struct merge *m, float *y, const struct sdrt_lora_weight *w)
+static int add_loha(const struct sdrt_lora_merge *m, float *y, const struct sdrt_lora_weight *w)
 {
     const int core = m->module->role[SDRT_LOHA_T1] != NULL;
-    const struct factors one = { SDRT_LOHA_W1_A, SDRT_LOHA_W1_B, SDRT_LOHA_T1, core, 1 };
-    const struct factors two = { SDRT_LOHA_W2_A, SDRT_LOHA_W2_B, SDRT_LOHA_T2, core, 1 };
+    const struct sdrt_lora_factors one = { SDRT_LOHA_W1_A, SDRT_LOHA_W1_B, SDRT_LOHA_T1, core, 1 };
+    const struct sdrt_lora_factors two = { SDRT_LOHA_W2_A, SDRT_LOHA_W2_B, SDRT_LOHA_T2, core, 1 };
     const size_t n = (size_t)w->rows * (size_t)w->cols * (size_t)w->taps;
-    float *other = zeros(n);
-    int status = other ? SDRT_OK : out_of_memory(m);
+    float *other = sdrt_lora_zeros(n);
+    int status = other ? SDRT_OK : sdrt_lora_out_of_memory(m);
 
-    if (status == SDRT_OK) status = add_product(m, &one, y, w->rows, w->cols, w->taps);
-    if (status == SDRT_OK) status = add_product(m, &two, other, w->rows, w->cols, w->taps);
+    if (status == SDRT_OK) status = sdrt_lora_add_product(m, &one, y, w->rows, w->cols, w->taps);
+    if (status == SDRT_OK) status = sdrt_lora_add_product(m, &two, other, w->rows, w->cols, w->taps);
     for (size_t i = 0; status == SDRT_OK && i < n; i++) y[i] *= other[i];
     free(other);
     return status;
 }
 
 /* One of LoKr's two blocks, [rows][cols][taps], whole or as a product, owned by the caller. */
-static int read_block(const struct merge *m, enum sdrt_lora_role whole, const struct factors *f,
+static int read_block(const struct sdrt_lora_merge *m, enum sdrt_lora_role whole, const struct sdrt_lora_factors *f,
                       int rows, int cols, int taps, float **out)
 {
     int status;
 
-    if (m->module->role[whole]) return read_values(m, whole, rows, (int64_t)cols * taps, out);
-    *out = zeros((size_t)rows * (size_t)cols * (size_t)taps);
-    if (!*out) return out_of_memory(m);
-    status = add_product(m, f, *out, rows, cols, taps);
+    if (m->module->role[whole]) return sdrt_lora_values(m, whole, rows, (int64_t)cols * taps, out);
+    *out = sdrt_lora_zeros((size_t)rows * (size_t)cols * (size_t)taps);
+    if (!*out) return sdrt_lora_out_of_memory(m);
+    status = sdrt_lora_add_product(m, f, *out, rows, cols, taps);
     if (status != SDRT_OK) {
         free(*out);
         *out = NULL;
@@ -179,10 +166,10 @@ static void first_block(const struct sdrt_lora_module *m, int64_t *rows, int64_t
     *cols = b->rank > 1 ? b->shape[1] : 0;
 }
 
-static int add_lokr(const struct merge *m, float *y, const struct sdrt_lora_weight *w)
+static int add_lokr(const struct sdrt_lora_merge *m, float *y, const struct sdrt_lora_weight *w)
 {
-    const struct factors one = { .a = SDRT_LOKR_W1_A, .b = SDRT_LOKR_W1_B };
-    const struct factors two = { SDRT_LOKR_W2_A, SDRT_LOKR_W2_B, SDRT_LOKR_T2,
+    const struct sdrt_lora_factors one = { .a = SDRT_LOKR_W1_A, .b = SDRT_LOKR_W1_B };
+    const struct sdrt_lora_factors two = { SDRT_LOKR_W2_A, SDRT_LOKR_W2_B, SDRT_LOKR_T2,
                                  m->module->role[SDRT_LOKR_T2] != NULL, 1 };
     float *small = NULL, *large = NULL;
     int64_t r1, c1;
@@ -210,10 +197,10 @@ static int add_lokr(const struct merge *m, float *y, const struct sdrt_lora_weig
 }
 
 /* The change D at scale 1, into y, which starts as zeros. */
-static int add_change(const struct merge *m, float *y, const struct sdrt_lora_weight *w)
+static int add_change(const struct sdrt_lora_merge *m, float *y, const struct sdrt_lora_weight *w)
 {
-    static const struct factors lora = { .a = SDRT_LORA_UP, .b = SDRT_LORA_DOWN };
-    static const struct factors mid = { SDRT_LORA_UP, SDRT_LORA_DOWN, SDRT_LORA_MID, 1, 0 };
+    static const struct sdrt_lora_factors lora = { .a = SDRT_LORA_UP, .b = SDRT_LORA_DOWN };
+    static const struct sdrt_lora_factors mid = { SDRT_LORA_UP, SDRT_LORA_DOWN, SDRT_LORA_MID, 1, 0 };
     const size_t n = (size_t)w->rows * (size_t)w->cols * (size_t)w->taps;
     const struct sdrt_lora_module *module = m->module;
     float *values;
@@ -221,13 +208,13 @@ static int add_change(const struct merge *m, float *y, const struct sdrt_lora_we
 
     switch (module->kind) {
     case SDRT_KIND_LORA:
-        status = add_product(m, module->role[SDRT_LORA_MID] ? &mid : &lora, y, w->rows, w->cols,
+        status = sdrt_lora_add_product(m, module->role[SDRT_LORA_MID] ? &mid : &lora, y, w->rows, w->cols,
                              w->taps);
         break;
     case SDRT_KIND_LOHA: status = add_loha(m, y, w); break;
     case SDRT_KIND_LOKR: status = add_lokr(m, y, w); break;
     default:
-        status = read_values(m, SDRT_LORA_DIFF, w->rows, (int64_t)w->cols * w->taps, &values);
+        status = sdrt_lora_values(m, SDRT_LORA_DIFF, w->rows, (int64_t)w->cols * w->taps, &values);
         if (status != SDRT_OK) return status;
         memcpy(y, values, n * sizeof *y);
         free(values);
@@ -248,7 +235,7 @@ static int by_rows(const struct sdrt_lora_module *m, int rows)
 }
 
 /* Turns W + D in y into m (W + D) / |W + D|. */
-static int decompose(const struct merge *m, float *y, const struct sdrt_lora_weight *w)
+static int decompose(const struct sdrt_lora_merge *m, float *y, const struct sdrt_lora_weight *w)
 {
     const enum sdrt_lora_role role = m->module->role[SDRT_LORA_DORA_ROW] ? SDRT_LORA_DORA_ROW
                                                                          : SDRT_LORA_DORA;
@@ -257,10 +244,10 @@ static int decompose(const struct merge *m, float *y, const struct sdrt_lora_wei
     const int64_t first = t->rank > 0 ? t->shape[0] : 1;
     double *norm = calloc((size_t)n + 1, sizeof *norm);
     float *magnitude = NULL;
-    int status = norm ? SDRT_OK : out_of_memory(m);
+    int status = norm ? SDRT_OK : sdrt_lora_out_of_memory(m);
 
     if (status == SDRT_OK)
-        status = read_values(m, role, first == 1 ? 1 : n, first == 1 ? n : 1, &magnitude);
+        status = sdrt_lora_values(m, role, first == 1 ? 1 : n, first == 1 ? n : 1, &magnitude);
     if (status != SDRT_OK) goto out;
     for (int o = 0; o < w->rows; o++)
         for (int i = 0; i < w->cols; i++)
@@ -284,22 +271,25 @@ int sdrt_lora_merge_weight(const struct sdrt_lora_engine *engine, const char *pa
                            const struct sdrt_lora_module *module, double scale,
                            const struct sdrt_lora_weight *w)
 {
-    const struct merge m = { engine, path, module };
+    const struct sdrt_lora_merge m = { engine, path, module };
     const size_t n = (size_t)w->rows * (size_t)w->cols * (size_t)w->taps;
     const int dora = module->role[SDRT_LORA_DORA] || module->role[SDRT_LORA_DORA_ROW];
+    const int by_weight = sdrt_lora_is_by_weight(module);
+    const float factor = by_weight ? 1.0f : (float)scale;
     float *change;
     int status;
 
     if (module->kind == SDRT_KIND_BIAS) return SDRT_OK;
-    change = zeros(n);
-    if (!change) return out_of_memory(&m);
-    status = add_change(&m, change, w);
+    change = sdrt_lora_zeros(n);
+    if (!change) return sdrt_lora_out_of_memory(&m);
+    status = by_weight ? sdrt_lora_change_by_weight(&m, scale, w, change)
+                       : add_change(&m, change, w);
     if (status == SDRT_OK && dora) {
         for (size_t i = 0; i < n; i++) change[i] += w->data[i];
         status = decompose(&m, change, w);
         for (size_t i = 0; i < n; i++) change[i] -= w->data[i];
     }
-    for (size_t i = 0; status == SDRT_OK && i < n; i++) w->data[i] += (float)scale * change[i];
+    for (size_t i = 0; status == SDRT_OK && i < n; i++) w->data[i] += factor * change[i];
     free(change);
     return status;
 }
@@ -308,18 +298,18 @@ int sdrt_lora_merge_bias(const struct sdrt_lora_engine *engine, const char *path
                          const struct sdrt_lora_module *module, double scale, float *bias, int rows)
 {
     static const enum sdrt_lora_role roles[] = { SDRT_LORA_DIFF_BIAS, SDRT_LORA_UP_BIAS };
-    const struct merge m = { engine, path, module };
+    const struct sdrt_lora_merge m = { engine, path, module };
 
     for (size_t r = 0; r < sizeof roles / sizeof *roles; r++) {
         float *values;
         double factor = scale;
         if (!module->role[roles[r]]) continue;
-        const int status = read_values(&m, roles[r], rows, 1, &values);
+        const int status = sdrt_lora_values(&m, roles[r], rows, 1, &values);
         if (status != SDRT_OK) return status;
         if (roles[r] == SDRT_LORA_UP_BIAS && module->rank)
             factor *= module->alpha / (module->root_rank ? sqrt(module->rank) : module->rank);
         for (int i = 0; i < rows; i++) bias[i] += (float)factor * values[i];
         free(values);
     }
-    return SDRT_OK;
+    return sdrt_lora_scale_bias(&m, scale, bias, rows);
 }

@@ -4,7 +4,8 @@
  *
  *   LoRA, LoCon   W' = W + s alpha/r  up down                          (arXiv 2106.09685)
  *   LoHa          W' = W + s alpha/r  (w1_a w1_b) o (w2_a w2_b)        (arXiv 2108.06098)
- *   LoKr          W' = W + s alpha/r  w1 (x) w2, a factor may be a product; r only then
+ *   LoKr          W' = W + s alpha/r  w1 (x) w2, a factor may be a product; r only then, or
+ *                                                where PEFT's configuration says it
  *   difference    W' = W + s diff
  *   DoRA          W' = W + s (m (W + D) / |W + D| - W), D the change above at s = 1
  *                                                                      (arXiv 2402.09353)
@@ -13,6 +14,7 @@
  * form of a conv) a product a b is sum_ij a[o][i] core[i][j][kh][kw] b[j][c].  alpha/r is
  * alpha/sqrt(r) where the file says so.  The formulas are as in lycoris-lora's modules in
  * training; for DoRA at s other than 1 there are several conventions, this one is linear in s.
+ * What goes by the weight itself, as OFT does, is in by_weight.h.
  */
 #ifndef SDRT_MODEL_LORA_MERGE_H
 #define SDRT_MODEL_LORA_MERGE_H
@@ -39,7 +41,7 @@ struct sdrt_lora_weight {
 
 /* Changes w in place as module says, at scale.  path is the file's name, for messages.
  * SDRT_E_FORMAT, naming the tensor and both shapes, when they do not fit; SDRT_E_UNSUPPORTED
- * for a type that is not f32, f16 or bf16; SDRT_E_NOMEM.  w is then undefined. */
+ * for a type that is no float, or what no shape tells; SDRT_E_NOMEM.  w is then undefined. */
 int sdrt_lora_merge_weight(const struct sdrt_lora_engine *engine, const char *path,
                            const struct sdrt_lora_module *module, double scale,
                            const struct sdrt_lora_weight *w);

@@ -9,6 +9,7 @@
 #ifndef SDRT_MODEL_LORA_NAMES_H
 #define SDRT_MODEL_LORA_NAMES_H
 
+#include "model/checkpoint/tensor_names.h"
 #include "runtime/base/error.h"
 
 #ifdef __cplusplus
@@ -30,16 +31,30 @@ void sdrt_lora_index_clear(struct sdrt_lora_index *index);
 int sdrt_lora_index_empty(const struct sdrt_lora_index *index);
 
 /* Adds the module of a weight: canonical as in checkpoint.h ("unet.conv_in.weight"), original
- * the same one's name in the original code without its part ("input_blocks.0.0.weight"), or
- * NULL; of what that names, the module is third 0, 1 or 2 of its rows, or all of it (-1).  Names
- * that do not end in ".weight" are ignored.  SDRT_E_NOMEM. */
+ * the same one's name in the original code without its part ("input_blocks.0.0.weight"), or NULL;
+ * where in what that names the module is.  Names that do not end in ".weight" are ignored.
+ * SDRT_E_NOMEM. */
 int sdrt_lora_index_add(struct sdrt_lora_index *index, const char *canonical, const char *original,
-                        int third);
+                        const struct sdrt_name_part *where);
 
-/* The canonical name without ".weight" of the n-th module that key (lora_file.h) means, borrowed
- * until the next add; NULL: there is none, or no n-th.  Most keys mean one module; of several
- * each is the *third of the rows of what key names, which else is -1. */
-const char *sdrt_lora_index_find(struct sdrt_lora_index *index, const char *key, int n, int *third);
+/* Blocks that are weighed apart, as the original U-Net numbers them: all text encoders,
+ * input_blocks 0 to 11, middle_block, output_blocks 0 to 11. */
+enum { SDRT_LORA_BASE, SDRT_LORA_IN, SDRT_LORA_MIDDLE = 13, SDRT_LORA_OUT, SDRT_LORA_BLOCKS = 26 };
+
+/* A module that a key means. */
+struct sdrt_lora_place {
+    const char *module;          /* its canonical name without ".weight", borrowed */
+    struct sdrt_name_part where; /* in the rows of what the key names */
+    int block;                   /* -1: in none of them */
+};
+
+/* Fills *place with the n-th module that key (lora_file.h) means; 0 when there is none, or no n-th.
+ * Most keys mean one module; of several each is another third. */
+int sdrt_lora_index_find(struct sdrt_lora_index *index, const char *key, int n,
+                         struct sdrt_lora_place *place);
+
+/* 1 when the canonical name of some module begins with part, else 0. */
+int sdrt_lora_index_has(const struct sdrt_lora_index *index, const char *part);
 
 #ifdef __cplusplus
 }

@@ -210,6 +210,7 @@ int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *req
     for (int i = 0; i < SDRT_PARTS; i++) sdrt_sampler_free(&run.samplers[i]);
     free(run.dense);
     free(run.prompt);
+    free(run.negative);
     free(run.rngs);
     return status;
 }

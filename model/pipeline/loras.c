@@ -2,9 +2,9 @@
 #include <config.h>
 
 #include "model/checkpoint/tensor_names.h"
+#include "model/lora/tags.h"
 #include "model/pipeline/loras.h"
 #include "model/pipeline/run.h"
-#include "model/text/lora_prompt.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,8 @@ int sdrt_pipeline_loras_open(struct sdrt_model *m, struct sdrt_weights_provider 
     int status = sdrt_lora_index_create(&m->loras.index, m->log);
 
     if (status == SDRT_OK)
-        status = sdrt_loras_create(&m->loras.set, provider, m->loras.index, &engine);
+        status = sdrt_loras_create(&m->loras.set, provider, m->loras.index, &engine,
+                                   sdrt_model_config_of(m)->family);
     if (status == SDRT_OK) *provider = sdrt_loras_provider(m->loras.set);
     return status;
 }
@@ -46,15 +47,19 @@ static void add_declared(void *user, const char *name)
 
     if (!strncmp(name, "unet.", 5)) known = sdrt_names_unet(&f->unet, name + 5, original);
     if (!strncmp(name, "transformer.", 12))
-        known = sdrt_names_mmdit(&f->mmdit, name + 12, original, &part) && !part.swapped;
+        known = sdrt_names_mmdit(&f->mmdit, name + 12, original, &part);
 
-    /* Text encoders are listed whole below: the graph leaves out layers that it skips. */
-    if (f->status != SDRT_OK || !strncmp(name, "text_encoder", 12)) return;
-    f->status = sdrt_lora_index_add(f->index, name, known ? original : NULL, part.third);
+    /* CLIPs are listed whole below: the graph leaves out layers that it skips. */
+    if (f->status != SDRT_OK || !strncmp(name, "text_encoder.", 13) ||
+        !strncmp(name, "text_encoder_2.", 15))
+        return;
+    f->status = sdrt_lora_index_add(f->index, name, known ? original : NULL, &part);
 }
 
-static int add_text_encoder(struct sdrt_lora_index *index, const char *part, int layers)
+static int add_text_encoder(struct sdrt_lora_index *index, const char *part, int layers,
+                            int projected)
 {
+    static const struct sdrt_name_part whole = { .third = -1 };
     static const char *const modules[] = {
         "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj",
         "mlp.fc1", "mlp.fc2", "layer_norm1", "layer_norm2",
@@ -66,8 +71,12 @@ static int add_text_encoder(struct sdrt_lora_index *index, const char *part, int
         for (size_t m = 0; m < sizeof modules / sizeof *modules && status == SDRT_OK; m++) {
             snprintf(name, sizeof name, "%s.text_model.encoder.layers.%d.%s.weight", part, l,
                      modules[m]);
-            status = sdrt_lora_index_add(index, name, NULL, -1);
+            status = sdrt_lora_index_add(index, name, NULL, &whole);
         }
+    if (status == SDRT_OK && projected) {
+        snprintf(name, sizeof name, "%s.text_projection.weight", part);
+        status = sdrt_lora_index_add(index, name, NULL, &whole);
+    }
     return status;
 }
 
@@ -86,7 +95,8 @@ static int fill_index(struct sdrt_model *m)
         f.unet.attention[i] = config->unet.depth[i] > 0;
     for (int i = 0; i < config->n_text && f.status == SDRT_OK; i++)
         f.status = add_text_encoder(m->loras.index, sdrt_text_prefix(i),
-                                    config->text[i].clip.layers + config->text[i].cut);
+                                    config->text[i].clip.layers + config->text[i].cut,
+                                    config->text[i].pooled && config->text[i].projected);
     sdrt_weight_store_each_declared(m->parts[SDRT_PART_BASE].store, add_declared, &f);
     if (f.status != SDRT_OK) sdrt_lora_index_clear(m->loras.index);
     return f.status;
@@ -102,13 +112,13 @@ static int same(const struct sdrt_model *m, const struct sdrt_lora_list *wanted,
         return 0;
     for (size_t i = 0; i < wanted->count; i++)
         if (strcmp(sdrt_loras_path(set, i), wanted->uses[i].path) ||
-            sdrt_loras_scale(set, i) < wanted->uses[i].scale ||
-            sdrt_loras_scale(set, i) > wanted->uses[i].scale)
+            !sdrt_lora_strength_equal(sdrt_loras_strength(set, i), &wanted->uses[i].strength))
             return 0;
     return 1;
 }
 
-static const char *const parts[] = { "unet.", "text_encoder.", "text_encoder_2.", "transformer." };
+static const char *const parts[] = { "unet.", "text_encoder.", "text_encoder_2.", "text_encoder_3.",
+                                     "transformer." };
 enum { PARTS = sizeof parts / sizeof *parts };
 
 static void note_part(void *user, const char *module)
@@ -137,7 +147,7 @@ static void change_set(void *user)
 
     sdrt_loras_clear(c->set);
     for (size_t i = 0; i < c->wanted->count && c->status == SDRT_OK; i++)
-        c->status = sdrt_loras_add(c->set, c->wanted->uses[i].path, c->wanted->uses[i].scale,
+        c->status = sdrt_loras_add(c->set, c->wanted->uses[i].path, &c->wanted->uses[i].strength,
                                    c->lenient);
     if (c->status != SDRT_OK) sdrt_loras_clear(c->set);
 }
@@ -229,10 +239,14 @@ int sdrt_pipeline_loras_begin(struct sdrt_run *run)
     struct sdrt_lora_list wanted = { 0 };
     int status = ask(run);
 
-    for (int i = 0; i < r->n_loras && status == SDRT_OK; i++)
-        status = sdrt_lora_list_add(&wanted, r->loras[i].path, (double)r->loras[i].scale, s->log);
+    for (int i = 0; i < r->n_loras && status == SDRT_OK; i++) {
+        const struct sdrt_lora_strength even = sdrt_lora_strength_even((double)r->loras[i].scale);
+        status = sdrt_lora_list_add(&wanted, r->loras[i].path, &even, s->log);
+    }
     if (status == SDRT_OK)
-        status = sdrt_lora_prompt_split(r->prompt, r->lora_dir, &run->prompt, &wanted, s->log);
+        status = sdrt_lora_tags_split(r->prompt, r->lora_dir, &run->prompt, &wanted, s->log);
+    if (status == SDRT_OK && r->negative_prompt)
+        status = sdrt_lora_tags_split(r->negative_prompt, NULL, &run->negative, NULL, s->log);
     if (status == SDRT_OK) {
         pthread_mutex_lock(&s->model->loras.lock);
         status = enter(run, &wanted, r->lora_lenient);

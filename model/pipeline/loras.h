@@ -22,9 +22,10 @@ struct sdrt_run;
 /* Before a session draws: makes the set what the request wants, its loras, then those that its
  * prompt names.  Where that is a change, waits until no other session draws, and says that the
  * packed weights of the parts it touches are of the past, so that the next load packs them merged.
- * The session is planned for the request.  run->prompt is the prompt without tags.  The caller is
- * told of the request before anything is done, and again and again while it waits.
- * SDRT_E_CANCELLED when that or the session is; errors of sdrt_lora_prompt_split() and
+ * The session is planned for the request.  run->prompt and run->negative are the prompts without
+ * tags.  The caller is told of the request before anything is done, and again and again while it
+ * waits.
+ * SDRT_E_CANCELLED when that or the session is; errors of sdrt_lora_tags_split() and
  * sdrt_loras_add(), the set is then empty.  After success the set stays until
  * sdrt_pipeline_loras_end(). */
 int sdrt_pipeline_loras_begin(struct sdrt_run *run);

@@ -13,6 +13,7 @@ struct sdrt_run {
     struct sdrt_request request;  /* resolved */
     const struct sdrt_request *r; /* the same */
     char  *prompt;     /* r's, without the LoRAs that it names; owned */
+    char  *negative;   /* the same; NULL where r has none */
     struct sdrt_sampler *samplers[SDRT_PARTS]; /* of each denoiser's steps; owned */
     struct sdrt_rng *rngs; /* [batch], too large for a thread's stack; owned */
     enum sdrt_rng_kind rng_kind;

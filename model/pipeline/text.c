@@ -29,7 +29,7 @@ static const char *prompt_of(const struct sdrt_run *run, int i, int *negative)
 {
     *negative = run->s->shape.guided && i < run->s->shape.batch;
     if (!*negative) return run->prompt;
-    return run->r->negative_prompt ? run->r->negative_prompt : "";
+    return run->negative ? run->negative : "";
 }
 
 /* Rows of ids [pair][tokens]. */
