@@ -91,7 +91,8 @@ struct sdrt_options {
                             * tokenizer_3/, or a spiece.model beside model or T5 */
     const char *refiner;   /* SDXL's refiner, a file or a folder, which draws the last steps; of it
                             * only the denoiser is used.  NULL: the model draws all steps */
-    int         threads;   /* 0: one for each core this process may use */
+    int         threads;   /* 0: one for each core this process may use, but for those
+                            * of less than 0.35 of the best ones' speed */
     const char *isa;       /* a name of SDRT_LIST_LEVELS, "avx2"; NULL: the best here that computes
                             * in the precision asked for */
     const char *precision; /* "f32", or "bf16": weights rounded to bf16, and with "avx512bf16",
@@ -105,7 +106,7 @@ struct sdrt_options {
     const char *arch;      /* a name of SDRT_LIST_ARCHS, "sdxl"; NULL: the first */
     const struct sdrt_log *log;
     int         no_pin;    /* 1: no thread is ever held on one processor; 0: threads are, for the
-                            * time of a run, where they take all cores */
+                            * time of a run, where they take all cores that get one by default */
 };
 
 enum sdrt_stage { SDRT_STAGE_LOAD, SDRT_STAGE_TEXT, SDRT_STAGE_DENOISE, SDRT_STAGE_DECODE };

@@ -18,6 +18,7 @@ libruntime_la_SOURCES = \
 	runtime/machine/arena.c runtime/machine/arena.h runtime/weights/low_rank.c runtime/weights/low_rank.h \
 	runtime/machine/memory.c runtime/machine/memory.h \
 	runtime/machine/control_group.c runtime/machine/control_group.h \
+	runtime/machine/core_kinds.c runtime/machine/core_kinds.h \
 	runtime/machine/topology.c runtime/machine/topology.h \
 	runtime/machine/team.c runtime/machine/team.h \
 	runtime/device/device.c runtime/device/device.h runtime/device/cpu.c runtime/device/cpu.h \

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE /* sched_setaffinity */
 #endif
 #include "runtime/machine/topology.h"
+#include "tests/machines.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>
@@ -117,6 +118,178 @@ Test(topology, no_cache_told_by_this_machine)
     cr_expect_eq(sdrt_topology_cache(t, 1), (size_t)64 << 10);
     cr_expect_eq(sdrt_topology_cache(t, 2), (size_t)512 << 10);
     cr_expect_eq(sdrt_topology_cache(t, 3), 0);
+    sdrt_topology_free(&t);
+}
+
+/* ---- kinds of cores ---- */
+
+static struct sdrt_topology *make_unlike(const char *words, const struct tmachine_kind *kinds, int n)
+{
+    char *xml = tmachine_xml(words, kinds, n, 0, 0, 0);
+    struct sdrt_topology *t = make(xml);
+
+    free(xml);
+    return t;
+}
+
+static void expect_weights(const struct sdrt_topology *t, int workers, const int *weights)
+{
+    for (int w = 0; w < workers; w++)
+        cr_expect_eq(sdrt_topology_weight(t, w, workers), weights[w],
+                     "worker %d of %d: weight %d, expected %d", w, workers,
+                     sdrt_topology_weight(t, w, workers), weights[w]);
+}
+
+static void expect_in_text(const struct sdrt_topology *t, const char *words)
+{
+    cr_expect_not_null(strstr(sdrt_topology_text(t), words), "%s: expected \"%s\"",
+                       sdrt_topology_text(t), words);
+}
+
+/* As in a Snapdragon 8 Gen 3, whose little cores come first and are no help. */
+Test(topology, little_cores_come_last_and_get_no_worker)
+{
+    static const struct tmachine_kind kinds[] = {
+        { .first = 0, .last = 1, .capacity = 290, .order = -1 },
+        { .first = 2, .last = 6, .capacity = 750, .mhz = 3200, .order = -1 },
+        { .first = 7, .last = 7, .capacity = 1024, .mhz = 3300, .order = -1 },
+    };
+    static const struct seat seats[] = {
+        { 7, 0, 0 }, { 2, 1, 0 }, { 3, 2, 0 }, { 4, 3, 0 }, { 5, 4, 0 }, { 6, 5, 0 },
+        { 0, 6, 0 }, { 1, 7, 0 }, { 7, 0, 0 },
+    };
+    static const int weights[] = { 1000, 732, 732, 732, 732, 732, 283, 283 };
+    static const int free_to_go[] = { 1000, 1000, 1000, 1000, 1000 };
+    struct sdrt_topology *t = make_unlike("core:8 pu:1", kinds, 3);
+
+    cr_expect_eq(sdrt_topology_cores(t), 6);
+    expect_seats(t, seats, 9);
+    expect_weights(t, 6, weights);
+    expect_weights(t, 8, weights);
+    /* Too few to be held, or never: nobody knows where they are. */
+    expect_weights(t, 5, free_to_go);
+    sdrt_topology_pinning(t, SDRT_PIN_ALWAYS);
+    expect_weights(t, 5, weights);
+    sdrt_topology_pinning(t, SDRT_PIN_NEVER);
+    cr_expect_eq(sdrt_topology_weight(t, 6, 8), 1000);
+    expect_in_text(t, "8 cores, 8 threads, 1 NUMA node; "
+                      "1 core of weight 1.00, 5 of 0.73, 2 of 0.28; L1d");
+    sdrt_topology_free(&t);
+}
+
+/* The border: 0.35 of the best. */
+Test(topology, cores_that_are_just_worth_a_worker)
+{
+    struct tmachine_kind kinds[] = {
+        { .first = 0, .last = 1, .capacity = 1000, .order = -1 },
+        { .first = 2, .last = 3, .capacity = 350, .order = -1 },
+    };
+    struct sdrt_topology *t = make_unlike("core:4 pu:1", kinds, 2);
+
+    cr_expect_eq(sdrt_topology_cores(t), 4);
+    sdrt_topology_free(&t);
+    kinds[1].capacity = 349;
+    t = make_unlike("core:4 pu:1", kinds, 2);
+    cr_expect_eq(sdrt_topology_cores(t), 2);
+    sdrt_topology_free(&t);
+}
+
+/* As in a Core i5-1240P: Linux gives all the same capacity, the efficient cores have one thread, and
+ * a second thread on a core takes half of it. */
+Test(topology, hybrid_of_x86)
+{
+    static const struct tmachine_kind kinds[] = {
+        { .first = 0, .last = 7, .capacity = 1024, .mhz = 5000, .order = 0 },
+        { .first = 8, .last = 15, .capacity = 1024, .mhz = 3800, .order = 0 },
+    };
+    static const struct seat seats[] = {
+        { 0, 0, 0 }, { 2, 1, 0 }, { 4, 2, 0 }, { 6, 3, 0 }, { 8, 4, 0 }, { 10, 5, 0 },
+        { 12, 6, 0 }, { 14, 7, 0 }, { 1, 0, 0 }, { 3, 1, 0 }, { 5, 2, 0 }, { 7, 3, 0 },
+    };
+    static const int cores[] = { 1000, 1000, 1000, 1000, 760, 760, 760, 760 };
+    static const int threads[] = { 500, 500, 500, 500, 760, 760, 760, 760, 500, 500, 500, 500 };
+    char *xml = tmachine_xml("core:8 pu:2", kinds, 2, 9, 15, 2);
+    struct sdrt_topology *t = make(xml);
+
+    free(xml);
+    cr_expect_eq(sdrt_topology_cores(t), 8);
+    cr_expect_eq(sdrt_topology_pus(t), 12);
+    expect_seats(t, seats, 12);
+    expect_weights(t, 8, cores);
+    expect_weights(t, 12, threads);
+    expect_in_text(t, "4 cores of weight 1.00, 4 of 0.76");
+    sdrt_topology_free(&t);
+}
+
+/* As macOS tells them: 4 efficiency cores below 4 of performance. */
+Test(topology, kinds_that_are_only_ordered)
+{
+    static const struct tmachine_kind kinds[] = {
+        { .first = 0, .last = 3, .order = 0 },
+        { .first = 4, .last = 7, .order = 1 },
+    };
+    static const int weights[] = { 1000, 1000, 1000, 1000, 300, 300, 300, 300 };
+    struct sdrt_topology *t = make_unlike("core:8 pu:1", kinds, 2);
+
+    cr_expect_eq(sdrt_topology_cores(t), 4);
+    cr_expect_eq(sdrt_topology_pu(t, 0), 4);
+    expect_weights(t, 8, weights);
+    sdrt_topology_free(&t);
+}
+
+/* All is as on a machine of one kind. */
+static void expect_alike(const char *what, const struct tmachine_kind *kinds, int n)
+{
+    static const struct seat seats[] = { { 0, 0, 0 }, { 2, 1, 0 }, { 4, 2, 1 }, { 6, 3, 1 },
+                                         { 1, 0, 0 }, { 3, 1, 0 }, { 5, 2, 1 }, { 7, 3, 1 } };
+    static const int weights[] = { 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000 };
+    struct sdrt_topology *t = make_unlike("node:2 core:2 pu:2", kinds, n);
+
+    expect_seats(t, seats, 8);
+    for (int workers = 1; workers <= 8; workers++) expect_weights(t, workers, weights);
+    cr_expect_eq(sdrt_topology_cores(t), 4, "%s", what);
+    cr_expect_null(strstr(sdrt_topology_text(t), "weight"), "%s: %s", what, sdrt_topology_text(t));
+    sdrt_topology_free(&t);
+}
+
+Test(topology, kinds_that_make_no_difference)
+{
+    static const struct tmachine_kind one[] = { { .first = 0, .last = 7, .mhz = 3000, .order = -1 } };
+    static const struct tmachine_kind near[] = {
+        { .first = 0, .last = 3, .mhz = 4600, .order = -1 },
+        { .first = 4, .last = 5, .mhz = 5000, .order = -1 },
+        { .first = 6, .last = 7, .mhz = 4501, .order = -1 },
+    };
+    static const struct tmachine_kind partly[] = {
+        { .first = 0, .last = 3, .mhz = 3000, .order = -1 },
+        { .first = 4, .last = 5, .mhz = 2000, .order = -1 },
+    };
+    static const struct tmachine_kind untold[] = {
+        { .first = 0, .last = 3, .mhz = 3000, .order = -1 },
+        { .first = 4, .last = 7, .order = -1 },
+    };
+
+    expect_alike("no kind", NULL, 0);
+    expect_alike("one kind", one, 1);
+    expect_alike("kinds less than a tenth apart", near, 3);
+    expect_alike("cores of no kind", partly, 2);
+    expect_alike("a kind of which nothing is told", untold, 2);
+}
+
+/* A tenth apart, they are two; and the third joins the second, not the first. */
+Test(topology, kinds_that_are_near)
+{
+    static const struct tmachine_kind kinds[] = {
+        { .first = 0, .last = 0, .mhz = 4500, .order = -1 },
+        { .first = 1, .last = 1, .mhz = 5000, .order = -1 },
+        { .first = 2, .last = 2, .mhz = 4300, .order = -1 },
+    };
+    static const int weights[] = { 1000, 900, 900 };
+    struct sdrt_topology *t = make_unlike("core:3 pu:1", kinds, 3);
+
+    expect_weights(t, 3, weights);
+    cr_expect_eq(sdrt_topology_pu(t, 1), 0);
+    cr_expect_eq(sdrt_topology_pu(t, 2), 2);
     sdrt_topology_free(&t);
 }
 
@@ -325,6 +498,10 @@ Test(topology, small_teams_are_not_pinned)
     cpu_set_t allowed;
     int cores = 1;
 
+    if (strstr(sdrt_topology_text(t), " of weight ")) {
+        sdrt_topology_free(&t);
+        cr_skip_test("cores that are worth no worker may be left out");
+    }
     for (int w = 0; w < sdrt_topology_pus(t); w++)
         if (sdrt_topology_core(t, w) >= cores) cores = sdrt_topology_core(t, w) + 1;
     cr_assert_eq(sched_getaffinity(0, sizeof allowed, &allowed), 0);
@@ -367,4 +544,7 @@ Test(topology, words_that_hwloc_does_not_know)
     cr_expect_null(t);
     cr_expect_eq(lines, 1);
     cr_expect_not_null(strstr(told, "warp:3"), "%s", told);
+    cr_expect_eq(sdrt_topology_create(&t, "<warp>3</warp>", &log), SDRT_E_ARG);
+    cr_expect_null(t);
+    cr_expect_eq(lines, 2);
 }

@@ -54,6 +54,7 @@ struct lane {
     int helping; /* whom it helps, counted from itself; 0: still at its own stretch */
     int64_t uneven_ns, own_ns; /* see struct sdrt_team_waits */
     atomic_uint met;           /* measured barriers that those two cover */
+    int64_t begin, end; /* of its stretch, in parts of the team's weight */
     int index;
     pthread_t thread;
     struct sdrt_team *team;
@@ -68,6 +69,7 @@ struct sdrt_team {
     _Alignas(LINE_BYTES) int workers;
     int  spin_us;
     int  measured; /* waits are */
+    int64_t weight; /* all workers' */
     int  stop; /* this and the next two are published by the start gate */
     sdrt_team_body *body;
     void *arg;
@@ -234,6 +236,18 @@ static void free_memory(struct sdrt_team *t)
     free(t);
 }
 
+/* Each worker's stretch of a step is as its weight; of alike workers all are the same.  Which
+ * shares there are is the kernels' decision, so no result depends on this. */
+static void cut_stretches(struct sdrt_team *t)
+{
+    t->weight = 0;
+    for (int w = 0; w < t->workers; w++) {
+        t->lanes[w].begin = t->weight;
+        t->weight += t->topology ? sdrt_topology_weight(t->topology, w, t->workers) : 1;
+        t->lanes[w].end = t->weight;
+    }
+}
+
 static void clear_lanes(struct sdrt_team *t)
 {
     memset(t->lanes, 0, (size_t)t->workers * sizeof *t->lanes);
@@ -241,6 +255,7 @@ static void clear_lanes(struct sdrt_team *t)
         t->lanes[w].index = w;
         t->lanes[w].team = t;
     }
+    cut_stretches(t);
 }
 
 /* In a child after fork(), where the workers are gone and the gates stand as they left them.  The
@@ -259,6 +274,7 @@ static void revive(struct sdrt_team *t)
     stop_workers(t, started);
     t->stop = 0;
     t->workers = 1;
+    cut_stretches(t);
 }
 
 int sdrt_team_create(struct sdrt_team **out, int workers, const struct sdrt_topology *topology,
@@ -399,17 +415,12 @@ void sdrt_team_waits(const struct sdrt_team *team, struct sdrt_team_waits *waits
     }
 }
 
-static int stretch_begin(int nparts, int worker, int workers)
-{
-    return (int)((int64_t)nparts * worker / workers);
-}
-
 /* The next share of the owner's stretch, from its front for itself, from its end for others. */
-static int take(struct lane *owner, int own, unsigned step, int nparts, int workers)
+static int take(const struct sdrt_team *t, struct lane *owner, int own, unsigned step, int nparts)
 {
     _Atomic uint64_t *taken = &owner->taken[step & 1];
-    const int begin = stretch_begin(nparts, owner->index, workers);
-    const int end = stretch_begin(nparts, owner->index + 1, workers);
+    const int begin = (int)(nparts * owner->begin / t->weight);
+    const int end = (int)(nparts * owner->end / t->weight);
     const uint64_t one = own ? 1 : (uint64_t)1 << 32;
     uint64_t old = atomic_load_explicit(taken, memory_order_relaxed);
 
@@ -427,7 +438,7 @@ int sdrt_team_next_share(struct sdrt_team *team, int worker, int nparts)
 
     for (; me->helping < team->workers; me->helping++) {
         struct lane *owner = &team->lanes[(worker + me->helping) % team->workers];
-        const int part = take(owner, owner == me, me->step, nparts, team->workers);
+        const int part = take(team, owner, owner == me, me->step, nparts);
         if (part >= 0) return part;
     }
     return -1;

@@ -77,7 +77,7 @@ void sdrt_team_waits(const struct sdrt_team *team, struct sdrt_team_waits *waits
 
 /* Inside a body: a share of this step that nobody has taken yet, 0 .. nparts-1, or -1 when
  * all are taken.  nparts is the same on all workers of a step.  A worker gets the shares of
- * its own stretch first, in order and the same ones for equal nparts, so that what it wrote
+ * its own stretch first, as many of them as its core is fast (sdrt_topology_weight()), in order and the same ones for equal nparts, so that what it wrote
  * in the last step is still in its cache; then it helps others from the ends of theirs. */
 int sdrt_team_next_share(struct sdrt_team *team, int worker, int nparts);
 

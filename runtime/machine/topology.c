@@ -5,6 +5,7 @@
 #include "runtime/machine/topology.h"
 #include "runtime/base/numbers.h"
 #include "runtime/machine/control_group.h"
+#include "runtime/machine/core_kinds.h"
 #include "runtime/machine/memory.h"
 
 #include <hwloc.h>
@@ -14,12 +15,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT = 512 };
+enum {
+    TEXT = 512,
+    /* Of a core that is worth a worker: a slower one holds up the others at the end of each step
+     * for about as long as it helps. */
+    LEAST_WEIGHT = SDRT_WHOLE_WEIGHT * 35 / 100,
+};
 
 /* One place for a worker. */
 struct place {
     hwloc_obj_t pu;
     int core, node;
+    int weight; /* its core's, in thousandths of the best */
 };
 
 struct sdrt_topology {
@@ -28,6 +35,7 @@ struct sdrt_topology {
     int can_bind;     /* and the system allows it */
     enum sdrt_pinning pinning;
     int cores, pus, nodes;
+    int strong;       /* cores that are worth a worker; places begin with them */
     int quota;        /* CPUs' worth of time that the control groups grant; 0: no limit */
     struct place *places; /* pus of them, in the order of workers */
     char text[TEXT];
@@ -49,6 +57,12 @@ static int drop_forbidden(struct sdrt_topology *t)
     return failed ? SDRT_E_UNSUPPORTED : SDRT_OK;
 }
 
+static int describe(struct sdrt_topology *t, const char *words)
+{
+    return *words == '<' ? hwloc_topology_set_xmlbuffer(t->hwloc, words, (int)strlen(words) + 1)
+                         : hwloc_topology_set_synthetic(t->hwloc, words);
+}
+
 static int load(struct sdrt_topology *t, const char *synthetic, const struct sdrt_log *log)
 {
     int status = SDRT_OK;
@@ -57,11 +71,12 @@ static int load(struct sdrt_topology *t, const char *synthetic, const struct sdr
         t->hwloc = NULL;
         return sdrt_fail(log, SDRT_E_NOMEM, "out of memory for the machine's topology");
     }
-    if (synthetic && hwloc_topology_set_synthetic(t->hwloc, synthetic) != 0)
+    /* XML is read by the load alone. */
+    if (synthetic && (describe(t, synthetic) != 0 || hwloc_topology_load(t->hwloc) != 0))
         return sdrt_fail(log, SDRT_E_ARG,
-                         "topology \"%s\": expected hwloc's words, such as \"node:2 core:4 pu:2\"",
-                         synthetic);
-    if (hwloc_topology_load(t->hwloc) != 0)
+                         "topology \"%.64s\": expected hwloc's words, such as \"node:2 core:4 pu:2\", "
+                         "or its XML", synthetic);
+    if (!synthetic && hwloc_topology_load(t->hwloc) != 0)
         return sdrt_fail(log, SDRT_E_UNSUPPORTED, "hwloc cannot read this machine's topology");
     t->this_machine = hwloc_topology_is_thissystem(t->hwloc);
     if (t->this_machine) status = drop_forbidden(t);
@@ -79,8 +94,42 @@ static int node_of(struct sdrt_topology *t, hwloc_obj_t pu)
     return 0;
 }
 
-/* The PUs in the order of workers.  hwloc's logical order is the tree's, so it goes NUMA node
- * by node already.  A machine that tells no cores counts each PU as one. */
+struct core {
+    hwloc_obj_t object;
+    int weight;
+};
+
+/* The best first; those of one kind in hwloc's logical order, which is the tree's, so NUMA node by
+ * node.  A machine that tells no cores counts each PU as one.  The list is the caller's; NULL
+ * without memory. */
+static struct core *order_cores(const struct sdrt_topology *t, hwloc_obj_type_t type)
+{
+    struct core *cores = calloc((size_t)t->cores, sizeof *cores);
+    int *weight = calloc((size_t)t->cores, sizeof *weight);
+
+    if (!cores || !weight || sdrt_core_weights(t->hwloc, type, t->cores, weight) != SDRT_OK) {
+        free(cores);
+        cores = NULL;
+    }
+    for (int c = 0; cores && c < t->cores; c++) {
+        int at = c;
+        for (; at > 0 && cores[at - 1].weight < weight[c]; at--) cores[at] = cores[at - 1];
+        cores[at] = (struct core){ hwloc_get_obj_by_type(t->hwloc, type, (unsigned)c), weight[c] };
+    }
+    free(weight);
+    return cores;
+}
+
+static void count_nodes(struct sdrt_topology *t)
+{
+    for (int i = 0; i < t->pus; i++) {
+        int seen = 0;
+        for (int k = 0; k < i && !seen; k++) seen = t->places[k].node == t->places[i].node;
+        t->nodes += !seen;
+    }
+}
+
+/* The PUs in the order of workers: one of each core, then the second of each. */
 static int order_places(struct sdrt_topology *t)
 {
     const int n_cores = hwloc_get_nbobjs_by_type(t->hwloc, HWLOC_OBJ_CORE);
@@ -89,25 +138,26 @@ static int order_places(struct sdrt_topology *t)
     unsigned round = 0;
 
     if (n_pus < 1) return SDRT_E_UNSUPPORTED;
-    t->places = calloc((size_t)n_pus, sizeof *t->places);
-    if (!t->places) return SDRT_E_NOMEM;
     t->cores = hwloc_get_nbobjs_by_type(t->hwloc, type);
+    t->places = calloc((size_t)n_pus, sizeof *t->places);
+    struct core *cores = order_cores(t, type);
+    if (!t->places || !cores) {
+        free(cores);
+        return SDRT_E_NOMEM;
+    }
     for (int before = -1; t->pus > before; round++) {
         before = t->pus;
         for (int c = 0; c < t->cores && t->pus < n_pus; c++) {
-            hwloc_obj_t core = hwloc_get_obj_by_type(t->hwloc, type, (unsigned)c);
-            hwloc_obj_t pu = hwloc_get_obj_inside_cpuset_by_type(t->hwloc, core->cpuset,
-                                                                 HWLOC_OBJ_PU, round);
+            hwloc_obj_t pu = hwloc_get_obj_inside_cpuset_by_type(
+                t->hwloc, cores[c].object->cpuset, HWLOC_OBJ_PU, round);
             if (pu)
-                t->places[t->pus++] = (struct place){ .pu = pu, .core = c,
-                                                      .node = node_of(t, pu) };
+                t->places[t->pus++] = (struct place){ .pu = pu, .core = c, .node = node_of(t, pu),
+                                                      .weight = cores[c].weight };
         }
     }
-    for (int i = 0; i < t->pus; i++) {
-        int seen = 0;
-        for (int k = 0; k < i && !seen; k++) seen = t->places[k].node == t->places[i].node;
-        t->nodes += !seen;
-    }
+    for (int c = 0; c < t->cores; c++) t->strong += cores[c].weight >= LEAST_WEIGHT;
+    free(cores);
+    count_nodes(t);
     return SDRT_OK;
 }
 
@@ -182,10 +232,15 @@ void sdrt_topology_pinning(struct sdrt_topology *topology, enum sdrt_pinning pin
 }
 
 /* The quota does not count: who may use the time of two of 64 cores is not to take the first two. */
+static int holds(const struct sdrt_topology *t, int workers)
+{
+    return t->pinning == SDRT_PIN_ALWAYS ||
+           (t->pinning == SDRT_PIN_AUTO && workers >= t->strong);
+}
+
 int sdrt_topology_pins(const struct sdrt_topology *topology, int workers)
 {
-    return topology->can_bind && topology->pinning != SDRT_PIN_NEVER &&
-           (topology->pinning == SDRT_PIN_ALWAYS || workers >= topology->cores);
+    return topology->can_bind && holds(topology, workers);
 }
 
 void sdrt_topology_bind(const struct sdrt_topology *topology, int worker, int workers,
@@ -228,23 +283,42 @@ static void write_bytes(char *out, size_t size, size_t bytes)
         snprintf(out, size, "%.1f GiB", (double)bytes / (1 << 30));
 }
 
+/* "; 4 cores of weight 1.00, 2 of 0.41"; nothing where all are alike.  The first places are one of
+ * each core, the best first. */
+static void write_kinds(const struct sdrt_topology *t, char *out, size_t size)
+{
+    size_t at = 0;
+
+    *out = '\0';
+    if (t->places[0].weight == t->places[t->cores - 1].weight) return;
+    for (int c = 0, next; c < t->cores && at < size; c = next) {
+        const int weight = t->places[c].weight;
+        for (next = c + 1; next < t->cores && t->places[next].weight == weight;) next++;
+        const char *format = c ? ", %d of %.2f"
+                           : next == 1 ? "; %d core of weight %.2f" : "; %d cores of weight %.2f";
+        at += (size_t)snprintf(out + at, size - at, format, next - c,
+                               (double)weight / SDRT_WHOLE_WEIGHT);
+    }
+}
+
 static void write_text(struct sdrt_topology *t)
 {
     const hwloc_obj_t root = hwloc_get_root_obj(t->hwloc);
     const hwloc_obj_t package = hwloc_get_obj_by_type(t->hwloc, HWLOC_OBJ_PACKAGE, 0);
     const char *model = package ? hwloc_obj_get_info_by_name(package, "CPUModel") : NULL;
-    char cache[3][32], memory[32], quota[48] = "";
+    char cache[3][32], memory[32], quota[48] = "", kinds[128];
 
     if (!model) model = hwloc_obj_get_info_by_name(root, "CPUModel");
     for (int level = 1; level <= 3; level++)
         write_bytes(cache[level - 1], sizeof cache[0], sdrt_topology_cache(t, level));
     write_bytes(memory, sizeof memory, (size_t)root->total_memory);
+    write_kinds(t, kinds, sizeof kinds);
     if (t->quota) snprintf(quota, sizeof quota, ", CPU time limited to %d", t->quota);
     snprintf(t->text, sizeof t->text,
-             "%s; %d core%s, %d thread%s, %d NUMA node%s%s; L1d %s, L2 %s, L3 %s; memory %s",
+             "%s; %d core%s, %d thread%s, %d NUMA node%s%s%s; L1d %s, L2 %s, L3 %s; memory %s",
              model ? model : "unknown CPU", t->cores, t->cores == 1 ? "" : "s", t->pus,
-             t->pus == 1 ? "" : "s", t->nodes, t->nodes == 1 ? "" : "s", quota, cache[0], cache[1],
-             cache[2], memory);
+             t->pus == 1 ? "" : "s", t->nodes, t->nodes == 1 ? "" : "s", quota, kinds, cache[0],
+             cache[1], cache[2], memory);
 }
 
 /* ---- the outside ---- */
@@ -292,8 +366,8 @@ void sdrt_topology_free(struct sdrt_topology **topology)
 
 int sdrt_topology_cores(const struct sdrt_topology *topology)
 {
-    return topology->quota && topology->quota < topology->cores ? topology->quota
-                                                                 : topology->cores;
+    return topology->quota && topology->quota < topology->strong ? topology->quota
+                                                                  : topology->strong;
 }
 
 int sdrt_topology_pus(const struct sdrt_topology *topology) { return topology->pus; }
@@ -312,6 +386,19 @@ int sdrt_topology_core(const struct sdrt_topology *topology, int worker)
 int sdrt_topology_node(const struct sdrt_topology *topology, int worker)
 {
     return place_of(topology, worker)->node;
+}
+
+int sdrt_topology_weight(const struct sdrt_topology *topology, int worker, int workers)
+{
+    const struct place *place = place_of(topology, worker);
+    int beside = 0;
+
+    /* Of whom nobody knows where he sits, and where all cores are alike. */
+    if (!holds(topology, workers) || (topology->this_machine && !topology->can_bind) ||
+        topology->places[0].weight == topology->places[topology->cores - 1].weight)
+        return SDRT_WHOLE_WEIGHT;
+    for (int w = 0; w < workers; w++) beside += place_of(topology, w)->core == place->core;
+    return place->weight > beside ? place->weight / beside : 1;
 }
 
 size_t sdrt_topology_cache(const struct sdrt_topology *topology, int level)

@@ -19,15 +19,15 @@ struct sdrt_topology;
  * a team that takes all cores is held, since every choice is the same one there, and the
  * scheduler, which sees everybody, seats the smaller ones. */
 enum sdrt_pinning {
-    SDRT_PIN_AUTO,   /* those of a team with as many workers as there are cores, or more */
+    SDRT_PIN_AUTO,   /* those of a team with as many workers as there are strong cores, or more */
     SDRT_PIN_NEVER,  /* none */
     SDRT_PIN_ALWAYS, /* all: for measuring, on a machine that does nothing else */
 };
 
 /* Looks at this machine, without the PUs that the cpuset or the affinity of this process (of
  * all its threads) forbids.  synthetic, when not NULL, describes
- * another machine in hwloc's words ("node:2 core:4 pu:2"), on which binding does nothing.  A
- * system that refuses to bind threads gets a warning.
+ * another machine in hwloc's words ("node:2 core:4 pu:2") or in its XML (from "<" on), on which
+ * binding does nothing.  A system that refuses to bind threads gets a warning.
  * *out belongs to the caller, NULL after a failure.
  * SDRT_E_ARG for a description that hwloc does not understand; SDRT_E_UNSUPPORTED when the
  * machine cannot be read; SDRT_E_NOMEM. */
@@ -37,8 +37,9 @@ int sdrt_topology_create(struct sdrt_topology **out, const char *synthetic,
 /* Frees *topology and sets it to NULL.  NULL is allowed. */
 void sdrt_topology_free(struct sdrt_topology **topology);
 
-/* How many workers are worth starting: physical cores with a usable PU, at most the CPU time
- * that the control groups grant, rounded down; 1 at least. */
+/* How many workers are worth starting: strong cores (physical ones with a usable PU that are at
+ * least 0.35 times as fast as the best), at most the CPU time that the control groups grant,
+ * rounded down; 1 at least. */
 int sdrt_topology_cores(const struct sdrt_topology *topology);
 
 /* The CPU time, in CPUs, rounded down but 1 at least, that the group of this process and all above
@@ -50,13 +51,20 @@ int sdrt_cpu_quota_below(const char *root);
 int sdrt_topology_pus(const struct sdrt_topology *topology);
 int sdrt_topology_nodes(const struct sdrt_topology *topology);
 
-/* Where worker (any number >= 0) goes: the first PU of each core, NUMA node by node, then the
- * second PU of each, and so on; past the last PU it starts again.  The PU by its number in
+/* Where worker (any number >= 0) goes: the first PU of each core, the fastest kind of cores first
+ * and those of a kind NUMA node by node, then the second PU of each, and so on; past the last PU it
+ * starts again.  The PU by its number in
  * the operating system, its core by a number from 0 in the same order, its NUMA node by its
  * number in the operating system. */
 int sdrt_topology_pu(const struct sdrt_topology *topology, int worker);
 int sdrt_topology_core(const struct sdrt_topology *topology, int worker);
 int sdrt_topology_node(const struct sdrt_topology *topology, int worker);
+
+/* How much of a step's work worker is to be given at first, of a team of workers that begins with
+ * worker 0: its core's speed in thousandths of the best, a part of that where others of the team
+ * sit on the same core.  1000 for all where all cores are alike, and where the team is not held on
+ * its PUs, since then nobody knows where a worker is. */
+int sdrt_topology_weight(const struct sdrt_topology *topology, int worker, int workers);
 
 /* Data cache of one core, and the last one, in bytes; level 1 to 3; 0 where there is none.  Where
  * cores differ, the largest.  A machine that tells none (an old device tree of Arm's) is taken to
