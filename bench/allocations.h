@@ -7,8 +7,13 @@
 #ifndef SDRT_BENCH_ALLOCATIONS_H
 #define SDRT_BENCH_ALLOCATIONS_H
 
+#include <stddef.h>
+
 /* Calls so far, by any thread, refused ones too. */
 long sdrt_allocations(void);
+
+/* What they asked for, in bytes, all together. */
+size_t sdrt_allocations_bytes(void);
 
 /* The n-th call from now on, counted from 0, finds no memory; with a negative n none does. */
 void sdrt_allocations_refuse(long n);

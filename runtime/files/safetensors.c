@@ -229,7 +229,9 @@ static const char *metadata(const struct sdrt_tensor_file *f, const char *key)
 
 static void free_header(void *header) { json_decref(header); }
 
+static const char *const extensions[] = { ".safetensors", NULL };
+
 const struct sdrt_tensor_format sdrt_format_safetensors = {
-    .extension = ".safetensors", .claims = claims, .parse = parse, .metadata = metadata,
+    .extensions = extensions, .claims = claims, .parse = parse, .metadata = metadata,
     .free_header = free_header,
 };

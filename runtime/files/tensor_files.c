@@ -2,6 +2,7 @@
  *
  * What is the same for all formats, and the table of them.
  */
+#include "runtime/base/text.h"
 #include "runtime/files/file_kind.h"
 #include "runtime/files/tensor_format.h"
 
@@ -15,11 +16,15 @@
 
 /* The first that claims a file reads it; where none does and its kind is not known either, the
  * first one says what is wrong. */
-static const struct sdrt_tensor_format *const formats[] = { &sdrt_format_safetensors };
+static const struct sdrt_tensor_format *const formats[] = {
+    &sdrt_format_safetensors,
+    &sdrt_format_pickle_zip,
+    &sdrt_format_pickle,
+};
 enum { FORMATS = sizeof formats / sizeof formats[0] };
 
-static const char wanted[] = "a safetensors file";
-const char sdrt_tensor_file_extensions[] = ".safetensors";
+static const char wanted[] = "a safetensors or PyTorch file";
+const char sdrt_tensor_file_extensions[] = ".safetensors, .ckpt, .pt or .bin";
 
 static int map_file(struct sdrt_tensor_file *f, const struct sdrt_log *log)
 {
@@ -142,10 +147,22 @@ int sdrt_tensor_file_find(const struct sdrt_tensor_file *file, const char *name,
     return SDRT_OK;
 }
 
+/* Data that a format had to copy lie elsewhere. */
+static int in_map(const struct sdrt_tensor_file *file, const struct sdrt_file_tensor *tensor)
+{
+    const uintptr_t data = (uintptr_t)tensor->data, map = (uintptr_t)file->map;
+
+    return data >= map && data - map <= file->size;
+}
+
 int sdrt_tensor_file_read(const struct sdrt_tensor_file *file,
                           const struct sdrt_file_tensor *tensor, size_t at, size_t bytes,
                           void *out)
 {
+    if (!in_map(file, tensor)) {
+        memcpy(out, (const char *)tensor->data + at, bytes);
+        return SDRT_OK;
+    }
     const size_t begin = (size_t)((const char *)tensor->data - file->map) + at;
     size_t done = 0;
 
@@ -166,6 +183,7 @@ const char *sdrt_tensor_file_metadata(const struct sdrt_tensor_file *file, const
 void sdrt_tensor_file_release(const struct sdrt_tensor_file *file,
                               const struct sdrt_file_tensor *tensor)
 {
+    if (!in_map(file, tensor)) return;
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     const size_t at = (size_t)((const char *)tensor->data - file->map);
     /* Inward: pages shared with a neighbour stay. */
@@ -178,6 +196,7 @@ void sdrt_tensor_file_release(const struct sdrt_tensor_file *file,
 void sdrt_tensor_file_prefetch(const struct sdrt_tensor_file *file,
                                const struct sdrt_file_tensor *tensor)
 {
+    if (!in_map(file, tensor)) return;
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     const size_t at = (size_t)((const char *)tensor->data - file->map);
     const size_t begin = at / page * page;
@@ -189,10 +208,8 @@ const char *sdrt_tensor_file_extension(const char *name)
 {
     const size_t length = strlen(name);
 
-    for (int i = 0; i < FORMATS; i++) {
-        const size_t n = strlen(formats[i]->extension);
-        if (length > n && !strcmp(name + length - n, formats[i]->extension))
-            return name + length - n;
-    }
+    for (int i = 0; i < FORMATS; i++)
+        for (const char *const *e = formats[i]->extensions; *e; e++)
+            if (length > strlen(*e) && sdrt_ends_with(name, *e)) return name + length - strlen(*e);
     return NULL;
 }

@@ -10,7 +10,7 @@
 #include "runtime/files/tensor_files.h"
 
 struct sdrt_tensor_format {
-    const char *extension; /* ".safetensors" */
+    const char *const *extensions; /* ".safetensors", NULL behind the last */
     /* Whether a file of this size (1 at least) that begins so is meant to be of this format. */
     int (*claims)(const char *map, size_t size);
     /* Reads the header of file, whose path, map and size are set, and sets header, tensors and
@@ -33,5 +33,7 @@ struct sdrt_tensor_file {
 };
 
 extern const struct sdrt_tensor_format sdrt_format_safetensors;
+extern const struct sdrt_tensor_format sdrt_format_pickle_zip; /* what torch.save() writes */
+extern const struct sdrt_tensor_format sdrt_format_pickle;     /* and wrote before PyTorch 1.6 */
 
 #endif
