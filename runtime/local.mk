@@ -1,7 +1,7 @@
 noinst_LTLIBRARIES += libruntime.la
 libruntime_la_SOURCES = \
 	runtime/base/choices.c runtime/base/choices.h runtime/base/error.c runtime/base/error.h runtime/base/sdrt_status.h \
-	runtime/base/numbers.c runtime/base/numbers.h \
+	runtime/base/numbers.c runtime/base/numbers.h runtime/base/printable.c runtime/base/printable.h \
 	runtime/random/rng.c runtime/random/rng.h \
 	runtime/files/atomic_file.c runtime/files/atomic_file.h \
 	runtime/files/read_file.c runtime/files/read_file.h \

@@ -215,7 +215,7 @@ Test(checkpoint, other_families_are_named)
     test_write_shard(path, no_text, 0, 1);
     expect_error(path, NULL, SDRT_E_MISSING, "has no text encoder");
     temp_write("model.safetensors", "this is a text and no model", 27);
-    expect_error(path, NULL, SDRT_E_FORMAT, "model.safetensors");
+    expect_error(path, NULL, SDRT_E_UNSUPPORTED, "seems to be a text: this is a text and no model;");
     expect_error(temp_path("absent"), NULL, SDRT_E_MISSING, "absent");
 }
 

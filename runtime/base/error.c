@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/base/error.h"
 #include "runtime/base/numbers.h"
+#include "runtime/base/printable.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,8 +19,7 @@ static void emit(const struct sdrt_log *log, enum sdrt_log_level level, const ch
     vsnprintf(line, sizeof line, format, args);
     sdrt_numbers_end(&numbers);
     /* Names from files may hold anything; a message stays one printable line. */
-    for (char *c = line; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
+    sdrt_text_printable(line, 0);
     log->fn(log->user, level, line);
 }
 

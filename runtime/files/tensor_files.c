@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The first that claims a file reads it; where none does and its kind is not known either, the
- * first one says what is wrong. */
+/* The first that claims a file reads it; where none does, its kind is told, and of a file that
+ * begins nearly as one of the first the first says what is wrong. */
 static const struct sdrt_tensor_format *const formats[] = {
     &sdrt_format_safetensors,
     &sdrt_format_pickle_zip,
@@ -56,13 +56,25 @@ static int map_file(struct sdrt_tensor_file *f, const struct sdrt_log *log)
 
 static int choose_format(struct sdrt_tensor_file *f, const struct sdrt_log *log)
 {
+    enum { SHOWN = 8 }; /* first bytes: a safetensors file's length, before a brace */
+    char kind[SDRT_FILE_KIND_ROOM];
+
     for (int i = 0; i < FORMATS && !f->format; i++)
         if (formats[i]->claims(f->map, f->size)) f->format = formats[i];
     if (f->format) return SDRT_OK;
-    const char *kind = sdrt_file_kind(f->map, f->size);
-    if (kind)
+    if (sdrt_file_describe(kind, f->map, f->size))
         return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: seems to be %s; model files must be %s",
                          f->path, kind, sdrt_tensor_file_extensions);
+    uint64_t length = 0;
+    if (f->size > SHOWN) memcpy(&length, f->map, SHOWN);
+    if (length > f->size && f->map[SHOWN] != '{') {
+        const unsigned char *b = (const unsigned char *)f->map;
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                         "%s: is of no kind that is known: it begins with the bytes %02x %02x %02x "
+                         "%02x %02x %02x %02x %02x; model files must be %s",
+                         f->path, b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7],
+                         sdrt_tensor_file_extensions);
+    }
     f->format = formats[0];
     return SDRT_OK;
 }
