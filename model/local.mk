@@ -22,7 +22,7 @@ libmodel_la_SOURCES += \
 	model/checkpoint/tensor_names.c model/checkpoint/tensor_names.h \
 	model/checkpoint/checkpoint.c model/checkpoint/checkpoint.h \
 	model/checkpoint/part.c model/checkpoint/part.h model/checkpoint/file.c model/checkpoint/file.h \
-	model/checkpoint/folder.c model/checkpoint/folder.h model/checkpoint/layout.c model/checkpoint/layout.h \
+	model/checkpoint/folder.c model/checkpoint/folder.h model/checkpoint/folder_weights.c model/checkpoint/folder_weights.h model/checkpoint/layout.c model/checkpoint/layout.h \
 	model/checkpoint/provider.c model/checkpoint/provider.h model/checkpoint/detect.c model/checkpoint/detect.h \
 	model/checkpoint/detect_t5.c model/checkpoint/detect_t5.h \
 	model/checkpoint/config_json.c model/checkpoint/config_json.h \

@@ -3,11 +3,15 @@
  * A narrow SD 1.5 as a diffusers folder: names, shards, what the configuration files say, and what
  * is missing or wrong.
  */
+#include "model/sdrt.h"
 #include "tests/checkpoint_cases.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 TestSuite(checkpoint_folder, .init = checkpoint_set_up, .fini = temp_folder_remove, .timeout = 60);
 
@@ -89,6 +93,114 @@ Test(checkpoint_folder, sharded_folder)
     expect_error(temp_path("m"), NULL, SDRT_E_FORMAT, "expected the name of a file beside it");
     write_text(indices[0], "{}");
     expect_error(temp_path("m"), NULL, SDRT_E_FORMAT, "weight_map");
+}
+
+/* Each in the place of the ones before; none is read as long as one of those is there. */
+Test(checkpoint_folder, variants)
+{
+    static const char *const variants[] = { ".safetensors", ".fp16.safetensors", ".bf16.safetensors",
+                                            ".bin", ".fp16.bin", ".bf16.bin" };
+    static const char *const others[] = { "._diffusion_pytorch_model.safetensors",
+                                          "diffusion_pytorch_model.non_ema.safetensors" };
+
+    write_folder("", test_vae_part, text_part);
+    remove(temp_path("m/unet/diffusion_pytorch_model.safetensors"));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        write_text(in_folder("m/unet/%s", others[i]) + strlen(temp_folder()) + 1, "no weights");
+    expect_error(temp_path("m"), NULL, SDRT_E_MISSING,
+                 "expected diffusion_pytorch_model.safetensors or diffusion_pytorch_model.bin, also "
+                 "as .fp16 or .bf16, or with .index.json; it has diffusion_pytorch_model.non_ema");
+    for (int i = (int)(sizeof variants / sizeof *variants) - 1; i >= 0; i--) {
+        test_write_shard(in_folder("m/unet/diffusion_pytorch_model%s", variants[i]), unet_part, 0,
+                         1);
+        expect_good(temp_path("m"), NULL);
+        write_text(in_folder("m/unet/diffusion_pytorch_model%s", variants[i]) + strlen(temp_folder()) + 1,
+                   "no weights");
+        expect_error(temp_path("m"), NULL, SDRT_E_UNSUPPORTED, "seems to be a text: no weights");
+    }
+    rename(temp_path("m/text_encoder/model.safetensors"),
+           temp_path("m/text_encoder/pytorch_model.bin"));
+    test_write_shard(temp_path("m/unet/diffusion_pytorch_model.safetensors"), unet_part, 0, 1);
+    expect_good(temp_path("m"), NULL);
+    remove(temp_path("m/text_encoder/pytorch_model.bin"));
+    expect_error(temp_path("m"), NULL, SDRT_E_MISSING, "model.safetensors or pytorch_model.bin");
+}
+
+/* model_index.json stands for its folder, and a repository in a hub's cache for its snapshot. */
+Test(checkpoint_folder, paths_that_stand_for_a_folder)
+{
+    const char *cache = temp_path("models--a--b");
+
+    write_folder("", test_vae_part, text_part);
+    write_text("m/model_index.json", "{\"_class_name\":\"StableDiffusionPipeline\"}");
+    expect_good(temp_path("m/model_index.json"), NULL);
+    cr_assert_eq(mkdir(cache, 0700), 0);
+    cr_assert_eq(mkdir(temp_path("models--a--b/snapshots"), 0700), 0);
+    expect_error(cache, NULL, SDRT_E_MISSING, "0 snapshots and no refs/main");
+    cr_assert_eq(rename(temp_path("m"), temp_path("models--a--b/snapshots/0123")), 0);
+    expect_good(cache, NULL);
+    expect_good(temp_path("models--a--b/"), NULL);
+    cr_assert_eq(mkdir(temp_path("models--a--b/snapshots/4567"), 0700), 0);
+    expect_error(cache, NULL, SDRT_E_UNSUPPORTED, "2 snapshots and no refs/main");
+    cr_assert_eq(mkdir(temp_path("models--a--b/refs"), 0700), 0);
+    write_text("models--a--b/refs/main", "0123\n");
+    expect_good(cache, NULL);
+    expect_good(cache, cache);
+    write_text("models--a--b/refs/main", "89ab");
+    expect_error(cache, NULL, SDRT_E_MISSING, "whose snapshot 89ab is not there");
+    write_text("models--a--b/refs/main", "../x");
+    expect_error(cache, NULL, SDRT_E_FORMAT, "expected the name of a snapshot");
+}
+
+/* As in a cache of which a blob was deleted. */
+Test(checkpoint_folder, links_to_nothing)
+{
+    const char *file = temp_path("m/vae/diffusion_pytorch_model.safetensors");
+
+    write_folder("", test_vae_part, text_part);
+    test_write_shard(temp_path("m/vae/diffusion_pytorch_model.fp16.safetensors"), test_vae_part, 0,
+                     1);
+    remove(file);
+    cr_assert_eq(symlink("../../blobs/0123", file), 0);
+    expect_error(temp_path("m"), NULL, SDRT_E_MISSING, "is a link to a file that is not there");
+}
+
+Test(checkpoint_folder, t5_that_was_not_downloaded)
+{
+    write_folder("", test_vae_part, text_part);
+    cr_assert_eq(mkdir(temp_path("m/text_encoder_3"), 0700), 0);
+    write_text("m/text_encoder_3/config.json", "{}");
+    expect_error(temp_path("m"), NULL, SDRT_E_MISSING, "or none as t5 (--t5 none)");
+    write_text("m/text_encoder_3/model.safetensors.index.json",
+               "{\"weight_map\":{\"a\":\"model-00001-of-00002.safetensors\"}}");
+    expect_error(temp_path("m"), NULL, SDRT_E_MISSING,
+                 "model-00001-of-00002.safetensors: is not there: expected it downloaded, or none as "
+                 "t5 (--t5 none)");
+}
+
+/* What is inspected is what would be used. */
+Test(checkpoint_folder, inspected)
+{
+    static const char *const more[] = { "unet/diffusion_pytorch_model.fp16.safetensors",
+                                        "unet/diffusion_pytorch_model.non_ema.safetensors",
+                                        "unet/diffusion_pytorch_model.bin", "single.safetensors",
+                                        "single.ckpt", "._single.safetensors" };
+
+    write_folder("", test_vae_part, text_part);
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++)
+        test_write_shard(in_folder("m/%s", more[i]), unet_part, 0, 1);
+    char *text = sdrt_inspect(temp_path("m"), &kept_log);
+    cr_assert(text, "%s", kept_text);
+    cr_expect(strstr(text, "\nruns: yes\n"), "%s", text);
+    cr_expect(strstr(text, "\ndenoiser: 686 tensors"), "%s", text);
+    cr_expect(strstr(text, "\nVAE: 248 tensors"), "%s", text);
+    cr_expect(strstr(text, "\ntext encoder: 196 tensors"), "%s", text);
+    cr_expect_null(strstr(text, "other:"), "%s", text);
+    free(text);
+    text = sdrt_inspect(temp_path("m/unet"), &kept_log);
+    cr_assert(text, "%s", kept_text);
+    cr_expect(strstr(text, ": 686 tensors"), "%s", text);
+    free(text);
 }
 
 Test(checkpoint_folder, config_files_tell_what_shapes_cannot)

@@ -6,6 +6,7 @@
 #include "model/checkpoint/detect_t5.h"
 #include "model/checkpoint/file.h"
 #include "model/checkpoint/folder.h"
+#include "model/checkpoint/folder_weights.h"
 #include "runtime/files/path.h"
 
 #include <stdlib.h>
@@ -155,20 +156,20 @@ int sdrt_checkpoint_open(struct sdrt_checkpoint **out, const struct sdrt_checkpo
                          const struct sdrt_log *log)
 {
     struct sdrt_checkpoint *c = calloc(1, sizeof *c);
-    int status = SDRT_OK;
+    struct sdrt_checkpoint_paths own = *paths;
+    int status;
 
     *out = NULL;
-    if (c) c->path = strdup(paths->model);
-    if (!c || !c->path) {
-        status = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", paths->model);
-        goto out;
-    }
+    status = c ? sdrt_folder_resolve(&c->path, paths->model, log)
+               : sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", paths->model);
+    if (status != SDRT_OK) goto out;
+    own.model = c->path;
     c->log = log;
     c->weights = (struct sdrt_named_weights){ .parts = &c->parts,
                                               .layout = &c->layout,
                                               .path = c->path,
                                               .log = log };
-    status = open_parts(c, paths);
+    status = open_parts(c, &own);
     if (status == SDRT_OK) status = check_parts(c, paths->vae);
     if (status == SDRT_OK) status = find_config(c);
     if (status != SDRT_OK) goto out;

@@ -9,7 +9,7 @@
  * Read are the original single file (model.diffusion_model.*, first_stage_model.*,
  * cond_stage_model.*, conditioner.embedders.* or text_encoders.*), also inside "state_dict.", an
  * SD 3.x transformer alone, and a diffusers folder (unet/ or transformer/, vae/ text_encoder/
- * text_encoder_2/, whole or sharded, with or without .fp16.).
+ * text_encoder_2/, as of folder_weights.h), all as any format that tensor_files.h reads.
  */
 #ifndef SDRT_MODEL_CHECKPOINT_CHECKPOINT_H
 #define SDRT_MODEL_CHECKPOINT_CHECKPOINT_H

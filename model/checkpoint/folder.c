@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/checkpoint/folder.h"
+#include "model/checkpoint/folder_weights.h"
 #include "model/checkpoint/tensor_names.h"
 #include "runtime/files/json.h"
 #include "runtime/files/path.h"
@@ -8,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_INDEX_BYTES = 16 << 20, MAX_CONFIG_BYTES = 1 << 20 };
+enum { MAX_CONFIG_BYTES = 1 << 20 };
 
-/* How weights' files begin. */
-static const char diffusion[] = "diffusion_pytorch_model", transformers[] = "model";
+static const char *const diffusion = sdrt_diffusion_weights;
+static const char *const transformers = sdrt_transformers_weights;
 
 static int out_of_memory(const char *path, const struct sdrt_log *log)
 {
@@ -30,90 +31,26 @@ static int file_in(char **out, const char *folder, const char *name, const struc
     return SDRT_OK;
 }
 
-/* Adds the file that the index gives a tensor, unless it is among those seen. */
-static int add_shard(struct sdrt_part *part, const char *folder, const json_t *file, json_t *seen,
-                     const char *index, const char *tensor, const struct sdrt_log *log)
-{
-    const char *shard = json_string_value(file);
-
-    if (!shard || !*shard || strchr(shard, '/'))
-        return sdrt_fail(log, SDRT_E_FORMAT,
-                         "%s: weight_map: %.100s: expected the name of a file beside it", index,
-                         tensor);
-    if (json_object_get(seen, shard)) return SDRT_OK;
-    char *path = sdrt_path_join(folder, shard);
-    const int status = path && !json_object_set_new(seen, shard, json_true())
-                           ? sdrt_part_add(part, path, "", log)
-                           : out_of_memory(index, log);
-    free(path);
-    return status;
-}
-
-/* Adds each file that the index names, once. */
-static int add_shards(struct sdrt_part *part, const char *folder, const char *index,
-                      const struct sdrt_log *log)
-{
-    json_t *root = NULL, *seen = NULL, *map, *file;
-    const char *tensor;
-    int status = sdrt_json_load(&root, index, MAX_INDEX_BYTES, log);
-
-    if (status != SDRT_OK) return status;
-    map = json_object_get(root, "weight_map");
-    seen = json_object();
-    if (!seen) status = out_of_memory(index, log);
-    else if (!json_is_object(map) || !json_object_size(map))
-        status = sdrt_fail(log, SDRT_E_FORMAT,
-                           "%s: weight_map: expected an object that gives each tensor its file",
-                           index);
-    if (status != SDRT_OK) goto out;
-    json_object_foreach(map, tensor, file) {
-        status = add_shard(part, folder, file, seen, index, tensor, log);
-        if (status != SDRT_OK) break;
-    }
-out:
-    json_decref(seen);
-    json_decref(root);
-    return status;
-}
-
-/* Adds the weights in a part's folder: whole or sharded; full precision wins over fp16. */
+/* Adds the weights in a part's folder. */
 static int add_weights(struct sdrt_part *part, const char *folder, const char *base,
-                       const struct sdrt_log *log)
+                       const char *hint, const struct sdrt_log *log)
 {
-    static const struct {
-        const char *suffix;
-        int index;
-    } variants[] = {
-        { ".safetensors", 0 },
-        { ".safetensors.index.json", 1 },
-        { ".fp16.safetensors", 0 },
-        { ".safetensors.index.fp16.json", 1 },
-        { ".fp16.safetensors.index.json", 1 },
-    };
-    char name[96], *path;
+    struct sdrt_folder_weights weights;
+    int status = sdrt_folder_weights_find(&weights, folder, base, hint, log);
 
-    for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
-        snprintf(name, sizeof name, "%s%s", base, variants[i].suffix);
-        int status = file_in(&path, folder, name, log);
-        if (status != SDRT_OK) return status;
-        if (!path) continue;
-        status = variants[i].index ? add_shards(part, folder, path, log)
-                                   : sdrt_part_add(part, path, "", log);
-        free(path);
-        return status;
-    }
-    return sdrt_fail(log, SDRT_E_MISSING,
-                     "%s: has no weights: expected %s.safetensors, also as .fp16.safetensors or "
-                     ".safetensors.index.json",
-                     folder, base);
+    for (size_t i = 0; i < weights.n && status == SDRT_OK; i++)
+        status = sdrt_part_add(part, weights.paths[i], "", log);
+    sdrt_folder_weights_free(&weights);
+    return status;
 }
 
-/* Opens the part whose own folder this is.  After a failure *out is empty. */
-static int open_own(struct sdrt_part *out, const char *folder, const char *base,
+/* Opens the part whose own folder this is; hint is as of sdrt_folder_weights_find().  After a
+ * failure *out is empty. */
+static int open_own(struct sdrt_part *out, const char *folder, const char *base, const char *hint,
                     const struct sdrt_log *log)
 {
     *out = (struct sdrt_part){ 0 };
-    int status = add_weights(out, folder, base, log);
+    int status = add_weights(out, folder, base, hint, log);
     if (status == SDRT_OK) status = file_in(&out->config, folder, "config.json", log);
     if (status != SDRT_OK) sdrt_part_free(out);
     return status;
@@ -121,14 +58,14 @@ static int open_own(struct sdrt_part *out, const char *folder, const char *base,
 
 /* Opens a part of a model's folder; *out is empty where the model has no folder of that name. */
 static int open_inner(struct sdrt_part *out, const char *folder, const char *name, const char *base,
-                      const struct sdrt_log *log)
+                      const char *hint, const struct sdrt_log *log)
 {
     char *path = sdrt_path_join(folder, name);
     int status = SDRT_OK;
 
     *out = (struct sdrt_part){ 0 };
     if (!path) return out_of_memory(folder, log);
-    if (sdrt_path_is_folder(path)) status = open_own(out, path, base, log);
+    if (sdrt_path_is_folder(path)) status = open_own(out, path, base, hint, log);
     free(path);
     return status;
 }
@@ -184,7 +121,7 @@ static int open_texts(struct sdrt_parts *out, const char *folder, const struct s
     int status = SDRT_OK;
 
     for (int i = 0; i < 2 && status == SDRT_OK; i++) {
-        status = open_inner(&part, folder, sdrt_text_prefix(i), transformers, log);
+        status = open_inner(&part, folder, sdrt_text_prefix(i), transformers, "", log);
         if (!part.files) continue;
         out->text[out->n_text++] = part;
         status = find_tokenizer(&out->tokenizers[out->n_text - 1], folder, tokenizers[i], log);
@@ -198,10 +135,10 @@ static int open_denoiser(struct sdrt_part *out, const char *folder, const struct
     int original, status = family_of(&family, folder, log);
 
     if (status == SDRT_OK && family) status = sdrt_refuse_family(folder, family, log);
-    if (status == SDRT_OK) status = open_inner(out, folder, "unet", diffusion, log);
+    if (status == SDRT_OK) status = open_inner(out, folder, "unet", diffusion, "", log);
     if (status == SDRT_OK && !sdrt_part_is_there(out)) {
         sdrt_part_free(out);
-        status = open_inner(out, folder, "transformer", diffusion, log);
+        status = open_inner(out, folder, "transformer", diffusion, "", log);
     }
     if (status != SDRT_OK) return status;
     family = sdrt_part_foreign_family(out);
@@ -219,10 +156,11 @@ int sdrt_folder_open_parts(struct sdrt_parts *out, const char *folder, int with_
 {
     *out = (struct sdrt_parts){ 0 };
     int status = open_denoiser(&out->denoiser, folder, log);
-    if (status == SDRT_OK) status = open_inner(&out->vae, folder, "vae", diffusion, log);
+    if (status == SDRT_OK) status = open_inner(&out->vae, folder, "vae", diffusion, "", log);
     if (status == SDRT_OK) status = open_texts(out, folder, log);
     if (status == SDRT_OK && with_t5)
-        status = open_inner(&out->t5, folder, sdrt_text_prefix(2), transformers, log);
+        status = open_inner(&out->t5, folder, sdrt_text_prefix(2), transformers,
+                            ", or none as t5 (--t5 none), which draws without it", log);
     if (status == SDRT_OK)
         status = file_in(&out->scheduler, folder, "scheduler/scheduler_config.json", log);
     if (status == SDRT_OK) status = file_in(&out->index, folder, "model_index.json", log);
@@ -234,12 +172,19 @@ int sdrt_folder_open_parts(struct sdrt_parts *out, const char *folder, int with_
 static int open_part(struct sdrt_part *out, const char *path, const char *name, const char *base,
                      const struct sdrt_log *log)
 {
-    char *inner = sdrt_path_join(path, name);
+    char *own, *inner = NULL;
+    int status = sdrt_folder_resolve(&own, path, log);
 
     *out = (struct sdrt_part){ 0 };
-    if (!inner) return out_of_memory(path, log);
-    const int status = open_own(out, sdrt_path_is_folder(inner) ? inner : path, base, log);
+    if (status != SDRT_OK) return status;
+    inner = sdrt_path_join(own, name);
+    if (!inner) {
+        free(own);
+        return out_of_memory(path, log);
+    }
+    status = open_own(out, sdrt_path_is_folder(inner) ? inner : own, base, "", log);
     free(inner);
+    free(own);
     return status;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The parts of a diffusers folder: unet/ or transformer/, vae/, text_encoder/ ..., each whole or
- * sharded, with or without .fp16.
+ * sharded (folder_weights.h).
  */
 #ifndef SDRT_MODEL_CHECKPOINT_FOLDER_H
 #define SDRT_MODEL_CHECKPOINT_FOLDER_H
@@ -10,9 +10,8 @@
 
 /* Opens a whole model; with_t5 0 leaves its T5 out.  *out belongs to the caller, who frees it with
  * sdrt_parts_free(); after a failure it is empty.
- * SDRT_E_UNSUPPORTED for another family, SDRT_E_MISSING without a denoiser or where a part's folder
- * has no weights, SDRT_E_FORMAT for an index that names no files, errors of sdrt_json_load() and
- * sdrt_weight_files_add(). */
+ * SDRT_E_UNSUPPORTED for another family, SDRT_E_MISSING without a denoiser, errors of
+ * sdrt_folder_weights_find(), sdrt_json_load() and sdrt_weight_files_add(). */
 int sdrt_folder_open_parts(struct sdrt_parts *out, const char *path, int with_t5,
                            const struct sdrt_log *log);
 

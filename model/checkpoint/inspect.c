@@ -4,8 +4,10 @@
  */
 #include "model/checkpoint/inspect.h"
 #include "model/checkpoint/checkpoint.h"
+#include "model/checkpoint/folder_weights.h"
 #include "model/sdrt.h"
 #include "runtime/base/numbers.h"
+#include "runtime/base/printable.h"
 #include "runtime/files/path.h"
 
 #include <dirent.h>
@@ -51,28 +53,34 @@ static int add_file(struct work *w, const char *path, const char *front)
     return SDRT_OK;
 }
 
-/* Adds the tensor files of a folder; those that are there twice in another precision
- * (.fp16.) only once. */
-static int add_files_of(struct work *w, const char *folder, const char *front)
+/* Adds the files that hold a part's weights, where it has any; what is wrong with them shows when
+ * the folder is opened as a model. */
+static int add_part(struct work *w, const char *folder, const char *base, const char *front)
+{
+    struct sdrt_folder_weights weights;
+    int status = SDRT_OK;
+
+    if (sdrt_folder_weights_find(&weights, folder, base, "", NULL) != SDRT_OK) return SDRT_OK;
+    for (size_t i = 0; i < weights.n && status == SDRT_OK; i++)
+        status = add_file(w, weights.paths[i], front);
+    sdrt_folder_weights_free(&weights);
+    return status;
+}
+
+/* Adds all tensor files of a folder that is neither a model's nor a part's. */
+static int add_files_of(struct work *w, const char *folder)
 {
     DIR *d = opendir(folder);
     struct dirent *e;
-    int status = SDRT_OK, plain = 0;
+    int status = SDRT_OK;
 
-    if (!d) return SDRT_OK;
-    for (int pass = 0; pass < 2 && status == SDRT_OK; pass++) {
-        rewinddir(d);
-        while ((e = readdir(d)) && status == SDRT_OK) {
-            const char *dot = sdrt_tensor_file_extension(e->d_name);
-            const int half = strstr(e->d_name, ".fp16") != NULL;
-            if (!dot || half != pass || (pass && plain)) continue;
-            char *path = sdrt_path_join(folder, e->d_name);
-            status = path ? add_file(w, path, front) : out_of_memory(w, folder);
-            free(path);
-            plain |= !pass;
-        }
+    while (d && status == SDRT_OK && (e = readdir(d))) {
+        if (*e->d_name == '.' || !sdrt_tensor_file_extension(e->d_name)) continue;
+        char *path = sdrt_path_join(folder, e->d_name);
+        status = path ? add_file(w, path, "") : out_of_memory(w, folder);
+        free(path);
     }
-    closedir(d);
+    if (d) closedir(d);
     return status;
 }
 
@@ -80,13 +88,20 @@ static int add_folder(struct work *w, const char *path)
 {
     static const char *const parts[] = { "unet/",         "transformer/",    "vae/",
                                          "text_encoder/", "text_encoder_2/", "text_encoder_3/" };
-    int status = add_files_of(w, path, "");
+    int status = SDRT_OK;
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts && status == SDRT_OK; i++) {
+        const int text = !strncmp(parts[i], "text", 4);
         char *inner = sdrt_path_join(path, parts[i]);
-        status = inner ? add_files_of(w, inner, parts[i]) : out_of_memory(w, path);
+        status = inner ? add_part(w, inner,
+                                  text ? sdrt_transformers_weights : sdrt_diffusion_weights,
+                                  parts[i])
+                       : out_of_memory(w, path);
         free(inner);
     }
+    if (status == SDRT_OK && !w->n_files) status = add_part(w, path, sdrt_diffusion_weights, "");
+    if (status == SDRT_OK && !w->n_files) status = add_part(w, path, sdrt_transformers_weights, "");
+    if (status == SDRT_OK && !w->n_files) status = add_files_of(w, path);
     if (status == SDRT_OK && !w->n_files)
         status = sdrt_fail(w->log, SDRT_E_MISSING,
                            "%s: has no %s file, itself or in unet/, transformer/, vae/, "
@@ -191,7 +206,7 @@ static void print_kind(FILE *f, const char *path, const struct sdrt_inspection *
 char *sdrt_inspect(const char *path, const struct sdrt_log *log)
 {
     struct work w = { .log = log };
-    char *text = NULL;
+    char *text = NULL, *resolved = NULL;
     size_t size = 0;
     FILE *f = NULL;
     int status;
@@ -200,7 +215,9 @@ char *sdrt_inspect(const char *path, const struct sdrt_log *log)
         sdrt_fail(log, SDRT_E_ARG, "no path to inspect: expected one, not NULL");
         return NULL;
     }
-    status = sdrt_path_is_folder(path) ? add_folder(&w, path) : add_file(&w, path, "");
+    status = sdrt_folder_resolve(&resolved, path, log);
+    if (status != SDRT_OK) goto out;
+    status = sdrt_path_is_folder(resolved) ? add_folder(&w, resolved) : add_file(&w, path, "");
     if (status != SDRT_OK) goto out;
     f = open_memstream(&text, &size);
     if (!f) {
@@ -217,7 +234,9 @@ char *sdrt_inspect(const char *path, const struct sdrt_log *log)
         text = NULL;
         out_of_memory(&w, path);
     }
+    if (text) sdrt_text_printable(text, 1);
 out:
+    free(resolved);
     for (size_t i = 0; i < w.in.n; i++) free(w.in.at[i].name);
     free(w.in.at);
     for (int i = 0; i < w.n_files; i++) sdrt_tensor_file_close(&w.files[i]);
