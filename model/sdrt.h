@@ -82,7 +82,8 @@ struct sdrt_context; /* a model with one session, for programs that need no more
  * What strings may say is in the lists below. */
 struct sdrt_options {
     size_t      size;      /* sizeof(struct sdrt_options), set by the init function */
-    const char *model;     /* a .safetensors file or a diffusers folder; NULL with random_weights */
+    const char *model;     /* a .safetensors or .ckpt file or a diffusers folder; NULL with
+                            * random_weights */
     const char *vae;       /* a VAE that replaces the model's own; NULL: the model's */
     const char *text_encoder, *text_encoder_2; /* the same for text encoders: SDXL and SD 3.x have
                             * two, CLIP-L and CLIP-G */

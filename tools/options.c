@@ -203,7 +203,7 @@ static const char *precisions(int i) { return sdrt_list_name(SDRT_LIST_PRECISION
 
 static const struct cli_option table[] = {
     { "model", 'm', CLI_TEXT, "FILE|DIR",
-      "a .safetensors checkpoint or a diffusers folder "
+      "a .safetensors or .ckpt checkpoint, or a diffusers folder "
       "($SDRT_MODEL, else the folder demo-model beside sdgen)",
       AT(model.model) },
     { "vae", 0, CLI_TEXT, "FILE", "a VAE in place of the model's own", AT(model.vae) },
