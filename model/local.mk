@@ -27,6 +27,7 @@ libmodel_la_SOURCES += \
 	model/checkpoint/detect_t5.c model/checkpoint/detect_t5.h \
 	model/checkpoint/config_json.c model/checkpoint/config_json.h \
 	model/checkpoint/config_check.c model/checkpoint/config_check.h \
+	model/checkpoint/kind.c model/checkpoint/kind.h \
 	model/net/family.c model/net/family.h
 
 libmodel_la_SOURCES += \
@@ -56,5 +57,5 @@ model/text/clip_merges.c: model/text/data/clip_merges.txt build-aux/embed.sh
 lib_LTLIBRARIES += libsdrt.la
 libsdrt_la_SOURCES = model/sdrt.h
 libsdrt_la_LIBADD = libmodel.la $(DEPS_LIBS)
-libsdrt_la_LDFLAGS = $(AM_LDFLAGS) -version-info 1:0:1 -no-undefined
+libsdrt_la_LDFLAGS = $(AM_LDFLAGS) -version-info 2:0:2 -no-undefined
 include_HEADERS += model/sdrt.h runtime/base/sdrt_status.h

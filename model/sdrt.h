@@ -71,7 +71,7 @@ extern "C" {
 #define SDRT_VERSION_MAJOR 0
 #define SDRT_VERSION_MINOR 1
 #define SDRT_VERSION_PATCH 0
-#define SDRT_ABI 1
+#define SDRT_ABI 2
 
 struct sdrt_model;   /* what may be shared: files, configuration, packed weights; counted */
 struct sdrt_session; /* what draws with a model: threads, memory, images */
@@ -108,6 +108,9 @@ struct sdrt_options {
     const struct sdrt_log *log;
     int         no_pin;    /* 1: no thread is ever held on one processor; 0: threads are, for the
                             * time of a run, where they take all cores that get one by default */
+    const char *denoiser;  /* a U-Net, or SD 3.x's transformer, that replaces the model's own: a file
+                            * or a folder, of original names or diffusers'.  The model may itself be
+                            * a denoiser alone, with vae and text encoders beside it */
 };
 
 enum sdrt_stage { SDRT_STAGE_LOAD, SDRT_STAGE_TEXT, SDRT_STAGE_DENOISE, SDRT_STAGE_DECODE };

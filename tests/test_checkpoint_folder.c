@@ -285,7 +285,7 @@ Test(checkpoint_folder, folders_with_parts_missing)
     rename(temp_path("m/text_encoder"), temp_path("m/t"));
     expect_error(temp_path("m"), NULL, SDRT_E_MISSING, "has no text encoder");
     rename(temp_path("m/vae"), temp_path("m/v"));
-    expect_error(temp_path("m"), NULL, SDRT_E_MISSING, "has no VAE: expected one as vae");
+    expect_error(temp_path("m"), NULL, SDRT_E_MISSING, "is a denoiser alone: expected a VAE");
     remove(temp_path("m/unet/diffusion_pytorch_model.safetensors"));
     expect_error(temp_path("m"), NULL, SDRT_E_MISSING, "unet: has no weights");
     rename(temp_path("m/unet"), temp_path("m/u"));

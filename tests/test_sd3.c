@@ -210,7 +210,7 @@ Test(sd3, parts_from_elsewhere)
 
     model_options(&o, path_in("sd35", "transformer/diffusion_pytorch_model.safetensors"));
     picture_request(&r, &pictures[2]);
-    expect_refusal(&o, &r, SDRT_E_MISSING, "as vae");
+    expect_refusal(&o, &r, SDRT_E_MISSING, "expected a VAE beside it");
     o.vae = path_in("sd35", "vae");
     expect_refusal(&o, &r, SDRT_E_MISSING, "text encoder");
     o.text_encoder = path_in("sd35", "text_encoder/model.safetensors");
@@ -280,7 +280,7 @@ Test(sd3, inspect)
                                             "latents of 16", "runs: yes", NULL });
     expect_inspected(path_in("sd35", ""), (const char *const[]){ "kind: SD 3.5 Medium", NULL });
     expect_inspected(path_in("sd35", "transformer/diffusion_pytorch_model.safetensors"),
-                     (const char *const[]){ "kind: SD 3.x", "runs: no", "expected one as vae", NULL });
+                     (const char *const[]){ "kind: SD 3.x", "runs: no", "is a denoiser alone: expected a VAE", NULL });
     expect_inspected(path_in("sd35", "lora/kohya.safetensors"),
                      (const char *const[]){ "kind: LoRA of rank 4, for SD 3.x\n", NULL });
 }

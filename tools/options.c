@@ -206,6 +206,7 @@ static const struct cli_option table[] = {
       "a .safetensors or .ckpt checkpoint, or a diffusers folder "
       "($SDRT_MODEL, else the folder demo-model beside sdgen)",
       AT(model.model) },
+    { "unet", 0, CLI_TEXT, "FILE|DIR", "a denoiser in place of the model's own", AT(model.denoiser) },
     { "vae", 0, CLI_TEXT, "FILE", "a VAE in place of the model's own", AT(model.vae) },
     { "text-encoder", 0, CLI_TEXT, "FILE", "a text encoder in place of the model's (first) one",
       AT(model.text_encoder) },

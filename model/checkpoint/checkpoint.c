@@ -34,6 +34,22 @@ static int open_vae(struct sdrt_checkpoint *c, const char *path)
     return SDRT_OK;
 }
 
+/* What the model's other files say of the noise stays, but for what the denoiser's own says. */
+static int open_denoiser(struct sdrt_checkpoint *c, const char *path)
+{
+    struct sdrt_parts own = { .n_text = 0 };
+    const int status = sdrt_path_is_folder(path)
+                           ? sdrt_folder_open_denoiser(&own.denoiser, path, c->log)
+                           : sdrt_file_open_denoiser(&own, path, c->log);
+
+    if (status != SDRT_OK) return status;
+    sdrt_part_free(&c->parts.denoiser);
+    c->parts.denoiser = own.denoiser;
+    c->parts.v_pred |= own.v_pred;
+    c->parts.zero_snr |= own.zero_snr;
+    return SDRT_OK;
+}
+
 /* The model's tokenizer of a text encoder stays. */
 static int open_text(struct sdrt_checkpoint *c, int i, const char *path)
 {
@@ -47,7 +63,7 @@ static int open_text(struct sdrt_checkpoint *c, int i, const char *path)
     if (i == c->parts.n_text) status = sdrt_parts_add_text(&c->parts, c->path, c->log);
     if (status != SDRT_OK) return status;
     status = sdrt_path_is_folder(path) ? sdrt_folder_open_text(&text, i, path, c->log)
-                                       : sdrt_file_open_clip(&text, path, c->log);
+                                       : sdrt_file_open_clip(&text, i, path, c->log);
     if (status != SDRT_OK) return status;
     sdrt_part_free(&c->parts.text[i]);
     c->parts.text[i] = text;
@@ -90,6 +106,7 @@ static int open_parts(struct sdrt_checkpoint *c, const struct sdrt_checkpoint_pa
                       ? sdrt_folder_open_parts
                       : sdrt_file_open_parts)(&c->parts, p->model, with_t5, c->log);
 
+    if (status == SDRT_OK && p->denoiser) status = open_denoiser(c, p->denoiser);
     if (status == SDRT_OK && p->vae) status = open_vae(c, p->vae);
     for (int i = 0; i < SDRT_MAX_TEXT && status == SDRT_OK; i++)
         if (p->text[i]) status = open_text(c, i, p->text[i]);
@@ -101,6 +118,12 @@ static int open_parts(struct sdrt_checkpoint *c, const struct sdrt_checkpoint_pa
 /* Are the parts there that every model needs? */
 static int check_parts(const struct sdrt_checkpoint *c, const char *vae_path)
 {
+    if (!sdrt_part_is_there(&c->parts.vae) && !c->parts.n_text)
+        return sdrt_fail(c->log, SDRT_E_MISSING,
+                         "%s: is a denoiser alone: expected a VAE beside it (--vae), and its text "
+                         "encoders (--clip-l; --clip-g too for SDXL and SD 3.x), or a model whose "
+                         "denoiser it replaces (-m MODEL --unet FILE)",
+                         c->path);
     if (!sdrt_part_has(&c->parts.vae, "decoder.conv_in.weight")) {
         if (vae_path)
             return sdrt_fail(c->log, SDRT_E_FORMAT,
@@ -173,6 +196,11 @@ int sdrt_checkpoint_open(struct sdrt_checkpoint **out, const struct sdrt_checkpo
     if (status == SDRT_OK) status = check_parts(c, paths->vae);
     if (status == SDRT_OK) status = find_config(c);
     if (status != SDRT_OK) goto out;
+    if (c->parts.unplaced)
+        sdrt_note(log, SDRT_LOG_WARNING,
+                  "%s: %zu tensor%s of no part of a model, left out: %.200s%s", c->path,
+                  c->parts.n_unplaced, c->parts.n_unplaced == 1 ? "" : "s", c->parts.unplaced,
+                  c->parts.n_unplaced == 1 ? "" : " ...");
     *out = c;
     c = NULL;
 out:

@@ -7,8 +7,9 @@
  * "text_encoder_3.shared.weight", "transformer.proj_out.weight".
  *
  * Read are the original single file (model.diffusion_model.*, first_stage_model.*,
- * cond_stage_model.*, conditioner.embedders.* or text_encoders.*), also inside "state_dict.", an
- * SD 3.x transformer alone, and a diffusers folder (unet/ or transformer/, vae/ text_encoder/
+ * cond_stage_model.*, conditioner.embedders.* or text_encoders.*), one with unet.*, vae.* and
+ * text_encoder.* in either names, both also inside "state_dict." or "model.", a denoiser alone with
+ * the other parts given beside it, and a diffusers folder (unet/ or transformer/, vae/ text_encoder/
  * text_encoder_2/, as of folder_weights.h), all as any format that tensor_files.h reads.
  */
 #ifndef SDRT_MODEL_CHECKPOINT_CHECKPOINT_H
@@ -29,6 +30,7 @@ struct sdrt_checkpoint;
  * model has one. */
 struct sdrt_checkpoint_paths {
     const char *model, *vae;
+    const char *denoiser; /* a U-Net or an MMDiT */
     const char *text[SDRT_MAX_TEXT];
     const char *t5;           /* likewise SD 3.x's third text encoder; "none": without it, also when
                                * the model has one */
@@ -42,8 +44,8 @@ struct sdrt_checkpoint_paths {
  * outlive it; each failure writes one line.
  * Errors of sdrt_weight_files_add() and sdrt_json_load(); SDRT_E_UNSUPPORTED for a model
  * of another family (named in the line) or with sizes that no graph here can have;
- * SDRT_E_MISSING for a part that is not there; SDRT_E_FORMAT for a file that is no
- * checkpoint.  Whether every single tensor is there shows only when it is asked for. */
+ * SDRT_E_MISSING for a part or a tensor that is not there; SDRT_E_FORMAT for a file that is no
+ * checkpoint; SDRT_E_UNSUPPORTED too for tensors that nothing would read. */
 int sdrt_checkpoint_open(struct sdrt_checkpoint **out, const struct sdrt_checkpoint_paths *paths,
                          const struct sdrt_log *log);
 

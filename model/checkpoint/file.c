@@ -2,36 +2,83 @@
 #include "model/checkpoint/file.h"
 
 #include <stdio.h>
+#include <string.h>
 
-/* What parts stand behind; text encoders': SD 1.x's, SD 2.x's, SDXL's first, the SDXL refiner's,
+/* What parts stand behind: in original names, in diffusers' put into one file, and in files of their
+ * own. */
+static const char *const denoiser_prefixes[] = {
+    "model.diffusion_model.", "diffusion_model.", "unet.", "transformer.", "",
+};
+static const char *const vae_prefixes[] = { "first_stage_model.", "vae." };
+static const char *const t5_prefixes[] = { "text_encoders.t5xxl.transformer.", "text_encoder_3.",
+                                           "t5xxl.transformer." };
+
+/* Text encoders', in the order of the encoders: SD 1.x's, SD 2.x's, SDXL's first, the SDXL refiner's,
  * SDXL's second, SD 3.x's first and second. */
-static const char *const vae_prefixes[] = { "first_stage_model." };
-static const char *const t5_prefixes[] = { "text_encoders.t5xxl.transformer." };
 static const char *const clip_prefixes[] = {
-    "cond_stage_model.transformer.",        "cond_stage_model.model.",
-    "conditioner.embedders.0.transformer.", "conditioner.embedders.0.model.",
-    "conditioner.embedders.1.model.",       "text_encoders.clip_l.transformer.",
+    "cond_stage_model.transformer.",
+    "cond_stage_model.model.",
+    "conditioner.embedders.0.transformer.",
+    "conditioner.embedders.0.model.",
+    "conditioner.embedders.1.model.",
+    "text_encoders.clip_l.transformer.",
     "text_encoders.clip_g.transformer.",
+    "text_encoder.",
+    "text_encoder_2.",
+    "clip_l.transformer.",
+    "clip_g.transformer.",
 };
 
-enum { CLIP_PREFIXES = sizeof clip_prefixes / sizeof *clip_prefixes, PREFIX_MAX = 64 };
+/* What training frameworks put all names behind. */
+static const char *const wrappers[] = { "", "state_dict.", "model.", "module.",
+                                        "state_dict.model." };
+
+#define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
+
+enum { CLIP_PREFIXES = COUNT(clip_prefixes), PREFIX_MAX = 96 };
+
+/* Tensors beside the parts that tell nothing of an image: what training leaves behind, averaged
+ * copies, schedules that are computed anew, and the marks that are read elsewhere. */
+static const char *const leftovers[] = {
+    "^model_ema.",
+    "^loss.",
+    "^betas$",
+    "alphas_cumprod",
+    "^log_one_minus_",
+    "^posterior_",
+    "^logvar$",
+    "^sqrt_",
+    "^lvlb_weights$",
+    "^scale_factor$",
+    "^global_step$",
+    "^denoiser.sigmas$",
+    "^embedding_manager.",
+    "^cond_stage_model.",
+    "^conditioner.embedders.",
+    "^text_encoders.",
+    "^text_encoder",
+    "^v_pred$",
+    "^ztsnr$",
+    "^edm_",
+    "^model_sampling.",
+    "^epoch",
+    "_ema.",
+};
 
 /* A file with all its tensors, before it is split. */
 struct whole {
     struct sdrt_part all;
     const char *path;
-    const char *wrapper; /* "state_dict." when a training framework has put all names behind it,
-                          * else "" */
+    const char *wrapper;                  /* one of wrappers */
+    const char *taken[CLIP_PREFIXES + 3]; /* prefixes of what has become a part */
+    int n_taken;
     const struct sdrt_log *log;
 };
 
 static int open_whole(struct whole *w, const char *path, const struct sdrt_log *log)
 {
-    *w = (struct whole){ .path = path, .log = log };
-    const int status = sdrt_part_add(&w->all, path, "", log);
-    if (status == SDRT_OK)
-        w->wrapper = sdrt_part_has_prefix(&w->all, "state_dict.") ? "state_dict." : "";
-    return status;
+    *w = (struct whole){ .path = path, .wrapper = "", .log = log };
+    return sdrt_part_add(&w->all, path, "", log);
 }
 
 static int has(const struct whole *w, const char *prefix)
@@ -43,59 +90,74 @@ static int has(const struct whole *w, const char *prefix)
 }
 
 /* Adds to part what the file has behind the prefix. */
-static int take(const struct whole *w, const char *prefix, struct sdrt_part *part)
+static int take(struct whole *w, const char *prefix, struct sdrt_part *part)
 {
     char strip[PREFIX_MAX];
 
     snprintf(strip, sizeof strip, "%s%s", w->wrapper, prefix);
+    if (w->n_taken < COUNT(w->taken)) w->taken[w->n_taken++] = prefix;
     return sdrt_part_add(part, w->path, strip, w->log);
 }
 
-/* Why a file without a U-Net is no checkpoint. */
+/* The same behind the first of n prefixes that the file has; nothing without any. */
+static int take_first(struct whole *w, const char *const *prefixes, int n, struct sdrt_part *part)
+{
+    for (int i = 0; i < n; i++)
+        if (has(w, prefixes[i])) return take(w, prefixes[i], part);
+    return SDRT_OK;
+}
+
+/* Why a file without a denoiser is no checkpoint. */
 static int refuse(const struct whole *w)
 {
-    const char *family;
+    const struct sdrt_kind *kind = sdrt_part_kind(&w->all, 1);
 
-    if (sdrt_part_has_prefix(&w->all, "lora_") || sdrt_part_has_piece(&w->all, ".lora"))
-        return sdrt_fail(w->log, SDRT_E_UNSUPPORTED,
-                         "%s: is a LoRA, which only changes a model: expected a whole checkpoint",
-                         w->path);
-    family = sdrt_part_foreign_family(&w->all);
-    if (family) return sdrt_refuse_family(w->path, family, w->log);
-    if (sdrt_part_has_piece(&w->all, "decoder.conv_in.weight"))
-        return sdrt_fail(w->log, SDRT_E_MISSING,
-                         "%s: is a VAE without a U-Net: expected a whole checkpoint", w->path);
+    if (kind) return sdrt_refuse_kind(w->path, kind, w->log);
     return sdrt_fail(w->log, SDRT_E_FORMAT,
                      "%s: not a Stable Diffusion checkpoint: none of its %zu tensors is "
                      "model.diffusion_model.input_blocks.0.0.weight",
-                     w->path, sdrt_weight_files_count(w->all.files));
+                     w->path, sdrt_part_count(&w->all));
 }
 
-/* What the denoiser stands behind: an MMDiT is often given alone, without a prefix. */
-static const char *denoiser_prefix(const struct whole *w)
+/* Whether a denoiser stands behind the prefix, by tensors that each has of the first kind. */
+static int has_denoiser(const struct whole *w, const char *prefix)
 {
-    static const char usual[] = "model.diffusion_model.";
+    static const char *const signs[] = {
+        "input_blocks.0.0.weight",
+        "time_embedding.linear_1.weight",
+        "joint_blocks.0.context_block.",
+        "transformer_blocks.0.norm1_context.",
+    };
+    char name[PREFIX_MAX];
 
-    if (!has(w, usual) &&
-        (has(w, "joint_blocks.0.") || has(w, "transformer_blocks.0.norm1_context.")))
-        return "";
-    return usual;
+    for (int i = 0; i < COUNT(signs); i++) {
+        snprintf(name, sizeof name, "%s%s", prefix, signs[i]);
+        if (has(w, name)) return 1;
+    }
+    return 0;
 }
 
-static int take_denoiser(const struct whole *w, struct sdrt_part *denoiser)
+/* What the denoiser stands behind, with the wrapper of all names found too; NULL without one. */
+static const char *find_denoiser(struct whole *w)
 {
-    int original;
-    const int status = take(w, denoiser_prefix(w), denoiser);
+    for (int i = 0; i < COUNT(wrappers); i++) {
+        w->wrapper = wrappers[i];
+        for (int k = 0; k < COUNT(denoiser_prefixes); k++)
+            if (has_denoiser(w, denoiser_prefixes[k])) return denoiser_prefixes[k];
+    }
+    return NULL;
+}
+
+static int take_denoiser(struct whole *w, struct sdrt_part *denoiser)
+{
+    const char *prefix = find_denoiser(w);
+    const int status = sdrt_part_refuse_foreign(&w->all, w->path, w->log);
 
     if (status != SDRT_OK) return status;
-    if (!sdrt_part_has(denoiser, "input_blocks.0.0.weight") &&
-        !sdrt_part_is_mmdit(denoiser, &original))
-        return refuse(w);
-    const char *family = sdrt_part_foreign_family(&w->all);
-    return family ? sdrt_refuse_family(w->path, family, w->log) : SDRT_OK;
+    return prefix ? take(w, prefix, denoiser) : refuse(w);
 }
 
-static int take_texts(const struct whole *w, struct sdrt_parts *out)
+static int take_texts(struct whole *w, struct sdrt_parts *out)
 {
     int status = SDRT_OK;
 
@@ -107,6 +169,37 @@ static int take_texts(const struct whole *w, struct sdrt_parts *out)
     return status;
 }
 
+static int is_placed(const struct whole *w, const char *name)
+{
+    const size_t n = strlen(w->wrapper);
+
+    if (!strncmp(name, w->wrapper, n)) name += n;
+    for (int i = 0; i < w->n_taken; i++)
+        if (!strncmp(name, w->taken[i], strlen(w->taken[i]))) return 1;
+    for (int i = 0; i < COUNT(leftovers); i++)
+        if (sdrt_kind_matches(name, leftovers[i])) return 1;
+    return 0;
+}
+
+/* Keeps the tensors that belong to no part for a warning, and what single tensors say. */
+static int take_rest(const struct whole *w, struct sdrt_parts *out)
+{
+    for (size_t i = 0; i < sdrt_part_count(&w->all); i++) {
+        const char *name = sdrt_weight_files_name(w->all.files, i);
+        if (is_placed(w, name) || out->n_unplaced++) continue;
+        out->unplaced = strdup(name);
+        if (!out->unplaced)
+            return sdrt_fail(w->log, SDRT_E_NOMEM, "%s: no memory for a name", w->path);
+    }
+    return SDRT_OK;
+}
+
+static void read_marks(const struct whole *w, struct sdrt_parts *out)
+{
+    out->v_pred = has(w, "v_pred");
+    out->zero_snr = has(w, "ztsnr");
+}
+
 int sdrt_file_open_parts(struct sdrt_parts *out, const char *path, int with_t5,
                          const struct sdrt_log *log)
 {
@@ -115,45 +208,75 @@ int sdrt_file_open_parts(struct sdrt_parts *out, const char *path, int with_t5,
 
     *out = (struct sdrt_parts){ 0 };
     if (status == SDRT_OK) status = take_denoiser(&w, &out->denoiser);
-    if (status == SDRT_OK) {
-        out->v_pred = has(&w, "v_pred");
-        out->zero_snr = has(&w, "ztsnr");
-        status = take(&w, vae_prefixes[0], &out->vae);
-    }
+    if (status == SDRT_OK) status = take_first(&w, vae_prefixes, COUNT(vae_prefixes), &out->vae);
     if (status == SDRT_OK) status = take_texts(&w, out);
-    if (status == SDRT_OK && with_t5) status = take(&w, t5_prefixes[0], &out->t5);
+    if (status == SDRT_OK && with_t5)
+        status = take_first(&w, t5_prefixes, COUNT(t5_prefixes), &out->t5);
+    read_marks(&w, out);
+    if (status == SDRT_OK) status = take_rest(&w, out);
     if (status != SDRT_OK) sdrt_parts_free(out);
     sdrt_part_free(&w.all);
     return status;
+}
+
+/* Finds the first of the prefixes that the file has in some wrapper. */
+static const char *find_prefix(struct whole *w, const char *const *prefixes, int n)
+{
+    for (int i = 0; i < COUNT(wrappers); i++) {
+        w->wrapper = wrappers[i];
+        for (int k = 0; k < n; k++)
+            if (has(w, prefixes[k])) return prefixes[k];
+    }
+    w->wrapper = "";
+    return "";
 }
 
 static int open_part(struct sdrt_part *out, const char *path, const char *const *prefixes, int n,
                      const struct sdrt_log *log)
 {
     struct whole w;
-    int i = 0, status = open_whole(&w, path, log);
+    int status = open_whole(&w, path, log);
 
     *out = (struct sdrt_part){ 0 };
-    if (status == SDRT_OK) {
-        while (i < n && !has(&w, prefixes[i])) i++;
-        status = take(&w, i < n ? prefixes[i] : "", out);
-    }
+    if (status == SDRT_OK) status = take(&w, find_prefix(&w, prefixes, n), out);
     if (status != SDRT_OK) sdrt_part_free(out);
+    sdrt_part_free(&w.all);
+    return status;
+}
+
+int sdrt_file_open_denoiser(struct sdrt_parts *out, const char *path, const struct sdrt_log *log)
+{
+    struct whole w;
+    int status = open_whole(&w, path, log);
+
+    *out = (struct sdrt_parts){ 0 };
+    if (status == SDRT_OK) status = take_denoiser(&w, &out->denoiser);
+    read_marks(&w, out);
+    if (status != SDRT_OK) sdrt_parts_free(out);
     sdrt_part_free(&w.all);
     return status;
 }
 
 int sdrt_file_open_vae(struct sdrt_part *out, const char *path, const struct sdrt_log *log)
 {
-    return open_part(out, path, vae_prefixes, 1, log);
+    return open_part(out, path, vae_prefixes, COUNT(vae_prefixes), log);
 }
 
-int sdrt_file_open_clip(struct sdrt_part *out, const char *path, const struct sdrt_log *log)
+int sdrt_file_open_clip(struct sdrt_part *out, int i, const char *path, const struct sdrt_log *log)
 {
-    return open_part(out, path, clip_prefixes, CLIP_PREFIXES, log);
+    static const char *const second[] = {
+        "conditioner.embedders.1.model.",
+        "text_encoders.clip_g.transformer.",
+        "text_encoder_2.",
+        "clip_g.transformer.",
+        "conditioner.embedders.0.model.",
+    };
+
+    return i == 1 ? open_part(out, path, second, COUNT(second), log)
+                  : open_part(out, path, clip_prefixes, CLIP_PREFIXES, log);
 }
 
 int sdrt_file_open_t5(struct sdrt_part *out, const char *path, const struct sdrt_log *log)
 {
-    return open_part(out, path, t5_prefixes, 1, log);
+    return open_part(out, path, t5_prefixes, COUNT(t5_prefixes), log);
 }

@@ -141,8 +141,8 @@ static int open_denoiser(struct sdrt_part *out, const char *folder, const struct
         status = open_inner(out, folder, "transformer", diffusion, "", log);
     }
     if (status != SDRT_OK) return status;
-    family = sdrt_part_foreign_family(out);
-    if (family) return sdrt_refuse_family(folder, family, log);
+    status = sdrt_part_refuse_foreign(out, folder, log);
+    if (status != SDRT_OK) return status;
     if (!sdrt_part_has(out, "conv_in.weight") && !sdrt_part_is_mmdit(out, &original))
         return sdrt_fail(log, SDRT_E_MISSING,
                          "%s: has no U-Net: expected a folder unet/ with conv_in.weight in its "
@@ -186,6 +186,18 @@ static int open_part(struct sdrt_part *out, const char *path, const char *name, 
     free(inner);
     free(own);
     return status;
+}
+
+int sdrt_folder_open_denoiser(struct sdrt_part *out, const char *path, const struct sdrt_log *log)
+{
+    char *mmdit = sdrt_path_join(path, "transformer");
+
+    *out = (struct sdrt_part){ 0 };
+    if (!mmdit) return out_of_memory(path, log);
+    const int status = open_part(out, path, sdrt_path_is_folder(mmdit) ? "transformer" : "unet",
+                                 diffusion, log);
+    free(mmdit);
+    return status == SDRT_OK ? sdrt_part_refuse_foreign(out, path, log) : status;
 }
 
 int sdrt_folder_open_vae(struct sdrt_part *out, const char *path, const struct sdrt_log *log)

@@ -15,9 +15,10 @@
 int sdrt_folder_open_parts(struct sdrt_parts *out, const char *path, int with_t5,
                            const struct sdrt_log *log);
 
-/* Opens a VAE, or text encoder i (text encoder 2 is the T5), from its own folder or a
+/* Opens a denoiser, a VAE, or text encoder i (text encoder 2 is the T5), from its own folder or a
  * model's.  Whether it is such a part shows only when its tensors are asked for.  *out belongs
  * to the caller; after a failure it is empty.  Errors as above. */
+int sdrt_folder_open_denoiser(struct sdrt_part *out, const char *path, const struct sdrt_log *log);
 int sdrt_folder_open_vae(struct sdrt_part *out, const char *path, const struct sdrt_log *log);
 int sdrt_folder_open_text(struct sdrt_part *out, int i, const char *path,
                           const struct sdrt_log *log);

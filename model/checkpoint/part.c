@@ -8,6 +8,7 @@ void sdrt_part_free(struct sdrt_part *part)
 {
     sdrt_weight_files_free(&part->files);
     free(part->config);
+    free(part->path);
     *part = (struct sdrt_part){ 0 };
 }
 
@@ -24,6 +25,7 @@ void sdrt_parts_free(struct sdrt_parts *parts)
     }
     free(parts->scheduler);
     free(parts->index);
+    free(parts->unplaced);
     *parts = (struct sdrt_parts){ 0 };
 }
 
@@ -33,6 +35,8 @@ int sdrt_part_add(struct sdrt_part *part, const char *path, const char *strip,
     const int status = part->files ? SDRT_OK : sdrt_weight_files_create(&part->files, log);
 
     if (status != SDRT_OK) return status;
+    if (!part->path) part->path = strdup(path);
+    if (!part->path) return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for its name", path);
     return sdrt_weight_files_add(part->files, path, strip, "", SDRT_DUPLICATES_FAIL);
 }
 
@@ -45,14 +49,19 @@ int sdrt_parts_add_text(struct sdrt_parts *parts, const char *path, const struct
     return SDRT_OK;
 }
 
-/* The first name that is not before key, as an index. */
-static size_t lower_bound(const struct sdrt_weight_files *files, const char *key)
+size_t sdrt_part_count(const struct sdrt_part *part)
 {
-    size_t low = 0, high = sdrt_weight_files_count(files);
+    return part->files ? sdrt_weight_files_count(part->files) : 0;
+}
+
+/* The first name that is not before key, as an index. */
+static size_t lower_bound(const struct sdrt_part *part, const char *key)
+{
+    size_t low = 0, high = sdrt_part_count(part);
 
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
-        if (strcmp(sdrt_weight_files_name(files, middle), key) < 0) low = middle + 1;
+        if (strcmp(sdrt_weight_files_name(part->files, middle), key) < 0) low = middle + 1;
         else high = middle;
     }
     return low;
@@ -61,21 +70,23 @@ static size_t lower_bound(const struct sdrt_weight_files *files, const char *key
 /* The first name that is not before key; NULL behind the last. */
 static const char *name_from(const struct sdrt_part *part, const char *key)
 {
-    if (!part->files) return NULL;
-    const size_t i = lower_bound(part->files, key);
-    return i < sdrt_weight_files_count(part->files) ? sdrt_weight_files_name(part->files, i) : NULL;
+    const size_t i = lower_bound(part, key);
+
+    return i < sdrt_part_count(part) ? sdrt_weight_files_name(part->files, i) : NULL;
 }
 
-int sdrt_part_is_there(const struct sdrt_part *part)
+size_t sdrt_part_find(const struct sdrt_part *part, const char *name)
 {
-    return part->files && sdrt_weight_files_count(part->files);
+    const size_t i = lower_bound(part, name), n = sdrt_part_count(part);
+
+    return i < n && !strcmp(sdrt_weight_files_name(part->files, i), name) ? i : n;
 }
+
+int sdrt_part_is_there(const struct sdrt_part *part) { return sdrt_part_count(part) > 0; }
 
 int sdrt_part_has(const struct sdrt_part *part, const char *name)
 {
-    const char *found = name_from(part, name);
-
-    return found && !strcmp(found, name);
+    return sdrt_part_find(part, name) < sdrt_part_count(part);
 }
 
 int sdrt_part_has_prefix(const struct sdrt_part *part, const char *prefix)
@@ -87,7 +98,7 @@ int sdrt_part_has_prefix(const struct sdrt_part *part, const char *prefix)
 
 int sdrt_part_has_piece(const struct sdrt_part *part, const char *piece)
 {
-    const size_t n = part->files ? sdrt_weight_files_count(part->files) : 0;
+    const size_t n = sdrt_part_count(part);
 
     for (size_t i = 0; i < n; i++)
         if (strstr(sdrt_weight_files_name(part->files, i), piece)) return 1;
@@ -100,18 +111,29 @@ int sdrt_part_is_mmdit(const struct sdrt_part *denoiser, int *original)
     return *original || sdrt_part_has_prefix(denoiser, "transformer_blocks.0.norm1_context.");
 }
 
-const char *sdrt_part_foreign_family(const struct sdrt_part *part)
+static const char *name_at(const void *of, size_t i)
 {
-    static const struct {
-        const char *piece, *family;
-    } signs[] = {
-        { "double_blocks.", "Flux" },
-        { "single_transformer_blocks.", "Flux" },
-    };
+    const struct sdrt_part *part = of;
 
-    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
-        if (sdrt_part_has_piece(part, signs[i].piece)) return signs[i].family;
-    return NULL;
+    return sdrt_weight_files_name(part->files, i);
+}
+
+const struct sdrt_kind *sdrt_part_kind(const struct sdrt_part *part, int with_parts)
+{
+    return sdrt_kind_find(name_at, part, sdrt_part_count(part), with_parts);
+}
+
+int sdrt_refuse_kind(const char *path, const struct sdrt_kind *kind, const struct sdrt_log *log)
+{
+    return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: is %s: %s", path, kind->name, kind->instead);
+}
+
+int sdrt_part_refuse_foreign(const struct sdrt_part *part, const char *path,
+                             const struct sdrt_log *log)
+{
+    const struct sdrt_kind *kind = sdrt_part_kind(part, 0);
+
+    return kind ? sdrt_refuse_kind(path, kind, log) : SDRT_OK;
 }
 
 int sdrt_refuse_family(const char *path, const char *family, const struct sdrt_log *log)

@@ -6,6 +6,7 @@
 #ifndef SDRT_MODEL_CHECKPOINT_PART_H
 #define SDRT_MODEL_CHECKPOINT_PART_H
 
+#include "model/checkpoint/kind.h"
 #include "model/net/config.h"
 #include "runtime/base/error.h"
 #include "runtime/weights/weights.h"
@@ -13,6 +14,7 @@
 /* Denoiser, VAE or a text encoder.  All zeros: there is none. */
 struct sdrt_part {
     struct sdrt_weight_files *files; /* owned; names are without the part's prefix */
+    char *path;                      /* of the first file, for messages, owned */
     char *config;                    /* path of its config.json, owned; NULL without one */
 };
 
@@ -30,6 +32,8 @@ struct sdrt_parts {
     int n_text;
     char *scheduler, *index; /* paths of scheduler_config.json and model_index.json, owned; NULL
                               * without one */
+    char *unplaced;          /* a tensor of no part, owned; NULL without one */
+    size_t n_unplaced;       /* how many there are */
     int v_pred, zero_snr;    /* 1: a single file has a tensor of that name, which says so */
 };
 
@@ -53,13 +57,22 @@ int sdrt_part_has(const struct sdrt_part *part, const char *name);
 int sdrt_part_has_prefix(const struct sdrt_part *part, const char *prefix);
 int sdrt_part_has_piece(const struct sdrt_part *part, const char *piece);
 
+/* The place of a name among sdrt_weight_files_name()'s; the count of all where it is not there. */
+size_t sdrt_part_find(const struct sdrt_part *part, const char *name);
+size_t sdrt_part_count(const struct sdrt_part *part);
+
 /* Whether a denoiser is SD 3.x's MMDiT; *original is then 1 when it has the original names, 0
  * when it has diffusers'. */
 int sdrt_part_is_mmdit(const struct sdrt_part *denoiser, int *original);
 
-/* The family of models, known but not supported, whose tensors these are: a constant for
- * sdrt_refuse_family(), NULL without a sign of any. */
-const char *sdrt_part_foreign_family(const struct sdrt_part *part);
+/* What kind of file it is; NULL when nothing is recognised.  See sdrt_kind_find(). */
+const struct sdrt_kind *sdrt_part_kind(const struct sdrt_part *part, int with_parts);
+
+/* SDRT_E_UNSUPPORTED, saying what path is and what to do with it, where the tensors are those of a
+ * model or an adapter that is known but not drawn with; else SDRT_OK. */
+int sdrt_part_refuse_foreign(const struct sdrt_part *part, const char *path,
+                             const struct sdrt_log *log);
+int sdrt_refuse_kind(const char *path, const struct sdrt_kind *kind, const struct sdrt_log *log);
 
 /* SDRT_E_UNSUPPORTED, saying that path looks like a model of that family. */
 int sdrt_refuse_family(const char *path, const char *family, const struct sdrt_log *log);

@@ -6,8 +6,8 @@
 
 /* Where a canonical name leads. */
 struct place {
-    struct sdrt_weight_files *files;
-    char name[SDRT_NAME_MAX]; /* in the files */
+    const struct sdrt_part *of;
+    char name[SDRT_NAME_MAX]; /* in its files */
     struct sdrt_name_part part;
 };
 
@@ -25,16 +25,26 @@ static int find_text(const struct sdrt_named_weights *w, const char *canonical, 
     const char *tail;
 
     if ((tail = after(canonical, "text_encoder_3."))) {
-        out->files = w->parts->t5.files;
+        out->of = &w->parts->t5;
         return snprintf(out->name, sizeof out->name, "%s", tail) < (int)sizeof out->name;
     }
     for (int i = 0; i < w->parts->n_text; i++) {
         tail = after(canonical, sdrt_text_prefix(i));
         if (!tail || *tail != '.') continue;
-        out->files = w->parts->text[i].files;
+        out->of = &w->parts->text[i];
         return sdrt_names_clip(w->layout->text[i], tail + 1, out->name, &out->part);
     }
     return 0;
+}
+
+/* Converters leave the names that they have no rule for as they are. */
+static int find_unet(const struct sdrt_named_weights *w, const char *tail, char out[SDRT_NAME_MAX])
+{
+    const int known = sdrt_names_unet(&w->layout->unet, tail, out);
+
+    if (!w->layout->unet.original || (known && sdrt_part_has(&w->parts->denoiser, out)))
+        return known;
+    return snprintf(out, SDRT_NAME_MAX, "%s", tail) < SDRT_NAME_MAX;
 }
 
 /* Translates a canonical name.  Returns 1, or 0 for a name that belongs to no part; whether
@@ -46,26 +56,36 @@ static int find(const struct sdrt_named_weights *w, const char *canonical, struc
 
     *out = (struct place){ .part = { .third = -1 } };
     if ((tail = after(canonical, "unet."))) {
-        out->files = w->parts->denoiser.files;
-        known = sdrt_names_unet(&w->layout->unet, tail, out->name);
+        out->of = &w->parts->denoiser;
+        known = find_unet(w, tail, out->name);
     } else if ((tail = after(canonical, "transformer."))) {
-        out->files = w->parts->denoiser.files;
+        out->of = &w->parts->denoiser;
         known = sdrt_names_mmdit(&w->layout->mmdit, tail, out->name, &out->part);
     } else if ((tail = after(canonical, "vae."))) {
-        out->files = w->parts->vae.files;
+        out->of = &w->parts->vae;
         known = sdrt_names_vae(&w->layout->vae, tail, out->name);
     } else {
         known = find_text(w, canonical, out);
     }
-    return known && out->files;
+    return known && out->of->files;
+}
+
+int sdrt_named_weights_locate(const struct sdrt_named_weights *w, const char *canonical,
+                              const struct sdrt_part **part, char name[SDRT_NAME_MAX])
+{
+    struct place place;
+
+    if (!find(w, canonical, &place)) return 0;
+    *part = place.of;
+    memcpy(name, place.name, SDRT_NAME_MAX);
+    return 1;
 }
 
 int sdrt_named_weights_have(const struct sdrt_named_weights *w, const char *canonical)
 {
     struct place place;
 
-    return find(w, canonical, &place) &&
-           sdrt_part_has(&(struct sdrt_part){ .files = place.files }, place.name);
+    return find(w, canonical, &place) && sdrt_part_has(place.of, place.name);
 }
 
 /* Leaves of view, which holds queries, keys and values, the third that is meant.  One that
@@ -136,7 +156,7 @@ static int named_get(void *self, const char *name, int rank, const int64_t *shap
     int status;
 
     if (!find(w, name, &place)) return SDRT_E_MISSING;
-    files = sdrt_weight_files_provider(place.files);
+    files = sdrt_weight_files_provider(place.of->files);
     status = files.get(files.self, place.name, rank, shape, out);
     if (status != SDRT_OK) return status;
     if (place.part.third >= 0) take_third(place.part.third, out);
@@ -155,7 +175,7 @@ static int named_describe(void *self, const char *name, int rank, const int64_t 
     if (!find(self, name, &place)) return SDRT_E_MISSING;
     if (place.part.third >= 0 || is_turned(&place.part))
         return named_get(self, name, rank, shape, out);
-    files = sdrt_weight_files_provider(place.files);
+    files = sdrt_weight_files_provider(place.of->files);
     return files.describe(files.self, place.name, rank, shape, out);
 }
 
@@ -166,7 +186,7 @@ static int named_read(void *self, const char *name, const struct sdrt_weight_vie
     struct place place;
 
     if (!find(self, name, &place)) return SDRT_E_IO;
-    files = sdrt_weight_files_provider(place.files);
+    files = sdrt_weight_files_provider(place.of->files);
     return files.read(files.self, place.name, view, first, count, out);
 }
 
@@ -177,7 +197,7 @@ static void named_release(void *self, const char *name)
     struct place place;
 
     if (!find(w, name, &place)) return;
-    files = sdrt_weight_files_provider(place.files);
+    files = sdrt_weight_files_provider(place.of->files);
     if (is_turned(&place.part)) sdrt_held_buffers_release(&w->turned, name);
     else files.release(files.self, place.name);
 }
@@ -188,7 +208,7 @@ static void named_prefetch(void *self, const char *name)
     struct place place;
 
     if (!find(self, name, &place)) return;
-    files = sdrt_weight_files_provider(place.files);
+    files = sdrt_weight_files_provider(place.of->files);
     files.prefetch(files.self, place.name);
 }
 

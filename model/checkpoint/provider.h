@@ -21,6 +21,12 @@ struct sdrt_named_weights {
 /* 1 when there is a tensor of that canonical name, else 0. */
 int sdrt_named_weights_have(const struct sdrt_named_weights *weights, const char *canonical);
 
+/* Where a tensor of that canonical name would be: in which part, borrowed, under the name that is
+ * written into name.  1, or 0 for a name that belongs to no part; whether the part has it is not
+ * asked. */
+int sdrt_named_weights_locate(const struct sdrt_named_weights *weights, const char *canonical,
+                              const struct sdrt_part **part, char name[SDRT_NAME_MAX]);
+
 /* As a provider; weights must outlive all uses, and its copies stay until they are released.
  * One thread at a time, except for read. */
 struct sdrt_weights_provider sdrt_named_weights_provider(struct sdrt_named_weights *weights);

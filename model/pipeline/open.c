@@ -60,7 +60,7 @@ static int open_provider(struct sdrt_model *m, const struct sdrt_options *o,
 {
     const struct sdrt_checkpoint_paths paths = {
         .model = o->model, .vae = o->vae, .text = { o->text_encoder, o->text_encoder_2 },
-        .t5 = o->t5, .t5_tokenizer = o->t5_tokenizer,
+        .t5 = o->t5, .t5_tokenizer = o->t5_tokenizer, .denoiser = o->denoiser,
     };
     struct sdrt_model_part *base = &m->parts[SDRT_PART_BASE];
     int status;
