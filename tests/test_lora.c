@@ -57,7 +57,8 @@ static void add_names(const char *part, const char *file)
     struct sdrt_tensor_file *f = NULL;
     char canonical[SDRT_NAME_MAX], original[SDRT_NAME_MAX];
 
-    for (int i = 0; i < names.levels; i++) names.attention[i] = config->unet.depth[i] > 0;
+    for (int i = 0; i < names.levels; i++)
+        names.attention[i] = config->unet.up_depth[i][config->unet.layers] > 0;
     cr_assert_eq(sdrt_tensor_file_open(&f, data_path("tiny-sd15/%s", file), &kept_log), SDRT_OK);
     for (size_t i = 0; i < sdrt_tensor_file_count(f); i++) {
         const char *name = sdrt_tensor_file_at(f, i)->name;

@@ -85,11 +85,16 @@ static int check_unet(const struct sdrt_model_config *config, const char *path,
         return sdrt_fail(log, SDRT_E_UNSUPPORTED,
                          "%s: latents of the U-Net have %d channels, the VAE expects %d", path,
                          u->out_channels, v->latent_channels);
-    if (u->in_channels != u->out_channels)
-        return sdrt_fail(log, SDRT_E_UNSUPPORTED,
-                         "%s: the U-Net takes %d channels: an inpainting or editing model; "
-                         "expected text to image, with %d",
-                         path, u->in_channels, u->out_channels);
+    if (sdrt_unet_task(u) == SDRT_TASK_UNKNOWN)
+        return sdrt_fail(
+            log, SDRT_E_UNSUPPORTED,
+            "%s: the U-Net takes %d channels%s: expected %d, or %d to redraw a part of "
+            "a picture, or %d to edit one",
+            path, u->in_channels,
+            u->in_channels == u->out_channels + 1   ? " (a picture's depth too)"
+            : u->in_channels == u->out_channels + 3 ? " (a small picture too)"
+                                                    : "",
+            u->out_channels, 2 * u->out_channels + 1, 2 * u->out_channels);
     status = check_groups("U-Net", u->channels, u->levels, u->norm_groups, path, log);
     return status == SDRT_OK ? check_heads(config, path, log) : status;
 }

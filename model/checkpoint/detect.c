@@ -79,31 +79,53 @@ static int unsupported(const struct detection *d, const char *what, int value, c
                      expected);
 }
 
-static int detect_unet_depths(struct detection *d, int *linear)
+/* Transformer blocks behind resnet j of a block; the block's name into where, which stays otherwise. */
+static int count_depth(const struct detection *d, const char *block, int j, char where[64])
+{
+    char format[SDRT_NAME_MAX];
+
+    snprintf(format, sizeof format, "unet.%s.attentions.%d.transformer_blocks.%%d.norm1.weight",
+             block, j);
+    const int depth = count(d, MAX_DEPTH, format);
+    if (depth) snprintf(where, 64, "unet.%s.attentions.%d", block, j);
+    return depth;
+}
+
+/* Where transformers are; some transformer's name into where, which is empty without any. */
+static void detect_unet_blocks(const struct detection *d, char where[64])
 {
     struct sdrt_unet_config *u = &d->config->unet;
-    char format[SDRT_NAME_MAX], block[64] = "";
+    char block[24];
+
+    *where = 0;
+    u->mid_depth = count_depth(d, "mid_block", 0, where);
+    u->mid_resnets = count(d, 2, "unet.mid_block.resnets.%d.norm1.weight");
+    for (int i = 0; i < u->levels; i++) {
+        snprintf(block, sizeof block, "up_blocks.%d", u->levels - 1 - i);
+        for (int j = 0; j <= u->layers; j++) u->up_depth[i][j] = count_depth(d, block, j, where);
+    }
+    for (int i = 0; i < u->levels; i++) {
+        snprintf(block, sizeof block, "down_blocks.%d", i);
+        for (int j = 0; j < u->layers; j++) u->down_depth[i][j] = count_depth(d, block, j, where);
+    }
+}
+
+static int detect_unet_text(struct detection *d, int *linear)
+{
+    struct sdrt_unet_config *u = &d->config->unet;
     struct sdrt_weight_view view;
+    char where[64], name[SDRT_NAME_MAX];
     int status;
 
-    u->mid_depth = count(d, MAX_DEPTH,
-                         "unet.mid_block.attentions.0.transformer_blocks.%d.norm1.weight");
-    if (u->mid_depth) snprintf(block, sizeof block, "unet.mid_block");
-    for (int i = 0; i < u->levels; i++) {
-        snprintf(format, sizeof format,
-                 "unet.down_blocks.%d.attentions.0.transformer_blocks.%%d.norm1.weight", i);
-        u->depth[i] = count(d, MAX_DEPTH, format);
-        if (u->depth[i]) snprintf(block, sizeof block, "unet.down_blocks.%d", i);
-    }
-    if (!*block)
+    detect_unet_blocks(d, where);
+    if (!*where)
         return sdrt_fail(d->log, SDRT_E_UNSUPPORTED,
                          "%s: has no cross-attention, so no prompt can steer it", d->path);
-    snprintf(format, sizeof format, "%s.attentions.0.proj_in.weight", block);
-    status = shape_of(d, format, &view);
+    snprintf(name, sizeof name, "%s.proj_in.weight", where);
+    status = shape_of(d, name, &view);
     if (status != SDRT_OK) return status;
     *linear = view.rank == 2;
-    return size_of(d, 2, 1, &u->context_dim,
-                   "%s.attentions.0.transformer_blocks.0.attn2.to_k.weight", block);
+    return size_of(d, 2, 1, &u->context_dim, "%s.transformer_blocks.0.attn2.to_k.weight", where);
 }
 
 static int detect_unet(struct detection *d, int *linear)
@@ -113,7 +135,7 @@ static int detect_unet(struct detection *d, int *linear)
 
     u->levels = d->weights->layout->unet.levels;
     u->layers = d->weights->layout->unet.layers;
-    status = detect_unet_depths(d, linear);
+    status = detect_unet_text(d, linear);
     for (int i = 0; status == SDRT_OK && i < u->levels; i++)
         status = size_of(d, 4, 0, &u->channels[i], "unet.down_blocks.%d.resnets.0.conv1.weight", i);
     if (status == SDRT_OK) status = size_of(d, 4, 1, &u->in_channels, "unet.conv_in.weight");
@@ -122,6 +144,8 @@ static int detect_unet(struct detection *d, int *linear)
         status = size_of(d, 2, 0, &u->time_embed_dim, "unet.time_embedding.linear_1.weight");
     if (status == SDRT_OK && have(d, "unet.add_embedding.linear_1.weight", 0))
         status = size_of(d, 2, 1, &u->added_dim, "unet.add_embedding.linear_1.weight");
+    if (status == SDRT_OK && have(d, "unet.time_embedding.cond_proj.weight", 0))
+        status = size_of(d, 2, 1, &u->guidance_dim, "unet.time_embedding.cond_proj.weight");
     return status;
 }
 
@@ -280,6 +304,20 @@ static int find_mmdit(struct detection *d, const struct sdrt_family **family)
     return SDRT_OK;
 }
 
+/* The refiner alone has one text encoder, as wide as what it reads; SDXL's are two. */
+static int check_one_text(struct detection *d)
+{
+    int width = 0;
+    const int status = size_of(d, 2, 1, &width, "%s.text_model.embeddings.token_embedding.weight",
+                               sdrt_text_prefix(0));
+
+    if (status != SDRT_OK || width >= d->config->unet.context_dim) return status;
+    return sdrt_fail(d->log, SDRT_E_MISSING,
+                     "%s: has one of the 2 text encoders of SDXL: expected CLIP-L as text_encoder "
+                     "and CLIP-G as text_encoder_2",
+                     d->path);
+}
+
 static int find_unet(struct detection *d, const struct sdrt_family **family)
 {
     const int n_text = d->weights->parts->n_text;
@@ -287,13 +325,16 @@ static int find_unet(struct detection *d, const struct sdrt_family **family)
 
     if (status != SDRT_OK) return status;
     *family = sdrt_family_find(linear, d->config->unet.added_dim > 0, n_text);
+    if (!n_text)
+        return sdrt_fail(d->log, SDRT_E_MISSING,
+                         "%s: has no text encoder: expected one as text_encoder", d->path);
     if (!*family)
         return sdrt_fail(d->log, SDRT_E_UNSUPPORTED,
                          "%s: %s projections, %s to the time embedding, and %d text encoders: "
                          "expected the parts of SD 1.x, SD 2.x or SDXL",
                          d->path, linear ? "linear" : "convolutional",
                          d->config->unet.added_dim ? "text added" : "nothing added", n_text);
-    return SDRT_OK;
+    return (*family)->aesthetic ? check_one_text(d) : SDRT_OK;
 }
 
 int sdrt_config_detect(struct sdrt_model_config *config, struct sdrt_named_weights *weights)

@@ -2,8 +2,9 @@
 #include "model/checkpoint/layout.h"
 
 #include <stdio.h>
+#include <string.h>
 
-enum { MAX_INPUT_BLOCKS = 64 };
+enum { MAX_BLOCKS = 64 /* of a side of an original U-Net */ };
 
 /* How many of the prefixes with i = 0, 1, ... in the place of format's %d begin some name, up to
  * the first that does not and to limit. */
@@ -26,36 +27,114 @@ static int unsupported(const char *path, const char *what, int value, const char
                      expected);
 }
 
-/* The original names number the blocks of all levels through; a block that halves the image
- * ends a level. */
-static int count_input_blocks(struct sdrt_unet_names *names, const struct sdrt_part *unet,
-                              const char *path, const struct sdrt_log *log)
+static int has(const struct sdrt_part *part, const char *format, int a, int b)
 {
-    const int blocks = count_prefix(unet, MAX_INPUT_BLOCKS, "input_blocks.%d.");
-    char op[64];
-    int first = 1;
+    char name[SDRT_NAME_MAX];
 
-    for (; first < blocks; first++) {
-        snprintf(op, sizeof op, "input_blocks.%d.0.op.weight", first);
-        if (sdrt_part_has(unet, op)) break;
-    }
-    names->layers = first - 1;
-    names->levels = blocks / first;
-    if (blocks % first)
-        return unsupported(path, "input blocks of the U-Net:", blocks, "as many in each level",
-                           log);
+    snprintf(name, sizeof name, format, a, b);
+    return sdrt_part_has(part, name);
+}
+
+/* One side of an original U-Net on the way to its blocks. */
+struct side {
+    const char *name, *path;
+    const struct sdrt_log *log;
+    int levels, layer; /* of the level that is being filled */
+    int most;          /* resnets of a level */
+};
+
+static int add_resnet(struct side *s, short *blocks, int n)
+{
+    if (s->levels == SDRT_MAX_LEVELS)
+        return unsupported(s->path, "levels of the U-Net: more than", s->levels, "1 to 4", s->log);
+    if (s->layer == s->most)
+        return unsupported(s->path, "resnets in a level of the U-Net: more than", s->most,
+                           "8, and one more on the way up", s->log);
+    blocks[s->levels * s->most + s->layer++] = (short)n;
     return SDRT_OK;
 }
 
-static int find_unet(struct sdrt_unet_names *names, const struct sdrt_part *unet, const char *path,
+/* The level is full: all have as many resnets as the first. */
+static int end_level(struct side *s, int layers)
+{
+    if (s->layer != layers)
+        return sdrt_fail(
+            s->log, SDRT_E_UNSUPPORTED,
+            "%s: level %d of the U-Net's %s blocks has %d resnets: expected %d, as the "
+            "first level's way down tells",
+            s->path, s->levels, s->name, s->layer, layers);
+    s->levels++;
+    s->layer = 0;
+    return SDRT_OK;
+}
+
+/* The original names number the blocks of all levels through, some converters with gaps; a block
+ * that halves the image ends a level. */
+static int find_input_blocks(struct sdrt_unet_names *names, struct sdrt_unet_blocks *blocks,
+                             struct side *s, const struct sdrt_part *unet)
+{
+    int status = SDRT_OK;
+
+    for (int n = 1; n < MAX_BLOCKS && status == SDRT_OK; n++) {
+        if (has(unet, "input_blocks.%d.%d.in_layers.0.weight", n, 0)) {
+            status = add_resnet(s, blocks->down[0], n);
+        } else if (has(unet, "input_blocks.%d.%d.op.weight", n, 0)) {
+            if (!s->levels) names->layers = s->layer;
+            if (s->levels < SDRT_MAX_LEVELS) blocks->downsampler[s->levels] = (short)n;
+            status = end_level(s, names->layers);
+        }
+    }
+    if (!s->levels) names->layers = s->layer;
+    if (status == SDRT_OK) status = end_level(s, names->layers);
+    names->levels = s->levels;
+    return status;
+}
+
+/* An upsampler ends a level: behind its last resnet, or in a block of its own. */
+static int find_output_blocks(const struct sdrt_unet_names *names, struct sdrt_unet_blocks *blocks,
+                              struct side *s, const struct sdrt_part *unet)
+{
+    int status = SDRT_OK;
+
+    for (int n = 0; n < MAX_BLOCKS && status == SDRT_OK; n++) {
+        int place = 2;
+        if (has(unet, "output_blocks.%d.%d.in_layers.0.weight", n, 0))
+            status = add_resnet(s, blocks->up[0], n);
+        while (place >= 0 && !has(unet, "output_blocks.%d.%d.conv.weight", n, place)) place--;
+        if (place < 0 || status != SDRT_OK || s->levels == SDRT_MAX_LEVELS) continue;
+        blocks->upsampler[s->levels] = (short)n;
+        blocks->upsampler_place[s->levels] = (short)place;
+        status = end_level(s, names->layers + 1);
+    }
+    if (status == SDRT_OK) status = end_level(s, names->layers + 1);
+    if (status == SDRT_OK && s->levels != names->levels)
+        return unsupported(s->path, "levels of the U-Net's way up:", s->levels,
+                           "as many as of its way down", s->log);
+    return status;
+}
+
+static int find_original(struct sdrt_unet_names *names, struct sdrt_unet_blocks *blocks,
+                         const struct sdrt_part *unet, const char *path, const struct sdrt_log *log)
+{
+    struct side in = { "input", path, log, .most = SDRT_MAX_LAYERS };
+    struct side out = { "output", path, log, .most = SDRT_MAX_LAYERS + 1 };
+    int status;
+
+    memset(blocks, -1, sizeof *blocks);
+    names->blocks = blocks;
+    status = find_input_blocks(names, blocks, &in, unet);
+    return status == SDRT_OK ? find_output_blocks(names, blocks, &out, unet) : status;
+}
+
+static int find_unet(struct sdrt_layout *out, const struct sdrt_part *unet, const char *path,
                      const struct sdrt_log *log)
 {
-    char canonical[SDRT_NAME_MAX], name[SDRT_NAME_MAX];
+    struct sdrt_unet_names *names = &out->unet;
     int status = SDRT_OK;
 
     names->original = sdrt_part_has(unet, "input_blocks.0.0.weight");
     if (names->original) {
-        status = count_input_blocks(names, unet, path, log);
+        status = find_original(names, &out->blocks, unet, path, log);
     } else {
         names->layers = count_prefix(unet, SDRT_MAX_LAYERS + 1, "down_blocks.0.resnets.%d.");
         names->levels = count_prefix(unet, SDRT_MAX_LEVELS + 1, "down_blocks.%d.");
@@ -65,10 +144,6 @@ static int find_unet(struct sdrt_unet_names *names, const struct sdrt_part *unet
         return unsupported(path, "levels of the U-Net:", names->levels, "1 to 4", log);
     if (names->layers < 1 || names->layers > SDRT_MAX_LAYERS)
         return unsupported(path, "resnets in a level of the U-Net:", names->layers, "1 to 8", log);
-    for (int i = 0; i < names->levels; i++) {
-        snprintf(canonical, sizeof canonical, "down_blocks.%d.attentions.0.norm.weight", i);
-        names->attention[i] = sdrt_names_unet(names, canonical, name) && sdrt_part_has(unet, name);
-    }
     return SDRT_OK;
 }
 
@@ -127,7 +202,7 @@ int sdrt_layout_find(struct sdrt_layout *out, const struct sdrt_parts *parts, co
         status = find_mmdit(&out->mmdit, original, &parts->denoiser, path, log);
     } else {
         out->denoiser = SDRT_DENOISER_UNET;
-        status = find_unet(&out->unet, &parts->denoiser, path, log);
+        status = find_unet(out, &parts->denoiser, path, log);
     }
     return status == SDRT_OK ? find_vae(&out->vae, &parts->vae, path, log) : status;
 }

@@ -8,19 +8,18 @@
 #include "model/checkpoint/part.h"
 #include "model/checkpoint/tensor_names.h"
 
-enum { SDRT_MAX_LAYERS = 8 }; /* resnets of a level */
-
 struct sdrt_layout {
     enum sdrt_denoiser_kind denoiser;
-    struct sdrt_unet_names unet; /* the one of the two that the denoiser is */
+    struct sdrt_unet_names unet;    /* the one of the two that the denoiser is */
+    struct sdrt_unet_blocks blocks; /* unet's, where it has original names */
     struct sdrt_mmdit_names mmdit;
     struct sdrt_vae_names vae;
     enum sdrt_clip_layout text[SDRT_MAX_TEXT];
 };
 
 /* Finds the layout of all parts but the T5, whose names are always transformers'.  path is for
- * messages.  SDRT_E_MISSING for a text encoder that is not CLIP's, SDRT_E_UNSUPPORTED for more
- * levels, layers or blocks than any graph here has. */
+ * messages; out points into itself and must stay where it is.  SDRT_E_MISSING for a text encoder
+ * that is not CLIP's, SDRT_E_UNSUPPORTED for more levels, layers or blocks than any graph here has. */
 int sdrt_layout_find(struct sdrt_layout *out, const struct sdrt_parts *parts, const char *path,
                      const struct sdrt_log *log);
 

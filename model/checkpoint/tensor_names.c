@@ -76,45 +76,74 @@ static const struct rename unet_resnet[] = {
     { NULL, NULL },
 };
 
-/* input_blocks: conv_in, then per level its layers and, but for the last, a downsampler.
- * output_blocks: per level layers + 1; the last ends with the upsampler. */
+/* input_blocks: conv_in, then per level its layers and, but for the last, a downsampler. */
+static int input_block(const struct sdrt_unet_names *names, int level, int layer)
+{
+    const int per_level = names->layers + 1;
+
+    if (level >= names->levels || layer > names->layers) return -1;
+    if (!names->blocks) return 1 + level * per_level + layer;
+    return layer < names->layers ? names->blocks->down[level][layer]
+                                 : names->blocks->downsampler[level];
+}
+
+/* output_blocks: per level layers + 1; the last ends with the upsampler. */
+static int output_block(const struct sdrt_unet_names *names, int block, int layer)
+{
+    if (block >= names->levels || layer > names->layers) return -1;
+    return names->blocks ? names->blocks->up[block][layer] : block * (names->layers + 1) + layer;
+}
+
+static int print_upsampler(const struct sdrt_unet_names *names, int block, const char *tail,
+                           char out[SDRT_NAME_MAX])
+{
+    if (block >= names->levels) return 0;
+    if (!names->blocks)
+        return print(out, "output_blocks.%d.%d.conv.%s", output_block(names, block, names->layers),
+                     names->attention[names->levels - 1 - block] ? 2 : 1, tail);
+    if (names->blocks->upsampler[block] < 0) return 0;
+    return print(out, "output_blocks.%d.%d.conv.%s", names->blocks->upsampler[block],
+                 names->blocks->upsampler_place[block], tail);
+}
+
+/* A name within block of a side, "input" or "output": its resnet is 0, its transformer 1. */
+static int print_in_block(char out[SDRT_NAME_MAX], const char *side, int block, int transformer,
+                          const char *tail)
+{
+    static const struct rename none[] = { { NULL, NULL } };
+    char prefix[64];
+
+    if (block < 0) return 0;
+    snprintf(prefix, sizeof prefix, "%s_blocks.%d.%d.", side, block, transformer);
+    return print_renamed(out, prefix, transformer ? none : unet_resnet, tail);
+}
+
 int sdrt_names_unet(const struct sdrt_unet_names *names, const char *canonical,
                     char out[SDRT_NAME_MAX])
 {
-    static const struct rename none[] = { { NULL, NULL } };
-    const int per_level = names->layers + 1;
     char prefix[64];
     const char *tail;
     int n[2];
 
     if (!names->original) return print(out, "%s", canonical);
-    if ((tail = match(canonical, "down_blocks.#.resnets.#.", n))) {
-        snprintf(prefix, sizeof prefix, "input_blocks.%d.0.", 1 + n[0] * per_level + n[1]);
-        return print_renamed(out, prefix, unet_resnet, tail);
+    if ((tail = match(canonical, "down_blocks.#.resnets.#.", n)))
+        return print_in_block(out, "input", input_block(names, n[0], n[1]), 0, tail);
+    if ((tail = match(canonical, "down_blocks.#.attentions.#.", n)))
+        return print_in_block(out, "input", input_block(names, n[0], n[1]), 1, tail);
+    if ((tail = match(canonical, "down_blocks.#.downsamplers.0.conv.", n))) {
+        n[1] = input_block(names, n[0], names->layers);
+        return n[1] >= 0 && print(out, "input_blocks.%d.0.op.%s", n[1], tail);
     }
-    if ((tail = match(canonical, "down_blocks.#.attentions.#.", n))) {
-        snprintf(prefix, sizeof prefix, "input_blocks.%d.1.", 1 + n[0] * per_level + n[1]);
-        return print_renamed(out, prefix, none, tail);
-    }
-    if ((tail = match(canonical, "down_blocks.#.downsamplers.0.conv.", n)))
-        return print(out, "input_blocks.%d.0.op.%s", (n[0] + 1) * per_level, tail);
     if ((tail = match(canonical, "mid_block.resnets.#.", n))) {
         snprintf(prefix, sizeof prefix, "middle_block.%d.", 2 * n[0]);
         return print_renamed(out, prefix, unet_resnet, tail);
     }
-    if ((tail = match(canonical, "up_blocks.#.resnets.#.", n))) {
-        snprintf(prefix, sizeof prefix, "output_blocks.%d.0.", n[0] * per_level + n[1]);
-        return print_renamed(out, prefix, unet_resnet, tail);
-    }
-    if ((tail = match(canonical, "up_blocks.#.attentions.#.", n))) {
-        snprintf(prefix, sizeof prefix, "output_blocks.%d.1.", n[0] * per_level + n[1]);
-        return print_renamed(out, prefix, none, tail);
-    }
-    if ((tail = match(canonical, "up_blocks.#.upsamplers.0.conv.", n))) {
-        if (n[0] >= names->levels) return 0;
-        return print(out, "output_blocks.%d.%d.conv.%s", n[0] * per_level + names->layers,
-                     names->attention[names->levels - 1 - n[0]] ? 2 : 1, tail);
-    }
+    if ((tail = match(canonical, "up_blocks.#.resnets.#.", n)))
+        return print_in_block(out, "output", output_block(names, n[0], n[1]), 0, tail);
+    if ((tail = match(canonical, "up_blocks.#.attentions.#.", n)))
+        return print_in_block(out, "output", output_block(names, n[0], n[1]), 1, tail);
+    if ((tail = match(canonical, "up_blocks.#.upsamplers.0.conv.", n)))
+        return print_upsampler(names, n[0], tail, out);
     return print_renamed(out, "", unet_outer, canonical);
 }
 

@@ -13,13 +13,23 @@ extern "C" {
 
 enum { SDRT_NAME_MAX = 256 }; /* bytes of any weight name here, with the final 0 */
 
+/* Where a file has the blocks of a U-Net of original names, which need not be numbered without
+ * gaps: converters that count more resnets a level than there are leave some.  All are below 1000;
+ * -1: it has none. */
+struct sdrt_unet_blocks {
+    short down[4][8], downsampler[4]; /* input_blocks, by level */
+    short up[4][9], upsampler[4];     /* output_blocks, by up block, so from the smallest level */
+    short upsampler_place[4]; /* the number behind the block's: output_blocks.#.PLACE.conv */
+};
+
 /* The original U-Net numbers all blocks through, so a name depends on the resnets per
  * level and on which levels have attention. */
 struct sdrt_unet_names {
     int original; /* 0: diffusers' names */
     int levels;
     int layers;       /* resnets per level on the way down */
-    int attention[4]; /* of each level: 1 when it has transformers */
+    int attention[4]; /* of each level: 1 when it has transformers on the way up */
+    const struct sdrt_unet_blocks *blocks; /* borrowed; NULL: numbered as the original code does */
 };
 
 /* SD 3.x's; the last block's text is modulated otherwise than the other blocks'. */

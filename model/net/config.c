@@ -1,9 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/net/config.h"
 
+enum sdrt_unet_task sdrt_unet_task(const struct sdrt_unet_config *unet)
+{
+    if (unet->in_channels == unet->out_channels) return SDRT_TASK_DRAW;
+    if (unet->in_channels == 2 * unet->out_channels + 1) return SDRT_TASK_INPAINT;
+    return unet->in_channels == 2 * unet->out_channels ? SDRT_TASK_EDIT : SDRT_TASK_UNKNOWN;
+}
+
+void sdrt_unet_set_depths(struct sdrt_unet_config *unet, const int depths[SDRT_MAX_LEVELS])
+{
+    for (int i = 0; i < unet->levels; i++)
+        for (int j = 0; j <= unet->layers; j++) {
+            unet->up_depth[i][j] = depths[i];
+            if (j < unet->layers) unet->down_depth[i][j] = depths[i];
+        }
+}
+
 int sdrt_unet_has_attention(const struct sdrt_unet_config *unet, int level)
 {
-    return unet->depth[level] || (level == unet->levels - 1 && unet->mid_depth);
+    int blocks = level == unet->levels - 1 ? unet->mid_depth : 0;
+
+    for (int j = 0; j < unet->layers; j++) blocks += unet->down_depth[level][j];
+    for (int j = 0; j <= unet->layers; j++) blocks += unet->up_depth[level][j];
+    return blocks > 0;
 }
 
 int sdrt_context_width(const struct sdrt_model_config *config)

@@ -14,7 +14,13 @@
 extern "C" {
 #endif
 
-enum { SDRT_MAX_LEVELS = 4, SDRT_MMDIT_MAX_DEPTH = 64, SDRT_MAX_TEXT = 3, SDRT_CLIP_TOKENS = 77 };
+enum {
+    SDRT_MAX_LEVELS = 4,
+    SDRT_MAX_LAYERS = 8, /* resnets of a level on the way down */
+    SDRT_MMDIT_MAX_DEPTH = 64,
+    SDRT_MAX_TEXT = 3,
+    SDRT_CLIP_TOKENS = 77
+};
 
 /* The denoiser.  Level 0 works at the latent's full size, each further one at half. */
 struct sdrt_unet_config {
@@ -22,8 +28,10 @@ struct sdrt_unet_config {
     int levels;
     int channels[SDRT_MAX_LEVELS];
     int layers;                 /* resnets per level on the way down; one more on the way up */
-    int depth[SDRT_MAX_LEVELS]; /* transformer blocks after each resnet, 0: none */
-    int mid_depth;              /* transformer blocks in the middle, 0: none */
+    /* Transformer blocks after each resnet of a level, 0: none. */
+    int down_depth[SDRT_MAX_LEVELS][SDRT_MAX_LAYERS], up_depth[SDRT_MAX_LEVELS][SDRT_MAX_LAYERS + 1];
+    int mid_resnets;            /* in the middle: 2, 1 or 0 */
+    int mid_depth;              /* transformer blocks between two of them, 0: none */
     int context_dim;            /* width of the text embeddings */
     int heads;                  /* of attention; 0: channels / head_dim */
     int head_dim;               /* 0 when heads is set */
@@ -31,6 +39,8 @@ struct sdrt_unet_config {
     int norm_groups;
     int added_dim;              /* width of what is added to the time embedding: the pooled text
                                  * and embedded numbers of the image (SDXL); 0: nothing is */
+    int guidance_dim;           /* width of the embedded guidance scale that is added to the
+                                 * timestep's embedding (LCM); 0: it is not told */
 };
 
 /* The denoiser of SD 3.x: joint attention of image and text. */
@@ -112,6 +122,18 @@ struct sdrt_model_config {
     int aesthetic;       /* 1: the numbers end in an aesthetic score, not in the target size */
     int size;            /* pixels a side that it was trained for */
 };
+
+/* What a U-Net is for, told from what it takes beside the latent. */
+enum sdrt_unet_task {
+    SDRT_TASK_DRAW,    /* nothing: text to image */
+    SDRT_TASK_INPAINT, /* a mask and the latent of what lies outside it: 9 channels */
+    SDRT_TASK_EDIT,    /* the latent of a picture to change as the prompt says: 8 channels */
+    SDRT_TASK_UNKNOWN
+};
+enum sdrt_unet_task sdrt_unet_task(const struct sdrt_unet_config *unet);
+
+/* The same number of transformer blocks after each resnet of a level, down and up. */
+void sdrt_unet_set_depths(struct sdrt_unet_config *unet, const int depths[SDRT_MAX_LEVELS]);
 
 /* Whether a level, or the middle behind the last, has transformers. */
 int sdrt_unet_has_attention(const struct sdrt_unet_config *unet, int level);

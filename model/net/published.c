@@ -21,11 +21,12 @@ struct sdrt_model_config sdrt_sd15_config(void)
 {
     struct sdrt_model_config c = {
         .unet = { .in_channels = 4, .out_channels = 4, .levels = 4,
-                  .channels = { 320, 640, 1280, 1280 }, .layers = 2, .depth = { 1, 1, 1, 0 },
+                  .channels = { 320, 640, 1280, 1280 }, .layers = 2, .mid_resnets = 2,
                   .mid_depth = 1, .context_dim = 768, .time_embed_dim = 1280 },
         .vae = published_vae,
     };
 
+    sdrt_unet_set_depths(&c.unet, (const int[SDRT_MAX_LEVELS]){ 1, 1, 1, 0 });
     sdrt_family_apply(sdrt_family_find(0, 0, 1), &c);
     set_clip(&c.text[0].clip, 768, 12, 3072);
     return c;
@@ -46,12 +47,13 @@ struct sdrt_model_config sdrt_sdxl_config(void)
 {
     struct sdrt_model_config c = {
         .unet = { .in_channels = 4, .out_channels = 4, .levels = 3,
-                  .channels = { 320, 640, 1280 }, .layers = 2, .depth = { 0, 2, 10 },
+                  .channels = { 320, 640, 1280 }, .layers = 2, .mid_resnets = 2,
                   .mid_depth = 10, .context_dim = 2048, .time_embed_dim = 1280,
                   .added_dim = 2816 },
         .vae = published_vae,
     };
 
+    sdrt_unet_set_depths(&c.unet, (const int[SDRT_MAX_LEVELS]){ 0, 2, 10 });
     sdrt_family_apply(sdrt_family_find(1, 1, 2), &c);
     set_clip(&c.text[0].clip, 768, 12, 3072);
     set_clip(&c.text[1].clip, 1280, 32, 5120);

@@ -3,7 +3,13 @@
 #include "model/net/name.h"
 #include "model/net/unet.h"
 
-enum { NAME = 160, MAX_SKIPS = 32, MAX_RESNETS = 64, MAX_CROSS = 192, PART_NAME = 64 };
+enum {
+    NAME = 160,
+    MAX_SKIPS = SDRT_MAX_LEVELS * (SDRT_MAX_LAYERS + 1),
+    MAX_RESNETS = SDRT_MAX_LEVELS * (2 * SDRT_MAX_LAYERS + 1) + 2,
+    MAX_CROSS = 192,
+    PART_NAME = 64
+};
 
 struct unet_part {
     char name[PART_NAME]; /* weight prefix */
@@ -27,14 +33,12 @@ static int heads_of(const struct sdrt_unet_config *c, int channels)
 
 /* ---- the list of parts ---- */
 
-static int list_resnet(struct unet_parts *p, const char *block, int j, int channels)
+static void list_resnet(struct unet_parts *p, const char *block, int j, int channels)
 {
-    if (p->n_resnets == MAX_RESNETS) return 0;
     struct unet_part *r = &p->resnets[p->n_resnets++];
     sdrt_name(r->name, sizeof r->name, "%s.resnets.%d.time_emb_proj", block, j);
     r->channels = channels;
     p->time_channels += channels;
-    return 1;
 }
 
 static int list_cross(struct unet_parts *p, const char *block, int j, int depth, int channels)
@@ -60,17 +64,17 @@ static int list_parts(const struct sdrt_unet_config *c, struct unet_parts *out)
     for (int i = 0; i < c->levels; i++)
         for (int j = 0; j < c->layers; j++) {
             sdrt_name(block, sizeof block, "unet.down_blocks.%d", i);
-            ok &= list_resnet(out, block, j, c->channels[i]);
-            ok &= list_cross(out, block, j, c->depth[i], c->channels[i]);
+            list_resnet(out, block, j, c->channels[i]);
+            ok &= list_cross(out, block, j, c->down_depth[i][j], c->channels[i]);
         }
-    ok &= list_resnet(out, "unet.mid_block", 0, c->channels[last]);
+    for (int j = 0; j < c->mid_resnets; j++)
+        list_resnet(out, "unet.mid_block", j, c->channels[last]);
     ok &= list_cross(out, "unet.mid_block", 0, c->mid_depth, c->channels[last]);
-    ok &= list_resnet(out, "unet.mid_block", 1, c->channels[last]);
     for (int i = 0; i < c->levels; i++)
         for (int j = 0; j < c->layers + 1; j++) {
             sdrt_name(block, sizeof block, "unet.up_blocks.%d", i);
-            ok &= list_resnet(out, block, j, c->channels[last - i]);
-            ok &= list_cross(out, block, j, c->depth[last - i], c->channels[last - i]);
+            list_resnet(out, block, j, c->channels[last - i]);
+            ok &= list_cross(out, block, j, c->up_depth[last - i][j], c->channels[last - i]);
         }
     return ok;
 }
@@ -92,6 +96,26 @@ static int time_rows(const struct sdrt_unet_config *config, int batch)
     return config->added_dim ? batch : 1;
 }
 
+/* The timesteps' embedding [1][1][n][c] plus what a latent consistency model is told of the
+ * guidance scale (Luo et al. 2023, section 4.2), the same for each. */
+static sdrt_tensor add_guidance(struct sdrt_graph *g, const struct sdrt_unet_config *config,
+                                sdrt_tensor t)
+{
+    struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
+    int dims[4];
+
+    if (!config->guidance_dim) return t;
+    sdrt_graph_dims(g, t, dims);
+    spec.name = "unet.time_embedding.cond_proj";
+    spec.n = config->channels[0];
+    spec.no_bias = 1;
+    spec.residual = t;
+    return sdrt_graph_gemm(g,
+                           sdrt_graph_external(g, "guidance", SDRT_F32, 1, 1, dims[2],
+                                               config->guidance_dim),
+                           &spec);
+}
+
 /* silu(time embedding), or silu(time embedding + added embedding) of all pairs: every resnet
  * reads it after the SiLU, so that is the last product's epilogue where nothing is added. */
 static sdrt_tensor embed_time(struct sdrt_graph *g, const struct sdrt_unet_config *config,
@@ -102,6 +126,7 @@ static sdrt_tensor embed_time(struct sdrt_graph *g, const struct sdrt_unet_confi
     sdrt_tensor t = sdrt_graph_timestep_embedding(g, "unet.time_proj", timesteps,
                                                   config->channels[0]);
 
+    t = add_guidance(g, config, t);
     t = sdrt_linear(g, t, "unet.time_embedding.linear_1", dim, SDRT_ACT_SILU);
     t = sdrt_linear(g, t, "unet.time_embedding.linear_2", dim, last);
     if (!config->added_dim) return t;
@@ -372,12 +397,24 @@ static sdrt_tensor down(struct builder *b, sdrt_tensor x)
         sdrt_name(block, sizeof block, "unet.down_blocks.%d", i);
         for (int j = 0; j < c->layers; j++) {
             x = resnet(b, x, SDRT_NO_TENSOR, block, j, c->channels[i]);
-            x = transformer(b, x, block, j, c->depth[i], c->channels[i]);
+            x = transformer(b, x, block, j, c->down_depth[i][j], c->channels[i]);
             push_skip(b, x);
         }
         if (i == c->levels - 1) break;
         x = resample(b, x, block, "downsamplers.0.conv", c->channels[i], 2, 0, 0);
         push_skip(b, x);
+    }
+    return x;
+}
+
+static sdrt_tensor middle(struct builder *b, sdrt_tensor x)
+{
+    const struct sdrt_unet_config *c = b->config;
+    const int channels = c->channels[c->levels - 1];
+
+    for (int j = 0; j < c->mid_resnets; j++) {
+        x = resnet(b, x, SDRT_NO_TENSOR, "unet.mid_block", j, channels);
+        if (j == 0) x = transformer(b, x, "unet.mid_block", 0, c->mid_depth, channels);
     }
     return x;
 }
@@ -393,7 +430,7 @@ static sdrt_tensor up(struct builder *b, sdrt_tensor x)
         sdrt_name(block, sizeof block, "unet.up_blocks.%d", i);
         for (int j = 0; j < c->layers + 1; j++) {
             x = resnet(b, x, b->skips[--b->n_skips], block, j, channels);
-            x = transformer(b, x, block, j, c->depth[level], channels);
+            x = transformer(b, x, block, j, c->up_depth[level][j], channels);
         }
         if (level == 0) break;
         sdrt_graph_dims(b->g, b->skips[b->n_skips - 1], dims);
@@ -429,12 +466,7 @@ static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *mod
     spec.pad = 1;
     sdrt_tensor x = sdrt_graph_conv(g, in, &spec);
     push_skip(&b, x);
-    x = down(&b, x);
-    const int c = config->channels[config->levels - 1];
-    x = resnet(&b, x, SDRT_NO_TENSOR, "unet.mid_block", 0, c);
-    x = transformer(&b, x, "unet.mid_block", 0, config->mid_depth, c);
-    x = resnet(&b, x, SDRT_NO_TENSOR, "unet.mid_block", 1, c);
-    x = up(&b, x);
+    x = up(&b, middle(&b, down(&b, x)));
 
     spec.name = "unet.conv_out";
     spec.norm = "unet.conv_norm_out";

@@ -92,7 +92,7 @@ static int fill_index(struct sdrt_model *m)
 
     if (!sdrt_lora_index_empty(m->loras.index)) return SDRT_OK;
     for (int i = 0; i < config->unet.levels; i++)
-        f.unet.attention[i] = config->unet.depth[i] > 0;
+        f.unet.attention[i] = config->unet.up_depth[i][config->unet.layers] > 0;
     for (int i = 0; i < config->n_text && f.status == SDRT_OK; i++)
         f.status = add_text_encoder(m->loras.index, sdrt_text_prefix(i),
                                     config->text[i].clip.layers + config->text[i].cut,

@@ -115,19 +115,37 @@ static int check_numbers(const struct sdrt_model *m, const struct sdrt_request *
     return SDRT_OK;
 }
 
+/* Inpainting and editing models take a picture, which no request can give yet. */
+static int check_task(const struct sdrt_model *m)
+{
+    const struct sdrt_model_config *config = sdrt_model_config_of(m);
+    const enum sdrt_unet_task task = config->denoiser == SDRT_DENOISER_MMDIT
+                                         ? SDRT_TASK_DRAW : sdrt_unet_task(&config->unet);
+
+    if (task == SDRT_TASK_DRAW) return SDRT_OK;
+    return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "%s: %s, which this version cannot be given: "
+                     "expected a model that draws from text alone", m->parts[SDRT_PART_BASE].name,
+                     task == SDRT_TASK_INPAINT
+                         ? "is an inpainting model: it takes a picture and a mask"
+                         : "is an editing model: it takes the picture that it changes");
+}
+
 int sdrt_request_check(const struct sdrt_model *m, const struct sdrt_request *r,
                        struct sdrt_shape *shape, struct sdrt_sampler *samplers[SDRT_PARTS],
                        enum sdrt_rng_kind *rng)
 {
     const int unit = 1 << (sdrt_model_config_of(m)->vae.levels - 1);
     struct sdrt_sampler *s[SDRT_PARTS] = { NULL };
-    int status = check_numbers(m, r);
+    int status = check_task(m);
 
+    if (status == SDRT_OK) status = check_numbers(m, r);
     if (status == SDRT_OK) status = check_size(m, r);
     if (status == SDRT_OK) status = check_clip_skip(m, r->clip_skip);
     if (status == SDRT_OK) status = check_picture(m, r);
+    /* What is told the scale guides itself. */
     *shape = (struct sdrt_shape){
-        .batch = r->batch, .guided = r->cfg_scale > 1.0f, .h = r->height / unit,
+        .batch = r->batch,
+        .guided = r->cfg_scale > 1.0f && !sdrt_model_config_of(m)->unet.guidance_dim, .h = r->height / unit,
         .w = r->width / unit, .clip_skip = r->clip_skip,
     };
     if (status == SDRT_OK) status = make_samplers(m, r, shape, s);

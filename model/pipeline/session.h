@@ -37,6 +37,7 @@ struct sdrt_session {
     int text_zeroed;            /* the negative prompt's are zeros */
     int once_ready[SDRT_PARTS]; /* what the denoiser makes of text, timesteps and told */
     float told[SDRT_TOLD];      /* what SDXL is told of the picture */
+    float guidance;             /* the scale that a latent consistency model is told */
 
     /* Results. */
     uint8_t *images;
