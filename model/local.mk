@@ -28,6 +28,7 @@ libmodel_la_SOURCES += \
 	model/checkpoint/config_json.c model/checkpoint/config_json.h \
 	model/checkpoint/config_check.c model/checkpoint/config_check.h \
 	model/checkpoint/kind.c model/checkpoint/kind.h \
+	model/checkpoint/coverage.c model/checkpoint/coverage.h model/net/needs.c model/net/needs.h \
 	model/net/family.c model/net/family.h
 
 libmodel_la_SOURCES += \

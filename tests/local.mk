@@ -214,6 +214,12 @@ EXTRA_DIST += tests/golden/tiny-sd21 tests/golden/tiny-sdxl tests/golden/tiny-sd
 	tests/oracle/make_families_full.py tests/oracle/compare_families.py \
 	tests/oracle/shards.py tests/oracle/compare_images_full.py tests/oracle/check_single_file.py
 
+# Denoisers of other shapes, and as files of their own.
+check_PROGRAMS += tests/test_nets
+tests_test_nets_SOURCES = tests/test_nets.c $(GOLDEN_IMAGES) $(GOLDEN_PASSES)
+tests_test_nets_CFLAGS = $(TEST_CFLAGS)
+tests_test_nets_LDADD = $(TEST_LIBS)
+
 # SD 3 and SD 3.5, tiny.
 check_PROGRAMS += tests/test_sd3
 tests_test_sd3_SOURCES = tests/test_sd3.c $(GOLDEN_IMAGES) $(GOLDEN_PASSES)

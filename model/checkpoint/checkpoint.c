@@ -2,6 +2,7 @@
 #include "model/checkpoint/checkpoint.h"
 #include "model/checkpoint/config_check.h"
 #include "model/checkpoint/config_json.h"
+#include "model/checkpoint/coverage.h"
 #include "model/checkpoint/detect.h"
 #include "model/checkpoint/detect_t5.h"
 #include "model/checkpoint/file.h"
@@ -172,7 +173,8 @@ static int find_config(struct sdrt_checkpoint *c)
     if (status == SDRT_OK) status = sdrt_config_detect(&c->config, &c->weights);
     if (status == SDRT_OK) status = sdrt_config_read_json(&c->config, &c->parts, c->log);
     if (status == SDRT_OK) status = sdrt_config_check(&c->config, c->path, c->log);
-    return status == SDRT_OK ? detect_t5(c) : status;
+    if (status == SDRT_OK) status = detect_t5(c);
+    return status == SDRT_OK ? sdrt_coverage_check(&c->config, &c->weights) : status;
 }
 
 int sdrt_checkpoint_open(struct sdrt_checkpoint **out, const struct sdrt_checkpoint_paths *paths,

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A denoiser as a file of its own, names behind other prefixes, and tensors that nothing reads.
+ */
+#include "tests/golden_images.h"
+#include "tests/golden_passes.h"
+#include "tests/passes.h"
+#include "tests/single_file.h"
+#include "tests/support.h"
+#include "tests/temp_folder.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+TestSuite(nets, .init = temp_folder_make, .fini = temp_folder_remove);
+
+static struct single single; /* large */
+
+static const char usual[] = "model.diffusion_model.", first_stage[] = "first_stage_model.";
+
+/* Writes the single file of a family, with those tensors alone whose names rename() writes into to,
+ * behind front. */
+static const char *write_renamed(const char *family, const char *file, const char *front,
+                                 int rename(const char *name, char to[256]))
+{
+    const char *path = temp_path(file);
+    char to[256], name[600];
+    int kept = 0;
+
+    memset(&single, 0, sizeof single);
+    read_single(&single, family);
+    for (int i = 0; i < single.n; i++) {
+        if (!rename(single.tensors[i].name, to)) continue;
+        single.tensors[kept] = single.tensors[i];
+        snprintf(name, sizeof name, "%s%s", front, to);
+        cr_assert_lt(strlen(name), sizeof single.tensors[kept].name);
+        strcpy(single.tensors[kept++].name, name);
+    }
+    single.n = kept;
+    write_single(path, &single);
+    close_single(&single);
+    return path;
+}
+
+static int denoiser(const char *name, char to[256])
+{
+    if (strncmp(name, usual, strlen(usual))) return 0;
+    snprintf(to, 256, "%s", name + strlen(usual));
+    return 1;
+}
+
+/* ---- a denoiser as a file of its own ---- */
+
+/* Draws with the tokens and configuration of one folder and the denoiser at path. */
+static double psnr_with(const char *folder, const char *path, const struct picture *p)
+{
+    struct sdrt_context *c = NULL;
+    struct sdrt_options o;
+
+    model_options(&o, folder);
+    o.denoiser = path;
+    cr_assert_eq(sdrt_open(&c, &o), SDRT_OK, "%s", kept_text);
+    const double db = picture_psnr(c, p);
+    sdrt_close(&c);
+    return db;
+}
+
+static const struct picture pictures[] = {
+    { "sd21", "euler", .sampler = "euler", .steps = 4, .cfg = 5.0f },
+    { "sdxl", "euler", .sampler = "euler", .steps = 4, .cfg = 5.0f },
+    { "sd35", "euler", "blurry, bad hands", "euler", .steps = 4, .cfg = 4.0f },
+};
+
+/* The model's own denoiser is another one's, so that only the file's draws the picture. */
+Test(nets, denoiser_from_a_file)
+{
+    static const char *const fronts[] = {
+        "",      "diffusion_model.", "model.diffusion_model.",
+        "unet.", "model.",           "state_dict.model.diffusion_model."
+    };
+
+    for (size_t f = 0; f < 2; f++) {
+        const struct picture *p = &pictures[f];
+        for (size_t i = 0; i < sizeof fronts / sizeof *fronts; i++) {
+            const char *path = write_renamed(p->family, "unet.safetensors", fronts[i], denoiser);
+            const double db = psnr_with(path_in(p->family, ""), path, p);
+            cr_expect_gt(db, 50.0, "%s: denoiser behind '%s': %.1f dB", p->family, fronts[i], db);
+        }
+        const char *own = path_in(p->family, "unet/diffusion_pytorch_model.safetensors");
+        cr_expect_gt(psnr_with(path_in(p->family, ""), own, p), 50.0);
+        cr_expect_gt(psnr_with(path_in(p->family, ""), path_in(p->family, "unet"), p), 50.0);
+        cr_expect_gt(psnr_with(path_in(p->family, ""), path_in(p->family, ""), p), 50.0);
+    }
+}
+
+/* A base whose own denoiser would draw the same picture shows nothing: another one's must show. */
+Test(nets, a_given_denoiser_is_used)
+{
+    const char *path = temp_path("unet.safetensors");
+
+    memset(&single, 0, sizeof single);
+    read_single(&single, "sdxl");
+    struct single_tensor *a = find_single(&single, "middle_block.0.in_layers.2.weight");
+    struct single_tensor *b = find_single(&single, "middle_block.2.in_layers.2.weight");
+    const struct sdrt_file_tensor *kept = a->from[0];
+    a->from[0] = b->from[0];
+    b->from[0] = kept;
+    write_single(path, &single);
+    close_single(&single);
+    cr_expect_lt(psnr_with(path_in("sdxl", ""), path, &pictures[1]), 50.0);
+}
+
+Test(nets, mmdit_from_a_file)
+{
+    static const char *const fronts[] = { "", "diffusion_model.", "transformer." };
+
+    for (size_t i = 0; i < sizeof fronts / sizeof *fronts; i++)
+        cr_expect_gt(psnr_with(path_in("sd35", ""),
+                               write_renamed("sd35", "mmdit.safetensors", fronts[i], denoiser),
+                               &pictures[2]),
+                     50.0, "%s", fronts[i]);
+    cr_expect_gt(psnr_with(path_in("sd35", ""), path_in("sd35", "transformer"), &pictures[2]),
+                 50.0);
+}
+
+/* ---- whole checkpoints behind other prefixes ---- */
+
+static int same(const char *name, char to[256])
+{
+    snprintf(to, 256, "%s", name);
+    return 1;
+}
+
+/* The parts' names in diffusers' folders, before the original names. */
+static int by_part(const char *name, char to[256])
+{
+    static const char *const parts[][2] = {
+        { usual, "unet." },
+        { first_stage, "vae." },
+        { "conditioner.embedders.0.transformer.", "text_encoder." },
+        { "conditioner.embedders.1.model.", "text_encoder_2." },
+    };
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!strncmp(name, parts[i][0], strlen(parts[i][0]))) {
+            snprintf(to, 256, "%s%s", parts[i][1], name + strlen(parts[i][0]));
+            return 1;
+        }
+    return 0;
+}
+
+/* All passes of an SDXL against diffusers. */
+static void check_passes(struct sdrt_context *c, const char *what)
+{
+    struct sdrt_npy *input = golden("sdxl", "unet/input"), *text = golden("sdxl", "unet/text");
+    struct sdrt_npy *pooled = golden("sdxl", "unet/pooled"),
+                    *numbers = golden("sdxl", "unet/numbers");
+    float *out = malloc(input->elements * sizeof *out);
+    const struct pass_unet in = {
+        .batch = 2,
+        .h = 9,
+        .w = 11,
+        .latent = input->data,
+        .text = text->data,
+        .timestep = 981.0f,
+        .pooled = pooled->data,
+        .numbers = numbers->data,
+    };
+
+    cr_assert_eq(pass_unet(c, &in, out, NULL, NULL), SDRT_OK, "%s: %s", what, kept_text);
+    judge("sdxl", what, "unet/t981/output", out, 3e-5);
+    for (int i = 0; i < 2; i++) check_text(c, "sdxl", what, i);
+    check_vae(c, "sdxl", what);
+    sdrt_npy_free(&input);
+    sdrt_npy_free(&text);
+    sdrt_npy_free(&pooled);
+    sdrt_npy_free(&numbers);
+    free(out);
+}
+
+Test(nets, whole_files_behind_other_prefixes)
+{
+    static const struct {
+        const char *front;
+        int (*rename)(const char *name, char to[256]);
+    } cases[] = {
+        { "", same },    { "state_dict.", same }, { "model.", same },         { "module.", same },
+        { "", by_part }, { "model.", by_part },   { "state_dict.", by_part },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *path = write_renamed("sdxl", "m.safetensors", cases[i].front, cases[i].rename);
+        struct sdrt_context *c = open_model(path, NULL);
+        check_passes(c, cases[i].front);
+        sdrt_close(&c);
+        expect_inspected(path, (const char *const[]){ "kind: SDXL checkpoint", "runs: yes", NULL });
+    }
+}
+
+/* Nothing but a denoiser in the file, the other parts beside it, as files or out of a checkpoint. */
+Test(nets, denoiser_with_parts_beside_it)
+{
+    const char *unet = write_renamed("sdxl", "unet.safetensors", "", denoiser);
+    const char *whole = write_renamed("sdxl", "whole.safetensors", "", same);
+    struct sdrt_context *c = NULL;
+    struct sdrt_options o;
+    struct sdrt_request r;
+
+    model_options(&o, unet);
+    picture_request(&r, &pictures[1]);
+    expect_refusal(&o, &r, SDRT_E_MISSING, "is a denoiser alone: expected a VAE beside it");
+    o.vae = path_in("sdxl", "vae/diffusion_pytorch_model.safetensors");
+    expect_refusal(&o, &r, SDRT_E_MISSING, "has no text encoder");
+    o.text_encoder = path_in("sdxl", "text_encoder/model.safetensors");
+    expect_refusal(&o, &r, SDRT_E_MISSING, "has one of the 2 text encoders of SDXL");
+    o.text_encoder_2 = path_in("sdxl", "text_encoder_2/model.safetensors");
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(sdrt_open(&c, &o), SDRT_OK, "%s", kept_text);
+        check_passes(c, i ? "parts of a checkpoint" : "files of their own");
+        sdrt_close(&c);
+        o.vae = o.text_encoder = o.text_encoder_2 = whole;
+    }
+}
+
+/* ---- tensors that nothing reads ---- */
+
+/* The single file with one more tensor. */
+static const char *write_with(const char *family, const char *name)
+{
+    const char *path = temp_path("more.safetensors");
+
+    memset(&single, 0, sizeof single);
+    read_single(&single, family);
+    struct single_tensor *t = &single.tensors[single.n++];
+    *t = single.tensors[0];
+    snprintf(t->name, sizeof t->name, "%s", name);
+    write_single(path, &single);
+    close_single(&single);
+    return path;
+}
+
+Test(nets, unread_tensors_are_named)
+{
+    static const struct {
+        const char *name, *text;
+    } cases[] = {
+        { "model.diffusion_model.middle_block.3.weight",
+          "its U-Net has 1 tensor that nothing in SDXL reads: middle_block.3.weight" },
+        { "model.diffusion_model.input_blocks.5.1.transformer_blocks.1.attn3.to_q.weight",
+          "transformer_blocks.1.attn3" },
+        { "model.diffusion_model.output_blocks.5.2.conv.weight", "" },
+        { "first_stage_model.decoder.up.1.block.2.conv1.weight", "its VAE has 1 tensor" },
+        { "first_stage_model.encoder.down.1.attn.0.q.weight", "its VAE has 1 tensor" },
+        { "conditioner.embedders.0.transformer.text_model.encoder.layers.3.mlp.fc1.weight",
+          "its text encoder has 1 tensor" },
+        { "conditioner.embedders.1.model.transformer.resblocks.1.ls_1.gamma",
+          "its text encoder 2 has 1 tensor" },
+        { "model.diffusion_model.noise_augmentor.x", "is an SD 2.x unCLIP model" },
+        { "control_model.input_blocks.0.0.weight", "is a ControlNet: " },
+    };
+    struct sdrt_options o;
+    struct sdrt_request r;
+
+    picture_request(&r, &pictures[1]);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        model_options(&o, write_with("sdxl", cases[i].name));
+        expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, cases[i].text);
+        expect_inspected(o.model, (const char *const[]){ "runs: no", cases[i].text, NULL });
+    }
+}
+
+Test(nets, known_leftovers_are_not)
+{
+    static const char *const names[] = {
+        "first_stage_model.loss.discriminator.main.0.weight",
+        "model_ema.decay",
+        "betas",
+        "conditioner.embedders.0.transformer.text_model.embeddings.position_ids",
+        "conditioner.embedders.0.transformer.text_projection.weight",
+        "denoiser.sigmas",
+        "conditioner.embedders.1.model.logit_scale",
+        "conditioner.embedders.0.logit_scale",
+    };
+    struct sdrt_context *c = NULL;
+    struct sdrt_options o;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        model_options(&o, write_with("sdxl", names[i]));
+        kept_lines = 0;
+        expect_quiet(sdrt_open(&c, &o), names[i]);
+        sdrt_close(&c);
+    }
+    model_options(&o, write_with("sdxl", "somebody.elses"));
+    cr_assert_eq(sdrt_open(&c, &o), SDRT_OK);
+    cr_expect(strstr(kept_text, "1 tensor of no part of a model, left out: somebody.elses"), "%s",
+              kept_text);
+    sdrt_close(&c);
+}
