@@ -53,8 +53,8 @@ enum known {
 
 static const struct sdrt_kind kinds[] = {
     [LORA] = { "a LoRA", SDRT_KIND_ADAPTER, "it changes a model: -m MODEL --lora FILE" },
-    [OFT] = { "an OFT adapter", SDRT_KIND_ADAPTER, UNREAD },
-    [GLORA] = { "a GLoRA", SDRT_KIND_ADAPTER, UNREAD },
+    [OFT] = { "an OFT adapter", SDRT_KIND_ADAPTER, "it changes a model: -m MODEL --lora FILE" },
+    [GLORA] = { "a GLoRA", SDRT_KIND_ADAPTER, "it changes a model: -m MODEL --lora FILE" },
     [IP_ADAPTER] = { "an IP-Adapter", SDRT_KIND_ADAPTER, UNREAD },
     [CONTROLNET] = { "a ControlNet", SDRT_KIND_ADAPTER, UNREAD },
     [T2I_ADAPTER] = { "a T2I-Adapter", SDRT_KIND_ADAPTER, UNREAD },
