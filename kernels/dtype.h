@@ -24,6 +24,15 @@ enum sdrt_dtype {
     SDRT_F8_E4M3, /* no infinities, NaN is 0x7f and 0xff */
     SDRT_F8_E5M2,
     SDRT_Q8_0,   /* 32 values: an f16 scale, then 32 int8 that it multiplies (ggml) */
+    SDRT_Q4_0,   /* ggml's others, whose layouts are in kernels/generic/blocks.c */
+    SDRT_Q4_1,
+    SDRT_Q5_0,
+    SDRT_Q5_1,
+    SDRT_Q2_K,
+    SDRT_Q3_K,
+    SDRT_Q4_K,
+    SDRT_Q5_K,
+    SDRT_Q6_K,
     SDRT_DTYPES  /* how many there are */
 };
 
@@ -39,7 +48,9 @@ static inline struct sdrt_dtype_block sdrt_dtype_block(enum sdrt_dtype dtype)
     static const struct sdrt_dtype_block blocks[SDRT_DTYPES + 1] = {
         { "F32", 1, 4 }, { "F16", 1, 2 }, { "BF16", 1, 2 }, { "F64", 1, 8 }, { "I64", 1, 8 },
         { "I32", 1, 4 }, { "U8", 1, 1 }, { "I8", 1, 1 }, { "BOOL", 1, 1 }, { "F8_E4M3", 1, 1 },
-        { "F8_E5M2", 1, 1 }, { "Q8_0", 32, 34 }, { "?", 0, 0 },
+        { "F8_E5M2", 1, 1 }, { "Q8_0", 32, 34 }, { "Q4_0", 32, 18 }, { "Q4_1", 32, 20 },
+        { "Q5_0", 32, 22 }, { "Q5_1", 32, 24 }, { "Q2_K", 256, 84 }, { "Q3_K", 256, 110 },
+        { "Q4_K", 256, 144 }, { "Q5_K", 256, 176 }, { "Q6_K", 256, 210 }, { "?", 0, 0 },
     };
 
     return blocks[(unsigned)dtype < SDRT_DTYPES ? (unsigned)dtype : (unsigned)SDRT_DTYPES];

@@ -5,8 +5,9 @@ libkernels_la_SOURCES = \
 	kernels/gemm.h kernels/conv.h kernels/attention.h kernels/norm.h kernels/elementwise.h \
 	kernels/pack.h \
 	kernels/generic/attention.c kernels/generic/conv.c kernels/generic/elementwise.c \
+	kernels/generic/blocks.c kernels/generic/blocks.h \
 	kernels/generic/gemm.c kernels/generic/norm.c kernels/generic/pack.c \
-	kernels/generic/conv_pixel.h kernels/generic/scalar.h kernels/generic/tile.h kernels/generic/typed.h \
+	kernels/generic/conv_pixel.h kernels/generic/half.h kernels/generic/scalar.h kernels/generic/tile.h kernels/generic/typed.h \
 	kernels/blas/conv.c kernels/blas/gemm.c kernels/blas/leave.h \
 	kernels/blas/threads.c kernels/blas/threads.h \
 	kernels/blas/weights.h

@@ -53,8 +53,8 @@ static inline int sdrt_is_float(enum sdrt_dtype type)
            type == SDRT_F8_E5M2;
 }
 
-/* count values of type from (F32, F16, BF16, F8, or whole blocks of Q8_0) to f32; -1 for any other
- * type. */
+/* count values of type from (F32, F16, BF16, F8, or whole blocks of ggml's types) to f32; -1 for any
+ * other type. */
 int sdrt_to_f32(const void *src, enum sdrt_dtype from, float *dst, size_t count);
 
 #endif

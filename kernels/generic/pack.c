@@ -1,28 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "kernels/generic/typed.h"
+#include "kernels/generic/blocks.h"
+#include "kernels/generic/half.h"
 #include "kernels/pack.h"
-
-/* a where the mask is all ones, b where it is zero. */
-static inline uint32_t choose(uint32_t mask, uint32_t a, uint32_t b)
-{
-    return (a & mask) | (b & ~mask);
-}
-
-static inline uint32_t mask_of(int condition) { return -(uint32_t)condition; }
-
-/* The conversions choose among results instead of branching, so that the loops around them
- * become vectors.  None of them meets an f32 denormal, which the team flushes to zero. */
-static inline float from_f16(uint16_t h)
-{
-    const uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h & 0x7c00;
-    const uint32_t rest = (uint32_t)(h & 0x7fff) << 13, rebias = 112u << 23;
-    const float lowest = 0x1p-14f; /* zero and subnormals: a normal number's fraction, less it */
-    const uint32_t small = bits_of_f32(f32_of_bits(bits_of_f32(lowest) | (rest & 0x7fffff)) - lowest);
-    const uint32_t normal = rest + rebias, special = normal + rebias;
-
-    return f32_of_bits(sign | choose(mask_of(!exponent), small,
-                                   choose(mask_of(exponent == 0x7c00), special, normal)));
-}
 
 /* No infinities; the largest magnitude is NaN. */
 static inline float from_e4m3(uint8_t b)
@@ -34,32 +13,6 @@ static inline float from_e4m3(uint8_t b)
 
     return f32_of_bits(sign | choose(mask_of(magnitude < 8), small,
                                    choose(mask_of(magnitude == 0x7f), 0x7fc00000, rest + rebias)));
-}
-
-/* Round to nearest even, by adding the rounding bias to the bits. */
-static inline uint16_t to_f16(float f)
-{
-    const uint32_t u = bits_of_f32(f), sign = u >> 16 & 0x8000, a = u & 0x7fffffffu;
-    const float magic = 0.5f; /* its last bit weighs 2^-24 */
-    const uint32_t small = bits_of_f32(f32_of_bits(a) + magic) - bits_of_f32(magic);
-    const uint32_t normal = (a + 0xfff + (a >> 13 & 1) - (112u << 23)) >> 13;
-    const uint32_t finite = choose(mask_of(a < 0x38800000u), small, normal); /* 2^-14 */
-    const uint32_t any = choose(mask_of(a >= 0x477ff000u), 0x7c00, finite);  /* 65520 */
-
-    return (uint16_t)(sign | choose(mask_of(a > 0x7f800000u), 0x7e00, any));
-}
-
-static void from_q8_0(const uint8_t *src, float *dst, size_t count)
-{
-    enum { VALUES = 32 };
-    uint16_t scale;
-
-    for (; count >= VALUES; count -= VALUES, dst += VALUES) {
-        memcpy(&scale, src, sizeof scale);
-        const int8_t *q = (const int8_t *)src + sizeof scale;
-        for (int i = 0; i < VALUES; i++) dst[i] = from_f16(scale) * (float)q[i];
-        src += sizeof scale + VALUES;
-    }
 }
 
 int sdrt_to_f32(const void *src, enum sdrt_dtype from, float *dst, size_t count)
@@ -83,11 +36,8 @@ int sdrt_to_f32(const void *src, enum sdrt_dtype from, float *dst, size_t count)
     case SDRT_F8_E5M2: /* the upper half of an f16 */
         for (size_t i = 0; i < count; i++) dst[i] = from_f16((uint16_t)(b[i] << 8));
         return 0;
-    case SDRT_Q8_0:
-        from_q8_0(b, dst, count);
-        return 0;
     default:
-        return -1;
+        return blocks_to_f32(src, from, dst, count);
     }
 }
 
