@@ -11,12 +11,13 @@ libruntime_la_SOURCES = \
 	runtime/files/png.h runtime/files/png_write.c runtime/files/png_read.c runtime/files/png_text.c runtime/files/png_text.h \
 	runtime/files/npy.c runtime/files/npy.h runtime/files/path.c runtime/files/path.h \
 	runtime/files/tensor_files.c runtime/files/tensor_files.h runtime/files/tensor_format.h \
-	runtime/files/safetensors.c \
+	runtime/files/safetensors.c runtime/files/gguf.c runtime/files/gguf_values.c runtime/files/gguf_values.h \
+	runtime/files/ggml_types.c runtime/files/ggml_types.h \
 	runtime/files/zip.c runtime/files/zip.h runtime/files/pickle_file.c \
 	runtime/files/pickle.c runtime/files/pickle.h runtime/files/pickle_ops.c runtime/files/pickle_ops.h \
 	runtime/files/pickle_globals.c runtime/files/pickle_globals.h \
 	runtime/files/pickle_tensors.c runtime/files/pickle_tensors.h \
-	runtime/weights/weights.c runtime/weights/weights.h runtime/weights/weight_files.c runtime/weights/random_weights.c \
+	runtime/weights/weights.c runtime/weights/weights.h runtime/weights/weight_files.c runtime/weights/storage.c runtime/weights/storage.h runtime/weights/storage_read.c runtime/weights/random_weights.c \
 	runtime/weights/weight_store.c runtime/weights/weight_store.h runtime/weights/weight_store_internal.h \
 	runtime/weights/weight_source.c runtime/weights/weight_fill.c runtime/weights/weight_uses.c runtime/weights/packing.c runtime/weights/packing.h runtime/base/grow.h runtime/base/clock.h runtime/base/hash.h runtime/base/text.h \
 	runtime/machine/arena.c runtime/machine/arena.h runtime/weights/low_rank.c runtime/weights/low_rank.h \

@@ -96,28 +96,6 @@ Test(weights, duplicates_fail_or_replace)
     sdrt_weight_files_free(&set);
 }
 
-/* Only in what is taken of the file: another part's scales are not its business. */
-Test(weights, scaled_8_bit_weights_are_refused)
-{
-    static const char *const headers[] = {
-        "{" ONE("t5.q.weight", "F8_E4M3", "[1]", 0, 1) "," ONE("t5.scaled_fp8", "F8_E4M3", "[1]", 1, 2) "}",
-        "{" ONE("t5.q.weight", "F8_E4M3", "[1]", 0, 1) "," ONE("t5.q.scale_weight", "F32", "[1]", 1, 5) "}",
-        "{" ONE("t5.q.weight", "F8_E4M3", "[1]", 0, 1) "," ONE("t5.q.weight_scale", "F32", "[1]", 1, 5) "}",
-    };
-    struct sdrt_weight_files *set;
-
-    expect_quiet(sdrt_weight_files_create(&set, &kept_log), "create");
-    for (int i = 0; i < 3; i++) {
-        write_file("scaled", headers[i], i ? 5 : 2);
-        expect_failure(sdrt_weight_files_add(set, temp_path("scaled"), "t5.", "", SDRT_DUPLICATES_FAIL),
-                       SDRT_E_UNSUPPORTED, "scales", headers[i]);
-        cr_expect_eq(sdrt_weight_files_count(set), 0);
-        expect_quiet(sdrt_weight_files_add(set, temp_path("scaled"), "unet.", "",
-                                           SDRT_DUPLICATES_FAIL), "another part");
-    }
-    sdrt_weight_files_free(&set);
-}
-
 /* 8 bits become bf16, which holds them all; nothing else changes its type. */
 Test(weights, types_to_pack_as)
 {

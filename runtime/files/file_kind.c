@@ -27,7 +27,6 @@ static const struct magic magics[] = {
     MAGIC("(dp", "a Python pickle of protocol 0"),
     MAGIC("(lp", "a Python pickle of protocol 0"),
     MAGIC("ccopy_reg\n", "a Python pickle of protocol 0"),
-    MAGIC("GGUF", "a GGUF file"),
     MAGIC("lmgg", "an old GGML file"),
     MAGIC("tjgg", "an old GGML file"),
     MAGIC("fmgg", "an old GGML file"),

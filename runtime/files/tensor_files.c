@@ -18,13 +18,14 @@
  * begins nearly as one of the first the first says what is wrong. */
 static const struct sdrt_tensor_format *const formats[] = {
     &sdrt_format_safetensors,
+    &sdrt_format_gguf,
     &sdrt_format_pickle_zip,
     &sdrt_format_pickle,
 };
 enum { FORMATS = sizeof formats / sizeof formats[0] };
 
-static const char wanted[] = "a safetensors or PyTorch file";
-const char sdrt_tensor_file_extensions[] = ".safetensors, .ckpt, .pt or .bin";
+static const char wanted[] = "a safetensors, GGUF or PyTorch file";
+const char sdrt_tensor_file_extensions[] = ".safetensors, .gguf, .ckpt, .pt or .bin";
 
 static int map_file(struct sdrt_tensor_file *f, const struct sdrt_log *log)
 {

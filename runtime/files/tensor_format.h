@@ -33,6 +33,7 @@ struct sdrt_tensor_file {
 };
 
 extern const struct sdrt_tensor_format sdrt_format_safetensors;
+extern const struct sdrt_tensor_format sdrt_format_gguf;
 extern const struct sdrt_tensor_format sdrt_format_pickle_zip; /* what torch.save() writes */
 extern const struct sdrt_tensor_format sdrt_format_pickle;     /* and wrote before PyTorch 1.6 */
 

@@ -2,6 +2,7 @@
 #include "runtime/base/text.h"
 #include "runtime/files/held_buffers.h"
 #include "runtime/files/tensor_files.h"
+#include "runtime/weights/storage.h"
 #include "runtime/weights/weights.h"
 
 #include <stdlib.h>
@@ -13,16 +14,22 @@ _Static_assert((int)SDRT_WEIGHT_MAX_RANK == (int)SDRT_TENSOR_MAX_RANK,
 struct entry {
     char *name; /* owned */
     const struct sdrt_file_tensor *tensor;
+    const struct sdrt_stored *stored; /* how it is, in its file's list */
     size_t file;
+};
+
+struct file {
+    struct sdrt_tensor_file *tensors; /* owned, as the list */
+    struct sdrt_stored *storage;      /* one for each tensor */
 };
 
 struct sdrt_weight_files {
     const struct sdrt_log *log;
-    struct sdrt_tensor_file **files; /* owned */
+    struct file *files; /* owned */
     size_t nfiles;
     struct entry *entries; /* sorted by name */
     size_t count;
-    struct sdrt_held_buffers aligned; /* copies of unaligned data */
+    struct sdrt_held_buffers copies; /* of unaligned data, and what is made of stored values */
 };
 
 int sdrt_weight_files_create(struct sdrt_weight_files **out, const struct sdrt_log *log)
@@ -39,14 +46,20 @@ static void free_entries(struct entry *entries, size_t count)
     free(entries);
 }
 
+static void close_file(struct file *f)
+{
+    if (f->tensors) sdrt_storage_free(&f->storage, sdrt_tensor_file_count(f->tensors));
+    sdrt_tensor_file_close(&f->tensors);
+}
+
 void sdrt_weight_files_free(struct sdrt_weight_files **set)
 {
     struct sdrt_weight_files *s = *set;
 
     if (!s) return;
-    sdrt_held_buffers_clear(&s->aligned);
+    sdrt_held_buffers_clear(&s->copies);
     free_entries(s->entries, s->count);
-    for (size_t i = 0; i < s->nfiles; i++) sdrt_tensor_file_close(&s->files[i]);
+    for (size_t i = 0; i < s->nfiles; i++) close_file(&s->files[i]);
     free(s->files);
     free(s);
     *set = NULL;
@@ -66,26 +79,25 @@ static struct entry *find(const struct sdrt_weight_files *set, const char *name)
     return set->count ? bsearch(&key, set->entries, set->count, sizeof key, by_name) : NULL;
 }
 
-/* 8-bit weights that are to be multiplied by scales beside them would be read as wrong numbers. */
-static int check_unscaled(const struct sdrt_tensor_file *file, const char *path, const char *strip,
-                          const struct sdrt_log *log)
+/* Scales of weights that another file has: they would be read without. */
+static int check_scales(const struct file *f, const char *path, const char *strip,
+                        const struct sdrt_log *log)
 {
-    for (size_t i = 0; i < sdrt_tensor_file_count(file); i++) {
-        const char *name = sdrt_tensor_file_at(file, i)->name;
-        if (strncmp(name, strip, strlen(strip))) continue;
-        if (sdrt_ends_with(name, "scaled_fp8") || sdrt_ends_with(name, ".scale_weight") ||
-            sdrt_ends_with(name, ".weight_scale"))
-            return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: tensor %s: 8-bit weights with scales of "
-                             "their own: expected F32, F16, BF16 or F8 without scales", path, name);
+    for (size_t i = 0; i < sdrt_tensor_file_count(f->tensors); i++) {
+        const char *name = sdrt_tensor_file_at(f->tensors, i)->name;
+        if (strncmp(name, strip, strlen(strip)) || f->storage[i].companion) continue;
+        if (sdrt_ends_with(name, ".scale_weight") || sdrt_ends_with(name, ".weight_scale"))
+            return sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                             "%s: %s scales weights that are not in this file", path, name);
     }
     return SDRT_OK;
 }
 
 /* The names that file offers, into *out (owned by the caller) and *count. */
-static int list_entries(const struct sdrt_tensor_file *file, size_t file_index, const char *strip,
+static int list_entries(const struct file *file, size_t file_index, const char *strip,
                         const char *add, struct entry **out, size_t *count)
 {
-    const size_t n = sdrt_tensor_file_count(file), skip = strlen(strip), front = strlen(add);
+    const size_t n = sdrt_tensor_file_count(file->tensors), skip = strlen(strip), front = strlen(add);
     struct entry *list = calloc(n ? n : 1, sizeof *list);
     size_t used = 0;
 
@@ -93,8 +105,9 @@ static int list_entries(const struct sdrt_tensor_file *file, size_t file_index, 
     *count = 0;
     if (!list) return SDRT_E_NOMEM;
     for (size_t i = 0; i < n; i++) {
-        const struct sdrt_file_tensor *t = sdrt_tensor_file_at(file, i);
-        if (strncmp(t->name, strip, skip)) continue;
+        const struct sdrt_file_tensor *t = sdrt_tensor_file_at(file->tensors, i);
+        const struct sdrt_stored *stored = &file->storage[i];
+        if (strncmp(t->name, strip, skip) || stored->companion) continue;
         const size_t rest = strlen(t->name + skip) + 1;
         char *name = malloc(front + rest);
         if (!name) {
@@ -103,7 +116,7 @@ static int list_entries(const struct sdrt_tensor_file *file, size_t file_index, 
         }
         memcpy(name, add, front);
         memcpy(name + front, t->name + skip, rest);
-        list[used++] = (struct entry){ .name = name, .tensor = t, .file = file_index };
+        list[used++] = (struct entry){ name, t, stored, file_index };
     }
     *out = list;
     *count = used;
@@ -121,6 +134,7 @@ static void merge(struct sdrt_weight_files *set, struct entry *list, size_t coun
         struct entry *old = find(set, list[i].name);
         if (old) {
             old->tensor = list[i].tensor;
+            old->stored = list[i].stored;
             old->file = list[i].file;
             free(list[i].name);
         } else {
@@ -140,7 +154,7 @@ static int check_duplicates(const struct sdrt_weight_files *set, const char *pat
         const struct entry *old = find(set, list[i].name);
         if (old)
             return sdrt_fail(set->log, SDRT_E_FORMAT, "%s: %s is also in %s", path, list[i].name,
-                             sdrt_tensor_file_path(set->files[old->file]));
+                             sdrt_tensor_file_path(set->files[old->file].tensors));
     }
     return SDRT_OK;
 }
@@ -161,16 +175,16 @@ static int reserve(struct sdrt_weight_files *set, size_t more)
 int sdrt_weight_files_add(struct sdrt_weight_files *set, const char *path, const char *strip,
                           const char *add, enum sdrt_weight_duplicates duplicates)
 {
-    struct sdrt_tensor_file *file = NULL;
+    struct file file = { .tensors = NULL };
     struct entry *list = NULL;
     size_t count = 0;
     int status;
 
-    status = sdrt_tensor_file_open(&file, path, set->log);
-    if (status != SDRT_OK) return status;
-    status = check_unscaled(file, path, strip, set->log);
+    status = sdrt_tensor_file_open(&file.tensors, path, set->log);
+    if (status == SDRT_OK) status = sdrt_storage_find(&file.storage, file.tensors, set->log);
+    if (status == SDRT_OK) status = check_scales(&file, path, strip, set->log);
     if (status != SDRT_OK) goto out;
-    status = list_entries(file, set->nfiles, strip, add, &list, &count);
+    status = list_entries(&file, set->nfiles, strip, add, &list, &count);
     if (status == SDRT_OK) status = reserve(set, count);
     if (status != SDRT_OK) {
         sdrt_fail(set->log, status, "%s: no memory for its list of tensors", path);
@@ -184,10 +198,10 @@ int sdrt_weight_files_add(struct sdrt_weight_files *set, const char *path, const
     list = NULL;
     count = 0;
     set->files[set->nfiles++] = file;
-    file = NULL;
+    file = (struct file){ .tensors = NULL };
 out:
     free_entries(list, count);
-    sdrt_tensor_file_close(&file);
+    close_file(&file);
     return status;
 }
 
@@ -209,18 +223,37 @@ static size_t alignment(enum sdrt_dtype dtype)
     return bytes & -bytes;
 }
 
-/* The tensor's data, aligned: where it lies, or a copy that release gives back. */
-static const void *aligned_data(struct sdrt_weight_files *set, const char *name,
-                                const struct sdrt_file_tensor *t)
+static const struct sdrt_tensor_file *file_of(const struct sdrt_weight_files *set,
+                                              const struct entry *e)
 {
+    return set->files[e->file].tensors;
+}
+
+/* The tensor's data, aligned and as values: where it lies, or a copy that release gives back. */
+static int find_data(struct sdrt_weight_files *set, const struct entry *e,
+                     struct sdrt_weight_view *view)
+{
+    const struct sdrt_file_tensor *t = e->tensor;
+    const size_t bytes = sdrt_weight_bytes(view);
+    int status = SDRT_OK;
     void *copy;
 
-    if ((uintptr_t)t->data % alignment(t->dtype) == 0) return t->data;
-    copy = sdrt_held_buffers_get(&set->aligned, name, t->bytes);
-    if (copy) return copy;
-    copy = sdrt_held_buffers_add(&set->aligned, name, t->bytes);
-    if (copy) memcpy(copy, t->data, t->bytes);
-    return copy;
+    view->data = t->data;
+    if (!e->stored->converted && (uintptr_t)t->data % alignment(t->dtype) == 0) return SDRT_OK;
+    view->data = copy = sdrt_held_buffers_get(&set->copies, e->name, bytes);
+    if (copy) return SDRT_OK;
+    view->data = copy = sdrt_held_buffers_add(&set->copies, e->name, bytes);
+    if (!copy)
+        return sdrt_fail(set->log, SDRT_E_NOMEM, "%s: no memory for its %zu bytes", e->name, bytes);
+    if (e->stored->converted)
+        status = sdrt_stored_read(e->stored, file_of(set, e), t, 0, sdrt_weight_elements(view),
+                                  copy);
+    else
+        memcpy(copy, t->data, t->bytes);
+    if (status == SDRT_OK) return SDRT_OK;
+    sdrt_held_buffers_release(&set->copies, e->name);
+    return sdrt_fail(set->log, status, "%s: cannot be read: the file has become shorter or its disk "
+                     "fails", e->name);
 }
 
 /* The expected shape is not used: a file answers what it holds. */
@@ -235,9 +268,16 @@ static int files_describe(void *self, const char *name, int rank, const int64_t 
     (void)rank;
     (void)shape;
     if (!e) return SDRT_E_MISSING;
-    status = sdrt_tensor_file_find(set->files[e->file], e->tensor->name, &t, set->log);
+    if (*e->stored->refused)
+        return sdrt_fail(set->log, SDRT_E_UNSUPPORTED,
+                         "%s: %s: is stored in %s: expected F32, F16, BF16, F8 or int8 with scales, "
+                         "or a GGUF file's types",
+                         sdrt_tensor_file_path(file_of(set, e)), e->tensor->name,
+                         e->stored->refused);
+    status = sdrt_tensor_file_find(file_of(set, e), e->tensor->name, &t, set->log);
     if (status != SDRT_OK) return status;
-    *out = (struct sdrt_weight_view){ .dtype = t->dtype, .rank = t->rank };
+    *out = (struct sdrt_weight_view){ .dtype = e->stored->converted ? SDRT_F32 : t->dtype,
+                                      .rank = t->rank };
     memcpy(out->shape, t->shape, sizeof out->shape);
     return SDRT_OK;
 }
@@ -248,12 +288,7 @@ static int files_get(void *self, const char *name, int rank, const int64_t *shap
     struct sdrt_weight_files *set = self;
     const int status = files_describe(self, name, rank, shape, out);
 
-    if (status != SDRT_OK) return status;
-    out->data = aligned_data(set, name, find(set, name)->tensor);
-    if (!out->data)
-        return sdrt_fail(set->log, SDRT_E_NOMEM, "%s: no memory for its %zu bytes", name,
-                         find(set, name)->tensor->bytes);
-    return SDRT_OK;
+    return status == SDRT_OK ? find_data(set, find(set, name), out) : status;
 }
 
 static int files_read(void *self, const char *name, const struct sdrt_weight_view *view,
@@ -263,7 +298,9 @@ static int files_read(void *self, const char *name, const struct sdrt_weight_vie
     const struct entry *e = find(set, name);
 
     if (!e) return SDRT_E_IO;
-    return sdrt_tensor_file_read(set->files[e->file], e->tensor,
+    if (e->stored->converted)
+        return sdrt_stored_read(e->stored, file_of(set, e), e->tensor, first, count, out);
+    return sdrt_tensor_file_read(file_of(set, e), e->tensor,
                                  sdrt_dtype_bytes(view->dtype, first),
                                  sdrt_dtype_bytes(view->dtype, count), out);
 }
@@ -274,8 +311,8 @@ static void files_release(void *self, const char *name)
     const struct entry *e = find(set, name);
 
     if (!e) return;
-    sdrt_held_buffers_release(&set->aligned, name);
-    sdrt_tensor_file_release(set->files[e->file], e->tensor);
+    sdrt_held_buffers_release(&set->copies, name);
+    sdrt_tensor_file_release(file_of(set, e), e->tensor);
 }
 
 static void files_prefetch(void *self, const char *name)
@@ -283,7 +320,7 @@ static void files_prefetch(void *self, const char *name)
     struct sdrt_weight_files *set = self;
     const struct entry *e = find(set, name);
 
-    if (e) sdrt_tensor_file_prefetch(set->files[e->file], e->tensor);
+    if (e) sdrt_tensor_file_prefetch(file_of(set, e), e->tensor);
 }
 
 struct sdrt_weights_provider sdrt_weight_files_provider(struct sdrt_weight_files *set)

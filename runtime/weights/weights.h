@@ -92,8 +92,8 @@ void sdrt_weight_files_free(struct sdrt_weight_files **set);
  * offered, under add + the rest of the name: strip "state_dict." and add "" undoes a
  * wrapper, strip "" and add "unet." keeps the parts of a folder apart.  No view may be
  * held meanwhile.  After a failure the set is as before.
- * Errors of sdrt_tensor_file_open(); SDRT_E_UNSUPPORTED for 8-bit weights that have scales of
- * their own; SDRT_E_FORMAT for a duplicate; SDRT_E_NOMEM. */
+ * Errors of sdrt_tensor_file_open(); SDRT_E_UNSUPPORTED for scales of weights that the file has not;
+ * SDRT_E_FORMAT for a duplicate; SDRT_E_NOMEM. */
 int sdrt_weight_files_add(struct sdrt_weight_files *set, const char *path, const char *strip,
                           const char *add, enum sdrt_weight_duplicates duplicates);
 
@@ -102,7 +102,9 @@ size_t sdrt_weight_files_count(const struct sdrt_weight_files *set);
 const char *sdrt_weight_files_name(const struct sdrt_weight_files *set, size_t i);
 
 /* The set as a provider; it must outlive all uses.  Data that lies unaligned in its file
- * is copied for as long as the view is held. */
+ * is copied for as long as the view is held.  F64, ggml's blocks, and f8 or int8 with scales beside
+ * them (storage.h) come as F32; the scales are not on offer.  What cannot be read so is
+ * SDRT_E_UNSUPPORTED when it is asked for. */
 struct sdrt_weights_provider sdrt_weight_files_provider(struct sdrt_weight_files *set);
 
 /* ---- random weights, for benchmarks without a checkpoint ---- */
