@@ -249,6 +249,7 @@ static void check_tiles(const char *level, const struct sdrt_conv_ops *ops, uint
     for (int i = 0; i < 3; i++) /* several chunks of weights */
         check_size(level, ops, rng, SAME_3X3, 9, 13, 100 + trand_int(rng, 500), 70);
     check_size(level, ops, rng, SAME_3X3, 7, 12, 32, 321);
+    check_size(level, ops, rng, SAME_3X3, 9, 13, 300, 321); /* and several groups of panels */
 }
 
 static void check_edges(const char *level)

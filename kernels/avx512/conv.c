@@ -8,6 +8,8 @@ enum {
     CONV_CHUNK     = 64,  /* a panel's chunk of nine taps streams from L2 into L1 */
     CONV_CHUNK_1X1 = 320, /* as in gemm.c */
     CONV_PIXELS    = 512, /* a patch of 64 channels is 170 KiB of L2 */
+    WINO_TILES     = 64,  /* of a block: their pair of rows, 128 channels, is 384 KiB of L2 ... */
+    WINO_PANELS    = 4,   /* ... and so are the sums of four panels */
 };
 
 #include "kernels/simd/winograd.h"

@@ -2,7 +2,8 @@
  *
  * 3x3 convolution of stride 1 by Winograd's minimal filtering F(4x4, 3x3), for any vector
  * length, and the choice between it and the direct sum of conv.h, whose packed weights, patch and
- * epilogue it shares.  Include after vec.h, with what conv.h wants defined.
+ * epilogue it shares.  Include after vec.h, with what conv.h wants defined, and in an enum
+ * WINO_TILES and WINO_PANELS.
  *
  *     Y = At [ (G g Gt) o (Bt d B) ] A        Lavin and Gray, arXiv 1509.09308, section 4.3
  *
@@ -11,28 +12,40 @@
  * tile, of [tiles][channels] by [channels][panel].
  *
  * Work goes by blocks of tiles and groups of panels.  A block's input is transformed once, all
- * channels, into scratch; then for each panel, a chunk of channels at a time, the weights are
- * transformed and used while they lie in L2.  That costs little beside their use by some thirty
- * tiles, and spares the memory of keeping them (4 times the weights, in f32).  The transforms'
- * constants reach from 1/24 to 8, which costs about one digit against the direct sum.
+ * channels, into scratch.  A chunk of channels and two rows of the transformed tile at a time, the
+ * weights of a few panels, one after the other, are transformed and multiplied with it, so that
+ * the input leaves L3 once for all of them; their sums wait in L2.  Transforming weights anew for
+ * each block costs little beside their use by its tiles, and spares the memory of keeping them
+ * (4 times the weights, in f32).  The transforms' constants reach from 1/24 to 8, which costs
+ * about one digit against the direct sum.
  */
 #include "kernels/simd/conv.h"
 #include "kernels/simd/unroll.h"
 
 enum {
     WINO_OUT = 4, WINO_IN = 6, WINO_POSITIONS = WINO_IN * WINO_IN,
-    WINO_TILES = 32,          /* of a block: what a worker has of L2 and L3, others share */
+    WINO_PAIRS = 3, WINO_PAIR = 2 * WINO_IN, /* pairs of rows, positions of one */
     WINO_BYTES = 10 << 20,    /* of a block's transformed input: a worker's share of L3 */
     WINO_CHUNK = 128,         /* channels of a patch: its six rows of 66 pixels stay in L2 */
-    WINO_WEIGHT_CHUNK = 128,  /* channels of transformed weights: 288 KiB a 16 columns, in L2 */
+    WINO_WEIGHT_CHUNK = 128,  /* channels of transformed weights: 96 KiB a 16 columns, in L2 */
     WINO_LEAST_PANELS = 4,    /* of a group */
 };
+
+/* Rows of the transformed tile that share their terms. */
+static const int wino_rows[WINO_PAIRS][2] = { { 1, 2 }, { 3, 4 }, { 0, 5 } };
+
+/* Number at of a pair's positions. */
+SDRT_ALWAYS_INLINE int wino_position(int pair, int at)
+{
+    return wino_rows[pair][at / WINO_IN] * WINO_IN + at % WINO_IN;
+}
 
 struct wino_cut {
     struct conv_grid g;       /* blocks of whole tiles, in pixels */
     int tiles;                /* the most that a block has */
     int chunk;                /* channels of a patch */
     int w_chunk;              /* channels of the weights that are transformed at a time */
+    int together;             /* panels, at most, whose sums wait together */
     int pitch;                /* floats from tile to tile of the transformed input */
     size_t v_stride, u_stride, m_stride; /* floats from position to position */
 };
@@ -69,6 +82,7 @@ static struct wino_cut wino_cut(const struct sdrt_conv_shape *s)
     if (u.w_chunk > channels) u.w_chunk = channels;
     u.u_stride = odd_lines((size_t)u.w_chunk * PANEL);
     u.m_stride = odd_lines((size_t)u.tiles * PANEL);
+    u.together = u.g.panels < WINO_PANELS ? u.g.panels : WINO_PANELS;
     u.g.groups = (u.g.panels + WINO_LEAST_PANELS - 1) / WINO_LEAST_PANELS;
     return u;
 }
@@ -95,8 +109,8 @@ static struct wino_scratch wino_scratch_sizes(const struct wino_cut *u)
     return (struct wino_scratch){
         .patch = (size_t)(WINO_IN * (u->g.bw + 2)) * (size_t)u->chunk,
         .v = WINO_POSITIONS * u->v_stride,
-        .u = WINO_POSITIONS * u->u_stride,
-        .m = WINO_POSITIONS * u->m_stride,
+        .u = WINO_PAIR * u->u_stride,
+        .m = (size_t)u->together * WINO_POSITIONS * u->m_stride,
     };
 }
 
@@ -115,30 +129,33 @@ SDRT_ALWAYS_INLINE void wino_input_1d(const vf d[WINO_IN], vf t[WINO_IN])
 {
     const vf two = v_set1(2.0f), four = v_set1(4.0f), five = v_set1(5.0f);
     const vf a = v_fnma(four, d[2], d[4]), b = v_fnma(four, d[1], d[3]);
-    const vf c = v_sub(d[4], d[2]), e = v_mul(two, v_sub(d[3], d[1]));
+    const vf c = v_sub(d[4], d[2]), e = v_sub(d[3], d[1]);
 
     t[0] = v_fma(four, d[0], v_fnma(five, d[2], d[4]));
     t[1] = v_add(a, b);
     t[2] = v_sub(a, b);
-    t[3] = v_add(c, e);
-    t[4] = v_sub(c, e);
+    t[3] = v_fma(two, e, c);
+    t[4] = v_fnma(two, e, c);
     t[5] = v_fma(four, d[1], v_fnma(five, d[3], d[5]));
 }
 
-/* G */
-SDRT_ALWAYS_INLINE void wino_weight_1d(vf g0, vf g1, vf g2, vf t[WINO_IN])
+/* Two rows of G. */
+SDRT_ALWAYS_INLINE void wino_weight_pair(const int pair, vf g0, vf g1, vf g2, vf t[2])
 {
     const vf sixth = v_set1(1.0f / 6.0f);
-    const vf p = v_mul(v_set1(-1.0f / 6.0f), v_add(g0, g2)), q = v_mul(sixth, g1);
-    const vf r = v_fma(v_set1(1.0f / 24.0f), g0, v_mul(sixth, g2));
-    const vf e = v_mul(v_set1(1.0f / 12.0f), g1);
 
-    t[0] = v_mul(v_set1(0.25f), g0);
-    t[1] = v_sub(p, q);
-    t[2] = v_add(p, q);
-    t[3] = v_add(r, e);
-    t[4] = v_sub(r, e);
-    t[5] = g2;
+    if (pair == 0) {
+        const vf p = v_mul(v_set1(-1.0f / 6.0f), v_add(g0, g2)), q = v_mul(sixth, g1);
+        t[0] = v_sub(p, q);
+        t[1] = v_add(p, q);
+    } else if (pair == 1) {
+        const vf r = v_fma(v_set1(1.0f / 24.0f), g0, v_mul(sixth, g2)), q = v_mul(sixth, g1);
+        t[0] = v_fma(v_set1(0.5f), q, r);
+        t[1] = v_fnma(v_set1(0.5f), q, r);
+    } else {
+        t[0] = v_mul(v_set1(0.25f), g0);
+        t[1] = g2;
+    }
 }
 
 /* At */
@@ -230,53 +247,68 @@ SDRT_ALWAYS_INLINE vf wino_load(const void *w, size_t at, enum sdrt_dtype stored
     return v_load_bf16((const unsigned short *)w + at);
 }
 
-/* Asks for what will be stored to soon, a line of each of 36 streams, and for the same place of the
- * next chunk, which lies behind this one's nine taps (or outside everything). */
-SDRT_ALWAYS_INLINE void wino_weight_fetch(const char *w, size_t tap, const float *u, size_t stride)
+/* Asks for what will be stored to soon, a line of each of a pair's streams, and in the first pass
+ * over a chunk for the chunk that comes next (or what is nothing). */
+SDRT_ALWAYS_INLINE void wino_weight_fetch(const int pair, const char *next, size_t tap,
+                                          const float *u, size_t stride)
 {
-    SDRT_UNROLL(36)
-    for (size_t i = 0; i < WINO_POSITIONS; i++) __builtin_prefetch(u + i * stride, 1);
+    SDRT_UNROLL(12)
+    for (size_t i = 0; i < WINO_PAIR; i++) __builtin_prefetch(u + i * stride, 1);
+    if (pair > 0) return;
     SDRT_UNROLL(9)
-    for (size_t i = 9; i < 18; i++) __builtin_prefetch(w + i * tap, 0, 2);
+    for (size_t i = 0; i < 9; i++) __builtin_prefetch(next + i * tap, 0, 2);
 }
 
-SDRT_ALWAYS_INLINE void wino_weight_chunk(const void *w, int k, enum sdrt_dtype stored, float *u,
-                                          size_t stride)
+SDRT_ALWAYS_INLINE void wino_weight_chunk(const int pair, const char *w, const char *next, int k,
+                                          const enum sdrt_dtype stored, float *u, size_t stride)
 {
     const size_t tap = (size_t)k * PANEL, size = sdrt_dtype_size(stored);
 
     for (size_t at = 0; at < tap; at += VL) {
-        vf t[3][WINO_IN]; /* [column][row] */
-        wino_weight_fetch((const char *)w + at * size, tap * size, u + at + 2 * VL, stride);
+        vf t[3][2]; /* [column][row] */
+        wino_weight_fetch(pair, next + at * size, tap * size, u + at + 2 * VL, stride);
         SDRT_UNROLL(3)
         for (int x = 0; x < 3; x++)
-            wino_weight_1d(wino_load(w, at + (size_t)x * tap, stored),
-                           wino_load(w, at + (size_t)(x + 3) * tap, stored),
-                           wino_load(w, at + (size_t)(x + 6) * tap, stored), t[x]);
-        for (int y = 0; y < WINO_IN; y++) {
-            vf out[WINO_IN];
-            wino_weight_1d(t[0][y], t[1][y], t[2][y], out);
-            SDRT_UNROLL(6)
-            for (int x = 0; x < WINO_IN; x++)
-                v_store(u + (size_t)(y * WINO_IN + x) * stride + at, out[x]);
-        }
+            wino_weight_pair(pair, wino_load(w, at + (size_t)x * tap, stored),
+                             wino_load(w, at + (size_t)(x + 3) * tap, stored),
+                             wino_load(w, at + (size_t)(x + 6) * tap, stored), t[x]);
+        SDRT_UNROLL(2)
+        for (int y = 0; y < 2; y++)
+            SDRT_UNROLL(3)
+            for (int columns = 0; columns < WINO_PAIRS; columns++) {
+                vf out[2];
+                wino_weight_pair(columns, t[0][y], t[1][y], t[2][y], out);
+                SDRT_UNROLL(2)
+                for (int x = 0; x < 2; x++)
+                    v_store(u + (size_t)(y * WINO_IN + wino_rows[columns][x]) * stride + at,
+                            out[x]);
+            }
     }
 }
 
-/* Channels k0 .. k0+n-1 of one panel to u [position][channel][PANEL]; k0 begins a packed chunk. */
-static void wino_weights(const struct sdrt_conv_shape *s, const void *w, int panel, int k0, int n,
-                         float *u, size_t stride)
+SDRT_ALWAYS_INLINE void wino_weight_rows(const int pair, const char *w, const char *next, int k,
+                                         enum sdrt_dtype stored, float *u, size_t stride)
 {
-    const struct sdrt_panel_layout l = conv_layout(&s->w);
+    switch (stored) {
+    case SDRT_F32: wino_weight_chunk(pair, w, next, k, SDRT_F32, u, stride); break;
+    case SDRT_F16: wino_weight_chunk(pair, w, next, k, SDRT_F16, u, stride); break;
+    default:       wino_weight_chunk(pair, w, next, k, SDRT_BF16, u, stride); break;
+    }
+}
 
-    for (int at = 0; at < n; at += l.chunk, u += (size_t)l.chunk * PANEL) {
-        const void *p = (const char *)w +
-                        sdrt_panel_offset(&l, &s->w, panel, (k0 + at) / l.chunk);
-        const int k = n - at < l.chunk ? n - at : l.chunk;
-        switch (s->w.stored) {
-        case SDRT_F32: wino_weight_chunk(p, k, SDRT_F32, u, stride); break;
-        case SDRT_F16: wino_weight_chunk(p, k, SDRT_F16, u, stride); break;
-        default:       wino_weight_chunk(p, k, SDRT_BF16, u, stride); break;
+/* n channels of one panel, packed from w on, to u, a pair's positions of [channel][PANEL]. */
+static void wino_weights(const struct sdrt_conv_shape *s, const char *w, const char *next, int n,
+                         int pair, float *u, size_t stride)
+{
+    const int chunk = conv_layout(&s->w).chunk;
+    const size_t bytes = 9 * (size_t)chunk * PANEL * sdrt_dtype_size(s->w.stored);
+
+    for (int at = 0; at < n; at += chunk, u += (size_t)chunk * PANEL, w += bytes, next += bytes) {
+        const int k = n - at < chunk ? n - at : chunk;
+        switch (pair) {
+        case 0:  wino_weight_rows(0, w, next, k, s->w.stored, u, stride); break;
+        case 1:  wino_weight_rows(1, w, next, k, s->w.stored, u, stride); break;
+        default: wino_weight_rows(2, w, next, k, s->w.stored, u, stride); break;
         }
     }
 }
@@ -376,25 +408,68 @@ static void wino_product(const struct wino_sums *w)
     }
 }
 
-/* All positions' sums of one panel: v [position][tile][pitch] to m [position][tile][PANEL]. */
-static void wino_panel(const struct sdrt_conv_shape *s, const struct wino_cut *u, const void *w,
-                       int panel, int tiles, const float *v, float *weights, float *m)
+/* The panels of a block whose sums wait together. */
+struct wino_panels {
+    int p0, p1, tiles;
+    const float *v; /* [position][tile][pitch] */
+    float *u;       /* transformed weights */
+    float *m;       /* [panel][position][tile][PANEL] */
+};
+
+/* Channels k0 .. k0+k-1 of a pair's sums of panel p. */
+static void wino_pair(const struct wino_cut *u, const struct wino_panels *b, int p, int pair,
+                      int k0, int k)
+{
+    float *m = b->m + (size_t)(p - b->p0) * WINO_POSITIONS * u->m_stride;
+
+    for (int at = 0; at < WINO_PAIR; at++) {
+        const size_t here = (size_t)wino_position(pair, at);
+        const float *v = b->v + k0;
+        struct wino_sums sums = {
+            .v = v + here * u->v_stride, .u = b->u + (size_t)at * u->u_stride,
+            .m = m + here * u->m_stride, .tiles = b->tiles, .k = k, .pitch = u->pitch,
+            .accumulate = k0 > 0,
+        };
+        /* The first panel brings the input into L2 for the others. */
+        if (at + 1 < WINO_PAIR && p == b->p0)
+            sums.next = v + (size_t)wino_position(pair, at + 1) * u->v_stride;
+        else if (at + 1 == WINO_PAIR && p + 1 == b->p1)
+            sums.next = pair + 1 < WINO_PAIRS
+                            ? v + (size_t)wino_position(pair + 1, 0) * u->v_stride
+                            : v + k + (size_t)wino_position(0, 0) * u->v_stride;
+        wino_product(&sums);
+    }
+}
+
+/* Packed weights of panel p from channel k0 on, which begins a packed chunk; behind the group's last
+ * panel the first one's next channels, and behind those the next group. */
+static const char *wino_packed(const struct sdrt_conv_shape *s, const struct wino_cut *u,
+                               const void *w, const struct wino_panels *b, int p, int k0)
+{
+    const struct sdrt_panel_layout l = conv_layout(&s->w);
+
+    if (p == b->p1) {
+        k0 += u->w_chunk;
+        if (k0 < s->w.k) p = b->p0;
+        else k0 = 0;
+    }
+    return (const char *)w + sdrt_panel_offset(&l, &s->w, p, k0 / l.chunk);
+}
+
+/* All sums of some panels. */
+static void wino_products(const struct sdrt_conv_shape *s, const struct wino_cut *u, const void *w,
+                          const struct wino_panels *b)
 {
     const int channels = s->w.k;
 
     for (int k0 = 0; k0 < channels; k0 += u->w_chunk) {
         const int k = channels - k0 < u->w_chunk ? channels - k0 : u->w_chunk;
-        const float *after = v + (k0 + k < channels ? k0 + k : 0);
-        wino_weights(s, w, panel, k0, k, weights, u->u_stride);
-        for (int at = 0; at < WINO_POSITIONS; at++) {
-            const float *from = v + (size_t)at * u->v_stride + k0;
-            const struct wino_sums sums = {
-                .v = from, .next = at + 1 < WINO_POSITIONS ? from + u->v_stride : after,
-                .u = weights + (size_t)at * u->u_stride, .m = m + (size_t)at * u->m_stride,
-                .tiles = tiles, .k = k, .pitch = u->pitch, .accumulate = k0 > 0,
-            };
-            wino_product(&sums);
-        }
+        for (int pair = 0; pair < WINO_PAIRS; pair++)
+            for (int p = b->p0; p < b->p1; p++) {
+                wino_weights(s, wino_packed(s, u, w, b, p, k0), wino_packed(s, u, w, b, p + 1, k0),
+                             k, pair, b->u, u->u_stride);
+                wino_pair(u, b, p, pair, k0, k);
+            }
     }
 }
 
@@ -409,9 +484,14 @@ static void wino_one_block(const struct sdrt_conv_shape *s, const struct sdrt_co
                       ((b->w + WINO_OUT - 1) / WINO_OUT);
 
     wino_input(s, a, u, b, patch, v);
-    for (int p = p0; p < p1; p++) {
-        wino_panel(s, u, a->w, p, tiles, v, weights, m);
-        wino_output(s, a, u, b, p, m);
+    for (int p = p0; p < p1; p += u->together) {
+        const struct wino_panels some = {
+            .p0 = p, .p1 = p1 - p < u->together ? p1 : p + u->together, .tiles = tiles,
+            .v = v, .u = weights, .m = m,
+        };
+        wino_products(s, u, a->w, &some);
+        for (int i = p; i < some.p1; i++)
+            wino_output(s, a, u, b, i, m + (size_t)(i - p) * WINO_POSITIONS * u->m_stride);
     }
 }
 
