@@ -359,11 +359,16 @@ tests_fuzz_json_LDADD = libruntime.la libkernels.la $(DEPS_LIBS)
 
 # LoRA: every kind of file against the merge of the library that made it.
 check_PROGRAMS += tests/test_lora
-tests_test_lora_SOURCES = tests/test_lora.c tests/lora_files.c tests/lora_files.h tests/temp_folder.c \
+tests_test_lora_SOURCES = tests/test_lora.c tests/lora_model.c tests/lora_model.h tests/temp_folder.c \
 	tests/temp_folder.h
 tests_test_lora_CFLAGS = $(TEST_CFLAGS)
 tests_test_lora_LDADD = $(TEST_LIBS)
-EXTRA_DIST += tests/golden/lora tests/oracle/make_lora_golden.py
+EXTRA_DIST += tests/golden/lora tests/oracle/make_lora_golden.py tests/oracle/make_lora_images.py
+check_PROGRAMS += tests/test_lora_files
+tests_test_lora_files_SOURCES = tests/test_lora_files.c tests/lora_files.c tests/lora_files.h \
+	tests/lora_model.c tests/lora_model.h tests/temp_folder.c tests/temp_folder.h
+tests_test_lora_files_CFLAGS = $(TEST_CFLAGS)
+tests_test_lora_files_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/test_lora_tags
 tests_test_lora_tags_SOURCES = tests/test_lora_tags.c tests/temp_folder.c tests/temp_folder.h
 tests_test_lora_tags_CFLAGS = $(TEST_CFLAGS)

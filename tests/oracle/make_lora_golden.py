@@ -22,12 +22,16 @@ import tempfile
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.utils import convert_state_dict_to_diffusers
+from lycoris.modules.boft import ButterflyOFTModule
+from lycoris.modules.diag_oft import DiagOFTModule
 from lycoris.modules.full import FullModule
+from lycoris.modules.glora import GLoRAModule
+from lycoris.modules.ia3 import IA3Module
 from lycoris.modules.locon import LoConModule
 from lycoris.modules.loha import LohaModule
 from lycoris.modules.lokr import LokrModule
 from lycoris.modules.norms import NormModule
-from peft import LoraConfig, get_peft_model
+from peft import IA3Config, LoHaConfig, LoKrConfig, LoraConfig, get_peft_model
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel
@@ -232,6 +236,93 @@ def write_peft(out):
     write(out, "diffusers-processor", older, merged)
 
 
+BY_WEIGHT = (ButterflyOFTModule, DiagOFTModule, GLoRAModule, IA3Module)
+
+
+def by_weight(models, make, modules, scale=1.0):
+    """As lycoris(), of adapters whose change is made of the weight; merged at scale."""
+    state, merged = {}, {}
+    for part, name in modules:
+        origin = find(models, part, name)
+        key = f"lora_{part}_{name}".replace(".", "_")
+        change = make(key, origin)
+        assert isinstance(change, BY_WEIGHT)
+        for k, p in change.named_parameters():
+            torch.nn.init.normal_(p, mean=1.0 if k == "rescale" else 0.0, std=0.15)
+        kept = change.custom_state_dict() or change.state_dict()
+        state |= {f"{key}.{k}": v for k, v in kept.items()}
+        new = change.get_merged_weight(multiplier=scale, shape=origin.weight.shape)[0]
+        merged[f"{canonical(part, name)}.weight"] = new
+    return state, merged
+
+
+def write_by_weight(out):
+    models = load()
+    few = [("unet", ATTN), ("unet", OUT), ("te", TEXT)]
+    convs = [("unet", CONV), ("unet", POINT), ("unet", FF)]
+
+    def kind(cls, **options):
+        return lambda key, origin: cls(key, origin, 1.0, **{"lora_dim": 4, "alpha": 2, **options})
+
+    cases = {
+        "glora": (kind(GLoRAModule), few + convs),
+        "glora-tucker": (kind(GLoRAModule, use_tucker=True), convs[:1]),
+        "oft": (kind(DiagOFTModule, rescaled=True), few + convs),
+        "oft-bound": (kind(DiagOFTModule, constraint=0.02), few + convs[:1]),
+        "boft": (kind(ButterflyOFTModule, rescaled=True), few[:1] + convs[:1]),
+        "boft-bound": (kind(ButterflyOFTModule, constraint=0.02), few[:1]),
+        "ia3": (kind(IA3Module), few + convs),
+        "ia3-input": (kind(IA3Module, train_on_input=True), few[:1] + convs),
+    }
+    for name, (make, modules) in cases.items():
+        state, merged = by_weight(models, make, modules)
+        clean = {k: v.detach().contiguous().clone() for k, v in state.items()}
+        save_file(clean, f"{out}/{name}.safetensors")
+        save_file({k: v.detach().float().contiguous() for k, v in merged.items()},
+                  f"{out}/{name}.merged.safetensors")
+
+
+def write_adapter(out, name, config):
+    """A folder as PEFT writes it: what is said of alpha and rank is in adapter_config.json."""
+    wrapped = get_peft_model(load()["unet"], config)
+    for k, p in wrapped.named_parameters():
+        if any(x in k for x in ("lora_A", "lora_B", "lokr_", "hada_")):
+            torch.nn.init.normal_(p, std=0.3)
+        elif "ia3_l" in k:
+            torch.nn.init.normal_(p, mean=1.0, std=0.15)
+    folder = f"{out}/{name}"
+    wrapped.save_pretrained(folder)
+    os.remove(f"{folder}/README.md")
+    before = dict(load()["unet"].named_parameters())
+    merged = {}
+    for k, p in wrapped.merge_and_unload().named_parameters():
+        if not torch.equal(p, before[k]):
+            merged[canonical("unet", k)] = p.detach().contiguous()
+    assert merged
+    save_file(merged, f"{folder}/adapter_model.merged.safetensors")
+
+
+def write_adapters(out):
+    first = "down_blocks.0.attentions.0.transformer_blocks.0."
+    targets = [first + "attn1.to_q", first + "attn2.to_k", OUT]
+    adapters = {
+        "peft-regex": LoraConfig(
+            r=4, lora_alpha=2, target_modules=targets,
+            alpha_pattern={r"down_blocks\.0\..*to_q": 8, "to_q": 1, "to_k": 4},
+            rank_pattern={"(to_out|to_v).0": 2},
+        ),
+        "peft-lokr": LoKrConfig(
+            r=8, alpha=2, target_modules=targets,
+            rank_pattern={"to_k": 16}, alpha_pattern={r"attn\d\.to_out.0": 4},
+        ),
+        "peft-lokr-factors": LoKrConfig(r=2, alpha=3, target_modules=targets),
+        "peft-loha": LoHaConfig(r=4, alpha=3, target_modules=[*targets, CONV]),
+        "peft-ia3": IA3Config(target_modules=[*targets, FF], feedforward_modules=[OUT]),
+    }
+    for name, config in adapters.items():
+        write_adapter(out, name, config)
+
+
 def write_image(out, lora):
     """The golden image's request with one LoRA's merged weights, stored as f16 like the model's own;
     only the image is kept."""
@@ -262,6 +353,8 @@ def main():
     with torch.no_grad():
         write_lycoris(out)
         write_peft(out)
+        write_by_weight(out)
+        write_adapters(out)
     write_image(out, "loha")
     total = sum(os.path.getsize(os.path.join(d, f)) for d, _, files in os.walk(out) for f in files)
     print(f"{out}: {total / 1e6:.2f} MB")
