@@ -334,3 +334,26 @@ Test(families, inspect_knows_what_does_not_run)
     cr_expect_null(sdrt_inspect(temp_path("absent"), &kept_log));
     cr_expect_eq(kept_lines, 2);
 }
+
+/* OneTrainer's, with the projection of the second text encoder, by its two names. */
+Test(families, loras_of_sdxl)
+{
+    static const struct picture picture = { "sdxl", "lora", .sampler = "euler", .steps = 3,
+                                            .height = 48, .cfg = 5.0f };
+    static const char *const files[] = { "lora/onetrainer.safetensors", "lora/omi.safetensors" };
+    struct sdrt_context *c = open_model(path_in("sdxl", ""), NULL);
+    struct sdrt_request r;
+
+    cr_expect_lt(picture_psnr(c, &picture), 40.0);
+    for (int i = 0; i < 2; i++) {
+        const struct sdrt_lora lora = { path_in("sdxl", files[i]), 1.0f };
+        picture_request(&r, &picture);
+        r.loras = &lora;
+        r.n_loras = 1;
+        const int before = kept_lines;
+        const double db = psnr(picture_draw(c, &r), "sdxl", "lora");
+        cr_expect_gt(db, 50.0, "%s: the image is %.1f dB from diffusers'", files[i], db);
+        cr_expect_eq(kept_lines - before, i == 1, "%s", kept_text); /* of what is bundled */
+    }
+    sdrt_close(&c);
+}

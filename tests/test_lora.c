@@ -42,6 +42,19 @@ static const struct {
     { "diffusers", 2e-6, "of rank 4" },
     { "diffusers-lora", 2e-6, "of rank 4" },
     { "diffusers-processor", 2e-6, "LoRA of rank 4" },
+    { "glora", 2e-6, "GLoRA of rank 4" },
+    { "glora-tucker", 2e-6, "GLoRA of rank 4" },
+    { "oft", 2e-6, "kind: OFT, for" },
+    { "oft-bound", 2e-6, "kind: OFT, for" },
+    { "boft", 2e-6, "kind: BOFT, for" },
+    { "boft-bound", 2e-6, "kind: BOFT, for" },
+    { "ia3", 2e-6, "kind: (IA)3, for" },
+    { "ia3-input", 2e-6, "kind: (IA)3, for" },
+    { "peft-regex/adapter_model", 2e-6, "LoRA of rank" },
+    { "peft-lokr/adapter_model", 2e-6, "LoKr, for" },
+    { "peft-lokr-factors/adapter_model", 2e-6, "LoKr of rank 2" },
+    { "peft-loha/adapter_model", 2e-6, "LoHa of rank 4" },
+    { "peft-ia3/adapter_model", 2e-6, "kind: (IA)3, for" },
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -66,6 +79,21 @@ Test(lora, every_kind_merges_as_its_own_library_does)
         const double error = lora_worst_error(kinds[i].name);
         cr_expect_leq(error, kinds[i].limit, "%s: %.2e", kinds[i].name, error);
         printf("%-22s %.1e\n", kinds[i].name, error);
+    }
+}
+
+/* Rotations at half strength are not half the change. */
+Test(lora, rotations_go_over_to_the_identity_as_lycoris_does)
+{
+    static const char *const names[] = { "oft", "boft" };
+    char half[32];
+
+    for (int i = 0; i < 2; i++) {
+        sdrt_loras_clear(loras);
+        expect_quiet(lora_add(lora_data("lora/%s.safetensors", names[i]), 0.5, 0), names[i]);
+        snprintf(half, sizeof half, "%s.half", names[i]);
+        const double error = lora_worst_error(half);
+        cr_expect_leq(error, 2e-6, "%s: %.2e", names[i], error);
     }
 }
 

@@ -71,6 +71,8 @@ static const struct picture pictures[] = {
     { "sd35", "euler", "blurry, bad hands", "euler", .steps = 4, .cfg = 4.0f },
     { "sd35", "dpmpp_2m", .sampler = "dpmpp_2m", .steps = 4, .cfg = 3.0f },
 }, lora_picture = { "sd35", "lora", .sampler = "euler", .steps = 3, .height = 48, .cfg = 4.0f },
+   default_picture = { "sd35", "lora-default", .sampler = "euler", .steps = 3, .height = 48,
+                       .cfg = 4.0f },
    t5_picture = { "sd35", "t5", .sampler = "euler", .steps = 3, .height = 48, .cfg = 4.0f };
 
 Test(sd3, images)
@@ -239,6 +241,44 @@ Test(sd3, loras)
         cr_expect_gt(db, 50.0, "%s: the image is %.1f dB from diffusers'", files[i], db);
         cr_expect_lt(picture_psnr(c, &lora_picture), 40.0, "it does not go away");
     }
+    sdrt_close(&c);
+}
+
+/* With the modules whose halves diffusers swaps, and both CLIPs; kohya's also with a T5. */
+Test(sd3, loras_of_all_parts)
+{
+    static const char *const files[] = { "lora/kohya-default.safetensors", "lora/omi.safetensors" };
+    struct sdrt_context *c = open_model(path_in("sd35", ""), NULL);
+    struct sdrt_request r;
+
+    cr_expect_lt(picture_psnr(c, &default_picture), 40.0);
+    for (int i = 0; i < 2; i++) {
+        const struct sdrt_lora lora = { path_in("sd35", files[i]), 1.0f };
+        picture_request(&r, &default_picture);
+        r.loras = &lora;
+        r.n_loras = 1;
+        const int before = kept_lines;
+        const double db = psnr(picture_draw(c, &r), "sd35", "lora-default");
+        cr_expect_gt(db, 50.0, "%s: the image is %.1f dB from diffusers'", files[i], db);
+        cr_expect_eq(kept_lines - before, i == 0, "%s", kept_text);
+        if (i == 0) cr_expect(strstr(kept_text, "it changes the T5"), "%s", kept_text);
+    }
+    sdrt_close(&c);
+}
+
+/* What U-Nets' blocks are weighed by is nothing to an MMDiT. */
+Test(sd3, weights_of_blocks_are_refused)
+{
+    struct sdrt_context *c = open_model(path_in("sd35", ""), NULL);
+    char folder[512];
+    struct sdrt_request r;
+
+    snprintf(folder, sizeof folder, "%s", path_in("sd35", "lora"));
+    picture_request(&r, &default_picture);
+    r.lora_dir = folder;
+    r.prompt = "a cat <lora:omi:1:lbw=OUTALL>";
+    expect_failure(sdrt_generate(c, &r), SDRT_E_UNSUPPORTED, "weights of blocks are for U-Nets",
+                   "lbw");
     sdrt_close(&c);
 }
 

@@ -149,9 +149,10 @@ def peft(part, targets, **options):
 
 def write(out, name, state, merged, metadata=None, dtype=torch.float32):
     def clean(d, t):
-        return {k: v.detach().to(t).contiguous().clone() for k, v in d.items()}
+        return {k: v.detach().to(t or v.dtype).contiguous().clone() for k, v in d.items()}
 
-    save_file(clean(state, dtype), f"{out}/{name}.safetensors", metadata=metadata)
+    if state:
+        save_file(clean(state, dtype), f"{out}/{name}.safetensors", metadata=metadata)
     save_file(clean(merged, torch.float32), f"{out}/{name}.merged.safetensors")
 
 
@@ -239,9 +240,10 @@ def write_peft(out):
 BY_WEIGHT = (ButterflyOFTModule, DiagOFTModule, GLoRAModule, IA3Module)
 
 
-def by_weight(models, make, modules, scale=1.0):
-    """As lycoris(), of adapters whose change is made of the weight; merged at scale."""
-    state, merged = {}, {}
+def by_weight(models, make, modules):
+    """As lycoris(), of adapters whose change is made of the weight; also merged at half strength,
+    which is not half the change."""
+    state, merged, half = {}, {}, {}
     for part, name in modules:
         origin = find(models, part, name)
         key = f"lora_{part}_{name}".replace(".", "_")
@@ -251,9 +253,10 @@ def by_weight(models, make, modules, scale=1.0):
             torch.nn.init.normal_(p, mean=1.0 if k == "rescale" else 0.0, std=0.15)
         kept = change.custom_state_dict() or change.state_dict()
         state |= {f"{key}.{k}": v for k, v in kept.items()}
-        new = change.get_merged_weight(multiplier=scale, shape=origin.weight.shape)[0]
-        merged[f"{canonical(part, name)}.weight"] = new
-    return state, merged
+        for scale, into in ((1.0, merged), (0.5, half)):
+            new = change.get_merged_weight(multiplier=scale, shape=origin.weight.shape)[0]
+            into[f"{canonical(part, name)}.weight"] = new
+    return state, merged, half
 
 
 def write_by_weight(out):
@@ -275,11 +278,10 @@ def write_by_weight(out):
         "ia3-input": (kind(IA3Module, train_on_input=True), few[:1] + convs),
     }
     for name, (make, modules) in cases.items():
-        state, merged = by_weight(models, make, modules)
-        clean = {k: v.detach().contiguous().clone() for k, v in state.items()}
-        save_file(clean, f"{out}/{name}.safetensors")
-        save_file({k: v.detach().float().contiguous() for k, v in merged.items()},
-                  f"{out}/{name}.merged.safetensors")
+        state, merged, half = by_weight(models, make, modules)
+        write(out, name, state, merged, dtype=None)
+        if name in ("oft", "boft"):
+            write(out, f"{name}.half", None, half)
 
 
 def write_adapter(out, name, config):

@@ -40,12 +40,10 @@ SD35 = [
     ("context_embedder", "copy", ["context_embedder"]),
 ]
 SDXL = [
-    ("input_blocks.4.1.transformer_blocks.0.attn2.to_k",
-     "down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k"),
-    ("middle_block.1.transformer_blocks.0.attn1.to_q",
-     "mid_block.attentions.0.transformer_blocks.0.attn1.to_q"),
-    ("input_blocks.1.0.in_layers.2", "down_blocks.0.resnets.0.conv1"),
-    ("label_emb.0.0", "add_embedding.linear_1"),
+    "down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k",
+    "mid_block.attentions.0.transformer_blocks.0.attn1.to_q",
+    "down_blocks.0.resnets.0.conv1",
+    "add_embedding.linear_1",
 ]
 QUERY, PROJECTION = "text_model.encoder.layers.0.self_attn.q_proj", "text_projection"
 
@@ -121,10 +119,22 @@ def write_sd35(folder):
     families.image_case(pipe, f"{folder}/golden/image-lora-default", case, pipe.scheduler)
 
 
+def originals(folder):
+    """The original U-Net's name of each of diffusers' modules."""
+    names = {}
+    for line in open(f"{folder}/single-names.txt"):
+        single, how, part, *source = line.rstrip("\n").split("\t")
+        if part == "unet" and how == "copy":
+            single = single.removeprefix("model.diffusion_model.")
+            names[source[0].removesuffix(".weight")] = single.removesuffix(".weight")
+    return names
+
+
 def write_sdxl(folder):
     pipe = families.load_pipeline(folder, "sdxl")
     alpha = torch.tensor(ALPHA, dtype=torch.bfloat16)
-    modules = [("unet", "lora_unet_", "unet", *names) for names in SDXL]
+    names = originals(folder)
+    modules = [("unet", "lora_unet_", "unet", names[x], x) for x in SDXL]
     modules += [("text_encoder", "lora_te1_", "clip_l", QUERY, QUERY)]
     modules += [("text_encoder_2", "lora_te2_", "clip_g", x, x) for x in (QUERY, PROJECTION)]
     onetrainer, omi = {}, {}
