@@ -216,9 +216,11 @@ EXTRA_DIST += tests/golden/tiny-sd21 tests/golden/tiny-sdxl tests/golden/tiny-sd
 
 # Denoisers of other shapes, and as files of their own.
 check_PROGRAMS += tests/test_nets
-tests_test_nets_SOURCES = tests/test_nets.c $(GOLDEN_IMAGES) $(GOLDEN_PASSES)
+tests_test_nets_SOURCES = tests/test_nets.c $(GOLDEN_IMAGES) $(GOLDEN_PASSES) tests/made_weights.c \
+	tests/made_weights.h
 tests_test_nets_CFLAGS = $(TEST_CFLAGS)
 tests_test_nets_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/golden/nets tests/oracle/make_nets.py
 
 # SD 3 and SD 3.5, tiny.
 check_PROGRAMS += tests/test_sd3

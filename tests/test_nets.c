@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * A denoiser as a file of its own, names behind other prefixes, and tensors that nothing reads.
+ * Denoisers of other shapes, against diffusers in float32 (tests/oracle/make_nets.py made the images), a
+ * denoiser as a file of its own, names behind other prefixes, and tensors that nothing reads.
  */
 #include "tests/golden_images.h"
 #include "tests/golden_passes.h"
+#include "tests/made_weights.h"
 #include "tests/passes.h"
 #include "tests/single_file.h"
 #include "tests/support.h"
@@ -123,6 +125,101 @@ Test(nets, mmdit_from_a_file)
                      50.0, "%s", fronts[i]);
     cr_expect_gt(psnr_with(path_in("sd35", ""), path_in("sd35", "transformer"), &pictures[2]),
                  50.0);
+}
+
+/* ---- U-Nets of other shapes ---- */
+
+/* make_nets.py has the same. */
+static const struct shaped {
+    const char *kind, *family, *sampler;
+    int steps;
+    float cfg;
+} shapes[] = {
+    { "bk-base", "sd15", "ddim", 3, 5.0f }, { "bk-small", "sd15", "ddim", 3, 5.0f },
+    { "bk-tiny", "sd15", "ddim", 3, 5.0f }, { "lcm", "sd15", "lcm", 4, 8.0f },
+    { "ssd", "sdxl", "euler", 3, 5.0f },    { "koala", "sdxl", "euler", 3, 5.0f },
+};
+
+/* dB of what the denoiser at path draws in the folder of s's family. */
+static double shaped_psnr(const struct shaped *s, const char *path, float cfg)
+{
+    struct sdrt_context *c = NULL;
+    struct sdrt_options o;
+    struct sdrt_request r;
+
+    model_options(&o, path_in(s->family, ""));
+    o.denoiser = path;
+    cr_assert_eq(sdrt_open(&c, &o), SDRT_OK, "%s: %s", s->kind, kept_text);
+    picture_request(&r, &(struct picture){ .steps = s->steps, .cfg = cfg, .sampler = s->sampler });
+    const double db = made_psnr(picture_draw(c, &r), s->kind);
+    sdrt_close(&c);
+    return db;
+}
+
+/* In diffusers' names, as a folder with its configuration, and in the names of a single file, which
+ * for BK-SDM have gaps in their numbers and leave some names as they were. */
+Test(nets, shapes)
+{
+    static const char config[] = "{\"attention_head_dim\": 8, \"mid_block_type\": null}";
+
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        const struct shaped *s = &shapes[i];
+        for (int original = 0; original < 2; original++) {
+            const char *path = made_write("unet.safetensors", s->kind, original,
+                                          original ? usual : "");
+            const double db = shaped_psnr(s, path, s->cfg);
+            cr_expect_gt(db, 50.0, "%s, %s names: %.1f dB", s->kind,
+                         original ? "original" : "diffusers'", db);
+        }
+    }
+    made_write("diffusion_pytorch_model.safetensors", "bk-tiny", 0, "");
+    temp_write("config.json", config, sizeof config - 1);
+    cr_expect_gt(shaped_psnr(&shapes[2], temp_folder(), 5.0f), 50.0);
+}
+
+/* A latent consistency model is told the scale, and is not guided by it: one evaluation a step. */
+Test(nets, the_guidance_scale_is_told)
+{
+    const char *path = made_write("unet.safetensors", "lcm", 0, "");
+    struct sdrt_context *c = NULL;
+    struct sdrt_options o;
+    struct sdrt_request r;
+    double db[4];
+
+    model_options(&o, path_in("sd15", ""));
+    o.denoiser = path;
+    cr_assert_eq(sdrt_open(&c, &o), SDRT_OK, "%s", kept_text);
+    picture_request(&r, &(struct picture){ .steps = 4, .sampler = "lcm" });
+    for (int i = 0; i < 4; i++) { /* what the last request was told must not stay */
+        r.cfg_scale = i % 2 ? 8.0f : 2.0f;
+        db[i] = made_psnr(picture_draw(c, &r), "lcm");
+    }
+    sdrt_close(&c);
+    cr_expect(db[0] < 45.0 && db[2] < 45.0, "%.1f, %.1f dB", db[0], db[2]);
+    cr_expect(db[1] > 50.0 && db[3] > 50.0, "%.1f, %.1f dB", db[1], db[3]);
+}
+
+/* They open, and say what they lack where they are to draw. */
+Test(nets, inpainting_and_editing)
+{
+    static const struct {
+        int channels;
+        const char *text;
+    } cases[] = {
+        { 9, "it takes a picture and a mask" },
+        { 8, "it takes the picture that it changes" },
+    };
+    struct sdrt_options o;
+    struct sdrt_request r;
+
+    picture_request(&r, &(struct picture){ .steps = 1, .cfg = 1.0f });
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        made_widen(cases[i].channels);
+        model_options(&o, path_in("sd15", ""));
+        o.denoiser = made_write("unet.safetensors", "bk-tiny", 0, "");
+        expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, cases[i].text);
+    }
+    made_widen(0);
 }
 
 /* ---- whole checkpoints behind other prefixes ---- */
