@@ -13,7 +13,7 @@ libruntime_la_SOURCES = \
 	runtime/files/tensor_files.c runtime/files/tensor_files.h runtime/files/tensor_format.h \
 	runtime/files/safetensors.c runtime/files/gguf.c runtime/files/gguf_values.c runtime/files/gguf_values.h \
 	runtime/files/ggml_types.c runtime/files/ggml_types.h \
-	runtime/files/zip.c runtime/files/zip.h runtime/files/pickle_file.c \
+	runtime/files/zip.c runtime/files/zip.h runtime/files/pickle_file.c runtime/files/pickle_tar.c \
 	runtime/files/pickle.c runtime/files/pickle.h runtime/files/pickle_ops.c runtime/files/pickle_ops.h \
 	runtime/files/pickle_globals.c runtime/files/pickle_globals.h \
 	runtime/files/pickle_tensors.c runtime/files/pickle_tensors.h \

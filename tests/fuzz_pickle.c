@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Two seconds of random and mutated pickled files, in both forms of PyTorch, from a seed that is
+ * Two seconds of random and mutated pickled files, in all forms of PyTorch, from a seed that is
  * fixed unless the first argument gives another; with a second argument, the file of that name
  * once, for a fuzzer that brings its own.  Nothing may crash, a refusal must be one line, memory
  * stays below 16 times the file's size, and the tensors of a file that is taken are all readable.
@@ -268,6 +268,67 @@ static void make_old(struct zip_file *z, const struct text *t)
     }
 }
 
+/* ---- files of torch.save() ---- */
+
+static const char *const goldens[] = { "zip.pt", "zip4.pt", "old.pt", "old4.pt", "oldest.pt",
+                                       "training.ckpt", "inversion.pt" };
+enum { GOLDENS = sizeof goldens / sizeof *goldens };
+
+static struct golden {
+    unsigned char bytes[ZIP_ROOM / 4];
+    size_t n;
+} golden_files[GOLDENS];
+
+/* Those that are there. */
+static void read_goldens(void)
+{
+    const char *data = getenv("SDRT_TESTDATA");
+    char path[1024];
+
+    for (int i = 0; i < GOLDENS; i++) {
+        struct golden *g = &golden_files[i];
+        snprintf(path, sizeof path, "%s/golden/pickle/%s", data ? data : "tests", goldens[i]);
+        FILE *f = fopen(path, "rb");
+        if (!f) continue;
+        g->n = fread(g->bytes, 1, sizeof g->bytes, f);
+        fclose(f);
+    }
+}
+
+/* Writes the check sum of an archive's first entry, which is its pickle, into the directory. */
+static void mend(struct zip_file *z)
+{
+    const size_t name = z->bytes[26], begin = 30 + name + z->bytes[28] + 256u * z->bytes[29];
+    uint32_t size;
+
+    if (z->n < 64 || memcmp(z->bytes, "PK\3\4", 4)) return;
+    const unsigned char *entry = memmem(z->bytes, z->n, "PK\1\2", 4);
+    if (!entry) return;
+    memcpy(&size, entry + 24, sizeof size);
+    if (begin > z->n || size > z->n - begin) return;
+    const uint32_t sum = (uint32_t)crc32(0, z->bytes + begin, size);
+    memcpy(z->bytes + (entry - z->bytes) + 16, &sum, sizeof sum);
+}
+
+/* One of them with a few other bytes, or a piece of it twice or not at all. */
+static void make_golden(struct zip_file *z)
+{
+    const struct golden *g = &golden_files[fuzz_below(GOLDENS)];
+
+    memcpy(z->bytes, g->bytes, z->n = g->n);
+    for (uint32_t i = 1 + fuzz_below(3); z->n > 64 && i; i--) {
+        const size_t at = fuzz_below((uint32_t)z->n), n = fuzz_below(16);
+        switch (fuzz_below(4)) {
+        case 0: z->bytes[at] = (unsigned char)fuzz_below(256); break;
+        case 1: z->bytes[at] ^= (unsigned char)(1 << fuzz_below(8)); break;
+        case 2: z->bytes[at] = g->bytes[fuzz_below((uint32_t)g->n)]; break;
+        default:
+            if (at + 2 * n <= z->n) memmove(z->bytes + at, z->bytes + at + n, n);
+        }
+    }
+    if (fuzz_below(4)) mend(z);
+}
+
 /* tensors: how many must be found; -1: it may as well be refused. */
 static int try_file(const char *path, size_t size, int tensors, size_t *taken)
 {
@@ -310,6 +371,12 @@ static int round_of(int fd, const char *path, size_t *taken)
     static struct text t;
     const int old = fuzz_below(3) == 0, valid = fuzz_below(4) == 0;
 
+    if (fuzz_below(3) == 0) {
+        make_golden(&z);
+        if (!z.n) return 1;
+        if (ftruncate(fd, 0) || pwrite(fd, z.bytes, z.n, 0) != (ssize_t)z.n) return 0;
+        return try_file(path, z.n, -1, taken);
+    }
     do make_object(&t, old);
     while (valid && !t.tensors);
     if (!valid) spoil(&t);
@@ -342,6 +409,7 @@ int main(int argc, char **argv)
         return 1;
     }
     fuzz_state = seed;
+    read_goldens();
     while (good && sdrt_now() < end) {
         good = round_of(fd, path, &taken);
         rounds++;

@@ -56,6 +56,7 @@ Test(pickle, tensors_are_those_that_torch_loads)
 {
     static const char *const names[][2] = {
         { "zip", ".pt" }, { "zip4", ".pt" }, { "old", ".pt" }, { "old4", ".pt" },
+        { "oldest", ".pt" },
         { "training", ".ckpt" }, { "inversion", ".pt" }, { "learned", ".bin" },
     };
     struct sdrt_tensor_file *file, *want;
@@ -153,6 +154,46 @@ Test(pickle, refuses_every_shorter_file)
         }
         free(bytes);
     }
+}
+
+/* Of a tar archive, whose end is only blocks of zeros. */
+Test(pickle, refuses_what_is_not_in_its_archive)
+{
+    static const struct {
+        const char *from, *to; /* of the same length */
+        const char *word;
+    } edits[] = {
+        { "storages", "storagez", "seems to be a tar archive, sys_info first" },
+        { "pickle\0", "pickld\0", "seems to be a tar archive" },
+        { "tensors\0", "tensor\0\0", "seems to be a tar archive" },
+        { "1003", "1903", "a tensor or its storage is not in it" },
+        { "1003", "10x3", "names no tensor" },
+    };
+    struct sdrt_tensor_file *file;
+    size_t size;
+    char *bytes = temp_read(golden("oldest.pt", ""), &size), *copy = malloc(size);
+
+    cr_assert(bytes && copy);
+    for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
+        const size_t n = i == 1 || i == 2 ? strlen(edits[i].from) + 1 : strlen(edits[i].from);
+        memcpy(copy, bytes, size);
+        size_t at = 0;
+        while (at + n <= size && memcmp(copy + at, edits[i].from, n)) at++;
+        cr_assert(at + n <= size, "%s", edits[i].from);
+        memcpy(copy + at, edits[i].to, n);
+        const int status = sdrt_tensor_file_open(&file, temp_write("x", copy, size), &kept_log);
+        expect_failure(status, status ? status : SDRT_E_FORMAT, edits[i].word, edits[i].to);
+    }
+    size_t end = size;
+    while (!bytes[end - 1]) end--;
+    for (size_t n = 512; n < size; n += 7) {
+        const int status = sdrt_tensor_file_open(&file, temp_write("x", bytes, n), &kept_log);
+        if (status) expect_failure(status, status, "", "shorter");
+        else cr_expect_geq(n, end);
+        sdrt_tensor_file_close(&file);
+    }
+    free(bytes);
+    free(copy);
 }
 
 #define BYTES(text) text, sizeof text - 1
@@ -411,6 +452,8 @@ Test(pickle, refuses_archives_of_others)
     expect_failure(open_zip(&file, &z), SDRT_E_FORMAT, "entry 1 of 2", "no 64 bits");
     start_zip(&z, NULL, NULL)[-1].crc++;
     expect_failure(open_zip(&file, &z), SDRT_E_FORMAT, "check sum", "another check sum");
+    start_zip(&z, NULL, NULL)[-1].size = 1 << 20;
+    expect_failure(open_zip(&file, &z), SDRT_E_FORMAT, "m/data.pkl has 1048576 bytes", "beyond");
     start_zip(&z, "m/data/0", "abcd");
     expect_failure(open_zip(&file, &z), SDRT_E_FORMAT, "two entries m/data/0", "two");
     start_zip(&z, NULL, NULL);

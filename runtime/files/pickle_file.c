@@ -3,7 +3,8 @@
  * What torch.save() writes (torch/serialization.py): since PyTorch 1.6 a zip archive with the
  * pickle in data.pkl and each storage's bytes in data/KEY; before, five pickles (a magic number,
  * a version, the machine, the object, the list of storages) and behind them each storage, its
- * number of elements in front.  Tensors are used where they lie.
+ * number of elements in front.  That of its first year is in pickle_tar.c.  Tensors are used where
+ * they lie.
  */
 #include "runtime/base/text.h"
 #include "runtime/files/pickle_tensors.h"
@@ -138,6 +139,7 @@ static int parse_archive(struct sdrt_tensor_file *f, const struct sdrt_log *log)
     struct sdrt_pickle pickle = { 0 };
     struct sdrt_zip zip;
     struct archive a = { .zip = &zip, .log = log };
+    const struct sdrt_pickle_source source = { .locate = locate_entry, .self = &a };
     const char *bytes = NULL;
     int status = sdrt_zip_open(&zip, f->map, f->size, f->path, log);
 
@@ -146,7 +148,7 @@ static int parse_archive(struct sdrt_tensor_file *f, const struct sdrt_log *log)
     if (status == SDRT_OK) status = open_pickle(&a, &bytes, &size);
     if (status == SDRT_OK) status = sdrt_pickle_read(&pickle, bytes, size, 0, &budget, f->path, log);
     if (status == SDRT_OK)
-        status = sdrt_pickle_tensors(f, &pickle, locate_entry, &a, &budget, log);
+        status = sdrt_pickle_tensors(f, &pickle, &source, &budget, log);
     sdrt_pickle_free(&pickle);
     sdrt_zip_free(&zip);
     return status;
@@ -317,6 +319,7 @@ static int parse_object(struct sdrt_tensor_file *f, size_t at, size_t *budget,
                         const struct sdrt_log *log)
 {
     struct places all = { .file = f, .log = log };
+    const struct sdrt_pickle_source source = { .locate = locate_place, .self = &all };
     struct sdrt_pickle object, keys = { 0 };
     int status = sdrt_pickle_read(&object, f->map, f->size, at, budget, f->path, log);
 
@@ -326,7 +329,7 @@ static int parse_object(struct sdrt_tensor_file *f, size_t at, size_t *budget,
         status = sdrt_pickle_read(&keys, f->map, f->size, object.end, budget, f->path, log);
     if (status == SDRT_OK) status = find_places(&all, &keys, keys.end);
     if (status == SDRT_OK)
-        status = sdrt_pickle_tensors(f, &object, locate_place, &all, budget, log);
+        status = sdrt_pickle_tensors(f, &object, &source, budget, log);
     free(all.at);
     sdrt_pickle_free(&keys);
     sdrt_pickle_free(&object);
@@ -337,6 +340,7 @@ static int parse_object(struct sdrt_tensor_file *f, size_t at, size_t *budget,
 static int parse_pickles(struct sdrt_tensor_file *f, const struct sdrt_log *log)
 {
     struct places none = { .file = f, .log = log };
+    const struct sdrt_pickle_source source = { .locate = no_storage, .self = &none };
     size_t budget = budget_of(f), at;
     struct sdrt_pickle first;
     int status = sdrt_pickle_read(&first, f->map, f->size, 0, &budget, f->path, log);
@@ -344,7 +348,7 @@ static int parse_pickles(struct sdrt_tensor_file *f, const struct sdrt_log *log)
     if (status != SDRT_OK) return status;
     const int torch = is_magic(&first);
     at = first.end;
-    if (!torch) status = sdrt_pickle_tensors(f, &first, no_storage, &none, &budget, log);
+    if (!torch) status = sdrt_pickle_tensors(f, &first, &source, &budget, log);
     sdrt_pickle_free(&first);
     if (!torch) return status;
     status = read_small(f, &at, &budget, is_version, "version", log);
@@ -356,6 +360,11 @@ static int parse_pickles(struct sdrt_tensor_file *f, const struct sdrt_log *log)
 static int claims_pickle(const char *map, size_t size)
 {
     return size > 2 && (unsigned char)map[0] == 0x80 && map[1] >= 2 && map[1] <= 5;
+}
+
+static int parse_tar(struct sdrt_tensor_file *f, const struct sdrt_log *log)
+{
+    return sdrt_pickle_tar_parse(f, budget_of(f), log);
 }
 
 static const char *no_metadata(const struct sdrt_tensor_file *f, const char *key)
@@ -376,5 +385,10 @@ const struct sdrt_tensor_format sdrt_format_pickle_zip = {
 
 const struct sdrt_tensor_format sdrt_format_pickle = {
     .extensions = extensions, .claims = claims_pickle, .parse = parse_pickles,
+    .metadata = no_metadata, .free_header = free_header,
+};
+
+const struct sdrt_tensor_format sdrt_format_pickle_tar = {
+    .extensions = extensions, .claims = sdrt_pickle_tar_claims, .parse = parse_tar,
     .metadata = no_metadata, .free_header = free_header,
 };

@@ -118,18 +118,23 @@ static int in_module(const char *text, size_t size, const char *module)
     return size > n ? !memcmp(text, module, n) : size == n - 1 && !memcmp(text, module, size);
 }
 
-/* torch.HalfStorage, of torch.cuda too, as of before 1.0; torch.float16. */
+/* Whether name is front with end behind it. */
+static int joined(const char *name, size_t size, const char *front, const char *end)
+{
+    const size_t n = strlen(end);
+
+    return front && size > n && !memcmp(name + size - n, end, n) && same(name, size - n, front);
+}
+
+/* torch.HalfStorage, of torch.cuda too, as of before 1.0; torch.float16; of the oldest, without a
+ * use, torch.HalfTensor. */
 static enum sdrt_pickle_global find_type(const char *name, size_t size, uint32_t *type)
 {
-    static const char storage[] = "Storage";
-    const size_t n = sizeof storage - 1;
-
     for (uint32_t i = 0; i < TYPES; i++) {
         *type = i;
         if (types[i].torch && same(name, size, types[i].torch)) return PICKLE_DTYPE;
-        if (types[i].storage && size > n && !memcmp(name + size - n, storage, n) &&
-            same(name, size - n, types[i].storage))
-            return PICKLE_STORAGE;
+        if (joined(name, size, types[i].storage, "Storage")) return PICKLE_STORAGE;
+        if (joined(name, size, types[i].storage, "Tensor")) return PICKLE_OPAQUE;
     }
     *type = 0;
     return PICKLE_UNKNOWN;

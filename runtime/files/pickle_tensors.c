@@ -23,8 +23,7 @@ static const char *const training[] = {
 struct walk {
     struct sdrt_tensor_file *file;
     const struct sdrt_pickle *p;
-    sdrt_pickle_locate *locate;
-    void *self;
+    const struct sdrt_pickle_source *source;
     const struct sdrt_log *log;
     size_t visits; /* that are still allowed */
     char name[MAX_NAME];
@@ -41,13 +40,6 @@ static int bad(const struct walk *w, const char *why)
 }
 
 /* ---- one tensor ---- */
-
-struct view {
-    const struct sdrt_pickle_type *type;
-    int rank, dense;
-    int64_t shape[SDRT_TENSOR_MAX_RANK], stride[SDRT_TENSOR_MAX_RANK]; /* in elements */
-    uint64_t offset, elements, reach; /* reach: elements of the storage up to the last one */
-};
 
 int sdrt_pickle_storage_read(struct sdrt_pickle_storage *out, const struct sdrt_pickle *p,
                              uint32_t storage, const char *path, const struct sdrt_log *log)
@@ -103,7 +95,7 @@ static int read_sizes(const struct sdrt_pickle *p, uint32_t value, int64_t *out)
 }
 
 /* How many elements it has and how far they reach; 0 when that overflows. */
-static int measure(struct view *v)
+static int measure(struct sdrt_pickle_view *v)
 {
     uint64_t expected = 1, step;
 
@@ -129,7 +121,7 @@ static int measure(struct view *v)
 
 /* Reads the arguments of a function that makes a tensor. */
 static int read_view(const struct walk *w, enum sdrt_pickle_global kind, uint32_t arguments,
-                     struct view *v, struct sdrt_pickle_storage *storage)
+                     struct sdrt_pickle_view *v, struct sdrt_pickle_storage *storage)
 {
     const struct sdrt_pickle *p = w->p;
     uint32_t at[7];
@@ -173,7 +165,7 @@ static void copy_row(char *out, const char *from, uint64_t n, size_t bytes, int6
 }
 
 /* Writes the view's elements one behind the other; rank is 1 at least. */
-static void gather(char *out, const char *from, const struct view *v)
+static void gather(char *out, const char *from, const struct sdrt_pickle_view *v)
 {
     const int inner = v->rank - 1;
     const uint64_t row = (uint64_t)v->shape[inner];
@@ -189,7 +181,7 @@ static void gather(char *out, const char *from, const struct view *v)
 }
 
 /* Fills a place of file->tensors, whose name is w->name. */
-static void fill_tensor(struct walk *w, const struct view *v, const char *data)
+static void fill_tensor(struct walk *w, const struct sdrt_pickle_view *v, const char *data)
 {
     struct sdrt_file_tensor *t = &w->file->tensors[w->count];
     char *name = w->header + w->names;
@@ -211,34 +203,55 @@ static void fill_tensor(struct walk *w, const struct view *v, const char *data)
 
 static size_t rounded(size_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
-static int add_tensor(struct walk *w, enum sdrt_pickle_global kind, uint32_t arguments)
+/* Counts or fills a tensor, whose storage lies at data. */
+static int add_view(struct walk *w, const struct sdrt_pickle_view *v,
+                    const struct sdrt_pickle_storage *storage, const char *data)
 {
-    struct sdrt_pickle_storage storage;
-    struct view v = { 0 };
-    const char *data;
     uint64_t bytes, need;
-    int status = read_view(w, kind, arguments, &v, &storage);
 
-    if (status != SDRT_OK) return status;
     if (!w->used)
         return sdrt_fail(w->log, SDRT_E_UNSUPPORTED, "%s: is one tensor without a name: expected a "
                          "mapping of names to tensors", w->file->path);
-    status = w->locate(w->self, &storage, &data);
-    if (status != SDRT_OK) return status;
     /* The storage is in the map, so its own bytes do not overflow. */
-    if (__builtin_mul_overflow(v.reach, (uint64_t)v.type->bytes, &need) ||
-        need > storage.of_view * storage.type->bytes ||
-        __builtin_mul_overflow(v.elements, (uint64_t)v.type->bytes, &bytes))
+    if (__builtin_mul_overflow(v->reach, (uint64_t)v->type->bytes, &need) ||
+        need > storage->of_view * storage->type->bytes ||
+        __builtin_mul_overflow(v->elements, (uint64_t)v->type->bytes, &bytes))
         return sdrt_fail(w->log, SDRT_E_FORMAT,
                          "%s: %s: reaches to element %" PRIu64 " of a storage of %" PRIu64 " bytes",
-                         w->file->path, w->name, v.reach, storage.of_view * storage.type->bytes);
-    data += storage.first * storage.type->bytes + v.offset * v.type->bytes * (v.elements > 0);
-    if (w->header) fill_tensor(w, &v, data);
+                         w->file->path, w->name, v->reach,
+                         storage->of_view * storage->type->bytes);
+    data += storage->first * storage->type->bytes + v->offset * v->type->bytes * (v->elements > 0);
+    if (w->header) fill_tensor(w, v, data);
     w->count++;
     w->names += w->used + 1;
-    if (!v.dense && __builtin_add_overflow(w->copies, rounded((size_t)bytes), &w->copies))
+    if (!v->dense && __builtin_add_overflow(w->copies, rounded((size_t)bytes), &w->copies))
         return bad(w, "its sizes overflow");
     return SDRT_OK;
+}
+
+static int add_tensor(struct walk *w, enum sdrt_pickle_global kind, uint32_t arguments)
+{
+    struct sdrt_pickle_storage storage;
+    struct sdrt_pickle_view v = { 0 };
+    const char *data = NULL;
+    int status = read_view(w, kind, arguments, &v, &storage);
+
+    if (status == SDRT_OK) status = w->source->locate(w->source->self, &storage, &data);
+    return status == SDRT_OK ? add_view(w, &v, &storage, data) : status;
+}
+
+/* A persistent id by itself is a tensor where its archive says so, else a storage without one. */
+static int add_persistent(struct walk *w, const struct sdrt_pickle_value *value)
+{
+    struct sdrt_pickle_storage storage;
+    struct sdrt_pickle_view v = { 0 };
+    const char *data = NULL;
+
+    if (!w->source->look_up) return SDRT_OK;
+    const int status = w->source->look_up(w->source->self, sdrt_pickle_at(w->p, value->arguments),
+                                          &v, &storage, &data);
+    if (status != SDRT_OK) return status;
+    return measure(&v) ? add_view(w, &v, &storage, data) : bad(w, "its sizes overflow");
 }
 
 /* Finds the function that makes the tensor a value is, through parameters and types; 0 when it is
@@ -396,6 +409,7 @@ static int visit(struct walk *w, uint32_t value, int depth)
     case PICKLE_IS_DICT: return visit_dict(w, v, depth);
     case PICKLE_IS_LIST: return visit_list(w, v, depth);
     case PICKLE_IS_CALL: return visit_call(w, value, depth);
+    case PICKLE_IS_STORAGE: return add_persistent(w, v);
     default: return SDRT_OK;
     }
 }
@@ -428,10 +442,10 @@ static int go(struct walk *w, char *header)
 }
 
 int sdrt_pickle_tensors(struct sdrt_tensor_file *file, const struct sdrt_pickle *pickle,
-                        sdrt_pickle_locate *locate, void *self, size_t *budget,
+                        const struct sdrt_pickle_source *source, size_t *budget,
                         const struct sdrt_log *log)
 {
-    struct walk w = { .file = file, .p = pickle, .locate = locate, .self = self, .log = log };
+    struct walk w = { .file = file, .p = pickle, .source = source, .log = log };
     size_t bytes;
     int status = go(&w, NULL);
 

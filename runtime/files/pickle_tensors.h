@@ -24,15 +24,35 @@ struct sdrt_pickle_storage {
 int sdrt_pickle_storage_read(struct sdrt_pickle_storage *out, const struct sdrt_pickle *pickle,
                              uint32_t storage, const char *path, const struct sdrt_log *log);
 
-/* Sets *out to where the storage's count elements lie, all inside the map; logs its errors. */
-typedef int sdrt_pickle_locate(void *self, const struct sdrt_pickle_storage *storage,
-                               const char **out);
+/* A tensor's place in a storage. */
+struct sdrt_pickle_view {
+    const struct sdrt_pickle_type *type;
+    int      rank, dense; /* dense: its elements lie one behind the other */
+    int64_t  shape[SDRT_TENSOR_MAX_RANK], stride[SDRT_TENSOR_MAX_RANK]; /* stride: in elements */
+    uint64_t offset, elements, reach; /* reach: elements of the storage up to the last one */
+};
+
+/* Where the tensors of a pickle are.  Both log their errors. */
+struct sdrt_pickle_source {
+    /* Sets *out to where the storage's count elements lie, all inside the map. */
+    int (*locate)(void *self, const struct sdrt_pickle_storage *storage, const char **out);
+    /* Where persistent ids are tensors, else NULL: the same for the tensor of that id, and its
+     * storage and type, rank, shape, stride and offset, none below 0. */
+    int (*look_up)(void *self, const struct sdrt_pickle_value *id, struct sdrt_pickle_view *view,
+                   struct sdrt_pickle_storage *storage, const char **out);
+    void *self;
+};
 
 /* Fills file->header, tensors and count, as a format's parse does, from what the pickle holds.
  * Tensors whose elements do not lie one behind the other are copied into the header, within
  * *budget.  file->header is one block of malloc().  Errors of parse. */
 int sdrt_pickle_tensors(struct sdrt_tensor_file *file, const struct sdrt_pickle *pickle,
-                        sdrt_pickle_locate *locate, void *self, size_t *budget,
+                        const struct sdrt_pickle_source *source, size_t *budget,
                         const struct sdrt_log *log);
+
+/* The tar archives of PyTorch's first year: whether a file that begins so is one, and a format's
+ * parse, which may allocate budget bytes. */
+int sdrt_pickle_tar_claims(const char *map, size_t size);
+int sdrt_pickle_tar_parse(struct sdrt_tensor_file *file, size_t budget, const struct sdrt_log *log);
 
 #endif

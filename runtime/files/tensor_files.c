@@ -21,6 +21,7 @@ static const struct sdrt_tensor_format *const formats[] = {
     &sdrt_format_gguf,
     &sdrt_format_pickle_zip,
     &sdrt_format_pickle,
+    &sdrt_format_pickle_tar,
 };
 enum { FORMATS = sizeof formats / sizeof formats[0] };
 

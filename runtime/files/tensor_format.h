@@ -36,5 +36,6 @@ extern const struct sdrt_tensor_format sdrt_format_safetensors;
 extern const struct sdrt_tensor_format sdrt_format_gguf;
 extern const struct sdrt_tensor_format sdrt_format_pickle_zip; /* what torch.save() writes */
 extern const struct sdrt_tensor_format sdrt_format_pickle;     /* and wrote before PyTorch 1.6 */
+extern const struct sdrt_tensor_format sdrt_format_pickle_tar; /* and before 0.1.10 */
 
 #endif

@@ -69,6 +69,45 @@ write("zip4.pt", all_kinds(eight=True), pickle_protocol=4)
 write("old.pt", all_kinds(), _use_new_zipfile_serialization=False)
 write("old4.pt", all_kinds(), _use_new_zipfile_serialization=False, pickle_protocol=4)
 
+
+def oldest(name, tensors):
+    """The tar archive of PyTorch before 0.1.10, of which torch.load() has the only description."""
+    import io
+    import tarfile
+    pickled = lambda x: pickle.dumps(x, protocol=2)
+
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, x):
+            return str(1000 + list(tensors).index(x[0])) if isinstance(x, tuple) and x[:1] and \
+                x[0] in tensors and len(x) == 1 else None
+
+    storages, layouts = pickled(len(tensors)), pickled(len(tensors))
+    for i, t in enumerate(tensors.values()):
+        kind = str(t.dtype).removeprefix("torch.")
+        kind = {"float32": "Float", "float16": "Half", "int64": "Long"}[kind]
+        raw = t.untyped_storage()
+        storages += pickled((2000 + i, "cpu", getattr(torch, f"{kind}Storage")))
+        storages += (len(raw) // t.element_size()).to_bytes(8, "little") + bytes(raw)
+        layouts += pickled((1000 + i, 2000 + i, getattr(torch, f"{kind}Tensor")))
+        layouts += t.dim().to_bytes(8, "little")
+        for n in (*t.shape, *t.stride(), t.storage_offset()):
+            layouts += n.to_bytes(8, "little")
+    storages += pickled([])
+    body = io.BytesIO()
+    Pickler(body, protocol=2).dump(collections.OrderedDict(
+        {"a": {k: (k,) for k in tensors}, "epoch": 3}))
+    with tarfile.open(f"{out}/{name}", "w:", format=tarfile.PAX_FORMAT) as tar:
+        for entry, data in (("sys_info", pickled({"little_endian": True})),
+                            ("pickle", body.getvalue()), ("tensors", layouts),
+                            ("storages", storages)):
+            info = tarfile.TarInfo(entry)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    back = torch.load(f"{out}/{name}", weights_only=False)
+    save_file({k: v.contiguous().clone() for k, v in flat(back).items()},
+              f"{out}/{os.path.splitext(name)[0]}.safetensors")
+
+
 # What a training leaves: its state is passed over, and so are names of its framework.
 callbacks = types.ModuleType("pytorch_lightning.callbacks.model_checkpoint")
 for name in ("pytorch_lightning", "pytorch_lightning.callbacks"):
@@ -118,3 +157,7 @@ torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), f"{out}/script.pt")
 with open(f"{out}/python.pt", "wb") as f:
     pickle.dump({"a": numbers(1)}, f, protocol=2)
 np.savez(f"{out}/arrays.npz", a=np.zeros(1))
+
+oldest("oldest.pt", {"x": numbers(2, 3), "turned": numbers(3, 4).T, "half": numbers(5).half()[1:4],
+                     "step": torch.tensor([7]), "last": numbers(1, 2, 2, 2).to(
+                         memory_format=torch.channels_last)})

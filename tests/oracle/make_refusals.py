@@ -113,7 +113,7 @@ ROWS = [
     ("a packed file, zstd", SEEMS + "a zstd archive;", b"\x28\xb5\x2f\xfd\x20\7\x39\0\0a model"),
     ("a 7-zip archive", SEEMS + "a 7-zip archive;", b"7z\xbc\xaf\x27\x1c\0\4" + b"\0" * 24),
     ("a RAR archive", SEEMS + "a RAR archive;", b"Rar!\x1a\7\1\0"),
-    ("a tar archive", SEEMS + "a tar archive;", tar()),
+    ("a tar archive", SEEMS + "a tar archive, model.safetensors first: unpack it", tar()),
     ("a program", SEEMS + "a program (ELF);", b"\x7fELF\2\1\1" + b"\0" * 9 + b"\2\0\x3e\0\1\0\0\0"),
     ("a program of Windows", SEEMS + "a program or library of Windows;", b"MZ\x90\0\3\0\0\0\4\0\0\0\xff\xff"),
     ("a paper", SEEMS + "a PDF document;", b"%PDF-1.5\n%\xd0\xd4\xc5\xd8\n1 0 obj\n"),
