@@ -50,7 +50,7 @@ EXTRA_DIST += tests/golden/t5-tokenizer tests/oracle/make_t5_tokenizer_golden.py
 
 check_PROGRAMS += tests/test_checkpoint tests/test_checkpoint_folder
 CHECKPOINT_CASES = tests/checkpoint_cases.c tests/checkpoint_cases.h tests/checkpoint_files.c \
-	tests/checkpoint_files.h tests/temp_folder.c tests/temp_folder.h
+	tests/checkpoint_files.h tests/checkpoint_pickled.c tests/checkpoint_pickled.h tests/temp_folder.c tests/temp_folder.h
 tests_test_checkpoint_SOURCES = tests/test_checkpoint.c $(CHECKPOINT_CASES)
 tests_test_checkpoint_CFLAGS = $(TEST_CFLAGS)
 tests_test_checkpoint_LDADD = $(TEST_LIBS)

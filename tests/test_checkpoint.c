@@ -4,6 +4,7 @@
  * is no SD 1.5.
  */
 #include "tests/checkpoint_cases.h"
+#include "tests/checkpoint_pickled.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -138,6 +139,19 @@ Test(checkpoint, vae_files)
     cr_assert_eq(sdrt_checkpoint_config(c)->vae.has_encoder, 0);
     check_weights(c, 0);
     sdrt_checkpoint_close(&c);
+}
+
+/* With and without what a training keeps beside the weights. */
+Test(checkpoint, pickled_files)
+{
+    static const char *const names[] = { "model.ckpt", "model.pt" };
+
+    for (int i = 0; i < 2; i++) {
+        test_write_pickled(temp_path(names[i]), test_same, 0, 1, !i);
+        expect_good(temp_path(names[i]), NULL);
+    }
+    test_write_pickled(temp_path("vae.pt"), vae_bare, 0, 1, 1);
+    expect_good(temp_path("model.ckpt"), temp_path("vae.pt"));
 }
 
 Test(checkpoint, vae_folders)

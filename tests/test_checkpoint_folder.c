@@ -5,6 +5,7 @@
  */
 #include "model/sdrt.h"
 #include "tests/checkpoint_cases.h"
+#include "tests/checkpoint_pickled.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -124,6 +125,19 @@ Test(checkpoint_folder, variants)
     expect_good(temp_path("m"), NULL);
     remove(temp_path("m/text_encoder/pytorch_model.bin"));
     expect_error(temp_path("m"), NULL, SDRT_E_MISSING, "model.safetensors or pytorch_model.bin");
+}
+
+Test(checkpoint_folder, pickled_shards)
+{
+    write_folder("", test_vae_part, text_part);
+    remove(temp_path("m/unet/diffusion_pytorch_model.safetensors"));
+    remove(temp_path("m/text_encoder/model.safetensors"));
+    for (int i = 0; i < 2; i++)
+        test_write_pickled(in_folder("m/unet/s%d.bin", i), unet_part, i, 2, 0);
+    test_write_pickled(temp_path("m/text_encoder/pytorch_model.fp16.bin"), text_part, 0, 1, 0);
+    write_text("m/unet/diffusion_pytorch_model.bin.index.json",
+               "{\"weight_map\":{\"a\":\"s0.bin\",\"b\":\"s1.bin\"}}");
+    expect_good(temp_path("m"), NULL);
 }
 
 /* model_index.json stands for its folder, and a repository in a hub's cache for its snapshot. */

@@ -186,6 +186,8 @@ Test(pickle, refuses_what_is_not_in_its_archive)
     }
     size_t end = size;
     while (!bytes[end - 1]) end--;
+    expect_failure(sdrt_tensor_file_open(&file, temp_write("x", bytes, end - 1), &kept_log),
+                   SDRT_E_FORMAT, "an entry that is none, or that is cut off", "one byte less");
     for (size_t n = 512; n < size; n += 7) {
         const int status = sdrt_tensor_file_open(&file, temp_write("x", bytes, n), &kept_log);
         if (status) expect_failure(status, status, "", "shorter");

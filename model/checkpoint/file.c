@@ -219,7 +219,8 @@ int sdrt_file_open_parts(struct sdrt_parts *out, const char *path, int with_t5,
     return status;
 }
 
-/* Finds the first of the prefixes that the file has in some wrapper. */
+/* Finds the first of the prefixes that the file has in some wrapper; a part without a prefix may be
+ * in a state_dict too. */
 static const char *find_prefix(struct whole *w, const char *const *prefixes, int n)
 {
     for (int i = 0; i < COUNT(wrappers); i++) {
@@ -227,7 +228,7 @@ static const char *find_prefix(struct whole *w, const char *const *prefixes, int
         for (int k = 0; k < n; k++)
             if (has(w, prefixes[k])) return prefixes[k];
     }
-    w->wrapper = "";
+    w->wrapper = sdrt_part_has_prefix(&w->all, "state_dict.") ? "state_dict." : "";
     return "";
 }
 
