@@ -3,7 +3,7 @@ libkernels_la_SOURCES = \
 	kernels/act.h kernels/levels.h kernels/isa.c kernels/isa.h kernels/dtype.h kernels/exec.h \
 	kernels/ops.c kernels/ops.h \
 	kernels/gemm.h kernels/conv.h kernels/attention.h kernels/norm.h kernels/elementwise.h \
-	kernels/pack.h \
+	kernels/pack.h kernels/store.h kernels/generic/store.c \
 	kernels/generic/attention.c kernels/generic/conv.c kernels/generic/elementwise.c \
 	kernels/generic/blocks.c kernels/generic/blocks.h \
 	kernels/generic/gemm.c kernels/generic/norm.c kernels/generic/pack.c \
