@@ -12,6 +12,15 @@ sdgen_CFLAGS = $(AM_CFLAGS) $(CHAFA_CFLAGS)
 sdgen_LDADD = libcli.la libmodel.la libruntime.la libkernels.la $(DEPS_LIBS) $(CHAFA_LIBS)
 dist_man_MANS += man/sdgen.1
 
+bin_PROGRAMS += sdconvert
+sdconvert_SOURCES = \
+	tools/sdconvert.c tools/convert.h \
+	tools/convert_choose.c tools/convert_compare.c tools/convert_open.c tools/convert_read.c \
+	tools/convert_write.c \
+	tools/progress.c tools/progress.h
+sdconvert_LDADD = libcli.la libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
+dist_man_MANS += man/sdconvert.1
+
 if HAVE_FETCH
 bin_PROGRAMS += sdfetch
 dist_man_MANS += man/sdfetch.1

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What sdconvert is made of: the tensors of a model under the names of a single file, their types,
+ * and how they are written and compared.
+ */
+#ifndef SDRT_TOOLS_CONVERT_H
+#define SDRT_TOOLS_CONVERT_H
+
+#include "model/checkpoint/part.h"
+#include "runtime/weights/weights.h"
+
+#include <signal.h>
+#include <stdint.h>
+
+struct progress;
+
+/* A tensor to be written.  Its values are those of its sources, one after the other. */
+struct convert_tensor {
+    char   *name; /* owned */
+    int     rank;
+    int64_t shape[SDRT_WEIGHT_MAX_RANK];
+    size_t  values;
+    enum sdrt_dtype from, to;
+    int     n_sources;
+    struct sdrt_weights_provider provider;
+    char   *source[3];  /* names there, owned */
+    int     transposed; /* 1: the file has columns as rows */
+    int     swapped;    /* 1: the file has the second half of the rows first */
+    void   *data;       /* a transposed or swapped copy, while it is written */
+};
+
+struct convert_model {
+    const struct sdrt_log *log;
+    struct convert_tensor *list; /* sorted by name once the model is open */
+    size_t n, cap;
+    /* What the sources come from. */
+    struct sdrt_parts parts;
+    struct sdrt_part whole, vae, t5;
+};
+
+/* Opens input, a file of any kind or a diffusers folder, and lists its tensors: a file's under their
+ * own names, a folder's under those that single files have.  vae and t5 are NULL for input's own,
+ * "none" to leave it out, or a file or folder that is put in its place.  Types stay as they are:
+ * from == to.  *out is to be closed after a failure too.  Errors of the openers;
+ * SDRT_E_UNSUPPORTED for names that no single file has. */
+int convert_open(struct convert_model *out, const char *input, const char *vae, const char *t5,
+                 const struct sdrt_log *log);
+void convert_close(struct convert_model *model);
+
+/* Values first .. first+count-1 as type from.  begin before the first and end after the last make
+ * and free what a turned tensor takes.  SDRT_E_IO, SDRT_E_NOMEM, logged. */
+int convert_begin(struct convert_tensor *t, const struct sdrt_log *log);
+int convert_read(const struct convert_tensor *t, size_t first, size_t count, void *out,
+                 const struct sdrt_log *log);
+void convert_end(struct convert_tensor *t);
+
+/* The same, as f32.  raw is room for count values of 8 bytes. */
+int convert_read_f32(const struct convert_tensor *t, size_t first, size_t count, void *raw,
+                     float *out, const struct sdrt_log *log);
+
+/* A tensor's bytes once written. */
+size_t convert_bytes(const struct convert_tensor *t);
+
+enum convert_format {
+    CONVERT_SAFETENSORS,
+    CONVERT_GGUF,
+};
+
+/* "PATTERN=TYPE": names that the shell pattern matches, or all where there is no PATTERN=. */
+struct convert_rule {
+    const char *pattern; /* NULL: all */
+    size_t      length;  /* of the pattern */
+    int         keep;    /* 1: as they are */
+    enum sdrt_dtype type;
+};
+
+/* Reads a rule; the pattern is borrowed.  SDRT_E_ARG. */
+int convert_rule_read(struct convert_rule *out, const char *text, const struct sdrt_log *log);
+
+/* Sets each tensor's type: what the first rule says that matches, where it is a float.  Blocks and
+ * f8 are for matrices, blocks for whole ones a row; the rest becomes F16.  SDRT_E_ARG for a type
+ * that format has not, SDRT_E_UNSUPPORTED for a tensor that it cannot hold. */
+int convert_choose(struct convert_model *model, const struct convert_rule *rules, int n,
+                   enum convert_format format);
+
+/* Writes all tensors to path, whole or not at all.  A signal in *stop ends it: SDRT_E_CANCELLED.
+ * SDRT_E_NUMERIC names a tensor whose values the type does not hold. */
+int convert_write(struct convert_model *model, const char *path, enum convert_format format,
+                  struct progress *progress, const volatile sig_atomic_t *stop);
+
+/* Prints how the tensors of b differ from a's: those that only one has, other shapes, and for the
+ * others the largest error relative to a's root mean square.  *same is 1 when names and shapes are
+ * the same and no tensor's root mean square of errors is beyond most times its own.  SDRT_E_IO,
+ * SDRT_E_CANCELLED. */
+int convert_compare(struct convert_model *a, struct convert_model *b, double most, int *same,
+                    struct progress *progress, const volatile sig_atomic_t *stop);
+
+#endif

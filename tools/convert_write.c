@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Files of tensors, written from front to back.
+ */
+#include <config.h>
+
+#include "kernels/store.h"
+#include "runtime/files/atomic_file.h"
+#include "runtime/files/ggml_types.h"
+#include "runtime/files/json.h"
+#include "tools/convert.h"
+#include "tools/progress.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CHUNK = 1 << 18, /* values on their way at once: whole blocks */
+    ALIGNMENT = 32,  /* of a GGUF file's tensors */
+    MAX_NAME = 127,  /* bytes of a name that stable-diffusion.cpp takes */
+};
+
+struct writer {
+    struct convert_model *model;
+    struct sdrt_atomic_file *file;
+    uint64_t done, total; /* bytes of tensors */
+    struct progress *progress;
+    const char *path;
+    const volatile sig_atomic_t *stop;
+    void *raw, *out; /* of CHUNK values, 8 bytes each */
+    float *values;
+};
+
+/* ---- headers ---- */
+
+/* Large elements first, so that each lies at a multiple of its size. */
+static int by_size(const void *a, const void *b)
+{
+    const struct convert_tensor *x = a, *y = b;
+    const size_t n = sdrt_dtype_size(x->to), m = sdrt_dtype_size(y->to);
+
+    return n != m ? (n < m ? 1 : -1) : strcmp(x->name, y->name);
+}
+
+static json_t *entry_of(const struct convert_tensor *t, uint64_t begin)
+{
+    json_t *shape = json_array(), *entry;
+
+    for (int i = 0; i < t->rank; i++) json_array_append_new(shape, json_integer(t->shape[i]));
+    entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", sdrt_dtype_name(t->to), "shape", shape,
+                      "data_offsets", (json_int_t)begin, (json_int_t)(begin + convert_bytes(t)));
+    if (!entry) json_decref(shape);
+    return entry;
+}
+
+static int begin_safetensors(struct writer *w)
+{
+    struct convert_model *m = w->model;
+    json_t *root = json_pack("{s:{s:s}}", "__metadata__", "format", "pt");
+    uint64_t at = 0;
+    int failed = !root;
+
+    if (m->n) qsort(m->list, m->n, sizeof *m->list, by_size);
+    for (size_t i = 0; i < m->n && !failed; i++) {
+        failed = json_object_set_new(root, m->list[i].name, entry_of(&m->list[i], at));
+        at += convert_bytes(&m->list[i]);
+    }
+    char *text = failed ? NULL : json_dumps(root, JSON_COMPACT);
+    json_decref(root);
+    if (!text)
+        return sdrt_fail(m->log, SDRT_E_NOMEM, "%s: no memory for its header, or a name that is no "
+                         "text", w->path);
+    const size_t length = strlen(text);
+    const uint64_t padded = (length + 7) / 8 * 8;
+    sdrt_atomic_write(w->file, &padded, sizeof padded);
+    sdrt_atomic_write(w->file, text, length);
+    sdrt_atomic_write(w->file, "       ", (size_t)padded - length);
+    free(text);
+    return SDRT_OK;
+}
+
+static void put_u32(struct writer *w, uint32_t v) { sdrt_atomic_write(w->file, &v, sizeof v); }
+static void put_u64(struct writer *w, uint64_t v) { sdrt_atomic_write(w->file, &v, sizeof v); }
+
+static void put_text(struct writer *w, const char *text)
+{
+    put_u64(w, strlen(text));
+    sdrt_atomic_write(w->file, text, strlen(text));
+}
+
+/* ComfyUI-GGUF's name of the family. */
+static const char *architecture(const struct convert_model *m)
+{
+    const char *found = "sd1";
+
+    for (size_t i = 0; i < m->n; i++) {
+        if (strstr(m->list[i].name, "joint_blocks.")) return "sd3";
+        if (strstr(m->list[i].name, "label_emb.")) found = "sdxl";
+    }
+    return found;
+}
+
+static uint64_t up(uint64_t n) { return (n + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
+
+static int begin_gguf(struct writer *w)
+{
+    enum { U32 = 4, TEXT = 8, QUANTIZATION_VERSION = 2 };
+    static const char zeros[ALIGNMENT] = { 0 };
+    const struct convert_model *m = w->model;
+    const char *family = architecture(m);
+    uint64_t at = 0, header = 24 + (8 + 20 + 4 + 8 + strlen(family)) + (8 + 28 + 4 + 4);
+
+    for (size_t i = 0; i < m->n; i++) {
+        const struct convert_tensor *t = &m->list[i];
+        if (strlen(t->name) > MAX_NAME || t->rank > 4)
+            return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
+                             "%s: GGUF files have names of %d bytes and 4 dimensions at most", t->name,
+                             (int)MAX_NAME);
+        header += 8 + strlen(t->name) + 4 + 8 * (uint64_t)t->rank + 12;
+    }
+    sdrt_atomic_write(w->file, "GGUF", 4);
+    put_u32(w, 3);
+    put_u64(w, m->n);
+    put_u64(w, 2);
+    put_text(w, "general.architecture");
+    put_u32(w, TEXT);
+    put_text(w, family);
+    put_text(w, "general.quantization_version");
+    put_u32(w, U32);
+    put_u32(w, QUANTIZATION_VERSION);
+    for (size_t i = 0; i < m->n; i++) {
+        const struct convert_tensor *t = &m->list[i];
+        put_text(w, t->name);
+        put_u32(w, (uint32_t)t->rank);
+        for (int k = t->rank - 1; k >= 0; k--) put_u64(w, (uint64_t)t->shape[k]);
+        put_u32(w, (uint32_t)sdrt_ggml_number(t->to));
+        put_u64(w, at);
+        at += up(convert_bytes(t));
+    }
+    sdrt_atomic_write(w->file, zeros, (size_t)(up(header) - header));
+    return SDRT_OK;
+}
+
+/* ---- tensors ---- */
+
+static int put_chunk(struct writer *w, struct convert_tensor *t, size_t first, size_t n)
+{
+    const struct sdrt_log *log = w->model->log;
+    const size_t bytes = sdrt_dtype_bytes(t->to, n);
+    int status;
+
+    if (t->to == t->from) {
+        status = convert_read(t, first, n, w->out, log);
+        if (status != SDRT_OK) return status;
+    } else {
+        status = convert_read_f32(t, first, n, w->raw, w->values, log);
+        if (status != SDRT_OK) return status;
+        const size_t good = sdrt_from_f32(w->values, t->to, w->out, n);
+        if (good < n)
+            return sdrt_fail(log, SDRT_E_NUMERIC, "%s: value %zu is %g, which %s has not", t->name,
+                             first + good, (double)w->values[good], sdrt_dtype_name(t->to));
+    }
+    w->done += bytes;
+    progress_bytes(w->progress, w->path, w->done, w->total);
+    if (*w->stop) return SDRT_E_CANCELLED;
+    /* What could not be written is told when the file is committed. */
+    return sdrt_atomic_write(w->file, w->out, bytes);
+}
+
+static int put_tensor(struct writer *w, struct convert_tensor *t, enum convert_format format)
+{
+    static const char zeros[ALIGNMENT] = { 0 };
+    const uint64_t bytes = convert_bytes(t);
+    int status = convert_begin(t, w->model->log);
+
+    for (size_t first = 0; first < t->values && status == SDRT_OK; first += CHUNK)
+        status = put_chunk(w, t, first, t->values - first < CHUNK ? t->values - first : CHUNK);
+    convert_end(t);
+    for (int i = 0; i < t->n_sources; i++) t->provider.release(t->provider.self, t->source[i]);
+    if (status == SDRT_OK && format == CONVERT_GGUF)
+        status = sdrt_atomic_write(w->file, zeros, (size_t)(up(bytes) - bytes));
+    return status;
+}
+
+int convert_write(struct convert_model *m, const char *path, enum convert_format format,
+                  struct progress *progress, const volatile sig_atomic_t *stop)
+{
+    struct writer w = { .model = m, .progress = progress, .path = path, .stop = stop,
+                        .raw = malloc((size_t)CHUNK * 8), .out = malloc((size_t)CHUNK * 8),
+                        .values = malloc(CHUNK * sizeof(float)) };
+    int status = SDRT_OK, written = SDRT_OK;
+
+    if (!w.raw || !w.out || !w.values)
+        status = sdrt_fail(m->log, SDRT_E_NOMEM, "%s: no memory to write it", path);
+    if (status == SDRT_OK) status = sdrt_atomic_open(&w.file, path, m->log);
+    if (status != SDRT_OK) goto out;
+    for (size_t i = 0; i < m->n; i++) w.total += convert_bytes(&m->list[i]);
+    progress_bytes_start(progress, 0);
+    status = format == CONVERT_GGUF ? begin_gguf(&w) : begin_safetensors(&w);
+    for (size_t i = 0; i < m->n && status == SDRT_OK && written == SDRT_OK; i++) {
+        status = put_tensor(&w, &m->list[i], format);
+        /* A failed write has told nothing yet; the commit will. */
+        if (status == SDRT_E_IO && sdrt_atomic_write(w.file, "", 0) != SDRT_OK) {
+            written = status;
+            status = SDRT_OK;
+        }
+    }
+    progress_finish(progress);
+    if (status == SDRT_OK) status = sdrt_atomic_commit(&w.file, m->log);
+    else sdrt_atomic_abort(&w.file);
+out:
+    free(w.raw);
+    free(w.out);
+    free(w.values);
+    return status;
+}

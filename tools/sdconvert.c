@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sdconvert: models from one kind of file to another.
+ */
+#include <config.h>
+
+#include "cli/options.h"
+#include "runtime/base/text.h"
+#include "tools/convert.h"
+#include "tools/progress.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXIT_USAGE = 2, EXIT_SIGNAL = 128, MAX_RULES = 64 };
+
+/* All strings are borrowed from argv. */
+struct session {
+    struct sdrt_log log;
+    struct progress progress;
+    const char *input, *output, *vae, *t5;
+    struct convert_rule rules[MAX_RULES];
+    int n_rules, check, quiet;
+    double most;
+};
+
+static volatile sig_atomic_t caught;
+
+static void on_signal(int number) { caught = number; }
+
+static void catch_signals(void)
+{
+    struct sigaction action;
+
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    /* This is then a failed write, which is told. */
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGXFSZ, &action, NULL);
+}
+
+static void on_log(void *user, enum sdrt_log_level level, const char *text)
+{
+    static const char *const prefix[] = { "error: ", "warning: ", "" };
+    struct session *s = user;
+
+    if (level == SDRT_LOG_INFO && s->quiet) return;
+    progress_clear(&s->progress);
+    fprintf(stderr, "sdconvert: %s%s\n", prefix[level], text);
+}
+
+static int take_type(void *into, const char *name, const char *text, const struct sdrt_log *log)
+{
+    struct session *s = into;
+
+    if (s->n_rules == MAX_RULES)
+        return sdrt_fail(log, SDRT_E_ARG, "--%s: is given more than %d times", name, (int)MAX_RULES);
+    return convert_rule_read(&s->rules[s->n_rules++], text, log);
+}
+
+#define AT(member) .where = offsetof(struct session, member)
+
+static const struct cli_option table[] = {
+    { "type", 't', CLI_CALL, "[PATTERN=]TYPE", "what tensors become; the first that matches counts",
+      .call = take_type },
+    { "vae", 0, CLI_TEXT, "PATH", "a VAE in place of the model's; none: leave it out", AT(vae) },
+    { "t5", 0, CLI_TEXT, "PATH", "a T5 in place of the model's; none: leave it out", AT(t5) },
+    { "check", 0, CLI_FLAG, NULL, "write nothing; compare the tensors of two models", AT(check) },
+    { "most", 0, CLI_NUMBER, "E", "the largest relative error that --check takes (0)", AT(most), 0,
+      HUGE_VAL },
+    { "quiet", 0, CLI_FLAG, NULL, "errors and warnings only", AT(quiet) },
+    { "version", 0, CLI_VERSION, NULL, "print the version", .where = 0 },
+    { "help", 0, CLI_HELP, NULL, "print this", .where = 0 },
+    { .name = NULL },
+};
+
+static const struct cli_program program = {
+    .name = "sdconvert",
+    .version = PACKAGE_VERSION,
+    .column = 27,
+    .options = table,
+    .before = "usage: sdconvert [OPTION]... MODEL FILE.safetensors | FILE.gguf\n"
+              "       sdconvert --check [OPTION]... MODEL MODEL\n"
+              "\n"
+              "Writes a model, of a file that sdgen reads or a diffusers folder, as a single file.\n"
+              "\n",
+    .after = "\n"
+             "TYPE is keep, f32, f16, bf16, f8_e4m3, f8_e5m2 (safetensors), q8_0 or q4_k (GGUF);\n"
+             "PATTERN a shell pattern for names of tensors.\n"
+             "Exit status: 0 done, 1 failed or other, 2 wrong usage, 130 interrupted.\n",
+};
+
+static int convert(struct session *s)
+{
+    struct convert_model model;
+    enum convert_format format;
+    int status;
+
+    if (sdrt_ends_with(s->output, ".gguf")) format = CONVERT_GGUF;
+    else if (sdrt_ends_with(s->output, ".safetensors")) format = CONVERT_SAFETENSORS;
+    else
+        return sdrt_fail(&s->log, SDRT_E_ARG,
+                         "%s: expected a name that ends in .safetensors or .gguf", s->output);
+    status = convert_open(&model, s->input, s->vae, s->t5, &s->log);
+    if (status == SDRT_OK) status = convert_choose(&model, s->rules, s->n_rules, format);
+    if (status == SDRT_OK) status = convert_write(&model, s->output, format, &s->progress, &caught);
+    if (status == SDRT_OK)
+        sdrt_note(&s->log, SDRT_LOG_INFO, "%s: %zu tensors", s->output, model.n);
+    convert_close(&model);
+    return status;
+}
+
+static int check(struct session *s)
+{
+    struct convert_model a, b = { .log = NULL };
+    int same = 0, status = convert_open(&a, s->input, s->vae, s->t5, &s->log);
+
+    if (status == SDRT_OK) status = convert_open(&b, s->output, NULL, NULL, &s->log);
+    if (status == SDRT_OK)
+        status = convert_compare(&a, &b, s->most, &same, &s->progress, &caught);
+    if (status == SDRT_OK && !same)
+        status = sdrt_fail(&s->log, SDRT_E_NUMERIC, "%s: is not what %s is, within %g", s->output,
+                           s->input, s->most);
+    convert_close(&a);
+    convert_close(&b);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct session s;
+    int rest, status;
+
+    memset(&s, 0, sizeof s);
+    s.log.fn = on_log;
+    s.log.user = &s;
+    const enum cli_parsed parsed = cli_parse(&program, &s, argc, argv, &rest, &s.log);
+    if (parsed == CLI_SHOWN) return EXIT_SUCCESS;
+    if (parsed == CLI_RUN && rest + 2 != argc)
+        sdrt_fail(&s.log, SDRT_E_ARG, "expected two names, found %d; try --help", argc - rest);
+    if (parsed == CLI_USAGE || rest + 2 != argc) return EXIT_USAGE;
+    s.input = argv[rest];
+    s.output = argv[rest + 1];
+    progress_init(&s.progress, "sdconvert", s.quiet);
+    catch_signals();
+    status = s.check ? check(&s) : convert(&s);
+    if (caught) {
+        fputs("sdconvert: interrupted\n", stderr);
+        return EXIT_SIGNAL + caught;
+    }
+    return !status ? EXIT_SUCCESS : status == SDRT_E_ARG ? EXIT_USAGE : EXIT_FAILURE;
+}
