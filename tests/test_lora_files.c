@@ -265,6 +265,49 @@ Test(lora_files, other_spellings_mean_the_same)
     }
 }
 
+/* As any file of tensors. */
+Test(lora_files, torch_and_gguf_hold_them_too)
+{
+    static const char *const ends[] = { ".pt", ".gguf" };
+
+    for (int i = 0; i < 2; i++) {
+        sdrt_loras_clear(loras);
+        expect_quiet(lora_add(lora_data("lora/kohya-lora%s", ends[i]), 1.0, 0), ends[i]);
+        const double error = lora_worst_error("kohya-lora");
+        cr_expect_leq(error, 2e-6, "%s: %.2e", ends[i], error);
+    }
+}
+
+/* Of the same module once as f64, once as whole numbers, which factors never are. */
+Test(lora_files, factors_may_be_wide_but_not_whole)
+{
+    static const char *const weight = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1."
+                                      "to_q.weight";
+    static double wide[64];
+    static int64_t large[64];
+    const char *from = lora_data("lora/%s.safetensors", "norm");
+    struct lora_extra extra[] = { { TO_Q ".lora_down.weight", "F64", "[2,32]", wide, sizeof wide },
+                                  { TO_Q ".lora_up.weight", "F64", "[32,2]", wide, sizeof wide } };
+    struct sdrt_weights_provider p = sdrt_loras_provider(loras);
+    const int64_t shape[2] = { 32, 32 };
+    struct sdrt_weight_view v;
+    size_t n;
+
+    for (int i = 0; i < 64; i++) wide[i] = 1.0;
+    float *own = lora_merged(weight, &n);
+    expect_quiet(lora_add(lora_copy(from, "wide.safetensors", NULL, extra, 2), 1.0, 0), "f64");
+    float *got = lora_merged(weight, &n);
+    for (size_t i = 0; i < n; i++) cr_assert_float_eq(got[i] - own[i], 2.0f, 1e-6);
+    free(own);
+    free(got);
+    extra[0].data = extra[1].data = large;
+    extra[0].dtype = extra[1].dtype = "I64";
+    sdrt_loras_clear(loras);
+    expect_quiet(lora_add(lora_copy(from, "whole.safetensors", NULL, extra, 2), 1.0, 0), "i64");
+    expect_failure(p.get(p.self, weight, 2, shape, &v), SDRT_E_UNSUPPORTED,
+                   "expected floating-point values, found I64", "i64");
+}
+
 /* The file's alpha is 2, of rank 4. */
 Test(lora_files, alpha_may_be_of_any_type)
 {

@@ -20,6 +20,16 @@ int sdrt_lora_out_of_memory(const struct sdrt_lora_merge *m)
 
 float *sdrt_lora_zeros(size_t n) { return calloc(n ? n : 1, sizeof(float)); }
 
+/* 0 for a type that is none of floats. */
+static int to_f32(const void *from, enum sdrt_dtype type, float *to, size_t count)
+{
+    const double *wide = from;
+
+    if (type != SDRT_F64) return sdrt_to_f32(from, type, to, count) == 0;
+    for (size_t i = 0; i < count; i++) to[i] = (float)wide[i];
+    return 1;
+}
+
 int sdrt_lora_values(const struct sdrt_lora_merge *m, enum sdrt_lora_role role, int64_t first,
                      int64_t rest, float **out)
 {
@@ -34,10 +44,6 @@ int sdrt_lora_values(const struct sdrt_lora_merge *m, enum sdrt_lora_role role, 
         return sdrt_fail(m->engine->log, SDRT_E_FORMAT,
                          "%s: %s: expected %lld x %lld values, to fit its module and the model",
                          m->path, t->name, (long long)first, (long long)rest);
-    if (!t->known || !sdrt_is_float(t->dtype))
-        return sdrt_fail(m->engine->log, SDRT_E_UNSUPPORTED,
-                         "%s: %s: expected F32, F16, BF16 or F8, found %s", m->path, t->name,
-                         t->dtype_name);
     aligned = malloc(t->bytes ? t->bytes : 1);
     *out = malloc((size_t)count * sizeof **out + 1);
     if (!aligned || !*out) {
@@ -45,8 +51,11 @@ int sdrt_lora_values(const struct sdrt_lora_merge *m, enum sdrt_lora_role role, 
         goto out;
     }
     memcpy(aligned, t->data, t->bytes);
-    sdrt_to_f32(aligned, t->dtype, *out, (size_t)count);
-    status = SDRT_OK;
+    status = t->known && to_f32(aligned, t->dtype, *out, (size_t)count)
+                 ? SDRT_OK
+                 : sdrt_fail(m->engine->log, SDRT_E_UNSUPPORTED,
+                             "%s: %s: expected floating-point values, found %s", m->path, t->name,
+                             t->dtype_name);
 out:
     free(aligned);
     if (status != SDRT_OK) {

@@ -19,6 +19,8 @@ import re
 import shutil
 import tempfile
 
+import gguf
+import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.utils import convert_state_dict_to_diffusers
@@ -325,6 +327,19 @@ def write_adapters(out):
         write_adapter(out, name, config)
 
 
+def write_formats(out, name):
+    """The same LoRA in other files of tensors."""
+    state = load_file(f"{out}/{name}.safetensors")
+    torch.save(state, f"{out}/{name}.pt")
+    writer = gguf.GGUFWriter(f"{out}/{name}.gguf", "lora")
+    for key, value in state.items():
+        writer.add_tensor(key, np.atleast_1d(value.numpy()))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 def write_image(out, lora):
     """The golden image's request with one LoRA's merged weights, stored as f16 like the model's own;
     only the image is kept."""
@@ -357,6 +372,7 @@ def main():
         write_peft(out)
         write_by_weight(out)
         write_adapters(out)
+    write_formats(out, "kohya-lora")
     write_image(out, "loha")
     total = sum(os.path.getsize(os.path.join(d, f)) for d, _, files in os.walk(out) for f in files)
     print(f"{out}: {total / 1e6:.2f} MB")
