@@ -9,6 +9,9 @@
 
 #include <stddef.h>
 
+/* Whether anything is counted and refused here; otherwise the others do nothing. */
+int sdrt_allocations_counted(void);
+
 /* Calls so far, by any thread, refused ones too. */
 long sdrt_allocations(void);
 

@@ -1,8 +1,13 @@
 bin_PROGRAMS += sdbench
 # Counts, and refuses on demand, what the objects of a program allocate; see the header.
+if HAVE_WRAP
 ALLOCATIONS = bench/allocations.c bench/allocations.h
 COUNT_ALLOCATIONS = \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=posix_memalign
+else
+ALLOCATIONS = bench/allocations_uncounted.c bench/allocations.h
+COUNT_ALLOCATIONS =
+endif
 SDBENCH_PARTS = \
 	bench/sdbench.h $(ALLOCATIONS) bench/options.c \
 	bench/report.c bench/report.h bench/report_forms.c bench/report_internal.h \

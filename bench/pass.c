@@ -275,5 +275,6 @@ void sdrt_pass_facts(const struct sdrt_bench_pass *p, const struct sdrt_bench_op
                        "lower bound", "MiB", 1);
     sdrt_report_number(r, "plan.total_mib", mib * sdrt_pass_planned(p), "planned", "MiB", 1);
     sdrt_report_number(r, "resident_mib", mib * (double)p->resident, "resident", "MiB", 1);
-    sdrt_report_number(r, "mallocs_per_step", (double)p->mallocs, "mallocs a pass", "", 0);
+    sdrt_report_number(r, "mallocs_per_step", sdrt_allocations_counted() ? (double)p->mallocs : NAN,
+                       "mallocs a pass", "", 0);
 }

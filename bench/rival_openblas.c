@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "bench/rivals.h"
+#include "kernels/blas/library.h"
+#include "kernels/blas/threads.h"
 #include "kernels/isa.h"
 #include "runtime/random/rng.h"
 
-#include <cblas.h>
 #include <stdlib.h>
 
 /* A matrix product, or a job of the blas level. */
@@ -87,10 +88,10 @@ static void run(struct sdrt_rival_work *r)
     else sdrt_queue_each(r->queue, r->queue->workers, multiply, r);
 }
 
-const struct sdrt_rival sdrt_rival_openblas = { "OpenBLAS", set, run, release };
+const struct sdrt_rival sdrt_rival_openblas = { SDRT_BLAS_NAME, set, run, release };
 
 void sdrt_rivals_start(int threads)
 {
-    openblas_set_num_threads(1); /* the team's workers are its threads */
+    sdrt_blas_hold(); /* for good: the team's workers are its threads */
     if (sdrt_rival_onednn) sdrt_onednn_start(threads);
 }

@@ -155,9 +155,7 @@ int sdrt_roof_create(struct sdrt_roof_meter **out, struct sdrt_team *team,
         *out = NULL;
         return sdrt_fail(log, SDRT_E_NOMEM, "out of memory for measuring the memory's bandwidth");
     }
-#ifdef MADV_HUGEPAGE
-    madvise(p, m->mapped, MADV_HUGEPAGE); /* the arena has them too */
-#endif
+    sdrt_memory_want_huge(p, m->mapped); /* the arena has them too */
     m->memory = p;
     sdrt_team_run(team, touch, m);
     return SDRT_OK;

@@ -9,8 +9,12 @@ libkernels_la_SOURCES = \
 	kernels/generic/gemm.c kernels/generic/norm.c kernels/generic/pack.c \
 	kernels/generic/conv_pixel.h kernels/generic/half.h kernels/generic/scalar.h kernels/generic/tile.h kernels/generic/typed.h \
 	kernels/blas/conv.c kernels/blas/gemm.c kernels/blas/leave.h \
-	kernels/blas/threads.c kernels/blas/threads.h \
-	kernels/blas/weights.h
+	kernels/blas/library.h kernels/blas/threads.h kernels/blas/weights.h
+if MACOS
+libkernels_la_SOURCES += kernels/blas/threads_accelerate.c
+else
+libkernels_la_SOURCES += kernels/blas/threads_openblas.c
+endif
 libkernels_la_CFLAGS = $(AM_CFLAGS)
 libkernels_la_LIBADD =
 

@@ -2,7 +2,7 @@ noinst_LTLIBRARIES += libruntime.la
 libruntime_la_SOURCES = \
 	runtime/base/choices.c runtime/base/choices.h runtime/base/error.c runtime/base/error.h runtime/base/sdrt_status.h \
 	runtime/base/numbers.c runtime/base/numbers.h runtime/base/printable.c runtime/base/printable.h \
-	runtime/random/rng.c runtime/random/rng.h \
+	runtime/random/rng.c runtime/random/rng.h runtime/random/entropy.h \
 	runtime/files/atomic_file.c runtime/files/atomic_file.h \
 	runtime/files/read_file.c runtime/files/read_file.h \
 	runtime/files/file_kind.c runtime/files/file_kind.h \
@@ -21,7 +21,7 @@ libruntime_la_SOURCES = \
 	runtime/weights/weight_store.c runtime/weights/weight_store.h runtime/weights/weight_store_internal.h \
 	runtime/weights/weight_source.c runtime/weights/weight_fill.c runtime/weights/weight_uses.c runtime/weights/packing.c runtime/weights/packing.h runtime/base/grow.h runtime/base/clock.h runtime/base/hash.h runtime/base/text.h \
 	runtime/machine/arena.c runtime/machine/arena.h runtime/weights/low_rank.c runtime/weights/low_rank.h \
-	runtime/machine/memory.c runtime/machine/memory.h \
+	runtime/machine/memory.h runtime/machine/sleep.h runtime/machine/thread.h \
 	runtime/machine/control_group.c runtime/machine/control_group.h \
 	runtime/machine/core_kinds.c runtime/machine/core_kinds.h \
 	runtime/machine/topology.c runtime/machine/topology.h \
@@ -33,3 +33,12 @@ libruntime_la_SOURCES = \
 	runtime/graph/operations.c runtime/graph/externals.c \
 	runtime/graph/program.c runtime/graph/program.h runtime/graph/program_internal.h runtime/graph/program_check.c runtime/graph/program_report.c
 libruntime_la_LIBADD = libkernels.la
+
+# What each system does its own way, a file each.
+if MACOS
+libruntime_la_SOURCES += runtime/machine/memory_macos.c runtime/machine/sleep_posix.c \
+	runtime/machine/thread_macos.c runtime/random/entropy_macos.c
+else
+libruntime_la_SOURCES += runtime/machine/memory_linux.c runtime/machine/memory_linux.h \
+	runtime/machine/sleep_linux.c runtime/machine/thread_linux.c runtime/random/entropy_linux.c
+endif

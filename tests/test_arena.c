@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/machine/arena.h"
+#include "runtime/machine/memory_linux.h"
 #include "runtime/machine/topology.h"
 
 #include <criterion/criterion.h>

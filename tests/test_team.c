@@ -2,6 +2,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* sched_getaffinity */
 #endif
+#include "runtime/machine/sleep.h"
 #include "runtime/machine/team.h"
 #include "tests/machines.h"
 
@@ -717,6 +718,15 @@ Test(team, synthetic_topology)
     for (int w = 0; w < 8; w++) cr_expect_eq(p.sum[w], 1);
     sdrt_team_free(&team);
     sdrt_topology_free(&topology);
+}
+
+/* A number that has changed before the sleep is nothing to sleep for. */
+Test(team, nobody_sleeps_too_late, .timeout = 20)
+{
+    atomic_uint value = 1;
+
+    sdrt_sleep_while(&value, 0);
+    cr_expect_eq(value, 1);
 }
 
 /* ---- refusals ---- */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/default_model.h"
+#include "tools/own_path.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,10 +20,7 @@ static int is_model(const char *path)
 /* The folder of the running program, without the slash; 0 when it cannot be known. */
 static int own_folder(char *folder, size_t size)
 {
-    const ssize_t length = readlink("/proc/self/exe", folder, size - 1);
-
-    if (length <= 0 || (size_t)length >= size - 1) return 0;
-    folder[length] = 0;
+    if (!own_path(folder, size)) return 0;
     char *slash = strrchr(folder, '/');
     if (!slash) return 0;
     *slash = 0;

@@ -6,7 +6,12 @@ sdgen_SOURCES = \
 	tools/progress.c tools/progress.h \
 	tools/dump.c tools/dump.h \
 	tools/show.c tools/show.h \
-	tools/default_model.c tools/default_model.h
+	tools/default_model.c tools/default_model.h tools/own_path.h
+if MACOS
+sdgen_SOURCES += tools/own_path_macos.c
+else
+sdgen_SOURCES += tools/own_path_linux.c
+endif
 sdgen_CPPFLAGS = $(AM_CPPFLAGS) -DSDRT_PKGDATADIR='"$(pkgdatadir)"'
 sdgen_CFLAGS = $(AM_CFLAGS) $(CHAFA_CFLAGS)
 sdgen_LDADD = libcli.la libmodel.la libruntime.la libkernels.la $(DEPS_LIBS) $(CHAFA_LIBS)

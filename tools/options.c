@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/options.h"
 #include "runtime/base/numbers.h"
+#include "runtime/random/entropy.h"
 
 #include <errno.h>
 #include <math.h>
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
 enum {
@@ -77,7 +77,7 @@ static uint64_t draw_seed(void)
     uint32_t seed;
     struct timespec now;
 
-    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) == sizeof seed) return seed;
+    if (sdrt_entropy(&seed, sizeof seed)) return seed;
     clock_gettime(CLOCK_REALTIME, &now);
     return (uint32_t)now.tv_nsec ^ (uint32_t)now.tv_sec * 2654435761u;
 }

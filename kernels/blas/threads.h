@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * OpenBLAS's own threads.  Their number is one setting of the whole process, which may be using
- * OpenBLAS for something else; while workers call it, each for its share, it must be 1.
+ * OpenBLAS for something else; while workers call it, each for its share, it must be 1.  Accelerate
+ * has no such setting, and is left alone.
  */
 #ifndef SDRT_KERNELS_BLAS_THREADS_H
 #define SDRT_KERNELS_BLAS_THREADS_H

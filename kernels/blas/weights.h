@@ -6,9 +6,8 @@
 #ifndef SDRT_KERNELS_BLAS_WEIGHTS_H
 #define SDRT_KERNELS_BLAS_WEIGHTS_H
 
+#include "kernels/blas/library.h"
 #include "kernels/pack.h"
-
-#include <cblas.h>
 
 /* The same rows without the pairing of values and gates, which need not be neighbours here. */
 static inline struct sdrt_weight_shape blas_plain(const struct sdrt_weight_shape *w)

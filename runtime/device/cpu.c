@@ -5,13 +5,13 @@
 #include "runtime/base/clock.h"
 #include "runtime/device/cpu.h"
 #include "runtime/machine/arena.h"
+#include "runtime/machine/memory.h"
 #include "runtime/machine/team.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 struct cpu_device {
@@ -76,7 +76,7 @@ static void cpu_discard(const struct sdrt_device_memory *memory, size_t at, size
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)memory->base + at;
     const uintptr_t begin = (first + page - 1) / page * page, end = (first + bytes) / page * page;
 
-    if (begin < end) (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+    if (begin < end) sdrt_memory_discard((void *)begin, end - begin);
 }
 
 static void *cpu_map(const struct sdrt_device *device, const void *address)

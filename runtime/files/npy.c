@@ -11,7 +11,7 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files hold what memory holds");
 
-static const char MAGIC[6] = "\x93NUMPY";
+static const char MAGIC[6] = { '\x93', 'N', 'U', 'M', 'P', 'Y' };
 
 enum {
     PREFIX    = 10,   /* magic, version, length of the header */

@@ -42,8 +42,7 @@ static int map_memory(struct sdrt_arena *a, const struct sdrt_log *log)
     if (huge) {
         const size_t past = (uintptr_t)a->map % huge_page;
         if (past) a->base += huge_page - past;
-        /* Refused where huge pages are switched off, which costs speed alone. */
-        (void)madvise(a->base, a->bytes, MADV_HUGEPAGE);
+        sdrt_memory_want_huge(a->base, a->bytes);
     }
     return SDRT_OK;
 }

@@ -9,18 +9,21 @@
 
 /* Bytes that this process can still take without swapping: the least of the machine's
  * MemAvailable, what each control group above the process (v1 or v2) leaves under its limit,
- * with its page cache counted as free, and what RLIMIT_AS leaves.
- * SDRT_E_UNSUPPORTED (nothing logged) and 0 bytes where /proc does not tell. */
+ * with its page cache counted as free, and what RLIMIT_AS leaves.  On macOS: free, inactive and
+ * purgeable pages.
+ * SDRT_E_UNSUPPORTED (nothing logged) and 0 bytes where the system does not tell. */
 int sdrt_memory_available(size_t *bytes);
 
-/* The same, without RLIMIT_AS, read below the folder root instead of "/", so that a test can
- * describe another machine.  root "" is this machine. */
-int sdrt_memory_available_below(const char *root, size_t *bytes);
-
 /* Bytes of a huge page: 2 MiB on x86 and where the system does not tell, 32 or 512 MiB on Arm with
- * pages of 16 or 64 KiB.  And the same, read below the folder root. */
+ * pages of 16 or 64 KiB. */
 size_t sdrt_memory_huge_page(void);
-size_t sdrt_memory_huge_page_below(const char *root);
+
+/* Asks for huge pages for bytes at p, a multiple of a page.  Does nothing where there are none. */
+void sdrt_memory_want_huge(void *p, size_t bytes);
+
+/* Gives the whole pages of bytes at p, a multiple of a page, back to the system.  They stay
+ * addressable; what they hold then is not known. */
+void sdrt_memory_discard(void *p, size_t bytes);
 
 /* What is resident of this process now (VmRSS), in bytes; 0 where unknown. */
 size_t sdrt_memory_rss(void);

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* sched_getaffinity */
-#endif
 #include "runtime/machine/team.h"
 #include "runtime/base/clock.h"
+#include "runtime/machine/sleep.h"
 
-#include <linux/futex.h>
-#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -14,7 +10,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #if defined(__SSE__)
 #include <xmmintrin.h>
@@ -112,15 +107,14 @@ static void wait_while(struct gate *g, unsigned old, int spin_us)
     if (spin_while(g, old, spin_us)) return;
     atomic_fetch_add(&g->sleepers, 1);
     while (atomic_load(&g->value) == old)
-        syscall(SYS_futex, &g->value, FUTEX_WAIT_PRIVATE, old, NULL, NULL, 0);
+        sdrt_sleep_while(&g->value, old);
     atomic_fetch_sub(&g->sleepers, 1);
 }
 
 static void open_gate(struct gate *g)
 {
     atomic_fetch_add(&g->value, 1);
-    if (atomic_load(&g->sleepers))
-        syscall(SYS_futex, &g->value, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    if (atomic_load(&g->sleepers)) sdrt_wake(&g->value);
 }
 
 /* ---- denormals ---- */
@@ -162,6 +156,7 @@ static void *worker_main(void *arg)
         sdrt_topology_unbind(t->topology);
         sdrt_topology_bind(t->topology, lane->index, t->workers, &before);
     }
+    sdrt_thread_hurry();
     flush_denormals();
     for (unsigned run = 0;; run++) {
         wait_while(&t->start, run, t->spin_us);
@@ -171,18 +166,11 @@ static void *worker_main(void *arg)
     }
 }
 
-static int usable_cpus(const struct sdrt_topology *topology)
-{
-    cpu_set_t set;
-
-    if (topology) return sdrt_topology_pus(topology);
-    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
-    return (int)sysconf(_SC_NPROCESSORS_ONLN);
-}
-
 static int spin_time(const struct sdrt_topology *topology, int workers)
 {
-    if (workers > usable_cpus(topology)) return SPIN_CROWDED;
+    const int pus = topology ? sdrt_topology_pus(topology) : sdrt_thread_pus();
+
+    if (workers > pus) return SPIN_CROWDED;
     for (int w = 1; topology && w < workers; w++)
         if (sdrt_topology_core(topology, w) == sdrt_topology_core(topology, 0))
             return SPIN_SHARED_CORE;

@@ -1,7 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* sched_setaffinity */
-#endif
 #include "runtime/machine/topology.h"
 #include "runtime/base/numbers.h"
 #include "runtime/machine/control_group.h"
@@ -10,7 +7,6 @@
 
 #include <hwloc.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,17 +196,6 @@ static const struct place *place_of(const struct sdrt_topology *t, int worker)
     return &t->places[worker % t->pus];
 }
 
-/* Straight from the system, since hwloc takes memory for it, and runs bind. */
-static int get_binding(struct sdrt_binding *b)
-{
-    return sched_getaffinity(0, sizeof b->pus, (cpu_set_t *)b->pus) == 0;
-}
-
-static int set_binding(const struct sdrt_binding *b)
-{
-    return sched_setaffinity(0, sizeof b->pus, (const cpu_set_t *)b->pus) == 0;
-}
-
 static void add_pu(struct sdrt_binding *b, const struct place *place)
 {
     const unsigned pu = place->pu->os_index, bits = 8 * sizeof *b->pus;
@@ -223,7 +208,15 @@ static int may_bind(void)
 {
     struct sdrt_binding now;
 
-    return get_binding(&now) && set_binding(&now);
+    return sdrt_thread_binding(&now) && sdrt_thread_bind(&now);
+}
+
+static void tell_unbound(const struct sdrt_log *log)
+{
+    if (sdrt_thread_binds())
+        sdrt_note(log, SDRT_LOG_WARNING, "the system refuses to pin threads; running unpinned");
+    else
+        sdrt_note(log, SDRT_LOG_INFO, "this system pins no threads; they run where it puts them");
 }
 
 void sdrt_topology_pinning(struct sdrt_topology *topology, enum sdrt_pinning pinning)
@@ -249,15 +242,15 @@ void sdrt_topology_bind(const struct sdrt_topology *topology, int worker, int wo
     struct sdrt_binding own = { .changed = 0 };
 
     before->changed = 0;
-    if (!sdrt_topology_pins(topology, workers) || !get_binding(before)) return;
+    if (!sdrt_topology_pins(topology, workers) || !sdrt_thread_binding(before)) return;
     add_pu(&own, place_of(topology, worker));
     if (!memcmp(own.pus, before->pus, sizeof own.pus)) return;
-    before->changed = set_binding(&own);
+    before->changed = sdrt_thread_bind(&own);
 }
 
 void sdrt_topology_restore(const struct sdrt_binding *before)
 {
-    if (before->changed) (void)set_binding(before);
+    if (before->changed) (void)sdrt_thread_bind(before);
 }
 
 void sdrt_topology_unbind(const struct sdrt_topology *topology)
@@ -266,7 +259,7 @@ void sdrt_topology_unbind(const struct sdrt_topology *topology)
 
     if (!topology->can_bind || topology->pinning == SDRT_PIN_NEVER) return;
     for (int i = 0; i < topology->pus; i++) add_pu(&all, &topology->places[i]);
-    (void)set_binding(&all);
+    (void)sdrt_thread_bind(&all);
 }
 
 /* ---- telling ---- */
@@ -341,8 +334,7 @@ int sdrt_topology_create(struct sdrt_topology **out, const char *synthetic,
     }
     if (t->this_machine) t->quota = sdrt_cpu_quota_below("");
     t->can_bind = t->this_machine && may_bind();
-    if (t->this_machine && !t->can_bind)
-        sdrt_note(log, SDRT_LOG_WARNING, "the system refuses to pin threads; running unpinned");
+    if (t->this_machine && !t->can_bind) tell_unbound(log);
     const struct sdrt_numbers numbers = sdrt_numbers_begin();
     write_text(t);
     sdrt_numbers_end(&numbers);

@@ -8,6 +8,7 @@
 #define SDRT_RUNTIME_MACHINE_TOPOLOGY_H
 
 #include "runtime/base/error.h"
+#include "runtime/machine/thread.h"
 
 #include <stddef.h>
 
@@ -80,13 +81,6 @@ void sdrt_topology_pinning(struct sdrt_topology *topology, enum sdrt_pinning pin
 /* Whether the threads of a team of workers are held on one PU each: 0 on another machine and where
  * the system refuses. */
 int sdrt_topology_pins(const struct sdrt_topology *topology, int workers);
-
-/* What a thread may run on, as bits. */
-enum { SDRT_MOST_PUS = 8192 };
-struct sdrt_binding {
-    unsigned long pus[SDRT_MOST_PUS / (8 * sizeof(unsigned long))];
-    int changed; /* 0: restoring does nothing */
-};
 
 /* Binds the calling thread to worker's PU, where a team of workers is held on its PUs, and keeps in
  * *before what it may run on now.  Two or three system calls, no memory. */

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-#include "runtime/machine/memory.h"
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* MADV_HUGEPAGE */
+#endif
+#include "runtime/machine/memory_linux.h"
 #include "runtime/base/error.h"
 #include "runtime/machine/control_group.h"
+#include "runtime/machine/memory.h"
 
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 /* ---- control groups ---- */
@@ -91,6 +96,11 @@ size_t sdrt_memory_huge_page_below(const char *root)
 }
 
 size_t sdrt_memory_huge_page(void) { return sdrt_memory_huge_page_below(""); }
+
+/* Refused where huge pages are switched off, which costs speed alone. */
+void sdrt_memory_want_huge(void *p, size_t bytes) { (void)madvise(p, bytes, MADV_HUGEPAGE); }
+
+void sdrt_memory_discard(void *p, size_t bytes) { (void)madvise(p, bytes, MADV_DONTNEED); }
 
 size_t sdrt_memory_rss(void) { return own_bytes("VmRSS"); }
 size_t sdrt_memory_peak_rss(void) { return own_bytes("VmHWM"); }
