@@ -304,4 +304,8 @@ Test(checkpoint_folder, folders_with_parts_missing)
     expect_error(temp_path("m"), NULL, SDRT_E_MISSING, "unet: has no weights");
     rename(temp_path("m/unet"), temp_path("m/u"));
     expect_error(temp_path("m"), NULL, SDRT_E_MISSING, "has no U-Net");
+    write_text("m/b.safetensors", "x");
+    write_text("m/._a.safetensors", "x");
+    expect_error(temp_path("m"), NULL, SDRT_E_MISSING,
+                 "transformer/; or name one of its files, as b.safetensors");
 }

@@ -379,6 +379,7 @@ Test(pickle, refuses_names_that_lead_to_two_tensors)
     static const char twice[] = "(dVa\n" SCALAR "sVa\n" SCALAR "s.";
     static const char path[] = "(dVa\n(dVb\n" SCALAR "ssVa.b\n" SCALAR "s.";
     static const char other[] = "(dVa\n" SCALAR "s(N" SCALAR "d0.";
+    static const char number[] = "(d\x8a\1\xff" SCALAR "s.";
     static const char key[] = "(dN" SCALAR "s.", zero[] = "\x80\2}U\3a\0b" SCALAR "s.";
     struct sdrt_tensor_file *file;
 
@@ -386,6 +387,9 @@ Test(pickle, refuses_names_that_lead_to_two_tensors)
     expect_failure(open_archive(&file, BYTES(path), 4), SDRT_E_FORMAT, "two tensors a.b", "path");
     expect_failure(open_archive(&file, BYTES(key), 4), SDRT_E_FORMAT, "neither a text nor", "key");
     expect_failure(open_archive(&file, BYTES(zero), 4), SDRT_E_FORMAT, "a 0 in it", "zero");
+    expect_quiet(open_archive(&file, BYTES(number), 4), "a number");
+    cr_expect_str_eq(sdrt_tensor_file_at(file, 0)->name, "-1");
+    sdrt_tensor_file_close(&file);
     expect_quiet(open_archive(&file, BYTES(other), 4), "not at the top");
     sdrt_tensor_file_close(&file);
 }

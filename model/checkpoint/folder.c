@@ -131,6 +131,7 @@ static int open_texts(struct sdrt_parts *out, const char *folder, const struct s
 
 static int open_denoiser(struct sdrt_part *out, const char *folder, const struct sdrt_log *log)
 {
+    char file[SDRT_FOLDER_NAME];
     const char *family;
     int original, status = family_of(&family, folder, log);
 
@@ -143,12 +144,12 @@ static int open_denoiser(struct sdrt_part *out, const char *folder, const struct
     if (status != SDRT_OK) return status;
     status = sdrt_part_refuse_foreign(out, folder, log);
     if (status != SDRT_OK) return status;
-    if (!sdrt_part_has(out, "conv_in.weight") && !sdrt_part_is_mmdit(out, &original))
-        return sdrt_fail(log, SDRT_E_MISSING,
-                         "%s: has no U-Net: expected a folder unet/ with conv_in.weight in its "
-                         "%s.safetensors, or for SD 3.x a folder transformer/",
-                         folder, diffusion);
-    return SDRT_OK;
+    if (sdrt_part_has(out, "conv_in.weight") || sdrt_part_is_mmdit(out, &original)) return SDRT_OK;
+    sdrt_folder_find_file(file, folder);
+    return sdrt_fail(log, SDRT_E_MISSING,
+                     "%s: has no U-Net: expected a folder unet/ with conv_in.weight in its "
+                     "%s.safetensors, or for SD 3.x a folder transformer/%s%.100s",
+                     folder, diffusion, *file ? "; or name one of its files, as " : "", file);
 }
 
 int sdrt_folder_open_parts(struct sdrt_parts *out, const char *folder, int with_t5,

@@ -5,6 +5,7 @@
 #include "runtime/files/json.h"
 #include "runtime/files/path.h"
 #include "runtime/files/read_file.h"
+#include "runtime/files/tensor_files.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MAX_INDEX_BYTES = 16 << 20, MAX_REF_BYTES = 256, NAME_ROOM = 256 };
+enum { MAX_INDEX_BYTES = 16 << 20, MAX_REF_BYTES = 256, NAME_ROOM = SDRT_FOLDER_NAME };
 
 const char sdrt_diffusion_weights[] = "diffusion_pytorch_model";
 const char sdrt_transformers_weights[] = "model";
@@ -136,7 +137,7 @@ static const struct {
 } others[] = {
     { ".onnx", "an ONNX model" },
     { ".onnx_data", "an ONNX model" },
-    { ".pb", "an ONNX model" },
+    { ".pb", "a graph of ONNX or TensorFlow" },
     { "openvino_model.xml", "an OpenVINO model" },
     { ".msgpack", "weights of Flax" },
     { ".h5", "weights of TensorFlow" },
@@ -195,6 +196,19 @@ int sdrt_folder_weights_find(struct sdrt_folder_weights *out, const char *folder
     if (status == SDRT_OK && !out->n) status = no_weights(folder, base, pickled, hint, log);
     if (status != SDRT_OK) sdrt_folder_weights_free(out);
     return status;
+}
+
+void sdrt_folder_find_file(char out[SDRT_FOLDER_NAME], const char *folder)
+{
+    DIR *d = opendir(folder);
+    struct dirent *e;
+
+    *out = 0;
+    while (d && (e = readdir(d)))
+        if (*e->d_name != '.' && sdrt_tensor_file_extension(e->d_name) &&
+            (!*out || strcmp(e->d_name, out) < 0))
+            snprintf(out, SDRT_FOLDER_NAME, "%s", e->d_name);
+    if (d) closedir(d);
 }
 
 /* ---- what a path stands for ---- */

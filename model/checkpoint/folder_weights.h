@@ -31,6 +31,12 @@ int sdrt_folder_weights_find(struct sdrt_folder_weights *out, const char *folder
 /* Frees what it owns and leaves all zeros. */
 void sdrt_folder_weights_free(struct sdrt_folder_weights *weights);
 
+enum { SDRT_FOLDER_NAME = 256 };
+
+/* The name of a tensor file in a folder, of several the first in byte order, hidden ones left out;
+ * "" when there is none. */
+void sdrt_folder_find_file(char out[SDRT_FOLDER_NAME], const char *folder);
+
 /* What a path stands for: a model_index.json for the folder that it lies in, the folder of a
  * repository in a hub's cache (refs/, snapshots/) for its snapshot, anything else for itself.
  * *out belongs to the caller, NULL after a failure.  SDRT_E_MISSING for a cache without snapshot,

@@ -86,16 +86,18 @@ static int add_files_of(struct work *w, const char *folder)
 
 static int add_folder(struct work *w, const char *path)
 {
-    static const char *const parts[] = { "unet/",         "transformer/",    "vae/",
-                                         "text_encoder/", "text_encoder_2/", "text_encoder_3/" };
+    static const char *const parts[] = { "unet",         "transformer",    "vae",
+                                         "text_encoder", "text_encoder_2", "text_encoder_3" };
+    char front[32];
     int status = SDRT_OK;
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts && status == SDRT_OK; i++) {
         const int text = !strncmp(parts[i], "text", 4);
         char *inner = sdrt_path_join(path, parts[i]);
+        snprintf(front, sizeof front, "%s/", parts[i]);
         status = inner ? add_part(w, inner,
                                   text ? sdrt_transformers_weights : sdrt_diffusion_weights,
-                                  parts[i])
+                                  front)
                        : out_of_memory(w, path);
         free(inner);
     }
