@@ -37,7 +37,8 @@ static size_t put_fields(unsigned char *to, uint32_t crc, uint32_t size, size_t 
 }
 
 /* An entry of size bytes, of which the first n are at data and the rest is a hole. */
-static void add_entry(struct archive *a, const char *name, const void *data, size_t n, uint32_t size)
+static void add_entry(struct archive *a, const char *name, const void *data, size_t n,
+                      uint32_t size)
 {
     const uint32_t crc = n == size ? (uint32_t)crc32(0, data, (uInt)n) : 0;
     unsigned char head[64];
@@ -90,8 +91,10 @@ static void pickle_one(FILE *f, int i, const char *name)
     const struct test_tensor *t = &test_tensors[i];
     int64_t stride = elements(t);
 
-    fprintf(f, "V%s\nctorch._utils\n_rebuild_tensor_v2\n((Vstorage\nctorch\nHalfStorage\nV%d\n"
-               "Vcpu\nI%" PRId64 "\ntQI0\n(", name, i, elements(t));
+    fprintf(f,
+            "V%s\nctorch._utils\n_rebuild_tensor_v2\n((Vstorage\nctorch\nHalfStorage\nV%d\n"
+            "Vcpu\nI%" PRId64 "\ntQI0\n(",
+            name, i, elements(t));
     for (int d = 0; d < t->rank; d++) fprintf(f, "I%" PRId64 "\n", t->shape[d]);
     fputs("t(", f);
     for (int d = 0; d < t->rank; d++) fprintf(f, "I%" PRId64 "\n", stride /= t->shape[d]);

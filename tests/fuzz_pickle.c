@@ -30,8 +30,8 @@ static const double seconds = 2.0;
 struct text {
     char bytes[ROOM];
     size_t n;
-    uint32_t memo;  /* places that were put */
-    int tensors;    /* how many it will be read as */
+    uint32_t memo; /* places that were put */
+    int tensors;   /* how many it will be read as */
 };
 
 static const struct {
@@ -68,9 +68,7 @@ static void put_number(struct text *t, uint32_t n)
         put_byte(t, (int)n);
         put_byte(t, 0);
         break;
-    default:
-        put_byte(t, 'K');
-        put_byte(t, (int)n);
+    default: put_byte(t, 'K'); put_byte(t, (int)n);
     }
 }
 
@@ -169,8 +167,9 @@ static void put_dict(struct text *t, int depth, int old)
 
 static void put_value(struct text *t, int depth, int old)
 {
-    static const char *const plain[] = { "N", "\x88", "F1.5\n", ")", "]", "}", "G01234567", "C\1a",
-                                         "(N1N", "N2\x30", "\x8f", "(I1\nl", "(I01\n\x91" };
+    static const char *const plain[] = { "N",    "\x88",      "F1.5\n",    ")",    "]",
+                                         "}",    "G01234567", "C\1a",      "(N1N", "N2\x30",
+                                         "\x8f", "(I1\nl",    "(I01\n\x91" };
 
     switch (depth > 3 ? 3 : fuzz_below(6)) {
     case 0: put_tensor(t, old); break;
@@ -270,8 +269,8 @@ static void make_old(struct zip_file *z, const struct text *t)
 
 /* ---- files of torch.save() ---- */
 
-static const char *const goldens[] = { "zip.pt", "zip4.pt", "old.pt", "old4.pt", "oldest.pt",
-                                       "training.ckpt", "inversion.pt" };
+static const char *const goldens[] = { "zip.pt",    "zip4.pt",       "old.pt",      "old4.pt",
+                                       "oldest.pt", "training.ckpt", "inversion.pt" };
 enum { GOLDENS = sizeof goldens / sizeof *goldens };
 
 static struct golden {
@@ -341,7 +340,8 @@ static int try_file(const char *path, size_t size, int tensors, size_t *taken)
     int good = sdrt_allocations_bytes() - before <= 16 * size + FIXED;
     if (status != SDRT_OK) return good && tensors < 0 && !file && fuzz_lines == 1;
     ++*taken;
-    good = good && fuzz_lines == 0 && (tensors < 0 || sdrt_tensor_file_count(file) == (size_t)tensors);
+    good = good && fuzz_lines == 0 &&
+           (tensors < 0 || sdrt_tensor_file_count(file) == (size_t)tensors);
     for (size_t i = 0; good && i < sdrt_tensor_file_count(file); i++) {
         const struct sdrt_file_tensor *t = sdrt_tensor_file_at(file, i);
         const size_t n = t->bytes < sizeof bytes ? t->bytes : sizeof bytes;

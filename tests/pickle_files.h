@@ -55,7 +55,8 @@ static inline struct zip_file_entry *zip_add(struct zip_file *z, const char *nam
 {
     struct zip_file_entry *e = &z->entries[z->count++];
 
-    *e = (struct zip_file_entry){ .at = (uint32_t)z->n, .size = (uint32_t)size,
+    *e = (struct zip_file_entry){ .at = (uint32_t)z->n,
+                                  .size = (uint32_t)size,
                                   .crc = (uint32_t)crc32(0, data, (uInt)size) };
     snprintf(e->name, sizeof e->name, "%s", name);
     zip_put(z, 0x04034b50, 4);

@@ -55,9 +55,8 @@ static void expect_same(const struct sdrt_tensor_file *file, const struct sdrt_t
 Test(pickle, tensors_are_those_that_torch_loads)
 {
     static const char *const names[][2] = {
-        { "zip", ".pt" }, { "zip4", ".pt" }, { "old", ".pt" }, { "old4", ".pt" },
-        { "oldest", ".pt" },
-        { "training", ".ckpt" }, { "inversion", ".pt" }, { "learned", ".bin" },
+        { "zip", ".pt" },    { "zip4", ".pt" },       { "old", ".pt" },       { "old4", ".pt" },
+        { "oldest", ".pt" }, { "training", ".ckpt" }, { "inversion", ".pt" }, { "learned", ".bin" },
     };
     struct sdrt_tensor_file *file, *want;
 
@@ -231,10 +230,18 @@ Test(pickle, refuses_what_no_pickler_writes)
         { BYTES("\x80\2N(q\0."), SDRT_E_FORMAT, "more from its stack" },
         { BYTES("\x80\2j\xff\xff\xff\xff."), SDRT_E_FORMAT, "an empty place of the memo" },
         { BYTES("\x80\2g-1\n."), SDRT_E_FORMAT, "cut off" },
-        { BYTES("\x80\2X\xff\xff\xff\xff" "a."), SDRT_E_FORMAT, "cut off" },
-        { BYTES("\x80\4\x8d\0\0\0\0\0\0\0\x80" "a."), SDRT_E_FORMAT, "cut off" },
-        { BYTES("\x80\2\x8b\0\0\0\x80" "a."), SDRT_E_FORMAT, "cut off" },
-        { BYTES("\x80\2T\xff\xff\xff\xff" "a."), SDRT_E_FORMAT, "cut off" },
+        { BYTES("\x80\2X\xff\xff\xff\xff"
+                "a."),
+          SDRT_E_FORMAT, "cut off" },
+        { BYTES("\x80\4\x8d\0\0\0\0\0\0\0\x80"
+                "a."),
+          SDRT_E_FORMAT, "cut off" },
+        { BYTES("\x80\2\x8b\0\0\0\x80"
+                "a."),
+          SDRT_E_FORMAT, "cut off" },
+        { BYTES("\x80\2T\xff\xff\xff\xff"
+                "a."),
+          SDRT_E_FORMAT, "cut off" },
         { BYTES("\x80\2I1x\n."), SDRT_E_FORMAT, "a number that is none" },
         { BYTES("\x80\2Sa\n."), SDRT_E_FORMAT, "without quotes" },
         { BYTES("\x80\2cposix\nsystem\n(S'true'\ntR."), SDRT_E_UNSUPPORTED, "posix.system of" },
@@ -374,8 +381,9 @@ Test(pickle, refuses_every_lying_tensor)
 
 Test(pickle, refuses_names_that_lead_to_two_tensors)
 {
-#define SCALAR "ctorch._utils\n_rebuild_tensor_v2\n((Vstorage\nctorch\nFloatStorage\nV0\nVcpu\nI1\n" \
-               "tQI0\n))tR"
+#define SCALAR                                                                            \
+    "ctorch._utils\n_rebuild_tensor_v2\n((Vstorage\nctorch\nFloatStorage\nV0\nVcpu\nI1\n" \
+    "tQI0\n))tR"
     static const char twice[] = "(dVa\n" SCALAR "sVa\n" SCALAR "s.";
     static const char path[] = "(dVa\n(dVb\n" SCALAR "ssVa.b\n" SCALAR "s.";
     static const char other[] = "(dVa\n" SCALAR "s(N" SCALAR "d0.";

@@ -83,12 +83,21 @@ Test(refusals, print_no_control_characters)
         const char *text, *shown;
     } texts[] = {
         { "a\x1b[2Jb\x7f", "a?[2Jb?" },
-        { "\xc2\x9b" "31m", "??31m" },             /* a control sequence in one character */
-        { "\x9b" "31m\xff", "?31m?" },             /* and in one byte */
-        { "\xe2\x80\xae" "gnp", "???gnp" },        /* writes from the right */
+        { "\xc2\x9b"
+          "31m",
+          "??31m" }, /* a control sequence in one character */
+        { "\x9b"
+          "31m\xff",
+          "?31m?" }, /* and in one byte */
+        { "\xe2\x80\xae"
+          "gnp",
+          "???gnp" }, /* writes from the right */
         { "größe \xe7\x8c\xab \xf0\x9f\x90\xb1", "größe \xe7\x8c\xab \xf0\x9f\x90\xb1" },
-        { "\xe7\x8c", "??" }, { "\xc0\xaf", "??" }, { "\xed\xa0\x80", "???" },
-        { "\xf4\x90\x80\x80", "????" }, { "a\nb", "a?b" },
+        { "\xe7\x8c", "??" },
+        { "\xc0\xaf", "??" },
+        { "\xed\xa0\x80", "???" },
+        { "\xf4\x90\x80\x80", "????" },
+        { "a\nb", "a?b" },
     };
     char text[64];
 
@@ -97,7 +106,9 @@ Test(refusals, print_no_control_characters)
         sdrt_text_printable(text, 0);
         cr_expect_str_eq(text, texts[i].shown);
     }
-    snprintf(text, sizeof text, "a\n\x1b" "b");
+    snprintf(text, sizeof text,
+             "a\n\x1b"
+             "b");
     sdrt_text_printable(text, 1);
     cr_expect_str_eq(text, "a\n?b");
     const char *path = temp_write("\x1b]0;title\x07.safetensors", "hello", 5);

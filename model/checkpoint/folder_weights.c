@@ -56,8 +56,10 @@ static int is_dangling(const char *path)
 static int missing(const char *path, const char *hint, const struct sdrt_log *log)
 {
     if (is_dangling(path))
-        return sdrt_fail(log, SDRT_E_MISSING, "%s: is a link to a file that is not there: expected "
-                         "it downloaded%s", path, hint);
+        return sdrt_fail(log, SDRT_E_MISSING,
+                         "%s: is a link to a file that is not there: expected "
+                         "it downloaded%s",
+                         path, hint);
     return sdrt_fail(log, SDRT_E_MISSING, "%s: is not there: expected it downloaded%s", path, hint);
 }
 
@@ -171,7 +173,8 @@ static int no_weights(const char *folder, const char *base, const char *pickled,
     find_other(other, folder);
     return sdrt_fail(log, SDRT_E_MISSING,
                      "%s: has no weights: expected %s.safetensors or %s.bin, also as .fp16 or "
-                     ".bf16, or with .index.json%s%s", folder, base, pickled, other, hint);
+                     ".bf16, or with .index.json%s%s",
+                     folder, base, pickled, other, hint);
 }
 
 int sdrt_folder_weights_find(struct sdrt_folder_weights *out, const char *folder, const char *base,
@@ -246,8 +249,8 @@ static int name_snapshot(char name[NAME_ROOM], const char *path, const char *sna
     if (status == SDRT_OK && sdrt_path_is_file(ref)) {
         status = sdrt_read_file(ref, MAX_REF_BYTES, &text, &size, log);
         if (status == SDRT_OK) text[strcspn(text, " \t\r\n")] = 0;
-        if (status == SDRT_OK && (!*text || *text == '.' || strchr(text, '/') ||
-                                  strlen(text) >= NAME_ROOM))
+        if (status == SDRT_OK &&
+            (!*text || *text == '.' || strchr(text, '/') || strlen(text) >= NAME_ROOM))
             status = sdrt_fail(log, SDRT_E_FORMAT, "%s: expected the name of a snapshot", ref);
         if (status == SDRT_OK) snprintf(name, NAME_ROOM, "%s", text);
     } else if (status == SDRT_OK) {
@@ -255,7 +258,8 @@ static int name_snapshot(char name[NAME_ROOM], const char *path, const char *sna
         if (n != 1)
             status = sdrt_fail(log, n ? SDRT_E_UNSUPPORTED : SDRT_E_MISSING,
                                "%s: is a hub's cache with %d snapshots and no refs/main: expected "
-                               "the folder of one of them", path, n);
+                               "the folder of one of them",
+                               path, n);
     }
     free(text);
     free(ref);
@@ -274,8 +278,10 @@ static int resolve_cache(char **out, const char *path, const char *snapshots,
     if (sdrt_path_is_folder(*out)) return SDRT_OK;
     free(*out);
     *out = NULL;
-    return sdrt_fail(log, SDRT_E_MISSING, "%s: is a hub's cache whose snapshot %s is not there: "
-                     "expected it downloaded", path, name);
+    return sdrt_fail(log, SDRT_E_MISSING,
+                     "%s: is a hub's cache whose snapshot %s is not there: "
+                     "expected it downloaded",
+                     path, name);
 }
 
 int sdrt_folder_resolve(char **out, const char *path, const struct sdrt_log *log)

@@ -96,8 +96,7 @@ static int add_folder(struct work *w, const char *path)
         char *inner = sdrt_path_join(path, parts[i]);
         snprintf(front, sizeof front, "%s/", parts[i]);
         status = inner ? add_part(w, inner,
-                                  text ? sdrt_transformers_weights : sdrt_diffusion_weights,
-                                  front)
+                                  text ? sdrt_transformers_weights : sdrt_diffusion_weights, front)
                        : out_of_memory(w, path);
         free(inner);
     }

@@ -12,9 +12,9 @@ extern "C" {
 #endif
 
 enum {
-    SDRT_FILE_KIND_BYTES = 64,    /* as many first bytes as the guess of a binary file can use */
+    SDRT_FILE_KIND_BYTES = 64,       /* as many first bytes as the guess of a binary file can use */
     SDRT_FILE_KIND_DESCRIBED = 1024, /* and as a description can */
-    SDRT_FILE_KIND_ROOM = 200     /* of a description */
+    SDRT_FILE_KIND_ROOM = 200        /* of a description */
 };
 
 /* A phrase with its article ("a PNG image"), constant, or NULL when the bytes look like

@@ -38,7 +38,8 @@ int sdrt_pickle_spend(size_t *budget, size_t bytes, const char *path, const stru
     if (bytes > *budget)
         return sdrt_fail(log, SDRT_E_UNSUPPORTED,
                          "%s: its pickle would take %zu bytes of memory, which is more than such a "
-                         "file can need", path, bytes);
+                         "file can need",
+                         path, bytes);
     *budget -= bytes;
     return SDRT_OK;
 }
@@ -127,7 +128,8 @@ static int add(struct machine *m, enum sdrt_pickle_kind kind, int n)
     if (!take(m, n, &chain) || !m->top || m->p->cells[m->top].value == MARK) return empty_stack(m);
     const uint32_t to = m->p->cells[m->top].value;
     const uint32_t is = m->p->values[to].kind;
-    if (is == PICKLE_IS_CALL && m->p->values[m->p->values[to].a].a != PICKLE_MAPPING) return SDRT_OK;
+    if (is == PICKLE_IS_CALL && m->p->values[m->p->values[to].a].a != PICKLE_MAPPING)
+        return SDRT_OK;
     if (is != kind || to < FIRST) return damaged(m, "fills what is no such container");
     if (kind == PICKLE_IS_DICT && chain.length % 2) return damaged(m, "a key without a value");
     append(m, to, &chain);
@@ -147,8 +149,8 @@ static int push_global(struct machine *m, const char *module, size_t module_size
     if (v.a == PICKLE_UNKNOWN)
         return sdrt_fail(m->ops.log, SDRT_E_UNSUPPORTED,
                          "%s: its pickle asks for %.*s.%.*s of Python, which no weights need: "
-                         "nothing of it was run", m->ops.path,
-                         (int)(module_size < 100 ? module_size : 100), module,
+                         "nothing of it was run",
+                         m->ops.path, (int)(module_size < 100 ? module_size : 100), module,
                          (int)(name_size < 100 ? name_size : 100), name);
     return push_new(m, v);
 }
@@ -248,7 +250,8 @@ static int put(struct machine *m, uint64_t place)
 {
     if (!m->top || m->p->cells[m->top].value == MARK) return empty_stack(m);
     /* Picklers count their places, from 0 or from 1. */
-    if (place >= m->places) return damaged(m, "a place of the memo beyond the number of its values");
+    if (place >= m->places)
+        return damaged(m, "a place of the memo beyond the number of its values");
     m->filled += !m->memo[place];
     m->memo[place] = m->p->cells[m->top].value + 1;
     return SDRT_OK;
@@ -264,8 +267,8 @@ static int get(struct machine *m, uint64_t place)
 
 static int push_text(struct machine *m, enum sdrt_pickle_kind kind, const char *text, size_t size)
 {
-    return push_new(m, (struct sdrt_pickle_value){ .kind = kind, .a = (uint32_t)size,
-                                                   .text = text });
+    return push_new(m,
+                    (struct sdrt_pickle_value){ .kind = kind, .a = (uint32_t)size, .text = text });
 }
 
 static int push_int(struct machine *m, int64_t number)
@@ -334,50 +337,83 @@ static int drop(struct machine *m, int to_mark)
     return take(m, to_mark ? -1 : 1, &chain) ? SDRT_OK : empty_stack(m);
 }
 
+/* What is a value by itself. */
+static int push_literal(struct machine *m, const struct sdrt_pickle_op *op)
+{
+    switch (op->code) {
+    case PICKLE_BININT:
+    case PICKLE_BININT1:
+    case PICKLE_BININT2: return push_int(m, (int64_t)op->number);
+    case PICKLE_LONG1:
+    case PICKLE_LONG4: return push_long(m, op);
+    case PICKLE_BINFLOAT: return push_new(m, (struct sdrt_pickle_value){ .kind = PICKLE_IS_OTHER });
+    case PICKLE_FLOAT:
+    case PICKLE_INT:
+    case PICKLE_LONG:
+    case PICKLE_STRING:
+    case PICKLE_UNICODE: return push_line(m, op);
+    case PICKLE_BINSTRING:
+    case PICKLE_SHORT_BINSTRING:
+    case PICKLE_BINUNICODE:
+    case PICKLE_SHORT_BINUNICODE:
+    case PICKLE_BINUNICODE8: return push_text(m, PICKLE_IS_TEXT, op->text, op->size);
+    case PICKLE_BINBYTES:
+    case PICKLE_SHORT_BINBYTES:
+    case PICKLE_BINBYTES8:
+    case PICKLE_BYTEARRAY8: return push_text(m, PICKLE_IS_BYTES, op->text, op->size);
+    default: return push_constant(m, op->code);
+    }
+}
+
+/* What works on the stack, the memo or nothing; the rest is literals. */
+static int step_plain(struct machine *m, const struct sdrt_pickle_op *op)
+{
+    switch (op->code) {
+    case PICKLE_PROTO: return op->number <= 5 ? SDRT_OK : damaged(m, "a protocol beyond the fifth");
+    case PICKLE_STOP:
+    case PICKLE_FRAME: return SDRT_OK;
+    case PICKLE_PUT:
+    case PICKLE_BINPUT:
+    case PICKLE_LONG_BINPUT: return put(m, op->number);
+    case PICKLE_MEMOIZE: return put(m, m->filled);
+    case PICKLE_GET:
+    case PICKLE_BINGET:
+    case PICKLE_LONG_BINGET: return get(m, op->number);
+    case PICKLE_DUP:
+        if (!m->top || m->p->cells[m->top].value == MARK) return empty_stack(m);
+        return push(m, m->p->cells[m->top].value);
+    case PICKLE_POP:
+    case PICKLE_POP_MARK: return drop(m, op->code == PICKLE_POP_MARK);
+    default: return push_literal(m, op);
+    }
+}
+
+/* What makes a value of others. */
 static int step(struct machine *m, const struct sdrt_pickle_op *op)
 {
     switch (op->code) {
-    case PICKLE_PROTO:
-        return op->number <= 5 ? SDRT_OK : damaged(m, "a protocol beyond the fifth");
-    case PICKLE_STOP: case PICKLE_FRAME: return SDRT_OK;
-    case PICKLE_MARK: case PICKLE_NONE: case PICKLE_NEWTRUE: case PICKLE_NEWFALSE:
-    case PICKLE_EMPTY_TUPLE: case PICKLE_EMPTY_DICT: case PICKLE_EMPTY_LIST: case PICKLE_EMPTY_SET:
-        return push_constant(m, op->code);
-    case PICKLE_BININT: case PICKLE_BININT1: case PICKLE_BININT2:
-        return push_int(m, (int64_t)op->number);
-    case PICKLE_LONG1: case PICKLE_LONG4: return push_long(m, op);
-    case PICKLE_BINFLOAT:
-        return push_new(m, (struct sdrt_pickle_value){ .kind = PICKLE_IS_OTHER });
-    case PICKLE_FLOAT: case PICKLE_INT: case PICKLE_LONG: case PICKLE_STRING: case PICKLE_UNICODE:
-        return push_line(m, op);
-    case PICKLE_BINSTRING: case PICKLE_SHORT_BINSTRING: case PICKLE_BINUNICODE:
-    case PICKLE_SHORT_BINUNICODE: case PICKLE_BINUNICODE8:
-        return push_text(m, PICKLE_IS_TEXT, op->text, op->size);
-    case PICKLE_BINBYTES: case PICKLE_SHORT_BINBYTES: case PICKLE_BINBYTES8:
-    case PICKLE_BYTEARRAY8:
-        return push_text(m, PICKLE_IS_BYTES, op->text, op->size);
-    case PICKLE_TUPLE: case PICKLE_LIST: case PICKLE_FROZENSET:
-        return collect(m, PICKLE_IS_LIST, -1);
-    case PICKLE_TUPLE1: case PICKLE_TUPLE2: case PICKLE_TUPLE3:
-        return collect(m, PICKLE_IS_LIST, op->code - PICKLE_TUPLE1 + 1);
+    case PICKLE_TUPLE:
+    case PICKLE_LIST:
+    case PICKLE_FROZENSET: return collect(m, PICKLE_IS_LIST, -1);
+    case PICKLE_TUPLE1:
+    case PICKLE_TUPLE2:
+    case PICKLE_TUPLE3: return collect(m, PICKLE_IS_LIST, op->code - PICKLE_TUPLE1 + 1);
     case PICKLE_DICT: return collect(m, PICKLE_IS_DICT, -1);
     case PICKLE_APPEND: return add(m, PICKLE_IS_LIST, 1);
-    case PICKLE_APPENDS: case PICKLE_ADDITEMS: return add(m, PICKLE_IS_LIST, -1);
+    case PICKLE_APPENDS:
+    case PICKLE_ADDITEMS: return add(m, PICKLE_IS_LIST, -1);
     case PICKLE_SETITEM: return add(m, PICKLE_IS_DICT, 2);
     case PICKLE_SETITEMS: return add(m, PICKLE_IS_DICT, -1);
     case PICKLE_GLOBAL: return push_global(m, op->text, op->size, op->more, op->more_size);
     case PICKLE_STACK_GLOBAL: return stack_global(m);
-    case PICKLE_REDUCE: case PICKLE_NEWOBJ: case PICKLE_NEWOBJ_EX: return reduce(m, op->code);
-    case PICKLE_INST: case PICKLE_OBJ: return instance(m, op);
+    case PICKLE_REDUCE:
+    case PICKLE_NEWOBJ:
+    case PICKLE_NEWOBJ_EX: return reduce(m, op->code);
+    case PICKLE_INST:
+    case PICKLE_OBJ: return instance(m, op);
     case PICKLE_BUILD: return build(m);
     case PICKLE_BINPERSID: return persistent(m);
-    case PICKLE_PUT: case PICKLE_BINPUT: case PICKLE_LONG_BINPUT: return put(m, op->number);
-    case PICKLE_MEMOIZE: return put(m, m->filled);
-    case PICKLE_GET: case PICKLE_BINGET: case PICKLE_LONG_BINGET: return get(m, op->number);
-    case PICKLE_DUP:
-        if (!m->top || m->p->cells[m->top].value == MARK) return empty_stack(m);
-        return push(m, m->p->cells[m->top].value);
-    default: return drop(m, op->code == PICKLE_POP_MARK);
+    default: return step_plain(m, op);
     }
 }
 
@@ -406,8 +442,10 @@ static int reserve(struct machine *m, size_t *budget)
     if (status != SDRT_OK) return status;
     const size_t values = FIRST + n.values, cells = 1 + n.values, places = n.puts + 2;
     if (values > UINT32_MAX)
-        return sdrt_fail(m->ops.log, SDRT_E_UNSUPPORTED, "%s: its pickle has %zu values, %u are "
-                         "possible", m->ops.path, values, UINT32_MAX);
+        return sdrt_fail(m->ops.log, SDRT_E_UNSUPPORTED,
+                         "%s: its pickle has %zu values, %u are "
+                         "possible",
+                         m->ops.path, values, UINT32_MAX);
     status = sdrt_pickle_spend(budget,
                                values * sizeof *p->values + cells * sizeof *p->cells +
                                    places * sizeof *m->memo,
@@ -432,8 +470,10 @@ static int reserve(struct machine *m, size_t *budget)
 int sdrt_pickle_read(struct sdrt_pickle *out, const char *bytes, size_t size, size_t at,
                      size_t *budget, const char *path, const struct sdrt_log *log)
 {
-    struct machine m = { .p = out, .ops = { .bytes = bytes, .path = path, .size = size, .at = at,
-                                            .log = log } };
+    struct machine m = {
+        .p = out,
+        .ops = { .bytes = bytes, .path = path, .size = size, .at = at, .log = log }
+    };
 
     *out = (struct sdrt_pickle){ 0 };
     int status = reserve(&m, budget);

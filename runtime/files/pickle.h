@@ -22,11 +22,11 @@ enum sdrt_pickle_kind {
     PICKLE_IS_NONE,
     PICKLE_IS_BOOL,
     PICKLE_IS_INT,
-    PICKLE_IS_BYTES,   /* bytes, and whole numbers beyond 64 bits, as they lie in the pickle */
+    PICKLE_IS_BYTES, /* bytes, and whole numbers beyond 64 bits, as they lie in the pickle */
     PICKLE_IS_TEXT,
-    PICKLE_IS_OTHER,   /* a real number, or a text with escapes */
-    PICKLE_IS_LIST,    /* a list, a tuple or a set */
-    PICKLE_IS_DICT,    /* keys and values in turn */
+    PICKLE_IS_OTHER, /* a real number, or a text with escapes */
+    PICKLE_IS_LIST,  /* a list, a tuple or a set */
+    PICKLE_IS_DICT,  /* keys and values in turn */
     PICKLE_IS_GLOBAL,
     PICKLE_IS_STORAGE, /* a persistent id, whose argument says which */
     PICKLE_IS_CALL,    /* of a global, or an object of its class */
@@ -43,7 +43,8 @@ struct sdrt_pickle_value {
         uint32_t last;    /* LIST, DICT: last cell */
         uint32_t type;    /* GLOBAL */
         struct {
-            uint32_t arguments, state; /* CALL: a LIST, and a value or 0; STORAGE: arguments alone */
+            uint32_t arguments,
+                state; /* CALL: a LIST, and a value or 0; STORAGE: arguments alone */
         };
     };
 };

@@ -61,13 +61,15 @@ static int locate_entry(void *self, const struct sdrt_pickle_storage *s, const c
     uint64_t bytes;
 
     if (!e)
-        return sdrt_fail(a->log, SDRT_E_FORMAT, "%s: its pickle names the storage %.*s, which is "
-                         "not in the archive", a->zip->path, n, s->key);
+        return sdrt_fail(a->log, SDRT_E_FORMAT,
+                         "%s: its pickle names the storage %.*s, which is "
+                         "not in the archive",
+                         a->zip->path, n, s->key);
     if (!storage_bytes(s, &bytes) || bytes != e->size)
         return sdrt_fail(a->log, SDRT_E_FORMAT,
                          "%s: storage %.*s has %" PRIu64 " bytes, %" PRIu64 " elements of %u are "
-                         "expected", a->zip->path, n, s->key, e->size, s->count,
-                         (unsigned)s->type->bytes);
+                         "expected",
+                         a->zip->path, n, s->key, e->size, s->count, (unsigned)s->type->bytes);
     return sdrt_zip_data(a->zip, e, out, a->log);
 }
 
@@ -94,15 +96,20 @@ static int refuse_archive(const struct sdrt_zip *zip, const struct sdrt_log *log
     const struct sdrt_zip_entry *first = zip->entries;
 
     if (!zip->count)
-        return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: seems to be an empty zip archive", zip->path);
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: seems to be an empty zip archive",
+                         zip->path);
     for (size_t i = 0; i < zip->count; i++)
         if (zip->entries[i].at < first->at) first = &zip->entries[i];
     const int n = (int)(first->name_size < 100 ? first->name_size : 100);
     if (first->name_size > 4 && !memcmp(first->name + first->name_size - 4, ".npy", 4))
-        return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: seems to be an archive of NumPy arrays "
-                         "(.npz), %.*s first", zip->path, n, first->name);
-    return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: seems to be a zip archive of %zu files, %.*s "
-                     "first: unpack it", zip->path, zip->count, n, first->name);
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                         "%s: seems to be an archive of NumPy arrays "
+                         "(.npz), %.*s first",
+                         zip->path, n, first->name);
+    return sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                     "%s: seems to be a zip archive of %zu files, %.*s "
+                     "first: unpack it",
+                     zip->path, zip->count, n, first->name);
 }
 
 /* The pickle's bytes in the archive, whole and of this machine's byte order. */
@@ -114,22 +121,28 @@ static int open_pickle(struct archive *a, const char **bytes, size_t *size)
 
     if (!e) return refuse_archive(a->zip, a->log);
     if (beside(a, "", "constants.pkl", strlen("constants.pkl")))
-        return sdrt_fail(a->log, SDRT_E_UNSUPPORTED, "%s: is a TorchScript program, which is code: "
-                         "expected a state_dict", path);
+        return sdrt_fail(a->log, SDRT_E_UNSUPPORTED,
+                         "%s: is a TorchScript program, which is code: "
+                         "expected a state_dict",
+                         path);
     order = beside(a, "", "byteorder", strlen("byteorder"));
     if (order) {
         status = sdrt_zip_data(a->zip, order, &text, a->log);
         if (status != SDRT_OK) return status;
         if (order->size != strlen("little") || memcmp(text, "little", strlen("little")))
-            return sdrt_fail(a->log, SDRT_E_UNSUPPORTED, "%s: was written by a machine of another "
-                             "byte order", path);
+            return sdrt_fail(a->log, SDRT_E_UNSUPPORTED,
+                             "%s: was written by a machine of another "
+                             "byte order",
+                             path);
     }
     status = sdrt_zip_data(a->zip, e, bytes, a->log);
     if (status != SDRT_OK) return status;
     *size = (size_t)e->size;
     if (crc32_z(0, (const Bytef *)*bytes, *size) != e->crc)
-        return sdrt_fail(a->log, SDRT_E_FORMAT, "%s: damaged: the check sum of its data.pkl is "
-                         "another one", path);
+        return sdrt_fail(a->log, SDRT_E_FORMAT,
+                         "%s: damaged: the check sum of its data.pkl is "
+                         "another one",
+                         path);
     return SDRT_OK;
 }
 
@@ -146,9 +159,9 @@ static int parse_archive(struct sdrt_tensor_file *f, const struct sdrt_log *log)
     if (status != SDRT_OK) return status;
     status = sdrt_pickle_spend(&budget, zip.count * sizeof *zip.entries, f->path, log);
     if (status == SDRT_OK) status = open_pickle(&a, &bytes, &size);
-    if (status == SDRT_OK) status = sdrt_pickle_read(&pickle, bytes, size, 0, &budget, f->path, log);
     if (status == SDRT_OK)
-        status = sdrt_pickle_tensors(f, &pickle, &source, &budget, log);
+        status = sdrt_pickle_read(&pickle, bytes, size, 0, &budget, f->path, log);
+    if (status == SDRT_OK) status = sdrt_pickle_tensors(f, &pickle, &source, &budget, log);
     sdrt_pickle_free(&pickle);
     sdrt_zip_free(&zip);
     return status;
@@ -199,9 +212,11 @@ static int locate_place(void *self, const struct sdrt_pickle_storage *s, const c
 
     /* What the pickle names was listed from it. */
     if (!p->data || p->storage.count != s->count || p->storage.type->bytes != s->type->bytes)
-        return sdrt_fail(all->log, SDRT_E_FORMAT, "%s: its pickle names the storage %.*s, which is "
-                         "%s", all->file->path, (int)(s->key_size < 100 ? s->key_size : 100),
-                         s->key, p->data ? "of two sizes" : "not behind it");
+        return sdrt_fail(all->log, SDRT_E_FORMAT,
+                         "%s: its pickle names the storage %.*s, which is "
+                         "%s",
+                         all->file->path, (int)(s->key_size < 100 ? s->key_size : 100), s->key,
+                         p->data ? "of two sizes" : "not behind it");
     *out = p->data;
     return SDRT_OK;
 }
@@ -232,26 +247,32 @@ static int find_places(struct places *all, const struct sdrt_pickle *keys, size_
     const struct sdrt_pickle_value *root = sdrt_pickle_at(keys, keys->root);
 
     if (root->kind != PICKLE_IS_LIST)
-        return sdrt_fail(all->log, SDRT_E_FORMAT, "%s: damaged: no list of storages behind its "
-                         "pickle", f->path);
+        return sdrt_fail(all->log, SDRT_E_FORMAT,
+                         "%s: damaged: no list of storages behind its "
+                         "pickle",
+                         f->path);
     for (uint32_t c = root->a; c; c = keys->cells[c].next) {
         const struct sdrt_pickle_value *key = sdrt_pickle_at(keys, keys->cells[c].value);
         struct place *p = key->kind == PICKLE_IS_TEXT ? find_place(all, key->text, key->a) : NULL;
         uint64_t count, bytes;
         if (!p)
-            return sdrt_fail(all->log, SDRT_E_FORMAT, "%s: damaged: lists a storage that its pickle "
-                             "does not name", f->path);
+            return sdrt_fail(all->log, SDRT_E_FORMAT,
+                             "%s: damaged: lists a storage that its pickle "
+                             "does not name",
+                             f->path);
         if (f->size - at < sizeof count || !storage_bytes(&p->storage, &bytes) ||
             bytes > f->size - at - sizeof count)
-            return sdrt_fail(all->log, SDRT_E_FORMAT, "%s: truncated: storage %.*s has %" PRIu64
-                             " elements, the file %zu bytes more", f->path,
-                             (int)(key->a < 100 ? key->a : 100), key->text, p->storage.count,
-                             f->size - at);
+            return sdrt_fail(all->log, SDRT_E_FORMAT,
+                             "%s: truncated: storage %.*s has %" PRIu64
+                             " elements, the file %zu bytes more",
+                             f->path, (int)(key->a < 100 ? key->a : 100), key->text,
+                             p->storage.count, f->size - at);
         memcpy(&count, f->map + at, sizeof count);
         if (count != p->storage.count)
-            return sdrt_fail(all->log, SDRT_E_FORMAT, "%s: storage %.*s has %" PRIu64 " elements, "
-                             "%" PRIu64 " are expected", f->path,
-                             (int)(key->a < 100 ? key->a : 100), key->text, count,
+            return sdrt_fail(all->log, SDRT_E_FORMAT,
+                             "%s: storage %.*s has %" PRIu64 " elements, "
+                             "%" PRIu64 " are expected",
+                             f->path, (int)(key->a < 100 ? key->a : 100), key->text, count,
                              p->storage.count);
         p->data = f->map + at + sizeof count;
         at += sizeof count + (size_t)bytes;
@@ -271,8 +292,8 @@ static int read_small(const struct sdrt_tensor_file *f, size_t *at, size_t *budg
     if (status != SDRT_OK) return status;
     *at = p.end;
     if (!check(&p))
-        status = sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: an old PyTorch file of another %s", f->path,
-                           what);
+        status = sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: an old PyTorch file of another %s",
+                           f->path, what);
     sdrt_pickle_free(&p);
     return status;
 }
@@ -282,8 +303,7 @@ static int is_magic(const struct sdrt_pickle *p)
     static const char magic[] = "\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
     const struct sdrt_pickle_value *v = sdrt_pickle_at(p, p->root);
 
-    return v->kind == PICKLE_IS_BYTES && v->a == sizeof magic - 1 &&
-           !memcmp(v->text, magic, v->a);
+    return v->kind == PICKLE_IS_BYTES && v->a == sizeof magic - 1 && !memcmp(v->text, magic, v->a);
 }
 
 static int is_version(const struct sdrt_pickle *p)
@@ -310,8 +330,10 @@ static int no_storage(void *self, const struct sdrt_pickle_storage *s, const cha
 
     (void)s;
     *out = NULL;
-    return sdrt_fail(all->log, SDRT_E_UNSUPPORTED, "%s: a pickle whose tensors are not in it: "
-                     "expected what torch.save() writes", all->file->path);
+    return sdrt_fail(all->log, SDRT_E_UNSUPPORTED,
+                     "%s: a pickle whose tensors are not in it: "
+                     "expected what torch.save() writes",
+                     all->file->path);
 }
 
 /* The object and what lies behind it. */
@@ -328,8 +350,7 @@ static int parse_object(struct sdrt_tensor_file *f, size_t at, size_t *budget,
     if (status == SDRT_OK)
         status = sdrt_pickle_read(&keys, f->map, f->size, object.end, budget, f->path, log);
     if (status == SDRT_OK) status = find_places(&all, &keys, keys.end);
-    if (status == SDRT_OK)
-        status = sdrt_pickle_tensors(f, &object, &source, budget, log);
+    if (status == SDRT_OK) status = sdrt_pickle_tensors(f, &object, &source, budget, log);
     free(all.at);
     sdrt_pickle_free(&keys);
     sdrt_pickle_free(&object);
@@ -379,16 +400,25 @@ static void free_header(void *header) { free(header); }
 static const char *const extensions[] = { ".ckpt", ".pt", ".pth", ".bin", NULL };
 
 const struct sdrt_tensor_format sdrt_format_pickle_zip = {
-    .extensions = extensions, .claims = sdrt_zip_claims, .parse = parse_archive,
-    .metadata = no_metadata, .free_header = free_header,
+    .extensions = extensions,
+    .claims = sdrt_zip_claims,
+    .parse = parse_archive,
+    .metadata = no_metadata,
+    .free_header = free_header,
 };
 
 const struct sdrt_tensor_format sdrt_format_pickle = {
-    .extensions = extensions, .claims = claims_pickle, .parse = parse_pickles,
-    .metadata = no_metadata, .free_header = free_header,
+    .extensions = extensions,
+    .claims = claims_pickle,
+    .parse = parse_pickles,
+    .metadata = no_metadata,
+    .free_header = free_header,
 };
 
 const struct sdrt_tensor_format sdrt_format_pickle_tar = {
-    .extensions = extensions, .claims = sdrt_pickle_tar_claims, .parse = parse_tar,
-    .metadata = no_metadata, .free_header = free_header,
+    .extensions = extensions,
+    .claims = sdrt_pickle_tar_claims,
+    .parse = parse_tar,
+    .metadata = no_metadata,
+    .free_header = free_header,
 };

@@ -17,17 +17,17 @@ extern "C" {
 #endif
 
 enum sdrt_pickle_global {
-    PICKLE_UNKNOWN,     /* not in the list */
-    PICKLE_OPAQUE,      /* known, stands for nothing */
-    PICKLE_MAPPING,     /* OrderedDict and others that are filled as a dict is */
-    PICKLE_SEQUENCE,    /* list, tuple, set, torch.Size */
-    PICKLE_MODULE,      /* torch.nn's containers of parameters */
-    PICKLE_TENSOR,      /* _rebuild_tensor(storage, offset, size, stride, ...), also _v2 */
-    PICKLE_TENSOR_V3,   /* _rebuild_tensor_v3(the same, requires_grad, hooks, dtype) */
-    PICKLE_PARAMETER,   /* _rebuild_parameter(tensor, ...) */
-    PICKLE_FROM_TYPE,   /* _rebuild_from_type_v2(function, type, arguments, state) */
-    PICKLE_STORAGE,     /* a class of storages, of one type of element */
-    PICKLE_DTYPE        /* a type of element */
+    PICKLE_UNKNOWN,   /* not in the list */
+    PICKLE_OPAQUE,    /* known, stands for nothing */
+    PICKLE_MAPPING,   /* OrderedDict and others that are filled as a dict is */
+    PICKLE_SEQUENCE,  /* list, tuple, set, torch.Size */
+    PICKLE_MODULE,    /* torch.nn's containers of parameters */
+    PICKLE_TENSOR,    /* _rebuild_tensor(storage, offset, size, stride, ...), also _v2 */
+    PICKLE_TENSOR_V3, /* _rebuild_tensor_v3(the same, requires_grad, hooks, dtype) */
+    PICKLE_PARAMETER, /* _rebuild_parameter(tensor, ...) */
+    PICKLE_FROM_TYPE, /* _rebuild_from_type_v2(function, type, arguments, state) */
+    PICKLE_STORAGE,   /* a class of storages, of one type of element */
+    PICKLE_DTYPE      /* a type of element */
 };
 
 /* A type of element that torch has. */

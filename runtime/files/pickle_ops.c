@@ -8,46 +8,102 @@
 enum form {
     NO_OP, /* there is no such opcode */
     PLAIN, /* nothing */
-    U1, U2, U4, U8, /* an unsigned number of so many bytes */
-    I4,             /* a signed one */
-    TEXT1, TEXT4, TEXT8, /* so many bytes of length, then the text */
-    SIGNED4,             /* the same, the length signed */
-    EIGHT,               /* 8 bytes that nobody reads */
-    LINE, LINES,         /* one line of text, two */
-    DIGITS,              /* a line with the number of a memo place */
+    U1,
+    U2,
+    U4,
+    U8, /* an unsigned number of so many bytes */
+    I4, /* a signed one */
+    TEXT1,
+    TEXT4,
+    TEXT8,   /* so many bytes of length, then the text */
+    SIGNED4, /* the same, the length signed */
+    EIGHT,   /* 8 bytes that nobody reads */
+    LINE,
+    LINES,  /* one line of text, two */
+    DIGITS, /* a line with the number of a memo place */
     REFUSED
 };
 
 static const unsigned char forms[256] = {
-    [PICKLE_MARK] = PLAIN, [PICKLE_STOP] = PLAIN, [PICKLE_POP] = PLAIN, [PICKLE_POP_MARK] = PLAIN,
-    [PICKLE_DUP] = PLAIN, [PICKLE_FLOAT] = LINE, [PICKLE_INT] = LINE, [PICKLE_BININT] = I4,
-    [PICKLE_BININT1] = U1, [PICKLE_LONG] = LINE, [PICKLE_BININT2] = U2, [PICKLE_NONE] = PLAIN,
-    [PICKLE_PERSID] = REFUSED, [PICKLE_BINPERSID] = PLAIN, [PICKLE_REDUCE] = PLAIN,
-    [PICKLE_STRING] = LINE, [PICKLE_BINSTRING] = SIGNED4, [PICKLE_SHORT_BINSTRING] = TEXT1,
-    [PICKLE_UNICODE] = LINE, [PICKLE_BINUNICODE] = TEXT4, [PICKLE_APPEND] = PLAIN,
-    [PICKLE_BUILD] = PLAIN, [PICKLE_GLOBAL] = LINES, [PICKLE_DICT] = PLAIN,
-    [PICKLE_EMPTY_DICT] = PLAIN, [PICKLE_APPENDS] = PLAIN, [PICKLE_GET] = DIGITS,
-    [PICKLE_BINGET] = U1, [PICKLE_INST] = LINES, [PICKLE_LONG_BINGET] = U4, [PICKLE_LIST] = PLAIN,
-    [PICKLE_EMPTY_LIST] = PLAIN, [PICKLE_OBJ] = PLAIN, [PICKLE_PUT] = DIGITS, [PICKLE_BINPUT] = U1,
-    [PICKLE_LONG_BINPUT] = U4, [PICKLE_SETITEM] = PLAIN, [PICKLE_TUPLE] = PLAIN,
-    [PICKLE_EMPTY_TUPLE] = PLAIN, [PICKLE_SETITEMS] = PLAIN, [PICKLE_BINFLOAT] = EIGHT,
-    [PICKLE_BINBYTES] = TEXT4, [PICKLE_SHORT_BINBYTES] = TEXT1, [PICKLE_PROTO] = U1,
-    [PICKLE_NEWOBJ] = PLAIN, [PICKLE_EXT1] = REFUSED, [PICKLE_EXT2] = REFUSED,
-    [PICKLE_EXT4] = REFUSED, [PICKLE_TUPLE1] = PLAIN, [PICKLE_TUPLE2] = PLAIN,
-    [PICKLE_TUPLE3] = PLAIN, [PICKLE_NEWTRUE] = PLAIN, [PICKLE_NEWFALSE] = PLAIN,
-    [PICKLE_LONG1] = TEXT1, [PICKLE_LONG4] = SIGNED4, [PICKLE_SHORT_BINUNICODE] = TEXT1,
-    [PICKLE_BINUNICODE8] = TEXT8, [PICKLE_BINBYTES8] = TEXT8, [PICKLE_EMPTY_SET] = PLAIN,
-    [PICKLE_ADDITEMS] = PLAIN, [PICKLE_FROZENSET] = PLAIN, [PICKLE_NEWOBJ_EX] = PLAIN,
-    [PICKLE_STACK_GLOBAL] = PLAIN, [PICKLE_MEMOIZE] = PLAIN, [PICKLE_FRAME] = U8,
-    [PICKLE_BYTEARRAY8] = TEXT8, [PICKLE_NEXT_BUFFER] = REFUSED, [PICKLE_READONLY_BUFFER] = REFUSED,
+    [PICKLE_MARK] = PLAIN,
+    [PICKLE_STOP] = PLAIN,
+    [PICKLE_POP] = PLAIN,
+    [PICKLE_POP_MARK] = PLAIN,
+    [PICKLE_DUP] = PLAIN,
+    [PICKLE_FLOAT] = LINE,
+    [PICKLE_INT] = LINE,
+    [PICKLE_BININT] = I4,
+    [PICKLE_BININT1] = U1,
+    [PICKLE_LONG] = LINE,
+    [PICKLE_BININT2] = U2,
+    [PICKLE_NONE] = PLAIN,
+    [PICKLE_PERSID] = REFUSED,
+    [PICKLE_BINPERSID] = PLAIN,
+    [PICKLE_REDUCE] = PLAIN,
+    [PICKLE_STRING] = LINE,
+    [PICKLE_BINSTRING] = SIGNED4,
+    [PICKLE_SHORT_BINSTRING] = TEXT1,
+    [PICKLE_UNICODE] = LINE,
+    [PICKLE_BINUNICODE] = TEXT4,
+    [PICKLE_APPEND] = PLAIN,
+    [PICKLE_BUILD] = PLAIN,
+    [PICKLE_GLOBAL] = LINES,
+    [PICKLE_DICT] = PLAIN,
+    [PICKLE_EMPTY_DICT] = PLAIN,
+    [PICKLE_APPENDS] = PLAIN,
+    [PICKLE_GET] = DIGITS,
+    [PICKLE_BINGET] = U1,
+    [PICKLE_INST] = LINES,
+    [PICKLE_LONG_BINGET] = U4,
+    [PICKLE_LIST] = PLAIN,
+    [PICKLE_EMPTY_LIST] = PLAIN,
+    [PICKLE_OBJ] = PLAIN,
+    [PICKLE_PUT] = DIGITS,
+    [PICKLE_BINPUT] = U1,
+    [PICKLE_LONG_BINPUT] = U4,
+    [PICKLE_SETITEM] = PLAIN,
+    [PICKLE_TUPLE] = PLAIN,
+    [PICKLE_EMPTY_TUPLE] = PLAIN,
+    [PICKLE_SETITEMS] = PLAIN,
+    [PICKLE_BINFLOAT] = EIGHT,
+    [PICKLE_BINBYTES] = TEXT4,
+    [PICKLE_SHORT_BINBYTES] = TEXT1,
+    [PICKLE_PROTO] = U1,
+    [PICKLE_NEWOBJ] = PLAIN,
+    [PICKLE_EXT1] = REFUSED,
+    [PICKLE_EXT2] = REFUSED,
+    [PICKLE_EXT4] = REFUSED,
+    [PICKLE_TUPLE1] = PLAIN,
+    [PICKLE_TUPLE2] = PLAIN,
+    [PICKLE_TUPLE3] = PLAIN,
+    [PICKLE_NEWTRUE] = PLAIN,
+    [PICKLE_NEWFALSE] = PLAIN,
+    [PICKLE_LONG1] = TEXT1,
+    [PICKLE_LONG4] = SIGNED4,
+    [PICKLE_SHORT_BINUNICODE] = TEXT1,
+    [PICKLE_BINUNICODE8] = TEXT8,
+    [PICKLE_BINBYTES8] = TEXT8,
+    [PICKLE_EMPTY_SET] = PLAIN,
+    [PICKLE_ADDITEMS] = PLAIN,
+    [PICKLE_FROZENSET] = PLAIN,
+    [PICKLE_NEWOBJ_EX] = PLAIN,
+    [PICKLE_STACK_GLOBAL] = PLAIN,
+    [PICKLE_MEMOIZE] = PLAIN,
+    [PICKLE_FRAME] = U8,
+    [PICKLE_BYTEARRAY8] = TEXT8,
+    [PICKLE_NEXT_BUFFER] = REFUSED,
+    [PICKLE_READONLY_BUFFER] = REFUSED,
 };
 
 static const struct {
     unsigned char code;
     const char *name;
 } refused[] = {
-    { PICKLE_PERSID, "PERSID" }, { PICKLE_EXT1, "EXT1" }, { PICKLE_EXT2, "EXT2" },
-    { PICKLE_EXT4, "EXT4" }, { PICKLE_NEXT_BUFFER, "NEXT_BUFFER" },
+    { PICKLE_PERSID, "PERSID" },
+    { PICKLE_EXT1, "EXT1" },
+    { PICKLE_EXT2, "EXT2" },
+    { PICKLE_EXT4, "EXT4" },
+    { PICKLE_NEXT_BUFFER, "NEXT_BUFFER" },
     { PICKLE_READONLY_BUFFER, "READONLY_BUFFER" },
 };
 
@@ -64,8 +120,10 @@ static int refuse(const struct sdrt_pickle_ops *ops, unsigned char code)
             return sdrt_fail(ops->log, SDRT_E_UNSUPPORTED,
                              "%s: its pickle uses the opcode %s (byte %zu), which models do not",
                              ops->path, refused[i].name, ops->at);
-    return sdrt_fail(ops->log, SDRT_E_FORMAT, "%s: damaged pickle: no opcode 0x%02x is known (byte "
-                     "%zu)", ops->path, code, ops->at);
+    return sdrt_fail(ops->log, SDRT_E_FORMAT,
+                     "%s: damaged pickle: no opcode 0x%02x is known (byte "
+                     "%zu)",
+                     ops->path, code, ops->at);
 }
 
 /* A little-endian number of n bytes at *at, behind which *at moves; 0 when there are fewer. */
@@ -119,7 +177,8 @@ static int take_argument(const struct sdrt_pickle_ops *ops, enum form form, size
     case U1: return take_number(ops, at, 1, &op->number);
     case U2: return take_number(ops, at, 2, &op->number);
     case U4: return take_number(ops, at, 4, &op->number);
-    case U8: case EIGHT: return take_number(ops, at, 8, &op->number);
+    case U8:
+    case EIGHT: return take_number(ops, at, 8, &op->number);
     case I4:
         if (!take_number(ops, at, 4, &op->number)) return 0;
         op->number = (uint64_t)(int64_t)(int32_t)(uint32_t)op->number;

@@ -12,7 +12,11 @@
 #include <string.h>
 
 enum {
-    BLOCK = 512, SIZE_AT = 124, SIZE_DIGITS = 12, TYPE_AT = 156, MARK_AT = 257, /* POSIX ustar */
+    BLOCK = 512,
+    SIZE_AT = 124,
+    SIZE_DIGITS = 12,
+    TYPE_AT = 156,
+    MARK_AT = 257, /* POSIX ustar */
     ID_DIGITS = 18
 };
 
@@ -120,9 +124,8 @@ static int read_count(struct tar *t, const struct entry *e, size_t *at, size_t *
     uint32_t item = 0;
     int status = read_record(t, e, at, &p, &item, 1);
 
-    if (status == SDRT_OK &&
-        (!is_id(&p, item) || sdrt_pickle_at(&p, item)->number < 0 ||
-         (uint64_t)sdrt_pickle_at(&p, item)->number > e->size))
+    if (status == SDRT_OK && (!is_id(&p, item) || sdrt_pickle_at(&p, item)->number < 0 ||
+                              (uint64_t)sdrt_pickle_at(&p, item)->number > e->size))
         status = damaged(t, "more records than it has bytes");
     if (status == SDRT_OK) *count = (size_t)sdrt_pickle_at(&p, item)->number;
     sdrt_pickle_free(&p);
@@ -218,8 +221,10 @@ static int read_storages(struct tar *t, const struct entry *e)
     if (status == SDRT_OK) {
         const struct sdrt_pickle_value *list = sdrt_pickle_at(&views, views.root);
         if (list->kind != PICKLE_IS_LIST || list->a)
-            status = sdrt_fail(t->log, SDRT_E_UNSUPPORTED, "%s: an old PyTorch archive with views of "
-                               "storages", t->file->path);
+            status = sdrt_fail(t->log, SDRT_E_UNSUPPORTED,
+                               "%s: an old PyTorch archive with views of "
+                               "storages",
+                               t->file->path);
     }
     sdrt_pickle_free(&views);
     if (status == SDRT_OK) qsort(t->storages, t->n_storages, sizeof *t->storages, by_key);
@@ -274,7 +279,8 @@ static int look_up(void *self, const struct sdrt_pickle_value *id, struct sdrt_p
     memcpy(view->stride, numbers + rank, 8 * (size_t)rank);
     view->offset = (uint64_t)numbers[2 * rank];
     view->type = s->type;
-    *storage = (struct sdrt_pickle_storage){ .type = s->type, .count = s->count,
+    *storage = (struct sdrt_pickle_storage){ .type = s->type,
+                                             .count = s->count,
                                              .of_view = s->count };
     *data = s->data;
     return SDRT_OK;
@@ -291,8 +297,10 @@ int sdrt_pickle_tar_parse(struct sdrt_tensor_file *f, size_t budget, const struc
     if (status == SDRT_OK) status = find_entry(&t, "storages", &storages);
     if (status != SDRT_OK) return status;
     if (!pickle.bytes || !tensors.bytes || !storages.bytes)
-        return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: seems to be a tar archive, %.100s first: "
-                         "unpack it", f->path, f->map);
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                         "%s: seems to be a tar archive, %.100s first: "
+                         "unpack it",
+                         f->path, f->map);
     status = read_storages(&t, &storages);
     if (status == SDRT_OK) status = read_tensors(&t, &tensors);
     if (status == SDRT_OK)

@@ -15,8 +15,10 @@ enum {
 
 /* At the top of a training's checkpoint; in none of them are weights of a model. */
 static const char *const training[] = {
-    "optimizer_states", "optimizer", "optimizers", "lr_schedulers", "lr_scheduler", "scheduler",
-    "callbacks", "loops", "native_amp_scaling_state", "scaler", "amp", "rng_state",
+    "optimizer_states", "optimizer",    "optimizers",
+    "lr_schedulers",    "lr_scheduler", "scheduler",
+    "callbacks",        "loops",        "native_amp_scaling_state",
+    "scaler",           "amp",          "rng_state",
 };
 
 /* The way through the values.  It is gone twice: to count, then to fill. */
@@ -27,7 +29,7 @@ struct walk {
     const struct sdrt_log *log;
     size_t visits; /* that are still allowed */
     char name[MAX_NAME];
-    size_t used; /* of the name */
+    size_t used;                 /* of the name */
     size_t count, names, copies; /* so far: tensors, bytes of names, bytes of copies */
     char *header; /* NULL while it counts; then the names, and behind them the copies */
     size_t copies_at;
@@ -49,18 +51,26 @@ int sdrt_pickle_storage_read(struct sdrt_pickle_storage *out, const struct sdrt_
     const int n = sdrt_pickle_items(p, id, at, 6);
 
     if (n && sdrt_pickle_is(p, at[0], "module"))
-        return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: is a whole pickled network, which is code: "
-                         "expected its state_dict", path);
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                         "%s: is a whole pickled network, which is code: "
+                         "expected its state_dict",
+                         path);
     const struct sdrt_pickle_value *type = n > 1 ? sdrt_pickle_at(p, at[1]) : NULL;
     const struct sdrt_pickle_value *key = n > 2 ? sdrt_pickle_at(p, at[2]) : NULL;
     const struct sdrt_pickle_value *count = n > 4 ? sdrt_pickle_at(p, at[4]) : NULL;
     if (n < 5 || n > 6 || !sdrt_pickle_is(p, at[0], "storage") || type->kind != PICKLE_IS_GLOBAL ||
         type->a != PICKLE_STORAGE || key->kind != PICKLE_IS_TEXT || count->kind != PICKLE_IS_INT ||
         count->number < 0)
-        return sdrt_fail(log, SDRT_E_FORMAT, "%s: damaged pickle: a persistent id that names no "
-                         "storage", path);
-    *out = (struct sdrt_pickle_storage){ key->text, key->a, sdrt_pickle_type_at(type->type),
-                                         (uint64_t)count->number, 0, (uint64_t)count->number };
+        return sdrt_fail(log, SDRT_E_FORMAT,
+                         "%s: damaged pickle: a persistent id that names no "
+                         "storage",
+                         path);
+    *out = (struct sdrt_pickle_storage){ key->text,
+                                         key->a,
+                                         sdrt_pickle_type_at(type->type),
+                                         (uint64_t)count->number,
+                                         0,
+                                         (uint64_t)count->number };
     if (n < 6 || sdrt_pickle_at(p, at[5])->kind == PICKLE_IS_NONE) return SDRT_OK;
     const int parts = sdrt_pickle_items(p, at[5], view, 3);
     const struct sdrt_pickle_value *first = parts == 3 ? sdrt_pickle_at(p, view[1]) : NULL;
@@ -210,16 +220,17 @@ static int add_view(struct walk *w, const struct sdrt_pickle_view *v,
     uint64_t bytes, need;
 
     if (!w->used)
-        return sdrt_fail(w->log, SDRT_E_UNSUPPORTED, "%s: is one tensor without a name: expected a "
-                         "mapping of names to tensors", w->file->path);
+        return sdrt_fail(w->log, SDRT_E_UNSUPPORTED,
+                         "%s: is one tensor without a name: expected a "
+                         "mapping of names to tensors",
+                         w->file->path);
     /* The storage is in the map, so its own bytes do not overflow. */
     if (__builtin_mul_overflow(v->reach, (uint64_t)v->type->bytes, &need) ||
         need > storage->of_view * storage->type->bytes ||
         __builtin_mul_overflow(v->elements, (uint64_t)v->type->bytes, &bytes))
         return sdrt_fail(w->log, SDRT_E_FORMAT,
                          "%s: %s: reaches to element %" PRIu64 " of a storage of %" PRIu64 " bytes",
-                         w->file->path, w->name, v->reach,
-                         storage->of_view * storage->type->bytes);
+                         w->file->path, w->name, v->reach, storage->of_view * storage->type->bytes);
     data += storage->first * storage->type->bytes + v->offset * v->type->bytes * (v->elements > 0);
     if (w->header) fill_tensor(w, v, data);
     w->count++;

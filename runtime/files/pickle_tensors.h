@@ -13,10 +13,10 @@
 /* A storage: the bytes that one or more tensors are views of. */
 struct sdrt_pickle_storage {
     const char *key; /* without a 0 at its end */
-    size_t      key_size;
+    size_t key_size;
     const struct sdrt_pickle_type *type;
-    uint64_t    count;          /* elements of type */
-    uint64_t    first, of_view; /* where a view of a storage begins and how many it has; the whole
+    uint64_t count;          /* elements of type */
+    uint64_t first, of_view; /* where a view of a storage begins and how many it has; the whole
                                  * storage's elsewhere */
 };
 
@@ -27,8 +27,8 @@ int sdrt_pickle_storage_read(struct sdrt_pickle_storage *out, const struct sdrt_
 /* A tensor's place in a storage. */
 struct sdrt_pickle_view {
     const struct sdrt_pickle_type *type;
-    int      rank, dense; /* dense: its elements lie one behind the other */
-    int64_t  shape[SDRT_TENSOR_MAX_RANK], stride[SDRT_TENSOR_MAX_RANK]; /* stride: in elements */
+    int rank, dense; /* dense: its elements lie one behind the other */
+    int64_t shape[SDRT_TENSOR_MAX_RANK], stride[SDRT_TENSOR_MAX_RANK]; /* stride: in elements */
     uint64_t offset, elements, reach; /* reach: elements of the storage up to the last one */
 };
 

@@ -8,14 +8,32 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are read as t
 
 /* Bytes of the records without what is of variable length, and where their fields lie. */
 enum {
-    LOCAL = 30, LOCAL_NAME = 26, LOCAL_EXTRA = 28,
-    CENTRAL = 46, CENTRAL_FLAGS = 8, CENTRAL_METHOD = 10, CENTRAL_CRC = 16, CENTRAL_PACKED = 20,
-    CENTRAL_SIZE = 24, CENTRAL_NAME = 28, CENTRAL_EXTRA = 30, CENTRAL_COMMENT = 32,
+    LOCAL = 30,
+    LOCAL_NAME = 26,
+    LOCAL_EXTRA = 28,
+    CENTRAL = 46,
+    CENTRAL_FLAGS = 8,
+    CENTRAL_METHOD = 10,
+    CENTRAL_CRC = 16,
+    CENTRAL_PACKED = 20,
+    CENTRAL_SIZE = 24,
+    CENTRAL_NAME = 28,
+    CENTRAL_EXTRA = 30,
+    CENTRAL_COMMENT = 32,
     CENTRAL_AT = 42,
-    END = 22, END_COUNT = 10, END_SIZE = 12, END_AT = 16, END_COMMENT = 20, MAX_COMMENT = 65535,
-    LOCATOR = 20, LOCATOR_AT = 8,
-    END64 = 56, END64_COUNT = 32, END64_SIZE = 40, END64_AT = 48,
-    EXTRA64 = 1, /* the extra field of what does not fit into 32 bits */
+    END = 22,
+    END_COUNT = 10,
+    END_SIZE = 12,
+    END_AT = 16,
+    END_COMMENT = 20,
+    MAX_COMMENT = 65535,
+    LOCATOR = 20,
+    LOCATOR_AT = 8,
+    END64 = 56,
+    END64_COUNT = 32,
+    END64_SIZE = 40,
+    END64_AT = 48,
+    EXTRA64 = 1,  /* the extra field of what does not fit into 32 bits */
     ENCRYPTED = 1 /* a flag */
 };
 
@@ -78,7 +96,8 @@ static int find_directory(const struct sdrt_zip *z, struct directory *d, const s
     if (!end)
         return sdrt_fail(log, SDRT_E_FORMAT,
                          "%s: truncated: a zip archive (of PyTorch or others) whose end, with its "
-                         "directory, is missing", z->path);
+                         "directory, is missing",
+                         z->path);
     *d = (struct directory){ get16(end + END_COUNT), get32(end + END_SIZE), get32(end + END_AT) };
     if (end - z->map >= LOCATOR && is(end - LOCATOR, locator_mark)) {
         const uint64_t at = get64(end - LOCATOR + LOCATOR_AT);
@@ -93,8 +112,9 @@ static int find_directory(const struct sdrt_zip *z, struct directory *d, const s
     if (d->at > z->size || d->size > z->size - d->at || d->count > d->size / CENTRAL)
         return sdrt_fail(log, SDRT_E_FORMAT,
                          "%s: damaged zip archive: a directory of %llu entries in %llu bytes at "
-                         "byte %llu, the file has %zu", z->path, (unsigned long long)d->count,
-                         (unsigned long long)d->size, (unsigned long long)d->at, z->size);
+                         "byte %llu, the file has %zu",
+                         z->path, (unsigned long long)d->count, (unsigned long long)d->size,
+                         (unsigned long long)d->at, z->size);
     return SDRT_OK;
 }
 
@@ -163,8 +183,10 @@ static int read_entries(struct sdrt_zip *z, const struct directory *d, const str
     while (z->count < d->count) {
         const size_t length = read_entry(&z->entries[z->count], p, left);
         if (!length)
-            return sdrt_fail(log, SDRT_E_FORMAT, "%s: damaged zip archive: entry %zu of %llu in its "
-                             "directory", z->path, z->count, (unsigned long long)d->count);
+            return sdrt_fail(log, SDRT_E_FORMAT,
+                             "%s: damaged zip archive: entry %zu of %llu in its "
+                             "directory",
+                             z->path, z->count, (unsigned long long)d->count);
         p += length;
         left -= length;
         z->count++;
@@ -212,8 +234,8 @@ int sdrt_zip_data(const struct sdrt_zip *zip, const struct sdrt_zip_entry *e, co
     if (e->method || e->flags & ENCRYPTED || e->packed != e->size)
         return sdrt_fail(log, SDRT_E_UNSUPPORTED,
                          "%s: its entry %.*s is %s: expected entries that are only stored, as "
-                         "torch.save() writes them", zip->path, n, e->name,
-                         e->flags & ENCRYPTED ? "encrypted" : "compressed");
+                         "torch.save() writes them",
+                         zip->path, n, e->name, e->flags & ENCRYPTED ? "encrypted" : "compressed");
     if (e->at > zip->size || zip->size - e->at < LOCAL || !is(zip->map + e->at, local_mark))
         return sdrt_fail(log, SDRT_E_FORMAT, "%s: damaged zip archive: no entry %.*s at byte %llu",
                          zip->path, n, e->name, (unsigned long long)e->at);

@@ -19,18 +19,18 @@ extern "C" {
 /* All pointers are borrowed from the map. */
 struct sdrt_zip_entry {
     const char *name; /* without a 0 at its end */
-    size_t      name_size;
-    uint64_t    at;   /* of its local header in the archive */
-    uint64_t    size, packed; /* bytes, and what they take in the archive */
-    uint32_t    crc;
-    uint16_t    method, flags;
+    size_t name_size;
+    uint64_t at;           /* of its local header in the archive */
+    uint64_t size, packed; /* bytes, and what they take in the archive */
+    uint32_t crc;
+    uint16_t method, flags;
 };
 
 struct sdrt_zip {
     const char *map, *path; /* borrowed */
-    size_t      size;
+    size_t size;
     struct sdrt_zip_entry *entries; /* owned, sorted by name; names differ */
-    size_t      count;
+    size_t count;
 };
 
 /* Whether a file of this size that begins so is meant to be a zip archive. */
