@@ -48,10 +48,10 @@ hold() {
     report $ok "$1 $2" "$6 % and $7 instructions a hundred products; expected $3 and $4"
 }
 
-hold neon gemm 95 135
-hold neon conv1 85 152
-hold neon conv 84 178
-hold neon attention 86 168
+hold neon gemm 97 138
+hold neon conv1 86 156
+hold neon conv 87 168
+hold neon attention 88 171
 hold neonbf16 gemm 95 142
 hold neonbf16 conv1 76 185
 hold neonbf16 attention 79 207

@@ -20,10 +20,11 @@ SDRT_ALWAYS_INLINE void product_sum(const int mr, const int nv, const int ld, vf
             SDRT_UNROLL(3)
             for (int j = 0; j < nv; j++) {
                 const float *const p = w + (lane * nv + j) * VL;
-                const float32x4_t lo = vld1q_f32(p), hi = vld1q_f32(p + 4);
+                const float32x4_t lo = vld1q_f32(p);
                 SDRT_UNROLL(6)
                 for (int i = 0; i < mr; i++)
                     acc[i * ld + j].lo = v_by_lane(acc[i * ld + j].lo, lo, x[i], lane);
+                const float32x4_t hi = vld1q_f32(p + 4);
                 SDRT_UNROLL(6)
                 for (int i = 0; i < mr; i++)
                     acc[i * ld + j].hi = v_by_lane(acc[i * ld + j].hi, hi, x[i], lane);
