@@ -144,7 +144,7 @@ check_SCRIPTS = tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tes
 	build-aux/check-layers.sh build-aux/check-levels.sh build-aux/check-wide.sh
 # Of what the compiler makes, which may be for another machine.
 AM_TESTS_ENVIRONMENT += OBJDUMP='$(OBJDUMP)'; export OBJDUMP;
-EXTRA_DIST += build-aux/arm.sh
+EXTRA_DIST += build-aux/arm.sh build-aux/arm-model.sh
 
 # Instructions of Arm's kernels, counted by the emulator.
 EXTRA_DIST += tests/check_counts.sh tests/count_plugin.c
@@ -169,7 +169,7 @@ tests_sdprobe_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
 
 # The whole pipeline on a tiny model; counts allocations in the objects it links.
 check_PROGRAMS += tests/test_golden
-tests_test_golden_SOURCES = tests/test_golden.c $(ALLOCATIONS)
+tests_test_golden_SOURCES = tests/test_golden.c $(TEST_KERNELS) $(ALLOCATIONS)
 tests_test_golden_CFLAGS = $(TEST_CFLAGS)
 tests_test_golden_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_golden_LDADD = $(TEST_LIBS)

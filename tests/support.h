@@ -74,8 +74,12 @@ double ttyped_error(enum sdrt_dtype type);
 int tbf16_level(const char *level);
 int tin_bf16(const char *level, enum sdrt_dtype stored);
 
-/* The flags of the level, or the running test is skipped; where SDRT_REQUIRE_ISA names
- * the level, it fails instead. */
+/* Whether SDRT_REQUIRE_ISA, names with a blank between, has the level: this machine is meant to
+ * run it. */
+int trequired(const char *level);
+
+/* The flags of the level, or the running test is skipped; where the level is required, it fails
+ * instead. */
 unsigned tlevel(const char *name);
 
 #endif

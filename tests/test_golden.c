@@ -7,6 +7,7 @@
 #include "kernels/isa.h"
 #include "model/sdrt.h"
 #include "runtime/files/npy.h"
+#include "tests/support.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -126,8 +127,7 @@ static void check_level(const char *isa, const char *precision, double text_erro
     struct sdrt_request r;
 
     if (!level || (level->flags & sdrt_isa_detect()) != level->flags) {
-        const char *must = getenv("SDRT_REQUIRE_ISA");
-        if (must && !strcmp(must, isa)) cr_assert_fail("%s is required here", isa);
+        if (trequired(isa)) cr_assert_fail("%s is required here", isa);
         cr_skip_test("this machine cannot run %s", isa);
     }
     struct sdrt_context *c = open_tiny(isa, precision, 2);
