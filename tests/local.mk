@@ -319,6 +319,11 @@ tests_fuzz_gguf_SOURCES = tests/fuzz_gguf.c tests/fuzz.h tests/gguf_files.h $(AL
 tests_fuzz_gguf_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_fuzz_gguf_LDADD = libruntime.la libkernels.la $(DEPS_LIBS)
 EXTRA_DIST += tests/golden/gguf tests/oracle/make_gguf_golden.py tests/oracle/make_q4_k_golden.sh
+check_PROGRAMS += tests/test_gguf_models
+tests_test_gguf_models_SOURCES = tests/test_gguf_models.c tests/single_file.c tests/single_file.h \
+	tests/golden_models.c tests/golden_models.h $(TEST_FILES)
+tests_test_gguf_models_CFLAGS = $(TEST_CFLAGS)
+tests_test_gguf_models_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/test_store tests/test_convert
 tests_test_store_SOURCES = tests/test_store.c
 tests_test_store_CFLAGS = $(TEST_CFLAGS)

@@ -124,7 +124,10 @@ static int detect_unet_text(struct detection *d, int *linear)
     snprintf(name, sizeof name, "%s.proj_in.weight", where);
     status = shape_of(d, name, &view);
     if (status != SDRT_OK) return status;
-    *linear = view.rank == 2;
+    /* stable-diffusion.cpp has written linear ones as convolutions; of those that add to the time
+     * embedding or have OpenCLIP first, none has others. */
+    *linear = view.rank == 2 || have(d, "unet.add_embedding.linear_1.weight", 0) ||
+              d->weights->layout->text[0] == SDRT_CLIP_OPEN;
     return size_of(d, 2, 1, &u->context_dim, "%s.transformer_blocks.0.attn2.to_k.weight", where);
 }
 

@@ -155,6 +155,7 @@ static const struct {
     { "joint_blocks.", MMDIT },
     { "transformer_blocks.0.norm1_context.linear.", MMDIT },
     { "encoder.block.0.layer.0.SelfAttention.", T5 },
+    { "enc.blk.0.attn_q.", T5 },
     { "^emb_params$", INVERSION },
     { "^string_to_param", INVERSION },
     { "^clip_g$", INVERSION },

@@ -26,7 +26,7 @@ static int find_text(const struct sdrt_named_weights *w, const char *canonical, 
 
     if ((tail = after(canonical, "text_encoder_3."))) {
         out->of = &w->parts->t5;
-        return snprintf(out->name, sizeof out->name, "%s", tail) < (int)sizeof out->name;
+        return sdrt_names_t5(sdrt_part_has_prefix(out->of, "enc.blk.0."), tail, out->name);
     }
     for (int i = 0; i < w->parts->n_text; i++) {
         tail = after(canonical, sdrt_text_prefix(i));
@@ -147,6 +147,16 @@ static int is_turned(const struct sdrt_name_part *part)
     return part->transposed || part->swapped;
 }
 
+/* ggml drops outermost dimensions of 1, which of all tensors the table of positions alone has. */
+static void restore_rank(const char *name, struct sdrt_weight_view *view)
+{
+    if (view->rank != 2 || strcmp(name, "transformer.pos_embed.pos_embed") != 0) return;
+    view->shape[2] = view->shape[1];
+    view->shape[1] = view->shape[0];
+    view->shape[0] = 1;
+    view->rank = 3;
+}
+
 static int named_get(void *self, const char *name, int rank, const int64_t *shape,
                      struct sdrt_weight_view *out)
 {
@@ -159,6 +169,7 @@ static int named_get(void *self, const char *name, int rank, const int64_t *shap
     files = sdrt_weight_files_provider(place.of->files);
     status = files.get(files.self, place.name, rank, shape, out);
     if (status != SDRT_OK) return status;
+    restore_rank(name, out);
     if (place.part.third >= 0) take_third(place.part.third, out);
     if (is_turned(&place.part)) status = turn(w, name, &place.part, out);
     if (is_turned(&place.part) || status != SDRT_OK) files.release(files.self, place.name);
@@ -176,7 +187,9 @@ static int named_describe(void *self, const char *name, int rank, const int64_t 
     if (place.part.third >= 0 || is_turned(&place.part))
         return named_get(self, name, rank, shape, out);
     files = sdrt_weight_files_provider(place.of->files);
-    return files.describe(files.self, place.name, rank, shape, out);
+    const int status = files.describe(files.self, place.name, rank, shape, out);
+    if (status == SDRT_OK) restore_rank(name, out);
+    return status;
 }
 
 static int named_read(void *self, const char *name, const struct sdrt_weight_view *view,

@@ -348,3 +348,35 @@ int sdrt_names_clip(enum sdrt_clip_layout layout, const char *canonical, char ou
     if (layout == SDRT_CLIP_OPEN) return clip_open(canonical, out, part);
     return print(out, "%s", tail ? tail : canonical);
 }
+
+static const struct rename t5_block[] = {
+    { "layer.0.SelfAttention.relative_attention_bias.", "attn_rel_b." },
+    { "layer.0.SelfAttention.q.", "attn_q." },
+    { "layer.0.SelfAttention.k.", "attn_k." },
+    { "layer.0.SelfAttention.v.", "attn_v." },
+    { "layer.0.SelfAttention.o.", "attn_o." },
+    { "layer.0.layer_norm.", "attn_norm." },
+    { "layer.1.DenseReluDense.wi_0.", "ffn_gate." },
+    { "layer.1.DenseReluDense.wi_1.", "ffn_up." },
+    { "layer.1.DenseReluDense.wo.", "ffn_down." },
+    { "layer.1.layer_norm.", "ffn_norm." },
+    { NULL, NULL },
+};
+
+static const struct rename t5_outer[] = {
+    { "shared.", "token_embd." },
+    { "encoder.final_layer_norm.", "enc.output_norm." },
+    { NULL, NULL },
+};
+
+int sdrt_names_t5(int ggml, const char *canonical, char out[SDRT_NAME_MAX])
+{
+    char prefix[64];
+    int n[1];
+
+    if (!ggml) return print(out, "%s", canonical);
+    const char *tail = match(canonical, "encoder.block.#.", n);
+    if (!tail) return print_renamed(out, "", t5_outer, canonical);
+    snprintf(prefix, sizeof prefix, "enc.blk.%d.", n[0]);
+    return print_renamed(out, prefix, t5_block, tail);
+}

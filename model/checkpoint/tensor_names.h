@@ -77,6 +77,8 @@ int sdrt_names_vae(const struct sdrt_vae_names *names, const char *canonical,
                    char out[SDRT_NAME_MAX]);
 int sdrt_names_clip(enum sdrt_clip_layout layout, const char *canonical, char out[SDRT_NAME_MAX],
                     struct sdrt_name_part *part);
+/* A T5's, which has transformers' names, or with ggml 1 those that llama.cpp gives it. */
+int sdrt_names_t5(int ggml, const char *canonical, char out[SDRT_NAME_MAX]);
 
 #ifdef __cplusplus
 }
