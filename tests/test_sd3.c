@@ -73,6 +73,7 @@ static const struct picture pictures[] = {
 }, lora_picture = { "sd35", "lora", .sampler = "euler", .steps = 3, .height = 48, .cfg = 4.0f },
    default_picture = { "sd35", "lora-default", .sampler = "euler", .steps = 3, .height = 48,
                        .cfg = 4.0f },
+   lora_t5_picture = { "sd35", "lora-t5", .sampler = "euler", .steps = 3, .height = 48, .cfg = 4.0f },
    t5_picture = { "sd35", "t5", .sampler = "euler", .steps = 3, .height = 48, .cfg = 4.0f };
 
 Test(sd3, images)
@@ -263,6 +264,33 @@ Test(sd3, loras_of_all_parts)
         cr_expect_eq(kept_lines - before, i == 0, "%s", kept_text);
         if (i == 0) cr_expect(strstr(kept_text, "it changes the T5"), "%s", kept_text);
     }
+    sdrt_close(&c);
+}
+
+/* kohya's again, where the T5 is there. */
+Test(sd3, a_lora_of_the_t5)
+{
+    char model[512], t5[512], tokenizer[600], lora[512];
+    struct sdrt_context *c = NULL;
+    struct sdrt_options o;
+    struct sdrt_request r;
+
+    snprintf(model, sizeof model, "%s", path_in("sd35", ""));
+    snprintf(t5, sizeof t5, "%s", path_in("sd35", "t5"));
+    snprintf(tokenizer, sizeof tokenizer, "%s", path_in("sd35", "../t5-tokenizer/spiece.model"));
+    snprintf(lora, sizeof lora, "%s", path_in("sd35", "lora/kohya-default.safetensors"));
+    model_options(&o, model);
+    o.t5 = t5;
+    o.t5_tokenizer = tokenizer;
+    cr_assert_eq(sdrt_open(&c, &o), SDRT_OK, "%s", kept_text);
+    const struct sdrt_lora use = { lora, 1.0f };
+    picture_request(&r, &lora_t5_picture);
+    r.loras = &use;
+    r.n_loras = 1;
+    const double db = psnr(picture_draw(c, &r), "sd35", "lora-t5");
+    cr_expect_gt(db, 50.0, "the image is %.1f dB from diffusers'", db);
+    cr_expect_eq(kept_lines, 0, "%s", kept_text);
+    cr_expect_lt(psnr(picture_draw(c, &r), "sd35", "lora-default"), 50.0);
     sdrt_close(&c);
 }
 

@@ -6,18 +6,19 @@ diffusers makes with the weights merged, float32 on the CPU.
   make_lora_images.py [OUTDIR]      (OUTDIR: ../golden beside this script, which has the models)
 
 tiny-sd35: kohya's sd-scripts with its default settings, which change the last block's text
-modulation and the final layer's, whose halves diffusers swaps, with both CLIPs and a T5 that the
-model is without; the same in the Open Model Initiative's names. tiny-sdxl: OneTrainer's with the
-second text encoder's projection, alpha bf16, an embedding bundled; the same in OMI's names.
-Merged weights are rounded to f16, as the models store theirs.
+modulation and the final layer's, whose halves diffusers swaps, with both CLIPs and a T5, which one
+of two images is without; the same without the T5 in the Open Model Initiative's names. tiny-sdxl:
+OneTrainer's with the second text encoder's projection, alpha bf16, an embedding bundled; the same
+in OMI's names. Merged weights are rounded to f16, as the models store theirs.
 """
 
 import argparse
 import os
+import tempfile
 
 import torch
 from diffusers import EulerDiscreteScheduler
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import families_reference as families
 import make_sd3 as sd3
@@ -46,6 +47,7 @@ SDXL = [
     "add_embedding.linear_1",
 ]
 QUERY, PROJECTION = "text_model.encoder.layers.0.self_attn.q_proj", "text_projection"
+T5_QUERY = "encoder.block.0.layer.0.SelfAttention.q"
 
 
 def find(model, name):
@@ -88,6 +90,16 @@ def save(state, path):
     save_file({k: v.detach().contiguous().clone() for k, v in state.items()}, path)
 
 
+def load_t5(pipe, folder):
+    """The T5 that lies beside the model, put into the pipeline."""
+    with tempfile.TemporaryDirectory() as scratch:
+        sd3.add_t5(pipe, scratch, f"{folder}/../t5-tokenizer", 0)
+    state = {k: v.float() for k, v in load_file(f"{folder}/t5/model.safetensors").items()}
+    state["encoder.embed_tokens.weight"] = state["shared.weight"]
+    pipe.text_encoder_3.load_state_dict(state)
+    return pipe.text_encoder_3
+
+
 def write_sd35(folder):
     pipe = sd3.load_pipeline(folder)
     alpha = torch.tensor(ALPHA)
@@ -110,13 +122,19 @@ def write_sd35(folder):
         merge([module], "copy", up, down)
         kohya |= pair(legacy(key, QUERY), up, down, alpha)
         omi |= pair(f"{short}.{QUERY}", up, down, alpha)
-    t5 = legacy("lora_te3_", "encoder.block.0.layer.0.SelfAttention.q")
-    kohya |= pair(t5, torch.ones(48, RANK), torch.ones(RANK, 224), alpha)
+    t5 = load_t5(pipe, folder)
+    module = t5.get_submodule(T5_QUERY)
+    up, down = factors(module.weight.shape[0], module.weight, 30)
+    merge([module], "copy", up, down)
+    kohya |= pair(legacy("lora_te3_", T5_QUERY), up, down, alpha)
     save(kohya, f"{folder}/lora/kohya-default.safetensors")
     save(omi, f"{folder}/lora/omi.safetensors")
     case = dict(prompt=PROMPT, seed=7, negative=None, sampler="euler", steps=3, cfg=4.0, width=64,
                 height=48)
+    pipe.text_encoder_3, with_t5 = None, pipe.text_encoder_3
     families.image_case(pipe, f"{folder}/golden/image-lora-default", case, pipe.scheduler)
+    pipe.text_encoder_3 = with_t5
+    families.image_case(pipe, f"{folder}/golden/image-lora-t5", case, pipe.scheduler)
 
 
 def originals(folder):
