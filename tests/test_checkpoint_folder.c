@@ -164,6 +164,8 @@ Test(checkpoint_folder, paths_that_stand_for_a_folder)
     expect_error(cache, NULL, SDRT_E_MISSING, "whose snapshot 89ab is not there");
     write_text("models--a--b/refs/main", "../x");
     expect_error(cache, NULL, SDRT_E_FORMAT, "expected the name of a snapshot");
+    write_text("models--a--b/refs/main", "0123/unet");
+    expect_error(cache, NULL, SDRT_E_FORMAT, "expected the name of a snapshot");
 }
 
 /* As in a cache of which a blob was deleted. */
@@ -304,6 +306,7 @@ Test(checkpoint_folder, folders_with_parts_missing)
     expect_error(temp_path("m"), NULL, SDRT_E_MISSING, "unet: has no weights");
     rename(temp_path("m/unet"), temp_path("m/u"));
     expect_error(temp_path("m"), NULL, SDRT_E_MISSING, "has no U-Net");
+    write_text("m/c.safetensors", "x");
     write_text("m/b.safetensors", "x");
     write_text("m/._a.safetensors", "x");
     expect_error(temp_path("m"), NULL, SDRT_E_MISSING,

@@ -96,6 +96,7 @@ Test(refusals, print_no_control_characters)
         { "\xe7\x8c", "??" },
         { "\xc0\xaf", "??" },
         { "\xed\xa0\x80", "???" },
+        { "\xe0\x80\xaf\xf0\x80\x80\xaf", "???????" },
         { "\xf4\x90\x80\x80", "????" },
         { "a\nb", "a?b" },
     };

@@ -86,6 +86,8 @@ ROWS = [
     ("a file that the hub does not have", SEEMS + "a text: Entry not found;", b"Entry not found"),
     ("a wrong token", SEEMS + "a text: Invalid username or password.;", b"Invalid username or password."),
     ("an answer of a web service", SEEMS + f"a JSON text: {shown(ANSWER)};", ANSWER.encode()),
+    ("an answer of several lines", SEEMS + 'a JSON text: {   "error": "Not found" };',
+     b'{\n  "error": "Not found"\n}\n'),
     ("a bucket's refusal", SEEMS + "an XML file, perhaps a failed download;",
      b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code></Error>'),
     ("a clone without git-lfs", SEEMS + "a git-lfs pointer; the file itself was not downloaded;",
