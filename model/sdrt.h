@@ -171,7 +171,9 @@ struct sdrt_request {
                                   * refiner; between 0 and 1.  Nothing without a refiner */
     float       cfg_scale;       /* 7.5; 1 or less runs without guidance */
     const char *sampler;         /* a name of SDRT_LIST_SAMPLERS; NULL: "euler" for SD 3.x, which
-                                  * "dpmpp_2m" suits too and no other, "euler_a" elsewhere */
+                                  * "dpmpp_2m" suits too and no other, "dpmpp_2m" for models of EDM
+                                  * (Playground v2.5, CosXL), "lcm" for those that are told the
+                                  * guidance scale, "euler_a" elsewhere */
     const char *schedule;        /* "default", as is NULL, or "karras" */
     const char *spacing;         /* of timesteps: "leading", "trailing" (Turbo, Lightning),
                                   * "linspace"; NULL: the model's.  Not for SD 3.x */

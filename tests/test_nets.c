@@ -12,9 +12,12 @@
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 TestSuite(nets, .init = temp_folder_make, .fini = temp_folder_remove);
 
@@ -220,6 +223,174 @@ Test(nets, inpainting_and_editing)
         expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, cases[i].text);
     }
     made_widen(0);
+}
+
+/* ---- models of EDM ---- */
+
+/* make_nets.py has the same. */
+static const struct edm {
+    const char *kind, *sampler, *schedule, *scheduler;
+    int stats; /* Playground's numbers of the VAE */
+} edms[] = {
+    { "playground", "dpmpp_2m", "default",
+      "{\"_class_name\":\"EDMDPMSolverMultistepScheduler\",\"sigma_data\":0.5,\"sigma_max\":80.0,"
+      "\"sigma_min\":0.002,\"sigma_schedule\":\"karras\",\"prediction_type\":\"epsilon\"}",
+      1 },
+    { "playground-euler", "euler", "karras", "{\"_class_name\":\"EDMEulerScheduler\"}", 1 },
+    { "cosxl", "euler", "default",
+      "{\"_class_name\":\"EDMEulerScheduler\",\"sigma_data\":1.0,\"sigma_max\":120.0,"
+      "\"sigma_schedule\":\"exponential\",\"prediction_type\":\"v_prediction\"}",
+      0 },
+    { "cosxl-karras", "dpmpp_2m", "karras",
+      "{\"_class_name\":\"EDMEulerScheduler\",\"sigma_data\":1.0,\"sigma_max\":120.0,"
+      "\"sigma_schedule\":\"exponential\",\"prediction_type\":\"v_prediction\"}",
+      0 },
+};
+
+static const float edm_mean[4] = { -1.6574f, 1.886f, -1.383f, 2.5155f };
+static const float edm_std[4] = { 8.4927f, 5.9022f, 6.5498f, 5.2299f };
+
+/* A folder whose other parts are the tiny SDXL's. */
+static const char *edm_folder(const struct edm *e)
+{
+    static const char *const same[] = { "unet",      "text_encoder", "text_encoder_2",
+                                        "tokenizer", "tokenizer_2",  "model_index.json" };
+    static const char stats[] = "{\"latents_mean\":[-1.6574,1.886,-1.383,2.5155],\"latents_std\":"
+                                "[8.4927,5.9022,6.5498,5.2299],\"scaling_factor\":0.5}";
+    static const char plain[] = "{\"scaling_factor\":0.13025,\"latents_mean\":null}";
+    const char *config = e->stats ? stats : plain;
+    char target[4096], name[64];
+
+    mkdir(temp_path("m"), 0700);
+    mkdir(temp_path("m/vae"), 0700);
+    mkdir(temp_path("m/scheduler"), 0700);
+    for (size_t i = 0; i <= sizeof same / sizeof *same; i++) {
+        const char *part = i < sizeof same / sizeof *same
+                               ? same[i]
+                               : "vae/diffusion_pytorch_model.safetensors";
+        snprintf(name, sizeof name, "m/%s", part);
+        cr_assert_not_null(realpath(path_in("sdxl", part), target));
+        if (symlink(target, temp_path(name))) cr_assert_eq(errno, EEXIST);
+    }
+    temp_write("m/vae/config.json", config, strlen(config));
+    temp_write("m/scheduler/scheduler_config.json", e->scheduler, strlen(e->scheduler));
+    return temp_path("m");
+}
+
+/* The tiny SDXL's U-Net with the marks of a single file. */
+static const char *edm_file(const struct edm *e)
+{
+    static const float sigmas[2] = { 120.0f, 0.002f };
+    static const char *const names[2][2] = { { "edm_vpred.sigma_max", "edm_vpred.sigma_min" },
+                                             { "edm_mean", "edm_std" } };
+    const char *path = temp_path("edm.safetensors");
+    struct sdrt_file_tensor marks[2];
+
+    memset(&single, 0, sizeof single);
+    read_single(&single, "sdxl");
+    for (int i = 0; i < 2; i++) {
+        const float *values = !e->stats ? &sigmas[i] : i ? edm_std : edm_mean;
+        marks[i] = (struct sdrt_file_tensor){ .dtype_name = "F32",
+                                              .data = values,
+                                              .rank = e->stats ? 4 : 0,
+                                              .shape = { 1, 4, 1, 1 },
+                                              .bytes = e->stats ? 16 : 4 };
+        struct single_tensor *t = &single.tensors[single.n++];
+        *t = (struct single_tensor){ .op = "copy", .from = { &marks[i] }, .n = 1 };
+        snprintf(t->name, sizeof t->name, "%s", names[e->stats][i]);
+    }
+    write_single(path, &single);
+    close_single(&single);
+    return path;
+}
+
+static double edm_psnr(const struct edm *e, const char *model, const char *unet)
+{
+    struct sdrt_context *c = NULL;
+    struct sdrt_options o;
+    struct sdrt_request r;
+
+    model_options(&o, model);
+    o.denoiser = unet;
+    cr_assert_eq(sdrt_open(&c, &o), SDRT_OK, "%s: %s", e->kind, kept_text);
+    picture_request(&r, &(struct picture){ .steps = 4, .cfg = 3.0f, .sampler = e->sampler });
+    r.schedule = e->schedule;
+    const double db = made_psnr(picture_draw(c, &r), e->kind);
+    sdrt_close(&c);
+    return db;
+}
+
+Test(nets, edm)
+{
+    for (size_t i = 0; i < sizeof edms / sizeof *edms; i++) {
+        const struct edm *e = &edms[i];
+        const double folder = edm_psnr(e, edm_folder(e), NULL);
+        const double file = edm_psnr(e, path_in("sdxl", ""), edm_file(e));
+        cr_expect_gt(folder, 50.0, "%s, folder: %.1f dB", e->kind, folder);
+        cr_expect_gt(file, 50.0, "%s, file: %.1f dB", e->kind, file);
+        cr_expect_lt(edm_psnr(e, path_in("sdxl", ""), NULL), 30.0, "%s, without marks", e->kind);
+    }
+}
+
+Test(nets, edm_refusals)
+{
+    struct sdrt_options o;
+    struct sdrt_request r;
+
+    model_options(&o, edm_folder(&edms[0]));
+    picture_request(&r, &(struct picture){ .steps = 4, .cfg = 3.0f, .sampler = "ddim" });
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "cannot run a model of EDM");
+    r.sampler = NULL;
+    r.spacing = "trailing";
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "not for models of EDM");
+    r.spacing = NULL;
+    o.refiner = path_in("sdxl-refiner", "");
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "count their noise in other ways");
+}
+
+/* A scheduler that clips the image on its way, and ends without noise. */
+Test(nets, clipping_schedulers)
+{
+    static const struct edm clips[] = {
+        { "clip-ddim", "ddim", "default",
+          "{\"_class_name\":\"DDIMScheduler\",\"clip_sample\":true,\"clip_sample_range\":1.5,"
+          "\"set_alpha_to_one\":true}",
+          0 },
+        { "clip-lcm", "lcm", "default",
+          "{\"_class_name\":\"LCMScheduler\",\"clip_sample\":true,\"clip_sample_range\":1.5,"
+          "\"set_alpha_to_one\":true}",
+          0 },
+    };
+
+    for (size_t i = 0; i < sizeof clips / sizeof *clips; i++) {
+        const double db = edm_psnr(&clips[i], edm_folder(&clips[i]), NULL);
+        cr_expect_gt(db, 50.0, "%s: %.1f dB", clips[i].kind, db);
+        cr_expect_lt(edm_psnr(&clips[i], path_in("sdxl", ""), NULL), 50.0, "%s", clips[i].kind);
+    }
+}
+
+/* Scheduler files whose mathematics nothing here follows. */
+Test(nets, schedulers_are_honoured_or_refused)
+{
+    static const struct {
+        const char *scheduler, *text;
+    } bad[] = {
+        { "{\"_class_name\":\"FlowMatchEulerDiscreteScheduler\"}", "FlowMatchEulerDiscrete" },
+        { "{\"_class_name\":\"VQDiffusionScheduler\"}", "_class_name VQDiffusionScheduler" },
+        { "{\"trained_betas\":[0.1,0.2]}", "trained_betas" },
+        { "{\"thresholding\":true}", "thresholding" },
+        { "{\"use_flow_sigmas\":true}", "use_flow_sigmas" },
+        { "{\"_class_name\":\"EDMEulerScheduler\",\"rho\":5}", "rho" },
+        { "{\"_class_name\":\"EDMEulerScheduler\",\"sigma_schedule\":\"linear\"}", "linear" },
+    };
+    struct sdrt_options o;
+    struct sdrt_request r;
+
+    picture_request(&r, &(struct picture){ .steps = 1, .cfg = 1.0f });
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        model_options(&o, edm_folder(&(struct edm){ .scheduler = bad[i].scheduler }));
+        expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, bad[i].text);
+    }
 }
 
 /* ---- whole checkpoints behind other prefixes ---- */

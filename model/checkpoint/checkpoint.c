@@ -46,8 +46,7 @@ static int open_denoiser(struct sdrt_checkpoint *c, const char *path)
     if (status != SDRT_OK) return status;
     sdrt_part_free(&c->parts.denoiser);
     c->parts.denoiser = own.denoiser;
-    c->parts.v_pred |= own.v_pred;
-    c->parts.zero_snr |= own.zero_snr;
+    c->parts.marks = own.marks;
     return SDRT_OK;
 }
 
@@ -172,6 +171,7 @@ static int find_config(struct sdrt_checkpoint *c)
 
     if (status == SDRT_OK) status = sdrt_config_detect(&c->config, &c->weights);
     if (status == SDRT_OK) status = sdrt_config_read_json(&c->config, &c->parts, c->log);
+    if (status == SDRT_OK) status = sdrt_marks_apply(&c->parts.marks, &c->config, c->path, c->log);
     if (status == SDRT_OK) status = sdrt_config_check(&c->config, c->path, c->log);
     if (status == SDRT_OK) status = detect_t5(c);
     return status == SDRT_OK ? sdrt_coverage_check(&c->config, &c->weights) : status;

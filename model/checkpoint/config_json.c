@@ -75,6 +75,36 @@ static int read_mmdit_json(struct sdrt_model_config *config, const char *where,
     return status;
 }
 
+/* One number of statistics for each channel; 0 where the file says nothing. */
+static int read_channels(float *out, const struct sdrt_vae_config *v, const json_t *json,
+                         const char *key, const char *where, int *there, const struct sdrt_log *log)
+{
+    const json_t *list = json_object_get(json, key);
+    const int n = v->latent_channels;
+
+    *there = list && !json_is_null(list);
+    if (!*there) return SDRT_OK;
+    if (n > SDRT_MAX_LATENT || json_array_size(list) != (size_t)n)
+        return sdrt_fail(log, SDRT_E_FORMAT, "%s: %s: expected %d numbers", where, key, n);
+    for (int i = 0; i < n; i++) {
+        out[i] = (float)json_number_value(json_array_get(list, (size_t)i));
+        if (!json_is_number(json_array_get(list, (size_t)i)) || !(fabsf(out[i]) < 1e6f))
+            return sdrt_fail(log, SDRT_E_FORMAT, "%s: %s: expected numbers within 1e6", where, key);
+    }
+    return SDRT_OK;
+}
+
+static int read_stats(struct sdrt_vae_config *v, const json_t *json, const char *where,
+                      const struct sdrt_log *log)
+{
+    int mean, std = 0;
+    int status = read_channels(v->mean, v, json, "latents_mean", where, &mean, log);
+
+    if (status == SDRT_OK) status = read_channels(v->std, v, json, "latents_std", where, &std, log);
+    v->has_stats = mean && std; /* as diffusers: one of them alone means nothing */
+    return status;
+}
+
 static int read_vae_json(struct sdrt_model_config *config, const char *where,
                          const struct sdrt_log *log)
 {
@@ -95,6 +125,7 @@ static int read_vae_json(struct sdrt_model_config *config, const char *where,
     v->norm_groups = (int)groups;
     v->scaling_factor = (float)factor;
     v->shift_factor = (float)shift;
+    if (status == SDRT_OK) status = read_stats(v, json, where, log);
     json_decref(json);
     return status;
 }
@@ -190,15 +221,130 @@ static int read_betas(struct sdrt_model_config *config, const json_t *json, cons
     return status;
 }
 
+/* Schedulers' classes by what they make of a model's noise. */
+enum rules { BETAS, EDM, FLOW, UNKNOWN };
+
+static enum rules rules_of(const char *name)
+{
+    static const char *const betas[] = {
+        "DDIM",
+        "DDPM",
+        "PNDM",
+        "LMSDiscrete",
+        "EulerDiscrete",
+        "EulerAncestralDiscrete",
+        "HeunDiscrete",
+        "DPMSolverMultistep",
+        "DPMSolverSinglestep",
+        "DPMSolverSDE",
+        "KDPM2Discrete",
+        "KDPM2AncestralDiscrete",
+        "UniPCMultistep",
+        "DEISMultistep",
+        "SASolver",
+        "LCM",
+        "TCD",
+        "DDIMParallel",
+        "DDPMParallel",
+        "IPNDM",
+    };
+    const size_t n = strlen(name);
+
+    if (!strncmp(name, "FlowMatch", 9)) return FLOW;
+    if (!strcmp(name, "EDMEulerScheduler") || !strcmp(name, "EDMDPMSolverMultistepScheduler"))
+        return EDM;
+    for (size_t i = 0; i < sizeof betas / sizeof *betas; i++)
+        if (n == strlen(betas[i]) + 9 && !strncmp(name, betas[i], n - 9) &&
+            !strcmp(name + n - 9, "Scheduler"))
+            return BETAS;
+    return UNKNOWN;
+}
+
+/* Refuses what a key says, where that is neither null nor nothing at all, nor what it is to be. */
+static int refuse_set(const json_t *json, const char *key, const char *where,
+                      const struct sdrt_log *log)
+{
+    const json_t *value = json_object_get(json, key);
+
+    if (!value || json_is_null(value) || json_is_false(value)) return SDRT_OK;
+    return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: %s: expected null or false", where, key);
+}
+
+static int read_edm(struct sdrt_model_config *config, const json_t *json, const char *where,
+                    const struct sdrt_log *log)
+{
+    struct sdrt_noise_model *m = &config->noise;
+    const char *schedule = "karras", *final = "zero";
+    double rho = 7.0;
+    int status = sdrt_json_string(json, "sigma_schedule", where, &schedule, log);
+
+    *m = (struct sdrt_noise_model){ .prediction = m->prediction,
+                                    .spacing = m->spacing,
+                                    .train_steps = m->train_steps,
+                                    .flow_shift = 1.0,
+                                    .edm = 1,
+                                    .sigma_min = 0.002,
+                                    .sigma_max = 80.0,
+                                    .sigma_data = 0.5 };
+    if (status == SDRT_OK) status = sdrt_json_double(json, "sigma_min", where, &m->sigma_min, log);
+    if (status == SDRT_OK) status = sdrt_json_double(json, "sigma_max", where, &m->sigma_max, log);
+    if (status == SDRT_OK)
+        status = sdrt_json_double(json, "sigma_data", where, &m->sigma_data, log);
+    if (status == SDRT_OK) status = sdrt_json_double(json, "rho", where, &rho, log);
+    if (status == SDRT_OK) status = sdrt_json_string(json, "final_sigmas_type", where, &final, log);
+    if (status != SDRT_OK) return status;
+    m->exponential = !strcmp(schedule, "exponential");
+    if (!(m->sigma_min > 0.0 && m->sigma_min < m->sigma_max && m->sigma_max < 1e6 &&
+          m->sigma_data > 0.0 && m->sigma_data < 1e6))
+        return sdrt_fail(log, SDRT_E_FORMAT,
+                         "%s: sigma_min, sigma_max, sigma_data: expected rising above 0", where);
+    if (!m->exponential && strcmp(schedule, "karras"))
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                         "%s: sigma_schedule %.40s: expected karras or exponential", where,
+                         schedule);
+    if (fabs(rho - 7.0) > 1e-9 || strcmp(final, "zero"))
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: rho, final_sigmas_type: expected 7 and zero",
+                         where);
+    return SDRT_OK;
+}
+
+/* What samplers make of the image on their way, and how they end. */
+static int read_ends(struct sdrt_model_config *config, const json_t *json, const char *where,
+                     const struct sdrt_log *log)
+{
+    struct sdrt_noise_model *m = &config->noise;
+    double range = 1.0;
+    int clip = 0, status = refuse_set(json, "trained_betas", where, log);
+
+    if (status == SDRT_OK) status = refuse_set(json, "thresholding", where, log);
+    if (status == SDRT_OK) status = refuse_set(json, "use_flow_sigmas", where, log);
+    if (status == SDRT_OK) status = sdrt_json_bool(json, "clip_sample", where, &clip, log);
+    if (status == SDRT_OK) status = sdrt_json_double(json, "clip_sample_range", where, &range, log);
+    if (status == SDRT_OK)
+        status = sdrt_json_bool(json, "set_alpha_to_one", where, &m->final_alpha_one, log);
+    if (status == SDRT_OK && clip && !(range > 0.0 && range < 1e6))
+        status = sdrt_fail(log, SDRT_E_FORMAT, "%s: clip_sample_range: expected above 0", where);
+    m->clip_sample = clip ? range : 0.0;
+    return status;
+}
+
 /* Of a flow-matching model. */
 static int read_flow_json(struct sdrt_model_config *config, const char *where,
                           const struct sdrt_log *log)
 {
     struct sdrt_noise_model *m = &config->noise;
+    const char *name = "FlowMatchEulerDiscreteScheduler";
     json_t *json = NULL;
     int64_t steps = m->train_steps;
-    int dynamic = 0, status = sdrt_json_load(&json, where, MAX_CONFIG_BYTES, log);
+    int dynamic = 0, flow = 0, status = sdrt_json_load(&json, where, MAX_CONFIG_BYTES, log);
 
+    if (status == SDRT_OK) status = sdrt_json_string(json, "_class_name", where, &name, log);
+    if (status == SDRT_OK) status = sdrt_json_bool(json, "use_flow_sigmas", where, &flow, log);
+    const enum rules rules = rules_of(name);
+    if (status == SDRT_OK && rules != FLOW && !(rules == BETAS && flow))
+        status = sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                           "%s: _class_name %.60s: expected a flow-matching scheduler", where,
+                           name);
     if (status == SDRT_OK)
         status = sdrt_json_int(json, "num_train_timesteps", where, 2, 100000, &steps, log);
     if (status == SDRT_OK) status = sdrt_json_double(json, "shift", where, &m->flow_shift, log);
@@ -217,14 +363,24 @@ static int read_flow_json(struct sdrt_model_config *config, const char *where,
 static int read_scheduler_json(struct sdrt_model_config *config, const char *where,
                                const struct sdrt_log *log)
 {
-    const char *type = "epsilon", *spacing = "leading";
+    const char *type = "epsilon", *spacing = "leading", *name = "DDIMScheduler";
     json_t *json = NULL;
     int status = sdrt_json_load(&json, where, MAX_CONFIG_BYTES, log);
 
+    if (status == SDRT_OK) status = sdrt_json_string(json, "_class_name", where, &name, log);
+    const enum rules rules = rules_of(name);
+    if (status == SDRT_OK && (rules == UNKNOWN || rules == FLOW))
+        status =
+            sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                      "%s: _class_name %.60s: expected a scheduler of diffusers for models that "
+                      "predict noise or v, or one of EDM's",
+                      where, name);
     if (status == SDRT_OK) status = sdrt_json_string(json, "prediction_type", where, &type, log);
     if (status == SDRT_OK)
         status = sdrt_json_string(json, "timestep_spacing", where, &spacing, log);
-    if (status == SDRT_OK) status = read_betas(config, json, where, log);
+    if (status == SDRT_OK)
+        status = (rules == EDM ? read_edm : read_betas)(config, json, where, log);
+    if (status == SDRT_OK && rules == BETAS) status = read_ends(config, json, where, log);
     if (status != SDRT_OK) goto out;
     if (!strcmp(type, "epsilon")) config->noise.prediction = SDRT_PREDICTION_EPSILON;
     else if (!strcmp(type, "v_prediction")) config->noise.prediction = SDRT_PREDICTION_V;

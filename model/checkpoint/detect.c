@@ -284,12 +284,11 @@ static int biases_say_v(struct detection *d, int *v)
  * at all. */
 static int detect_noise(struct detection *d, const struct sdrt_family *family)
 {
-    int v = d->weights->parts->v_pred, status = SDRT_OK;
+    int v = d->weights->parts->marks.v_pred, status = SDRT_OK;
 
     if (family->biases_say_v && d->weights->layout->unet.original && !v)
         status = biases_say_v(d, &v);
     if (v) d->config->noise.prediction = SDRT_PREDICTION_V;
-    d->config->noise.zero_snr = d->weights->parts->zero_snr;
     return status;
 }
 

@@ -194,10 +194,9 @@ static int take_rest(const struct whole *w, struct sdrt_parts *out)
     return SDRT_OK;
 }
 
-static void read_marks(const struct whole *w, struct sdrt_parts *out)
+static int read_marks(const struct whole *w, struct sdrt_parts *out)
 {
-    out->v_pred = has(w, "v_pred");
-    out->zero_snr = has(w, "ztsnr");
+    return sdrt_marks_read(&out->marks, w->all.files, w->wrapper, w->path, w->log);
 }
 
 int sdrt_file_open_parts(struct sdrt_parts *out, const char *path, int with_t5,
@@ -212,7 +211,7 @@ int sdrt_file_open_parts(struct sdrt_parts *out, const char *path, int with_t5,
     if (status == SDRT_OK) status = take_texts(&w, out);
     if (status == SDRT_OK && with_t5)
         status = take_first(&w, t5_prefixes, COUNT(t5_prefixes), &out->t5);
-    read_marks(&w, out);
+    if (status == SDRT_OK) status = read_marks(&w, out);
     if (status == SDRT_OK) status = take_rest(&w, out);
     if (status != SDRT_OK) sdrt_parts_free(out);
     sdrt_part_free(&w.all);
@@ -252,7 +251,7 @@ int sdrt_file_open_denoiser(struct sdrt_parts *out, const char *path, const stru
 
     *out = (struct sdrt_parts){ 0 };
     if (status == SDRT_OK) status = take_denoiser(&w, &out->denoiser);
-    read_marks(&w, out);
+    if (status == SDRT_OK) status = read_marks(&w, out);
     if (status != SDRT_OK) sdrt_parts_free(out);
     sdrt_part_free(&w.all);
     return status;

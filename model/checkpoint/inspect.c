@@ -170,6 +170,10 @@ static void print_model(FILE *f, const struct sdrt_model_config *m)
     fprintf(f, "kind: %s checkpoint\n", m->family);
     if (m->noise.prediction == SDRT_PREDICTION_FLOW)
         fprintf(f, "predicts: flow; shift %g\n", m->noise.flow_shift);
+    else if (m->noise.edm)
+        fprintf(f, "predicts: %s, by EDM's rules; sigmas %g to %g, %s\n",
+                sdrt_prediction_name(m->noise.prediction), m->noise.sigma_max, m->noise.sigma_min,
+                m->noise.exponential ? "exponential" : "karras");
     else
         fprintf(f, "predicts: %s; spacing %s%s\n", sdrt_prediction_name(m->noise.prediction),
                 sdrt_spacing_name(m->noise.spacing),

@@ -7,6 +7,7 @@
 #define SDRT_MODEL_CHECKPOINT_PART_H
 
 #include "model/checkpoint/kind.h"
+#include "model/checkpoint/marks.h"
 #include "model/net/config.h"
 #include "runtime/base/error.h"
 #include "runtime/weights/weights.h"
@@ -34,7 +35,7 @@ struct sdrt_parts {
                               * without one */
     char *unplaced;          /* a tensor of no part, owned; NULL without one */
     size_t n_unplaced;       /* how many there are */
-    int v_pred, zero_snr;    /* 1: a single file has a tensor of that name, which says so */
+    struct sdrt_marks marks; /* what a single file says by tensors of their own */
 };
 
 /* Ends all views, frees what is owned and leaves all zeros. */

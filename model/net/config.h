@@ -19,6 +19,7 @@ enum {
     SDRT_MAX_LAYERS = 8, /* resnets of a level on the way down */
     SDRT_MMDIT_MAX_DEPTH = 64,
     SDRT_MAX_TEXT = 3,
+    SDRT_MAX_LATENT = 16, /* channels whose statistics are known */
     SDRT_CLIP_TOKENS = 77
 };
 
@@ -64,6 +65,9 @@ struct sdrt_vae_config {
     int   norm_groups;
     float scaling_factor; /* latent of the denoiser = scaling_factor * (latent of the VAE - */
     float shift_factor;   /* shift_factor) */
+    int   has_stats;      /* 1: then of the VAE's latent, channel by channel, mean is taken away and it
+                           * is divided by std, before the scaling factor; the shift is 0 */
+    float mean[SDRT_MAX_LATENT], std[SDRT_MAX_LATENT];
     int   quant_convs;    /* 1: 1x1 convolutions stand between encoder, latent and decoder */
     int   has_encoder;    /* 0: only the decoder's weights are there */
 };

@@ -12,9 +12,14 @@ enum { MAX_TRAIN_STEPS = 100000 };
 /* ---- steps: one expression of diffusers a line, in its order, so that rounding agrees ---- */
 
 /* The image that the denoiser sees in x = image + sigma * noise. */
-static float denoised(enum sdrt_prediction prediction, float sigma, float x, float out)
+static float denoised(const struct sdrt_noise_model *m, float sigma, float x, float out)
 {
-    if (prediction == SDRT_PREDICTION_V)
+    if (m->edm) {
+        const float data = (float)m->sigma_data, both = sigma * sigma + data * data;
+        const float gain = sigma * data / sqrtf(both);
+        return data * data / both * x + (m->prediction == SDRT_PREDICTION_V ? -gain : gain) * out;
+    }
+    if (m->prediction == SDRT_PREDICTION_V)
         return out * (-sigma / sqrtf(sigma * sigma + 1.0f)) + x / (sigma * sigma + 1.0f);
     return x - sigma * out;
 }
@@ -29,6 +34,14 @@ static float denoised_vp(enum sdrt_prediction prediction, float root_a, float ro
     return (x - root_b * out) / root_a;
 }
 
+/* As the model's scheduler clips what it takes for the image. */
+static float clipped(const struct sdrt_sampler *s, float image)
+{
+    const float most = (float)s->p.noise.clip_sample;
+
+    return most > 0.0f ? fminf(fmaxf(image, -most), most) : image;
+}
+
 static void step_euler(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
 {
     const enum sdrt_prediction prediction = s->p.noise.prediction;
@@ -38,7 +51,7 @@ static void step_euler(struct sdrt_sampler *s, const struct sdrt_sampler_work *w
         const float x = w->x[k];
         const float slope = prediction == SDRT_PREDICTION_FLOW
                                 ? w->out[k]
-                                : (x - denoised(prediction, sigma, x, w->out[k])) / sigma;
+                                : (x - denoised(&s->p.noise, sigma, x, w->out[k])) / sigma;
         w->x[k] = x + slope * dt;
     }
 }
@@ -52,7 +65,7 @@ static void step_euler_a(struct sdrt_sampler *s, const struct sdrt_sampler_work 
 
     for (size_t k = 0; k < w->count; k++) {
         const float x = w->x[k];
-        const float slope = (x - denoised(s->p.noise.prediction, from, x, w->out[k])) / from;
+        const float slope = (x - denoised(&s->p.noise, from, x, w->out[k])) / from;
         w->x[k] = x + slope * dt + w->noise[k] * up;
     }
 }
@@ -67,7 +80,6 @@ static int draws_always(const struct sdrt_sampler *s, int i)
 /* Even evaluations are an Euler step that is remembered, odd ones redo it with the mean slope. */
 static void step_heun(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
 {
-    const enum sdrt_prediction prediction = s->p.noise.prediction;
     const int again = w->i % 2;
     const float sigma = s->sigmas[w->i];
     const float dt = again ? sigma - s->sigmas[w->i - 1] : s->sigmas[w->i + 1] - sigma;
@@ -75,7 +87,7 @@ static void step_heun(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
 
     for (size_t k = 0; k < w->count; k++) {
         const float x = w->x[k];
-        const float slope = (x - denoised(prediction, sigma, x, w->out[k])) / sigma;
+        const float slope = (x - denoised(&s->p.noise, sigma, x, w->out[k])) / sigma;
 
         if (again) {
             w->x[k] = starts[k] + (slopes[k] + slope) / 2.0f * dt;
@@ -95,7 +107,7 @@ static void step_ddim(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
 
     for (size_t k = 0; k < w->count; k++) {
         const float x = w->x[k], out = w->out[k];
-        const float image = denoised_vp(prediction, a, b, x, out);
+        const float image = clipped(s, denoised_vp(prediction, a, b, x, out));
         const float noise = prediction == SDRT_PREDICTION_V ? a * out + b * x : out;
         w->x[k] = a_next * image + b_next * noise;
     }
@@ -111,6 +123,7 @@ static struct dpm_point dpm_point(const struct sdrt_sampler *s, float sigma)
     const int flow = s->p.noise.prediction == SDRT_PREDICTION_FLOW;
     struct dpm_point p;
 
+    if (s->p.noise.edm) return (struct dpm_point){ 1.0f, sigma, -logf(sigma) };
     p.alpha = flow ? 1.0f - sigma : 1.0f / sqrtf(sigma * sigma + 1.0f);
     p.sigma = flow ? sigma : sigma * p.alpha;
     p.lambda = logf(p.alpha) - logf(p.sigma);
@@ -130,7 +143,9 @@ static void step_dpmpp_2m(struct sdrt_sampler *s, const struct sdrt_sampler_work
         inverse_ratio = 1.0f / ((now.lambda - dpm_point(s, s->sigmas[w->i - 1]).lambda) / h);
     for (size_t k = 0; k < w->count; k++) {
         const float x = w->x[k];
-        const float image = denoised_vp(s->p.noise.prediction, now.alpha, now.sigma, x, w->out[k]);
+        const float image = s->p.noise.edm ? denoised(&s->p.noise, now.sigma, x, w->out[k])
+                                           : denoised_vp(s->p.noise.prediction, now.alpha,
+                                                         now.sigma, x, w->out[k]);
         float y = keep * x - gain * image;
 
         if (!first_order) y -= 0.5f * gain * (inverse_ratio * (image - previous[k]));
@@ -148,7 +163,8 @@ static void step_lcm(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
 
     for (size_t k = 0; k < w->count; k++) {
         const float x = w->x[k];
-        const float y = gain * denoised_vp(s->p.noise.prediction, a, b, x, w->out[k]) + skip * x;
+        const float y = gain * clipped(s, denoised_vp(s->p.noise.prediction, a, b, x, w->out[k])) +
+                        skip * x;
         w->x[k] = w->noise ? a_next * y + b_next * w->noise[k] : y;
     }
 }
@@ -238,6 +254,14 @@ static int check_noise_model(const struct sdrt_noise_model *m, const struct sdrt
         return sdrt_fail(log, SDRT_E_ARG, "noise model: flow shift %g, expected above 0 to 1000",
                          m->flow_shift);
     }
+    if (m->edm) {
+        if (m->sigma_min > 0.0 && m->sigma_min < m->sigma_max && m->sigma_max < 1e6 &&
+            m->sigma_data > 0.0 && m->sigma_data < 1e6)
+            return 0;
+        return sdrt_fail(log, SDRT_E_ARG,
+                         "noise model: sigmas %g to %g, of data of %g: expected rising above 0",
+                         m->sigma_min, m->sigma_max, m->sigma_data);
+    }
     if (m->steps_offset < 0 || m->steps_offset >= m->train_steps)
         return sdrt_fail(log, SDRT_E_ARG, "noise model: steps offset %d, expected 0 to %d",
                          m->steps_offset, m->train_steps - 1);
@@ -264,6 +288,11 @@ static int check_params(const struct sdrt_sampler_params *p)
     if (flow && p->kind != SDRT_SAMPLER_EULER && p->kind != SDRT_SAMPLER_DPMPP_2M)
         return sdrt_fail(p->log, SDRT_E_UNSUPPORTED,
                          "sampler %s cannot run a flow-matching model, expected euler or dpmpp_2m",
+                         method->name);
+    if (p->noise.edm && !method->uses_sigmas && p->kind != SDRT_SAMPLER_DPMPP_2M)
+        return sdrt_fail(p->log, SDRT_E_UNSUPPORTED,
+                         "sampler %s cannot run a model of EDM, expected euler, euler_a, heun or "
+                         "dpmpp_2m",
                          method->name);
     if (flow && p->schedule != SDRT_SCHEDULE_DEFAULT)
         return sdrt_fail(p->log, SDRT_E_UNSUPPORTED,
@@ -349,8 +378,9 @@ float sdrt_sampler_initial_scale(const struct sdrt_sampler *s) { return s->initi
 
 float sdrt_sampler_input_divisor(const struct sdrt_sampler *s, int eval)
 {
-    const float sigma = s->sigmas[s->first + eval];
+    const float sigma = s->sigmas[s->first + eval], data = (float)s->p.noise.sigma_data;
 
+    if (s->p.noise.edm) return sqrtf(sigma * sigma + data * data);
     if (!s->method->uses_sigmas || s->p.noise.prediction == SDRT_PREDICTION_FLOW) return 1.0f;
     return sqrtf(sigma * sigma + 1.0f);
 }
@@ -371,12 +401,12 @@ void sdrt_sampler_denoised(const struct sdrt_sampler *s, int eval, const float *
     const struct dpm_point point = dpm_point(s, s->sigmas[i]);
     const float root_a = dpm ? point.alpha : sqrtf(s->alphas[i]);
     const float root_b = dpm ? point.sigma : sqrtf(1.0f - s->alphas[i]);
-    const int sigmas = s->method->uses_sigmas;
+    const int sigmas = s->method->uses_sigmas || s->p.noise.edm;
 
     /* Flow's x = (1 - sigma) * image + sigma * noise has out = noise - image, which for the
      * image is the same line as an epsilon's. */
     for (size_t k = 0; k < s->images * s->n; k++)
-        image[k] = sigmas ? denoised(prediction, s->sigmas[i], latent[k], model_out[k])
+        image[k] = sigmas ? denoised(&s->p.noise, s->sigmas[i], latent[k], model_out[k])
                           : denoised_vp(prediction, root_a, root_b, latent[k], model_out[k]);
 }
 

@@ -23,7 +23,8 @@
  *
  * The formulas and their order of operations are as in diffusers 0.42's schedulers of the same
  * names (EulerDiscrete, EulerAncestralDiscrete, DDIM with eta 0, DPMSolverMultistep,
- * HeunDiscrete, LCM, FlowMatchEulerDiscrete).  euler_a with the Karras schedule, which
+ * HeunDiscrete, LCM, FlowMatchEulerDiscrete; EDMEuler and EDMDPMSolverMultistep for models of EDM, which
+ * euler_a and heun draw too, as in k-diffusion).  euler_a with the Karras schedule, which
  * diffusers lacks, takes the sigmas and timesteps of euler with it, as k-diffusion does.
  */
 #ifndef SDRT_MODEL_NOISE_SAMPLER_H
@@ -73,7 +74,8 @@ int sdrt_schedule_parse(const char *name, enum sdrt_schedule_kind *out,
 
 /* Plans a run.  *out belongs to the caller, who ends it with sdrt_sampler_free(); it is NULL after
  * an error: SDRT_E_ARG (steps or noise model out of range), SDRT_E_UNSUPPORTED (ddim and lcm have
- * no Karras schedule; flow matching runs with euler and dpmpp_2m and the default one) or
+ * no Karras schedule, and draw no model of EDM; flow matching runs with euler and dpmpp_2m and the
+ * default one) or
  * SDRT_E_NOMEM. */
 int sdrt_sampler_create(struct sdrt_sampler **out, const struct sdrt_sampler_params *params);
 void sdrt_sampler_free(struct sdrt_sampler **s);

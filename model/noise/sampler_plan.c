@@ -78,6 +78,17 @@ static void run_sigmas(const struct sdrt_sampler *s, struct scratch *t, float *t
     }
 }
 
+/* The same of a model of EDM. */
+static void edm_sigmas(const struct sdrt_sampler *s, struct scratch *t, float *timesteps)
+{
+    const struct sdrt_noise_model *m = &s->p.noise;
+    const int geometric = m->exponential && s->p.schedule == SDRT_SCHEDULE_DEFAULT;
+
+    (geometric ? sdrt_schedule_exponential : sdrt_schedule_karras)(m->sigma_max, m->sigma_min,
+                                                                   s->p.steps, t->sigmas);
+    for (int i = 0; i < s->p.steps; i++) timesteps[i] = 0.25f * logf((float)t->sigmas[i]);
+}
+
 int sdrt_sampler_plan_sigmas(struct sdrt_sampler *s)
 {
     const struct sdrt_noise_model *m = &s->p.noise;
@@ -91,6 +102,7 @@ int sdrt_sampler_plan_sigmas(struct sdrt_sampler *s)
     status = scratch_alloc(&t, s);
     if (status) goto out;
     if (flow) sdrt_schedule_flow(m, steps, solver, t.sigmas);
+    else if (m->edm) edm_sigmas(s, &t, s->timesteps);
     else run_sigmas(s, &t, s->timesteps);
     for (int i = 0; i < steps; i++) {
         s->sigmas[i] = (float)t.sigmas[i];
@@ -98,7 +110,8 @@ int sdrt_sampler_plan_sigmas(struct sdrt_sampler *s)
         else if (flow) s->timesteps[i] = s->sigmas[i] * (float)m->train_steps;
     }
     s->initial_scale = 1.0f;
-    if (s->method->uses_sigmas && !flow)
+    if (m->edm) s->initial_scale = sqrtf(s->sigmas[0] * s->sigmas[0] + 1.0f);
+    else if (s->method->uses_sigmas && !flow)
         s->initial_scale = m->spacing == SDRT_SPACING_LEADING
                                ? sqrtf(s->sigmas[0] * s->sigmas[0] + 1.0f)
                                : s->sigmas[0];
@@ -155,7 +168,7 @@ int sdrt_sampler_plan_ddim(struct sdrt_sampler *s)
         s->timesteps[i] = (float)at;
         s->alphas[i] = t.alphas[at];
         /* Stable Diffusion's set_alpha_to_one is false: the run ends at the noise of step 0. */
-        s->alphas_next[i] = t.alphas[next < 0 ? 0 : next];
+        s->alphas_next[i] = next < 0 && m->final_alpha_one ? 1.0f : t.alphas[next < 0 ? 0 : next];
     }
     s->initial_scale = 1.0f;
 out:

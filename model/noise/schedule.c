@@ -89,6 +89,14 @@ void sdrt_schedule_karras(double sigma_max, double sigma_min, int steps, double 
     }
 }
 
+void sdrt_schedule_exponential(double sigma_max, double sigma_min, int steps, double *sigmas)
+{
+    const double from = log(sigma_max), to = log(sigma_min);
+
+    for (int i = 0; i < steps; i++)
+        sigmas[i] = exp(from + (steps > 1 ? (double)i / (steps - 1) : 0.0) * (to - from));
+}
+
 double sdrt_schedule_timestep_of(const float *train_sigmas, int train_steps, double sigma)
 {
     const double want = log(fmax(sigma, 1e-10));

@@ -41,6 +41,14 @@ struct sdrt_noise_model {
     int    zero_snr;             /* 1: the betas are rescaled so that the last step is all noise
                                   * (the same paper, algorithm 1) */
     double flow_shift;           /* FLOW alone: 1 for none, 3 for SD 3.x */
+    /* Karras et al. 2022: noise levels are chosen, not trained at timesteps, and the denoiser's input
+     * and output are scaled by them (table 1, "EDM"); the betas mean nothing then. */
+    int    edm;                  /* 1: so it is */
+    double sigma_min, sigma_max, sigma_data;
+    int    exponential;          /* 1: the default schedule's sigmas are a geometric row, not Karras' */
+    /* Of a folder's scheduler file, for the samplers that heed it. */
+    double clip_sample;          /* above 0: ddim and lcm clip the image to this, both ways */
+    int    final_alpha_one;      /* 1: ddim's last step ends without noise, not at timestep 0's */
 };
 
 /* The values of Stable Diffusion's published configurations: 1000 steps, betas 0.00085 to 0.012,
@@ -63,6 +71,9 @@ void sdrt_schedule_timesteps(const struct sdrt_noise_model *m, int steps, int sp
 const char *sdrt_spacing_name(int spacing);
 const char *sdrt_prediction_name(int prediction);
 int sdrt_spacing_parse(const char *name, enum sdrt_spacing *out);
+
+/* Writes sigmas[steps] from sigma_max down to sigma_min, each the same share of the one before. */
+void sdrt_schedule_exponential(double sigma_max, double sigma_min, int steps, double *sigmas);
 
 /* Writes sigmas[steps] from sigma_max down to sigma_min, Karras et al. eq. 5 with rho = 7. */
 void sdrt_schedule_karras(double sigma_max, double sigma_min, int steps, double *sigmas);

@@ -24,6 +24,12 @@ void sdrt_run_fill_decoder(const struct sdrt_session *s, const struct sdrt_decod
     const struct sdrt_vae_config *vae = &sdrt_model_config_of(s->model)->vae;
     const int pixels = s->shape.h * s->shape.w, z = vae->latent_channels;
 
+    if (vae->has_stats) {
+        for (int i = 0; i < pixels * z; i++)
+            d->in[i] = latent[i % z * pixels + i / z] * vae->std[i % z] / vae->scaling_factor +
+                       vae->mean[i % z];
+        return;
+    }
     s->model->device->ops->elementwise.to_nhwc(&alone, 1, 1, pixels, z, 1.0f / vae->scaling_factor,
                                                latent, d->in);
     for (int i = 0; i < pixels * z; i++) d->in[i] += vae->shift_factor;

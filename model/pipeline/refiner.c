@@ -22,6 +22,9 @@ static int check_fits(const struct sdrt_model *m, const char *path)
                          "the model's second text encoder has %d of %d, pooled %d", path,
                          b->text[0].clip.positions, b->unet.context_dim, b->text[0].pooled,
                          text->clip.positions, text->clip.hidden, text->pooled);
+    if (a->noise.edm || b->noise.edm)
+        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "refiner %s: it and the model count their noise "
+                         "in other ways (one is of EDM)", path);
     if (b->vae.latent_channels != a->vae.latent_channels)
         return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "%s denoises %d channels: the model has %d",
                          path, b->vae.latent_channels, a->vae.latent_channels);

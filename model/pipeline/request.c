@@ -15,7 +15,10 @@ struct sdrt_request sdrt_request_resolved(const struct sdrt_model *m,
     if (!out.width) out.width = config->size;
     if (!out.height) out.height = config->size;
     if (!out.sampler)
-        out.sampler = config->noise.prediction == SDRT_PREDICTION_FLOW ? "euler" : "euler_a";
+        out.sampler = config->noise.prediction == SDRT_PREDICTION_FLOW ? "euler"
+                      : config->noise.edm                              ? "dpmpp_2m"
+                      : config->unet.guidance_dim                      ? "lcm"
+                                                                       : "euler_a";
     if (!out.original_width) out.original_width = out.width;
     if (!out.original_height) out.original_height = out.height;
     if (!out.target_width) out.target_width = out.width;
@@ -90,6 +93,8 @@ static int make_samplers(const struct sdrt_model *m, const struct sdrt_request *
     if (status == SDRT_OK && r->spacing && params.noise.prediction == SDRT_PREDICTION_FLOW)
         return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "spacing %s is not for flow-matching models",
                          r->spacing);
+    if (status == SDRT_OK && r->spacing && params.noise.edm)
+        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "spacing %s is not for models of EDM", r->spacing);
     if (status == SDRT_OK && r->spacing && !sdrt_spacing_parse(r->spacing, &params.noise.spacing))
         status = sdrt_fail(m->log, SDRT_E_ARG, "unknown spacing \"%s\": expected %s", r->spacing,
                            sdrt_choices(known, sdrt_spacing_name));

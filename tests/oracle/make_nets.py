@@ -192,12 +192,25 @@ def write_edm(out):
             draw(pipe, f"{out}/{name}.npy", 4, 3.0)
 
 
+ENDS = {"clip_sample": True, "clip_sample_range": 1.5, "set_alpha_to_one": True}
+
+
+def write_ends(out):
+    """The tiny SDXL where the scheduler clips the image on its way."""
+    pipe = load(f"{HERE}/../golden/tiny-sdxl", True)
+    config = pipe.scheduler.config
+    for name, kind in (("clip-ddim", DDIMScheduler), ("clip-lcm", LCMScheduler)):
+        pipe.scheduler = kind.from_config({**config, **ENDS})
+        draw(pipe, f"{out}/{name}.npy", 4, 3.0)
+
+
 def main():
     out = sys.argv[1] if len(sys.argv) > 1 else f"{HERE}/../golden/nets"
     torch.set_num_threads(1)
     os.makedirs(out, exist_ok=True)
     write_shapes(out)
     write_edm(out)
+    write_ends(out)
 
 
 if __name__ == "__main__":
