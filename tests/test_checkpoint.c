@@ -131,7 +131,7 @@ Test(checkpoint, vae_files)
         test_write_shard(vae, variants[i], 0, 1);
         expect_good(model, vae);
     }
-    expect_error(vae, NULL, SDRT_E_UNSUPPORTED, "is a VAE: it goes beside a model");
+    expect_error(vae, NULL, SDRT_E_UNSUPPORTED, "is a VAE: expected beside a model");
     expect_error(model, model, SDRT_E_FORMAT, "not a VAE");
     expect_error(model, temp_path("nothing"), SDRT_E_MISSING, "nothing");
     test_write_shard(vae, vae_decoder, 0, 1);

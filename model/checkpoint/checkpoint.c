@@ -120,9 +120,9 @@ static int check_parts(const struct sdrt_checkpoint *c, const char *vae_path)
 {
     if (!sdrt_part_is_there(&c->parts.vae) && !c->parts.n_text)
         return sdrt_fail(c->log, SDRT_E_MISSING,
-                         "%s: is a denoiser alone: expected a VAE beside it (--vae), and its text "
-                         "encoders (--clip-l; --clip-g too for SDXL and SD 3.x), or a model whose "
-                         "denoiser it replaces (-m MODEL --unet FILE)",
+                         "%s: is a denoiser alone: expected a VAE beside it, as vae, and its text "
+                         "encoders, as text_encoder and for SDXL and SD 3.x text_encoder_2; or a "
+                         "model with it as denoiser",
                          c->path);
     if (!sdrt_part_has(&c->parts.vae, "decoder.conv_in.weight")) {
         if (vae_path)

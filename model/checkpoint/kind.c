@@ -52,9 +52,12 @@ enum known {
 #define UNREAD "this version does not read them"
 
 static const struct sdrt_kind kinds[] = {
-    [LORA] = { "a LoRA", SDRT_KIND_ADAPTER, "it changes a model: -m MODEL --lora FILE" },
-    [OFT] = { "an OFT adapter", SDRT_KIND_ADAPTER, "it changes a model: -m MODEL --lora FILE" },
-    [GLORA] = { "a GLoRA", SDRT_KIND_ADAPTER, "it changes a model: -m MODEL --lora FILE" },
+    [LORA] = { "a LoRA", SDRT_KIND_ADAPTER,
+               "it changes a model: expected as a LoRA on top of one" },
+    [OFT] = { "an OFT adapter", SDRT_KIND_ADAPTER,
+              "it changes a model: expected as a LoRA on top of one" },
+    [GLORA] = { "a GLoRA", SDRT_KIND_ADAPTER,
+                "it changes a model: expected as a LoRA on top of one" },
     [IP_ADAPTER] = { "an IP-Adapter", SDRT_KIND_ADAPTER, UNREAD },
     [CONTROLNET] = { "a ControlNet", SDRT_KIND_ADAPTER, UNREAD },
     [T2I_ADAPTER] = { "a T2I-Adapter", SDRT_KIND_ADAPTER, UNREAD },
@@ -87,14 +90,14 @@ static const struct sdrt_kind kinds[] = {
     [SWINIR] = { "a SwinIR upscaler", SDRT_KIND_OTHER, UNREAD },
     [TAESD] = { "a TAESD", SDRT_KIND_OTHER, UNREAD },
     [VISION] = { "a CLIP image encoder", SDRT_KIND_OTHER, UNREAD },
-    [MMDIT] = { "an SD 3.x", SDRT_KIND_PART, "as a denoiser: -m MODEL --unet FILE" },
-    [UNET] = { "a U-Net", SDRT_KIND_PART, "as a denoiser: -m MODEL --unet FILE" },
-    [VAE] = { "a VAE", SDRT_KIND_PART, "it goes beside a model: -m MODEL --vae FILE" },
-    [T5] = { "a T5 text encoder", SDRT_KIND_PART, "it goes beside an SD 3.x: -m MODEL --t5 FILE" },
+    [MMDIT] = { "an SD 3.x", SDRT_KIND_PART, "expected beside a model, as its denoiser" },
+    [UNET] = { "a U-Net", SDRT_KIND_PART, "expected beside a model, as its denoiser" },
+    [VAE] = { "a VAE", SDRT_KIND_PART, "expected beside a model, as its vae" },
+    [T5] = { "a T5 text encoder", SDRT_KIND_PART, "expected beside an SD 3.x, as its t5" },
     [OPENCLIP] = { "an OpenCLIP text encoder", SDRT_KIND_PART,
-                   "it goes beside a model: -m MODEL --text-encoder FILE" },
+                   "expected beside a model, as its text_encoder or text_encoder_2" },
     [CLIP] = { "a CLIP text encoder", SDRT_KIND_PART,
-               "it goes beside a model: -m MODEL --clip-l FILE, or --clip-g FILE" },
+               "expected beside a model, as its text_encoder or text_encoder_2" },
 };
 
 /* Pieces of names; ^ is a name's beginning, $ its end.  The first that some name has decides, so what
