@@ -48,6 +48,9 @@ static const struct sdrt_roof_loops *loops_of(const char *isa)
     unsigned flags = level ? level->flags : 0;
 
     if (!(flags & ~(unsigned)SDRT_ISA_BLAS)) flags = sdrt_isa_detect();
+#if HAVE_NEONMMLA
+    if (flags & SDRT_ISA_NEONMMLA) return &sdrt_roof_neonmmla;
+#endif
 #if HAVE_NEONBF16
     if (flags & SDRT_ISA_NEONBF16) return &sdrt_roof_neonbf16;
 #endif

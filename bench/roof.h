@@ -75,6 +75,6 @@ struct sdrt_roof_loops {
 };
 extern const struct sdrt_roof_loops sdrt_roof_generic, sdrt_roof_avx2, sdrt_roof_avx512,
                                     sdrt_roof_avx512bf16, sdrt_roof_amx, sdrt_roof_neon,
-                                    sdrt_roof_neonbf16;
+                                    sdrt_roof_neonbf16, sdrt_roof_neonmmla;
 
 #endif

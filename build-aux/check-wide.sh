@@ -13,7 +13,8 @@ objdump=${OBJDUMP-objdump}
 command -v "$objdump" > /dev/null || { echo "$objdump is absent"; exit 77; }
 if [ $# -eq 0 ]; then
     set -- $(find kernels runtime model cli tools -name '*.o' ! -path '*/avx2/*' \
-        ! -path '*/avx512*/*' ! -path '*/amx/*' ! -path '*/neonbf16/*')
+        ! -path '*/avx512*/*' ! -path '*/amx/*' ! -path '*/neonbf16/*' \
+        ! -path '*/neonmmla/*')
 fi
 [ $# -gt 0 ] || { echo "$0: expected objects in $PWD" >&2; exit 2; }
 case $("$objdump" -f "$1") in

@@ -21,11 +21,11 @@ static int has_blas(void) { return 1; }
 static int has_neon(void) { return 1; }
 #endif
 
-#if HAVE_NEONBF16
+#if HAVE_NEONBF16 || HAVE_NEONMMLA
 /* On Arm's own cores, by what the system tells and lets us read (Linux,
  * Documentation/arch/arm64/cpu-feature-registers.rst).  What others gain by it nobody has
  * measured. */
-static int has_neonbf16(void)
+static int has_bf16_of_arm(void)
 {
 #if defined(__linux__)
     enum { ARM = 0x41, EMULATOR = 0 };
@@ -39,6 +39,16 @@ static int has_neonbf16(void)
     return 0;
 #endif
 }
+#endif
+
+#if HAVE_NEONBF16
+static int has_neonbf16(void) { return has_bf16_of_arm(); }
+#endif
+
+#if HAVE_NEONMMLA
+/* The extension has both instructions (HWCAP2_I8MM is of integers), and Arm's cores from Neoverse
+ * N2 and V1 on give BFMMLA, of twice the products, BFDOT's rate.  Qualcomm's Oryon halves it. */
+static int has_neonmmla(void) { return has_bf16_of_arm(); }
 #endif
 
 /* ---- x86-64 ---- */

@@ -80,6 +80,14 @@ SDRT_CONV_FILLER(SDRT_ISA_NEONBF16, sdrt_conv_init_neonbf16)
 SDRT_ATTENTION_FILLER(SDRT_ISA_NEONBF16, sdrt_attention_init_neonbf16)
 #endif
 
+/* BFMMLA, which comes with BFDOT, where it is known to be twice as fast. */
+#if HAVE_NEONMMLA
+SDRT_BF16_LEVEL(neonmmla, SDRT_ISA_NEONMMLA, 1u << 7, SDRT_ISA_BLAS | SDRT_ISA_NEON, has_neonmmla)
+SDRT_GEMM_FILLER(SDRT_ISA_NEONMMLA, sdrt_gemm_init_neonmmla)
+SDRT_CONV_FILLER(SDRT_ISA_NEONMMLA, sdrt_conv_init_neonmmla)
+SDRT_ATTENTION_FILLER(SDRT_ISA_NEONMMLA, sdrt_attention_init_neonmmla)
+#endif
+
 /* AVX2, FMA, F16C. */
 #if HAVE_AVX2
 SDRT_F32_LEVEL(avx2, SDRT_ISA_AVX2, 1u << 1, SDRT_ISA_BLAS, has_avx2)

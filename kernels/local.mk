@@ -19,7 +19,7 @@ libkernels_la_CFLAGS = $(AM_CFLAGS)
 libkernels_la_LIBADD =
 
 SIMD_BODIES = kernels/simd/attention.h kernels/simd/conv.h kernels/simd/gemm.h \
-	kernels/simd/attention_bf16.h kernels/simd/conv_bf16.h kernels/simd/gemm_bf16.h \
+	kernels/simd/attention_bf16.h kernels/simd/attention_pack.h kernels/simd/conv_bf16.h kernels/simd/gemm_bf16.h \
 	kernels/simd/math.h kernels/simd/narrow.h kernels/simd/norm.h kernels/simd/slot.h \
 	kernels/simd/slot_bf16.h \
 	kernels/simd/tile.h kernels/simd/unroll.h kernels/simd/winograd.h
@@ -37,12 +37,21 @@ libkernels_la_LIBADD += libk_neon.la
 endif
 
 NEONBF16_FILES = kernels/neonbf16/attention.c kernels/neonbf16/conv.c kernels/neonbf16/gemm.c \
-	kernels/neonbf16/product.h kernels/neonbf16/slot.h
+	kernels/neonbf16/narrow.h kernels/neonbf16/product.h kernels/neonbf16/slot.h
 if HAVE_NEONBF16
 noinst_LTLIBRARIES += libk_neonbf16.la
 libk_neonbf16_la_SOURCES = $(NEONBF16_FILES)
 libk_neonbf16_la_CFLAGS = $(AM_CFLAGS) $(NEONBF16_CFLAGS)
 libkernels_la_LIBADD += libk_neonbf16.la
+endif
+
+NEONMMLA_FILES = kernels/neonmmla/attention.c kernels/neonmmla/conv.c kernels/neonmmla/gemm.c \
+	kernels/neonmmla/product.h kernels/neonmmla/slot.h kernels/neonbf16/narrow.h
+if HAVE_NEONMMLA
+noinst_LTLIBRARIES += libk_neonmmla.la
+libk_neonmmla_la_SOURCES = $(NEONMMLA_FILES)
+libk_neonmmla_la_CFLAGS = $(AM_CFLAGS) $(NEONMMLA_CFLAGS)
+libkernels_la_LIBADD += libk_neonmmla.la
 endif
 
 AVX2_FILES = kernels/avx2/attention.c kernels/avx2/conv.c kernels/avx2/gemm.c \

@@ -20,7 +20,9 @@ struct sdrt_weight_shape {
     int k;     /* input channels */
     int taps;  /* 1 or 9 */
     int gated; /* 1: 2n rows are stored, values in rows 0..n-1, their gates in n..2n-1 */
-    enum sdrt_dtype stored; /* SDRT_F32, SDRT_F16 or SDRT_BF16: type of the packed values */
+    enum sdrt_dtype stored; /* SDRT_F32, SDRT_F16 or SDRT_BF16: type of the packed values; to
+                             * sdrt_panel_pack() also SDRT_F64, for values of 64 bits that are
+                             * moved as they are */
 };
 
 /* How a panel kernel lays weights out: [panel][chunk][tap][channel][lane].
@@ -40,8 +42,8 @@ size_t sdrt_panel_offset(const struct sdrt_panel_layout *l, const struct sdrt_we
                          int p, int c);
 
 /* Packs count source rows, which are rows row0 .. row0+count-1 of the weight, from
- * src [count][k][taps] of a floating-point type but F64 into dst, the whole packed
- * weight.  dst must start zeroed; every row is packed once, in any order.
+ * src [count][k][taps] of a floating-point type (F64 only where it is stored so) into dst, the
+ * whole packed weight.  dst must start zeroed; every row is packed once, in any order.
  * Conversion rounds to nearest even.  Returns 0, or -1 for a type it cannot read. */
 int sdrt_panel_pack(const struct sdrt_panel_layout *l, const struct sdrt_weight_shape *w,
                     int row0, int count, const void *src, enum sdrt_dtype from, void *dst);

@@ -97,9 +97,9 @@ struct sdrt_options {
     const char *isa;       /* a name of SDRT_LIST_LEVELS, "avx2"; NULL: the best here that computes
                             * in the precision asked for */
     const char *precision; /* "f32", or "bf16": weights rounded to bf16, and with "avx512bf16",
-                            * "neonbf16" and "amx", which do nothing else, products of bf16 summed
-                            * in f32 (of the first two, 3x3 convolutions stay f32); elsewhere
-                            * products stay f32.
+                            * "neonbf16", "neonmmla" and "amx", which do nothing else, products of
+                            * bf16 summed in f32 (of the first two, 3x3 convolutions stay f32);
+                            * elsewhere products stay f32.
                             * NULL: bf16 where one of those is chosen, f32 elsewhere */
     const char *prediction; /* what the denoiser predicts, where the model does not say it right:
                             * "epsilon" or "v"; NULL: as detected */

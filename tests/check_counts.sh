@@ -54,5 +54,12 @@ hold neon conv 87 168
 hold neon attention 88 171
 hold neonbf16 gemm 95 142
 hold neonbf16 conv1 76 185
-hold neonbf16 attention 79 207
+hold neonbf16 attention 81 205
+# Half of neonbf16's products, so that what is around them weighs twice: SiLU in conv1, which no
+# 1x1 convolution of the models has, and the exponential of attention.
+hold neonmmla gemm 96 170
+hold neonmmla conv1 76 218
+hold neonmmla proj 95 176
+hold neonmmla conv 94 162
+hold neonmmla attention 68 290
 finish

@@ -67,10 +67,12 @@ static void fill(const struct sdrt_conv_shape *s, uint64_t *rng, struct operands
         o->msb.v[i] = i / all % 3 == 1 ? 1.5f + trand(rng) : trand(rng);
 }
 
-/* Whether activations are rounded to bf16: AVX-512's 3x3 convolutions stay f32. */
+/* Whether activations are rounded to bf16: 3x3 convolutions stay f32 but at two levels. */
 static int in_bf16(const struct problem *p)
 {
-    return tin_bf16(p->level, p->s.w.stored) && (p->s.kernel == 1 || !strcmp(p->level, "amx"));
+    const int all = !strcmp(p->level, "amx") || !strcmp(p->level, "neonmmla");
+
+    return tin_bf16(p->level, p->s.w.stored) && (p->s.kernel == 1 || all);
 }
 
 static struct operands make(const struct problem *p, const struct sdrt_conv_ops *ops, uint64_t *rng)

@@ -220,6 +220,7 @@ static size_t place_of(const struct sdrt_panel_layout *l, const struct sdrt_weig
 
 static double load(const void *p, enum sdrt_dtype type, size_t at)
 {
+    if (type == SDRT_F64) return ((const double *)p)[at];
     if (type == SDRT_F32) return (double)((const float *)p)[at];
     return decode(((const uint16_t *)p)[at], type);
 }
@@ -231,7 +232,7 @@ static void check_layout(const struct sdrt_panel_layout *l, const struct sdrt_we
     const size_t bytes = sdrt_panel_bytes(l, w), per_row = (size_t)(w->k * w->taps);
     const size_t size = sdrt_dtype_size(w->stored);
     const size_t panel = sdrt_panel_offset(l, w, 1, 0), values = panel / size;
-    struct tbuf source = tbuf_floats((size_t)rows * per_row), packed = tbuf_bytes(bytes);
+    struct tbuf source = tbuf_bytes((size_t)rows * per_row * sdrt_dtype_size(from)), packed = tbuf_bytes(bytes);
     double *want = calloc(bytes / size, sizeof *want);
     char text[160];
 
@@ -246,9 +247,11 @@ static void check_layout(const struct sdrt_panel_layout *l, const struct sdrt_we
                   2 * panel + (size_t)(c * l->chunk * w->taps * l->panel) * size, "%s", text);
     for (size_t i = 0; i < (size_t)rows * per_row; i++) {
         const int row = (int)(i / per_row), c = (int)(i % per_row) / w->taps;
-        const double v = tround((double)trand(rng), from);
-        tencode(v, from, source.p, i);
-        want[place_of(l, w, row, c, (int)i % w->taps, values)] = tround(v, w->stored);
+        const int moved = w->stored == SDRT_F64;
+        const double v = moved ? (double)trand(rng) / 3.0 : tround((double)trand(rng), from);
+        if (moved) ((double *)source.p)[i] = v;
+        else tencode(v, from, source.p, i);
+        want[place_of(l, w, row, c, (int)i % w->taps, values)] = moved ? v : tround(v, w->stored);
     }
     memset(packed.p, 0, bytes);
     /* Any order, any split: here odd-sized pieces from the end. */
@@ -283,6 +286,21 @@ Test(pack, layout)
         }
 }
 
+/* What slots of 64 bits take: moved as they are. */
+Test(pack, layout_of_64_bits)
+{
+    uint64_t rng = trand_seed();
+
+    for (int n = 1; n <= 70; n++) {
+        const struct sdrt_weight_shape w = { .n = n, .k = 1 + trand_int(&rng, 60),
+                                             .taps = n % 2 ? 9 : 1, .gated = n / 2 % 2,
+                                             .stored = SDRT_F64 };
+        const struct sdrt_panel_layout l = { .panel = n % 3 ? 16 : 2,
+                                             .chunk = 1 + trand_int(&rng, 30) };
+        check_layout(&l, &w, SDRT_F64, &rng);
+    }
+}
+
 Test(pack, other_types_are_refused)
 {
     const struct sdrt_panel_layout l = { .panel = 8, .chunk = 8 };
@@ -293,4 +311,6 @@ Test(pack, other_types_are_refused)
     for (int t = 0; t < SDRT_DTYPES; t++)
         if (!sdrt_is_float((enum sdrt_dtype)t))
             cr_expect(sdrt_panel_pack(&l, &w, 0, 1, &source, (enum sdrt_dtype)t, packed) == -1);
+    const struct sdrt_weight_shape moved = { .n = 1, .k = 1, .taps = 1, .stored = SDRT_F64 };
+    cr_expect(sdrt_panel_pack(&l, &moved, 0, 1, &source, SDRT_F32, packed) == -1);
 }

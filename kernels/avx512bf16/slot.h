@@ -10,7 +10,8 @@
 
 #include <stdint.h>
 
-enum { SLOT = 2 };
+enum { SLOT = 2, SLOT_FLOATS = 1, ABREAST = 1 };
+static const enum sdrt_dtype SLOT_TYPE = SDRT_F32;
 
 SDRT_ALWAYS_INLINE vf v_product(vf x, vf w, vf acc)
 {

@@ -115,13 +115,15 @@ static void scatter(const struct target *t, const char *src, size_t pitch, int r
             const char *from = src + (size_t)r * pitch + j * t->size;
             char *to = target_at(t, c, tap) + (size_t)r * t->size;
             if (t->size == 2) memcpy(to, from, 2);
-            else memcpy(to, from, 4);
+            else if (t->size == 4) memcpy(to, from, 4);
+            else memcpy(to, from, 8);
             if (++tap == t->taps) tap = 0, c++;
         }
 }
 
 typedef uint16_t v8 __attribute__((vector_size(16)));
 typedef uint32_t v4 __attribute__((vector_size(16)));
+typedef uint64_t v2 __attribute__((vector_size(16)));
 
 #ifdef __clang__
 #define SHUFFLE8(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -169,6 +171,17 @@ static inline void transpose_4x4(const char *src, size_t pitch, v4 out[4])
     }
 }
 
+/* 2 rows of 2 values. */
+static inline void transpose_2x2(const char *src, size_t pitch, v2 out[2])
+{
+    v2 in[2];
+
+    memcpy(&in[0], src, sizeof in[0]);
+    memcpy(&in[1], src + pitch, sizeof in[1]);
+    out[0] = (v2){ in[0][0], in[1][0] };
+    out[1] = (v2){ in[0][1], in[1][1] };
+}
+
 /* As scatter, for as many rows as one vector has lanes, in squares. */
 static void transpose(const struct target *t, const char *src, size_t pitch, size_t n)
 {
@@ -178,7 +191,8 @@ static void transpose(const struct target *t, const char *src, size_t pitch, siz
     for (; j + side <= n; j += side) {
         v8 columns[8];
         if (t->size == 2) transpose_8x8(src + j * t->size, pitch, columns);
-        else transpose_4x4(src + j * t->size, pitch, (v4 *)(void *)columns);
+        else if (t->size == 4) transpose_4x4(src + j * t->size, pitch, (v4 *)(void *)columns);
+        else transpose_2x2(src + j * t->size, pitch, (v2 *)(void *)columns);
         for (size_t i = 0; i < side; i++) {
             memcpy(target_at(t, c, tap), &columns[i], sizeof columns[i]);
             if (++tap == t->taps) tap = 0, c++;
@@ -268,9 +282,10 @@ int sdrt_panel_pack(const struct sdrt_panel_layout *l, const struct sdrt_weight_
                     int count, const void *src, enum sdrt_dtype from, void *dst)
 {
     const size_t row_bytes = (size_t)w->k * (size_t)w->taps * sdrt_dtype_size(from);
+    const int moved = w->stored == SDRT_F64;
     int n;
 
-    if (!sdrt_is_float(from)) return -1;
+    if (moved ? from != SDRT_F64 : !sdrt_is_float(from)) return -1;
     for (int i = 0; i < count; i += n) {
         const int row = row0 + i, end = row < w->n || !w->gated ? w->n : 2 * w->n;
         int panel, lane;

@@ -6,24 +6,12 @@
 #ifndef SDRT_KERNELS_NEONBF16_SLOT_H
 #define SDRT_KERNELS_NEONBF16_SLOT_H
 
-#include "kernels/neon/vec.h"
+#include "kernels/dtype.h"
+#include "kernels/neonbf16/narrow.h"
 
-#include <stdint.h>
-#include <string.h>
+enum { SLOT = 2, SLOT_FLOATS = 1, ABREAST = 1 };
+static const enum sdrt_dtype SLOT_TYPE = SDRT_F32;
 
-enum { SLOT = 2 };
-
-/* Eight values to bf16, to nearest even. */
-SDRT_ALWAYS_INLINE bfloat16x8_t v_narrow(vf x)
-{
-    return vcvtq_high_bf16_f32(vcvtq_low_bf16_f32(x.lo), x.hi);
-}
-/* 16 values to slots: low's first ... */
-SDRT_ALWAYS_INLINE vf pair_bf16(vf low, vf high)
-{
-    return v_pair(vreinterpretq_f32_bf16(v_narrow(low)), vreinterpretq_f32_bf16(v_narrow(high)));
-}
-/* ... or in turns: x0 y0 x1 y1 ... */
 SDRT_ALWAYS_INLINE vf slots_interleave(vf x, vf y)
 {
     const uint16x8_t a = vreinterpretq_u16_bf16(v_narrow(x));
@@ -32,21 +20,10 @@ SDRT_ALWAYS_INLINE vf slots_interleave(vf x, vf y)
     return v_pair(vreinterpretq_f32_u16(vzip1q_u16(a, b)), vreinterpretq_f32_u16(vzip2q_u16(a, b)));
 }
 
-/* The first n lanes of a vector; all where n >= VL, none where n <= 0. */
-SDRT_ALWAYS_INLINE vf load_first(const float *p, int n)
-{
-    return n >= VL ? v_load(p) : n > 0 ? v_load_n(p, n) : v_zero();
-}
-
 SDRT_ALWAYS_INLINE vf v_product(vf x, vf w, vf acc)
 {
     return v_pair(vbfdotq_f32(acc.lo, vreinterpretq_bf16_f32(w.lo), vreinterpretq_bf16_f32(x.lo)),
                   vbfdotq_f32(acc.hi, vreinterpretq_bf16_f32(w.hi), vreinterpretq_bf16_f32(x.hi)));
-}
-
-SDRT_ALWAYS_INLINE vf slots_load(const float *p, int n)
-{
-    return pair_bf16(load_first(p, n), load_first(p + VL, n - VL));
 }
 
 SDRT_ALWAYS_INLINE void slots_store(float *p, int i, vf x)
@@ -70,16 +47,6 @@ SDRT_ALWAYS_INLINE void slots_copy(float *to, const float *from, int n, const fl
         v_store(to + i / 2, pair_bf16(v_load(from + i), v_load(from + i + VL)));
     }
     if (i < n) slots_store_first(to + i / 2, slots_load(from + i, n - i), (n - i + 1) / 2);
-}
-
-/* From the n > 0 bf16 at p. */
-SDRT_ALWAYS_INLINE vf slots_load_bf16(const void *p, int n)
-{
-    uint16_t some[2 * VL] = { 0 };
-
-    if (n >= 2 * VL) return v_load(p);
-    memcpy(some, p, (size_t)n * sizeof *some);
-    return v_load((const float *)(const void *)some);
 }
 
 SDRT_ALWAYS_INLINE void slots_copy_bf16(float *to, const void *from, int n, const void *ahead)

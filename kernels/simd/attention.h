@@ -96,9 +96,10 @@ struct attention_unit {
 static size_t attention_place(struct attention_unit *u, float *base)
 {
     const size_t depth = (size_t)u->cut.depth, width = (size_t)u->cut.d_vectors * VL;
-    const size_t rows = (size_t)u->cut.rows, keys = (size_t)u->cut.keys;
-    const size_t sizes[] = { rows * depth, rows * width, rows, rows, depth * keys,
-                             keys / SLOT * width, TILE * keys };
+    const size_t rows = (size_t)rows_abreast(u->cut.rows), keys = (size_t)u->cut.keys;
+    const size_t sizes[] = { rows * depth * SLOT_FLOATS, rows * width, rows, rows,
+                             depth * keys * SLOT_FLOATS, keys / SLOT * width * SLOT_FLOATS,
+                             TILE * keys };
     float **const arrays[] = { &u->qs, &u->o, &u->max, &u->sum, &u->kt, &u->vp, &u->scores };
     size_t at = 0;
 
@@ -116,127 +117,7 @@ static size_t attention_scratch(const struct sdrt_attention_shape *s)
     return sizeof(float) * attention_place(&u, NULL);
 }
 
-/* ---- packing ---- */
-
-/* Rows of one head lie a pitch apart, often a page: no hardware prefetcher foresees them. */
-static void attention_prefetch(const char *p, size_t pitch, int rows, size_t bytes)
-{
-    enum { LINE = 64 };
-
-    for (int i = 0; i < rows; i++, p += pitch) {
-        for (size_t c = 0; c < bytes; c += LINE) __builtin_prefetch(p + c, 0, 2);
-        __builtin_prefetch(p + bytes - 1, 0, 2);
-    }
-}
-
-static void attention_prefetch_keys(const struct attention_unit *u, int k0, int n)
-{
-    const size_t d = (size_t)u->s->head_dim;
-
-    if (n <= 0) return;
-    attention_prefetch(u->k + (size_t)k0 * u->k_bytes, u->k_bytes, n,
-                       sdrt_dtype_bytes(u->s->k_type, d));
-    attention_prefetch(u->v + (size_t)k0 * u->v_bytes, u->v_bytes, n,
-                       sdrt_dtype_bytes(u->s->v_type, d));
-}
-
-/* Whether a tensor of this type is bf16: never one of an f32 level. */
-SDRT_ALWAYS_INLINE int attention_narrow(enum sdrt_dtype type)
-{
-    return SLOT > 1 && type == SDRT_BF16;
-}
-
-/* VL slots from element c on of a row, of which n > 0 values are left. */
-SDRT_ALWAYS_INLINE vf attention_slots(const char *row, int narrow, int c, int n)
-{
-    if (narrow) return slots_load_bf16(row + 2 * (size_t)c, n);
-    return slots_load((const float *)(const void *)row + c, n);
-}
-
-/* VL keys (n of them exist) from key number j on into one column of vectors of a panel,
- * [slot of channels][pitch]. */
-static void attention_transpose(const struct attention_unit *u, int first, int n, float *to,
-                                size_t pitch)
-{
-    const int d = u->s->head_dim, narrow = attention_narrow(u->s->k_type);
-    const char *k = u->k + (size_t)first * u->k_bytes;
-
-    for (int c = 0; c < d; c += SLOT * VL, to += VL * pitch) {
-        const int m = slots_of(d - c);
-        vf r[VL];
-        SDRT_UNROLL(16)
-        for (int j = 0; j < VL; j++)
-            r[j] = j < n ? attention_slots(k + (size_t)j * u->k_bytes, narrow, c, d - c)
-                         : v_zero();
-        v_transpose(r);
-        if (m >= VL) {
-            SDRT_UNROLL(16)
-            for (int j = 0; j < VL; j++) v_store(to + (size_t)j * pitch, r[j]);
-        } else {
-            for (int j = 0; j < m; j++) v_store(to + (size_t)j * pitch, r[j]);
-        }
-    }
-}
-
-/* Channels c .. c+VL-1 of the values of key j, of n. */
-SDRT_ALWAYS_INLINE vf attention_value(const struct attention_unit *u, const char *v, int j, int n,
-                                      int c)
-{
-    const int d = u->s->head_dim, narrow = attention_narrow(u->s->v_type);
-
-    return j < n && c < d ? narrow_load(v + (size_t)j * u->v_bytes, narrow, (size_t)c, d - c)
-                          : v_zero();
-}
-
-/* Keys k0 .. k0+n-1, padded with zeros to vectors. */
-static void attention_pack(const struct attention_unit *u, int k0, int n, int vectors)
-{
-    const char *v = u->v + (size_t)k0 * u->v_bytes;
-    float *kt = u->kt, *vp = u->vp;
-    const int keys = vectors * VL;
-
-    for (int p = 0; p < vectors / 2; p++) {
-        const int w = panel_width(vectors, p);
-        for (int i = 0; i < w; i++) {
-            const int j = (2 * p + i) * VL;
-            attention_transpose(u, k0 + j, n - j, kt + (size_t)i * VL, (size_t)w * VL);
-        }
-        kt += (size_t)u->cut.depth * (size_t)w * VL;
-    }
-    for (int p = 0; p < u->cut.d_vectors / 2; p++) {
-        const int w = panel_width(u->cut.d_vectors, p);
-        for (int j = 0; j < keys; j += SLOT)
-            for (int i = 0; i < w; i++, vp += VL) {
-                const int c = (2 * p + i) * VL;
-                const vf x = attention_value(u, v, j, n, c);
-                const vf y = SLOT == 1 ? x : attention_value(u, v, j + 1, n, c);
-                v_store(vp, SLOT == 1 ? x : slots_interleave(x, y));
-            }
-    }
-}
-
-/* An f32 level's queries are scaled here, so that scores come in units of log2.  Where a product
- * takes narrower values, that would round them a second time: their scores are scaled instead. */
-static void attention_pack_queries(const struct attention_unit *u)
-{
-    const struct sdrt_attention_shape *s = u->s;
-    const int d = s->head_dim, narrow = attention_narrow(s->q_type);
-    const float scale = (float)(s->scale * 1.4426950408889634);
-
-    for (int i = 0; i < u->q_n; i++) {
-        const char *q = u->q + (size_t)(u->q0 + i) * u->q_bytes;
-        if (i + AHEAD < u->q_n)
-            attention_prefetch(q + AHEAD * u->q_bytes, 0, 1,
-                               sdrt_dtype_bytes(s->q_type, (size_t)d));
-        float *to = u->qs + (size_t)i * (size_t)u->cut.depth;
-        for (int c = 0; c < d; c += SLOT * VL, to += VL) {
-            const vf x = attention_slots(q, narrow, c, d - c);
-            const int n = slots_of(d - c);
-            if (n >= VL) v_store(to, SLOT > 1 ? x : v_mul(x, v_set1(scale)));
-            else v_store_n(to, SLOT > 1 ? x : v_mul(x, v_set1(scale)), n);
-        }
-    }
-}
+#include "kernels/simd/attention_pack.h"
 
 /* ---- products ---- */
 
@@ -257,11 +138,15 @@ SDRT_ALWAYS_INLINE void attention_rows(const int mr, const int nv,
     const float *a = t->a, *w = t->w;
     float *const c = t->c;
 
+    if (mr % ABREAST) return; /* no such tile comes up */
     SDRT_UNROLL(16)
     for (int i = 0; i < mr; i++)
         SDRT_UNROLL(3)
         for (int j = 0; j < nv; j++)
             acc[i][j] = t->accumulate ? v_load(c + (size_t)i * c_pitch + (size_t)j * VL) : v_zero();
+#ifdef SDRT_PRODUCT_TURN
+    if (t->accumulate) product_turn(mr, nv, 3, acc[0]);
+#endif
 #ifdef SDRT_PRODUCT_HEADER
     ptrdiff_t row[ROWS_2];
     SDRT_UNROLL(16)
@@ -279,6 +164,9 @@ SDRT_ALWAYS_INLINE void attention_rows(const int mr, const int nv,
             for (int j = 0; j < nv; j++) acc[i][j] = v_product(x, b[j], acc[i][j]);
         }
     }
+#endif
+#ifdef SDRT_PRODUCT_TURN
+    product_turn(mr, nv, 3, acc[0]);
 #endif
     SDRT_UNROLL(16)
     for (int i = 0; i < mr; i++)
@@ -326,6 +214,12 @@ static void attention_rows_3(int mr, const struct attention_product *t)
     }
 }
 
+/* First row of share i of n. */
+SDRT_ALWAYS_INLINE int attention_share(int rows, int i, int n)
+{
+    return row_of(rows_abreast(rows) / ABREAST * i / n, rows);
+}
+
 /* rows rows by all panels of vectors vectors. */
 static void attention_multiply(const struct attention_product *product, int rows, int vectors)
 {
@@ -335,13 +229,14 @@ static void attention_multiply(const struct attention_product *product, int rows
         const int w = panel_width(vectors, p);
         const int tiles = w == 2 ? (rows + ROWS_2 - 1) / ROWS_2 : (rows + ROWS_3 - 1) / ROWS_3;
         for (int i = 0; i < tiles; i++) {
-            const int r = rows * i / tiles, mr = rows * (i + 1) / tiles - r;
+            const int r = attention_share(rows, i, tiles);
+            const int mr = rows_abreast(attention_share(rows, i + 1, tiles) - r);
             t.a = product->a + (size_t)r * t.a_pitch;
             t.c = product->c + (size_t)r * t.c_pitch + (size_t)(2 * p) * VL;
             if (w == 2) attention_rows_2(mr, &t);
             else attention_rows_3(mr, &t);
         }
-        t.w += (size_t)t.k * (size_t)w * VL;
+        t.w += (size_t)t.k * (size_t)w * VL * SLOT_FLOATS;
     }
 }
 
@@ -363,6 +258,13 @@ SDRT_ALWAYS_INLINE vf attention_weigh(const float *scores, vf unit, vf shift)
     return slots_exp2(SLOT > 1 ? v_fma(x, unit, v_sub(v_zero(), shift)) : v_sub(x, shift));
 }
 
+/* Where the weights of a row of scores go: a row's begin where its scores do, a pair's where those
+ * of its even row do, which are weights already when the odd row's come. */
+SDRT_ALWAYS_INLINE float *attention_weights(float *scores, int row, int keys)
+{
+    return scores - row % ABREAST * (keys - SLOT_FLOATS);
+}
+
 /* One row's n visible scores become weights, and the others 0.  The
  * maximum that weights are relative to moves on, and what was summed so far with it, only
  * when it is LATE behind: a weight of 2^LATE is as exact as one of 1.  The first block of
@@ -373,6 +275,7 @@ static void attention_softmax(const struct attention_unit *u, int row, float *sc
     enum { LATE = 8 };
     const int width = u->cut.d_vectors * VL;
     float *const o = u->o + (size_t)row * (size_t)width;
+    float *const to = attention_weights(scores, row, keys);
     vf m0 = v_set1(-FLT_MAX), m1 = m0, t0 = v_zero(), t1 = t0;
     int j;
 
@@ -398,17 +301,17 @@ static void attention_softmax(const struct attention_unit *u, int row, float *sc
     for (j = 0; j + 2 * VL <= keys; j += 2 * VL) {
         const vf p0 = attention_weigh(scores + j, unit, shift);
         const vf p1 = attention_weigh(scores + j + VL, unit, shift);
-        slots_store_2(scores, j, p0, p1);
+        slots_store_2(to, j, p0, p1);
         t0 = v_add(t0, p0);
         t1 = v_add(t1, p1);
     }
     if (j < keys) {
         const vf p = attention_weigh(scores + j, unit, shift);
-        slots_store(scores, j, p);
+        slots_store(to, j, p);
         t0 = v_add(t0, p);
     }
     u->sum[row] += v_hsum(v_add(t0, t1));
-    slots_clear(scores, n, keys);
+    slots_clear(to, n, keys);
 }
 
 /* Scores are in units of log2: no level of narrower products adds a bias here. */
@@ -432,8 +335,8 @@ static void attention_tile(const struct attention_unit *u, int r0, int rows, int
     const size_t depth = (size_t)u->cut.depth, width = (size_t)u->cut.d_vectors * VL;
     const int keys = vectors * VL, first = u->q0 + r0;
     const struct attention_product scores = {
-        .a = u->qs + (size_t)r0 * depth, .a_pitch = depth, .w = u->kt, .k = u->cut.depth,
-        .c = u->scores, .c_pitch = (size_t)keys,
+        .a = u->qs + (size_t)r0 * depth * SLOT_FLOATS, .a_pitch = depth * SLOT_FLOATS,
+        .w = u->kt, .k = u->cut.depth, .c = u->scores, .c_pitch = (size_t)keys,
     };
     const struct attention_product values = {
         .a = u->scores, .a_pitch = (size_t)keys, .w = u->vp, .k = keys / SLOT,
@@ -448,8 +351,11 @@ static void attention_tile(const struct attention_unit *u, int r0, int rows, int
             attention_add_bias(row, u->bias + (size_t)(first + i) * (size_t)u->s->kv_len + k0,
                                visible);
         if (visible > 0) attention_softmax(u, r0 + i, row, visible, keys, k0 == 0);
-        else memset(row, 0, (size_t)keys * sizeof *row);
+        else slots_zero(attention_weights(row, r0 + i, keys), keys / SLOT_STEP);
     }
+    if (rows % ABREAST)
+        slots_zero(attention_weights(u->scores + (size_t)rows * (size_t)keys, r0 + rows, keys),
+                   keys / SLOT_STEP);
     attention_multiply(&values, rows, u->cut.d_vectors);
 }
 
@@ -492,9 +398,9 @@ static void attention_one_unit(const struct attention_unit *u, char *out)
         attention_pack(u, k0, n, vectors);
         const int next = k0 + n, fetch = attention_min(u->s->kv_len - next, cut->keys);
         for (int t = 0; t < tiles; t++) {
-            const int r = u->q_n * t / tiles, f = fetch * t / tiles;
+            const int r = attention_share(u->q_n, t, tiles), f = fetch * t / tiles;
             attention_prefetch_keys(u, next + f, fetch * (t + 1) / tiles - f);
-            attention_tile(u, r, u->q_n * (t + 1) / tiles - r, k0, n, vectors);
+            attention_tile(u, r, attention_share(u->q_n, t + 1, tiles) - r, k0, n, vectors);
         }
     }
     attention_finish(u, out);

@@ -16,6 +16,12 @@
 
 #include <string.h>
 
+/* Pieces of work that an image gives at least: where its blocks are fewer, a patch's panels are
+ * cut, which makes it again for each piece, but keeps fewer sums waiting in scratch. */
+#ifndef SDRT_CONV_WANTED
+#define SDRT_CONV_WANTED 16
+#endif
+
 /* Its chunk counts slots. */
 static struct sdrt_panel_layout conv_layout(const struct sdrt_weight_shape *w)
 {
@@ -92,12 +98,16 @@ struct conv_cut {
     int flat; /* each image is one row */
     int together; /* panels, at most, behind one patch: their sums are in scratch */
     struct sdrt_weight_shape w; /* k in slots */
-    int chunk, patch_h, patch_w; /* chunk: slots */
+    int chunk, patch_h, patch_w; /* chunk: slots; patch_w: of a strip */
 };
+
+/* A block is cut into ABREAST strips of its columns, whose pixels lie side by side in the patch: a
+ * tap moves all of them alike, whatever its place, so that neighbours stay neighbours. */
+SDRT_ALWAYS_INLINE int conv_strip(int width) { return rows_abreast(width) / ABREAST; }
 
 static struct conv_cut conv_cut(const struct sdrt_conv_shape *s)
 {
-    enum { WIDEST = 64, SMALL = CONV_PIXELS / 4, WANTED = 16 };
+    enum { WIDEST = 64, SMALL = CONV_PIXELS / 4, WANTED = SDRT_CONV_WANTED };
     struct conv_cut u = { .g = { .h = s->out_h, .w = s->out_w }, .w = slots_weight(&s->w) };
     struct conv_grid *g = &u.g;
 
@@ -115,14 +125,14 @@ static struct conv_cut conv_cut(const struct sdrt_conv_shape *s)
     u.together = (g->groups + pieces - 1) / pieces;
     u.chunk = conv_layout(&s->w).chunk < u.w.k ? conv_layout(&s->w).chunk : u.w.k;
     u.patch_h = (g->bh - 1) * s->stride + s->kernel;
-    u.patch_w = (g->bw - 1) * s->stride + s->kernel;
+    u.patch_w = ((g->bw + ABREAST - 1) / ABREAST - 1) * s->stride + s->kernel;
     return u;
 }
 
-/* Slots from pixel to pixel of a patch of k. */
+/* Floats from pixel to pixel of a patch of k slots. */
 static int conv_pitch(const struct sdrt_conv_shape *s, int k)
 {
-    return s->w.taps == 1 ? row_pitch(k) : k;
+    return s->w.taps == 1 ? row_pitch(SLOT_STEP * k) : SLOT_STEP * k;
 }
 
 /* Blocks in as many pieces as give each worker EACH shares, but each piece makes the patch once
@@ -157,12 +167,12 @@ struct conv_scratch {
 static struct conv_scratch conv_scratch_sizes(const struct sdrt_conv_shape *s,
                                               const struct conv_cut *u)
 {
-    const size_t pixels = (size_t)(u->g.images * u->g.bh * u->g.bw);
+    const size_t pixels = (size_t)(u->g.images * u->g.bh * rows_abreast(u->g.bw));
     const int chunks = (u->w.k + u->chunk - 1) / u->chunk;
     struct conv_scratch z = {
         .patch = (size_t)(u->g.images * u->patch_h * u->patch_w) *
                  (size_t)conv_pitch(s, u->chunk),
-        .values = u->w.stored == SDRT_F32 ? 0 : (size_t)u->chunk * (size_t)s->w.taps * PANEL,
+        .values = u->w.stored == SLOT_TYPE ? 0 : (size_t)u->chunk * (size_t)s->w.taps * PANEL,
         .sums = chunks > 1 ? (size_t)u->together * pixels * PANEL : (size_t)TILE_ROWS * PANEL,
     };
     z.patch = (z.patch + 15) / 16 * 16;
@@ -260,7 +270,7 @@ static void conv_fill_row(const struct sdrt_conv_shape *s, const struct sdrt_con
     for (int i = 0; i < width; i++, to += pitch) {
         int x = x0 + i;
         if (!inside || x < 0 || x >= full_w) {
-            memset(to, 0, (size_t)k * sizeof *to);
+            slots_zero(to, k);
             continue;
         }
         if (s->upsample == 2) x = (int)((long long)x * s->in_w / s->out_w);
@@ -268,12 +278,19 @@ static void conv_fill_row(const struct sdrt_conv_shape *s, const struct sdrt_con
     }
 }
 
-/* The patch of the block's image number image, at patch. */
+/* The output column that a block's strip begins at. */
+SDRT_ALWAYS_INLINE int conv_column(const struct conv_block *b, int strip)
+{
+    return ABREAST > 1 ? b->x0 + strip * conv_strip(b->w) : b->x0;
+}
+
+/* Strip number strip of the patch of the block's image number image, at patch. */
 static void conv_fill_patch(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
                             const struct conv_cut *u, const struct conv_block *b, int image,
-                            int k0, int k, float *patch)
+                            int strip, int k0, int k, float *patch)
 {
-    const int ph = (b->h - 1) * s->stride + s->kernel, pw = (b->w - 1) * s->stride + s->kernel;
+    const int ph = (b->h - 1) * s->stride + s->kernel;
+    const int pw = (conv_strip(b->w) - 1) * s->stride + s->kernel;
     const int pitch = conv_pitch(s, k);
 
     for (int py = 0; py < ph; py++) {
@@ -281,20 +298,23 @@ static void conv_fill_patch(const struct sdrt_conv_shape *s, const struct sdrt_c
         if (u->flat) {
             const size_t first = (size_t)image * (size_t)s->in_h * (size_t)s->in_w;
             for (int x = 0; x < pw; x++)
-                conv_slots(s, a, image, first + (size_t)(b->x0 + x), k0, k,
-                           to + (size_t)x * (size_t)pitch);
+                if (ABREAST > 1 && conv_column(b, strip) + x >= u->g.w)
+                    slots_zero(to + (size_t)x * (size_t)pitch, k);
+                else
+                    conv_slots(s, a, image, first + (size_t)(conv_column(b, strip) + x), k0, k,
+                               to + (size_t)x * (size_t)pitch);
         } else {
             conv_fill_row(s, a, image, b->y0 * s->stride + py - s->pad,
-                          b->x0 * s->stride - s->pad, pw, k0, k, pitch, to);
+                          conv_column(b, strip) * s->stride - s->pad, pw, k0, k, pitch, to);
         }
     }
 }
 
 /* Where each of the block's output pixels is: its first tap in the patch, in floats, and
- * its place in y, counted in pixels from the block's first. */
+ * its place in y, counted in pixels from the block's first; -1: a neighbour that is none. */
 struct conv_pixels {
     int count;
-    int patch[CONV_PIXELS], out[CONV_PIXELS];
+    int patch[CONV_PIXELS * ABREAST], out[CONV_PIXELS * ABREAST];
 };
 
 static void conv_place(const struct sdrt_conv_shape *s, const struct conv_cut *u,
@@ -304,10 +324,11 @@ static void conv_place(const struct sdrt_conv_shape *s, const struct conv_cut *u
 
     for (int image = 0; image < b->images; image++)
         for (int y = 0; y < b->h; y++)
-            for (int x = 0; x < b->w; x++, n++) {
+            for (int at = 0; at < rows_abreast(b->w); at++, n++) {
                 const int row = image * u->patch_h + y * s->stride;
+                const int x = at / ABREAST, out = x + at % ABREAST * conv_strip(b->w);
                 p->patch[n] = (row * u->patch_w + x * s->stride) * conv_pitch(s, k);
-                p->out[n] = (image * u->g.h + y) * u->g.w + x;
+                p->out[n] = ABREAST == 1 || out < b->w ? (image * u->g.h + y) * u->g.w + out : -1;
             }
     p->count = n;
 }
@@ -337,6 +358,7 @@ SDRT_ALWAYS_INLINE void conv_epilogue_as(const struct sdrt_conv_shape *s,
         if (a->chan) bias = v_add(plain, load_some(a->chan + at, n));
         for (int i = 0; i < pixels; i++) {
             const size_t pixel = first + (size_t)out[i];
+            if (ABREAST > 1 && out[i] < 0) continue;
             if (a->chan && s->chan_pitch)
                 bias = v_add(plain, load_some(conv_chan(s, a, pixel) + at, n));
             vf t = v_add(v_load(c + (size_t)i * PANEL + (size_t)v * VL), bias);
@@ -374,6 +396,7 @@ static void conv_fetch(const struct conv_pass *p, const int *out, int pixels, in
 {
     for (int i = 0; i < pixels; i++) {
         const size_t pixel = p->first_pixel + (size_t)out[i];
+        if (ABREAST > 1 && out[i] < 0) continue;
         const size_t at = pixel * (size_t)p->s->y_pitch + (size_t)column;
         fetch_panel(sdrt_element(p->a->y, p->s->y_type, at), (int)sdrt_dtype_size(p->s->y_type));
         if (p->a->residual)
@@ -426,9 +449,12 @@ static void conv_one_block(const struct sdrt_conv_shape *s, const struct sdrt_co
         for (int t = 0; t < s->w.taps; t++)
             segments[t] = (t / s->kernel * u->patch_w + t % s->kernel) * pitch;
         if (c == 0 || last) conv_place(s, u, b, k, &pixels);
-        for (int i = 0; i < b->images; i++)
-            conv_fill_patch(s, a, u, b, b->image + i, k0, k,
-                            patch + (size_t)(i * u->patch_h * u->patch_w) * (size_t)pitch);
+        for (int i = 0; i < b->images * ABREAST; i++) {
+            const int image = i / ABREAST, strip = i % ABREAST;
+            conv_fill_patch(s, a, u, b, b->image + image, strip, k0, k,
+                            patch + (size_t)(image * u->patch_h * u->patch_w) * (size_t)pitch +
+                            strip * SLOT_FLOATS);
+        }
         for (int p = p0; p < p1; p++) {
             const size_t at = c == 0 && last ? 0 : (size_t)(p - p0) * (size_t)pixels.count;
             const struct panel_next next = panel_after(&layout, &u->w, a->w, p, c, p0, p1);

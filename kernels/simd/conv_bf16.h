@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * 1x1 convolutions that multiply in bf16 where weights are bf16 and fit slots; the others,
- * Winograd's among them, are the level below's, in f32.
+ * Convolutions that multiply in bf16 where weights are bf16 and fit slots: 1x1, and 3x3 where
+ * slots have taps, by the direct sum.  The others, Winograd's among them, are the level below's, in
+ * f32.
  *
  * The including file takes in kernels/simd/conv.h with slots of bf16, and defines fill_f32(), the
  * filler of the level below.
@@ -15,7 +16,10 @@ static struct sdrt_conv_ops wider(void)
     return ops;
 }
 
-static int fits(const struct sdrt_weight_shape *w) { return w->taps == 1 && slots_fit(w); }
+static int fits(const struct sdrt_weight_shape *w)
+{
+    return w->taps == slots_taps(w) && slots_fit(w);
+}
 
 static size_t pack_bytes(const struct sdrt_weight_shape *w)
 {

@@ -90,9 +90,9 @@ struct gemm_scratch {
 static struct gemm_scratch gemm_scratch_sizes(const struct gemm_cut *u)
 {
     return (struct gemm_scratch){
-        .rows = (size_t)u->rows * (size_t)row_pitch(u->chunk),
-        .values = u->w.stored == SDRT_F32 ? 0 : (size_t)u->chunk * PANEL,
-        .sums = u->chunks > 1 ? (size_t)u->pass * (size_t)u->rows * PANEL
+        .rows = (size_t)rows_abreast(u->rows) / ABREAST * (size_t)row_pitch(SLOT_STEP * u->chunk),
+        .values = u->w.stored == SLOT_TYPE ? 0 : (size_t)u->chunk * PANEL,
+        .sums = u->chunks > 1 ? (size_t)u->pass * (size_t)rows_abreast(u->rows) * PANEL
                               : (size_t)TILE_ROWS * PANEL,
     };
 }
@@ -194,11 +194,12 @@ static void gemm_copy(struct gemm_block *b, int k0, int k)
 
     for (int r = 0; r < b->rows; r++, from += bytes) {
         const char *ahead = from + (r + AHEAD < b->rows ? AHEAD * bytes : 0);
-        float *to = b->copy + (b->at[r] = r * row_pitch(k));
+        float *to = b->copy + (b->at[r] = row_at(r, row_pitch(SLOT_STEP * k)));
         if (SLOT > 1 && type == SDRT_BF16) slots_copy_bf16(to, from, n, ahead);
         else slots_copy(to, (const float *)(const void *)from, n,
                         (const float *)(const void *)ahead);
     }
+    if (b->rows % ABREAST) slots_zero(b->copy + b->at[b->rows - 1] + SLOT_FLOATS, k);
 }
 
 /* The block's tiles by one panel and chunk; the last chunk's end in y. */
@@ -240,7 +241,7 @@ static void gemm_pass(struct gemm_block *b, int p0, int p1)
         gemm_copy(b, k0, c + 1 < u->chunks ? u->chunk : u->w.k - k0);
         for (int p = p0; p < p1; p++) {
             const struct panel_next next = panel_after(&u->layout, &u->w, b->a->w, p, c, p0, p1);
-            const size_t at = u->chunks > 1 ? (size_t)(p - p0) * (size_t)b->rows : 0;
+            const size_t at = u->chunks > 1 ? (size_t)(p - p0) * (size_t)rows_abreast(b->rows) : 0;
             gemm_panel(b, p, c, b->sums + at * PANEL, &next);
         }
     }

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a product takes of each operand in one lane of 32 bits, a slot: one f32 here.  A set whose
- * instructions multiply narrower values, several to a lane, defines SDRT_SLOT_HEADER, which
- * gives the same names (kernels/avx512bf16/slot.h).  Rows of operands are rows of slots; lengths
- * and offsets in k count slots, and only what reads a family's f32 arguments counts values.
+ * What a product takes of each operand at once, a slot: one f32 here.  A set whose instructions
+ * multiply narrower values, several of a row together, defines SDRT_SLOT_HEADER, which gives the
+ * same names (kernels/avx512bf16/slot.h).  Rows of operands are rows of slots; lengths in k count
+ * slots, and only what reads a family's arguments counts values.
+ *
+ * Products of whole blocks (kernels/neonmmla/) want the slots of two rows of a in turns: ABREAST
+ * rows of a copy, which begins with an even one, lie side by side, slot by slot; an odd last row
+ * has a neighbour that is computed and never used.  A tile's heights are then multiples of ABREAST.
+ * Such a set defines SDRT_SLOTS_ABREAST and has functions of its own for what rows alone share
+ * below.
  */
 #ifndef SDRT_KERNELS_SIMD_SLOT_H
 #define SDRT_KERNELS_SIMD_SLOT_H
@@ -11,11 +17,19 @@
 #include "kernels/pack.h"
 #include "kernels/simd/math.h"
 
+#include <string.h>
+
 #ifdef SDRT_SLOT_HEADER
 #include SDRT_SLOT_HEADER
 #else
 
-enum { SLOT = 1 }; /* values in one */
+enum {
+    SLOT = 1,        /* values in one */
+    SLOT_FLOATS = 1, /* floats of memory that it takes */
+    ABREAST = 1,     /* rows whose slots lie side by side */
+};
+/* As large as a slot: panels are moved as values of it. */
+static const enum sdrt_dtype SLOT_TYPE = SDRT_F32;
 
 /* acc + the sum over a slot's values of x * w. */
 SDRT_ALWAYS_INLINE vf v_product(vf x, vf w, vf acc) { return v_fma(x, w, acc); }
@@ -83,7 +97,44 @@ static inline int slots_pack(const struct sdrt_panel_layout *l,
 
 #endif
 
+enum {
+    SLOT_STEP = SLOT_FLOATS * ABREAST, /* floats from slot to slot of a row in a copy */
+    SLOTS_VL = VL / SLOT_FLOATS,       /* slots of a vector */
+};
+
+#ifndef SDRT_SLOTS_ABREAST
+/* A row's first k slots become 0. */
+SDRT_ALWAYS_INLINE void slots_zero(float *p, int k) { memset(p, 0, (size_t)k * sizeof *p); }
+
+/* Of VL rows of as many slots as a vector holds: the first slots of all, the second ones, ... */
+SDRT_ALWAYS_INLINE void slots_transpose(vf r[VL]) { v_transpose(r); }
+
+/* As slots_interleave() of four, to p; never called here. */
+SDRT_ALWAYS_INLINE void slots_interleave_4(float *p, vf a, vf b, vf c, vf d)
+{
+    (void)p, (void)a, (void)b, (void)c, (void)d;
+}
+#endif
+
 /* The slots that n values take. */
 SDRT_ALWAYS_INLINE int slots_of(int n) { return (n + SLOT - 1) / SLOT; }
+
+/* Rows with the neighbour of an odd last one. */
+SDRT_ALWAYS_INLINE int rows_abreast(int rows)
+{
+    return (rows + ABREAST - 1) / ABREAST * ABREAST;
+}
+
+/* The first row of neighbours number at, or the end of all. */
+SDRT_ALWAYS_INLINE int row_of(int at, int rows)
+{
+    return ABREAST > 1 && at * ABREAST > rows ? rows : at * ABREAST;
+}
+
+/* Where row i of a copy begins whose neighbours are pitch floats from the next ones. */
+SDRT_ALWAYS_INLINE int row_at(int i, int pitch)
+{
+    return i / ABREAST * pitch + i % ABREAST * SLOT_FLOATS;
+}
 
 #endif

@@ -11,7 +11,8 @@
  *
  * Before including: a set's vec.h, and enum { TILE_ROWS }, as many rows as leave registers
  * for two weight vectors and a broadcast.  A set that multiplies by an element of a vector, where
- * others broadcast each value, defines SDRT_PRODUCT_HEADER (kernels/neon/product.h).
+ * others broadcast each value, defines SDRT_PRODUCT_HEADER (kernels/neon/product.h); if its sums
+ * are blocks of several rows, that header defines SDRT_PRODUCT_TURN (kernels/neonmmla/product.h).
  */
 #ifndef SDRT_KERNELS_SIMD_TILE_H
 #define SDRT_KERNELS_SIMD_TILE_H
@@ -35,7 +36,7 @@ struct tile {
     const int *segments;    /* likewise, n_segments of them */
     int n_segments;
     int k;                  /* slots of one segment */
-    const float *w;         /* [n_segments][k][PANEL] */
+    const float *w;         /* [n_segments][k][PANEL], slots */
     float *c;
     int accumulate;         /* 0: c is set, 1: added to */
 };
@@ -53,17 +54,18 @@ SDRT_ALWAYS_INLINE void tile_rows(const int mr, const struct tile *t)
     const float *w = t->w;
     float *const c = t->c;
 
+    if (mr % ABREAST) return; /* no such tile comes up */
     SDRT_UNROLL(16)
     for (int i = 0; i < mr; i++) {
         acc[i][0] = acc[i][1] = v_zero();
-        row[i] = (ptrdiff_t)t->rows[i] - t->rows[0];
+        row[i] = (ptrdiff_t)t->rows[i / ABREAST * ABREAST] - t->rows[0];
         if (t->accumulate) fetch_panel(c + (size_t)i * PANEL, sizeof *c);
     }
     for (int s = 0; s < t->n_segments; s++) {
         const float *a = t->a + t->rows[0] + t->segments[s];
 #ifdef SDRT_PRODUCT_HEADER
         product_sum(mr, 2, 2, acc[0], a, row, t->k, w);
-        w += (size_t)t->k * PANEL;
+        w += (size_t)t->k * PANEL * SLOT_FLOATS;
 #else
         const float *const end = a + t->k;
         for (; a < end; a++, w += PANEL) {
@@ -77,6 +79,9 @@ SDRT_ALWAYS_INLINE void tile_rows(const int mr, const struct tile *t)
         }
 #endif
     }
+#ifdef SDRT_PRODUCT_TURN
+    product_turn(mr, 2, 2, acc[0]);
+#endif
     SDRT_UNROLL(16)
     for (int i = 0; i < mr; i++)
         SDRT_UNROLL(2)
@@ -86,10 +91,11 @@ SDRT_ALWAYS_INLINE void tile_rows(const int mr, const struct tile *t)
         }
 }
 
-/* One function for each height, so that each has its accumulators in registers. */
-static void tile_run(int mr, const struct tile *t)
+/* One function for each height, so that each has its accumulators in registers.  c has rows for a
+ * last row's neighbour. */
+static void tile_run(int rows, const struct tile *t)
 {
-    switch (mr) {
+    switch (rows_abreast(rows)) {
     case 1: tile_rows(1, t); break;
     case 2: tile_rows(2, t); break;
     case 3: tile_rows(3, t); break;
@@ -128,7 +134,7 @@ static const float *panel_values(const struct sdrt_panel_layout *l,
     const size_t n = (size_t)k * (size_t)shape->taps * PANEL;
     const unsigned short *h = p;
 
-    if (shape->stored == SDRT_F32) return p;
+    if (shape->stored == SLOT_TYPE) return p;
     if (shape->stored == SDRT_F16)
         for (size_t i = 0; i < n; i += VL) v_store(buffer + i, v_load_f16(h + i));
     else
@@ -182,12 +188,12 @@ SDRT_ALWAYS_INLINE void store_some(float *p, vf v, int n)
     else v_store_n(p, v, n);
 }
 
-/* Height of tile i when rows are split evenly into tiles of at most TILE_ROWS. */
+/* First row of tile i when rows are split evenly into tiles of at most TILE_ROWS. */
 SDRT_ALWAYS_INLINE int tile_begin(int rows, int i)
 {
     const int tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
 
-    return (int)((long long)rows * i / tiles);
+    return row_of((int)((long long)(rows_abreast(rows) / ABREAST) * i / tiles), rows);
 }
 
 #endif
