@@ -318,7 +318,8 @@ tests_test_gguf_LDADD = $(TEST_LIBS)
 tests_fuzz_gguf_SOURCES = tests/fuzz_gguf.c tests/fuzz.h tests/gguf_files.h $(ALLOCATIONS)
 tests_fuzz_gguf_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_fuzz_gguf_LDADD = libruntime.la libkernels.la $(DEPS_LIBS)
-EXTRA_DIST += tests/golden/gguf tests/oracle/make_gguf_golden.py tests/oracle/make_q4_k_golden.sh
+EXTRA_DIST += tests/golden/gguf tests/oracle/make_gguf_golden.py tests/oracle/make_q4_k_golden.sh \
+	tests/oracle/compare_stored.py
 check_PROGRAMS += tests/test_gguf_models
 tests_test_gguf_models_SOURCES = tests/test_gguf_models.c tests/single_file.c tests/single_file.h \
 	tests/golden_models.c tests/golden_models.h $(TEST_FILES)

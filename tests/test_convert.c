@@ -116,7 +116,7 @@ Test(convert, gives_tensors_the_type_of_the_first_rule_that_matches)
 {
     const char *single = temp_path("1.safetensors"), *out = temp_path("2.gguf");
 
-    cr_assert_eq(RUN(S("--quiet"), S("-t"), S("first_stage_model.*=f32"), S("-t"), S("q8_0"),
+    cr_assert_eq(RUN(S("--quiet"), S("-t"), S("first_stage_model.*=f32"), S("--type"), S("q8_0"),
                      S(golden("tiny-sd15")), S(out)), 0, "%s", ended.text);
     cr_expect_eq(count_type(out, SDRT_F32), 244, "the VAE");
     cr_expect_eq(count_type(out, SDRT_Q8_0), 198, "matrices of whole blocks");

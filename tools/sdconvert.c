@@ -66,7 +66,7 @@ static int take_type(void *into, const char *name, const char *text, const struc
 #define AT(member) .where = offsetof(struct session, member)
 
 static const struct cli_option table[] = {
-    { "type", 't', CLI_CALL, "[PATTERN=]TYPE", "what tensors become; the first that matches counts",
+    { "type", 't', CLI_CALL, "PATTERN=TYPE", "what tensors become, or TYPE for all; the first counts",
       .call = take_type },
     { "vae", 0, CLI_TEXT, "PATH", "a VAE in place of the model's; none: leave it out", AT(vae) },
     { "t5", 0, CLI_TEXT, "PATH", "a T5 in place of the model's; none: leave it out", AT(t5) },
@@ -82,7 +82,7 @@ static const struct cli_option table[] = {
 static const struct cli_program program = {
     .name = "sdconvert",
     .version = PACKAGE_VERSION,
-    .column = 27,
+    .column = 25,
     .options = table,
     .before = "usage: sdconvert [OPTION]... MODEL FILE.safetensors | FILE.gguf\n"
               "       sdconvert --check [OPTION]... MODEL MODEL\n"
