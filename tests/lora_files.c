@@ -19,8 +19,9 @@ static void add(const char *name, const char *dtype, const char *shape, const vo
     cr_assert_lt(data_used + n, (size_t)DATA);
     header_used += (size_t)snprintf(header + 8 + header_used, HEADER - header_used,
                                     "%s\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%zu,"
-                                    "%zu]}", header_used > 1 ? "," : "", name, dtype, shape,
-                                    data_used, data_used + n);
+                                    "%zu]}",
+                                    header_used > 1 ? "," : "", name, dtype, shape, data_used,
+                                    data_used + n);
     cr_assert_lt(header_used, (size_t)HEADER);
     memcpy(data + data_used, bytes, n);
     data_used += n;
@@ -32,8 +33,7 @@ static void add_copy(const struct sdrt_file_tensor *t, const char *name)
 
     for (int i = 0; i < t->rank; i++) {
         const size_t used = strlen(shape);
-        snprintf(shape + used, sizeof shape - used, "%s%lld", i ? "," : "",
-                 (long long)t->shape[i]);
+        snprintf(shape + used, sizeof shape - used, "%s%lld", i ? "," : "", (long long)t->shape[i]);
     }
     strcat(shape, "]");
     add(name, t->dtype_name, shape, t->data, t->bytes);

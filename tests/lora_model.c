@@ -45,7 +45,8 @@ int lora_add(const char *path, double scale, int lenient)
 static void add_names(const char *part, const char *file)
 {
     const struct sdrt_model_config *config = sdrt_checkpoint_config(model);
-    struct sdrt_unet_names names = { .original = 1, .levels = config->unet.levels,
+    struct sdrt_unet_names names = { .original = 1,
+                                     .levels = config->unet.levels,
                                      .layers = config->unet.layers };
     struct sdrt_tensor_file *f = NULL;
     char canonical[SDRT_NAME_MAX], original[SDRT_NAME_MAX];
@@ -75,7 +76,8 @@ void lora_set_up(void)
     add_names("unet", "unet/diffusion_pytorch_model.safetensors");
     add_names("text_encoder", "text_encoder/model.safetensors");
     cr_assert_eq(sdrt_cpu_device_open(&device, sdrt_isa_detect(), "best", SDRT_PIN_NEVER,
-                                      &kept_log), SDRT_OK);
+                                      &kept_log),
+                 SDRT_OK);
     cr_assert_eq(sdrt_queue_open(&queue, device, 2, &kept_log), SDRT_OK);
     const struct sdrt_lora_engine engine = { queue, &kept_log };
     cr_assert_eq(sdrt_loras_create(&loras, &lora_base, lora_index, &engine, "SD 1.x"), SDRT_OK);
@@ -112,7 +114,8 @@ double lora_worst_error(const char *name)
     double worst = 0.0;
 
     cr_assert_eq(sdrt_tensor_file_open(&want, lora_data("lora/%s.merged.safetensors", name),
-                                       &kept_log), SDRT_OK);
+                                       &kept_log),
+                 SDRT_OK);
     cr_assert_gt(sdrt_tensor_file_count(want), 0);
     for (size_t i = 0; i < sdrt_tensor_file_count(want); i++) {
         const struct sdrt_file_tensor *t = sdrt_tensor_file_at(want, i);

@@ -49,7 +49,7 @@ static const char *make_file(const struct made *tensors, size_t n)
 
 #define TO_Q "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
 #define DOWN "\"" TO_Q ".lora_down.weight\":{\"dtype\":\"F32\",\"shape\":[2,32]"
-#define UP   "\"" TO_Q ".lora_up.weight\":{\"dtype\":\"F32\",\"shape\":[32,2]"
+#define UP "\"" TO_Q ".lora_up.weight\":{\"dtype\":\"F32\",\"shape\":[32,2]"
 
 Test(lora_files, files_that_do_not_fit_are_refused)
 {
@@ -62,27 +62,46 @@ Test(lora_files, files_that_do_not_fit_are_refused)
         { { { DOWN, 64 } }, 1, SDRT_E_FORMAT, "to_q.lora_down.weight" },
         { { { UP, 64 } }, 1, SDRT_E_FORMAT, "to_q.lora_up.weight" },
         { { { DOWN, 64 }, { UP, 64 }, { "\"extra.thing\":{\"dtype\":\"F32\",\"shape\":[1]", 1 } },
-          3, SDRT_E_UNSUPPORTED, "extra.thing" },
-        { { { DOWN, 64 }, { UP, 64 },
+          3,
+          SDRT_E_UNSUPPORTED,
+          "extra.thing" },
+        { { { DOWN, 64 },
+            { UP, 64 },
             { "\"lora_unet_nowhere.lora_down.weight\":{\"dtype\":\"F32\",\"shape\":[1]", 1 },
             { "\"lora_unet_nowhere.lora_up.weight\":{\"dtype\":\"F32\",\"shape\":[1]", 1 } },
-          4, SDRT_E_UNSUPPORTED, "lora_unet_nowhere.lora_down.weight (and 1 more)" },
-        { { { DOWN, 64 }, { UP, 64 },
+          4,
+          SDRT_E_UNSUPPORTED,
+          "lora_unet_nowhere.lora_down.weight (and 1 more)" },
+        { { { DOWN, 64 },
+            { UP, 64 },
             { "\"" TO_Q ".alpha\":{\"dtype\":\"F32\",\"shape\":[2]", 2 } },
-          3, SDRT_E_FORMAT, "to_q.alpha: expected one finite number" },
-        { { { DOWN, 64 }, { UP, 64 },
+          3,
+          SDRT_E_FORMAT,
+          "to_q.alpha: expected one finite number" },
+        { { { DOWN, 64 },
+            { UP, 64 },
             { "\"" TO_Q ".diff_b\":{\"dtype\":\"F32\",\"shape\":[32]", 32 } },
-          3, SDRT_E_UNSUPPORTED, "to_q" },
+          3,
+          SDRT_E_UNSUPPORTED,
+          "to_q" },
         { { { "\"" TO_Q ".hada_w1_a\":{\"dtype\":\"F32\",\"shape\":[32,2]", 64 },
             { "\"" TO_Q ".hada_w1_b\":{\"dtype\":\"F32\",\"shape\":[2,32]", 64 } },
-          2, SDRT_E_FORMAT, "to_q.hada_w1_a" },
+          2,
+          SDRT_E_FORMAT,
+          "to_q.hada_w1_a" },
         { { { "", 0 } }, 0, SDRT_E_FORMAT, "has no tensors" },
         { { { "\"unet.a.oft_R.weight\":{\"dtype\":\"F32\",\"shape\":[1]", 1 } },
-          1, SDRT_E_UNSUPPORTED, "unet.a.oft_R.weight: is of PEFT's OFT, which cannot be merged" },
+          1,
+          SDRT_E_UNSUPPORTED,
+          "unet.a.oft_R.weight: is of PEFT's OFT, which cannot be merged" },
         { { { "\"bundle_emb.cat.clip_l\":{\"dtype\":\"F32\",\"shape\":[1]", 1 } },
-          1, SDRT_E_UNSUPPORTED, "bundle_emb.cat.clip_l: nothing in it fits" },
+          1,
+          SDRT_E_UNSUPPORTED,
+          "bundle_emb.cat.clip_l: nothing in it fits" },
         { { { "\"lora_te3_encoder_final.diff\":{\"dtype\":\"F32\",\"shape\":[1]", 1 } },
-          1, SDRT_E_UNSUPPORTED, "lora_te3_encoder_final.diff: nothing in it fits" },
+          1,
+          SDRT_E_UNSUPPORTED,
+          "lora_te3_encoder_final.diff: nothing in it fits" },
     };
     char name[32];
 
@@ -92,18 +111,20 @@ Test(lora_files, files_that_do_not_fit_are_refused)
         expect_failure(rc, cases[i].status, cases[i].word, name);
         cr_expect_eq(sdrt_loras_count(loras), 0, "%s", name);
     }
-    expect_failure(lora_add(lora_data("lora/%s.safetensors", "loha"), NAN, 0),
-                   SDRT_E_ARG, "scale", "NaN");
+    expect_failure(lora_add(lora_data("lora/%s.safetensors", "loha"), NAN, 0), SDRT_E_ARG, "scale",
+                   "NaN");
 }
 
 /* Shapes show when the weight is merged. */
 Test(lora_files, factors_of_another_size_are_refused)
 {
     static const struct made wide[] = {
-        { "\"" TO_Q ".lora_down.weight\":{\"dtype\":\"F32\",\"shape\":[2,40]", 80 }, { UP, 64 },
+        { "\"" TO_Q ".lora_down.weight\":{\"dtype\":\"F32\",\"shape\":[2,40]", 80 },
+        { UP, 64 },
     };
     static const struct made rank[] = {
-        { DOWN, 64 }, { "\"" TO_Q ".lora_up.weight\":{\"dtype\":\"F32\",\"shape\":[32,3]", 96 },
+        { DOWN, 64 },
+        { "\"" TO_Q ".lora_up.weight\":{\"dtype\":\"F32\",\"shape\":[32,3]", 96 },
     };
     static const char weight[] = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1."
                                  "to_q.weight";
@@ -125,7 +146,9 @@ Test(lora_files, factors_of_another_size_are_refused)
 Test(lora_files, lenient_leaves_out_what_is_foreign)
 {
     static const struct made tensors[] = {
-        { DOWN, 64 }, { UP, 64 }, { "\"extra.thing\":{\"dtype\":\"F32\",\"shape\":[1]", 1 },
+        { DOWN, 64 },
+        { UP, 64 },
+        { "\"extra.thing\":{\"dtype\":\"F32\",\"shape\":[1]", 1 },
     };
     size_t n;
     float *got;
@@ -154,8 +177,8 @@ Test(lora_files, lenient_or_not_something_must_fit)
         { "\"extra.thing\":{\"dtype\":\"F32\",\"shape\":[1]", 1 },
     };
 
-    expect_failure(lora_add(make_file(tensors, 1), 1.0, 1), SDRT_E_UNSUPPORTED, "nothing else is in it",
-                   "lenient");
+    expect_failure(lora_add(make_file(tensors, 1), 1.0, 1), SDRT_E_UNSUPPORTED,
+                   "nothing else is in it", "lenient");
     cr_expect_eq(sdrt_loras_count(loras), 0);
 }
 
@@ -167,15 +190,22 @@ Test(lora_files, a_lora_for_another_family_says_so)
         const char *base;
     } cases[] = {
         { { "\"lora_unet_joint_blocks_0_x_block_attn_proj.diff\":{\"dtype\":\"F32\",\"shape\":[1]",
-            1 }, "SD 3.x" },
+            1 },
+          "SD 3.x" },
         { { "\"lora_unet_double_blocks_0_img_attn_qkv.diff\":{\"dtype\":\"F32\",\"shape\":[1]", 1 },
           "Flux" },
         { { "\"lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k.diff\":"
-            "{\"dtype\":\"F32\",\"shape\":[1,1024]", 1024 }, "SD 2.x" },
+            "{\"dtype\":\"F32\",\"shape\":[1,1024]",
+            1024 },
+          "SD 2.x" },
         { { "\"unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_v.diff\":"
-            "{\"dtype\":\"F32\",\"shape\":[1,2048]", 2048 }, "SDXL" },
+            "{\"dtype\":\"F32\",\"shape\":[1,2048]",
+            2048 },
+          "SDXL" },
         { { "\"lora_unet_middle_block_1_transformer_blocks_9_attn1_to_k.diff\":"
-            "{\"dtype\":\"F32\",\"shape\":[1]", 1 }, "SDXL" },
+            "{\"dtype\":\"F32\",\"shape\":[1]",
+            1 },
+          "SDXL" },
         { { "\"lora_te2_text_projection.diff\":{\"dtype\":\"F32\",\"shape\":[1]", 1 },
           "SDXL or SD 3.x" },
         { { "\"extra.thing\":{\"dtype\":\"F32\",\"shape\":[1]", 1 }, "SD 2.x" }, /* its note */
@@ -186,7 +216,9 @@ Test(lora_files, a_lora_for_another_family_says_so)
         for (int lenient = 0; lenient < 2; lenient++) {
             static const struct made note = {
                 "\"__metadata__\":{\"ss_base_model_version\":\"sd_v2_768_v\"},"
-                "\"extra.thing\":{\"dtype\":\"F32\",\"shape\":[1]", 1 };
+                "\"extra.thing\":{\"dtype\":\"F32\",\"shape\":[1]",
+                1
+            };
             const int noted = i + 1 == sizeof cases / sizeof *cases;
             snprintf(said, sizeof said, "is a LoRA for %s; the model is SD 1.x", cases[i].base);
             expect_failure(lora_add(make_file(noted ? &note : &cases[i].tensor, 1), 1.0, lenient),
@@ -210,11 +242,13 @@ static void replace(char name[LORA_NAME], const char *what, const char *with)
 static void dotted(char name[LORA_NAME])
 {
     static const char *const words[][2] = {
-        { "lora_unet_", "unet." }, { "lora_te_text_model_", "clip_l.text_model." },
+        { "lora_unet_", "unet." },
+        { "lora_te_text_model_", "clip_l.text_model." },
         { "down_blocks_0_attentions_0_transformer_blocks_0_",
           "input_blocks.1.1.transformer_blocks.0." },
         { "mid_block_attentions_0_transformer_blocks_0_", "middle_block.1.transformer_blocks.0." },
-        { "attn1_to_q", "attn1.to_q" }, { "attn2_to_out_0", "attn2.to_out.0" },
+        { "attn1_to_q", "attn1.to_q" },
+        { "attn2_to_out_0", "attn2.to_out.0" },
         { "encoder_layers_0_self_attn_q_proj", "encoder.layers.0.self_attn.q_proj" },
     };
 
@@ -318,10 +352,12 @@ Test(lora_files, alpha_may_be_of_any_type)
     static const uint16_t f16 = 0x4000, bf16 = 0x4000;
     static const uint8_t u8 = 2, f8 = 0x40;
     static const struct lora_extra alphas[] = {
-        { "", "F32", "[]", &f32, 4 }, { "", "F32", "[1]", &f32, 4 }, { "", "F32", "[1,1]", &f32, 4 },
-        { "", "F64", "[]", &f64, 8 }, { "", "I64", "[]", &i64, 8 }, { "", "I32", "[1]", &i32, 4 },
-        { "", "F16", "[]", &f16, 2 }, { "", "BF16", "[1]", &bf16, 2 }, { "", "U8", "[]", &u8, 1 },
-        { "", "F8_E4M3", "[]", &f8, 1 }, { "", "I8", "[]", &u8, 1 },
+        { "", "F32", "[]", &f32, 4 },    { "", "F32", "[1]", &f32, 4 },
+        { "", "F32", "[1,1]", &f32, 4 }, { "", "F64", "[]", &f64, 8 },
+        { "", "I64", "[]", &i64, 8 },    { "", "I32", "[1]", &i32, 4 },
+        { "", "F16", "[]", &f16, 2 },    { "", "BF16", "[1]", &bf16, 2 },
+        { "", "U8", "[]", &u8, 1 },      { "", "F8_E4M3", "[]", &f8, 1 },
+        { "", "I8", "[]", &u8, 1 },
     };
     static const char *const modules[] = {
         "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q.alpha",
@@ -348,7 +384,8 @@ Test(lora_files, what_is_of_no_use_is_one_warning)
 {
     static const float one = 1.0f;
     static const struct lora_extra of_t5[] = {
-        { "lora_te3_encoder_block_0_layer_0_SelfAttention_q.lora_up.weight", "F32", "[1,1]", &one, 4 },
+        { "lora_te3_encoder_block_0_layer_0_SelfAttention_q.lora_up.weight", "F32", "[1,1]", &one,
+          4 },
         { "lora_te3_encoder_block_0_layer_0_SelfAttention_q.lora_down.weight", "F32", "[1,1]", &one,
           4 },
     };
@@ -363,8 +400,8 @@ Test(lora_files, what_is_of_no_use_is_one_warning)
                  kept_text);
     cr_expect_eq(kept_lines, 1);
     cr_expect(strstr(kept_text, "(and 1 more): it changes the T5"), "%s", kept_text);
-    cr_assert_eq(lora_add(lora_copy(from, "bundle.safetensors", NULL, bundled, 3), 1.0, 0), SDRT_OK, "%s",
-                 kept_text);
+    cr_assert_eq(lora_add(lora_copy(from, "bundle.safetensors", NULL, bundled, 3), 1.0, 0), SDRT_OK,
+                 "%s", kept_text);
     cr_expect_eq(kept_lines, 2);
     cr_expect(strstr(kept_text, "bundle_emb.dog.string_to_param.* (and 1 more): textual"), "%s",
               kept_text);

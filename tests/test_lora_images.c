@@ -153,7 +153,8 @@ Test(lora_images, a_prompt_may_weigh_parts_and_blocks)
         { "a photo of a small red cat, 42 stars <lora:kohya-lora:0.75:0.5>", 0.75f, 0.5f, 0.5f },
         { "a photo of a small red cat, 42 stars <lora:KOHYA-lora:unet=0>", 1.0f, 0.0f, 0.0f },
         { "a photo of a small red cat, 42 stars "
-          "<lora:kohya-lora:0.5:1:lbw=0.5,0.25,0,0,0,0,0,2,0,0,0,0,0,0,0,0,0>", 0.25f, 0.25f, 2.0f },
+          "<lora:kohya-lora:0.5:1:lbw=0.5,0.25,0,0,0,0,0,2,0,0,0,0,0,0,0,0,0>",
+          0.25f, 0.25f, 2.0f },
     };
     const char *from = data_path("lora/kohya-lora.safetensors");
     struct sdrt_lora parts[] = {

@@ -147,8 +147,8 @@ Test(lora_tags, weights_of_blocks)
         snprintf(want, sizeof want, "%s%s%s%s", cases[i].text, cases[i].in, cases[i].middle,
                  cases[i].out);
         for (int k = 0; k < SDRT_LORA_BLOCKS; k++)
-            cr_expect_eq(s->block[k] > 0.5, want[k] == '1', "%s: block %d is %g",
-                         cases[i].prompt, k, s->block[k]);
+            cr_expect_eq(s->block[k] > 0.5, want[k] == '1', "%s: block %d is %g", cases[i].prompt,
+                         k, s->block[k]);
     }
     sdrt_lora_list_clear(&list);
 }
@@ -188,12 +188,14 @@ Test(lora_tags, hypernetworks_and_negative_tags_are_left_out_with_a_warning)
     char *plain = NULL;
 
     make_folder();
-    cr_assert_eq(sdrt_lora_tags_split("a <hypernet:x:1> b", NULL, &plain, &list, &kept_log), SDRT_OK);
+    cr_assert_eq(sdrt_lora_tags_split("a <hypernet:x:1> b", NULL, &plain, &list, &kept_log),
+                 SDRT_OK);
     cr_expect_str_eq(plain, "a b");
     cr_expect_eq(kept_lines, 1);
     cr_expect(strstr(kept_text, "prompt: <hypernet:x:1>: left out"), "%s", kept_text);
     free(plain);
-    cr_assert_eq(sdrt_lora_tags_split("bad <lora:plain:1>", NULL, &plain, NULL, &kept_log), SDRT_OK);
+    cr_assert_eq(sdrt_lora_tags_split("bad <lora:plain:1>", NULL, &plain, NULL, &kept_log),
+                 SDRT_OK);
     cr_expect_str_eq(plain, "bad");
     cr_expect_eq(kept_lines, 2);
     cr_expect(strstr(kept_text, "negative prompt: <lora:plain:1>: left out"), "%s", kept_text);

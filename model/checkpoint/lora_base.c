@@ -66,8 +66,8 @@ static int is_deep(const char *key)
 /* The width of what the module reads, where the tensor has it; 0 elsewhere. */
 static int64_t input_width(const char *name, const struct sdrt_file_tensor *t)
 {
-    static const char *const inner[] = { "lora_down.", "lora_A.", "lora.down.", "_layer.down.",
-                                         "hada_w1_b", ".a2.weight", ".diff" };
+    static const char *const inner[] = { "lora_down.", "lora_A.",    "lora.down.", "_layer.down.",
+                                         "hada_w1_b",  ".a2.weight", ".diff" };
 
     for (size_t i = 0; i < sizeof inner / sizeof *inner; i++)
         if (t->rank >= 2 && strstr(name, inner[i])) return t->shape[1];

@@ -110,7 +110,8 @@ static int change_ia3(const struct sdrt_lora_merge *m, double scale,
     if (columns < 0)
         return sdrt_fail(m->engine->log, SDRT_E_UNSUPPORTED,
                          "%s: %s: (IA)3 of a square convolution does not say whether it goes by "
-                         "rows or by columns", m->path, m->module->sample);
+                         "rows or by columns",
+                         m->path, m->module->sample);
     status = read_factors(m, columns ? w->cols : w->rows, &factors);
     if (status != SDRT_OK) return status;
     for (int o = 0; o < w->rows; o++)

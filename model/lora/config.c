@@ -22,7 +22,7 @@ struct sdrt_lora_config {
     json_t *root;
     const char *path; /* of the LoRA's file, whose it is */
     struct settings {
-        int known; /* 1: alpha is set */
+        int known;          /* 1: alpha is set */
         double alpha, rank; /* rank 0: not said */
         int root_rank;
         json_t *alphas, *ranks; /* patterns, of root; NULL for none */

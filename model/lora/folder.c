@@ -90,8 +90,10 @@ int sdrt_lora_folder_find(char **path, const char *folder, const char *name,
     if (status != SDRT_OK) {
         sdrt_fail(log, status, "no memory for the names of LoRAs");
     } else if (s.rival) {
-        status = sdrt_fail(log, SDRT_E_ARG, "prompt: '%s' is both %s and %s: expected one name for "
-                           "one file", name, s.best, s.rival);
+        status = sdrt_fail(log, SDRT_E_ARG,
+                           "prompt: '%s' is both %s and %s: expected one name for "
+                           "one file",
+                           name, s.best, s.rival);
     } else if (!s.best) {
         status = sdrt_fail(log, SDRT_E_MISSING, "prompt: %s and its folders have no LoRA '%s' (%s)",
                            folder, name, sdrt_tensor_file_extensions);

@@ -139,14 +139,14 @@ static int foreign(const struct sdrt_loras *x, const struct sdrt_lora_file *file
     if (!f->foreign.count) return SDRT_OK;
     if (is_other_family(x, file, 1)) return SDRT_E_UNSUPPORTED;
     if (sdrt_lora_unmerged_kind(first) && (!lenient || !f->n))
-        return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: %s%s: is of %s, which cannot be merged", path,
-                         first, more, sdrt_lora_unmerged_kind(first));
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: %s%s: is of %s, which cannot be merged",
+                         path, first, more, sdrt_lora_unmerged_kind(first));
     if (!lenient || !f->n)
         return sdrt_fail(log, SDRT_E_UNSUPPORTED,
                          "%s: %s%s: no module of this model has such a tensor%s", path, first, more,
                          lenient ? ", and nothing else is in it" : "");
-    sdrt_note(log, SDRT_LOG_WARNING,
-              "%s: left out %s%s: no module of this model has such a tensor", path, first, more);
+    sdrt_note(log, SDRT_LOG_WARNING, "%s: left out %s%s: no module of this model has such a tensor",
+              path, first, more);
     return SDRT_OK;
 }
 
@@ -205,7 +205,9 @@ static int add_touches(struct sdrt_loras *x, const struct sdrt_lora_module *m,
     for (int k = 1;; k++) {
         char *module = strdup(place.module);
         if (!module) return SDRT_E_NOMEM;
-        f->list[f->n++] = (struct touch){ .module = module, .change = m, .file = x->n_files,
+        f->list[f->n++] = (struct touch){ .module = module,
+                                          .change = m,
+                                          .file = x->n_files,
                                           .scale = sdrt_lora_strength_at(strength, &place),
                                           .where = place.where };
         if (place.where.third < 0 || !sdrt_lora_index_find(x->index, m->key, k, &place)) return 1;
@@ -362,7 +364,8 @@ static int merge_third(struct sdrt_loras *x, const struct touch *t, int bias,
     if (m->role[SDRT_LORA_DORA] || m->role[SDRT_LORA_DORA_ROW] || sdrt_lora_is_by_weight(m))
         return sdrt_fail(x->engine.log, SDRT_E_UNSUPPORTED,
                          "%s: %s: DoRA, GLoRA, OFT or (IA)3 of queries, keys and values in one "
-                         "matrix: expected LoRA", sdrt_loras_path(x, t->file), m->key);
+                         "matrix: expected LoRA",
+                         sdrt_loras_path(x, t->file), m->key);
     all.data = calloc(3 * n, sizeof *all.data);
     if (!all.data)
         return sdrt_fail(x->engine.log, SDRT_E_NOMEM, "no memory to merge %s", t->module);

@@ -141,15 +141,16 @@ static int add_loha(const struct sdrt_lora_merge *m, float *y, const struct sdrt
     int status = other ? SDRT_OK : sdrt_lora_out_of_memory(m);
 
     if (status == SDRT_OK) status = sdrt_lora_add_product(m, &one, y, w->rows, w->cols, w->taps);
-    if (status == SDRT_OK) status = sdrt_lora_add_product(m, &two, other, w->rows, w->cols, w->taps);
+    if (status == SDRT_OK)
+        status = sdrt_lora_add_product(m, &two, other, w->rows, w->cols, w->taps);
     for (size_t i = 0; status == SDRT_OK && i < n; i++) y[i] *= other[i];
     free(other);
     return status;
 }
 
 /* One of LoKr's two blocks, [rows][cols][taps], whole or as a product, owned by the caller. */
-static int read_block(const struct sdrt_lora_merge *m, enum sdrt_lora_role whole, const struct sdrt_lora_factors *f,
-                      int rows, int cols, int taps, float **out)
+static int read_block(const struct sdrt_lora_merge *m, enum sdrt_lora_role whole,
+                      const struct sdrt_lora_factors *f, int rows, int cols, int taps, float **out)
 {
     int status;
 
@@ -179,7 +180,7 @@ static int add_lokr(const struct sdrt_lora_merge *m, float *y, const struct sdrt
 {
     const struct sdrt_lora_factors one = { .a = SDRT_LOKR_W1_A, .b = SDRT_LOKR_W1_B };
     const struct sdrt_lora_factors two = { SDRT_LOKR_W2_A, SDRT_LOKR_W2_B, SDRT_LOKR_T2,
-                                 m->module->role[SDRT_LOKR_T2] != NULL, 1 };
+                                           m->module->role[SDRT_LOKR_T2] != NULL, 1 };
     float *small = NULL, *large = NULL;
     int64_t r1, c1;
     int status;
@@ -209,7 +210,8 @@ static int add_lokr(const struct sdrt_lora_merge *m, float *y, const struct sdrt
 static int add_change(const struct sdrt_lora_merge *m, float *y, const struct sdrt_lora_weight *w)
 {
     static const struct sdrt_lora_factors lora = { .a = SDRT_LORA_UP, .b = SDRT_LORA_DOWN };
-    static const struct sdrt_lora_factors mid = { SDRT_LORA_UP, SDRT_LORA_DOWN, SDRT_LORA_MID, 1, 0 };
+    static const struct sdrt_lora_factors mid = { SDRT_LORA_UP, SDRT_LORA_DOWN, SDRT_LORA_MID, 1,
+                                                  0 };
     const size_t n = (size_t)w->rows * (size_t)w->cols * (size_t)w->taps;
     const struct sdrt_lora_module *module = m->module;
     float *values;
@@ -217,8 +219,8 @@ static int add_change(const struct sdrt_lora_merge *m, float *y, const struct sd
 
     switch (module->kind) {
     case SDRT_KIND_LORA:
-        status = sdrt_lora_add_product(m, module->role[SDRT_LORA_MID] ? &mid : &lora, y, w->rows, w->cols,
-                             w->taps);
+        status = sdrt_lora_add_product(m, module->role[SDRT_LORA_MID] ? &mid : &lora, y, w->rows,
+                                       w->cols, w->taps);
         break;
     case SDRT_KIND_LOHA: status = add_loha(m, y, w); break;
     case SDRT_KIND_LOKR: status = add_lokr(m, y, w); break;

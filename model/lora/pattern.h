@@ -11,8 +11,8 @@
 extern "C" {
 #endif
 
-/* 1 when pattern is name, or its end behind a dot, as PEFT's re.match(rf"(.*\.)?({pattern})$", name)
- * says; else 0.  Letters, digits, '_', '-', '.' for any character, "\." for a dot and '^' at the
+/* 1 when pattern is name, or its end behind a dot, as PEFT's re.match(rf"(.*\.)?({pattern})$",
+ * name) says; else 0.  Letters, digits, '_', '-', '.' for any character, "\." for a dot and '^' at the
  * beginning are understood here, everything else by PCRE2.  where is named in messages.
  * SDRT_E_FORMAT for what is no regular expression, SDRT_E_UNSUPPORTED for one that takes PCRE2 in a
  * build without it, SDRT_E_NOMEM. */

@@ -14,15 +14,18 @@ static const struct list {
     int count;
     signed char blocks[MOST];
 } lists[] = {
-    { 12, { SDRT_LORA_BASE, IN + 4, IN + 5, IN + 7, IN + 8, MID, OUT, OUT + 1, OUT + 2, OUT + 3,
-            OUT + 4, OUT + 5 } },
-    { 17, { SDRT_LORA_BASE, IN + 1, IN + 2, IN + 4, IN + 5, IN + 7, IN + 8, MID, OUT + 3, OUT + 4,
-            OUT + 5, OUT + 6, OUT + 7, OUT + 8, OUT + 9, OUT + 10, OUT + 11 } },
-    { 20, { SDRT_LORA_BASE, IN, IN + 1, IN + 2, IN + 3, IN + 4, IN + 5, IN + 6, IN + 7, IN + 8, MID,
-            OUT, OUT + 1, OUT + 2, OUT + 3, OUT + 4, OUT + 5, OUT + 6, OUT + 7, OUT + 8 } },
-    { 26, { SDRT_LORA_BASE, IN, IN + 1, IN + 2, IN + 3, IN + 4, IN + 5, IN + 6, IN + 7, IN + 8,
-            IN + 9, IN + 10, IN + 11, MID, OUT, OUT + 1, OUT + 2, OUT + 3, OUT + 4, OUT + 5,
-            OUT + 6, OUT + 7, OUT + 8, OUT + 9, OUT + 10, OUT + 11 } },
+    { 12,
+      { SDRT_LORA_BASE, IN + 4, IN + 5, IN + 7, IN + 8, MID, OUT, OUT + 1, OUT + 2, OUT + 3,
+        OUT + 4, OUT + 5 } },
+    { 17,
+      { SDRT_LORA_BASE, IN + 1, IN + 2, IN + 4, IN + 5, IN + 7, IN + 8, MID, OUT + 3, OUT + 4,
+        OUT + 5, OUT + 6, OUT + 7, OUT + 8, OUT + 9, OUT + 10, OUT + 11 } },
+    { 20, { SDRT_LORA_BASE, IN,      IN + 1,  IN + 2,  IN + 3,  IN + 4,  IN + 5,
+            IN + 6,         IN + 7,  IN + 8,  MID,     OUT,     OUT + 1, OUT + 2,
+            OUT + 3,        OUT + 4, OUT + 5, OUT + 6, OUT + 7, OUT + 8 } },
+    { 26, { SDRT_LORA_BASE, IN,      IN + 1,  IN + 2,  IN + 3,  IN + 4,  IN + 5,   IN + 6,  IN + 7,
+            IN + 8,         IN + 9,  IN + 10, IN + 11, MID,     OUT,     OUT + 1,  OUT + 2, OUT + 3,
+            OUT + 4,        OUT + 5, OUT + 6, OUT + 7, OUT + 8, OUT + 9, OUT + 10, OUT + 11 } },
 };
 
 /* The extension's own presets. */
@@ -110,5 +113,6 @@ int sdrt_lora_strength_read_blocks(struct sdrt_lora_strength *s, const char *tex
     }
     return sdrt_fail(log, SDRT_E_ARG,
                      "%s: expected the weights of blocks as 12, 17, 20 or 26 numbers, or a name "
-                     "as OUTALL", where);
+                     "as OUTALL",
+                     where);
 }

@@ -13,7 +13,7 @@ extern "C" {
 
 struct sdrt_lora_strength {
     double denoiser, text; /* 1 as trained, 0 not at all */
-    int    by_block;       /* 1: each block of a U-Net, and the text, is weighed once more */
+    int by_block;          /* 1: each block of a U-Net, and the text, is weighed once more */
     double block[SDRT_LORA_BLOCKS];
 };
 

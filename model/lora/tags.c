@@ -105,8 +105,7 @@ static int take_lora(struct tag *t, const char *folder, struct sdrt_lora_list *l
     if (status != SDRT_OK) return status;
     if (!*name || *name == '/' || strstr(name, ".."))
         return complain(t, "the name of a file in the folder of LoRAs");
-    if (!folder)
-        return sdrt_fail(t->log, SDRT_E_ARG, "%s: no folder of LoRAs was given", t->shown);
+    if (!folder) return sdrt_fail(t->log, SDRT_E_ARG, "%s: no folder of LoRAs was given", t->shown);
     status = sdrt_lora_folder_find(&path, folder, name, t->log);
     if (status == SDRT_OK) status = sdrt_lora_list_add(list, path, &t->strength, t->log);
     free(path);
@@ -131,7 +130,9 @@ static int take_tag(const char *text, size_t length, size_t front, int is_lora, 
 {
     static const char said[] = "prompt: ";
     char *shown = malloc(sizeof said + length), *words = strndup(text + front, length - front - 1);
-    struct tag t = { .shown = shown, .words = words, .strength = sdrt_lora_strength_even(1.0),
+    struct tag t = { .shown = shown,
+                     .words = words,
+                     .strength = sdrt_lora_strength_even(1.0),
                      .log = log };
     int status = SDRT_OK;
 

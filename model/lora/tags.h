@@ -23,7 +23,7 @@ struct sdrt_lora_list {
     struct sdrt_lora_use {
         char *path;
         struct sdrt_lora_strength strength;
-    } *uses;
+    } * uses;
     size_t count;
 };
 
