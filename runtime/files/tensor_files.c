@@ -107,6 +107,8 @@ int sdrt_tensor_file_open(struct sdrt_tensor_file **out, const char *path,
         sdrt_tensor_file_close(&f);
         return status;
     }
+    /* Looking at what lies between tensors has mapped their first pages too. */
+    madvise(f->map, f->size, MADV_DONTNEED);
     qsort(f->tensors, f->count, sizeof *f->tensors, by_name);
     *out = f;
     return SDRT_OK;
