@@ -146,6 +146,10 @@ check_SCRIPTS = tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tes
 AM_TESTS_ENVIRONMENT += OBJDUMP='$(OBJDUMP)'; export OBJDUMP;
 EXTRA_DIST += build-aux/arm.sh build-aux/arm-model.sh
 
+# All of it compiled for macOS, where zig is there.
+EXTRA_DIST += build-aux/macos.sh tests/check_macos.sh
+check_SCRIPTS += tests/check_macos.sh
+
 # Instructions of Arm's kernels, counted by the emulator.
 EXTRA_DIST += tests/check_counts.sh tests/count_plugin.c
 if HAVE_NEON
