@@ -41,6 +41,7 @@ hold() {
     set -- "$@" $(echo $with $without | awk '{
         products = $4 - $16; share = products / (products + $6 - $18) * 100
         printf "%d %.1f %.0f", products, share, ($2 - $14) / products * 100 }')
+    echo "$1 $2 $5" >> "$work/products"
     echo "$1 $2: $5 products, $6 % of vector operations, $7 instructions a hundred"
     ok=false
     if awk -v s="$6" -v least="$3" -v n="$7" -v most="$4" \
@@ -62,4 +63,19 @@ hold neonmmla conv1 76 218
 hold neonmmla proj 95 176
 hold neonmmla conv 94 162
 hold neonmmla attention 68 290
+
+# half KERNEL: BFMMLA's products are half of BFDOT's, but for f32's in a prologue or an exponential.
+half() {
+    ratio=$(awk -v kernel="$1" '$2 == kernel { n[$1] = $3 }
+        END { if (n["neonmmla"] && n["neonbf16"]) printf "%.3f", n["neonmmla"] / n["neonbf16"] }' \
+        "$work/products")
+    [ -n "$ratio" ] || return 0
+    ok=false
+    if awk -v ratio="$ratio" 'BEGIN { exit !(ratio <= 0.53) }'; then ok=true; fi
+    report $ok "neonmmla $1, beside neonbf16" "$ratio of its products; expected half"
+}
+touch "$work/products"
+half gemm
+half conv1
+half attention
 finish
