@@ -302,11 +302,11 @@ Test(lora_files, other_spellings_mean_the_same)
 /* As any file of tensors. */
 Test(lora_files, torch_and_gguf_hold_them_too)
 {
-    static const char *const ends[] = { ".pt", ".gguf" };
+    static const char *const ends[] = { "torch.pt", "ggml.gguf" };
 
     for (int i = 0; i < 2; i++) {
         sdrt_loras_clear(loras);
-        expect_quiet(lora_add(lora_data("lora/kohya-lora%s", ends[i]), 1.0, 0), ends[i]);
+        expect_quiet(lora_add(lora_data("lora/kohya-%s", ends[i]), 1.0, 0), ends[i]);
         const double error = lora_worst_error("kohya-lora");
         cr_expect_leq(error, 2e-6, "%s: %.2e", ends[i], error);
     }

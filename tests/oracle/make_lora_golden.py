@@ -330,8 +330,8 @@ def write_adapters(out):
 def write_formats(out, name):
     """The same LoRA in other files of tensors."""
     state = load_file(f"{out}/{name}.safetensors")
-    torch.save(state, f"{out}/{name}.pt")
-    writer = gguf.GGUFWriter(f"{out}/{name}.gguf", "lora")
+    torch.save(state, f"{out}/kohya-torch.pt")
+    writer = gguf.GGUFWriter(f"{out}/kohya-ggml.gguf", "lora")
     for key, value in state.items():
         writer.add_tensor(key, np.atleast_1d(value.numpy()))
     writer.write_header_to_file()
