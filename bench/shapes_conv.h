@@ -21,7 +21,7 @@ struct sdrt_named_conv {
       .out_c = oc, .kernel = kernel_, .stride = stride_, .upsample = upsample_, .pad = pad_,     \
       .x_pitch = c, .x2_pitch = c2, .y_pitch = oc, .residual_pitch = oc,                         \
       .prologue = SDRT_PROLOGUE_##prologue_,                                                     \
-      .w = { .n = oc, .k = (c) + (c2), .taps = (kernel_) * (kernel_) } }
+      .w = { .n = oc, .k = (c) + (c2), .taps = (kernel_) * (kernel_), .stride = stride_ } }
 
 static const struct sdrt_named_conv sdrt_conv_model_shapes[] = {
     { "unet_64x64_320_to_320_3x3", 7,

@@ -110,6 +110,17 @@ static int has_avx512(void)
 }
 #endif
 
+#if HAVE_AVX512VNNI
+static int has_avx512vnni(void)
+{
+    const unsigned vnni = 1u << 11;
+    unsigned f[WORDS];
+
+    features(f);
+    return (f[LEAF_7_C] & vnni) != 0;
+}
+#endif
+
 #if HAVE_AVX512BF16 || HAVE_AMX
 static int has_bf16_instructions(void)
 {

@@ -13,6 +13,11 @@
 enum {
 #define SDRT_LEVEL(level, flag, bit, below, has) flag = bit,
 #include "kernels/levels.h"
+    /* A level with one of these convolves in 16-bit integers. */
+    SDRT_ISA_ANY_INT16 = 0
+#define SDRT_INT16_LEVEL(level, flag, bit, below, has) | flag
+#include "kernels/levels.h"
+    ,
     /* A level with one of these computes in bf16 where weights are bf16. */
     SDRT_ISA_ANY_BF16 = 0
 #define SDRT_BF16_LEVEL(level, flag, bit, below, has) | flag

@@ -22,7 +22,8 @@ SIMD_BODIES = kernels/simd/attention.h kernels/simd/conv.h kernels/simd/gemm.h \
 	kernels/simd/attention_bf16.h kernels/simd/attention_pack.h kernels/simd/conv_bf16.h kernels/simd/gemm_bf16.h \
 	kernels/simd/math.h kernels/simd/narrow.h kernels/simd/norm.h kernels/simd/slot.h \
 	kernels/simd/slot_bf16.h \
-	kernels/simd/tile.h kernels/simd/unroll.h kernels/simd/winograd.h
+	kernels/simd/tile.h kernels/simd/unroll.h kernels/simd/winograd.h \
+	kernels/simd/winograd_int16.h kernels/simd/winograd_int16_pack.h
 EXTRA_DIST += $(SIMD_BODIES)
 
 # A level's files: compiled with its flags for the library, and for the tests of those that
@@ -72,6 +73,16 @@ libk_avx512_la_SOURCES = $(AVX512_FILES)
 libk_avx512_la_CFLAGS = $(AM_CFLAGS) $(AVX512_CFLAGS)
 libkernels_la_LIBADD += libk_avx512.la
 EMULATED_FILES += $(AVX512_FILES)
+endif
+
+# Convolutions whose products are of 16-bit integers.
+AVX512VNNI_FILES = kernels/avx512vnni/conv.c kernels/avx512vnni/int16.h
+if HAVE_AVX512VNNI
+noinst_LTLIBRARIES += libk_avx512vnni.la
+libk_avx512vnni_la_SOURCES = $(AVX512VNNI_FILES)
+libk_avx512vnni_la_CFLAGS = $(AM_CFLAGS) $(AVX512VNNI_CFLAGS)
+libkernels_la_LIBADD += libk_avx512vnni.la
+EMULATED_FILES += $(AVX512VNNI_FILES)
 endif
 
 AVX512BF16_FILES = kernels/avx512bf16/attention.c kernels/avx512bf16/conv.c \

@@ -99,8 +99,9 @@ struct sdrt_options {
     const char *precision; /* "f32", or "bf16": weights rounded to bf16, and with "avx512bf16",
                             * "neonbf16", "neonmmla" and "amx", which do nothing else, products of
                             * bf16 summed in f32 (of the first two, 3x3 convolutions stay f32);
-                            * elsewhere products stay f32.
-                            * NULL: bf16 where one of those is chosen, f32 elsewhere */
+                            * elsewhere products stay f32.  "int16": with "avx512vnni", which does
+                            * nothing else, 3x3 convolutions of stride 1 multiply in 16-bit
+                            * integers.  NULL: what the level computes in */
     const char *prediction; /* what the denoiser predicts, where the model does not say it right:
                             * "epsilon" or "v"; NULL: as detected */
     int         random_weights; /* 1: random weights, for benchmarks, of the model arch */

@@ -208,6 +208,8 @@ int tin_bf16(const char *level, enum sdrt_dtype stored)
     return tbf16_level(level) && stored == SDRT_BF16;
 }
 
+int tevery(void) { return getenv("SDRT_SHORT") ? 4 : 1; }
+
 int trequired(const char *level)
 {
     const char *const list = getenv("SDRT_REQUIRE_ISA");

@@ -74,6 +74,9 @@ double ttyped_error(enum sdrt_dtype type);
 int tbf16_level(const char *level);
 int tin_bf16(const char *level, enum sdrt_dtype stored);
 
+/* Of so many random shapes one is to be tried: more than 1 where SDRT_SHORT asks for fewer. */
+int tevery(void);
+
 /* Whether SDRT_REQUIRE_ISA, names with a blank between, has the level: this machine is meant to
  * run it. */
 int trequired(const char *level);

@@ -75,6 +75,13 @@ static int in_bf16(const struct problem *p)
     return tin_bf16(p->level, p->s.w.stored) && (p->s.kernel == 1 || all);
 }
 
+/* Whether products are of 16-bit integers. */
+static int in_int16(const struct problem *p)
+{
+    return (sdrt_isa_find(p->level)->flags & SDRT_ISA_ANY_INT16) && p->s.kernel == 3 &&
+           p->s.stride == 1 && p->s.w.k >= 32 && p->s.out_c >= 32;
+}
+
 static struct operands make(const struct problem *p, const struct sdrt_conv_ops *ops, uint64_t *rng)
 {
     const struct sdrt_conv_shape *s = &p->s;
@@ -151,11 +158,14 @@ static void check(const struct problem *p, const struct sdrt_conv_ops *ops, uint
      * last bits decide: then a product of 6 by 3 / sqrt(inputs) is 2^-8 off. */
     if (in_bf16(p) && s->prologue != SDRT_PROLOGUE_NONE)
         atol += 3.0 * 18.0 / 256.0 / sqrt(inputs);
+    /* An integer of 14 bits for the largest of a tile's chunk, of some 12 for a weight. */
+    if (in_int16(p)) atol = 3e-2;
     float *y = ttyped_values(&o.y, s->y_type);
     const struct tdiff d = tcompare(y, o.want, pixels_out(s), s->out_c, s->y_pitch, atol,
                                     digit * 3e-6 + ttyped_error(s->y_type));
     cr_expect(d.bad == 0, "%s: %zu bad, max %.3g at %zu, nmse %.2g", text, d.bad, d.max_abs, d.at,
               d.nmse);
+    cr_expect(!in_int16(p) || d.nmse < 4e-6, "%s: nmse %.2g", text, d.nmse);
     cr_expect(tgaps_written(y, pixels_out(s), s->out_c, s->y_pitch) == 0, "%s: wrote a gap", text);
     free(y);
     cr_expect(tbuf_ok(&o.y) && tbuf_ok(&o.scratch) && tbuf_ok(&o.x) && tbuf_ok(&o.x2) &&
@@ -217,6 +227,7 @@ static void check_size(const char *level, const struct sdrt_conv_ops *ops, uint6
     struct sdrt_conv_shape *s = &p.s;
     const int wide = trand_int(rng, 2);
 
+    if (trand_int(rng, tevery())) return;
     p.from = types[trand_int(rng, 3)];
     *s = (struct sdrt_conv_shape){ .batch = 1 + trand_int(rng, 3), .in_h = h, .in_w = w,
                                    .out_c = out_c, .prologue = trand_int(rng, 3) };
@@ -229,6 +240,7 @@ static void check_size(const char *level, const struct sdrt_conv_ops *ops, uint6
     s->chan_pitch = trand_int(rng, 2) ? out_c + wide * trand_int(rng, 9) : 0;
     s->residual_pitch = p.residual == IN_PLACE ? s->y_pitch : out_c + wide * trand_int(rng, 9);
     s->w = (struct sdrt_weight_shape){ .n = out_c, .k = c, .taps = s->kernel * s->kernel,
+                                       .stride = s->stride,
                                        .stored = types[trand_int(rng, 3)] };
     if (tbf16_level(level) && trand_int(rng, 8)) s->w.stored = SDRT_BF16;
     s->y_type = p.residual == IN_PLACE ? SDRT_F32 : trand_type(rng);
@@ -347,10 +359,97 @@ static void check_models(const char *level)
     }
 }
 
+/* All channels alike: the products of a sum have one sign and are as large as packing allows, so that
+ * a sum that could overflow does.  tap 9: all taps; else that one alone, which makes it the largest
+ * of all that is packed. */
+static void check_extremes(const char *level, const struct sdrt_conv_ops *ops, int c, int tap)
+{
+    enum { SIDE = 9, OUT_C = 40, PIXELS = SIDE * SIDE };
+    const struct sdrt_conv_shape s = {
+        .batch = 1, .in_h = SIDE, .in_w = SIDE, .in_c = c, .out_h = SIDE, .out_w = SIDE,
+        .out_c = OUT_C, .kernel = 3, .stride = 1, .upsample = 1, .pad = 1, .x_pitch = c,
+        .y_pitch = OUT_C, .w = { .n = OUT_C, .k = c, .taps = 9, .stride = 1, .stored = SDRT_F32 },
+    };
+    struct tbuf x = tbuf_floats((size_t)(PIXELS * c)), taps = tbuf_floats((size_t)(OUT_C * c * 9));
+    struct tbuf w = tbuf_bytes(ops->pack_bytes(&s.w)), y = tbuf_floats(PIXELS * OUT_C);
+    struct tbuf scratch = tbuf_bytes(ops->scratch(&s));
+    double *values = malloc((size_t)(OUT_C * c * 9) * sizeof *values);
+    double *want = malloc(PIXELS * OUT_C * sizeof *want), error = 0.0, size = 0.0;
+    const struct sdrt_conv_args a = { .x = x.v, .w = w.p, .y = y.v };
+    const struct sdrt_exec ex = { .part = 0, .nparts = 1, .scratch = scratch.p };
+    uint64_t rng = trand_seed();
+
+    for (int i = 0; i < PIXELS * c; i++) x.v[i] = i % c ? x.v[i - 1] : 1000.0f * trand(&rng);
+    for (int i = 0; i < OUT_C * c * 9; i++) {
+        taps.v[i] = i / 9 % c ? taps.v[i - 9] : tap == 9 || i % 9 == tap ? trand(&rng) : 0.0f;
+        values[i] = (double)taps.v[i];
+    }
+    memset(w.p, 0, w.bytes);
+    cr_assert_eq(ops->pack_rows(&s.w, 0, OUT_C, taps.p, SDRT_F32, w.p), 0);
+    cr_assert_eq(ops->conv2d(&ex, &s, &a), 0);
+    oracle_conv(&s, &a, values, SDRT_F32, NULL, 1, want);
+    for (int i = 0; i < PIXELS * OUT_C; i++) {
+        error += ((double)y.v[i] - want[i]) * ((double)y.v[i] - want[i]);
+        size += want[i] * want[i];
+    }
+    /* Alike, the channels' roundings do not cancel. */
+    cr_expect(error < 2.5e-5 * size, "%s: %d channels alike, tap %d: relative error %.2g", level, c,
+              tap, sqrt(error / size));
+    free(values);
+    free(want);
+    tbuf_free(&x), tbuf_free(&taps), tbuf_free(&w), tbuf_free(&y), tbuf_free(&scratch);
+}
+
+static void check_int16(const char *level)
+{
+    struct sdrt_conv_ops ops = { 0 };
+
+    tconv_init(&ops, level);
+    for (int tap = 0; tap <= 9; tap++) {
+        check_extremes(level, &ops, 128, tap);
+        check_extremes(level, &ops, 259, tap);
+        check_extremes(level, &ops, 32, tap);
+    }
+}
+
+/* What is not finite does not become a number. */
+static void check_not_finite(const char *level)
+{
+    enum { C = 32, SIDE = 4 };
+    const struct sdrt_conv_shape s = {
+        .batch = 1, .in_h = SIDE, .in_w = SIDE, .in_c = C, .out_h = SIDE, .out_w = SIDE, .out_c = C,
+        .kernel = 3, .stride = 1, .upsample = 1, .pad = 1, .x_pitch = C, .y_pitch = C,
+        .w = { .n = C, .k = C, .taps = 9, .stride = 1, .stored = SDRT_F32 },
+    };
+    static const float bad[] = { NAN, INFINITY, -INFINITY };
+    struct sdrt_conv_ops ops = { 0 };
+
+    tconv_init(&ops, level);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        static float x[SIDE * SIDE * C], taps[C * C * 9], y[SIDE * SIDE * C];
+        struct tbuf w = tbuf_bytes(ops.pack_bytes(&s.w)), scratch = tbuf_bytes(ops.scratch(&s));
+        const struct sdrt_conv_args a = { .x = x, .w = w.p, .y = y };
+        const struct sdrt_exec ex = { .part = 0, .nparts = 1, .scratch = scratch.p };
+        for (int k = 0; k < SIDE * SIDE * C; k++) x[k] = 1.0f;
+        for (int k = 0; k < C * C * 9; k++) taps[k] = 1.0f;
+        x[5 * C + 3] = bad[i];
+        memset(w.p, 0, w.bytes);
+        cr_assert_eq(ops.pack_rows(&s.w, 0, C, taps, SDRT_F32, w.p), 0);
+        cr_assert_eq(ops.conv2d(&ex, &s, &a), 0);
+        cr_expect_not(isfinite(y[5 * C]), "%s: %g became %g", level, (double)bad[i],
+                      (double)y[5 * C]);
+        tbuf_free(&w), tbuf_free(&scratch);
+    }
+}
+
 /* One test for each level, so that the report names the one that broke. */
 #define SDRT_LEVEL(level, ...) Test(conv, edges_##level) { check_edges(#level); }
 #include "kernels/levels.h"
 #define SDRT_LEVEL(level, ...) Test(conv, models_##level) { check_models(#level); }
+#include "kernels/levels.h"
+#define SDRT_INT16_LEVEL(level, ...) \
+    Test(conv, sums_of_##level) { check_int16(#level); } \
+    Test(conv, not_finite_##level) { check_not_finite(#level); }
 #include "kernels/levels.h"
 
 Test(conv, no_null_entries)

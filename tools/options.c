@@ -274,6 +274,7 @@ static const struct cli_option table[] = {
     { "precision", 0, CLI_NAME, "NAME",
       "%s (f32"
 #define SDRT_BF16_LEVEL(level, ...) "; bf16 with " #level
+#define SDRT_INT16_LEVEL(level, ...) "; int16 with " #level
 #include "kernels/levels.h"
       ")",
       AT(model.precision), .names = precisions },

@@ -311,7 +311,8 @@ sdrt_tensor sdrt_graph_conv(struct sdrt_graph *g, sdrt_tensor x, const struct sd
         .chan_pitch = chan.batch > 1 ? chan.pitch : 0,
         .prologue = !spec->norm ? SDRT_PROLOGUE_NONE
                     : spec->silu ? SDRT_PROLOGUE_NORM_SILU : SDRT_PROLOGUE_NORM,
-        .w = { .n = spec->out_c, .k = in.c + in2.c, .taps = spec->kernel * spec->kernel },
+        .w = { .n = spec->out_c, .k = in.c + in2.c, .taps = spec->kernel * spec->kernel,
+               .stride = stride },
     };
     n->u.conv.w.stored = sdrt_graph_set_weights(g, n, prefixes, rows, count,
                                                 (size_t)n->u.conv.w.k *

@@ -250,6 +250,50 @@ EMU_INTEGER_2(packus_epi32, _mm256_packus_epi32)
 EMU_INTEGER_2(avg_epu16, _mm256_avg_epu16)
 EMU_INTEGER_2(subs_epu16, _mm256_subs_epu16)
 
+EMU_INTEGER_2(add_epi16, _mm256_add_epi16)
+EMU_INTEGER_2(sub_epi16, _mm256_sub_epi16)
+EMU_INTEGER_2(mulhrs_epi16, _mm256_mulhrs_epi16)
+EMU_INTEGER_2(max_epi32, _mm256_max_epi32)
+
+EMU __m512i emu_set1_epi16(short x)
+{
+    return (union emu){ .si_half = { _mm256_set1_epi16(x), _mm256_set1_epi16(x) } }.si;
+}
+EMU __m512i emu_set1_epi32(int x)
+{
+    return (union emu){ .si_half = { _mm256_set1_epi32(x), _mm256_set1_epi32(x) } }.si;
+}
+EMU __m512i emu_castps_si512(__m512 a) { return emu_ps(a).si; }
+EMU __m512 emu_cvtepi32_ps(__m512i a)
+{
+    const union emu x = emu_si(a);
+    return (union emu){ .ps_half = { _mm256_cvtepi32_ps(x.si_half[0]),
+                                     _mm256_cvtepi32_ps(x.si_half[1]) } }.ps;
+}
+EMU int emu_reduce_max_epi32(__m512i a)
+{
+    const union emu x = emu_si(a);
+    int r = x.i32[0];
+    for (int i = 1; i < 16; i++) r = x.i32[i] > r ? x.i32[i] : r;
+    return r;
+}
+/* The low halves. */
+EMU __m256i emu_cvtepi32_epi16(__m512i a)
+{
+    const union emu x = emu_si(a);
+    union emu r = { .si = emu_setzero_si512() };
+    for (int i = 0; i < 16; i++) r.u16[i] = (uint16_t)x.u32[i];
+    return r.si_half[0];
+}
+/* AVX512-VNNI: sums wrap. */
+EMU __m512i emu_dpwssd_epi32(__m512i c, __m512i a, __m512i b)
+{
+    const union emu x = emu_si(a), y = emu_si(b), z = emu_si(c);
+    return (union emu){ .si_half = {
+        _mm256_add_epi32(z.si_half[0], _mm256_madd_epi16(x.si_half[0], y.si_half[0])),
+        _mm256_add_epi32(z.si_half[1], _mm256_madd_epi16(x.si_half[1], y.si_half[1])) } }.si;
+}
+
 EMU __m512i emu_srli_epi16(__m512i a, unsigned n)
 {
     const union emu x = emu_si(a);
@@ -297,6 +341,17 @@ EMU __m512i emu_maskz_loadu_epi16(uint32_t m, const void *p)
     return r.si;
 }
 
+#define _mm512_add_epi16 emu_add_epi16
+#define _mm512_sub_epi16 emu_sub_epi16
+#define _mm512_mulhrs_epi16 emu_mulhrs_epi16
+#define _mm512_max_epi32 emu_max_epi32
+#define _mm512_set1_epi16 emu_set1_epi16
+#define _mm512_set1_epi32 emu_set1_epi32
+#define _mm512_castps_si512 emu_castps_si512
+#define _mm512_cvtepi32_ps emu_cvtepi32_ps
+#define _mm512_reduce_max_epi32 emu_reduce_max_epi32
+#define _mm512_cvtepi32_epi16 emu_cvtepi32_epi16
+#define _mm512_dpwssd_epi32 emu_dpwssd_epi32
 #define _mm512_maskz_loadu_epi16 emu_maskz_loadu_epi16
 #define _mm512_loadu_si512 emu_loadu_si512
 #define _mm512_setzero_si512 emu_setzero_si512
