@@ -27,8 +27,13 @@ static void put_values(struct gguf_bytes *g, uint32_t n, uint32_t shape)
     for (uint32_t i = 0; i < n; i++) {
         const char key[] = { 'k', (char)('a' + i), 0 };
         const uint32_t type = fuzz_below(13);
-        gguf_key(g, !i ? "general.alignment" : i == 1 ? "comfy.gguf.orig_shape.ta" : key,
-                 !i ? 4 : i == 1 ? 9 : type);
+        gguf_key(g,
+                 !i       ? "general.alignment"
+                 : i == 1 ? "comfy.gguf.orig_shape.ta"
+                          : key,
+                 !i       ? 4
+                 : i == 1 ? 9
+                          : type);
         if (!i) {
             gguf_u32(g, 8u << fuzz_below(3));
         } else if (i == 1) {
@@ -75,9 +80,19 @@ static void make_file(struct gguf_bytes *g)
 /* Numbers that parsers stumble over, over eight bytes somewhere. */
 static void spoil(struct gguf_bytes *g)
 {
-    static const uint64_t numbers[] = { 0, 1, 31, 255, 4096, UINT32_MAX, (uint64_t)1 << 32,
-                                        (uint64_t)1 << 60, ((uint64_t)1 << 61) + 1, INT64_MAX,
-                                        (uint64_t)1 << 63, UINT64_MAX - 7, UINT64_MAX };
+    static const uint64_t numbers[] = { 0,
+                                        1,
+                                        31,
+                                        255,
+                                        4096,
+                                        UINT32_MAX,
+                                        (uint64_t)1 << 32,
+                                        (uint64_t)1 << 60,
+                                        ((uint64_t)1 << 61) + 1,
+                                        INT64_MAX,
+                                        (uint64_t)1 << 63,
+                                        UINT64_MAX - 7,
+                                        UINT64_MAX };
     const uint64_t number = numbers[fuzz_below(sizeof numbers / sizeof *numbers)];
     const size_t size = fuzz_below(2) ? 8 : 4;
 

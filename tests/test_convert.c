@@ -117,7 +117,8 @@ Test(convert, gives_tensors_the_type_of_the_first_rule_that_matches)
     const char *single = temp_path("1.safetensors"), *out = temp_path("2.gguf");
 
     cr_assert_eq(RUN(S("--quiet"), S("-t"), S("first_stage_model.*=f32"), S("--type"), S("q8_0"),
-                     S(golden("tiny-sd15")), S(out)), 0, "%s", ended.text);
+                     S(golden("tiny-sd15")), S(out)),
+                 0, "%s", ended.text);
     cr_expect_eq(count_type(out, SDRT_F32), 244, "the VAE");
     cr_expect_eq(count_type(out, SDRT_Q8_0), 198, "matrices of whole blocks");
     cr_expect_eq(count_type(out, SDRT_F16), 964 - 244 - 198, "the rest");
@@ -126,7 +127,8 @@ Test(convert, gives_tensors_the_type_of_the_first_rule_that_matches)
     cr_expect_eq(RUN(S("--check"), S("--most"), S("0.001"), S(golden("tiny-sd15")), S(out)), 1);
     cr_expect(strstr(ended.text, "is not what"), "%s", ended.text);
     cr_assert_eq(RUN(S("--quiet"), S("-t"), S("*.attn2.to_k.weight=f8_e5m2"), S("-t"), S("keep"),
-                     S(golden("tiny-sd15")), S(single)), 0, "%s", ended.text);
+                     S(golden("tiny-sd15")), S(single)),
+                 0, "%s", ended.text);
     cr_expect_eq(count_type(single, SDRT_F8_E5M2), 16);
     cr_expect_eq(count_type(single, SDRT_F16), 948);
 }
@@ -156,9 +158,9 @@ Test(convert, refuses_in_one_line_and_leaves_nothing_behind)
     const char *tiny = golden("tiny-sd15"), *out = temp_path("out.gguf");
     const char *plain = temp_path("out.safetensors");
 
-#define REFUSED(wanted, word, ...)                                                       \
+#define REFUSED(wanted, word, ...)                                                          \
     cr_expect(RUN(__VA_ARGS__) == wanted && ended.lines == 1 && strstr(ended.text, word) && \
-                  access(out, F_OK) && access(plain, F_OK),                              \
+                  access(out, F_OK) && access(plain, F_OK),                                 \
               "%s: %d, %s", word, ended.status, ended.text)
     REFUSED(2, "two names", S(tiny));
     REFUSED(2, "ends in .safetensors or .gguf", S(tiny), S(temp_path("out.bin")));
@@ -168,7 +170,8 @@ Test(convert, refuses_in_one_line_and_leaves_nothing_behind)
     REFUSED(1, "cannot be opened", S(temp_path("none")), S(out));
     REFUSED(1, "cannot be opened", S("--vae"), S(temp_path("none")), S(tiny), S(out));
     /* The file's limit is a full disk. */
-    cr_expect_eq(run((char *[]){ S("./sdconvert"), S("--quiet"), S(tiny), S(plain), NULL }, 65536), 1);
+    cr_expect_eq(run((char *[]){ S("./sdconvert"), S("--quiet"), S(tiny), S(plain), NULL }, 65536),
+                 1);
     cr_expect(ended.lines == 1 && access(plain, F_OK), "%s", ended.text);
     cr_expect_eq(temp_entries(), 0);
 }

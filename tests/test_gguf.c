@@ -57,7 +57,9 @@ static void make_good(struct gguf_bytes *g, uint32_t version, uint32_t alignment
 Test(gguf, reads_what_the_header_says)
 {
     static const char *const names[] = { "a", "b", "empty", "new" };
-    static const struct { uint32_t version, alignment; } kinds[] = { { 3, 32 }, { 2, 64 }, { 3, 1 } };
+    static const struct {
+        uint32_t version, alignment;
+    } kinds[] = { { 3, 32 }, { 2, 64 }, { 3, 1 } };
     const struct sdrt_file_tensor *t;
     struct sdrt_tensor_file *file;
     struct gguf_bytes g;
@@ -103,10 +105,7 @@ Test(gguf, refuses_a_file_that_is_cut_anywhere)
 
 /* ---- one fault each ---- */
 
-static void one_f32(struct gguf_bytes *g, uint64_t values)
-{
-    gguf_start(g, 3, 1, values);
-}
+static void one_f32(struct gguf_bytes *g, uint64_t values) { gguf_start(g, 3, 1, values); }
 
 static void end_f32(struct gguf_bytes *g)
 {
@@ -210,7 +209,10 @@ static void one_tensor(struct gguf_bytes *g, int rank, const uint64_t *shape, ui
 static void unknown_type(struct gguf_bytes *g) { one_tensor(g, 1, (uint64_t[]){ 32 }, 4); }
 static void later_type(struct gguf_bytes *g) { one_tensor(g, 1, (uint64_t[]){ 32 }, 4711); }
 static void half_block(struct gguf_bytes *g) { one_tensor(g, 2, (uint64_t[]){ 2, 48 }, Q8_0); }
-static void five_dims(struct gguf_bytes *g) { one_tensor(g, 5, (uint64_t[]){ 1, 1, 1, 1, 32 }, F32); }
+static void five_dims(struct gguf_bytes *g)
+{
+    one_tensor(g, 5, (uint64_t[]){ 1, 1, 1, 1, 32 }, F32);
+}
 
 static void huge_shape(struct gguf_bytes *g)
 {
@@ -280,7 +282,8 @@ Test(gguf, refuses_what_is_not_so_and_says_what)
         { huge_bytes, SDRT_E_FORMAT, "odd: shape: its product overflows" },
         { many_bytes, SDRT_E_FORMAT, "truncated: odd" },
         { nameless, SDRT_E_FORMAT, "tensor 0" },
-        { other_shape, SDRT_E_FORMAT, "orig_shape.w: expected an array of i32 whose product is 256" },
+        { other_shape, SDRT_E_FORMAT,
+          "orig_shape.w: expected an array of i32 whose product is 256" },
         { minus_shape, SDRT_E_FORMAT, "orig_shape.w" },
         { float_shape, SDRT_E_FORMAT, "orig_shape.w" },
     };
@@ -322,9 +325,9 @@ static const char *golden_path(void)
 
 Test(gguf, dequantises_as_ggml_does_to_the_bit)
 {
-    static const enum sdrt_dtype types[] = { SDRT_Q8_0, SDRT_Q4_0, SDRT_Q4_1, SDRT_Q5_0, SDRT_Q5_1,
-                                             SDRT_Q2_K, SDRT_Q3_K, SDRT_Q4_K, SDRT_Q5_K, SDRT_Q6_K,
-                                             SDRT_F16,  SDRT_BF16 };
+    static const enum sdrt_dtype types[] = { SDRT_Q8_0, SDRT_Q4_0, SDRT_Q4_1, SDRT_Q5_0,
+                                             SDRT_Q5_1, SDRT_Q2_K, SDRT_Q3_K, SDRT_Q4_K,
+                                             SDRT_Q5_K, SDRT_Q6_K, SDRT_F16,  SDRT_BF16 };
     enum { VALUES = 1024 };
     const struct sdrt_file_tensor *t, *want;
     struct sdrt_tensor_file *file;

@@ -132,13 +132,19 @@ Test(gguf_models, outermost_dimensions_of_one_may_be_dropped)
 static void as_llama(char *name, int *rank, int64_t shape[8])
 {
     static const char *const map[][2] = {
-        { "encoder.", "enc." }, { ".block.", ".blk." }, { "shared", "token_embd" },
-        { "final_layer_norm", "output_norm" }, { "layer.0.SelfAttention.relative_attention_bias",
-                                                 "attn_rel_b" },
-        { "layer.0.SelfAttention.q", "attn_q" }, { "layer.0.SelfAttention.k", "attn_k" },
-        { "layer.0.SelfAttention.v", "attn_v" }, { "layer.0.SelfAttention.o", "attn_o" },
-        { "layer.0.layer_norm", "attn_norm" }, { "layer.1.DenseReluDense.wi_1", "ffn_up" },
-        { "layer.1.DenseReluDense.wo", "ffn_down" }, { "layer.1.DenseReluDense.wi_0", "ffn_gate" },
+        { "encoder.", "enc." },
+        { ".block.", ".blk." },
+        { "shared", "token_embd" },
+        { "final_layer_norm", "output_norm" },
+        { "layer.0.SelfAttention.relative_attention_bias", "attn_rel_b" },
+        { "layer.0.SelfAttention.q", "attn_q" },
+        { "layer.0.SelfAttention.k", "attn_k" },
+        { "layer.0.SelfAttention.v", "attn_v" },
+        { "layer.0.SelfAttention.o", "attn_o" },
+        { "layer.0.layer_norm", "attn_norm" },
+        { "layer.1.DenseReluDense.wi_1", "ffn_up" },
+        { "layer.1.DenseReluDense.wo", "ffn_down" },
+        { "layer.1.DenseReluDense.wi_0", "ffn_gate" },
         { "layer.1.layer_norm", "ffn_norm" },
     };
 

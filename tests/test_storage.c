@@ -31,8 +31,8 @@ static void add(const char *name, const char *dtype, const char *shape, const vo
     const size_t used = strlen(header);
 
     snprintf(header + used, sizeof header - used,
-             "%s\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%zu,%zu]}",
-             used ? "," : "", name, dtype, shape, data_bytes, data_bytes + n);
+             "%s\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%zu,%zu]}", used ? "," : "",
+             name, dtype, shape, data_bytes, data_bytes + n);
     if (n) memcpy(data + data_bytes, bytes, n);
     data_bytes += n;
 }
@@ -56,8 +56,7 @@ static struct sdrt_weight_files *open_file(const char *strip, int status, const 
     if (*metadata)
         n = sprintf(text, "{\"__metadata__\":{\"_quantization_metadata\":\"%s\"},%s}", metadata,
                     header);
-    else
-        n = sprintf(text, "{%s}", header);
+    else n = sprintf(text, "{%s}", header);
     const uint64_t length = (uint64_t)n;
     memcpy(bytes, &length, 8);
     memcpy(text + n, data, data_bytes);
@@ -120,7 +119,8 @@ static void f8_times(enum sdrt_dtype type, const double *scales, int each, doubl
 
 Test(storage, f8_is_multiplied_by_its_scale_and_companions_are_not_on_offer)
 {
-    static const char e4m3[] = "{\"format\": \"float8_e4m3fn\", \"full_precision_matrix_mult\": true}";
+    static const char e4m3[] =
+        "{\"format\": \"float8_e4m3fn\", \"full_precision_matrix_mult\": true}";
     const float scale = 0.0123f;
     const uint16_t half = 0x3800, rows[2] = { 0x3800, 0xbc00 }; /* 1/2, -1 */
     struct sdrt_weight_files *set;
@@ -201,7 +201,9 @@ Test(storage, int8_is_multiplied_by_one_scale_or_one_a_row)
 /* Element (i, j) of the regular Hadamard matrix of a power of 4, times sqrt(size). */
 static int hadamard(int size, int i, int j)
 {
-    static const int h4[4][4] = { { 1, 1, 1, -1 }, { 1, 1, -1, 1 }, { 1, -1, 1, 1 },
+    static const int h4[4][4] = { { 1, 1, 1, -1 },
+                                  { 1, 1, -1, 1 },
+                                  { 1, -1, 1, 1 },
                                   { -1, 1, 1, 1 } };
     int sign = 1;
 
@@ -239,7 +241,8 @@ Test(storage, rotated_int8_is_turned_back)
                      where == 2 ? "{'format': 'int8_tensorwise', 'params': {'convrot': true, "
                                   "'convrot_groupsize': %d}}"
                                 : "{'format': 'int8_tensorwise', 'convrot': true, "
-                                  "'convrot_groupsize': %d}", groups[g]);
+                                  "'convrot_groupsize': %d}",
+                     groups[g]);
             begin();
             add("model.to_q.weight", "I8", "[2,512]", q, sizeof q);
             add("model.to_q.weight_scale", "F32", "[2,1]", scales, sizeof scales);
@@ -273,26 +276,32 @@ struct refusal {
 Test(storage, what_is_not_understood_is_refused_when_it_is_asked_for)
 {
     static const struct refusal cases[] = {
-        { "U8", "[4]", "weight.quant_state.bitsandbytes__nf4", "U8", "[4]", NULL, "bitsandbytes' nf4" },
-        { "U8", "[4]", "weight.quant_state.bitsandbytes__fp4", "U8", "[4]", NULL, "bitsandbytes' fp4" },
+        { "U8", "[4]", "weight.quant_state.bitsandbytes__nf4", "U8", "[4]", NULL,
+          "bitsandbytes' nf4" },
+        { "U8", "[4]", "weight.quant_state.bitsandbytes__fp4", "U8", "[4]", NULL,
+          "bitsandbytes' fp4" },
         { "U8", "[4]", "weight.absmax", "F32", "[1]", NULL, "bitsandbytes" },
         { "I8", "[2,2]", "SCB", "F32", "[1]", NULL, "bitsandbytes' int8" },
         { "U8", "[4]", "weight_scale_2", "F32", "[1]", NULL, "nvfp4" },
         { "U8", "[4]", "weight_scale", "U8", "[4]", "{\"format\": \"mxfp8\"}", "mxfp8" },
-        { "I8", "[4]", "weight_scale", "F32", "[1]", "{\"format\": \"float8_e5m2\"}", "float8_e5m2 as I8" },
+        { "I8", "[4]", "weight_scale", "F32", "[1]", "{\"format\": \"float8_e5m2\"}",
+          "float8_e5m2 as I8" },
         { "I8", "[4]", "weight_scale", "F32", "[1]", "{\"format\": 1}", "comfy_quant" },
         { "I8", "[4]", "weight_scale", "F32", "[1]", "{{{", "comfy_quant" },
         { "F8_E4M3", "[4]", "weight_scale", "F16", "[2]", NULL, "one number or one a row" },
         { "F8_E4M3", "[2,2]", "weight_scale", "F16", "[1,2]", NULL, "one number or one a row" },
         { "F8_E4M3", "[4]", "weight_scale", "F8_E8M0", "[4]", NULL, "one number or one a row" },
         { "U8", "[4]", "weight_scale", "F32", "[1]", NULL, "scales cannot multiply" },
-        { "I8", "[4]", "input_scale", "F32", "[1]", "{\"format\": \"int8_tensorwise\"}", "without a weight_scale" },
+        { "I8", "[4]", "input_scale", "F32", "[1]", "{\"format\": \"int8_tensorwise\"}",
+          "without a weight_scale" },
         { "I8", "[1,4]", "weight_scale", "F32", "[1]",
-          "{\"format\": \"int8_tensorwise\", \"convrot\": true, \"convrot_groupsize\": 2}", "rotated" },
+          "{\"format\": \"int8_tensorwise\", \"convrot\": true, \"convrot_groupsize\": 2}",
+          "rotated" },
         { "I8", "[1,4]", "weight_scale", "F32", "[1]",
           "{\"format\": \"int8_tensorwise\", \"convrot\": true}", "rotated" },
         { "I8", "[4]", "weight_scale", "F32", "[1]",
-          "{\"format\": \"int8_tensorwise\", \"convrot\": true, \"convrot_groupsize\": 4}", "rotated" },
+          "{\"format\": \"int8_tensorwise\", \"convrot\": true, \"convrot_groupsize\": 4}",
+          "rotated" },
     };
     struct sdrt_weight_view v;
     char name[64];
@@ -308,7 +317,8 @@ Test(storage, what_is_not_understood_is_refused_when_it_is_asked_for)
         struct sdrt_weight_files *set = open_file("", SDRT_OK, NULL);
         const struct sdrt_weights_provider p = sdrt_weight_files_provider(set);
         expect_names(set, "other.weight q.weight");
-        expect_failure(p.get(p.self, "q.weight", -1, NULL, &v), SDRT_E_UNSUPPORTED, c->word, c->word);
+        expect_failure(p.get(p.self, "q.weight", -1, NULL, &v), SDRT_E_UNSUPPORTED, c->word,
+                       c->word);
         expect_failure(p.describe(p.self, "q.weight", -1, NULL, &v), SDRT_E_UNSUPPORTED, "q.weight",
                        c->word);
         expect_values(set, "other.weight", (double[]){ 1.0 }, 1, 0.0);

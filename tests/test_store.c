@@ -52,8 +52,7 @@ static void check_codes(enum sdrt_dtype type, unsigned codes)
         x[1] = low + (high - low) / 2.0f;
         x[2] = nextafterf(x[1], high);
         const int last = !isfinite(high) || next == codes || next == 2 * codes;
-        for (int i = 0; i < (last ? 1 : 3); i++)
-            bad += sdrt_from_f32(&x[i], type, &got[i], 1) != 1;
+        for (int i = 0; i < (last ? 1 : 3); i++) bad += sdrt_from_f32(&x[i], type, &got[i], 1) != 1;
         bad += got[0] != code;
         if (!last) bad += (got[1] != (code & 1 ? next : code)) + (got[2] != next);
     }

@@ -16,17 +16,17 @@ struct progress;
 
 /* A tensor to be written.  Its values are those of its sources, one after the other. */
 struct convert_tensor {
-    char   *name; /* owned */
-    int     rank;
+    char *name; /* owned */
+    int rank;
     int64_t shape[SDRT_WEIGHT_MAX_RANK];
-    size_t  values;
+    size_t values;
     enum sdrt_dtype from, to;
-    int     n_sources;
+    int n_sources;
     struct sdrt_weights_provider provider;
-    char   *source[3];  /* names there, owned */
-    int     transposed; /* 1: the file has columns as rows */
-    int     swapped;    /* 1: the file has the second half of the rows first */
-    void   *data;       /* a transposed or swapped copy, while it is written */
+    char *source[3]; /* names there, owned */
+    int transposed;  /* 1: the file has columns as rows */
+    int swapped;     /* 1: the file has the second half of the rows first */
+    void *data;      /* a transposed or swapped copy, while it is written */
 };
 
 struct convert_model {
@@ -69,8 +69,8 @@ enum convert_format {
 /* "PATTERN=TYPE": names that the shell pattern matches, or all where there is no PATTERN=. */
 struct convert_rule {
     const char *pattern; /* NULL: all */
-    size_t      length;  /* of the pattern */
-    int         keep;    /* 1: as they are */
+    size_t length;       /* of the pattern */
+    int keep;            /* 1: as they are */
     enum sdrt_dtype type;
 };
 

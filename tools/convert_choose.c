@@ -34,7 +34,8 @@ int convert_rule_read(struct convert_rule *out, const char *text, const struct s
         }
     return sdrt_fail(log, SDRT_E_ARG,
                      "'%s': is no type: expected keep, f32, f16, bf16, f8_e4m3, f8_e5m2, q8_0 or "
-                     "q4_k, alone or behind PATTERN=", name);
+                     "q4_k, alone or behind PATTERN=",
+                     name);
 }
 
 static int matches(const struct convert_rule *rule, const char *name, char *pattern, size_t room)

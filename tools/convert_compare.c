@@ -92,8 +92,12 @@ static void count(struct tally *t, const struct convert_tensor *b, const struct 
 int convert_compare(struct convert_model *a, struct convert_model *b, double most, int *same,
                     struct progress *progress, const volatile sig_atomic_t *stop)
 {
-    struct pair p = { malloc((size_t)CHUNK * 8), malloc(CHUNK * sizeof(float)),
-                      malloc(CHUNK * sizeof(float)), 0, 0, 0 };
+    struct pair p = { malloc((size_t)CHUNK * 8),
+                      malloc(CHUNK * sizeof(float)),
+                      malloc(CHUNK * sizeof(float)),
+                      0,
+                      0,
+                      0 };
     struct tally tallies[SDRT_DTYPES] = { { 0, 0, 0, NULL } };
     size_t i = 0, k = 0, missing = 0;
     int status = SDRT_OK;

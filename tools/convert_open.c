@@ -103,10 +103,10 @@ static int translate(const struct translation *by, const char *canonical, char o
 {
     *part = (struct sdrt_name_part){ .third = -1 };
     switch (by->kind) {
-    case UNET:  return sdrt_names_unet(&by->layout->unet, canonical, out);
+    case UNET: return sdrt_names_unet(&by->layout->unet, canonical, out);
     case MMDIT: return sdrt_names_mmdit(&by->layout->mmdit, canonical, out, part);
-    case VAE:   return sdrt_names_vae(&by->layout->vae, canonical, out);
-    default:    return sdrt_names_clip(SDRT_CLIP_OPEN, canonical, out, part);
+    case VAE: return sdrt_names_vae(&by->layout->vae, canonical, out);
+    default: return sdrt_names_clip(SDRT_CLIP_OPEN, canonical, out, part);
     }
 }
 
@@ -235,9 +235,8 @@ static int add_text(struct convert_model *m, const struct sdrt_layout *layout, i
         return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
                          "text encoder %d: has not the names of transformers", i + 1);
     const int status = add_translated(m, files, home.prefix, &clip);
-    return status == SDRT_OK && home.cut
-               ? add_last_layer(m, &m->parts.text[i], home.prefix, &clip)
-               : status;
+    return status == SDRT_OK && home.cut ? add_last_layer(m, &m->parts.text[i], home.prefix, &clip)
+                                         : status;
 }
 
 /* The number of an upsampler's module depends on the attention in front of it. */
@@ -267,7 +266,8 @@ static int add_folder(struct convert_model *m, const char *path, int with_vae, i
     layout.unet.blocks = NULL;
     find_attention(&layout.unet, &m->parts.denoiser);
     layout.vae.layout = SDRT_VAE_ORIGINAL;
-    const struct translation to = { &layout, layout.denoiser == SDRT_DENOISER_MMDIT ? MMDIT : UNET };
+    const struct translation to = { &layout,
+                                    layout.denoiser == SDRT_DENOISER_MMDIT ? MMDIT : UNET };
     const struct translation vae = { &layout, VAE };
     status = add_translated(m, m->parts.denoiser.files, denoiser, &to);
     if (status == SDRT_OK && with_vae)
@@ -298,7 +298,8 @@ static int add_vae(struct convert_model *m, const char *path)
     }
     if (!layout.vae.levels || sdrt_part_has(&m->vae, "decoder.mid_block.attentions.0.query.weight"))
         return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
-                         "%s: not a VAE with the names of today's diffusers or the original's", path);
+                         "%s: not a VAE with the names of today's diffusers or the original's",
+                         path);
     return add_translated(m, m->vae.files, vae_prefix, &to);
 }
 
@@ -326,7 +327,8 @@ static int check_whole(const struct convert_model *m)
         for (int k = 0; k < t->n_sources; k++)
             if (!t->source[k] || t->n_sources == 2)
                 return sdrt_fail(m->log, SDRT_E_MISSING,
-                                 "the model lacks one of the three tensors that become %s", t->name);
+                                 "the model lacks one of the three tensors that become %s",
+                                 t->name);
     }
     return SDRT_OK;
 }

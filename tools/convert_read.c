@@ -64,8 +64,10 @@ int convert_read(const struct convert_tensor *t, size_t first, size_t count, voi
         const size_t at = first % each, n = each - at < count ? each - at : count;
         const char *source = t->source[first / each];
         if (p->read(p->self, source, &v, at, n, to) != SDRT_OK)
-            return sdrt_fail(log, SDRT_E_IO, "%s: cannot be read: the file has become shorter or its "
-                             "disk fails", source);
+            return sdrt_fail(log, SDRT_E_IO,
+                             "%s: cannot be read: the file has become shorter or its "
+                             "disk fails",
+                             source);
         first += n;
         count -= n;
         to += n * size;

@@ -68,8 +68,10 @@ static int begin_safetensors(struct writer *w)
     char *text = failed ? NULL : json_dumps(root, JSON_COMPACT);
     json_decref(root);
     if (!text)
-        return sdrt_fail(m->log, SDRT_E_NOMEM, "%s: no memory for its header, or a name that is no "
-                         "text", w->path);
+        return sdrt_fail(m->log, SDRT_E_NOMEM,
+                         "%s: no memory for its header, or a name that is no "
+                         "text",
+                         w->path);
     const size_t length = strlen(text);
     const uint64_t padded = (length + 7) / 8 * 8;
     sdrt_atomic_write(w->file, &padded, sizeof padded);
@@ -114,8 +116,8 @@ static int begin_gguf(struct writer *w)
         const struct convert_tensor *t = &m->list[i];
         if (strlen(t->name) > MAX_NAME || t->rank > 4)
             return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
-                             "%s: GGUF files have names of %d bytes and 4 dimensions at most", t->name,
-                             (int)MAX_NAME);
+                             "%s: GGUF files have names of %d bytes and 4 dimensions at most",
+                             t->name, (int)MAX_NAME);
         header += 8 + strlen(t->name) + 4 + 8 * (uint64_t)t->rank + 12;
     }
     sdrt_atomic_write(w->file, "GGUF", 4);
@@ -185,8 +187,12 @@ static int put_tensor(struct writer *w, struct convert_tensor *t, enum convert_f
 int convert_write(struct convert_model *m, const char *path, enum convert_format format,
                   struct progress *progress, const volatile sig_atomic_t *stop)
 {
-    struct writer w = { .model = m, .progress = progress, .path = path, .stop = stop,
-                        .raw = malloc((size_t)CHUNK * 8), .out = malloc((size_t)CHUNK * 8),
+    struct writer w = { .model = m,
+                        .progress = progress,
+                        .path = path,
+                        .stop = stop,
+                        .raw = malloc((size_t)CHUNK * 8),
+                        .out = malloc((size_t)CHUNK * 8),
                         .values = malloc(CHUNK * sizeof(float)) };
     int status = SDRT_OK, written = SDRT_OK;
 

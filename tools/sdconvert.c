@@ -59,15 +59,16 @@ static int take_type(void *into, const char *name, const char *text, const struc
     struct session *s = into;
 
     if (s->n_rules == MAX_RULES)
-        return sdrt_fail(log, SDRT_E_ARG, "--%s: is given more than %d times", name, (int)MAX_RULES);
+        return sdrt_fail(log, SDRT_E_ARG, "--%s: is given more than %d times", name,
+                         (int)MAX_RULES);
     return convert_rule_read(&s->rules[s->n_rules++], text, log);
 }
 
 #define AT(member) .where = offsetof(struct session, member)
 
 static const struct cli_option table[] = {
-    { "type", 't', CLI_CALL, "PATTERN=TYPE", "what tensors become, or TYPE for all; the first counts",
-      .call = take_type },
+    { "type", 't', CLI_CALL, "PATTERN=TYPE",
+      "what tensors become, or TYPE for all; the first counts", .call = take_type },
     { "vae", 0, CLI_TEXT, "PATH", "a VAE in place of the model's; none: leave it out", AT(vae) },
     { "t5", 0, CLI_TEXT, "PATH", "a T5 in place of the model's; none: leave it out", AT(t5) },
     { "check", 0, CLI_FLAG, NULL, "write nothing; compare the tensors of two models", AT(check) },
@@ -84,11 +85,12 @@ static const struct cli_program program = {
     .version = PACKAGE_VERSION,
     .column = 25,
     .options = table,
-    .before = "usage: sdconvert [OPTION]... MODEL FILE.safetensors | FILE.gguf\n"
-              "       sdconvert --check [OPTION]... MODEL MODEL\n"
-              "\n"
-              "Writes a model, of a file that sdgen reads or a diffusers folder, as a single file.\n"
-              "\n",
+    .before =
+        "usage: sdconvert [OPTION]... MODEL FILE.safetensors | FILE.gguf\n"
+        "       sdconvert --check [OPTION]... MODEL MODEL\n"
+        "\n"
+        "Writes a model, of a file that sdgen reads or a diffusers folder, as a single file.\n"
+        "\n",
     .after = "\n"
              "TYPE is keep, f32, f16, bf16, f8_e4m3, f8_e5m2 (safetensors), q8_0 or q4_k (GGUF);\n"
              "PATTERN a shell pattern for names of tensors.\n"
@@ -109,8 +111,7 @@ static int convert(struct session *s)
     status = convert_open(&model, s->input, s->vae, s->t5, &s->log);
     if (status == SDRT_OK) status = convert_choose(&model, s->rules, s->n_rules, format);
     if (status == SDRT_OK) status = convert_write(&model, s->output, format, &s->progress, &caught);
-    if (status == SDRT_OK)
-        sdrt_note(&s->log, SDRT_LOG_INFO, "%s: %zu tensors", s->output, model.n);
+    if (status == SDRT_OK) sdrt_note(&s->log, SDRT_LOG_INFO, "%s: %zu tensors", s->output, model.n);
     convert_close(&model);
     return status;
 }
@@ -121,8 +122,7 @@ static int check(struct session *s)
     int same = 0, status = convert_open(&a, s->input, s->vae, s->t5, &s->log);
 
     if (status == SDRT_OK) status = convert_open(&b, s->output, NULL, NULL, &s->log);
-    if (status == SDRT_OK)
-        status = convert_compare(&a, &b, s->most, &same, &s->progress, &caught);
+    if (status == SDRT_OK) status = convert_compare(&a, &b, s->most, &same, &s->progress, &caught);
     if (status == SDRT_OK && !same)
         status = sdrt_fail(&s->log, SDRT_E_NUMERIC, "%s: is not what %s is, within %g", s->output,
                            s->input, s->most);

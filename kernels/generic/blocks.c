@@ -61,8 +61,7 @@ static void from_q5_1(const uint8_t *p, float *y)
 {
     const float d = half_at(p), m = half_at(p + 2);
 
-    for (int i = 0; i < SHORT; i++)
-        y[i] = d * (float)(nibble(p + 8, i) | fifth_bit(p + 4, i)) + m;
+    for (int i = 0; i < SHORT; i++) y[i] = d * (float)(nibble(p + 8, i) | fifth_bit(p + 4, i)) + m;
 }
 
 /* 16 scales (low nibble) and minima (high), 64 bytes of 2 bits, d, dmin.  In Q2_K and Q3_K byte l of

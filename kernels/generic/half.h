@@ -22,11 +22,12 @@ static inline float from_f16(uint16_t h)
     const uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h & 0x7c00;
     const uint32_t rest = (uint32_t)(h & 0x7fff) << 13, rebias = 112u << 23;
     const float lowest = 0x1p-14f; /* zero and subnormals: a normal number's fraction, less it */
-    const uint32_t small = bits_of_f32(f32_of_bits(bits_of_f32(lowest) | (rest & 0x7fffff)) - lowest);
+    const uint32_t small = bits_of_f32(f32_of_bits(bits_of_f32(lowest) | (rest & 0x7fffff)) -
+                                       lowest);
     const uint32_t normal = rest + rebias, special = normal + rebias;
 
     return f32_of_bits(sign | choose(mask_of(!exponent), small,
-                                   choose(mask_of(exponent == 0x7c00), special, normal)));
+                                     choose(mask_of(exponent == 0x7c00), special, normal)));
 }
 
 /* Round to nearest even, by adding the rounding bias to the bits. */

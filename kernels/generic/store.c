@@ -15,13 +15,13 @@ int sdrt_can_store(enum sdrt_dtype type)
 static float largest(enum sdrt_dtype type)
 {
     switch (type) {
-    case SDRT_F16:     return 65504.0f;
-    case SDRT_BF16:    return 0x1.fep127f;
+    case SDRT_F16: return 65504.0f;
+    case SDRT_BF16: return 0x1.fep127f;
     case SDRT_F8_E4M3: return 448.0f;
     case SDRT_F8_E5M2: return 57344.0f;
-    case SDRT_Q8_0:    return 127.0f * 65504.0f;
-    case SDRT_Q4_K:    return 65504.0f;
-    default:           return 0x1.fffffep127f;
+    case SDRT_Q8_0: return 127.0f * 65504.0f;
+    case SDRT_Q4_K: return 65504.0f;
+    default: return 0x1.fffffep127f;
     }
 }
 

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/files/ggml_types.h"
 
-#define OURS(dtype) { #dtype, SDRT_##dtype, 0, 0 } /* its block is known */
-#define THEIRS(name, values, bytes) { name, SDRT_DTYPES, values, bytes }
+#define OURS(dtype)                \
+    {                              \
+#dtype, SDRT_##dtype, 0, 0 \
+    } /* its block is known */
+#define THEIRS(name, values, bytes)      \
+    {                                    \
+        name, SDRT_DTYPES, values, bytes \
+    }
 
 /* By number: enum ggml_type of ggml.h; blocks as ggml-common.h has them. */
 static const struct sdrt_ggml_type types[] = {

@@ -10,9 +10,9 @@
 #include <stdint.h>
 
 struct sdrt_ggml_type {
-    const char     *name;
-    enum sdrt_dtype dtype; /* SDRT_DTYPES for a type that sdrt has not */
-    unsigned short  values, bytes; /* of a block */
+    const char *name;
+    enum sdrt_dtype dtype;        /* SDRT_DTYPES for a type that sdrt has not */
+    unsigned short values, bytes; /* of a block */
 };
 
 /* ggml's type of that number into *out, whose name is a constant.  Returns 0, or -1 for one that is

@@ -17,10 +17,11 @@
 #include <stdlib.h>
 
 enum {
-    START      = 24, /* bytes before the first value */
-    MAX_RANK   = 4,  /* ggml's */
-    MIN_TENSOR = 25, /* bytes that a tensor takes in the header: a name of a letter, no dimensions */
-    ALIGNMENT  = 32, /* where the file names no other */
+    START = 24,   /* bytes before the first value */
+    MAX_RANK = 4, /* ggml's */
+    MIN_TENSOR =
+        25,         /* bytes that a tensor takes in the header: a name of a letter, no dimensions */
+    ALIGNMENT = 32, /* where the file names no other */
 };
 
 /* A tensor's name while it has no 0 behind it, for "%.*s". */
@@ -92,15 +93,17 @@ static int set_type(const struct sdrt_tensor_file *f, struct sdrt_file_tensor *t
 
     if (sdrt_ggml_type(number, &type))
         return sdrt_fail(log, SDRT_E_UNSUPPORTED,
-                         "%s: %.*s: its type has the number %" PRIu32 ", which ggml has given up or "
-                         "did not have when this was written", f->path, NAME(t), number);
+                         "%s: %.*s: its type has the number %" PRIu32
+                         ", which ggml has given up or "
+                         "did not have when this was written",
+                         f->path, NAME(t), number);
     t->dtype_name = type.name;
     t->known = type.dtype != SDRT_DTYPES;
     if (t->known) t->dtype = type.dtype;
     if (row % type.values)
         return sdrt_fail(log, SDRT_E_FORMAT,
-                         "%s: %.*s: rows of %lld values are no whole blocks of %s", f->path, NAME(t),
-                         (long long)row, type.name);
+                         "%s: %.*s: rows of %lld values are no whole blocks of %s", f->path,
+                         NAME(t), (long long)row, type.name);
     if (__builtin_mul_overflow(values / type.values, (uint64_t)type.bytes, &bytes) ||
         bytes > SIZE_MAX)
         return sdrt_fail(log, SDRT_E_FORMAT, "%s: %.*s: shape: its product overflows", f->path,
@@ -150,8 +153,10 @@ static int take_tensor(const struct sdrt_tensor_file *f, struct sdrt_gguf_cursor
     const uint64_t place = sdrt_gguf_u64(p + 4);
     if (place > f->size)
         return sdrt_fail(log, SDRT_E_FORMAT,
-                         "%s: truncated: %.*s begins at byte %" PRIu64 " of the data, the whole file "
-                         "has %zu", f->path, NAME(t), place, f->size);
+                         "%s: truncated: %.*s begins at byte %" PRIu64
+                         " of the data, the whole file "
+                         "has %zu",
+                         f->path, NAME(t), place, f->size);
     t->data = f->map + place;
     const int status = set_type(f, t, sdrt_gguf_u32(p), values, log);
     return status == SDRT_OK ? restore_shape(f, t, values, log) : status;
@@ -164,7 +169,8 @@ static int take_tensors(struct sdrt_tensor_file *f, struct sdrt_gguf_cursor *c, 
 
     if (n > (size_t)(c->end - c->at) / MIN_TENSOR)
         return sdrt_fail(log, SDRT_E_FORMAT,
-                         "%s: truncated: %" PRIu64 " tensors need more than the file's last %zu bytes",
+                         "%s: truncated: %" PRIu64
+                         " tensors need more than the file's last %zu bytes",
                          f->path, n, (size_t)(c->end - c->at));
     f->tensors = calloc(n ? (size_t)n : 1, sizeof *f->tensors);
     if (!f->tensors)
@@ -213,13 +219,16 @@ static int set_places(struct sdrt_tensor_file *f, size_t header_bytes, uint32_t 
         const uint64_t place = (uint64_t)((const char *)t->data - f->map);
         if (place % alignment)
             return sdrt_fail(log, SDRT_E_FORMAT,
-                             "%s: %s begins at byte %" PRIu64 " of the data: expected a multiple of "
-                             "%" PRIu32, f->path, t->name, place, alignment);
+                             "%s: %s begins at byte %" PRIu64
+                             " of the data: expected a multiple of "
+                             "%" PRIu32,
+                             f->path, t->name, place, alignment);
         if (start > f->size || place > f->size - start || t->bytes > f->size - start - place)
             return sdrt_fail(log, SDRT_E_FORMAT,
-                             "%s: truncated: %s ends at byte %" PRIu64 " of the data, which begin at "
-                             "byte %" PRIu64 " of the file's %zu", f->path, t->name,
-                             place + t->bytes, start, f->size);
+                             "%s: truncated: %s ends at byte %" PRIu64
+                             " of the data, which begin at "
+                             "byte %" PRIu64 " of the file's %zu",
+                             f->path, t->name, place + t->bytes, start, f->size);
         t->data = f->map + start + place;
     }
     return SDRT_OK;
@@ -249,8 +258,8 @@ static int check_apart(struct sdrt_tensor_file *f, const struct sdrt_log *log)
         const struct sdrt_file_tensor *t = &f->tensors[i], *before = t - 1;
         const char *end = (const char *)before->data + before->bytes;
         if ((const char *)t->data < end)
-            return sdrt_fail(log, SDRT_E_FORMAT, "%s: %s overlaps %s by %td bytes", f->path, t->name,
-                             before->name, end - (const char *)t->data);
+            return sdrt_fail(log, SDRT_E_FORMAT, "%s: %s overlaps %s by %td bytes", f->path,
+                             t->name, before->name, end - (const char *)t->data);
     }
     qsort(f->tensors, f->count, sizeof *f->tensors, by_name);
     for (size_t i = 1; i < f->count; i++)
@@ -302,6 +311,9 @@ static void free_header(void *header)
 static const char *const extensions[] = { ".gguf", NULL };
 
 const struct sdrt_tensor_format sdrt_format_gguf = {
-    .extensions = extensions, .claims = claims, .parse = parse, .metadata = metadata,
+    .extensions = extensions,
+    .claims = claims,
+    .parse = parse,
+    .metadata = metadata,
     .free_header = free_header,
 };

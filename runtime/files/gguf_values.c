@@ -4,7 +4,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { MIN_VALUE = 14 }; /* bytes that a value takes at least: a key of one letter, a type, a byte */
+enum {
+    MIN_VALUE = 14
+}; /* bytes that a value takes at least: a key of one letter, a type, a byte */
 
 int sdrt_gguf_take_name(struct sdrt_gguf_cursor *c, const char **out)
 {
@@ -71,7 +73,8 @@ int sdrt_gguf_values_read(struct sdrt_gguf_values *out, struct sdrt_gguf_cursor 
 {
     if (n > (size_t)(c->end - c->at) / MIN_VALUE)
         return sdrt_fail(log, SDRT_E_FORMAT,
-                         "%s: truncated: %" PRIu64 " values need more than the file's last %zu bytes",
+                         "%s: truncated: %" PRIu64
+                         " values need more than the file's last %zu bytes",
                          path, n, (size_t)(c->end - c->at));
     out->list = calloc(n ? (size_t)n : 1, sizeof *out->list);
     if (!out->list)

@@ -68,10 +68,10 @@ int sdrt_gguf_take_name(struct sdrt_gguf_cursor *c, const char **out);
 
 struct sdrt_gguf_value {
     const char *key; /* as sdrt_gguf_take_text() gives it */
-    uint32_t    type;
-    const char *at;  /* the value's first byte, a text's after its length */
-    uint32_t    of;  /* of an array: its elements' type */
-    uint64_t    n;   /* and their number */
+    uint32_t type;
+    const char *at; /* the value's first byte, a text's after its length */
+    uint32_t of;    /* of an array: its elements' type */
+    uint64_t n;     /* and their number */
 };
 
 struct sdrt_gguf_values {

@@ -20,10 +20,21 @@ struct module {
 
 /* What follows a module's name, in the names of companions. */
 static const char *const companions[] = {
-    "scale_weight", "weight_scale", "scale_input", "input_scale", "comfy_quant", "weight_scale_2",
-    "pre_quant_scale", "weight.absmax", "weight.quant_map", "weight.nested_absmax",
-    "weight.nested_quant_map", "weight.quant_state.bitsandbytes__nf4",
-    "weight.quant_state.bitsandbytes__fp4", "SCB", "weight_format",
+    "scale_weight",
+    "weight_scale",
+    "scale_input",
+    "input_scale",
+    "comfy_quant",
+    "weight_scale_2",
+    "pre_quant_scale",
+    "weight.absmax",
+    "weight.quant_map",
+    "weight.nested_absmax",
+    "weight.nested_quant_map",
+    "weight.quant_state.bitsandbytes__nf4",
+    "weight.quant_state.bitsandbytes__fp4",
+    "SCB",
+    "weight_format",
 };
 
 /* The tensor of that name, also when its dtype is unknown; NULL when there is none. */

@@ -25,13 +25,13 @@ extern "C" {
 
 /* One tensor.  All zeros: as itself. */
 struct sdrt_stored {
-    int    converted;      /* 1: sdrt_stored_read() makes F32 of it; 0: its bytes are its values */
-    int    companion;      /* 1: only says how another is stored */
+    int converted;         /* 1: sdrt_stored_read() makes F32 of it; 0: its bytes are its values */
+    int companion;         /* 1: only says how another is stored */
     enum sdrt_dtype dtype; /* of its bytes, where converted */
     float *scales;         /* owned; NULL without */
     size_t n_scales;       /* 1, or one a row */
-    int    group;          /* inputs that were rotated together; 0: none were */
-    char   refused[80];    /* "": it can be read; else what it is in that sdrt does not read */
+    int group;             /* inputs that were rotated together; 0: none were */
+    char refused[80];      /* "": it can be read; else what it is in that sdrt does not read */
 };
 
 /* Finds out for each tensor of file, *out[i] for sdrt_tensor_file_at(file, i).  What is not

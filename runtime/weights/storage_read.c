@@ -7,7 +7,10 @@
 
 #include <string.h>
 
-enum { RAW = 16384, MAX_UNIT = 1024 }; /* bytes read at once; values that are read together at most */
+enum {
+    RAW = 16384,
+    MAX_UNIT = 1024
+}; /* bytes read at once; values that are read together at most */
 
 static void convert(const void *raw, enum sdrt_dtype dtype, float *out, size_t count)
 {
@@ -18,8 +21,7 @@ static void convert(const void *raw, enum sdrt_dtype dtype, float *out, size_t c
         for (size_t i = 0; i < count; i++) out[i] = (float)small[i];
     else if (dtype == SDRT_F64)
         for (size_t i = 0; i < count; i++) out[i] = (float)wide[i];
-    else
-        sdrt_to_f32(raw, dtype, out, count);
+    else sdrt_to_f32(raw, dtype, out, count);
 }
 
 /* A group of whole numbers times the Hadamard matrix, without its factor 1/sqrt(group): exact, as
