@@ -202,15 +202,32 @@ Test(nets, the_guidance_scale_is_told)
     cr_expect(db[1] > 50.0 && db[3] > 50.0, "%.1f, %.1f dB", db[1], db[3]);
 }
 
-/* They open, and say what they lack where they are to draw. */
+/* A folder of the tiny SD 1.5 with another U-Net. */
+static const char *inpaint_folder(const char *unet)
+{
+    static const char *const parts[] = { "vae", "text_encoder", "tokenizer", "scheduler" };
+    char target[4096], name[64];
+
+    mkdir(temp_path("i"), 0700);
+    mkdir(temp_path("i/unet"), 0700);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        snprintf(name, sizeof name, "i/%s", parts[i]);
+        cr_assert_not_null(realpath(path_in("sd15", parts[i]), target));
+        if (symlink(target, temp_path(name))) cr_assert_eq(errno, EEXIST);
+    }
+    cr_assert_eq(rename(unet, temp_path("i/unet/diffusion_pytorch_model.safetensors")), 0);
+    return temp_path("i");
+}
+
+/* They open, and say what they lack where they are to draw; so does what inspects them. */
 Test(nets, inpainting_and_editing)
 {
     static const struct {
         int channels;
-        const char *text;
+        const char *kind, *text;
     } cases[] = {
-        { 9, "it takes a picture and a mask" },
-        { 8, "it takes the picture that it changes" },
+        { 9, "kind: SD 1.x inpainting checkpoint", "it takes a picture and a mask" },
+        { 8, "kind: SD 1.x editing checkpoint", "it takes the picture that it changes" },
     };
     struct sdrt_options o;
     struct sdrt_request r;
@@ -221,6 +238,8 @@ Test(nets, inpainting_and_editing)
         model_options(&o, path_in("sd15", ""));
         o.denoiser = made_write("unet.safetensors", "bk-tiny", 0, "");
         expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, cases[i].text);
+        expect_inspected(inpaint_folder(o.denoiser),
+                         (const char *const[]){ cases[i].kind, "runs: no", cases[i].text, NULL });
     }
     made_widen(0);
 }

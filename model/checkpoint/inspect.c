@@ -167,7 +167,12 @@ static void keep_line(void *user, enum sdrt_log_level level, const char *text)
 
 static void print_model(FILE *f, const struct sdrt_model_config *m)
 {
-    fprintf(f, "kind: %s checkpoint\n", m->family);
+    static const char *const tasks[] = { [SDRT_TASK_DRAW] = "",
+                                         [SDRT_TASK_INPAINT] = "inpainting ",
+                                         [SDRT_TASK_EDIT] = "editing ",
+                                         [SDRT_TASK_UNKNOWN] = "" };
+
+    fprintf(f, "kind: %s %scheckpoint\n", m->family, tasks[sdrt_model_task(m)]);
     if (m->noise.prediction == SDRT_PREDICTION_FLOW)
         fprintf(f, "predicts: flow; shift %g\n", m->noise.flow_shift);
     else if (m->noise.edm)
@@ -199,7 +204,10 @@ static void print_kind(FILE *f, const char *path, const struct sdrt_inspection *
     if (status == SDRT_OK) {
         const struct sdrt_model_config *m = sdrt_checkpoint_config(c);
         print_model(f, m);
-        fprintf(f, "runs: yes%s\n", m->aesthetic ? "; behind an SDXL model, as its refiner" : "");
+        if (sdrt_model_task(m) == SDRT_TASK_DRAW)
+            fprintf(f, "runs: yes%s\n",
+                    m->aesthetic ? "; behind an SDXL model, as its refiner" : "");
+        else fprintf(f, "runs: no (it %s)\n", sdrt_task_takes(sdrt_model_task(m)));
     } else if (*lora) {
         fprintf(f, "kind: %s\nruns: as a LoRA, on a model of its kind\n", lora);
     } else {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/checkpoint/inspect.h"
+#include "model/checkpoint/kind.h"
 #include "model/checkpoint/lora_base.h"
 
 #include <stdio.h>
@@ -8,27 +9,6 @@
 struct sign {
     const char *part; /* of a name */
     const char *what;
-};
-
-/* The first that some name has decides, so what contains other things comes first. */
-static const struct sign kinds[] = {
-    { "lora_down.", "LoRA" }, { "lora_A.", "LoRA" }, { ".lora.down.", "LoRA" },
-    { "_lora.down.", "LoRA" }, { "hada_w1_a", "LoRA" }, { "lokr_w", "LoRA" },
-    { "oft_blocks", "LoRA" }, { ".a1.weight", "LoRA" }, { ".on_input", "LoRA" },
-    { ".ia3_l", "LoRA" }, { "ip_adapter.", "IP-Adapter" },
-    { "image_proj.", "IP-Adapter" }, { "control_model.", "ControlNet" },
-    { "controlnet_cond_embedding.", "ControlNet" }, { "adapter.body.", "T2I-Adapter" },
-    { "motion_modules.", "AnimateDiff motion module" }, { "joint_blocks.", "SD 3.x" },
-    { "transformer_blocks.0.norm1_context.linear.", "SD 3.x" }, { "double_blocks.", "Flux" },
-    { "single_transformer_blocks.", "Flux" }, { "joint_transformer_blocks.", "AuraFlow" },
-    { "down_blocks.0.1.channelwise.", "Stable Cascade" }, { "caption_projection.", "PixArt" },
-    { "encoder.block.0.layer.0.SelfAttention.", "T5 text encoder" },
-    { "emb_params", "textual inversion" }, { "string_to_param", "textual inversion" },
-    { "clip_g", "textual inversion" }, { "RRDB_trunk.", "ESRGAN upscaler" },
-    { "conv_first.", "ESRGAN upscaler" }, { "body.0.rdb1.", "ESRGAN upscaler" },
-    { "input_blocks.0.0.weight", "U-Net" }, { "down_blocks.0.resnets.0.time_emb_proj.", "U-Net" },
-    { "decoder.conv_in.weight", "VAE" }, { "resblocks.0.", "OpenCLIP text encoder" },
-    { "encoder.layers.0.self_attn.", "CLIP text encoder" },
 };
 
 static const struct sign parts[] = {
@@ -46,7 +26,7 @@ static const struct sign parts[] = {
     { "text_encoder.", "text encoder" },
 };
 
-enum { KINDS = sizeof kinds / sizeof *kinds, PARTS = sizeof parts / sizeof *parts };
+enum { PARTS = sizeof parts / sizeof *parts };
 
 static const struct sdrt_file_tensor *find(const struct sdrt_inspection *in,
                                                   const char *part)
@@ -65,11 +45,18 @@ static int some_ends(const struct sdrt_inspection *in, const char *end)
     return 0;
 }
 
+static const char *name_at(const void *of, size_t i)
+{
+    const struct sdrt_inspection *in = of;
+
+    return in->at[i].name;
+}
+
 const char *sdrt_inspect_kind(const struct sdrt_inspection *in)
 {
-    for (int i = 0; i < KINDS; i++)
-        if (find(in, kinds[i].part)) return kinds[i].what;
-    return "unknown";
+    const struct sdrt_kind *kind = sdrt_kind_find(name_at, in, in->n, 1);
+
+    return kind ? sdrt_kind_bare(kind) : "unknown";
 }
 
 const char *sdrt_inspect_part(const char *name)

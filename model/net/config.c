@@ -8,6 +8,17 @@ enum sdrt_unet_task sdrt_unet_task(const struct sdrt_unet_config *unet)
     return unet->in_channels == 2 * unet->out_channels ? SDRT_TASK_EDIT : SDRT_TASK_UNKNOWN;
 }
 
+const char *sdrt_task_takes(enum sdrt_unet_task task)
+{
+    return task == SDRT_TASK_INPAINT ? "takes a picture and a mask"
+                                     : "takes the picture that it changes";
+}
+
+enum sdrt_unet_task sdrt_model_task(const struct sdrt_model_config *config)
+{
+    return config->denoiser == SDRT_DENOISER_MMDIT ? SDRT_TASK_DRAW : sdrt_unet_task(&config->unet);
+}
+
 void sdrt_unet_set_depths(struct sdrt_unet_config *unet, const int depths[SDRT_MAX_LEVELS])
 {
     for (int i = 0; i < unet->levels; i++)

@@ -136,11 +136,17 @@ enum sdrt_unet_task {
 };
 enum sdrt_unet_task sdrt_unet_task(const struct sdrt_unet_config *unet);
 
+/* What one takes that no text says, "takes a picture and a mask", a constant. */
+const char *sdrt_task_takes(enum sdrt_unet_task task);
+
 /* The same number of transformer blocks after each resnet of a level, down and up. */
 void sdrt_unet_set_depths(struct sdrt_unet_config *unet, const int depths[SDRT_MAX_LEVELS]);
 
 /* Whether a level, or the middle behind the last, has transformers. */
 int sdrt_unet_has_attention(const struct sdrt_unet_config *unet, int level);
+
+/* What a model is for, told from its denoiser. */
+enum sdrt_unet_task sdrt_model_task(const struct sdrt_model_config *config);
 
 /* How many numbers of the image are added to the time embedding: original height and width,
  * the crop's top and left, then target height and width, or one aesthetic score; 0 without

@@ -123,16 +123,13 @@ static int check_numbers(const struct sdrt_model *m, const struct sdrt_request *
 /* Inpainting and editing models take a picture, which no request can give yet. */
 static int check_task(const struct sdrt_model *m)
 {
-    const struct sdrt_model_config *config = sdrt_model_config_of(m);
-    const enum sdrt_unet_task task = config->denoiser == SDRT_DENOISER_MMDIT
-                                         ? SDRT_TASK_DRAW : sdrt_unet_task(&config->unet);
+    const enum sdrt_unet_task task = sdrt_model_task(sdrt_model_config_of(m));
 
     if (task == SDRT_TASK_DRAW) return SDRT_OK;
-    return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "%s: %s, which this version cannot be given: "
-                     "expected a model that draws from text alone", m->parts[SDRT_PART_BASE].name,
-                     task == SDRT_TASK_INPAINT
-                         ? "is an inpainting model: it takes a picture and a mask"
-                         : "is an editing model: it takes the picture that it changes");
+    return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "%s: is an %s model: it %s, which this version cannot "
+                     "be given: expected a model that draws from text alone",
+                     m->parts[SDRT_PART_BASE].name,
+                     task == SDRT_TASK_INPAINT ? "inpainting" : "editing", sdrt_task_takes(task));
 }
 
 int sdrt_request_check(const struct sdrt_model *m, const struct sdrt_request *r,
