@@ -338,6 +338,11 @@ tests_test_convert_SOURCES = tests/test_convert.c tests/single_file.c tests/sing
 	$(TEST_FILES)
 tests_test_convert_CFLAGS = $(TEST_CFLAGS)
 tests_test_convert_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/test_convert_lora
+tests_test_convert_lora_SOURCES = tests/test_convert_lora.c tests/run_program.c tests/run_program.h \
+	$(TEST_FILES)
+tests_test_convert_lora_CFLAGS = $(TEST_CFLAGS)
+tests_test_convert_lora_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/test_refusals
 tests_test_refusals_SOURCES = tests/test_refusals.c $(TEST_FILES)
 tests_test_refusals_CFLAGS = $(TEST_CFLAGS)

@@ -7,12 +7,14 @@
 #define SDRT_TOOLS_CONVERT_H
 
 #include "model/checkpoint/part.h"
+#include "model/checkpoint/tensor_names.h"
 #include "runtime/weights/weights.h"
 
 #include <signal.h>
 #include <stdint.h>
 
 struct progress;
+struct sdrt_lora;
 
 /* A tensor to be written.  Its values are those of its sources, one after the other. */
 struct convert_tensor {
@@ -20,14 +22,20 @@ struct convert_tensor {
     int rank;
     int64_t shape[SDRT_WEIGHT_MAX_RANK];
     size_t values;
-    enum sdrt_dtype from, to;
+    enum sdrt_dtype from, kept, to; /* as read, as stored, as written */
     int n_sources;
     struct sdrt_weights_provider provider;
     char *source[3]; /* names there, owned */
     int transposed;  /* 1: the file has columns as rows */
     int swapped;     /* 1: the file has the second half of the rows first */
-    void *data;      /* a transposed or swapped copy, while it is written */
+    char *merged[3]; /* canonical names of what LoRAs change, owned: of each source, or of one
+                      * source's thirds; from is then F32 */
+    struct sdrt_name_part where; /* in the only source what is changed lies; third -1: all */
+    void *data;                  /* a transposed, swapped or merged copy, while it is written */
+    const void *held;            /* or what is merged as it is, borrowed */
 };
+
+struct convert_loras; /* a model that sdgen would draw with, and LoRAs on it */
 
 struct convert_model {
     const struct sdrt_log *log;
@@ -36,6 +44,9 @@ struct convert_model {
     /* What the sources come from. */
     struct sdrt_parts parts;
     struct sdrt_part whole, vae, t5;
+    struct convert_loras *loras; /* owned; NULL without any */
+    struct sdrt_weights_provider merged; /* of loras */
+    char *lora_names; /* "a.safetensors:0.8, b.safetensors:1", owned; NULL without any */
 };
 
 /* Opens input, a file of any kind or a diffusers folder, and lists its tensors: a file's under their
@@ -47,12 +58,32 @@ int convert_open(struct convert_model *out, const char *input, const char *vae, 
                  const struct sdrt_log *log);
 void convert_close(struct convert_model *model);
 
+/* What a model is opened with, for LoRAs; all borrowed, as in struct sdrt_options. */
+struct convert_inputs {
+    const char *model, *vae, *t5, *t5_tokenizer;
+    const struct sdrt_lora *loras;
+    int n_loras;
+};
+
+/* Merges LoRAs into an open model, as they are merged to draw with: all of in->model must be there,
+ * and every tensor of a LoRA must fit.  SDRT_E_UNSUPPORTED for a
+ * LoRA that changes what the model is written without; errors of sdrt_model_open() and
+ * sdrt_loras_add(). */
+int convert_merge(struct convert_model *model, const struct convert_inputs *in);
+void convert_loras_free(struct convert_loras **loras);
+
 /* Values first .. first+count-1 as type from.  begin before the first and end after the last make
- * and free what a turned tensor takes.  SDRT_E_IO, SDRT_E_NOMEM, logged. */
-int convert_begin(struct convert_tensor *t, const struct sdrt_log *log);
+ * and free what a turned or merged tensor takes.  SDRT_E_IO, SDRT_E_NOMEM, logged; errors of merging. */
+int convert_begin(const struct convert_model *model, struct convert_tensor *t);
 int convert_read(const struct convert_tensor *t, size_t first, size_t count, void *out,
                  const struct sdrt_log *log);
-void convert_end(struct convert_tensor *t);
+void convert_end(const struct convert_model *model, struct convert_tensor *t);
+
+/* The whole of from with columns as rows, or with the halves of its rows swapped, as t says. */
+void convert_turn(const struct convert_tensor *t, const char *from, char *to);
+
+/* convert_begin() of a tensor that LoRAs change. */
+int convert_begin_merged(const struct convert_model *model, struct convert_tensor *t);
 
 /* The same, as f32.  raw is room for count values of 8 bytes. */
 int convert_read_f32(const struct convert_tensor *t, size_t first, size_t count, void *raw,

@@ -65,7 +65,7 @@ static int choose(const struct convert_model *m, struct convert_tensor *t,
     char pattern[1200];
     int i = 0;
 
-    t->to = t->from;
+    t->to = t->kept;
     if (sdrt_is_float(t->from)) {
         while (i < n && !matches(&rules[i], t->name, pattern, sizeof pattern)) i++;
         if (i < n && !rules[i].keep) t->to = type_for(t, rules[i].type);

@@ -23,12 +23,14 @@ static int same_shape(const struct convert_tensor *a, const struct convert_tenso
     return a->rank == b->rank && !memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape);
 }
 
-static int compare_values(struct convert_tensor *a, struct convert_tensor *b, struct pair *p,
-                          const struct sdrt_log *log)
+static int compare_values(const struct convert_model *of_a, struct convert_tensor *a,
+                          const struct convert_model *of_b, struct convert_tensor *b,
+                          struct pair *p)
 {
-    int status = convert_begin(a, log);
+    const struct sdrt_log *log = of_a->log;
+    int status = convert_begin(of_a, a);
 
-    if (status == SDRT_OK) status = convert_begin(b, log);
+    if (status == SDRT_OK) status = convert_begin(of_b, b);
     p->squares = p->errors = p->most = 0.0;
     for (size_t first = 0; first < a->values && status == SDRT_OK; first += CHUNK) {
         const size_t n = a->values - first < CHUNK ? a->values - first : CHUNK;
@@ -42,8 +44,8 @@ static int compare_values(struct convert_tensor *a, struct convert_tensor *b, st
             if (!(error <= p->most)) p->most = error;
         }
     }
-    convert_end(a);
-    convert_end(b);
+    convert_end(of_a, a);
+    convert_end(of_b, b);
     for (int i = 0; i < a->n_sources; i++) a->provider.release(a->provider.self, a->source[i]);
     for (int i = 0; i < b->n_sources; i++) b->provider.release(b->provider.self, b->source[i]);
     return status;
@@ -115,7 +117,7 @@ int convert_compare(struct convert_model *a, struct convert_model *b, double mos
                                   : "is not in the first");
             missing++;
         } else {
-            status = compare_values(&a->list[i], &b->list[k], &p, a->log);
+            status = compare_values(a, &a->list[i], b, &b->list[k], &p);
             count(&tallies[b->list[k].from], &b->list[k], &p);
             if (relative(&p) > most) *same = 0;
         }

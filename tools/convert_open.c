@@ -61,7 +61,7 @@ static int add_source(struct convert_model *m, struct convert_tensor *t, int pla
     } else {
         t->shape[0] += v.shape[0];
     }
-    t->from = t->to = v.dtype;
+    t->from = t->kept = t->to = v.dtype;
     t->values += sdrt_weight_elements(&v);
     t->provider = *p;
     t->source[place] = strdup(source);
@@ -357,14 +357,19 @@ int convert_open(struct convert_model *m, const char *input, const char *vae, co
 void convert_close(struct convert_model *m)
 {
     for (size_t i = 0; i < m->n; i++) {
-        for (int k = 0; k < 3; k++) free(m->list[i].source[k]);
+        for (int k = 0; k < 3; k++) {
+            free(m->list[i].source[k]);
+            free(m->list[i].merged[k]);
+        }
         free(m->list[i].name);
-        convert_end(&m->list[i]);
+        convert_end(m, &m->list[i]);
     }
     free(m->list);
     sdrt_parts_free(&m->parts);
     sdrt_part_free(&m->whole);
     sdrt_part_free(&m->vae);
     sdrt_part_free(&m->t5);
+    convert_loras_free(&m->loras);
+    free(m->lora_names);
     *m = (struct convert_model){ .log = NULL };
 }

@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The whole tensor with its columns as rows, or with the halves of its rows swapped. */
-static void turn(const struct convert_tensor *t, const char *from, char *to)
+void convert_turn(const struct convert_tensor *t, const char *from, char *to)
 {
     const size_t size = sdrt_dtype_size(t->from), bytes = t->values * size;
     const size_t rows = (size_t)t->shape[0], columns = rows ? t->values / rows : 0;
@@ -24,11 +23,13 @@ static void turn(const struct convert_tensor *t, const char *from, char *to)
             memcpy(to + (r * columns + c) * size, from + (c * rows + r) * size, size);
 }
 
-int convert_begin(struct convert_tensor *t, const struct sdrt_log *log)
+int convert_begin(const struct convert_model *m, struct convert_tensor *t)
 {
     const struct sdrt_weights_provider *p = &t->provider;
+    const struct sdrt_log *log = m->log;
     struct sdrt_weight_view v;
 
+    if (t->merged[0] || t->merged[1] || t->merged[2]) return convert_begin_merged(m, t);
     if (!t->transposed && !t->swapped) return SDRT_OK;
     if (t->swapped && t->shape[0] % 2)
         return sdrt_fail(log, SDRT_E_FORMAT, "%s: expected an even number of rows", t->name);
@@ -36,13 +37,15 @@ int convert_begin(struct convert_tensor *t, const struct sdrt_log *log)
     if (!t->data) return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to turn it", t->name);
     const int status = p->get(p->self, t->source[0], -1, NULL, &v);
     if (status != SDRT_OK) return status;
-    turn(t, v.data, t->data);
+    convert_turn(t, v.data, t->data);
     p->release(p->self, t->source[0]);
     return SDRT_OK;
 }
 
-void convert_end(struct convert_tensor *t)
+void convert_end(const struct convert_model *m, struct convert_tensor *t)
 {
+    if (t->held) m->merged.release(m->merged.self, t->merged[0]);
+    t->held = NULL;
     free(t->data);
     t->data = NULL;
 }
@@ -56,8 +59,8 @@ int convert_read(const struct convert_tensor *t, size_t first, size_t count, voi
     const size_t each = t->values / (size_t)t->n_sources;
     char *to = out;
 
-    if (t->data) {
-        memcpy(out, (const char *)t->data + first * size, count * size);
+    if (t->data || t->held) {
+        memcpy(out, (const char *)(t->held ? t->held : t->data) + first * size, count * size);
         return SDRT_OK;
     }
     while (count) {

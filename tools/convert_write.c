@@ -33,6 +33,9 @@ struct writer {
 
 /* ---- headers ---- */
 
+/* What has the names and strengths of LoRAs that are merged in, where there are any. */
+static const char merged_key[] = "sdrt.loras";
+
 /* Large elements first, so that each lies at a multiple of its size. */
 static int by_size(const void *a, const void *b)
 {
@@ -56,7 +59,8 @@ static json_t *entry_of(const struct convert_tensor *t, uint64_t begin)
 static int begin_safetensors(struct writer *w)
 {
     struct convert_model *m = w->model;
-    json_t *root = json_pack("{s:{s:s}}", "__metadata__", "format", "pt");
+    json_t *root = json_pack("{s:{s:s, s:s*}}", "__metadata__", "format", "pt", merged_key,
+                             m->lora_names);
     uint64_t at = 0;
     int failed = !root;
 
@@ -112,6 +116,8 @@ static int begin_gguf(struct writer *w)
     const char *family = architecture(m);
     uint64_t at = 0, header = 24 + (8 + 20 + 4 + 8 + strlen(family)) + (8 + 28 + 4 + 4);
 
+    if (m->lora_names) header += 8 + strlen(merged_key) + 4 + 8 + strlen(m->lora_names);
+
     for (size_t i = 0; i < m->n; i++) {
         const struct convert_tensor *t = &m->list[i];
         if (strlen(t->name) > MAX_NAME || t->rank > 4)
@@ -123,13 +129,18 @@ static int begin_gguf(struct writer *w)
     sdrt_atomic_write(w->file, "GGUF", 4);
     put_u32(w, 3);
     put_u64(w, m->n);
-    put_u64(w, 2);
+    put_u64(w, m->lora_names ? 3 : 2);
     put_text(w, "general.architecture");
     put_u32(w, TEXT);
     put_text(w, family);
     put_text(w, "general.quantization_version");
     put_u32(w, U32);
     put_u32(w, QUANTIZATION_VERSION);
+    if (m->lora_names) {
+        put_text(w, merged_key);
+        put_u32(w, TEXT);
+        put_text(w, m->lora_names);
+    }
     for (size_t i = 0; i < m->n; i++) {
         const struct convert_tensor *t = &m->list[i];
         put_text(w, t->name);
@@ -173,11 +184,11 @@ static int put_tensor(struct writer *w, struct convert_tensor *t, enum convert_f
 {
     static const char zeros[ALIGNMENT] = { 0 };
     const uint64_t bytes = convert_bytes(t);
-    int status = convert_begin(t, w->model->log);
+    int status = convert_begin(w->model, t);
 
     for (size_t first = 0; first < t->values && status == SDRT_OK; first += CHUNK)
         status = put_chunk(w, t, first, t->values - first < CHUNK ? t->values - first : CHUNK);
-    convert_end(t);
+    convert_end(w->model, t);
     for (int i = 0; i < t->n_sources; i++) t->provider.release(t->provider.self, t->source[i]);
     if (status == SDRT_OK && format == CONVERT_GGUF)
         status = sdrt_atomic_write(w->file, zeros, (size_t)(up(bytes) - bytes));

@@ -2,6 +2,7 @@ bin_PROGRAMS += sdgen
 sdgen_SOURCES = \
 	tools/sdgen.c \
 	tools/options.c tools/options.h \
+	tools/lora_option.c tools/lora_option.h \
 	tools/plan_svg.c tools/plan_svg.h \
 	tools/progress.c tools/progress.h \
 	tools/dump.c tools/dump.h \
@@ -20,8 +21,9 @@ dist_man_MANS += man/sdgen.1
 bin_PROGRAMS += sdconvert
 sdconvert_SOURCES = \
 	tools/sdconvert.c tools/convert.h \
-	tools/convert_choose.c tools/convert_compare.c tools/convert_open.c tools/convert_read.c \
-	tools/convert_write.c \
+	tools/convert_choose.c tools/convert_compare.c tools/convert_merge.c tools/convert_open.c \
+	tools/convert_read.c tools/convert_write.c \
+	tools/lora_option.c tools/lora_option.h \
 	tools/progress.c tools/progress.h
 sdconvert_LDADD = libcli.la libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
 dist_man_MANS += man/sdconvert.1

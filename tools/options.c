@@ -2,6 +2,7 @@
 #include "tools/options.h"
 #include "runtime/base/numbers.h"
 #include "runtime/random/entropy.h"
+#include "tools/lora_option.h"
 
 #include <errno.h>
 #include <math.h>
@@ -100,31 +101,16 @@ static int take_seed(void *into, const char *name, const char *text, const struc
     return SDRT_OK;
 }
 
-/* "FILE" or "FILE:SCALE"; a colon that no number follows belongs to the file's name. */
 static int take_lora(void *into, const char *option, const char *text, const struct sdrt_log *log)
 {
     struct sdgen_options *o = into;
-    const char *colon = strrchr(text, ':');
-    const size_t length = strlen(text);
-    size_t name = length;
-    float scale = 1.0f;
-    char *end;
 
-    if (colon && colon[1] && !strchr(" \t\n\v\f\r", colon[1])) {
-        const float value = (float)sdrt_parse_number(colon + 1, &end);
-        if (!*end && end > colon + 1) {
-            scale = value;
-            name = (size_t)(colon - text);
-        }
-    }
-    if (!name || !isfinite(scale))
-        return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected FILE or FILE:SCALE", option, text);
     if (o->request.n_loras == SDGEN_MAX_LORAS)
         return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected at most %d of them", option, text,
                          SDGEN_MAX_LORAS);
-    char *path = strndup(text, name);
-    if (!path) return sdrt_fail(log, SDRT_E_NOMEM, "no memory for a file's name");
-    o->loras[o->request.n_loras++] = (struct sdrt_lora){ path, scale };
+    const int status = lora_option_read(&o->loras[o->request.n_loras], option, text, log);
+    if (status != SDRT_OK) return status;
+    o->request.n_loras++;
     o->request.loras = o->loras;
     return SDRT_OK;
 }

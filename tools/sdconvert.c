@@ -7,6 +7,7 @@
 #include "cli/options.h"
 #include "runtime/base/text.h"
 #include "tools/convert.h"
+#include "tools/lora_option.h"
 #include "tools/progress.h"
 
 #include <math.h>
@@ -14,15 +15,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXIT_USAGE = 2, EXIT_SIGNAL = 128, MAX_RULES = 64 };
+enum { EXIT_USAGE = 2, EXIT_SIGNAL = 128, MAX_RULES = 64, MAX_LORAS = 64 };
 
 /* All strings are borrowed from argv. */
 struct session {
     struct sdrt_log log;
     struct progress progress;
-    const char *input, *output, *vae, *t5;
+    const char *input, *output, *vae, *t5, *t5_tokenizer;
     struct convert_rule rules[MAX_RULES];
-    int n_rules, check, quiet;
+    struct sdrt_lora loras[MAX_LORAS]; /* but for their paths, which are owned */
+    int n_rules, n_loras, check, quiet;
     double most;
 };
 
@@ -64,6 +66,17 @@ static int take_type(void *into, const char *name, const char *text, const struc
     return convert_rule_read(&s->rules[s->n_rules++], text, log);
 }
 
+static int take_lora(void *into, const char *name, const char *text, const struct sdrt_log *log)
+{
+    struct session *s = into;
+
+    if (s->n_loras == MAX_LORAS)
+        return sdrt_fail(log, SDRT_E_ARG, "--%s: is given more than %d times", name, (int)MAX_LORAS);
+    const int status = lora_option_read(&s->loras[s->n_loras], name, text, log);
+    s->n_loras += status == SDRT_OK;
+    return status;
+}
+
 #define AT(member) .where = offsetof(struct session, member)
 
 static const struct cli_option table[] = {
@@ -71,6 +84,9 @@ static const struct cli_option table[] = {
       "what tensors become, or TYPE for all; the first counts", .call = take_type },
     { "vae", 0, CLI_TEXT, "PATH", "a VAE in place of the model's; none: leave it out", AT(vae) },
     { "t5", 0, CLI_TEXT, "PATH", "a T5 in place of the model's; none: leave it out", AT(t5) },
+    { "t5-tokenizer", 0, CLI_TEXT, "PATH", "for --lora, where no model's folder has it",
+      AT(t5_tokenizer) },
+    { "lora", 0, CLI_CALL, "FILE[:SCALE]", "a LoRA to merge in, again for more", .call = take_lora },
     { "check", 0, CLI_FLAG, NULL, "write nothing; compare the tensors of two models", AT(check) },
     { "most", 0, CLI_NUMBER, "E", "the largest relative error that --check takes (0)", AT(most), 0,
       HUGE_VAL },
@@ -97,6 +113,16 @@ static const struct cli_program program = {
              "Exit status: 0 done, 1 failed or other, 2 wrong usage, 130 interrupted.\n",
 };
 
+/* Opens the model with all that is put in, left out or merged. */
+static int open_input(struct convert_model *out, const struct session *s)
+{
+    const struct convert_inputs in = { s->input, s->vae, s->t5, s->t5_tokenizer, s->loras,
+                                       s->n_loras };
+    const int status = convert_open(out, s->input, s->vae, s->t5, &s->log);
+
+    return status == SDRT_OK && s->n_loras ? convert_merge(out, &in) : status;
+}
+
 static int convert(struct session *s)
 {
     struct convert_model model;
@@ -108,7 +134,7 @@ static int convert(struct session *s)
     else
         return sdrt_fail(&s->log, SDRT_E_ARG,
                          "%s: expected a name that ends in .safetensors or .gguf", s->output);
-    status = convert_open(&model, s->input, s->vae, s->t5, &s->log);
+    status = open_input(&model, s);
     if (status == SDRT_OK) status = convert_choose(&model, s->rules, s->n_rules, format);
     if (status == SDRT_OK) status = convert_write(&model, s->output, format, &s->progress, &caught);
     if (status == SDRT_OK) sdrt_note(&s->log, SDRT_LOG_INFO, "%s: %zu tensors", s->output, model.n);
@@ -119,7 +145,7 @@ static int convert(struct session *s)
 static int check(struct session *s)
 {
     struct convert_model a, b = { .log = NULL };
-    int same = 0, status = convert_open(&a, s->input, s->vae, s->t5, &s->log);
+    int same = 0, status = open_input(&a, s);
 
     if (status == SDRT_OK) status = convert_open(&b, s->output, NULL, NULL, &s->log);
     if (status == SDRT_OK) status = convert_compare(&a, &b, s->most, &same, &s->progress, &caught);
@@ -149,6 +175,7 @@ int main(int argc, char **argv)
     progress_init(&s.progress, "sdconvert", s.quiet);
     catch_signals();
     status = s.check ? check(&s) : convert(&s);
+    for (int i = 0; i < s.n_loras; i++) free((void *)(uintptr_t)s.loras[i].path);
     if (caught) {
         fputs("sdconvert: interrupted\n", stderr);
         return EXIT_SIGNAL + caught;

@@ -233,6 +233,13 @@ struct sdrt_weights_provider sdrt_checkpoint_provider(struct sdrt_checkpoint *c)
     return sdrt_named_weights_provider(&c->weights);
 }
 
+int sdrt_checkpoint_locate(const struct sdrt_checkpoint *c, const char *canonical,
+                           const struct sdrt_part **part, char name[SDRT_NAME_MAX],
+                           struct sdrt_name_part *where)
+{
+    return sdrt_named_weights_locate(&c->weights, canonical, part, name, where);
+}
+
 const char *sdrt_checkpoint_vocab_path(const struct sdrt_checkpoint *c, int i)
 {
     return c->parts.tokenizers[i].vocab;

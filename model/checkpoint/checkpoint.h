@@ -15,6 +15,7 @@
 #ifndef SDRT_MODEL_CHECKPOINT_CHECKPOINT_H
 #define SDRT_MODEL_CHECKPOINT_CHECKPOINT_H
 
+#include "model/checkpoint/tensor_names.h"
 #include "model/net/config.h"
 #include "runtime/base/error.h"
 #include "runtime/weights/weights.h"
@@ -59,6 +60,13 @@ const struct sdrt_model_config *sdrt_checkpoint_config(const struct sdrt_checkpo
  * file has them: a product of 1x1 may be [out][in][1][1] or [out][in].  Queries, keys and
  * values that are one matrix in the file are offered one by one. */
 struct sdrt_weights_provider sdrt_checkpoint_provider(struct sdrt_checkpoint *checkpoint);
+
+struct sdrt_part;
+
+/* As sdrt_named_weights_locate(), of its parts. */
+int sdrt_checkpoint_locate(const struct sdrt_checkpoint *checkpoint, const char *canonical,
+                           const struct sdrt_part **part, char name[SDRT_NAME_MAX],
+                           struct sdrt_name_part *where);
 
 /* Paths of vocab.json and merges.txt in the folder's tokenizer of text encoder i, borrowed;
  * both NULL unless both are there. */

@@ -88,7 +88,7 @@ static void mark_read(struct coverage *c)
     char name[SDRT_NAME_MAX];
 
     for (size_t i = 0; i < c->n_names; i++) {
-        if (!sdrt_named_weights_locate(c->weights, c->names[i], &part, name)) continue;
+        if (!sdrt_named_weights_locate(c->weights, c->names[i], &part, name, NULL)) continue;
         const size_t at = sdrt_part_find(part, name);
         for (int k = 0; k < c->n; k++)
             if (c->parts[k].part == part && at < sdrt_part_count(part)) c->parts[k].read[at] = 1;
@@ -101,7 +101,7 @@ static const char *path_of(const struct coverage *c, const char *canonical)
     const struct sdrt_part *part;
     char name[SDRT_NAME_MAX];
 
-    if (sdrt_named_weights_locate(c->weights, canonical, &part, name) && part->path)
+    if (sdrt_named_weights_locate(c->weights, canonical, &part, name, NULL) && part->path)
         return part->path;
     return c->weights->path;
 }

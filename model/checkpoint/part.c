@@ -9,6 +9,7 @@ void sdrt_part_free(struct sdrt_part *part)
     sdrt_weight_files_free(&part->files);
     free(part->config);
     free(part->path);
+    free(part->strip);
     *part = (struct sdrt_part){ 0 };
 }
 
@@ -36,7 +37,9 @@ int sdrt_part_add(struct sdrt_part *part, const char *path, const char *strip,
 
     if (status != SDRT_OK) return status;
     if (!part->path) part->path = strdup(path);
-    if (!part->path) return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for its name", path);
+    if (!part->strip) part->strip = strdup(strip);
+    if (!part->path || !part->strip)
+        return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for its name", path);
     return sdrt_weight_files_add(part->files, path, strip, "", SDRT_DUPLICATES_FAIL);
 }
 

@@ -16,6 +16,7 @@
 struct sdrt_part {
     struct sdrt_weight_files *files; /* owned; names are without the part's prefix */
     char *path;                      /* of the first file, for messages, owned */
+    char *strip;                     /* what that file's names have in front of these, owned */
     char *config;                    /* path of its config.json, owned; NULL without one */
 };
 

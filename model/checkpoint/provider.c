@@ -71,12 +71,14 @@ static int find(const struct sdrt_named_weights *w, const char *canonical, struc
 }
 
 int sdrt_named_weights_locate(const struct sdrt_named_weights *w, const char *canonical,
-                              const struct sdrt_part **part, char name[SDRT_NAME_MAX])
+                              const struct sdrt_part **part, char name[SDRT_NAME_MAX],
+                              struct sdrt_name_part *where)
 {
     struct place place;
 
     if (!find(w, canonical, &place)) return 0;
     *part = place.of;
+    if (where) *where = place.part;
     memcpy(name, place.name, SDRT_NAME_MAX);
     return 1;
 }

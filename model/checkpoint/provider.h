@@ -23,9 +23,10 @@ int sdrt_named_weights_have(const struct sdrt_named_weights *weights, const char
 
 /* Where a tensor of that canonical name would be: in which part, borrowed, under the name that is
  * written into name.  1, or 0 for a name that belongs to no part; whether the part has it is not
- * asked. */
+ * asked.  where, which may be NULL, becomes where in that tensor it is. */
 int sdrt_named_weights_locate(const struct sdrt_named_weights *weights, const char *canonical,
-                              const struct sdrt_part **part, char name[SDRT_NAME_MAX]);
+                              const struct sdrt_part **part, char name[SDRT_NAME_MAX],
+                              struct sdrt_name_part *where);
 
 /* As a provider; weights must outlive all uses, and its copies stay until they are released.
  * One thread at a time, except for read. */

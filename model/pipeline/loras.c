@@ -3,6 +3,7 @@
 
 #include "model/checkpoint/tensor_names.h"
 #include "model/lora/tags.h"
+#include "model/net/needs.h"
 #include "model/pipeline/loras.h"
 #include "model/pipeline/run.h"
 
@@ -171,6 +172,18 @@ static int replace_set(struct sdrt_session *s, const struct sdrt_lora_list *want
         if (touched[i]) sdrt_weight_store_outdate(store, parts[i]);
     sdrt_weight_store_drop_outdated(store);
     return change.status;
+}
+
+int sdrt_pipeline_loras_add(struct sdrt_model *m, const struct sdrt_lora *lora)
+{
+    const struct sdrt_lora_strength even = sdrt_lora_strength_even((double)lora->scale);
+    int status = SDRT_OK;
+
+    /* A session's plans have declared all that they read. */
+    if (sdrt_lora_index_empty(m->loras.index))
+        status = sdrt_needs_declare(sdrt_model_config_of(m), m->parts[SDRT_PART_BASE].store, m->log);
+    if (status == SDRT_OK) status = fill_index(m);
+    return status == SDRT_OK ? sdrt_loras_add(m->loras.set, lora->path, &even, 0) : status;
 }
 
 /* ---- one set at a time ---- */

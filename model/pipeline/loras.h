@@ -17,6 +17,10 @@ extern "C" {
 int sdrt_pipeline_loras_open(struct sdrt_model *m, struct sdrt_weights_provider *provider);
 void sdrt_pipeline_loras_close(struct sdrt_model *m);
 
+/* Adds a file to the set of a model that nobody draws with, whose weights are then to be had from
+ * sdrt_loras_provider() of the set.  Every tensor must fit.  Errors of sdrt_loras_add(). */
+int sdrt_pipeline_loras_add(struct sdrt_model *m, const struct sdrt_lora *lora);
+
 struct sdrt_run;
 
 /* Before a session draws: makes the set what the request wants, its loras, then those that its
