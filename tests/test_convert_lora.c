@@ -103,9 +103,10 @@ static double worst_error(const char *written, const char *want_path)
 
 Test(convert_lora, writes_what_the_libraries_merge)
 {
-    static const char *const kinds[] = { "kohya-lora", "kohya-original", "loha", "lokr", "oft",
-                                         "dora-rows", "norm", "full", "peft/adapter_model",
-                                         "peft-text", "diffusers" };
+    static const char *const kinds[] = {
+        "kohya-lora", "kohya-original",     "loha",      "lokr",     "oft", "dora-rows", "norm",
+        "full",       "peft/adapter_model", "peft-text", "diffusers"
+    };
     char plain_path[512], out_path[512];
     const char *plain = kept_path(plain_path, "plain.safetensors");
     const char *out = kept_path(out_path, "out.safetensors");
@@ -117,7 +118,8 @@ Test(convert_lora, writes_what_the_libraries_merge)
         snprintf(lora, sizeof lora, "lora/%s.safetensors", kind);
         snprintf(want, sizeof want, "lora/%s.merged.safetensors", kind);
         cr_assert_eq(RUN(S("--quiet"), S("-t"), S("f32"), S("--lora"), S(golden(lora)), S(from),
-                         S(out)), 0, "%s", ended.text);
+                         S(out)),
+                     0, "%s", ended.text);
         const double error = worst_error(out, golden(want));
         cr_expect_leq(error, 2e-6, "%s of %s: %.2e", kind, i % 2 ? "a file" : "a folder", error);
     }
@@ -186,7 +188,8 @@ Test(convert_lora, writes_what_is_drawn_with_whatever_the_file_calls_it)
         snprintf(scaled, sizeof scaled, "%s:0.75", golden(lora));
         cr_assert_eq(RUN(S("--quiet"), S(golden(family)), S(plain)), 0, "%s", ended.text);
         cr_assert_eq(RUN(S("--quiet"), S("-t"), S("f32"), S("--lora"), S(scaled),
-                         S(i % 2 ? plain : golden(family)), S(out)), 0, "%s", ended.text);
+                         S(i % 2 ? plain : golden(family)), S(out)),
+                     0, "%s", ended.text);
         expect_as_drawn(golden(family), golden(lora), out);
         /* All else stays. */
         cr_expect_eq(RUN(S("--check"), S("--lora"), S(scaled), S(plain), S(out)), 0, "%s",
@@ -199,14 +202,16 @@ Test(convert_lora, keeps_types_and_says_what_is_merged)
 {
     static const char said[] = "loha.safetensors:0.5, kohya-lora.safetensors:1";
     char half[600], paths[2][512];
-    const char *files[2] = { kept_path(paths[0], "out.safetensors"), kept_path(paths[1], "out.gguf") };
+    const char *files[2] = { kept_path(paths[0], "out.safetensors"),
+                             kept_path(paths[1], "out.gguf") };
     struct sdrt_tensor_file *file;
 
     snprintf(half, sizeof half, "%s:0.5", golden("lora/loha.safetensors"));
     for (int i = 0; i < 2; i++) {
         cr_assert_eq(RUN(S("--quiet"), S("--lora"), S(half), S("--lora"),
                          S(golden("lora/kohya-lora.safetensors")), S(golden("tiny-sd15")),
-                         S(files[i])), 0, "%s", ended.text);
+                         S(files[i])),
+                     0, "%s", ended.text);
         expect_quiet(sdrt_tensor_file_open(&file, files[i], &kept_log), files[i]);
         cr_expect_str_eq(sdrt_tensor_file_metadata(file, "sdrt.loras"), said);
         for (size_t k = 0; k < sdrt_tensor_file_count(file); k++)
@@ -223,9 +228,9 @@ Test(convert_lora, refuses_in_one_line_and_leaves_nothing_behind)
 
     snprintf(tiny, sizeof tiny, "%s", golden("tiny-sd15"));
 
-#define REFUSED(wanted, word, ...)                                                          \
-    cr_expect(RUN(S("--lora"), __VA_ARGS__) == wanted && ended.lines == 1 &&                \
-                  strstr(ended.text, word) && access(out, F_OK),                            \
+#define REFUSED(wanted, word, ...)                                           \
+    cr_expect(RUN(S("--lora"), __VA_ARGS__) == wanted && ended.lines == 1 && \
+                  strstr(ended.text, word) && access(out, F_OK),             \
               "%s: %d, %s", word, ended.status, ended.text)
     REFUSED(2, "expected FILE or FILE:SCALE", S(":1"), S(tiny), S(out));
     REFUSED(1, "cannot be opened", S(temp_path("none")), S(tiny), S(out));

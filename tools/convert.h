@@ -44,7 +44,7 @@ struct convert_model {
     /* What the sources come from. */
     struct sdrt_parts parts;
     struct sdrt_part whole, vae, t5;
-    struct convert_loras *loras; /* owned; NULL without any */
+    struct convert_loras *loras;         /* owned; NULL without any */
     struct sdrt_weights_provider merged; /* of loras */
     char *lora_names; /* "a.safetensors:0.8, b.safetensors:1", owned; NULL without any */
 };

@@ -34,15 +34,15 @@ static int out_of_memory(const struct convert_model *m)
 /* ---- which tensors ---- */
 
 /* What a tensor's sources are of, and so the same file as a part of the model that draws. */
-static const struct sdrt_part *home_of(const struct convert_model *m, const struct convert_tensor *t)
+static const struct sdrt_part *home_of(const struct convert_model *m,
+                                       const struct convert_tensor *t)
 {
     const struct sdrt_part *homes[5 + SDRT_MAX_TEXT] = { &m->whole, &m->vae, &m->t5,
                                                          &m->parts.denoiser, &m->parts.t5 };
 
     for (int i = 0; i < SDRT_MAX_TEXT; i++) homes[5 + i] = &m->parts.text[i];
     for (int i = 0; i < 5 + SDRT_MAX_TEXT; i++)
-        if (homes[i]->files &&
-            sdrt_weight_files_provider(homes[i]->files).self == t->provider.self)
+        if (homes[i]->files && sdrt_weight_files_provider(homes[i]->files).self == t->provider.self)
             return homes[i];
     return NULL;
 }
@@ -99,7 +99,8 @@ static void mark(struct marking *g, const char *canonical)
         }
     if (!found && g->status == SDRT_OK)
         g->status = sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
-                              "%s: a LoRA changes it, but it is in nothing that is written", canonical);
+                              "%s: a LoRA changes it, but it is in nothing that is written",
+                              canonical);
 }
 
 static void mark_module(void *user, const char *module)
@@ -161,15 +162,15 @@ int convert_merge(struct convert_model *m, const struct convert_inputs *in)
 
 /* All of a tensor, which has n values, as f32. */
 static int get_f32(const struct sdrt_weights_provider *p, const char *name,
-                   const struct convert_tensor *t, float *out, size_t n,
-                   const struct sdrt_log *log)
+                   const struct convert_tensor *t, float *out, size_t n, const struct sdrt_log *log)
 {
     struct sdrt_weight_view v;
     int status = p->get(p->self, name, t->rank, t->shape, &v);
 
     if (status != SDRT_OK) return status;
     if (sdrt_weight_elements(&v) != n || sdrt_to_f32(v.data, v.dtype, out, n) != 0)
-        status = sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: expected %zu floats to merge with", name, n);
+        status = sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: expected %zu floats to merge with", name,
+                           n);
     p->release(p->self, name);
     return status;
 }

@@ -71,7 +71,8 @@ static int take_lora(void *into, const char *name, const char *text, const struc
     struct session *s = into;
 
     if (s->n_loras == MAX_LORAS)
-        return sdrt_fail(log, SDRT_E_ARG, "--%s: is given more than %d times", name, (int)MAX_LORAS);
+        return sdrt_fail(log, SDRT_E_ARG, "--%s: is given more than %d times", name,
+                         (int)MAX_LORAS);
     const int status = lora_option_read(&s->loras[s->n_loras], name, text, log);
     s->n_loras += status == SDRT_OK;
     return status;
@@ -86,7 +87,8 @@ static const struct cli_option table[] = {
     { "t5", 0, CLI_TEXT, "PATH", "a T5 in place of the model's; none: leave it out", AT(t5) },
     { "t5-tokenizer", 0, CLI_TEXT, "PATH", "for --lora, where no model's folder has it",
       AT(t5_tokenizer) },
-    { "lora", 0, CLI_CALL, "FILE[:SCALE]", "a LoRA to merge in, again for more", .call = take_lora },
+    { "lora", 0, CLI_CALL, "FILE[:SCALE]", "a LoRA to merge in, again for more",
+      .call = take_lora },
     { "check", 0, CLI_FLAG, NULL, "write nothing; compare the tensors of two models", AT(check) },
     { "most", 0, CLI_NUMBER, "E", "the largest relative error that --check takes (0)", AT(most), 0,
       HUGE_VAL },
@@ -116,8 +118,8 @@ static const struct cli_program program = {
 /* Opens the model with all that is put in, left out or merged. */
 static int open_input(struct convert_model *out, const struct session *s)
 {
-    const struct convert_inputs in = { s->input, s->vae, s->t5, s->t5_tokenizer, s->loras,
-                                       s->n_loras };
+    const struct convert_inputs in = { s->input,        s->vae,   s->t5,
+                                       s->t5_tokenizer, s->loras, s->n_loras };
     const int status = convert_open(out, s->input, s->vae, s->t5, &s->log);
 
     return status == SDRT_OK && s->n_loras ? convert_merge(out, &in) : status;
