@@ -5,6 +5,8 @@
 #     arm.sh root             unpacks arm64's libraries into $ROOT, 350 MB; runs no script of theirs
 #     arm.sh build            cross-compiles into $BUILD, tests too
 #     arm.sh check [TEST...]  runs there all tests, or these: tests/test_gemm
+#     arm.sh quick            those that take minutes and not hours: every level of Arm's, few shapes,
+#                             and the small model's image, which is AVX2's byte for byte
 # CPU=cortex-a76 (a Raspberry Pi 5's, without bf16) takes the place of qemu's most able processor,
 # CONFIGURE has arguments for configure, CROSS another compiler's name.
 #
@@ -97,9 +99,46 @@ check() {
     exec sh "$SOURCE/build-aux/summary.sh" tests build-aux
 }
 
+# What x86 runs too and takes long here (levels of plain C and OpenBLAS, the models' shapes, whole
+# images of size) is left out of `quick`, and three of four of the kernels' random shapes.
+quick_tests='test_rng test_sampler test_tokenizer test_t5_tokenizer test_checkpoint
+    test_checkpoint_folder test_planner test_team test_topology test_arena test_device test_pack
+    test_gemm test_conv test_attention test_norm test_elementwise test_types test_program test_t5
+    test_passes test_families test_sd3 test_golden test_safetensors test_weights test_lora'
+quick_pattern='*/!(models_*|extremes_*|*_generic|*_blas|generic|blas)'
+
+quick() {
+    tests=
+    for t in $quick_tests; do tests="$tests tests/$t"; done
+    echo "arm.sh quick: without the models' shapes, plain C, OpenBLAS, and test programs but$tests"
+    # The image's own line is of summary.sh's form, as a check script's.
+    image=$(same_image) || true
+    echo "$image"
+    # shellcheck disable=SC2086 # a list of words
+    (SDRT_SHORT=1 CRITERION_TEST_PATTERN=$quick_pattern check $tests) || exit 1
+    case $image in *', 0 failed,'*) ;; *) exit 1 ;; esac
+}
+
+# The small model's image of NEON, and of AVX2 where SDGEN runs here, in f32: the same bytes.
+same_image() {
+    sdgen=${SDGEN-$SOURCE/build/sdgen}
+    command -v qemu-aarch64 > /dev/null || { echo 'image: 0 passed, 0 failed, 1 skipped'; return; }
+    [ -x "$sdgen" ] || { echo 'image: 0 passed, 0 failed, 1 skipped'; return; }
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    set -- -m "$SOURCE/demo-model" -p 'a red apple' --seed 1 --steps 4 --precision f32 --quiet \
+        --dump-filter image -o "$work/image.png"
+    "$sdgen" --isa avx2 --dump "$work/x86" "$@" > "$work/log" 2>&1 &&
+        qemu-aarch64 -cpu "$CPU" -L "$ROOT" "$BUILD/sdgen" --isa neon --dump "$work/arm" "$@" \
+            > "$work/log" 2>&1 && cmp "$work/x86/image.npy" "$work/arm/image.npy" >&2 &&
+        echo 'image: 1 passed, 0 failed, 0 skipped' && return
+    cat "$work/log" >&2
+    echo 'image: 0 passed, 1 failed, 0 skipped'
+}
+
 command=${1-}
 [ $# -eq 0 ] || shift
 case $command:$# in
-    root:0 | build:0 | check:*) "$command" "$@" ;;
-    *) echo "usage: $0 root | build | check [TEST...]" >&2; exit 2 ;;
+    root:0 | build:0 | quick:0 | check:*) "$command" "$@" ;;
+    *) echo "usage: $0 root | build | quick | check [TEST...]" >&2; exit 2 ;;
 esac
