@@ -359,6 +359,7 @@ static void check_models(const char *level)
     }
 }
 
+#if HAVE_AVX512VNNI /* the only such level */
 /* All channels alike: the products of a sum have one sign and are as large as packing allows, so that
  * a sum that could overflow does.  tap 9: all taps; else that one alone, which makes it the largest
  * of all that is packed. */
@@ -441,6 +442,7 @@ static void check_not_finite(const char *level)
         tbuf_free(&w), tbuf_free(&scratch);
     }
 }
+#endif
 
 /* One test for each level, so that the report names the one that broke. */
 #define SDRT_LEVEL(level, ...) Test(conv, edges_##level) { check_edges(#level); }
