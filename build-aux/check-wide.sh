@@ -14,7 +14,7 @@ command -v "$objdump" > /dev/null || { echo "$objdump is absent"; exit 77; }
 if [ $# -eq 0 ]; then
     set -- $(find kernels runtime model cli tools -name '*.o' ! -path '*/avx2/*' \
         ! -path '*/avx512*/*' ! -path '*/amx/*' ! -path '*/neonbf16/*' \
-        ! -path '*/neonmmla/*')
+        ! -path '*/neonmmla/*' ! -path '*/neonf16/*')
 fi
 [ $# -gt 0 ] || { echo "$0: expected objects in $PWD" >&2; exit 2; }
 case $("$objdump" -f "$1") in
@@ -25,6 +25,9 @@ case $("$objdump" -f "$1") in
         wide='bf(dot|mmla|mlal[bt]|cvtn?2?)|us?dot|sdot|u?s?mmla|fml[as]l2?|cas[alhbp]*|swp[alhb]*'
         wide="$wide|ld(add|set|clr|eor)[alhb]*"
         wide=":[[:space:]]+($wide)[[:space:]]|[[:space:],{][zp][0-9]+(\\.[bhsd]|/[mz])"
+        # Arithmetic of halves, which the baseline only converts.
+        wide="$wide|:[[:space:]]+f(n?m(add|sub|ul)|ml[as]|add|sub|div|max|min)[a-z]*[[:space:]]"
+        wide="$wide+(v[0-9]+\\.[48]h|h[0-9]+),"
         ;;
     *) echo "neither x86-64 nor aarch64"; exit 77 ;;
 esac

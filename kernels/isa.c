@@ -21,6 +21,19 @@ static int has_blas(void) { return 1; }
 static int has_neon(void) { return 1; }
 #endif
 
+#if HAVE_NEONF16
+static int has_neonf16(void)
+{
+#if defined(__linux__)
+    const unsigned long halves = 1ul << 10; /* HWCAP_ASIMDHP */
+
+    return (getauxval(AT_HWCAP) & halves) != 0;
+#else
+    return 0;
+#endif
+}
+#endif
+
 #if HAVE_NEONBF16 || HAVE_NEONMMLA
 /* On Arm's own cores, by what the system tells and lets us read (Linux,
  * Documentation/arch/arm64/cpu-feature-registers.rst).  What others gain by it nobody has
@@ -218,6 +231,15 @@ const struct sdrt_isa_level *sdrt_isa_best(unsigned have)
     const struct sdrt_isa_level *best = sdrt_isa_levels;
 
     for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name; l++)
-        if ((l->flags & have) == l->flags) best = l;
+        if ((l->flags & have & ~(unsigned)SDRT_ISA_ANY_F16) == l->flags) best = l;
+    return best;
+}
+
+const struct sdrt_isa_level *sdrt_isa_best_f16(unsigned have)
+{
+    const struct sdrt_isa_level *best = NULL;
+
+    for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name; l++)
+        if ((l->flags & SDRT_ISA_ANY_F16) && (l->flags & have) == l->flags) best = l;
     return best;
 }

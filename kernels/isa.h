@@ -22,6 +22,11 @@ enum {
     SDRT_ISA_ANY_BF16 = 0
 #define SDRT_BF16_LEVEL(level, flag, bit, below, has) | flag
 #include "kernels/levels.h"
+    ,
+    /* A level with one of these computes in f16 where weights are f16. */
+    SDRT_ISA_ANY_F16 = 0
+#define SDRT_F16_LEVEL(level, flag, bit, below, has) | flag
+#include "kernels/levels.h"
 };
 
 /* One rung of the ladder that the tests and the benchmarks climb. */
@@ -40,7 +45,10 @@ unsigned sdrt_isa_detect(void);
 /* The level called name, or NULL; it may need flags that this machine lacks. */
 const struct sdrt_isa_level *sdrt_isa_find(const char *name);
 
-/* The highest level whose flags are all in have. */
+/* The highest level whose flags are all in have, of those that do not compute in f16. */
 const struct sdrt_isa_level *sdrt_isa_best(unsigned have);
+
+/* The highest of those that do, or NULL. */
+const struct sdrt_isa_level *sdrt_isa_best_f16(unsigned have);
 
 #endif

@@ -14,8 +14,9 @@
  *       below  flags of the levels whose kernels it takes where it has none
  *       has    function of isa.c: whether this machine can run it, and gains by it
  *     In place of this row, SDRT_F32_LEVEL is for the levels that compute in f32, SDRT_BF16_LEVEL
- *     for those that compute in bf16 where weights are bf16, and SDRT_INT16_LEVEL for those whose
- *     convolutions compute in 16-bit integers.
+ *     for those that compute in bf16 where weights are bf16, SDRT_INT16_LEVEL for those whose
+ *     convolutions compute in 16-bit integers, and SDRT_F16_LEVEL for those that compute in f16 where
+ *     weights are f16, which nobody gets who does not ask for it.
  *   SDRT_GEMM_FILLER(flag, filler), SDRT_CONV_FILLER, SDRT_ATTENTION_FILLER, SDRT_NORM_FILLER,
  *   SDRT_ELEMENTWISE_FILLER
  *       filler overwrites the entries of struct sdrt_<family>_ops that its level improves on
@@ -36,6 +37,9 @@
 #endif
 #ifndef SDRT_INT16_LEVEL
 #define SDRT_INT16_LEVEL SDRT_LEVEL
+#endif
+#ifndef SDRT_F16_LEVEL
+#define SDRT_F16_LEVEL SDRT_LEVEL
 #endif
 #ifndef SDRT_GEMM_FILLER
 #define SDRT_GEMM_FILLER(flag, filler)
@@ -74,6 +78,14 @@ SDRT_GEMM_FILLER(SDRT_ISA_NEON, sdrt_gemm_init_neon)
 SDRT_CONV_FILLER(SDRT_ISA_NEON, sdrt_conv_init_neon)
 SDRT_ATTENTION_FILLER(SDRT_ISA_NEON, sdrt_attention_init_neon)
 SDRT_NORM_FILLER(SDRT_ISA_NEON, sdrt_norm_init_neon)
+#endif
+
+/* FMLA of halves, of Armv8.2's optional FP16. */
+#if HAVE_NEONF16
+SDRT_F16_LEVEL(neonf16, SDRT_ISA_NEONF16, 1u << 8, SDRT_ISA_BLAS | SDRT_ISA_NEON, has_neonf16)
+SDRT_GEMM_FILLER(SDRT_ISA_NEONF16, sdrt_gemm_init_neonf16)
+SDRT_CONV_FILLER(SDRT_ISA_NEONF16, sdrt_conv_init_neonf16)
+SDRT_ATTENTION_FILLER(SDRT_ISA_NEONF16, sdrt_attention_init_neonf16)
 #endif
 
 /* BFDOT of Armv8.6, where it is known to be faster than two f32 FMAs. */
@@ -140,6 +152,7 @@ SDRT_ATTENTION_FILLER(SDRT_ISA_AMX, sdrt_attention_init_amx)
 #undef SDRT_F32_LEVEL
 #undef SDRT_BF16_LEVEL
 #undef SDRT_INT16_LEVEL
+#undef SDRT_F16_LEVEL
 #undef SDRT_GEMM_FILLER
 #undef SDRT_CONV_FILLER
 #undef SDRT_ATTENTION_FILLER

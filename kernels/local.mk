@@ -29,7 +29,8 @@ EXTRA_DIST += $(SIMD_BODIES)
 # A level's files: compiled with its flags for the library, and for the tests of those that
 # tests/emulation/ covers once more over emulated instructions.
 NEON_FILES = kernels/neon/attention.c kernels/neon/conv.c kernels/neon/gemm.c \
-	kernels/neon/norm.c kernels/neon/product.h kernels/neon/product_sum.h kernels/neon/vec.h
+	kernels/neon/norm.c kernels/neon/product.h kernels/neon/product_sum.h \
+	kernels/neon/quarter.h kernels/neon/vec.h
 if HAVE_NEON
 noinst_LTLIBRARIES += libk_neon.la
 libk_neon_la_SOURCES = $(NEON_FILES)
@@ -53,6 +54,16 @@ noinst_LTLIBRARIES += libk_neonmmla.la
 libk_neonmmla_la_SOURCES = $(NEONMMLA_FILES)
 libk_neonmmla_la_CFLAGS = $(AM_CFLAGS) $(NEONMMLA_CFLAGS)
 libkernels_la_LIBADD += libk_neonmmla.la
+endif
+
+NEONF16_FILES = kernels/neonf16/attention.c kernels/neonf16/attention_pack.h \
+	kernels/neonf16/conv.c kernels/neonf16/gemm.c kernels/neonf16/product.h \
+	kernels/neonf16/slot.h kernels/neonf16/vec.h
+if HAVE_NEONF16
+noinst_LTLIBRARIES += libk_neonf16.la
+libk_neonf16_la_SOURCES = $(NEONF16_FILES)
+libk_neonf16_la_CFLAGS = $(AM_CFLAGS) $(NEONF16_CFLAGS)
+libkernels_la_LIBADD += libk_neonf16.la
 endif
 
 AVX2_FILES = kernels/avx2/attention.c kernels/avx2/conv.c kernels/avx2/gemm.c \

@@ -63,6 +63,9 @@ hold neonmmla conv1 76 218
 hold neonmmla proj 95 176
 hold neonmmla conv 94 162
 hold neonmmla attention 68 290
+hold neonf16 gemm 93 148
+hold neonf16 conv1 73 188
+hold neonf16 attention 70 220
 
 # half KERNEL: BFMMLA's products are half of BFDOT's, but for f32's in a prologue or an exponential.
 half() {

@@ -54,6 +54,7 @@ static enum kind kind_of(uint32_t w)
     if ((w & 0xbf80f400) == 0x0f801000) return PRODUCT; /* FMLA, by element, single */
     if ((w & 0xbfc0f400) == 0x0f001000) return PRODUCT; /* and half */
     if ((w & 0xbfe0fc00) == 0x0e400c00) return PRODUCT; /* FMLA, vector, half */
+    if ((w & 0xbfe0fc00) == 0x2e401c00) return PRODUCT; /* FMUL, likewise: a sum's first */
     if ((w & 0xbfc0fc00) == 0x2e40ec00) return PRODUCT; /* BFDOT, BFMMLA */
     if ((w & 0xbfc0f400) == 0x0f40f000) return PRODUCT; /* BFDOT, by element */
     if ((w & 0xbf20fc00) == 0x0e009400) return PRODUCT; /* SDOT */

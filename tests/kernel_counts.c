@@ -113,7 +113,9 @@ int main(int argc, char **argv)
     if (!level) return 2;
     if (level->flags & ~sdrt_isa_detect()) return 77;
     dry = argc > 3;
-    stored = level->flags & SDRT_ISA_ANY_BF16 ? SDRT_BF16 : SDRT_F32;
+    stored = level->flags & SDRT_ISA_ANY_BF16  ? SDRT_BF16
+             : level->flags & SDRT_ISA_ANY_F16 ? SDRT_F16
+                                               : SDRT_F32;
     memset(&ops, 0, sizeof ops);
     sdrt_ops_init(&ops, level->flags);
     if (!strcmp(what, "gemm")) gemm(&ops.gemm);

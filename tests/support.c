@@ -220,6 +220,25 @@ int trequired(const char *level)
     return 0;
 }
 
+int tin_f16(const char *level, enum sdrt_dtype stored)
+{
+    return toperand(level) == SDRT_F16 && stored == SDRT_F16;
+}
+
+double tf16_error(const char *level, enum sdrt_dtype stored)
+{
+    return tin_f16(level, stored) ? 1e-2 : 0.0;
+}
+
+enum sdrt_dtype toperand(const char *level)
+{
+    const struct sdrt_isa_level *l = sdrt_isa_find(level);
+
+    if (!l) return SDRT_F32;
+    if (l->flags & SDRT_ISA_ANY_BF16) return SDRT_BF16;
+    return l->flags & SDRT_ISA_ANY_F16 ? SDRT_F16 : SDRT_F32;
+}
+
 unsigned tlevel(const char *name)
 {
     const struct sdrt_isa_level *l = sdrt_isa_find(name);

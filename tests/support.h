@@ -74,6 +74,16 @@ double ttyped_error(enum sdrt_dtype type);
 int tbf16_level(const char *level);
 int tin_bf16(const char *level, enum sdrt_dtype stored);
 
+/* Whether the level multiplies weights stored so in f16, and the most by which a sum of such products
+ * differs from the exact one where that is about 1: 10 sigma of what runs of 32 roundings to 2^-11 of
+ * growing sums come to, and of the operands' own.  TF16_NMSE is the limit of the mean. */
+int    tin_f16(const char *level, enum sdrt_dtype stored);
+double tf16_error(const char *level, enum sdrt_dtype stored);
+#define TF16_NMSE (1.3e-3 * 1.3e-3)
+
+/* What the level multiplies weights in, where they are stored so. */
+enum sdrt_dtype toperand(const char *level);
+
 /* Of so many random shapes one is to be tried: more than 1 where SDRT_SHORT asks for fewer. */
 int tevery(void);
 

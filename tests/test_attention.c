@@ -79,6 +79,11 @@ static int in_bf16(const char *level, const struct sdrt_attention_shape *s)
     return tbf16_level(level) && !s->causal && !s->biased;
 }
 
+static int in_f16(const char *level, const struct sdrt_attention_shape *s)
+{
+    return toperand(level) == SDRT_F16 && !s->causal && !s->biased;
+}
+
 /* What the oracle makes of the operands, here f32, in bf16 of what correct rounding makes of them. */
 static void expect(const char *level, const struct sdrt_attention_shape *s,
                    const struct sdrt_attention_args *a, double *want)
@@ -187,6 +192,8 @@ static void check(const char *level, const struct sdrt_attention_ops *ops, uint6
     /* In bf16 each weight is rounded to 2^-8 of itself, and the values, which are below 1, differ by
      * up to 2. */
     if (in_bf16(level, s)) atol += 2.0 / 256.0;
+    /* In f16 so is each score, to 2^-10 of its terms' sum, and with it the weight's exponent. */
+    if (in_f16(level, s)) atol += 4e-3 + 1e-3 * largest;
     float *got = ttyped_values(&o, s->o_type);
     const struct tdiff d = tcompare(got, want, queries, width, s->o_pitch, atol,
                                     3e-6 + ttyped_error(s->o_type));
@@ -312,6 +319,7 @@ static void check_models(const char *level)
 #define SDRT_LEVEL(level, ...) Test(attention, edges_##level) { check_edges(#level); }
 #include "kernels/levels.h"
 #define SDRT_F32_LEVEL(level, ...) Test(attention, extremes_##level) { check_extremes(#level); }
+#define SDRT_F16_LEVEL SDRT_F32_LEVEL
 #include "kernels/levels.h"
 #define SDRT_LEVEL(level, ...) Test(attention, models_##level) { check_models(#level); }
 #include "kernels/levels.h"

@@ -119,12 +119,17 @@ static void check(const struct problem *p, const struct sdrt_gemm_ops *ops, uint
     /* Rounding of k products in f32, then of the activation; a gated product multiplies the
      * error of one half by the other half. */
     const double large = (double)p->bias_scale, factor = s->w.gated ? 2.0 * large : 1.0;
-    const double atol = 3e-6 + 1.5e-7 * sqrt((double)s->k) + 1.2e-7 * large * factor;
+    const double atol = 3e-6 + 1.5e-7 * sqrt((double)s->k) + 1.2e-7 * large * factor +
+                        tf16_error(p->level, s->w.stored) * factor;
     float *y = ttyped_values(&o.y, s->y_type);
     const struct tdiff d = tcompare(y, o.want, (size_t)s->m, s->n, s->y_pitch, atol,
                                     3e-6 + ttyped_error(s->y_type));
     cr_expect(d.bad == 0, "%s: %zu bad, max %.3g at %zu, nmse %.2g", text, d.bad, d.max_abs, d.at,
               d.nmse);
+    /* A gated product has the errors of both halves; rounding y to bf16 comes to 1.7e-3. */
+    const double mean = (s->w.gated ? 2.0 : 1.0) * TF16_NMSE + (s->y_type == SDRT_F32 ? 0.0 : 4e-6);
+    if (tin_f16(p->level, s->w.stored) && s->m * s->n >= 1000)
+        cr_expect(d.nmse < mean, "%s: nmse %.2g", text, d.nmse);
     cr_expect(tgaps_written(y, (size_t)s->m, s->n, s->y_pitch) == 0, "%s: wrote a gap", text);
     cr_expect(tbuf_ok(&o.y) && tbuf_ok(&o.scratch) && tbuf_ok(&o.a) && tbuf_ok(&o.gate) &&
               tbuf_ok(&o.w.packed), "%s: wrote outside a buffer", text);
@@ -161,7 +166,7 @@ static void check_size(const char *level, const struct sdrt_gemm_ops *ops, uint6
                                     .y_pitch = n + trand_int(rng, 2) * trand_int(rng, 9) };
     p.s.w = (struct sdrt_weight_shape){ .n = n, .k = k, .taps = 1, .gated = trand_int(rng, 3) == 0,
                                         .stored = types[trand_int(rng, 3)] };
-    if (tbf16_level(level) && trand_int(rng, 8)) p.s.w.stored = SDRT_BF16;
+    if (toperand(level) != SDRT_F32 && trand_int(rng, 8)) p.s.w.stored = toperand(level);
     choose_types(ops, rng, &p.s);
     if (!p.s.w.gated) p.residual = trand_int(rng, p.s.y_type == SDRT_F32 ? RESIDUALS : IN_PLACE);
     if (!p.s.w.gated) p.gate = trand_int(rng, 2);
@@ -226,14 +231,58 @@ static void check_models(const char *level)
                              .bias_scale = 1.0f, .small = 1.0f, .step = 13, .from = SDRT_F16 };
         p.s.m = p.s.m < 29 ? p.s.m : 29;
         p.s.w.stored = i % 2 ? SDRT_F32 : SDRT_F16;
-        if (tbf16_level(level)) p.s.w.stored = SDRT_BF16;
+        if (toperand(level) != SDRT_F32) p.s.w.stored = toperand(level);
         choose_types(&ops, &rng, &p.s);
         if (!p.s.w.gated) p.residual = p.s.y_type == SDRT_F32 ? IN_PLACE : OWN_RESIDUAL;
         check(&p, &ops, &rng);
     }
 }
 
+/* Each row and each column of a size of its own, far beyond the range of f16: what a level rounds is
+ * rounded relative to its own row. */
+static void check_range(const char *level)
+{
+    enum { M = 40, N = 50, K = 300 };
+    struct sdrt_gemm_ops ops = { 0 };
+    uint64_t rng = trand_seed();
+    const enum sdrt_dtype stored = toperand(level);
+    const struct sdrt_gemm_shape s = { .m = M, .n = N, .k = K, .a_pitch = K, .y_pitch = N,
+                                       .w = { .n = N, .k = K, .taps = 1, .stored = stored } };
+    double want[M * N];
+    struct sdrt_gemm_args a;
+
+    tgemm_init(&ops, level);
+    struct tbuf rows = tbuf_floats(M * K), y = tbuf_floats(M * N);
+    struct tbuf scratch = tbuf_bytes(ops.scratch(&s)), source = tbuf_floats(N * K);
+    struct tbuf packed = tbuf_bytes(ops.pack_bytes(&s.w));
+    double *values = malloc(N * K * sizeof *values);
+    trand_rows(&rng, rows.v, M, K, K, 1.0f);
+    trand_rows(&rng, source.v, N, K, K, 1.0f);
+    for (int i = 0; i < M * K; i++) rows.v[i] = ldexpf(rows.v[i], i / K * 5 - 100);
+    for (int i = 0; i < N * K; i++) {
+        source.v[i] = (float)tround((double)ldexpf(source.v[i], i / K % 20 - 4), stored);
+        values[i] = (double)source.v[i];
+    }
+    float *seen = trounded_rows(rows.v, M, K, K, stored == SDRT_BF16);
+    oracle_gemm(&s, seen, values, NULL, NULL, NULL, 1, want);
+    memset(packed.p, 0, packed.bytes);
+    cr_expect_eq(ops.pack_rows(&s.w, 0, N, source.p, SDRT_F32, packed.p), 0);
+    a = (struct sdrt_gemm_args){ .a = rows.p, .w = packed.p, .y = y.p };
+    cr_expect_eq(ops.gemm(&(struct sdrt_exec){ .nparts = 1, .scratch = scratch.p }, &s, &a), 0);
+    for (int i = 0; i < M * N; i++) { /* a sum of 300 is about 10 times its terms' mean */
+        const double size = ldexp(6.0, i / N * 5 - 100 + i % N % 20 - 4);
+        const double limit = stored == SDRT_F16 ? 6e-3 : 1e-5;
+        cr_expect_lt(fabs((double)y.v[i] - want[i]), limit * size, "%s: row %d column %d: %g for %g",
+                     level, i / N, i % N, (double)y.v[i], want[i]);
+    }
+    free(seen);
+    free(values);
+    tbuf_free(&rows), tbuf_free(&y), tbuf_free(&scratch), tbuf_free(&source), tbuf_free(&packed);
+}
+
 /* One test for each level, so that the report names the one that broke. */
+#define SDRT_LEVEL(level, ...) Test(gemm, range_##level) { check_range(#level); }
+#include "kernels/levels.h"
 #define SDRT_LEVEL(level, ...) Test(gemm, edges_##level) { check_edges(#level); }
 #include "kernels/levels.h"
 #define SDRT_LEVEL(level, ...) Test(gemm, models_##level) { check_models(#level); }

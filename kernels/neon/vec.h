@@ -10,11 +10,7 @@
 #ifndef SDRT_KERNELS_NEON_VEC_H
 #define SDRT_KERNELS_NEON_VEC_H
 
-#include "kernels/simd/unroll.h"
-
-#include <arm_neon.h>
-
-#define SDRT_ALWAYS_INLINE static inline __attribute__((always_inline))
+#include "kernels/neon/quarter.h"
 
 enum { VL = 8 };
 typedef struct {
@@ -30,22 +26,6 @@ SDRT_ALWAYS_INLINE void v_store(float *p, vf v)
 {
     vst1q_f32(p, v.lo);
     vst1q_f32(p + 4, v.hi);
-}
-/* The first n lanes of four, 0 <= n < 4. */
-SDRT_ALWAYS_INLINE float32x4_t v_quarter_load(const float *p, int n)
-{
-    float32x4_t v = vdupq_n_f32(0.0f);
-
-    if (n > 0) v = vld1q_lane_f32(p, v, 0);
-    if (n > 1) v = vld1q_lane_f32(p + 1, v, 1);
-    if (n > 2) v = vld1q_lane_f32(p + 2, v, 2);
-    return v;
-}
-SDRT_ALWAYS_INLINE void v_quarter_store(float *p, float32x4_t v, int n)
-{
-    if (n > 0) vst1q_lane_f32(p, v, 0);
-    if (n > 1) vst1q_lane_f32(p + 1, v, 1);
-    if (n > 2) vst1q_lane_f32(p + 2, v, 2);
 }
 SDRT_ALWAYS_INLINE vf v_load_n(const float *p, int n)
 {
@@ -96,14 +76,9 @@ SDRT_ALWAYS_INLINE vf v_fnma(vf a, vf b, vf c)
     return v_pair(vfmsq_f32(c.lo, a.lo, b.lo), vfmsq_f32(c.hi, a.hi, b.hi));
 }
 SDRT_ALWAYS_INLINE vf v_round(vf a) { return v_pair(vrndnq_f32(a.lo), vrndnq_f32(a.hi)); }
-SDRT_ALWAYS_INLINE float32x4_t v_half_scale2(float32x4_t p, float32x4_t k)
-{
-    const int32x4_t e = vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(k), vdupq_n_s32(127)), 23);
-    return vmulq_f32(p, vreinterpretq_f32_s32(e));
-}
 SDRT_ALWAYS_INLINE vf v_scale2(vf p, vf k)
 {
-    return v_pair(v_half_scale2(p.lo, k.lo), v_half_scale2(p.hi, k.hi));
+    return v_pair(v_four_scale2(p.lo, k.lo), v_four_scale2(p.hi, k.hi));
 }
 SDRT_ALWAYS_INLINE vf v_abs(vf a) { return v_pair(vabsq_f32(a.lo), vabsq_f32(a.hi)); }
 SDRT_ALWAYS_INLINE vf v_copysign(vf a, vf s)
@@ -161,18 +136,9 @@ SDRT_ALWAYS_INLINE vf v_load_bf16(const unsigned short *p)
     return v_pair(vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(h), 16)),
                   vreinterpretq_f32_u32(vshll_high_n_u16(h, 16)));
 }
-/* What kernels/simd/narrow.h would do by the compiler's own vectors: to bf16, to nearest even; a NaN
- * stays one. */
+/* As kernels/simd/narrow.h wants them. */
 #define SDRT_OWN_NARROW
 typedef uint16x8_t narrow_halves;
-SDRT_ALWAYS_INLINE uint16x4_t narrow_quarter(float32x4_t v)
-{
-    const uint32x4_t u = vreinterpretq_u32_f32(v), top = vshrq_n_u32(u, 16);
-    const uint32x4_t half = vaddq_u32(vdupq_n_u32(0x7fff), vandq_u32(top, vdupq_n_u32(1)));
-    const uint32x4_t nan = vorrq_u32(top, vdupq_n_u32(0x40));
-
-    return vmovn_u32(vbslq_u32(vceqq_f32(v, v), vshrq_n_u32(vaddq_u32(u, half), 16), nan));
-}
 SDRT_ALWAYS_INLINE narrow_halves narrow_from(vf v)
 {
     return vcombine_u16(narrow_quarter(v.lo), narrow_quarter(v.hi));

@@ -75,6 +75,12 @@ static int attention_parts(const struct sdrt_attention_shape *s, int workers)
     return attention_min(units, 16 * workers);
 }
 
+/* Floats from query to query of the copy. */
+static size_t attention_pitch(const struct attention_cut *u)
+{
+    return (size_t)(u->depth * SLOT_FLOATS + SLOT_EXTRA);
+}
+
 /* One unit at work; scratch is cut into the arrays after cut. */
 struct attention_unit {
     const struct sdrt_attention_shape *s;
@@ -84,9 +90,9 @@ struct attention_unit {
     float unit, limit;      /* what scores are times, and how large they may be */
     const float *bias;      /* of this head, or NULL */
     int q0, q_n;            /* the unit's queries */
-    float *qs;              /* [rows][depth]; f32 is times scale / ln 2 */
+    float *qs;              /* [rows][depth + SLOT_EXTRA]; f32 is times scale / ln 2 */
     float *o;               /* [rows][d_vectors * VL] */
-    float *max, *sum;       /* [rows], of scores and of weights */
+    float *max, *sum;       /* [rows], of scores and of weights; behind max, the keys' units */
     float *kt;              /* [panel][depth][panel's keys] */
     float *vp;              /* [panel][slots of keys][panel's channels] */
     float *scores;          /* [TILE][keys], then the weights, in slots at each row's start */
@@ -97,9 +103,9 @@ static size_t attention_place(struct attention_unit *u, float *base)
 {
     const size_t depth = (size_t)u->cut.depth, width = (size_t)u->cut.d_vectors * VL;
     const size_t rows = (size_t)rows_abreast(u->cut.rows), keys = (size_t)u->cut.keys;
-    const size_t sizes[] = { rows * depth * SLOT_FLOATS, rows * width, rows, rows,
-                             depth * keys * SLOT_FLOATS, keys / SLOT * width * SLOT_FLOATS,
-                             TILE * keys };
+    const size_t sizes[] = { rows * attention_pitch(&u->cut), rows * width, rows + 2 * SLOT_EXTRA,
+                             rows, depth * keys * SLOT_FLOATS,
+                             keys / SLOT * width * SLOT_FLOATS, TILE * keys };
     float **const arrays[] = { &u->qs, &u->o, &u->max, &u->sum, &u->kt, &u->vp, &u->scores };
     size_t at = 0;
 
@@ -119,6 +125,26 @@ static size_t attention_scratch(const struct sdrt_attention_shape *s)
 
 #include "kernels/simd/attention_pack.h"
 
+#ifndef SDRT_SLOT_UNITS
+
+/* What the row's scores are times, how large they may be, and a change of them before. */
+SDRT_ALWAYS_INLINE float attention_row_unit(const struct attention_unit *u, int row)
+{
+    (void)row;
+    return u->unit;
+}
+SDRT_ALWAYS_INLINE float attention_row_limit(const struct attention_unit *u, int row)
+{
+    (void)row;
+    return u->limit;
+}
+SDRT_ALWAYS_INLINE void attention_row_fit(const struct attention_unit *u, int row, float *scores,
+                                          int n)
+{
+    (void)u, (void)row, (void)scores, (void)n;
+}
+#endif
+
 /* ---- products ---- */
 
 /* c [rows][c_pitch] (+)= a [rows][a_pitch] * w [k][panel] */
@@ -128,8 +154,27 @@ struct attention_product {
     size_t a_pitch, c_pitch;
     int k;          /* slots */
     int accumulate; /* 0: c starts at 0 */
+#ifdef SDRT_PRODUCT_TILE
+    float unit;     /* what sums are times */
+#endif
 };
 
+#ifdef SDRT_PRODUCT_TILE
+SDRT_ALWAYS_INLINE void attention_rows(const int mr, const int nv,
+                                       const struct attention_product *t)
+{
+    static const ptrdiff_t same[ROWS_2];
+    const struct product_tile p = {
+        .c = t->c, .c_pitch = t->c_pitch, .a = t->a, .w = t->w, .k = t->k, .unit = &t->unit,
+        .set = !t->accumulate,
+    };
+    ptrdiff_t row[ROWS_2];
+
+    SDRT_UNROLL(16)
+    for (int i = 0; i < mr; i++) row[i] = (ptrdiff_t)((size_t)i * t->a_pitch);
+    product_tile(mr, nv, &p, row, same);
+}
+#else
 SDRT_ALWAYS_INLINE void attention_rows(const int mr, const int nv,
                                        const struct attention_product *t)
 {
@@ -173,6 +218,7 @@ SDRT_ALWAYS_INLINE void attention_rows(const int mr, const int nv,
         SDRT_UNROLL(3)
         for (int j = 0; j < nv; j++) v_store(c + (size_t)i * c_pitch + (size_t)j * VL, acc[i][j]);
 }
+#endif
 
 /* One function for each height, so that each has its sums in registers. */
 static void attention_rows_2(int mr, const struct attention_product *t)
@@ -267,18 +313,18 @@ SDRT_ALWAYS_INLINE float *attention_weights(float *scores, int row, int keys)
 
 /* One row's n visible scores become weights, and the others 0.  The
  * maximum that weights are relative to moves on, and what was summed so far with it, only
- * when it is LATE behind: a weight of 2^LATE is as exact as one of 1.  The first block of
+ * when it is SLOT_LATE behind: a weight of 2^SLOT_LATE is as exact as one of 1.  The first block of
  * keys starts both; every query sees its key 0. */
 static void attention_softmax(const struct attention_unit *u, int row, float *scores, int n,
                               int keys, int first)
 {
-    enum { LATE = 8 };
     const int width = u->cut.d_vectors * VL;
     float *const o = u->o + (size_t)row * (size_t)width;
     float *const to = attention_weights(scores, row, keys);
     vf m0 = v_set1(-FLT_MAX), m1 = m0, t0 = v_zero(), t1 = t0;
     int j;
 
+    attention_row_fit(u, row, scores, n);
     for (j = n; j < keys; j++) scores[j] = -INFINITY; /* less than any score */
     for (j = 0; j + 2 * VL <= keys; j += 2 * VL) {
         m0 = v_max(v_load(scores + j), m0);
@@ -286,18 +332,19 @@ static void attention_softmax(const struct attention_unit *u, int row, float *sc
     }
     if (j < keys) m0 = v_max(v_load(scores + j), m0);
     float max = v_hmax(v_max(m0, m1));
-    if (!(max < u->limit && max > -u->limit)) max = attention_clamp(scores, n, max, u->limit);
-    if (SLOT > 1) max *= u->unit;
+    const float limit = attention_row_limit(u, row);
+    if (!(max < limit && max > -limit)) max = attention_clamp(scores, n, max, limit);
+    if (SLOT > 1) max *= attention_row_unit(u, row);
     if (first) {
         u->max[row] = max;
         u->sum[row] = 0.0f;
-    } else if (max > u->max[row] + LATE) {
+    } else if (max > u->max[row] + SLOT_LATE) {
         const vf old = v_exp2(v_set1(u->max[row] - max));
         for (int c = 0; c < width; c += VL) v_store(o + c, v_mul(v_load(o + c), old));
         u->sum[row] *= v_first(old);
         u->max[row] = max;
     }
-    const vf shift = v_set1(u->max[row]), unit = v_set1(u->unit);
+    const vf shift = v_set1(u->max[row]), unit = v_set1(attention_row_unit(u, row));
     for (j = 0; j + 2 * VL <= keys; j += 2 * VL) {
         const vf p0 = attention_weigh(scores + j, unit, shift);
         const vf p1 = attention_weigh(scores + j + VL, unit, shift);
@@ -332,15 +379,21 @@ static void attention_add_bias(float *scores, const float *bias, int n)
 static void attention_tile(const struct attention_unit *u, int r0, int rows, int k0, int n,
                            int vectors)
 {
-    const size_t depth = (size_t)u->cut.depth, width = (size_t)u->cut.d_vectors * VL;
+    const size_t pitch = attention_pitch(&u->cut), width = (size_t)u->cut.d_vectors * VL;
     const int keys = vectors * VL, first = u->q0 + r0;
     const struct attention_product scores = {
-        .a = u->qs + (size_t)r0 * depth * SLOT_FLOATS, .a_pitch = depth * SLOT_FLOATS,
+        .a = u->qs + (size_t)r0 * pitch, .a_pitch = pitch,
         .w = u->kt, .k = u->cut.depth, .c = u->scores, .c_pitch = (size_t)keys,
+#ifdef SDRT_PRODUCT_TILE
+        .unit = 1.0f,
+#endif
     };
     const struct attention_product values = {
         .a = u->scores, .a_pitch = (size_t)keys, .w = u->vp, .k = keys / SLOT,
         .c = u->o + (size_t)r0 * width, .c_pitch = width, .accumulate = k0 > 0,
+#ifdef SDRT_PRODUCT_TILE
+        .unit = attention_values_unit(u),
+#endif
     };
 
     attention_multiply(&scores, rows, vectors);
@@ -457,7 +510,7 @@ static int attention_takes(const struct sdrt_attention_shape *s)
 static enum sdrt_dtype attention_operand(const struct sdrt_attention_shape *s)
 {
     (void)s;
-    return SLOT > 1 ? SDRT_BF16 : SDRT_F32;
+    return slots_stored();
 }
 
 static void attention_fill(struct sdrt_attention_ops *ops)

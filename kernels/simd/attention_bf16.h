@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Attention in bf16 without mask and bias; with them it is the level below's, in f32.
+ * Attention in bf16 (or f16) without mask and bias; with them it is the level below's, in f32.
  *
- * The including file takes in kernels/simd/attention.h with slots of bf16, and defines fill_f32(), the
+ * The including file takes in kernels/simd/attention.h with slots of that type, and defines fill_f32(), the
  * filler of the level below.
  */
 

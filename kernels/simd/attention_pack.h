@@ -29,8 +29,13 @@ static void attention_prefetch_keys(const struct attention_unit *u, int k0, int 
 /* Whether a tensor of this type is bf16: never one of an f32 level. */
 SDRT_ALWAYS_INLINE int attention_narrow(enum sdrt_dtype type)
 {
-    return SLOT > 1 && type == SDRT_BF16;
+    return slots_stored() == SDRT_BF16 && type == SDRT_BF16;
 }
+
+#ifdef SDRT_ATTENTION_PACK_HEADER
+/* A set whose panels lie otherwise, or whose rows have units: kernels/neonf16/attention_pack.h. */
+#include SDRT_ATTENTION_PACK_HEADER
+#else
 
 /* A vector of slots from element c on of a row, of which n > 0 values are left. */
 SDRT_ALWAYS_INLINE vf attention_slots(const char *row, int narrow, int c, int n)
@@ -140,3 +145,4 @@ static void attention_pack_queries(const struct attention_unit *u)
     if (u->q_n % ABREAST)
         slots_zero(u->qs + row_at(u->q_n, SLOT_STEP * u->cut.depth), u->cut.depth);
 }
+#endif

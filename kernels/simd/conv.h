@@ -33,7 +33,7 @@ static size_t conv_pack_bytes(const struct sdrt_weight_shape *w)
     const struct sdrt_panel_layout l = conv_layout(w);
     const struct sdrt_weight_shape slots = slots_weight(w);
 
-    return sdrt_panel_bytes(&l, &slots);
+    return slots_front(w) + sdrt_panel_bytes(&l, &slots);
 }
 
 static int conv_pack_rows(const struct sdrt_weight_shape *w, int row0, int count, const void *src,
@@ -132,7 +132,7 @@ static struct conv_cut conv_cut(const struct sdrt_conv_shape *s)
 /* Floats from pixel to pixel of a patch of k slots. */
 static int conv_pitch(const struct sdrt_conv_shape *s, int k)
 {
-    return s->w.taps == 1 ? row_pitch(SLOT_STEP * k) : SLOT_STEP * k;
+    return s->w.taps == 1 ? row_pitch(SLOT_STEP * k) : SLOT_STEP * k + SLOT_EXTRA;
 }
 
 /* Blocks in as many pieces as give each worker EACH shares, but each piece makes the patch once
@@ -270,7 +270,7 @@ static void conv_fill_row(const struct sdrt_conv_shape *s, const struct sdrt_con
     for (int i = 0; i < width; i++, to += pitch) {
         int x = x0 + i;
         if (!inside || x < 0 || x >= full_w) {
-            slots_zero(to, k);
+            slots_zero(to, k + SLOT_EXTRA);
             continue;
         }
         if (s->upsample == 2) x = (int)((long long)x * s->in_w / s->out_w);
@@ -354,6 +354,7 @@ SDRT_ALWAYS_INLINE void conv_epilogue_as(const struct sdrt_conv_shape *s,
         const int at = column + v * VL, n = s->out_c - at;
         if (n <= 0) break;
         const vf plain = a->bias ? load_some(a->bias + at, n) : v_zero();
+        const vf units = slots_units(a->w, at);
         vf bias = plain;
         if (a->chan) bias = v_add(plain, load_some(a->chan + at, n));
         for (int i = 0; i < pixels; i++) {
@@ -361,7 +362,7 @@ SDRT_ALWAYS_INLINE void conv_epilogue_as(const struct sdrt_conv_shape *s,
             if (ABREAST > 1 && out[i] < 0) continue;
             if (a->chan && s->chan_pitch)
                 bias = v_add(plain, load_some(conv_chan(s, a, pixel) + at, n));
-            vf t = v_add(v_load(c + (size_t)i * PANEL + (size_t)v * VL), bias);
+            vf t = slots_sum(v_load(c + (size_t)i * PANEL + (size_t)v * VL), units, bias);
             if (a->residual)
                 t = v_add(t, load_some(a->residual + pixel * (size_t)s->residual_pitch + at, n));
             narrow_store(a->y, narrow, pixel * (size_t)s->y_pitch + (size_t)at, t, n);

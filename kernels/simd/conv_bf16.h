@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Convolutions that multiply in bf16 where weights are bf16 and fit slots: 1x1, and 3x3 where
- * slots have taps, by the direct sum.  The others, Winograd's among them, are the level below's, in
- * f32.
+ * Convolutions that multiply in bf16 (or f16) where weights are of that type and fit slots: 1x1,
+ * and 3x3 where slots have taps, by the direct sum.  The others, Winograd's among them, are the level
+ * below's, in f32.
  *
- * The including file takes in kernels/simd/conv.h with slots of bf16, and defines fill_f32(), the
+ * The including file takes in kernels/simd/conv.h with slots of that type, and defines fill_f32(), the
  * filler of the level below.
  */
 

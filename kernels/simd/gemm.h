@@ -17,7 +17,7 @@ static size_t gemm_pack_bytes(const struct sdrt_weight_shape *w)
     const struct sdrt_weight_shape slots = slots_weight(w);
     const struct sdrt_panel_layout l = panel_layout(slots.k, GEMM_CHUNK);
 
-    return sdrt_panel_bytes(&l, &slots);
+    return slots_front(w) + sdrt_panel_bytes(&l, &slots);
 }
 
 static int gemm_pack_rows(const struct sdrt_weight_shape *w, int row0, int count, const void *src,
@@ -73,14 +73,14 @@ static int gemm_parts(const struct sdrt_gemm_shape *s, int workers)
 /* Rows are converted to slots on the way into scratch; an f32 level has no other rows. */
 static int gemm_takes(const struct sdrt_gemm_shape *s)
 {
-    return (s->a_type == SDRT_F32 || (SLOT > 1 && s->a_type == SDRT_BF16)) &&
+    return (s->a_type == SDRT_F32 || (slots_stored() == SDRT_BF16 && s->a_type == SDRT_BF16)) &&
            (s->y_type == SDRT_F32 || s->y_type == SDRT_BF16);
 }
 
 static enum sdrt_dtype gemm_operand(const struct sdrt_gemm_shape *s)
 {
     (void)s;
-    return SLOT > 1 ? SDRT_BF16 : SDRT_F32;
+    return slots_stored();
 }
 
 struct gemm_scratch {
@@ -121,8 +121,10 @@ SDRT_ALWAYS_INLINE void gemm_epilogue_plain(const struct sdrt_gemm_shape *s,
         if (n <= 0) break;
         const vf bias = a->bias ? load_some(a->bias + at, n) : v_zero();
         const vf gate = a->gate ? load_some(a->gate + at, n) : v_set1(1.0f);
+        const vf units = slots_units(a->w, at);
         for (int i = 0; i < rows; i++) {
-            vf t = v_act(v_add(v_load(c + (size_t)i * PANEL + (size_t)v * VL), bias), act);
+            const vf sum = v_load(c + (size_t)i * PANEL + (size_t)v * VL);
+            vf t = v_act(slots_sum(sum, units, bias), act);
             t = v_mul(t, gate);
             if (a->residual)
                 t = v_add(t, load_some(a->residual + (size_t)(row + i) * (size_t)s->residual_pitch +
@@ -140,10 +142,12 @@ SDRT_ALWAYS_INLINE void gemm_epilogue_gated(const struct sdrt_gemm_shape *s,
     const int n = s->n - column;
     const vf bias = a->bias ? load_some(a->bias + column, n) : v_zero();
     const vf gate_bias = a->bias ? load_some(a->bias + s->n + column, n) : v_zero();
+    const vf units = slots_units(a->w, 2 * column), gate_units = slots_units(a->w, 2 * column + VL);
 
     for (int i = 0; i < rows; i++) {
-        const vf value = v_add(v_load(c + (size_t)i * PANEL), bias);
-        const vf gate = v_act(v_add(v_load(c + (size_t)i * PANEL + VL), gate_bias), act);
+        const vf value = slots_sum(v_load(c + (size_t)i * PANEL), units, bias);
+        const vf sum = v_load(c + (size_t)i * PANEL + VL);
+        const vf gate = v_act(slots_sum(sum, gate_units, gate_bias), act);
         narrow_store(a->y, narrow, gemm_y(s, row + i, column), v_mul(value, gate), n);
     }
 }
@@ -195,7 +199,7 @@ static void gemm_copy(struct gemm_block *b, int k0, int k)
     for (int r = 0; r < b->rows; r++, from += bytes) {
         const char *ahead = from + (r + AHEAD < b->rows ? AHEAD * bytes : 0);
         float *to = b->copy + (b->at[r] = row_at(r, row_pitch(SLOT_STEP * k)));
-        if (SLOT > 1 && type == SDRT_BF16) slots_copy_bf16(to, from, n, ahead);
+        if (slots_stored() == SDRT_BF16 && type == SDRT_BF16) slots_copy_bf16(to, from, n, ahead);
         else slots_copy(to, (const float *)(const void *)from, n,
                         (const float *)(const void *)ahead);
     }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Linear layers that multiply in bf16 where weights are bf16 and fit slots; the others are the
- * level below's, in f32.
+ * Linear layers that multiply in bf16 (or f16) where weights are of that type and fit slots; the
+ * others are the level below's, in f32.
  *
- * The including file takes in kernels/simd/gemm.h with slots of bf16, and defines fill_f32(), the
+ * The including file takes in kernels/simd/gemm.h with slots of that type, and defines fill_f32(), the
  * filler of the level below.
  */
 

@@ -31,6 +31,9 @@ enum {
 /* As large as a slot: panels are moved as values of it. */
 static const enum sdrt_dtype SLOT_TYPE = SDRT_F32;
 
+/* How rows may lie in memory, beside f32. */
+SDRT_ALWAYS_INLINE enum sdrt_dtype slots_stored(void) { return SDRT_F32; }
+
 /* acc + the sum over a slot's values of x * w. */
 SDRT_ALWAYS_INLINE vf v_product(vf x, vf w, vf acc) { return v_fma(x, w, acc); }
 
@@ -106,6 +109,7 @@ enum {
 /* A row's first k slots become 0. */
 SDRT_ALWAYS_INLINE void slots_zero(float *p, int k) { memset(p, 0, (size_t)k * sizeof *p); }
 
+#ifndef SDRT_SLOT_UNITS
 /* Of VL rows of as many slots as a vector holds: the first slots of all, the second ones, ... */
 SDRT_ALWAYS_INLINE void slots_transpose(vf r[VL]) { v_transpose(r); }
 
@@ -115,9 +119,32 @@ SDRT_ALWAYS_INLINE void slots_interleave_4(float *p, vf a, vf b, vf c, vf d)
     (void)p, (void)a, (void)b, (void)c, (void)d;
 }
 #endif
+#endif
+
+#ifndef SDRT_SLOT_UNITS
+/* A set whose values have little range gives each row, and each row of a weight, a factor of its own,
+ * its unit (kernels/neonf16/slot.h); the others have none. */
+enum {
+    SLOT_EXTRA = 0, /* floats behind a row */
+    SLOT_LATE = 8,  /* attention's weights stay below 2^SLOT_LATE */
+};
+
+/* Bytes in front of a weight's panels, and VL columns' units there, from column at of all panels. */
+SDRT_ALWAYS_INLINE size_t slots_front(const struct sdrt_weight_shape *w) { (void)w; return 0; }
+SDRT_ALWAYS_INLINE vf slots_units(const void *packed, int at)
+{
+    (void)packed, (void)at;
+    return v_zero();
+}
+
+/* Sums of products, with their columns' units, and the bias. */
+SDRT_ALWAYS_INLINE vf slots_sum(vf c, vf units, vf bias) { (void)units; return v_add(c, bias); }
+#endif
 
 /* The slots that n values take. */
+#ifndef SDRT_SLOT_UNITS
 SDRT_ALWAYS_INLINE int slots_of(int n) { return (n + SLOT - 1) / SLOT; }
+#endif
 
 /* Rows with the neighbour of an odd last one. */
 SDRT_ALWAYS_INLINE int rows_abreast(int rows)

@@ -16,6 +16,8 @@
 SDRT_ALWAYS_INLINE vf slots_scale2(vf p, vf k) { return v_scale2(p, k); }
 #endif
 
+SDRT_ALWAYS_INLINE enum sdrt_dtype slots_stored(void) { return SDRT_BF16; }
+
 /* To 8e-5, where rounding to bf16 comes to 2e-3. */
 SDRT_ALWAYS_INLINE vf slots_exp2(vf x)
 {

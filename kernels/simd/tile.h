@@ -13,6 +13,7 @@
  * for two weight vectors and a broadcast.  A set that multiplies by an element of a vector, where
  * others broadcast each value, defines SDRT_PRODUCT_HEADER (kernels/neon/product.h); if its sums
  * are blocks of several rows, that header defines SDRT_PRODUCT_TURN (kernels/neonmmla/product.h).
+ * Where it defines SDRT_PRODUCT_TILE, it sums into c itself (kernels/neonf16/product.h).
  */
 #ifndef SDRT_KERNELS_SIMD_TILE_H
 #define SDRT_KERNELS_SIMD_TILE_H
@@ -47,6 +48,26 @@ SDRT_ALWAYS_INLINE void fetch_panel(const void *p, int size)
     for (int i = 0; i < PANEL * size; i += 64) __builtin_prefetch((const char *)p + i);
 }
 
+#ifdef SDRT_PRODUCT_TILE
+SDRT_ALWAYS_INLINE void tile_rows(const int mr, const struct tile *t)
+{
+    ptrdiff_t row[TILE_ROWS];
+
+    SDRT_UNROLL(16)
+    for (int i = 0; i < mr; i++) {
+        row[i] = (ptrdiff_t)t->rows[i] - t->rows[0];
+        if (t->accumulate) fetch_panel(t->c + (size_t)i * PANEL, sizeof *t->c);
+    }
+    for (int s = 0; s < t->n_segments; s++) {
+        const float *const a = t->a + t->rows[0] + t->segments[s];
+        const struct product_tile p = {
+            .c = t->c, .c_pitch = PANEL, .a = a, .w = t->w + (size_t)s * (size_t)t->k * PANEL,
+            .k = t->k, .unit = a + t->k, .set = s == 0 && !t->accumulate,
+        };
+        product_tile(mr, 2, &p, row, row);
+    }
+}
+#else
 SDRT_ALWAYS_INLINE void tile_rows(const int mr, const struct tile *t)
 {
     vf acc[TILE_ROWS][2];
@@ -90,6 +111,7 @@ SDRT_ALWAYS_INLINE void tile_rows(const int mr, const struct tile *t)
             v_store(to, t->accumulate ? v_add(v_load(to), acc[i][v]) : acc[i][v]);
         }
 }
+#endif
 
 /* One function for each height, so that each has its accumulators in registers.  c has rows for a
  * last row's neighbour. */
@@ -130,7 +152,7 @@ static const float *panel_values(const struct sdrt_panel_layout *l,
                                  const struct sdrt_weight_shape *shape, const void *w, int panel,
                                  int chunk, int k, float *buffer)
 {
-    const void *p = (const char *)w + sdrt_panel_offset(l, shape, panel, chunk);
+    const void *p = (const char *)w + slots_front(shape) + sdrt_panel_offset(l, shape, panel, chunk);
     const size_t n = (size_t)k * (size_t)shape->taps * PANEL;
     const unsigned short *h = p;
 
@@ -158,7 +180,8 @@ static struct panel_next panel_after(const struct sdrt_panel_layout *l,
 
     if (k <= 0) return (struct panel_next){ 0 };
     return (struct panel_next){
-        .p = (const char *)w + sdrt_panel_offset(l, shape, wrap ? p0 : p + 1, c + wrap),
+        .p = (const char *)w + slots_front(shape) +
+             sdrt_panel_offset(l, shape, wrap ? p0 : p + 1, c + wrap),
         .bytes = (size_t)k * (size_t)shape->taps * PANEL * sdrt_dtype_size(shape->stored),
     };
 }
@@ -173,9 +196,9 @@ static void panel_fetch(const struct panel_next *next, int i, int n)
         __builtin_prefetch(next->p + at * LINE, 0, 2);
 }
 
-/* Floats from row to row of a copy of rows of k: an odd number of lines, so that a tile's
+/* Floats from row to row of a copy of rows of k slots: an odd number of lines, so that a tile's
  * rows fall into different sets of L1. */
-SDRT_ALWAYS_INLINE int row_pitch(int k) { return ((k + 15) / 16 | 1) * 16; }
+SDRT_ALWAYS_INLINE int row_pitch(int k) { return ((k + SLOT_EXTRA + 15) / 16 | 1) * 16; }
 
 /* The first n lanes of a vector, n > 0; all of them where n >= VL. */
 SDRT_ALWAYS_INLINE vf load_some(const float *p, int n)
