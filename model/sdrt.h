@@ -101,7 +101,9 @@ struct sdrt_options {
                             * bf16 summed in f32 (of the first two, 3x3 convolutions stay f32);
                             * elsewhere products stay f32.  "int16": with "avx512vnni", which does
                             * nothing else, 3x3 convolutions of stride 1 multiply in 16-bit
-                            * integers.  NULL: what the level computes in */
+                            * integers.  "f16": with "neonf16", which is taken for it alone, weights
+                            * and products are f16, and so are sums of 256; 3x3 convolutions, the T5
+                            * and the VAE stay f32.  NULL: what the level computes in */
     const char *prediction; /* what the denoiser predicts, where the model does not say it right:
                             * "epsilon" or "v"; NULL: as detected */
     int         random_weights; /* 1: random weights, for benchmarks, of the model arch */

@@ -210,3 +210,34 @@ Test(sdrt, bad_options_are_refused)
         sdrt_close(&c);
     }
 }
+
+/* Nobody gets f16 who does not ask for it, and who does gets it or is told why not. */
+Test(sdrt, f16_is_asked_for)
+{
+    const unsigned have = sdrt_isa_detect();
+    const struct sdrt_isa_level *own = sdrt_isa_best_f16(have);
+    struct sdrt_context *c = NULL;
+    struct sdrt_options o;
+
+    cr_expect_eq(sdrt_isa_best(have)->flags & SDRT_ISA_ANY_F16, 0u);
+    cr_expect_eq(sdrt_isa_best(~0u)->flags & SDRT_ISA_ANY_F16, 0u);
+    tiny_options(&o);
+    o.precision = "f16";
+    if (own) {
+        struct sdrt_request r;
+        expect_quiet(sdrt_open(&c, &o), "f16");
+        small_request(&r, 64, 64);
+        free(draw(c, &r));
+        sdrt_close(&c);
+    } else {
+        expect_failure(sdrt_open(&c, &o), SDRT_E_UNSUPPORTED, "computes in f16", "f16");
+    }
+    o.isa = "generic";
+    expect_failure(sdrt_open(&c, &o), SDRT_E_ARG, "computes in f32", "generic");
+    if (!own) return;
+    o.isa = own->name;
+    o.precision = "bf16";
+    expect_failure(sdrt_open(&c, &o), SDRT_E_ARG, "computes in f16", "bf16 at a level of f16");
+    o.precision = "f32";
+    expect_failure(sdrt_open(&c, &o), SDRT_E_ARG, "computes in f16", "f32 at a level of f16");
+}

@@ -3,6 +3,7 @@
  * What is asked of an open model.
  */
 #include "model/pipeline/model.h"
+#include "model/checkpoint/tensor_names.h"
 
 #include <string.h>
 
@@ -23,12 +24,28 @@ size_t sdrt_model_weights_bytes(const struct sdrt_model *m)
     return bytes;
 }
 
+/* What passes that are wide read stays as it is stored (pass.h). */
+static enum sdrt_dtype packing_f16(const struct sdrt_packed_matrix *matrix)
+{
+    enum { T5 = 2 };
+    const char *const vae = "vae.", *const t5 = sdrt_text_prefix(T5);
+
+    if (!strncmp(matrix->name, vae, strlen(vae)) || !strncmp(matrix->name, t5, strlen(t5)))
+        return sdrt_packing_as_stored(matrix);
+    return SDRT_F16;
+}
+
+static sdrt_packing_policy *packing_of(const char *precision)
+{
+    if (!strcmp(precision, "bf16")) return sdrt_packing_bf16;
+    return strcmp(precision, "f16") ? sdrt_packing_as_stored : packing_f16;
+}
+
 int sdrt_part_open_store(struct sdrt_model *m, struct sdrt_model_part *part,
                          const struct sdrt_weights_provider *provider, enum sdrt_dtype fixed)
 {
-    sdrt_packing_policy *policy = strcmp(m->precision, "bf16") ? sdrt_packing_as_stored
-                                                               : sdrt_packing_bf16;
-    const int status = sdrt_weight_store_create(&part->store, provider, fixed, policy, m->log);
+    const int status = sdrt_weight_store_create(&part->store, provider, fixed,
+                                                packing_of(m->precision), m->log);
 
     if (status != SDRT_OK) return status;
     return sdrt_denoiser_of(&part->config)->check(&part->config, m->log);

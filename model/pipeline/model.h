@@ -46,7 +46,7 @@ struct sdrt_model {
     pthread_mutex_t lock;
     const struct sdrt_log *log;
     struct sdrt_device *device;
-    const char *precision;                 /* "f32" or "bf16" */
+    const char *precision;                 /* "f32", "bf16" or "f16" */
     struct sdrt_model_part parts[SDRT_PARTS];
     int n_parts;                           /* 2: the second is a refiner */
     struct sdrt_random_weights *random;    /* NULL with a checkpoint */

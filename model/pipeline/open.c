@@ -16,6 +16,7 @@
 /* What a level computes in, where nothing else is asked for. */
 static const char *level_precision(unsigned flags)
 {
+    if (flags & SDRT_ISA_ANY_F16) return "f16";
     return flags & SDRT_ISA_ANY_BF16 ? "bf16" : flags & SDRT_ISA_ANY_INT16 ? "int16" : "f32";
 }
 
@@ -37,7 +38,11 @@ static int open_device(struct sdrt_model *m, const struct sdrt_options *o)
         return sdrt_fail(m->log, SDRT_E_ARG, "unknown precision \"%s\": expected %s",
                          o->precision, sdrt_choices(known, sdrt_precision_name));
     const unsigned fit = o->precision ? have & ~excluded(o->precision) : have;
-    const struct sdrt_isa_level *level = o->isa ? sdrt_isa_find(o->isa) : sdrt_isa_best(fit);
+    const struct sdrt_isa_level *f16 = o->precision && !strcmp(o->precision, "f16")
+                                           ? sdrt_isa_best_f16(have) : NULL;
+    const struct sdrt_isa_level *level = o->isa ? sdrt_isa_find(o->isa)
+                                         : f16  ? f16
+                                                : sdrt_isa_best(fit);
     if (!level)
         return sdrt_fail(m->log, SDRT_E_ARG, "unknown instruction set \"%s\": expected %s",
                          o->isa, sdrt_choices(known, sdrt_level_name));

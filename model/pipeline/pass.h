@@ -31,6 +31,7 @@ struct sdrt_pass {
     enum sdrt_when when;
     int encoder; /* which text encoder; of no meaning to the others */
     int joins;   /* 1: packed together with the row before it */
+    int wide;    /* 1: f16 does not hold its values; it computes in f32 where others do in f16 */
     int kept;    /* 1: stays packed for the next request, else given back after its run */
     /* Whether a model has it; NULL: all that have this table. */
     int (*has)(const struct sdrt_model_config *base);
@@ -45,6 +46,9 @@ struct sdrt_pass {
 
 /* How many rows a table has, those included that has() denies. */
 int sdrt_passes_count(const struct sdrt_pass *passes);
+
+/* In what a pass computes where its model does in precision: "f32", "bf16" or "f16". */
+const char *sdrt_pass_precision(const struct sdrt_pass *pass, const char *precision);
 
 /* What the names of a part's slots begin with: "", "refiner/". */
 const char *sdrt_part_scope(enum sdrt_part_id part);

@@ -80,9 +80,12 @@ static void build_decoder(struct sdrt_graph *g, const struct sdrt_pass *pass,
 static int has_second(const struct sdrt_model_config *base) { return base->n_text > 1; }
 static int has_t5(const struct sdrt_model_config *base) { return base->has_t5; }
 
-#define TEXT(i, name_, dumps_, has_, build_)                                                       \
+#define TEXT(i, name_, dumps_, has_)                                                               \
     { .name = name_, .dumps = dumps_, .when = SDRT_ONCE_A_PROMPT, .encoder = i, .has = has_,       \
-      .build = build_, .wanted = sdrt_text_wanted, .run = sdrt_run_text }
+      .build = build_text, .wanted = sdrt_text_wanted, .run = sdrt_run_text }
+#define T5(i, name_, dumps_)                                                                       \
+    { .name = name_, .dumps = dumps_, .when = SDRT_ONCE_A_PROMPT, .encoder = i, .has = has_t5,     \
+      .wide = 1, .build = build_t5, .wanted = sdrt_text_wanted, .run = sdrt_run_text }
 #define PROMPT(name_, part_, dumps_)                                                               \
     { .name = name_, .dumps = dumps_, .part = part_, .when = SDRT_ONCE_A_PROMPT,                   \
       .build = build_prompt, .wanted = sdrt_once_wanted, .run = sdrt_run_prompt }
@@ -94,11 +97,11 @@ static int has_t5(const struct sdrt_model_config *base) { return base->has_t5; }
       .build = build_step, .run = sdrt_run_steps }
 #define DECODER(joins_)                                                                            \
     { .name = "vae", .dumps = "vae/", .when = SDRT_ONCE_AN_IMAGE, .joins = joins_, .kept = 1,      \
-      .build = build_decoder, .run = sdrt_run_decoder }
+      .wide = 1, .build = build_decoder, .run = sdrt_run_decoder }
 
 static const struct sdrt_pass unet_passes[] = {
-    TEXT(0, "text", "text/", NULL, build_text),
-    TEXT(1, "text 2", "text2/", has_second, build_text),
+    TEXT(0, "text", "text/", NULL),
+    TEXT(1, "text 2", "text2/", has_second),
     PROMPT("prompt", SDRT_PART_BASE, "prompt/"),
     SCHEDULE("schedule", SDRT_PART_BASE, "schedule/"),
     STEP("unet", SDRT_PART_BASE, "step", 1),
@@ -107,9 +110,9 @@ static const struct sdrt_pass unet_passes[] = {
 };
 
 static const struct sdrt_pass mmdit_passes[] = {
-    TEXT(0, "text", "text/", NULL, build_text),
-    TEXT(1, "text 2", "text2/", NULL, build_text),
-    TEXT(2, "text 3", "text3/", has_t5, build_t5),
+    TEXT(0, "text", "text/", NULL),
+    TEXT(1, "text 2", "text2/", NULL),
+    T5(2, "text 3", "text3/"),
     PROMPT("prompt", SDRT_PART_BASE, "prompt/"),
     SCHEDULE("schedule", SDRT_PART_BASE, "schedule/"),
     STEP("mmdit", SDRT_PART_BASE, "step", 1),
@@ -119,8 +122,8 @@ static const struct sdrt_pass mmdit_passes[] = {
 
 /* Each denoiser takes the other's place in memory, and the decoder waits until both are gone. */
 static const struct sdrt_pass refined_passes[] = {
-    TEXT(0, "text", "text/", NULL, build_text),
-    TEXT(1, "text 2", "text2/", NULL, build_text),
+    TEXT(0, "text", "text/", NULL),
+    TEXT(1, "text 2", "text2/", NULL),
     PROMPT("prompt", SDRT_PART_BASE, "prompt/"),
     SCHEDULE("schedule", SDRT_PART_BASE, "schedule/"),
     STEP("unet", SDRT_PART_BASE, "step", 0),

@@ -22,11 +22,12 @@ static int plan_pass(struct sdrt_session *s, int i)
 {
     const struct sdrt_pass *pass = &s->model->passes[i];
     const struct sdrt_model_part *part = &s->model->parts[pass->part];
+    const struct sdrt_device *device = s->model->device;
     struct sdrt_graph *g = NULL;
 
     if (pass->has && !pass->has(sdrt_model_config_of(s->model))) return SDRT_OK;
-    int status = sdrt_graph_create(&g, pass->name, part->store, s->model->device->ops,
-                                   s->log);
+    int status = sdrt_graph_create(&g, pass->name, part->store,
+                                   pass->wide ? device->wide_ops : device->ops, s->log);
     if (status != SDRT_OK) return status;
     pass->build(g, pass, &part->config, &s->shape);
     status = sdrt_program_create(&s->programs[i], &g, s->model->device, s->queue->workers, s->log);

@@ -67,6 +67,7 @@ struct sdrt_device_calls {
 struct sdrt_device {
     const struct sdrt_device_calls *calls;
     const struct sdrt_ops *ops; /* its kernels, which it owns (kernels/ops.h) */
+    const struct sdrt_ops *wide_ops; /* the same, or those without f16 where ops compute in it */
     const char *isa; /* their level, for reports: "avx512" */
     int workers;     /* worth having in one queue */
 };

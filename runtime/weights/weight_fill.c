@@ -153,10 +153,12 @@ static void do_piece(void *arg, int worker, int i)
     else
         p->status = provider->read(provider->self, s->name, &s->view, first, count, buffer);
     if (p->status != SDRT_OK) return;
+    const int to_f16 = e->packing.rows && e->shape.stored == SDRT_F16;
     const size_t bad = sdrt_weight_first_bad(type, values, count);
-    if (bad < count) {
-        p->status = SDRT_E_NUMERIC;
-        p->bad = first + bad;
+    const size_t beyond = to_f16 ? sdrt_weight_first_beyond_f16(type, values, count) : count;
+    if (bad < count || beyond < count) {
+        p->status = bad < count ? SDRT_E_NUMERIC : SDRT_E_ARG;
+        p->bad = first + (bad < count ? bad : beyond);
         return;
     }
     const int row = s->row0 + p->row;
@@ -175,6 +177,11 @@ static int tell(const struct filling *f, const struct piece *p)
     case SDRT_E_NUMERIC:
         return sdrt_fail(log, p->status,
                          "%s: value %zu of %zu is NaN or infinite, the file is damaged", name,
+                         p->bad, (size_t)p->source->rows * p->source->rest);
+    case SDRT_E_ARG:
+        return sdrt_fail(log, p->status,
+                         "%s: value %zu of %zu is beyond f16, which ends at 65504: expected "
+                         "precision f32 or bf16", name,
                          p->bad, (size_t)p->source->rows * p->source->rest);
     case SDRT_E_UNSUPPORTED:
         return sdrt_fail(log, p->status, "tensor %s: weights of type %s are not supported", name,

@@ -68,6 +68,16 @@ DEFINE_FIRST_BAD(bf16, uint16_t, 0x7fff, 0x7f80)
 DEFINE_FIRST_BAD(e5m2, uint8_t, 0x7f, 0x7c)
 DEFINE_FIRST_BAD(e4m3, uint8_t, 0x7f, 0x7f)
 
+/* 65520 and 65536, where f16 rounds to infinity. */
+DEFINE_FIRST_BAD(f32_for_f16, uint32_t, 0x7fffffff, 0x477ff000)
+DEFINE_FIRST_BAD(bf16_for_f16, uint16_t, 0x7fff, 0x4780)
+
+size_t sdrt_weight_first_beyond_f16(enum sdrt_dtype dtype, const void *values, size_t n)
+{
+    if (dtype == SDRT_F32) return first_bad_f32_for_f16(values, n);
+    return dtype == SDRT_BF16 ? first_bad_bf16_for_f16(values, n) : n;
+}
+
 size_t sdrt_weight_first_bad(enum sdrt_dtype dtype, const void *values, size_t n)
 {
     switch (dtype) {

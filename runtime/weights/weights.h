@@ -67,6 +67,10 @@ int sdrt_weight_check_shape(const struct sdrt_weight_view *view, const char *nam
 /* The index of the first NaN or infinity among n values of a type; n when there is none. */
 size_t sdrt_weight_first_bad(enum sdrt_dtype dtype, const void *values, size_t n);
 
+/* Likewise of values that f16 would make infinite; n where there is none, and for types other than
+ * F32 and BF16. */
+size_t sdrt_weight_first_beyond_f16(enum sdrt_dtype dtype, const void *values, size_t n);
+
 /* SDRT_E_NUMERIC, naming the tensor and the index of the first NaN or infinity, unless
  * all values are finite.  Integer types always are. */
 int sdrt_weight_check_finite(const struct sdrt_weight_view *view, const char *name,
