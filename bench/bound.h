@@ -17,7 +17,7 @@ struct sdrt_traffic {
     double weights;       /* bytes */
     double weights_among; /* bytes of what is used before the same weights are used again */
     double activations;   /* bytes */
-    int bf16;             /* the arithmetic is bf16 */
+    const char *precision; /* of the arithmetic */
 };
 
 struct sdrt_bound {

@@ -146,12 +146,18 @@ static void add_facts(const struct run *run, const struct sdrt_bench_options *o,
 
 static void add_rows(const struct run *run, struct sdrt_report *r)
 {
-    const double roof = sdrt_roof_compute(sdrt_roof_of(run->meter), run->context->model->precision);
+    const struct sdrt_model *m = run->context->model;
+    const int decode = sdrt_session_find_when(run->context->session, SDRT_PART_BASE,
+                                              SDRT_ONCE_AN_IMAGE);
 
     sdrt_report_table(r, "stages", columns, sizeof columns / sizeof columns[0]);
     for (int i = 0; i < ROWS; i++) {
         const struct sdrt_summary s = sdrt_bench_summary(&run->times[i]);
         const double rate = run->flop[i] > 0.0 ? run->flop[i] / s.median : NAN;
+        const char *precision = i == SDRT_STAGE_DECODE && decode >= 0
+                                    ? sdrt_pass_precision(&m->passes[decode], m->precision)
+                                    : m->precision;
+        const double roof = sdrt_roof_compute(sdrt_roof_of(run->meter), precision);
         sdrt_report_row(r, json_pack(
             "{s:s, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:o}", "name", names[i], "first_ms",
             run->first[i] * 1e3, "ms", s.median * 1e3, "ms_min", s.min * 1e3, "spread",

@@ -25,11 +25,20 @@ enum {
     LEAST_SAMPLES = 3, FIRST_TRIES = 3
 };
 
+/* limit: how far kernels may be from the generic level, which gets the same weights.  bf16 keeps 8
+ * bits of each factor, int16 some 12 to 14; of f16's 11 the sums lose some. */
+static const struct precision {
+    const char *name;
+    enum sdrt_dtype stored;
+    double limit;
+} precisions[] = { { "f32", SDRT_F32, 1e-4 }, { "bf16", SDRT_BF16, 2e-2 }, { "int16", SDRT_F32, 3e-3 },
+                   { "f16", SDRT_F16, 5e-3 } };
+
 struct level {
     const struct sdrt_isa_level *isa;
     struct sdrt_ops ops;
     struct sdrt_roof_meter *meter;
-    int bf16;
+    const struct precision *precision;
 };
 
 struct bench {
@@ -63,10 +72,8 @@ static const struct sdrt_column columns[] = {
 /* What counts as work where there is no arithmetic. */
 static double work_of(const struct sdrt_job *j) { return j->flop > 0.0 ? j->flop : j->bytes; }
 
-static void set_precision(struct sdrt_job *j, int bf16)
+static void set_precision(struct sdrt_job *j, enum sdrt_dtype stored)
 {
-    const enum sdrt_dtype stored = bf16 ? SDRT_BF16 : SDRT_F32;
-
     if (j->family == SDRT_FAMILY_CONV) j->u.conv.w.stored = stored;
     if (j->family == SDRT_FAMILY_GEMM) j->u.gemm.w.stored = stored;
 }
@@ -76,9 +83,7 @@ static void set_precision(struct sdrt_job *j, int bf16)
 static int verify(const struct bench *b, const struct sdrt_job *shape, const struct level *level,
                   struct figures *f)
 {
-    /* bf16 keeps 8 bits of each factor, int16 some 12 to 14. */
-    const int int16 = (level->isa->flags & SDRT_ISA_ANY_INT16) != 0;
-    const double limit = level->bf16 ? 2e-2 : int16 ? 3e-3 : 1e-4;
+    const double limit = level->precision->limit;
     struct sdrt_ops generic;
     struct sdrt_job ours = *shape, reference;
     int status = SDRT_OK;
@@ -137,8 +142,9 @@ static void time_job(const struct bench *b, const struct level *level, struct sd
 }
 
 static double time_rival(const struct bench *b, const struct sdrt_rival *rival,
-                         const struct sdrt_job *j, int bf16)
+                         const struct sdrt_job *j, const struct level *level)
 {
+    const int bf16 = level->precision->stored == SDRT_BF16;
     struct sdrt_times times = { .n = 0 };
     struct sdrt_rival_work *work = rival ? rival->set(j, bf16) : NULL;
 
@@ -162,7 +168,8 @@ static void add_row(const struct bench *b, const struct level *level, const stru
     const int matrix = j->family <= SDRT_FAMILY_GEMM;
     const struct sdrt_traffic traffic = {
         .flop = j->flop, .weights = j->weight_bytes, .weights_among = j->bytes,
-        .activations = j->bytes - j->weight_bytes, .bf16 = matrix && level->bf16,
+        .activations = j->bytes - j->weight_bytes,
+        .precision = matrix ? level->precision->name : "f32",
     };
     const struct sdrt_bound bound = sdrt_bound_of(&traffic, sdrt_roof_of(level->meter),
                                                   sdrt_cpu_topology(b->device),
@@ -202,14 +209,14 @@ static int run_shape(const struct bench *b, const struct sdrt_job *shape)
         if (!level->isa->flags) sdrt_job_shorten(&j);
         snprintf(name, sizeof name, "%s%s", shape->name,
                  memcmp(&j.u, &shape->u, sizeof j.u) ? " (few rows)" : "");
-        set_precision(&j, level->bf16);
+        set_precision(&j, level->precision->stored);
         status = verify(b, &j, level, &f);
         if (status == SDRT_OK && !sdrt_job_set(&j, &level->ops, b->queue))
             status = sdrt_fail(b->o->log, SDRT_E_NOMEM, "out of memory for %s", shape->name);
         if (status == SDRT_OK) {
             tell(name);
-            f.openblas = time_rival(b, &sdrt_rival_openblas, &j, level->bf16);
-            f.onednn = time_rival(b, sdrt_rival_onednn, &j, level->bf16);
+            f.openblas = time_rival(b, &sdrt_rival_openblas, &j, level);
+            f.onednn = time_rival(b, sdrt_rival_onednn, &j, level);
             time_job(b, level, &j, &f);
             add_row(b, level, &j, &f, name);
         }
@@ -247,13 +254,25 @@ static int run_family(const struct bench *b, enum sdrt_family family, int *shape
     return status;
 }
 
+/* The one asked for, or the level's own. */
+static const struct precision *precision_of(const char *name, unsigned flags)
+{
+    const struct precision *p = precisions;
+    const char *const own = flags & SDRT_ISA_ANY_BF16    ? "bf16"
+                            : flags & SDRT_ISA_ANY_INT16 ? "int16"
+                            : flags & SDRT_ISA_ANY_F16   ? "f16"
+                                                         : "f32";
+
+    while (strcmp(p->name, name ? name : own)) p++;
+    return p;
+}
+
 static int add_level(struct bench *b, const struct sdrt_isa_level *isa)
 {
     struct level *level = &b->levels[b->n_levels];
 
     level->isa = isa;
-    level->bf16 = b->o->precision ? !strcmp(b->o->precision, "bf16")
-                                  : (isa->flags & SDRT_ISA_ANY_BF16) != 0;
+    level->precision = precision_of(b->o->precision, isa->flags);
     sdrt_ops_init(&level->ops, isa->flags);
     const int status = sdrt_roof_create(&level->meter, sdrt_cpu_team(b->queue),
                                         sdrt_cpu_topology(b->device), isa->name, b->o->log);
@@ -300,7 +319,7 @@ static void add_facts(const struct bench *b)
     const struct level *best = &b->levels[b->n_levels - 1];
 
     sdrt_machine_facts(b->report, sdrt_cpu_topology(b->device),
-                       b->n_levels > 1 ? "all" : best->isa->name, best->bf16 ? "bf16" : "f32",
+                       b->n_levels > 1 ? "all" : best->isa->name, best->precision->name,
                        b->queue->workers);
     sdrt_roof_facts(sdrt_roof_of(best->meter), b->report, "roof", "roof");
     if (!sdrt_rival_onednn)

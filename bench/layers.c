@@ -28,7 +28,7 @@ static void bind(struct sdrt_layer *l, const struct sdrt_bench_pass *p, double a
     const struct sdrt_traffic t = {
         .flop = l->info.flop, .weights = l->info.weight_bytes, .weights_among = all_weights,
         .activations = l->info.bytes - l->info.weight_bytes,
-        .bf16 = l->info.class_ <= SDRT_CLASS_ATTENTION && !strcmp(p->precision, "bf16"),
+        .precision = l->info.class_ <= SDRT_CLASS_ATTENTION ? p->precision : "f32",
     };
 
     l->bound = sdrt_bound_of(&t, sdrt_roof_of(p->meter), sdrt_cpu_topology(p->context->model->device),

@@ -65,10 +65,18 @@ static void draw_axes(const struct axes *a, FILE *f)
             "</text>\n", TOP + HEIGHT / 2);
 }
 
+static double highest(const struct sdrt_roof *roof)
+{
+    return fmax(roof->best[SDRT_ROOF_F32], fmax(roof->best[SDRT_ROOF_BF16], roof->best[SDRT_ROOF_F16]));
+}
+
 /* Horizontal: what the arithmetic can do. */
 static void draw_compute(const struct axes *a, const struct sdrt_roof *roof, FILE *f)
 {
-    for (int k = SDRT_ROOF_F32; k <= SDRT_ROOF_BF16; k += SDRT_ROOF_BF16 - SDRT_ROOF_F32) {
+    static const enum sdrt_roof_kind kinds[] = { SDRT_ROOF_F32, SDRT_ROOF_BF16, SDRT_ROOF_F16 };
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const enum sdrt_roof_kind k = kinds[i];
         if (roof->best[k] <= 0.0) continue;
         const double y = down(a, roof->best[k]);
         fprintf(f, "<path class=\"r\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" "
@@ -80,7 +88,7 @@ static void draw_compute(const struct axes *a, const struct sdrt_roof *roof, FIL
 /* Rising: what the caches and the memory can deliver, up to the highest compute roof. */
 static void draw_bandwidths(const struct axes *a, const struct sdrt_roof *roof, FILE *f)
 {
-    const double top = fmax(roof->best[SDRT_ROOF_F32], roof->best[SDRT_ROOF_BF16]);
+    const double top = highest(roof);
 
     for (int k = SDRT_ROOF_L1; k <= SDRT_ROOF_MEMORY; k++) {
         const double rate = roof->best[k];
@@ -133,7 +141,7 @@ static void draw_legend(const struct sdrt_layers *l, FILE *f)
 /* Whole decades around the roofs and the operations. */
 static struct axes choose_axes(const struct sdrt_layers *l, const struct sdrt_roof *roof)
 {
-    const double top = fmax(roof->best[SDRT_ROOF_F32], roof->best[SDRT_ROOF_BF16]);
+    const double top = highest(roof);
     struct axes a = { -1.0, 3.0, 0.0, ceil(log10(top * 1.2)) };
 
     for (int k = SDRT_ROOF_L1; k <= SDRT_ROOF_MEMORY; k++) /* each meets the top inside */

@@ -53,6 +53,13 @@ libroof_neonbf16_la_CFLAGS = $(AM_CFLAGS) $(NEONBF16_CFLAGS)
 SDBENCH_LIBS += libroof_neonbf16.la
 endif
 
+if HAVE_NEONF16
+noinst_LTLIBRARIES += libroof_neonf16.la
+libroof_neonf16_la_SOURCES = bench/roof_neonf16.c
+libroof_neonf16_la_CFLAGS = $(AM_CFLAGS) $(NEONF16_CFLAGS)
+SDBENCH_LIBS += libroof_neonf16.la
+endif
+
 if HAVE_AVX2
 noinst_LTLIBRARIES += libroof_avx2.la
 libroof_avx2_la_SOURCES = bench/roof_avx2.c bench/roof_simd.h

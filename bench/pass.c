@@ -174,7 +174,8 @@ int sdrt_pass_open(struct sdrt_bench_pass *p, const struct sdrt_bench_options *o
     if (status == SDRT_OK) status = load(p->context->session, o, p->batch, n, &pass);
     if (status != SDRT_OK) goto out;
     p->program = p->context->session->programs[pass];
-    p->precision = p->context->model->precision;
+    p->precision = sdrt_pass_precision(&p->context->model->passes[pass],
+                                       p->context->model->precision);
     add_up(p, pass);
     status = sdrt_pass_run(p, &p->first);
     p->mallocs = p->uneven.n = p->barriers.n = 0;

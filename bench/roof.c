@@ -18,6 +18,8 @@ const struct sdrt_roof_name sdrt_roof_names[SDRT_ROOF_KINDS] = {
     [SDRT_ROOF_F32_DATA]  = { "f32_data_gflops", "f32 on data", "GFLOP/s" },
     [SDRT_ROOF_BF16]      = { "bf16_gflops", "bf16", "GFLOP/s" },
     [SDRT_ROOF_BF16_DATA] = { "bf16_data_gflops", "bf16 on data", "GFLOP/s" },
+    [SDRT_ROOF_F16]       = { "f16_gflops", "f16", "GFLOP/s" },
+    [SDRT_ROOF_F16_DATA]  = { "f16_data_gflops", "f16 on data", "GFLOP/s" },
     [SDRT_ROOF_INT8]      = { "int8_gops", "int8", "GOP/s" },
     [SDRT_ROOF_INT8_DATA] = { "int8_data_gops", "int8 on data", "GOP/s" },
     [SDRT_ROOF_L1]        = { "l1_gbs", "L1 read", "GB/s" },
@@ -48,6 +50,9 @@ static const struct sdrt_roof_loops *loops_of(const char *isa)
     unsigned flags = level ? level->flags : 0;
 
     if (!(flags & ~(unsigned)SDRT_ISA_BLAS)) flags = sdrt_isa_detect();
+#if HAVE_NEONF16
+    if (level && level->own == SDRT_ISA_NEONF16) return &sdrt_roof_neonf16;
+#endif
 #if HAVE_NEONMMLA
     if (flags & SDRT_ISA_NEONMMLA) return &sdrt_roof_neonmmla;
 #endif
@@ -103,8 +108,8 @@ static void choose_stretches(struct sdrt_roof_meter *m, const struct sdrt_topolo
     for (int i = 0; i < LEVELS; i++) m->stretch[i] = m->stretch[i] / CHUNK * CHUNK;
 }
 
-/* Words that are numbers between a quarter and one as f32, in both halves as bf16, and whose
- * bytes are anything. */
+/* Words that are numbers between a quarter and one as f32, in both halves as bf16, between 1 and 2 as
+ * f16, and whose bytes are anything. */
 static void choose_data(struct sdrt_roof_meter *m)
 {
     uint16_t *constant = (uint16_t *)(void *)m->constant, *random = (uint16_t *)(void *)m->random;
@@ -213,6 +218,8 @@ static double measure(const struct sdrt_roof_meter *m, int worker)
     case SDRT_ROOF_F32_DATA:  return m->loops->f32(rounds, m->random);
     case SDRT_ROOF_BF16:      return m->loops->bf16(rounds, m->constant);
     case SDRT_ROOF_BF16_DATA: return m->loops->bf16(rounds, m->random);
+    case SDRT_ROOF_F16:       return m->loops->f16(rounds, m->constant);
+    case SDRT_ROOF_F16_DATA:  return m->loops->f16(rounds, m->random);
     case SDRT_ROOF_INT8:      return m->loops->int8(rounds, m->constant);
     case SDRT_ROOF_INT8_DATA: return m->loops->int8(rounds, m->random);
     case SDRT_ROOF_CLOCK:     return clock_chain(m->divisor) / sdrt_team_workers(m->team);
@@ -228,6 +235,7 @@ static double measure(const struct sdrt_roof_meter *m, int worker)
 static int available(const struct sdrt_roof_meter *m, enum sdrt_roof_kind kind)
 {
     if (kind == SDRT_ROOF_BF16 || kind == SDRT_ROOF_BF16_DATA) return m->loops->bf16 != NULL;
+    if (kind == SDRT_ROOF_F16 || kind == SDRT_ROOF_F16_DATA) return m->loops->f16 != NULL;
     if (kind == SDRT_ROOF_INT8 || kind == SDRT_ROOF_INT8_DATA) return m->loops->int8 != NULL;
     if (kind >= SDRT_ROOF_L1 && kind <= SDRT_ROOF_MEMORY) return m->stretch[kind - SDRT_ROOF_L1] > 0;
     return 1;
@@ -285,11 +293,18 @@ void sdrt_roof_evict(struct sdrt_roof_meter *m)
 
 const struct sdrt_roof *sdrt_roof_of(const struct sdrt_roof_meter *m) { return &m->roof; }
 
+enum sdrt_roof_kind sdrt_roof_arithmetic(const struct sdrt_roof *roof, const char *precision)
+{
+    const enum sdrt_roof_kind own = !strcmp(precision, "bf16")  ? SDRT_ROOF_BF16
+                                    : !strcmp(precision, "f16") ? SDRT_ROOF_F16
+                                                                : SDRT_ROOF_F32;
+
+    return roof->best[own] > 0.0 ? own : SDRT_ROOF_F32;
+}
+
 double sdrt_roof_compute(const struct sdrt_roof *roof, const char *precision)
 {
-    const double bf16 = roof->best[SDRT_ROOF_BF16];
-
-    return !strcmp(precision, "bf16") && bf16 > 0.0 ? bf16 : roof->best[SDRT_ROOF_F32];
+    return roof->best[sdrt_roof_arithmetic(roof, precision)];
 }
 
 void sdrt_roof_facts(const struct sdrt_roof *roof, struct sdrt_report *r, const char *prefix,
@@ -302,8 +317,8 @@ void sdrt_roof_facts(const struct sdrt_roof *roof, struct sdrt_report *r, const 
         const struct sdrt_roof_name *n = &sdrt_roof_names[k];
         snprintf(key, sizeof key, "%s.%s", prefix, n->key);
         sdrt_report_number(r, key, roof->best[k] > 0.0 ? roof->best[k] : NAN, NULL, "", 0);
-        if (k != SDRT_ROOF_F32 && k != SDRT_ROOF_BF16 && k != SDRT_ROOF_MEMORY &&
-            k != SDRT_ROOF_CLOCK)
+        if (k != SDRT_ROOF_F32 && k != SDRT_ROOF_BF16 && k != SDRT_ROOF_F16 &&
+            k != SDRT_ROOF_MEMORY && k != SDRT_ROOF_CLOCK)
             continue;
         if (roof->best[k] > 0.0)
             at += snprintf(text + at, sizeof text - (size_t)at, "%s%s %.*f %s", at ? ", " : "",

@@ -16,6 +16,8 @@ enum sdrt_roof_kind {
     SDRT_ROOF_F32_DATA,
     SDRT_ROOF_BF16,
     SDRT_ROOF_BF16_DATA,
+    SDRT_ROOF_F16,
+    SDRT_ROOF_F16_DATA,
     SDRT_ROOF_INT8, /* 8-bit products summed to 16 bits, with AMX to 32 */
     SDRT_ROOF_INT8_DATA,
     SDRT_ROOF_L1,   /* reads from a cache or from memory, 1 GB = 1e9 bytes */
@@ -32,7 +34,7 @@ struct sdrt_roof_name {
 extern const struct sdrt_roof_name sdrt_roof_names[SDRT_ROOF_KINDS];
 
 /* Samples in units of 1e9 a second, and the best of them: 0 where this level or machine does
- * not have it (no bf16 arithmetic, no third cache). */
+ * not have it (no bf16 or f16 arithmetic, no third cache). */
 struct sdrt_roof {
     struct sdrt_times samples[SDRT_ROOF_KINDS];
     double best[SDRT_ROOF_KINDS];
@@ -57,7 +59,10 @@ void sdrt_roof_evict(struct sdrt_roof_meter *meter);
 
 const struct sdrt_roof *sdrt_roof_of(const struct sdrt_roof_meter *meter);
 
-/* What binds arithmetic in that precision ("f32", "bf16"), in GFLOP/s. */
+/* What binds arithmetic in that precision ("f32", "bf16", "f16") at the roof's level. */
+enum sdrt_roof_kind sdrt_roof_arithmetic(const struct sdrt_roof *roof, const char *precision);
+
+/* The same in GFLOP/s. */
 double sdrt_roof_compute(const struct sdrt_roof *roof, const char *precision);
 
 /* Facts prefix.f32_gflops and so on; label NULL: for scripts only. */
@@ -70,11 +75,12 @@ enum { SDRT_ROOF_DATA = 4096 };
 struct sdrt_roof_loops {
     double (*f32)(long rounds, const void *data);
     double (*bf16)(long rounds, const void *data); /* NULL: none */
+    double (*f16)(long rounds, const void *data);  /* NULL: none */
     double (*int8)(long rounds, const void *data); /* NULL: none */
     double (*read)(const float *x, long n); /* bytes read; n a multiple of 256 */
 };
 extern const struct sdrt_roof_loops sdrt_roof_generic, sdrt_roof_avx2, sdrt_roof_avx512,
                                     sdrt_roof_avx512bf16, sdrt_roof_amx, sdrt_roof_neon,
-                                    sdrt_roof_neonbf16, sdrt_roof_neonmmla;
+                                    sdrt_roof_neonbf16, sdrt_roof_neonmmla, sdrt_roof_neonf16;
 
 #endif

@@ -74,4 +74,6 @@ static double int8(long rounds, const void *data)
 static double f32(long rounds, const void *data) { return sdrt_roof_avx512.f32(rounds, data); }
 static double read_all(const float *x, long n) { return sdrt_roof_avx512.read(x, n); }
 
-const struct sdrt_roof_loops sdrt_roof_amx = { f32, bf16, int8, read_all };
+const struct sdrt_roof_loops sdrt_roof_amx = {
+    .f32 = f32, .bf16 = bf16, .int8 = int8, .read = read_all,
+};

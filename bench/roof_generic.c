@@ -36,4 +36,4 @@ static double read_all(const float *x, long n)
     return 4.0 * (double)n;
 }
 
-const struct sdrt_roof_loops sdrt_roof_generic = { f32, NULL, NULL, read_all };
+const struct sdrt_roof_loops sdrt_roof_generic = { .f32 = f32, .read = read_all };

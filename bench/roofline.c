@@ -85,6 +85,9 @@ static void add_cycles(const struct sdrt_roof *roof, int workers, struct sdrt_re
                            "bf16 a cycle", "FLOP on each worker", 1);
     else
         sdrt_report_text(r, "roof.bf16", "this level has no bf16 arithmetic", "bf16");
+    if (roof->best[SDRT_ROOF_F16] > 0.0)
+        sdrt_report_number(r, "roof.f16_flop_per_cycle", roof->best[SDRT_ROOF_F16] / cycles,
+                           "f16 a cycle", "FLOP on each worker", 1);
 }
 
 static int machine(const struct sdrt_bench_options *o, struct sdrt_report *r)
