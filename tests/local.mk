@@ -65,12 +65,13 @@ tests_test_planner_SOURCES = tests/test_planner.c
 tests_test_planner_CFLAGS = $(TEST_CFLAGS)
 tests_test_planner_LDADD = $(TEST_LIBS)
 TEST_MACHINES = tests/machines.c tests/machines.h
-tests_test_team_SOURCES = tests/test_team.c $(TEST_MACHINES)
+TEAM_TESTS = tests/test_team.c tests/test_team_shares.c tests/teams.h $(TEST_MACHINES)
+tests_test_team_SOURCES = $(TEAM_TESTS)
 tests_test_team_CFLAGS = $(TEST_CFLAGS)
 tests_test_team_LDADD = $(TEST_LIBS) -lpthread
 # The team once more over what it sleeps by where there is no futex.
 check_PROGRAMS += tests/test_team_posix
-tests_test_team_posix_SOURCES = tests/test_team.c runtime/machine/sleep_posix.c $(TEST_MACHINES)
+tests_test_team_posix_SOURCES = $(TEAM_TESTS) runtime/machine/sleep_posix.c
 tests_test_team_posix_CFLAGS = $(TEST_CFLAGS)
 tests_test_team_posix_LDADD = $(TEST_LIBS) -lpthread
 tests_test_topology_SOURCES = tests/test_topology.c $(TEST_MACHINES)
