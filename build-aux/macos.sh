@@ -147,7 +147,7 @@ zig=$(find_zig)
 need
 mkdir -p "$BUILD"
 BUILD=$(cd "$BUILD" && pwd)
-root=$BUILD/root
+root=$BUILD/stubs
 export ZIG_GLOBAL_CACHE_DIR="$BUILD/zig-cache" ZIG_LOCAL_CACHE_DIR="$BUILD/zig-cache"
 if [ ! -f "$BUILD/Makefile" ]; then
     headers
@@ -170,7 +170,7 @@ if grep -E 'warning:' build.out; then
     echo 'macos.sh: expected no warning'
     exit 1
 fi
-n=$(find . -name '*.o' ! -path './root/*' ! -path './zig-cache/*' | wc -l)
+n=$(find . -name '*.o' ! -path './stubs/*' ! -path './zig-cache/*' | wc -l)
 linked=$(find . -maxdepth 2 \( -name 'sd*' -o -name 'libsdrt*.dylib' \) -type f -perm -u+x |
     sed 's!.*/!!' | sort | paste -s -d' ' -)
 echo "macos.sh: compiled for $target without a warning: $n objects; linked: ${linked:-nothing}"
