@@ -91,8 +91,7 @@ struct scratch {
     float *tile;   /* one transformed tile, [position][CHUNK] */
 };
 
-static size_t scratch_place(const struct sdrt_conv_shape *s, const struct cut *u, void *base,
-                            struct scratch *z)
+static size_t scratch_place(const struct cut *u, void *base, struct scratch *z)
 {
     const size_t lanes[] = {
         POSITIONS * u->v_stride, POSITIONS * u->u_stride, POSITIONS * u->m_stride,
@@ -102,7 +101,6 @@ static size_t scratch_place(const struct sdrt_conv_shape *s, const struct cut *u
     char *at = base;
     void *parts[6];
 
-    (void)s;
     for (int i = 0; i < 6; i++) {
         parts[i] = at;
         at += (lanes[i] + 15) / 16 * 64;
@@ -476,7 +474,7 @@ static size_t int16_scratch(const struct sdrt_conv_shape *s)
 {
     const struct cut u = cut_of(s);
 
-    return scratch_place(s, &u, NULL, NULL);
+    return scratch_place(&u, NULL, NULL);
 }
 
 static void int16_run(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
@@ -487,7 +485,7 @@ static void int16_run(const struct sdrt_exec *ex, const struct sdrt_conv_shape *
     const int end = sdrt_row_begin(units, ex->part + 1, ex->nparts);
     struct scratch z;
 
-    scratch_place(s, &u, ex->scratch, &z);
+    scratch_place(&u, ex->scratch, &z);
     for (int i = sdrt_row_begin(units, ex->part, ex->nparts), last; i < end; i = last) {
         const struct conv_block b = conv_block_of(s, &u.g, i);
         last = (i / groups + 1) * groups;
