@@ -95,6 +95,30 @@ SDRT_ALWAYS_INLINE void f16_widen(float *c, float16x8_t acc, float32x4_t unit, i
     }
 }
 
+/* Two loops each, of few turns: clang does not unroll one of mr * nq at -O1, and says so. */
+SDRT_ALWAYS_INLINE void f16_add_kept(const int mr, const int nq, float16x8_t *acc,
+                                     const float16_t *kept)
+{
+    SDRT_UNROLL(6)
+    for (int i = 0; i < mr; i++) {
+        SDRT_UNROLL(6)
+        for (int j = 0; j < nq; j++) {
+            const int at = i * nq + j;
+            acc[at] = vaddq_f16(acc[at], vld1q_f16(kept + 8 * at));
+        }
+    }
+}
+
+SDRT_ALWAYS_INLINE void f16_keep(const int mr, const int nq, float16_t *kept,
+                                 const float16x8_t *acc)
+{
+    SDRT_UNROLL(6)
+    for (int i = 0; i < mr; i++) {
+        SDRT_UNROLL(6)
+        for (int j = 0; j < nq; j++) vst1q_f16(kept + 8 * (i * nq + j), acc[i * nq + j]);
+    }
+}
+
 /* What a tile's products are about: c[i] of c_pitch floats each, row i at a + row[i], its unit at
  * unit + at[i].  set: c is set, not added to. */
 struct product_tile {
@@ -119,16 +143,13 @@ SDRT_ALWAYS_INLINE void product_tile(const int mr, const int nv, const struct pr
         float16x8_t acc[F16_SUMS];
         for (int run = 0;; run++) {
             const float *const stop = end - a > RUN ? a + RUN : end;
+            if (run > 0) f16_keep(mr, nq, kept, acc);
             f16_first(mr, nq, acc, a, row, w);
             f16_turn(mr, nq, 1, acc, a, row, w);
             for (a += 4, w += 4 * 8 * nq; a < stop; a += 4, w += 4 * 8 * nq)
                 f16_turn(mr, nq, 0, acc, a, row, w);
-            if (run > 0)
-                SDRT_UNROLL(24)
-                for (int i = 0; i < mr * nq; i++) acc[i] = vaddq_f16(acc[i], vld1q_f16(kept + 8 * i));
+            if (run > 0) f16_add_kept(mr, nq, acc, kept);
             if (run + 1 == RUNS || stop == end) break;
-            SDRT_UNROLL(24)
-            for (int i = 0; i < mr * nq; i++) vst1q_f16(kept + 8 * i, acc[i]);
         }
         SDRT_UNROLL(6)
         for (int i = 0; i < mr; i++) {
