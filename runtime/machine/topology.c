@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     TEXT = 512,
@@ -294,6 +295,16 @@ static void write_kinds(const struct sdrt_topology *t, char *out, size_t size)
     }
 }
 
+/* The nodes' memory leaves out what was added to a running machine on some systems. */
+static size_t memory_bytes(const struct sdrt_topology *t)
+{
+    const size_t nodes = (size_t)hwloc_get_root_obj(t->hwloc)->total_memory;
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+
+    if (!hwloc_topology_is_thissystem(t->hwloc) || pages < 0 || page < 0) return nodes;
+    return (size_t)pages * (size_t)page;
+}
+
 static void write_text(struct sdrt_topology *t)
 {
     const hwloc_obj_t root = hwloc_get_root_obj(t->hwloc);
@@ -304,7 +315,7 @@ static void write_text(struct sdrt_topology *t)
     if (!model) model = hwloc_obj_get_info_by_name(root, "CPUModel");
     for (int level = 1; level <= 3; level++)
         write_bytes(cache[level - 1], sizeof cache[0], sdrt_topology_cache(t, level));
-    write_bytes(memory, sizeof memory, (size_t)root->total_memory);
+    write_bytes(memory, sizeof memory, memory_bytes(t));
     write_kinds(t, kinds, sizeof kinds);
     if (t->quota) snprintf(quota, sizeof quota, ", CPU time limited to %d", t->quota);
     snprintf(t->text, sizeof t->text,
