@@ -259,6 +259,12 @@ tests_test_refiner_CFLAGS = $(TEST_CFLAGS)
 tests_test_refiner_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/oracle/make_refined.py
 
+# A device whose memory the host does not reach.
+check_PROGRAMS += tests/test_far
+tests_test_far_SOURCES = tests/test_far.c tests/far_device.c tests/far_device.h $(GOLDEN_IMAGES)
+tests_test_far_CFLAGS = $(TEST_CFLAGS)
+tests_test_far_LDADD = $(TEST_LIBS)
+
 # Sessions in threads.
 check_PROGRAMS += tests/test_sessions
 tests_test_sessions_SOURCES = tests/test_sessions.c $(GOLDEN_FILES)

@@ -30,8 +30,8 @@ void sdrt_run_fill_decoder(const struct sdrt_session *s, const struct sdrt_decod
                        vae->mean[i % z];
         return;
     }
-    s->model->device->ops->elementwise.to_nhwc(&alone, 1, 1, pixels, z, 1.0f / vae->scaling_factor,
-                                               latent, d->in);
+    s->model->device->host->ops->elementwise.to_nhwc(&alone, 1, 1, pixels, z,
+                                                     1.0f / vae->scaling_factor, latent, d->in);
     for (int i = 0; i < pixels * z; i++) d->in[i] += vae->shift_factor;
 }
 

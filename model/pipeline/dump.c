@@ -42,9 +42,7 @@ static int trace(void *user, const char *name, const int dims[4], int pitch, con
 
 int sdrt_run_program(struct sdrt_run *run, const struct sdrt_pass *pass)
 {
-    const struct sdrt_session *s = run->s;
-
-    return sdrt_program_run(s->programs[pass - s->model->passes], s->queue,
+    return sdrt_session_run(run->s, (int)(pass - run->s->model->passes),
                             run->r->dump ? trace : NULL, run);
 }
 
@@ -59,7 +57,7 @@ int sdrt_run_dump_latent(struct sdrt_run *run, const char *name)
 
     if (!run->r->dump) return SDRT_OK;
     run->prefix[0] = 0;
-    s->model->device->ops->elementwise.to_nhwc(&alone, batch, batch, dims[1] * dims[2], z, 1.0f,
+    s->model->device->host->ops->elementwise.to_nhwc(&alone, batch, batch, dims[1] * dims[2], z, 1.0f,
                                                sdrt_slot_map(&s->slots, s->latent), scaled);
     return sdrt_run_dump(run, name, dims, z, scaled);
 }

@@ -35,9 +35,22 @@ static enum sdrt_dtype packing_f16(const struct sdrt_packed_matrix *matrix)
     return SDRT_F16;
 }
 
-static sdrt_packing_policy *packing_of(const char *precision)
+/* Text encoders run on the processor (pass.h), in what their weights are. */
+static enum sdrt_dtype packing_beside(const struct sdrt_packed_matrix *matrix)
 {
-    if (!strcmp(precision, "bf16")) return sdrt_packing_bf16;
+    for (int i = 0; i < SDRT_MAX_TEXT; i++) {
+        const char *prefix = sdrt_text_prefix(i);
+        const size_t n = strlen(prefix);
+        if (!strncmp(matrix->name, prefix, n) && matrix->name[n] == '.')
+            return sdrt_packing_as_stored(matrix);
+    }
+    return SDRT_BF16;
+}
+
+static sdrt_packing_policy *packing_of(const char *precision, const struct sdrt_device *device)
+{
+    if (!strcmp(precision, "bf16"))
+        return sdrt_device_is_host(device) ? sdrt_packing_bf16 : packing_beside;
     return strcmp(precision, "f16") ? sdrt_packing_as_stored : packing_f16;
 }
 
@@ -45,7 +58,7 @@ int sdrt_part_open_store(struct sdrt_model *m, struct sdrt_model_part *part,
                          const struct sdrt_weights_provider *provider, enum sdrt_dtype fixed)
 {
     const int status = sdrt_weight_store_create(&part->store, provider, fixed,
-                                                packing_of(m->precision), m->log);
+                                                packing_of(m->precision, m->device), m->log);
 
     if (status != SDRT_OK) return status;
     return sdrt_denoiser_of(&part->config)->check(&part->config, m->log);

@@ -67,6 +67,15 @@ static inline int sdrt_model_refined(const struct sdrt_model *m) { return m->n_p
 /* Bytes of all packed weights of all parts. */
 size_t sdrt_model_weights_bytes(const struct sdrt_model *m);
 
+/* Opens the device that options name, and says in what it computes.  What is open is the model's after
+ * a failure too. */
+int sdrt_model_open_device(struct sdrt_model *m, const struct sdrt_options *o);
+
+/* sdrt_model_open() on a device that is open, which it takes over whatever the result; precision is a name of
+ * SDRT_LIST_PRECISIONS.  device NULL: the one that options name. */
+int sdrt_model_open_on(struct sdrt_model **out, const struct sdrt_options *options,
+                       struct sdrt_device *device, const char *precision);
+
 /* Opens path as part i, whose store takes what provider (NULL: the part's checkpoint) hands out;
  * fixed as in sdrt_weight_store_create().  What is open stays the part's after a failure. */
 int sdrt_part_open_store(struct sdrt_model *m, struct sdrt_model_part *part,

@@ -2,65 +2,14 @@
  *
  * From options to a model, and its end.
  */
-#include "kernels/isa.h"
 #include "model/pipeline/lists.h"
 #include "model/pipeline/loras.h"
 #include "model/pipeline/passes.h"
 #include "model/pipeline/read.h"
 #include "model/pipeline/refiner.h"
-#include "runtime/device/cpu.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* What a level computes in, where nothing else is asked for. */
-static const char *level_precision(unsigned flags)
-{
-    if (flags & SDRT_ISA_ANY_F16) return "f16";
-    return flags & SDRT_ISA_ANY_BF16 ? "bf16" : flags & SDRT_ISA_ANY_INT16 ? "int16" : "f32";
-}
-
-/* The levels that are out of the question for a precision. */
-static unsigned excluded(const char *precision)
-{
-    if (!strcmp(precision, "f32")) return SDRT_ISA_ANY_BF16 | SDRT_ISA_ANY_INT16;
-    return !strcmp(precision, "bf16") ? SDRT_ISA_ANY_INT16 : SDRT_ISA_ANY_BF16;
-}
-
-/* Some levels compute in narrower types and the others never do, so level and precision are chosen
- * together; weights of bf16 are all that "bf16" means to the others. */
-static int open_device(struct sdrt_model *m, const struct sdrt_options *o)
-{
-    unsigned have = sdrt_isa_detect();
-    char known[SDRT_CHOICES];
-
-    if (o->precision && sdrt_choice(sdrt_precision_name, o->precision) < 0)
-        return sdrt_fail(m->log, SDRT_E_ARG, "unknown precision \"%s\": expected %s",
-                         o->precision, sdrt_choices(known, sdrt_precision_name));
-    const unsigned fit = o->precision ? have & ~excluded(o->precision) : have;
-    const struct sdrt_isa_level *f16 = o->precision && !strcmp(o->precision, "f16")
-                                           ? sdrt_isa_best_f16(have) : NULL;
-    const struct sdrt_isa_level *level = o->isa ? sdrt_isa_find(o->isa)
-                                         : f16  ? f16
-                                                : sdrt_isa_best(fit);
-    if (!level)
-        return sdrt_fail(m->log, SDRT_E_ARG, "unknown instruction set \"%s\": expected %s",
-                         o->isa, sdrt_choices(known, sdrt_level_name));
-    if ((level->flags & have) != level->flags)
-        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "this machine cannot run \"%s\"; its best is "
-                         "\"%s\"", level->name, sdrt_isa_best(have)->name);
-    const char *own = level_precision(level->flags), *asked = o->precision ? o->precision : own;
-    if (strcmp(own, asked) && (strcmp(own, "f32") || strcmp(asked, "bf16")))
-        return o->isa ? sdrt_fail(m->log, SDRT_E_ARG, "instruction set \"%s\" computes in %s: "
-                                  "expected precision %s, or another level", level->name, own, own)
-                      : sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "this machine has no instruction set "
-                                  "that computes in %s; its best is \"%s\", in %s", asked,
-                                  sdrt_isa_best(have)->name,
-                                  level_precision(sdrt_isa_best(have)->flags));
-    m->precision = !strcmp(asked, "bf16") ? "bf16" : own;
-    return sdrt_cpu_device_open(&m->device, level->flags, level->name,
-                                o->no_pin ? SDRT_PIN_NEVER : SDRT_PIN_AUTO, m->log);
-}
 
 static int random_config(struct sdrt_model *m, const char *arch)
 {
@@ -165,24 +114,36 @@ static void free_model(struct sdrt_model *m)
 
 int sdrt_model_open(struct sdrt_model **out, const struct sdrt_options *options)
 {
+    return sdrt_model_open_on(out, options, NULL, NULL);
+}
+
+int sdrt_model_open_on(struct sdrt_model **out, const struct sdrt_options *options,
+                       struct sdrt_device *device, const char *precision)
+{
     struct sdrt_options read;
     const struct sdrt_options *o = &read;
-    struct sdrt_model *m;
+    struct sdrt_model *m = NULL;
     int status = sdrt_options_read(&read, options);
 
     if (out) *out = NULL;
-    if (status != SDRT_OK) return status;
-    if (!out) return sdrt_fail(o->log, SDRT_E_ARG, "no place for the model: expected one");
-    if (!o->model && !o->random_weights)
-        return sdrt_fail(o->log, SDRT_E_ARG, "no model given");
-    m = calloc(1, sizeof *m);
-    if (!m) return sdrt_fail(o->log, SDRT_E_NOMEM, "out of memory");
+    if (status == SDRT_OK && !out)
+        status = sdrt_fail(o->log, SDRT_E_ARG, "no place for the model: expected one");
+    if (status == SDRT_OK && !o->model && !o->random_weights)
+        status = sdrt_fail(o->log, SDRT_E_ARG, "no model given");
+    if (status == SDRT_OK && !(m = calloc(1, sizeof *m)))
+        status = sdrt_fail(o->log, SDRT_E_NOMEM, "out of memory");
+    if (!m) {
+        sdrt_device_close(&device);
+        return status;
+    }
     m->uses = 1;
     m->log = o->log;
+    m->device = device;
+    m->precision = precision;
     pthread_mutex_init(&m->lock, NULL);
     pthread_mutex_init(&m->loras.lock, NULL);
     pthread_cond_init(&m->loras.changed, NULL);
-    status = open_device(m, o);
+    status = device ? SDRT_OK : sdrt_model_open_device(m, o);
     if (status == SDRT_OK) status = open_base(m, o);
     if (status == SDRT_OK && o->refiner) status = sdrt_refiner_open(m, o->refiner);
     m->passes = sdrt_passes_of(sdrt_model_config_of(m), sdrt_model_refined(m));

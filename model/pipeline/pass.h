@@ -32,6 +32,7 @@ struct sdrt_pass {
     int encoder; /* which text encoder; of no meaning to the others */
     int joins;   /* 1: packed together with the row before it */
     int wide;    /* 1: f16 does not hold its values; it computes in f32 where others do in f16 */
+    int on_host; /* 1: runs on the processor also where the model's device is another */
     int kept;    /* 1: stays packed for the next request, else given back after its run */
     /* Whether a model has it; NULL: all that have this table. */
     int (*has)(const struct sdrt_model_config *base);

@@ -82,9 +82,11 @@ static int has_t5(const struct sdrt_model_config *base) { return base->has_t5; }
 
 #define TEXT(i, name_, dumps_, has_)                                                               \
     { .name = name_, .dumps = dumps_, .when = SDRT_ONCE_A_PROMPT, .encoder = i, .has = has_,       \
+      .on_host = 1,                                                                                \
       .build = build_text, .wanted = sdrt_text_wanted, .run = sdrt_run_text }
 #define T5(i, name_, dumps_)                                                                       \
     { .name = name_, .dumps = dumps_, .when = SDRT_ONCE_A_PROMPT, .encoder = i, .has = has_t5,     \
+      .on_host = 1,                                                                                \
       .wide = 1, .build = build_t5, .wanted = sdrt_text_wanted, .run = sdrt_run_text }
 #define PROMPT(name_, part_, dumps_)                                                               \
     { .name = name_, .dumps = dumps_, .part = part_, .when = SDRT_ONCE_A_PROMPT,                   \

@@ -10,19 +10,38 @@
 
 void sdrt_session_unplan(struct sdrt_session *s)
 {
-    for (int i = 0; i < s->n_passes; i++) sdrt_program_free(&s->programs[i]);
+    for (int i = 0; i < s->n_passes; i++) {
+        sdrt_program_free(&s->programs[i]);
+        sdrt_slot_moves_free(&s->moves[i]);
+    }
     sdrt_slots_clear(&s->slots);
     sdrt_device_free(&s->arena);
+    sdrt_device_free(&s->far_arena);
     memset(&s->shape, 0, sizeof s->shape);
     s->planned = s->text_ready = 0;
     memset(s->once_ready, 0, sizeof s->once_ready);
+}
+
+int sdrt_session_is_far(const struct sdrt_session *s, int i)
+{
+    return !s->model->passes[i].on_host && !sdrt_device_is_host(s->model->device);
+}
+
+/* The queue, and so the device, of pass i. */
+static struct sdrt_queue *queue_of(const struct sdrt_session *s, int i)
+{
+    return sdrt_session_is_far(s, i) ? s->queue : s->queue->host;
 }
 
 static int plan_pass(struct sdrt_session *s, int i)
 {
     const struct sdrt_pass *pass = &s->model->passes[i];
     const struct sdrt_model_part *part = &s->model->parts[pass->part];
-    const struct sdrt_device *device = s->model->device;
+    const struct sdrt_queue *queue = queue_of(s, i);
+    const struct sdrt_device *device = queue->device;
+    const int far = sdrt_session_is_far(s, i);
+    size_t *workspace = far || sdrt_device_is_host(s->model->device) ? &s->workspace_bytes
+                                                                     : &s->host_workspace_bytes;
     struct sdrt_graph *g = NULL;
 
     if (pass->has && !pass->has(sdrt_model_config_of(s->model))) return SDRT_OK;
@@ -30,12 +49,24 @@ static int plan_pass(struct sdrt_session *s, int i)
                                    pass->wide ? device->wide_ops : device->ops, s->log);
     if (status != SDRT_OK) return status;
     pass->build(g, pass, &part->config, &s->shape);
-    status = sdrt_program_create(&s->programs[i], &g, s->model->device, s->queue->workers, s->log);
+    status = sdrt_program_create(&s->programs[i], &g, device, queue->sharers, s->log);
     if (status != SDRT_OK) return status;
-    if (sdrt_program_peak(s->programs[i]) > s->workspace_bytes)
-        s->workspace_bytes = sdrt_program_peak(s->programs[i]);
-    return sdrt_slots_add_program(&s->slots, sdrt_part_scope(pass->part), s->programs[i],
-                                  pass->when);
+    if (sdrt_program_peak(s->programs[i]) > *workspace)
+        *workspace = sdrt_program_peak(s->programs[i]);
+    return (far ? sdrt_slots_add_far_program : sdrt_slots_add_program)(
+        &s->slots, sdrt_part_scope(pass->part), s->programs[i], pass->when);
+}
+
+static int find_moves(struct sdrt_session *s)
+{
+    int status = SDRT_OK;
+
+    for (int i = 0; i < s->n_passes && status == SDRT_OK; i++)
+        if (s->programs[i] && sdrt_session_is_far(s, i))
+            status = sdrt_slots_find_moves(&s->slots,
+                                           sdrt_part_scope(s->model->passes[i].part),
+                                           s->programs[i], &s->moves[i]);
+    return status;
 }
 
 /* What the sampler works on, which no program knows. */
@@ -62,14 +93,33 @@ int sdrt_session_plan(struct sdrt_session *s, const struct sdrt_shape *shape)
     if (s->planned && !memcmp(&s->shape, shape, sizeof *shape)) return SDRT_OK;
     sdrt_session_unplan(s);
     s->shape = *shape;
-    s->workspace_bytes = 0;
+    s->workspace_bytes = s->host_workspace_bytes = 0;
     for (int i = 0; i < s->n_passes && status == SDRT_OK; i++) status = plan_pass(s, i);
     if (status == SDRT_OK) status = sdrt_programs_check(s->programs, s->n_passes, s->log);
     if (status == SDRT_OK) status = add_latents(s);
+    if (status == SDRT_OK) status = find_moves(s);
     if (status == SDRT_OK) s->persistent_bytes = sdrt_slots_place(&s->slots, NULL);
     else sdrt_session_unplan(s);
     s->planned = status == SDRT_OK;
     s->plan_seconds = sdrt_now() - t0;
+    return status;
+}
+
+static int take_arenas(struct sdrt_session *s)
+{
+    struct sdrt_device *device = s->model->device;
+    const int far = !sdrt_device_is_host(device);
+    const size_t workspace = far ? s->host_workspace_bytes : s->workspace_bytes;
+    int status = sdrt_device_alloc(&s->arena, device->host, s->persistent_bytes + workspace,
+                                   s->queue->host, s->log);
+
+    if (status != SDRT_OK) return status;
+    sdrt_slots_place(&s->slots, s->arena->base);
+    if (!far) return SDRT_OK;
+    status = sdrt_device_alloc(&s->far_arena, device, s->persistent_bytes + s->workspace_bytes,
+                               s->queue, s->log);
+    if (status != SDRT_OK) sdrt_device_free(&s->arena);
+    else sdrt_slots_double(&s->slots, s->arena->base, s->far_arena->base);
     return status;
 }
 
@@ -78,15 +128,32 @@ int sdrt_session_place(struct sdrt_session *s)
     int status;
 
     if (s->arena) return SDRT_OK;
-    status = sdrt_device_alloc(&s->arena, s->model->device, s->persistent_bytes + s->workspace_bytes,
-                               s->queue, s->log);
-    if (status != SDRT_OK) return status;
-    sdrt_slots_place(&s->slots, s->arena->base);
+    status = take_arenas(s);
     for (int i = 0; i < s->n_passes && status == SDRT_OK; i++) {
+        const char *scope = sdrt_part_scope(s->model->passes[i].part);
+        const int far = sdrt_session_is_far(s, i);
         if (!s->programs[i]) continue;
-        sdrt_slots_bind(&s->slots, sdrt_part_scope(s->model->passes[i].part), s->programs[i]);
-        status = sdrt_program_link(s->programs[i], s->arena->base + s->persistent_bytes);
+        (far ? sdrt_slots_bind_far : sdrt_slots_bind)(&s->slots, scope, s->programs[i]);
+        status = sdrt_program_link(s->programs[i], (far ? s->far_arena : s->arena)->base +
+                                                       s->persistent_bytes);
     }
+    return status;
+}
+
+int sdrt_session_run(struct sdrt_session *s, int i, sdrt_trace_fn *trace, void *user)
+{
+    struct sdrt_queue *queue = queue_of(s, i);
+    int status;
+
+    if (!sdrt_session_is_far(s, i)) return sdrt_program_run(s->programs[i], queue, trace, user);
+    sdrt_slots_send(&s->slots, &s->moves[i], queue);
+    status = sdrt_program_run(s->programs[i], queue, trace, user);
+    if (status != SDRT_OK) return status;
+    sdrt_slots_fetch(&s->slots, &s->moves[i], queue);
+    status = sdrt_queue_wait(queue);
+    if (status == SDRT_E_UNSUPPORTED)
+        sdrt_fail(s->log, status, "program %s: reading its results: %s",
+                  sdrt_program_name(s->programs[i]), sdrt_queue_fault(queue));
     return status;
 }
 
@@ -115,7 +182,15 @@ int sdrt_session_load(struct sdrt_session *s, int pass,
         if (i < pass) count.before += sdrt_program_steps(s->programs[i]);
         count.total += sdrt_program_steps(s->programs[i]);
     }
-    return sdrt_program_load(s->programs[pass], s->queue, count_load, &count);
+    return sdrt_program_load(s->programs[pass], queue_of(s, pass), count_load, &count);
+}
+
+/* Bytes of the weights of pass i in the memory of the model's device. */
+static size_t weights_of(const struct sdrt_session *s, int i)
+{
+    const int there = sdrt_device_is_host(s->model->device) || sdrt_session_is_far(s, i);
+
+    return s->programs[i] && there ? sdrt_program_weight_bytes(s->programs[i]) : 0;
 }
 
 size_t sdrt_session_peak_weights(const struct sdrt_session *s)
@@ -125,10 +200,9 @@ size_t sdrt_session_peak_weights(const struct sdrt_session *s)
 
     for (int i = 0; i < s->n_passes; i++) {
         for (int k = i; k < s->n_passes && !passes[i].joins && (k == i || passes[k].joins); k++)
-            if (s->programs[k]) held += sdrt_program_weight_bytes(s->programs[k]);
+            held += weights_of(s, k);
         if (held > peak) peak = held;
-        if (s->programs[i] && !passes[i].kept)
-            held -= sdrt_program_weight_bytes(s->programs[i]);
+        if (!passes[i].kept) held -= weights_of(s, i);
     }
     return peak;
 }

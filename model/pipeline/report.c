@@ -32,13 +32,27 @@ static char *plan_json(const struct sdrt_session *s)
         json_decref(programs);
         return NULL;
     }
-    return sdrt_json_text(json_pack("{ss ss si sf sI sI sI sI so}", "isa", m->device->isa,
+    return sdrt_json_text(json_pack("{ss ss si sf sI sI sI sI sI sI so}", "isa", m->device->isa,
                                     "precision", m->precision, "threads", s->queue->workers,
                                     "plan_ms", s->plan_seconds * 1e3, "weights_bytes",
                                     (json_int_t)sdrt_model_weights_bytes(m), "persistent_bytes",
                                     (json_int_t)s->persistent_bytes, "workspace_bytes",
                                     (json_int_t)s->workspace_bytes, "arena_bytes",
-                                    (json_int_t)arena_bytes(s), "programs", programs));
+                                    (json_int_t)arena_bytes(s), "peak_weights_bytes",
+                                    (json_int_t)sdrt_session_peak_weights(s),
+                                    "host_workspace_bytes", (json_int_t)s->host_workspace_bytes,
+                                    "programs", programs));
+}
+
+/* What a device needs to have, and what the processor beside it computes in. */
+static void write_device_budget(const struct sdrt_session *s, FILE *f)
+{
+    const double mib = 1.0 / (1 << 20), weights = (double)sdrt_session_peak_weights(s) * mib;
+    const double arena = (double)arena_bytes(s) * mib;
+
+    fprintf(f, "on %s: weights %.1f MiB at most at once + arena %.1f MiB = %.1f MiB; the processor "
+            "beside it: arena %.1f MiB\n", s->model->device->isa, weights, arena, weights + arena,
+            (double)(s->persistent_bytes + s->host_workspace_bytes) * mib);
 }
 
 static char *plan_table(const struct sdrt_session *s)
@@ -60,6 +74,7 @@ static char *plan_table(const struct sdrt_session *s)
             s->plan_seconds * 1e3, (double)arena_bytes(s) / (1 << 20),
             (double)s->persistent_bytes / (1 << 20), (double)s->workspace_bytes / (1 << 20),
             (double)sdrt_model_weights_bytes(s->model) / (1 << 20));
+    if (!sdrt_device_is_host(s->model->device)) write_device_budget(s, f);
     sdrt_numbers_end(&numbers);
     if (fclose(f) == 0) return text;
     free(text);

@@ -25,13 +25,16 @@ int sdrt_session_open(struct sdrt_session **out, struct sdrt_model *m, int threa
     s->log = m->log;
     s->n_passes = sdrt_passes_count(m->passes);
     s->programs = calloc((size_t)s->n_passes, sizeof *s->programs);
-    status = s->programs ? sdrt_queue_open(&s->queue, m->device, workers, s->log)
+    s->moves = calloc((size_t)s->n_passes, sizeof *s->moves);
+    status = s->programs && s->moves
+                         ? sdrt_queue_open(&s->queue, m->device, workers, s->log)
                          : sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for a session");
-    s->slots = (struct sdrt_slots){ .device = m->device, .queue = s->queue, .log = s->log };
     if (status != SDRT_OK) {
         sdrt_session_close(&s);
         return status;
     }
+    s->slots = (struct sdrt_slots){ .device = m->device->host, .queue = s->queue->host,
+                                    .log = s->log };
     *out = s;
     return SDRT_OK;
 }
@@ -41,8 +44,9 @@ void sdrt_session_close(struct sdrt_session **session)
     struct sdrt_session *s = session ? *session : NULL;
 
     if (!s) return;
-    if (s->programs) sdrt_session_unplan(s);
+    if (s->programs && s->moves) sdrt_session_unplan(s);
     free(s->programs);
+    free(s->moves);
     sdrt_queue_close(&s->queue);
     for (int i = 0; i < SDRT_MAX_BATCH; i++) free(s->parameters[i]);
     free(s->images);
@@ -79,6 +83,7 @@ int sdrt_session_measure(struct sdrt_session *s, const struct sdrt_request *requ
         return sdrt_fail(s->log, SDRT_E_ARG, "no place for the memory's figures: expected one");
     memory->weights_bytes = sdrt_session_peak_weights(s);
     memory->arena_bytes = s->persistent_bytes + s->workspace_bytes;
-    if (sdrt_memory_available(&memory->available_bytes) != SDRT_OK) memory->available_bytes = 0;
+    if (sdrt_device_memory_left(s->model->device, &memory->available_bytes) != SDRT_OK)
+        memory->available_bytes = 0;
     return SDRT_OK;
 }

@@ -4,7 +4,9 @@
  * model may draw at once, each from a thread of its own.
  *
  * All programs of a request share one arena: first the slots, then a workspace as large as the
- * largest program's plan, since programs run one after the other.
+ * largest program's plan, since programs run one after the other.  Where the model's device is no
+ * processor, each has such an arena: the programs of some passes run on the processor beside it, and
+ * slots are copied between the two.
  */
 #ifndef SDRT_MODEL_PIPELINE_SESSION_H
 #define SDRT_MODEL_PIPELINE_SESSION_H
@@ -18,7 +20,7 @@ enum { SDRT_MAX_BATCH = 64, SDRT_MAX_PIXELS = 8192, SDRT_TOLD = 6, SDRT_STAGES =
 struct sdrt_session {
     struct sdrt_model *model; /* a use of it */
     const struct sdrt_log *log;
-    struct sdrt_queue *queue;
+    struct sdrt_queue *queue; /* of the model's device */
 
     /* The current shape: programs, slots, memory. */
     struct sdrt_shape shape;
@@ -27,8 +29,11 @@ struct sdrt_session {
     int planned;
     struct sdrt_slots slots;
     int latent, scaled, guided; /* slots of the sampler, NCHW, [batch][latent channels][h][w] */
-    struct sdrt_device_memory *arena;
+    struct sdrt_device_memory *arena;     /* the host's */
+    struct sdrt_device_memory *far_arena; /* the device's; NULL where that is the host */
+    struct sdrt_slot_moves *moves;        /* of each program on such a device */
     size_t persistent_bytes, workspace_bytes;
+    size_t host_workspace_bytes;          /* beside such a device; else the same */
     double plan_seconds;
 
     /* What the slots hold of the last request. */
@@ -67,12 +72,20 @@ void sdrt_session_unplan(struct sdrt_session *s);
 /* Takes the arena and fixes all addresses, once a shape. */
 int sdrt_session_place(struct sdrt_session *s);
 
+/* Whether pass i runs on a device whose memory the host does not reach. */
+int sdrt_session_is_far(const struct sdrt_session *s, int i);
+
+/* Runs the program of pass i, which is loaded, between the copies that it takes.  As
+ * sdrt_program_run(). */
+int sdrt_session_run(struct sdrt_session *s, int i, sdrt_trace_fn *trace, void *user);
+
 /* Packs the weights of pass i, which can run after this; progress (may be NULL) counts the
  * weights of all passes together. */
 int sdrt_session_load(struct sdrt_session *s, int i,
                       int (*progress)(void *user, int done, int total), void *user);
 
-/* The most weights at once in a first request: of a planned session. */
+/* The most weights at once in a first request in the memory of the model's device: of a planned
+ * session. */
 size_t sdrt_session_peak_weights(const struct sdrt_session *s);
 
 /* The row whose pass has this name in reports, or which runs so often for this part; -1 when the

@@ -99,6 +99,82 @@ void sdrt_slots_bind(const struct sdrt_slots *slots, const char *scope,
                           slots->slot[sdrt_slots_find(slots, scope, e.name)].memory);
 }
 
+/* ---- doubles ---- */
+
+int sdrt_slots_add_far_program(struct sdrt_slots *slots, const char *scope,
+                               const struct sdrt_program *program, enum sdrt_when life)
+{
+    struct sdrt_external e;
+    const int status = sdrt_slots_add_program(slots, scope, program, life);
+
+    for (int i = 0; status == SDRT_OK && sdrt_program_external(program, i, &e); i++) {
+        struct sdrt_slot *s = &slots->slot[sdrt_slots_find(slots, scope, e.name)];
+        s->far_reads |= e.reads;
+        s->far_writes |= e.writes;
+    }
+    return status;
+}
+
+void sdrt_slots_double(struct sdrt_slots *slots, const unsigned char *memory, unsigned char *far)
+{
+    for (int i = 0; i < slots->n; i++)
+        slots->slot[i].far = far + (slots->slot[i].memory - memory);
+}
+
+void sdrt_slots_bind_far(const struct sdrt_slots *slots, const char *scope,
+                         struct sdrt_program *program)
+{
+    struct sdrt_external e;
+
+    for (int i = 0; sdrt_program_external(program, i, &e); i++)
+        sdrt_program_bind(program, e.tensor,
+                          slots->slot[sdrt_slots_find(slots, scope, e.name)].far);
+}
+
+int sdrt_slots_find_moves(const struct sdrt_slots *slots, const char *scope,
+                          const struct sdrt_program *program, struct sdrt_slot_moves *out)
+{
+    struct sdrt_external e;
+
+    *out = (struct sdrt_slot_moves){ .in = calloc((size_t)slots->n + 1, sizeof *out->in),
+                                     .out = calloc((size_t)slots->n + 1, sizeof *out->out) };
+    if (!out->in || !out->out)
+        return sdrt_fail(slots->log, SDRT_E_NOMEM, "out of memory for a list of slots");
+    for (int i = 0; sdrt_program_external(program, i, &e); i++) {
+        const int slot = sdrt_slots_find(slots, scope, e.name);
+        if (e.reads && !slots->slot[slot].far_writes) out->in[out->n_in++] = slot;
+        if (e.writes && !slots->slot[slot].far_reads) out->out[out->n_out++] = slot;
+    }
+    return SDRT_OK;
+}
+
+void sdrt_slot_moves_free(struct sdrt_slot_moves *moves)
+{
+    free(moves->in);
+    free(moves->out);
+    *moves = (struct sdrt_slot_moves){ .in = NULL };
+}
+
+void sdrt_slots_send(const struct sdrt_slots *slots, const struct sdrt_slot_moves *moves,
+                     struct sdrt_queue *queue)
+{
+    for (int i = 0; i < moves->n_in; i++) {
+        const struct sdrt_slot *s = &slots->slot[moves->in[i]];
+        sdrt_queue_write(queue, s->far, s->memory, s->bytes);
+    }
+}
+
+void sdrt_slots_fetch(const struct sdrt_slots *slots, const struct sdrt_slot_moves *moves,
+                      struct sdrt_queue *queue)
+{
+    for (int i = 0; i < moves->n_out; i++) {
+        const struct sdrt_slot *s = &slots->slot[moves->out[i]];
+        sdrt_queue_read(queue, s->memory, s->far, s->bytes);
+    }
+}
+
+/* ---- reaching them ---- */
+
 void sdrt_slot_write(const struct sdrt_slots *slots, int slot, size_t at, const void *from,
                      size_t bytes)
 {

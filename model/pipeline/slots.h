@@ -29,6 +29,8 @@ struct sdrt_slot {
     enum sdrt_when life;
     size_t bytes;
     unsigned char *memory; /* the device's; NULL until placed */
+    unsigned char *far;    /* its double in another device's memory; NULL where there is none */
+    int    far_reads, far_writes; /* whether a program there does */
 };
 
 /* All of a session.  Set to zero at first; freed by sdrt_slots_clear(). */
@@ -68,6 +70,42 @@ void sdrt_slots_bind(const struct sdrt_slots *slots, const char *scope,
 void sdrt_slot_write(const struct sdrt_slots *slots, int slot, size_t at, const void *from,
                      size_t bytes);
 void sdrt_slot_read(const struct sdrt_slots *slots, int slot, size_t at, void *to, size_t bytes);
+
+/* ---- doubles, for programs on a device whose memory is not the host's ---- */
+
+/* Declares them likewise, and notes what the program reads and writes. */
+int sdrt_slots_add_far_program(struct sdrt_slots *slots, const char *scope,
+                               const struct sdrt_program *program, enum sdrt_when life);
+
+/* Gives every slot its double: far is laid out as the memory of sdrt_slots_place(). */
+void sdrt_slots_double(struct sdrt_slots *slots, const unsigned char *memory, unsigned char *far);
+
+/* Gives the external tensors of a program the doubles' memory. */
+void sdrt_slots_bind_far(const struct sdrt_slots *slots, const char *scope,
+                         struct sdrt_program *program);
+
+/* The slots that are copied to their doubles before a run of a far program, which are those that it
+ * reads and no far program writes, and those that come back after it, which are those that it
+ * writes and no far program reads. */
+struct sdrt_slot_moves {
+    int *in, *out; /* n_in, n_out of them; owned */
+    int  n_in, n_out;
+};
+
+/* Finds them once all programs are declared.  SDRT_E_NOMEM; *out is freed by
+ * sdrt_slot_moves_free(), which zeroes it, in either case. */
+int sdrt_slots_find_moves(const struct sdrt_slots *slots, const char *scope,
+                          const struct sdrt_program *program, struct sdrt_slot_moves *out);
+void sdrt_slot_moves_free(struct sdrt_slot_moves *moves);
+
+/* Copies those slots on a queue of the far device.  A copy that fails is told by the queue's next
+ * wait. */
+void sdrt_slots_send(const struct sdrt_slots *slots, const struct sdrt_slot_moves *moves,
+                     struct sdrt_queue *queue);
+void sdrt_slots_fetch(const struct sdrt_slots *slots, const struct sdrt_slot_moves *moves,
+                      struct sdrt_queue *queue);
+
+/* ---- reaching them ---- */
 
 /* The slot's memory as the host sees it; at no cost on a processor. */
 void *sdrt_slot_map(const struct sdrt_slots *slots, int slot);

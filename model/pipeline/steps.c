@@ -91,7 +91,7 @@ static int preview(const struct denoiser *d, int e)
         w = s->width;
         h = s->height;
         sdrt_run_fill_decoder(s, &d->decoding, d->scaled);
-        status = sdrt_program_run(s->programs[decode], s->queue, NULL, NULL);
+        status = sdrt_session_run(s, decode, NULL, NULL);
         if (status == SDRT_OK)
             sdrt_to_bytes(d->decoding.out, rgb, (size_t)w * (size_t)h * 3);
     }
@@ -105,7 +105,7 @@ static int evaluate(const struct denoiser *d, int e)
 {
     struct sdrt_run *run = d->run;
     const struct sdrt_session *s = run->s;
-    const struct sdrt_elementwise_ops *ew = &s->model->device->ops->elementwise;
+    const struct sdrt_elementwise_ops *ew = &s->model->device->host->ops->elementwise;
 
     sdrt_sampler_scale_input(d->sampler, e, d->latent, d->scaled);
     ew->to_nhwc(&alone, d->batch, d->pair, d->pixels, d->z, 1.0f, d->scaled, d->model_in);

@@ -210,7 +210,7 @@ static void fill_row(struct sdrt_session *s, enum sdrt_part_id part, int i, cons
         to += pooled;
     }
     if (!count) return;
-    s->model->device->ops->elementwise.timestep_embedding(
+    s->model->device->host->ops->elementwise.timestep_embedding(
         &alone, numbers, count, (width - sdrt_pooled_width(config)) / count, to);
 }
 

@@ -63,6 +63,12 @@ static int cpu_alloc(struct sdrt_device *device, struct sdrt_device_memory **out
     return SDRT_OK;
 }
 
+static int cpu_memory_left(struct sdrt_device *device, size_t *bytes)
+{
+    (void)device;
+    return sdrt_memory_available(bytes);
+}
+
 static void cpu_free(struct sdrt_device_memory *memory)
 {
     struct cpu_memory *m = (struct cpu_memory *)(void *)memory;
@@ -198,7 +204,8 @@ static int cpu_open_queue(struct sdrt_device *device, struct sdrt_queue **out, i
     int status;
 
     if (!q) return sdrt_fail(log, SDRT_E_NOMEM, "out of memory for a queue of %d", workers);
-    q->queue = (struct sdrt_queue){ .device = device, .workers = workers };
+    q->queue = (struct sdrt_queue){ .device = device, .workers = workers, .sharers = workers,
+                                    .host = &q->queue };
     status = sdrt_team_create(&q->team, workers, d->topology, log);
     if (status != SDRT_OK) free(q);
     else *out = &q->queue;
@@ -222,7 +229,7 @@ static void cpu_close(struct sdrt_device *device)
 }
 
 static const struct sdrt_device_calls cpu_calls = {
-    .close = cpu_close, .alloc = cpu_alloc, .free = cpu_free, .discard = cpu_discard,
+    .close = cpu_close, .memory_left = cpu_memory_left, .alloc = cpu_alloc, .free = cpu_free, .discard = cpu_discard,
     .map = cpu_map, .open_queue = cpu_open_queue, .close_queue = cpu_close_queue,
     .write = cpu_copy, .read = cpu_copy, .run = cpu_run, .wait = cpu_wait, .each = cpu_each,
     .cancel = cpu_cancel, .cancelled = cpu_cancelled, .rearm = cpu_rearm,
@@ -258,6 +265,7 @@ int sdrt_cpu_device_open(struct sdrt_device **out, unsigned isa, const char *nam
     d->device.wide_ops = &d->wide_ops;
     d->device.calls = &cpu_calls;
     d->device.isa = name;
+    d->device.host = &d->device;
     d->device.workers = sdrt_topology_cores(d->topology);
     *out = &d->device;
     return SDRT_OK;

@@ -7,6 +7,11 @@ void sdrt_device_close(struct sdrt_device **device)
     *device = NULL;
 }
 
+int sdrt_device_memory_left(struct sdrt_device *device, size_t *bytes)
+{
+    return device->calls->memory_left(device, bytes);
+}
+
 int sdrt_device_alloc(struct sdrt_device_memory **out, struct sdrt_device *device, size_t bytes,
                       const struct sdrt_queue *users, const struct sdrt_log *log)
 {
@@ -58,7 +63,35 @@ void sdrt_queue_run(struct sdrt_queue *queue, struct sdrt_device_step *steps, in
     queue->device->calls->run(queue, steps, n);
 }
 
+void sdrt_queue_replay(struct sdrt_queue *queue, struct sdrt_recording *recording,
+                       struct sdrt_device_step *steps, int n)
+{
+    const struct sdrt_device_calls *calls = queue->device->calls;
+
+    recording->device = queue->device;
+    if (calls->replay) calls->replay(queue, recording, steps, n);
+    else calls->run(queue, steps, n);
+}
+
+void sdrt_recording_clear(struct sdrt_recording *recording)
+{
+    if (recording->graph) recording->device->calls->forget(recording);
+    *recording = (struct sdrt_recording){ .device = NULL };
+}
+
+void sdrt_queue_time_steps(struct sdrt_queue *queue, int on)
+{
+    if (queue->device->calls->time_steps) queue->device->calls->time_steps(queue, on);
+}
+
 int sdrt_queue_wait(struct sdrt_queue *queue) { return queue->device->calls->wait(queue); }
+
+const char *sdrt_queue_fault(const struct sdrt_queue *queue)
+{
+    const struct sdrt_device_calls *calls = queue->device->calls;
+
+    return calls->fault ? calls->fault(queue) : "a kernel failed";
+}
 
 void sdrt_queue_each(struct sdrt_queue *queue, int n, void (*body)(void *arg, int worker, int i),
                      void *arg)

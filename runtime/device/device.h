@@ -6,6 +6,9 @@
  * Kernels are given addresses of the device's memory.  The host reaches what lies there by
  * sdrt_queue_write() and sdrt_queue_read(), which every device has, or at no cost by
  * sdrt_device_map(), where the device's memory is the host's.
+ *
+ * A device that is no processor has one beside it, its host, whose queues come with its own: packing,
+ * merging, and the programs that need not be where the large ones are.
  */
 #ifndef SDRT_RUNTIME_DEVICE_DEVICE_H
 #define SDRT_RUNTIME_DEVICE_DEVICE_H
@@ -31,7 +34,7 @@ struct sdrt_device_step {
     int    nparts;
     unsigned char *scratch; /* worker w's is scratch + w * scratch_each; NULL: none */
     size_t scratch_each;
-    double seconds;         /* the device adds what each run took */
+    double seconds;         /* the device adds what each run took (sdrt_queue_time_steps()) */
 };
 
 /* A block of device memory. */
@@ -41,9 +44,18 @@ struct sdrt_device_memory {
     size_t bytes;               /* as asked for */
 };
 
+/* What a device keeps of steps that it ran, so that it runs them again with less effort.  All zero:
+ * nothing yet. */
+struct sdrt_recording {
+    const struct sdrt_device *device;
+    void *graph; /* the device's */
+    int   runs;
+};
+
 /* What a kind of device does; the functions below say what each one means. */
 struct sdrt_device_calls {
     void  (*close)(struct sdrt_device *device);
+    int   (*memory_left)(struct sdrt_device *device, size_t *bytes);
     int   (*alloc)(struct sdrt_device *device, struct sdrt_device_memory **out, size_t bytes,
                    const struct sdrt_queue *users, const struct sdrt_log *log);
     void  (*free)(struct sdrt_device_memory *memory);
@@ -55,7 +67,13 @@ struct sdrt_device_calls {
     void  (*write)(struct sdrt_queue *queue, void *to, const void *from, size_t bytes);
     void  (*read)(struct sdrt_queue *queue, void *to, const void *from, size_t bytes);
     void  (*run)(struct sdrt_queue *queue, struct sdrt_device_step *steps, int n);
+    /* Both NULL: each run is like the first. */
+    void  (*replay)(struct sdrt_queue *queue, struct sdrt_recording *recording,
+                    struct sdrt_device_step *steps, int n);
+    void  (*forget)(struct sdrt_recording *recording);
+    void  (*time_steps)(struct sdrt_queue *queue, int on); /* NULL: it always does */
     int   (*wait)(struct sdrt_queue *queue);
+    const char *(*fault)(const struct sdrt_queue *queue); /* NULL: nothing more is known */
     void  (*each)(struct sdrt_queue *queue, int n, void (*body)(void *arg, int worker, int i),
                   void *arg);
     void  (*cancel)(struct sdrt_queue *queue);
@@ -70,16 +88,29 @@ struct sdrt_device {
     const struct sdrt_ops *wide_ops; /* the same, or those without f16 where ops compute in it */
     const char *isa; /* their level, for reports: "avx512" */
     int workers;     /* worth having in one queue */
+    struct sdrt_device *host; /* the processor beside it; itself, where it is one */
 };
 
 struct sdrt_queue {
     struct sdrt_device *device;
     int workers;
+    int sharers; /* of these do so many share a step, each with scratch of its own */
+    struct sdrt_queue *host; /* a queue of device->host with the same workers; itself, where the device
+                              * is one */
 };
+
+/* Whether the host reaches the device's memory by its addresses. */
+static inline int sdrt_device_is_host(const struct sdrt_device *device)
+{
+    return device->host == device;
+}
 
 /* Frees *device and sets it to NULL; its queues are closed and its memory is freed before.  NULL
  * is allowed. */
 void sdrt_device_close(struct sdrt_device **device);
+
+/* Bytes that it can still give.  Not SDRT_OK, without a line, where nobody knows. */
+int sdrt_device_memory_left(struct sdrt_device *device, size_t *bytes);
 
 /* bytes (more than 0) of zeroed memory, aligned to 64 bytes at least.  users is the queue whose
  * workers will use it, which decides where it lies; NULL when that is not known.  *out belongs
@@ -109,7 +140,7 @@ int sdrt_queue_open(struct sdrt_queue **out, struct sdrt_device *device, int wor
 void sdrt_queue_close(struct sdrt_queue **queue);
 
 /* Copies bytes between the host and device memory, after all that was run before; done when it
- * returns. */
+ * returns.  A copy that fails is told by the next sdrt_queue_wait(). */
 void sdrt_queue_write(struct sdrt_queue *queue, void *to_device, const void *from, size_t bytes);
 void sdrt_queue_read(struct sdrt_queue *queue, void *to, const void *from_device, size_t bytes);
 
@@ -117,10 +148,26 @@ void sdrt_queue_read(struct sdrt_queue *queue, void *to, const void *from_device
  * they are until sdrt_queue_wait().  Allocates nothing. */
 void sdrt_queue_run(struct sdrt_queue *queue, struct sdrt_device_step *steps, int n);
 
+/* The same for steps that are run again and again: they, their arguments and scratch have to be
+ * what they were when *recording, zero at first, was begun, until sdrt_recording_clear(). */
+void sdrt_queue_replay(struct sdrt_queue *queue, struct sdrt_recording *recording,
+                       struct sdrt_device_step *steps, int n);
+
+/* Frees what it holds, which nothing runs, and zeroes it; before its device is closed. */
+void sdrt_recording_clear(struct sdrt_recording *recording);
+
+/* From now on the queue adds up the seconds of steps, or no longer: a processor always does, for a GPU
+ * it costs an event a step and its recordings. */
+void sdrt_queue_time_steps(struct sdrt_queue *queue, int on);
+
 /* Returns when all that was run is done.  SDRT_E_CANCELLED, or SDRT_E_UNSUPPORTED when a step
  * since the last wait did not answer 0; then what it and the steps after it made is undefined.
  * Logs nothing. */
 int sdrt_queue_wait(struct sdrt_queue *queue);
+
+/* What sdrt_queue_wait() found last when it answered SDRT_E_UNSUPPORTED, in a few words that stay
+ * valid until the next wait. */
+const char *sdrt_queue_fault(const struct sdrt_queue *queue);
 
 /* Calls body(arg, worker, i) once for each i of 0 .. n-1, on the host's workers that go with the
  * queue, several at once, and returns when all are done.  worker is 0 .. queue->workers-1, and no

@@ -15,6 +15,22 @@ static sdrt_tensor whole_of(const struct sdrt_graph *g, int buffer)
     return x;
 }
 
+/* Whether tensor x, which may be none, lies in the buffer. */
+static int is_in(const struct sdrt_graph *g, sdrt_tensor x, int buffer)
+{
+    return x >= 0 && g->tensors[x].buffer == buffer;
+}
+
+static void find_uses(const struct sdrt_graph *g, int buffer, struct sdrt_external *e)
+{
+    for (int i = 0; i < g->n_nodes; i++) {
+        const struct sdrt_node *n = &g->nodes[i];
+        e->writes |= is_in(g, n->y, buffer);
+        e->reads |= is_in(g, n->x, buffer) || is_in(g, n->x2, buffer) || is_in(g, n->x3, buffer) ||
+                    is_in(g, n->chan, buffer) || is_in(g, n->residual, buffer);
+    }
+}
+
 int sdrt_program_external(const struct sdrt_program *p, int i, struct sdrt_external *out)
 {
     const struct sdrt_graph *g = p->graph;
@@ -27,6 +43,7 @@ int sdrt_program_external(const struct sdrt_program *p, int i, struct sdrt_exter
                                        .tensor = x,
                                        .type = g->buffers[b].type,
                                        .dims = { v->batch, v->h, v->w, v->c } };
+        find_uses(g, b, out);
         return 1;
     }
     return 0;

@@ -116,6 +116,7 @@ int sdrt_program_load(struct sdrt_program *p, struct sdrt_queue *queue,
 static void give_back(struct sdrt_program *p, enum sdrt_weight_keep keep)
 {
     p->loaded = 0;
+    sdrt_recording_clear(&p->recording);
     sdrt_weight_store_give_back(p->graph->store, &p->uses, keep);
 }
 
@@ -155,6 +156,7 @@ int sdrt_program_link(struct sdrt_program *p, void *arena)
 {
     int unbound = -1;
 
+    sdrt_recording_clear(&p->recording);
     for (int i = 0; i < p->n_steps; i++) {
         struct sdrt_step *s = &p->steps[i];
         const struct sdrt_node *n = s->n;
@@ -177,28 +179,44 @@ int sdrt_program_link(struct sdrt_program *p, void *arena)
     return SDRT_OK;
 }
 
-/* Hands the output of a step to trace: where it lies, or copied together as f32. */
+/* The output of a step copied together as f32, from row 0 of the first image on. */
+static int copy_traced(const struct sdrt_program *p, struct sdrt_queue *queue,
+                       const struct sdrt_step *s, float *copy)
+{
+    const struct sdrt_view *v = &p->graph->tensors[s->n->y];
+    const size_t pitch = (size_t)v->pitch, rows = (size_t)v->h * (size_t)v->w;
+    const size_t image = (rows - 1) * pitch + (size_t)v->c;
+    void *raw = malloc(sdrt_dtype_bytes(s->y.type, image));
+
+    if (!raw) return SDRT_E_NOMEM;
+    for (size_t b = 0; b < (size_t)v->batch; b++) {
+        sdrt_queue_read(queue, raw,
+                        sdrt_element(s->y.data, s->y.type, b * (size_t)v->image_rows * pitch),
+                        sdrt_dtype_bytes(s->y.type, image));
+        for (size_t i = 0; i < rows; i++)
+            sdrt_to_f32(sdrt_element(raw, s->y.type, i * pitch), s->y.type,
+                        copy + (b * rows + i) * pitch, (size_t)v->c);
+    }
+    free(raw);
+    return SDRT_OK;
+}
+
+/* Hands the output of a step to trace: where it lies, or a copy. */
 static int trace_step(const struct sdrt_program *p, struct sdrt_queue *queue,
                       const struct sdrt_step *s, sdrt_trace_fn *trace, void *user)
 {
     const struct sdrt_view *v = &p->graph->tensors[s->n->y];
     const int dims[4] = { v->batch, v->h, v->w, v->c };
-    const size_t pitch = (size_t)v->pitch, rows = (size_t)v->h * (size_t)v->w;
     const int plain = sdrt_view_dense(v) && s->y.type == SDRT_F32;
     const float *seen = plain ? sdrt_device_map(p->device, s->y.data) : NULL;
 
     if (seen) return trace(user, s->n->name, dims, v->pitch, seen) ? SDRT_E_CANCELLED : SDRT_OK;
-    const size_t values = (size_t)v->batch * rows * pitch;
-    float *copy = malloc((values + pitch) * sizeof *copy); /* behind them, one row as it is */
-    if (!copy)
+    float *copy = malloc((size_t)v->batch * (size_t)v->h * (size_t)v->w * (size_t)v->pitch *
+                         sizeof *copy);
+    if (!copy || copy_traced(p, queue, s, copy) != SDRT_OK) {
+        free(copy);
         return sdrt_fail(p->log, SDRT_E_NOMEM, "program %s: out of memory for a trace",
                          p->graph->name);
-    void *raw = copy + values;
-    for (size_t i = 0; i < (size_t)v->batch * rows; i++) {
-        const size_t row = i / rows * (size_t)v->image_rows + i % rows;
-        sdrt_queue_read(queue, raw, sdrt_element(s->y.data, s->y.type, row * pitch),
-                        sdrt_dtype_bytes(s->y.type, (size_t)v->c));
-        sdrt_to_f32(raw, s->y.type, copy + i * pitch, (size_t)v->c);
     }
     const int stop = trace(user, s->n->name, dims, v->pitch, copy);
     free(copy);
@@ -230,11 +248,11 @@ int sdrt_program_run(struct sdrt_program *p, struct sdrt_queue *queue, sdrt_trac
     if (trace) {
         status = run_traced(p, queue, trace, user);
     } else {
-        sdrt_queue_run(queue, p->device_steps, p->n_steps);
+        sdrt_queue_replay(queue, &p->recording, p->device_steps, p->n_steps);
         status = sdrt_queue_wait(queue);
     }
     if (status == SDRT_E_UNSUPPORTED)
-        sdrt_fail(p->log, status, "program %s: a kernel failed", p->graph->name);
+        sdrt_fail(p->log, status, "program %s: %s", p->graph->name, sdrt_queue_fault(queue));
     return status;
 }
 

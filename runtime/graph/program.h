@@ -46,7 +46,7 @@ struct sdrt_step_info {
 typedef int sdrt_trace_fn(void *user, const char *name, const int dims[4], int pitch,
                           const float *data);
 
-/* Plans the graph for the device's kernels and a queue of that many workers and chooses each
+/* Plans the graph for the device's kernels and a queue of so many sharers (device.h) and chooses each
  * step's partition; reads no weights.  Takes *graph over and sets it to NULL, whatever the
  * result.  device, whose kernels the graph was made for, must outlive the program. */
 int sdrt_program_create(struct sdrt_program **out, struct sdrt_graph **graph,
@@ -64,7 +64,8 @@ struct sdrt_external {
     const char *name;
     sdrt_tensor tensor;
     enum sdrt_dtype type;
-    int dims[4]; /* batch, h, w, c */
+    int dims[4];        /* batch, h, w, c */
+    int reads, writes;  /* whether a step does */
 };
 
 /* External tensor i, in the order of declaration, or the one of that name.  1 with *out filled in;
@@ -101,7 +102,7 @@ size_t sdrt_program_weight_bytes(const struct sdrt_program *p);
  * 64-byte aligned. */
 int sdrt_program_link(struct sdrt_program *p, void *arena);
 
-/* Runs all steps once on a queue of the program's device, with as many workers as the program was
+/* Runs all steps once on a queue of the program's device, with as many sharers as the program was
  * made for, and waits for them.  trace may be NULL.  SDRT_E_CANCELLED after sdrt_queue_cancel();
  * SDRT_E_UNSUPPORTED, logged, when a kernel refuses its work. */
 int sdrt_program_run(struct sdrt_program *p, struct sdrt_queue *queue, sdrt_trace_fn *trace,

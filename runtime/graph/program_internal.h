@@ -45,6 +45,7 @@ struct sdrt_program {
     struct sdrt_step *steps;
     struct sdrt_device_step *device_steps; /* the same, as the device runs them */
     int n_steps;
+    struct sdrt_recording recording; /* of the steps as they are loaded and linked */
     struct sdrt_weight_uses uses; /* what the steps hold of the graph's store */
     int loaded, linked;
 };

@@ -3,11 +3,15 @@
  * Filling a weight store: tensors are cut into pieces of some rows, which the workers take
  * one by one, read into a buffer that a cache holds, check and pack.  On one NUMA node each page of
  * packed weights is first touched by the worker that fills it; over several they are spread.
+ *
+ * For a device whose memory the host does not reach, whole matrices and vectors are packed behind
+ * each other in a stage of the host's, as they are to lie there, and copied.
  */
 #include "runtime/base/grow.h"
 #include "runtime/weights/weight_store_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum {
@@ -25,7 +29,8 @@ struct source {
     const char *name; /* borrowed from who asked */
     int    row0, rows; /* in the matrix or vector */
     size_t rest;       /* values of a row */
-    void  *dst;        /* the whole packed matrix or vector */
+    void  *dst;        /* the whole packed matrix or vector, as the kernels will find it */
+    void  *packed;     /* where it is packed: dst, or in the stage */
     int    last;       /* of its entry */
     struct sdrt_weight_view view;
 };
@@ -49,6 +54,8 @@ struct filling {
     size_t n_pieces, pieces_cap;
     unsigned char *buffers; /* one for each worker */
     size_t buffer_bytes;
+    unsigned char *stage; /* of the entries of one window; NULL where they are packed in place */
+    size_t stage_bytes;
 };
 
 /* ---- lists ---- */
@@ -56,6 +63,11 @@ struct filling {
 static size_t rest_of(const struct sdrt_store_entry *e)
 {
     return e->packing.rows ? (size_t)e->shape.k * (size_t)e->shape.taps : 1;
+}
+
+static size_t place_bytes(const struct sdrt_store_entry *e)
+{
+    return (e->bytes + LINE - 1) / LINE * LINE;
 }
 
 static int is_table(const struct sdrt_weight_held *held) { return !held->rows; }
@@ -77,12 +89,13 @@ static size_t list_sources(struct filling *f, unsigned char *base)
             if (f->sources)
                 f->sources[f->n_sources] = (struct source){
                     .entry = e, .name = held->names[k], .row0 = row, .rows = held->rows[k],
-                    .rest = rest_of(e), .dst = base + at, .last = k + 1 == e->n_names,
+                    .rest = rest_of(e), .dst = base + at, .packed = base + at,
+                    .last = k + 1 == e->n_names,
                 };
             row += held->rows[k];
             f->n_sources++;
         }
-        at += (e->bytes + LINE - 1) / LINE * LINE;
+        at += place_bytes(e);
     }
     return at;
 }
@@ -163,8 +176,8 @@ static void do_piece(void *arg, int worker, int i)
     }
     const int row = s->row0 + p->row;
     const int failed = e->packing.rows
-                       ? e->packing.rows(&e->shape, row, p->rows, values, type, s->dst)
-                       : sdrt_to_f32(values, type, (float *)s->dst + row, count);
+                       ? e->packing.rows(&e->shape, row, p->rows, values, type, s->packed)
+                       : sdrt_to_f32(values, type, (float *)s->packed + row, count);
     if (failed) p->status = SDRT_E_UNSUPPORTED;
 }
 
@@ -219,6 +232,58 @@ static void prefetch(struct filling *f, size_t until)
     }
 }
 
+/* ---- the stage ---- */
+
+static size_t staged_bytes(const struct filling *f, size_t first, size_t end)
+{
+    const unsigned char *begin = f->sources[first].dst, *last = f->sources[end - 1].dst;
+
+    return (size_t)(last - begin) + place_bytes(f->sources[end - 1].entry);
+}
+
+/* Zeroed room for the whole entries of the sources first .. end-1, which lie behind each other. */
+static int stage(struct filling *f, size_t first, size_t end)
+{
+    const size_t bytes = staged_bytes(f, first, end);
+
+    if (bytes > f->stage_bytes) {
+        free(f->stage);
+        f->stage = aligned_alloc(LINE, bytes);
+        f->stage_bytes = f->stage ? bytes : 0;
+    }
+    if (!f->stage)
+        return sdrt_fail(f->store->log, SDRT_E_NOMEM, "out of memory for packing %zu bytes of "
+                         "weights", bytes);
+    memset(f->stage, 0, bytes);
+    for (size_t i = first; i < end; i++)
+        f->sources[i].packed = f->stage + ((unsigned char *)f->sources[i].dst -
+                                           (unsigned char *)f->sources[first].dst);
+    return SDRT_OK;
+}
+
+/* What the device says of copies to it. */
+static int wait_for_copies(const struct filling *f)
+{
+    const int status = sdrt_queue_wait(f->queue);
+
+    return status == SDRT_E_UNSUPPORTED
+               ? sdrt_fail(f->store->log, status, "copying weights to the device: %s",
+                           sdrt_queue_fault(f->queue))
+               : SDRT_OK; /* whoever has cancelled is heard elsewhere */
+}
+
+static int copy_staged(const struct filling *f, size_t first, size_t end)
+{
+    sdrt_queue_write(f->queue, f->sources[first].dst, f->stage, staged_bytes(f, first, end));
+    return wait_for_copies(f);
+}
+
+/* Whether a window that ends before source i cuts no entry that has to be whole. */
+static int may_end(const struct filling *f, size_t i)
+{
+    return sdrt_device_is_host(f->queue->device) || f->sources[i - 1].last;
+}
+
 /* Sources from first on, as many as make a window; *end is the first that is left. */
 static int fill_window(struct filling *f, size_t first, size_t *end)
 {
@@ -227,7 +292,7 @@ static int fill_window(struct filling *f, size_t first, size_t *end)
     int status = SDRT_OK;
 
     f->n_pieces = 0;
-    for (; i < f->n_sources && bytes < WINDOW && status == SDRT_OK; i++) {
+    for (; i < f->n_sources && (bytes < WINDOW || !may_end(f, i)) && status == SDRT_OK; i++) {
         struct source *s = &f->sources[i];
         status = sdrt_store_open(store, s->name, s->rows, (int64_t)s->rest, &s->view);
         if (status != SDRT_OK) break;
@@ -237,10 +302,13 @@ static int fill_window(struct filling *f, size_t first, size_t *end)
             sdrt_fail(store->log, status, "out of memory for a list of weights");
     }
     *end = i;
+    const int staged = !sdrt_device_is_host(f->queue->device);
+    if (status == SDRT_OK && staged) status = stage(f, first, *end);
     if (status == SDRT_OK) {
         prefetch(f, f->done * sizeof(uint16_t) + 2 * WINDOW);
         status = run_pieces(f);
     }
+    if (status == SDRT_OK && staged) status = copy_staged(f, first, *end);
     for (i = first; i < *end; i++) {
         const struct source *s = &f->sources[i];
         if (s->view.data) sdrt_store_close(store, s->name);
@@ -266,6 +334,30 @@ static void give_back(const struct filling *f)
     sdrt_device_discard(memory, begin, memory->bytes - begin);
 }
 
+/* A table in the device's memory, in a region of its own; v->data is then there. */
+static int move_table(const struct filling *f, struct sdrt_store_entry *e, struct sdrt_weight_view *v)
+{
+    struct sdrt_store_region *r = calloc(1, sizeof *r);
+    const size_t bytes = sdrt_weight_bytes(v);
+    int status = r ? sdrt_device_alloc(&r->memory, f->queue->device, bytes, f->queue, f->store->log)
+                   : sdrt_fail(f->store->log, SDRT_E_NOMEM, "out of memory for a table");
+
+    if (status == SDRT_OK) {
+        sdrt_queue_write(f->queue, r->memory->base, v->data, bytes);
+        status = wait_for_copies(f);
+    }
+    sdrt_store_close(f->store, e->name + 2);
+    if (status != SDRT_OK) {
+        if (r) sdrt_device_free(&r->memory);
+        free(r);
+        return status;
+    }
+    r->entries = 1;
+    e->region = r;
+    v->data = r->memory->base;
+    return SDRT_OK;
+}
+
 static int fetch_tables(struct filling *f)
 {
     int status = SDRT_OK;
@@ -276,6 +368,8 @@ static int fetch_tables(struct filling *f)
         struct sdrt_weight_view v;
         if (e->data || !is_table(held)) continue;
         status = sdrt_store_fetch(f->store, held->names[0], e->shape.n, e->shape.k, &v);
+        if (status == SDRT_OK && !sdrt_device_is_host(f->queue->device))
+            status = move_table(f, e, &v);
         if (status != SDRT_OK) break;
         pthread_mutex_lock(&f->store->lock);
         e->view = v;
@@ -307,6 +401,7 @@ static int fill(struct filling *f, int (*progress)(void *user, double share), vo
     free(f->sources);
     free(f->pieces);
     free(f->buffers);
+    free(f->stage);
     return status;
 }
 

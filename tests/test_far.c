@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Models on a device whose memory the host does not reach: with the processor's kernels there, each
+ * image and each tensor on the way is the processor's to the bit.
+ */
+#include "kernels/isa.h"
+#include "tests/far_device.h"
+#include "tests/golden_images.h"
+#include "tests/temp_folder.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+TestSuite(far, .init = temp_folder_make, .fini = temp_folder_remove);
+
+/* A tiny model on either device. */
+static struct sdrt_context *open_on(const char *family, const char *refiner,
+                                    struct sdrt_device *device)
+{
+    struct sdrt_context *c = calloc(1, sizeof *c);
+    struct sdrt_options o;
+
+    cr_assert_not_null(c);
+    model_options(&o, path_in(family, ""));
+    o.refiner = refiner ? path_in(refiner, "") : NULL;
+    o.isa = "generic";
+    cr_assert_eq(sdrt_model_open_on(&c->model, &o, device, device ? "f32" : NULL), SDRT_OK, "%s",
+                 kept_text);
+    cr_assert_eq(sdrt_session_open(&c->session, c->model, 2), SDRT_OK, "%s", kept_text);
+    return c;
+}
+
+static struct sdrt_context *open_far(const char *family, const char *refiner)
+{
+    far_device_reset();
+    return open_on(family, refiner, far_device_open(0));
+}
+
+static void expect_same_image(struct sdrt_context *near, struct sdrt_context *far,
+                              const struct sdrt_request *r, const char *what)
+{
+    const uint8_t *want = picture_draw(near, r), *got = picture_draw(far, r);
+
+    cr_expect_eq(memcmp(got, want, (size_t)r->width * (size_t)r->height * 3), 0,
+                 "%s: the far device draws another image", what);
+}
+
+/* Two requests of other sizes and guidance, and the first again, whose text is another's. */
+static void check_family(const char *family, const char *refiner)
+{
+    const struct picture guided = { .negative = "blurry", .steps = 3, .cfg = 5.0f };
+    const struct picture plain = { .steps = 2, .width = 80, .height = 64, .cfg = 1.0f };
+    const struct picture *const pictures[] = { &guided, &guided, &plain, &guided };
+    struct sdrt_context *near = open_on(family, refiner, NULL), *far = open_far(family, refiner);
+    struct sdrt_request r;
+
+    for (int i = 0; i < 4; i++) {
+        picture_request(&r, pictures[i]);
+        if (refiner) r.steps += 3;
+        r.batch = i == 1 ? 2 : 1;
+        expect_same_image(near, far, &r, family);
+    }
+    cr_expect_gt(far_device_counts().replays, 0);
+    sdrt_close(&near);
+    sdrt_close(&far);
+    cr_expect_eq(far_device_counts().recordings, 0);
+    cr_expect_eq(far_device_counts().blocks, 0);
+}
+
+Test(far, sd15) { check_family("sd15", NULL); }
+Test(far, sdxl) { check_family("sdxl", NULL); }
+Test(far, refined) { check_family("sdxl", "sdxl-refiner"); }
+Test(far, sd3) { check_family("sd3", NULL); }
+Test(far, sd35) { check_family("sd35", NULL); }
+
+/* ---- tensors on the way ---- */
+
+struct dumped {
+    char  *names;
+    size_t size, cap, n;
+    float *values;
+    size_t n_values, values_cap;
+};
+
+static int keep(void *user, const char *name, const int dims[4], const float *data)
+{
+    struct dumped *d = user;
+    const size_t count = (size_t)dims[0] * (size_t)dims[1] * (size_t)dims[2] * (size_t)dims[3];
+    const size_t length = strlen(name) + 1;
+
+    d->names = realloc(d->names, d->size + length);
+    d->values = realloc(d->values, (d->n_values + count) * sizeof *d->values);
+    cr_assert(d->names && d->values);
+    memcpy(d->names + d->size, name, length);
+    memcpy(d->values + d->n_values, data, count * sizeof *data);
+    d->size += length;
+    d->n_values += count;
+    d->n++;
+    return 0;
+}
+
+Test(far, dumps)
+{
+    struct sdrt_context *near = open_on("sd35", NULL, NULL), *far = open_far("sd35", NULL);
+    const struct picture p = { .steps = 2, .cfg = 4.0f };
+    struct dumped want = { .n = 0 }, got = { .n = 0 };
+    struct sdrt_request r;
+
+    picture_request(&r, &p);
+    r.dump = keep;
+    r.dump_user = &want;
+    picture_draw(near, &r);
+    r.dump_user = &got;
+    picture_draw(far, &r);
+    cr_expect_gt(want.n, 100u);
+    cr_assert_eq(got.n, want.n);
+    cr_assert_eq(got.n_values, want.n_values);
+    cr_expect_eq(memcmp(got.names, want.names, want.size), 0);
+    cr_expect_eq(memcmp(got.values, want.values, want.n_values * sizeof *want.values), 0);
+    sdrt_close(&near);
+    sdrt_close(&far);
+    free(want.names);
+    free(want.values);
+    free(got.names);
+    free(got.values);
+}
+
+/* ---- what crosses ---- */
+
+/* An evaluation sends its latent and its row of the modulations, and fetches its answer: no weights
+ * and nothing that is computed once. */
+Test(far, an_evaluation_moves_little)
+{
+    struct sdrt_context *c = open_far("sd15", NULL);
+    struct picture p = { .steps = 2, .cfg = 4.0f };
+    struct sdrt_request r;
+    struct far_device_counts few, many;
+
+    picture_request(&r, &p);
+    picture_draw(c, &r);
+    far_device_reset();
+    picture_draw(c, &r);
+    few = far_device_counts();
+    p.steps = 12;
+    picture_request(&r, &p);
+    picture_draw(c, &r); /* another schedule: planned anew */
+    far_device_reset();
+    picture_draw(c, &r);
+    many = far_device_counts();
+    cr_expect_eq(many.writes - few.writes, 10 * 2);
+    cr_expect_eq(many.reads - few.reads, 10);
+    sdrt_close(&c);
+}
+
+/* ---- faults ---- */
+
+static int stop(void *user, enum sdrt_stage stage, int done, int total)
+{
+    (void)total;
+    if (stage == SDRT_STAGE_DENOISE && done == 2) sdrt_cancel(user);
+    return 0;
+}
+
+Test(far, cancelled_and_drawn_again)
+{
+    struct sdrt_context *near = open_on("sd15", NULL, NULL), *far = open_far("sd15", NULL);
+    const struct picture p = { .steps = 4, .cfg = 4.0f };
+    struct sdrt_request r;
+
+    picture_request(&r, &p);
+    r.progress = stop;
+    r.progress_user = far;
+    expect_failure(sdrt_generate(far, &r), SDRT_E_CANCELLED, "cancelled", "cancelled");
+    r.progress = NULL;
+    expect_same_image(near, far, &r, "after a cancellation");
+    sdrt_close(&near);
+    sdrt_close(&far);
+}
+
+Test(far, a_broken_device_is_told)
+{
+    struct sdrt_context *c = open_far("sd15", NULL);
+    const struct picture p = { .steps = 2, .cfg = 4.0f };
+    struct sdrt_request r;
+
+    picture_request(&r, &p);
+    far_device_break();
+    expect_failure(sdrt_generate(c, &r), SDRT_E_UNSUPPORTED, "the far device is broken", "weights");
+    far_device_reset();
+    picture_draw(c, &r);
+    far_device_break();
+    expect_failure(sdrt_generate(c, &r), SDRT_E_UNSUPPORTED, "the far device is broken", "a step");
+    sdrt_close(&c);
+}
