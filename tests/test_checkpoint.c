@@ -7,6 +7,7 @@
 #include "tests/checkpoint_pickled.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 TestSuite(checkpoint, .init = checkpoint_set_up, .fini = temp_folder_remove, .timeout = 60);
@@ -152,6 +153,35 @@ Test(checkpoint, pickled_files)
     }
     test_write_pickled(temp_path("vae.pt"), vae_bare, 0, 1, 1);
     expect_good(temp_path("model.ckpt"), temp_path("vae.pt"));
+}
+
+/* How often a file is mapped here. */
+static int mappings(const char *path)
+{
+    FILE *f = fopen("/proc/self/maps", "r");
+    char line[1024];
+    int n = 0;
+
+    cr_assert(f);
+    while (fgets(line, sizeof line, f)) n += strstr(line, path) != NULL;
+    fclose(f);
+    return n;
+}
+
+/* All parts share it, and what a pickled file's tensors are copied to. */
+Test(checkpoint, a_file_is_opened_once)
+{
+    static const char *const names[] = { "model.ckpt", "model.safetensors" };
+    struct sdrt_checkpoint *c;
+
+    test_write_pickled(temp_path(names[0]), test_same, 0, 1, 1);
+    test_write_shard(temp_path(names[1]), test_same, 0, 1);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(open_checkpoint(&c, temp_path(names[i]), NULL), 0, "%s", kept_text);
+        cr_expect_eq(mappings(temp_path(names[i])), 1, "%s", names[i]);
+        sdrt_checkpoint_close(&c);
+        cr_expect_eq(mappings(temp_path(names[i])), 0, "%s", names[i]);
+    }
 }
 
 Test(checkpoint, vae_folders)

@@ -96,7 +96,7 @@ static int take(struct whole *w, const char *prefix, struct sdrt_part *part)
 
     snprintf(strip, sizeof strip, "%s%s", w->wrapper, prefix);
     if (w->n_taken < COUNT(w->taken)) w->taken[w->n_taken++] = prefix;
-    return sdrt_part_add(part, w->path, strip, w->log);
+    return sdrt_part_take(part, &w->all, strip, w->log);
 }
 
 /* The same behind the first of n prefixes that the file has; nothing without any. */

@@ -30,17 +30,35 @@ void sdrt_parts_free(struct sdrt_parts *parts)
     *parts = (struct sdrt_parts){ 0 };
 }
 
-int sdrt_part_add(struct sdrt_part *part, const char *path, const char *strip,
-                  const struct sdrt_log *log)
+static int begin(struct sdrt_part *part, const char *path, const char *strip,
+                 const struct sdrt_log *log)
 {
     const int status = part->files ? SDRT_OK : sdrt_weight_files_create(&part->files, log);
 
     if (status != SDRT_OK) return status;
     if (!part->path) part->path = strdup(path);
     if (!part->strip) part->strip = strdup(strip);
-    if (!part->path || !part->strip)
-        return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for its name", path);
+    return part->path && part->strip
+               ? SDRT_OK
+               : sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for its name", path);
+}
+
+int sdrt_part_add(struct sdrt_part *part, const char *path, const char *strip,
+                  const struct sdrt_log *log)
+{
+    const int status = begin(part, path, strip, log);
+
+    if (status != SDRT_OK) return status;
     return sdrt_weight_files_add(part->files, path, strip, "", SDRT_DUPLICATES_FAIL);
+}
+
+int sdrt_part_take(struct sdrt_part *part, const struct sdrt_part *whole, const char *strip,
+                   const struct sdrt_log *log)
+{
+    const int status = begin(part, whole->path, strip, log);
+
+    if (status != SDRT_OK) return status;
+    return sdrt_weight_files_share(part->files, whole->files, strip, "", SDRT_DUPLICATES_FAIL);
 }
 
 int sdrt_parts_add_text(struct sdrt_parts *parts, const char *path, const struct sdrt_log *log)

@@ -48,6 +48,10 @@ void sdrt_parts_free(struct sdrt_parts *parts);
 int sdrt_part_add(struct sdrt_part *part, const char *path, const char *strip,
                   const struct sdrt_log *log);
 
+/* The same of a part with all tensors of a file, which is not opened again. */
+int sdrt_part_take(struct sdrt_part *part, const struct sdrt_part *whole, const char *strip,
+                   const struct sdrt_log *log);
+
 /* Makes room for one more text encoder, whose index is n_text - 1.  path is for the message.
  * SDRT_E_UNSUPPORTED when there are SDRT_MAX_TEXT. */
 int sdrt_parts_add_text(struct sdrt_parts *parts, const char *path, const struct sdrt_log *log);

@@ -97,6 +97,7 @@ int sdrt_tensor_file_open(struct sdrt_tensor_file **out, const char *path,
     *out = NULL;
     if (f) {
         f->fd = -1;
+        f->users = 1;
         f->path = strdup(path);
     }
     if (!f || !f->path) status = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", path);
@@ -114,18 +115,24 @@ int sdrt_tensor_file_open(struct sdrt_tensor_file **out, const char *path,
     return SDRT_OK;
 }
 
+struct sdrt_tensor_file *sdrt_tensor_file_share(struct sdrt_tensor_file *file)
+{
+    __atomic_add_fetch(&file->users, 1, __ATOMIC_RELAXED);
+    return file;
+}
+
 void sdrt_tensor_file_close(struct sdrt_tensor_file **file)
 {
     struct sdrt_tensor_file *f = *file;
 
-    if (!f) return;
+    *file = NULL;
+    if (!f || __atomic_sub_fetch(&f->users, 1, __ATOMIC_ACQ_REL)) return;
     if (f->format) f->format->free_header(f->header);
     if (f->map) munmap(f->map, f->size);
     if (f->fd >= 0) close(f->fd);
     free(f->tensors);
     free(f->path);
     free(f);
-    *file = NULL;
 }
 
 const char *sdrt_tensor_file_path(const struct sdrt_tensor_file *file)

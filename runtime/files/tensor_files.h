@@ -44,7 +44,11 @@ struct sdrt_file_tensor {
 int sdrt_tensor_file_open(struct sdrt_tensor_file **out, const char *path,
                           const struct sdrt_log *log);
 
-/* Unmaps and frees *file and sets it to NULL.  NULL is allowed. */
+/* The same open file for one more user, who closes it too.  Users on several threads do no more at
+ * once than the calls below that say so. */
+struct sdrt_tensor_file *sdrt_tensor_file_share(struct sdrt_tensor_file *file);
+
+/* Sets *file to NULL; the last user's close unmaps and frees the file.  NULL is allowed. */
 void sdrt_tensor_file_close(struct sdrt_tensor_file **file);
 
 /* The path as given to open, borrowed. */

@@ -30,6 +30,7 @@ struct sdrt_tensor_file {
     void   *header; /* of the format; owns what tensors point to outside the map */
     struct sdrt_file_tensor *tensors; /* sorted by name once the file is open; freed with it */
     size_t  count;
+    int users; /* how many closes end it */
 };
 
 extern const struct sdrt_tensor_format sdrt_format_safetensors;

@@ -172,16 +172,16 @@ static int reserve(struct sdrt_weight_files *set, size_t more)
     return SDRT_OK;
 }
 
-int sdrt_weight_files_add(struct sdrt_weight_files *set, const char *path, const char *strip,
-                          const char *add, enum sdrt_weight_duplicates duplicates)
+/* Adds an open file, which is taken over. */
+static int add_open(struct sdrt_weight_files *set, struct sdrt_tensor_file *tensors,
+                    const char *strip, const char *add, enum sdrt_weight_duplicates duplicates)
 {
-    struct file file = { .tensors = NULL };
+    const char *path = sdrt_tensor_file_path(tensors);
+    struct file file = { .tensors = tensors };
     struct entry *list = NULL;
     size_t count = 0;
-    int status;
+    int status = sdrt_storage_find(&file.storage, file.tensors, set->log);
 
-    status = sdrt_tensor_file_open(&file.tensors, path, set->log);
-    if (status == SDRT_OK) status = sdrt_storage_find(&file.storage, file.tensors, set->log);
     if (status == SDRT_OK) status = check_scales(&file, path, strip, set->log);
     if (status != SDRT_OK) goto out;
     status = list_entries(&file, set->nfiles, strip, add, &list, &count);
@@ -202,6 +202,27 @@ int sdrt_weight_files_add(struct sdrt_weight_files *set, const char *path, const
 out:
     free_entries(list, count);
     close_file(&file);
+    return status;
+}
+
+int sdrt_weight_files_add(struct sdrt_weight_files *set, const char *path, const char *strip,
+                          const char *add, enum sdrt_weight_duplicates duplicates)
+{
+    struct sdrt_tensor_file *tensors;
+    const int status = sdrt_tensor_file_open(&tensors, path, set->log);
+
+    return status == SDRT_OK ? add_open(set, tensors, strip, add, duplicates) : status;
+}
+
+int sdrt_weight_files_share(struct sdrt_weight_files *set, const struct sdrt_weight_files *from,
+                            const char *strip, const char *add,
+                            enum sdrt_weight_duplicates duplicates)
+{
+    int status = SDRT_OK;
+
+    for (size_t i = 0; i < from->nfiles && status == SDRT_OK; i++)
+        status = add_open(set, sdrt_tensor_file_share(from->files[i].tensors), strip, add,
+                          duplicates);
     return status;
 }
 

@@ -101,6 +101,13 @@ void sdrt_weight_files_free(struct sdrt_weight_files **set);
 int sdrt_weight_files_add(struct sdrt_weight_files *set, const char *path, const char *strip,
                           const char *add, enum sdrt_weight_duplicates duplicates);
 
+/* The same of all files of another set, which stay open as long as either set is there: a file whose
+ * tensors have to be copied is so once.  The two sets' threads are those of one set.  Errors as
+ * above. */
+int sdrt_weight_files_share(struct sdrt_weight_files *set, const struct sdrt_weight_files *from,
+                            const char *strip, const char *add,
+                            enum sdrt_weight_duplicates duplicates);
+
 /* Names on offer, in byte order; i < count.  Borrowed until the next add. */
 size_t sdrt_weight_files_count(const struct sdrt_weight_files *set);
 const char *sdrt_weight_files_name(const struct sdrt_weight_files *set, size_t i);
