@@ -110,6 +110,93 @@ Test(gguf_models, linear_projections_may_be_written_as_convolutions)
     }
 }
 
+static void replace(char *name, const char *what, const char *with)
+{
+    char *at = strstr(name, what), rest[200];
+
+    if (!at) return;
+    snprintf(rest, sizeof rest, "%s", at + strlen(what));
+    snprintf(at, (size_t)(name + 200 - at), "%s%s", with, rest);
+}
+
+/* What stable-diffusion.cpp calls tensors where it converts names. */
+static void as_sd_cpp(char *name, int *rank, int64_t shape[8])
+{
+    static const char *const words[][2] = {
+        { "conditioner.embedders.0.transformer.", "cond_stage_model.transformer." },
+        { "conditioner.embedders.1.model.", "cond_stage_model.1.model." },
+        { "model.transformer.resblocks.", "transformer.text_model.encoder.layers." },
+        { "model.token_embedding.", "transformer.text_model.embeddings.token_embedding." },
+        { "model.positional_embedding",
+          "transformer.text_model.embeddings.position_embedding.weight" },
+        { "model.ln_final.", "transformer.text_model.final_layer_norm." },
+        { "model.text_projection", "transformer.text_model.text_projection" },
+        { "transformer.text_projection.weight", "transformer.text_model.text_projection" },
+        { ".attn.in_proj_", ".self_attn.in_proj." },
+        { ".attn.out_proj.", ".self_attn.out_proj." },
+        { ".ln_1.", ".layer_norm1." },
+        { ".ln_2.", ".layer_norm2." },
+        { ".mlp.c_fc.", ".mlp.fc1." },
+        { ".mlp.c_proj.", ".mlp.fc2." },
+    };
+
+    as_convolutions(name, rank, shape);
+    if (strncmp(name, "cond", 4) != 0 && strncmp(name, "text", 4) != 0) return;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strncmp(words[i][0], "model.", 6) || !strstr(name, "_model.transformer."))
+            replace(name, words[i][0], words[i][1]);
+}
+
+/* Expects both models to have a tensor of the same bytes. */
+static void expect_equal(struct sdrt_checkpoint *a, struct sdrt_checkpoint *b, const char *name)
+{
+    const struct sdrt_weights_provider p = sdrt_checkpoint_provider(a);
+    const struct sdrt_weights_provider q = sdrt_checkpoint_provider(b);
+    struct sdrt_weight_view v, w;
+
+    cr_assert_eq(p.get(p.self, name, -1, NULL, &v), SDRT_OK, "%s", name);
+    cr_assert_eq(q.get(q.self, name, -1, NULL, &w), SDRT_OK, "%s", name);
+    cr_expect(v.rank == w.rank && v.shape[0] == w.shape[0] && v.dtype == w.dtype &&
+                  sdrt_weight_bytes(&v) == sdrt_weight_bytes(&w) &&
+                  !memcmp(v.data, w.data, sdrt_weight_bytes(&v)),
+              "%s", name);
+    p.release(p.self, name);
+    q.release(q.self, name);
+}
+
+Test(gguf_models, names_of_stable_diffusion_cpp)
+{
+    static const char *const families[] = { "sd21", "sdxl", "sd3" };
+    static const char *const names[] = { "text_model.encoder.layers.1.self_attn.q_proj.weight",
+                                         "text_model.encoder.layers.1.self_attn.v_proj.bias",
+                                         "text_model.encoder.layers.0.mlp.fc2.weight",
+                                         "text_model.embeddings.position_embedding.weight",
+                                         "text_model.final_layer_norm.bias",
+                                         "text_projection.weight" };
+    char name[128];
+
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+        const char *from = single(families[i]), *to = write_gguf("x.gguf", from, as_sd_cpp);
+        struct sdrt_checkpoint *a = open_model(&(struct sdrt_checkpoint_paths){ .model = from });
+        struct sdrt_checkpoint *b = open_model(&(struct sdrt_checkpoint_paths){ .model = to });
+        const struct sdrt_model_config *m = sdrt_checkpoint_config(a);
+        const struct sdrt_model_config *n = sdrt_checkpoint_config(b);
+        cr_expect_str_eq(m->family, n->family);
+        cr_expect_eq(m->n_text, n->n_text);
+        for (int k = 0; k < m->n_text; k++) {
+            cr_expect_eq(m->text[k].skip, n->text[k].skip);
+            cr_expect_eq(m->text[k].cut, n->text[k].cut);
+            for (size_t j = 0; j < sizeof names / sizeof *names; j++) {
+                if (!m->text[k].pooled && !strncmp(names[j], "text_projection", 15)) continue;
+                snprintf(name, sizeof name, "%s.%s", sdrt_text_prefix(k), names[j]);
+                expect_equal(a, b, name);
+            }
+        }
+        sdrt_checkpoint_close(&a);
+        sdrt_checkpoint_close(&b);
+    }
+}
+
 static void without_outer_ones(char *name, int *rank, int64_t shape[8])
 {
     (void)name;

@@ -110,6 +110,12 @@ static void detect_unet_blocks(const struct detection *d, char where[64])
     }
 }
 
+/* Whether a text encoder comes from a file of OpenCLIP's, which has all its layers. */
+static int is_open(const struct sdrt_layout *layout, int i)
+{
+    return layout->text[i] == SDRT_CLIP_OPEN || layout->text[i] == SDRT_CLIP_GGML_OPEN;
+}
+
 static int detect_unet_text(struct detection *d, int *linear)
 {
     struct sdrt_unet_config *u = &d->config->unet;
@@ -127,7 +133,7 @@ static int detect_unet_text(struct detection *d, int *linear)
     /* stable-diffusion.cpp has written linear ones as convolutions; of those that add to the time
      * embedding or have OpenCLIP first, none has others. */
     *linear = view.rank == 2 || have(d, "unet.add_embedding.linear_1.weight", 0) ||
-              d->weights->layout->text[0] == SDRT_CLIP_OPEN;
+              is_open(d->weights->layout, 0);
     return size_of(d, 2, 1, &u->context_dim, "%s.transformer_blocks.0.attn2.to_k.weight", where);
 }
 
@@ -248,7 +254,7 @@ static int detect_text(struct detection *d, int i, const struct sdrt_text_recipe
     snprintf(format, sizeof format, "%s.text_model.encoder.layers.%%d.layer_norm1.weight", part);
     clip->layers = count(d, MAX_CLIP_LAYERS, format);
     clip->heads = clip->hidden / 64;
-    if (d->weights->layout->text[i] != SDRT_CLIP_OPEN) t->cut = recipe->cut_in_folder;
+    if (!is_open(d->weights->layout, i)) t->cut = recipe->cut_in_folder;
     t->skip -= t->cut;
     return status;
 }

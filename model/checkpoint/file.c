@@ -18,6 +18,7 @@ static const char *const t5_prefixes[] = { "text_encoders.t5xxl.transformer.", "
 static const char *const clip_prefixes[] = {
     "cond_stage_model.transformer.",
     "cond_stage_model.model.",
+    "cond_stage_model.1.transformer.", /* behind the first, as stable-diffusion.cpp names SDXL's */
     "conditioner.embedders.0.transformer.",
     "conditioner.embedders.0.model.",
     "conditioner.embedders.1.model.",
@@ -266,6 +267,7 @@ int sdrt_file_open_clip(struct sdrt_part *out, int i, const char *path, const st
 {
     static const char *const second[] = {
         "conditioner.embedders.1.model.",
+        "cond_stage_model.1.transformer.",
         "text_encoders.clip_g.transformer.",
         "text_encoder_2.",
         "clip_g.transformer.",

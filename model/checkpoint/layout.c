@@ -177,6 +177,9 @@ static int find_text(enum sdrt_clip_layout *layout, const struct sdrt_part *text
                      const struct sdrt_log *log)
 {
     if (sdrt_part_has_prefix(text, "transformer.resblocks.0.")) *layout = SDRT_CLIP_OPEN;
+    else if (sdrt_part_has(text, "text_model.encoder.layers.0.self_attn.in_proj.weight"))
+        *layout = SDRT_CLIP_GGML_OPEN;
+    else if (sdrt_part_has(text, "text_model.text_projection")) *layout = SDRT_CLIP_GGML;
     else if (sdrt_part_has_prefix(text, "text_model.encoder.layers.0."))
         *layout = SDRT_CLIP_TRANSFORMERS;
     else if (sdrt_part_has_prefix(text, "encoder.layers.0.")) *layout = SDRT_CLIP_PLAIN;

@@ -339,6 +339,28 @@ static int clip_open(const char *canonical, char out[SDRT_NAME_MAX], struct sdrt
     return print_renamed(out, prefix, clip_layer, tail);
 }
 
+/* The projection is as its source has it: OpenCLIP's is transposed. */
+static int clip_ggml(int open, const char *canonical, char out[SDRT_NAME_MAX],
+                     struct sdrt_name_part *part)
+{
+    static const char *const thirds[3] = { "self_attn.q_proj.", "self_attn.k_proj.",
+                                           "self_attn.v_proj." };
+    int n[1];
+    const char *tail = match(canonical, "text_model.encoder.layers.#.", n);
+
+    if (!strcmp(canonical, "text_projection.weight")) {
+        part->transposed = open;
+        return print(out, "text_model.text_projection");
+    }
+    for (int i = 0; open && tail && i < 3; i++) {
+        const char *rest = match(tail, thirds[i], NULL);
+        if (!rest) continue;
+        part->third = i;
+        return print(out, "text_model.encoder.layers.%d.self_attn.in_proj.%s", n[0], rest);
+    }
+    return print(out, "%s", canonical);
+}
+
 int sdrt_names_clip(enum sdrt_clip_layout layout, const char *canonical, char out[SDRT_NAME_MAX],
                     struct sdrt_name_part *part)
 {
@@ -346,6 +368,8 @@ int sdrt_names_clip(enum sdrt_clip_layout layout, const char *canonical, char ou
 
     *part = (struct sdrt_name_part){ .third = -1 };
     if (layout == SDRT_CLIP_OPEN) return clip_open(canonical, out, part);
+    if (layout == SDRT_CLIP_GGML || layout == SDRT_CLIP_GGML_OPEN)
+        return clip_ggml(layout == SDRT_CLIP_GGML_OPEN, canonical, out, part);
     return print(out, "%s", tail ? tail : canonical);
 }
 

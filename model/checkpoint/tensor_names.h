@@ -53,7 +53,9 @@ struct sdrt_vae_names {
 enum sdrt_clip_layout {
     SDRT_CLIP_TRANSFORMERS, /* as transformers has them */
     SDRT_CLIP_PLAIN,        /* the same without "text_model." */
-    SDRT_CLIP_OPEN          /* OpenCLIP's: queries, keys and values are one matrix */
+    SDRT_CLIP_OPEN,         /* OpenCLIP's: queries, keys and values are one matrix */
+    SDRT_CLIP_GGML, /* transformers' but for the projection, as stable-diffusion.cpp writes it */
+    SDRT_CLIP_GGML_OPEN /* the same of OpenCLIP's, of which queries, keys and values stay joined */
 };
 
 /* What canonical names of text encoder i begin with, without the dot: "text_encoder",
