@@ -226,8 +226,11 @@ Test(checkpoint_folder, config_files_tell_what_shapes_cannot)
 
     write_folder("", test_vae_part, text_part);
     write_text("m/model_index.json", "{\"_class_name\":\"StableDiffusionPipeline\"}");
-    write_text("m/unet/config.json", "{\"attention_head_dim\":[1,2,4,4],"
-               "\"norm_num_groups\":16,\"block_out_channels\":[1,2,3],\"in_channels\":77}");
+    write_text("m/unet/config.json",
+               "{\"attention_head_dim\":[1,2,4,4],"
+               "\"norm_num_groups\":16,\"block_out_channels\":[1,2,3],\"in_channels\":77,"
+               "\"act_fn\":\"swish\",\"only_cross_attention\":[false,false],\"freq_shift\":0,"
+               "\"class_embed_type\":null,\"norm_eps\":1e-05}");
     write_text("m/vae/config.json", "{\"scaling_factor\":0.5,\"norm_num_groups\":8}");
     write_text("m/text_encoder/config.json",
                "{\"num_attention_heads\":4,\"hidden_act\":\"gelu\",\"hidden_size\":1}");
@@ -263,9 +266,24 @@ Test(checkpoint_folder, bad_config_files)
         { "m/unet/config.json", "{\"attention_head_dim\":0}", SDRT_E_FORMAT, "attention_head_dim" },
         { "m/unet/config.json", "{\"attention_head_dim\":7}", SDRT_E_UNSUPPORTED, "7 heads" },
         { "m/unet/config.json", "{\"attention_head_dim\":[8]}", SDRT_E_FORMAT, "4 numbers" },
-        { "m/unet/config.json", "{\"attention_head_dim\":[8,8,8,8]}", SDRT_E_UNSUPPORTED,
-          "head" },
+        { "m/unet/config.json", "{\"attention_head_dim\":[8,8,8,8]}", SDRT_E_UNSUPPORTED, "head" },
         { "m/unet/config.json", "{\"norm_num_groups\":33}", SDRT_E_UNSUPPORTED, "33 groups" },
+        { "m/unet/config.json", "{\"act_fn\":\"gelu\"}", SDRT_E_UNSUPPORTED,
+          "act_fn \"gelu\": expected silu" },
+        { "m/unet/config.json", "{\"resnet_time_scale_shift\":\"scale_shift\"}", SDRT_E_UNSUPPORTED,
+          "resnet_time_scale_shift \"scale_shift\": expected default" },
+        { "m/unet/config.json", "{\"class_embed_type\":\"timestep\"}", SDRT_E_UNSUPPORTED,
+          "expected null" },
+        { "m/unet/config.json", "{\"only_cross_attention\":[false,true]}", SDRT_E_UNSUPPORTED,
+          "only_cross_attention [false,true]: expected null" },
+        { "m/unet/config.json", "{\"flip_sin_to_cos\":false}", SDRT_E_UNSUPPORTED,
+          "flip_sin_to_cos false: expected true" },
+        { "m/unet/config.json", "{\"norm_eps\":1e-6}", SDRT_E_UNSUPPORTED,
+          "norm_eps 1e-6: expected 1e-05" },
+        { "m/unet/config.json", "{\"freq_shift\":1}", SDRT_E_UNSUPPORTED, "expected 0" },
+        { "m/vae/config.json", "{\"act_fn\":\"relu\"}", SDRT_E_UNSUPPORTED, "expected silu" },
+        { "m/text_encoder/config.json", "{\"layer_norm_eps\":1e-6}", SDRT_E_UNSUPPORTED,
+          "expected 1e-05" },
         { "m/vae/config.json", "{\"norm_num_groups\":48}", SDRT_E_UNSUPPORTED, "48 groups" },
         { "m/vae/config.json", "{\"scaling_factor\":0}", SDRT_E_FORMAT, "scaling_factor" },
         { "m/text_encoder/config.json", "{\"hidden_act\":\"relu\"}", SDRT_E_UNSUPPORTED, "relu" },
@@ -275,8 +293,8 @@ Test(checkpoint_folder, bad_config_files)
           SDRT_E_UNSUPPORTED, "sample" },
         { "m/scheduler/scheduler_config.json", "{\"timestep_spacing\":\"even\"}",
           SDRT_E_UNSUPPORTED, "even" },
-        { "m/scheduler/scheduler_config.json", "{\"beta_schedule\":\"linear\"}",
-          SDRT_E_UNSUPPORTED, "beta_schedule" },
+        { "m/scheduler/scheduler_config.json", "{\"beta_schedule\":\"linear\"}", SDRT_E_UNSUPPORTED,
+          "beta_schedule" },
         { "m/scheduler/scheduler_config.json", "{\"beta_start\":0.5}", SDRT_E_FORMAT,
           "beta_start" },
         { "m/scheduler/scheduler_config.json", "{\"num_train_timesteps\":1}", SDRT_E_FORMAT,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/checkpoint/config_json.h"
+#include "model/checkpoint/config_fixed.h"
 #include "runtime/files/json.h"
 
 #include <math.h>
@@ -47,6 +48,7 @@ static int read_unet_json(struct sdrt_model_config *config, const char *where,
     int64_t groups = config->unet.norm_groups, side = 0;
     int status = sdrt_json_load(&json, where, MAX_CONFIG_BYTES, log);
 
+    if (status == SDRT_OK) status = sdrt_config_check_fixed(SDRT_CONFIG_OF_UNET, json, where, log);
     if (status == SDRT_OK) status = read_heads(config, json, where, log);
     if (status == SDRT_OK)
         status = sdrt_json_int(json, "norm_num_groups", where, 1, 4096, &groups, log);
@@ -66,6 +68,7 @@ static int read_mmdit_json(struct sdrt_model_config *config, const char *where,
     int64_t heads = config->mmdit.heads, side = config->size >> (config->vae.levels - 1);
     int status = sdrt_json_load(&json, where, MAX_CONFIG_BYTES, log);
 
+    if (status == SDRT_OK) status = sdrt_config_check_fixed(SDRT_CONFIG_OF_MMDIT, json, where, log);
     if (status == SDRT_OK)
         status = sdrt_json_int(json, "num_attention_heads", where, 1, 1024, &heads, log);
     if (status == SDRT_OK) status = sdrt_json_int(json, "sample_size", where, 1, 1024, &side, log);
@@ -114,6 +117,7 @@ static int read_vae_json(struct sdrt_model_config *config, const char *where,
     double factor = (double)v->scaling_factor, shift = (double)v->shift_factor;
     int status = sdrt_json_load(&json, where, MAX_CONFIG_BYTES, log);
 
+    if (status == SDRT_OK) status = sdrt_config_check_fixed(SDRT_CONFIG_OF_VAE, json, where, log);
     if (status == SDRT_OK)
         status = sdrt_json_int(json, "norm_num_groups", where, 1, 4096, &groups, log);
     if (status == SDRT_OK) status = sdrt_json_double(json, "scaling_factor", where, &factor, log);
@@ -139,6 +143,7 @@ static int read_text_json(struct sdrt_text_config *text, const char *where,
     int64_t heads = t->heads;
     int status = sdrt_json_load(&json, where, MAX_CONFIG_BYTES, log);
 
+    if (status == SDRT_OK) status = sdrt_config_check_fixed(SDRT_CONFIG_OF_CLIP, json, where, log);
     if (status == SDRT_OK)
         status = sdrt_json_int(json, "num_attention_heads", where, 1, 1024, &heads, log);
     if (status == SDRT_OK) status = sdrt_json_string(json, "hidden_act", where, &act, log);
@@ -150,6 +155,17 @@ static int read_text_json(struct sdrt_text_config *text, const char *where,
         status = sdrt_fail(log, SDRT_E_UNSUPPORTED,
                            "%s: hidden_act %.40s: expected quick_gelu or gelu", where, act);
 out:
+    json_decref(json);
+    return status;
+}
+
+/* Shapes tell all else. */
+static int check_t5_json(const char *where, const struct sdrt_log *log)
+{
+    json_t *json = NULL;
+    int status = sdrt_json_load(&json, where, MAX_CONFIG_BYTES, log);
+
+    if (status == SDRT_OK) status = sdrt_config_check_fixed(SDRT_CONFIG_OF_T5, json, where, log);
     json_decref(json);
     return status;
 }
@@ -413,6 +429,7 @@ int sdrt_config_read_json(struct sdrt_model_config *config, const struct sdrt_pa
         if (status == SDRT_OK && parts->tokenizers[i].config)
             status = read_pad_token(&config->text[i], parts->tokenizers[i].config, log);
     }
+    if (status == SDRT_OK && parts->t5.config) status = check_t5_json(parts->t5.config, log);
     if (status == SDRT_OK && parts->scheduler)
         status = (mmdit ? read_flow_json : read_scheduler_json)(config, parts->scheduler, log);
     if (status == SDRT_OK && parts->index) status = read_index_json(config, parts->index, log);
