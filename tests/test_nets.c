@@ -501,6 +501,7 @@ Test(nets, denoiser_with_parts_beside_it)
     o.vae = path_in("sdxl", "vae/diffusion_pytorch_model.safetensors");
     expect_refusal(&o, &r, SDRT_E_MISSING, "has no text encoder");
     o.text_encoder = path_in("sdxl", "text_encoder/model.safetensors");
+    expect_inspected(unet, (const char *const[]){ "kind: U-Net, SDXL\n", "runs: no", NULL });
     expect_refusal(&o, &r, SDRT_E_MISSING, "has one of the 2 text encoders of SDXL");
     o.text_encoder_2 = path_in("sdxl", "text_encoder_2/model.safetensors");
     for (int i = 0; i < 2; i++) {

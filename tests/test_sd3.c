@@ -348,7 +348,8 @@ Test(sd3, inspect)
                                             "latents of 16", "runs: yes", NULL });
     expect_inspected(path_in("sd35", ""), (const char *const[]){ "kind: SD 3.5 Medium", NULL });
     expect_inspected(path_in("sd35", "transformer/diffusion_pytorch_model.safetensors"),
-                     (const char *const[]){ "kind: SD 3.x", "runs: no", "is a denoiser alone: expected a VAE", NULL });
+                     (const char *const[]){ "kind: SD 3.x, SD 3.5 Medium\n", "runs: no",
+                                            "is a denoiser alone: expected a VAE", NULL });
     expect_inspected(path_in("sd35", "lora/kohya.safetensors"),
                      (const char *const[]){ "kind: LoRA of rank 4, for SD 3.x\n", NULL });
 }

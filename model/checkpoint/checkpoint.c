@@ -210,6 +210,23 @@ out:
     return status;
 }
 
+const char *sdrt_checkpoint_denoiser_family(const char *path)
+{
+    struct sdrt_parts parts = { .n_text = 0 };
+    struct sdrt_layout layout;
+    struct sdrt_named_weights weights = { .parts = &parts, .layout = &layout, .path = path };
+    const char *family = NULL;
+    const int status = sdrt_path_is_folder(path)
+                           ? sdrt_folder_open_denoiser(&parts.denoiser, path, NULL)
+                           : sdrt_file_open_denoiser(&parts, path, NULL);
+
+    if (status == SDRT_OK && sdrt_layout_find_denoiser(&layout, &parts, path, NULL) == SDRT_OK)
+        family = sdrt_config_detect_family(&weights);
+    sdrt_held_buffers_clear(&weights.turned);
+    sdrt_parts_free(&parts);
+    return family;
+}
+
 void sdrt_checkpoint_close(struct sdrt_checkpoint **checkpoint)
 {
     struct sdrt_checkpoint *c = *checkpoint;

@@ -50,6 +50,10 @@ struct sdrt_checkpoint_paths {
 int sdrt_checkpoint_open(struct sdrt_checkpoint **out, const struct sdrt_checkpoint_paths *paths,
                          const struct sdrt_log *log);
 
+/* The family of the denoiser that path is or has, a constant; NULL where it has none, or none that is
+ * known.  Logs nothing. */
+const char *sdrt_checkpoint_denoiser_family(const char *path);
+
 /* Ends all views, frees *checkpoint and sets it to NULL.  NULL is allowed. */
 void sdrt_checkpoint_close(struct sdrt_checkpoint **checkpoint);
 

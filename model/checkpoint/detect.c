@@ -343,6 +343,33 @@ static int find_unet(struct detection *d, const struct sdrt_family **family)
                          d->path, linear ? "linear" : "convolutional",
                          d->config->unet.added_dim ? "text added" : "nothing added", n_text);
     return (*family)->aesthetic ? check_one_text(d) : SDRT_OK;
+/* SDXL's own U-Net reads two text encoders, the refiner's the second of them alone. */
+static const struct sdrt_family *family_of_unet(const struct sdrt_unet_config *u, int linear)
+{
+    enum { BIG_G = 1280 };
+
+    return sdrt_family_find(linear, u->added_dim > 0,
+                            !u->added_dim             ? -1
+                            : u->context_dim == BIG_G ? 1
+                                                      : 2);
+}
+
+const char *sdrt_config_detect_family(struct sdrt_named_weights *weights)
+{
+    struct sdrt_model_config config = { 0 };
+    struct detection d = { weights, &config, weights->path, weights->log };
+    const struct sdrt_family *family = NULL;
+    int linear = 0;
+
+    if (weights->layout->denoiser == SDRT_DENOISER_MMDIT) {
+        if (detect_mmdit(&d) == SDRT_OK)
+            family = sdrt_family_find_mmdit(config.mmdit.qk_norm, config.mmdit.dual != 0);
+    } else if (detect_unet(&d, &linear) == SDRT_OK) {
+        family = family_of_unet(&config.unet, linear);
+    }
+    return family ? family->name : NULL;
+}
+
 }
 
 int sdrt_config_detect(struct sdrt_model_config *config, struct sdrt_named_weights *weights)

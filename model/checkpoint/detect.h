@@ -13,4 +13,8 @@
  * of no family here, SDRT_E_FORMAT for a shape that no such tensor has. */
 int sdrt_config_detect(struct sdrt_model_config *config, struct sdrt_named_weights *weights);
 
+/* The family of a denoiser alone, a constant; NULL where its tensors do not tell.  Of weights, layout
+ * needs no more than sdrt_layout_find_denoiser() finds.  Logs what is wrong with it. */
+const char *sdrt_config_detect_family(struct sdrt_named_weights *weights);
+
 #endif

@@ -211,7 +211,9 @@ static void print_kind(FILE *f, const char *path, const struct sdrt_inspection *
     } else if (*lora) {
         fprintf(f, "kind: %s\nruns: as a LoRA, on a model of its kind\n", lora);
     } else {
-        fprintf(f, "kind: %s\nruns: no (%s)\n", sdrt_inspect_kind(in), line);
+        const char *family = sdrt_checkpoint_denoiser_family(path);
+        fprintf(f, "kind: %s%s%s\nruns: no (%s)\n", sdrt_inspect_kind(in), family ? ", " : "",
+                family ? family : "", line);
     }
     sdrt_checkpoint_close(&c);
 }

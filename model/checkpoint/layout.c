@@ -191,21 +191,34 @@ static int find_text(enum sdrt_clip_layout *layout, const struct sdrt_part *text
     return SDRT_OK;
 }
 
+static int find_denoiser(struct sdrt_layout *out, const struct sdrt_parts *parts, const char *path,
+                         const struct sdrt_log *log)
+{
+    int original;
+
+    if (!sdrt_part_is_mmdit(&parts->denoiser, &original)) {
+        out->denoiser = SDRT_DENOISER_UNET;
+        return find_unet(out, &parts->denoiser, path, log);
+    }
+    out->denoiser = SDRT_DENOISER_MMDIT;
+    return find_mmdit(&out->mmdit, original, &parts->denoiser, path, log);
+}
+
+int sdrt_layout_find_denoiser(struct sdrt_layout *out, const struct sdrt_parts *parts,
+                              const char *path, const struct sdrt_log *log)
+{
+    *out = (struct sdrt_layout){ 0 };
+    return find_denoiser(out, parts, path, log);
+}
+
 int sdrt_layout_find(struct sdrt_layout *out, const struct sdrt_parts *parts, const char *path,
                      const struct sdrt_log *log)
 {
-    int original, status = SDRT_OK;
+    int status = SDRT_OK;
 
     *out = (struct sdrt_layout){ 0 };
     for (int i = 0; i < parts->n_text && status == SDRT_OK; i++)
         status = find_text(&out->text[i], &parts->text[i], path, log);
-    if (status != SDRT_OK) return status;
-    if (sdrt_part_is_mmdit(&parts->denoiser, &original)) {
-        out->denoiser = SDRT_DENOISER_MMDIT;
-        status = find_mmdit(&out->mmdit, original, &parts->denoiser, path, log);
-    } else {
-        out->denoiser = SDRT_DENOISER_UNET;
-        status = find_unet(out, &parts->denoiser, path, log);
-    }
+    if (status == SDRT_OK) status = find_denoiser(out, parts, path, log);
     return status == SDRT_OK ? find_vae(&out->vae, &parts->vae, path, log) : status;
 }

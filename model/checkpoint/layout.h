@@ -23,4 +23,8 @@ struct sdrt_layout {
 int sdrt_layout_find(struct sdrt_layout *out, const struct sdrt_parts *parts, const char *path,
                      const struct sdrt_log *log);
 
+/* Likewise of the denoiser alone; the rest of *out is zeros. */
+int sdrt_layout_find_denoiser(struct sdrt_layout *out, const struct sdrt_parts *parts,
+                              const char *path, const struct sdrt_log *log);
+
 #endif
