@@ -247,10 +247,8 @@ static int detect_text(struct detection *d, int i, const struct sdrt_text_recipe
     if (status == SDRT_OK)
         status = size_of(d, 2, 0, &clip->intermediate,
                          "%s.text_model.encoder.layers.0.mlp.fc1.weight", part);
-    snprintf(format, sizeof format, "%s.text_projection.weight", part);
-    t->projected = recipe->pooled && !(recipe->unprojected && !have(d, format, 0));
-    if (status == SDRT_OK && t->projected) status = size_of(d, 2, 0, &t->pooled, "%s", format);
-    else if (recipe->pooled) t->pooled = clip->hidden;
+    if (status == SDRT_OK && recipe->pooled)
+        status = size_of(d, 2, 0, &t->pooled, "%s.text_projection.weight", part);
     snprintf(format, sizeof format, "%s.text_model.encoder.layers.%%d.layer_norm1.weight", part);
     clip->layers = count(d, MAX_CLIP_LAYERS, format);
     clip->heads = clip->hidden / 64;
@@ -343,6 +341,8 @@ static int find_unet(struct detection *d, const struct sdrt_family **family)
                          d->path, linear ? "linear" : "convolutional",
                          d->config->unet.added_dim ? "text added" : "nothing added", n_text);
     return (*family)->aesthetic ? check_one_text(d) : SDRT_OK;
+}
+
 /* SDXL's own U-Net reads two text encoders, the refiner's the second of them alone. */
 static const struct sdrt_family *family_of_unet(const struct sdrt_unet_config *u, int linear)
 {
@@ -368,8 +368,6 @@ const char *sdrt_config_detect_family(struct sdrt_named_weights *weights)
         family = family_of_unet(&config.unet, linear);
     }
     return family ? family->name : NULL;
-}
-
 }
 
 int sdrt_config_detect(struct sdrt_model_config *config, struct sdrt_named_weights *weights)

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { MAX_WIDTH = 1 << 14 /* of a text encoder */, ONE_F16 = 0x3c00 };
+
 /* Where a canonical name leads. */
 struct place {
     const struct sdrt_part *of;
@@ -83,11 +85,21 @@ int sdrt_named_weights_locate(const struct sdrt_named_weights *w, const char *ca
     return 1;
 }
 
+/* SD 3.x's single files leave out the projection of CLIP-L, which is the identity there. */
+static int is_identity(const struct sdrt_named_weights *w, const char *canonical,
+                       const struct place *place)
+{
+    return w->layout->denoiser == SDRT_DENOISER_MMDIT &&
+           !strcmp(canonical, "text_encoder.text_projection.weight") &&
+           !sdrt_part_has(place->of, place->name);
+}
+
 int sdrt_named_weights_have(const struct sdrt_named_weights *w, const char *canonical)
 {
     struct place place;
 
-    return find(w, canonical, &place) && sdrt_part_has(place.of, place.name);
+    return find(w, canonical, &place) &&
+           (sdrt_part_has(place.of, place.name) || is_identity(w, canonical, &place));
 }
 
 /* Leaves of view, which holds queries, keys and values, the third that is meant.  One that
@@ -159,6 +171,32 @@ static void restore_rank(const char *name, struct sdrt_weight_view *view)
     view->rank = 3;
 }
 
+static int named_describe(void *self, const char *name, int rank, const int64_t *shape,
+                          struct sdrt_weight_view *out);
+
+/* An identity as wide as the encoder, held under the canonical name. */
+static int get_identity(struct sdrt_named_weights *w, const char *canonical,
+                        struct sdrt_weight_view *out)
+{
+    int status = named_describe(w, "text_encoder.text_model.final_layer_norm.weight", -1, NULL,
+                                out);
+    const int64_t n = status == SDRT_OK && out->rank == 1 ? out->shape[0] : 0;
+    const size_t bytes = (size_t)n * (size_t)n * sizeof(uint16_t);
+    uint16_t *data;
+
+    if (status != SDRT_OK) return status;
+    if (n < 1 || n > MAX_WIDTH) return SDRT_E_MISSING;
+    data = sdrt_held_buffers_get(&w->turned, canonical, bytes);
+    if (!data) {
+        data = sdrt_held_buffers_add(&w->turned, canonical, bytes);
+        if (!data) return sdrt_fail(w->log, SDRT_E_NOMEM, "%s: no memory for it", canonical);
+        memset(data, 0, bytes);
+        for (int64_t i = 0; i < n; i++) data[i * (n + 1)] = ONE_F16;
+    }
+    *out = (struct sdrt_weight_view){ SDRT_F16, 2, { n, n }, data };
+    return SDRT_OK;
+}
+
 static int named_get(void *self, const char *name, int rank, const int64_t *shape,
                      struct sdrt_weight_view *out)
 {
@@ -168,6 +206,7 @@ static int named_get(void *self, const char *name, int rank, const int64_t *shap
     int status;
 
     if (!find(w, name, &place)) return SDRT_E_MISSING;
+    if (is_identity(w, name, &place)) return get_identity(w, name, out);
     files = sdrt_weight_files_provider(place.of->files);
     status = files.get(files.self, place.name, rank, shape, out);
     if (status != SDRT_OK) return status;
@@ -186,7 +225,7 @@ static int named_describe(void *self, const char *name, int rank, const int64_t 
     struct place place;
 
     if (!find(self, name, &place)) return SDRT_E_MISSING;
-    if (place.part.third >= 0 || is_turned(&place.part))
+    if (place.part.third >= 0 || is_turned(&place.part) || is_identity(self, name, &place))
         return named_get(self, name, rank, shape, out);
     files = sdrt_weight_files_provider(place.of->files);
     const int status = files.describe(files.self, place.name, rank, shape, out);
@@ -213,7 +252,8 @@ static void named_release(void *self, const char *name)
 
     if (!find(w, name, &place)) return;
     files = sdrt_weight_files_provider(place.of->files);
-    if (is_turned(&place.part)) sdrt_held_buffers_release(&w->turned, name);
+    if (is_turned(&place.part) || is_identity(w, name, &place))
+        sdrt_held_buffers_release(&w->turned, name);
     else files.release(files.self, place.name);
 }
 

@@ -89,8 +89,7 @@ static void pool(struct sdrt_graph *g, const struct sdrt_text_config *config, co
     char name[NAME];
 
     sdrt_name(name, sizeof name, "%s.text_model.final_layer_norm", prefix);
-    x = sdrt_graph_layer_norm(g, x, name, EPS, config->projected ? SDRT_NO_TENSOR : into);
-    if (!config->projected) return;
+    x = sdrt_graph_layer_norm(g, x, name, EPS, SDRT_NO_TENSOR);
     sdrt_name(name, sizeof name, "%s.text_projection", prefix);
     projection.name = name;
     projection.n = config->pooled;

@@ -99,7 +99,6 @@ struct sdrt_text_config {
     int final_norm; /* 1: the final layer norm follows the last layer that does */
     int pooled;     /* width of the pooled text that is taken too (after all layers, the norm
                      * and the projection, at the end token); 0: none is */
-    int projected;  /* 0: there is no projection, as if it were the identity */
     int pad_id;     /* token that fills a short prompt up; -1: the end token */
 };
 

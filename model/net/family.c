@@ -4,14 +4,23 @@
 #include <stddef.h>
 
 /* What SD 3 and SD 3.5 have in common. */
-#define SD3_FAMILY(name_, qk_norm_, dual_)                                                        \
-    { .name = name_, .denoiser = SDRT_DENOISER_MMDIT, .qk_norm = qk_norm_, .dual = dual_,          \
-      .n_text = 2, .head_dim = 64, .scaling_factor = 1.5305f, .shift_factor = 0.0609f,             \
-      .size = 1024, .t5_tokens = 256,                                                            \
-      .text = { { .name = "CLIP ViT-L", .act = SDRT_CLIP_QUICK_GELU, .skip = 1, .pooled = 1,       \
-                  .unprojected = 1, .pad_id = -1 },                                              \
-                { .name = "OpenCLIP ViT-bigG", .act = SDRT_CLIP_GELU, .skip = 1, .pooled = 1,      \
-                  .pad_id = 0 } } }
+#define SD3_FAMILY(name_, qk_norm_, dual_)                                                  \
+    {                                                                                       \
+        .name = name_, .denoiser = SDRT_DENOISER_MMDIT, .qk_norm = qk_norm_, .dual = dual_, \
+        .n_text = 2, .head_dim = 64, .scaling_factor = 1.5305f, .shift_factor = 0.0609f,    \
+        .size = 1024, .t5_tokens = 256, .text = {                                           \
+            { .name = "CLIP ViT-L",                                                         \
+              .act = SDRT_CLIP_QUICK_GELU,                                                  \
+              .skip = 1,                                                                    \
+              .pooled = 1,                                                                  \
+              .pad_id = -1 },                                                               \
+            { .name = "OpenCLIP ViT-bigG",                                                  \
+              .act = SDRT_CLIP_GELU,                                                        \
+              .skip = 1,                                                                    \
+              .pooled = 1,                                                                  \
+              .pad_id = 0 }                                                                 \
+        }                                                                                   \
+    }
 
 /* SD 2.x and SDXL read the second last layer: its successor was trained for pictures to match,
  * not to steer.  SDXL takes it as it is, SD 2.x after the final norm. */

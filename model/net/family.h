@@ -15,8 +15,7 @@ struct sdrt_text_recipe {
     int skip;          /* counted from the encoder as it was trained */
     int cut_in_folder; /* how many of those layers a diffusers folder has left out already */
     int final_norm;
-    int pooled;        /* 1: its pooled text is taken too */
-    int unprojected;   /* 1: its projection may be missing, and is then the identity */
+    int pooled; /* 1: its pooled text is taken too */
     int pad_id;
 };
 

@@ -58,7 +58,6 @@ struct sdrt_model_config sdrt_sdxl_config(void)
     set_clip(&c.text[0].clip, 768, 12, 3072);
     set_clip(&c.text[1].clip, 1280, 32, 5120);
     c.text[1].pooled = 1280;
-    c.text[1].projected = 1;
     return c;
 }
 
@@ -76,10 +75,7 @@ static struct sdrt_model_config sd35_config(int depth, int grid, uint64_t dual)
     c.vae.quant_convs = 0;
     set_clip(&c.text[0].clip, 768, 12, 3072);
     set_clip(&c.text[1].clip, 1280, 32, 5120);
-    for (int i = 0; i < 2; i++) {
-        c.text[i].pooled = c.text[i].clip.hidden;
-        c.text[i].projected = 1;
-    }
+    for (int i = 0; i < 2; i++) c.text[i].pooled = c.text[i].clip.hidden;
     return c;
 }
 

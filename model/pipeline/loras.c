@@ -97,7 +97,7 @@ static int fill_index(struct sdrt_model *m)
     for (int i = 0; i < config->n_text && f.status == SDRT_OK; i++)
         f.status = add_text_encoder(m->loras.index, sdrt_text_prefix(i),
                                     config->text[i].clip.layers + config->text[i].cut,
-                                    config->text[i].pooled && config->text[i].projected);
+                                    config->text[i].pooled);
     sdrt_weight_store_each_declared(m->parts[SDRT_PART_BASE].store, add_declared, &f);
     if (f.status != SDRT_OK) sdrt_lora_index_clear(m->loras.index);
     return f.status;
