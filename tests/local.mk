@@ -222,7 +222,8 @@ EXTRA_DIST += tests/golden/tiny-sd21 tests/golden/tiny-sdxl tests/golden/tiny-sd
 	tests/oracle/families_build.py tests/oracle/families_names.py \
 	tests/oracle/families_reference.py tests/oracle/make_families.py \
 	tests/oracle/make_families_full.py tests/oracle/compare_families.py \
-	tests/oracle/shards.py tests/oracle/compare_images_full.py tests/oracle/check_single_file.py
+	tests/oracle/shards.py tests/oracle/compare_images_full.py tests/oracle/check_single_file.py \
+	tests/oracle/make_joined_loras.py
 
 # Denoisers of other shapes, and as files of their own.
 check_PROGRAMS += tests/test_nets

@@ -198,6 +198,94 @@ Test(convert_lora, writes_what_is_drawn_with_whatever_the_file_calls_it)
 }
 
 /* Types stay unless others are asked for, and the file says what is in it. */
+/* What depends on the weight is merged into the one matrix that the adapter was made for, of a folder
+ * that has three. */
+Test(convert_lora, merges_into_joined_matrices_as_lycoris_does)
+{
+    static const char *const kinds[] = {
+        "dora-rows", "dora-columns", "glora", "oft", "boft", "ia3"
+    };
+    char plain_path[512], out_path[512], lora[80], want[80];
+    const char *plain = kept_path(plain_path, "plain.safetensors");
+    const char *out = kept_path(out_path, "out.safetensors");
+
+    cr_assert_eq(RUN(S("--quiet"), S(golden("tiny-sd35")), S(plain)), 0, "%s", ended.text);
+    for (size_t i = 0; i < 2 * (sizeof kinds / sizeof *kinds); i++) {
+        const char *kind = kinds[i / 2];
+        snprintf(lora, sizeof lora, "tiny-sd35/lora/joined-%s.safetensors", kind);
+        snprintf(want, sizeof want, "tiny-sd35/lora/joined-%s.merged.safetensors", kind);
+        cr_assert_eq(RUN(S("--quiet"), S("-t"), S("f32"), S("--lora"), S(golden(lora)),
+                         S(i % 2 ? plain : golden("tiny-sd35")), S(out)),
+                     0, "%s", ended.text);
+        const double error = worst_error(out, golden(want));
+        cr_expect_leq(error, 2e-6, "%s: %.2e", kind, error);
+    }
+}
+
+/* up [WIDTH][1] and down [1][WIDTH] of the projection that SD 3's single files leave out, as OneTrainer
+ * names them. */
+static const char *write_projection(void)
+{
+    enum { WIDTH = 64 };
+    static const char header[] =
+        "{\"lora_te1_text_projection.lora_up.weight\":{\"dtype\":\"F32\",\"shape\":[64,1],"
+        "\"data_offsets\":[0,256]},\"lora_te1_text_projection.lora_down.weight\":{\"dtype\":\"F32\","
+        "\"shape\":[1,64],\"data_offsets\":[256,512]}}";
+    unsigned char bytes[8 + sizeof header + 2 * 4 * WIDTH] = { 0 };
+    float values[2 * WIDTH];
+
+    for (int i = 0; i < 2 * WIDTH; i++) values[i] = 0.25f * (float)(i % 7 - 3);
+    bytes[0] = (sizeof header - 1) & 0xff;
+    bytes[1] = (sizeof header - 1) >> 8;
+    memcpy(bytes + 8, header, sizeof header - 1);
+    memcpy(bytes + 8 + sizeof header - 1, values, sizeof values);
+    return temp_write("projection.safetensors", bytes, sizeof bytes - 1);
+}
+
+static void expect_projection(const char *path, const char *name)
+{
+    struct sdrt_tensor_file *file;
+    const struct sdrt_file_tensor *t;
+    float got;
+
+    expect_quiet(sdrt_tensor_file_open(&file, path, &kept_log), path);
+    cr_assert_eq(sdrt_tensor_file_find(file, name, &t, &kept_log), SDRT_OK, "%s", path);
+    cr_assert(t->rank == 2 && t->shape[0] == 64 && t->shape[1] == 64 && t->dtype == SDRT_F32);
+    for (int i = 0; i < 64; i++)
+        for (int k = 0; k < 64; k++) {
+            const float up = 0.25f * (float)(i % 7 - 3), down = 0.25f * (float)((64 + k) % 7 - 3);
+            memcpy(&got, (const char *)t->data + (size_t)(i * 64 + k) * 4, 4);
+            cr_assert_float_eq(got, (float)(i == k) + up * down, 1e-7, "%d %d: %g", i, k,
+                               (double)got);
+        }
+    sdrt_tensor_file_close(&file);
+}
+
+Test(convert_lora, changes_the_projection_that_a_single_file_leaves_out)
+{
+    static struct single s;
+    char plain_path[512], out_path[512], folder_path[512], file[600];
+    const char *plain = kept_path(plain_path, "plain.safetensors");
+    const char *lora = write_projection(), *out = kept_path(out_path, "out.safetensors");
+
+    read_single(&s, "sd3");
+    for (int i = 0; i < s.n; i++)
+        cr_assert_null(strstr(s.tensors[i].name, "clip_l.transformer.text_projection"));
+    write_single(plain, &s);
+    close_single(&s);
+    kept_lines = 0; /* of parts that the family has not */
+    cr_assert_eq(RUN(S("--quiet"), S("-t"), S("f32"), S("--lora"), S(lora), S(plain), S(out)), 0,
+                 "%s", ended.text);
+    expect_projection(out, "text_encoders.clip_l.transformer.text_projection.weight");
+    cr_expect_eq(RUN(S("--check"), S("--lora"), S(lora), S(plain), S(out)), 0, "%s", ended.text);
+    cr_assert_eq(RUN(S("--quiet"), S("-t"), S("f32"), S("--lora"), S(lora), S(plain),
+                     S(kept_path(folder_path, "out/"))),
+                 0, "%s", ended.text);
+    snprintf(file, sizeof file, "%stext_encoder/model.safetensors", folder_path);
+    kept_lines = 0;
+    expect_projection(file, "text_projection.weight");
+}
+
 Test(convert_lora, keeps_types_and_says_what_is_merged)
 {
     static const char said[] = "loha.safetensors:0.5, kohya-lora.safetensors:1";

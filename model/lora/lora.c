@@ -351,27 +351,55 @@ static int merge_touch(struct sdrt_loras *x, const struct touch *t, int bias,
                 : sdrt_lora_merge_weight(&x->engine, path, t->change, t->scale, w);
 }
 
-/* A change of three modules at once, as of queries, keys and values in one matrix: it is merged
- * with zeros, and the module's third of that is added. */
+static int merge_all(struct sdrt_loras *x, const char *name, const struct sdrt_weight_view *v,
+                     float *data, size_t files);
+
+/* The n values of another third as it is without t's file and those behind it, into out. */
+static int get_sibling(struct sdrt_loras *x, const struct touch *t, int third, int bias, float *out,
+                       size_t n)
+{
+    struct sdrt_lora_place place;
+    struct sdrt_weight_view v;
+    char name[SDRT_NAME_MAX];
+
+    if (!sdrt_lora_index_find(x->index, t->change->key, third, &place) ||
+        snprintf(name, sizeof name, "%s.%s", place.module, bias ? "bias" : "weight") >=
+            (int)sizeof name)
+        return SDRT_E_MISSING;
+    int status = x->base.get(x->base.self, name, -1, NULL, &v);
+    if (status != SDRT_OK) return status;
+    if (sdrt_weight_elements(&v) != n || sdrt_to_f32(v.data, v.dtype, out, n) != 0)
+        status = sdrt_fail(x->engine.log, SDRT_E_FORMAT, "%s: expected as many floats as %s has",
+                           name, t->module);
+    else status = merge_all(x, name, &v, out, t->file);
+    x->base.release(x->base.self, name);
+    return status;
+}
+
+/* A change of three modules at once, as of queries, keys and values in one matrix: of zeros, of which
+ * the module's third is added; or where the change depends on the weight, of all three. */
 static int merge_third(struct sdrt_loras *x, const struct touch *t, int bias,
                        const struct sdrt_lora_weight *w)
 {
     const struct sdrt_lora_module *m = t->change;
     const size_t n = (size_t)w->rows * (size_t)w->cols * (size_t)w->taps;
+    const size_t at = (size_t)t->where.third * n;
+    const int needs_all = m->role[SDRT_LORA_DORA] || m->role[SDRT_LORA_DORA_ROW] ||
+                          sdrt_lora_is_by_weight(m);
     struct sdrt_lora_weight all = { .rows = 3 * w->rows, .cols = w->cols, .taps = w->taps };
-    int status;
+    int status = SDRT_OK;
 
-    if (m->role[SDRT_LORA_DORA] || m->role[SDRT_LORA_DORA_ROW] || sdrt_lora_is_by_weight(m))
-        return sdrt_fail(x->engine.log, SDRT_E_UNSUPPORTED,
-                         "%s: %s: DoRA, GLoRA, OFT or (IA)3 of queries, keys and values in one "
-                         "matrix: expected LoRA",
-                         sdrt_loras_path(x, t->file), m->key);
     all.data = calloc(3 * n, sizeof *all.data);
     if (!all.data)
         return sdrt_fail(x->engine.log, SDRT_E_NOMEM, "no memory to merge %s", t->module);
-    status = merge_touch(x, t, bias, &all);
+    for (int k = 0; needs_all && k < 3 && status == SDRT_OK; k++) {
+        float *to = all.data + (size_t)k * n;
+        if (k == t->where.third) memcpy(to, w->data, n * sizeof *to);
+        else status = get_sibling(x, t, k, bias, to, n);
+    }
+    if (status == SDRT_OK) status = merge_touch(x, t, bias, &all);
     for (size_t i = 0; status == SDRT_OK && i < n; i++)
-        w->data[i] += all.data[(size_t)t->where.third * n + i];
+        w->data[i] = needs_all ? all.data[at + i] : w->data[i] + all.data[at + i];
     free(all.data);
     return status;
 }
@@ -403,8 +431,9 @@ static int merge_one(struct sdrt_loras *x, const struct touch *t, int bias,
     return status;
 }
 
+/* What the first files of the set change of a tensor. */
 static int merge_all(struct sdrt_loras *x, const char *name, const struct sdrt_weight_view *v,
-                     float *data)
+                     float *data, size_t files)
 {
     const size_t n = sdrt_weight_elements(v);
     size_t count;
@@ -418,7 +447,7 @@ static int merge_all(struct sdrt_loras *x, const char *name, const struct sdrt_w
     };
 
     for (size_t i = 0; status == SDRT_OK && i < count; i++)
-        if (changes(t + i, bias)) status = merge_one(x, t + i, bias, &w);
+        if (t[i].file < files && changes(t + i, bias)) status = merge_one(x, t + i, bias, &w);
     return status;
 }
 
@@ -439,7 +468,7 @@ static int loras_get(void *self, const char *name, int rank, const int64_t *shap
         else if (!n || sdrt_to_f32(out->data, out->dtype, data, n) != 0)
             status = sdrt_fail(x->engine.log, SDRT_E_UNSUPPORTED,
                                "%s: expected F32, F16 or BF16 values to merge with", name);
-        else status = merge_all(x, name, out, data);
+        else status = merge_all(x, name, out, data, x->n_files);
         if (status != SDRT_OK) sdrt_held_buffers_release(&x->merged, name);
     }
     x->base.release(x->base.self, name);
