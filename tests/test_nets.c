@@ -141,6 +141,7 @@ static const struct shaped {
     { "bk-base", "sd15", "ddim", 3, 5.0f }, { "bk-small", "sd15", "ddim", 3, 5.0f },
     { "bk-tiny", "sd15", "ddim", 3, 5.0f }, { "lcm", "sd15", "lcm", 4, 8.0f },
     { "ssd", "sdxl", "euler", 3, 5.0f },    { "koala", "sdxl", "euler", 3, 5.0f },
+    { "vega", "sdxl", "euler", 3, 5.0f },
 };
 
 /* dB of what the denoiser at path draws in the folder of s's family. */
@@ -264,6 +265,11 @@ static const struct edm {
       "{\"_class_name\":\"EDMEulerScheduler\",\"sigma_data\":1.0,\"sigma_max\":120.0,"
       "\"sigma_schedule\":\"exponential\",\"prediction_type\":\"v_prediction\"}",
       0 },
+    { "cosxl-euler-a", "euler_a", "default",
+      "{\"_class_name\":\"EDMEulerScheduler\",\"sigma_data\":1.0,\"sigma_max\":120.0,"
+      "\"sigma_schedule\":\"exponential\",\"prediction_type\":\"v_prediction\"}",
+      0 },
+    { "playground-heun", "heun", "default", "{\"_class_name\":\"EDMEulerScheduler\"}", 1 },
 };
 
 static const float edm_mean[4] = { -1.6574f, 1.886f, -1.383f, 2.5155f };
@@ -495,13 +501,13 @@ Test(nets, denoiser_with_parts_beside_it)
     struct sdrt_options o;
     struct sdrt_request r;
 
+    expect_inspected(unet, (const char *const[]){ "kind: U-Net, SDXL\n", "runs: no", NULL });
     model_options(&o, unet);
     picture_request(&r, &pictures[1]);
     expect_refusal(&o, &r, SDRT_E_MISSING, "is a denoiser alone: expected a VAE beside it");
     o.vae = path_in("sdxl", "vae/diffusion_pytorch_model.safetensors");
     expect_refusal(&o, &r, SDRT_E_MISSING, "has no text encoder");
     o.text_encoder = path_in("sdxl", "text_encoder/model.safetensors");
-    expect_inspected(unet, (const char *const[]){ "kind: U-Net, SDXL\n", "runs: no", NULL });
     expect_refusal(&o, &r, SDRT_E_MISSING, "has one of the 2 text encoders of SDXL");
     o.text_encoder_2 = path_in("sdxl", "text_encoder_2/model.safetensors");
     for (int i = 0; i < 2; i++) {

@@ -131,9 +131,57 @@ KINDS = {
     "ssd": (dict(XL, layers_per_block=2, mid_block_type="UNetMidBlock2D",
                  transformer_layers_per_block=(1, (1, 2), (2, 2)),
                  reverse_transformer_layers_per_block=((2, 1, 3), (2, 1, 1), 1)), 3, False),
+    "vega": (dict(XL, layers_per_block=2, mid_block_type="UNetMidBlock2D",
+                  transformer_layers_per_block=(1, 1, 2)), 3, False),
     "koala": (dict(XL, layers_per_block=1, mid_block_type=None,
                    transformer_layers_per_block=(1, 1, 2)), 2, False),
 }
+
+
+class EDMEulerAncestral(EDMEulerScheduler):
+    """k-diffusion's sample_euler_ancestral(), which diffusers has not for EDM, on diffusers'
+    preconditioning."""
+
+    def step(self, model_output, timestep, sample, generator=None, return_dict=True):
+        if self.step_index is None:
+            self._init_step_index(timestep)
+        now, to = self.sigmas[self.step_index], self.sigmas[self.step_index + 1]
+        denoised = self.precondition_outputs(sample, model_output, now)
+        up = min(to, (to**2 * (now**2 - to**2) / now**2) ** 0.5)
+        down = (to**2 - up**2) ** 0.5
+        noise = torch.randn(sample.shape, generator=generator)
+        self._step_index += 1
+        return (sample + (sample - denoised) / now * (down - now) + noise * up,)
+
+
+class EDMHeun(EDMEulerScheduler):
+    """k-diffusion's sample_heun() without churn, likewise; each step but the last is two."""
+
+    def set_timesteps(self, num_inference_steps=None, device=None, **more):
+        super().set_timesteps(num_inference_steps, device, **more)
+        s, t = self.sigmas, self.timesteps
+        self.sigmas = torch.cat([s[:1], s[1:-1].repeat_interleave(2), s[-1:]])
+        self.timesteps = torch.cat([t[:1], t[1:].repeat_interleave(2)])
+        self.first = None
+
+    def step(self, model_output, timestep, sample, return_dict=True):
+        if self.step_index is None:
+            self._step_index = 0
+        i = self.step_index
+        self._step_index += 1
+        if self.first is None:
+            now, to = self.sigmas[i], self.sigmas[i + 1]
+            slope = (sample - self.precondition_outputs(sample, model_output, now)) / now
+            if to > 0:
+                self.first = sample, slope, to - now
+            return (sample + slope * (to - now),)
+        start, slope, dt = self.first
+        self.first = None
+        now = self.sigmas[i]
+        other = (sample - self.precondition_outputs(sample, model_output, now)) / now
+        return (start + (slope + other) / 2 * dt,)
+
+
 EDM = {
     "playground": (EDMDPMSolverMultistepScheduler(sigma_min=0.002, sigma_max=80.0, sigma_data=0.5),
                    "dpmpp_2m"),
@@ -145,6 +193,10 @@ EDM = {
     "cosxl-karras": (EDMDPMSolverMultistepScheduler(sigma_min=0.002, sigma_max=120.0,
                                                     sigma_data=1.0,
                                                     prediction_type="v_prediction"), "dpmpp_2m"),
+    "cosxl-euler-a": (EDMEulerAncestral(sigma_min=0.002, sigma_max=120.0, sigma_data=1.0,
+                                        prediction_type="v_prediction",
+                                        sigma_schedule="exponential"), "euler_a"),
+    "playground-heun": (EDMHeun(sigma_min=0.002, sigma_max=80.0, sigma_data=0.5), "heun"),
 }
 MEAN, STD = [-1.6574, 1.886, -1.383, 2.5155], [8.4927, 5.9022, 6.5498, 5.2299]
 
