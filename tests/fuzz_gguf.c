@@ -4,7 +4,7 @@
  * gives another; with a second argument, the file of that name once, for a fuzzer that brings its
  * own.  Nothing may crash, a refusal must be one line, memory stays below 16 times the file's size,
  * and in a file that is taken every tensor must lie inside it and apart from the others.  Best run
- * under the sanitizers.
+ * under the sanitizers.  After an empty second argument, a third is how many seconds it runs.
  */
 #include "bench/allocations.h"
 #include "runtime/files/tensor_files.h"
@@ -164,13 +164,13 @@ int main(int argc, char **argv)
 {
     const uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
     const char *folder = getenv("TMPDIR");
-    const double end = sdrt_now() + seconds;
+    const double end = sdrt_now() + (argc > 3 ? strtod(argv[3], NULL) : seconds);
     static struct gguf_bytes g;
     size_t rounds = 0, taken = 0;
     char path[512];
     int good = 1;
 
-    if (argc > 2) return !try_one(argv[2]);
+    if (argc > 2 && *argv[2]) return !try_one(argv[2]);
     if (!folder) folder = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
     snprintf(path, sizeof path, "%s/sdrt-fuzz-XXXXXX", folder);
     const int fd = mkstemp(path);

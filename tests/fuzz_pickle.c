@@ -4,7 +4,8 @@
  * fixed unless the first argument gives another; with a second argument, the file of that name
  * once, for a fuzzer that brings its own.  Nothing may crash, a refusal must be one line, memory
  * stays below 16 times the file's size, and the tensors of a file that is taken are all readable.
- * Best run under the sanitizers.
+ * Best run under the sanitizers.  After an empty second argument, a third is how many seconds it
+ * runs.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* memmem() */
