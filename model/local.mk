@@ -26,6 +26,7 @@ libmodel_la_SOURCES += \
 	model/checkpoint/provider.c model/checkpoint/provider.h model/checkpoint/detect.c model/checkpoint/detect.h \
 	model/checkpoint/detect_t5.c model/checkpoint/detect_t5.h \
 	model/checkpoint/config_json.c model/checkpoint/config_json.h \
+	model/checkpoint/config_write.c model/checkpoint/config_write.h \
 	model/checkpoint/config_fixed.c model/checkpoint/config_fixed.h \
 	model/checkpoint/config_check.c model/checkpoint/config_check.h \
 	model/checkpoint/kind.c model/checkpoint/kind.h model/checkpoint/marks.c model/checkpoint/marks.h \

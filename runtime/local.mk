@@ -4,6 +4,7 @@ libruntime_la_SOURCES = \
 	runtime/base/numbers.c runtime/base/numbers.h runtime/base/printable.c runtime/base/printable.h \
 	runtime/random/rng.c runtime/random/rng.h runtime/random/entropy.h \
 	runtime/files/atomic_file.c runtime/files/atomic_file.h \
+	runtime/files/atomic_folder.c runtime/files/atomic_folder.h \
 	runtime/files/read_file.c runtime/files/read_file.h \
 	runtime/files/file_kind.c runtime/files/file_kind.h \
 	runtime/files/held_buffers.c runtime/files/held_buffers.h \

@@ -223,7 +223,7 @@ EXTRA_DIST += tests/golden/tiny-sd21 tests/golden/tiny-sdxl tests/golden/tiny-sd
 	tests/oracle/families_reference.py tests/oracle/make_families.py \
 	tests/oracle/make_families_full.py tests/oracle/compare_families.py \
 	tests/oracle/shards.py tests/oracle/compare_images_full.py tests/oracle/check_single_file.py \
-	tests/oracle/make_joined_loras.py
+	tests/oracle/check_folder.py tests/oracle/make_joined_loras.py
 
 # Denoisers of other shapes, and as files of their own.
 check_PROGRAMS += tests/test_nets
@@ -348,9 +348,16 @@ tests_test_convert_CFLAGS = $(TEST_CFLAGS)
 tests_test_convert_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/test_convert_lora
 tests_test_convert_lora_SOURCES = tests/test_convert_lora.c tests/run_program.c tests/run_program.h \
+	tests/single_file.c tests/single_file.h tests/golden_models.c tests/golden_models.h \
 	$(TEST_FILES)
 tests_test_convert_lora_CFLAGS = $(TEST_CFLAGS)
 tests_test_convert_lora_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/test_convert_folder
+tests_test_convert_folder_SOURCES = tests/test_convert_folder.c tests/single_file.c tests/single_file.h \
+	tests/run_program.c tests/run_program.h tests/golden_models.c tests/golden_models.h \
+	tests/golden_images.c tests/golden_images.h $(TEST_FILES)
+tests_test_convert_folder_CFLAGS = $(TEST_CFLAGS)
+tests_test_convert_folder_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/test_refusals
 tests_test_refusals_SOURCES = tests/test_refusals.c $(TEST_FILES)
 tests_test_refusals_CFLAGS = $(TEST_CFLAGS)

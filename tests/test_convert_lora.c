@@ -9,6 +9,7 @@
 #include "model/pipeline/model.h"
 #include "runtime/files/tensor_files.h"
 #include "tests/run_program.h"
+#include "tests/single_file.h"
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>
@@ -197,7 +198,6 @@ Test(convert_lora, writes_what_is_drawn_with_whatever_the_file_calls_it)
     }
 }
 
-/* Types stay unless others are asked for, and the file says what is in it. */
 /* What depends on the weight is merged into the one matrix that the adapter was made for, of a folder
  * that has three. */
 Test(convert_lora, merges_into_joined_matrices_as_lycoris_does)
@@ -286,6 +286,7 @@ Test(convert_lora, changes_the_projection_that_a_single_file_leaves_out)
     expect_projection(file, "text_projection.weight");
 }
 
+/* Types stay unless others are asked for, and the file says what is in it. */
 Test(convert_lora, keeps_types_and_says_what_is_merged)
 {
     static const char said[] = "loha.safetensors:0.5, kohya-lora.safetensors:1";

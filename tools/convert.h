@@ -28,13 +28,16 @@ struct convert_tensor {
     char *source[3]; /* names there, owned */
     int transposed;  /* 1: the file has columns as rows */
     int swapped;     /* 1: the file has the second half of the rows first */
+    int whole;       /* 1: the only source is held whole while it is written */
+    int part;        /* of a folder: which of its files has it */
     char *merged[3]; /* canonical names of what LoRAs change, owned: of each source, or of one
                       * source's thirds; from is then F32 */
     struct sdrt_name_part where; /* in the only source what is changed lies; third -1: all */
     void *data;                  /* a transposed, swapped or merged copy, while it is written */
-    const void *held;            /* or what is merged as it is, borrowed */
+    const void *held;            /* or what is merged or whole as it is, borrowed */
 };
 
+struct sdrt_checkpoint;
 struct convert_loras; /* a model that sdgen would draw with, and LoRAs on it */
 
 struct convert_model {
@@ -44,6 +47,7 @@ struct convert_model {
     /* What the sources come from. */
     struct sdrt_parts parts;
     struct sdrt_part whole, vae, t5;
+    struct sdrt_checkpoint *checkpoint;  /* owned; NULL but for convert_open_folder() */
     struct convert_loras *loras;         /* owned; NULL without any */
     struct sdrt_weights_provider merged; /* of loras */
     char *lora_names; /* "a.safetensors:0.8, b.safetensors:1", owned; NULL without any */
@@ -64,6 +68,12 @@ struct convert_inputs {
     const struct sdrt_lora *loras;
     int n_loras;
 };
+
+/* Opens a whole model that is to become a diffusers folder: its tensors under diffusers' names, part
+ * by part.  in->loras are left to convert_merge().  As convert_open(), and errors of
+ * sdrt_checkpoint_open(); SDRT_E_MISSING for a VAE without its encoder, which a folder's has. */
+int convert_open_folder(struct convert_model *out, const struct convert_inputs *in,
+                        const struct sdrt_log *log);
 
 /* Merges LoRAs into an open model, as they are merged to draw with: all of in->model must be there,
  * and every tensor of a LoRA must fit.  SDRT_E_UNSUPPORTED for a
@@ -118,6 +128,56 @@ int convert_choose(struct convert_model *model, const struct convert_rule *rules
  * SDRT_E_NUMERIC names a tensor whose values the type does not hold. */
 int convert_write(struct convert_model *model, const char *path, enum convert_format format,
                   struct progress *progress, const volatile sig_atomic_t *stop);
+
+/* A part of the list as one file, in a folder or on its own. */
+struct convert_slice {
+    struct convert_tensor *list;
+    size_t n;
+    const char *path, *shown; /* shown: what progress and messages call it */
+};
+
+/* What all files of a model are written with. */
+struct convert_run {
+    struct convert_model *model;
+    struct progress *progress;
+    const volatile sig_atomic_t *stop;
+    uint64_t done, total; /* bytes of tensors */
+};
+
+/* Writes one file, and counts its bytes in run.  Errors as convert_write(). */
+int convert_write_slice(struct convert_run *run, const struct convert_slice *slice,
+                        enum convert_format format);
+
+/* Writes a model that convert_open_folder() opened, with its configurations and tokenizers, whole or
+ * not at all.  As convert_write(); SDRT_E_IO for a path at which something is. */
+int convert_write_folder(struct convert_model *model, const char *path, struct progress *progress,
+                         const volatile sig_atomic_t *stop);
+
+/* Writes all that such a folder has beside weights.  SDRT_E_IO, SDRT_E_NOMEM, SDRT_E_UNSUPPORTED. */
+struct sdrt_atomic_folder;
+int convert_write_configs(const struct convert_model *model, struct sdrt_atomic_folder *folder);
+
+/* By name. */
+void convert_sort(struct convert_model *model);
+
+/* The files of tensors of a folder; the texts are the text encoders in the model's order. */
+enum {
+    CONVERT_DENOISER,
+    CONVERT_VAE,
+    CONVERT_TEXT,
+    CONVERT_T5 = CONVERT_TEXT + SDRT_MAX_TEXT,
+    CONVERT_PARTS
+};
+
+/* The name of a part's folder, "unet", a constant. */
+const char *convert_part_name(const struct convert_model *model, int part);
+
+/* Adds a tensor without sources; NULL without memory.  Gives t one, the place'th, which has as many
+ * rows more.  Errors of the provider, SDRT_E_MISSING, SDRT_E_UNSUPPORTED for one that does not go with
+ * others of t. */
+struct convert_tensor *convert_add(struct convert_model *model, const char *name);
+int convert_add_source(struct convert_model *model, struct convert_tensor *t, int place,
+                       const struct sdrt_weights_provider *p, const char *source);
 
 /* Prints how the tensors of b differ from a's: those that only one has, other shapes, and for the
  * others the largest error relative to a's root mean square.  *same is 1 when names and shapes are

@@ -61,7 +61,7 @@ static int is_same(const struct sdrt_part *a, const char *name_a, const struct s
 
 struct marking {
     struct convert_model *model;
-    const struct sdrt_checkpoint *checkpoint;
+    struct sdrt_checkpoint *checkpoint;
     int status;
 };
 
@@ -76,6 +76,43 @@ static int mark_source(struct convert_tensor *t, int k, const char *canonical,
     return *name ? SDRT_OK : SDRT_E_NOMEM;
 }
 
+/* Marks the tensor of a folder, whose names are the canonical ones.  What it does not write, no image
+ * reads. */
+static void mark_canonical(struct marking *g, const char *canonical)
+{
+    static const struct sdrt_name_part all = { .third = -1 };
+    struct convert_model *m = g->model;
+
+    for (size_t i = 0; i < m->n && g->status == SDRT_OK; i++)
+        if (!strcmp(m->list[i].source[0], canonical) &&
+            mark_source(&m->list[i], 0, canonical, &all) != SDRT_OK)
+            g->status = out_of_memory(m);
+}
+
+/* A tensor that a file leaves out, as SD 3.x's the identity, is written once a LoRA changes it. */
+static int add_left_out(struct marking *g, const struct sdrt_part *part, const char *name,
+                        const char *canonical)
+{
+    const struct sdrt_weights_provider p = sdrt_checkpoint_provider(g->checkpoint);
+    static const struct sdrt_name_part all = { .third = -1 };
+    char own[SDRT_NAME_MAX + 128];
+    struct sdrt_weight_view v;
+    int status = p.describe(p.self, canonical, -1, NULL, &v);
+
+    if (status == SDRT_E_MISSING) return SDRT_OK; /* a module without a bias */
+    if (status != SDRT_OK) return status;
+    if (v.data) p.release(p.self, canonical);
+    snprintf(own, sizeof own, "%s%s", part->strip, name);
+    for (size_t i = 0; i < g->model->n; i++)
+        if (!strcmp(g->model->list[i].name, own)) return SDRT_OK; /* by an earlier LoRA */
+    struct convert_tensor *t = convert_add(g->model, own);
+    if (!t) return out_of_memory(g->model);
+    status = convert_add_source(g->model, t, 0, &p, canonical);
+    if (status == SDRT_OK) status = mark_source(t, 0, canonical, &all);
+    convert_sort(g->model);
+    return status;
+}
+
 /* Marks all that is made of the tensor; SD 2.x's last layer is written twice. */
 static void mark(struct marking *g, const char *canonical)
 {
@@ -85,9 +122,11 @@ static void mark(struct marking *g, const char *canonical)
     char name[SDRT_NAME_MAX];
     int found = 0;
 
-    if (!sdrt_checkpoint_locate(g->checkpoint, canonical, &part, name, &where) ||
-        !sdrt_part_has(part, name))
+    if (!sdrt_checkpoint_locate(g->checkpoint, canonical, &part, name, &where)) return;
+    if (!sdrt_part_has(part, name)) {
+        g->status = add_left_out(g, part, name, canonical);
         return;
+    }
     for (size_t i = 0; i < m->n && g->status == SDRT_OK; i++)
         for (int k = 0; k < 3 && g->status == SDRT_OK; k++) {
             struct convert_tensor *t = &m->list[i];
@@ -111,7 +150,7 @@ static void mark_module(void *user, const char *module)
 
     for (int i = 0; i < 2 && g->status == SDRT_OK; i++) {
         snprintf(canonical, sizeof canonical, "%s.%s", module, tensors[i]);
-        mark(g, canonical);
+        (g->model->checkpoint ? mark_canonical : mark)(g, canonical);
     }
 }
 

@@ -2,6 +2,7 @@
  *
  * Which tensors a file gets, and under which names.
  */
+#include "model/checkpoint/checkpoint.h"
 #include "model/checkpoint/file.h"
 #include "model/checkpoint/folder.h"
 #include "model/checkpoint/layout.h"
@@ -28,8 +29,7 @@ static struct convert_tensor *find(const struct convert_model *m, const char *na
     return NULL;
 }
 
-/* Adds a tensor without sources. */
-static struct convert_tensor *add(struct convert_model *m, const char *name)
+struct convert_tensor *convert_add(struct convert_model *m, const char *name)
 {
     struct convert_tensor *list = sdrt_grow(m->list, m->n, &m->cap, sizeof *list);
 
@@ -39,9 +39,8 @@ static struct convert_tensor *add(struct convert_model *m, const char *name)
     return list[m->n].name ? &list[m->n++] : NULL;
 }
 
-/* Makes source the place'th of t, which has as many rows more. */
-static int add_source(struct convert_model *m, struct convert_tensor *t, int place,
-                      const struct sdrt_weights_provider *p, const char *source)
+int convert_add_source(struct convert_model *m, struct convert_tensor *t, int place,
+                       const struct sdrt_weights_provider *p, const char *source)
 {
     struct sdrt_weight_view v;
     int status = p->describe(p->self, source, -1, NULL, &v);
@@ -50,6 +49,7 @@ static int add_source(struct convert_model *m, struct convert_tensor *t, int pla
         return status == SDRT_E_MISSING
                    ? sdrt_fail(m->log, status, "the model lacks tensor %s", source)
                    : status;
+    t->whole = v.data != NULL;
     if (v.data) p->release(p->self, source);
     if (t->n_sources && (t->from != v.dtype || t->rank != v.rank || t->source[place] ||
                          t->values != sdrt_weight_elements(&v) * (size_t)t->n_sources))
@@ -84,8 +84,8 @@ static int add_all(struct convert_model *m, struct sdrt_weight_files *files, con
             skipped |= skip[k] && !strncmp(source, skip[k], strlen(skip[k]));
         if (skipped) continue;
         snprintf(name, sizeof name, "%s%s", prefix, source);
-        struct convert_tensor *t = add(m, name);
-        status = t ? add_source(m, t, 0, &p, source) : out_of_memory(m);
+        struct convert_tensor *t = convert_add(m, name);
+        status = t ? convert_add_source(m, t, 0, &p, source) : out_of_memory(m);
     }
     return status;
 }
@@ -133,9 +133,9 @@ static int add_one(struct convert_model *m, const struct sdrt_weights_provider *
     if (t && part.third < 0)
         return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "%s: a second tensor that becomes %s", source,
                          name);
-    if (!t) t = add(m, name);
+    if (!t) t = convert_add(m, name);
     if (!t) return out_of_memory(m);
-    const int status = add_source(m, t, part.third < 0 ? 0 : part.third, p, source);
+    const int status = convert_add_source(m, t, part.third < 0 ? 0 : part.third, p, source);
     if (status != SDRT_OK) return status;
     t->transposed = part.transposed;
     t->swapped = part.swapped;
@@ -319,6 +319,11 @@ static int by_name(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
+void convert_sort(struct convert_model *m)
+{
+    if (m->n) qsort(m->list, m->n, sizeof *m->list, by_name);
+}
+
 /* Thirds that a file of joined tensors needs are all there. */
 static int check_whole(const struct convert_model *m)
 {
@@ -350,25 +355,26 @@ int convert_open(struct convert_model *m, const char *input, const char *vae, co
     if (status == SDRT_OK && vae && strcmp(vae, "none") != 0) status = add_vae(m, vae);
     if (status == SDRT_OK && t5 && strcmp(t5, "none") != 0) status = add_t5(m, t5);
     if (status == SDRT_OK) status = check_whole(m);
-    if (status == SDRT_OK && m->n) qsort(m->list, m->n, sizeof *m->list, by_name);
+    if (status == SDRT_OK) convert_sort(m);
     return status;
 }
 
 void convert_close(struct convert_model *m)
 {
     for (size_t i = 0; i < m->n; i++) {
+        convert_end(m, &m->list[i]);
         for (int k = 0; k < 3; k++) {
             free(m->list[i].source[k]);
             free(m->list[i].merged[k]);
         }
         free(m->list[i].name);
-        convert_end(m, &m->list[i]);
     }
     free(m->list);
     sdrt_parts_free(&m->parts);
     sdrt_part_free(&m->whole);
     sdrt_part_free(&m->vae);
     sdrt_part_free(&m->t5);
+    sdrt_checkpoint_close(&m->checkpoint);
     convert_loras_free(&m->loras);
     free(m->lora_names);
     *m = (struct convert_model){ .log = NULL };

@@ -23,6 +23,15 @@ void convert_turn(const struct convert_tensor *t, const char *from, char *to)
             memcpy(to + (r * columns + c) * size, from + (c * rows + r) * size, size);
 }
 
+static int hold(struct convert_tensor *t)
+{
+    struct sdrt_weight_view v;
+    const int status = t->provider.get(t->provider.self, t->source[0], t->rank, t->shape, &v);
+
+    if (status == SDRT_OK) t->held = v.data;
+    return status;
+}
+
 int convert_begin(const struct convert_model *m, struct convert_tensor *t)
 {
     const struct sdrt_weights_provider *p = &t->provider;
@@ -30,6 +39,7 @@ int convert_begin(const struct convert_model *m, struct convert_tensor *t)
     struct sdrt_weight_view v;
 
     if (t->merged[0] || t->merged[1] || t->merged[2]) return convert_begin_merged(m, t);
+    if (t->whole) return hold(t);
     if (!t->transposed && !t->swapped) return SDRT_OK;
     if (t->swapped && t->shape[0] % 2)
         return sdrt_fail(log, SDRT_E_FORMAT, "%s: expected an even number of rows", t->name);
@@ -44,7 +54,9 @@ int convert_begin(const struct convert_model *m, struct convert_tensor *t)
 
 void convert_end(const struct convert_model *m, struct convert_tensor *t)
 {
-    if (t->held) m->merged.release(m->merged.self, t->merged[0]);
+    const struct sdrt_weights_provider *p = t->merged[0] ? &m->merged : &t->provider;
+
+    if (t->held) p->release(p->self, t->merged[0] ? t->merged[0] : t->source[0]);
     t->held = NULL;
     free(t->data);
     t->data = NULL;

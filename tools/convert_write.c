@@ -21,12 +21,10 @@ enum {
 };
 
 struct writer {
-    struct convert_model *model;
+    struct convert_run *run;
+    const struct convert_model *model;
+    const struct convert_slice *slice;
     struct sdrt_atomic_file *file;
-    uint64_t done, total; /* bytes of tensors */
-    struct progress *progress;
-    const char *path;
-    const volatile sig_atomic_t *stop;
     void *raw, *out; /* of CHUNK values, 8 bytes each */
     float *values;
 };
@@ -58,16 +56,17 @@ static json_t *entry_of(const struct convert_tensor *t, uint64_t begin)
 
 static int begin_safetensors(struct writer *w)
 {
-    struct convert_model *m = w->model;
+    const struct convert_model *m = w->model;
+    const struct convert_slice *part = w->slice;
     json_t *root = json_pack("{s:{s:s, s:s*}}", "__metadata__", "format", "pt", merged_key,
                              m->lora_names);
     uint64_t at = 0;
     int failed = !root;
 
-    if (m->n) qsort(m->list, m->n, sizeof *m->list, by_size);
-    for (size_t i = 0; i < m->n && !failed; i++) {
-        failed = json_object_set_new(root, m->list[i].name, entry_of(&m->list[i], at));
-        at += convert_bytes(&m->list[i]);
+    if (part->n) qsort(part->list, part->n, sizeof *part->list, by_size);
+    for (size_t i = 0; i < part->n && !failed; i++) {
+        failed = json_object_set_new(root, part->list[i].name, entry_of(&part->list[i], at));
+        at += convert_bytes(&part->list[i]);
     }
     char *text = failed ? NULL : json_dumps(root, JSON_COMPACT);
     json_decref(root);
@@ -75,7 +74,7 @@ static int begin_safetensors(struct writer *w)
         return sdrt_fail(m->log, SDRT_E_NOMEM,
                          "%s: no memory for its header, or a name that is no "
                          "text",
-                         w->path);
+                         part->shown);
     const size_t length = strlen(text);
     const uint64_t padded = (length + 7) / 8 * 8;
     sdrt_atomic_write(w->file, &padded, sizeof padded);
@@ -173,9 +172,9 @@ static int put_chunk(struct writer *w, struct convert_tensor *t, size_t first, s
             return sdrt_fail(log, SDRT_E_NUMERIC, "%s: value %zu is %g, which %s has not", t->name,
                              first + good, (double)w->values[good], sdrt_dtype_name(t->to));
     }
-    w->done += bytes;
-    progress_bytes(w->progress, w->path, w->done, w->total);
-    if (*w->stop) return SDRT_E_CANCELLED;
+    w->run->done += bytes;
+    progress_bytes(w->run->progress, w->slice->shown, w->run->done, w->run->total);
+    if (*w->run->stop) return SDRT_E_CANCELLED;
     /* What could not be written is told when the file is committed. */
     return sdrt_atomic_write(w->file, w->out, bytes);
 }
@@ -195,39 +194,49 @@ static int put_tensor(struct writer *w, struct convert_tensor *t, enum convert_f
     return status;
 }
 
-int convert_write(struct convert_model *m, const char *path, enum convert_format format,
-                  struct progress *progress, const volatile sig_atomic_t *stop)
+int convert_write_slice(struct convert_run *run, const struct convert_slice *slice,
+                        enum convert_format format)
 {
-    struct writer w = { .model = m,
-                        .progress = progress,
-                        .path = path,
-                        .stop = stop,
+    const struct sdrt_log *log = run->model->log;
+    struct writer w = { .run = run,
+                        .model = run->model,
+                        .slice = slice,
                         .raw = malloc((size_t)CHUNK * 8),
                         .out = malloc((size_t)CHUNK * 8),
                         .values = malloc(CHUNK * sizeof(float)) };
     int status = SDRT_OK, written = SDRT_OK;
 
     if (!w.raw || !w.out || !w.values)
-        status = sdrt_fail(m->log, SDRT_E_NOMEM, "%s: no memory to write it", path);
-    if (status == SDRT_OK) status = sdrt_atomic_open(&w.file, path, m->log);
+        status = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to write it", slice->shown);
+    if (status == SDRT_OK) status = sdrt_atomic_open(&w.file, slice->path, log);
     if (status != SDRT_OK) goto out;
-    for (size_t i = 0; i < m->n; i++) w.total += convert_bytes(&m->list[i]);
-    progress_bytes_start(progress, 0);
     status = format == CONVERT_GGUF ? begin_gguf(&w) : begin_safetensors(&w);
-    for (size_t i = 0; i < m->n && status == SDRT_OK && written == SDRT_OK; i++) {
-        status = put_tensor(&w, &m->list[i], format);
+    for (size_t i = 0; i < slice->n && status == SDRT_OK && written == SDRT_OK; i++) {
+        status = put_tensor(&w, &slice->list[i], format);
         /* A failed write has told nothing yet; the commit will. */
         if (status == SDRT_E_IO && sdrt_atomic_write(w.file, "", 0) != SDRT_OK) {
             written = status;
             status = SDRT_OK;
         }
     }
-    progress_finish(progress);
-    if (status == SDRT_OK) status = sdrt_atomic_commit(&w.file, m->log);
+    if (status == SDRT_OK) status = sdrt_atomic_commit(&w.file, log);
     else sdrt_atomic_abort(&w.file);
 out:
     free(w.raw);
     free(w.out);
     free(w.values);
+    return status;
+}
+
+int convert_write(struct convert_model *m, const char *path, enum convert_format format,
+                  struct progress *progress, const volatile sig_atomic_t *stop)
+{
+    const struct convert_slice all = { m->list, m->n, path, path };
+    struct convert_run run = { .model = m, .progress = progress, .stop = stop };
+
+    for (size_t i = 0; i < m->n; i++) run.total += convert_bytes(&m->list[i]);
+    progress_bytes_start(progress, 0);
+    const int status = convert_write_slice(&run, &all, format);
+    progress_finish(progress);
     return status;
 }

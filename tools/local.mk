@@ -21,7 +21,8 @@ dist_man_MANS += man/sdgen.1
 bin_PROGRAMS += sdconvert
 sdconvert_SOURCES = \
 	tools/sdconvert.c tools/convert.h \
-	tools/convert_choose.c tools/convert_compare.c tools/convert_merge.c tools/convert_open.c \
+	tools/convert_choose.c tools/convert_compare.c tools/convert_folder.c tools/convert_folder_files.c \
+	tools/convert_merge.c tools/convert_open.c \
 	tools/convert_read.c tools/convert_write.c \
 	tools/lora_option.c tools/lora_option.h \
 	tools/progress.c tools/progress.h

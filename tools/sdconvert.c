@@ -104,10 +104,11 @@ static const struct cli_program program = {
     .column = 25,
     .options = table,
     .before =
-        "usage: sdconvert [OPTION]... MODEL FILE.safetensors | FILE.gguf\n"
+        "usage: sdconvert [OPTION]... MODEL FILE.safetensors | FILE.gguf | FOLDER/\n"
         "       sdconvert --check [OPTION]... MODEL MODEL\n"
         "\n"
-        "Writes a model, of a file that sdgen reads or a diffusers folder, as a single file.\n"
+        "Writes a model, of a file that sdgen reads or a diffusers folder, as a single file, or as\n"
+        "a diffusers folder where the name ends in a slash.\n"
         "\n",
     .after = "\n"
              "TYPE is keep, f32, f16, bf16, f8_e4m3, f8_e5m2 (safetensors), q8_0 or q4_k (GGUF);\n"
@@ -116,29 +117,34 @@ static const struct cli_program program = {
 };
 
 /* Opens the model with all that is put in, left out or merged. */
-static int open_input(struct convert_model *out, const struct session *s)
+static int open_input(struct convert_model *out, const struct session *s, int as_folder)
 {
     const struct convert_inputs in = { s->input,        s->vae,   s->t5,
                                        s->t5_tokenizer, s->loras, s->n_loras };
-    const int status = convert_open(out, s->input, s->vae, s->t5, &s->log);
+    const int status = as_folder ? convert_open_folder(out, &in, &s->log)
+                                 : convert_open(out, s->input, s->vae, s->t5, &s->log);
 
     return status == SDRT_OK && s->n_loras ? convert_merge(out, &in) : status;
 }
 
 static int convert(struct session *s)
 {
+    const int as_folder = sdrt_ends_with(s->output, "/");
     struct convert_model model;
-    enum convert_format format;
+    enum convert_format format = CONVERT_SAFETENSORS;
     int status;
 
     if (sdrt_ends_with(s->output, ".gguf")) format = CONVERT_GGUF;
-    else if (sdrt_ends_with(s->output, ".safetensors")) format = CONVERT_SAFETENSORS;
-    else
+    else if (!as_folder && !sdrt_ends_with(s->output, ".safetensors"))
         return sdrt_fail(&s->log, SDRT_E_ARG,
-                         "%s: expected a name that ends in .safetensors or .gguf", s->output);
-    status = open_input(&model, s);
+                         "%s: expected a name that ends in .safetensors or .gguf, or for a "
+                         "diffusers folder in /",
+                         s->output);
+    status = open_input(&model, s, as_folder);
     if (status == SDRT_OK) status = convert_choose(&model, s->rules, s->n_rules, format);
-    if (status == SDRT_OK) status = convert_write(&model, s->output, format, &s->progress, &caught);
+    if (status == SDRT_OK)
+        status = as_folder ? convert_write_folder(&model, s->output, &s->progress, &caught)
+                           : convert_write(&model, s->output, format, &s->progress, &caught);
     if (status == SDRT_OK) sdrt_note(&s->log, SDRT_LOG_INFO, "%s: %zu tensors", s->output, model.n);
     convert_close(&model);
     return status;
@@ -147,7 +153,7 @@ static int convert(struct session *s)
 static int check(struct session *s)
 {
     struct convert_model a, b = { .log = NULL };
-    int same = 0, status = open_input(&a, s);
+    int same = 0, status = open_input(&a, s, 0);
 
     if (status == SDRT_OK) status = convert_open(&b, s->output, NULL, NULL, &s->log);
     if (status == SDRT_OK) status = convert_compare(&a, &b, s->most, &same, &s->progress, &caught);

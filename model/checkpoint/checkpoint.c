@@ -250,6 +250,11 @@ struct sdrt_weights_provider sdrt_checkpoint_provider(struct sdrt_checkpoint *c)
     return sdrt_named_weights_provider(&c->weights);
 }
 
+const struct sdrt_parts *sdrt_checkpoint_parts(const struct sdrt_checkpoint *c)
+{
+    return &c->parts;
+}
+
 int sdrt_checkpoint_locate(const struct sdrt_checkpoint *c, const char *canonical,
                            const struct sdrt_part **part, char name[SDRT_NAME_MAX],
                            struct sdrt_name_part *where)

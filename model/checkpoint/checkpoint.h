@@ -66,6 +66,10 @@ const struct sdrt_model_config *sdrt_checkpoint_config(const struct sdrt_checkpo
 struct sdrt_weights_provider sdrt_checkpoint_provider(struct sdrt_checkpoint *checkpoint);
 
 struct sdrt_part;
+struct sdrt_parts;
+
+/* Its parts, borrowed. */
+const struct sdrt_parts *sdrt_checkpoint_parts(const struct sdrt_checkpoint *checkpoint);
 
 /* As sdrt_named_weights_locate(), of its parts. */
 int sdrt_checkpoint_locate(const struct sdrt_checkpoint *checkpoint, const char *canonical,

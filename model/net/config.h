@@ -38,6 +38,7 @@ struct sdrt_unet_config {
     int head_dim;               /* 0 when heads is set */
     int time_embed_dim;
     int norm_groups;
+    int linear_projections; /* 1: around the transformers, not convolutions of the same numbers */
     int added_dim;              /* width of what is added to the time embedding: the pooled text
                                  * and embedded numbers of the image (SDXL); 0: nothing is */
     int guidance_dim;           /* width of the embedded guidance scale that is added to the

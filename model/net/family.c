@@ -76,6 +76,7 @@ void sdrt_family_apply(const struct sdrt_family *family, struct sdrt_model_confi
     config->denoiser = family->denoiser;
     config->unet.heads = family->heads;
     config->unet.head_dim = family->head_dim;
+    config->unet.linear_projections = family->linear;
     config->unet.norm_groups = config->vae.norm_groups = 32;
     config->vae.scaling_factor = family->scaling_factor;
     config->vae.shift_factor = family->shift_factor;

@@ -9,6 +9,7 @@
 
 #include "runtime/base/error.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -33,6 +34,11 @@ struct sdrt_clip_tokenizer;
 int sdrt_clip_tokenizer_open(struct sdrt_clip_tokenizer **out, const char *vocab_json_path,
                              const char *merges_path, const struct sdrt_log *log);
 void sdrt_clip_tokenizer_free(struct sdrt_clip_tokenizer **tokenizer);
+
+/* CLIP's own vocabulary as the text of a vocab.json, which the caller frees; NULL after a failure, which
+ * is logged.  Its merges.txt, a constant of *size bytes. */
+char *sdrt_clip_builtin_vocab(const struct sdrt_log *log);
+const char *sdrt_clip_builtin_merges(size_t *size);
 
 /* Ids that begin and end a prompt, and one more than the largest id. */
 int32_t sdrt_clip_tokenizer_bos(const struct sdrt_clip_tokenizer *tokenizer);

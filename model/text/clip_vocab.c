@@ -2,6 +2,7 @@
 #include "model/text/clip_vocab.h"
 
 #include "model/text/codepoints.h"
+#include "model/text/clip_tokenizer.h"
 #include "model/text/clip_merges.h"
 #include "runtime/base/hash.h"
 #include "runtime/files/json.h"
@@ -289,27 +290,80 @@ static void close_loader(struct loader *loader)
     free(loader->spelling);
 }
 
-int sdrt_vocab_load_builtin(struct sdrt_clip_tokenizer *tokenizer, const struct sdrt_log *log)
+/* Reads the built-in tables; the loader stays open. */
+static int load_builtin(struct loader *loader)
 {
     static const char where[] = "built-in clip_merges.txt";
-    struct loader loader = {.tokenizer = tokenizer, .log = log};
+    struct sdrt_clip_tokenizer *tokenizer = loader->tokenizer;
     const char *text = (const char *)sdrt_clip_merges;
-    int status;
+    int status = open_loader(loader, BYTE_TOKENS + 2 + count_lines(text, sdrt_clip_merges_size),
+                             sdrt_clip_merges_size, where);
 
-    status = open_loader(&loader, BYTE_TOKENS + 2 + count_lines(text, sdrt_clip_merges_size),
-                         sdrt_clip_merges_size, where);
     if (status == SDRT_OK) {
-        number_bytes(&loader);
-        look_up_bytes(&loader);
-        status = read_merges(&loader, text, sdrt_clip_merges_size, where);
+        number_bytes(loader);
+        look_up_bytes(loader);
+        status = read_merges(loader, text, sdrt_clip_merges_size, where);
     }
     if (status == SDRT_OK) {
-        add_name(&loader, bos_name, sizeof bos_name - 1, tokenizer->vocab_size);
-        add_name(&loader, eos_name, sizeof eos_name - 1, tokenizer->vocab_size);
-        status = find_special(&loader, where);
+        add_name(loader, bos_name, sizeof bos_name - 1, tokenizer->vocab_size);
+        add_name(loader, eos_name, sizeof eos_name - 1, tokenizer->vocab_size);
+        status = find_special(loader, where);
     }
+    return status;
+}
+
+int sdrt_vocab_load_builtin(struct sdrt_clip_tokenizer *tokenizer, const struct sdrt_log *log)
+{
+    struct loader loader = { .tokenizer = tokenizer, .log = log };
+    const int status = load_builtin(&loader);
+
     close_loader(&loader);
     return status;
+}
+
+/* Every name with its id, in the order of ids; NULL without memory. */
+static json_t *names_as_json(const struct loader *loader)
+{
+    const size_t n = (size_t)loader->tokenizer->vocab_size;
+    const struct name **by_id = calloc(n, sizeof *by_id);
+    json_t *vocab = json_object();
+    int failed = !by_id || !vocab;
+
+    for (size_t i = 0; !failed && i <= loader->mask; i++)
+        if (loader->names[i].text) by_id[loader->names[i].id] = &loader->names[i];
+    for (size_t i = 0; i < n && !failed; i++) {
+        char *name = by_id[i] ? strndup(by_id[i]->text, by_id[i]->length) : NULL;
+        failed = !name || json_object_set_new(vocab, name, json_integer((json_int_t)i)) != 0;
+        free(name);
+    }
+    free(by_id);
+    if (!failed) return vocab;
+    json_decref(vocab);
+    return NULL;
+}
+
+char *sdrt_clip_builtin_vocab(const struct sdrt_log *log)
+{
+    struct sdrt_clip_tokenizer tokenizer = { .log = log };
+    struct loader loader = { .tokenizer = &tokenizer, .log = log };
+    json_t *vocab = NULL;
+    char *text = NULL;
+
+    if (load_builtin(&loader) == SDRT_OK) {
+        vocab = names_as_json(&loader);
+        text = vocab ? json_dumps(vocab, JSON_COMPACT) : NULL;
+        if (!text) sdrt_fail(log, SDRT_E_NOMEM, "no memory for CLIP's vocabulary as a text");
+    }
+    json_decref(vocab);
+    close_loader(&loader);
+    free(tokenizer.merges);
+    return text;
+}
+
+const char *sdrt_clip_builtin_merges(size_t *size)
+{
+    *size = sdrt_clip_merges_size;
+    return (const char *)sdrt_clip_merges;
 }
 
 int sdrt_vocab_load_files(struct sdrt_clip_tokenizer *tokenizer, const char *vocab_path,
