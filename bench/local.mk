@@ -26,7 +26,7 @@ SDBENCH_LIBS = libcli.la libmodel.la libruntime.la libkernels.la $(DEPS_LIBS) $(
 sdbench_LDADD = $(SDBENCH_LIBS)
 dist_man_MANS += man/sdbench.1
 
-EXTRA_DIST += bench/full-run.sh bench/arm-day.sh bench/arm_model.py bench/peers/peers.py bench/peers/openvino_peer.py \
+EXTRA_DIST += bench/full-run.sh bench/arm-day.sh bench/processor-day.sh bench/arm_model.py bench/peers/peers.py bench/peers/openvino_peer.py \
 	bench/peers/sdcpp_peer.py bench/peers/sdrt_peer.py bench/peers/torch_peer.py
 
 # What is being built, looked at by each make, written when it has changed.
