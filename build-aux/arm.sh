@@ -40,7 +40,7 @@ root() {
     mkdir -p "$ROOT.part"
     mmdebstrap --quiet --variant=extract --architectures=arm64 \
         --include=libc6-dev,libgcc-12-dev,libopenblas-dev,libhwloc-dev,libpng-dev,zlib1g-dev \
-        --include=libjansson-dev,libutf8proc-dev,libcurl4-openssl-dev,libssl-dev \
+        --include=libjansson-dev,libutf8proc-dev,libcurl4-openssl-dev,libssl-dev,libjpeg-dev,libwebp-dev,libexif-dev \
         --include=libglib2.0-dev,libchafa-dev,libcriterion-dev \
         bookworm "$ROOT.part" "${MIRROR-http://deb.debian.org/debian}"
     # What the packages' own scripts would have done: OpenBLAS is an alternative.

@@ -13,6 +13,7 @@ libmodel_la_SOURCES += \
 	model/pipeline/request.c model/pipeline/read.c model/pipeline/read.h model/pipeline/image.c \
 	model/pipeline/version.c model/pipeline/defaults.c model/pipeline/lists.c model/pipeline/lists.h model/pipeline/generate.c model/pipeline/run.h model/pipeline/text.c model/pipeline/once.c \
 	model/pipeline/steps.c model/pipeline/decoder.c model/pipeline/dump.c model/pipeline/report.c \
+	model/pipeline/picture.c model/pipeline/picture.h model/pipeline/resize.c model/pipeline/begin.c model/pipeline/begin.h model/pipeline/encoder.c \
 	model/pipeline/preview.c model/pipeline/preview.h model/pipeline/refiner.c model/pipeline/refiner.h \
 	model/checkpoint/inspect.c model/checkpoint/inspect_names.c model/checkpoint/inspect.h \
 	model/checkpoint/lora_base.c model/checkpoint/lora_base.h
@@ -60,5 +61,5 @@ model/text/clip_merges.c: model/text/data/clip_merges.txt build-aux/embed.sh
 lib_LTLIBRARIES += libsdrt.la
 libsdrt_la_SOURCES = model/sdrt.h
 libsdrt_la_LIBADD = libmodel.la $(DEPS_LIBS)
-libsdrt_la_LDFLAGS = $(AM_LDFLAGS) -version-info 2:0:2 -no-undefined
+libsdrt_la_LDFLAGS = $(AM_LDFLAGS) -version-info 3:0:3 -no-undefined
 include_HEADERS += model/sdrt.h runtime/base/sdrt_status.h

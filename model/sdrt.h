@@ -71,7 +71,7 @@ extern "C" {
 #define SDRT_VERSION_MAJOR 0
 #define SDRT_VERSION_MINOR 1
 #define SDRT_VERSION_PATCH 0
-#define SDRT_ABI 2
+#define SDRT_ABI 3
 
 struct sdrt_model;   /* what may be shared: files, configuration, packed weights; counted */
 struct sdrt_session; /* what draws with a model: threads, memory, images */
@@ -116,7 +116,13 @@ struct sdrt_options {
                             * a denoiser alone, with vae and text encoders beside it */
 };
 
-enum sdrt_stage { SDRT_STAGE_LOAD, SDRT_STAGE_TEXT, SDRT_STAGE_DENOISE, SDRT_STAGE_DECODE };
+enum sdrt_stage {
+    SDRT_STAGE_LOAD,
+    SDRT_STAGE_TEXT,
+    SDRT_STAGE_DENOISE,
+    SDRT_STAGE_DECODE,
+    SDRT_STAGE_ENCODE /* of a picture to begin with */
+};
 
 /* Called from sdrt_generate's thread: before the first and after each piece of a stage
  * (done of total; denoise counts denoiser evaluations), and again and again while the request waits
@@ -199,12 +205,18 @@ struct sdrt_request {
     void             *user;      /* handed to each of the three whose own is NULL */
     void *progress_user, *dump_user, *preview_user; /* handed to one each */
 
-    /* To begin with a picture.  This version refuses all that is set here, SDRT_E_UNSUPPORTED. */
-    const struct sdrt_picture *init; /* the picture to begin with, or NULL */
+    /* To begin with a picture.  Controls are refused by this version, SDRT_E_UNSUPPORTED. */
+    const struct sdrt_picture *init; /* the picture to begin with, or NULL; where it is transparent
+                                      * it is laid on white.  Without width and height the image is
+                                      * as large, down to a multiple that the model can draw */
     const struct sdrt_picture *mask; /* where it is redrawn: white; NULL: everywhere */
-    float       strength;            /* 0.75: how much of init is redrawn, 0 to 1 */
+    float       strength;            /* 0.75: how much of init is redrawn, above 0 to 1; of the steps
+                                      * the last so many are run */
     int         n_controls;
     const struct sdrt_control *controls; /* n_controls of them; NULL for none */
+    const char *resize_mode; /* how init comes to another size: "just", as is NULL: its sides apart;
+                              * "crop": whole over the image, the rest cut off; "fill": whole within
+                              * it, its edges drawn out over the rest */
 };
 
 /* What a context's first request needs, known before any of it is loaded.  A later one packs again
@@ -232,6 +244,7 @@ enum sdrt_list {
     SDRT_LIST_LEVELS,     /* instruction sets, in the order of their worth */
     SDRT_LIST_PRECISIONS,
     SDRT_LIST_ARCHS,      /* models that random weights can be made for */
+    SDRT_LIST_RESIZE_MODES,
 };
 
 /* Name i of a list, a constant; NULL where the list has ended.  [any] */

@@ -10,6 +10,7 @@ libruntime_la_SOURCES = \
 	runtime/files/held_buffers.c runtime/files/held_buffers.h \
 	runtime/files/json.c runtime/files/json.h \
 	runtime/files/png.h runtime/files/png_write.c runtime/files/png_read.c runtime/files/png_text.c runtime/files/png_text.h \
+	runtime/files/picture_file.c runtime/files/picture_file.h runtime/files/picture_formats.h \
 	runtime/files/npy.c runtime/files/npy.h runtime/files/path.c runtime/files/path.h \
 	runtime/files/tensor_files.c runtime/files/tensor_files.h runtime/files/tensor_format.h \
 	runtime/files/safetensors.c runtime/files/gguf.c runtime/files/gguf_values.c runtime/files/gguf_values.h \
@@ -34,6 +35,17 @@ libruntime_la_SOURCES = \
 	runtime/graph/operations.c runtime/graph/externals.c \
 	runtime/graph/program.c runtime/graph/program.h runtime/graph/program_internal.h runtime/graph/program_check.c runtime/graph/program_report.c
 libruntime_la_LIBADD = libkernels.la
+
+# Pictures of other formats, where their libraries are.
+if HAVE_EXIF
+libruntime_la_SOURCES += runtime/files/exif.c
+endif
+if HAVE_JPEG
+libruntime_la_SOURCES += runtime/files/jpeg.c
+endif
+if HAVE_WEBP
+libruntime_la_SOURCES += runtime/files/webp.c
+endif
 
 # What each system does its own way, a file each.
 if MACOS

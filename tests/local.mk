@@ -242,6 +242,13 @@ EXTRA_DIST += tests/golden/tiny-sd3 tests/golden/tiny-sd35 tests/oracle/sd3_name
 	tests/oracle/sd3_build.py tests/oracle/make_sd3.py tests/oracle/make_sd3_full.py \
 	tests/oracle/compare_sd3.py
 
+# What begins with a picture, of every family.
+check_PROGRAMS += tests/test_init
+tests_test_init_SOURCES = tests/test_init.c $(GOLDEN_FILES)
+tests_test_init_CFLAGS = $(TEST_CFLAGS)
+tests_test_init_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/golden/pictures tests/oracle/make_pictures.py
+
 # T5's encoder, tiny.
 check_PROGRAMS += tests/test_t5
 tests_test_t5_SOURCES = tests/test_t5.c tests/t5_pass.c tests/t5_pass.h tests/temp_folder.c \

@@ -266,9 +266,6 @@ Test(abi, what_no_request_may_hold)
     r.loras = &nameless;
     expect_failure(sdrt_generate(c, &r), SDRT_E_ARG, "LoRA", "a LoRA without a path");
     small_request(&r);
-    r.init = &picture;
-    expect_failure(sdrt_generate(c, &r), SDRT_E_UNSUPPORTED, "initial picture", "init");
-    small_request(&r);
     r.mask = &picture;
     expect_failure(sdrt_generate(c, &r), SDRT_E_UNSUPPORTED, "mask", "mask");
     small_request(&r);

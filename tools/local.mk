@@ -2,7 +2,7 @@ bin_PROGRAMS += sdgen
 sdgen_SOURCES = \
 	tools/sdgen.c \
 	tools/options.c tools/options.h \
-	tools/lora_option.c tools/lora_option.h \
+	tools/lora_option.c tools/lora_option.h tools/pictures.c tools/pictures.h \
 	tools/plan_svg.c tools/plan_svg.h \
 	tools/progress.c tools/progress.h \
 	tools/dump.c tools/dump.h \

@@ -72,6 +72,19 @@ static int take_refiner_start(void *into, const char *name, const char *text,
     return SDRT_OK;
 }
 
+static int take_strength(void *into, const char *name, const char *text, const struct sdrt_log *log)
+{
+    struct sdgen_options *o = into;
+    double value = 0;
+
+    if (cli_number(&value, name, text, 0, 1, NULL) || !(value > 0))
+        return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected a number above 0 and up to 1", name,
+                         text);
+    o->strength = 1;
+    o->request.strength = (float)value;
+    return SDRT_OK;
+}
+
 /* 32 bits, the range that other programs take as well. */
 static uint64_t draw_seed(void)
 {
@@ -181,6 +194,7 @@ static const char *samplers(int i) { return sdrt_list_name(SDRT_LIST_SAMPLERS, i
 static const char *schedules(int i) { return sdrt_list_name(SDRT_LIST_SCHEDULES, i); }
 static const char *spacings(int i) { return sdrt_list_name(SDRT_LIST_SPACINGS, i); }
 static const char *predictions(int i) { return sdrt_list_name(SDRT_LIST_PREDICTIONS, i); }
+static const char *resize_modes(int i) { return sdrt_list_name(SDRT_LIST_RESIZE_MODES, i); }
 static const char *rngs(int i) { return sdrt_list_name(SDRT_LIST_RNGS, i); }
 static const char *levels(int i) { return sdrt_list_name(SDRT_LIST_LEVELS, i); }
 static const char *precisions(int i) { return sdrt_list_name(SDRT_LIST_PRECISIONS, i); }
@@ -224,6 +238,11 @@ static const struct cli_option table[] = {
       AT(request.lora_lenient) },
     { "prompt", 'p', CLI_TEXT, "TEXT", "what to draw", AT(request.prompt) },
     { "negative-prompt", 'n', CLI_TEXT, "TEXT", "what to avoid", AT(request.negative_prompt) },
+    { "init", 0, CLI_TEXT, "FILE", "a picture to begin with, PNG, JPEG or WebP", AT(init) },
+    { "strength", 0, CLI_CALL, "X", "how much of it is redrawn, above 0 to 1 (0.75)",
+      .call = take_strength },
+    { "resize-mode", 0, CLI_NAME, "NAME", "%s: how it comes to another size (just)",
+      AT(request.resize_mode), .names = resize_modes },
     { "output", 'o', CLI_TEXT, "FILE", "the image (sdrt.png); a batch adds -0, -1, ...",
       AT(output) },
     { "width", 'W', CLI_CALL, "N",
@@ -312,6 +331,9 @@ static int check_together(struct sdgen_options *o, const char *stray, const stru
     if (o->refiner_start && !o->model.refiner)
         return sdrt_fail(log, SDRT_E_ARG, "--refiner-start %g: expected --refiner FILE beside it",
                          o->request.refiner_start);
+    if ((o->strength || o->request.resize_mode) && !o->init)
+        return sdrt_fail(log, SDRT_E_ARG, "--%s: expected --init FILE beside it",
+                         o->strength ? "strength" : "resize-mode");
     if (o->plan && !o->model.model) o->model.random_weights = 1;
     if (o->show && o->json)
         return sdrt_fail(log, SDRT_E_ARG,

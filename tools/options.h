@@ -19,6 +19,7 @@ struct sdgen_options {
     struct sdrt_request request;
     struct sdrt_lora loras[SDGEN_MAX_LORAS];    /* request.loras points here */
     const char *output;                         /* the image, "sdrt.png" by default */
+    const char *init;                           /* the picture to begin with; NULL for none */
     const char *dump;                           /* the folder for intermediates; NULL for none */
     const char *dump_filter[SDGEN_MAX_FILTERS]; /* patterns of names to dump */
     int dump_filters;                           /* how many; 0: everything is dumped */
@@ -31,6 +32,7 @@ struct sdgen_options {
     int quiet;
     int cfg_scale;     /* --cfg-scale was given */
     int refiner_start; /* --refiner-start was given */
+    int strength;      /* --strength was given */
     int random_seed;   /* the seed was drawn here, not given */
     char small_model[DEFAULT_MODEL_PATH];
 };

@@ -9,7 +9,7 @@
 
 enum { BAR = 24 };
 
-static const char *const stage_names[] = { "loading", "text", "denoise", "decode" };
+static const char *const stage_names[] = { "loading", "text", "denoise", "decode", "encode" };
 
 void progress_init(struct progress *progress, const char *program, int quiet)
 {

@@ -4,6 +4,7 @@
  */
 #include "tools/dump.h"
 #include "tools/options.h"
+#include "tools/pictures.h"
 #include "tools/plan_svg.h"
 #include "tools/progress.h"
 #include "tools/show.h"
@@ -28,6 +29,7 @@ struct session {
     struct sdrt_log log;
     struct sdrt_context *context;
     struct show *show; /* NULL: nothing is shown */
+    struct pictures pictures;
     int quiet;
     int errors;          /* error lines written */
     int callback_failed; /* a callback has told why it cancels */
@@ -351,10 +353,13 @@ static int sdgen(int argc, char **argv)
     catch_signals();
 
     status = s.options.inspect ? inspect(&s) : check_outputs(&s);
+    if (!status && !s.options.inspect)
+        status = pictures_read(&s.pictures, &s.options, &s.log);
     if (!status && !s.options.inspect) status = sdrt_open(&s.context, &s.options.model);
     if (!status && s.context && !caught) status = s.options.plan ? write_plan(&s) : draw(&s);
     sdrt_close(&s.context);
     show_close(&s.show);
+    pictures_free(&s.pictures);
     sdgen_options_free(&s.options);
     return exit_code(&s, status);
 }

@@ -3,6 +3,7 @@
  * One image, as data: prompt -> token ids -> text embeddings -> noise -> N times { scale,
  * denoise the pair, guide, sampler step } -> VAE -> RGB, pass by pass of the model's table.
  */
+#include "model/pipeline/begin.h"
 #include "model/pipeline/loras.h"
 #include "model/pipeline/read.h"
 #include "model/pipeline/run.h"
@@ -41,6 +42,7 @@ static char *parameters_text(const struct sdrt_run *run, int i)
     for (int l = 0; l < r->n_loras; l++)
         fprintf(f, "%s%s:%g", l ? ", " : ", LoRA: \"", r->loras[l].path, (double)r->loras[l].scale);
     if (r->n_loras) fputc('"', f);
+    if (r->init) fprintf(f, ", Denoising strength: %g", (double)r->strength);
     sdrt_numbers_end(&numbers);
     if (fclose(f) != 0) {
         free(text);
@@ -105,6 +107,7 @@ static enum sdrt_stage stage_of(enum sdrt_when when)
     static const enum sdrt_stage stages[] = {
         [SDRT_ONCE_A_PROMPT] = SDRT_STAGE_TEXT, [SDRT_ONCE_A_SCHEDULE] = SDRT_STAGE_DENOISE,
         [SDRT_EACH_EVALUATION] = SDRT_STAGE_DENOISE, [SDRT_ONCE_AN_IMAGE] = SDRT_STAGE_DECODE,
+        [SDRT_ONCE_A_PICTURE] = SDRT_STAGE_ENCODE,
     };
 
     return stages[when];
@@ -156,7 +159,7 @@ static int prepare(struct sdrt_run *run)
     s->stage_seconds[SDRT_STAGE_TEXT] += sdrt_now() - t0;
     if (status != SDRT_OK) return status;
     sdrt_run_prepare_once(run);
-    return sdrt_run_prepare_noise(run);
+    return run->r->init ? sdrt_begin_prepare(run) : sdrt_run_prepare_noise(run);
 }
 
 static int reset_samplers(struct sdrt_run *run)
@@ -212,5 +215,6 @@ int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *req
     free(run.prompt);
     free(run.negative);
     free(run.rngs);
+    free(run.begin.rgb);
     return status;
 }

@@ -19,6 +19,7 @@ struct sdrt_shape {
     int h, w;                    /* of the latent */
     int evaluations[SDRT_PARTS]; /* timesteps of each part's schedule */
     int clip_skip;               /* 0: the model's own layer; see sdrt.h */
+    int picture;                 /* 1: it begins with a picture, which the VAE encodes */
 };
 
 /* Images that go through the denoiser at once. */
@@ -34,8 +35,8 @@ struct sdrt_pass {
     int wide;    /* 1: f16 does not hold its values; it computes in f32 where others do in f16 */
     int on_host; /* 1: runs on the processor also where the model's device is another */
     int kept;    /* 1: stays packed for the next request, else given back after its run */
-    /* Whether a model has it; NULL: all that have this table. */
-    int (*has)(const struct sdrt_model_config *base);
+    /* Whether a model has it for a shape; NULL: all that have this table. */
+    int (*has)(const struct sdrt_model_config *base, const struct sdrt_shape *shape);
     /* Adds the network to g; failures stay in the graph's status.  config is its part's. */
     void (*build)(struct sdrt_graph *g, const struct sdrt_pass *pass,
                   const struct sdrt_model_config *config, const struct sdrt_shape *shape);

@@ -75,10 +75,35 @@ static void build_decoder(struct sdrt_graph *g, const struct sdrt_pass *pass,
     sdrt_vae_build_decoder(g, &config->vae, 1, shape->h, shape->w);
 }
 
+/* One for all images of the batch. */
+static void build_encoder(struct sdrt_graph *g, const struct sdrt_pass *pass,
+                          const struct sdrt_model_config *config, const struct sdrt_shape *shape)
+{
+    const int up = config->vae.levels - 1;
+
+    (void)pass;
+    sdrt_vae_build_encoder(g, &config->vae, 1, shape->h << up, shape->w << up);
+}
+
 /* ---- the tables ---- */
 
-static int has_second(const struct sdrt_model_config *base) { return base->n_text > 1; }
-static int has_t5(const struct sdrt_model_config *base) { return base->has_t5; }
+static int has_second(const struct sdrt_model_config *base, const struct sdrt_shape *shape)
+{
+    (void)shape;
+    return base->n_text > 1;
+}
+
+static int has_t5(const struct sdrt_model_config *base, const struct sdrt_shape *shape)
+{
+    (void)shape;
+    return base->has_t5;
+}
+
+static int has_picture(const struct sdrt_model_config *base, const struct sdrt_shape *shape)
+{
+    (void)base;
+    return shape->picture;
+}
 
 #define TEXT(i, name_, dumps_, has_)                                                               \
     { .name = name_, .dumps = dumps_, .when = SDRT_ONCE_A_PROMPT, .encoder = i, .has = has_,       \
@@ -88,6 +113,9 @@ static int has_t5(const struct sdrt_model_config *base) { return base->has_t5; }
     { .name = name_, .dumps = dumps_, .when = SDRT_ONCE_A_PROMPT, .encoder = i, .has = has_t5,     \
       .on_host = 1,                                                                                \
       .wide = 1, .build = build_t5, .wanted = sdrt_text_wanted, .run = sdrt_run_text }
+#define ENCODER                                                                                    \
+    { .name = "vae encoder", .dumps = "vae-encoder/", .when = SDRT_ONCE_A_PICTURE, .wide = 1,      \
+      .has = has_picture, .build = build_encoder, .run = sdrt_run_encoder }
 #define PROMPT(name_, part_, dumps_)                                                               \
     { .name = name_, .dumps = dumps_, .part = part_, .when = SDRT_ONCE_A_PROMPT,                   \
       .build = build_prompt, .wanted = sdrt_once_wanted, .run = sdrt_run_prompt }
@@ -104,6 +132,7 @@ static int has_t5(const struct sdrt_model_config *base) { return base->has_t5; }
 static const struct sdrt_pass unet_passes[] = {
     TEXT(0, "text", "text/", NULL),
     TEXT(1, "text 2", "text2/", has_second),
+    ENCODER,
     PROMPT("prompt", SDRT_PART_BASE, "prompt/"),
     SCHEDULE("schedule", SDRT_PART_BASE, "schedule/"),
     STEP("unet", SDRT_PART_BASE, "step", 1),
@@ -115,6 +144,7 @@ static const struct sdrt_pass mmdit_passes[] = {
     TEXT(0, "text", "text/", NULL),
     TEXT(1, "text 2", "text2/", NULL),
     T5(2, "text 3", "text3/"),
+    ENCODER,
     PROMPT("prompt", SDRT_PART_BASE, "prompt/"),
     SCHEDULE("schedule", SDRT_PART_BASE, "schedule/"),
     STEP("mmdit", SDRT_PART_BASE, "step", 1),
@@ -126,6 +156,7 @@ static const struct sdrt_pass mmdit_passes[] = {
 static const struct sdrt_pass refined_passes[] = {
     TEXT(0, "text", "text/", NULL),
     TEXT(1, "text 2", "text2/", NULL),
+    ENCODER,
     PROMPT("prompt", SDRT_PART_BASE, "prompt/"),
     SCHEDULE("schedule", SDRT_PART_BASE, "schedule/"),
     STEP("unet", SDRT_PART_BASE, "step", 0),

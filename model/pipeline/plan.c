@@ -44,7 +44,7 @@ static int plan_pass(struct sdrt_session *s, int i)
                                                                      : &s->host_workspace_bytes;
     struct sdrt_graph *g = NULL;
 
-    if (pass->has && !pass->has(sdrt_model_config_of(s->model))) return SDRT_OK;
+    if (pass->has && !pass->has(sdrt_model_config_of(s->model), &s->shape)) return SDRT_OK;
     int status = sdrt_graph_create(&g, pass->name, part->store,
                                    pass->wide ? device->wide_ops : device->ops, s->log);
     if (status != SDRT_OK) return status;

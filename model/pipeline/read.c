@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/pipeline/read.h"
+#include "model/pipeline/picture.h"
 
 #include <math.h>
 #include <string.h>
@@ -75,16 +76,20 @@ static int check_loras(const struct sdrt_request *r, const struct sdrt_log *log)
     return SDRT_OK;
 }
 
-/* The request has room for what is still to be built. */
 static int check_pictures(const struct sdrt_request *r, const struct sdrt_log *log)
 {
-    const char *set = r->init                        ? "an initial picture"
-                      : r->mask                      ? "a mask"
+    /* The request has room for what is still to be built. */
+    const char *set = r->mask                        ? "a mask"
                       : r->n_controls || r->controls ? "a control picture"
                                                      : NULL;
 
-    if (!set) return SDRT_OK;
-    return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s is not supported yet: expected NULL", set);
+    if (set)
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s is not supported yet: expected NULL", set);
+    if (!r->init) return SDRT_OK;
+    if (!(r->strength > 0.0f && r->strength <= 1.0f))
+        return sdrt_fail(log, SDRT_E_ARG, "strength %g: expected a number above 0 and up to 1",
+                         (double)r->strength);
+    return sdrt_picture_check(r->init, "the initial picture", log);
 }
 
 int sdrt_request_read(struct sdrt_request *out, const struct sdrt_request *request,

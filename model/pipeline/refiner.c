@@ -89,7 +89,7 @@ int sdrt_refiner_split(const struct sdrt_model *m, const struct sdrt_request *r,
     if (r->spacing) rest.noise.spacing = params->noise.spacing;
     if (status == SDRT_OK) status = before_seam(&rest, r->refiner_start, &before);
     if (status != SDRT_OK) return status;
-    rest.first_step = rest.kind == SDRT_SAMPLER_HEUN ? before / 2 : before;
+    rest.first_step += rest.kind == SDRT_SAMPLER_HEUN ? before / 2 : before;
     status = sdrt_sampler_create(out, &rest);
     if (status == SDRT_OK)
         shape->evaluations[SDRT_PART_REFINER] = sdrt_sampler_evaluations(*out);

@@ -2,6 +2,7 @@
  *
  * What a request leaves open, and whether a model can draw it.
  */
+#include "model/pipeline/begin.h"
 #include "model/pipeline/refiner.h"
 #include "model/pipeline/session.h"
 #include "runtime/base/choices.h"
@@ -12,6 +13,7 @@ struct sdrt_request sdrt_request_resolved(const struct sdrt_model *m,
     const struct sdrt_model_config *config = sdrt_model_config_of(m);
     struct sdrt_request out = *r;
 
+    if (r->init) sdrt_begin_size(m, r, &out.width, &out.height);
     if (!out.width) out.width = config->size;
     if (!out.height) out.height = config->size;
     if (!out.sampler)
@@ -98,6 +100,7 @@ static int make_samplers(const struct sdrt_model *m, const struct sdrt_request *
     if (status == SDRT_OK && r->spacing && !sdrt_spacing_parse(r->spacing, &params.noise.spacing))
         status = sdrt_fail(m->log, SDRT_E_ARG, "unknown spacing \"%s\": expected %s", r->spacing,
                            sdrt_choices(known, sdrt_spacing_name));
+    if (status == SDRT_OK && r->init) status = sdrt_begin_first_step(m, r, &params.first_step);
     if (status == SDRT_OK) status = sdrt_sampler_create(&out[SDRT_PART_BASE], &params);
     if (status != SDRT_OK) return status;
     shape->evaluations[SDRT_PART_BASE] = sdrt_sampler_evaluations(out[SDRT_PART_BASE]);
@@ -144,11 +147,12 @@ int sdrt_request_check(const struct sdrt_model *m, const struct sdrt_request *r,
     if (status == SDRT_OK) status = check_size(m, r);
     if (status == SDRT_OK) status = check_clip_skip(m, r->clip_skip);
     if (status == SDRT_OK) status = check_picture(m, r);
+    if (status == SDRT_OK && r->init) status = sdrt_begin_check(m, r);
     /* What is told the scale guides itself. */
     *shape = (struct sdrt_shape){
         .batch = r->batch,
         .guided = r->cfg_scale > 1.0f && !sdrt_model_config_of(m)->unet.guidance_dim, .h = r->height / unit,
-        .w = r->width / unit, .clip_skip = r->clip_skip,
+        .w = r->width / unit, .clip_skip = r->clip_skip, .picture = r->init != NULL,
     };
     if (status == SDRT_OK) status = make_samplers(m, r, shape, s);
     if (status == SDRT_OK && rng) *rng = (enum sdrt_rng_kind)sdrt_choice(sdrt_rng_name, r->rng);

@@ -6,6 +6,7 @@
 #define SDRT_MODEL_PIPELINE_RUN_H
 
 #include "model/noise/sampler.h"
+#include "model/pipeline/picture.h"
 #include "model/pipeline/session.h"
 
 struct sdrt_run {
@@ -17,6 +18,7 @@ struct sdrt_run {
     struct sdrt_sampler *samplers[SDRT_PARTS]; /* of each denoiser's steps; owned */
     struct sdrt_rng *rngs; /* [batch], too large for a thread's stack; owned */
     enum sdrt_rng_kind rng_kind;
+    struct sdrt_pixels begin; /* the picture that it begins with, of the image's size; owned */
     int    evaluated;  /* evaluations so far, of all denoisers */
     char   prefix[48]; /* of dumped names: the pass, the image or evaluation */
     uint8_t *rgb;      /* room for one image: the first's, until that is ready */
@@ -63,6 +65,7 @@ void sdrt_run_fill_decoder(const struct sdrt_session *s, const struct sdrt_decod
 int sdrt_text_wanted(const struct sdrt_run *run, const struct sdrt_pass *pass);
 int sdrt_once_wanted(const struct sdrt_run *run, const struct sdrt_pass *pass);
 int sdrt_run_text(struct sdrt_run *run, const struct sdrt_pass *pass);
+int sdrt_run_encoder(struct sdrt_run *run, const struct sdrt_pass *pass);
 int sdrt_run_prompt(struct sdrt_run *run, const struct sdrt_pass *pass);
 int sdrt_run_schedule(struct sdrt_run *run, const struct sdrt_pass *pass);
 int sdrt_run_steps(struct sdrt_run *run, const struct sdrt_pass *pass);

@@ -15,7 +15,7 @@
 #include "model/pipeline/pass.h"
 #include "runtime/machine/memory.h"
 
-enum { SDRT_MAX_BATCH = 64, SDRT_MAX_PIXELS = 8192, SDRT_TOLD = 6, SDRT_STAGES = 4 };
+enum { SDRT_MAX_BATCH = 64, SDRT_MAX_PIXELS = 8192, SDRT_TOLD = 6, SDRT_STAGES = 5 };
 
 struct sdrt_session {
     struct sdrt_model *model; /* a use of it */

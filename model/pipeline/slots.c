@@ -86,7 +86,9 @@ size_t sdrt_slots_place(struct sdrt_slots *slots, unsigned char *memory)
     at = place_life(slots, SDRT_ONCE_A_SCHEDULE, memory, at);
     const size_t evaluation = place_life(slots, SDRT_EACH_EVALUATION, memory, at);
     const size_t image = place_life(slots, SDRT_ONCE_AN_IMAGE, memory, at);
-    return evaluation > image ? evaluation : image;
+    const size_t picture = place_life(slots, SDRT_ONCE_A_PICTURE, memory, at);
+    const size_t later = evaluation > image ? evaluation : image;
+    return later > picture ? later : picture;
 }
 
 void sdrt_slots_bind(const struct sdrt_slots *slots, const char *scope,

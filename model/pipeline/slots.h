@@ -4,8 +4,8 @@
  *
  * The external tensors of all programs are slots; tensors of one name are one slot.  A slot holds
  * until what it is filled by begins again: each evaluation, for an image, for a schedule, for a
- * prompt.  What holds for one evaluation and what holds for one image is never wanted at the same
- * time, so it shares memory.
+ * prompt.  What holds for one evaluation, for one image and for one picture to begin with is never
+ * wanted at the same time, so it shares memory.
  */
 #ifndef SDRT_MODEL_PIPELINE_SLOTS_H
 #define SDRT_MODEL_PIPELINE_SLOTS_H
@@ -19,7 +19,8 @@ enum sdrt_when {
     SDRT_ONCE_A_PROMPT,
     SDRT_ONCE_A_SCHEDULE,
     SDRT_EACH_EVALUATION,
-    SDRT_ONCE_AN_IMAGE
+    SDRT_ONCE_AN_IMAGE,
+    SDRT_ONCE_A_PICTURE /* that a run begins with */
 };
 
 struct sdrt_slot {

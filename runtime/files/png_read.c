@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/files/file_kind.h"
+#include "runtime/files/picture_formats.h"
 #include "runtime/files/png.h"
 #include "runtime/files/png_text.h"
 
+#include <config.h>
 #include <errno.h>
 #include <png.h>
 #include <setjmp.h>
@@ -15,7 +17,9 @@ struct reader {
     FILE       *file;
     png_structp png;
     png_infop   info;
-    int         width, height;
+    int width, height, channels;
+    int alpha; /* 1: transparency is kept, as a fourth channel */
+    int turn;  /* as EXIF has it */
     uint8_t    *rgb;
     png_bytep  *rows;
     char       *parameters;
@@ -39,13 +43,15 @@ static void on_warning(png_structp png, png_const_charp text)
 
 static void allocate(struct reader *r)
 {
-    r->rgb = malloc((size_t)r->width * (size_t)r->height * 3);
+    const size_t row = (size_t)r->width * (size_t)r->channels;
+
+    r->rgb = malloc(row * (size_t)r->height);
     r->rows = malloc((size_t)r->height * sizeof *r->rows);
     if (!r->rgb || !r->rows) {
         r->no_memory = 1;
         png_error(r->png, "no memory");
     }
-    for (int y = 0; y < r->height; y++) r->rows[y] = r->rgb + (size_t)y * (size_t)r->width * 3;
+    for (int y = 0; y < r->height; y++) r->rows[y] = r->rgb + (size_t)y * row;
 }
 
 static void keep_parameters(struct reader *r)
@@ -66,6 +72,25 @@ static void keep_parameters(struct reader *r)
     }
 }
 
+#ifdef HAVE_EXIF
+static void keep_turn(struct reader *r)
+{
+    char *comment = NULL;
+    png_uint_32 size;
+    png_bytep exif;
+
+    if (!png_get_eXIf_1(r->png, r->info, &size, &exif)) return;
+    const int status = sdrt_exif_read(exif, size, &r->turn, &comment);
+    free(comment); /* a PNG's parameters are in its text */
+    if (status != SDRT_OK) {
+        r->no_memory = 1;
+        png_error(r->png, "no memory");
+    }
+}
+#else
+static void keep_turn(struct reader *r) { (void)r; }
+#endif
+
 /* Returns 0, or -1 after libpng gave up; r->reason then says why. */
 static int decode(struct reader *r, int max_side)
 {
@@ -76,17 +101,20 @@ static int decode(struct reader *r, int max_side)
     png_set_expand(r->png);
     png_set_scale_16(r->png);
     png_set_gray_to_rgb(r->png);
-    png_set_strip_alpha(r->png);
+    if (!r->alpha) png_set_strip_alpha(r->png);
     png_set_interlace_handling(r->png);
     png_read_update_info(r->png, r->info);
     r->width = (int)png_get_image_width(r->png, r->info);
     r->height = (int)png_get_image_height(r->png, r->info);
-    if (png_get_rowbytes(r->png, r->info) != (size_t)r->width * 3)
+    r->channels = png_get_channels(r->png, r->info);
+    if ((r->channels != 3 && !(r->alpha && r->channels == 4)) ||
+        png_get_rowbytes(r->png, r->info) != (size_t)r->width * (size_t)r->channels)
         png_error(r->png, "cannot be converted to RGB");
     allocate(r);
     png_read_image(r->png, r->rows);
     png_read_end(r->png, r->info);
     keep_parameters(r);
+    keep_turn(r);
     return 0;
 }
 
@@ -124,6 +152,16 @@ static int read_image(struct reader *r, const char *path, int max_side,
                      max_side, max_side, r->reason);
 }
 
+/* What libpng and a failed call leave. */
+static void end(struct reader *r)
+{
+    png_destroy_read_struct(&r->png, &r->info, NULL);
+    free(r->rgb);
+    free(r->rows);
+    free(r->parameters);
+    fclose(r->file);
+}
+
 int sdrt_png_read(const char *path, int max_side, uint8_t **rgb, int *width, int *height,
                   char **parameters, const struct sdrt_log *log)
 {
@@ -148,10 +186,24 @@ int sdrt_png_read(const char *path, int max_side, uint8_t **rgb, int *width, int
             r.parameters = NULL;
         }
     }
-    png_destroy_read_struct(&r.png, &r.info, NULL);
-    free(r.rgb);
-    free(r.rows);
-    free(r.parameters);
-    fclose(r.file);
+    end(&r);
+    return status;
+}
+
+int sdrt_png_decode(struct sdrt_picture_file *out, int *turn, const struct sdrt_picture_bytes *in)
+{
+    struct reader r = { .alpha = 1, .turn = *turn };
+    int status;
+
+    r.file = fmemopen((void *)(uintptr_t)in->bytes, in->size, "rb");
+    if (!r.file) return sdrt_fail(in->log, SDRT_E_NOMEM, "%s: no memory to read it", in->path);
+    status = read_image(&r, in->path, SDRT_PICTURE_FILE_SIDE, in->log);
+    if (status == SDRT_OK) {
+        *out = (struct sdrt_picture_file){ r.rgb, r.width, r.height, r.channels, r.parameters };
+        *turn = r.turn;
+        r.rgb = NULL;
+        r.parameters = NULL;
+    }
+    end(&r);
     return status;
 }

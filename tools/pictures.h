@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The pictures that sdgen is given.
+ */
+#ifndef SDRT_TOOLS_PICTURES_H
+#define SDRT_TOOLS_PICTURES_H
+
+#include "runtime/files/picture_file.h"
+#include "tools/options.h"
+
+/* Set to zero at first, ended by pictures_free(). */
+struct pictures {
+    struct sdrt_picture_file file; /* owned */
+    struct sdrt_picture init;      /* the same, for the request */
+};
+
+/* Reads what the options name and lets the request point to it.  Errors of
+ * sdrt_picture_file_read(). */
+int pictures_read(struct pictures *pictures, struct sdgen_options *options,
+                  const struct sdrt_log *log);
+void pictures_free(struct pictures *pictures);
+
+#endif
