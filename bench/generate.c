@@ -66,8 +66,7 @@ static void count_flop(struct run *run, int later)
         case SDRT_ONCE_AN_IMAGE:
             flop[SDRT_STAGE_DECODE] += once * s->shape.batch;
             break;
-        case SDRT_ONCE_A_PICTURE: /* it begins with none */
-            break;
+        case SDRT_ONCE_A_PICTURE: /* it begins with none */ break;
         }
     }
     for (int i = 0; i < STAGES; i++) flop[IMAGE] += flop[i];

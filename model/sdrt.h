@@ -209,7 +209,8 @@ struct sdrt_request {
     const struct sdrt_picture *init; /* the picture to begin with, or NULL; where it is transparent
                                       * it is laid on white.  Without width and height the image is
                                       * as large, down to a multiple that the model can draw */
-    const struct sdrt_picture *mask; /* where it is redrawn: white; NULL: everywhere */
+    const struct sdrt_picture *mask; /* where it is redrawn: white; NULL: everywhere.  As large as
+                                      * init; where it is black the image has init's pixels */
     float       strength;            /* 0.75: how much of init is redrawn, above 0 to 1; of the steps
                                       * the last so many are run */
     int         n_controls;
@@ -217,6 +218,16 @@ struct sdrt_request {
     const char *resize_mode; /* how init comes to another size: "just", as is NULL: its sides apart;
                               * "crop": whole over the image, the rest cut off; "fill": whole within
                               * it, its edges drawn out over the rest */
+    int         mask_invert; /* 1: black is redrawn */
+    float       mask_blur;   /* pixels, the sigma of a Gaussian that softens the mask; 0 */
+    const char *masked_content; /* what is there before it is redrawn: "original", "fill": the
+                              * surroundings' colours, "noise", "nothing": a latent of zeros; NULL:
+                              * "fill" beyond init's edges, else "original" */
+    int         mask_only;   /* 1: only the mask's surroundings are drawn, at width x height, and put
+                              * back into init, whose size the image then has */
+    int         mask_padding; /* pixels of init around the mask for that; 32 */
+    int         extend_left, extend_top, extend_right, extend_bottom; /* pixels that are added to
+                              * init and drawn with what mask says */
 };
 
 /* What a context's first request needs, known before any of it is loaded.  A later one packs again
@@ -245,6 +256,7 @@ enum sdrt_list {
     SDRT_LIST_PRECISIONS,
     SDRT_LIST_ARCHS,      /* models that random weights can be made for */
     SDRT_LIST_RESIZE_MODES,
+    SDRT_LIST_MASKED_CONTENTS,
 };
 
 /* Name i of a list, a constant; NULL where the list has ended.  [any] */

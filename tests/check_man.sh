@@ -45,7 +45,7 @@ listed() {
     [ -z "$missing" ] || ok=false
     report $ok "$what" "$program.1 lacks$missing"
 }
-for option in sampler schedule spacing prediction rng isa precision; do
+for option in sampler schedule spacing prediction rng isa precision resize-mode masked-content; do
     listed "names of --$option" sdgen --$option '?'
 done
 listed 'names of --arch' sdbench step --arch '?'

@@ -244,9 +244,15 @@ EXTRA_DIST += tests/golden/tiny-sd3 tests/golden/tiny-sd35 tests/oracle/sd3_name
 
 # What begins with a picture, of every family.
 check_PROGRAMS += tests/test_init
-tests_test_init_SOURCES = tests/test_init.c $(GOLDEN_FILES)
+GOLDEN_PICTURES = $(GOLDEN_FILES) tests/golden_pictures.c tests/golden_pictures.h
+tests_test_init_SOURCES = tests/test_init.c $(GOLDEN_PICTURES)
 tests_test_init_CFLAGS = $(TEST_CFLAGS)
 tests_test_init_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/test_mask
+tests_test_mask_SOURCES = tests/test_mask.c $(GOLDEN_PICTURES) tests/made_weights.c \
+	tests/made_weights.h
+tests_test_mask_CFLAGS = $(TEST_CFLAGS)
+tests_test_mask_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/pictures tests/oracle/make_pictures.py
 
 # T5's encoder, tiny.

@@ -267,7 +267,7 @@ Test(abi, what_no_request_may_hold)
     expect_failure(sdrt_generate(c, &r), SDRT_E_ARG, "LoRA", "a LoRA without a path");
     small_request(&r);
     r.mask = &picture;
-    expect_failure(sdrt_generate(c, &r), SDRT_E_UNSUPPORTED, "mask", "mask");
+    expect_failure(sdrt_generate(c, &r), SDRT_E_ARG, "mask", "mask");
     small_request(&r);
     r.n_controls = 1;
     expect_failure(sdrt_generate(c, &r), SDRT_E_UNSUPPORTED, "control picture", "control");

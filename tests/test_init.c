@@ -4,9 +4,9 @@
  * weights.  tests/oracle/make_pictures.py drew picture and images.
  */
 #include "model/pipeline/picture.h"
-#include "runtime/files/png.h"
 #include "runtime/graph/program_internal.h"
 #include "tests/golden_models.h"
+#include "tests/golden_pictures.h"
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>
@@ -17,19 +17,19 @@
 
 TestSuite(init, .init = temp_folder_make, .fini = temp_folder_remove);
 
-enum { W = 64, H = 48, N = W * H * 3 };
+enum { W = 80, H = 64, N = W * H * 3 };
 
 /* make_pictures.py has the same. */
 static const struct init_case {
     const char *model, *name, *sampler, *negative;
-    int   steps;
+    int steps;
     float strength, cfg;
 } cases[] = {
     { "sd15", "low", "ddim", "blurry, bad hands", 10, 0.4f, 4.0f },
     { "sd15", "middle", "euler_a", NULL, 6, 0.75f, 4.0f },
     { "sd15", "whole", "dpmpp_2m", NULL, 4, 1.0f, 4.0f },
     { "sd15", "heun", "heun", NULL, 6, 0.5f, 4.0f },
-    { "sd15", "lcm", "lcm", NULL, 5, 0.7f, 1.0f },
+    { "sd15", "lcm", "lcm", NULL, 5, 0.7f, 1.5f },
     { "sd21", "low", "euler", NULL, 10, 0.29f, 4.0f },
     { "sd21", "middle", "ddim", NULL, 10, 0.7f, 4.0f },
     { "sd21", "high", "dpmpp_2m", NULL, 5, 0.9f, 4.0f },
@@ -43,30 +43,6 @@ static const struct init_case {
     { "sd35", "middle", "euler", NULL, 5, 0.5f, 4.0f },
     { "sd35", "whole", "euler", NULL, 3, 1.0f, 4.0f },
 };
-
-/* A golden picture [*height][*width][3]; the caller frees it. */
-static uint8_t *picture(const char *name, int *width, int *height)
-{
-    const char *root = getenv("SDRT_TESTDATA");
-    uint8_t *rgb;
-    char path[512];
-
-    snprintf(path, sizeof path, "%s/golden/pictures/%s.png", root ? root : "tests", name);
-    cr_assert_eq(sdrt_png_read(path, 1024, &rgb, width, height, NULL, &kept_log), SDRT_OK, "%s",
-                 kept_text);
-    return rgb;
-}
-
-static double psnr_of(const uint8_t *a, const uint8_t *b, size_t n)
-{
-    double error = 0.0;
-
-    for (size_t i = 0; i < n; i++) {
-        const double d = (a[i] - b[i]) / 255.0;
-        error += d * d / (double)n;
-    }
-    return -10.0 * log10(error + 1e-12);
-}
 
 static struct sdrt_picture given(const uint8_t *rgb)
 {
@@ -97,11 +73,11 @@ static double distance(struct sdrt_context *c, const struct init_case *k,
     int w, h, width, height;
 
     snprintf(name, sizeof name, "%s-%s", k->model, k->name);
-    uint8_t *want = picture(name, &w, &h);
+    uint8_t *want = golden_picture(name, &w, &h);
     expect_quiet(sdrt_generate(c, r), name);
     const uint8_t *got = sdrt_image(c, 0, &width, &height);
     cr_assert(width == w && height == h, "%dx%d, not %dx%d", width, height, w, h);
-    const double db = psnr_of(got, want, (size_t)w * (size_t)h * 3);
+    const double db = pictures_psnr(got, want, (size_t)w * (size_t)h * 3);
     free(want);
     return db;
 }
@@ -109,7 +85,7 @@ static double distance(struct sdrt_context *c, const struct init_case *k,
 Test(init, images)
 {
     int w, h;
-    uint8_t *rgb = picture("init", &w, &h);
+    uint8_t *rgb = golden_picture("init", &w, &h);
     const struct sdrt_picture init = given(rgb);
     struct sdrt_context *c = NULL;
 
@@ -136,7 +112,7 @@ Test(init, requests_do_not_disturb_each_other)
 {
     static uint8_t before[N];
     int w, h;
-    uint8_t *rgb = picture("init", &w, &h);
+    uint8_t *rgb = golden_picture("init", &w, &h);
     const struct sdrt_picture init = given(rgb);
     struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
     struct sdrt_request r = request_of(&cases[1], NULL), with = request_of(&cases[1], &init);
@@ -162,7 +138,7 @@ Test(init, batch)
 {
     static uint8_t alone[N];
     int w, h;
-    uint8_t *rgb = picture("init", &w, &h);
+    uint8_t *rgb = golden_picture("init", &w, &h);
     const struct sdrt_picture init = given(rgb);
     struct sdrt_context *c = open_model(path_in("sd35", ""), NULL);
     struct sdrt_request r = request_of(&cases[15], &init);
@@ -184,7 +160,9 @@ Test(init, forms_of_pictures)
     static uint8_t wide[H][W * 4 + 5], grey[N / 3], rgb[N], want[N];
     struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
     const struct sdrt_picture forms[] = {
-        { rgb, W, H, 3, 0 }, { grey, W, H, 1, 0 }, { wide[0], W, H, 4, sizeof wide[0] },
+        { rgb, W, H, 3, 0 },
+        { grey, W, H, 1, 0 },
+        { wide[0], W, H, 4, sizeof wide[0] },
     };
 
     for (int i = 0; i < N / 3; i++) {
@@ -210,7 +188,7 @@ static struct sdrt_pixels pixels_of(const char *name)
 {
     struct sdrt_pixels p = { .channels = 3 };
 
-    p.rgb = picture(name, &p.width, &p.height);
+    p.rgb = golden_picture(name, &p.width, &p.height);
     return p;
 }
 
@@ -223,7 +201,8 @@ Test(init, resizes_as_pillow)
         struct sdrt_pixels p = pixels_of("init"), want = pixels_of(names[i]);
         expect_quiet(sdrt_pixels_resize(&p, want.width, want.height, SDRT_RESIZE_JUST, &kept_log),
                      names[i]);
-        const double db = psnr_of(p.rgb, want.rgb, (size_t)want.width * (size_t)want.height * 3);
+        const double db = pictures_psnr(p.rgb, want.rgb,
+                                        (size_t)want.width * (size_t)want.height * 3);
         cr_expect_gt(db, 60.0, "%s: %.1f dB from Pillow's", names[i], db);
         free(p.rgb);
         free(want.rgb);
@@ -290,10 +269,10 @@ Test(init, refusals)
         const char *text;
     } bad[] = {
         { { NULL, W, H, 1, 0 }, "expected pixels" },
-        { { grey, 0, H, 1, 0 }, "0x48: expected sides" },
+        { { grey, 0, H, 1, 0 }, "0x64: expected sides" },
         { { grey, W, 1 << 20, 1, 0 }, "expected sides" },
         { { grey, W, H, 2, 0 }, "2 channels: expected 1, 3 or 4" },
-        { { grey, W, H, 1, W - 1 }, "rows 63 bytes apart: expected 64" },
+        { { grey, W, H, 1, W - 1 }, "rows 79 bytes apart: expected 80" },
     };
     static const float strengths[] = { 0.0f, -0.5f, 1.01f, NAN };
     struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
@@ -309,7 +288,8 @@ Test(init, refusals)
         expect_failure(sdrt_generate(c, &r), SDRT_E_ARG, "strength", "strength");
     }
     r.strength = 0.09f; /* of ten steps */
-    expect_failure(sdrt_generate(c, &r), SDRT_E_ARG, "leaves none of 10 steps: expected 0.1", "few");
+    expect_failure(sdrt_generate(c, &r), SDRT_E_ARG, "leaves none of 10 steps: expected 0.1",
+                   "few");
     r.strength = 0.5f;
     r.resize_mode = "stretch";
     expect_failure(sdrt_generate(c, &r), SDRT_E_ARG, "expected just, crop or fill", "mode");
@@ -331,6 +311,7 @@ Test(init, plan_equals_its_bound)
     const struct sdrt_session *s = sdrt_session_of(c);
     const int encoder = sdrt_session_find(s, "vae encoder");
     cr_assert_geq(encoder, 0);
-    cr_expect_eq(sdrt_program_peak(s->programs[encoder]), sdrt_program_lower_bound(s->programs[encoder]));
+    cr_expect_eq(sdrt_program_peak(s->programs[encoder]),
+                 sdrt_program_lower_bound(s->programs[encoder]));
     sdrt_close(&c);
 }

@@ -224,11 +224,13 @@ static const char *inpaint_folder(const char *unet)
 Test(nets, inpainting_and_editing)
 {
     static const struct {
-        int channels;
-        const char *kind, *text;
+        int channels, status;
+        const char *kind, *text, *runs;
     } cases[] = {
-        { 9, "kind: SD 1.x inpainting checkpoint", "it takes a picture and a mask" },
-        { 8, "kind: SD 1.x editing checkpoint", "it takes the picture that it changes" },
+        { 9, SDRT_E_ARG, "kind: SD 1.x inpainting checkpoint", "it takes a picture and a mask",
+          "runs: yes" },
+        { 8, SDRT_E_UNSUPPORTED, "kind: SD 1.x editing checkpoint",
+          "it takes the picture that it changes", "runs: no" },
     };
     struct sdrt_options o;
     struct sdrt_request r;
@@ -238,9 +240,10 @@ Test(nets, inpainting_and_editing)
         made_widen(cases[i].channels);
         model_options(&o, path_in("sd15", ""));
         o.denoiser = made_write("unet.safetensors", "bk-tiny", 0, "");
-        expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, cases[i].text);
+        expect_refusal(&o, &r, cases[i].status, cases[i].text);
         expect_inspected(inpaint_folder(o.denoiser),
-                         (const char *const[]){ cases[i].kind, "runs: no", cases[i].text, NULL });
+                         (const char *const[]){ cases[i].kind, cases[i].runs, cases[i].text,
+                                                NULL });
     }
     made_widen(0);
 }

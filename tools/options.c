@@ -19,7 +19,9 @@ enum {
     MAX_THREADS = 1024,
     MAX_CFG = 1000,
     MAX_CLIP_SKIP = 64,
-    MAX_TOLD = 1 << 20
+    MAX_TOLD = 1 << 20,
+    MAX_EXTEND = 8192,
+    MAX_BLUR = 256
 };
 
 /* ---- values that no kind of option covers ---- */
@@ -83,6 +85,43 @@ static int take_strength(void *into, const char *name, const char *text, const s
     o->strength = 1;
     o->request.strength = (float)value;
     return SDRT_OK;
+}
+
+static int take_mask_padding(void *into, const char *name, const char *text,
+                             const struct sdrt_log *log)
+{
+    struct sdgen_options *o = into;
+
+    o->mask_padding = 1;
+    return cli_whole(&o->request.mask_padding, name, text, 0, MAX_EXTEND, log);
+}
+
+/* "left=128,top=64": sides by name. */
+static int take_extend(void *into, const char *name, const char *text, const struct sdrt_log *log)
+{
+    struct sdrt_request *r = &((struct sdgen_options *)into)->request;
+    const struct {
+        const char *name;
+        int *to;
+    } sides[] = { { "left=", &r->extend_left },
+                  { "top=", &r->extend_top },
+                  { "right=", &r->extend_right },
+                  { "bottom=", &r->extend_bottom } };
+
+    for (const char *at = text;; at++) {
+        const size_t n = strcspn(at, ",");
+        char number[16] = "";
+        size_t i = 0;
+        while (i < 4 && strncmp(at, sides[i].name, strlen(sides[i].name))) i++;
+        const size_t head = i < 4 ? strlen(sides[i].name) : n;
+        if (n <= head || n - head >= sizeof number)
+            return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected sides as left=128,bottom=64", name,
+                             text);
+        memcpy(number, at + head, n - head);
+        const int status = cli_whole(sides[i].to, name, number, 0, MAX_EXTEND, log);
+        at += n;
+        if (status || !*at) return status;
+    }
 }
 
 /* 32 bits, the range that other programs take as well. */
@@ -195,6 +234,7 @@ static const char *schedules(int i) { return sdrt_list_name(SDRT_LIST_SCHEDULES,
 static const char *spacings(int i) { return sdrt_list_name(SDRT_LIST_SPACINGS, i); }
 static const char *predictions(int i) { return sdrt_list_name(SDRT_LIST_PREDICTIONS, i); }
 static const char *resize_modes(int i) { return sdrt_list_name(SDRT_LIST_RESIZE_MODES, i); }
+static const char *masked(int i) { return sdrt_list_name(SDRT_LIST_MASKED_CONTENTS, i); }
 static const char *rngs(int i) { return sdrt_list_name(SDRT_LIST_RNGS, i); }
 static const char *levels(int i) { return sdrt_list_name(SDRT_LIST_LEVELS, i); }
 static const char *precisions(int i) { return sdrt_list_name(SDRT_LIST_PRECISIONS, i); }
@@ -243,6 +283,20 @@ static const struct cli_option table[] = {
       .call = take_strength },
     { "resize-mode", 0, CLI_NAME, "NAME", "%s: how it comes to another size (just)",
       AT(request.resize_mode), .names = resize_modes },
+    { "mask", 0, CLI_TEXT, "FILE", "where it is redrawn: white; the rest stays", AT(mask) },
+    { "invert-mask", 0, CLI_FLAG, NULL, "redraw what is black", AT(request.mask_invert) },
+    { "mask-blur", 0, CLI_NUMBER, "X", "soften the mask, by so many pixels (0)", AT(mask_blur), 0,
+      MAX_BLUR },
+    { "masked-content", 0, CLI_NAME, "NAME",
+      "%s: what is there before (original; fill with --extend)", AT(request.masked_content),
+      .names = masked },
+    { "only-masked", 0, CLI_FLAG, NULL,
+      "draw the mask's surroundings alone, at the size asked for, and put them back",
+      AT(request.mask_only) },
+    { "mask-padding", 0, CLI_CALL, "N", "how many pixels around the mask for that (32)",
+      .call = take_mask_padding },
+    { "extend", 0, CLI_CALL, "SIDE=N,...",
+      "draw the picture on: left, top, right or bottom by so many pixels", .call = take_extend },
     { "output", 'o', CLI_TEXT, "FILE", "the image (sdrt.png); a batch adds -0, -1, ...",
       AT(output) },
     { "width", 'W', CLI_CALL, "N",
@@ -317,6 +371,33 @@ static int choose_model(struct sdgen_options *o, const struct sdrt_log *log)
     return SDRT_OK;
 }
 
+/* Options that mean nothing without a picture, or without a mask. */
+static int check_pictures(struct sdgen_options *o, const struct sdrt_log *log)
+{
+    const struct sdrt_request *r = &o->request;
+    const int extended = r->extend_left || r->extend_top || r->extend_right || r->extend_bottom;
+    const char *of_init = o->strength       ? "strength"
+                          : r->resize_mode  ? "resize-mode"
+                          : o->mask         ? "mask"
+                          : extended        ? "extend"
+                                            : NULL;
+    const char *of_mask = r->mask_invert         ? "invert-mask"
+                          : o->mask_blur > 0     ? "mask-blur"
+                          : r->masked_content    ? "masked-content"
+                          : r->mask_only         ? "only-masked"
+                          : o->mask_padding      ? "mask-padding"
+                                                 : NULL;
+
+    if (of_init && !o->init)
+        return sdrt_fail(log, SDRT_E_ARG, "--%s: expected --init FILE beside it", of_init);
+    if (of_mask && !o->mask && !extended)
+        return sdrt_fail(log, SDRT_E_ARG, "--%s: expected --mask FILE or --extend beside it", of_mask);
+    if (o->mask_padding && !r->mask_only)
+        return sdrt_fail(log, SDRT_E_ARG, "--mask-padding: expected --only-masked beside it");
+    o->request.mask_blur = (float)o->mask_blur;
+    return SDRT_OK;
+}
+
 /* What no single option can know. */
 static int check_together(struct sdgen_options *o, const char *stray, const struct sdrt_log *log)
 {
@@ -331,9 +412,7 @@ static int check_together(struct sdgen_options *o, const char *stray, const stru
     if (o->refiner_start && !o->model.refiner)
         return sdrt_fail(log, SDRT_E_ARG, "--refiner-start %g: expected --refiner FILE beside it",
                          o->request.refiner_start);
-    if ((o->strength || o->request.resize_mode) && !o->init)
-        return sdrt_fail(log, SDRT_E_ARG, "--%s: expected --init FILE beside it",
-                         o->strength ? "strength" : "resize-mode");
+    if (check_pictures(o, log)) return SDRT_E_ARG;
     if (o->plan && !o->model.model) o->model.random_weights = 1;
     if (o->show && o->json)
         return sdrt_fail(log, SDRT_E_ARG,

@@ -20,6 +20,7 @@ struct sdgen_options {
     struct sdrt_lora loras[SDGEN_MAX_LORAS];    /* request.loras points here */
     const char *output;                         /* the image, "sdrt.png" by default */
     const char *init;                           /* the picture to begin with; NULL for none */
+    const char *mask;                           /* where it is redrawn; NULL for none */
     const char *dump;                           /* the folder for intermediates; NULL for none */
     const char *dump_filter[SDGEN_MAX_FILTERS]; /* patterns of names to dump */
     int dump_filters;                           /* how many; 0: everything is dumped */
@@ -33,6 +34,8 @@ struct sdgen_options {
     int cfg_scale;     /* --cfg-scale was given */
     int refiner_start; /* --refiner-start was given */
     int strength;      /* --strength was given */
+    int mask_padding;  /* --mask-padding was given */
+    double mask_blur;
     int random_seed;   /* the seed was drawn here, not given */
     char small_model[DEFAULT_MODEL_PATH];
 };

@@ -1,19 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/pictures.h"
 
-static struct sdrt_picture picture_of(const struct sdrt_picture_file *file)
+/* Reads path, where there is one, and lets *out be it. */
+static int read_one(const char *path, struct sdrt_picture_file *file, struct sdrt_picture *picture,
+                    const struct sdrt_picture **out, const struct sdrt_log *log)
 {
-    return (struct sdrt_picture){ file->pixels, file->width, file->height, file->channels, 0 };
+    if (!path) return SDRT_OK;
+    const int status = sdrt_picture_file_read(file, path, log);
+    if (status != SDRT_OK) return status;
+    *picture = (struct sdrt_picture){ file->pixels, file->width, file->height, file->channels, 0 };
+    *out = picture;
+    return SDRT_OK;
 }
 
 int pictures_read(struct pictures *p, struct sdgen_options *o, const struct sdrt_log *log)
 {
-    if (!o->init) return SDRT_OK;
-    const int status = sdrt_picture_file_read(&p->file, o->init, log);
+    const int status = read_one(o->init, &p->init_file, &p->init, &o->request.init, log);
+
     if (status != SDRT_OK) return status;
-    p->init = picture_of(&p->file);
-    o->request.init = &p->init;
-    return SDRT_OK;
+    return read_one(o->mask, &p->mask_file, &p->mask, &o->request.mask, log);
 }
 
-void pictures_free(struct pictures *p) { sdrt_picture_file_free(&p->file); }
+void pictures_free(struct pictures *p)
+{
+    sdrt_picture_file_free(&p->init_file);
+    sdrt_picture_file_free(&p->mask_file);
+}

@@ -10,8 +10,8 @@
 
 /* Set to zero at first, ended by pictures_free(). */
 struct pictures {
-    struct sdrt_picture_file file; /* owned */
-    struct sdrt_picture init;      /* the same, for the request */
+    struct sdrt_picture_file init_file, mask_file; /* owned */
+    struct sdrt_picture init, mask;                /* the same, for the request */
 };
 
 /* Reads what the options name and lets the request point to it.  Errors of

@@ -431,19 +431,27 @@ int sdrt_sampler_step(struct sdrt_sampler *s, int eval, const float *model_out, 
     return 0;
 }
 
+void sdrt_sampler_mix(const struct sdrt_sampler *s, int eval, float *keep, float *gain)
+{
+    const float sigma = s->sigmas[s->first + eval], alpha = s->alphas[s->first + eval];
+
+    *keep = 1.0f;
+    *gain = sigma;
+    if (s->p.noise.prediction == SDRT_PREDICTION_FLOW) {
+        *keep = 1.0f - sigma;
+    } else if (s->p.kind == SDRT_SAMPLER_DPMPP_2M) {
+        *keep = dpm_point(s, sigma).alpha;
+        *gain = dpm_point(s, sigma).sigma;
+    } else if (!s->method->uses_sigmas) {
+        *keep = sqrtf(alpha);
+        *gain = sqrtf(1.0f - alpha);
+    }
+}
+
 void sdrt_sampler_add_noise(const struct sdrt_sampler *s, const float *noise, float *latent)
 {
-    const float sigma = s->sigmas[s->first], alpha = s->alphas[s->first];
-    float keep = 1.0f, gain = sigma;
+    float keep, gain;
 
-    if (s->p.noise.prediction == SDRT_PREDICTION_FLOW) {
-        keep = 1.0f - sigma;
-    } else if (s->p.kind == SDRT_SAMPLER_DPMPP_2M) {
-        keep = dpm_point(s, sigma).alpha;
-        gain = dpm_point(s, sigma).sigma;
-    } else if (!s->method->uses_sigmas) {
-        keep = sqrtf(alpha);
-        gain = sqrtf(1.0f - alpha);
-    }
+    sdrt_sampler_mix(s, 0, &keep, &gain);
     for (size_t k = 0; k < s->images * s->n; k++) latent[k] = keep * latent[k] + gain * noise[k];
 }

@@ -110,6 +110,9 @@ void sdrt_sampler_denoised(const struct sdrt_sampler *s, int eval, const float *
 int sdrt_sampler_step(struct sdrt_sampler *s, int eval, const float *model_out, float *latent,
                       struct sdrt_rng *rngs);
 
+/* Of a clean latent and unit noise, evaluation eval expects keep * latent + gain * noise. */
+void sdrt_sampler_mix(const struct sdrt_sampler *s, int eval, float *keep, float *gain);
+
 /* Turns the clean latent of an image into what evaluation 0 expects (with first_step > 0):
  * latent and unit noise are both [images, n]. */
 void sdrt_sampler_add_noise(const struct sdrt_sampler *s, const float *noise, float *latent);

@@ -1,16 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/pipeline/begin.h"
-#include "model/pipeline/picture.h"
-#include "model/pipeline/run.h"
 #include "runtime/base/choices.h"
 
 #include <math.h>
 
-static enum sdrt_resize resize_mode(const struct sdrt_request *r)
+const char *sdrt_masked_content_name(int i)
 {
-    const int i = r->resize_mode ? sdrt_choice(sdrt_resize_mode_name, r->resize_mode) : 0;
+    static const char *const names[] = {
+        [SDRT_MASKED_ORIGINAL] = "original",
+        [SDRT_MASKED_FILL] = "fill",
+        [SDRT_MASKED_NOISE] = "noise",
+        [SDRT_MASKED_NOTHING] = "nothing",
+    };
 
-    return (enum sdrt_resize)i;
+    return i >= 0 && i < (int)(sizeof names / sizeof *names) ? names[i] : NULL;
+}
+
+/* ---- what a request means ---- */
+
+static int extended(const struct sdrt_request *r)
+{
+    return r->extend_left || r->extend_top || r->extend_right || r->extend_bottom;
+}
+
+int sdrt_begin_masked(const struct sdrt_request *r) { return r->mask || extended(r); }
+
+enum sdrt_masked sdrt_begin_content(const struct sdrt_request *r)
+{
+    if (!r->masked_content) return extended(r) ? SDRT_MASKED_FILL : SDRT_MASKED_ORIGINAL;
+    return (enum sdrt_masked)sdrt_choice(sdrt_masked_content_name, r->masked_content);
+}
+
+enum sdrt_resize sdrt_begin_mode(const struct sdrt_request *r)
+{
+    if (!r->resize_mode) return SDRT_RESIZE_JUST;
+    return (enum sdrt_resize)sdrt_choice(sdrt_resize_mode_name, r->resize_mode);
 }
 
 void sdrt_begin_size(const struct sdrt_model *m, const struct sdrt_request *r, int *width,
@@ -20,8 +44,9 @@ void sdrt_begin_size(const struct sdrt_model *m, const struct sdrt_request *r, i
     const int mmdit = config->denoiser == SDRT_DENOISER_MMDIT;
     const int unit = (mmdit ? config->mmdit.patch : 1) << (config->vae.levels - 1);
 
-    if (!*width) *width = r->init->width / unit * unit;
-    if (!*height) *height = r->init->height / unit * unit;
+    if (r->mask_only) return;
+    if (!*width) *width = (r->init->width + r->extend_left + r->extend_right) / unit * unit;
+    if (!*height) *height = (r->init->height + r->extend_top + r->extend_bottom) / unit * unit;
     if (!*width) *width = unit;
     if (!*height) *height = unit;
 }
@@ -40,30 +65,60 @@ int sdrt_begin_first_step(const struct sdrt_model *m, const struct sdrt_request 
                      strength, r->steps, ceil(1e6 / r->steps) / 1e6);
 }
 
-int sdrt_begin_check(const struct sdrt_model *m, const struct sdrt_request *r)
+/* ---- what it may be ---- */
+
+static int check_names(const struct sdrt_model *m, const struct sdrt_request *r)
 {
     char known[SDRT_CHOICES];
 
     if (r->resize_mode && sdrt_choice(sdrt_resize_mode_name, r->resize_mode) < 0)
         return sdrt_fail(m->log, SDRT_E_ARG, "unknown resize mode \"%s\": expected %s",
                          r->resize_mode, sdrt_choices(known, sdrt_resize_mode_name));
-    if (sdrt_model_config_of(m)->vae.has_encoder) return SDRT_OK;
-    return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "%s: its VAE has a decoder only: expected an encoder "
-                     "too, to begin with a picture", m->parts[SDRT_PART_BASE].name);
+    if (r->masked_content && sdrt_choice(sdrt_masked_content_name, r->masked_content) < 0)
+        return sdrt_fail(m->log, SDRT_E_ARG, "unknown masked content \"%s\": expected %s",
+                         r->masked_content, sdrt_choices(known, sdrt_masked_content_name));
+    return SDRT_OK;
 }
 
-int sdrt_begin_prepare(struct sdrt_run *run)
+static int check_numbers(const struct sdrt_model *m, const struct sdrt_request *r)
 {
-    const struct sdrt_request *r = run->r;
-    const struct sdrt_log *log = run->s->log;
-    struct sdrt_pixels *p = &run->begin;
-    int status = sdrt_pixels_of(p, r->init, 3, log);
+    enum { BLUR = 256 };
+    const int sides[] = { r->extend_left, r->extend_top, r->extend_right, r->extend_bottom };
 
-    if (status == SDRT_OK && (p->width != r->width || p->height != r->height))
-        sdrt_note(log, SDRT_LOG_INFO, "the picture of %dx%d becomes one of %dx%d (%s)", p->width,
-                  p->height, r->width, r->height, sdrt_resize_mode_name((int)resize_mode(r)));
-    if (status == SDRT_OK && r->init->channels == 4)
-        sdrt_note(log, SDRT_LOG_INFO, "where the picture is transparent it is laid on white");
-    return status == SDRT_OK ? sdrt_pixels_resize(p, r->width, r->height, resize_mode(r), log)
-                             : status;
+    for (size_t i = 0; i < sizeof sides / sizeof *sides; i++)
+        if (sides[i] < 0 || sides[i] > SDRT_MAX_PICTURE)
+            return sdrt_fail(m->log, SDRT_E_ARG,
+                             "%d pixels are added to the picture: expected 0 to %d", sides[i],
+                             SDRT_MAX_PICTURE);
+    if (r->init->width + sides[0] + sides[2] > SDRT_MAX_PICTURE ||
+        r->init->height + sides[1] + sides[3] > SDRT_MAX_PICTURE)
+        return sdrt_fail(m->log, SDRT_E_ARG,
+                         "the picture becomes %dx%d: expected %d a side at most",
+                         r->init->width + sides[0] + sides[2],
+                         r->init->height + sides[1] + sides[3], SDRT_MAX_PICTURE);
+    if (!(r->mask_blur >= 0.0f && r->mask_blur <= BLUR))
+        return sdrt_fail(m->log, SDRT_E_ARG, "mask blur %g: expected 0 to %d", (double)r->mask_blur,
+                         BLUR);
+    if (r->mask_padding < 0 || r->mask_padding > SDRT_MAX_PICTURE)
+        return sdrt_fail(m->log, SDRT_E_ARG, "mask padding %d: expected 0 to %d", r->mask_padding,
+                         SDRT_MAX_PICTURE);
+    return SDRT_OK;
+}
+
+int sdrt_begin_check(const struct sdrt_model *m, const struct sdrt_request *r)
+{
+    int status = check_names(m, r);
+
+    if (status == SDRT_OK) status = check_numbers(m, r);
+    if (status != SDRT_OK) return status;
+    if (!sdrt_begin_masked(r) && (r->mask_invert || r->mask_only || r->masked_content))
+        return sdrt_fail(m->log, SDRT_E_ARG, "%s without a mask: expected one",
+                         r->mask_invert ? "an inverted mask"
+                         : r->mask_only ? "the mask alone"
+                                        : "masked content");
+    if (sdrt_model_config_of(m)->vae.has_encoder) return SDRT_OK;
+    return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
+                     "%s: its VAE has a decoder only: expected an encoder "
+                     "too, to begin with a picture",
+                     m->parts[SDRT_PART_BASE].name);
 }

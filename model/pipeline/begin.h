@@ -1,17 +1,26 @@
 /* SPDX-License-Identifier: MIT
  *
- * Requests that begin with a picture: what that means for size and steps, and the picture as the
- * encoder reads it.
+ * Requests that begin with a picture: what that means for size and steps, and what may be asked.
  */
 #ifndef SDRT_MODEL_PIPELINE_BEGIN_H
 #define SDRT_MODEL_PIPELINE_BEGIN_H
 
 #include "model/pipeline/model.h"
+#include "model/pipeline/picture.h"
 
-struct sdrt_run;
+/* What is under a mask before it is redrawn; names for lists. */
+enum sdrt_masked { SDRT_MASKED_ORIGINAL, SDRT_MASKED_FILL, SDRT_MASKED_NOISE, SDRT_MASKED_NOTHING };
+const char *sdrt_masked_content_name(int i);
 
-/* Fills *width and *height, where they are 0, from the picture's size: down to a multiple that the
- * model can draw. */
+/* Whether a part of the picture stays: there is a mask, or something is added around it. */
+int sdrt_begin_masked(const struct sdrt_request *r);
+
+/* What checked requests say, or mean where they say nothing. */
+enum sdrt_masked sdrt_begin_content(const struct sdrt_request *r);
+enum sdrt_resize sdrt_begin_mode(const struct sdrt_request *r);
+
+/* Fills *width and *height, where they are 0, from the picture's size with what is added to it: down
+ * to a multiple that the model can draw.  Where only the mask's surroundings are drawn they stay. */
 void sdrt_begin_size(const struct sdrt_model *m, const struct sdrt_request *r, int *width,
                      int *height);
 
@@ -19,11 +28,8 @@ void sdrt_begin_size(const struct sdrt_model *m, const struct sdrt_request *r, i
  * count.  SDRT_E_ARG where none is left. */
 int sdrt_begin_first_step(const struct sdrt_model *m, const struct sdrt_request *r, int *first);
 
-/* What a resolved request must say: a way of resizing; and whether the model can encode a picture:
- * SDRT_E_ARG, SDRT_E_UNSUPPORTED. */
+/* Names and numbers of a resolved request that are of pictures, with one or without; and whether the
+ * model can encode it: SDRT_E_ARG, SDRT_E_UNSUPPORTED. */
 int sdrt_begin_check(const struct sdrt_model *m, const struct sdrt_request *r);
-
-/* Before the first pass: the picture at the image's size, into run->begin.  SDRT_E_NOMEM. */
-int sdrt_begin_prepare(struct sdrt_run *run);
 
 #endif

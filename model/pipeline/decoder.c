@@ -38,8 +38,9 @@ void sdrt_run_fill_decoder(const struct sdrt_session *s, const struct sdrt_decod
 int sdrt_run_decoder(struct sdrt_run *run, const struct sdrt_pass *pass)
 {
     struct sdrt_session *s = run->s;
-    const int batch = s->shape.batch, dims[4] = { 1, s->height, s->width, 3 };
+    const int batch = s->shape.batch, dims[4] = { 1, run->r->height, run->r->width, 3 };
     const size_t n = s->slots.slot[s->latent].bytes / sizeof(float) / (size_t)batch;
+    const size_t drawn = (size_t)run->r->width * (size_t)run->r->height * 3;
     const size_t bytes = (size_t)s->width * (size_t)s->height * 3;
     const float *latent = sdrt_slot_map(&s->slots, s->latent);
     const struct sdrt_decoding d = sdrt_run_decoding(s);
@@ -54,7 +55,10 @@ int sdrt_run_decoder(struct sdrt_run *run, const struct sdrt_pass *pass)
         if (status != SDRT_OK) break;
         snprintf(run->prefix, sizeof run->prefix, "%s", image);
         status = sdrt_run_dump(run, "image", dims, 3, d.out);
-        sdrt_to_bytes(d.out, s->images + (size_t)i * bytes, bytes);
+        uint8_t *out = s->images + (size_t)i * bytes;
+        sdrt_to_bytes(d.out, s->shape.masked ? run->canvas.drawn.rgb : out, drawn);
+        if (status == SDRT_OK && s->shape.masked)
+            status = sdrt_canvas_compose(&run->canvas, out, s->log);
         if (status == SDRT_OK) status = sdrt_run_report(run, SDRT_STAGE_DECODE, i + 1, batch);
     }
     return status;

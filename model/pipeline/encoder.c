@@ -7,12 +7,21 @@
 #include <math.h>
 #include <stdio.h>
 
-/* Bytes to -1 .. 1, in diffusers' order of operations. */
-static void fill_pixels(const struct sdrt_pixels *p, float *out)
+/* Bytes to -1 .. 1, in diffusers' order of operations; grey where hole (may be NULL) is white. */
+static void fill_pixels(const struct sdrt_pixels *p, const struct sdrt_pixels *hole, float *out)
 {
     const size_t n = (size_t)p->width * (size_t)p->height * 3;
 
-    for (size_t i = 0; i < n; i++) out[i] = 2.0f * ((float)p->rgb[i] / 255.0f) - 1.0f;
+    for (size_t i = 0; i < n; i++)
+        out[i] = hole && hole->rgb[i / 3] ? 0.0f : 2.0f * ((float)p->rgb[i] / 255.0f) - 1.0f;
+}
+
+static int encode(struct sdrt_run *run, const struct sdrt_pass *pass,
+                  const struct sdrt_pixels *hole)
+{
+    fill_pixels(&run->canvas.init, hole, sdrt_session_map(run->s, SDRT_PART_BASE, "pixels"));
+    snprintf(run->prefix, sizeof run->prefix, "%s%s", pass->dumps, hole ? "hole/" : "");
+    return sdrt_run_program(run, pass);
 }
 
 /* The VAE's latent, channel c, as the denoiser has it. */
@@ -22,53 +31,134 @@ static float normalised(const struct sdrt_vae_config *vae, int c, float x)
     return (x - vae->shift_factor) * vae->scaling_factor;
 }
 
-/* A sample of the distribution that the encoder gives: moments [pixels][2 * z], draws and latent
- * [z][pixels]; latent may be draws. */
-static void sample(const struct sdrt_vae_config *vae, const float *moments, const float *draws,
-                   int pixels, float *latent)
-{
-    const int z = vae->latent_channels;
+/* Where a run begins: its memory, found once; all but mask and moments [batch][z][pixels]. */
+struct beginning {
+    struct sdrt_run *run;
+    const struct sdrt_pass *pass;
+    const struct sdrt_vae_config *vae;
+    const float *moments; /* [pixels][2 * z] */
+    float *mask;          /* [pixels], 1 where it is redrawn; NULL: everywhere */
+    float *latent, *begin, *noise;
+    float *scratch;
+    float *beside; /* [batch][pixels][1 + z]; NULL unless the denoiser reads that */
+    int pixels, z, batch;
+    size_t n; /* numbers of an image */
+};
 
-    for (int i = 0; i < z * pixels; i++) {
-        const int c = i / pixels;
-        const float *at = moments + (size_t)(i % pixels) * (size_t)(2 * z) + c;
-        const float variance = fminf(fmaxf(at[z], -30.0f), 20.0f);
-        latent[i] = normalised(vae, c, at[0] + expf(0.5f * variance) * draws[i]);
-    }
-}
-
-/* Each image's generator draws as diffusers' do: for the sample, for the noise upon it, and then what
- * the sampler wants. */
-static int begin_images(struct sdrt_run *run)
+static struct beginning beginning_of(struct sdrt_run *run, const struct sdrt_pass *pass)
 {
     const struct sdrt_session *s = run->s;
     const struct sdrt_vae_config *vae = &sdrt_model_config_of(s->model)->vae;
-    const float *moments = sdrt_session_map(s, SDRT_PART_BASE, "moments");
-    float *latent = sdrt_slot_map(&s->slots, s->latent);
-    float *noise = sdrt_slot_map(&s->slots, s->guided);
+    float *begin = sdrt_session_map(s, SDRT_PART_BASE, "begin");
+    float *noise = sdrt_session_map(s, SDRT_PART_BASE, "noise");
     const int pixels = s->shape.h * s->shape.w;
-    const size_t n = (size_t)pixels * (size_t)vae->latent_channels;
 
-    for (int i = 0; i < s->shape.batch; i++) {
-        float *own = latent + (size_t)i * n;
-        sdrt_rng_seed(&run->rngs[i], run->rng_kind, run->r->seed + (uint64_t)i);
-        sdrt_rng_normal(&run->rngs[i], own, n);
-        sample(vae, moments, own, pixels, own);
-        sdrt_rng_normal(&run->rngs[i], noise + (size_t)i * n, n);
+    return (struct beginning){
+        .run = run,
+        .pass = pass,
+        .vae = vae,
+        .moments = sdrt_session_map(s, SDRT_PART_BASE, "moments"),
+        .mask = sdrt_session_map(s, SDRT_PART_BASE, "mask"),
+        .latent = sdrt_slot_map(&s->slots, s->latent),
+        .begin = begin ? begin : sdrt_slot_map(&s->slots, s->latent),
+        .noise = noise ? noise : sdrt_slot_map(&s->slots, s->guided),
+        .scratch = sdrt_slot_map(&s->slots, s->scaled),
+        .beside = sdrt_session_map(s, SDRT_PART_BASE, "beside"),
+        .pixels = pixels,
+        .z = vae->latent_channels,
+        .batch = s->shape.batch,
+        .n = (size_t)pixels * (size_t)vae->latent_channels,
+    };
+}
+
+/* Draws from image i's generator a sample of the distribution that the encoder gives. */
+static void sample(const struct beginning *b, int i, float *latent)
+{
+    sdrt_rng_normal(&b->run->rngs[i], latent, b->n);
+    for (int k = 0; k < b->z * b->pixels; k++) {
+        const int c = k / b->pixels;
+        const float *at = b->moments + (size_t)(k % b->pixels) * (size_t)(2 * b->z) + c;
+        const float variance = fminf(fmaxf(at[b->z], -30.0f), 20.0f);
+        latent[k] = normalised(b->vae, c, at[0] + expf(0.5f * variance) * latent[k]);
     }
-    const int status = sdrt_run_dump_latent(run, "begin");
-    sdrt_sampler_add_noise(run->samplers[SDRT_PART_BASE], noise, latent);
+}
+
+/* The pixel at each latent position's corner says whether it is redrawn: torch's nearest. */
+static void fill_mask(const struct beginning *b)
+{
+    const struct sdrt_pixels *redraw = &b->run->canvas.redraw;
+    const int w = b->run->s->shape.w, up = redraw->width / w;
+
+    for (int i = 0; i < b->pixels; i++) {
+        const size_t y = (size_t)(i / w) * (size_t)up, x = (size_t)(i % w) * (size_t)up;
+        b->mask[i] = redraw->rgb[y * (size_t)redraw->width + x] ? 1.0f : 0.0f;
+    }
+}
+
+/* What the run begins with: noise alone where all under a mask is to be redrawn, as diffusers' inpainting
+ * pipelines do, else the picture with noise. */
+static void start(const struct beginning *b, int noise_alone)
+{
+    const struct sdrt_sampler *sampler = b->run->samplers[SDRT_PART_BASE];
+    const enum sdrt_masked content = b->mask ? sdrt_begin_content(b->run->r) : SDRT_MASKED_ORIGINAL;
+    float keep = 0.0f, gain = sdrt_sampler_initial_scale(sampler);
+
+    if (!noise_alone) sdrt_sampler_mix(sampler, 0, &keep, &gain);
+    for (size_t k = 0; k < (size_t)b->batch * b->n; k++) {
+        const int redrawn = b->mask && b->mask[k % (size_t)b->pixels] > 0.0f;
+        float base = noise_alone ? 0.0f : b->begin[k];
+        if (redrawn && content == SDRT_MASKED_NOISE) base = b->noise[k];
+        if (redrawn && content == SDRT_MASKED_NOTHING) base = 0.0f;
+        b->latent[k] = keep * base + gain * b->noise[k];
+    }
+}
+
+/* Mask, and the picture without what is under it, as an inpainting model reads them.  For others
+ * the draws alone, so that what is drawn after them is as in diffusers. */
+static int take_hole(const struct beginning *b)
+{
+    int status = b->beside ? encode(b->run, b->pass, &b->run->canvas.redraw) : SDRT_OK;
+
+    for (int i = 0; i < b->batch && status == SDRT_OK; i++) {
+        if (!b->beside) sdrt_rng_normal(&b->run->rngs[i], b->scratch, b->n);
+        else sample(b, i, b->scratch);
+        for (int p = 0; b->beside && p < b->pixels; p++) {
+            float *to = b->beside +
+                        ((size_t)i * (size_t)b->pixels + (size_t)p) * (size_t)(b->z + 1);
+            to[0] = b->mask[p];
+            for (int c = 0; c < b->z; c++)
+                to[1 + c] = b->scratch[(size_t)c * (size_t)b->pixels + (size_t)p];
+        }
+    }
     return status;
+}
+
+/* Each image's generator draws as diffusers' do: for the sample, for the noise upon it, for the sample
+ * of what is not under a mask, and then what the sampler wants. */
+static int begin(const struct beginning *b)
+{
+    struct sdrt_run *run = b->run;
+    const int noise_alone = b->mask && run->r->strength >= 1.0f;
+    const int sampled = !(noise_alone && b->beside);
+    int status = sampled ? encode(run, b->pass, NULL) : SDRT_OK;
+
+    if (status != SDRT_OK) return status;
+    if (b->mask) fill_mask(b);
+    for (int i = 0; i < b->batch; i++) {
+        sdrt_rng_seed(&run->rngs[i], run->rng_kind, run->r->seed + (uint64_t)i);
+        if (sampled) sample(b, i, b->begin + (size_t)i * b->n);
+        sdrt_rng_normal(&run->rngs[i], b->noise + (size_t)i * b->n, b->n);
+    }
+    start(b, noise_alone);
+    if (b->mask) status = take_hole(b);
+    return status == SDRT_OK ? sdrt_run_dump_latent(run, "begin") : status;
 }
 
 int sdrt_run_encoder(struct sdrt_run *run, const struct sdrt_pass *pass)
 {
+    const struct beginning b = beginning_of(run, pass);
     int status = sdrt_run_report(run, SDRT_STAGE_ENCODE, 0, 1);
 
-    if (status != SDRT_OK) return status;
-    fill_pixels(&run->begin, sdrt_session_map(run->s, SDRT_PART_BASE, "pixels"));
-    snprintf(run->prefix, sizeof run->prefix, "%s", pass->dumps);
-    status = sdrt_run_program(run, pass);
-    if (status == SDRT_OK) status = begin_images(run);
+    if (status == SDRT_OK) status = begin(&b);
     return status == SDRT_OK ? sdrt_run_report(run, SDRT_STAGE_ENCODE, 1, 1) : status;
 }

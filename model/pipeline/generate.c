@@ -3,7 +3,6 @@
  * One image, as data: prompt -> token ids -> text embeddings -> noise -> N times { scale,
  * denoise the pair, guide, sampler step } -> VAE -> RGB, pass by pass of the model's table.
  */
-#include "model/pipeline/begin.h"
 #include "model/pipeline/loras.h"
 #include "model/pipeline/read.h"
 #include "model/pipeline/run.h"
@@ -15,6 +14,17 @@
 #include <string.h>
 
 /* ---- results ---- */
+
+/* What A1111 writes of a picture that was begun with, in its words. */
+static void write_begin(const struct sdrt_request *r, FILE *f)
+{
+    fprintf(f, ", Denoising strength: %g", (double)r->strength);
+    if (!sdrt_begin_masked(r)) return;
+    if (r->mask_blur > 0.0f) fprintf(f, ", Mask blur: %g", (double)r->mask_blur);
+    if (r->mask_invert) fputs(", Mask mode: Inpaint not masked", f);
+    if (r->mask_only) fprintf(f, ", Inpaint area: Only masked, Masked area padding: %d", r->mask_padding);
+    fprintf(f, ", Masked content: %s", sdrt_masked_content_name((int)sdrt_begin_content(r)));
+}
 
 /* What A1111's web UI writes into its images, so that its tools read ours. */
 static char *parameters_text(const struct sdrt_run *run, int i)
@@ -42,7 +52,7 @@ static char *parameters_text(const struct sdrt_run *run, int i)
     for (int l = 0; l < r->n_loras; l++)
         fprintf(f, "%s%s:%g", l ? ", " : ", LoRA: \"", r->loras[l].path, (double)r->loras[l].scale);
     if (r->n_loras) fputc('"', f);
-    if (r->init) fprintf(f, ", Denoising strength: %g", (double)r->strength);
+    if (r->init) write_begin(r, f);
     sdrt_numbers_end(&numbers);
     if (fclose(f) != 0) {
         free(text);
@@ -54,16 +64,19 @@ static char *parameters_text(const struct sdrt_run *run, int i)
 static int prepare_results(struct sdrt_run *run)
 {
     struct sdrt_session *s = run->s;
-    const size_t bytes = (size_t)run->r->width * (size_t)run->r->height * 3;
-    uint8_t *images = realloc(s->images, bytes * (size_t)run->r->batch);
+    const struct sdrt_pixels *whole = &run->canvas.picture;
+    const size_t drawn = (size_t)run->r->width * (size_t)run->r->height * 3;
+    const size_t bytes = whole->rgb ? (size_t)whole->width * (size_t)whole->height * 3 : drawn;
+    const size_t all = bytes * (size_t)run->r->batch;
+    uint8_t *images = realloc(s->images, all > drawn ? all : drawn); /* of previews too */
 
     run->rngs = malloc((size_t)run->r->batch * sizeof *run->rngs);
     if (images) s->images = images;
     if (!images || !run->rngs)
         return sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for the images");
     run->rgb = images;
-    s->width = run->r->width;
-    s->height = run->r->height;
+    s->width = whole->rgb ? whole->width : run->r->width;
+    s->height = whole->rgb ? whole->height : run->r->height;
     for (int i = 0; i < SDRT_MAX_BATCH; i++) {
         free(s->parameters[i]);
         s->parameters[i] = NULL;
@@ -159,7 +172,7 @@ static int prepare(struct sdrt_run *run)
     s->stage_seconds[SDRT_STAGE_TEXT] += sdrt_now() - t0;
     if (status != SDRT_OK) return status;
     sdrt_run_prepare_once(run);
-    return run->r->init ? sdrt_begin_prepare(run) : sdrt_run_prepare_noise(run);
+    return run->r->init ? SDRT_OK : sdrt_run_prepare_noise(run);
 }
 
 static int reset_samplers(struct sdrt_run *run)
@@ -180,6 +193,8 @@ static int draw(struct sdrt_run *run)
     int status = reset_samplers(run);
 
     memset(s->stage_seconds, 0, sizeof s->stage_seconds);
+    if (status == SDRT_OK && run->r->init)
+        status = sdrt_canvas_prepare(&run->canvas, run->r, s->log);
     if (status == SDRT_OK) status = prepare_results(run);
     if (status == SDRT_OK) status = prepare(run);
     if (status == SDRT_OK) status = run_passes(run);
@@ -215,6 +230,6 @@ int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *req
     free(run.prompt);
     free(run.negative);
     free(run.rngs);
-    free(run.begin.rgb);
+    sdrt_canvas_clear(&run.canvas);
     return status;
 }

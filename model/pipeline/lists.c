@@ -3,6 +3,7 @@
 #include "kernels/isa.h"
 #include "model/net/published.h"
 #include "model/noise/sampler.h"
+#include "model/pipeline/begin.h"
 #include "model/pipeline/picture.h"
 #include "model/sdrt.h"
 
@@ -53,6 +54,7 @@ const char *sdrt_list_name(enum sdrt_list list, int i)
         [SDRT_LIST_PRECISIONS] = sdrt_precision_name,
         [SDRT_LIST_ARCHS] = sdrt_arch_name,
         [SDRT_LIST_RESIZE_MODES] = sdrt_resize_mode_name,
+        [SDRT_LIST_MASKED_CONTENTS] = sdrt_masked_content_name,
     };
 
     return i >= 0 && (unsigned)list < sizeof names / sizeof *names ? names[list](i) : NULL;

@@ -20,6 +20,7 @@ struct sdrt_shape {
     int evaluations[SDRT_PARTS]; /* timesteps of each part's schedule */
     int clip_skip;               /* 0: the model's own layer; see sdrt.h */
     int picture;                 /* 1: it begins with a picture, which the VAE encodes */
+    int masked;                  /* 1: of which a part stays */
 };
 
 /* Images that go through the denoiser at once. */

@@ -113,9 +113,11 @@ static int has_picture(const struct sdrt_model_config *base, const struct sdrt_s
     { .name = name_, .dumps = dumps_, .when = SDRT_ONCE_A_PROMPT, .encoder = i, .has = has_t5,     \
       .on_host = 1,                                                                                \
       .wide = 1, .build = build_t5, .wanted = sdrt_text_wanted, .run = sdrt_run_text }
-#define ENCODER                                                                                    \
-    { .name = "vae encoder", .dumps = "vae-encoder/", .when = SDRT_ONCE_A_PICTURE, .wide = 1,      \
-      .has = has_picture, .build = build_encoder, .run = sdrt_run_encoder }
+#define ENCODER                                                                                 \
+    {                                                                                           \
+        .name = "vae encoder", .dumps = "vae-encoder/", .when = SDRT_ONCE_A_PICTURE, .wide = 1, \
+        .has = has_picture, .build = build_encoder, .run = sdrt_run_encoder                     \
+    }
 #define PROMPT(name_, part_, dumps_)                                                               \
     { .name = name_, .dumps = dumps_, .part = part_, .when = SDRT_ONCE_A_PROMPT,                   \
       .build = build_prompt, .wanted = sdrt_once_wanted, .run = sdrt_run_prompt }

@@ -7,14 +7,15 @@
 int sdrt_picture_check(const struct sdrt_picture *p, const char *what, const struct sdrt_log *log)
 {
     if (!p->pixels) return sdrt_fail(log, SDRT_E_ARG, "%s: expected pixels, not NULL", what);
-    if (p->width < 1 || p->height < 1 || p->width > SDRT_MAX_PICTURE || p->height > SDRT_MAX_PICTURE)
+    if (p->width < 1 || p->height < 1 || p->width > SDRT_MAX_PICTURE ||
+        p->height > SDRT_MAX_PICTURE)
         return sdrt_fail(log, SDRT_E_ARG, "%s: %dx%d: expected sides of 1 to %d", what, p->width,
                          p->height, SDRT_MAX_PICTURE);
     if (p->channels != 1 && p->channels != 3 && p->channels != 4)
         return sdrt_fail(log, SDRT_E_ARG, "%s: %d channels: expected 1, 3 or 4", what, p->channels);
     if (p->stride && p->stride < (size_t)p->width * (size_t)p->channels)
-        return sdrt_fail(log, SDRT_E_ARG, "%s: rows %zu bytes apart: expected %d or more, or 0", what,
-                         p->stride, p->width * p->channels);
+        return sdrt_fail(log, SDRT_E_ARG, "%s: rows %zu bytes apart: expected %d or more, or 0",
+                         what, p->stride, p->width * p->channels);
     return SDRT_OK;
 }
 
@@ -38,7 +39,8 @@ int sdrt_pixels_of(struct sdrt_pixels *out, const struct sdrt_picture *p, int ch
     uint8_t *to = malloc(width * height * (size_t)channels);
 
     if (!to)
-        return sdrt_fail(log, SDRT_E_NOMEM, "out of memory for a picture of %zux%zu", width, height);
+        return sdrt_fail(log, SDRT_E_NOMEM, "out of memory for a picture of %zux%zu", width,
+                         height);
     out->rgb = to;
     out->width = p->width;
     out->height = p->height;

@@ -85,6 +85,26 @@ static int add_latents(struct sdrt_session *s)
     return status;
 }
 
+/* What stays of a picture, and what an inpainting model reads beside the latent. */
+static int add_masked(struct sdrt_session *s)
+{
+    const struct sdrt_model_config *config = sdrt_model_config_of(s->model);
+    const int h = s->shape.h, w = s->shape.w, z = config->vae.latent_channels;
+    const int more = sdrt_model_task(config) == SDRT_TASK_INPAINT ? config->unet.in_channels - z
+                                                                  : 0;
+    const int begin[4] = { s->shape.batch, z, h, w }, mask[4] = { 1, h, w, 1 };
+    const int beside[4] = { s->shape.batch, h, w, more };
+    int status = sdrt_slots_add(&s->slots, "", "mask", SDRT_F32, mask, SDRT_ONCE_A_SCHEDULE);
+
+    if (status == SDRT_OK && more)
+        return sdrt_slots_add(&s->slots, "", "beside", SDRT_F32, beside, SDRT_ONCE_A_SCHEDULE);
+    if (status == SDRT_OK)
+        status = sdrt_slots_add(&s->slots, "", "begin", SDRT_F32, begin, SDRT_ONCE_A_SCHEDULE);
+    if (status == SDRT_OK)
+        status = sdrt_slots_add(&s->slots, "", "noise", SDRT_F32, begin, SDRT_ONCE_A_SCHEDULE);
+    return status;
+}
+
 int sdrt_session_plan(struct sdrt_session *s, const struct sdrt_shape *shape)
 {
     const double t0 = sdrt_now();
@@ -97,6 +117,7 @@ int sdrt_session_plan(struct sdrt_session *s, const struct sdrt_shape *shape)
     for (int i = 0; i < s->n_passes && status == SDRT_OK; i++) status = plan_pass(s, i);
     if (status == SDRT_OK) status = sdrt_programs_check(s->programs, s->n_passes, s->log);
     if (status == SDRT_OK) status = add_latents(s);
+    if (status == SDRT_OK && s->shape.masked) status = add_masked(s);
     if (status == SDRT_OK) status = find_moves(s);
     if (status == SDRT_OK) s->persistent_bytes = sdrt_slots_place(&s->slots, NULL);
     else sdrt_session_unplan(s);

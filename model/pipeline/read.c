@@ -24,6 +24,7 @@ struct sdrt_request sdrt_request_default(void)
         .rng = "cpu",
         .batch = 1,
         .strength = 0.75f,
+        .mask_padding = 32,
     };
 }
 
@@ -79,17 +80,21 @@ static int check_loras(const struct sdrt_request *r, const struct sdrt_log *log)
 static int check_pictures(const struct sdrt_request *r, const struct sdrt_log *log)
 {
     /* The request has room for what is still to be built. */
-    const char *set = r->mask                        ? "a mask"
-                      : r->n_controls || r->controls ? "a control picture"
-                                                     : NULL;
-
-    if (set)
-        return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s is not supported yet: expected NULL", set);
+    if (r->n_controls || r->controls)
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                         "a control picture is not supported yet: expected NULL");
+    if (r->mask && !r->init)
+        return sdrt_fail(log, SDRT_E_ARG, "a mask of no picture: expected an initial one too");
     if (!r->init) return SDRT_OK;
     if (!(r->strength > 0.0f && r->strength <= 1.0f))
         return sdrt_fail(log, SDRT_E_ARG, "strength %g: expected a number above 0 and up to 1",
                          (double)r->strength);
-    return sdrt_picture_check(r->init, "the initial picture", log);
+    int status = sdrt_picture_check(r->init, "the initial picture", log);
+    if (status == SDRT_OK && r->mask) status = sdrt_picture_check(r->mask, "the mask", log);
+    if (status != SDRT_OK || !r->mask) return status;
+    if (r->mask->width == r->init->width && r->mask->height == r->init->height) return SDRT_OK;
+    return sdrt_fail(log, SDRT_E_ARG, "the mask is %dx%d: expected the picture's %dx%d",
+                     r->mask->width, r->mask->height, r->init->width, r->init->height);
 }
 
 int sdrt_request_read(struct sdrt_request *out, const struct sdrt_request *request,

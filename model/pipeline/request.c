@@ -123,16 +123,20 @@ static int check_numbers(const struct sdrt_model *m, const struct sdrt_request *
     return SDRT_OK;
 }
 
-/* Inpainting and editing models take a picture, which no request can give yet. */
-static int check_task(const struct sdrt_model *m)
+/* Whether the request gives what the model takes beside a text. */
+static int check_task(const struct sdrt_model *m, const struct sdrt_request *r)
 {
     const enum sdrt_unet_task task = sdrt_model_task(sdrt_model_config_of(m));
 
     if (task == SDRT_TASK_DRAW) return SDRT_OK;
-    return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "%s: is an %s model: it %s, which this version cannot "
-                     "be given: expected a model that draws from text alone",
-                     m->parts[SDRT_PART_BASE].name,
-                     task == SDRT_TASK_INPAINT ? "inpainting" : "editing", sdrt_task_takes(task));
+    if (task == SDRT_TASK_INPAINT && r->init && sdrt_begin_masked(r)) return SDRT_OK;
+    if (task == SDRT_TASK_INPAINT)
+        return sdrt_fail(m->log, SDRT_E_ARG, "%s: is an inpainting model: it %s: expected both",
+                         m->parts[SDRT_PART_BASE].name, sdrt_task_takes(task));
+    return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
+                     "%s: is an editing model: it %s, which this version "
+                     "cannot be given: expected a model that draws or inpaints",
+                     m->parts[SDRT_PART_BASE].name, sdrt_task_takes(task));
 }
 
 int sdrt_request_check(const struct sdrt_model *m, const struct sdrt_request *r,
@@ -141,18 +145,22 @@ int sdrt_request_check(const struct sdrt_model *m, const struct sdrt_request *r,
 {
     const int unit = 1 << (sdrt_model_config_of(m)->vae.levels - 1);
     struct sdrt_sampler *s[SDRT_PARTS] = { NULL };
-    int status = check_task(m);
+    int status = check_numbers(m, r);
 
-    if (status == SDRT_OK) status = check_numbers(m, r);
     if (status == SDRT_OK) status = check_size(m, r);
     if (status == SDRT_OK) status = check_clip_skip(m, r->clip_skip);
     if (status == SDRT_OK) status = check_picture(m, r);
     if (status == SDRT_OK && r->init) status = sdrt_begin_check(m, r);
+    if (status == SDRT_OK) status = check_task(m, r);
     /* What is told the scale guides itself. */
     *shape = (struct sdrt_shape){
         .batch = r->batch,
-        .guided = r->cfg_scale > 1.0f && !sdrt_model_config_of(m)->unet.guidance_dim, .h = r->height / unit,
-        .w = r->width / unit, .clip_skip = r->clip_skip, .picture = r->init != NULL,
+        .guided = r->cfg_scale > 1.0f && !sdrt_model_config_of(m)->unet.guidance_dim,
+        .h = r->height / unit,
+        .w = r->width / unit,
+        .clip_skip = r->clip_skip,
+        .picture = r->init != NULL,
+        .masked = r->init && sdrt_begin_masked(r),
     };
     if (status == SDRT_OK) status = make_samplers(m, r, shape, s);
     if (status == SDRT_OK && rng) *rng = (enum sdrt_rng_kind)sdrt_choice(sdrt_rng_name, r->rng);

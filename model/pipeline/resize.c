@@ -50,10 +50,7 @@ static struct span *spans_of(int from, int to, double **weights, int *most)
     return NULL;
 }
 
-static uint8_t to_byte(double x)
-{
-    return x <= 0.0 ? 0 : x >= 255.0 ? 255 : (uint8_t)(x + 0.5);
-}
+static uint8_t to_byte(double x) { return x <= 0.0 ? 0 : x >= 255.0 ? 255 : (uint8_t)(x + 0.5); }
 
 /* Resamples lines of length from to length to; step is from one pixel of a line to the next, and
  * the bytes of one pixel beside another are apart by 1: lines [outer][from][step] -> [outer][to][step]. */
@@ -87,8 +84,7 @@ static uint8_t *resized(const struct sdrt_pixels *p, int width, int height)
     uint8_t *wide = malloc(w * (size_t)p->height * c), *out = malloc(w * h * c);
     int status = wide && out ? SDRT_OK : SDRT_E_NOMEM;
 
-    if (status == SDRT_OK)
-        status = resample(p->rgb, wide, (size_t)p->height, p->width, width, c);
+    if (status == SDRT_OK) status = resample(p->rgb, wide, (size_t)p->height, p->width, width, c);
     if (status == SDRT_OK) status = resample(wide, out, 1, p->height, height, w * c);
     free(wide);
     if (status == SDRT_OK) return out;
@@ -109,7 +105,8 @@ static uint8_t *centred(const struct sdrt_pixels *p, int width, int height)
         for (int x = 0; x < width; x++)
             memcpy(out + ((size_t)y * (size_t)width + (size_t)x) * c,
                    p->rgb + ((size_t)clamped(y - top, p->height - 1) * (size_t)p->width +
-                             (size_t)clamped(x - left, p->width - 1)) * c,
+                             (size_t)clamped(x - left, p->width - 1)) *
+                                c,
                    c);
     return out;
 }
@@ -139,8 +136,7 @@ int sdrt_pixels_resize(struct sdrt_pixels *p, int width, int height, enum sdrt_r
     uint8_t *out;
 
     if (p->width == width && p->height == height) return SDRT_OK;
-    if (mode != SDRT_RESIZE_JUST)
-        fitted(p, mode == SDRT_RESIZE_CROP, &whole.width, &whole.height);
+    if (mode != SDRT_RESIZE_JUST) fitted(p, mode == SDRT_RESIZE_CROP, &whole.width, &whole.height);
     out = whole.rgb = resized(p, whole.width, whole.height);
     if (out && (whole.width != width || whole.height != height)) {
         out = centred(&whole, width, height);

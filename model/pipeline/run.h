@@ -6,7 +6,7 @@
 #define SDRT_MODEL_PIPELINE_RUN_H
 
 #include "model/noise/sampler.h"
-#include "model/pipeline/picture.h"
+#include "model/pipeline/canvas.h"
 #include "model/pipeline/session.h"
 
 struct sdrt_run {
@@ -18,7 +18,7 @@ struct sdrt_run {
     struct sdrt_sampler *samplers[SDRT_PARTS]; /* of each denoiser's steps; owned */
     struct sdrt_rng *rngs; /* [batch], too large for a thread's stack; owned */
     enum sdrt_rng_kind rng_kind;
-    struct sdrt_pixels begin; /* the picture that it begins with, of the image's size; owned */
+    struct sdrt_canvas canvas; /* the picture that it begins with; owned */
     int    evaluated;  /* evaluations so far, of all denoisers */
     char   prefix[48]; /* of dumped names: the pass, the image or evaluation */
     uint8_t *rgb;      /* room for one image: the first's, until that is ready */

@@ -39,26 +39,40 @@ struct denoiser {
     size_t time_bytes;
     int batch, pair, pixels, z;
     struct sdrt_decoding decoding; /* for previews */
+    /* Of a picture of which a part stays; NULL without, begin and noise also where the denoiser reads
+     * beside it [batch][pixels][more]. */
+    const float *mask, *begin, *noise, *beside;
+    int more;
 };
 
 static struct denoiser denoiser_of(struct sdrt_run *run, const struct sdrt_pass *pass)
 {
     const struct sdrt_session *s = run->s;
     const int time = sdrt_slots_find(&s->slots, sdrt_part_scope(pass->part), "time");
+    const int beside = sdrt_slots_find(&s->slots, "", "beside");
 
     return (struct denoiser){
-        .run = run, .pass = pass, .sampler = run->samplers[pass->part],
+        .run = run,
+        .pass = pass,
+        .sampler = run->samplers[pass->part],
         .latent = sdrt_slot_map(&s->slots, s->latent),
         .scaled = sdrt_slot_map(&s->slots, s->scaled),
         .guided = sdrt_slot_map(&s->slots, s->guided),
         .model_in = sdrt_session_map(s, pass->part, "model_in"),
         .model_out = sdrt_session_map(s, pass->part, "model_out"),
         .time_table = sdrt_session_map(s, pass->part, "time_table"),
-        .time = time, .time_bytes = s->slots.slot[time].bytes,
-        .batch = s->shape.batch, .pair = sdrt_shape_unet_batch(&s->shape),
+        .time = time,
+        .time_bytes = s->slots.slot[time].bytes,
+        .batch = s->shape.batch,
+        .pair = sdrt_shape_unet_batch(&s->shape),
         .pixels = s->shape.h * s->shape.w,
         .z = sdrt_model_config_of(s->model)->vae.latent_channels,
         .decoding = sdrt_run_decoding(s),
+        .mask = sdrt_session_map(s, SDRT_PART_BASE, "mask"),
+        .begin = sdrt_session_map(s, SDRT_PART_BASE, "begin"),
+        .noise = sdrt_session_map(s, SDRT_PART_BASE, "noise"),
+        .beside = sdrt_session_map(s, SDRT_PART_BASE, "beside"),
+        .more = beside == SDRT_NO_SLOT ? 0 : s->slots.slot[beside].dims[3],
     };
 }
 
@@ -88,8 +102,8 @@ static int preview(const struct denoiser *d, int e)
     if (kind == SDRT_PREVIEW_LINEAR) {
         sdrt_preview_linear(vae, d->scaled, w * h, rgb);
     } else {
-        w = s->width;
-        h = s->height;
+        w = d->run->r->width;
+        h = d->run->r->height;
         sdrt_run_fill_decoder(s, &d->decoding, d->scaled);
         status = sdrt_session_run(s, decode, NULL, NULL);
         if (status == SDRT_OK)
@@ -101,6 +115,40 @@ static int preview(const struct denoiser *d, int e)
                                                                       : SDRT_OK;
 }
 
+/* The scaled latent, and behind its channels those that an inpainting model reads too. */
+static void fill_model_in(const struct denoiser *d)
+{
+    const int width = d->z + d->more;
+
+    for (int i = 0; i < d->pair * d->pixels; i++) {
+        const int image = i / d->pixels % d->batch, p = i % d->pixels;
+        float *to = d->model_in + (size_t)i * (size_t)width;
+        for (int c = 0; c < d->z; c++)
+            to[c] = d->scaled[((size_t)image * (size_t)d->z + (size_t)c) * (size_t)d->pixels +
+                              (size_t)p];
+        memcpy(to + d->z,
+               d->beside + ((size_t)image * (size_t)d->pixels + (size_t)p) * (size_t)d->more,
+               (size_t)d->more * sizeof *to);
+    }
+}
+
+/* After evaluation e: what stays of the picture as the next one expects it, with its noise, or
+ * without where there is none. */
+static void keep_unmasked(const struct denoiser *d, int e)
+{
+    const struct sdrt_session *s = d->run->s;
+    const int next = (int)d->pass->part + 1;
+    float keep = 1.0f, gain = 0.0f;
+
+    if (e + 1 < s->shape.evaluations[d->pass->part])
+        sdrt_sampler_mix(d->sampler, e + 1, &keep, &gain);
+    else if (next < s->model->n_parts) sdrt_sampler_mix(d->run->samplers[next], 0, &keep, &gain);
+    for (int i = 0; i < d->batch * d->z * d->pixels; i++) {
+        const float m = d->mask[i % d->pixels];
+        d->latent[i] = (1.0f - m) * (keep * d->begin[i] + gain * d->noise[i]) + m * d->latent[i];
+    }
+}
+
 static int evaluate(const struct denoiser *d, int e)
 {
     struct sdrt_run *run = d->run;
@@ -108,7 +156,8 @@ static int evaluate(const struct denoiser *d, int e)
     const struct sdrt_elementwise_ops *ew = &s->model->device->host->ops->elementwise;
 
     sdrt_sampler_scale_input(d->sampler, e, d->latent, d->scaled);
-    ew->to_nhwc(&alone, d->batch, d->pair, d->pixels, d->z, 1.0f, d->scaled, d->model_in);
+    if (d->more) fill_model_in(d);
+    else ew->to_nhwc(&alone, d->batch, d->pair, d->pixels, d->z, 1.0f, d->scaled, d->model_in);
     sdrt_slot_write(&s->slots, d->time, 0, d->time_table + (size_t)e * d->time_bytes,
                     d->time_bytes);
     snprintf(run->prefix, sizeof run->prefix, "%s%03d/", d->pass->dumps, e);
@@ -120,7 +169,9 @@ static int evaluate(const struct denoiser *d, int e)
         ew->to_nchw(&alone, d->batch, d->pixels, d->z, 1.0f, d->model_out, d->guided);
     status = preview(d, e);
     if (status != SDRT_OK) return status;
-    return sdrt_sampler_step(d->sampler, e, d->guided, d->latent, run->rngs);
+    status = sdrt_sampler_step(d->sampler, e, d->guided, d->latent, run->rngs);
+    if (status == SDRT_OK && d->begin) keep_unmasked(d, e);
+    return status;
 }
 
 static int all_finite(const float *x, size_t n)

@@ -5,7 +5,7 @@ models, float32 on the CPU.
 
   make_pictures.py [DIR]   (DIR: ../golden beside this script; has the folders of the tiny models)
 
-pictures/init.png [48,64,3] is the picture, pictures/mask.png [48,64] the mask; both are drawn here.
+pictures/init.png [64,80,3] is the picture, pictures/mask.png [64,80] the mask; both are drawn here.
 pictures/<model>-<case>.png is the image. Generators are given, not noise: the encoder's sample comes
 from them too.
 """
@@ -20,11 +20,12 @@ import torch
 from PIL import Image
 
 import families_reference as families
+import make_nets
 import make_sd3
 import sd15_reference as sd15
 
 PROMPT, NEGATIVE = "a photo of a small red cat, 42 stars", "blurry, bad hands"
-W, H, SEED = 64, 48, 7
+W, H, SEED = 80, 64, 7
 SAMPLERS = {
     **sd15.SAMPLERS,
     "euler_a": diffusers.EulerAncestralDiscreteScheduler,
@@ -37,8 +38,10 @@ KINDS = {
 }
 
 
-def case(sampler, steps, strength, cfg=4.0, negative=None, mask=False):
-    return dict(sampler=sampler, steps=steps, strength=strength, cfg=cfg, negative=negative, mask=mask)
+def case(sampler, steps, strength, cfg=4.0, negative=None, mask=False, unet=None):
+    """unet: one of make_nets.py's, widened to the 9 channels of inpainting."""
+    return dict(sampler=sampler, steps=steps, strength=strength, cfg=cfg, negative=negative,
+                mask=mask, unet=unet)
 
 
 CASES = {
@@ -47,9 +50,11 @@ CASES = {
         "middle": case("euler_a", 6, 0.75),
         "whole": case("dpmpp_2m", 4, 1.0),
         "heun": case("heun", 6, 0.5),
-        "lcm": case("lcm", 5, 0.7, cfg=1.0),
+        "lcm": case("lcm", 5, 0.7, cfg=1.5),
         "mask": case("ddim", 4, 1.0, negative=NEGATIVE, mask=True),
         "mask-part": case("euler_a", 6, 0.6, mask=True),
+        "inpaint": case("ddim", 4, 1.0, negative=NEGATIVE, mask=True, unet="bk-tiny"),
+        "inpaint-part": case("euler_a", 6, 0.6, mask=True, unet="bk-tiny"),
     },
     "sd21": {
         "low": case("euler", 10, 0.29),
@@ -63,6 +68,7 @@ CASES = {
         "high": case("euler", 4, 0.95),
         "mask": case("euler", 4, 1.0, mask=True),
         "mask-part": case("dpmpp_2m", 5, 0.7, negative=NEGATIVE, mask=True),
+        "inpaint": case("euler", 4, 0.99, mask=True, unet="koala"),
     },
     "sd3": {
         "low": case("euler", 5, 0.35),
@@ -85,7 +91,7 @@ def draw_picture():
     waves = [np.sin(x / 7 + k) * np.cos(y / (5 + k)) for k in range(3)]
     noise = np.random.default_rng(3).standard_normal((H, W, 3)) * 12
     picture = np.stack(waves, -1) * 90 + 128 + noise
-    mask = ((x - 40) ** 2 + (y - 24) ** 2 < 144) | ((x < 13) & (y > 30))
+    mask = ((x - 50) ** 2 + (y - 32) ** 2 < 256) | ((x < 20) & (y > 44))
     return (Image.fromarray(picture.clip(0, 255).astype(np.uint8)),
             Image.fromarray(mask.astype(np.uint8) * 255))
 
@@ -108,7 +114,10 @@ def scheduler_of(base, model, c):
 @torch.no_grad()
 def image_of(base, model, c, picture, mask):
     kind = getattr(diffusers, f"{KINDS[model]}{'Inpaint' if c['mask'] else 'Img2Img'}Pipeline")
-    pipe = kind.from_pipe(base)
+    more = {}
+    if c["unet"]:
+        more["unet"] = make_nets.make({**make_nets.KINDS[c["unet"]][0], "in_channels": 9})
+    pipe = kind.from_pipe(base, **more)
     pipe.set_progress_bar_config(disable=True)
     pipe.scheduler = scheduler_of(base, model, c)
     call = dict(
