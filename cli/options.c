@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST = 64 /* options of a program */, FIRST = 256 /* beyond all letters */, WIDTH = 80 };
+enum { MOST = 256 /* options of a program */, FIRST = 256 /* beyond all letters */, WIDTH = 80 };
 
 /* ---- values ---- */
 

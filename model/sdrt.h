@@ -211,22 +211,22 @@ struct sdrt_request {
                                       * as large, down to a multiple that the model can draw */
     const struct sdrt_picture *mask; /* where it is redrawn: white; NULL: everywhere.  As large as
                                       * init; where it is black the image has init's pixels */
-    float       strength;            /* 0.75: how much of init is redrawn, above 0 to 1; of the steps
+    float strength; /* 0.75: how much of init is redrawn, above 0 to 1; of the steps
                                       * the last so many are run */
     int         n_controls;
     const struct sdrt_control *controls; /* n_controls of them; NULL for none */
     const char *resize_mode; /* how init comes to another size: "just", as is NULL: its sides apart;
                               * "crop": whole over the image, the rest cut off; "fill": whole within
                               * it, its edges drawn out over the rest */
-    int         mask_invert; /* 1: black is redrawn */
-    float       mask_blur;   /* pixels, the sigma of a Gaussian that softens the mask; 0 */
+    int mask_invert;         /* 1: black is redrawn */
+    float mask_blur;         /* pixels, the sigma of a Gaussian that softens the mask; 0 */
     const char *masked_content; /* what is there before it is redrawn: "original", "fill": the
                               * surroundings' colours, "noise", "nothing": a latent of zeros; NULL:
                               * "fill" beyond init's edges, else "original" */
-    int         mask_only;   /* 1: only the mask's surroundings are drawn, at width x height, and put
+    int mask_only;    /* 1: only the mask's surroundings are drawn, at width x height, and put
                               * back into init, whose size the image then has */
-    int         mask_padding; /* pixels of init around the mask for that; 32 */
-    int         extend_left, extend_top, extend_right, extend_bottom; /* pixels that are added to
+    int mask_padding; /* pixels of init around the mask for that; 32 */
+    int extend_left, extend_top, extend_right, extend_bottom; /* pixels that are added to
                               * init and drawn with what mask says */
 };
 
@@ -252,18 +252,19 @@ enum sdrt_list {
     SDRT_LIST_SPACINGS,
     SDRT_LIST_PREDICTIONS,
     SDRT_LIST_RNGS,
-    SDRT_LIST_LEVELS,     /* instruction sets, in the order of their worth */
+    SDRT_LIST_LEVELS, /* instruction sets, in the order of their worth */
     SDRT_LIST_PRECISIONS,
-    SDRT_LIST_ARCHS,      /* models that random weights can be made for */
+    SDRT_LIST_ARCHS, /* models that random weights can be made for */
     SDRT_LIST_RESIZE_MODES,
     SDRT_LIST_MASKED_CONTENTS,
+    SDRT_LIST_FORMATS, /* of pictures */
 };
 
 /* Name i of a list, a constant; NULL where the list has ended.  [any] */
 SDRT_API const char *sdrt_list_name(enum sdrt_list list, int i);
 
-/* 1 where this machine can use it, 0 where not, which only levels know, or for no such name.
- * [any] */
+/* 1 where this machine and this build can use it, 0 where not, which only levels and formats know, or for
+ * no such name.  [any] */
 SDRT_API int sdrt_list_usable(enum sdrt_list list, int i);
 
 /* Write the defaults.  Call them as sdrt_options_init(&options), sdrt_request_init(&request), which
@@ -330,7 +331,8 @@ SDRT_API int sdrt_session_measure(struct sdrt_session *session,
                                   const struct sdrt_request *request,
                                   struct sdrt_memory *memory);
 
-/* Draws the images, which then stay in the session until the next call.  All sessions of a model
+/* Draws the images, which then stay in the session until the next call; of a request that is cancelled,
+ * those that were ready.  All sessions of a model
  * draw with one set of LoRAs at a time: a request for another set waits until no session draws.
  * [session] */
 SDRT_API int sdrt_session_generate(struct sdrt_session *session,
@@ -358,6 +360,17 @@ SDRT_API int sdrt_session_write_png(const struct sdrt_session *session, int i, c
 /* The same file in memory: sdrt_free(*png), NULL after a failure.  [session] */
 SDRT_API int sdrt_session_png(const struct sdrt_session *session, int i, uint8_t **png,
                               size_t *size);
+
+/* The same in a format of SDRT_LIST_FORMATS, "png", "jpeg" or "webp", the parameters in EXIF's
+ * UserComment where it is no PNG: sdrt_free(*bytes), NULL after a failure.  quality, 1 to 100, is
+ * JPEG's and WebP's; at 100 WebP loses nothing.  SDRT_E_UNSUPPORTED where this build lacks the format's
+ * library.  [session] */
+SDRT_API int sdrt_session_encode(const struct sdrt_session *session, int i, const char *format,
+                                 int quality, uint8_t **bytes, size_t *size);
+
+/* The parameters of image i, borrowed until the next generate; NULL when there is no such image.
+ * [session] */
+SDRT_API const char *sdrt_session_parameters(const struct sdrt_session *session, int i);
 
 /* The plan of a request, without loading or drawing: each step with its kernel, memory, and
  * the peak beside the lower bound.  To a path ending in .json as JSON, else as a table.

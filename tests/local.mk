@@ -137,11 +137,11 @@ tests_test_elementwise_LDADD = $(LEVEL_LIBS)
 # Check scripts run beside the programs; CC compiles the installed header alone.
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT += CC='$(CC)' CRITERION_VERBOSITY_LEVEL=1; export CC CRITERION_VERBOSITY_LEVEL;
-EXTRA_DIST += tests/add_kernel.sh tests/fresh_root.sh tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_sdbench.sh tests/check_man.sh \
+EXTRA_DIST += tests/add_kernel.sh tests/fresh_root.sh tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_output.sh tests/check_sdbench.sh tests/check_man.sh \
 	tests/support.sh tests/header.c \
 	build-aux/summary.sh build-aux/check-layers.sh build-aux/check-levels.sh \
 	build-aux/check-wide.sh
-check_SCRIPTS = tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_sdbench.sh tests/check_man.sh \
+check_SCRIPTS = tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_output.sh tests/check_sdbench.sh tests/check_man.sh \
 	build-aux/check-layers.sh build-aux/check-levels.sh build-aux/check-wide.sh
 # Of what the compiler makes, which may be for another machine.
 AM_TESTS_ENVIRONMENT += OBJDUMP='$(OBJDUMP)'; export OBJDUMP;
@@ -386,6 +386,10 @@ check_PROGRAMS += tests/fuzz_pickle
 tests_fuzz_pickle_SOURCES = tests/fuzz_pickle.c tests/fuzz.h tests/pickle_files.h $(ALLOCATIONS)
 tests_fuzz_pickle_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_fuzz_pickle_LDADD = libruntime.la libkernels.la $(DEPS_LIBS)
+check_PROGRAMS += tests/test_picture_file
+tests_test_picture_file_SOURCES = tests/test_picture_file.c $(TEST_FILES)
+tests_test_picture_file_CFLAGS = $(TEST_CFLAGS)
+tests_test_picture_file_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/test_png tests/test_npy
 tests_test_png_SOURCES = tests/test_png.c $(TEST_FILES)
 tests_test_png_CFLAGS = $(TEST_CFLAGS)

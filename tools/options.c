@@ -2,6 +2,7 @@
 #include "tools/options.h"
 #include "runtime/base/numbers.h"
 #include "runtime/random/entropy.h"
+#include "tools/from_image.h"
 #include "tools/lora_option.h"
 
 #include <errno.h>
@@ -21,7 +22,8 @@ enum {
     MAX_CLIP_SKIP = 64,
     MAX_TOLD = 1 << 20,
     MAX_EXTEND = 8192,
-    MAX_BLUR = 256
+    MAX_BLUR = 256,
+    MAX_COUNT = 100000
 };
 
 /* ---- values that no kind of option covers ---- */
@@ -115,8 +117,8 @@ static int take_extend(void *into, const char *name, const char *text, const str
         while (i < 4 && strncmp(at, sides[i].name, strlen(sides[i].name))) i++;
         const size_t head = i < 4 ? strlen(sides[i].name) : n;
         if (n <= head || n - head >= sizeof number)
-            return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected sides as left=128,bottom=64", name,
-                             text);
+            return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected sides as left=128,bottom=64",
+                             name, text);
         memcpy(number, at + head, n - head);
         const int status = cli_whole(sides[i].to, name, number, 0, MAX_EXTEND, log);
         at += n;
@@ -246,7 +248,8 @@ static const struct cli_option table[] = {
       "a .safetensors or .ckpt checkpoint, or a diffusers folder "
       "($SDRT_MODEL, else the folder demo-model beside sdgen)",
       AT(model.model) },
-    { "unet", 0, CLI_TEXT, "FILE|DIR", "a denoiser in place of the model's own", AT(model.denoiser) },
+    { "unet", 0, CLI_TEXT, "FILE|DIR", "a denoiser in place of the model's own",
+      AT(model.denoiser) },
     { "vae", 0, CLI_TEXT, "FILE", "a VAE in place of the model's own", AT(model.vae) },
     { "text-encoder", 0, CLI_TEXT, "FILE", "a text encoder in place of the model's (first) one",
       AT(model.text_encoder) },
@@ -276,6 +279,8 @@ static const struct cli_option table[] = {
       AT(request.lora_dir) },
     { "lora-lenient", 0, CLI_FLAG, NULL, "warn of tensors that fit nothing in the model, go on",
       AT(request.lora_lenient) },
+    { "from-image", 0, CLI_TEXT, "FILE",
+      "repeat the parameters in an image; other options stand above them", AT(from_image) },
     { "prompt", 'p', CLI_TEXT, "TEXT", "what to draw", AT(request.prompt) },
     { "negative-prompt", 'n', CLI_TEXT, "TEXT", "what to avoid", AT(request.negative_prompt) },
     { "init", 0, CLI_TEXT, "FILE", "a picture to begin with, PNG, JPEG or WebP", AT(init) },
@@ -297,8 +302,14 @@ static const struct cli_option table[] = {
       .call = take_mask_padding },
     { "extend", 0, CLI_CALL, "SIDE=N,...",
       "draw the picture on: left, top, right or bottom by so many pixels", .call = take_extend },
-    { "output", 'o', CLI_TEXT, "FILE", "the image (sdrt.png); a batch adds -0, -1, ...",
+    { "output", 'o', CLI_TEXT, "FILE|DIR|-",
+      "the image, .png, .jpg or .webp, which may be a pattern: out-%04d.png, [seed].png; -: standard "
+      "output (sdrt-0001.png and so on)",
       AT(output) },
+    { "force", 0, CLI_FLAG, NULL, "replace a file that is there", AT(force) },
+    { "quality", 0, CLI_WHOLE, "N", "of JPEG and WebP, 100: WebP without loss (95)", AT(quality), 1,
+      100 },
+    { "grid", 0, CLI_TEXT, "FILE", "all images on one sheet too", AT(grid) },
     { "width", 'W', CLI_CALL, "N",
       "pixels, a multiple of 8, for SD 3.x of 16 (the model's: 512, "
       "768, 1024)",
@@ -327,6 +338,8 @@ static const struct cli_option table[] = {
       .names = rngs },
     { "batch", 0, CLI_WHOLE, "N", "images, with seeds N, N+1, ... (1)", AT(request.batch), 1,
       MAX_BATCH },
+    { "batch-count", 0, CLI_WHOLE, "N", "so many batches, each kept as it is done (1)",
+      AT(batch_count), 1, MAX_COUNT },
     { "threads", 0, CLI_WHOLE, "N", "0: one for each core (0)", AT(model.threads), 0, MAX_THREADS },
     { "no-pin", 0, CLI_FLAG, NULL, "never hold threads on one processor each", AT(model.no_pin) },
     { "isa", 0, CLI_NAME, "NAME", "%s (the best here)", AT(model.isa), .names = levels },
@@ -346,6 +359,7 @@ static const struct cli_option table[] = {
       .call = take_filter },
     { "show", 0, CLI_FLAG, NULL, "show the image in the terminal", AT(show) },
     { "show-steps", 0, CLI_FLAG, NULL, "and how it comes about, step by step", AT(show_steps) },
+    { "no-memory-check", 0, CLI_FLAG, NULL, "go on where memory is short", AT(no_memory_check) },
     { "json", 0, CLI_FLAG, NULL, "print timings, memory and outputs as JSON", AT(json) },
     { "quiet", 0, CLI_FLAG, NULL, "errors and warnings only", AT(quiet) },
     { "version", 0, CLI_VERSION, NULL, "print the version", .where = 0 },
@@ -376,22 +390,23 @@ static int check_pictures(struct sdgen_options *o, const struct sdrt_log *log)
 {
     const struct sdrt_request *r = &o->request;
     const int extended = r->extend_left || r->extend_top || r->extend_right || r->extend_bottom;
-    const char *of_init = o->strength       ? "strength"
-                          : r->resize_mode  ? "resize-mode"
-                          : o->mask         ? "mask"
-                          : extended        ? "extend"
-                                            : NULL;
-    const char *of_mask = r->mask_invert         ? "invert-mask"
-                          : o->mask_blur > 0     ? "mask-blur"
-                          : r->masked_content    ? "masked-content"
-                          : r->mask_only         ? "only-masked"
-                          : o->mask_padding      ? "mask-padding"
-                                                 : NULL;
+    const char *of_init = o->strength      ? "strength"
+                          : r->resize_mode ? "resize-mode"
+                          : o->mask        ? "mask"
+                          : extended       ? "extend"
+                                           : NULL;
+    const char *of_mask = r->mask_invert      ? "invert-mask"
+                          : o->mask_blur > 0  ? "mask-blur"
+                          : r->masked_content ? "masked-content"
+                          : r->mask_only      ? "only-masked"
+                          : o->mask_padding   ? "mask-padding"
+                                              : NULL;
 
     if (of_init && !o->init)
         return sdrt_fail(log, SDRT_E_ARG, "--%s: expected --init FILE beside it", of_init);
     if (of_mask && !o->mask && !extended)
-        return sdrt_fail(log, SDRT_E_ARG, "--%s: expected --mask FILE or --extend beside it", of_mask);
+        return sdrt_fail(log, SDRT_E_ARG, "--%s: expected --mask FILE or --extend beside it",
+                         of_mask);
     if (o->mask_padding && !r->mask_only)
         return sdrt_fail(log, SDRT_E_ARG, "--mask-padding: expected --only-masked beside it");
     o->request.mask_blur = (float)o->mask_blur;
@@ -414,6 +429,13 @@ static int check_together(struct sdgen_options *o, const char *stray, const stru
                          o->request.refiner_start);
     if (check_pictures(o, log)) return SDRT_E_ARG;
     if (o->plan && !o->model.model) o->model.random_weights = 1;
+    if (o->output && !strcmp(o->output, "-") && (o->show || o->json))
+        return sdrt_fail(log, SDRT_E_ARG,
+                         "--output -, --%s: expected one of them, as both write to "
+                         "standard output",
+                         o->json ? "json" : "show");
+    if (o->from_image && !o->from_text)
+        return sdrt_fail(log, SDRT_E_ARG, "--from-image: expected its name in full");
     if (o->show && o->json)
         return sdrt_fail(log, SDRT_E_ARG,
                          "--show, --json: expected one of them, as both write to "
@@ -443,9 +465,12 @@ enum cli_parsed sdgen_parse(struct sdgen_options *options, int argc, char **argv
     sdrt_request_init(&options->request);
     options->request.prompt = NULL;
     options->model.log = log;
-    options->output = "sdrt.png";
+    options->batch_count = 1;
+    options->quality = 95;
     options->random_seed = 1;
 
+    const char *image = from_image_find(argc, argv);
+    if (image && from_image_apply(options, image, &options->from_text, log)) return CLI_FAILED;
     const enum cli_parsed parsed = cli_parse(&program, options, argc, argv, &rest, log);
     if (parsed != CLI_RUN) return parsed;
     if (check_together(options, rest < argc ? argv[rest] : NULL, log)) return CLI_USAGE;
@@ -455,23 +480,8 @@ enum cli_parsed sdgen_parse(struct sdgen_options *options, int argc, char **argv
 
 void sdgen_options_free(struct sdgen_options *options)
 {
+    free(options->from_text);
     for (int i = 0; i < options->request.n_loras; i++)
         free((void *)(uintptr_t)options->loras[i].path);
     options->request.n_loras = 0;
-}
-
-char *sdgen_output_name(const struct sdgen_options *options, int i)
-{
-    const char *name = options->output;
-    const char *slash = strrchr(name, '/');
-    const char *base = slash ? slash + 1 : name;
-    const char *dot = strrchr(base, '.');
-    const size_t room = strlen(name) + 16;
-    char *out;
-
-    if (options->request.batch == 1) return strdup(name);
-    if (!dot || dot == base) dot = name + strlen(name);
-    out = malloc(room);
-    if (out) snprintf(out, room, "%.*s-%d%s", (int)(dot - name), name, i, dot);
-    return out;
 }

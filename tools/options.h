@@ -18,7 +18,10 @@ struct sdgen_options {
     struct sdrt_options model;
     struct sdrt_request request;
     struct sdrt_lora loras[SDGEN_MAX_LORAS];    /* request.loras points here */
-    const char *output;                         /* the image, "sdrt.png" by default */
+    const char *output;                         /* the image; NULL: a number, see output.h */
+    const char *from_image;                     /* whose parameters are repeated; NULL for none */
+    char *from_text;                            /* what they are, owned */
+    const char *grid;                           /* all images on one sheet; NULL for none */
     const char *init;                           /* the picture to begin with; NULL for none */
     const char *mask;                           /* where it is redrawn; NULL for none */
     const char *dump;                           /* the folder for intermediates; NULL for none */
@@ -27,6 +30,10 @@ struct sdgen_options {
     const char *inspect;   /* what to say what it is, instead of drawing; NULL for none */
     int plan;              /* print the plan and draw nothing */
     const char *plan_file; /* where to; NULL: standard output */
+    int batch_count;       /* batches, one after the other */
+    int force;             /* files that are there may be replaced */
+    int quality;           /* of JPEG and WebP */
+    int no_memory_check;
     int json;
     int show;       /* the images in the terminal */
     int show_steps; /* and how they come about; show is then set too */
@@ -47,9 +54,5 @@ enum cli_parsed sdgen_parse(struct sdgen_options *options, int argc, char **argv
 
 /* Frees what the options own. */
 void sdgen_options_free(struct sdgen_options *options);
-
-/* The name of image i: the output itself, or with "-i" before its extension when the
- * batch is larger than 1.  The caller free()s it; NULL without memory. */
-char *sdgen_output_name(const struct sdgen_options *options, int i);
 
 #endif

@@ -3,7 +3,9 @@
  * sdgen: an image from a prompt.
  */
 #include "tools/dump.h"
+#include "tools/grid.h"
 #include "tools/options.h"
+#include "tools/output.h"
 #include "tools/pictures.h"
 #include "tools/plan_svg.h"
 #include "tools/progress.h"
@@ -19,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { EXIT_USAGE = 2, EXIT_SIGNAL = 128 };
 
@@ -30,6 +33,10 @@ struct session {
     struct sdrt_context *context;
     struct show *show; /* NULL: nothing is shown */
     struct pictures pictures;
+    struct output output;
+    struct grid grid;
+    char **names; /* of the files that were written, n_names of them; owned */
+    int n_names;
     int quiet;
     int errors;          /* error lines written */
     int callback_failed; /* a callback has told why it cancels */
@@ -106,19 +113,36 @@ static int on_preview(void *user, const uint8_t *pixels, int width, int height,
     return 1;
 }
 
+/* The sheet would take the place of an image of its name. */
+static int check_apart(const struct session *s)
+{
+    int same = 0;
+
+    for (int k = 0; k < s->output.total && !same; k++) {
+        char *name = output_name(&s->output, k);
+        same = name && !strcmp(name, s->options.grid);
+        free(name);
+    }
+    if (!same) return SDRT_OK;
+    return sdrt_fail(&s->log, SDRT_E_ARG, "--grid %s: expected another name than an image's",
+                     s->options.grid);
+}
+
 /* Every output that could be refused is refused before minutes of work. */
 static int check_outputs(const struct session *s)
 {
     const struct sdgen_options *o = &s->options;
+    const struct output sheet = { .name = o->grid,
+                                  .force = o->force,
+                                  .total = 1,
+                                  .request = &o->request,
+                                  .log = &s->log };
     int status = SDRT_OK;
 
     if (o->plan) return o->plan_file ? sdrt_atomic_check(o->plan_file, &s->log) : SDRT_OK;
-    for (int i = 0; i < o->request.batch && !status; i++) {
-        char *name = sdgen_output_name(o, i);
-        status = name ? sdrt_atomic_check(name, &s->log)
-                      : sdrt_fail(&s->log, SDRT_E_NOMEM, "no memory for a file's name");
-        free(name);
-    }
+    status = output_check(&s->output);
+    if (!status && o->grid) status = output_check(&sheet);
+    if (!status && o->grid) status = check_apart(s);
     if (!status && o->dump) status = dump_check(o->dump, &s->log);
     return status;
 }
@@ -134,10 +158,10 @@ static int check_memory(const struct session *s)
     if (__builtin_add_overflow(memory.weights_bytes, memory.arena_bytes, &need)) need = SIZE_MAX;
     const size_t weights = memory.weights_bytes / mib + 1, arena = memory.arena_bytes / mib + 1;
     const size_t available = memory.available_bytes / mib;
-    if (memory.available_bytes && need > memory.available_bytes)
+    if (memory.available_bytes && need > memory.available_bytes && !s->options.no_memory_check)
         return sdrt_fail(&s->log, SDRT_E_NOMEM,
                          "needs %zu MiB (weights %zu, arena %zu), but this machine has %zu MiB "
-                         "available; expected enough memory or a smaller size",
+                         "available; expected enough memory, a smaller size or --no-memory-check",
                          weights + arena, weights, arena, available);
     if (memory.available_bytes)
         sdrt_note(&s->log, SDRT_LOG_INFO,
@@ -166,21 +190,17 @@ static int print_json(const struct session *s)
     json_t *outputs = json_array();
     int status = SDRT_OK, failed = !json_is_object(report) || !outputs;
 
-    for (int i = 0; i < s->options.request.batch && !failed; i++) {
-        char *name = sdgen_output_name(&s->options, i);
+    for (int i = 0; i < s->n_names && !failed; i++) {
         /* A file's name may hold bytes that are no UTF-8, which JSON cannot hold. */
-        json_t *value = name ? json_string(name) : NULL;
-        failed = !name || json_array_append_new(outputs, value ? value : json_null());
-        free(name);
+        json_t *value = json_string(s->names[i]);
+        failed = json_array_append_new(outputs, value ? value : json_null());
     }
     /* JSON's integers are signed; a seed beyond them is written as text. */
-    if (!failed && s->options.request.seed <= INT64_MAX)
-        failed = json_object_set_new(report, "seed",
-                                     json_integer((json_int_t)s->options.request.seed));
+    if (!failed && s->output.seed <= INT64_MAX)
+        failed = json_object_set_new(report, "seed", json_integer((json_int_t)s->output.seed));
     else if (!failed)
         failed = json_object_set_new(report, "seed",
-                                     json_sprintf("%llu",
-                                                  (unsigned long long)s->options.request.seed));
+                                     json_sprintf("%llu", (unsigned long long)s->output.seed));
     if (!failed) failed = json_object_set(report, "outputs", outputs);
     if (failed) {
         status = sdrt_fail(&s->log, SDRT_E_NOMEM, "no memory for the JSON report");
@@ -250,19 +270,57 @@ static int write_plan(const struct session *s)
     return finish_stdout(s);
 }
 
-static int write_images(const struct session *s)
+/* The name of image k, or where a file has come to be there meanwhile, another one. */
+static char *free_name(const struct session *s, int k)
+{
+    struct output numbered = s->output;
+    char *name = output_name(&s->output, k);
+    struct stat there;
+
+    numbered.name = NULL;
+    if (!name || output_is_stdout(&s->output) || s->output.force || lstat(name, &there) ||
+        !S_ISREG(there.st_mode))
+        return name;
+    char *other = output_name(&numbered, k);
+    if (other)
+        sdrt_note(&s->log, SDRT_LOG_WARNING,
+                  "%s: came to be there while this was drawn: it stays, and "
+                  "the image is %s",
+                  name, other);
+    free(name);
+    return other;
+}
+
+/* Writes image i of the last batch, which is k of all. */
+static int write_image(struct session *s, int i, int k)
+{
+    char **names = realloc(s->names, ((size_t)s->n_names + 1) * sizeof *names);
+    char *name = names ? free_name(s, k) : NULL;
+    int status = name ? SDRT_OK : sdrt_fail(&s->log, SDRT_E_NOMEM, "no name for image %d", k);
+
+    if (names) s->names = names;
+    if (!status) status = output_write(&s->output, sdrt_session_of(s->context), i, name);
+    if (!status)
+        sdrt_note(&s->log, SDRT_LOG_INFO, "%s (seed %llu)", name,
+                  (unsigned long long)(s->output.seed + (uint64_t)k));
+    if (status) free(name);
+    else s->names[s->n_names++] = name;
+    return status;
+}
+
+static int write_images(struct session *s)
 {
     const struct sdgen_options *o = &s->options;
-    int status = SDRT_OK;
+    const int before = s->n_names;
+    int status = SDRT_OK, width, height;
 
-    for (int i = 0; i < o->request.batch && !status && !caught; i++) {
-        char *name = sdgen_output_name(o, i);
-        status = name ? sdrt_write_png(s->context, i, name)
-                      : sdrt_fail(&s->log, SDRT_E_NOMEM, "no memory for a file's name");
-        if (!status)
-            sdrt_note(&s->log, SDRT_LOG_INFO, "%s (seed %llu)", name,
-                      (unsigned long long)(o->request.seed + (uint64_t)i));
-        free(name);
+    for (int i = 0; i < o->request.batch && !status; i++) {
+        const uint8_t *rgb = sdrt_image(s->context, i, &width, &height);
+        if (!rgb) break;
+        status = write_image(s, i, before + i);
+        if (status || !o->grid) continue;
+        status = grid_add(&s->grid, rgb, width, height,
+                          sdrt_session_parameters(sdrt_session_of(s->context), i), &s->log);
     }
     return status;
 }
@@ -298,6 +356,23 @@ static int put_out_images(struct session *s)
     return status ? status : shown;
 }
 
+/* Draws one batch and keeps it. */
+static int draw_batch(struct session *s)
+{
+    int status;
+
+    cancellable = s->context;
+    status = sdrt_generate(s->context, &s->options.request);
+    cancellable = NULL;
+    /* Of a batch that was cancelled while it was decoded, some are ready. */
+    if (!status || (status == SDRT_E_CANCELLED && sdrt_image(s->context, 0, NULL, NULL))) {
+        const int kept = put_out_images(s);
+        return status ? status : kept;
+    }
+    progress_finish(&s->progress);
+    return status;
+}
+
 static int draw(struct session *s)
 {
     struct sdgen_options *o = &s->options;
@@ -309,14 +384,11 @@ static int draw(struct session *s)
     o->request.preview = o->show_steps && s->show ? on_preview : NULL;
     if (o->random_seed)
         sdrt_note(&s->log, SDRT_LOG_INFO, "seed %llu", (unsigned long long)o->request.seed);
-    cancellable = s->context;
-    status = sdrt_generate(s->context, &o->request);
-    cancellable = NULL;
-    if (status || caught) {
-        progress_finish(&s->progress);
-        return status;
+    for (int i = 0; i < o->batch_count && !status && !caught; i++) {
+        o->request.seed = s->output.seed + (uint64_t)i * (uint64_t)o->request.batch;
+        status = draw_batch(s);
     }
-    status = put_out_images(s);
+    if (!status && o->grid) status = grid_write(&s->grid, o->grid, o->quality, &s->log);
     if (!status && o->json && !caught) status = print_json(s);
     return status;
 }
@@ -342,6 +414,7 @@ static int sdgen(int argc, char **argv)
     s.log.user = &s;
     switch (sdgen_parse(&s.options, argc, argv, &s.log)) {
     case CLI_USAGE: sdgen_options_free(&s.options); return EXIT_USAGE;
+    case CLI_FAILED: sdgen_options_free(&s.options); return EXIT_FAILURE;
     case CLI_SHOWN: sdgen_options_free(&s.options); return exit_code(&s, finish_stdout(&s));
     case CLI_RUN: break;
     }
@@ -350,16 +423,25 @@ static int sdgen(int argc, char **argv)
     s.options.request.progress = on_progress;
     s.options.request.dump = s.options.dump ? on_dump : NULL;
     s.options.request.user = &s;
+    s.output = (struct output){ .name = s.options.output,
+                                .force = s.options.force,
+                                .quality = s.options.quality,
+                                .total = s.options.batch_count * s.options.request.batch,
+                                .seed = s.options.request.seed,
+                                .request = &s.options.request,
+                                .log = &s.log };
     catch_signals();
 
     status = s.options.inspect ? inspect(&s) : check_outputs(&s);
-    if (!status && !s.options.inspect)
-        status = pictures_read(&s.pictures, &s.options, &s.log);
+    if (!status && !s.options.inspect) status = pictures_read(&s.pictures, &s.options, &s.log);
     if (!status && !s.options.inspect) status = sdrt_open(&s.context, &s.options.model);
     if (!status && s.context && !caught) status = s.options.plan ? write_plan(&s) : draw(&s);
     sdrt_close(&s.context);
     show_close(&s.show);
     pictures_free(&s.pictures);
+    grid_free(&s.grid);
+    for (int i = 0; i < s.n_names; i++) free(s.names[i]);
+    free(s.names);
     sdgen_options_free(&s.options);
     return exit_code(&s, status);
 }

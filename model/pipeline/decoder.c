@@ -59,6 +59,7 @@ int sdrt_run_decoder(struct sdrt_run *run, const struct sdrt_pass *pass)
         sdrt_to_bytes(d.out, s->shape.masked ? run->canvas.drawn.rgb : out, drawn);
         if (status == SDRT_OK && s->shape.masked)
             status = sdrt_canvas_compose(&run->canvas, out, s->log);
+        if (status == SDRT_OK) run->decoded = i + 1;
         if (status == SDRT_OK) status = sdrt_run_report(run, SDRT_STAGE_DECODE, i + 1, batch);
     }
     return status;

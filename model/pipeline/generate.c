@@ -4,62 +4,16 @@
  * denoise the pair, guide, sampler step } -> VAE -> RGB, pass by pass of the model's table.
  */
 #include "model/pipeline/loras.h"
+#include "model/pipeline/parameters.h"
 #include "model/pipeline/read.h"
 #include "model/pipeline/run.h"
 #include "runtime/base/clock.h"
-#include "runtime/base/numbers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- results ---- */
-
-/* What A1111 writes of a picture that was begun with, in its words. */
-static void write_begin(const struct sdrt_request *r, FILE *f)
-{
-    fprintf(f, ", Denoising strength: %g", (double)r->strength);
-    if (!sdrt_begin_masked(r)) return;
-    if (r->mask_blur > 0.0f) fprintf(f, ", Mask blur: %g", (double)r->mask_blur);
-    if (r->mask_invert) fputs(", Mask mode: Inpaint not masked", f);
-    if (r->mask_only) fprintf(f, ", Inpaint area: Only masked, Masked area padding: %d", r->mask_padding);
-    fprintf(f, ", Masked content: %s", sdrt_masked_content_name((int)sdrt_begin_content(r)));
-}
-
-/* What A1111's web UI writes into its images, so that its tools read ours. */
-static char *parameters_text(const struct sdrt_run *run, int i)
-{
-    const struct sdrt_request *r = run->r;
-    const struct sdrt_model *m = run->s->model;
-    char *text = NULL;
-    size_t size;
-    FILE *f = open_memstream(&text, &size);
-
-    if (!f) return NULL;
-    const struct sdrt_numbers numbers = sdrt_numbers_begin();
-    fprintf(f, "%s\n", r->prompt);
-    if (r->negative_prompt && r->negative_prompt[0])
-        fprintf(f, "Negative prompt: %s\n", r->negative_prompt);
-    fprintf(f, "Steps: %d, Sampler: %s, Schedule type: %s, CFG scale: %g, Seed: %llu, "
-            "Size: %dx%d, Model: %s, RNG: %s, Precision: %s, Version: sdrt %s", r->steps,
-            r->sampler, r->schedule,
-            (double)r->cfg_scale, (unsigned long long)(r->seed + (uint64_t)i), r->width, r->height,
-            m->parts[SDRT_PART_BASE].name, strcmp(r->rng, "cuda") ? "CPU" : "NV", m->precision,
-            sdrt_version());
-    if (sdrt_model_refined(m))
-        fprintf(f, ", Refiner: %s, Refiner switch at: %g", m->parts[SDRT_PART_REFINER].name,
-                r->refiner_start);
-    for (int l = 0; l < r->n_loras; l++)
-        fprintf(f, "%s%s:%g", l ? ", " : ", LoRA: \"", r->loras[l].path, (double)r->loras[l].scale);
-    if (r->n_loras) fputc('"', f);
-    if (r->init) write_begin(r, f);
-    sdrt_numbers_end(&numbers);
-    if (fclose(f) != 0) {
-        free(text);
-        return NULL;
-    }
-    return text;
-}
 
 static int prepare_results(struct sdrt_run *run)
 {
@@ -80,7 +34,7 @@ static int prepare_results(struct sdrt_run *run)
     for (int i = 0; i < SDRT_MAX_BATCH; i++) {
         free(s->parameters[i]);
         s->parameters[i] = NULL;
-        if (i < run->r->batch && !(s->parameters[i] = parameters_text(run, i)))
+        if (i < run->r->batch && !(s->parameters[i] = sdrt_parameters_text(run, i)))
             return sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for the images' parameters");
     }
     return SDRT_OK;
@@ -118,7 +72,7 @@ static int load_together(struct sdrt_run *run, int first)
 static enum sdrt_stage stage_of(enum sdrt_when when)
 {
     static const enum sdrt_stage stages[] = {
-        [SDRT_ONCE_A_PROMPT] = SDRT_STAGE_TEXT, [SDRT_ONCE_A_SCHEDULE] = SDRT_STAGE_DENOISE,
+        [SDRT_ONCE_A_PROMPT] = SDRT_STAGE_TEXT,      [SDRT_ONCE_A_SCHEDULE] = SDRT_STAGE_DENOISE,
         [SDRT_EACH_EVALUATION] = SDRT_STAGE_DENOISE, [SDRT_ONCE_AN_IMAGE] = SDRT_STAGE_DECODE,
         [SDRT_ONCE_A_PICTURE] = SDRT_STAGE_ENCODE,
     };
@@ -223,7 +177,7 @@ int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *req
         status = draw(&run);
         sdrt_pipeline_loras_end(s);
     }
-    if (status == SDRT_OK) s->n_images = r->batch;
+    if (status == SDRT_OK || status == SDRT_E_CANCELLED) s->n_images = run.decoded;
     if (status == SDRT_E_CANCELLED) sdrt_fail(s->log, status, "cancelled");
     for (int i = 0; i < SDRT_PARTS; i++) sdrt_sampler_free(&run.samplers[i]);
     free(run.dense);

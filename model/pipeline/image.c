@@ -3,6 +3,8 @@
  * The images of the last request, handed out.
  */
 #include "model/pipeline/session.h"
+#include "runtime/base/choices.h"
+#include "runtime/files/picture_file.h"
 #include "runtime/files/png.h"
 
 #include <string.h>
@@ -61,4 +63,28 @@ int sdrt_session_png(const struct sdrt_session *s, int i, uint8_t **png, size_t 
     if (!png || !size)
         return sdrt_fail(s->log, SDRT_E_ARG, "image %d: no place for the PNG and its size", i);
     return sdrt_png_encode(png, size, "PNG", pixels, s->width, s->height, s->parameters[i], s->log);
+}
+
+int sdrt_session_encode(const struct sdrt_session *s, int i, const char *format, int quality,
+                        uint8_t **bytes, size_t *size)
+{
+    const uint8_t *pixels = find(s, i);
+    char known[SDRT_CHOICES];
+
+    if (bytes) *bytes = NULL;
+    if (size) *size = 0;
+    if (!pixels) return SDRT_E_ARG;
+    if (!bytes || !size)
+        return sdrt_fail(s->log, SDRT_E_ARG, "image %d: no place for the file and its size", i);
+    const int kind = format ? sdrt_choice(sdrt_picture_format_name, format) : -1;
+    if (kind < 0)
+        return sdrt_fail(s->log, SDRT_E_ARG, "image %d: unknown format \"%s\": expected %s", i,
+                         format ? format : "", sdrt_choices(known, sdrt_picture_format_name));
+    return sdrt_picture_encode((enum sdrt_picture_format)kind, quality, bytes, size, format, pixels,
+                               s->width, s->height, s->parameters[i], s->log);
+}
+
+const char *sdrt_session_parameters(const struct sdrt_session *s, int i)
+{
+    return s && i >= 0 && i < s->n_images ? s->parameters[i] : NULL;
 }

@@ -6,6 +6,7 @@
 #include "model/pipeline/begin.h"
 #include "model/pipeline/picture.h"
 #include "model/sdrt.h"
+#include "runtime/files/picture_file.h"
 
 static const struct {
     const char *name;
@@ -55,6 +56,7 @@ const char *sdrt_list_name(enum sdrt_list list, int i)
         [SDRT_LIST_ARCHS] = sdrt_arch_name,
         [SDRT_LIST_RESIZE_MODES] = sdrt_resize_mode_name,
         [SDRT_LIST_MASKED_CONTENTS] = sdrt_masked_content_name,
+        [SDRT_LIST_FORMATS] = sdrt_picture_format_name,
     };
 
     return i >= 0 && (unsigned)list < sizeof names / sizeof *names ? names[list](i) : NULL;
@@ -63,6 +65,7 @@ const char *sdrt_list_name(enum sdrt_list list, int i)
 int sdrt_list_usable(enum sdrt_list list, int i)
 {
     if (!sdrt_list_name(list, i)) return 0;
+    if (list == SDRT_LIST_FORMATS) return sdrt_picture_format_there((enum sdrt_picture_format)i);
     if (list != SDRT_LIST_LEVELS) return 1;
     return (level(i)->flags & sdrt_isa_detect()) == level(i)->flags;
 }

@@ -20,6 +20,7 @@ struct sdrt_run {
     enum sdrt_rng_kind rng_kind;
     struct sdrt_canvas canvas; /* the picture that it begins with; owned */
     int    evaluated;  /* evaluations so far, of all denoisers */
+    int decoded;       /* images that are ready */
     char   prefix[48]; /* of dumped names: the pass, the image or evaluation */
     uint8_t *rgb;      /* room for one image: the first's, until that is ready */
     float *dense;      /* a dumped tensor without its pitch */

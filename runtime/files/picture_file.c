@@ -19,8 +19,10 @@ int sdrt_jpeg_decode(struct sdrt_picture_file *out, int *turn, const struct sdrt
 {
     (void)out;
     (void)turn;
-    return sdrt_fail(in->log, SDRT_E_UNSUPPORTED, "%s: is a JPEG, and this build is without libjpeg "
-                     "and libexif: expected a PNG", in->path);
+    return sdrt_fail(in->log, SDRT_E_UNSUPPORTED,
+                     "%s: is a JPEG, and this build is without libjpeg "
+                     "and libexif: expected a PNG",
+                     in->path);
 }
 int sdrt_jpeg_encode(int quality, uint8_t **bytes, size_t *size, const char *where,
                      const uint8_t *rgb, int width, int height, const char *parameters,
@@ -29,7 +31,8 @@ int sdrt_jpeg_encode(int quality, uint8_t **bytes, size_t *size, const char *whe
     (void)quality, (void)rgb, (void)width, (void)height, (void)parameters;
     *bytes = NULL;
     *size = 0;
-    return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: this build is without libjpeg and libexif", where);
+    return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: this build is without libjpeg and libexif",
+                     where);
 }
 #endif
 
@@ -41,8 +44,10 @@ int sdrt_webp_decode(struct sdrt_picture_file *out, int *turn, const struct sdrt
 {
     (void)out;
     (void)turn;
-    return sdrt_fail(in->log, SDRT_E_UNSUPPORTED, "%s: is a WebP, and this build is without libwebp "
-                     "and libexif: expected a PNG", in->path);
+    return sdrt_fail(in->log, SDRT_E_UNSUPPORTED,
+                     "%s: is a WebP, and this build is without libwebp "
+                     "and libexif: expected a PNG",
+                     in->path);
 }
 int sdrt_webp_encode(int quality, uint8_t **bytes, size_t *size, const char *where,
                      const uint8_t *rgb, int width, int height, const char *parameters,
@@ -51,21 +56,41 @@ int sdrt_webp_encode(int quality, uint8_t **bytes, size_t *size, const char *whe
     (void)quality, (void)rgb, (void)width, (void)height, (void)parameters;
     *bytes = NULL;
     *size = 0;
-    return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: this build is without libwebp and libexif", where);
+    return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: this build is without libwebp and libexif",
+                     where);
 }
 #endif
 
 /* ---- formats ---- */
 
 static const struct {
+    const char *name;
+    int there;
+} formats[] = {
+    [SDRT_PNG] = { "png", 1 },
+    [SDRT_JPEG] = { "jpeg", WITH_JPEG },
+    [SDRT_WEBP] = { "webp", WITH_WEBP },
+};
+enum { FORMATS = sizeof formats / sizeof *formats };
+
+const char *sdrt_picture_format_name(int i)
+{
+    return i >= 0 && i < FORMATS ? formats[i].name : NULL;
+}
+
+int sdrt_picture_format_there(enum sdrt_picture_format format)
+{
+    return (unsigned)format < FORMATS && formats[format].there;
+}
+
+static const struct {
     const char *end;
     enum sdrt_picture_format format;
-    int there;
 } ends[] = {
-    { ".png", SDRT_PNG, 1 },
-    { ".jpg", SDRT_JPEG, WITH_JPEG },
-    { ".jpeg", SDRT_JPEG, WITH_JPEG },
-    { ".webp", SDRT_WEBP, WITH_WEBP },
+    { ".png", SDRT_PNG },
+    { ".jpg", SDRT_JPEG },
+    { ".jpeg", SDRT_JPEG },
+    { ".webp", SDRT_WEBP },
 };
 
 int sdrt_picture_format_of(enum sdrt_picture_format *out, const char *path,
@@ -77,9 +102,11 @@ int sdrt_picture_format_of(enum sdrt_picture_format *out, const char *path,
         const size_t m = strlen(ends[i].end);
         if (n <= m || strcasecmp(path + n - m, ends[i].end)) continue;
         *out = ends[i].format;
-        if (ends[i].there) return SDRT_OK;
-        return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: this build cannot write %s, for want of a "
-                         "library: expected .png", path, ends[i].end);
+        if (sdrt_picture_format_there(*out)) return SDRT_OK;
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                         "%s: this build cannot write %s, for want of a "
+                         "library: expected .png",
+                         path, ends[i].end);
     }
     return sdrt_fail(log, SDRT_E_ARG, "%s: expected a name that ends in .png, .jpg or .webp", path);
 }
@@ -98,8 +125,9 @@ int sdrt_picture_encode(enum sdrt_picture_format format, int quality, uint8_t **
         height > SDRT_PICTURE_FILE_SIDE)
         return sdrt_fail(log, SDRT_E_ARG, "%s: an image of %dx%d, sides of 1 to %d are possible",
                          where, width, height, SDRT_PICTURE_FILE_SIDE);
-    return (format == SDRT_JPEG ? sdrt_jpeg_encode : sdrt_webp_encode)(
-        quality, bytes, size, where, rgb, width, height, parameters, log);
+    return (format == SDRT_JPEG ? sdrt_jpeg_encode : sdrt_webp_encode)(quality, bytes, size, where,
+                                                                       rgb, width, height,
+                                                                       parameters, log);
 }
 
 /* ---- reading ---- */
@@ -144,7 +172,8 @@ static int decode(struct sdrt_picture_file *out, int *turn, const struct sdrt_pi
 
     if (in->size > 8 && !memcmp(in->bytes, "\x89PNG\r\n\x1a\n", 8))
         return sdrt_png_decode(out, turn, in);
-    if (in->size > 3 && !memcmp(in->bytes, "\xff\xd8\xff", 3)) return sdrt_jpeg_decode(out, turn, in);
+    if (in->size > 3 && !memcmp(in->bytes, "\xff\xd8\xff", 3))
+        return sdrt_jpeg_decode(out, turn, in);
     if (in->size > 12 && !memcmp(in->bytes, "RIFF", 4) && !memcmp(in->bytes + 8, "WEBP", 4))
         return sdrt_webp_decode(out, turn, in);
     sdrt_file_describe(kind, in->bytes, in->size);

@@ -18,7 +18,7 @@ enum { SDRT_PICTURE_FILE_SIDE = 16384 /* pixels, the most that is read */ };
 
 /* A picture that was read; set to zero at first, ended by sdrt_picture_file_free(). */
 struct sdrt_picture_file {
-    uint8_t *pixels;  /* dense [height][width][channels]; owned */
+    uint8_t *pixels; /* dense [height][width][channels]; owned */
     int width, height;
     int channels;     /* 3: RGB; 4: RGB and alpha, not multiplied into the colours */
     char *parameters; /* how it was made, UTF-8; NULL where it does not say; owned */
@@ -34,6 +34,10 @@ int sdrt_picture_file_read(struct sdrt_picture_file *out, const char *path,
 void sdrt_picture_file_free(struct sdrt_picture_file *file);
 
 enum sdrt_picture_format { SDRT_PNG, SDRT_JPEG, SDRT_WEBP };
+
+/* "png", "jpeg", "webp", for lists, and whether this build has the format's library. */
+const char *sdrt_picture_format_name(int i);
+int sdrt_picture_format_there(enum sdrt_picture_format format);
 
 /* The format that a file's name ends with: .png, .jpg, .jpeg, .webp, in any case.  SDRT_E_ARG for any
  * other end or none, SDRT_E_UNSUPPORTED for a format that this build lacks the library for. */

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/pipeline/parameters.h"
+#include "model/pipeline/run.h"
+#include "runtime/base/numbers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const char *const labels[][2] = {
+    { "euler", "Euler" },       { "euler_a", "Euler a" }, { "ddim", "DDIM" },
+    { "dpmpp_2m", "DPM++ 2M" }, { "heun", "Heun" },       { "lcm", "LCM" },
+    { "default", "Automatic" }, { "karras", "Karras" },
+};
+enum { LABELS = sizeof labels / sizeof *labels };
+
+const char *sdrt_parameters_label(const char *name)
+{
+    for (int i = 0; i < LABELS; i++)
+        if (!strcmp(labels[i][0], name)) return labels[i][1];
+    return name;
+}
+
+const char *sdrt_parameters_name(const char *label)
+{
+    for (int i = 0; i < LABELS; i++)
+        if (!strcasecmp(labels[i][1], label)) return labels[i][0];
+    return label;
+}
+
+/* ", key: value", the value in JSON's quotes where it would not end where it does. */
+static void write_text(FILE *f, const char *key, const char *value)
+{
+    fprintf(f, ", %s: ", key);
+    if (!strpbrk(value, ",:\n\"")) {
+        fputs(value, f);
+        return;
+    }
+    fputc('"', f);
+    for (; *value; value++) {
+        if (*value == '\n') fputs("\\n", f);
+        else if (*value == '"' || *value == '\\') fprintf(f, "\\%c", *value);
+        else fputc(*value, f);
+    }
+    fputc('"', f);
+}
+
+/* What A1111 writes of a picture that was begun with, in its words. */
+static void write_begin(const struct sdrt_request *r, FILE *f)
+{
+    fprintf(f, ", Denoising strength: %g", (double)r->strength);
+    if (!sdrt_begin_masked(r)) return;
+    if (r->mask_blur > 0.0f) fprintf(f, ", Mask blur: %g", (double)r->mask_blur);
+    if (r->mask_invert) fputs(", Mask mode: Inpaint not masked", f);
+    if (r->mask_only)
+        fprintf(f, ", Inpaint area: Only masked, Masked area padding: %d", r->mask_padding);
+    fprintf(f, ", Masked content: %s", sdrt_masked_content_name((int)sdrt_begin_content(r)));
+}
+
+static void write_loras(const struct sdrt_request *r, FILE *f)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *list = r->n_loras ? open_memstream(&text, &size) : NULL;
+
+    if (!list) return;
+    for (int i = 0; i < r->n_loras; i++)
+        fprintf(list, "%s%s:%g", i ? ", " : "", r->loras[i].path, (double)r->loras[i].scale);
+    if (!fclose(list)) write_text(f, "LoRA", text);
+    free(text);
+}
+
+static void write_settings(const struct sdrt_run *run, int i, FILE *f)
+{
+    const struct sdrt_request *r = run->r;
+    const struct sdrt_model *m = run->s->model;
+
+    fprintf(f, "Steps: %d, Sampler: %s, Schedule type: %s, CFG scale: %g, Seed: %llu, Size: %dx%d",
+            r->steps, sdrt_parameters_label(r->sampler), sdrt_parameters_label(r->schedule),
+            (double)r->cfg_scale, (unsigned long long)(r->seed + (uint64_t)i), r->width, r->height);
+    write_text(f, "Model", m->parts[SDRT_PART_BASE].name);
+    if (r->init) write_begin(r, f);
+    if (r->clip_skip) fprintf(f, ", Clip skip: %d", r->clip_skip);
+    if (r->spacing) fprintf(f, ", Spacing: %s", r->spacing);
+    fprintf(f, ", RNG: %s, Precision: %s", strcmp(r->rng, "cuda") ? "CPU" : "NV", m->precision);
+    if (sdrt_model_refined(m)) {
+        write_text(f, "Refiner", m->parts[SDRT_PART_REFINER].name);
+        fprintf(f, ", Refiner switch at: %g", r->refiner_start);
+    }
+    write_loras(r, f);
+    fprintf(f, ", Version: sdrt %s", sdrt_version());
+}
+
+char *sdrt_parameters_text(const struct sdrt_run *run, int i)
+{
+    const struct sdrt_request *r = run->r;
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+
+    if (!f) return NULL;
+    const struct sdrt_numbers numbers = sdrt_numbers_begin();
+    fprintf(f, "%s\n", r->prompt);
+    if (r->negative_prompt && r->negative_prompt[0])
+        fprintf(f, "Negative prompt: %s\n", r->negative_prompt);
+    write_settings(run, i, f);
+    sdrt_numbers_end(&numbers);
+    if (fclose(f) == 0) return text;
+    free(text);
+    return NULL;
+}

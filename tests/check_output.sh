@@ -1,0 +1,177 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Where ./sdgen's images go, what is in them, and pictures that it is given: on a tiny model.
+set -u
+. "${srcdir-.}/tests/support.sh"
+
+build=$(pwd)
+sdgen=$build/sdgen
+golden=$(cd "${srcdir-.}" && pwd)/tests/golden
+tiny=$golden/tiny-sd15
+work=$(mktemp -d) || exit 1
+trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+cd "$work" || exit 1
+
+draw() {
+    "$sdgen" -m "$tiny" -p 'a cat, "red"' -W 64 -H 64 --steps 1 --seed 5 --quiet "$@" \
+        < /dev/null 2> "$work.err"
+}
+
+# made NAME FILES ARGUMENTS...: these files are there afterwards, and no others; each is taken away.
+made() {
+    name=$1 expected=$2
+    shift 2
+    ok=true
+    draw "$@" || ok=false
+    got=$(find . -type f | sed 's!^\./!!' | sort | tr '\n' ' ')
+    [ "$got" = "$expected " ] || ok=false
+    report $ok "$name" "made $got: $(cat "$work.err")"
+}
+
+# fails NAME STATUS PATTERN ARGUMENTS...: one line, and no file that was not there.
+fails() {
+    name=$1 expected=$2 pattern=$3
+    shift 3
+    before=$(find . | sort)
+    draw "$@"
+    status=$?
+    ok=true
+    [ "$status" -eq "$expected" ] && [ "$(wc -l < "$work.err")" -eq 1 ] || ok=false
+    grep -q -e "$pattern" "$work.err" || ok=false
+    [ "$before" = "$(find . | sort)" ] || ok=false
+    report $ok "$name" "status $status: $(cat "$work.err")"
+}
+
+# is FILE BYTES: it begins so, in hexadecimal.
+is() {
+    ok=true
+    [ "$(od -An -tx1 -N4 "$1" | tr -d ' ')" = "$2" ] || ok=false
+    report $ok "$1 is what its name says" "$(od -An -tx1 -N4 "$1")"
+}
+png=89504e47 jpeg=ffd8ffe0 webp=52494646
+has() { grep -q "HAVE_$1 1" "$build/config.h"; }
+
+# Numbers, and nothing replaced.
+made 'the first number' 'sdrt-0001.png'
+made 'the next number' 'sdrt-0001.png sdrt-0002.png'
+: > sdrt-0041.png
+made 'one above the highest' 'sdrt-0001.png sdrt-0002.png sdrt-0041.png sdrt-0042.png'
+rm -f ./*
+made 'a batch of two, twice' 'sdrt-0001.png sdrt-0002.png sdrt-0003.png sdrt-0004.png' \
+    --batch 2 --batch-count 2
+rm -f ./*
+mkdir out
+made 'a folder' 'out/sdrt-0001.png' -o out
+made 'a folder with a slash' 'out/sdrt-0001.png out/sdrt-0002.png' -o out/
+rm -rf out
+made 'a name' 'x.png' -o x.png
+fails 'a name that is there' 1 'x.png: is there already.*--force' -o x.png
+made 'force' 'x.png' -o x.png --force
+fails 'a sheet of an image'\''s name' 2 'y-1.png: expected another name' -o y.png --batch 2 --grid y-1.png
+rm -f ./*
+made 'a batch with a name' 'x-0.png x-1.png' -o x.png --batch 2
+fails 'a name of a batch that is there' 1 'x-0.png: is there' -o x.png --batch 2
+rm -f ./*
+made 'batches one after the other' 'x-0.png x-1.png x-2.png' -o x.png --batch-count 3
+rm -f ./*
+
+# Patterns.
+made 'a pattern' 'a-5-64x64-1.png a-6-64x64-1.png' -o 'a-[seed]-[width]x[height]-%d.png' --batch 2
+made 'the next of a pattern' 'a-5-64x64-1.png a-5-64x64-2.png a-6-64x64-1.png' \
+    -o 'a-[seed]-[width]x[height]-%d.png'
+rm -f ./*
+fails 'an unknown word' 2 '\[cat\]: expected seed' -o '[cat].png'
+fails 'a name without an ending' 2 'x: expected a name that ends in .png' -o x
+fails 'another ending' 2 'x.gif: expected a name' -o x.gif
+fails 'a name that is too long' 1 'too long' -o "$(printf '%0300d' 1).png"
+fails 'a folder that is not there' 1 'none/' -o none/x.png
+fails 'two on standard output' 2 'expected one image' -o - --batch 2
+fails 'image and JSON on standard output' 2 'both write' -o - --json
+
+# Formats.
+draw -o - > x.png
+is x.png $png
+rm -f x.png
+ok=true
+draw -o - > /dev/null && [ -z "$(ls)" ] || ok=false
+report $ok 'no file called -' "$(ls)"
+draw -o x.png
+if has JPEG; then
+    draw -o x.jpg && is x.jpg $jpeg
+    draw -o y.JPEG && is y.JPEG $jpeg
+else
+    fails 'JPEG without its library' 1 'cannot write .jpg' -o x.jpg
+fi
+if has WEBP; then
+    draw -o x.webp --quality 100 && is x.webp $webp
+else
+    fails 'WebP without its library' 1 'cannot write .webp' -o x.webp
+fi
+
+# What is in an image repeats it.
+ok=true
+strings x.png | grep -q 'Steps: 1, Sampler: Euler a, Schedule type: Automatic, CFG scale: 7.5, Seed: 5' ||
+    ok=false
+report $ok 'parameters as A1111 writes them' "$(strings x.png | grep Steps)"
+for file in x.png x.jpg x.webp; do
+    [ -f $file ] || continue
+    ok=true
+    "$sdgen" -m "$tiny" --from-image $file --quiet -o again.png 2> err && cmp -s again.png x.png || ok=false
+    report $ok "$file repeated" "$(cat err)"
+    rm -f again.png
+done
+ok=true
+"$sdgen" -m "$tiny" --from-image x.png --seed 6 --quiet -o other.png 2> err && ! cmp -s other.png x.png &&
+    strings other.png | grep -q 'Seed: 6' || ok=false
+report $ok 'an option above what is repeated' "$(cat err)"
+fails 'repeating what has no parameters' 1 'has no parameters' --from-image "$golden/pictures/init.png"
+rm -f ./*
+
+# A sheet of three.
+draw --batch 3 --grid sheet.png -o x.png
+ok=true
+[ "$(od -An -tu1 -j16 -N8 sheet.png | tr -s ' ')" = ' 0 0 0 128 0 0 0 128' ] || ok=false
+report $ok 'three images on a sheet of two by two' "$(od -An -tu1 -j16 -N8 sheet.png)"
+rm -f ./*
+
+# Pictures to begin with.
+init=$golden/pictures/init.png mask=$golden/pictures/mask.png
+two() { "$sdgen" -m "$tiny" -p cat --steps 2 --seed 5 --quiet "$@" 2> "$work.err"; }
+ok=true
+two --init "$init" -o a.png && two --init "$init" --strength 0.75 -o b.png && cmp -s a.png b.png &&
+    [ "$(od -An -tu1 -j16 -N8 a.png | tr -s ' ')" = ' 0 0 0 80 0 0 0 64' ] || ok=false
+report $ok 'a picture gives its size' "$(cat "$work.err")"
+ok=true
+two --init "$init" --mask "$mask" --strength 1 -o c.png && two --init a.png --mask "$mask" --invert-mask \
+    --extend left=16,bottom=8 --mask-blur 1 --masked-content noise -o d.png || ok=false
+report $ok 'masks and extensions' "$(cat "$work.err")"
+if has JPEG && has WEBP; then
+    ok=true
+    two --init "$init" --strength 0.5 -o e.jpg && two --init e.jpg -o f.webp && two --init f.webp -o g.png ||
+        ok=false
+    report $ok 'pictures in each format' "$(cat "$work.err")"
+fi
+rm -f ./*
+printf 'this is no picture' > text.png
+fails 'a text as a picture' 1 'text.png: expected a picture' --init text.png
+fails 'a picture that is not there' 1 'none.png' --init none.png
+fails 'a model as a picture' 1 'expected a picture' --init "$tiny/unet/diffusion_pytorch_model.safetensors"
+fails 'a mask of another size' 2 'the mask is 40x37: expected the picture' --init "$init" \
+    --mask "$golden/pictures/resized-small.png"
+fails 'a mask without a picture' 2 'mask: expected --init' --mask "$mask"
+fails 'a strength without a picture' 2 'strength: expected --init' --strength 0.5
+fails 'a blur without a mask' 2 'mask-blur: expected --mask' --init "$init" --mask-blur 2
+fails 'padding of a whole mask' 2 'expected --only-masked' --init "$init" --mask "$mask" --mask-padding 3
+for strength in 0 -1 1.5 nan half ''; do
+    fails "a strength of '$strength'" 2 'above 0 and up to 1' --init "$init" --strength "$strength"
+done
+fails 'a strength that leaves no step' 2 'leaves none' --init "$init" --strength 0.5
+for sides in left 12 left= left=12, up=3 left=-1 left=1e3; do
+    fails "an extension of $sides" 2 'extend' --init "$init" --extend "$sides"
+done
+fails 'an unknown way to resize' 2 'stretch.*crop' --init "$init" --resize-mode stretch
+fails 'an unknown content' 2 'cats.*nothing' --init "$init" --mask "$mask" --masked-content cats
+
+rm -f "$work.err"
+finish

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/from_image.h"
+#include "model/pipeline/parameters.h"
+#include "runtime/base/numbers.h"
+#include "runtime/files/picture_file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *from_image_find(int argc, char **argv)
+{
+    static const char option[] = "--from-image";
+    const size_t n = sizeof option - 1;
+    const char *path = NULL;
+
+    for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {
+        if (strncmp(argv[i], option, n)) continue;
+        if (argv[i][n] == '=') path = argv[i] + n + 1;
+        else if (!argv[i][n] && i + 1 < argc) path = argv[++i];
+    }
+    return path;
+}
+
+/* ---- "key: value" pairs ---- */
+
+/* Takes the first pair off *at, cutting the text up: 0 where none is left. */
+static int next_pair(char **at, char **key, char **value)
+{
+    char *p = *at + strspn(*at, " ,"), *colon = strchr(p, ':');
+
+    if (!*p || !colon) return 0;
+    *colon = '\0';
+    *key = p;
+    p = colon + 1 + strspn(colon + 1, " ");
+    *value = p;
+    if (*p == '"') {
+        char *to = *value = p + 1;
+        for (p++; *p && *p != '"'; p++) {
+            if (*p == '\\' && p[1]) p++;
+            *to++ = *p == 'n' && p[-1] == '\\' ? '\n' : *p;
+        }
+        p += *p == '"';
+        char *rest = p + strcspn(p, ",");
+        *at = rest + (*rest != '\0');
+        *to = '\0';
+        return 1;
+    }
+    p += strcspn(p, ",");
+    *at = p + (*p != '\0');
+    *p = '\0';
+    return 1;
+}
+
+static int whole(int *to, const char *text, int low, int high)
+{
+    return cli_whole(to, "from-image", text, low, high, NULL);
+}
+
+static int size_of(struct sdrt_request *r, const char *text)
+{
+    return sscanf(text, "%dx%d", &r->width, &r->height) == 2 && r->width > 0 && r->height > 0
+               ? SDRT_OK
+               : SDRT_E_FORMAT;
+}
+
+static int number_of(double *to, const char *text)
+{
+    return cli_number(to, "from-image", text, -1e6, 1e6, NULL);
+}
+
+/* A name that a list has, as the options would take it. */
+static int name_of(const char **to, enum sdrt_list list, const char *label)
+{
+    const char *name = sdrt_parameters_name(label), *known;
+
+    for (int i = 0; (known = sdrt_list_name(list, i)); i++)
+        if (!strcmp(known, name)) {
+            *to = known;
+            return SDRT_OK;
+        }
+    return SDRT_E_FORMAT;
+}
+
+static int seed_of(struct sdgen_options *o, const char *text)
+{
+    char *end;
+
+    o->request.seed = strtoull(text, &end, 10);
+    o->random_seed = 0;
+    return *text >= '0' && *text <= '9' && !*end ? SDRT_OK : SDRT_E_FORMAT;
+}
+
+/* 1 where nothing is to be repeated of it: it says what is done anyway, or by whom. */
+static int is_silent(const char *key)
+{
+    static const char *const silent[] = { "Version",     "Model",     "Model hash",
+                                          "VAE",         "VAE hash",  "Precision",
+                                          "Lora hashes", "TI hashes", "Hashes" };
+
+    for (size_t i = 0; i < sizeof silent / sizeof *silent; i++)
+        if (!strcmp(key, silent[i])) return 1;
+    return 0;
+}
+
+/* SDRT_OK, SDRT_E_UNSUPPORTED for a key that is not repeated, SDRT_E_FORMAT for a bad value. */
+static int take_pair(struct sdgen_options *o, const char *key, const char *value)
+{
+    struct sdrt_request *r = &o->request;
+    double number = 0;
+    int status;
+
+    if (!strcmp(key, "Steps")) return whole(&r->steps, value, 1, 1000);
+    if (!strcmp(key, "Sampler")) return name_of(&r->sampler, SDRT_LIST_SAMPLERS, value);
+    if (!strcmp(key, "Schedule type")) return name_of(&r->schedule, SDRT_LIST_SCHEDULES, value);
+    if (!strcmp(key, "Spacing")) return name_of(&r->spacing, SDRT_LIST_SPACINGS, value);
+    if (!strcmp(key, "Seed")) return seed_of(o, value);
+    if (!strcmp(key, "Size")) return size_of(r, value);
+    if (!strcmp(key, "Clip skip")) return whole(&r->clip_skip, value, 1, 64);
+    if (!strcmp(key, "RNG")) {
+        r->rng = strcmp(value, "NV") ? "cpu" : "cuda";
+        return SDRT_OK;
+    }
+    if (!strcmp(key, "CFG scale")) {
+        status = number_of(&number, value);
+        r->cfg_scale = (float)number;
+        o->cfg_scale = 1;
+        return status;
+    }
+    if (!strcmp(key, "Denoising strength")) {
+        status = number_of(&number, value);
+        if (!status && !(number > 0 && number <= 1)) return SDRT_E_FORMAT;
+        r->strength = (float)number;
+        return status;
+    }
+    return is_silent(key) ? SDRT_OK : SDRT_E_UNSUPPORTED;
+}
+
+static int take_pairs(struct sdgen_options *o, const char *path, char *at,
+                      const struct sdrt_log *log)
+{
+    char *key, *value, left[256] = "";
+    int status = SDRT_OK;
+
+    while (status == SDRT_OK && next_pair(&at, &key, &value)) {
+        status = take_pair(o, key, value);
+        if (status == SDRT_E_UNSUPPORTED) {
+            const size_t used = strlen(left);
+            snprintf(left + used, sizeof left - used, "%s%s", used ? ", " : "", key);
+            status = SDRT_OK;
+        } else if (status != SDRT_OK) {
+            return sdrt_fail(log, SDRT_E_FORMAT,
+                             "%s: its parameters say %s: %s, which no option here "
+                             "takes",
+                             path, key, value);
+        }
+    }
+    if (*left) sdrt_note(log, SDRT_LOG_WARNING, "%s: not repeated: %s", path, left);
+    return status;
+}
+
+/* ---- the text ---- */
+
+/* The last line, where the pairs are; cut off.  NULL where there is none. */
+static char *cut_pairs(char *text)
+{
+    char *line = strrchr(text, '\n');
+
+    if (!line) return strstr(text, "Steps: ") == text ? text : NULL;
+    if (strncmp(line + 1, "Steps: ", 7)) return NULL;
+    *line = '\0';
+    return line + 1;
+}
+
+/* What stands before the pairs: the prompt, then the negative one, each perhaps of several lines;
+ * NULL for neither. */
+static void take_prompts(struct sdgen_options *o, char *text)
+{
+    static const char mark[] = "\nNegative prompt: ";
+    char *between = text ? strstr(text, mark) : NULL;
+
+    o->request.prompt = text ? text : "";
+    if (text && !strncmp(text, mark + 1, sizeof mark - 2)) {
+        o->request.prompt = "";
+        o->request.negative_prompt = text + sizeof mark - 2;
+    } else if (between) {
+        *between = '\0';
+        o->request.negative_prompt = between + sizeof mark - 1;
+    }
+}
+
+int from_image_apply(struct sdgen_options *o, const char *path, char **text,
+                     const struct sdrt_log *log)
+{
+    struct sdrt_picture_file file;
+    int status = sdrt_picture_file_read(&file, path, log);
+
+    *text = NULL;
+    if (status != SDRT_OK) return status;
+    *text = file.parameters;
+    file.parameters = NULL;
+    sdrt_picture_file_free(&file);
+    if (!*text) return sdrt_fail(log, SDRT_E_FORMAT, "%s: has no parameters to repeat", path);
+    char *pairs = cut_pairs(*text);
+    if (!pairs)
+        return sdrt_fail(log, SDRT_E_FORMAT, "%s: expected parameters that end in \"Steps: ...\"",
+                         path);
+    take_prompts(o, pairs == *text ? NULL : *text);
+    const struct sdrt_numbers numbers = sdrt_numbers_begin();
+    status = take_pairs(o, path, pairs, log);
+    sdrt_numbers_end(&numbers);
+    return status;
+}
