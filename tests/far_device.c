@@ -25,13 +25,15 @@ struct far_queue {
     struct sdrt_queue queue; /* first; owns its host */
     struct sdrt_queue *alone; /* one worker of the host's, who runs the steps */
     int failed;
+    const struct sdrt_device_upload *pending[1024]; /* by number; NULL once made */
 };
 
 static struct far_device_counts counts;
-static int broken;
+static int broken, late;
 
 struct far_device_counts far_device_counts(void) { return counts; }
 void far_device_break(void) { broken = 1; }
+void far_device_upload_late(int on) { late = on; }
 
 void far_device_reset(void)
 {
@@ -159,14 +161,38 @@ static void far_read(struct sdrt_queue *queue, void *to, const void *from, size_
     leave(queue);
 }
 
+static void upload(struct far_queue *q, int number)
+{
+    const struct sdrt_device_upload *u = q->pending[number];
+
+    if (!u) return;
+    memcpy(u->to, u->from, u->bytes);
+    q->pending[number] = NULL;
+    counts.uploads++;
+}
+
+/* The copies of a step that is about to run, and those that it waits for. */
+static void upload_for(struct far_queue *q, const struct sdrt_device_step *s)
+{
+    for (int i = 0; i < s->n_uploads; i++) {
+        cr_assert_lt(s->first_upload + i, 1024);
+        q->pending[s->first_upload + i] = &s->uploads[i];
+        if (!late) upload(q, s->first_upload + i);
+    }
+    for (int i = 0; i < s->awaits; i++) upload(q, i);
+}
+
 static void far_run(struct sdrt_queue *queue, struct sdrt_device_step *steps, int n)
 {
     struct far_queue *q = far_queue_of(queue);
 
     counts.runs++;
     enter(queue);
-    sdrt_queue_run(q->alone, steps, n);
-    q->failed |= sdrt_queue_wait(q->alone) == SDRT_E_UNSUPPORTED;
+    for (int i = 0; i < n; i++) {
+        upload_for(q, &steps[i]);
+        sdrt_queue_run(q->alone, &steps[i], 1);
+        q->failed |= sdrt_queue_wait(q->alone) == SDRT_E_UNSUPPORTED;
+    }
     leave(queue);
 }
 

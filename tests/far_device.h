@@ -17,12 +17,16 @@ struct far_device_counts {
     long writes, reads;    /* copies */
     double bytes;          /* of both */
     long runs;             /* of lists of steps */
+    long uploads;          /* copies beside steps */
     long replays;          /* of them those of a recording that was there */
     long recordings;       /* made and not forgotten, ever */
     long blocks;           /* of memory, not freed, ever */
 };
 struct far_device_counts far_device_counts(void);
 void far_device_reset(void);
+
+/* When the copies of steps are made: as late as they may be, or at once. */
+void far_device_upload_late(int late);
 
 /* From then on copies to the device fail, until the next reset. */
 void far_device_break(void);

@@ -153,6 +153,78 @@ Test(far, an_evaluation_moves_little)
     sdrt_close(&c);
 }
 
+/* ---- a limit of its memory ---- */
+
+/* A tiny model on a far device that may take so much of its memory. */
+static struct sdrt_context *open_limited(const char *family, size_t limit)
+{
+    struct sdrt_context *c = open_far(family, NULL);
+
+    c->model->device_memory = limit;
+    return c;
+}
+
+/* Bytes that the request takes of the device; 0 where they are beyond its limit. */
+static size_t bytes_of(struct sdrt_context *c, const struct sdrt_request *r)
+{
+    struct sdrt_memory m;
+    const int status = sdrt_measure(c, r, &m);
+
+    if (status == SDRT_E_NOMEM) return 0;
+    cr_assert_eq(status, SDRT_OK, "%s", kept_text);
+    return m.weights_bytes + m.arena_bytes;
+}
+
+/* From all that it takes down to the least, with which every weight comes for each use: the less there
+ * is, the more is streamed, and the image stays. */
+static void check_limited(const char *family)
+{
+    enum { TWENTIETHS = 20 };
+    struct sdrt_context *near = open_on(family, NULL, NULL), *far = open_far(family, NULL);
+    const struct picture p = { .steps = 2, .cfg = 4.0f };
+    struct sdrt_request r;
+    size_t streamed = 0, limits = 0;
+
+    picture_request(&r, &p);
+    const size_t all = bytes_of(far, &r);
+    sdrt_close(&far);
+    for (int i = TWENTIETHS - 1; i > 0; i--) {
+        const size_t limit = all / TWENTIETHS * (size_t)i;
+        struct sdrt_context *limited = open_limited(family, limit);
+        const size_t bytes = bytes_of(limited, &r),
+                     now = sdrt_session_streamed_bytes(limited->session);
+        if (bytes) {
+            far_device_upload_late(i % 2);
+            cr_expect_leq(bytes, limit);
+            expect_same_image(near, limited, &r, family);
+            expect_same_image(near, limited, &r, family);
+            cr_expect_gt(now, streamed, "%s: %zu bytes are streamed at %d twentieths", family, now,
+                         i);
+            cr_expect_gt(far_device_counts().uploads, 0);
+            streamed = now;
+            limits++;
+        }
+        sdrt_close(&limited);
+        if (!bytes) break;
+    }
+    cr_expect_geq(limits, 2u);
+    sdrt_close(&near);
+}
+
+Test(far, limited_sd15) { check_limited("sd15"); }
+Test(far, limited_sd35) { check_limited("sd35"); }
+
+Test(far, limit_too_small)
+{
+    struct sdrt_context *c = open_limited("sd15", 1 << 18);
+    struct sdrt_request r;
+    struct sdrt_memory m;
+
+    picture_request(&r, &(struct picture){ .steps = 2, .cfg = 4.0f });
+    expect_failure(sdrt_measure(c, &r, &m), SDRT_E_NOMEM, "with all weights streamed", "too small");
+    sdrt_close(&c);
+}
+
 /* ---- faults ---- */
 
 static int stop(void *user, enum sdrt_stage stage, int done, int total)

@@ -155,8 +155,8 @@ static struct request random_request(uint64_t *rng, const struct sdrt_ops *ops, 
     struct request r = { .n = 1 + trand_int(rng, MAX_STACK) };
     int rows = 0;
 
-    r.packing = conv ? (struct sdrt_packing){ ops->conv.pack_bytes, ops->conv.pack_rows }
-                     : (struct sdrt_packing){ ops->gemm.pack_bytes, ops->gemm.pack_rows };
+    r.packing = conv ? (struct sdrt_packing){ .bytes = ops->conv.pack_bytes, .rows = ops->conv.pack_rows }
+                     : (struct sdrt_packing){ .bytes = ops->gemm.pack_bytes, .rows = ops->gemm.pack_rows };
     r.w = (struct sdrt_weight_shape){ .k = 1 + trand_int(rng, 500), .taps = conv ? 9 : 1,
                                       .stored = types[trand_int(rng, 3)] };
     r.w.gated = !conv && trand_int(rng, 3) == 0;
@@ -271,7 +271,7 @@ static void shop_close(struct shop *x)
 static struct request one(const struct shop *x, const char *name)
 {
     struct request r = { .n = 1, .rows = { 40 },
-                         .packing = { x->device->ops->gemm.pack_bytes, x->device->ops->gemm.pack_rows },
+                         .packing = { .bytes = x->device->ops->gemm.pack_bytes, .rows = x->device->ops->gemm.pack_rows },
                          .w = { .n = 40, .k = 50, .taps = 1, .stored = SDRT_F16 } };
 
     snprintf(r.names[0], sizeof r.names[0], "%s", name);

@@ -46,6 +46,7 @@ struct sdrt_model {
     pthread_mutex_t lock;
     const struct sdrt_log *log;
     struct sdrt_device *device;
+    size_t device_memory;                  /* the most that plans may take of it; 0: no limit */
     const char *precision;                 /* "f32", "bf16" or "f16" */
     struct sdrt_model_part parts[SDRT_PARTS];
     int n_parts;                           /* 2: the second is a refiner */

@@ -8,9 +8,14 @@
 
 #include <string.h>
 
+/* Nodes: a streamed weight has the time of two others' work to arrive in. */
+enum { AHEAD = 2 };
+
 void sdrt_session_unplan(struct sdrt_session *s)
 {
     for (int i = 0; i < s->n_passes; i++) {
+        /* What stays for other shapes would count against the limit. */
+        if (s->programs[i] && s->model->device_memory) sdrt_program_release(s->programs[i]);
         sdrt_program_free(&s->programs[i]);
         sdrt_slot_moves_free(&s->moves[i]);
     }
@@ -49,12 +54,68 @@ static int plan_pass(struct sdrt_session *s, int i)
                                    pass->wide ? device->wide_ops : device->ops, s->log);
     if (status != SDRT_OK) return status;
     pass->build(g, pass, &part->config, &s->shape);
+    if (far && pass->when != SDRT_ONCE_AN_IMAGE) sdrt_graph_stream(g, s->streamed, AHEAD);
     status = sdrt_program_create(&s->programs[i], &g, device, queue->sharers, s->log);
     if (status != SDRT_OK) return status;
     if (sdrt_program_peak(s->programs[i]) > *workspace)
         *workspace = sdrt_program_peak(s->programs[i]);
     return (far ? sdrt_slots_add_far_program : sdrt_slots_add_program)(
         &s->slots, sdrt_part_scope(pass->part), s->programs[i], pass->when);
+}
+
+/* ---- a device's memory ---- */
+
+size_t sdrt_session_streamed_bytes(const struct sdrt_session *s)
+{
+    size_t sum = 0;
+
+    for (int i = 0; i < s->n_passes; i++)
+        if (s->programs[i] && s->model->passes[i].when == SDRT_EACH_EVALUATION)
+            sum += sdrt_program_streamed_bytes(s->programs[i]);
+    return sum;
+}
+
+/* Of the model's device, as planned. */
+static size_t device_bytes(const struct sdrt_session *s)
+{
+    return s->persistent_bytes + s->workspace_bytes + sdrt_session_peak_weights(s);
+}
+
+static int plan_far_again(struct sdrt_session *s, double streamed)
+{
+    int status = SDRT_OK;
+
+    s->streamed = streamed;
+    s->workspace_bytes = 0;
+    for (int i = 0; i < s->n_passes && status == SDRT_OK; i++) {
+        if (!s->programs[i] || !sdrt_session_is_far(s, i)) continue;
+        sdrt_program_free(&s->programs[i]);
+        status = plan_pass(s, i);
+    }
+    return status;
+}
+
+/* Streams the least share of the weights, to a 128th, with which all fits into the limit. */
+static int fit(struct sdrt_session *s)
+{
+    const size_t limit = s->model->device_memory - s->model->device_memory / 64; /* for padding */
+    double low = 0.0, high = 1.0;
+    int status;
+
+    if (!s->model->device_memory || device_bytes(s) <= limit) return SDRT_OK;
+    status = plan_far_again(s, high);
+    if (status == SDRT_OK && device_bytes(s) > limit)
+        return sdrt_fail(s->log, SDRT_E_NOMEM,
+                         "a GPU's limit of %zu MiB: expected %zu or more, with "
+                         "all weights streamed, or a smaller size",
+                         s->model->device_memory >> 20, ((device_bytes(s) + limit / 63) >> 20) + 1);
+    for (int i = 0; i < 7 && status == SDRT_OK; i++) {
+        const double middle = (low + high) / 2.0;
+        status = plan_far_again(s, middle);
+        if (device_bytes(s) <= limit) high = middle;
+        else low = middle;
+    }
+    return status == SDRT_OK ? plan_far_again(s, high) : status;
 }
 
 static int find_moves(struct sdrt_session *s)
@@ -114,13 +175,15 @@ int sdrt_session_plan(struct sdrt_session *s, const struct sdrt_shape *shape)
     sdrt_session_unplan(s);
     s->shape = *shape;
     s->workspace_bytes = s->host_workspace_bytes = 0;
+    s->streamed = 0.0;
     for (int i = 0; i < s->n_passes && status == SDRT_OK; i++) status = plan_pass(s, i);
     if (status == SDRT_OK) status = sdrt_programs_check(s->programs, s->n_passes, s->log);
     if (status == SDRT_OK) status = add_latents(s);
     if (status == SDRT_OK && s->shape.masked) status = add_masked(s);
     if (status == SDRT_OK) status = find_moves(s);
     if (status == SDRT_OK) s->persistent_bytes = sdrt_slots_place(&s->slots, NULL);
-    else sdrt_session_unplan(s);
+    if (status == SDRT_OK) status = fit(s);
+    if (status != SDRT_OK) sdrt_session_unplan(s);
     s->planned = status == SDRT_OK;
     s->plan_seconds = sdrt_now() - t0;
     return status;

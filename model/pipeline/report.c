@@ -32,16 +32,15 @@ static char *plan_json(const struct sdrt_session *s)
         json_decref(programs);
         return NULL;
     }
-    return sdrt_json_text(json_pack("{ss ss si sf sI sI sI sI sI sI so}", "isa", m->device->isa,
-                                    "precision", m->precision, "threads", s->queue->workers,
-                                    "plan_ms", s->plan_seconds * 1e3, "weights_bytes",
-                                    (json_int_t)sdrt_model_weights_bytes(m), "persistent_bytes",
-                                    (json_int_t)s->persistent_bytes, "workspace_bytes",
-                                    (json_int_t)s->workspace_bytes, "arena_bytes",
-                                    (json_int_t)arena_bytes(s), "peak_weights_bytes",
-                                    (json_int_t)sdrt_session_peak_weights(s),
-                                    "host_workspace_bytes", (json_int_t)s->host_workspace_bytes,
-                                    "programs", programs));
+    return sdrt_json_text(
+        json_pack("{ss ss si sf sI sI sI sI sI sI sI so}", "isa", m->device->isa, "precision",
+                  m->precision, "threads", s->queue->workers, "plan_ms", s->plan_seconds * 1e3,
+                  "weights_bytes", (json_int_t)sdrt_model_weights_bytes(m), "persistent_bytes",
+                  (json_int_t)s->persistent_bytes, "workspace_bytes",
+                  (json_int_t)s->workspace_bytes, "arena_bytes", (json_int_t)arena_bytes(s),
+                  "peak_weights_bytes", (json_int_t)sdrt_session_peak_weights(s),
+                  "host_workspace_bytes", (json_int_t)s->host_workspace_bytes, "streamed_bytes",
+                  (json_int_t)sdrt_session_streamed_bytes(s), "programs", programs));
 }
 
 /* What a device needs to have, and what the processor beside it computes in. */
@@ -53,6 +52,9 @@ static void write_device_budget(const struct sdrt_session *s, FILE *f)
     fprintf(f, "on %s: weights %.1f MiB at most at once + arena %.1f MiB = %.1f MiB; the processor "
             "beside it: arena %.1f MiB\n", s->model->device->isa, weights, arena, weights + arena,
             (double)(s->persistent_bytes + s->host_workspace_bytes) * mib);
+    if (s->streamed > 0.0)
+        fprintf(f, "of the denoiser's weights %.1f MiB cross to it in each evaluation\n",
+                (double)sdrt_session_streamed_bytes(s) * mib);
 }
 
 static char *plan_table(const struct sdrt_session *s)

@@ -33,7 +33,8 @@ struct sdrt_session {
     struct sdrt_device_memory *far_arena; /* the device's; NULL where that is the host */
     struct sdrt_slot_moves *moves;        /* of each program on such a device */
     size_t persistent_bytes, workspace_bytes;
-    size_t host_workspace_bytes;          /* beside such a device; else the same */
+    size_t host_workspace_bytes; /* of the processor beside such a device */
+    double streamed;             /* share of the weights that do not stay on such a device */
     double plan_seconds;
 
     /* What the slots hold of the last request. */
@@ -68,6 +69,9 @@ int sdrt_session_plan_request(struct sdrt_session *s, const struct sdrt_request 
 
 /* Frees the programs, the slots and the arena of the current shape. */
 void sdrt_session_unplan(struct sdrt_session *s);
+
+/* Bytes of the weights that cross in each evaluation, or in one run of the other passes. */
+size_t sdrt_session_streamed_bytes(const struct sdrt_session *s);
 
 /* Takes the arena and fixes all addresses, once a shape. */
 int sdrt_session_place(struct sdrt_session *s);

@@ -19,10 +19,20 @@ int sdrt_device_alloc(struct sdrt_device_memory **out, struct sdrt_device *devic
     return device->calls->alloc(device, out, bytes, users, log);
 }
 
+void sdrt_device_pin(struct sdrt_device *device, struct sdrt_device_memory *memory)
+{
+    if (device->calls->pin && device->calls->pin(device, memory->base, memory->bytes) == SDRT_OK)
+        memory->pinned = device;
+}
+
 void sdrt_device_free(struct sdrt_device_memory **memory)
 {
-    if (*memory) (*memory)->device->calls->free(*memory);
+    struct sdrt_device_memory *m = *memory;
+
     *memory = NULL;
+    if (!m) return;
+    if (m->pinned) m->pinned->calls->unpin(m->pinned, m->base);
+    m->device->calls->free(m);
 }
 
 void sdrt_device_discard(const struct sdrt_device_memory *memory, size_t at, size_t bytes)

@@ -26,6 +26,13 @@ struct sdrt_device;
 struct sdrt_ops;
 struct sdrt_queue;
 
+/* A copy from the host's memory to the device's, made beside the steps. */
+struct sdrt_device_upload {
+    void *to;
+    const void *from;
+    size_t bytes;
+};
+
 /* One step of a program, as much as a device needs to run it.  run does share ex->part of
  * ex->nparts and answers 0, or non-zero for work that the kernel does not know. */
 struct sdrt_device_step {
@@ -34,6 +41,11 @@ struct sdrt_device_step {
     int    nparts;
     unsigned char *scratch; /* worker w's is scratch + w * scratch_each; NULL: none */
     size_t scratch_each;
+    /* Copies that begin when all steps before this one are done, in order; the number of the first of
+     * them among all steps' copies; and how many of those, from the first on, have to be done before this
+     * step begins.  Not for the host. */
+    const struct sdrt_device_upload *uploads;
+    int n_uploads, first_upload, awaits;
     double seconds;         /* the device adds what each run took (sdrt_queue_time_steps()) */
 };
 
@@ -42,6 +54,7 @@ struct sdrt_device_memory {
     struct sdrt_device *device; /* whose it is */
     unsigned char *base;        /* its first byte, as kernels are given it */
     size_t bytes;               /* as asked for */
+    struct sdrt_device *pinned; /* another, which copies from it at full speed, or NULL */
 };
 
 /* What a device keeps of steps that it ran, so that it runs them again with less effort.  All zero:
@@ -59,6 +72,9 @@ struct sdrt_device_calls {
     int   (*alloc)(struct sdrt_device *device, struct sdrt_device_memory **out, size_t bytes,
                    const struct sdrt_queue *users, const struct sdrt_log *log);
     void  (*free)(struct sdrt_device_memory *memory);
+    /* Both NULL: memory of the host's is as good as it is. */
+    int (*pin)(struct sdrt_device *device, void *base, size_t bytes);
+    void (*unpin)(struct sdrt_device *device, void *base);
     void  (*discard)(const struct sdrt_device_memory *memory, size_t at, size_t bytes);
     void *(*map)(const struct sdrt_device *device, const void *address);
     int   (*open_queue)(struct sdrt_device *device, struct sdrt_queue **out, int workers,
@@ -117,6 +133,10 @@ int sdrt_device_memory_left(struct sdrt_device *device, size_t *bytes);
  * to the caller, NULL after a failure.  SDRT_E_NOMEM, with the size in MiB. */
 int sdrt_device_alloc(struct sdrt_device_memory **out, struct sdrt_device *device, size_t bytes,
                        const struct sdrt_queue *users, const struct sdrt_log *log);
+
+/* Lets device copy from a block of its host's at full speed, until that is freed; where the system
+ * refuses, copies are slower. */
+void sdrt_device_pin(struct sdrt_device *device, struct sdrt_device_memory *memory);
 
 /* Frees *memory, which nothing uses any more, and sets it to NULL.  NULL is allowed. */
 void sdrt_device_free(struct sdrt_device_memory **memory);

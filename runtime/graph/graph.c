@@ -190,8 +190,19 @@ struct sdrt_node *sdrt_graph_add_node(struct sdrt_graph *g, enum sdrt_node_kind 
     }
     n = &g->nodes[g->n_nodes++];
     *n = (struct sdrt_node){
-        .kind = kind, .name = copy, .x = -1, .x2 = -1, .x3 = -1, .y = -1, .chan = -1,
-        .residual = -1, .msb = -1, .scratch_sums = -1, .scratch = -1, .images = 1,
+        .kind = kind,
+        .name = copy,
+        .x = -1,
+        .x2 = -1,
+        .x3 = -1,
+        .y = -1,
+        .chan = -1,
+        .residual = -1,
+        .msb = -1,
+        .scratch_sums = -1,
+        .scratch = -1,
+        .incoming = -1,
+        .images = 1,
     };
     return n;
 }

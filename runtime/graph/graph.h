@@ -151,4 +151,9 @@ sdrt_tensor sdrt_graph_embed(struct sdrt_graph *g, const char *name, sdrt_tensor
                              const char *table, int vocab, const char *positions, int positions_n,
                              int c);
 
+/* Before a program is made of it: of the weights of convolutions and linear layers, that share (0 to 1)
+ * by bytes, spread evenly over the nodes, does not stay in the device's memory but comes from the host's
+ * before each use, from ahead nodes before it on.  For devices whose memory the host does not reach. */
+void sdrt_graph_stream(struct sdrt_graph *g, double share, int ahead);
+
 #endif

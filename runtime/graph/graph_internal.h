@@ -66,6 +66,8 @@ struct sdrt_node {
     int    n_weights;
     int    scratch;             /* buffer of the workers' scratch, or -1 */
     size_t scratch_each;
+    int streamed; /* 1: its weights come from the host's memory before each run of it */
+    int incoming; /* buffer where they arrive, or -1 */
     /* Where the operands' images do not lie alike, or have vectors of their own, the images are
      * computed one by one (the shape is one image's), these elements apart. */
     int images;                 /* so many; 1: all rows at once */
@@ -97,6 +99,7 @@ struct sdrt_graph {
     struct sdrt_node   *nodes;
     int n_buffers, n_tensors, n_nodes;
     int cap_buffers, cap_tensors, cap_nodes;
+    int ahead;                /* nodes before a streamed one where its weights begin to come */
     size_t peak, lower_bound; /* once planned */
     int planned;
 };

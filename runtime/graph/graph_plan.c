@@ -36,6 +36,38 @@ static int add_scratch(struct sdrt_graph *g, int workers)
     return SDRT_OK;
 }
 
+/* Bytes of a node's packed weights where they are a matrix, else 0. */
+static size_t packed_bytes(const struct sdrt_node *n, const struct sdrt_ops *ops)
+{
+    return n->kind == SDRT_NODE_CONV   ? ops->conv.pack_bytes(&n->u.conv.w)
+           : n->kind == SDRT_NODE_GEMM ? ops->gemm.pack_bytes(&n->u.gemm.w)
+                                       : 0;
+}
+
+void sdrt_graph_stream(struct sdrt_graph *g, double share, int ahead)
+{
+    double due = 0.0; /* bytes that the nodes so far should have streamed and did not */
+
+    g->ahead = ahead;
+    for (int i = 0; i < g->n_nodes; i++) {
+        const double bytes = (double)packed_bytes(&g->nodes[i], g->ops);
+        due += share * bytes;
+        g->nodes[i].streamed = bytes > 0.0 && due >= bytes;
+        if (g->nodes[i].streamed) due -= bytes;
+    }
+}
+
+static int add_incoming(struct sdrt_graph *g)
+{
+    for (int i = 0; i < g->n_nodes; i++) {
+        struct sdrt_node *n = &g->nodes[i];
+        if (!n->streamed) continue;
+        n->incoming = sdrt_graph_add_buffer(g, "weights", SDRT_U8, packed_bytes(n, g->ops), 0);
+        if (n->incoming < 0) return g->status;
+    }
+    return SDRT_OK;
+}
+
 static void touch(struct sdrt_buffer *b, int at)
 {
     if (b->first < 0) b->first = at;
@@ -51,6 +83,10 @@ static void find_lives(struct sdrt_graph *g)
         for (size_t k = 0; k < sizeof uses / sizeof uses[0]; k++)
             if (uses[k] >= 0) touch(&g->buffers[g->tensors[uses[k]].buffer], i);
         if (n->scratch >= 0) touch(&g->buffers[n->scratch], i);
+        if (n->incoming >= 0) {
+            touch(&g->buffers[n->incoming], i < g->ahead ? 0 : i - g->ahead);
+            touch(&g->buffers[n->incoming], i);
+        }
     }
 }
 
@@ -115,6 +151,7 @@ int sdrt_graph_plan(struct sdrt_graph *g, int workers)
     if (status != SDRT_OK || g->planned) return status;
     status = sdrt_graph_set_types(g);
     if (status == SDRT_OK) status = add_scratch(g, workers);
+    if (status == SDRT_OK) status = add_incoming(g);
     if (status != SDRT_OK) return status;
     find_lives(g);
     reuse_in_place(g);

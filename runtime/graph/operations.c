@@ -335,10 +335,10 @@ static int load_matrix(struct sdrt_program *p, struct sdrt_step *s,
 {
     struct sdrt_weight_store *store = p->graph->store;
     const struct sdrt_node *n = s->n;
-    int status = sdrt_weight_store_matrix(store, &p->uses, packing,
-                                          (const char *const *)n->weights, n->rows,
-                                          n->n_weights, w, &s->weights);
+    int status = sdrt_weight_store_matrix(store, &p->uses, packing, (const char *const *)n->weights,
+                                          n->rows, n->n_weights, w, &s->packed);
 
+    if (!n->streamed) s->weights = s->packed;
     if (status == SDRT_OK && n->biases)
         status = sdrt_weight_store_vector(store, &p->uses, (const char *const *)n->biases,
                                           n->rows, n->n_weights, &s->bias);
@@ -347,13 +347,15 @@ static int load_matrix(struct sdrt_program *p, struct sdrt_step *s,
 
 static int load_conv(struct sdrt_program *p, struct sdrt_step *s)
 {
-    const struct sdrt_packing packing = { p->ops->conv.pack_bytes, p->ops->conv.pack_rows };
+    const struct sdrt_packing packing = { p->ops->conv.pack_bytes, p->ops->conv.pack_rows,
+                                          s->n->streamed };
     return load_matrix(p, s, &packing, &s->n->u.conv.w);
 }
 
 static int load_gemm(struct sdrt_program *p, struct sdrt_step *s)
 {
-    const struct sdrt_packing packing = { p->ops->gemm.pack_bytes, p->ops->gemm.pack_rows };
+    const struct sdrt_packing packing = { p->ops->gemm.pack_bytes, p->ops->gemm.pack_rows,
+                                          s->n->streamed };
     return load_matrix(p, s, &packing, &s->n->u.gemm.w);
 }
 

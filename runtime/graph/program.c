@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/graph/program_internal.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
 static int run_step(const void *arg, const struct sdrt_exec *ex)
@@ -24,7 +25,8 @@ int sdrt_program_create(struct sdrt_program **out, struct sdrt_graph **graph,
         p = calloc(1, sizeof *p);
         if (p) p->steps = calloc(most, sizeof *p->steps);
         if (p) p->device_steps = calloc(most, sizeof *p->device_steps);
-        if (!p || !p->steps || !p->device_steps)
+        if (p) p->uploads = calloc((size_t)g->n_nodes + 1, sizeof *p->uploads);
+        if (!p || !p->steps || !p->device_steps || !p->uploads)
             status = sdrt_fail(log, SDRT_E_NOMEM, "out of memory for the program %s", g->name);
     }
     if (p) p->graph = g;
@@ -56,6 +58,7 @@ void sdrt_program_free(struct sdrt_program **program)
     sdrt_graph_free(&p->graph);
     free(p->steps);
     free(p->device_steps);
+    free(p->uploads);
     free(p);
     *program = NULL;
 }
@@ -94,6 +97,34 @@ static int load_steps(struct sdrt_program *p)
     return status;
 }
 
+/* Streamed weights begin to come before the first step of the node that is so far ahead, and are waited
+ * for by their own.  Steps and uploads are in the order of nodes. */
+static void set_uploads(struct sdrt_program *p)
+{
+    const struct sdrt_graph *g = p->graph;
+    int n = 0, begins = 0;
+
+    for (int i = 0; i < p->n_steps; i++)
+        p->device_steps[i].n_uploads = p->device_steps[i].awaits = 0;
+    for (int i = 0; i < p->n_steps; i++) {
+        const struct sdrt_node *node = p->steps[i].n;
+        const int from = p->steps[i].node < g->ahead ? 0 : p->steps[i].node - g->ahead;
+        if (!node->streamed) continue;
+        while (p->steps[begins].node < from) begins++;
+        struct sdrt_device_step *s = &p->device_steps[begins];
+        if (!s->n_uploads++) {
+            s->uploads = &p->uploads[n];
+            s->first_upload = n;
+        }
+        p->uploads[n++] = (struct sdrt_device_upload){
+            .to = (void *)(uintptr_t)p->steps[i].weights,
+            .from = p->steps[i].packed,
+            .bytes = g->buffers[node->incoming].bytes,
+        };
+        p->device_steps[i].awaits = n;
+    }
+}
+
 /* The steps ask for their weights, all are made at once, and the steps ask again.  What was made
  * before a failure stays in the store for the next try. */
 int sdrt_program_load(struct sdrt_program *p, struct sdrt_queue *queue,
@@ -108,6 +139,7 @@ int sdrt_program_load(struct sdrt_program *p, struct sdrt_queue *queue,
     if (status == SDRT_OK)
         status = sdrt_weight_store_fill(p->graph->store, &p->uses, queue, tell_progress, &l);
     if (status == SDRT_OK) status = load_steps(p);
+    if (status == SDRT_OK) set_uploads(p);
     if (status != SDRT_OK) sdrt_program_unload(p);
     p->loaded = status == SDRT_OK;
     return status;
@@ -130,10 +162,20 @@ size_t sdrt_program_weight_bytes(const struct sdrt_program *p)
     for (int i = 0; i < p->graph->n_nodes; i++) {
         const struct sdrt_node *n = &p->graph->nodes[i];
         for (int k = 0; k < n->n_weights; k++) {
-            sum += sdrt_weight_store_bytes(p->graph->store, n->weights[k]);
+            if (!n->streamed) sum += sdrt_weight_store_bytes(p->graph->store, n->weights[k]);
             if (n->biases) sum += sdrt_weight_store_bytes(p->graph->store, n->biases[k]);
         }
     }
+    return sum;
+}
+
+size_t sdrt_program_streamed_bytes(const struct sdrt_program *p)
+{
+    size_t sum = 0;
+
+    for (int i = 0; i < p->graph->n_nodes; i++)
+        if (p->graph->nodes[i].streamed)
+            sum += p->graph->buffers[p->graph->nodes[i].incoming].bytes;
     return sum;
 }
 
@@ -168,6 +210,8 @@ int sdrt_program_link(struct sdrt_program *p, void *arena)
         s->msb = operand_of(p, arena, n->msb, &unbound);
         s->sums = operand_of(p, arena, n->scratch_sums, &unbound);
         s->y = operand_of(p, arena, n->y, &unbound);
+        if (n->streamed)
+            s->weights = (unsigned char *)arena + p->graph->buffers[n->incoming].offset;
         p->device_steps[i].scratch_each = n->scratch_each;
         p->device_steps[i].scratch = n->scratch < 0 ? NULL : (unsigned char *)arena +
                                                      p->graph->buffers[n->scratch].offset;
@@ -175,6 +219,7 @@ int sdrt_program_link(struct sdrt_program *p, void *arena)
     if (unbound >= 0)
         return sdrt_fail(p->log, SDRT_E_ARG, "program %s: tensor %s has no memory",
                          p->graph->name, p->graph->buffers[unbound].name);
+    set_uploads(p);
     p->linked = 1;
     return SDRT_OK;
 }

@@ -95,8 +95,10 @@ void sdrt_program_release(struct sdrt_program *p);
  * rest.  SDRT_E_NOMEM. */
 int sdrt_programs_check(struct sdrt_program *const *programs, int n, const struct sdrt_log *log);
 
-/* Bytes of its weights once they are packed. */
+/* Bytes of its weights that stay, once they are packed; and of those that are copied to the device in
+ * each run. */
 size_t sdrt_program_weight_bytes(const struct sdrt_program *p);
+size_t sdrt_program_streamed_bytes(const struct sdrt_program *p);
 
 /* Fixes all addresses, which are the device's: arena has at least sdrt_program_peak() bytes,
  * 64-byte aligned. */

@@ -26,7 +26,8 @@ struct sdrt_step {
     /* Operands; which of them are set depends on the node. */
     struct sdrt_operand x, x2, x3, chan, residual, msb, sums, y;
     const float *gamma, *beta, *bias;
-    const void  *weights;
+    const void *weights; /* as the kernel finds them */
+    const void *packed;  /* as they are kept, in the host's memory where they are streamed */
     struct sdrt_weight_view table, positions;
     const struct sdrt_node *n;
     /* Report. */
@@ -44,6 +45,7 @@ struct sdrt_program {
     int workers;
     struct sdrt_step *steps;
     struct sdrt_device_step *device_steps; /* the same, as the device runs them */
+    struct sdrt_device_upload *uploads;    /* of streamed weights, in the order of their steps */
     int n_steps;
     struct sdrt_recording recording; /* of the steps as they are loaded and linked */
     struct sdrt_weight_uses uses; /* what the steps hold of the graph's store */

@@ -46,6 +46,8 @@ struct filling {
     struct sdrt_weight_store *store;
     const struct sdrt_weight_uses *uses;
     struct sdrt_queue *queue;
+    struct sdrt_device
+        *copied_by; /* what it fills is kept in the host's memory for that device, or NULL */
     struct sdrt_store_region *region;
     struct source *sources;
     size_t n_sources, prefetched, ahead; /* prefetched: sources; ahead: their bytes, about */
@@ -84,7 +86,7 @@ static size_t list_sources(struct filling *f, unsigned char *base)
         const struct sdrt_weight_held *held = &f->uses->list[i];
         struct sdrt_store_entry *e = held->entry;
         int row = 0;
-        if (e->data || is_table(held)) continue;
+        if (e->data || is_table(held) || e->packing.beside != (f->copied_by != NULL)) continue;
         for (int k = 0; k < e->n_names; k++) {
             if (f->sources)
                 f->sources[f->n_sources] = (struct source){
@@ -114,6 +116,7 @@ static int make_room(struct filling *f)
     status = sdrt_device_alloc(&f->region->memory, f->queue->device, bytes ? bytes : 1, f->queue,
                                s->log);
     if (status != SDRT_OK) return status;
+    if (f->copied_by) sdrt_device_pin(f->copied_by, f->region->memory);
     list_sources(f, f->region->memory->base);
     for (size_t i = 0; i < f->n_sources; i++)
         f->total += (size_t)f->sources[i].rows * f->sources[i].rest;
@@ -384,7 +387,7 @@ static int fill(struct filling *f, int (*progress)(void *user, double share), vo
     int status = make_room(f);
     size_t next = 0;
 
-    if (status == SDRT_OK) status = fetch_tables(f);
+    if (status == SDRT_OK && !f->copied_by) status = fetch_tables(f);
     if (status == SDRT_OK) prefetch(f, WINDOW);
     while (status == SDRT_OK && next < f->n_sources) {
         status = fill_window(f, next, &next);
@@ -438,19 +441,51 @@ static void end(struct sdrt_weight_store *s)
     pthread_mutex_unlock(&s->lock);
 }
 
+/* Half of the way of a filling in two halves. */
+struct half {
+    int (*progress)(void *user, double share);
+    void *user;
+    double from;
+};
+
+static int tell_half(void *user, double share)
+{
+    const struct half *h = user;
+
+    return h->progress ? h->progress(h->user, h->from + 0.5 * share) : 0;
+}
+
+/* What the device copies from, then what lies in its memory. */
+static int fill_both(struct sdrt_weight_store *store, struct sdrt_weight_uses *uses,
+                     struct sdrt_queue *queue, int (*progress)(void *user, double share),
+                     void *user)
+{
+    struct filling near = { .store = store,
+                            .uses = uses,
+                            .queue = queue->host,
+                            .copied_by = queue->device };
+    struct filling far = { .store = store, .uses = uses, .queue = queue };
+    struct half first = { progress, user, 0.0 }, second = { progress, user, 0.5 };
+    const int status = fill(&near, tell_half, &first);
+
+    return status == SDRT_OK ? fill(&far, tell_half, &second) : status;
+}
+
 int sdrt_weight_store_fill(struct sdrt_weight_store *store, struct sdrt_weight_uses *uses,
                            struct sdrt_queue *queue, int (*progress)(void *user, double share),
                            void *user)
 {
     struct filling f = { .store = store, .uses = uses, .queue = queue };
     const struct sdrt_weights_provider *p = &store->provider;
+    size_t beside = 0;
     int status = begin(store, progress, user);
 
     if (status != SDRT_OK) return status;
     pthread_mutex_lock(&store->asking);
     if (p->use_queue) p->use_queue(p->self, queue);
     pthread_mutex_unlock(&store->asking);
-    status = fill(&f, progress, user);
+    for (size_t i = 0; i < uses->n; i++) beside += (size_t)uses->list[i].entry->packing.beside;
+    status = beside ? fill_both(store, uses, queue, progress, user) : fill(&f, progress, user);
     end(store);
     return status;
 }

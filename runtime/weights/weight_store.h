@@ -30,6 +30,7 @@ struct sdrt_packing {
     size_t (*bytes)(const struct sdrt_weight_shape *w);
     int (*rows)(const struct sdrt_weight_shape *w, int row0, int count, const void *src,
                 enum sdrt_dtype from, void *dst);
+    int beside; /* 1: kept in the host's memory where the queue's device is another, to be copied from */
 };
 
 /* What one program holds, each weight once.  Zero at first, belongs to the program, empty again

@@ -216,7 +216,9 @@ int sdrt_weight_store_matrix(struct sdrt_weight_store *s, struct sdrt_weight_use
                                      .shape = *w,
                                      .n_names = n_names };
 
-    return ask(s, uses, w->taps == 1 ? 'm' : 'c', &want, names, rows, out, NULL);
+    const char family = w->taps == 1 ? packing->beside ? 'M' : 'm' : packing->beside ? 'C' : 'c';
+
+    return ask(s, uses, family, &want, names, rows, out, NULL);
 }
 
 int sdrt_weight_store_vector(struct sdrt_weight_store *s, struct sdrt_weight_uses *uses,
