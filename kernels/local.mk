@@ -23,7 +23,8 @@ SIMD_BODIES = kernels/simd/attention.h kernels/simd/conv.h kernels/simd/gemm.h \
 	kernels/simd/math.h kernels/simd/narrow.h kernels/simd/norm.h kernels/simd/slot.h \
 	kernels/simd/slot_bf16.h \
 	kernels/simd/tile.h kernels/simd/unroll.h kernels/simd/winograd.h \
-	kernels/simd/winograd_int16.h kernels/simd/winograd_int16_pack.h
+	kernels/simd/winograd_int16.h kernels/simd/winograd_int16_pack.h \
+	kernels/simd/winograd_tiles.h kernels/simd/int16.h
 EXTRA_DIST += $(SIMD_BODIES)
 
 # A level's files: compiled with its flags for the library, and for the tests of those that

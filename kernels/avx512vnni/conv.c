@@ -12,6 +12,7 @@ enum {
     CONV_CHUNK     = 64,
     CONV_CHUNK_1X1 = 320,
     CONV_PIXELS    = 512,
+    WINO_TILES     = 64,
 };
 
 #include "kernels/simd/winograd_int16.h"
@@ -24,35 +25,35 @@ static int fits(const struct sdrt_weight_shape *w)
 
 static size_t pack_bytes(const struct sdrt_weight_shape *w)
 {
-    return fits(w) ? int16_pack_bytes(w) : conv_pack_bytes(w);
+    return fits(w) ? wino_pack_bytes(w) : conv_pack_bytes(w);
 }
 
 static int pack_rows(const struct sdrt_weight_shape *w, int row0, int count, const void *src,
                      enum sdrt_dtype from, void *dst)
 {
-    return fits(w) ? int16_pack_rows(w, row0, count, src, from, dst)
+    return fits(w) ? wino_pack_rows(w, row0, count, src, from, dst)
                    : conv_pack_rows(w, row0, count, src, from, dst);
 }
 
 static int takes(const struct sdrt_conv_shape *s)
 {
-    return fits(&s->w) ? int16_takes(s) : direct_takes(s);
+    return fits(&s->w) ? wino_takes(s) : direct_takes(s);
 }
 
 static int parts(const struct sdrt_conv_shape *s, int workers)
 {
-    return fits(&s->w) ? int16_parts(s, workers) : direct_parts(s, workers);
+    return fits(&s->w) ? wino_parts(s, workers) : direct_parts(s, workers);
 }
 
 static size_t scratch(const struct sdrt_conv_shape *s)
 {
-    return fits(&s->w) ? int16_scratch(s) : direct_scratch(s);
+    return fits(&s->w) ? wino_scratch(s) : direct_scratch(s);
 }
 
 static int conv2d(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
                   const struct sdrt_conv_args *a)
 {
-    if (fits(&s->w)) int16_run(ex, s, a);
+    if (fits(&s->w)) wino_run(ex, s, a);
     else direct_run(ex, s, a);
     return 0;
 }

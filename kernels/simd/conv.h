@@ -255,10 +255,12 @@ static void conv_slots(const struct sdrt_conv_shape *s, const struct sdrt_conv_a
     slots_copy(to, values, n, values);
 }
 
-/* Row y of the (upsampled) input, which may lie outside: width pixels from x0 on, slots
- * k0 .. k0+k-1, pitch floats from pixel to pixel. */
-static void conv_fill_row(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
-                          int image, int y, int x0, int width, int k0, int k, int pitch, float *to)
+/* Row y of the (upsampled) input, which may lie outside: width pixels from x0 on, slots, or values as
+ * they are, k0 .. k0+k-1, pitch floats from pixel to pixel. */
+SDRT_ALWAYS_INLINE void conv_fill_row(const struct sdrt_conv_shape *s,
+                                      const struct sdrt_conv_args *a, int image, int y, int x0,
+                                      int width, int k0, int k, int pitch, float *to,
+                                      const int slots)
 {
     const int full_h = s->upsample == 2 ? s->out_h : s->in_h;
     const int full_w = s->upsample == 2 ? s->out_w : s->in_w;
@@ -270,11 +272,13 @@ static void conv_fill_row(const struct sdrt_conv_shape *s, const struct sdrt_con
     for (int i = 0; i < width; i++, to += pitch) {
         int x = x0 + i;
         if (!inside || x < 0 || x >= full_w) {
-            slots_zero(to, k + SLOT_EXTRA);
+            if (slots) slots_zero(to, k + SLOT_EXTRA);
+            else memset(to, 0, (size_t)k * sizeof *to);
             continue;
         }
         if (s->upsample == 2) x = (int)((long long)x * s->in_w / s->out_w);
-        conv_slots(s, a, image, first + (size_t)x, k0, k, to);
+        if (slots) conv_slots(s, a, image, first + (size_t)x, k0, k, to);
+        else conv_pixel(s, a, image, first + (size_t)x, k0, k, to);
     }
 }
 
@@ -305,7 +309,7 @@ static void conv_fill_patch(const struct sdrt_conv_shape *s, const struct sdrt_c
                                to + (size_t)x * (size_t)pitch);
         } else {
             conv_fill_row(s, a, image, b->y0 * s->stride + py - s->pad,
-                          conv_column(b, strip) * s->stride - s->pad, pw, k0, k, pitch, to);
+                          conv_column(b, strip) * s->stride - s->pad, pw, k0, k, pitch, to, 1);
         }
     }
 }

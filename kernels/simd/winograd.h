@@ -19,16 +19,12 @@
  * (4 times the weights, in f32).  The transforms' constants reach from 1/24 to 8, which costs
  * about one digit against the direct sum.
  */
-#include "kernels/simd/conv.h"
-#include "kernels/simd/unroll.h"
+#include "kernels/simd/winograd_tiles.h"
 
 enum {
-    WINO_OUT = 4, WINO_IN = 6, WINO_POSITIONS = WINO_IN * WINO_IN,
     WINO_PAIRS = 3, WINO_PAIR = 2 * WINO_IN, /* pairs of rows, positions of one */
-    WINO_BYTES = 10 << 20,    /* of a block's transformed input: a worker's share of L3 */
     WINO_CHUNK = 128,         /* channels of a patch: its six rows of 66 pixels stay in L2 */
     WINO_WEIGHT_CHUNK = 128,  /* channels of transformed weights: 96 KiB a 16 columns, in L2 */
-    WINO_LEAST_PANELS = 4,    /* of a group */
 };
 
 /* Rows of the transformed tile that share their terms. */
@@ -50,29 +46,11 @@ struct wino_cut {
     size_t v_stride, u_stride, m_stride; /* floats from position to position */
 };
 
-/* An odd number of lines, so that the positions fall into different sets of the caches. */
-static size_t odd_lines(size_t floats) { return ((floats + 15) / 16 | 1) * 16; }
-
 static struct wino_cut wino_cut(const struct sdrt_conv_shape *s)
 {
-    enum { WIDEST = 16 };
-    struct wino_cut u = { .g = { .h = s->out_h, .w = s->out_w } };
-    const int tiles_h = (s->out_h + WINO_OUT - 1) / WINO_OUT;
-    const int tiles_w = (s->out_w + WINO_OUT - 1) / WINO_OUT;
-    const size_t tile_bytes = (size_t)WINO_POSITIONS * (size_t)s->w.k * sizeof(float);
-    int most = (int)(WINO_BYTES / tile_bytes), bw, bh;
+    struct wino_cut u = { 0 };
 
-    most = most < 1 ? 1 : most > WINO_TILES ? WINO_TILES : most;
-    const int columns = (tiles_w + WIDEST - 1) / WIDEST;
-    bw = (tiles_w + columns - 1) / columns;
-    if (bw > most) bw = most;
-    bh = most / bw < tiles_h ? most / bw : tiles_h;
-    const int rows = (tiles_h + bh - 1) / bh;
-    bh = (tiles_h + rows - 1) / rows;
-    u.g.bh = bh * WINO_OUT;
-    u.g.bw = bw * WINO_OUT;
-    conv_grid_count(s, &u.g, most / (bh * bw));
-    u.tiles = u.g.images * bh * bw;
+    u.tiles = wino_grid(s, sizeof(float), &u.g);
     const int channels = (s->w.k + 15) / 16 * 16;
     u.chunk = WINO_CHUNK < channels ? WINO_CHUNK : channels;
     u.pitch = row_pitch(s->w.k);
@@ -83,7 +61,6 @@ static struct wino_cut wino_cut(const struct sdrt_conv_shape *s)
     u.u_stride = odd_lines((size_t)u.w_chunk * PANEL);
     u.m_stride = odd_lines((size_t)u.tiles * PANEL);
     u.together = u.g.panels < WINO_PANELS ? u.g.panels : WINO_PANELS;
-    u.g.groups = (u.g.panels + WINO_LEAST_PANELS - 1) / WINO_LEAST_PANELS;
     return u;
 }
 
@@ -93,8 +70,7 @@ static struct wino_cut wino_cut(const struct sdrt_conv_shape *s)
 static int wino_fits(const struct sdrt_conv_shape *s)
 {
     if (s->kernel != 3 || s->stride != 1 || s->w.k < 32 || s->out_c < 32) return 0;
-    const double tiles = (double)s->batch * ((s->out_h + WINO_OUT - 1) / WINO_OUT) *
-                         ((s->out_w + WINO_OUT - 1) / WINO_OUT);
+    const double tiles = (double)s->batch * wino_across(s->out_h) * wino_across(s->out_w);
     const double direct = 9.0 * s->batch * s->out_h * s->out_w;
 
     return 1.125 * WINO_POSITIONS * tiles + 100.0 < direct;
@@ -195,28 +171,20 @@ SDRT_ALWAYS_INLINE void wino_input_tile(const float *const rows[WINO_IN], size_t
     }
 }
 
-/* Channels k0 .. k0+k-1 of one image of the block, to v [position][tile][pitch].  The patch
- * is a ring of the six rows that a row of tiles reads; the next row of tiles shares two. */
+/* Channels k0 .. k0+k-1 of one image of the block, to v [position][tile][pitch]. */
 static void wino_input_image(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
                              const struct wino_cut *u, const struct conv_block *b, int image,
                              int k0, int k, float *patch, float *v)
 {
-    const int bw = (b->w + WINO_OUT - 1) / WINO_OUT, width = bw * WINO_OUT + 2;
     const int lanes = (k + VL - 1) / VL * VL;
     const size_t row = (size_t)(u->g.bw + 2) * (size_t)u->chunk;
 
     for (int y = 0; y < b->h; y += WINO_OUT) {
         const float *rows[WINO_IN];
-        for (int i = 0; i < WINO_IN; i++) {
-            float *to = patch + (size_t)((y + i) % WINO_IN) * row;
-            rows[i] = to;
-            if (i < 2 && y > 0) continue;
-            conv_fill_row(s, a, image, b->y0 + y + i - s->pad, b->x0 - s->pad, width, k0, k,
-                          u->chunk, to);
-        }
+        wino_patch(s, a, b, image, y, k0, k, u->chunk, row, patch, rows);
         /* The last vector may hold what no channel is: it goes to columns of v behind the
          * last channel, which nothing reads. */
-        for (int x = 0; x < bw; x++, v += u->pitch)
+        for (int x = 0; x < wino_across(b->w); x++, v += u->pitch)
             for (int c = 0; c < lanes; c += VL)
                 wino_input_tile(rows, (size_t)(x * WINO_OUT * u->chunk + c), u->chunk, v + c,
                                 u->v_stride);
@@ -228,8 +196,7 @@ static void wino_input(const struct sdrt_conv_shape *s, const struct sdrt_conv_a
                        const struct wino_cut *u, const struct conv_block *b, float *patch,
                        float *v)
 {
-    const size_t tiles = (size_t)((b->h + WINO_OUT - 1) / WINO_OUT) *
-                         (size_t)((b->w + WINO_OUT - 1) / WINO_OUT);
+    const size_t tiles = (size_t)(wino_tiles(b) / b->images);
 
     for (int k0 = 0; k0 < s->w.k; k0 += u->chunk)
         for (int i = 0; i < b->images; i++)
@@ -311,69 +278,6 @@ static void wino_weights(const struct sdrt_conv_shape *s, const char *w, const c
         default: wino_weight_rows(2, w, next, k, s->w.stored, u, stride); break;
         }
     }
-}
-
-/* ---- output ---- */
-
-/* Where a tile's outputs go: h x w of the 4 x 4 exist. */
-struct wino_place {
-    size_t pixel; /* of y, the tile's first */
-    int h, w;
-};
-
-static void wino_output_tile(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
-                             const struct wino_place *place, const float *m, size_t stride,
-                             int column)
-{
-    const int n = s->out_c - column;
-    vf t[WINO_IN][WINO_OUT]; /* [column][row] */
-    vf add = v_zero();
-
-    if (a->bias) add = load_some(a->bias + column, n);
-    if (a->chan) add = v_add(add, load_some(conv_chan(s, a, place->pixel) + column, n));
-    for (int x = 0; x < WINO_IN; x++) {
-        vf d[WINO_IN];
-        SDRT_UNROLL(6)
-        for (int y = 0; y < WINO_IN; y++) d[y] = v_load(m + (size_t)(y * WINO_IN + x) * stride);
-        wino_output_1d(d, t[x]);
-    }
-    for (int y = 0; y < place->h; y++) {
-        const size_t pixel = place->pixel + (size_t)y * (size_t)s->out_w;
-        float *to = (float *)a->y + pixel * (size_t)s->y_pitch + column;
-        const float *residual =
-            a->residual ? a->residual + pixel * (size_t)s->residual_pitch + column : NULL;
-        vf d[WINO_IN], out[WINO_OUT];
-        SDRT_UNROLL(6)
-        for (int x = 0; x < WINO_IN; x++) d[x] = t[x][y];
-        wino_output_1d(d, out);
-        SDRT_UNROLL(4)
-        for (int x = 0; x < WINO_OUT; x++) {
-            if (x >= place->w) break;
-            vf v = v_add(out[x], add);
-            if (residual)
-                v = v_add(v, load_some(residual + (size_t)x * (size_t)s->residual_pitch, n));
-            store_some(to + (size_t)x * (size_t)s->y_pitch, v, n);
-        }
-    }
-}
-
-/* A panel's sums m [position][tile][PANEL] to y. */
-static void wino_output(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
-                        const struct wino_cut *u, const struct conv_block *b, int panel,
-                        const float *m)
-{
-    for (int image = 0; image < b->images; image++)
-        for (int y = 0; y < b->h; y += WINO_OUT)
-            for (int x = 0; x < b->w; x += WINO_OUT, m += PANEL) {
-                const struct wino_place place = {
-                    .pixel = ((size_t)(b->image + image) * (size_t)s->out_h +
-                              (size_t)(b->y0 + y)) * (size_t)s->out_w + (size_t)(b->x0 + x),
-                    .h = b->h - y < WINO_OUT ? b->h - y : WINO_OUT,
-                    .w = b->w - x < WINO_OUT ? b->w - x : WINO_OUT,
-                };
-                for (int v = 0; v < 2 && panel * PANEL + v * VL < s->out_c; v++)
-                    wino_output_tile(s, a, &place, m + v * VL, u->m_stride, panel * PANEL + v * VL);
-            }
 }
 
 /* ---- products ---- */
@@ -473,54 +377,43 @@ static void wino_products(const struct sdrt_conv_shape *s, const struct wino_cut
     }
 }
 
-/* Panels p0 .. p1-1 of a block. */
-static void wino_one_block(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
-                           const struct wino_cut *u, const struct conv_block *b, int p0, int p1,
+static void wino_one_piece(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
+                           const struct wino_cut *u, const struct wino_piece *piece,
                            float *scratch)
 {
     const struct wino_scratch z = wino_scratch_sizes(u);
     float *v = scratch, *weights = v + z.v, *m = weights + z.u, *patch = m + z.m;
-    const int tiles = b->images * ((b->h + WINO_OUT - 1) / WINO_OUT) *
-                      ((b->w + WINO_OUT - 1) / WINO_OUT);
 
-    wino_input(s, a, u, b, patch, v);
-    for (int p = p0; p < p1; p += u->together) {
+    wino_input(s, a, u, &piece->b, patch, v);
+    for (int p = piece->p0; p < piece->p1; p += u->together) {
         const struct wino_panels some = {
-            .p0 = p, .p1 = p1 - p < u->together ? p1 : p + u->together, .tiles = tiles,
-            .v = v, .u = weights, .m = m,
+            .p0 = p, .p1 = piece->p1 - p < u->together ? piece->p1 : p + u->together,
+            .tiles = wino_tiles(&piece->b), .v = v, .u = weights, .m = m,
         };
         wino_products(s, u, a->w, &some);
         for (int i = p; i < some.p1; i++)
-            wino_output(s, a, u, b, i, m + (size_t)(i - p) * WINO_POSITIONS * u->m_stride);
+            wino_output(s, a, &piece->b, i, m + (size_t)(i - p) * WINO_POSITIONS * u->m_stride,
+                        u->m_stride, NULL);
     }
 }
 
-/* Whole blocks, where there are enough of them for all workers: each part of a block transforms
- * the block's input once more. */
 static int wino_parts(const struct sdrt_conv_shape *s, int workers)
 {
-    enum { EACH = 2 };
     const struct wino_cut u = wino_cut(s);
-    const int blocks = conv_units(&u.g) / u.g.groups;
-    const int pieces = (EACH * workers + blocks - 1) / blocks;
 
-    return blocks * (pieces < u.g.groups ? pieces : u.g.groups);
+    return wino_grid_parts(&u.g, workers);
 }
 
 static void wino_run(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
                      const struct sdrt_conv_args *a)
 {
     const struct wino_cut u = wino_cut(s);
-    const int units = conv_units(&u.g), groups = u.g.groups;
-    const int end = sdrt_row_begin(units, ex->part + 1, ex->nparts);
-    int last;
+    const int units = conv_units(&u.g), end = sdrt_row_begin(units, ex->part + 1, ex->nparts);
+    struct wino_piece piece;
 
-    for (int i = sdrt_row_begin(units, ex->part, ex->nparts); i < end; i = last) {
-        const struct conv_block b = conv_block_of(s, &u.g, i);
-        last = (i / groups + 1) * groups;
-        if (last > end) last = end;
-        wino_one_block(s, a, &u, &b, sdrt_row_begin(u.g.panels, i % groups, groups),
-                       sdrt_row_begin(u.g.panels, (last - 1) % groups + 1, groups), ex->scratch);
+    for (int i = sdrt_row_begin(units, ex->part, ex->nparts); i < end;) {
+        i = wino_next(s, &u.g, i, end, &piece);
+        wino_one_piece(s, a, &u, &piece, ex->scratch);
     }
 }
 

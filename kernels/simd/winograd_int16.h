@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * 3x3 convolution of stride 1 by Winograd's F(4x4, 3x3) whose products are of 16-bit integers, for
- * any vector length.  Include after a level's vec.h and its vectors of integers
- * (kernels/avx512vnni/int16.h), with what conv.h wants defined; conv.h gives patch and blocks.
+ * any vector length.  Include after a level's vectors of integers (kernels/avx512vnni/int16.h), with
+ * what winograd_tiles.h wants defined, which has what does not depend on the products.
  *
  *     Y = At [ (G g Gt) o (Bt d B) ] A        Lavin and Gray, arXiv 1509.09308, section 4.3
  *
@@ -27,21 +27,14 @@
  * partial sums too, are at most U_MAX by the same choice.  The second pass halves: |u| <= U_MAX by
  * choice, and its partial sums are at most (0.78 + 0.35 + 0.52) / 2 of the first pass's values.
  */
-#include "kernels/simd/unroll.h"
+#include "kernels/simd/int16.h"
 #include "kernels/simd/winograd_int16_pack.h"
-
-enum {
-    OUT = 4,
-    TILES = 64,         /* of a block at most */
-    V_BYTES = 10 << 20, /* of a block at most: a worker's share of L3 */
-    LEAST_PANELS = 4,   /* of a group */
-};
 
 /* The points +-NEAR and +-FAR; their product is 1. */
 #define NEAR (2.0f / 3)
 #define FAR 1.5f
 /* The norms that were divided by, with Bt's own signs. */
-static const float row_norm[IN] = { 1, -1.2524922f, -1.2524922f, 2.8181074f, 2.8181074f, 1 };
+static const float row_norm[WINO_IN] = { 1, -1.2524922f, -1.2524922f, 2.8181074f, 2.8181074f, 1 };
 
 /* ---- how the work is cut ---- */
 
@@ -53,33 +46,16 @@ struct cut {
     size_t v_stride, u_stride, m_stride; /* lanes from position to position */
 };
 
-/* An odd number of lines, so that the positions fall into different sets of the caches. */
-static size_t odd_lines(size_t lanes) { return ((lanes + 15) / 16 | 1) * 16; }
-
 static struct cut cut_of(const struct sdrt_conv_shape *s)
 {
-    enum { WIDEST = 16 };
-    struct cut u = { .g = { .h = s->out_h, .w = s->out_w } };
-    const int tiles_h = (s->out_h + OUT - 1) / OUT, tiles_w = (s->out_w + OUT - 1) / OUT;
-    const int columns = (tiles_w + WIDEST - 1) / WIDEST;
-    int most = (int)(V_BYTES / ((size_t)POSITIONS * (size_t)s->w.k * sizeof(int16_t)));
+    struct cut u = { 0 };
 
-    most = most < 1 ? 1 : most > TILES ? TILES : most;
-    int bw = (tiles_w + columns - 1) / columns;
-    if (bw > most) bw = most;
-    int bh = most / bw < tiles_h ? most / bw : tiles_h;
-    const int rows = (tiles_h + bh - 1) / bh;
-    bh = (tiles_h + rows - 1) / rows;
-    u.g.bh = bh * OUT;
-    u.g.bw = bw * OUT;
-    conv_grid_count(s, &u.g, most / (bh * bw));
-    u.tiles = u.g.images * bh * bw;
+    u.tiles = wino_grid(s, sizeof(int16_t), &u.g);
     u.chunks = (s->w.k + CHUNK - 1) / CHUNK;
     u.pitch = (int)odd_lines((size_t)((s->w.k + VL - 1) / VL * VL / 2));
     u.v_stride = odd_lines((size_t)u.tiles * (size_t)u.pitch);
     u.u_stride = odd_lines((size_t)(CHUNK / 2) * PANEL);
     u.m_stride = odd_lines((size_t)u.tiles * PANEL);
-    u.g.groups = (u.g.panels + LEAST_PANELS - 1) / LEAST_PANELS;
     return u;
 }
 
@@ -94,9 +70,9 @@ struct scratch {
 static size_t scratch_place(const struct cut *u, void *base, struct scratch *z)
 {
     const size_t lanes[] = {
-        POSITIONS * u->v_stride, POSITIONS * u->u_stride, POSITIONS * u->m_stride,
-        (size_t)(u->chunks * POSITIONS * u->tiles), (size_t)(IN * (u->g.bw + 2)) * CHUNK,
-        (size_t)POSITIONS * CHUNK,
+        WINO_POSITIONS * u->v_stride, WINO_POSITIONS * u->u_stride, WINO_POSITIONS * u->m_stride,
+        (size_t)(u->chunks * WINO_POSITIONS * u->tiles), (size_t)(WINO_IN * (u->g.bw + 2)) * CHUNK,
+        (size_t)WINO_POSITIONS * CHUNK,
     };
     char *at = base;
     void *parts[6];
@@ -114,7 +90,7 @@ static size_t scratch_place(const struct cut *u, void *base, struct scratch *z)
 /* ---- the transforms in one dimension ---- */
 
 /* Bt */
-SDRT_ALWAYS_INLINE void input_1d(const vf d[IN], vf t[IN])
+SDRT_ALWAYS_INLINE void input_1d(const vf d[WINO_IN], vf t[WINO_IN])
 {
     const vf sum = v_set1(NEAR * NEAR + FAR * FAR), near = v_set1(NEAR), far = v_set1(FAR);
     const vf near2 = v_set1(NEAR * NEAR), far2 = v_set1(FAR * FAR);
@@ -130,7 +106,7 @@ SDRT_ALWAYS_INLINE void input_1d(const vf d[IN], vf t[IN])
 }
 
 /* G with rows of norm 1, times 1 or 1/2. */
-SDRT_ALWAYS_INLINE void weight_1d(vi g0, vi g1, vi g2, double by, vi t[IN])
+SDRT_ALWAYS_INLINE void weight_1d(vi g0, vi g1, vi g2, double by, vi t[WINO_IN])
 {
     const vi p = vi_add_i16(vi_scale_i16(g0, C0 * by), vi_scale_i16(g2, C2 * by));
     const vi r = vi_add_i16(vi_scale_i16(g0, C2 * by), vi_scale_i16(g2, C0 * by));
@@ -145,7 +121,7 @@ SDRT_ALWAYS_INLINE void weight_1d(vi g0, vi g1, vi g2, double by, vi t[IN])
 }
 
 /* At */
-SDRT_ALWAYS_INLINE void output_1d(const vf m[IN], vf t[OUT])
+SDRT_ALWAYS_INLINE void wino_output_1d(const vf m[WINO_IN], vf t[WINO_OUT])
 {
     const vf s = v_add(m[1], m[2]), d = v_sub(m[1], m[2]);
     const vf s2 = v_add(m[3], m[4]), d2 = v_sub(m[3], m[4]);
@@ -158,63 +134,62 @@ SDRT_ALWAYS_INLINE void output_1d(const vf m[IN], vf t[OUT])
 
 /* ---- input ---- */
 
-SDRT_ALWAYS_INLINE void input_vectors(const float *const rows[IN], size_t at, vf out[IN][IN])
+SDRT_ALWAYS_INLINE void input_vectors(const float *const rows[WINO_IN], size_t at, vf out[WINO_IN][WINO_IN])
 {
-    vf t[IN][IN]; /* [column][row] */
+    vf t[WINO_IN][WINO_IN]; /* [column][row] */
 
     SDRT_UNROLL(6)
-    for (int x = 0; x < IN; x++) {
-        vf d[IN];
+    for (int x = 0; x < WINO_IN; x++) {
+        vf d[WINO_IN];
         SDRT_UNROLL(6)
-        for (int y = 0; y < IN; y++) d[y] = v_load(rows[y] + at + (size_t)(x * CHUNK));
+        for (int y = 0; y < WINO_IN; y++) d[y] = v_load(rows[y] + at + (size_t)(x * CHUNK));
         input_1d(d, t[x]);
     }
     SDRT_UNROLL(6)
-    for (int y = 0; y < IN; y++) {
-        vf d[IN];
+    for (int y = 0; y < WINO_IN; y++) {
+        vf d[WINO_IN];
         SDRT_UNROLL(6)
-        for (int x = 0; x < IN; x++) d[x] = t[x][y];
+        for (int x = 0; x < WINO_IN; x++) d[x] = t[x][y];
         input_1d(d, out[y]);
     }
 }
 
 /* Channels 0 .. lanes-1 of a tile of the patch, to v, stride lanes from position to position;
  * scales go to scale, tiles floats from position to position. */
-static void input_tile(const float *const rows[IN], size_t at, int lanes, float *tile, int32_t *v,
+static void input_tile(const float *const rows[WINO_IN], size_t at, int lanes, float *tile, int32_t *v,
                        size_t stride, float *scale, int tiles)
 {
-    vi most[POSITIONS];
+    vi most[WINO_POSITIONS];
 
-    for (int p = 0; p < POSITIONS; p++) most[p] = vi_zero();
+    for (int p = 0; p < WINO_POSITIONS; p++) most[p] = vi_zero();
     for (int c = 0; c < lanes; c += VL) {
-        vf out[IN][IN];
+        vf out[WINO_IN][WINO_IN];
         input_vectors(rows, at + (size_t)c, out);
         SDRT_UNROLL(36)
-        for (int p = 0; p < POSITIONS; p++) {
-            v_store(tile + p * CHUNK + c, out[p / IN][p % IN]);
-            most[p] = vi_max(most[p], vi_magnitude(out[p / IN][p % IN]));
+        for (int p = 0; p < WINO_POSITIONS; p++) {
+            v_store(tile + p * CHUNK + c, out[p / WINO_IN][p % WINO_IN]);
+            most[p] = vi_max(most[p], vi_magnitude(out[p / WINO_IN][p % WINO_IN]));
         }
     }
-    for (int p = 0; p < POSITIONS; p++) {
-        const union { int32_t bits; float value; } largest = { vi_hmax(most[p]) };
-        const float unit = largest.value / V_MAX;
-        /* What is not finite stays so: no integer has it, but the scale does. */
-        const int plain = unit > 0.0f && largest.bits < 0x7f800000;
-        const vf by = v_set1(plain ? V_MAX / largest.value : 0.0f);
+    for (int p = 0; p < WINO_POSITIONS; p++) {
+        float unit;
+        const vf by = v_set1(int16_times(vi_hmax(most[p]), V_MAX, &unit));
         int16_t *to = (int16_t *)(void *)(v + (size_t)p * stride);
-        scale[p * tiles] = unit / (row_norm[p / IN] * row_norm[p % IN]);
+        scale[p * tiles] = unit / (row_norm[p / WINO_IN] * row_norm[p % WINO_IN]);
         for (int c = 0; c < lanes; c += VL)
             vi_store_scaled(to + c, v_load(tile + p * CHUNK + c), by);
     }
 }
 
-/* Zeros behind the last channel of each pixel, up to a whole vector. */
-static void clear_tails(float *row, int width, int k)
+/* Zeros behind the last channel of each pixel of the patch, up to a whole vector. */
+static void clear_tails(float *patch, size_t row, int width, int k)
 {
     const int lanes = (k + VL - 1) / VL * VL;
 
-    for (int x = 0; k < lanes && x < width; x++)
-        memset(row + (size_t)x * CHUNK + k, 0, (size_t)(lanes - k) * sizeof *row);
+    for (int i = 0; k < lanes && i < WINO_IN; i++)
+        for (int x = 0; x < width; x++)
+            memset(patch + (size_t)i * row + (size_t)x * CHUNK + k, 0,
+                   (size_t)(lanes - k) * sizeof *patch);
 }
 
 /* One chunk of one image of the block, whose first tile is number first. */
@@ -222,38 +197,25 @@ static void input_image(const struct sdrt_conv_shape *s, const struct sdrt_conv_
                         const struct cut *u, const struct conv_block *b, int image, int chunk,
                         int first, const struct scratch *z)
 {
-    const int bw = (b->w + OUT - 1) / OUT, width = bw * OUT + 2;
     const int k = chunk_channels(s->w.k, chunk), lanes = (k + VL - 1) / VL * VL;
     const size_t row = (size_t)(u->g.bw + 2) * CHUNK;
     int32_t *v = z->v + (size_t)first * (size_t)u->pitch + chunk * CHUNK / 2;
-    float *scale = z->scale + (size_t)(chunk * POSITIONS * u->tiles) + first;
+    float *scale = z->scale + (size_t)(chunk * WINO_POSITIONS * u->tiles) + first;
 
-    /* The patch is a ring of the six rows that a row of tiles reads; the next shares two. */
-    for (int y = 0; y < b->h; y += OUT) {
-        const float *rows[IN];
-        for (int i = 0; i < IN; i++) {
-            float *to = z->patch + (size_t)((y + i) % IN) * row;
-            rows[i] = to;
-            if (i < 2 && y > 0) continue;
-            conv_fill_row(s, a, image, b->y0 + y + i - s->pad, b->x0 - s->pad, width,
-                          chunk * CHUNK, k, CHUNK, to);
-            clear_tails(to, width, k);
-        }
-        for (int x = 0; x < bw; x++, v += u->pitch, scale++)
-            input_tile(rows, (size_t)(x * OUT * CHUNK), lanes, z->tile, v, u->v_stride, scale,
+    for (int y = 0; y < b->h; y += WINO_OUT) {
+        const float *rows[WINO_IN];
+        wino_patch(s, a, b, image, y, chunk * CHUNK, k, CHUNK, row, z->patch, rows);
+        clear_tails(z->patch, row, wino_width(b), k);
+        for (int x = 0; x < wino_across(b->w); x++, v += u->pitch, scale++)
+            input_tile(rows, (size_t)(x * WINO_OUT * CHUNK), lanes, z->tile, v, u->v_stride, scale,
                        u->tiles);
     }
-}
-
-static int block_tiles(const struct conv_block *b)
-{
-    return b->images * ((b->h + OUT - 1) / OUT) * ((b->w + OUT - 1) / OUT);
 }
 
 static void block_input(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
                         const struct cut *u, const struct conv_block *b, const struct scratch *z)
 {
-    const int of_image = block_tiles(b) / b->images;
+    const int of_image = wino_tiles(b) / b->images;
 
     for (int chunk = 0; chunk < u->chunks; chunk++)
         for (int i = 0; i < b->images; i++)
@@ -268,7 +230,7 @@ SDRT_ALWAYS_INLINE void weight_fetch(const int32_t *taps, size_t tap, const int3
                                      size_t stride)
 {
     SDRT_UNROLL(36)
-    for (size_t p = 0; p < POSITIONS; p++) __builtin_prefetch(u + p * stride, 1);
+    for (size_t p = 0; p < WINO_POSITIONS; p++) __builtin_prefetch(u + p * stride, 1);
     SDRT_UNROLL(9)
     for (size_t t = 9; t < 18; t++) __builtin_prefetch(taps + t * tap, 0, 2);
 }
@@ -279,19 +241,19 @@ static void weights(const int32_t *taps, int slots, int32_t *u, size_t stride)
     const size_t tap = (size_t)slots * PANEL;
 
     for (size_t at = 0; at < tap; at += VL) {
-        vi t[3][IN]; /* [column][row] */
+        vi t[3][WINO_IN]; /* [column][row] */
         weight_fetch(taps + at, tap, u + at + 2 * VL, stride);
         SDRT_UNROLL(3)
         for (int x = 0; x < 3; x++)
             weight_1d(vi_load(taps + at + (size_t)x * tap), vi_load(taps + at + (size_t)(x + 3) * tap),
                       vi_load(taps + at + (size_t)(x + 6) * tap), 1, t[x]);
         SDRT_UNROLL(6)
-        for (int y = 0; y < IN; y++) {
-            vi out[IN];
+        for (int y = 0; y < WINO_IN; y++) {
+            vi out[WINO_IN];
             weight_1d(t[0][y], t[1][y], t[2][y], 0.5, out);
             SDRT_UNROLL(6)
-            for (int x = 0; x < IN; x++)
-                vi_store(u + (size_t)(y * IN + x) * stride + at, out[x]);
+            for (int x = 0; x < WINO_IN; x++)
+                vi_store(u + (size_t)(y * WINO_IN + x) * stride + at, out[x]);
         }
     }
 }
@@ -382,120 +344,51 @@ static void panel_products(const struct sdrt_conv_shape *s, const struct cut *u,
         const int slots = (chunk_channels(s->w.k, chunk) + 1) / 2;
         weights((const int32_t *)(const void *)((const int16_t *)w + taps_at(&s->w, panel, chunk)),
                 slots, z->u, u->u_stride);
-        for (int p = 0; p < POSITIONS; p++) {
+        for (int p = 0; p < WINO_POSITIONS; p++) {
             const int32_t *v = z->v + (size_t)p * u->v_stride + chunk * CHUNK / 2;
             const struct product all = {
                 .v = v, .u = z->u + (size_t)p * u->u_stride, .pitch = (size_t)u->pitch,
-                .scale = z->scale + (size_t)((chunk * POSITIONS + p) * u->tiles),
+                .scale = z->scale + (size_t)((chunk * WINO_POSITIONS + p) * u->tiles),
                 .m = z->m + (size_t)p * u->m_stride, .slots = slots, .accumulate = chunk > 0,
             };
-            position_products(&all, tiles, p + 1 < POSITIONS ? v + u->v_stride : after);
+            position_products(&all, tiles, p + 1 < WINO_POSITIONS ? v + u->v_stride : after);
         }
     }
-}
-
-/* ---- output ---- */
-
-/* A tile's outputs from its first pixel of y on; h x w of the 4 x 4 exist. */
-struct place {
-    size_t pixel;
-    int h, w;
-};
-
-static void output_tile(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
-                        const struct place *place, const float *m, size_t stride, int column)
-{
-    const int n = s->out_c - column;
-    const vf by = load_some(column_scales(&s->w, a->w) + column, n);
-    vf t[IN][OUT]; /* [column][row] */
-    vf add = v_zero();
-
-    if (a->bias) add = load_some(a->bias + column, n);
-    if (a->chan) add = v_add(add, load_some(conv_chan(s, a, place->pixel) + column, n));
-    for (int x = 0; x < IN; x++) {
-        vf d[IN];
-        SDRT_UNROLL(6)
-        for (int y = 0; y < IN; y++) d[y] = v_load(m + (size_t)(y * IN + x) * stride);
-        output_1d(d, t[x]);
-    }
-    for (int y = 0; y < place->h; y++) {
-        const size_t pixel = place->pixel + (size_t)y * (size_t)s->out_w;
-        float *to = (float *)a->y + pixel * (size_t)s->y_pitch + column;
-        const float *residual =
-            a->residual ? a->residual + pixel * (size_t)s->residual_pitch + column : NULL;
-        vf d[IN], out[OUT];
-        SDRT_UNROLL(6)
-        for (int x = 0; x < IN; x++) d[x] = t[x][y];
-        output_1d(d, out);
-        SDRT_UNROLL(4)
-        for (int x = 0; x < OUT; x++) {
-            if (x >= place->w) break;
-            vf v = v_fma(out[x], by, add);
-            if (residual)
-                v = v_add(v, load_some(residual + (size_t)x * (size_t)s->residual_pitch, n));
-            store_some(to + (size_t)x * (size_t)s->y_pitch, v, n);
-        }
-    }
-}
-
-static void panel_output(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
-                         const struct cut *u, const struct conv_block *b, int panel,
-                         const float *m)
-{
-    for (int image = 0; image < b->images; image++)
-        for (int y = 0; y < b->h; y += OUT)
-            for (int x = 0; x < b->w; x += OUT, m += PANEL) {
-                const struct place place = {
-                    .pixel = ((size_t)(b->image + image) * (size_t)s->out_h +
-                              (size_t)(b->y0 + y)) * (size_t)s->out_w + (size_t)(b->x0 + x),
-                    .h = b->h - y < OUT ? b->h - y : OUT, .w = b->w - x < OUT ? b->w - x : OUT,
-                };
-                for (int v = 0; v < 2 && panel * PANEL + v * VL < s->out_c; v++)
-                    output_tile(s, a, &place, m + v * VL, u->m_stride, panel * PANEL + v * VL);
-            }
 }
 
 /* ---- a share of the work ---- */
 
-static int int16_takes(const struct sdrt_conv_shape *s) { return s->y_type == SDRT_F32; }
+static int wino_takes(const struct sdrt_conv_shape *s) { return s->y_type == SDRT_F32; }
 
-/* As in winograd.h: each part of a block transforms the block's input once more. */
-static int int16_parts(const struct sdrt_conv_shape *s, int workers)
+static int wino_parts(const struct sdrt_conv_shape *s, int workers)
 {
-    enum { EACH = 2 };
     const struct cut u = cut_of(s);
-    const int blocks = conv_units(&u.g) / u.g.groups;
-    const int pieces = (EACH * workers + blocks - 1) / blocks;
 
-    return blocks * (pieces < u.g.groups ? pieces : u.g.groups);
+    return wino_grid_parts(&u.g, workers);
 }
 
-static size_t int16_scratch(const struct sdrt_conv_shape *s)
+static size_t wino_scratch(const struct sdrt_conv_shape *s)
 {
     const struct cut u = cut_of(s);
 
     return scratch_place(&u, NULL, NULL);
 }
 
-static void int16_run(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
+static void wino_run(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
                       const struct sdrt_conv_args *a)
 {
     const struct cut u = cut_of(s);
-    const int units = conv_units(&u.g), groups = u.g.groups;
-    const int end = sdrt_row_begin(units, ex->part + 1, ex->nparts);
+    const int units = conv_units(&u.g), end = sdrt_row_begin(units, ex->part + 1, ex->nparts);
+    struct wino_piece piece;
     struct scratch z;
 
     scratch_place(&u, ex->scratch, &z);
-    for (int i = sdrt_row_begin(units, ex->part, ex->nparts), last; i < end; i = last) {
-        const struct conv_block b = conv_block_of(s, &u.g, i);
-        last = (i / groups + 1) * groups;
-        if (last > end) last = end;
-        block_input(s, a, &u, &b, &z);
-        const int p0 = sdrt_row_begin(u.g.panels, i % groups, groups);
-        const int p1 = sdrt_row_begin(u.g.panels, (last - 1) % groups + 1, groups);
-        for (int p = p0; p < p1; p++) {
-            panel_products(s, &u, a->w, p, block_tiles(&b), &z);
-            panel_output(s, a, &u, &b, p, z.m);
+    for (int i = sdrt_row_begin(units, ex->part, ex->nparts); i < end;) {
+        i = wino_next(s, &u.g, i, end, &piece);
+        block_input(s, a, &u, &piece.b, &z);
+        for (int p = piece.p0; p < piece.p1; p++) {
+            panel_products(s, &u, a->w, p, wino_tiles(&piece.b), &z);
+            wino_output(s, a, &piece.b, p, z.m, u.m_stride, column_scales(&s->w, a->w));
         }
     }
 }

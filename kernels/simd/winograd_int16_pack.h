@@ -5,13 +5,12 @@
 #ifndef SDRT_KERNELS_SIMD_WINOGRAD_INT16_PACK_H
 #define SDRT_KERNELS_SIMD_WINOGRAD_INT16_PACK_H
 
-#include "kernels/simd/conv.h"
+#include "kernels/simd/winograd_tiles.h"
 
 #include <math.h>
 #include <stdint.h>
 
 enum {
-    IN = 6, POSITIONS = IN * IN,
     V_MAX = 8191,
     U_MAX = 32700,
     CHUNK = 128, /* channels: 295 KiB of U; a tile's, 18 KiB in f32, stay in L1 */
@@ -44,7 +43,7 @@ static const float *column_scales(const struct sdrt_weight_shape *w, const void 
     return (const float *)(const void *)((const int16_t *)packed + taps_at(w, panels_of(w), 0));
 }
 
-static size_t int16_pack_bytes(const struct sdrt_weight_shape *w)
+static size_t wino_pack_bytes(const struct sdrt_weight_shape *w)
 {
     const size_t columns = (size_t)panels_of(w) * PANEL;
 
@@ -52,38 +51,38 @@ static size_t int16_pack_bytes(const struct sdrt_weight_shape *w)
 }
 
 /* The transformed taps, and into *first the largest of the taps and of the first pass's values. */
-static void weight_2d(const float g[9], double u[POSITIONS], double *first)
+static void weight_2d(const float g[9], double u[WINO_POSITIONS], double *first)
 {
-    static const double G[IN][3] = { { 1, 0, 0 }, { C0, C1, C2 }, { C0, -C1, C2 },
+    static const double G[WINO_IN][3] = { { 1, 0, 0 }, { C0, C1, C2 }, { C0, -C1, C2 },
                                      { C2, C1, C0 }, { C2, -C1, C0 }, { 0, 0, 1 } };
-    double t[IN][3];
+    double t[WINO_IN][3];
 
     for (int i = 0; i < 9; i++) *first = fmax(*first, fabs((double)g[i]));
-    for (int i = 0; i < IN; i++)
+    for (int i = 0; i < WINO_IN; i++)
         for (int x = 0; x < 3; x++) {
             const double p = G[i][0] * g[x] + G[i][2] * g[6 + x];
             t[i][x] = p + G[i][1] * g[3 + x];
             *first = fmax(*first, fmax(fabs(p), fabs(t[i][x])));
         }
-    for (int i = 0; i < IN; i++)
-        for (int j = 0; j < IN; j++)
-            u[i * IN + j] = G[j][0] * t[i][0] + G[j][1] * t[i][1] + G[j][2] * t[i][2];
+    for (int i = 0; i < WINO_IN; i++)
+        for (int j = 0; j < WINO_IN; j++)
+            u[i * WINO_IN + j] = G[j][0] * t[i][0] + G[j][1] * t[i][1] + G[j][2] * t[i][2];
 }
 
 /* What one unit of an output channel's u is worth, from the least that its chunks allow. */
 static double chunk_scale(const float *g, int channels)
 {
     const double room = 2147483647.0 / V_MAX - 3.0 * CHUNK;
-    double sum[POSITIONS] = { 0 }, u[POSITIONS], scale = 1e-30, first = 0;
+    double sum[WINO_POSITIONS] = { 0 }, u[WINO_POSITIONS], scale = 1e-30, first = 0;
 
     for (int c = 0; c < channels; c++) {
         weight_2d(g + 9 * c, u, &first);
-        for (int p = 0; p < POSITIONS; p++) {
+        for (int p = 0; p < WINO_POSITIONS; p++) {
             sum[p] += fabs(u[p]);
             scale = fmax(scale, fabs(u[p]) / U_MAX);
         }
     }
-    for (int p = 0; p < POSITIONS; p++) scale = fmax(scale, sum[p] / room);
+    for (int p = 0; p < WINO_POSITIONS; p++) scale = fmax(scale, sum[p] / room);
     return fmax(scale, first * 2 / U_MAX);
 }
 
@@ -114,7 +113,7 @@ static int pack_row(const struct sdrt_weight_shape *w, int row, const char *src,
     return 0;
 }
 
-static int int16_pack_rows(const struct sdrt_weight_shape *w, int row0, int count, const void *src,
+static int wino_pack_rows(const struct sdrt_weight_shape *w, int row0, int count, const void *src,
                            enum sdrt_dtype from, void *dst)
 {
     const size_t row_bytes = sdrt_dtype_bytes(from, (size_t)w->k * 9);
