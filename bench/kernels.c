@@ -255,13 +255,13 @@ static int run_family(const struct bench *b, enum sdrt_family family, int *shape
 }
 
 /* The one asked for, or the level's own. */
-static const struct precision *precision_of(const char *name, unsigned flags)
+static const struct precision *precision_of(const char *name, unsigned flag)
 {
     const struct precision *p = precisions;
-    const char *const own = flags & SDRT_ISA_ANY_BF16    ? "bf16"
-                            : flags & SDRT_ISA_ANY_INT16 ? "int16"
-                            : flags & SDRT_ISA_ANY_F16   ? "f16"
-                                                         : "f32";
+    const char *const own = flag & SDRT_ISA_ANY_BF16    ? "bf16"
+                            : flag & SDRT_ISA_ANY_INT16 ? "int16"
+                            : flag & SDRT_ISA_ANY_F16   ? "f16"
+                                                        : "f32";
 
     while (strcmp(p->name, name ? name : own)) p++;
     return p;
@@ -272,7 +272,7 @@ static int add_level(struct bench *b, const struct sdrt_isa_level *isa)
     struct level *level = &b->levels[b->n_levels];
 
     level->isa = isa;
-    level->precision = precision_of(b->o->precision, isa->flags);
+    level->precision = precision_of(b->o->precision, isa->own);
     sdrt_ops_init(&level->ops, isa->flags);
     const int status = sdrt_roof_create(&level->meter, sdrt_cpu_team(b->queue),
                                         sdrt_cpu_topology(b->device), isa->name, b->o->log);

@@ -134,6 +134,10 @@ static int has_avx512vnni(void)
 }
 #endif
 
+#if HAVE_AVX512VNNI && HAVE_AVX512BF16
+static int has_avx512bf16vnni(void) { return 1; } /* where both are */
+#endif
+
 #if HAVE_AVX512BF16 || HAVE_AMX
 static int has_bf16_instructions(void)
 {
@@ -235,11 +239,11 @@ const struct sdrt_isa_level *sdrt_isa_best(unsigned have)
     return best;
 }
 
-const struct sdrt_isa_level *sdrt_isa_best_f16(unsigned have)
+const struct sdrt_isa_level *sdrt_isa_best_own(unsigned have, unsigned own)
 {
     const struct sdrt_isa_level *best = NULL;
 
     for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name; l++)
-        if ((l->flags & SDRT_ISA_ANY_F16) && (l->flags & have) == l->flags) best = l;
+        if ((l->own & own) && (l->flags & have) == l->flags) best = l;
     return best;
 }

@@ -13,7 +13,7 @@
 enum {
 #define SDRT_LEVEL(level, flag, bit, below, has) flag = bit,
 #include "kernels/levels.h"
-    /* A level with one of these convolves in 16-bit integers. */
+    /* A level whose own flag is one of these multiplies in 16-bit integers. */
     SDRT_ISA_ANY_INT16 = 0
 #define SDRT_INT16_LEVEL(level, flag, bit, below, has) | flag
 #include "kernels/levels.h"
@@ -48,7 +48,7 @@ const struct sdrt_isa_level *sdrt_isa_find(const char *name);
 /* The highest level whose flags are all in have, of those that do not compute in f16. */
 const struct sdrt_isa_level *sdrt_isa_best(unsigned have);
 
-/* The highest of those that do, or NULL. */
-const struct sdrt_isa_level *sdrt_isa_best_f16(unsigned have);
+/* The highest of those whose own flag is in own, SDRT_ISA_ANY_F16 say; NULL where there is none. */
+const struct sdrt_isa_level *sdrt_isa_best_own(unsigned have, unsigned own);
 
 #endif

@@ -200,7 +200,14 @@ int tbf16_level(const char *level)
 {
     const struct sdrt_isa_level *l = sdrt_isa_find(level);
 
-    return l && (l->flags & SDRT_ISA_ANY_BF16);
+    return l && (l->own & SDRT_ISA_ANY_BF16);
+}
+
+int tint16_level(const char *level)
+{
+    const struct sdrt_isa_level *l = sdrt_isa_find(level);
+
+    return l && (l->own & SDRT_ISA_ANY_INT16);
 }
 
 int tin_bf16(const char *level, enum sdrt_dtype stored)
@@ -235,8 +242,8 @@ enum sdrt_dtype toperand(const char *level)
     const struct sdrt_isa_level *l = sdrt_isa_find(level);
 
     if (!l) return SDRT_F32;
-    if (l->flags & SDRT_ISA_ANY_BF16) return SDRT_BF16;
-    return l->flags & SDRT_ISA_ANY_F16 ? SDRT_F16 : SDRT_F32;
+    if (l->own & SDRT_ISA_ANY_BF16) return SDRT_BF16;
+    return l->own & SDRT_ISA_ANY_F16 ? SDRT_F16 : SDRT_F32;
 }
 
 unsigned tlevel(const char *name)

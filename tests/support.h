@@ -74,6 +74,11 @@ double ttyped_error(enum sdrt_dtype type);
 int tbf16_level(const char *level);
 int tin_bf16(const char *level, enum sdrt_dtype stored);
 
+/* Whether the level multiplies in 16-bit integers, whatever type weights are to be stored in; and the
+ * limit of such a direct product's mean error: rounding rows to 14 bits and weights to some 11. */
+int tint16_level(const char *level);
+#define TINT16_NMSE (5e-4 * 5e-4)
+
 /* Whether the level multiplies weights stored so in f16, and the most by which a sum of such products
  * differs from the exact one where that is about 1: 10 sigma of what runs of 32 roundings to 2^-11 of
  * growing sums come to, and of the operands' own.  TF16_NMSE is the limit of the mean. */

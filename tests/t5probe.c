@@ -56,7 +56,7 @@ int main(int argc, char **argv)
             stderr);
         return 2;
     }
-    if (argc == 5) isa &= ~(unsigned)SDRT_ISA_ANY_BF16;
+    if (argc == 5) isa &= ~(unsigned)(SDRT_ISA_ANY_BF16 | SDRT_ISA_ANY_INT16);
     int status = sdrt_npy_read(&ids, argv[3], &to_stderr);
     if (status == SDRT_OK && (ids->dtype != SDRT_I32 || ids->rank != 2))
         status = sdrt_fail(&to_stderr, SDRT_E_ARG, "%s: expected int32 [batch][tokens]", argv[3]);

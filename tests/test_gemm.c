@@ -120,15 +120,17 @@ static void check(const struct problem *p, const struct sdrt_gemm_ops *ops, uint
      * error of one half by the other half. */
     const double large = (double)p->bias_scale, factor = s->w.gated ? 2.0 * large : 1.0;
     const double atol = 3e-6 + 1.5e-7 * sqrt((double)s->k) + 1.2e-7 * large * factor +
-                        tf16_error(p->level, s->w.stored) * factor;
+                        tf16_error(p->level, s->w.stored) * factor +
+                        (tint16_level(p->level) ? 10.0 * sqrt(TINT16_NMSE) * factor : 0.0);
     float *y = ttyped_values(&o.y, s->y_type);
     const struct tdiff d = tcompare(y, o.want, (size_t)s->m, s->n, s->y_pitch, atol,
                                     3e-6 + ttyped_error(s->y_type));
     cr_expect(d.bad == 0, "%s: %zu bad, max %.3g at %zu, nmse %.2g", text, d.bad, d.max_abs, d.at,
               d.nmse);
     /* A gated product has the errors of both halves; rounding y to bf16 comes to 1.7e-3. */
-    const double mean = (s->w.gated ? 2.0 : 1.0) * TF16_NMSE + (s->y_type == SDRT_F32 ? 0.0 : 4e-6);
-    if (tin_f16(p->level, s->w.stored) && s->m * s->n >= 1000)
+    const double limit = tint16_level(p->level) ? TINT16_NMSE : TF16_NMSE;
+    const double mean = (s->w.gated ? 2.0 : 1.0) * limit + (s->y_type == SDRT_F32 ? 0.0 : 4e-6);
+    if ((tin_f16(p->level, s->w.stored) || tint16_level(p->level)) && s->m * s->n >= 1000)
         cr_expect(d.nmse < mean, "%s: nmse %.2g", text, d.nmse);
     cr_expect(tgaps_written(y, (size_t)s->m, s->n, s->y_pitch) == 0, "%s: wrote a gap", text);
     cr_expect(tbuf_ok(&o.y) && tbuf_ok(&o.scratch) && tbuf_ok(&o.a) && tbuf_ok(&o.gate) &&
@@ -167,6 +169,8 @@ static void check_size(const char *level, const struct sdrt_gemm_ops *ops, uint6
     p.s.w = (struct sdrt_weight_shape){ .n = n, .k = k, .taps = 1, .gated = trand_int(rng, 3) == 0,
                                         .stored = types[trand_int(rng, 3)] };
     if (toperand(level) != SDRT_F32 && trand_int(rng, 8)) p.s.w.stored = toperand(level);
+    /* Integers are of the values as they come. */
+    if (tint16_level(level) && p.s.w.stored != SDRT_F32) p.s.w.stored = p.from;
     choose_types(ops, rng, &p.s);
     if (!p.s.w.gated) p.residual = trand_int(rng, p.s.y_type == SDRT_F32 ? RESIDUALS : IN_PLACE);
     if (!p.s.w.gated) p.gate = trand_int(rng, 2);
@@ -230,7 +234,7 @@ static void check_models(const char *level)
         struct problem p = { .level = level, .s = sdrt_gemm_model_shapes[i].s, .bias = 1,
                              .bias_scale = 1.0f, .small = 1.0f, .step = 13, .from = SDRT_F16 };
         p.s.m = p.s.m < 29 ? p.s.m : 29;
-        p.s.w.stored = i % 2 ? SDRT_F32 : SDRT_F16;
+        p.s.w.stored = i % 2 ? SDRT_F32 : SDRT_F16; /* and they come as F16 */
         if (toperand(level) != SDRT_F32) p.s.w.stored = toperand(level);
         choose_types(&ops, &rng, &p.s);
         if (!p.s.w.gated) p.residual = p.s.y_type == SDRT_F32 ? IN_PLACE : OWN_RESIDUAL;
@@ -271,7 +275,7 @@ static void check_range(const char *level)
     cr_expect_eq(ops.gemm(&(struct sdrt_exec){ .nparts = 1, .scratch = scratch.p }, &s, &a), 0);
     for (int i = 0; i < M * N; i++) { /* a sum of 300 is about 10 times its terms' mean */
         const double size = ldexp(6.0, i / N * 5 - 100 + i % N % 20 - 4);
-        const double limit = stored == SDRT_F16 ? 6e-3 : 1e-5;
+        const double limit = stored == SDRT_F16 ? 6e-3 : tint16_level(level) ? 2e-3 : 1e-5;
         cr_expect_lt(fabs((double)y.v[i] - want[i]), limit * size, "%s: row %d column %d: %g for %g",
                      level, i / N, i % N, (double)y.v[i], want[i]);
     }
@@ -279,6 +283,84 @@ static void check_range(const char *level)
     free(values);
     tbuf_free(&rows), tbuf_free(&y), tbuf_free(&scratch), tbuf_free(&source), tbuf_free(&packed);
 }
+
+#if HAVE_AVX512VNNI /* the only such levels */
+/* Values that are all alike: products of a sum have one sign and are as large as packing allows, so
+ * that a sum that could overflow does.  alone: but for one weight, which is the largest there can be. */
+static void check_extremes(const char *level, const struct sdrt_gemm_ops *ops, int k, int alone)
+{
+    enum { M = 15, N = 33 };
+    const struct sdrt_gemm_shape s = { .m = M, .n = N, .k = k, .a_pitch = k, .y_pitch = N,
+                                       .w = { .n = N, .k = k, .taps = 1, .stored = SDRT_F32 } };
+    struct tbuf rows = tbuf_floats((size_t)(M * k)), y = tbuf_floats(M * N);
+    struct tbuf scratch = tbuf_bytes(ops->scratch(&s)), source = tbuf_floats((size_t)(N * k));
+    struct tbuf packed = tbuf_bytes(ops->pack_bytes(&s.w));
+    double *values = malloc((size_t)(N * k) * sizeof *values), want[M * N];
+    const struct sdrt_gemm_args a = { .a = rows.p, .w = packed.p, .y = y.p };
+    uint64_t rng = trand_seed();
+
+    for (int i = 0; i < M * k; i++) rows.v[i] = i % k ? rows.v[i - 1] : 1000.0f * trand(&rng);
+    for (int i = 0; i < N * k; i++) {
+        source.v[i] = i % k ? source.v[i / k * k] : trand(&rng);
+        if (alone && i % k && i % k % 7 == 0) source.v[i] = source.v[i / k * k] / 1000.0f;
+        values[i] = (double)source.v[i];
+    }
+    memset(packed.p, 0, packed.bytes);
+    cr_assert_eq(ops->pack_rows(&s.w, 0, N, source.p, SDRT_F32, packed.p), 0);
+    cr_assert_eq(ops->gemm(&(struct sdrt_exec){ .nparts = 1, .scratch = scratch.p }, &s, &a), 0);
+    oracle_gemm(&s, rows.v, values, NULL, NULL, NULL, 1, want);
+    /* All roundings of a sum are the same one. */
+    for (int i = 0; i < M * N; i++)
+        cr_expect_lt(fabs((double)y.v[i] - want[i]), 2e-3 * fabs(want[i]),
+                     "%s: k %d, row %d column %d: %g for %g", level, k, i / N, i % N,
+                     (double)y.v[i], want[i]);
+    free(values);
+    tbuf_free(&rows), tbuf_free(&y), tbuf_free(&scratch), tbuf_free(&source), tbuf_free(&packed);
+}
+
+static void check_int16(const char *level)
+{
+    static const int depths[] = { 1, 2, 3, 64, 319, 320, 321, 640, 1000, 2560 };
+    struct sdrt_gemm_ops ops = { 0 };
+
+    tgemm_init(&ops, level);
+    for (size_t i = 0; i < sizeof depths / sizeof *depths; i++)
+        for (int alone = 0; alone < 2; alone++) check_extremes(level, &ops, depths[i], alone);
+}
+
+/* What is not finite does not become a number, and spoils no other row. */
+static void check_not_finite(const char *level)
+{
+    enum { M = 3, N = 5, K = 40 };
+    static const float bad[] = { NAN, INFINITY, -INFINITY };
+    const struct sdrt_gemm_shape s = { .m = M, .n = N, .k = K, .a_pitch = K, .y_pitch = N,
+                                       .w = { .n = N, .k = K, .taps = 1, .stored = SDRT_F32 } };
+    struct sdrt_gemm_ops ops = { 0 };
+
+    tgemm_init(&ops, level);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        float rows[M * K], w[N * K], y[M * N];
+        struct tbuf packed = tbuf_bytes(ops.pack_bytes(&s.w));
+        struct tbuf scratch = tbuf_bytes(ops.scratch(&s));
+        const struct sdrt_gemm_args a = { .a = rows, .w = packed.p, .y = y };
+        for (int j = 0; j < M * K; j++) rows[j] = 1.0f;
+        for (int j = 0; j < N * K; j++) w[j] = 1.0f;
+        rows[K + 7] = bad[i];
+        memset(packed.p, 0, packed.bytes);
+        cr_assert_eq(ops.pack_rows(&s.w, 0, N, w, SDRT_F32, packed.p), 0);
+        cr_assert_eq(ops.gemm(&(struct sdrt_exec){ .nparts = 1, .scratch = scratch.p }, &s, &a), 0);
+        for (int j = 0; j < M * N; j++)
+            cr_expect_eq(isfinite(y[j]) != 0, j / N != 1, "%s: %g made %g of row %d", level,
+                         (double)bad[i], (double)y[j], j / N);
+        tbuf_free(&packed), tbuf_free(&scratch);
+    }
+}
+
+#define SDRT_INT16_LEVEL(level, ...) \
+    Test(gemm, sums_of_##level) { check_int16(#level); } \
+    Test(gemm, not_finite_##level) { check_not_finite(#level); }
+#include "kernels/levels.h"
+#endif
 
 /* One test for each level, so that the report names the one that broke. */
 #define SDRT_LEVEL(level, ...) Test(gemm, range_##level) { check_range(#level); }

@@ -215,7 +215,7 @@ Test(sdrt, bad_options_are_refused)
 Test(sdrt, f16_is_asked_for)
 {
     const unsigned have = sdrt_isa_detect();
-    const struct sdrt_isa_level *own = sdrt_isa_best_f16(have);
+    const struct sdrt_isa_level *own = sdrt_isa_best_own(have, SDRT_ISA_ANY_F16);
     struct sdrt_context *c = NULL;
     struct sdrt_options o;
 

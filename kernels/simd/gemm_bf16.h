@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Linear layers that multiply in bf16 (or f16) where weights are of that type and fit slots; the
- * others are the level below's, in f32.
+ * Linear layers that multiply in bf16 (or f16, or integers) where weights fit slots of that type;
+ * the others are the level below's, in f32.
  *
  * The including file takes in kernels/simd/gemm.h with slots of that type, and defines fill_f32(), the
  * filler of the level below.

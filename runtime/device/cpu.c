@@ -16,7 +16,7 @@
 
 struct cpu_device {
     struct sdrt_device device; /* first */
-    struct sdrt_ops ops, wide_ops;
+    struct sdrt_ops ops, wide_ops, f32_ops;
     struct sdrt_topology *topology;
     atomic_int warned; /* that memory cannot be spread */
     int blas; /* its kernels call OpenBLAS */
@@ -261,8 +261,11 @@ int sdrt_cpu_device_open(struct sdrt_device **out, unsigned isa, const char *nam
     sdrt_ops_init(&d->ops, isa);
     d->blas = uses_blas(&d->ops, isa);
     sdrt_ops_init(&d->wide_ops, isa & ~(unsigned)SDRT_ISA_ANY_F16);
+    sdrt_ops_init(&d->f32_ops, isa & ~(unsigned)(SDRT_ISA_ANY_F16 | SDRT_ISA_ANY_BF16 |
+                                                 SDRT_ISA_ANY_INT16));
     d->device.ops = &d->ops;
     d->device.wide_ops = &d->wide_ops;
+    d->device.f32_ops = &d->f32_ops;
     d->device.calls = &cpu_calls;
     d->device.isa = name;
     d->device.host = &d->device;

@@ -102,6 +102,7 @@ struct sdrt_device {
     const struct sdrt_device_calls *calls;
     const struct sdrt_ops *ops; /* its kernels, which it owns (kernels/ops.h) */
     const struct sdrt_ops *wide_ops; /* the same, or those without f16 where ops compute in it */
+    const struct sdrt_ops *f32_ops;  /* those that compute in f32 alone, for weights themselves */
     const char *isa; /* their level, for reports: "avx512" */
     int workers;     /* worth having in one queue */
     struct sdrt_device *host; /* the processor beside it; itself, where it is one */

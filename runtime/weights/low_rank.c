@@ -43,7 +43,7 @@ static void *aligned_memory(size_t bytes)
 int sdrt_low_rank_add(struct sdrt_queue *queue, float *y, int rows, int cols, const float *a,
                       const float *b, int rank, const struct sdrt_log *log)
 {
-    const struct sdrt_ops *ops = queue->device->host->ops;
+    const struct sdrt_ops *ops = queue->device->host->f32_ops;
     struct product p = {
         .ops = ops,
         .shape = { .m = rows, .n = cols, .k = rank, .a_pitch = rank, .y_pitch = cols,
