@@ -149,6 +149,19 @@ file 'a broken model_index.json' folder.safetensors
 # A limit on the size of files, which a picture exceeds: told as any failed write is.
 program=$sdgen
 limited() { (ulimit -f 4 && exec "$program" "$@"); }
+usage 'precisions to compare' "'f33' is none" -m "$tiny" -p cat --compare f32,f33
+usage 'one precision to compare' 'at least two' -m "$tiny" -p cat --compare f32
+usage 'a precision twice' 'each precision once' -m "$tiny" -p cat --compare f32,f32
+usage 'compare and keep' 'expected without' -m "$tiny" -p cat --compare f32,bf16 -o x.png
+
+# Weights that are rounded change every step of the tiny network, and no step of itself.
+compared=$("$sdgen" -m "$tiny" -p cat -W 64 -H 64 --steps 2 --seed 1 --quiet --isa generic \
+    --compare f32,bf16)
+steps=$(printf '%s\n' "$compared" | awk '/^00[0-9] / { n += $2 > 1e-4 && $2 < 5e-1 } END { print n }')
+ok=false
+if [ "$steps" -eq 2 ] && printf '%s\n' "$compared" | grep -q '^[1-9].*e-0[1-4] *unet\.'; then ok=true; fi
+report $ok 'precisions are compared' "$compared"
+
 draw() { "$sdgen" -m "$tiny" -p cat -W 64 -H 64 --steps 1 --seed 1 --quiet "$@"; }
 sdgen=limited
 bad 'a picture above the limit of a file' 1 'x.png: could not be written' \

@@ -6,7 +6,7 @@ sdgen_SOURCES = \
 	tools/output.c tools/output.h tools/grid.c tools/grid.h tools/from_image.c tools/from_image.h \
 	tools/plan_svg.c tools/plan_svg.h \
 	tools/progress.c tools/progress.h \
-	tools/dump.c tools/dump.h \
+	tools/compare.c tools/compare.h tools/dump.c tools/dump.h \
 	tools/show.c tools/show.h \
 	tools/default_model.c tools/default_model.h tools/own_path.h
 if MACOS

@@ -350,6 +350,9 @@ static const struct cli_option table[] = {
 #include "kernels/levels.h"
       ")",
       AT(model.precision), .names = precisions },
+    { "compare", 0, CLI_TEXT, "NAME,...",
+      "draw in each of these precisions, and tell how far each is from the first; keeps no image",
+      AT(compare) },
     { "plan", 0, CLI_CALL, "[=FILE]",
       "print the plan of memory and kernels, draw nothing; "
       "FILE.svg a picture, FILE.json JSON, else a table",
@@ -421,6 +424,12 @@ static int check_together(struct sdgen_options *o, const char *stray, const stru
                          "'%s': expected options only; a prompt of several words needs quotes",
                          stray);
     o->show |= o->show_steps;
+    if (o->compare && (o->model.precision || o->dump || o->show || o->grid || o->output ||
+                       o->plan || o->batch_count > 1))
+        return sdrt_fail(log, SDRT_E_ARG,
+                         "--compare %s: expected without --precision, --dump, --show, --grid, "
+                         "--output, --plan and --batch-count",
+                         o->compare);
     if (o->dump_filters && !o->dump)
         return sdrt_fail(log, SDRT_E_ARG, "--dump-filter '%s': expected --dump DIR beside it",
                          o->dump_filter[0]);

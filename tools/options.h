@@ -27,6 +27,7 @@ struct sdgen_options {
     const char *dump;                           /* the folder for intermediates; NULL for none */
     const char *dump_filter[SDGEN_MAX_FILTERS]; /* patterns of names to dump */
     int dump_filters;                           /* how many; 0: everything is dumped */
+    const char *compare;   /* precisions to compare instead of keeping images; NULL for none */
     const char *inspect;   /* what to say what it is, instead of drawing; NULL for none */
     int plan;              /* print the plan and draw nothing */
     const char *plan_file; /* where to; NULL: standard output */

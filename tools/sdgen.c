@@ -2,6 +2,7 @@
  *
  * sdgen: an image from a prompt.
  */
+#include "tools/compare.h"
 #include "tools/dump.h"
 #include "tools/grid.h"
 #include "tools/options.h"
@@ -32,6 +33,7 @@ struct session {
     struct sdrt_log log;
     struct sdrt_context *context;
     struct show *show; /* NULL: nothing is shown */
+    struct compare *compare; /* NULL: images are kept */
     struct pictures pictures;
     struct output output;
     struct grid grid;
@@ -109,6 +111,15 @@ static int on_preview(void *user, const uint8_t *pixels, int width, int height,
     (void)at;
     progress_clear(&s->progress);
     if (show_draw(s->show, pixels, width, height, &s->log) == SDRT_OK) return caught != 0;
+    s->callback_failed = 1;
+    return 1;
+}
+
+static int on_compare(void *user, const char *name, const int dims[4], const float *data)
+{
+    struct session *s = user;
+
+    if (compare_tensor(s->compare, name, dims, data, &s->log) == SDRT_OK) return caught != 0;
     s->callback_failed = 1;
     return 1;
 }
@@ -393,6 +404,48 @@ static int draw(struct session *s)
     return status;
 }
 
+/* Draws in the precision that is the request's now. */
+static int draw_compared(struct session *s)
+{
+    struct sdgen_options *o = &s->options;
+    int status = sdrt_open(&s->context, &o->model), width, height;
+
+    if (!status) status = check_memory(s);
+    if (!status && !caught) {
+        cancellable = s->context;
+        status = sdrt_generate(s->context, &o->request);
+        cancellable = NULL;
+    }
+    progress_finish(&s->progress);
+    for (int i = 0; i < o->request.batch && !status && !caught; i++) {
+        const uint8_t *rgb = sdrt_image(s->context, i, &width, &height);
+        status = compare_image(s->compare, i, rgb, width, height, &s->log);
+    }
+    sdrt_close(&s->context);
+    return status;
+}
+
+/* The same request in each precision, one model at a time in memory. */
+static int compare_precisions(struct session *s)
+{
+    struct sdgen_options *o = &s->options;
+    int status = compare_open(&s->compare, "compare", o->compare, &s->log);
+    const char *name;
+
+    o->request.dump = on_compare;
+    if (!status && o->random_seed)
+        sdrt_note(&s->log, SDRT_LOG_INFO, "seed %llu", (unsigned long long)o->request.seed);
+    for (int i = 0; !status && !caught && (name = compare_precision(s->compare, i)); i++) {
+        sdrt_note(&s->log, SDRT_LOG_INFO, "in %s", name);
+        compare_begin(s->compare, i);
+        o->model.precision = name;
+        status = draw_compared(s);
+    }
+    if (!status && !caught) status = compare_print(s->compare, stdout, o->json, &s->log);
+    compare_close(&s->compare);
+    return status || caught ? status : finish_stdout(s);
+}
+
 static int exit_code(const struct session *s, int status)
 {
     if (caught) {
@@ -402,6 +455,18 @@ static int exit_code(const struct session *s, int status)
     if (!status) return EXIT_SUCCESS;
     if (!s->errors) fprintf(stderr, "sdgen: error: %s\n", sdrt_status_name(status));
     return status == SDRT_E_ARG ? EXIT_USAGE : EXIT_FAILURE;
+}
+
+static int run(struct session *s)
+{
+    const struct sdgen_options *o = &s->options;
+    int status = o->compare ? SDRT_OK : check_outputs(s);
+
+    if (!status) status = pictures_read(&s->pictures, &s->options, &s->log);
+    if (!status && o->compare) return compare_precisions(s);
+    if (!status) status = sdrt_open(&s->context, &o->model);
+    if (!status && !caught) status = o->plan ? write_plan(s) : draw(s);
+    return status;
 }
 
 static int sdgen(int argc, char **argv)
@@ -432,10 +497,8 @@ static int sdgen(int argc, char **argv)
                                 .log = &s.log };
     catch_signals();
 
-    status = s.options.inspect ? inspect(&s) : check_outputs(&s);
-    if (!status && !s.options.inspect) status = pictures_read(&s.pictures, &s.options, &s.log);
-    if (!status && !s.options.inspect) status = sdrt_open(&s.context, &s.options.model);
-    if (!status && s.context && !caught) status = s.options.plan ? write_plan(&s) : draw(&s);
+    if (s.options.inspect) status = inspect(&s);
+    else status = run(&s);
     sdrt_close(&s.context);
     show_close(&s.show);
     pictures_free(&s.pictures);
