@@ -47,6 +47,11 @@ struct sdrt_elementwise_ops {
     /* And back: x [batch][h/p * w/p][p][p][c] -> y [batch][h][w][c]. */
     int (*from_patches)(const struct sdrt_exec *ex, int batch, int h, int w, int c, int p,
                         const float *x, float *y);
+    /* The middle h x w of a square table of positions: table [side][side][c] of type from (F32,
+     * F16, BF16, F8), y [h][w][c]; what lies around it differs by at most a row or a column from
+     * one side to the other.  -1 for another type. */
+    int (*crop)(const struct sdrt_exec *ex, int side, int h, int w, int c, const void *table,
+                enum sdrt_dtype from, float *y);
     /* y [batch][c][pixels] = scale * x [batch][pixels][c]. */
     int (*to_nchw)(const struct sdrt_exec *ex, int batch, int pixels, int c, float scale,
                    const float *x, float *y);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "kernels/pack.h"
+#include "kernels/store.h"
 #include "tests/emulated.h"
 #include "tests/support.h"
 
@@ -143,6 +145,39 @@ static void check_patches(const char *level, const struct sdrt_elementwise_ops *
     }
 }
 
+static void check_crop(const char *level, const struct sdrt_elementwise_ops *ops, uint64_t *rng)
+{
+    static const enum sdrt_dtype types[] = { SDRT_F32, SDRT_F16, SDRT_BF16, SDRT_F8_E4M3,
+                                             SDRT_F8_E5M2 };
+    enum { MOST = 13, CHANNELS = 9 };
+
+    for (int i = 0; i < 60; i++) {
+        const enum sdrt_dtype from = types[i % 5];
+        const int side = 1 + trand_int(rng, MOST), c = 1 + trand_int(rng, CHANNELS);
+        const int h = 1 + trand_int(rng, side), w = 1 + trand_int(rng, side);
+        const int nparts = splits[trand_int(rng, SPLITS)];
+        struct tbuf table = tbuf_floats((size_t)(side * side * c));
+        struct tbuf y = tbuf_floats((size_t)(h * w * c));
+        float values[MOST * MOST * CHANNELS];
+        double want[MOST * MOST * CHANNELS];
+        for (int j = 0; j < side * side * c; j++)
+            values[j] = j % 3 ? trand(rng) : 0.001f * trand(rng);
+        cr_expect_eq(sdrt_from_f32(values, from, table.p, (size_t)(side * side * c)),
+                     (size_t)(side * side * c));
+        cr_expect_eq(sdrt_to_f32(table.p, from, values, (size_t)(side * side * c)), 0);
+        for (int j = 0; j < h * w * c; j++) {
+            const int at_y = j / c / w + (side - h) / 2, at_x = j / c % w + (side - w) / 2;
+            want[j] = (double)values[(at_y * side + at_x) * c + j % c];
+        }
+        for (int part = 0; part < nparts; part++) {
+            const struct sdrt_exec ex = { .part = part, .nparts = nparts };
+            cr_expect(ops->crop(&ex, side, h, w, c, table.p, from, y.v) == 0);
+        }
+        judge(level, "crop", &y, want, 0.0);
+        tbuf_free(&table), tbuf_free(&y);
+    }
+}
+
 /* Types that weights never have must be refused, not misread. */
 static void check_embed_refuses(const struct sdrt_elementwise_ops *ops)
 {
@@ -153,6 +188,7 @@ static void check_embed_refuses(const struct sdrt_elementwise_ops *ops)
 
     cr_expect(ops->embed(&ex, 1, 1, &id, table, SDRT_F64, table, SDRT_F32, 1, y) < 0);
     cr_expect(ops->embed(&ex, 1, 1, &id, table, SDRT_F32, table, SDRT_I8, 1, y) < 0);
+    cr_expect(ops->crop(&ex, 1, 1, 1, 1, table, SDRT_F64, y) < 0);
 }
 
 struct layout {
@@ -205,6 +241,7 @@ static void check_level(const char *level)
     check_embed_refuses(&ops);
     check_silu_of_sums(level, &ops, &rng);
     check_patches(level, &ops, &rng);
+    check_crop(level, &ops, &rng);
     for (int pixels = 1; pixels <= 70; pixels++)
         for (int c = 1; c <= 5; c++) {
             const struct layout l = { .batch = 1 + trand_int(&rng, 3),
@@ -236,6 +273,7 @@ Test(elementwise, no_null_entries)
         struct sdrt_elementwise_ops ops = { 0 };
         sdrt_elementwise_init(&ops, l->flags);
         cr_expect(ops.timestep_embedding && ops.embed && ops.silu_of_sums && ops.guide &&
-                  ops.to_nhwc && ops.to_nchw && ops.to_patches && ops.from_patches, "hole at %s", l->name);
+                      ops.to_nhwc && ops.to_nchw && ops.to_patches && ops.from_patches && ops.crop,
+                  "hole at %s", l->name);
     }
 }

@@ -183,6 +183,20 @@ static int from_patches(const struct sdrt_exec *ex, int batch, int h, int w, int
     return 0;
 }
 
+static int crop(const struct sdrt_exec *ex, int side, int h, int w, int c, const void *table,
+                enum sdrt_dtype from, float *y)
+{
+    const size_t row = (size_t)w * (size_t)c;
+    const int end = sdrt_row_begin(h, ex->part + 1, ex->nparts);
+
+    for (int i = sdrt_row_begin(h, ex->part, ex->nparts); i < end; i++) {
+        const size_t at = (size_t)((side - h) / 2 + i) * (size_t)side + (size_t)((side - w) / 2);
+        if (sdrt_to_f32(sdrt_element(table, from, at * (size_t)c), from, y + (size_t)i * row, row))
+            return -1;
+    }
+    return 0;
+}
+
 void sdrt_elementwise_init_generic(struct sdrt_elementwise_ops *ops)
 {
     ops->timestep_embedding = timestep_embedding;
@@ -194,4 +208,5 @@ void sdrt_elementwise_init_generic(struct sdrt_elementwise_ops *ops)
     ops->to_patches = to_patches;
     ops->from_patches = from_patches;
     ops->to_nchw = to_nchw;
+    ops->crop = crop;
 }

@@ -117,17 +117,8 @@ static int run_relative_bias(const struct sdrt_step *s, const struct sdrt_exec *
 
 static int run_crop(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
-    const int side = s->n->u.crop.side, h = s->n->u.crop.h, w = s->n->u.crop.w;
-    const size_t c = (size_t)s->n->u.crop.c, row = (size_t)w * c;
-    const int end = sdrt_row_begin(h, ex->part + 1, ex->nparts);
-
-    for (int i = sdrt_row_begin(h, ex->part, ex->nparts); i < end; i++) {
-        const size_t from = (size_t)((side - h) / 2 + i) * (size_t)side + (size_t)((side - w) / 2);
-        if (sdrt_to_f32(sdrt_element(s->table.data, s->table.dtype, from * c), s->table.dtype,
-                        at(&s->y, (size_t)i * row), row))
-            return -1;
-    }
-    return 0;
+    return s->ops->elementwise.crop(ex, s->n->u.crop.side, s->n->u.crop.h, s->n->u.crop.w,
+                                    s->n->u.crop.c, s->table.data, s->table.dtype, s->y.data);
 }
 
 static int run_timestep(const struct sdrt_step *s, const struct sdrt_exec *ex)
