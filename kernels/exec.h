@@ -7,11 +7,13 @@
 
 #include <stddef.h>
 
+struct sdrt_stream;
+
 struct sdrt_exec {
     int   part;    /* 0 .. nparts-1: the share to do */
     int   nparts;
     void *scratch; /* this worker's own, 64-byte aligned, of the published size */
-    void *stream;  /* the CUDA stream; NULL on the CPU */
+    struct sdrt_stream *stream; /* where the step is enqueued (stream.h); NULL on the CPU */
 };
 
 /* First of n rows that part does: an even split, the same on every thread count. */

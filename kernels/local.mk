@@ -10,6 +10,32 @@ libkernels_la_SOURCES = \
 	kernels/generic/conv_pixel.h kernels/generic/half.h kernels/generic/scalar.h kernels/generic/tile.h kernels/generic/typed.h \
 	kernels/blas/conv.c kernels/blas/gemm.c kernels/blas/leave.h \
 	kernels/blas/library.h kernels/blas/threads.h kernels/blas/weights.h
+# The host's side of the device "cuda", which every build has.
+libkernels_la_SOURCES += kernels/stream.h kernels/cuda/attention.c kernels/cuda/attention_params.h \
+	kernels/cuda/conv.c kernels/cuda/cuda.h kernels/cuda/elementwise.c \
+	kernels/cuda/elementwise_params.h kernels/cuda/gemm.c kernels/cuda/image.c \
+	kernels/cuda/launch.h kernels/cuda/list.h kernels/cuda/norm.c kernels/cuda/norm_params.h \
+	kernels/cuda/ops.c kernels/cuda/probe_params.h kernels/cuda/product.c kernels/cuda/product.h kernels/cuda/product_host.h \
+	kernels/cuda/product_wgmma.h
+GPU_INCLUDES = kernels/cuda/epilogue.h kernels/cuda/math.h kernels/cuda/ptx.h
+GPU_KERNELS = kernels/cuda/attention.cu kernels/cuda/attention_plain.cu kernels/cuda/elementwise.cu \
+	kernels/cuda/norm.cu kernels/cuda/prepare.cu kernels/cuda/probe.cu kernels/cuda/product.cu \
+	kernels/cuda/product_f32.cu kernels/cuda/product_wgmma.cu
+EXTRA_DIST += $(GPU_INCLUDES) $(GPU_KERNELS) kernels/cuda/all.cu
+# What the kernels include of the host's headers.
+CUDA_DEPENDS = $(GPU_INCLUDES) kernels/act.h kernels/dtype.h kernels/cuda/attention_params.h \
+	kernels/cuda/elementwise_params.h kernels/cuda/norm_params.h kernels/cuda/probe_params.h kernels/cuda/product.h \
+	kernels/cuda/product_wgmma.h
+if HAVE_NVCC
+# Machine code for A100 and its likes and for H100, and PTX, which drivers compile for all others.
+NVCCFLAGS = -std=c++17 -O3
+kernels/cuda/all.fatbin: kernels/cuda/all.cu $(GPU_KERNELS) $(CUDA_DEPENDS)
+	$(AM_V_GEN)$(MKDIR_P) kernels/cuda && $(NVCC) $(NVCCFLAGS) -I$(srcdir) -fatbin --threads 2 \
+		-gencode arch=compute_80,code=sm_80 -gencode arch=compute_90a,code=sm_90a \
+		-gencode arch=compute_80,code=compute_80 -o $@ $(srcdir)/kernels/cuda/all.cu
+kernels/cuda/libkernels_la-image.lo: kernels/cuda/all.fatbin
+CLEANFILES += kernels/cuda/all.fatbin
+endif
 if MACOS
 libkernels_la_SOURCES += kernels/blas/threads_accelerate.c
 else

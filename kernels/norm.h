@@ -48,7 +48,8 @@ size_t sdrt_gn_msb_bytes(const struct sdrt_gn_shape *s);
 struct sdrt_norm_ops {
     /* sums[part][image][0][c] = sum of d, [1][c] = sum of d*d over this part's pixels
      * of each image, d = x - (the value at that image's pixel 0).  nparts must be
-     * sdrt_gn_parts(s). */
+     * sdrt_gn_parts(s).  Where gn_fold reads x and x2 itself, which is one launch less on a
+     * device, this does nothing and sums stays as it was. */
     int (*gn_sums)(const struct sdrt_exec *ex, const struct sdrt_gn_shape *s,
                    const float *x, const float *x2, double *sums);
     /* All parts' sums -> msb.  gamma and beta are [c + c2].  The parts of this step

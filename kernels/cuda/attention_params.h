@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Parameters of the attention kernels, for the host's C and for the kernels' C++.
+ */
+#ifndef SDRT_KERNELS_CUDA_ATTENTION_PARAMS_H
+#define SDRT_KERNELS_CUDA_ATTENTION_PARAMS_H
+
+struct sdrt_cuda_attention {
+    const void *q, *k, *v; /* [image][token][pitch], head h in columns h * head_dim .. */
+    void *o;
+    const float *bias; /* [head][q_len][kv_len] or NULL */
+    int heads, head_dim, q_len, kv_len;
+    int q_pitch, k_pitch, v_pitch, o_pitch;
+    int q_bf16, k_bf16, v_bf16, o_bf16;
+    int causal;
+    int rounded; /* operands count as they are in bf16 */
+    int pairs;   /* two neighbouring channels of o may be stored at once */
+    float scale;
+};
+
+/* For tensor cores.  A block: 64 queries of one head and image, 16 a warp; a ring of two stages of
+ * 64 keys and values.  The grid is (blocks of queries, heads * images). */
+enum {
+    SDRT_CUDA_ATTENTION_QUERIES = 64,
+    SDRT_CUDA_ATTENTION_KEYS = 64,
+    SDRT_CUDA_ATTENTION_STAGES = 2,
+    SDRT_CUDA_ATTENTION_THREADS = 128,
+};
+
+/* Bytes from row to row in shared memory: the head, padded to whole products, and 16 more, so that
+ * eight rows begin in eight different groups of banks. */
+#define SDRT_CUDA_ATTENTION_ROW(d) (((d) + 15) / 16 * 32 + 16)
+#define SDRT_CUDA_ATTENTION_SHARED(d)                                                            \
+    ((SDRT_CUDA_ATTENTION_QUERIES + 2 * SDRT_CUDA_ATTENTION_STAGES * SDRT_CUDA_ATTENTION_KEYS) * \
+     SDRT_CUDA_ATTENTION_ROW(d))
+
+/* For everything else: a warp for each query, its 512 channels at most in shared memory. */
+enum {
+    SDRT_CUDA_ATTENTION_WARPS = 4,
+    SDRT_CUDA_ATTENTION_MOST = 512, /* channels of a head */
+    SDRT_CUDA_ATTENTION_PLAIN_SHARED = SDRT_CUDA_ATTENTION_WARPS * SDRT_CUDA_ATTENTION_MOST * 4,
+};
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * All kernels of kernels/cuda, one row each.  No include guard: define the row, include the list.
+ *
+ *   SDRT_CUDA_KERNEL(name, threads, shared, capability)
+ *       threads     of a block
+ *       shared      bytes of shared memory, the most that a launch asks for
+ *       capability  the least that a device must have; below it the kernel is never launched
+ */
+SDRT_CUDA_KERNEL(product_bf16_128x128, 128, 65536, 80)
+SDRT_CUDA_KERNEL(product_bf16_64x64, 128, 32768, 80)
+SDRT_CUDA_KERNEL(product_bf16_128x128_up, 128, 65536, 80)
+SDRT_CUDA_KERNEL(product_bf16_64x64_up, 128, 32768, 80)
+SDRT_CUDA_KERNEL(product_wgmma_128, 384, 131136, 90)
+SDRT_CUDA_KERNEL(product_wgmma_256, 384, 196672, 90)
+SDRT_CUDA_KERNEL(product_f32, 256, 8448, 0)
+SDRT_CUDA_KERNEL(prepare, 256, 0, 0)
+SDRT_CUDA_KERNEL(group_norm_fold, 256, 64, 0)
+SDRT_CUDA_KERNEL(layer_norm, 128, 0, 0)
+SDRT_CUDA_KERNEL(rms_norm, 128, 0, 0)
+SDRT_CUDA_KERNEL(attention_bf16_40, 128, 35840, 80)
+SDRT_CUDA_KERNEL(attention_bf16_64, 128, 46080, 80)
+SDRT_CUDA_KERNEL(attention_bf16_80, 128, 56320, 80)
+SDRT_CUDA_KERNEL(attention_bf16_160, 128, 107520, 80)
+SDRT_CUDA_KERNEL(attention_plain, 128, 8192, 0)
+SDRT_CUDA_KERNEL(timestep_embedding, 128, 0, 0)
+SDRT_CUDA_KERNEL(silu_of_sums, 128, 0, 0)
+SDRT_CUDA_KERNEL(embed, 128, 0, 0)
+SDRT_CUDA_KERNEL(relative_bias, 128, 0, 0)
+SDRT_CUDA_KERNEL(guide, 128, 0, 0)
+SDRT_CUDA_KERNEL(to_nhwc, 128, 0, 0)
+SDRT_CUDA_KERNEL(to_nchw, 128, 0, 0)
+SDRT_CUDA_KERNEL(to_patches, 128, 0, 0)
+SDRT_CUDA_KERNEL(from_patches, 128, 0, 0)
+SDRT_CUDA_KERNEL(crop, 128, 0, 0)
+SDRT_CUDA_KERNEL(probe_empty, 256, 0, 0)
+SDRT_CUDA_KERNEL(probe_mma, 256, 0, 80)
+SDRT_CUDA_KERNEL(probe_fma, 256, 0, 0)
+SDRT_CUDA_KERNEL(probe_copy, 256, 0, 0)
+#undef SDRT_CUDA_KERNEL

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+#include "kernels/cuda/product_host.h"
+#include "kernels/cuda/product_wgmma.h"
+#include "kernels/generic/half.h"
+#include "kernels/generic/typed.h"
+
+#include <string.h>
+
+static enum sdrt_dtype packed_type(const struct sdrt_weight_shape *w)
+{
+    return w->stored == SDRT_BF16 ? SDRT_BF16 : SDRT_F32;
+}
+
+int cuda_weight_rows(const struct sdrt_weight_shape *w)
+{
+    return w->gated ? 2 * cuda_round_up(w->n, 8) : w->n;
+}
+
+int cuda_weight_pitch(const struct sdrt_weight_shape *w) { return cuda_round_up(w->k, 8); }
+
+size_t cuda_pack_bytes(const struct sdrt_weight_shape *w)
+{
+    const size_t values = (size_t)w->taps * (size_t)cuda_weight_rows(w) *
+                          (size_t)cuda_weight_pitch(w);
+
+    return (values * sdrt_dtype_size(packed_type(w)) + 63) / 64 * 64;
+}
+
+static size_t packed_row(const struct sdrt_weight_shape *w, int row)
+{
+    if (!w->gated) return (size_t)row;
+    const int gate = row >= w->n, column = gate ? row - w->n : row;
+    return (size_t)(column / 8 * 16 + column % 8 + gate * 8);
+}
+
+/* n values of channel k0 and on, all taps of each, to a row. */
+static void place(const struct sdrt_weight_shape *w, const float *values, int k0, int n, size_t row,
+                  void *dst)
+{
+    const enum sdrt_dtype type = packed_type(w);
+    const size_t pitch = (size_t)cuda_weight_pitch(w), tap = (size_t)cuda_weight_rows(w) * pitch;
+
+    for (int t = 0; t < w->taps; t++) {
+        const size_t at = (size_t)t * tap + row * pitch + (size_t)k0;
+        for (int i = 0; i < n; i++) {
+            const float v = values[i * w->taps + t];
+            typed_store(dst, type, at + (size_t)i, w->stored == SDRT_F16 ? from_f16(to_f16(v)) : v);
+        }
+    }
+}
+
+int cuda_pack_rows(const struct sdrt_weight_shape *w, int row0, int count, const void *src,
+                   enum sdrt_dtype from, void *dst)
+{
+    enum { SOME = 576 }; /* a multiple of 9 */
+    const size_t size = sdrt_dtype_size(from), length = (size_t)w->k * (size_t)w->taps;
+    const int channels = SOME / w->taps;
+    float values[SOME];
+
+    if (!sdrt_is_float(from)) return -1;
+    for (int i = 0; i < count; i++) {
+        const char *row = (const char *)src + (size_t)i * length * size;
+        const size_t to = packed_row(w, row0 + i);
+        if (w->taps == 1 && from == w->stored && from == packed_type(w)) {
+            memcpy((char *)dst + to * (size_t)cuda_weight_pitch(w) * size, row, length * size);
+            continue;
+        }
+        for (int k = 0; k < w->k; k += channels) {
+            const int n = w->k - k < channels ? w->k - k : channels;
+            const size_t first = (size_t)k * (size_t)w->taps;
+            if (sdrt_to_f32(row + first * size, from, values, (size_t)(n * w->taps))) return -1;
+            place(w, values, k, n, to, dst);
+        }
+    }
+    return 0;
+}
+
+int cuda_prepare(const struct sdrt_exec *ex, struct sdrt_cuda_prepare *p)
+{
+    const int pieces = p->y_pitch / SDRT_CUDA_PREPARE_CHANNELS;
+
+    p->fours = !p->x_bf16 && cuda_aligned(p->x, 16) && p->x_pitch % 4 == 0 && p->c % 4 == 0 &&
+               (!p->c2 || (cuda_aligned(p->x2, 16) && p->x2_pitch % 4 == 0 && p->c2 % 4 == 0));
+    return cuda_launch_each(ex, SDRT_CUDA_prepare, p->pixels * pieces, p, sizeof *p);
+}
+
+/* The tile of most reuse that still gives every multiprocessor a block. */
+static int is_large(const struct sdrt_stream *stream, const struct sdrt_cuda_product *p)
+{
+    const int blocks = cuda_divide_up(p->m, 128) * cuda_divide_up(p->rows, 128);
+
+    return blocks >= stream->multiprocessors;
+}
+
+/* ---- sm_90a ---- */
+
+/* Whether the copy engine can read the operand and the device's machine code is there. */
+static int takes_wgmma(const struct sdrt_stream *stream, const struct sdrt_cuda_product *p)
+{
+    return stream->capability == 90 && stream->tensor_map && !p->upsample && p->a_pitch % 8 == 0 &&
+           cuda_aligned(p->a, 16) && cuda_aligned(p->w, 16);
+}
+
+static int boxes(const struct sdrt_cuda_product_wgmma *p)
+{
+    return cuda_divide_up(p->p.out_w, p->box_w) * cuda_divide_up(p->p.out_h, p->box_h) *
+           cuda_divide_up(p->batch, p->box_n);
+}
+
+/* The box of 128 pixels of which the fewest cover the output; the widest of them. */
+static void choose_box(struct sdrt_cuda_product_wgmma *p)
+{
+    struct sdrt_cuda_product_wgmma best = *p;
+    int least = 0;
+
+    for (int w = SDRT_CUDA_WGMMA_M; w >= 1; w /= 2)
+        for (int h = SDRT_CUDA_WGMMA_M / w; h >= 1; h /= 2) {
+            p->box_w = w;
+            p->box_h = h;
+            p->box_n = SDRT_CUDA_WGMMA_M / w / h;
+            if (least && boxes(p) >= least) continue;
+            least = boxes(p);
+            best = *p;
+        }
+    *p = best;
+}
+
+static int describe_input(struct sdrt_stream *stream, struct sdrt_cuda_product_wgmma *p)
+{
+    const uint64_t pixel = (uint64_t)p->p.a_pitch * 2, line = pixel * (uint64_t)p->p.in_w;
+    const uint64_t dims[] = { (uint64_t)p->p.k, (uint64_t)p->p.in_w, (uint64_t)p->p.in_h,
+                              (uint64_t)p->batch };
+    const uint64_t strides[] = { pixel, line, line * (uint64_t)p->p.in_h };
+    const uint32_t step = (uint32_t)p->p.stride;
+    const uint32_t box[] = { SDRT_CUDA_WGMMA_K, (uint32_t)p->box_w * step,
+                             (uint32_t)p->box_h * step, (uint32_t)p->box_n };
+    const uint32_t steps[] = { 1, step, step, 1 };
+
+    return stream->tensor_map(stream, &p->a, p->p.a, 4, dims, strides, box, steps);
+}
+
+static int describe_weight(struct sdrt_stream *stream, struct sdrt_cuda_product_wgmma *p,
+                           int tile_n)
+{
+    const uint64_t row = (uint64_t)p->p.w_pitch * 2;
+    const uint64_t dims[] = { (uint64_t)p->p.k, (uint64_t)p->p.rows,
+                              (uint64_t)(p->p.kernel * p->p.kernel) };
+    const uint64_t strides[] = { row, row * (uint64_t)p->p.rows };
+    const uint32_t box[] = { SDRT_CUDA_WGMMA_K, (uint32_t)tile_n, 1 }, steps[] = { 1, 1, 1 };
+
+    return stream->tensor_map(stream, &p->w, p->p.w, 3, dims, strides, box, steps);
+}
+
+static int product_wgmma(const struct sdrt_exec *ex, const struct sdrt_cuda_product *p)
+{
+    struct sdrt_cuda_product_wgmma q = { .p = *p, .batch = p->m / (p->out_h * p->out_w) };
+    int tile_n = 256;
+
+    choose_box(&q);
+    if (boxes(&q) * cuda_divide_up(p->rows, tile_n) < ex->stream->multiprocessors) tile_n = 128;
+    if (describe_input(ex->stream, &q) || describe_weight(ex->stream, &q, tile_n)) return -1;
+    return cuda_launch(ex,
+                       tile_n == 256 ? SDRT_CUDA_product_wgmma_256 : SDRT_CUDA_product_wgmma_128,
+                       cuda_divide_up(p->rows, tile_n), boxes(&q),
+                       (size_t)SDRT_CUDA_WGMMA_SHARED(tile_n), &q, sizeof q);
+}
+
+int cuda_product(const struct sdrt_exec *ex, enum sdrt_dtype stored, struct sdrt_cuda_product *p)
+{
+    const size_t y_size = p->y_bf16 ? 2 : 4;
+    enum sdrt_cuda_number kernel = SDRT_CUDA_product_f32;
+    int tile = SDRT_CUDA_F32_TILE;
+    size_t shared = SDRT_CUDA_F32_SHARED;
+
+    p->pairs = p->n % 2 == 0 && p->y_pitch % 2 == 0 && cuda_aligned(p->y, 2 * y_size) &&
+               (!p->residual || (p->residual_pitch % 2 == 0 && cuda_aligned(p->residual, 8)));
+    if (stored == SDRT_BF16 && takes_wgmma(ex->stream, p)) return product_wgmma(ex, p);
+    if (stored == SDRT_BF16) {
+        tile = is_large(ex->stream, p) ? 128 : 64;
+        kernel = tile == 128   ? p->upsample ? SDRT_CUDA_product_bf16_128x128_up
+                                             : SDRT_CUDA_product_bf16_128x128
+                 : p->upsample ? SDRT_CUDA_product_bf16_64x64_up
+                               : SDRT_CUDA_product_bf16_64x64;
+        shared = SDRT_CUDA_PRODUCT_SHARED((size_t)tile, (size_t)tile);
+    }
+    return cuda_launch(ex, kernel, cuda_divide_up(p->rows, tile), cuda_divide_up(p->m, tile),
+                       shared, p, sizeof *p);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Linear layers and convolutions for sm_90a: products of warpgroups, fed by the copy engine.  Its
+ * boxes over the input fill in zeros outside the image, which is the padding, and step over pixels
+ * where the stride is 2, so that no thread computes an address of an operand.
+ *
+ * One thread copies, two warpgroups multiply; they meet at two barriers a stage, "full" and "free".
+ * A stage is one tap's 64 channels of 128 pixels, and of the tile's rows of weights.
+ */
+#include "kernels/cuda/epilogue.h"
+#include "kernels/cuda/product_wgmma.h"
+
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH_FEAT_SM90_ALL
+#define HAVE_WARPGROUPS 1
+#else
+#define HAVE_WARPGROUPS 0 /* never launched there */
+#endif
+
+#if HAVE_WARPGROUPS
+enum {
+    M = SDRT_CUDA_WGMMA_M,
+    STEP = SDRT_CUDA_WGMMA_K,
+    STAGES = SDRT_CUDA_WGMMA_STAGES,
+    GROUP = 128, /* threads */
+    A_BYTES = M * STEP * 2,
+};
+
+struct ring {
+    uint32_t tiles, full, free; /* shared addresses of stage 0's */
+};
+
+/* Where the block's pixels and its rows of weights begin. */
+struct place {
+    int x, y, image, row;
+};
+
+template <int N> DEVICE place block_place(const sdrt_cuda_product_wgmma &p)
+{
+    const int across = (p.p.out_w + p.box_w - 1) / p.box_w;
+    const int down = (p.p.out_h + p.box_h - 1) / p.box_h, at = (int)blockIdx.y;
+
+    return { at % across * p.box_w, at / across % down * p.box_h, at / across / down * p.box_n,
+             (int)blockIdx.x * N };
+}
+
+/* The thread that copies. */
+template <int N>
+DEVICE void feed(const sdrt_cuda_product_wgmma &p, const ring &r, const place &at, int steps)
+{
+    const int blocks = (p.p.k + STEP - 1) / STEP, kernel = p.p.kernel;
+
+    for (int s = 0; s < steps; s++) {
+        const int stage = s % STAGES, tap = s / blocks, c = s % blocks * STEP;
+        const uint32_t full = r.full + (uint32_t)stage * 8;
+        const uint32_t to = r.tiles + (uint32_t)stage * SDRT_CUDA_WGMMA_STAGE(N);
+        if (!PLANTED(wgmma_no_free))
+            barrier_wait(r.free + (uint32_t)stage * 8, (s / STAGES & 1) ^ 1);
+        barrier_expect(full, SDRT_CUDA_WGMMA_STAGE(N) + (PLANTED(wgmma_bytes) ? 16 : 0));
+        tma_load_4d(to, &p.a, full, c, at.x * p.p.stride + tap % kernel - p.p.pad,
+                    at.y * p.p.stride + tap / kernel - p.p.pad, at.image);
+        tma_load_3d(to + A_BYTES, &p.w, full, c, at.row, tap);
+    }
+}
+
+/* A warpgroup that multiplies: rows 64 * half .. of the block's pixels. */
+template <int N> DEVICE void multiply(const ring &r, int half, int steps, float (&sum)[N / 2])
+{
+    for (int s = 0; s < steps; s++) {
+        const int stage = s % STAGES;
+        const uint32_t tile = r.tiles + (uint32_t)stage * SDRT_CUDA_WGMMA_STAGE(N);
+        const uint32_t a = tile + (uint32_t)half * (A_BYTES / 2), w = tile + A_BYTES;
+        if (!PLANTED(wgmma_no_full))
+            barrier_wait(r.full + (uint32_t)stage * 8, (uint32_t)(s / STAGES & 1));
+        if (!PLANTED(wgmma_no_fence)) warpgroup_fence();
+#pragma unroll
+        for (int k = 0; k < STEP / 16; k++)
+            warpgroup_multiply(sum, warpgroup_operand(a + (uint32_t)k * 32),
+                               warpgroup_operand(w + (uint32_t)k * 32), s > 0 || k > 0);
+        warpgroup_commit();
+        /* The stage before has been read when only this one's products are under way. */
+        if (!PLANTED(wgmma_early_free)) warpgroup_wait<1>();
+        if (s > 0 && threadIdx.x % LANES == 0)
+            barrier_arrive(r.free + (uint32_t)((s - 1) % STAGES) * 8);
+    }
+    if (!PLANTED(wgmma_no_wait)) warpgroup_wait<0>();
+}
+
+/* One row of a thread's sums: half 0 is row lane/4, half 1 the one 8 below. */
+template <int N>
+DEVICE void store_row(const sdrt_cuda_product &p, const float (&sum)[N / 2], int half, int m,
+                      int row0)
+{
+    const int column = lane_number() % 4 * 2;
+    const float *chan = chan_of(p, m);
+
+#pragma unroll
+    for (int j = 0; j < N / 8; j++) {
+        const float lo = sum[j * 4 + half * 2], hi = sum[j * 4 + half * 2 + 1];
+        if (!p.gated) {
+            const int n = row0 + j * 8 + column, right = n + 1 < p.n ? n + 1 : n;
+            if (n < p.n)
+                store_values(p, m, n, finished(p, chan, n, lo), finished(p, chan, right, hi));
+        } else if (j % 2 == 0) {
+            const int n = row0 / 2 + j * 4 + column, right = n + 1 < p.n ? n + 1 : n;
+            const float *gates = sum + (j + 1) * 4 + half * 2;
+            if (n < p.n)
+                store_values(p, m, n, gated(p, n, lo, gates[0]), gated(p, right, hi, gates[1]));
+        }
+    }
+}
+
+template <int N>
+DEVICE void store(const sdrt_cuda_product_wgmma &p, const place &at, int half,
+                  const float (&sum)[N / 2])
+{
+    const int warp = (int)threadIdx.x % GROUP / LANES;
+
+#pragma unroll
+    for (int below = 0; below < 2; below++) {
+        const int pixel = half * 64 + warp * 16 + lane_number() / 4 + below * 8;
+        const int x = at.x + pixel % p.box_w, y = at.y + pixel / p.box_w % p.box_h;
+        const int image = at.image + pixel / p.box_w / p.box_h;
+        if (x >= p.p.out_w || y >= p.p.out_h + (PLANTED(wgmma_bound) ? 1 : 0) || image >= p.batch)
+            continue;
+        store_row<N>(p.p, sum, below, (image * p.p.out_h + y) * p.p.out_w + x, at.row);
+    }
+}
+
+template <int N> DEVICE void product(const sdrt_cuda_product_wgmma &p, uint32_t base)
+{
+    const int group = (int)threadIdx.x / GROUP;
+    const int steps = p.p.kernel * p.p.kernel * ((p.p.k + STEP - 1) / STEP);
+    const place at = block_place<N>(p);
+    ring r;
+
+    r.tiles = base;
+    r.full = base + STAGES * SDRT_CUDA_WGMMA_STAGE(N);
+    r.free = r.full + STAGES * 8;
+    if (threadIdx.x == 0) {
+        tma_prefetch(&p.a);
+        tma_prefetch(&p.w);
+        for (int s = 0; s < STAGES; s++) {
+            barrier_init(r.full + (uint32_t)s * 8, 1);
+            barrier_init(r.free + (uint32_t)s * 8, 8); /* a lane of each warp that multiplies */
+        }
+        barrier_init_fence();
+    }
+    sync_block();
+    if (group == 0) {
+        registers_give<40>();
+        if (threadIdx.x == 0) feed<N>(p, r, at, steps);
+    } else {
+        float sum[N / 2];
+        registers_take<232>();
+        multiply<N>(r, group - 1, steps, sum);
+        store<N>(p, at, group - 1, sum);
+    }
+}
+
+#endif
+
+KERNEL(product_wgmma_128, sdrt_cuda_product_wgmma, SDRT_CUDA_WGMMA_THREADS, 1)
+{
+    SHARED(shared);
+#if HAVE_WARPGROUPS
+    product<128>(p, shared_address(shared));
+#endif
+}
+
+KERNEL(product_wgmma_256, sdrt_cuda_product_wgmma, SDRT_CUDA_WGMMA_THREADS, 1)
+{
+    SHARED(shared);
+#if HAVE_WARPGROUPS
+    product<256>(p, shared_address(shared));
+#endif
+}
