@@ -134,6 +134,70 @@ tests_test_elementwise_SOURCES = tests/test_elementwise.c $(TEST_LEVELS)
 tests_test_elementwise_CFLAGS = $(TEST_CFLAGS)
 tests_test_elementwise_LDADD = $(LEVEL_LIBS)
 
+# CUDA's kernels, by an execution model in the place of a driver: the sources as C++, of which the
+# compiler's pass for ThreadSanitizer shows every access.
+SHIM_INCLUDES = tests/emulation/cuda/cuda_shim.h tests/emulation/cuda/internal.h \
+	tests/emulation/cuda/shim.h
+SHIM_PARTS = tests/emulation/cuda/async.cc tests/emulation/cuda/driver.cc \
+	tests/emulation/cuda/hooks.cc tests/emulation/cuda/shadow.cc tests/emulation/cuda/shim.cc
+CUDA_LEVEL = tests/cuda_level.c tests/cuda_level.h $(SHIM_INCLUDES) $(TEST_KERNELS) tests/emulated.h
+EXTRA_DIST += $(SHIM_PARTS) $(CUDA_LEVEL) tests/emulation/cuda/level/kernels/levels.h \
+	tests/test_cuda_faults.c
+if HAVE_SHIM
+SHIM_FLAGS = -std=c++17 -O2 -g -fPIC -fvisibility=default -Wall -Wextra -I$(srcdir) \
+	-iquote $(srcdir)/tests/emulation/cuda
+SHIM_OBJECTS = $(SHIM_PARTS:.cc=.shim.o) $(GPU_KERNELS:.cu=.shim.o)
+$(SHIM_PARTS:.cc=.shim.o): %.shim.o: %.cc $(SHIM_INCLUDES) kernels/cuda/ptx.h
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SHIM_CXX) $(SHIM_FLAGS) -c -o $@ $(srcdir)/$*.cc
+$(GPU_KERNELS:.cu=.shim.o): %.shim.o: %.cu $(SHIM_INCLUDES) $(CUDA_DEPENDS)
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SHIM_CXX) $(SHIM_FLAGS) -fsanitize=thread -Wno-unknown-pragmas \
+		-x c++ -c -o $@ $(srcdir)/$*.cu
+tests/libcuda-shim.so: $(SHIM_OBJECTS)
+	$(AM_V_GEN)$(SHIM_CXX) -shared -Wl,-Bsymbolic -o $@ $(SHIM_OBJECTS) -ldl
+CLEANFILES += tests/libcuda-shim.so $(SHIM_OBJECTS)
+CUDA_CPPFLAGS = -iquote $(srcdir)/tests/emulation/cuda/level $(AM_CPPFLAGS) \
+	-DSDRT_CUDA_SHIM='"$(abs_builddir)/tests/libcuda-shim.so"'
+CUDA_LIBS = $(TEST_LIBS) -ldl
+CUDA_TESTS = tests/test_cuda_gemm tests/test_cuda_conv tests/test_cuda_attention \
+	tests/test_cuda_norm tests/test_cuda_elementwise tests/test_cuda_faults
+check_PROGRAMS += $(CUDA_TESTS)
+# The tests' programs look for it when they run.
+EXTRA_tests_test_cuda_gemm_DEPENDENCIES = tests/libcuda-shim.so
+EXTRA_tests_test_cuda_conv_DEPENDENCIES = tests/libcuda-shim.so
+EXTRA_tests_test_cuda_attention_DEPENDENCIES = tests/libcuda-shim.so
+EXTRA_tests_test_cuda_norm_DEPENDENCIES = tests/libcuda-shim.so
+EXTRA_tests_test_cuda_elementwise_DEPENDENCIES = tests/libcuda-shim.so
+EXTRA_tests_test_cuda_faults_DEPENDENCIES = tests/libcuda-shim.so
+tests_test_cuda_gemm_SOURCES = tests/test_gemm.c tests/oracle_gemm.c tests/oracle_gemm.h \
+	tests/weights.c tests/weights.h bench/shapes_gemm.h $(CUDA_LEVEL)
+tests_test_cuda_gemm_CPPFLAGS = $(CUDA_CPPFLAGS)
+tests_test_cuda_gemm_CFLAGS = $(TEST_CFLAGS)
+tests_test_cuda_gemm_LDADD = $(CUDA_LIBS)
+tests_test_cuda_conv_SOURCES = tests/test_conv.c tests/oracle_conv.c tests/oracle_conv.h \
+	tests/weights.c tests/weights.h bench/shapes_conv.h $(CUDA_LEVEL)
+tests_test_cuda_conv_CPPFLAGS = $(CUDA_CPPFLAGS)
+tests_test_cuda_conv_CFLAGS = $(TEST_CFLAGS)
+tests_test_cuda_conv_LDADD = $(CUDA_LIBS)
+tests_test_cuda_attention_SOURCES = tests/test_attention.c tests/oracle_attention.c \
+	tests/oracle_attention.h bench/shapes_attention.h $(CUDA_LEVEL)
+tests_test_cuda_attention_CPPFLAGS = $(CUDA_CPPFLAGS)
+tests_test_cuda_attention_CFLAGS = $(TEST_CFLAGS)
+tests_test_cuda_attention_LDADD = $(CUDA_LIBS)
+tests_test_cuda_norm_SOURCES = tests/test_norm.c tests/oracle_norm.c tests/oracle_norm.h \
+	bench/shapes_norm.h $(CUDA_LEVEL)
+tests_test_cuda_norm_CPPFLAGS = $(CUDA_CPPFLAGS)
+tests_test_cuda_norm_CFLAGS = $(TEST_CFLAGS)
+tests_test_cuda_norm_LDADD = $(CUDA_LIBS)
+tests_test_cuda_elementwise_SOURCES = tests/test_elementwise.c $(CUDA_LEVEL)
+tests_test_cuda_elementwise_CPPFLAGS = $(CUDA_CPPFLAGS)
+tests_test_cuda_elementwise_CFLAGS = $(TEST_CFLAGS)
+tests_test_cuda_elementwise_LDADD = $(CUDA_LIBS)
+tests_test_cuda_faults_SOURCES = tests/test_cuda_faults.c $(CUDA_LEVEL)
+tests_test_cuda_faults_CPPFLAGS = $(CUDA_CPPFLAGS)
+tests_test_cuda_faults_CFLAGS = $(TEST_CFLAGS)
+tests_test_cuda_faults_LDADD = $(CUDA_LIBS)
+endif
+
 # Check scripts run beside the programs; CC compiles the installed header alone.
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT += CC='$(CC)' CRITERION_VERBOSITY_LEVEL=1; export CC CRITERION_VERBOSITY_LEVEL;

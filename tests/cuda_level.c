@@ -1,0 +1,580 @@
+/* SPDX-License-Identifier: MIT */
+#include "kernels/cuda/cuda.h"
+#include "kernels/stream.h"
+#include "tests/cuda_level.h"
+#include "tests/emulated.h"
+#include "tests/support.h"
+
+#include <criterion/criterion.h>
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the level, in the place of isa.c ---- */
+
+const struct sdrt_isa_level sdrt_isa_levels[] = {
+    { "cuda80", SDRT_ISA_CUDA80, SDRT_ISA_CUDA80 },
+    { "cuda90", SDRT_ISA_CUDA90, SDRT_ISA_CUDA90 },
+    { NULL, 0, 0 },
+};
+
+unsigned sdrt_isa_detect(void) { return SDRT_ISA_CUDA80 | SDRT_ISA_CUDA90; }
+
+const struct sdrt_isa_level *sdrt_isa_find(const char *name)
+{
+    return strcmp(name, "cuda90") ? sdrt_isa_levels : sdrt_isa_levels + 1;
+}
+
+/* Fewer shapes, where not all are asked for: the model takes a second for what a GPU does in a
+ * microsecond. */
+__attribute__((constructor)) static void shorten(void)
+{
+    if (!getenv("SDRT_CUDA_FULL")) setenv("SDRT_SHORT", "1", 1);
+}
+
+/* ---- the model as a driver ---- */
+
+typedef int launch_fn(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
+                      unsigned bz, unsigned shared, void *stream, void **params, void **extra);
+
+typedef int encode_fn(void *map, int type, unsigned rank, void *base, const uint64_t *dims,
+                      const uint64_t *strides, const uint32_t *box, const uint32_t *steps,
+                      int interleave, int swizzle, int promotion, int fill);
+
+static struct {
+    struct tcuda shim;
+    void *functions[SDRT_CUDA_KERNELS];
+    int (*alloc)(void **p, size_t bytes);
+    int (*free)(void *p);
+    launch_fn *launch;
+    encode_fn *encode;
+    struct sdrt_stream stream;
+    int open, turn;
+} driver;
+
+static void look_up(void *library, const char *name, void *member)
+{
+    void *p = dlsym(library, name);
+
+    if (!p) {
+        fprintf(stderr, "the execution model lacks %s\n", name);
+        abort();
+    }
+    memcpy(member, &p, sizeof p);
+}
+
+static int launch(struct sdrt_stream *stream, const struct sdrt_launch *l)
+{
+    void *params[] = { (void *)(uintptr_t)l->params };
+
+    (void)stream;
+    return driver.launch(driver.functions[l->kernel], l->grid_x, l->grid_y, l->grid_z,
+                         sdrt_cuda_kernels[l->kernel].threads, 1, 1, l->shared_bytes, NULL, params,
+                         NULL)
+               ? -1
+               : 0;
+}
+
+static int tensor_map(struct sdrt_stream *stream, struct sdrt_tensor_map *map, const void *base,
+                      int rank, const uint64_t *dims, const uint64_t *strides, const uint32_t *box,
+                      const uint32_t *steps)
+{
+    enum { BF16 = 9, SWIZZLE_128 = 3, PROMOTE_128 = 2 };
+
+    (void)stream;
+    return driver.encode(map, BF16, (unsigned)rank, (void *)(uintptr_t)base, dims, strides, box,
+                         steps, 0, SWIZZLE_128, PROMOTE_128, 0)
+               ? -1
+               : 0;
+}
+
+static void open_functions(void *library)
+{
+    int (*find)(void **f, void *module, const char *name), (*set)(void *f, int which, int value);
+
+    look_up(library, "cuModuleGetFunction", &find);
+    look_up(library, "cuFuncSetAttribute", &set);
+    for (int i = 0; i < SDRT_CUDA_KERNELS; i++) {
+        const struct sdrt_cuda_kernel *k = &sdrt_cuda_kernels[i];
+        if (find(&driver.functions[i], NULL, k->name) ||
+            (k->shared > 48 << 10 && set(driver.functions[i], 8, (int)k->shared))) {
+            fprintf(stderr, "the execution model has no kernel %s\n", k->name);
+            abort();
+        }
+    }
+}
+
+static void open_driver(void)
+{
+    void *library = dlopen(SDRT_CUDA_SHIM, RTLD_NOW | RTLD_LOCAL);
+
+    if (!library) {
+        fprintf(stderr, "%s\n", dlerror());
+        abort();
+    }
+    look_up(library, "shim_plant", &driver.shim.plant);
+    look_up(library, "shim_totals", &driver.shim.totals);
+    look_up(library, "shim_totals_clear", &driver.shim.clear);
+    look_up(library, "shim_set_order", &driver.shim.set_order);
+    look_up(library, "cuMemAlloc_v2", &driver.alloc);
+    look_up(library, "cuMemFree_v2", &driver.free);
+    look_up(library, "cuLaunchKernel", &driver.launch);
+    look_up(library, "cuTensorMapEncodeTiled", &driver.encode);
+    open_functions(library);
+    /* Few multiprocessors, so that products of the tests' sizes take both tiles. */
+    driver.stream = (struct sdrt_stream){ .launch = launch,
+                                          .tensor_map = tensor_map,
+                                          .capability = 80,
+                                          .multiprocessors = 3 };
+    driver.open = 1;
+}
+
+const struct tcuda *tcuda_shim(void)
+{
+    if (!driver.open) open_driver();
+    return &driver.shim;
+}
+
+struct sdrt_stream *tcuda_stream(void)
+{
+    (void)tcuda_shim();
+    return &driver.stream;
+}
+
+void *tcuda_upload(const void *host, size_t bytes)
+{
+    void *p = NULL;
+
+    (void)tcuda_shim();
+    if (!host) return NULL;
+    if (driver.alloc(&p, bytes)) abort();
+    memcpy(p, host, bytes);
+    return p;
+}
+
+void tcuda_free(void *device)
+{
+    if (device) driver.free(device);
+}
+
+/* ---- operands ---- */
+
+enum { MOST_OPERANDS = 12 };
+
+/* The device's copies of one call's operands. */
+struct call {
+    struct sdrt_exec ex;
+    int n;
+    void *pieces[MOST_OPERANDS];
+};
+
+static struct call begin(const struct sdrt_exec *ex, size_t scratch)
+{
+    struct call c = { .ex = *ex };
+
+    c.ex.stream = tcuda_stream();
+    driver.shim.set_order((enum shim_order)(driver.turn++ % 3));
+    if (scratch) {
+        c.ex.scratch = tcuda_upload(ex->scratch, scratch);
+        c.pieces[c.n++] = c.ex.scratch;
+    }
+    return c;
+}
+
+static void *copied(struct call *c, const void *host, size_t bytes)
+{
+    void *p = host ? tcuda_upload(host, bytes) : NULL;
+
+    cr_assert_lt(c->n, MOST_OPERANDS);
+    c->pieces[c->n++] = p;
+    return p;
+}
+
+/* Of rows that begin pitch elements apart, to the end of the last one. */
+static size_t rows_bytes(size_t rows, int width, int pitch, enum sdrt_dtype type)
+{
+    return rows ? sdrt_dtype_bytes(type, (rows - 1) * (size_t)pitch + (size_t)width) : 0;
+}
+
+static void *copied_rows(struct call *c, const void *host, size_t rows, int width, int pitch,
+                         enum sdrt_dtype type)
+{
+    return copied(c, host, rows_bytes(rows, width, pitch, type));
+}
+
+static void end(struct call *c)
+{
+    const struct shim_result *r = driver.shim.totals();
+
+    cr_expect_eq(r->ldmatrix_replays, 0, "%ld bank conflicts", r->ldmatrix_replays);
+    driver.shim.clear();
+    for (int i = 0; i < c->n; i++) tcuda_free(c->pieces[i]);
+}
+
+/* ---- families ---- */
+
+static struct sdrt_ops device;
+
+static int gemm(const struct sdrt_exec *ex, const struct sdrt_gemm_shape *s,
+                const struct sdrt_gemm_args *a)
+{
+    if (ex->part) return device.gemm.gemm(ex, s, a);
+    struct call c = begin(ex, device.gemm.scratch(s));
+    const size_t m = (size_t)s->m, y_bytes = rows_bytes(m, s->n, s->y_pitch, s->y_type);
+    const int in_place = a->residual == a->y;
+    struct sdrt_gemm_args d = {
+        .a = copied_rows(&c, a->a, m, s->k, s->a_pitch, s->a_type),
+        .w = copied(&c, a->w, device.gemm.pack_bytes(&s->w)),
+        .bias = copied(&c, a->bias, (size_t)(s->w.gated ? 2 * s->n : s->n) * sizeof(float)),
+        .gate = copied(&c, a->gate, (size_t)s->n * sizeof(float)),
+        .y = copied(&c, a->y, y_bytes),
+    };
+    d.residual = in_place ? d.y
+                          : copied_rows(&c, a->residual, m, s->n, s->residual_pitch, SDRT_F32);
+    const int status = device.gemm.gemm(&c.ex, s, &d);
+    memcpy(a->y, d.y, y_bytes);
+    end(&c);
+    return status;
+}
+
+static int conv2d(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
+                  const struct sdrt_conv_args *a)
+{
+    if (ex->part) return device.conv.conv2d(ex, s, a);
+    struct call c = begin(ex, device.conv.scratch(s));
+    const size_t in = (size_t)s->batch * (size_t)s->in_h * (size_t)s->in_w;
+    const size_t out = (size_t)s->batch * (size_t)s->out_h * (size_t)s->out_w;
+    const size_t y_bytes = rows_bytes(out, s->out_c, s->y_pitch, s->y_type);
+    const size_t chans = s->chan_pitch ? (size_t)s->batch : 1;
+    const int in_place = a->residual == a->y;
+    struct sdrt_conv_args d = {
+        .x = copied_rows(&c, a->x, in, s->in_c, s->x_pitch, SDRT_F32),
+        .x2 = copied_rows(&c, a->x2, in, s->in_c2, s->x2_pitch, SDRT_F32),
+        .msb = copied(&c, a->msb, (size_t)s->batch * 3 * (size_t)s->w.k * sizeof(float)),
+        .w = copied(&c, a->w, device.conv.pack_bytes(&s->w)),
+        .bias = copied(&c, a->bias, (size_t)s->out_c * sizeof(float)),
+        .chan = copied_rows(&c, a->chan, chans, s->out_c, s->chan_pitch, SDRT_F32),
+        .y = copied(&c, a->y, y_bytes),
+    };
+    d.residual = in_place
+                     ? d.y
+                     : copied_rows(&c, a->residual, out, s->out_c, s->residual_pitch, SDRT_F32);
+    const int status = device.conv.conv2d(&c.ex, s, &d);
+    memcpy(a->y, d.y, y_bytes);
+    end(&c);
+    return status;
+}
+
+static int attention(const struct sdrt_exec *ex, const struct sdrt_attention_shape *s,
+                     const struct sdrt_attention_args *a)
+{
+    if (ex->part) return device.attention.attention(ex, s, a);
+    struct call c = begin(ex, device.attention.scratch(s));
+    const size_t queries = (size_t)s->batch * (size_t)s->q_len;
+    const size_t keys = (size_t)s->batch * (size_t)s->kv_len;
+    const int width = s->heads * s->head_dim;
+    const size_t o_bytes = rows_bytes(queries, width, s->o_pitch, s->o_type);
+    const struct sdrt_attention_args d = {
+        .q = copied_rows(&c, a->q, queries, width, s->q_pitch, s->q_type),
+        .k = copied_rows(&c, a->k, keys, width, s->k_pitch, s->k_type),
+        .v = copied_rows(&c, a->v, keys, width, s->v_pitch, s->v_type),
+        .o = copied(&c, a->o, o_bytes),
+        .bias = copied(&c, a->bias,
+                       (size_t)s->heads * (size_t)s->q_len * (size_t)s->kv_len * sizeof(float)),
+    };
+    const int status = device.attention.attention(&c.ex, s, &d);
+    memcpy(a->o, d.o, o_bytes);
+    end(&c);
+    return status;
+}
+
+static int gn_fold(const struct sdrt_exec *ex, const struct sdrt_gn_shape *s, const float *x,
+                   const float *x2, const float *gamma, const float *beta, const double *sums,
+                   float *msb)
+{
+    const size_t pixels = (size_t)s->batch * (size_t)s->pixels, all = (size_t)(s->c + s->c2);
+
+    if (ex->part) return device.norm.gn_fold(ex, s, x, x2, gamma, beta, sums, msb);
+    struct call c = begin(ex, 0);
+    float *to = copied(&c, msb, sdrt_gn_msb_bytes(s));
+    const float *from = copied_rows(&c, x, pixels, s->c, s->x_pitch, SDRT_F32);
+    const float *from2 = copied_rows(&c, x2, pixels, s->c2, s->x2_pitch, SDRT_F32);
+    const float *g = copied(&c, gamma, all * sizeof *g), *b = copied(&c, beta, all * sizeof *b);
+    const int status = device.norm.gn_fold(&c.ex, s, from, from2, g, b, NULL, to);
+    memcpy(msb, to, sdrt_gn_msb_bytes(s));
+    end(&c);
+    return status;
+}
+
+typedef int norm_fn(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s, const float *x,
+                    const float *gain, const float *shift, void *y);
+
+static int norm_rows(norm_fn *norm, const struct sdrt_exec *ex, const struct sdrt_ln_shape *s,
+                     const float *x, const float *gain, const float *shift, void *y)
+{
+    const size_t rows = (size_t)s->rows, bytes = rows_bytes(rows, s->c, s->y_pitch, s->y_type);
+
+    if (ex->part) return norm(ex, s, x, gain, shift, y);
+    struct call c = begin(ex, 0);
+    void *to = copied(&c, y, bytes);
+    const float *from = x == y ? to : copied_rows(&c, x, rows, s->c, s->x_pitch, SDRT_F32);
+    const float *g = copied(&c, gain, (size_t)s->c * sizeof *g);
+    const float *b = copied(&c, shift, (size_t)s->c * sizeof *b);
+    const int status = norm(&c.ex, s, from, g, b, to);
+    memcpy(y, to, bytes);
+    end(&c);
+    return status;
+}
+
+static int layer_norm(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s, const float *x,
+                      const float *gamma, const float *beta, void *y)
+{
+    return norm_rows(device.norm.layer_norm, ex, s, x, gamma, beta, y);
+}
+
+static int ada_norm(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s, const float *x,
+                    const float *scale, const float *shift, void *y)
+{
+    return norm_rows(device.norm.ada_norm, ex, s, x, scale, shift, y);
+}
+
+static int rms_norm(const struct sdrt_exec *ex, const struct sdrt_rms_shape *s, const void *x,
+                    const float *gamma, void *y)
+{
+    const size_t rows = (size_t)s->rows;
+    const int width = s->groups * s->width;
+    const size_t bytes = rows_bytes(rows, width, s->y_pitch, s->y_type);
+
+    if (ex->part) return device.norm.rms_norm(ex, s, x, gamma, y);
+    struct call c = begin(ex, 0);
+    void *to = copied(&c, y, bytes);
+    const void *from = x == y ? to : copied_rows(&c, x, rows, width, s->x_pitch, s->x_type);
+    const float *g = copied(&c, gamma, (size_t)s->width * sizeof *g);
+    const int status = device.norm.rms_norm(&c.ex, s, from, g, to);
+    memcpy(y, to, bytes);
+    end(&c);
+    return status;
+}
+
+static int timestep_embedding(const struct sdrt_exec *ex, const float *t, int n, int dim, float *y)
+{
+    const size_t bytes = (size_t)n * (size_t)dim * sizeof *y;
+
+    if (ex->part) return device.elementwise.timestep_embedding(ex, t, n, dim, y);
+    struct call c = begin(ex, 0);
+    float *to = copied(&c, y, bytes);
+    const float *from = copied(&c, t, (size_t)n * sizeof *t);
+    const int status = device.elementwise.timestep_embedding(&c.ex, from, n, dim, to);
+    memcpy(y, to, bytes);
+    end(&c);
+    return status;
+}
+
+static int silu_of_sums(const struct sdrt_exec *ex, int n, int m, int width, const float *a,
+                        const float *b, float *y)
+{
+    const size_t row = (size_t)width * sizeof *y, bytes = (size_t)n * (size_t)m * row;
+
+    if (ex->part) return device.elementwise.silu_of_sums(ex, n, m, width, a, b, y);
+    struct call c = begin(ex, 0);
+    float *to = copied(&c, y, bytes);
+    const float *from = copied(&c, a, (size_t)n * row), *other = copied(&c, b, (size_t)m * row);
+    const int status = device.elementwise.silu_of_sums(&c.ex, n, m, width, from, other, to);
+    memcpy(y, to, bytes);
+    end(&c);
+    return status;
+}
+
+static int embed(const struct sdrt_exec *ex, int rows, int width, const int32_t *ids,
+                 const void *table, enum sdrt_dtype from, const void *positions,
+                 enum sdrt_dtype positions_from, int positions_n, float *y)
+{
+    const struct sdrt_elementwise_ops *ops = &device.elementwise;
+    const size_t bytes = (size_t)rows * (size_t)width * sizeof *y;
+    int words = 0;
+
+    for (int i = 0; i < rows; i++) words = ids[i] >= words ? ids[i] + 1 : words;
+    if (ex->part)
+        return ops->embed(ex, rows, width, ids, table, from, positions, positions_from, positions_n,
+                          y);
+    struct call c = begin(ex, 0);
+    float *to = copied(&c, y, bytes);
+    const int32_t *id = copied(&c, ids, (size_t)rows * sizeof *ids);
+    const void *words_of = copied(&c, table, sdrt_dtype_bytes(from, (size_t)(words * width)));
+    const void *places = copied(&c, positions,
+                                sdrt_dtype_bytes(positions_from, (size_t)(positions_n * width)));
+    const int status = ops->embed(&c.ex, rows, width, id, words_of, from, places, positions_from,
+                                  positions_n, to);
+    memcpy(y, to, bytes);
+    end(&c);
+    return status;
+}
+
+static int relative_bias(const struct sdrt_exec *ex, int tokens, int buckets, int max_distance,
+                         int heads, const void *table, enum sdrt_dtype from, float *y)
+{
+    const struct sdrt_elementwise_ops *ops = &device.elementwise;
+    const size_t bytes = (size_t)heads * (size_t)tokens * (size_t)tokens * sizeof *y;
+
+    if (ex->part)
+        return ops->relative_bias(ex, tokens, buckets, max_distance, heads, table, from, y);
+    struct call c = begin(ex, 0);
+    float *to = copied(&c, y, bytes);
+    const void *d = copied(&c, table, sdrt_dtype_bytes(from, (size_t)(buckets * heads)));
+    const int status = ops->relative_bias(&c.ex, tokens, buckets, max_distance, heads, d, from, to);
+    memcpy(y, to, bytes);
+    end(&c);
+    return status;
+}
+
+static int guide(const struct sdrt_exec *ex, int batch, int pixels, int width, float cfg_scale,
+                 const float *eps, float *y)
+{
+    const size_t bytes = (size_t)batch * (size_t)pixels * (size_t)width * sizeof *y;
+
+    if (ex->part) return device.elementwise.guide(ex, batch, pixels, width, cfg_scale, eps, y);
+    struct call c = begin(ex, 0);
+    float *to = copied(&c, y, bytes);
+    const float *from = copied(&c, eps, 2 * bytes);
+    const int status = device.elementwise.guide(&c.ex, batch, pixels, width, cfg_scale, from, to);
+    memcpy(y, to, bytes);
+    end(&c);
+    return status;
+}
+
+static int to_nhwc(const struct sdrt_exec *ex, int batch, int images, int pixels, int width,
+                   float scale, const float *x, float *y)
+{
+    const struct sdrt_elementwise_ops *ops = &device.elementwise;
+    const size_t image = (size_t)pixels * (size_t)width * sizeof *y;
+
+    if (ex->part) return ops->to_nhwc(ex, batch, images, pixels, width, scale, x, y);
+    struct call c = begin(ex, 0);
+    float *to = copied(&c, y, (size_t)images * image);
+    const float *from = copied(&c, x, (size_t)batch * image);
+    const int status = ops->to_nhwc(&c.ex, batch, images, pixels, width, scale, from, to);
+    memcpy(y, to, (size_t)images * image);
+    end(&c);
+    return status;
+}
+
+static int to_nchw(const struct sdrt_exec *ex, int batch, int pixels, int width, float scale,
+                   const float *x, float *y)
+{
+    const size_t bytes = (size_t)batch * (size_t)pixels * (size_t)width * sizeof *y;
+
+    if (ex->part) return device.elementwise.to_nchw(ex, batch, pixels, width, scale, x, y);
+    struct call c = begin(ex, 0);
+    float *to = copied(&c, y, bytes);
+    const float *from = copied(&c, x, bytes);
+    const int status = device.elementwise.to_nchw(&c.ex, batch, pixels, width, scale, from, to);
+    memcpy(y, to, bytes);
+    end(&c);
+    return status;
+}
+
+typedef int patches_fn(const struct sdrt_exec *ex, int batch, int h, int w, int width, int p,
+                       const float *x, float *y);
+
+static int patches(patches_fn *f, const struct sdrt_exec *ex, int batch, int h, int w, int width,
+                   int p, const float *x, float *y)
+{
+    const size_t bytes = (size_t)batch * (size_t)h * (size_t)w * (size_t)width * sizeof *y;
+
+    if (ex->part) return f(ex, batch, h, w, width, p, x, y);
+    struct call c = begin(ex, 0);
+    float *to = copied(&c, y, bytes);
+    const float *from = copied(&c, x, bytes);
+    const int status = f(&c.ex, batch, h, w, width, p, from, to);
+    memcpy(y, to, bytes);
+    end(&c);
+    return status;
+}
+
+static int to_patches(const struct sdrt_exec *ex, int batch, int h, int w, int width, int p,
+                      const float *x, float *y)
+{
+    return patches(device.elementwise.to_patches, ex, batch, h, w, width, p, x, y);
+}
+
+static int from_patches(const struct sdrt_exec *ex, int batch, int h, int w, int width, int p,
+                        const float *x, float *y)
+{
+    return patches(device.elementwise.from_patches, ex, batch, h, w, width, p, x, y);
+}
+
+static int crop(const struct sdrt_exec *ex, int side, int h, int w, int width, const void *table,
+                enum sdrt_dtype from, float *y)
+{
+    const size_t bytes = (size_t)h * (size_t)w * (size_t)width * sizeof *y;
+
+    if (ex->part) return device.elementwise.crop(ex, side, h, w, width, table, from, y);
+    struct call c = begin(ex, 0);
+    float *to = copied(&c, y, bytes);
+    const void *d = copied(&c, table, sdrt_dtype_bytes(from, (size_t)(side * side * width)));
+    const int status = device.elementwise.crop(&c.ex, side, h, w, width, d, from, to);
+    memcpy(y, to, bytes);
+    end(&c);
+    return status;
+}
+
+void tcuda_ops_init(struct sdrt_ops *ops)
+{
+    sdrt_cuda_ops_init(&device);
+    *ops = device;
+    ops->gemm.gemm = gemm;
+    ops->conv.conv2d = conv2d;
+    ops->attention.attention = attention;
+    ops->norm.gn_fold = gn_fold;
+    ops->norm.layer_norm = layer_norm;
+    ops->norm.ada_norm = ada_norm;
+    ops->norm.rms_norm = rms_norm;
+    ops->elementwise = (struct sdrt_elementwise_ops){
+        .timestep_embedding = timestep_embedding,
+        .silu_of_sums = silu_of_sums,
+        .embed = embed,
+        .relative_bias = relative_bias,
+        .guide = guide,
+        .to_nhwc = to_nhwc,
+        .to_patches = to_patches,
+        .from_patches = from_patches,
+        .to_nchw = to_nchw,
+        .crop = crop,
+    };
+}
+
+static struct sdrt_ops *filled(const char *level)
+{
+    static struct sdrt_ops ops;
+
+    tcuda_stream()->capability = strcmp(level, "cuda90") ? 80 : 90;
+    tcuda_ops_init(&ops);
+    return &ops;
+}
+
+/* Families of which all devices have the same kernels are tested once. */
+static void one_for_all(const char *level)
+{
+    if (!strcmp(level, "cuda90")) cr_skip_test("its kernels are those of cuda80");
+}
+
+void tgemm_init(struct sdrt_gemm_ops *ops, const char *level) { *ops = filled(level)->gemm; }
+void tconv_init(struct sdrt_conv_ops *ops, const char *level) { *ops = filled(level)->conv; }
+void tattention_init(struct sdrt_attention_ops *ops, const char *level)
+{
+    one_for_all(level);
+    *ops = filled(level)->attention;
+}
+
+void tnorm_init(struct sdrt_norm_ops *ops, const char *level)
+{
+    one_for_all(level);
+    *ops = filled(level)->norm;
+}
+
+void telementwise_init(struct sdrt_elementwise_ops *ops, const char *level)
+{
+    one_for_all(level);
+    *ops = filled(level)->elementwise;
+}

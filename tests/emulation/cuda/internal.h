@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The inside of the shim: a block and its threads, the clocks, and the shadow of shared memory.
+ */
+#ifndef SDRT_TESTS_EMULATION_CUDA_INTERNAL_H
+#define SDRT_TESTS_EMULATION_CUDA_INTERNAL_H
+
+#include "kernels/cuda/ptx.h"
+#include "tests/emulation/cuda/shim.h"
+
+#include <deque>
+#include <map>
+#include <vector>
+
+namespace shim {
+
+enum {
+    LANES = 32,
+    GROUP = 128,
+    MOST_THREADS = 1024,
+    SHARED_BYTES = 256 << 10, /* address space of shared memory; a block has less */
+    NAMED = 16,               /* barriers of the block */
+    MBARRIERS = 64,           /* in shared memory */
+    WARP_AGENT = MBARRIERS,   /* a warp's asynchronous reads have a clock too */
+    AGENTS = MBARRIERS + MOST_THREADS / LANES,
+};
+
+/* clock[i]: how much of i's past is known.  Indices: threads, then agents, which are what works
+ * beside the threads: the copies that a barrier in shared memory waits for, a warp's products. */
+typedef std::vector<uint32_t> vector_clock;
+
+struct copy {
+    uint32_t dst;
+    const void *src;
+    int bytes, group;
+};
+
+struct range {
+    const void *p;
+    size_t bytes;
+};
+
+struct thread {
+    enum { READY, BLOCKED, DONE } state;
+    void *sp;
+    unsigned char *stack;
+    const char *waits_for;
+    vector_clock clock;
+    uint32_t fenced;          /* its stores up to this epoch are known to the async proxy */
+    std::vector<copy> copies; /* asynchronous, in the order of issue */
+    int commits;
+    std::vector<range> registers; /* sums of products under way */
+    long transfers;               /* 16-byte accesses of device memory so far */
+};
+
+/* Where threads meet to do something together. */
+struct meeting {
+    const char *what = nullptr; /* what the first one came for */
+    int arrived = 0;
+    void *args[GROUP];
+};
+
+struct mbarrier {
+    int agent;
+    uint32_t count, pending;
+    int64_t bytes;
+    uint32_t phase; /* completed ones */
+    vector_clock gathered, complete;
+};
+
+struct product {
+    float *d[GROUP];
+    uint64_t a, b;
+    int n, accumulate, group;
+    unsigned left; /* bit w: warp w of the group has not waited for it */
+};
+
+/* An access of 16 bytes of device memory by all lanes of a warp. */
+struct transfer {
+    int lanes; /* that have come to it */
+    uint64_t at[LANES];
+};
+
+struct warp {
+    meeting here;
+    int commits; /* of products */
+    int fenced;
+    uint32_t epoch;                 /* of its agent */
+    std::deque<transfer> transfers; /* those that not all lanes have come to */
+    long first;                     /* number of the first of them */
+};
+
+struct warpgroup {
+    meeting here;
+    std::vector<product> products; /* not read by all warps yet */
+};
+
+struct tma {
+    uint32_t dst, bar;
+    const tensor_map *map;
+    int at[5], rank, issuer;
+    uint32_t bytes;
+};
+
+/* What 2 bytes of shared memory have been through.  A stamp is an index (11 bits) and its epoch
+ * (21 bits). */
+struct cell {
+    uint32_t written;  /* stamp, 0: nobody */
+    uint32_t read;     /* stamp, or with the highest bit a list of them */
+    uint8_t in_flight; /* an asynchronous write is under way */
+    uint8_t generic;   /* written by an ordinary store */
+    uint16_t reading;  /* asynchronous reads under way */
+};
+
+struct block {
+    const shim_launch *launch;
+    shim_result *result;
+    int threads;
+    int current; /* -1: the scheduler */
+    int failed;  /* nothing can go on */
+    std::vector<thread> thread_;
+    std::vector<warp> warps;
+    std::vector<warpgroup> groups;
+    struct {
+        int need, arrived;
+        std::vector<int> who;
+    } named[NAMED];
+    std::map<uint32_t, mbarrier> mbarriers;
+    std::vector<tma> tmas;
+    std::vector<uint32_t> agent_epochs;
+    uint64_t random;
+    uint32_t number; /* of the block, from 1, never used again in a later launch */
+    uint32_t first;  /* of this launch's blocks */
+};
+
+extern block *now; /* NULL outside a launch */
+
+/* ---- shim.cc ---- */
+__attribute__((format(printf, 2, 3))) void fault(shim_fault kind, const char *format, ...);
+void wait_here(const char *what); /* until someone makes this thread ready */
+void make_ready(int thread);
+[[noreturn]] void give_up(void); /* the block cannot go on */
+void join(vector_clock &to, const vector_clock &from);
+void release(int thread, vector_clock &to);
+/* Returns 1 in the last of `need` threads, after which it must call leave(). */
+int arrive(meeting &m, int slot, int need, void *arg, const char *what);
+void leave(meeting &m, int first, int count);
+uint64_t random_below(uint64_t n);
+
+/* ---- shadow.cc ---- */
+struct actor {
+    int index; /* whose stamp it leaves */
+    uint32_t epoch;
+    const vector_clock *clock;
+    int async; /* through the async proxy */
+};
+actor actor_of(int thread);
+void shadow_begin(uint32_t bytes);
+unsigned char *shared_bytes(void);
+/* Bounds and history; 0 after a fault. */
+int shared_read(const actor &who, uint32_t at, uint32_t bytes);
+int shared_write(const actor &who, uint32_t at, uint32_t bytes);
+/* The write or read will happen some time between these. */
+int flight_begin(const actor &who, uint32_t at, uint32_t bytes);
+void flight_end(const actor &who, uint32_t at, uint32_t bytes);
+void reading_begin(uint32_t at, uint32_t bytes);
+void reading_end(const actor &who, uint32_t at, uint32_t bytes);
+/* Device memory. */
+int device_access(const void *p, size_t bytes, int write);
+int in_device(const void *p);
+void count_transfer(const void *p);
+
+/* ---- async.cc ---- */
+int perform_tma(void); /* one of those under way; 0 when there is none */
+
+} // namespace shim
+
+#endif

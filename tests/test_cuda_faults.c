@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Faults that are planted in CUDA's kernels, one at each barrier, wait and bound, and what the
+ * execution model must find of each.  Results of some of them are right.
+ */
+#include "kernels/cuda/cuda.h"
+#include "kernels/cuda/launch.h"
+#include "kernels/stream.h"
+#include "tests/cuda_level.h"
+#include "tests/emulated.h"
+#include "tests/support.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CONFLICTS = SHIM_FAULTS }; /* slow, and right */
+
+/* n values in device memory, of the type, between -1 and 1. */
+static void *values(size_t n, enum sdrt_dtype type)
+{
+    uint64_t rng = trand_seed();
+    struct tbuf b = tbuf_bytes(sdrt_dtype_bytes(type, n));
+
+    for (size_t i = 0; i < n; i++) tencode((double)trand(&rng), type, b.p, i);
+    void *p = tcuda_upload(b.p, b.bytes);
+    tbuf_free(&b);
+    return p;
+}
+
+static struct sdrt_exec exec(void)
+{
+    return (struct sdrt_exec){ .nparts = 1, .stream = tcuda_stream() };
+}
+
+/* Tiles that are cut both ways, and k long enough for the ring to come round. */
+static void run_product(const struct sdrt_ops *ops, enum sdrt_dtype stored)
+{
+    const struct sdrt_gemm_shape s = {
+        .m = 63,
+        .n = 63,
+        .k = 280,
+        .a_type = stored,
+        .y_type = SDRT_F32,
+        .a_pitch = 280,
+        .y_pitch = 63,
+        .w = { .n = 63, .k = 280, .taps = 1, .stored = stored },
+    };
+    const struct sdrt_exec ex = exec();
+    void *a = values(63 * 280, stored), *y = values(63 * 63, SDRT_F32);
+    void *w = values(63 * 280, stored);
+    const struct sdrt_gemm_args g = { .a = a, .w = w, .y = y };
+
+    (void)ops->gemm.gemm(&ex, &s, &g);
+    tcuda_free(a), tcuda_free(y), tcuda_free(w);
+}
+
+static void run_bf16(const struct sdrt_ops *ops) { run_product(ops, SDRT_BF16); }
+static void run_f32(const struct sdrt_ops *ops) { run_product(ops, SDRT_F32); }
+
+static void run_conv(const struct sdrt_ops *ops)
+{
+    enum { SIDE = 6, C = 24, PIXELS = SIDE * SIDE };
+    const struct sdrt_conv_shape s = {
+        .batch = 1,
+        .in_h = SIDE,
+        .in_w = SIDE,
+        .in_c = C,
+        .out_h = SIDE,
+        .out_w = SIDE,
+        .out_c = C,
+        .kernel = 3,
+        .stride = 1,
+        .upsample = 1,
+        .pad = 1,
+        .x_pitch = C,
+        .y_pitch = C,
+        .w = { .n = C, .k = C, .taps = 9, .stride = 1, .stored = SDRT_BF16 },
+    };
+    struct sdrt_exec ex = exec();
+    void *x = values(PIXELS * C, SDRT_F32), *y = values(PIXELS * C, SDRT_F32);
+    void *w = values(9 * C * C, SDRT_BF16);
+    const struct sdrt_conv_args a = { .x = x, .w = w, .y = y };
+
+    ex.scratch = values(PIXELS * C, SDRT_BF16);
+    (void)ops->conv.conv2d(&ex, &s, &a);
+    tcuda_free(x), tcuda_free(y), tcuda_free(w), tcuda_free(ex.scratch);
+}
+
+static void run_attention_of(const struct sdrt_ops *ops, int head_dim, int tokens)
+{
+    const struct sdrt_attention_shape s = {
+        .batch = 1,
+        .heads = 1,
+        .head_dim = head_dim,
+        .q_len = tokens,
+        .kv_len = tokens,
+        .q_type = SDRT_BF16,
+        .k_type = SDRT_BF16,
+        .v_type = SDRT_BF16,
+        .o_type = SDRT_F32,
+        .q_pitch = head_dim,
+        .k_pitch = head_dim,
+        .v_pitch = head_dim,
+        .o_pitch = head_dim,
+        .scale = 0.1f,
+    };
+    const size_t n = (size_t)(tokens * head_dim);
+    const struct sdrt_exec ex = exec();
+    void *q = values(n, SDRT_BF16), *k = values(n, SDRT_BF16), *v = values(n, SDRT_BF16);
+    void *o = values(n, SDRT_F32);
+    const struct sdrt_attention_args a = { .q = q, .k = k, .v = v, .o = o };
+
+    (void)ops->attention.attention(&ex, &s, &a);
+    tcuda_free(q), tcuda_free(k), tcuda_free(v), tcuda_free(o);
+}
+
+static void run_attention(const struct sdrt_ops *ops) { run_attention_of(ops, 64, 200); }
+static void run_plain_attention(const struct sdrt_ops *ops) { run_attention_of(ops, 24, 37); }
+
+static void run_group_norm(const struct sdrt_ops *ops)
+{
+    const struct sdrt_gn_shape s = { .batch = 1,
+                                     .pixels = 100,
+                                     .c = 8,
+                                     .x_pitch = 8,
+                                     .groups = 2,
+                                     .eps = 1e-5f };
+    const struct sdrt_exec ex = exec();
+    float *x = values(800, SDRT_F32), *gamma = values(8, SDRT_F32), *beta = values(8, SDRT_F32);
+    float *msb = values(24, SDRT_F32);
+
+    (void)ops->norm.gn_fold(&ex, &s, x, NULL, gamma, beta, NULL, msb);
+    tcuda_free(x), tcuda_free(gamma), tcuda_free(beta), tcuda_free(msb);
+}
+
+static void run_layer_norm(const struct sdrt_ops *ops)
+{
+    const struct sdrt_ln_shape s = { .rows = 5,
+                                     .c = 40,
+                                     .x_pitch = 40,
+                                     .y_pitch = 40,
+                                     .eps = 1e-5f };
+    const struct sdrt_exec ex = exec();
+    float *x = values(200, SDRT_F32), *g = values(40, SDRT_F32), *y = values(200, SDRT_F32);
+
+    (void)ops->norm.layer_norm(&ex, &s, x, g, g, y);
+    tcuda_free(x), tcuda_free(g), tcuda_free(y);
+}
+
+static void run_rms_norm(const struct sdrt_ops *ops)
+{
+    const struct sdrt_rms_shape s = { .rows = 5,
+                                      .groups = 1,
+                                      .width = 40,
+                                      .x_pitch = 40,
+                                      .y_pitch = 40,
+                                      .eps = 1e-6f };
+    const struct sdrt_exec ex = exec();
+    float *x = values(200, SDRT_F32), *g = values(40, SDRT_F32), *y = values(200, SDRT_F32);
+
+    (void)ops->norm.rms_norm(&ex, &s, x, g, y);
+    tcuda_free(x), tcuda_free(g), tcuda_free(y);
+}
+
+static void run_elementwise(const struct sdrt_ops *ops)
+{
+    const struct sdrt_exec ex = exec();
+    float *x = values(50, SDRT_F32), *y = values(50, SDRT_F32);
+
+    (void)ops->elementwise.to_nchw(&ex, 1, 10, 5, 1.0f, x, y);
+    tcuda_free(x), tcuda_free(y);
+}
+
+/* The same on a device of capability 9.0. */
+static void run_wgmma(const struct sdrt_ops *ops)
+{
+    tcuda_stream()->capability = 90;
+    run_bf16(ops);
+    run_conv(ops);
+    tcuda_stream()->capability = 80;
+}
+
+typedef void run_fn(const struct sdrt_ops *ops);
+
+static const struct {
+    const char *fault;
+    run_fn *run;
+    int finds; /* enum shim_fault, or CONFLICTS */
+} planted[] = {
+    { "product_no_barrier", run_bf16, SHIM_RACE },
+    { "product_short_wait", run_bf16, SHIM_IN_FLIGHT },
+    { "product_swizzle", run_bf16, CONFLICTS },
+    { "product_bound_m", run_bf16, SHIM_BOUNDS },
+    { "product_bound_n", run_bf16, SHIM_BOUNDS },
+    { "product_bound_store", run_bf16, SHIM_BOUNDS },
+    { "product_bound_y", run_conv, SHIM_BOUNDS },
+    { "prepare_bound", run_conv, SHIM_BOUNDS },
+    { "product_f32_no_barrier_before", run_f32, SHIM_RACE },
+    { "product_f32_no_barrier_after", run_f32, SHIM_RACE },
+    { "product_f32_bound_m", run_f32, SHIM_BOUNDS },
+    { "product_f32_bound_n", run_f32, SHIM_BOUNDS },
+    { "wgmma_no_full", run_wgmma, SHIM_IN_FLIGHT },
+    { "wgmma_no_free", run_wgmma, SHIM_MISUSE },
+    { "wgmma_early_free", run_wgmma, SHIM_IN_FLIGHT },
+    { "wgmma_bytes", run_wgmma, SHIM_DEADLOCK },
+    { "wgmma_no_fence", run_wgmma, SHIM_MISUSE },
+    { "wgmma_no_wait", run_wgmma, SHIM_IN_FLIGHT },
+    { "wgmma_bound", run_wgmma, SHIM_BOUNDS },
+    { "attention_no_barrier", run_attention, SHIM_RACE },
+    { "attention_no_wait", run_attention, SHIM_IN_FLIGHT },
+    { "attention_bound", run_attention, SHIM_BOUNDS },
+    { "attention_bound_store", run_attention, SHIM_BOUNDS },
+    { "attention_plain_no_barrier", run_plain_attention, SHIM_RACE },
+    { "attention_plain_bound", run_plain_attention, SHIM_BOUNDS },
+    { "attention_plain_keys", run_plain_attention, SHIM_BOUNDS },
+    { "norm_no_barrier", run_group_norm, SHIM_RACE },
+    { "norm_same_place", run_group_norm, SHIM_RACE },
+    { "norm_bound", run_group_norm, SHIM_BOUNDS },
+    { "layer_norm_bound", run_layer_norm, SHIM_BOUNDS },
+    { "rms_norm_bound", run_rms_norm, SHIM_BOUNDS },
+    { "elementwise_bound", run_elementwise, SHIM_BOUNDS },
+};
+enum { PLANTED = sizeof planted / sizeof planted[0] };
+
+static long found(const struct shim_result *r, int fault)
+{
+    return fault == CONFLICTS ? r->ldmatrix_replays : r->faults[fault];
+}
+
+Test(cuda_faults, all_are_found)
+{
+    struct sdrt_ops ops;
+
+    sdrt_cuda_ops_init(&ops);
+    for (int i = 0; i < PLANTED; i++) {
+        long sum = 0;
+        tcuda_shim()->plant(planted[i].fault);
+        for (int order = SHIM_FORWARD; order <= SHIM_SHUFFLED; order++) {
+            tcuda_shim()->set_order((enum shim_order)order);
+            tcuda_shim()->clear();
+            planted[i].run(&ops);
+            sum += found(tcuda_shim()->totals(), planted[i].finds);
+        }
+        cr_expect_gt(sum, 0, "%s: not found", planted[i].fault);
+        if (getenv("SDRT_TEST_VERBOSE"))
+            fprintf(stderr, "%s: %s\n", planted[i].fault, tcuda_shim()->totals()->first);
+    }
+    tcuda_shim()->plant(NULL);
+}
+
+/* The same runs, without a fault. */
+Test(cuda_faults, nothing_else_is_found)
+{
+    struct sdrt_ops ops;
+
+    sdrt_cuda_ops_init(&ops);
+    tcuda_shim()->plant(NULL);
+    for (int i = 0; i < PLANTED; i++) {
+        tcuda_shim()->clear();
+        planted[i].run(&ops);
+        const struct shim_result *r = tcuda_shim()->totals();
+        cr_expect_eq(r->total, 0, "%s without its fault: %s", planted[i].fault, r->first);
+        cr_expect_eq(r->ldmatrix_replays, 0, "%s without its fault: conflicts", planted[i].fault);
+    }
+}
+
+/* Every fault of the sources stands in the list above. */
+Test(cuda_faults, list_is_whole)
+{
+    static const char *const files[] = {
+        "product", "product_f32", "product_wgmma",   "prepare",
+        "norm",    "attention",   "attention_plain", "elementwise"
+    };
+    const char *data = getenv("SDRT_TESTDATA");
+
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char path[1024], line[512];
+        snprintf(path, sizeof path, "%s/../kernels/cuda/%s.cu", data ? data : "tests", files[i]);
+        FILE *f = fopen(path, "r");
+        cr_assert_not_null(f, "%s", path);
+        while (fgets(line, sizeof line, f))
+            for (const char *p = line; (p = strstr(p, "PLANTED(")); p++) {
+                const char *name = p + strlen("PLANTED(");
+                const size_t n = strcspn(name, ")");
+                int known = 0;
+                for (int k = 0; k < PLANTED; k++)
+                    known |= strlen(planted[k].fault) == n && !strncmp(planted[k].fault, name, n);
+                cr_expect(known, "%s: no test finds %.*s", path, (int)n, name);
+            }
+        fclose(f);
+    }
+}
