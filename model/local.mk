@@ -1,6 +1,7 @@
 noinst_LTLIBRARIES += libmodel.la
 libmodel_la_SOURCES = \
 	model/noise/sampler.c model/noise/sampler.h model/noise/sampler_internal.h model/noise/sampler_plan.c \
+	model/noise/sampler_k.c model/noise/sampler_names.c model/noise/schedule_kinds.c \
 	model/noise/schedule.c model/noise/schedule.h
 libmodel_la_LIBADD = libruntime.la
 libmodel_la_SOURCES += \
@@ -42,10 +43,13 @@ libmodel_la_SOURCES += \
 	model/lora/values.h model/lora/strength.c model/lora/strength.h model/lora/pattern.c \
 	model/lora/pattern.h model/lora/tags.c model/lora/tags.h model/lora/folder.c \
 	model/lora/folder.h \
-	model/pipeline/loras.c model/pipeline/loras.h
+	model/pipeline/loras.c model/pipeline/loras.h \
+	model/pipeline/prompts.c model/pipeline/prompts.h model/pipeline/prompt_store.c
 
 libmodel_la_SOURCES += \
 	model/text/codepoints.c model/text/codepoints.h \
+	model/text/prompt_weights.c model/text/prompt_weights.h model/text/prompt_schedule.c \
+	model/text/prompt_schedule.h model/text/prompt_chunks.c model/text/prompt_chunks.h \
 	model/text/clip_tokenizer.c model/text/clip_tokenizer.h \
 	model/text/t5_tokenizer.c model/text/t5_tokenizer.h model/text/t5_vocab_json.c model/text/t5_vocab_spiece.c \
 	model/text/t5_vocab.c model/text/t5_vocab.h \

@@ -229,6 +229,10 @@ struct sdrt_request {
     int mask_padding; /* pixels of init around the mask for that; 32 */
     int extend_left, extend_top, extend_right, extend_bottom; /* pixels that are added to
                               * init and drawn with what mask says */
+
+    const char *prompt_style;    /* a name of SDRT_LIST_PROMPT_STYLES: whose rules the prompts follow;
+                                  * NULL: "a1111" where they have brackets that no backslash stands
+                                  * before, BREAK or AND, else "plain" */
 };
 
 /* What a context's first request needs, known before any of it is loaded.  A later one packs again
@@ -259,6 +263,7 @@ enum sdrt_list {
     SDRT_LIST_RESIZE_MODES,
     SDRT_LIST_MASKED_CONTENTS,
     SDRT_LIST_FORMATS, /* of pictures */
+    SDRT_LIST_PROMPT_STYLES,
 };
 
 /* Name i of a list, a constant; NULL where the list has ended.  [any] */

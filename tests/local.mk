@@ -39,6 +39,13 @@ tests_fuzz_tokenizer_SOURCES = tests/fuzz_tokenizer.c
 tests_fuzz_tokenizer_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
 EXTRA_DIST += tests/golden/tokenizer.txt tests/golden/characters.txt tests/oracle/make_tokenizer_golden.py
 
+# Prompts as they are written for other programs.
+check_PROGRAMS += tests/test_prompts
+tests_test_prompts_SOURCES = tests/test_prompts.c $(GOLDEN_IMAGES)
+tests_test_prompts_CFLAGS = $(TEST_CFLAGS)
+tests_test_prompts_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/golden/prompts tests/oracle/a1111_prompts.py tests/oracle/make_prompts_golden.py
+
 check_PROGRAMS += tests/test_t5_tokenizer tests/fuzz_t5_tokenizer
 tests_test_t5_tokenizer_SOURCES = tests/test_t5_tokenizer.c tests/temp_folder.c \
 	tests/temp_folder.h

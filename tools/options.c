@@ -239,6 +239,7 @@ static const char *resize_modes(int i) { return sdrt_list_name(SDRT_LIST_RESIZE_
 static const char *masked(int i) { return sdrt_list_name(SDRT_LIST_MASKED_CONTENTS, i); }
 static const char *rngs(int i) { return sdrt_list_name(SDRT_LIST_RNGS, i); }
 static const char *levels(int i) { return sdrt_list_name(SDRT_LIST_LEVELS, i); }
+static const char *styles(int i) { return sdrt_list_name(SDRT_LIST_PROMPT_STYLES, i); }
 static const char *precisions(int i) { return sdrt_list_name(SDRT_LIST_PRECISIONS, i); }
 
 #define AT(member) .where = offsetof(struct sdgen_options, member)
@@ -283,6 +284,9 @@ static const struct cli_option table[] = {
       "repeat the parameters in an image; other options stand above them", AT(from_image) },
     { "prompt", 'p', CLI_TEXT, "TEXT", "what to draw", AT(request.prompt) },
     { "negative-prompt", 'n', CLI_TEXT, "TEXT", "what to avoid", AT(request.negative_prompt) },
+    { "prompt-style", 0, CLI_NAME, "NAME",
+      "%s: whose rules for weights and long prompts (a1111 where it has brackets, else plain)",
+      AT(request.prompt_style), .names = styles },
     { "init", 0, CLI_TEXT, "FILE", "a picture to begin with, PNG, JPEG or WebP", AT(init) },
     { "strength", 0, CLI_CALL, "X", "how much of it is redrawn, above 0 to 1 (0.75)",
       .call = take_strength },

@@ -88,12 +88,13 @@ static int run_pass(struct sdrt_run *run, int i)
     const double t0 = sdrt_now();
     const int status = is_wanted(run, i) ? pass->run(run, pass) : SDRT_OK;
 
-    if (s->programs[i] && !pass->kept) sdrt_program_release(s->programs[i]);
+    if (s->programs[i] && !pass->kept && !sdrt_pass_repeats(pass, &s->shape))
+        sdrt_program_release(s->programs[i]);
     s->stage_seconds[stage_of(pass->when)] += sdrt_now() - t0;
     return status;
 }
 
-/* After a failure: gives back what was packed to be used once. */
+/* Gives back what was packed to be used once, after a failure, or where it was used again. */
 static void release_passes(struct sdrt_session *s)
 {
     for (int i = 0; i < s->n_passes; i++)
@@ -152,7 +153,7 @@ static int draw(struct sdrt_run *run)
     if (status == SDRT_OK) status = prepare_results(run);
     if (status == SDRT_OK) status = prepare(run);
     if (status == SDRT_OK) status = run_passes(run);
-    if (status != SDRT_OK) release_passes(s);
+    if (status != SDRT_OK || s->shape.varied) release_passes(s);
     s->evaluations_done = run->evaluated;
     s->evaluation_seconds = s->evaluations_done
                             ? s->stage_seconds[SDRT_STAGE_DENOISE] / s->evaluations_done : 0.0;
@@ -171,6 +172,8 @@ int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *req
     run.request = sdrt_request_resolved(s->model, r);
     status = sdrt_request_check(s->model, r, &shape, run.samplers, &run.rng_kind);
     s->n_images = 0;
+    if (status == SDRT_OK)
+        status = sdrt_prompts_read(&run.prompts, s->model, r, &shape, s->log);
     if (status == SDRT_OK) status = sdrt_session_plan(s, &shape);
     if (status == SDRT_OK) status = sdrt_pipeline_loras_begin(&run);
     if (status == SDRT_OK) {
@@ -183,6 +186,7 @@ int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *req
     free(run.dense);
     free(run.prompt);
     free(run.negative);
+    sdrt_prompts_clear(&run.prompts);
     free(run.rngs);
     sdrt_canvas_clear(&run.canvas);
     return status;

@@ -7,6 +7,7 @@
 #include "model/pipeline/picture.h"
 #include "model/sdrt.h"
 #include "runtime/files/picture_file.h"
+#include "model/text/prompt_weights.h"
 
 static const struct {
     const char *name;
@@ -57,6 +58,7 @@ const char *sdrt_list_name(enum sdrt_list list, int i)
         [SDRT_LIST_RESIZE_MODES] = sdrt_resize_mode_name,
         [SDRT_LIST_MASKED_CONTENTS] = sdrt_masked_content_name,
         [SDRT_LIST_FORMATS] = sdrt_picture_format_name,
+        [SDRT_LIST_PROMPT_STYLES] = sdrt_prompt_style_name,
     };
 
     return i >= 0 && (unsigned)list < sizeof names / sizeof *names ? names[list](i) : NULL;

@@ -74,17 +74,25 @@ char *sdrt_part_name(const char *path)
 _Static_assert((int)SDRT_CLIP_TOKENS == (int)SDRT_CLIP_TOKENIZER_LENGTH,
                "a prompt is as long for the tokenizer as for the encoder");
 
+int sdrt_model_check_tokenizer(const struct sdrt_model *m, int i)
+{
+    const int size = sdrt_clip_tokenizer_vocab_size(m->tokenizers[i]);
+    const int vocab = sdrt_model_config_of(m)->text[i].clip.vocab;
+
+    if (size <= vocab) return SDRT_OK;
+    return sdrt_fail(m->log, SDRT_E_FORMAT,
+                     "the tokenizer has %d tokens but the text encoder only %d", size, vocab);
+}
+
 int sdrt_model_tokenize(const struct sdrt_model *m, int i, const char *prompt, int32_t *ids,
                         int *dropped)
 {
     const struct sdrt_model_config *config = sdrt_model_config_of(m);
     const struct sdrt_clip_tokenizer *t = m->tokenizers[i];
     const int32_t pad = config->text[i].pad_id;
-    const int size = sdrt_clip_tokenizer_vocab_size(t), vocab = config->text[i].clip.vocab;
+    const int status = sdrt_model_check_tokenizer(m, i);
 
-    if (size > vocab)
-        return sdrt_fail(m->log, SDRT_E_FORMAT,
-                         "the tokenizer has %d tokens but the text encoder only %d", size, vocab);
+    if (status != SDRT_OK) return status;
     return sdrt_clip_tokenizer_encode_padded(t, prompt, sdrt_prompt_tokens(config),
                                              pad < 0 ? sdrt_clip_tokenizer_eos(t) : pad, ids,
                                              dropped);

@@ -85,9 +85,12 @@ int sdrt_part_open_store(struct sdrt_model *m, struct sdrt_model_part *part,
 /* The last name of a path; the caller's.  NULL without memory. */
 char *sdrt_part_name(const char *path);
 
+/* SDRT_E_FORMAT when the tokenizer of text encoder i knows more tokens than that. */
+int sdrt_model_check_tokenizer(const struct sdrt_model *m, int i);
+
 /* The prompt's tokens for text encoder i, padded as that wants it, into ids [tokens]; *dropped,
  * which may be NULL, is how many found no room.  Errors of sdrt_clip_tokenizer_encode(), and
- * SDRT_E_FORMAT when the tokenizer knows more tokens than the encoder. */
+ * of the check above. */
 int sdrt_model_tokenize(const struct sdrt_model *m, int i, const char *prompt, int32_t *ids,
                         int *dropped);
 

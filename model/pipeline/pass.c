@@ -3,7 +3,20 @@
 
 #include <string.h>
 
-int sdrt_shape_unet_batch(const struct sdrt_shape *s) { return s->batch * (s->guided ? 2 : 1); }
+int sdrt_shape_unet_batch(const struct sdrt_shape *s)
+{
+    return s->batch * ((s->guided ? 2 : 1) + s->more_lanes);
+}
+
+int sdrt_shape_clip_rows(const struct sdrt_shape *s, const struct sdrt_model_config *config)
+{
+    return (1 + s->more_chunks) * sdrt_prompt_tokens(config);
+}
+
+int sdrt_shape_context_rows(const struct sdrt_shape *s, const struct sdrt_model_config *config)
+{
+    return sdrt_shape_clip_rows(s, config) + config->t5_tokens;
+}
 
 int sdrt_passes_count(const struct sdrt_pass *passes)
 {
@@ -11,6 +24,11 @@ int sdrt_passes_count(const struct sdrt_pass *passes)
 
     while (passes[n].name) n++;
     return n;
+}
+
+int sdrt_pass_repeats(const struct sdrt_pass *pass, const struct sdrt_shape *shape)
+{
+    return pass->follows && shape->varied;
 }
 
 const char *sdrt_pass_precision(const struct sdrt_pass *pass, const char *precision)

@@ -21,10 +21,17 @@ struct sdrt_shape {
     int clip_skip;               /* 0: the model's own layer; see sdrt.h */
     int picture;                 /* 1: it begins with a picture, which the VAE encodes */
     int masked;                  /* 1: of which a part stays */
+    int more_lanes;              /* conditional images beside the first, which AND joins to it */
+    int more_chunks;             /* of CLIP's tokens in the context, beside the first */
+    int varied;                  /* 1: the text changes from evaluation to evaluation */
 };
 
 /* Images that go through the denoiser at once. */
 int sdrt_shape_unet_batch(const struct sdrt_shape *shape);
+
+/* Rows of the denoiser's context: CLIP's of all chunks, and with them the T5's. */
+int sdrt_shape_clip_rows(const struct sdrt_shape *shape, const struct sdrt_model_config *config);
+int sdrt_shape_context_rows(const struct sdrt_shape *shape, const struct sdrt_model_config *config);
 
 struct sdrt_pass {
     const char *name;  /* in reports: "text 2"; NULL ends a table */
@@ -32,6 +39,7 @@ struct sdrt_pass {
     enum sdrt_part_id part;
     enum sdrt_when when;
     int encoder; /* which text encoder; of no meaning to the others */
+    int follows; /* 1: what it makes changes with the text, so it runs again where that varies */
     int joins;   /* 1: packed together with the row before it */
     int wide;    /* 1: f16 does not hold its values; it computes in f32 where others do in f16 */
     int on_host; /* 1: runs on the processor also where the model's device is another */
@@ -46,6 +54,9 @@ struct sdrt_pass {
     int (*wanted)(const struct sdrt_run *run, const struct sdrt_pass *pass);
     int (*run)(struct sdrt_run *run, const struct sdrt_pass *pass);
 };
+
+/* Whether a pass runs again within an image, as the text changes. */
+int sdrt_pass_repeats(const struct sdrt_pass *pass, const struct sdrt_shape *shape);
 
 /* How many rows a table has, those included that has() denies. */
 int sdrt_passes_count(const struct sdrt_pass *passes);

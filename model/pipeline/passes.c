@@ -13,7 +13,7 @@ static void build_text(struct sdrt_graph *g, const struct sdrt_pass *pass,
                        const struct sdrt_model_config *config, const struct sdrt_shape *shape)
 {
     struct sdrt_clip_place place = { .width = sdrt_context_width(config),
-                                     .rows = sdrt_context_rows(config) };
+                                     .rows = sdrt_shape_context_rows(shape, config) };
     struct sdrt_text_config text = config->text[pass->encoder];
 
     for (int k = 0; k < pass->encoder; k++) place.at += config->text[k].clip.hidden;
@@ -25,8 +25,8 @@ static void build_text(struct sdrt_graph *g, const struct sdrt_pass *pass,
 static void build_t5(struct sdrt_graph *g, const struct sdrt_pass *pass,
                      const struct sdrt_model_config *config, const struct sdrt_shape *shape)
 {
-    const struct sdrt_t5_place place = { .rows = sdrt_context_rows(config),
-                                         .row0 = sdrt_prompt_tokens(config),
+    const struct sdrt_t5_place place = { .rows = sdrt_shape_context_rows(shape, config),
+                                         .row0 = sdrt_shape_clip_rows(shape, config),
                                          .width = sdrt_context_width(config) };
 
     sdrt_t5_encoder_build(g, &config->t5, sdrt_text_prefix(pass->encoder),
@@ -39,7 +39,7 @@ static struct sdrt_denoiser_shape denoiser_shape(const struct sdrt_pass *pass,
 {
     return (struct sdrt_denoiser_shape){
         .batch = sdrt_shape_unet_batch(shape), .h = shape->h, .w = shape->w,
-        .evaluations = shape->evaluations[pass->part], .tokens = sdrt_context_rows(config),
+        .evaluations = shape->evaluations[pass->part], .tokens = sdrt_shape_context_rows(shape, config),
     };
 }
 
@@ -120,10 +120,10 @@ static int has_picture(const struct sdrt_model_config *base, const struct sdrt_s
     }
 #define PROMPT(name_, part_, dumps_)                                                               \
     { .name = name_, .dumps = dumps_, .part = part_, .when = SDRT_ONCE_A_PROMPT,                   \
-      .build = build_prompt, .wanted = sdrt_once_wanted, .run = sdrt_run_prompt }
+      .follows = 1, .build = build_prompt, .wanted = sdrt_once_wanted, .run = sdrt_run_prompt }
 #define SCHEDULE(name_, part_, dumps_)                                                             \
     { .name = name_, .dumps = dumps_, .part = part_, .when = SDRT_ONCE_A_SCHEDULE, .joins = 1,     \
-      .build = build_schedule, .wanted = sdrt_once_wanted, .run = sdrt_run_schedule }
+      .follows = 1, .build = build_schedule, .wanted = sdrt_once_wanted, .run = sdrt_run_schedule }
 #define STEP(name_, part_, dumps_, kept_)                                                          \
     { .name = name_, .dumps = dumps_, .part = part_, .when = SDRT_EACH_EVALUATION, .kept = kept_,  \
       .build = build_step, .run = sdrt_run_steps }

@@ -286,7 +286,7 @@ size_t sdrt_session_peak_weights(const struct sdrt_session *s)
         for (int k = i; k < s->n_passes && !passes[i].joins && (k == i || passes[k].joins); k++)
             held += weights_of(s, k);
         if (held > peak) peak = held;
-        if (!passes[i].kept) held -= weights_of(s, i);
+        if (!passes[i].kept && !sdrt_pass_repeats(&passes[i], &s->shape)) held -= weights_of(s, i);
     }
     return peak;
 }

@@ -7,6 +7,7 @@
 
 #include "model/noise/sampler.h"
 #include "model/pipeline/canvas.h"
+#include "model/pipeline/prompts.h"
 #include "model/pipeline/session.h"
 
 struct sdrt_run {
@@ -15,6 +16,7 @@ struct sdrt_run {
     const struct sdrt_request *r; /* the same */
     char  *prompt;     /* r's, without the LoRAs that it names; owned */
     char  *negative;   /* the same; NULL where r has none */
+    struct sdrt_prompts prompts; /* both, read; cleared with the run */
     struct sdrt_sampler *samplers[SDRT_PARTS]; /* of each denoiser's steps; owned */
     struct sdrt_rng *rngs; /* [batch], too large for a thread's stack; owned */
     enum sdrt_rng_kind rng_kind;
@@ -43,6 +45,10 @@ int sdrt_run_dump_latent(struct sdrt_run *run, const char *name);
 /* Before the first pass: fills the slots of the tokens, and finds out whether the last request had
  * the same text, so that its embeddings still hold. */
 int sdrt_run_tokenize(struct sdrt_run *run);
+
+/* Before an evaluation of a denoiser, counted over all of them: where the text changes with it, what
+ * the denoiser reads of that is made anew. */
+int sdrt_run_follow_prompt(struct sdrt_run *run, const struct sdrt_pass *pass, int evaluation);
 
 /* The same for the timesteps of all denoisers and the numbers of the picture. */
 void sdrt_run_prepare_once(struct sdrt_run *run);

@@ -2,6 +2,7 @@
  *
  * Opening and closing a session, and what is known before it draws.
  */
+#include "model/pipeline/prompts.h"
 #include "model/pipeline/read.h"
 #include "model/pipeline/session.h"
 
@@ -64,12 +65,15 @@ void sdrt_session_cancel(struct sdrt_session *s)
 int sdrt_session_plan_request(struct sdrt_session *s, const struct sdrt_request *request)
 {
     struct sdrt_request r;
+    struct sdrt_prompts prompts = { 0 };
     struct sdrt_shape shape;
     int status = s ? sdrt_request_read(&r, request, s->log) : SDRT_E_ARG;
 
     if (status != SDRT_OK) return status;
     r = sdrt_request_resolved(s->model, &r);
     status = sdrt_request_check(s->model, &r, &shape, NULL, NULL);
+    if (status == SDRT_OK) status = sdrt_prompts_read(&prompts, s->model, &r, &shape, NULL);
+    sdrt_prompts_clear(&prompts);
     return status == SDRT_OK ? sdrt_session_plan(s, &shape) : status;
 }
 

@@ -39,6 +39,7 @@ struct sdrt_session {
 
     /* What the slots hold of the last request. */
     int text_ready;             /* tokens, embeddings and pooled text belong together */
+    uint64_t text_key;          /* of the prompts that they were made of (prompts.h) */
     unsigned loras_version;     /* the model's set when they were made */
     int text_zeroed;            /* the negative prompt's are zeros */
     int once_ready[SDRT_PARTS]; /* what the denoiser makes of text, timesteps and told */
@@ -100,6 +101,9 @@ int sdrt_session_find_when(const struct sdrt_session *s, enum sdrt_part_id part,
 
 /* A slot of a part as the host sees it; NULL when there is none. */
 void *sdrt_session_map(const struct sdrt_session *s, enum sdrt_part_id part, const char *name);
+
+/* The slot of a text encoder's "ids" or "pooled"; SDRT_NO_SLOT when it has none. */
+int sdrt_text_slot(const struct sdrt_session *s, int encoder, const char *leaf);
 
 /* Fills the rows of what is added to a denoiser's time embedding, where it takes such a thing: the
  * pooled text of each row, and sdrt_added_numbers() numbers. */

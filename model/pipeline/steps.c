@@ -149,20 +149,41 @@ static void keep_unmasked(const struct denoiser *d, int e)
     }
 }
 
+/* Several conditional images, of parts that AND joins, become one behind the unconditional ones:
+ * u + sum of w * (c - u).  Liu et al. 2022 (arXiv:2206.01714), eq. 11. */
+static void compose(const struct denoiser *d)
+{
+    const struct sdrt_prompt_parts *parts = &d->run->prompts.wanted;
+    const size_t n = (size_t)d->batch * (size_t)d->pixels * (size_t)d->z;
+    const float *u = d->model_out;
+    float *out = d->model_out + n;
+
+    if (parts->n == 1 && parts->at[0].weight == 1.0) return;
+    for (size_t k = 0; k < n; k++) {
+        float sum = u[k];
+        for (int i = 0; i < parts->n; i++)
+            sum += (out[(size_t)i * n + k] - u[k]) * (float)parts->at[i].weight;
+        out[k] = sum;
+    }
+}
+
 static int evaluate(const struct denoiser *d, int e)
 {
     struct sdrt_run *run = d->run;
     const struct sdrt_session *s = run->s;
     const struct sdrt_elementwise_ops *ew = &s->model->device->host->ops->elementwise;
+    int status = sdrt_run_follow_prompt(run, d->pass, run->evaluated);
 
+    if (status != SDRT_OK) return status;
     sdrt_sampler_scale_input(d->sampler, e, d->latent, d->scaled);
     if (d->more) fill_model_in(d);
     else ew->to_nhwc(&alone, d->batch, d->pair, d->pixels, d->z, 1.0f, d->scaled, d->model_in);
     sdrt_slot_write(&s->slots, d->time, 0, d->time_table + (size_t)e * d->time_bytes,
                     d->time_bytes);
     snprintf(run->prefix, sizeof run->prefix, "%s%03d/", d->pass->dumps, e);
-    int status = sdrt_run_program(run, d->pass);
+    status = sdrt_run_program(run, d->pass);
     if (status != SDRT_OK) return status;
+    if (s->shape.guided) compose(d);
     if (s->shape.guided)
         ew->guide(&alone, d->batch, d->pixels, d->z, run->r->cfg_scale, d->model_out, d->guided);
     else

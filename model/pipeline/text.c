@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Slot of a text encoder: "text_encoder_2.ids". */
-static int slot_of(const struct sdrt_session *s, int encoder, const char *leaf)
+/* "text_encoder_2.ids" and its like. */
+int sdrt_text_slot(const struct sdrt_session *s, int encoder, const char *leaf)
 {
     char name[64];
 
@@ -23,100 +23,39 @@ static int slot_of(const struct sdrt_session *s, int encoder, const char *leaf)
 
 /* ---- tokens ---- */
 
-/* Row i of the pair: its prompt, and whether that is the negative one.  All unconditional prompts
- * come first. */
-static const char *prompt_of(const struct sdrt_run *run, int i, int *negative)
-{
-    *negative = run->s->shape.guided && i < run->s->shape.batch;
-    if (!*negative) return run->prompt;
-    return run->negative ? run->negative : "";
-}
+/* The lane of a row of the denoiser's batch: all images of one, then those of the next. */
+static int lane_of(const struct sdrt_session *s, int row) { return row / s->shape.batch; }
 
-/* Rows of ids [pair][tokens]. */
-static int tokenize(struct sdrt_run *run, int encoder, int32_t *ids)
-{
-    const struct sdrt_session *s = run->s;
-    const int pair = sdrt_shape_unet_batch(&s->shape);
-    const int tokens = sdrt_prompt_tokens(sdrt_model_config_of(s->model));
-    int status = SDRT_OK;
-
-    for (int i = 0; i < pair && status == SDRT_OK; i++) {
-        int negative, dropped = 0;
-        const char *prompt = prompt_of(run, i, &negative);
-        status = sdrt_model_tokenize(s->model, encoder, prompt, ids + (size_t)i * (size_t)tokens,
-                                     &dropped);
-        if (status == SDRT_E_FORMAT) return status;
-        if (status != SDRT_OK)
-            return sdrt_fail(s->log, status, "the %sprompt cannot be read: it is longer than %d "
-                             "bytes or memory is short", negative ? "negative " : "",
-                             SDRT_CLIP_TOKENIZER_MAX_PROMPT);
-        if (dropped && encoder == 0 && (i == 0 || i == s->shape.batch))
-            sdrt_note(s->log, SDRT_LOG_WARNING, "the %sprompt is %d tokens too long; the end was "
-                      "left out", negative ? "negative " : "", dropped);
-    }
-    return status;
-}
-
-/* Rows of ids [pair][t5_tokens], in the same order. */
-static int tokenize_t5(struct sdrt_run *run, int32_t *ids)
+/* Fills an encoder's slot of ids with those of a unit. */
+static void fill_ids(const struct sdrt_run *run, int encoder, int is_t5, int unit)
 {
     const struct sdrt_session *s = run->s;
     const struct sdrt_model_config *config = sdrt_model_config_of(s->model);
-    const struct sdrt_t5_tokenizer *t = s->model->t5_tokenizer;
-    const int pair = sdrt_shape_unet_batch(&s->shape), tokens = config->t5_tokens;
+    const int tokens = is_t5 ? config->t5_tokens : sdrt_prompt_tokens(config);
+    const size_t bytes = (size_t)tokens * sizeof(int32_t);
+    const int slot = sdrt_text_slot(s, encoder, "ids");
 
-    if (sdrt_t5_tokenizer_vocab_size(t) > config->t5.vocab)
-        return sdrt_fail(s->log, SDRT_E_FORMAT, "the T5's tokenizer has %d tokens but the T5 only "
-                         "%d", (int)sdrt_t5_tokenizer_vocab_size(t), config->t5.vocab);
-    for (int i = 0; i < pair; i++) {
-        int negative, dropped = 0;
-        const char *prompt = prompt_of(run, i, &negative);
-        const int status = sdrt_t5_tokenizer_encode_padded(
-            t, prompt, tokens, ids + (size_t)i * (size_t)tokens, &dropped);
-        if (status != SDRT_OK)
-            return sdrt_fail(s->log, status, "the T5 cannot read the %sprompt: it is longer than %d "
-                             "bytes or memory is short", negative ? "negative " : "",
-                             SDRT_T5_MAX_PROMPT);
-        if (dropped && (i == 0 || i == s->shape.batch))
-            sdrt_note(s->log, SDRT_LOG_WARNING, "the %sprompt is %d tokens too long for the T5; the "
-                      "end was left out", negative ? "negative " : "", dropped);
-    }
-    return SDRT_OK;
-}
-
-/* Sets the slot to from; 1 where it was that already. */
-static int keep(const struct sdrt_session *s, int slot, const int32_t *from)
-{
-    const size_t bytes = s->slots.slot[slot].bytes;
-    const int same = !memcmp(sdrt_slot_map(&s->slots, slot), from, bytes);
-
-    sdrt_slot_write(&s->slots, slot, 0, from, bytes);
-    return same;
+    for (int i = 0; i < sdrt_shape_unet_batch(&s->shape); i++)
+        sdrt_slot_write(&s->slots, slot, (size_t)i * bytes,
+                        sdrt_prompts_unit_ids(&run->prompts, encoder, is_t5, unit, lane_of(s, i)),
+                        bytes);
 }
 
 int sdrt_run_tokenize(struct sdrt_run *run)
 {
     struct sdrt_session *s = run->s;
+    struct sdrt_prompts *p = &run->prompts;
     const struct sdrt_model_config *config = sdrt_model_config_of(s->model);
     const int zeroed = config->zero_negative && s->shape.guided && !run->r->negative_prompt;
-    const int encoders = config->has_t5 ? SDRT_MAX_TEXT : config->n_text;
-    int same = s->text_ready && s->text_zeroed == zeroed && !run->r->dump, status = SDRT_OK;
+    const int same = s->text_ready && s->text_zeroed == zeroed && s->text_key == p->key &&
+                     !s->shape.varied && !run->r->dump;
 
     s->text_zeroed = zeroed;
-    s->text_ready = 0;
-    for (int i = 0; i < encoders && status == SDRT_OK; i++) {
-        const int slot = slot_of(s, i, "ids");
-        int32_t *ids;
-        if (slot == SDRT_NO_SLOT) continue;
-        ids = malloc(s->slots.slot[slot].bytes);
-        if (!ids) return sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for the tokens");
-        status = i < config->n_text ? tokenize(run, i, ids) : tokenize_t5(run, ids);
-        if (status == SDRT_OK) same &= keep(s, slot, ids);
-        free(ids);
-    }
-    s->text_ready = status == SDRT_OK && same;
-    if (!s->text_ready) memset(s->once_ready, 0, sizeof s->once_ready);
-    return status;
+    s->text_key = p->key;
+    s->text_ready = same;
+    if (same) return SDRT_OK;
+    memset(s->once_ready, 0, sizeof s->once_ready);
+    return p->simple ? SDRT_OK : sdrt_prompts_make_store(p, s);
 }
 
 /* ---- embeddings ---- */
@@ -131,13 +70,24 @@ int sdrt_text_wanted(const struct sdrt_run *run, const struct sdrt_pass *pass)
 int sdrt_run_text(struct sdrt_run *run, const struct sdrt_pass *pass)
 {
     struct sdrt_session *s = run->s;
+    struct sdrt_prompts *p = &run->prompts;
+    const int is_t5 = pass->encoder >= sdrt_model_config_of(s->model)->n_text;
+    const int units = p->simple ? 1 : sdrt_prompts_units(p, is_t5);
+    int status = SDRT_OK;
 
     if (pass->encoder == 0) {
         const int text = sdrt_slots_find(&s->slots, "", "text");
         memset(sdrt_slot_map(&s->slots, text), 0, s->slots.slot[text].bytes);
     }
-    snprintf(run->prefix, sizeof run->prefix, "%s", pass->dumps);
-    return sdrt_run_program(run, pass);
+    for (int u = 0; u < units && status == SDRT_OK; u++) {
+        fill_ids(run, pass->encoder, is_t5, u);
+        snprintf(run->prefix, sizeof run->prefix, "%s", pass->dumps);
+        if (u) snprintf(run->prefix, sizeof run->prefix, "%s%d/", pass->dumps, u);
+        status = sdrt_run_program(run, pass);
+        if (status == SDRT_OK && !p->simple) sdrt_prompts_take(p, s, pass->encoder, is_t5, u);
+    }
+    if (status == SDRT_OK && !p->simple) sdrt_prompts_weigh(p, s, pass->encoder, is_t5);
+    return status;
 }
 
 /* A refiner reads the last channels, which the base's second encoder fills. */
@@ -146,7 +96,8 @@ static void take_refiners_text(struct sdrt_session *s)
     const struct sdrt_model_config *base = sdrt_model_config_of(s->model);
     const size_t from = (size_t)sdrt_context_width(base);
     const size_t width = (size_t)s->model->parts[SDRT_PART_REFINER].config.unet.context_dim;
-    const size_t rows = (size_t)sdrt_shape_unet_batch(&s->shape) * (size_t)sdrt_context_rows(base);
+    const size_t rows = (size_t)sdrt_shape_unet_batch(&s->shape) *
+                        (size_t)sdrt_shape_context_rows(&s->shape, base);
     const float *text = (const float *)sdrt_session_map(s, SDRT_PART_BASE, "text") + (from - width);
     float *to = sdrt_session_map(s, SDRT_PART_REFINER, "text");
 
@@ -156,11 +107,13 @@ static void take_refiners_text(struct sdrt_session *s)
 
 /* No negative prompt is no text at all to models that were trained so.  A refiner, which was not,
  * reads the text of an empty one. */
-static void finish_text(struct sdrt_session *s)
+static void finish_text(struct sdrt_run *run)
 {
+    struct sdrt_session *s = run->s;
     const struct sdrt_model_config *config = sdrt_model_config_of(s->model);
-    const size_t rows = (size_t)s->shape.batch * (size_t)sdrt_context_rows(config);
+    const size_t rows = (size_t)s->shape.batch * (size_t)sdrt_shape_context_rows(&s->shape, config);
 
+    if (!run->prompts.simple) sdrt_prompts_show(&run->prompts, s, run->evaluated);
     if (sdrt_model_refined(s->model)) take_refiners_text(s);
     if (s->text_zeroed)
         memset(sdrt_session_map(s, SDRT_PART_BASE, "text"), 0,
@@ -170,9 +123,30 @@ static void finish_text(struct sdrt_session *s)
 
 int sdrt_run_prompt(struct sdrt_run *run, const struct sdrt_pass *pass)
 {
-    if (!run->s->text_ready) finish_text(run->s);
+    if (!run->s->text_ready) finish_text(run);
     snprintf(run->prefix, sizeof run->prefix, "%s", pass->dumps);
     return sdrt_run_program(run, pass);
+}
+
+/* The row of a part's table that runs so often and follows the text. */
+static const struct sdrt_pass *follower(const struct sdrt_session *s, enum sdrt_part_id part,
+                                        enum sdrt_when when)
+{
+    const struct sdrt_pass *pass = s->model->passes;
+
+    while (!pass->follows || pass->part != part || pass->when != when) pass++;
+    return pass;
+}
+
+int sdrt_run_follow_prompt(struct sdrt_run *run, const struct sdrt_pass *pass, int evaluation)
+{
+    struct sdrt_session *s = run->s;
+
+    if (!s->shape.varied || !sdrt_prompts_show(&run->prompts, s, evaluation)) return SDRT_OK;
+    if (sdrt_model_refined(s->model)) take_refiners_text(s);
+    const int status = sdrt_run_prompt(run, follower(s, pass->part, SDRT_ONCE_A_PROMPT));
+    if (status != SDRT_OK) return status;
+    return sdrt_run_schedule(run, follower(s, pass->part, SDRT_ONCE_A_SCHEDULE));
 }
 
 /* ---- what is added to the time embedding ---- */
@@ -181,8 +155,8 @@ int sdrt_run_prompt(struct sdrt_run *run, const struct sdrt_pass *pass)
 static const float *pooled_row(const struct sdrt_session *s, int encoder, int i)
 {
     const size_t tokens = (size_t)sdrt_prompt_tokens(sdrt_model_config_of(s->model));
-    const int32_t *ids = sdrt_slot_map(&s->slots, slot_of(s, encoder, "ids"));
-    const float *pooled = sdrt_slot_map(&s->slots, slot_of(s, encoder, "pooled"));
+    const int32_t *ids = sdrt_slot_map(&s->slots, sdrt_text_slot(s, encoder, "ids"));
+    const float *pooled = sdrt_slot_map(&s->slots, sdrt_text_slot(s, encoder, "pooled"));
     const int32_t end = sdrt_clip_tokenizer_eos(s->model->tokenizers[encoder]);
     size_t at = 0;
 

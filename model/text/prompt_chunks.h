@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A prompt of any length as chunks of tokens that a CLIP can take, each token with its weight.
+ *
+ * A1111    75 tokens a chunk; where the next one would be cut within 20 tokens of a comma, it begins
+ *          behind that comma.  BREAK fills a chunk up.
+ * ComfyUI  words are kept together, but for those of 8 tokens or more.
+ */
+#ifndef SDRT_MODEL_TEXT_PROMPT_CHUNKS_H
+#define SDRT_MODEL_TEXT_PROMPT_CHUNKS_H
+
+#include "model/text/clip_tokenizer.h"
+#include "model/text/prompt_weights.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { SDRT_PROMPT_MAX_CHUNKS = 64 };
+
+/* A name in a prompt that stands for vectors of its own, row .. row + rows - 1 of a table. */
+struct sdrt_prompt_word {
+    char *name;
+    int32_t *ids; /* of the name as text; owned with it by the table's owner */
+    int n_ids;
+    int row, rows;
+};
+
+/* What reads the prompts of one text encoder; all borrowed. */
+struct sdrt_prompt_reader {
+    const struct sdrt_clip_tokenizer *tokenizer;
+    int32_t pad;                          /* what stands behind the end token */
+    int length;                           /* tokens of a chunk with both ends: 77, or fewer */
+    const struct sdrt_prompt_word *words; /* those of more ids first */
+    int n_words;
+};
+
+/* A vector's place among ids: below 0, told by its row. */
+static inline int32_t sdrt_prompt_vector_id(int row) { return -1 - row; }
+static inline int sdrt_prompt_vector_row(int32_t id) { return -1 - id; }
+
+struct sdrt_prompt_chunk {
+    int32_t ids[SDRT_CLIP_TOKENIZER_LENGTH]; /* with both ends and the padding */
+    float weights[SDRT_CLIP_TOKENIZER_LENGTH];
+};
+
+struct sdrt_prompt_chunks {
+    struct sdrt_prompt_chunk *at; /* owned */
+    size_t n, cap;
+};
+
+void sdrt_prompt_chunks_clear(struct sdrt_prompt_chunks *chunks);
+
+/* Appends a chunk of an empty prompt.  SDRT_E_NOMEM. */
+int sdrt_prompt_chunks_add_empty(struct sdrt_prompt_chunks *chunks,
+                                 const struct sdrt_prompt_reader *reader,
+                                 const struct sdrt_log *log);
+
+/* Appends the chunks of the pieces, one at least.  SDRT_E_ARG for more than SDRT_PROMPT_MAX_CHUNKS of
+ * them, with what for messages; errors of sdrt_clip_tokenizer_encode(). */
+int sdrt_prompt_chunks_read(struct sdrt_prompt_chunks *chunks, enum sdrt_prompt_style style,
+                            const struct sdrt_prompt_spans *spans,
+                            const struct sdrt_prompt_reader *reader, const char *what,
+                            const struct sdrt_log *log);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
