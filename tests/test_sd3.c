@@ -367,9 +367,9 @@ Test(sd3, refusals)
     expect_refusal(&o, &r, SDRT_E_ARG, "multiples of 4 up to 96");
     r.width = 64;
     r.sampler = "euler_a";
-    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "expected euler or dpmpp_2m");
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "expected euler, dpmpp_2m");
     r.sampler = NULL;
-    r.schedule = "karras";
+    r.schedule = "ays";
     expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "not for flow-matching");
     r.schedule = "default";
     r.spacing = "trailing";

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/noise/sampler_internal.h"
-#include "runtime/base/choices.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -11,20 +10,7 @@ enum { MAX_TRAIN_STEPS = 100000 };
 
 /* ---- steps: one expression of diffusers a line, in its order, so that rounding agrees ---- */
 
-/* The image that the denoiser sees in x = image + sigma * noise. */
-static float denoised(const struct sdrt_noise_model *m, float sigma, float x, float out)
-{
-    if (m->edm) {
-        const float data = (float)m->sigma_data, both = sigma * sigma + data * data;
-        const float gain = sigma * data / sqrtf(both);
-        return data * data / both * x + (m->prediction == SDRT_PREDICTION_V ? -gain : gain) * out;
-    }
-    if (m->prediction == SDRT_PREDICTION_V)
-        return out * (-sigma / sqrtf(sigma * sigma + 1.0f)) + x / (sigma * sigma + 1.0f);
-    return x - sigma * out;
-}
-
-/* The same in x = sqrt(a) * image + sqrt(1 - a) * noise, given both roots; of a flow, they are
+/* The image in x = sqrt(a) * image + sqrt(1 - a) * noise, given both roots; of a flow, they are
  * 1 - sigma and sigma. */
 static float denoised_vp(enum sdrt_prediction prediction, float root_a, float root_b, float x,
                          float out)
@@ -51,7 +37,7 @@ static void step_euler(struct sdrt_sampler *s, const struct sdrt_sampler_work *w
         const float x = w->x[k];
         const float slope = prediction == SDRT_PREDICTION_FLOW
                                 ? w->out[k]
-                                : (x - denoised(&s->p.noise, sigma, x, w->out[k])) / sigma;
+                                : (x - sdrt_sampler_image(&s->p.noise, sigma, x, w->out[k])) / sigma;
         w->x[k] = x + slope * dt;
     }
 }
@@ -59,14 +45,16 @@ static void step_euler(struct sdrt_sampler *s, const struct sdrt_sampler_work *w
 static void step_euler_a(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
 {
     const float from = s->sigmas[w->i], to = s->sigmas[w->i + 1];
-    const float up = sqrtf(to * to * (from * from - to * to) / (from * from));
+    const float eta = (float)s->tuning.eta, amount = (float)s->tuning.s_noise;
+    const float full = sqrtf(to * to * (from * from - to * to) / (from * from));
+    const float up = eta == 1.0f ? full : fminf(to, eta * full);
     const float down = sqrtf(to * to - up * up);
     const float dt = down - from;
 
     for (size_t k = 0; k < w->count; k++) {
         const float x = w->x[k];
-        const float slope = (x - denoised(&s->p.noise, from, x, w->out[k])) / from;
-        w->x[k] = x + slope * dt + w->noise[k] * up;
+        const float slope = (x - sdrt_sampler_image(&s->p.noise, from, x, w->out[k])) / from;
+        w->x[k] = x + slope * dt + w->noise[k] * amount * up;
     }
 }
 
@@ -87,7 +75,7 @@ static void step_heun(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
 
     for (size_t k = 0; k < w->count; k++) {
         const float x = w->x[k];
-        const float slope = (x - denoised(&s->p.noise, sigma, x, w->out[k])) / sigma;
+        const float slope = (x - sdrt_sampler_image(&s->p.noise, sigma, x, w->out[k])) / sigma;
 
         if (again) {
             w->x[k] = starts[k] + (slopes[k] + slope) / 2.0f * dt;
@@ -99,18 +87,35 @@ static void step_heun(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
     }
 }
 
+/* Song et al. 2020, eq. 16. */
+static float ddim_noise(const struct sdrt_sampler *s, int i)
+{
+    const float a = s->alphas[i], next = s->alphas_next[i];
+
+    return (float)s->tuning.eta * sqrtf((1.0f - next) / (1.0f - a) * (1.0f - a / next));
+}
+
 static void step_ddim(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
 {
     const enum sdrt_prediction prediction = s->p.noise.prediction;
     const float a = sqrtf(s->alphas[w->i]), b = sqrtf(1.0f - s->alphas[w->i]);
-    const float a_next = sqrtf(s->alphas_next[w->i]), b_next = sqrtf(1.0f - s->alphas_next[w->i]);
+    const float a_next = sqrtf(s->alphas_next[w->i]);
+    const float added = w->noise ? ddim_noise(s, w->i) : 0.0f;
+    const float b_next = sqrtf(1.0f - s->alphas_next[w->i] - added * added);
 
     for (size_t k = 0; k < w->count; k++) {
         const float x = w->x[k], out = w->out[k];
         const float image = clipped(s, denoised_vp(prediction, a, b, x, out));
         const float noise = prediction == SDRT_PREDICTION_V ? a * out + b * x : out;
         w->x[k] = a_next * image + b_next * noise;
+        if (w->noise) w->x[k] += added * w->noise[k];
     }
+}
+
+static int draws_with_eta(const struct sdrt_sampler *s, int i)
+{
+    (void)i;
+    return s->tuning.eta > 0.0;
 }
 
 /* What DPM-Solver++ calls alpha_t, sigma_t and lambda_t at one sigma. */
@@ -143,7 +148,7 @@ static void step_dpmpp_2m(struct sdrt_sampler *s, const struct sdrt_sampler_work
         inverse_ratio = 1.0f / ((now.lambda - dpm_point(s, s->sigmas[w->i - 1]).lambda) / h);
     for (size_t k = 0; k < w->count; k++) {
         const float x = w->x[k];
-        const float image = s->p.noise.edm ? denoised(&s->p.noise, now.sigma, x, w->out[k])
+        const float image = s->p.noise.edm ? sdrt_sampler_image(&s->p.noise, now.sigma, x, w->out[k])
                                            : denoised_vp(s->p.noise.prediction, now.alpha,
                                                          now.sigma, x, w->out[k]);
         float y = keep * x - gain * image;
@@ -171,28 +176,34 @@ static void step_lcm(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
 
 static int draws_but_last(const struct sdrt_sampler *s, int i) { return i != s->total - 1; }
 
-/* ---- the table of methods, and names ---- */
+/* ---- the table of methods ---- */
 
 static const struct sdrt_sampler_method methods[SDRT_SAMPLER_COUNT] = {
     [SDRT_SAMPLER_EULER] = { .name = "euler",
-                             .has_karras = 1,
+                             .has_schedules = 1,
+                             .has_flow = 1,
                              .uses_sigmas = 1,
                              .plan = sdrt_sampler_plan_sigmas,
                              .step = step_euler },
     [SDRT_SAMPLER_EULER_A] = { .name = "euler_a",
-                               .has_karras = 1,
+                               .has_schedules = 1,
                                .uses_sigmas = 1,
+                               .eta = 1,
                                .plan = sdrt_sampler_plan_sigmas,
                                .step = step_euler_a,
                                .draws = draws_always },
-    [SDRT_SAMPLER_DDIM] = { .name = "ddim", .plan = sdrt_sampler_plan_ddim, .step = step_ddim },
+    [SDRT_SAMPLER_DDIM] = { .name = "ddim",
+                            .plan = sdrt_sampler_plan_ddim,
+                            .step = step_ddim,
+                            .draws = draws_with_eta },
     [SDRT_SAMPLER_DPMPP_2M] = { .name = "dpmpp_2m",
-                                .has_karras = 1,
+                                .has_schedules = 1,
+                                .has_flow = 1,
                                 .history = 1,
                                 .plan = sdrt_sampler_plan_sigmas,
                                 .step = step_dpmpp_2m },
     [SDRT_SAMPLER_HEUN] = { .name = "heun",
-                            .has_karras = 1,
+                            .has_schedules = 1,
                             .uses_sigmas = 1,
                             .history = 2,
                             .plan = sdrt_sampler_plan_heun,
@@ -201,45 +212,44 @@ static const struct sdrt_sampler_method methods[SDRT_SAMPLER_COUNT] = {
                            .plan = sdrt_sampler_plan_lcm,
                            .step = step_lcm,
                            .draws = draws_but_last },
-};
-
-static const char *const schedules[SDRT_SCHEDULE_COUNT] = {
-    [SDRT_SCHEDULE_DEFAULT] = "default",
-    [SDRT_SCHEDULE_KARRAS] = "karras",
+#define K(name_, evals_, history_, step_)                                                          \
+    .name = name_, .has_schedules = 1, .uses_sigmas = 1, .evals = evals_, .history = history_,     \
+    .plan = sdrt_sampler_plan_k, .step = sdrt_sampler_step_##step_
+    [SDRT_SAMPLER_DPM2] = { K("dpm2", 2, 1, dpm2),
+                            .has_flow = 1,
+                            .drops = 1,
+                            .middle = sdrt_sampler_middle_dpm2 },
+    [SDRT_SAMPLER_DPM2_A] = { K("dpm2_a", 2, 1, dpm2_a),
+                              .drops = 1,
+                              .eta = 1,
+                              .middle = sdrt_sampler_middle_ancestral,
+                              .draws = sdrt_sampler_draws_second },
+    [SDRT_SAMPLER_DPMPP_2S_A] = { K("dpmpp_2s_a", 2, 1, dpmpp_2s_a),
+                                  .eta = 1,
+                                  .middle = sdrt_sampler_middle_ancestral,
+                                  .draws = sdrt_sampler_draws_second },
+    [SDRT_SAMPLER_DPMPP_SDE] = { K("dpmpp_sde", 2, 1, dpmpp_sde),
+                                 .eta = 1,
+                                 .brownian = 1,
+                                 .middle = sdrt_sampler_middle_dpm2,
+                                 .draws = sdrt_sampler_draws_if_more },
+    [SDRT_SAMPLER_DPMPP_2M_SDE] = { K("dpmpp_2m_sde", 1, 1, dpmpp_2m_sde),
+                                    .eta = 1,
+                                    .brownian = 1,
+                                    .draws = sdrt_sampler_draws_if_more },
+    [SDRT_SAMPLER_DPMPP_3M_SDE] = { K("dpmpp_3m_sde", 1, 2, dpmpp_3m_sde),
+                                    .eta = 1,
+                                    .brownian = 1,
+                                    .draws = sdrt_sampler_draws_if_more },
+    [SDRT_SAMPLER_LMS] = { K("lms", 1, 4, lms), .has_flow = 1 },
+    [SDRT_SAMPLER_IPNDM] = { K("ipndm", 1, 4, ipndm), .has_flow = 1 },
+    [SDRT_SAMPLER_RES_MULTISTEP] = { K("res_multistep", 1, 1, res), .has_flow = 1 },
+#undef K
 };
 
 const char *sdrt_sampler_name(int kind)
 {
     return (unsigned)kind < SDRT_SAMPLER_COUNT ? methods[kind].name : NULL;
-}
-
-const char *sdrt_schedule_name(int kind)
-{
-    return (unsigned)kind < SDRT_SCHEDULE_COUNT ? schedules[kind] : NULL;
-}
-
-int sdrt_sampler_parse(const char *name, enum sdrt_sampler_kind *out, const struct sdrt_log *log)
-{
-    const int kind = sdrt_choice(sdrt_sampler_name, name);
-    char known[SDRT_CHOICES];
-
-    if (kind < 0)
-        return sdrt_fail(log, SDRT_E_ARG, "unknown sampler '%s': expected %s", name,
-                         sdrt_choices(known, sdrt_sampler_name));
-    *out = (enum sdrt_sampler_kind)kind;
-    return SDRT_OK;
-}
-
-int sdrt_schedule_parse(const char *name, enum sdrt_schedule_kind *out, const struct sdrt_log *log)
-{
-    const int kind = sdrt_choice(sdrt_schedule_name, name);
-    char known[SDRT_CHOICES];
-
-    if (kind < 0)
-        return sdrt_fail(log, SDRT_E_ARG, "unknown schedule '%s': expected %s", name,
-                         sdrt_choices(known, sdrt_schedule_name));
-    *out = (enum sdrt_schedule_kind)kind;
-    return SDRT_OK;
 }
 
 /* ---- life of a sampler ---- */
@@ -282,22 +292,28 @@ static int check_params(const struct sdrt_sampler_params *p)
                          "sampler: a sampler, schedule, prediction or spacing that is none of "
                          "their enums");
     method = &methods[p->kind];
-    if (p->schedule == SDRT_SCHEDULE_KARRAS && !method->has_karras)
-        return sdrt_fail(p->log, SDRT_E_UNSUPPORTED, "sampler %s has no karras schedule",
-                         method->name);
-    if (flow && p->kind != SDRT_SAMPLER_EULER && p->kind != SDRT_SAMPLER_DPMPP_2M)
+    if (p->schedule != SDRT_SCHEDULE_DEFAULT && !method->has_schedules)
+        return sdrt_fail(p->log, SDRT_E_UNSUPPORTED, "sampler %s has no %s schedule", method->name,
+                         sdrt_schedule_name(p->schedule));
+    if (flow && !method->has_flow)
         return sdrt_fail(p->log, SDRT_E_UNSUPPORTED,
-                         "sampler %s cannot run a flow-matching model, expected euler or dpmpp_2m",
+                         "sampler %s cannot run a flow-matching model, expected euler, dpmpp_2m, dpm2, "
+                         "lms, ipndm or res_multistep",
                          method->name);
     if (p->noise.edm && !method->uses_sigmas && p->kind != SDRT_SAMPLER_DPMPP_2M)
         return sdrt_fail(p->log, SDRT_E_UNSUPPORTED,
-                         "sampler %s cannot run a model of EDM, expected euler, euler_a, heun or "
-                         "dpmpp_2m",
+                         "sampler %s cannot run a model of EDM, expected one of euler, euler_a, heun, "
+                         "dpmpp_2m and the others of k-diffusion",
                          method->name);
-    if (flow && p->schedule != SDRT_SCHEDULE_DEFAULT)
+    if (flow && (p->schedule == SDRT_SCHEDULE_AYS || p->schedule == SDRT_SCHEDULE_AYS_SDXL))
         return sdrt_fail(p->log, SDRT_E_UNSUPPORTED,
                          "schedule %s is not for flow-matching models, expected default",
-                         schedules[p->schedule]);
+                         sdrt_schedule_name(p->schedule));
+    if (p->noise.edm && p->schedule > SDRT_SCHEDULE_EXPONENTIAL)
+        return sdrt_fail(p->log, SDRT_E_UNSUPPORTED,
+                         "schedule %s is not for models of EDM, expected default, karras or "
+                         "exponential",
+                         sdrt_schedule_name(p->schedule));
     /* At train_steps the leading spacing would reach past the last timestep. */
     if (p->steps < 1 || p->steps >= p->noise.train_steps)
         return sdrt_fail(p->log, SDRT_E_ARG, "sampler %s: %d steps, expected 1 to %d", method->name,
@@ -322,6 +338,8 @@ int sdrt_sampler_create(struct sdrt_sampler **out, const struct sdrt_sampler_par
     s->p = *params;
     s->method = &methods[params->kind];
     s->first = params->first_step;
+    s->tuning = params->tuning ? *params->tuning : (struct sdrt_sampler_tuning){ -1.0, 1.0 };
+    if (s->tuning.eta < 0.0) s->tuning.eta = s->method->eta;
     status = s->method->plan(s);
     if (status) sdrt_sampler_free(&s);
     *out = s;
@@ -333,6 +351,7 @@ void sdrt_sampler_free(struct sdrt_sampler **s)
     if (!*s) return;
     free((*s)->plan);
     free((*s)->buffer);
+    sdrt_brownian_free(&(*s)->motion);
     free(*s);
     *s = NULL;
 }
@@ -344,7 +363,7 @@ int sdrt_sampler_reset(struct sdrt_sampler *s, size_t images, size_t n)
     float *buffer = NULL;
 
     if (__builtin_mul_overflow(images, n, &count) || count == 0 ||
-        count > SIZE_MAX / sizeof *buffer / 4)
+        count > SIZE_MAX / sizeof *buffer / 8)
         return sdrt_fail(s->p.log, SDRT_E_ARG,
                          "sampler %s: %zu latents of %zu numbers, expected 1 or more of each",
                          s->method->name, images, n);
@@ -354,6 +373,18 @@ int sdrt_sampler_reset(struct sdrt_sampler *s, size_t images, size_t n)
             return sdrt_fail(s->p.log, SDRT_E_NOMEM,
                              "sampler %s: no memory for %zu latents of %zu numbers",
                              s->method->name, images, n);
+    }
+    if (s->method->brownian) {
+        int last = s->steps;
+        while (last > 1 && s->run[last] == 0.0f) last--;
+        sdrt_brownian_free(&s->motion);
+        const float low = fminf(s->run[last], s->run[0] / 2);
+        const int status = sdrt_brownian_create(&s->motion, (double)low, (double)s->run[0], n,
+                                                s->p.log);
+        if (status) {
+            free(buffer);
+            return status;
+        }
     }
     free(s->buffer);
     s->buffer = buffer;
@@ -406,8 +437,27 @@ void sdrt_sampler_denoised(const struct sdrt_sampler *s, int eval, const float *
     /* Flow's x = (1 - sigma) * image + sigma * noise has out = noise - image, which for the
      * image is the same line as an epsilon's. */
     for (size_t k = 0; k < s->images * s->n; k++)
-        image[k] = sigmas ? denoised(&s->p.noise, s->sigmas[i], latent[k], model_out[k])
+        image[k] = sigmas ? sdrt_sampler_image(&s->p.noise, s->sigmas[i], latent[k], model_out[k])
                           : denoised_vp(prediction, root_a, root_b, latent[k], model_out[k]);
+}
+
+void sdrt_sampler_seed(struct sdrt_sampler *s, enum sdrt_rng_kind kind, const uint64_t *seeds)
+{
+    s->rng_kind = kind;
+    s->seeds = seeds;
+}
+
+/* The motion from one noise level down to another, as noise of unit variance. */
+static void follow_motion(struct sdrt_sampler *s, int i, size_t image, const struct sdrt_rng *rng)
+{
+    const enum sdrt_rng_kind kind = s->seeds ? s->rng_kind : rng->kind;
+    const uint64_t seed = s->seeds ? s->seeds[image] : rng->seed;
+    float from, to, *noise = s->noise + image * s->n;
+
+    sdrt_sampler_span(s, i, &from, &to);
+    sdrt_brownian_between(s->motion, kind, seed, (double)to, (double)from, noise);
+    const float root = sqrtf(from - to);
+    for (size_t k = 0; k < s->n; k++) noise[k] = -noise[k] / root;
 }
 
 int sdrt_sampler_step(struct sdrt_sampler *s, int eval, const float *model_out, float *latent,
@@ -420,10 +470,12 @@ int sdrt_sampler_step(struct sdrt_sampler *s, int eval, const float *model_out, 
                          s->method->name, eval, s->next, sdrt_sampler_evaluations(s),
                          w.count ? "" : " after a reset");
     if (s->method->draws && s->method->draws(s, w.i)) {
-        if (!rngs)
+        if (!rngs && !(s->method->brownian && s->seeds))
             return sdrt_fail(s->p.log, SDRT_E_ARG, "sampler %s: draws noise, expected generators",
                              s->method->name);
-        for (size_t i = 0; i < s->images; i++) sdrt_rng_normal(rngs + i, s->noise + i * s->n, s->n);
+        for (size_t i = 0; i < s->images; i++)
+            if (s->method->brownian) follow_motion(s, w.i, i, rngs ? rngs + i : NULL);
+            else sdrt_rng_normal(rngs + i, s->noise + i * s->n, s->n);
         w.noise = s->noise;
     }
     s->method->step(s, &w);

@@ -47,10 +47,25 @@ enum sdrt_sampler_kind {
     SDRT_SAMPLER_DPMPP_2M, /* Lu et al. 2022 (arXiv:2211.01095), algorithm 2 */
     SDRT_SAMPLER_HEUN,     /* Karras et al. 2022, algorithm 2: two evaluations a step */
     SDRT_SAMPLER_LCM,      /* Luo et al. 2023 (arXiv:2310.04378), for models distilled so */
+    /* Those of k-diffusion (sampler_k.c), by its names for them.  Of two evaluations a step: */
+    SDRT_SAMPLER_DPM2,       /* Lu et al. 2022 (arXiv:2206.00927): the slope at the middle */
+    SDRT_SAMPLER_DPM2_A,     /* the same with fresh noise */
+    SDRT_SAMPLER_DPMPP_2S_A, /* DPM-Solver++(2S), with fresh noise */
+    SDRT_SAMPLER_DPMPP_SDE,  /* DPM-Solver++ of the stochastic equation, by Brownian motion */
+    /* Of one: */
+    SDRT_SAMPLER_DPMPP_2M_SDE,  /* the same with two images, midpoint */
+    SDRT_SAMPLER_DPMPP_3M_SDE,  /* and with three */
+    SDRT_SAMPLER_LMS,           /* Adams-Bashforth over the real steps, order 4 */
+    SDRT_SAMPLER_IPNDM,         /* Zhang and Chen 2022 (arXiv:2204.13902): over equal ones */
+    SDRT_SAMPLER_RES_MULTISTEP, /* Zhang et al. 2023 (arXiv:2308.02157), two images */
     SDRT_SAMPLER_COUNT
 };
 
-enum sdrt_schedule_kind { SDRT_SCHEDULE_DEFAULT, SDRT_SCHEDULE_KARRAS, SDRT_SCHEDULE_COUNT };
+/* What a user may turn.  eta: how much noise is added anew, as a share of what the method adds; below 0
+ * the method's own, 1, or 0 for ddim.  s_noise: a factor on it. */
+struct sdrt_sampler_tuning {
+    double eta, s_noise;
+};
 
 struct sdrt_sampler_params {
     enum sdrt_sampler_kind  kind;
@@ -59,6 +74,11 @@ struct sdrt_sampler_params {
     int first_step;            /* 0 for a whole run; k leaves out the first k steps, for a run that
                                 * starts at an image with noise (see sdrt_sampler_add_noise) */
     struct sdrt_noise_model noise;
+    const struct sdrt_sampler_tuning *tuning; /* read when the sampler is made; NULL: eta -1, s_noise 1 */
+    const double *sigmas;      /* n_sigmas noise levels in place of the schedule's, which fall, the last
+                                * of them above 0; NULL: none.  steps then says as many */
+    const double *own_timesteps; /* the same by timesteps of the training */
+    int n_sigmas, n_timesteps;
     const struct sdrt_log *log; /* may be NULL; must outlive the sampler */
 };
 
@@ -72,6 +92,13 @@ int sdrt_sampler_parse(const char *name, enum sdrt_sampler_kind *out, const stru
 int sdrt_schedule_parse(const char *name, enum sdrt_schedule_kind *out,
                         const struct sdrt_log *log);
 
+/* What a name means in the spelling of any of four programs (the web UI, ComfyUI, diffusers,
+ * stable-diffusion.cpp), whatever its case and punctuation: "DPM++ 2M" is dpmpp_2m.  A number of the
+ * enum, or -1.  A name that ends in a schedule's, "DPM++ 2M Karras", sets *schedule, which may be
+ * NULL, to that, else to -1. */
+int sdrt_sampler_find(const char *name, int *schedule);
+int sdrt_schedule_find(const char *name);
+
 /* Plans a run.  *out belongs to the caller, who ends it with sdrt_sampler_free(); it is NULL after
  * an error: SDRT_E_ARG (steps or noise model out of range), SDRT_E_UNSUPPORTED (ddim and lcm have
  * no Karras schedule, and draw no model of EDM; flow matching runs with euler and dpmpp_2m and the
@@ -83,6 +110,10 @@ void sdrt_sampler_free(struct sdrt_sampler **s);
 /* Sets the size of the latents, allocates the history for it and goes back to evaluation 0.
  * SDRT_E_ARG if images or n is 0 or their product too large, SDRT_E_NOMEM. */
 int sdrt_sampler_reset(struct sdrt_sampler *s, size_t images, size_t n);
+
+/* Whose motion the samplers of stochastic equations follow: a seed for each image, which stay the
+ * caller's until the last step.  Without it, that of the generators of sdrt_sampler_step(). */
+void sdrt_sampler_seed(struct sdrt_sampler *s, enum sdrt_rng_kind kind, const uint64_t *seeds);
 
 /* Denoiser evaluations of the whole run, and the timestep of each (the sampler's memory). */
 int sdrt_sampler_evaluations(const struct sdrt_sampler *s);

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the two files of the samplers share: sampler_plan.c fills a sampler's timesteps and noise
- * levels, sampler.c walks them.  Nothing else includes this.
+ * What the files of the samplers share: sampler_plan.c fills a sampler's timesteps and noise levels,
+ * sampler.c walks them, sampler_k.c has k-diffusion's steps and sampler_names.c all spellings of the
+ * names.  Nothing else includes this.
  */
 #ifndef SDRT_MODEL_NOISE_SAMPLER_INTERNAL_H
 #define SDRT_MODEL_NOISE_SAMPLER_INTERNAL_H
 
 #include "model/noise/sampler.h"
+#include "runtime/random/brownian.h"
+
+#include <math.h>
 
 /* One evaluation's operands, each [count]. */
 struct sdrt_sampler_work {
@@ -20,7 +24,13 @@ struct sdrt_sampler_work {
 struct sdrt_sampler_method {
     const char *name;
     int history; /* arrays as large as the latent that it keeps between evaluations */
-    int has_karras;
+    int has_schedules; /* 0: the default one alone */
+    int has_flow;    /* draws flow matching */
+    int evals;       /* of a step, for those that sdrt_sampler_plan_k() plans */
+    int drops;       /* 1: the run is planned a step longer and loses its last but one sigma */
+    int brownian;    /* 1: its noise is the motion between two noise levels */
+    double eta;      /* by default */
+    double (*middle)(const struct sdrt_sampler *s, double from, double to); /* of two evaluations */
     int uses_sigmas; /* its latent is image + sigma * noise, scaled for the denoiser */
     int (*draws)(const struct sdrt_sampler *s, int i); /* NULL: never */
     int (*plan)(struct sdrt_sampler *s);
@@ -29,6 +39,7 @@ struct sdrt_sampler_method {
 
 struct sdrt_sampler {
     struct sdrt_sampler_params p;
+    struct sdrt_sampler_tuning tuning; /* resolved */
     const struct sdrt_sampler_method *method;
     int total; /* evaluations of a run from step 0 */
     int first; /* the evaluation at which this run begins */
@@ -39,11 +50,31 @@ struct sdrt_sampler {
     float *sigmas;      /* [total + 1], the last 0 */
     float *alphas;      /* [total], variance-preserving methods */
     float *alphas_next; /* [total] */
+    float *run;         /* [steps + 1] noise levels of the steps, the last 0: of sdrt_sampler_plan_k() */
+    int    steps;       /* of that */
     size_t images, n;
     float *buffer; /* history, then noise; owned */
-    float *history[2];
+    float *history[4];
     float *noise;
+    struct sdrt_brownian *motion; /* owned */
+    const uint64_t *seeds;        /* [images], the caller's */
+    enum sdrt_rng_kind rng_kind;
 };
+
+/* The image that the denoiser sees in x = image + sigma * noise.  Flow's x = (1 - sigma) * image +
+ * sigma * noise has out = noise - image, which for the image is the same line as an epsilon's. */
+static inline float sdrt_sampler_image(const struct sdrt_noise_model *m, float sigma, float x,
+                                       float out)
+{
+    if (m->edm) {
+        const float data = (float)m->sigma_data, both = sigma * sigma + data * data;
+        const float gain = sigma * data / sqrtf(both);
+        return data * data / both * x + (m->prediction == SDRT_PREDICTION_V ? -gain : gain) * out;
+    }
+    if (m->prediction == SDRT_PREDICTION_V)
+        return out * (-sigma / sqrtf(sigma * sigma + 1.0f)) + x / (sigma * sigma + 1.0f);
+    return x - sigma * out;
+}
 
 /* Each fills total, first, initial_scale and the arrays behind plan, or writes a line to the log
  * and returns an error; what it allocated is sdrt_sampler_free()'s to release. */
@@ -51,5 +82,24 @@ int sdrt_sampler_plan_sigmas(struct sdrt_sampler *s);
 int sdrt_sampler_plan_heun(struct sdrt_sampler *s);
 int sdrt_sampler_plan_ddim(struct sdrt_sampler *s);
 int sdrt_sampler_plan_lcm(struct sdrt_sampler *s);
+int sdrt_sampler_plan_k(struct sdrt_sampler *s);
+
+/* sampler_k.c: steps, and what their rows of the table have beside them. */
+void sdrt_sampler_step_lms(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+void sdrt_sampler_step_ipndm(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+void sdrt_sampler_step_res(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+void sdrt_sampler_step_dpm2(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+void sdrt_sampler_step_dpm2_a(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+void sdrt_sampler_step_dpmpp_2s_a(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+void sdrt_sampler_step_dpmpp_sde(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+void sdrt_sampler_step_dpmpp_2m_sde(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+void sdrt_sampler_step_dpmpp_3m_sde(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+double sdrt_sampler_middle_dpm2(const struct sdrt_sampler *s, double from, double to);
+double sdrt_sampler_middle_ancestral(const struct sdrt_sampler *s, double from, double to);
+int sdrt_sampler_draws_if_more(const struct sdrt_sampler *s, int i);
+int sdrt_sampler_draws_second(const struct sdrt_sampler *s, int i);
+
+/* The noise levels between which evaluation i's noise is the motion. */
+void sdrt_sampler_span(const struct sdrt_sampler *s, int i, float *from, float *to);
 
 #endif

@@ -7,9 +7,9 @@
 /* How many steps LCM models were distilled for. */
 enum { LCM_ORIGINAL_STEPS = 50 };
 
-static int plan_alloc(struct sdrt_sampler *s, int total)
+static int plan_alloc(struct sdrt_sampler *s, int total, int steps)
 {
-    s->plan = calloc((size_t)total * 4 + 1, sizeof *s->plan);
+    s->plan = calloc((size_t)total * 4 + (size_t)steps + 2, sizeof *s->plan);
     if (!s->plan)
         return sdrt_fail(s->p.log, SDRT_E_NOMEM, "sampler %s: no memory for %d steps",
                          s->method->name, s->p.steps);
@@ -18,18 +18,20 @@ static int plan_alloc(struct sdrt_sampler *s, int total)
     s->alphas = s->timesteps + total;
     s->alphas_next = s->alphas + total;
     s->sigmas = s->alphas_next + total;
+    s->run = s->sigmas + total + 1;
+    s->steps = steps;
     return 0;
 }
 
 /* The working arrays of one plan, in one block that the planner frees. */
 struct scratch {
-    double *sigmas, *timesteps;   /* [steps] */
+    double *sigmas, *timesteps;   /* [steps + 2] */
     float *alphas, *train_sigmas; /* [train_steps] */
 };
 
 static int scratch_alloc(struct scratch *t, const struct sdrt_sampler *s)
 {
-    const size_t steps = (size_t)s->p.steps, train = (size_t)s->p.noise.train_steps;
+    const size_t steps = (size_t)s->p.steps + 2, train = (size_t)s->p.noise.train_steps;
 
     t->sigmas = malloc(2 * steps * sizeof *t->sigmas + 2 * train * sizeof *t->alphas);
     if (!t->sigmas)
@@ -51,17 +53,28 @@ static double interpolated(const float *values, int last, double at)
     return ((double)values[i + 1] - values[i]) * (clamped - i) + values[i];
 }
 
-/* Sigmas in double and timesteps of a run, one a step.  dpmpp_2m differs from the others: its
- * leading spacing keeps a step to spare, its Karras range is the whole trained one, and its
- * timesteps are whole. */
-static void run_sigmas(const struct sdrt_sampler *s, struct scratch *t, float *timesteps)
+/* The timestep at which the model sees a noise level.  Of dpmpp_2m it is whole. */
+static double timestep_of(const struct sdrt_sampler *s, const struct scratch *t, double sigma)
 {
     const struct sdrt_noise_model *m = &s->p.noise;
-    const int steps = s->p.steps, last = m->train_steps - 1;
     const int whole = s->p.kind == SDRT_SAMPLER_DPMPP_2M;
+
+    if (m->edm) return (double)(0.25f * logf((float)sigma));
+    if (m->prediction == SDRT_PREDICTION_FLOW)
+        return whole ? floor(sigma * m->train_steps) : (double)((float)sigma * (float)m->train_steps);
+    const double at = sdrt_schedule_timestep_of(t->train_sigmas, m->train_steps, sigma);
+    return whole ? rint(at) : at;
+}
+
+/* The model's own timesteps, and Karras' sigmas over their range.  dpmpp_2m differs from the others:
+ * its leading spacing keeps a step to spare, its Karras range is the whole trained one, and its
+ * timesteps are whole. */
+static void own_sigmas(const struct sdrt_sampler *s, struct scratch *t, int steps, float *timesteps)
+{
+    const struct sdrt_noise_model *m = &s->p.noise;
+    const int last = m->train_steps - 1, whole = s->p.kind == SDRT_SAMPLER_DPMPP_2M;
     double high, low;
 
-    sdrt_schedule_train(m, t->alphas, t->train_sigmas);
     sdrt_schedule_timesteps(m, steps, whole, t->timesteps);
     for (int i = 0; i < steps; i++) {
         timesteps[i] = (float)(whole ? rint(t->timesteps[i]) : t->timesteps[i]);
@@ -72,50 +85,131 @@ static void run_sigmas(const struct sdrt_sampler *s, struct scratch *t, float *t
     high = whole ? t->train_sigmas[last] : t->sigmas[0];
     low = whole ? t->train_sigmas[0] : t->sigmas[steps - 1];
     sdrt_schedule_karras(high, low, steps, t->sigmas);
-    for (int i = 0; i < steps; i++) {
-        const double at = sdrt_schedule_timestep_of(t->train_sigmas, m->train_steps, t->sigmas[i]);
-        timesteps[i] = (float)(whole ? rint(at) : at);
-    }
+    for (int i = 0; i < steps; i++) timesteps[i] = (float)timestep_of(s, t, t->sigmas[i]);
 }
 
 /* The same of a model of EDM. */
-static void edm_sigmas(const struct sdrt_sampler *s, struct scratch *t, float *timesteps)
+static void edm_sigmas(const struct sdrt_sampler *s, struct scratch *t, int steps)
 {
     const struct sdrt_noise_model *m = &s->p.noise;
-    const int geometric = m->exponential && s->p.schedule == SDRT_SCHEDULE_DEFAULT;
+    const int geometric = s->p.schedule == SDRT_SCHEDULE_EXPONENTIAL ||
+                          (m->exponential && s->p.schedule == SDRT_SCHEDULE_DEFAULT);
 
     (geometric ? sdrt_schedule_exponential : sdrt_schedule_karras)(m->sigma_max, m->sigma_min,
-                                                                   s->p.steps, t->sigmas);
-    for (int i = 0; i < s->p.steps; i++) timesteps[i] = 0.25f * logf((float)t->sigmas[i]);
+                                                                   steps, t->sigmas);
+}
+
+/* Those that the caller gave. */
+static void given_sigmas(const struct sdrt_sampler *s, struct scratch *t, float *timesteps)
+{
+    const struct sdrt_sampler_params *p = &s->p;
+
+    for (int i = 0; i < p->n_sigmas; i++) {
+        t->sigmas[i] = p->sigmas[i];
+        timesteps[i] = (float)timestep_of(s, t, p->sigmas[i]);
+    }
+    for (int i = 0; i < p->n_timesteps; i++) {
+        const int flow = p->noise.prediction == SDRT_PREDICTION_FLOW;
+        timesteps[i] = (float)p->own_timesteps[i];
+        t->sigmas[i] = flow ? p->own_timesteps[i] / p->noise.train_steps
+                            : interpolated(t->train_sigmas, p->noise.train_steps - 1,
+                                           p->own_timesteps[i]);
+    }
+}
+
+/* How many steps a run has that was asked for so many. */
+static int steps_of(const struct sdrt_sampler *s, int asked)
+{
+    const int given = s->p.n_sigmas || s->p.n_timesteps;
+
+    return given ? asked : sdrt_schedule_count(s->p.schedule, s->p.noise.train_steps, asked);
+}
+
+/* Sigmas and timesteps of a run, one a step: those of asked steps, of which there may be one more. */
+static void run_sigmas(const struct sdrt_sampler *s, struct scratch *t, int asked, float *timesteps)
+{
+    const struct sdrt_noise_model *m = &s->p.noise;
+    const int flow = m->prediction == SDRT_PREDICTION_FLOW, steps = steps_of(s, asked);
+    const int solver = s->p.kind == SDRT_SAMPLER_DPMPP_2M;
+
+    if (flow) sdrt_schedule_flow_train(m, t->train_sigmas);
+    else sdrt_schedule_train(m, t->alphas, t->train_sigmas);
+    if (s->p.n_sigmas || s->p.n_timesteps) {
+        given_sigmas(s, t, timesteps);
+        return;
+    }
+    if (m->edm) edm_sigmas(s, t, steps);
+    else if (s->p.schedule > SDRT_SCHEDULE_KARRAS || (flow && s->p.schedule))
+        sdrt_schedule_fill(m, s->p.schedule, t->train_sigmas, asked, t->sigmas);
+    else if (flow) sdrt_schedule_flow(m, steps, solver, t->sigmas);
+    else {
+        own_sigmas(s, t, steps, timesteps);
+        return;
+    }
+    /* All noise has no signal, whose logarithm the solver takes: diffusers begins one short of it. */
+    if (flow && solver && t->sigmas[0] >= 1.0) t->sigmas[0] = (double)t->train_sigmas[m->train_steps - 2];
+    for (int i = 0; i < steps; i++) timesteps[i] = (float)timestep_of(s, t, t->sigmas[i]);
+}
+
+static float initial_scale_of(const struct sdrt_sampler *s)
+{
+    const struct sdrt_noise_model *m = &s->p.noise;
+    const int leading = m->spacing == SDRT_SPACING_LEADING && !s->p.n_sigmas &&
+                        s->p.schedule <= SDRT_SCHEDULE_KARRAS;
+
+    if (m->edm) return sqrtf(s->sigmas[0] * s->sigmas[0] + 1.0f);
+    if (!s->method->uses_sigmas || m->prediction == SDRT_PREDICTION_FLOW) return 1.0f;
+    return leading ? sqrtf(s->sigmas[0] * s->sigmas[0] + 1.0f) : s->sigmas[0];
 }
 
 int sdrt_sampler_plan_sigmas(struct sdrt_sampler *s)
 {
-    const struct sdrt_noise_model *m = &s->p.noise;
-    const int flow = m->prediction == SDRT_PREDICTION_FLOW;
-    const int solver = s->p.kind == SDRT_SAMPLER_DPMPP_2M;
-    const int steps = s->p.steps;
+    const int steps = steps_of(s, s->p.steps);
     struct scratch t = { 0 };
-    int status = plan_alloc(s, steps);
+    int status = plan_alloc(s, steps, steps);
 
     if (status) goto out;
     status = scratch_alloc(&t, s);
     if (status) goto out;
-    if (flow) sdrt_schedule_flow(m, steps, solver, t.sigmas);
-    else if (m->edm) edm_sigmas(s, &t, s->timesteps);
-    else run_sigmas(s, &t, s->timesteps);
-    for (int i = 0; i < steps; i++) {
-        s->sigmas[i] = (float)t.sigmas[i];
-        if (flow && solver) s->timesteps[i] = (float)floor(t.sigmas[i] * m->train_steps);
-        else if (flow) s->timesteps[i] = s->sigmas[i] * (float)m->train_steps;
-    }
-    s->initial_scale = 1.0f;
-    if (m->edm) s->initial_scale = sqrtf(s->sigmas[0] * s->sigmas[0] + 1.0f);
-    else if (s->method->uses_sigmas && !flow)
-        s->initial_scale = m->spacing == SDRT_SPACING_LEADING
-                               ? sqrtf(s->sigmas[0] * s->sigmas[0] + 1.0f)
-                               : s->sigmas[0];
+    run_sigmas(s, &t, s->p.steps, s->timesteps);
+    for (int i = 0; i < steps; i++) s->run[i] = s->sigmas[i] = (float)t.sigmas[i];
+    s->initial_scale = initial_scale_of(s);
 out:
+    free(t.sigmas);
+    return status;
+}
+
+/* k-diffusion's: a run of steps, each but the last with a second evaluation at its middle where the
+ * method has one. */
+int sdrt_sampler_plan_k(struct sdrt_sampler *s)
+{
+    const struct sdrt_sampler_method *method = s->method;
+    const int given = s->p.n_sigmas || s->p.n_timesteps, drops = method->drops && !given;
+    const int asked = s->p.steps + drops, steps = steps_of(s, asked) - drops;
+    float *timesteps = malloc(((size_t)steps + 2) * sizeof *timesteps);
+    struct scratch t = { 0 };
+    int status = plan_alloc(s, method->evals * (steps - 1) + 1, steps);
+
+    if (!status && !timesteps) status = sdrt_fail(s->p.log, SDRT_E_NOMEM, "sampler: no memory");
+    if (!status) status = scratch_alloc(&t, s);
+    if (status) goto out;
+    run_sigmas(s, &t, asked, timesteps);
+    if (drops) {
+        t.sigmas[steps - 1] = t.sigmas[steps];
+        timesteps[steps - 1] = timesteps[steps];
+    }
+    for (int i = 0; i < steps; i++) {
+        const int e = method->evals * i;
+        s->run[i] = s->sigmas[e] = (float)t.sigmas[i];
+        s->timesteps[e] = timesteps[i];
+        if (method->evals == 1 || i == steps - 1) continue;
+        s->sigmas[e + 1] = (float)method->middle(s, t.sigmas[i], t.sigmas[i + 1]);
+        s->timesteps[e + 1] = (float)timestep_of(s, &t, (double)s->sigmas[e + 1]);
+    }
+    s->first = s->p.first_step * method->evals;
+    s->initial_scale = initial_scale_of(s);
+out:
+    free(timesteps);
     free(t.sigmas);
     return status;
 }
@@ -123,17 +217,17 @@ out:
 /* Heun: every step but the first begins with the second evaluation of the step before it. */
 int sdrt_sampler_plan_heun(struct sdrt_sampler *s)
 {
-    const int steps = s->p.steps;
     const float *timesteps, *sigmas;
     float *single;
     int status = sdrt_sampler_plan_sigmas(s);
 
     if (status) return status;
+    const int steps = s->steps;
     single = s->plan;
     timesteps = s->timesteps;
     sigmas = s->sigmas;
     s->plan = NULL;
-    status = plan_alloc(s, 2 * steps - 1);
+    status = plan_alloc(s, 2 * steps - 1, steps);
     if (status) goto out;
     for (int i = 0; i < 2 * steps - 1; i++) {
         s->timesteps[i] = timesteps[(i + 1) / 2];
@@ -149,7 +243,7 @@ int sdrt_sampler_plan_ddim(struct sdrt_sampler *s)
 {
     const struct sdrt_noise_model *m = &s->p.noise;
     struct scratch t = { 0 };
-    int status = plan_alloc(s, s->p.steps);
+    int status = plan_alloc(s, s->p.steps, s->p.steps);
 
     if (status) goto out;
     status = scratch_alloc(&t, s);
@@ -157,7 +251,10 @@ int sdrt_sampler_plan_ddim(struct sdrt_sampler *s)
     sdrt_schedule_train(m, t.alphas, NULL);
     sdrt_schedule_timesteps(m, s->p.steps, 0, t.timesteps);
     for (int i = 0; i < s->p.steps; i++) {
-        const int at = (int)rint(t.timesteps[i]), next = at - m->train_steps / s->p.steps;
+        const int own = s->p.n_timesteps, last = i == s->p.steps - 1;
+        const int at = (int)rint(own ? s->p.own_timesteps[i] : t.timesteps[i]);
+        const int next = !own ? at - m->train_steps / s->p.steps
+                              : last ? -1 : (int)rint(s->p.own_timesteps[i + 1]);
 
         if (at < 0 || at >= m->train_steps) {
             status = sdrt_fail(s->p.log, SDRT_E_ARG,
@@ -187,7 +284,7 @@ int sdrt_sampler_plan_lcm(struct sdrt_sampler *s)
     if (steps > LCM_ORIGINAL_STEPS || stride < 1)
         return sdrt_fail(s->p.log, SDRT_E_ARG, "sampler lcm: %d steps, expected 1 to %d", steps,
                          LCM_ORIGINAL_STEPS);
-    status = plan_alloc(s, steps);
+    status = plan_alloc(s, steps, steps);
     if (status) goto out;
     status = scratch_alloc(&t, s);
     if (status) goto out;
@@ -195,7 +292,8 @@ int sdrt_sampler_plan_lcm(struct sdrt_sampler *s)
     for (int i = 0; i < steps; i++) {
         /* numpy.linspace rounds the width before it multiplies, and so must we. */
         const double width = (double)LCM_ORIGINAL_STEPS / steps;
-        const int at = (LCM_ORIGINAL_STEPS - (int)floor(i * width)) * stride - 1;
+        const int at = s->p.n_timesteps ? (int)rint(s->p.own_timesteps[i])
+                                        : (LCM_ORIGINAL_STEPS - (int)floor(i * width)) * stride - 1;
 
         s->timesteps[i] = (float)at;
         s->alphas[i] = t.alphas[at];

@@ -22,6 +22,25 @@ enum sdrt_prediction {
     SDRT_PREDICTION_FLOW,    /* noise - image on a straight path: SD 3.x */
 };
 
+/* Where not said otherwise, over the whole range of noise that the model was trained for; they end in
+ * no noise at all. */
+enum sdrt_schedule_kind {
+    SDRT_SCHEDULE_DEFAULT,     /* the model's timesteps, by its spacing */
+    SDRT_SCHEDULE_KARRAS,      /* over the range of those: schedule.h */
+    SDRT_SCHEDULE_EXPONENTIAL, /* each sigma the same share of the one before */
+    SDRT_SCHEDULE_SGM_UNIFORM, /* timesteps evenly, the last one left out */
+    SDRT_SCHEDULE_SIMPLE,      /* every so many of the trained sigmas, from the noisiest down */
+    SDRT_SCHEDULE_NORMAL,      /* timesteps evenly, down to the first: the web UI's "Uniform" */
+    SDRT_SCHEDULE_DDIM,        /* every so many from the second up, which may be a step more */
+    SDRT_SCHEDULE_BETA,        /* Lee et al. 2024 (arXiv:2407.12173), as diffusers and the web UI: sigmas
+                                * at quantiles of the beta distribution of 0.6 and 0.6 */
+    SDRT_SCHEDULE_AYS,         /* Sabour et al. 2024 (arXiv:2404.14507), for SD 1.x and 2.x */
+    SDRT_SCHEDULE_AYS_SDXL,    /* the same for SDXL */
+    SDRT_SCHEDULE_KL_OPTIMAL,  /* the same paper, theorem 3.1: evenly in the arc tangent of sigma */
+    SDRT_SCHEDULE_LINEAR_QUADRATIC, /* Genmo's: half of the steps within the first 0.025 */
+    SDRT_SCHEDULE_COUNT
+};
+
 /* Which training timesteps a run of few steps visits (Lin et al. 2023, arXiv:2305.08891,
  * table 2). */
 enum sdrt_spacing {
@@ -81,6 +100,20 @@ void sdrt_schedule_karras(double sigma_max, double sigma_min, int steps, double 
 /* The (fractional) timestep at which a model with train_sigmas[train_steps] has this sigma,
  * interpolated in log sigma and clamped to the trained range. */
 double sdrt_schedule_timestep_of(const float *train_sigmas, int train_steps, double sigma);
+
+/* The sigmas of the model's timesteps that the schedules behind karras are made of: of a flow, whose
+ * betas mean nothing, those of its shift; else the trained ones.  train [train_steps]. */
+void sdrt_schedule_flow_train(const struct sdrt_noise_model *m, float *train);
+
+/* How many sigmas such a schedule has for so many steps: as many, or for DDIM one more. */
+int sdrt_schedule_count(enum sdrt_schedule_kind kind, int train_steps, int steps);
+
+/* Writes them, falling, without the 0 at the end. */
+void sdrt_schedule_fill(const struct sdrt_noise_model *m, enum sdrt_schedule_kind kind,
+                        const float *train, int steps, double *sigmas);
+
+/* Quantile p of the beta distribution of a and b. */
+double sdrt_beta_quantile(double p, double a, double b);
 
 /* Writes sigmas[steps] of a flow-matching run; the timestep of each is sigma * train_steps.  Those
  * of diffusers' flow Euler, or with solver not 0 of its multistep solver: nearly the same.

@@ -11,12 +11,15 @@
 /* Name i of a list, a constant; NULL where the list has ended. */
 typedef const char *sdrt_names_fn(int i);
 
-enum { SDRT_CHOICES = 256 /* room for a sentence's worth of names */ };
+enum { SDRT_CHOICES = 512 /* room for a sentence's worth of names */ };
 
 /* The names as "a, b or c", cut to fit; returns text. */
 const char *sdrt_choices(char text[SDRT_CHOICES], sdrt_names_fn *names);
 
 /* The index of name in the list, -1 where it is not there. */
 int sdrt_choice(sdrt_names_fn *names, const char *name);
+
+/* The name that is written most like name, no more than a third of it being other; NULL for none. */
+const char *sdrt_choice_near(sdrt_names_fn *names, const char *name);
 
 #endif
