@@ -44,7 +44,8 @@ libmodel_la_SOURCES += \
 	model/lora/pattern.h model/lora/tags.c model/lora/tags.h model/lora/folder.c \
 	model/lora/folder.h \
 	model/pipeline/loras.c model/pipeline/loras.h \
-	model/pipeline/prompts.c model/pipeline/prompts.h model/pipeline/prompt_store.c
+	model/pipeline/prompts.c model/pipeline/prompts.h model/pipeline/prompt_store.c \
+	model/pipeline/vectors.c model/pipeline/vectors.h
 
 libmodel_la_SOURCES += \
 	model/text/codepoints.c model/text/codepoints.h \

@@ -232,7 +232,9 @@ struct sdrt_request {
 
     const char *prompt_style;    /* a name of SDRT_LIST_PROMPT_STYLES: whose rules the prompts follow;
                                   * NULL: "a1111" where they have brackets that no backslash stands
-                                  * before, BREAK or AND, else "plain" */
+                                  * before, BREAK or AND, or name an embedding, else "plain" */
+    const char *embeddings;      /* a folder of textual inversions, which the prompts name by
+                                  * "embedding:name" or, with "a1111", by the name alone; NULL: none */
 };
 
 /* What a context's first request needs, known before any of it is loaded.  A later one packs again

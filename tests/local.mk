@@ -44,7 +44,15 @@ check_PROGRAMS += tests/test_prompts
 tests_test_prompts_SOURCES = tests/test_prompts.c $(GOLDEN_IMAGES)
 tests_test_prompts_CFLAGS = $(TEST_CFLAGS)
 tests_test_prompts_LDADD = $(TEST_LIBS)
-EXTRA_DIST += tests/golden/prompts tests/oracle/a1111_prompts.py tests/oracle/make_prompts_golden.py
+EXTRA_DIST += tests/golden/prompts tests/oracle/a1111_prompts.py tests/oracle/make_prompts_golden.py \
+	tests/oracle/make_vectors_golden.py
+
+check_PROGRAMS += tests/test_k_samplers
+tests_test_k_samplers_SOURCES = tests/test_k_samplers.c $(ALLOCATIONS)
+tests_test_k_samplers_CFLAGS = $(TEST_CFLAGS)
+tests_test_k_samplers_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
+tests_test_k_samplers_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/golden/k_samplers.bin tests/oracle/make_k_golden.py
 
 check_PROGRAMS += tests/test_t5_tokenizer tests/fuzz_t5_tokenizer
 tests_test_t5_tokenizer_SOURCES = tests/test_t5_tokenizer.c tests/temp_folder.c \

@@ -48,15 +48,16 @@ struct walk {
     double worst;
 };
 
-static void begin(struct walk *w, struct sdrt_context *context)
+static void begin(struct walk *w, struct sdrt_context *context, const char *embeddings)
 {
     struct sdrt_session *s = context->session;
     struct sdrt_request r;
 
     sdrt_request_init(&r);
     r.prompt = w->prompt;
+    r.embeddings = embeddings;
     r.prompt_style = json_string_value(json_object_get(w->c, "style"));
-    r.steps = (int)json_integer_value(json_object_get(w->c, "steps"));
+    if (w->c) r.steps = (int)json_integer_value(json_object_get(w->c, "steps"));
     r.cfg_scale = 1.0f;
     r.sampler = "euler";
     r.width = r.height = 64;
@@ -80,7 +81,7 @@ static void encode(struct walk *w)
     cr_assert_eq(sdrt_run_tokenize(&w->run), SDRT_OK);
     for (int i = 0; i < s->n_passes; i++) {
         const struct sdrt_pass *pass = &s->model->passes[i];
-        if (pass->run != sdrt_run_text) continue;
+        if (pass->run != sdrt_run_text || !s->programs[i]) continue;
         cr_assert_eq(sdrt_session_load(s, i, NULL, NULL), SDRT_OK);
         cr_assert_eq(pass->run(&w->run, pass), SDRT_OK);
     }
@@ -172,7 +173,7 @@ static void run_case(struct walk *w, struct sdrt_context *context)
 
     kept_lines = 0;
     w->prompt = json_string_value(json_object_get(w->c, "prompt"));
-    begin(w, context);
+    begin(w, context, NULL);
     cr_assert_eq((size_t)w->run.prompts.wanted.n, json_array_size(parts), "\"%s\": %d parts",
                  w->prompt, w->run.prompts.wanted.n);
     encode(w);
@@ -201,6 +202,70 @@ Test(prompts, tokens_and_embeddings)
     sdrt_npy_free(&text);
     sdrt_npy_free(&pooled);
     sdrt_close(&context);
+}
+
+/* ---- textual inversions ---- */
+
+/* make_vectors_golden.py has the same prompts. */
+static void check_vectors(const char *family, const char *prompt, int words)
+{
+    struct sdrt_context *context = open_model(path_in(family, ""), NULL);
+    struct walk w = { .prompt = prompt };
+    char name[64], folder[512];
+
+    snprintf(name, sizeof name, "vectors-%s.npy", family);
+    snprintf(folder, sizeof folder, "%s", data_path(family));
+    struct sdrt_npy *want = data(name), *pooled = data("vectors-pooled.npy");
+    begin(&w, context, folder);
+    cr_assert_eq(w.run.prompts.vectors.of[0].n_words, words, "%s: %d words", family,
+                 w.run.prompts.vectors.of[0].n_words);
+    encode(&w);
+    sdrt_prompts_show(&w.run.prompts, context->session, 0);
+    const float *text = sdrt_session_map(context->session, SDRT_PART_BASE, "text");
+    for (size_t i = 0; i < want->elements; i++)
+        check_close(&w, text[i], ((const float *)want->data)[i], "an embedding");
+    const int slot = sdrt_text_slot(context->session, 1, "pooled");
+    const float *got = slot == SDRT_NO_SLOT ? NULL : sdrt_slot_map(&context->session->slots, slot);
+    for (size_t i = 0; got && i < pooled->elements; i++)
+        check_close(&w, got[i], ((const float *)pooled->data)[i], "the pooled text");
+    cr_log_info("%s: worst relative error %.2g", family, w.worst);
+    sdrt_prompts_clear(&w.run.prompts);
+    sdrt_npy_free(&want);
+    sdrt_npy_free(&pooled);
+    sdrt_close(&context);
+}
+
+Test(prompts, textual_inversions)
+{
+    check_vectors("sd15", "a alpha cat, (beta:1.3), embedding:gamma [stars] ALPHA", 3);
+    check_vectors("sdxl", "a (pair:0.7) cat, pairs of 42 stars, embedding:pair!", 1);
+}
+
+/* Also in whole requests, one after the other, and negative ones. */
+Test(prompts, textual_inversions_in_images)
+{
+    struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
+    const size_t bytes = 64 * 64 * 3;
+    uint8_t *images[4];
+    struct sdrt_request r;
+
+    sdrt_request_init(&r);
+    r.width = r.height = 64;
+    r.steps = 2;
+    r.seed = 3;
+    r.embeddings = data_path("sd15");
+    for (int i = 0; i < 4; i++) {
+        r.prompt = i % 2 ? "a cat, alpha" : "a cat";
+        r.negative_prompt = i == 2 ? "embedding:gamma" : "";
+        cr_assert_eq(sdrt_generate(c, &r), SDRT_OK, "%s", kept_text);
+        images[i] = malloc(bytes);
+        memcpy(images[i], sdrt_image(c, 0, NULL, NULL), bytes);
+    }
+    cr_expect(memcmp(images[0], images[1], bytes), "the embedding changes nothing");
+    cr_expect(memcmp(images[0], images[2], bytes), "the negative embedding changes nothing");
+    cr_expect(!memcmp(images[1], images[3], bytes), "another image the second time");
+    for (int i = 0; i < 4; i++) free(images[i]);
+    sdrt_close(&c);
 }
 
 /* ---- whole images ---- */
@@ -297,12 +362,26 @@ static void expect_request(const char *prompt, const char *style, int status, co
 Test(prompts, refusals)
 {
     char deep[256] = "", many[600] = "a";
+    struct sdrt_options o;
+    struct sdrt_request r;
+
+    model_options(&o, path_in("sd15", ""));
+    sdrt_request_init(&r);
+    r.width = r.height = 64;
 
     for (int i = 0; i < 80; i++) strcat(deep, "(");
     expect_request(deep, NULL, SDRT_E_ARG, "within each other");
     for (int i = 0; i < 60; i++) strcat(many, " AND b");
     expect_request(many, NULL, SDRT_E_ARG, "joined by AND");
     expect_request("(a:1.2.3)", NULL, SDRT_E_ARG, "weight '1.2.3'");
+    r.embeddings = data_path("sd15");
+    r.prompt = "embedding:nothing";
+    expect_refusal(&o, &r, SDRT_E_MISSING, "no embedding 'nothing'");
+    r.prompt = "embedding:alpha";
+    model_options(&o, path_in("sdxl", ""));
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "alpha.pt: has no 1 to 75 vectors of width 64 and");
+    r.embeddings = "/nowhere/at/all";
+    expect_refusal(&o, &r, SDRT_E_MISSING, "expected a folder of embeddings");
     expect_request("a", "invoke", SDRT_E_ARG,
                    "unknown prompt style \"invoke\": expected a1111, comfy");
 }

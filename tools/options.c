@@ -287,6 +287,8 @@ static const struct cli_option table[] = {
     { "prompt-style", 0, CLI_NAME, "NAME",
       "%s: whose rules for weights and long prompts (a1111 where it has brackets, else plain)",
       AT(request.prompt_style), .names = styles },
+    { "embeddings", 0, CLI_TEXT, "DIR",
+      "where NAME or embedding:NAME in a prompt finds a textual inversion", AT(request.embeddings) },
     { "init", 0, CLI_TEXT, "FILE", "a picture to begin with, PNG, JPEG or WebP", AT(init) },
     { "strength", 0, CLI_CALL, "X", "how much of it is redrawn, above 0 to 1 (0.75)",
       .call = take_strength },

@@ -49,15 +49,26 @@ static sdrt_tensor self_attention(struct sdrt_graph *g, sdrt_tensor x, const cha
 }
 
 static sdrt_tensor embed(struct sdrt_graph *g, const struct sdrt_clip_config *clip,
-                         const char *prefix, sdrt_tensor ids)
+                         const char *prefix, int batch, int tokens)
 {
     char table[NAME], positions[NAME], name[NAME];
 
+    sdrt_name(name, sizeof name, "%s.ids", prefix);
+    const sdrt_tensor ids = sdrt_graph_external(g, name, SDRT_I32, batch, 1, tokens, 1);
     sdrt_name(table, sizeof table, "%s.text_model.embeddings.token_embedding", prefix);
     sdrt_name(positions, sizeof positions, "%s.text_model.embeddings.position_embedding", prefix);
     sdrt_name(name, sizeof name, "%s.text_model.embeddings", prefix);
     return sdrt_graph_embed(g, name, ids, table, clip->vocab, positions, clip->positions,
                             clip->hidden);
+}
+
+static sdrt_tensor given(struct sdrt_graph *g, const struct sdrt_clip_config *clip,
+                         const char *prefix, int batch, int tokens)
+{
+    char name[NAME];
+
+    sdrt_name(name, sizeof name, "%s.embedded", prefix);
+    return sdrt_graph_external(g, name, SDRT_F32, batch, 1, tokens, clip->hidden);
 }
 
 /* One transformer layer; into may be SDRT_NO_TENSOR. */
@@ -106,12 +117,11 @@ void sdrt_clip_encoder_build(struct sdrt_graph *g, const struct sdrt_text_config
     const int taken = clip->layers - config->skip, rows = place->rows ? place->rows : tokens;
     char name[NAME];
 
-    sdrt_name(name, sizeof name, "%s.ids", prefix);
-    const sdrt_tensor ids = sdrt_graph_external(g, name, SDRT_I32, batch, 1, tokens, 1);
     const sdrt_tensor text = sdrt_graph_external(g, "text", SDRT_F32, batch, 1, rows, place->width);
     const sdrt_tensor mine = sdrt_graph_slice(g, sdrt_graph_rows(g, text, place->row0, tokens),
                                               place->at, clip->hidden);
-    sdrt_tensor x = embed(g, clip, prefix, ids);
+    sdrt_tensor x = place->embedded ? given(g, clip, prefix, batch, tokens)
+                                    : embed(g, clip, prefix, batch, tokens);
     for (int i = 0; i < taken; i++)
         x = layer_of(g, clip, prefix, i, x,
                      i == taken - 1 && !config->final_norm ? mine : SDRT_NO_TENSOR);

@@ -13,11 +13,13 @@
 struct sdrt_clip_place {
     int width, at;
     int rows, row0;
+    int embedded; /* 1: the tokens' embeddings with their positions are given, not looked up */
 };
 
 /* Adds the encoder to g; weights are named behind prefix ("text_encoder").  Layers that nothing
  * reads are left out.  Failures stay in the graph's status.  External tensors:
- * prefix.ids, int32 [batch][1][tokens][1];
+ * prefix.ids, int32 [batch][1][tokens][1], or where place.embedded is set prefix.embedded,
+ * [batch][1][tokens][hidden];
  * text [batch][1][place.rows][place.width], where it writes its own rows and channels: the
  * hidden states that the configuration names;
  * prefix.pooled [batch][1][tokens][pooled], where the configuration takes it: the last layer's

@@ -23,6 +23,7 @@ struct sdrt_shape {
     int masked;                  /* 1: of which a part stays */
     int more_lanes;              /* conditional images beside the first, which AND joins to it */
     int more_chunks;             /* of CLIP's tokens in the context, beside the first */
+    int embedded;                /* 1: CLIPs are given embeddings, some of them from files */
     int varied;                  /* 1: the text changes from evaluation to evaluation */
 };
 

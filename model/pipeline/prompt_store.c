@@ -255,9 +255,12 @@ static void show_pooled(const struct sdrt_prompts *p, const struct sdrt_session 
         const size_t width = (size_t)config->text[k].pooled;
         const int32_t *ids = sdrt_prompts_chunk(p, lane, text, k, 0)->ids;
         if (!width) continue;
-        sdrt_slot_write(&s->slots, sdrt_text_slot(s, k, "ids"), row * tokens * sizeof *ids, ids,
-                        tokens * sizeof *ids);
-        memcpy(slot_pooled(s, k, row, ids),
+        float *to = slot_pooled(s, k, row, ids);
+        if (s->shape.embedded) to -= end_of(s, k, ids) * width;
+        else
+            sdrt_slot_write(&s->slots, sdrt_text_slot(s, k, "ids"), row * tokens * sizeof *ids, ids,
+                            tokens * sizeof *ids);
+        memcpy(to,
                p->pooled[k] + ((size_t)text * (size_t)p->n_lanes + (size_t)lane) * width,
                width * sizeof(float));
     }

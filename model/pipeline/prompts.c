@@ -38,6 +38,7 @@ void sdrt_prompts_clear(struct sdrt_prompts *p)
     clear_text(&p->empty);
     sdrt_prompt_parts_clear(&p->wanted);
     sdrt_prompt_parts_clear(&p->unwanted);
+    sdrt_vectors_clear(&p->vectors);
     for (int k = 0; k < SDRT_MAX_TEXT; k++) free(p->pooled[k]);
     free(p->store);
     *p = (struct sdrt_prompts){ 0 };
@@ -123,6 +124,8 @@ static struct sdrt_prompt_reader reader_of(const struct reading *g, int encoder)
         .tokenizer = t,
         .pad = pad < 0 ? sdrt_clip_tokenizer_eos(t) : pad,
         .length = sdrt_prompt_tokens(g->config),
+        .words = g->p->vectors.of[encoder].words,
+        .n_words = g->p->vectors.of[encoder].n_words,
     };
 }
 
@@ -281,7 +284,10 @@ static void hash_text(struct reading *g, const struct sdrt_lane_text *text)
             const struct sdrt_prompt_chunk *chunk = &text->clip[k].at[c];
             p->key = sdrt_hash(p->key, chunk->ids, tokens * sizeof *chunk->ids);
             p->key = sdrt_hash(p->key, chunk->weights, tokens * sizeof *chunk->weights);
-            for (size_t i = 0; i < tokens; i++) p->weighted |= chunk->weights[i] != 1.0f;
+            for (size_t i = 0; i < tokens; i++) {
+                p->weighted |= chunk->weights[i] != 1.0f;
+                p->embedded |= chunk->ids[i] < 0;
+            }
         }
     p->key = sdrt_hash(p->key, text->t5, t5 * sizeof *text->t5);
     p->key = sdrt_hash(p->key, text->t5_weights, t5 * sizeof *text->t5_weights);
@@ -299,11 +305,17 @@ static void conclude(struct reading *g, struct sdrt_shape *shape)
         for (int t = 0; t < p->lanes[l].part->n_texts; t++) hash_text(g, &p->lanes[l].texts[t]);
         p->shown[l] = -1;
     }
+    for (int k = 0; p->embedded && k < g->config->n_text; k++) {
+        const struct sdrt_encoder_vectors *v = &p->vectors.of[k];
+        const size_t n = (size_t)v->n_rows * (size_t)g->config->text[k].clip.hidden;
+        p->key = sdrt_hash(p->key, v->rows, n * sizeof *v->rows);
+    }
+    shape->embedded = p->embedded;
     shape->guided = p->negative;
     shape->more_lanes = p->n_lanes - p->negative - 1;
     shape->more_chunks = common_chunks(g) - 1;
     shape->varied = p->rounds > 1;
-    p->simple = p->rounds == 1 && !shape->more_chunks && !p->weighted;
+    p->simple = p->rounds == 1 && !shape->more_chunks && !p->weighted && !p->embedded;
 }
 
 /* ---- a request ---- */
@@ -311,7 +323,8 @@ static void conclude(struct reading *g, struct sdrt_shape *shape)
 static int choose_style(struct reading *g, const struct sdrt_request *r)
 {
     const char *name = r->prompt_style, *negative = r->negative_prompt ? r->negative_prompt : "";
-    const int has = sdrt_prompt_has_syntax(r->prompt) || sdrt_prompt_has_syntax(negative);
+    const int has = sdrt_prompt_has_syntax(r->prompt) || sdrt_prompt_has_syntax(negative) ||
+                    g->p->vectors.of[0].n_words;
     const int style = name  ? sdrt_choice(sdrt_prompt_style_name, name)
                       : has ? SDRT_PROMPT_A1111
                             : SDRT_PROMPT_PLAIN;
@@ -326,6 +339,17 @@ static int choose_style(struct reading *g, const struct sdrt_request *r)
                   "the prompts' brackets, BREAK and AND are taken as text: "
                   "prompt style a1111 reads them");
     return SDRT_OK;
+}
+
+/* Plain text names none. */
+static int read_vectors(struct reading *g, const struct sdrt_request *r)
+{
+    const char *const texts[2] = { r->prompt, r->negative_prompt };
+    const int plain = r->prompt_style && !strcmp(r->prompt_style,
+                                                 sdrt_prompt_style_name(SDRT_PROMPT_PLAIN));
+
+    return sdrt_vectors_read(&g->p->vectors, g->m, plain ? NULL : r->embeddings, texts,
+                             r->negative_prompt ? 2 : 1, g->notes);
 }
 
 /* Whether the parts are added up, which takes a row without them. */
@@ -344,8 +368,9 @@ int sdrt_prompts_read(struct sdrt_prompts *p, const struct sdrt_model *m,
                          .config = sdrt_model_config_of(m),
                          .notes = notes,
                          .steps = evaluations > r->steps ? 2 * r->steps : r->steps };
-    int status = choose_style(&g, r);
+    int status = read_vectors(&g, r);
 
+    if (status == SDRT_OK) status = choose_style(&g, r);
     if (status == SDRT_OK) status = schedule(&g, r->prompt, 1, &p->wanted, "the prompt");
     if (status != SDRT_OK) return status;
     p->negative = shape->guided || is_composed(p);

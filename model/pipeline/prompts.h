@@ -14,6 +14,7 @@
 #define SDRT_MODEL_PIPELINE_PROMPTS_H
 
 #include "model/pipeline/session.h"
+#include "model/pipeline/vectors.h"
 #include "model/text/prompt_chunks.h"
 #include "model/text/prompt_schedule.h"
 
@@ -42,6 +43,8 @@ struct sdrt_prompts {
     int chunks;   /* of the lane that has most */
     int weighted; /* some token's weight is not 1 */
     int simple;
+    struct sdrt_vectors vectors; /* that the prompts may name */
+    int embedded; /* some of them are there */
     struct sdrt_lane_text empty; /* of one chunk */
     uint64_t key;                /* of all tokens and weights */
 

@@ -41,6 +41,45 @@ static void fill_ids(const struct sdrt_run *run, int encoder, int is_t5, int uni
                         bytes);
 }
 
+/* What an encoder's first layer reads in all units, [units][lanes][tokens][hidden], from tokens and
+ * the request's own vectors; the caller frees it. */
+static int embed_units(const struct sdrt_run *run, int encoder, int units, float **out)
+{
+    const struct sdrt_session *s = run->s;
+    const struct sdrt_prompts *p = &run->prompts;
+    const struct sdrt_model_config *config = sdrt_model_config_of(s->model);
+    const size_t tokens = (size_t)sdrt_prompt_tokens(config);
+    const size_t count = (size_t)units * (size_t)p->n_lanes;
+    int32_t *ids = malloc(count * tokens * sizeof *ids);
+    int status = SDRT_OK;
+
+    *out = malloc(count * tokens * (size_t)config->text[encoder].clip.hidden * sizeof **out);
+    if (!ids || !*out) status = sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for embeddings");
+    for (size_t i = 0; i < count && status == SDRT_OK; i++)
+        memcpy(ids + i * tokens,
+               sdrt_prompts_unit_ids(p, encoder, 0, (int)i / p->n_lanes, (int)i % p->n_lanes),
+               tokens * sizeof *ids);
+    if (status == SDRT_OK)
+        status = sdrt_vectors_embed(&p->vectors, s->model, encoder, ids, (int)count, *out);
+    free(ids);
+    return status;
+}
+
+/* Fills an encoder's slot of embeddings with those of a unit. */
+static void fill_embedded(const struct sdrt_run *run, int encoder, int unit, const float *units)
+{
+    const struct sdrt_session *s = run->s;
+    const struct sdrt_model_config *config = sdrt_model_config_of(s->model);
+    const size_t n = (size_t)sdrt_prompt_tokens(config) *
+                     (size_t)config->text[encoder].clip.hidden;
+    const float *lanes = units + (size_t)unit * (size_t)run->prompts.n_lanes * n;
+
+    for (int i = 0; i < sdrt_shape_unet_batch(&s->shape); i++)
+        sdrt_slot_write(&s->slots, sdrt_text_slot(s, encoder, "embedded"),
+                        (size_t)i * n * sizeof *lanes, lanes + (size_t)lane_of(s, i) * n,
+                        n * sizeof *lanes);
+}
+
 int sdrt_run_tokenize(struct sdrt_run *run)
 {
     struct sdrt_session *s = run->s;
@@ -73,20 +112,24 @@ int sdrt_run_text(struct sdrt_run *run, const struct sdrt_pass *pass)
     struct sdrt_prompts *p = &run->prompts;
     const int is_t5 = pass->encoder >= sdrt_model_config_of(s->model)->n_text;
     const int units = p->simple ? 1 : sdrt_prompts_units(p, is_t5);
-    int status = SDRT_OK;
+    const int embedded = s->shape.embedded && !is_t5;
+    float *given = NULL;
+    int status = embedded ? embed_units(run, pass->encoder, units, &given) : SDRT_OK;
 
     if (pass->encoder == 0) {
         const int text = sdrt_slots_find(&s->slots, "", "text");
         memset(sdrt_slot_map(&s->slots, text), 0, s->slots.slot[text].bytes);
     }
     for (int u = 0; u < units && status == SDRT_OK; u++) {
-        fill_ids(run, pass->encoder, is_t5, u);
+        if (embedded) fill_embedded(run, pass->encoder, u, given);
+        else fill_ids(run, pass->encoder, is_t5, u);
         snprintf(run->prefix, sizeof run->prefix, "%s", pass->dumps);
         if (u) snprintf(run->prefix, sizeof run->prefix, "%s%d/", pass->dumps, u);
         status = sdrt_run_program(run, pass);
         if (status == SDRT_OK && !p->simple) sdrt_prompts_take(p, s, pass->encoder, is_t5, u);
     }
     if (status == SDRT_OK && !p->simple) sdrt_prompts_weigh(p, s, pass->encoder, is_t5);
+    free(given);
     return status;
 }
 
@@ -151,17 +194,19 @@ int sdrt_run_follow_prompt(struct sdrt_run *run, const struct sdrt_pass *pass, i
 
 /* ---- what is added to the time embedding ---- */
 
-/* The pooled text of row i of an encoder: the row of its first end token. */
+/* The pooled text of row i of an encoder: the row of its first end token, or where embeddings are
+ * given the first one, where sdrt_prompts_show() puts it. */
 static const float *pooled_row(const struct sdrt_session *s, int encoder, int i)
 {
     const size_t tokens = (size_t)sdrt_prompt_tokens(sdrt_model_config_of(s->model));
-    const int32_t *ids = sdrt_slot_map(&s->slots, sdrt_text_slot(s, encoder, "ids"));
+    const int slot = sdrt_text_slot(s, encoder, "ids");
+    const int32_t *ids = slot == SDRT_NO_SLOT ? NULL : sdrt_slot_map(&s->slots, slot);
     const float *pooled = sdrt_slot_map(&s->slots, sdrt_text_slot(s, encoder, "pooled"));
     const int32_t end = sdrt_clip_tokenizer_eos(s->model->tokenizers[encoder]);
     size_t at = 0;
 
-    ids += (size_t)i * tokens;
-    while (at < tokens - 1 && ids[at] != end) at++;
+    if (ids) ids += (size_t)i * tokens;
+    while (ids && at < tokens - 1 && ids[at] != end) at++;
     return pooled + ((size_t)i * tokens + at) *
                         (size_t)sdrt_model_config_of(s->model)->text[encoder].pooled;
 }

@@ -2,6 +2,7 @@
 #include "model/text/prompt_chunks.h"
 #include "runtime/base/grow.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,6 +119,18 @@ static const struct sdrt_prompt_word *word_named(const struct sdrt_prompt_reader
     return NULL;
 }
 
+const struct sdrt_prompt_word *sdrt_prompt_word_at(const struct sdrt_prompt_word *words, int n,
+                                                   const char *text)
+{
+    for (int i = 0; i < n; i++) {
+        const size_t length = strlen(words[i].name);
+        if (!strncmp(text, words[i].name, length) && !isalnum((unsigned char)text[length]) &&
+            text[length] != '_')
+            return &words[i];
+    }
+    return NULL;
+}
+
 /* ---- A1111 ---- */
 
 /* Where the chunk is full and a comma is near, what is behind that begins the next. */
@@ -173,10 +186,8 @@ static void drop_identifiers(const struct sdrt_prompt_reader *r, char *text)
 {
     const size_t size = strlen(identifier);
 
-    for (char *p = strstr(text, identifier); p; p = strstr(p + 1, identifier)) {
-        const size_t length = strcspn(p + size, " \t\n\r,()[]:|");
-        if (word_named(r, p + size, length)) memset(p, ' ', size);
-    }
+    for (char *p = strstr(text, identifier); p; p = strstr(p + 1, identifier))
+        if (sdrt_prompt_word_at(r->words, r->n_words, p + size)) memset(p, ' ', size);
 }
 
 static int read_a1111(struct writer *w, const struct sdrt_prompt_spans *spans)

@@ -35,6 +35,10 @@ struct sdrt_prompt_reader {
     int n_words;
 };
 
+/* The word whose name text begins with, and ends with where the name does; NULL for none. */
+const struct sdrt_prompt_word *sdrt_prompt_word_at(const struct sdrt_prompt_word *words, int n,
+                                                   const char *text);
+
 /* A vector's place among ids: below 0, told by its row. */
 static inline int32_t sdrt_prompt_vector_id(int row) { return -1 - row; }
 static inline int sdrt_prompt_vector_row(int32_t id) { return -1 - id; }
