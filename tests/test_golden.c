@@ -250,7 +250,7 @@ Test(golden, bad_requests_are_refused)
         if (i == 0) r.width = 60;
         if (i == 1) r.height = -8;
         if (i == 2) r.sampler = "eular";
-        if (i == 3) r.schedule = "exponential";
+        if (i == 3) r.schedule = "exponentiel";
         if (i == 4) r.batch = 0;
         if (i == 5) r.cfg_scale = NAN;
         if (i == 6) r.rng = "gpu";

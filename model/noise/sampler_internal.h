@@ -95,6 +95,7 @@ void sdrt_sampler_step_dpmpp_sde(struct sdrt_sampler *s, const struct sdrt_sampl
 void sdrt_sampler_step_dpmpp_2m_sde(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
 void sdrt_sampler_step_dpmpp_3m_sde(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
 double sdrt_sampler_middle_dpm2(const struct sdrt_sampler *s, double from, double to);
+double sdrt_sampler_middle_sde(const struct sdrt_sampler *s, double from, double to);
 double sdrt_sampler_middle_ancestral(const struct sdrt_sampler *s, double from, double to);
 int sdrt_sampler_draws_if_more(const struct sdrt_sampler *s, int i);
 int sdrt_sampler_draws_second(const struct sdrt_sampler *s, int i);

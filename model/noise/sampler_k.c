@@ -41,6 +41,15 @@ double sdrt_sampler_middle_dpm2(const struct sdrt_sampler *s, double from, doubl
     return sqrt(from * to);
 }
 
+/* Its noise depends on every digit of the middle, so that is rounded where k-diffusion rounds. */
+double sdrt_sampler_middle_sde(const struct sdrt_sampler *s, double from, double to)
+{
+    const float t = -logf((float)from), h = -logf((float)to) - t;
+
+    (void)s;
+    return (double)expf(-(t + h * 0.5f));
+}
+
 double sdrt_sampler_middle_ancestral(const struct sdrt_sampler *s, double from, double to)
 {
     return sqrt(from * ancestral(from, to, s->tuning.eta).down);
@@ -311,8 +320,11 @@ int sdrt_sampler_draws_second(const struct sdrt_sampler *s, int i)
 
 void sdrt_sampler_span(const struct sdrt_sampler *s, int i, float *from, float *to)
 {
-    const int step = step_of(s, i), half = s->method->evals == 2 && !is_second(s, i);
+    const int step = step_of(s, i), twice = s->method->evals == 2;
 
     *from = s->run[step];
-    *to = half ? s->sigmas[i + 1] : s->run[step + 1];
+    *to = s->run[step + 1];
+    if (!twice) return;
+    *from = expf(logf(*from)); /* as k-diffusion comes back from t */
+    *to = is_second(s, i) ? expf(logf(*to)) : s->sigmas[i + 1];
 }

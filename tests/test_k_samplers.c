@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * k-diffusion's samplers over the schedules of other programs, and the Brownian motion of torchsde that
+ * some of them follow, against tests/oracle/make_k_golden.py.
+ */
+#include "bench/allocations.h"
+#include "model/noise/sampler.h"
+#include "runtime/random/brownian.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_IMAGES = 2, MAX_COUNT = 64 };
+
+static void take(FILE *f, void *to, size_t bytes)
+{
+    cr_assert(fread(to, 1, bytes, f) == bytes, "golden file ends early");
+}
+
+static FILE *open_golden(void)
+{
+    const char *folder = getenv("SDRT_TESTDATA");
+    char path[4096], magic[8];
+
+    snprintf(path, sizeof path, "%s/golden/k_samplers.bin", folder ? folder : "tests");
+    FILE *f = fopen(path, "rb");
+    cr_assert_not_null(f, "%s cannot be opened", path);
+    take(f, magic, sizeof magic);
+    cr_assert(!memcmp(magic, "SDRTKSM1", sizeof magic));
+    return f;
+}
+
+/* ---- Brownian motion ---- */
+
+static void check_motion(FILE *f)
+{
+    double span[2], at[2];
+    uint64_t seed;
+    uint32_t head[2];
+    float want[MAX_COUNT], got[MAX_COUNT];
+    struct sdrt_brownian *b;
+
+    take(f, span, sizeof span);
+    take(f, &seed, sizeof seed);
+    take(f, head, sizeof head);
+    cr_assert_leq(head[0], MAX_COUNT);
+    cr_assert_eq(sdrt_brownian_create(&b, span[0], span[1], head[0], NULL), 0);
+    for (uint32_t q = 0; q < head[1]; q++) {
+        take(f, at, sizeof at);
+        take(f, want, head[0] * sizeof *want);
+        sdrt_brownian_between(b, SDRT_RNG_CPU, seed, at[0], at[1], got);
+        cr_expect(!memcmp(got, want, head[0] * sizeof *want),
+                  "seed %llu, %.9g to %.9g: %.9g, expected %.9g", (unsigned long long)seed, at[0],
+                  at[1], (double)got[0], (double)want[0]);
+    }
+    sdrt_brownian_free(&b);
+}
+
+/* The file at its cases. */
+static FILE *skip_motions(void (*check)(FILE *f))
+{
+    FILE *f = open_golden();
+    uint32_t count;
+
+    take(f, &count, sizeof count);
+    cr_assert_gt(count, 0);
+    while (count--) check(f);
+    return f;
+}
+
+Test(k_samplers, motion_is_torchsdes_bit_for_bit) { fclose(skip_motions(check_motion)); }
+
+static void pass_motion(FILE *f)
+{
+    uint32_t head[2];
+
+    fseek(f, 24, SEEK_CUR);
+    take(f, head, sizeof head);
+    fseek(f, (long)head[1] * (16 + 4 * (long)head[0]), SEEK_CUR);
+}
+
+/* ---- trajectories ---- */
+
+struct golden {
+    struct sdrt_sampler_params p;
+    struct sdrt_sampler_tuning tuning;
+    size_t images, n, count;
+    uint64_t seeds[MAX_IMAGES];
+    int evals;
+    float scale;
+};
+
+static void read_case(FILE *f, struct golden *g)
+{
+    int32_t head[6];
+    double numbers[2];
+
+    *g = (struct golden){ .p.log = NULL };
+    take(f, head, sizeof head);
+    take(f, numbers, sizeof numbers);
+    g->p.kind = (enum sdrt_sampler_kind)head[0];
+    g->p.schedule = (enum sdrt_schedule_kind)head[1];
+    g->p.noise = sdrt_noise_model_default((enum sdrt_prediction)head[2]);
+    g->p.noise.flow_shift = numbers[0];
+    g->p.steps = head[3];
+    g->tuning = (struct sdrt_sampler_tuning){ numbers[1], 1.0 };
+    g->p.tuning = &g->tuning;
+    g->images = (size_t)head[4];
+    g->n = (size_t)head[5];
+    g->count = g->images * g->n;
+    cr_assert(g->images <= MAX_IMAGES && g->count <= MAX_COUNT);
+    take(f, g->seeds, g->images * sizeof *g->seeds);
+    take(f, &g->evals, sizeof g->evals);
+    take(f, &g->scale, sizeof g->scale);
+}
+
+/* The stand-in for a denoiser of the script. */
+static void denoise(const float *x, float t, float *out, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = (float)tanh(0.7 * (double)x[i] + 0.3 * (double)t / 1000 + 0.1 * (double)(i % 7) -
+                             0.3);
+}
+
+static double relative_error(const float *x, const float *want, size_t count)
+{
+    double worst = 0, largest = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        worst = fmax(worst, fabs((double)x[i] - want[i]));
+        largest = fmax(largest, fabs((double)want[i]));
+        if (!isfinite(x[i])) return INFINITY;
+    }
+    return worst / largest;
+}
+
+static double run_case(FILE *f, const struct golden *g)
+{
+    float x[MAX_COUNT + 1], in[MAX_COUNT], out[MAX_COUNT], want[MAX_COUNT], t[256];
+    struct sdrt_rng rngs[MAX_IMAGES];
+    struct sdrt_sampler *s;
+    double worst = 0;
+
+    cr_assert(sdrt_sampler_create(&s, &g->p) == 0);
+    cr_assert(sdrt_sampler_reset(s, g->images, g->n) == 0);
+    cr_assert(sdrt_sampler_evaluations(s) == g->evals && g->evals <= 256,
+              "%s %s: %d evaluations, expected %d", sdrt_sampler_name(g->p.kind),
+              sdrt_schedule_name(g->p.schedule), sdrt_sampler_evaluations(s), g->evals);
+    cr_expect(fabs(sdrt_sampler_initial_scale(s) / g->scale - 1) < 1e-6, "%s %s: initial scale %g",
+              sdrt_sampler_name(g->p.kind), sdrt_schedule_name(g->p.schedule),
+              sdrt_sampler_initial_scale(s));
+    take(f, t, (size_t)g->evals * sizeof *t);
+    for (size_t i = 0; i < g->images; i++) {
+        sdrt_rng_seed(rngs + i, SDRT_RNG_CPU, g->seeds[i]);
+        sdrt_rng_normal(rngs + i, x + i * g->n, g->n);
+    }
+    for (size_t k = 0; k < g->count; k++) x[k] *= sdrt_sampler_initial_scale(s);
+    x[g->count] = 12345.0f;
+    for (int e = 0; e <= g->evals; e++) {
+        take(f, want, g->count * sizeof *want);
+        const double error = relative_error(x, want, g->count);
+        if (error > worst) worst = error;
+        if (e == g->evals) break;
+        cr_expect(fabs((double)sdrt_sampler_timesteps(s)[e] - (double)t[e]) < 2e-2,
+                  "%s %s: timestep[%d] %.7g, expected %.7g", sdrt_sampler_name(g->p.kind),
+                  sdrt_schedule_name(g->p.schedule), e, sdrt_sampler_timesteps(s)[e], t[e]);
+        sdrt_sampler_scale_input(s, e, x, in);
+        denoise(in, sdrt_sampler_timesteps(s)[e], out, g->count);
+        const long before = sdrt_allocations();
+        cr_assert(sdrt_sampler_step(s, e, out, x, rngs) == 0);
+        cr_expect_eq(sdrt_allocations(), before, "%s allocates in a step",
+                     sdrt_sampler_name(g->p.kind));
+    }
+    cr_expect(x[g->count] == 12345.0f, "wrote behind the latents");
+    sdrt_sampler_free(&s);
+    return worst;
+}
+
+/* Times of the motion are rounded to 1e-6, so that a noise level's last digit may move it by the square
+ * root of that. */
+static double limit_of(enum sdrt_sampler_kind kind, double eta)
+{
+    const int moves = kind == SDRT_SAMPLER_DPMPP_SDE || kind == SDRT_SAMPLER_DPMPP_2M_SDE ||
+                      kind == SDRT_SAMPLER_DPMPP_3M_SDE;
+
+    return moves && eta != 0.0 ? 2e-3 : 1e-4;
+}
+
+Test(k_samplers, trajectories)
+{
+    FILE *f = skip_motions(pass_motion);
+    double worst = 0;
+    uint32_t cases;
+
+    take(f, &cases, sizeof cases);
+    cr_assert_gt(cases, 150);
+    for (uint32_t i = 0; i < cases; i++) {
+        struct golden g;
+        read_case(f, &g);
+        const double error = run_case(f, &g);
+        cr_expect(error < limit_of(g.p.kind, g.tuning.eta),
+                  "%s, %s, prediction %d, %d steps, eta %g: relative error %.2g",
+                  sdrt_sampler_name(g.p.kind), sdrt_schedule_name(g.p.schedule),
+                  g.p.noise.prediction, g.p.steps, g.tuning.eta, error);
+        if (error > worst) worst = error;
+    }
+    cr_log_info("%u trajectories, worst relative error %.2g", (unsigned)cases, worst);
+    fclose(f);
+}
+
+/* ---- names ---- */
+
+Test(k_samplers, four_spellings_of_a_name)
+{
+    static const struct {
+        const char *name, *means;
+    } names[] = {
+        { "Euler a", "euler_a" },
+        { "euler_ancestral", "euler_a" },
+        { "EulerAncestralDiscreteScheduler", "euler_a" },
+        { "k_euler_a", "euler_a" },
+        { "Euler", "euler" },
+        { "DPM++ 2M", "dpmpp_2m" },
+        { "dpm++2m", "dpmpp_2m" },
+        { "DPMSolverMultistepScheduler", "dpmpp_2m" },
+        { "DPM++ 2M SDE", "dpmpp_2m_sde" },
+        { "dpmpp_2m_sde_gpu", "dpmpp_2m_sde" },
+        { "DPM++ 3M SDE", "dpmpp_3m_sde" },
+        { "DPM++ SDE", "dpmpp_sde" },
+        { "DPM++ 2S a", "dpmpp_2s_a" },
+        { "dpm++2s_a", "dpmpp_2s_a" },
+        { "dpmpp_2s_ancestral", "dpmpp_2s_a" },
+        { "DPM2 a", "dpm2_a" },
+        { "dpm_2_ancestral", "dpm2_a" },
+        { "dpm_2", "dpm2" },
+        { "KDPM2DiscreteScheduler", "dpm2" },
+        { "LMS", "lms" },
+        { "Heun", "heun" },
+        { "LCM", "lcm" },
+        { "sample_heun", "heun" },
+        { "ipndm", "ipndm" },
+        { "DDIM", "ddim" },
+    };
+    int schedule;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const int kind = sdrt_sampler_find(names[i].name, &schedule);
+        cr_expect(kind >= 0 && !strcmp(sdrt_sampler_name(kind), names[i].means), "%s is %s, not %s",
+                  names[i].name, kind < 0 ? "nothing" : sdrt_sampler_name(kind), names[i].means);
+        cr_expect_eq(schedule, -1, "%s", names[i].name);
+    }
+    cr_expect_eq(sdrt_sampler_find("DPM++ 2M SDE Karras", &schedule), SDRT_SAMPLER_DPMPP_2M_SDE);
+    cr_expect_eq(schedule, SDRT_SCHEDULE_KARRAS);
+    cr_expect_eq(sdrt_sampler_find("DPM++ 2M Karras", NULL), -1);
+    cr_expect_eq(sdrt_sampler_find("", &schedule), -1);
+    cr_expect_eq(sdrt_sampler_find("DPM++ 2M nothing", &schedule), -1);
+    cr_expect_eq(sdrt_schedule_find("Align Your Steps"), SDRT_SCHEDULE_AYS);
+    cr_expect_eq(sdrt_schedule_find("SGM Uniform"), SDRT_SCHEDULE_SGM_UNIFORM);
+    cr_expect_eq(sdrt_schedule_find("KL Optimal"), SDRT_SCHEDULE_KL_OPTIMAL);
+    cr_expect_eq(sdrt_schedule_find("karras"), SDRT_SCHEDULE_KARRAS);
+    cr_expect_eq(sdrt_schedule_find("Automatic"), SDRT_SCHEDULE_DEFAULT);
+    cr_expect_eq(sdrt_schedule_find("kar"), -1);
+}
