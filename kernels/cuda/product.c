@@ -172,8 +172,10 @@ int cuda_product(const struct sdrt_exec *ex, enum sdrt_dtype stored, struct sdrt
     int tile = SDRT_CUDA_F32_TILE;
     size_t shared = SDRT_CUDA_F32_SHARED;
 
-    p->pairs = p->n % 2 == 0 && p->y_pitch % 2 == 0 && cuda_aligned(p->y, 2 * y_size) &&
-               (!p->residual || (p->residual_pitch % 2 == 0 && cuda_aligned(p->residual, 8)));
+    p->up_y = (unsigned)(((uint64_t)p->in_h << 31) / (uint64_t)p->out_h + 1);
+    p->up_x = (unsigned)(((uint64_t)p->in_w << 31) / (uint64_t)p->out_w + 1);
+    p->fours = p->n % 4 == 0 && p->y_pitch % 4 == 0 && cuda_aligned(p->y, 4 * y_size) &&
+               (!p->residual || (p->residual_pitch % 4 == 0 && cuda_aligned(p->residual, 16)));
     if (stored == SDRT_BF16 && takes_wgmma(ex->stream, p)) return product_wgmma(ex, p);
     if (stored == SDRT_BF16) {
         tile = is_large(ex->stream, p) ? 128 : 64;

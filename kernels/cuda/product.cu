@@ -31,28 +31,16 @@ DEVICE uint32_t piece_at(int r, int c)
 }
 
 /* Where a thread's copies come from: rows ROWS_APART apart of both operands. */
-template <int A, int W> struct cursor {
+template <int UP, int A, int W> struct cursor {
     const bf16 *a[A]; /* of the pixel that the first tap reads, then moving on with all */
     uint32_t taps[A]; /* bit t: tap t of this pixel lies inside the image */
     const bf16 *w;
     int rows; /* of w that are left from the first one on */
     int tap, channel;
+    /* Of an enlarged input, where a tap's pixel is no step from the last one's. */
+    uint32_t yx[UP ? A : 1]; /* of the output: row in the upper half, column in the lower */
+    int image[UP ? A : 1];   /* its first pixel, -1: there is none */
 };
-
-/* The source of the pixel that tap (ky, kx) of output pixel m reads, or -1. */
-DEVICE int source_pixel(const sdrt_cuda_product &p, int m, int tap)
-{
-    const int x = m % p.out_w, y = m / p.out_w % p.out_h, image = m / p.out_w / p.out_h;
-    int sy = y * p.stride + tap / p.kernel - p.pad, sx = x * p.stride + tap % p.kernel - p.pad;
-    const int h = p.upsample ? p.out_h : p.in_h, w = p.upsample ? p.out_w : p.in_w;
-
-    if (m >= p.m || sy < 0 || sx < 0 || sy >= h || sx >= w) return -1;
-    if (p.upsample) {
-        sy = sy * p.in_h / p.out_h;
-        sx = sx * p.in_w / p.out_w;
-    }
-    return (image * p.in_h + sy) * p.in_w + sx;
-}
 
 /* Which taps of output pixel m lie inside, and where tap 0 does or would. */
 DEVICE uint32_t find_pixel(const sdrt_cuda_product &p, int m, const bf16 *&a)
@@ -72,28 +60,52 @@ DEVICE uint32_t find_pixel(const sdrt_cuda_product &p, int m, const bf16 *&a)
     return taps;
 }
 
-template <int A, int W> DEVICE void enter_tap(const sdrt_cuda_product &p, int m0, cursor<A, W> &at)
+/* Where output pixel m lies. */
+DEVICE void find_output(const sdrt_cuda_product &p, int m, uint32_t &yx, int &image)
 {
+    const int x = m % p.out_w, y = m / p.out_w % p.out_h;
+
+    yx = (uint32_t)y << 16 | (uint32_t)x;
+    image = m < p.m ? m / p.out_w / p.out_h * p.in_h * p.in_w : -1;
+}
+
+/* floor(at * of / to), by the quotient in units of 2^-31, rounded up. */
+DEVICE int scaled(int at, unsigned quotient)
+{
+    return (int)((uint64_t)(uint32_t)at * quotient >> 31);
+}
+
+/* All copies to the pixels that this tap reads. */
+template <int A, int W> DEVICE void enter_tap(const sdrt_cuda_product &p, cursor<1, A, W> &at)
+{
+    const int dy = at.tap / p.kernel - p.pad, dx = at.tap % p.kernel - p.pad;
+
 #pragma unroll
     for (int i = 0; i < A; i++) {
-        const int pixel = source_pixel(p, m0 + (int)threadIdx.x / PIECES + i * ROWS_APART, at.tap);
-        at.taps[i] = pixel >= 0 ? ~0u : 0;
-        at.a[i] = (const bf16 *)p.a + (size_t)(pixel < 0 ? 0 : pixel) * (size_t)p.a_pitch +
-                  (size_t)(threadIdx.x % PIECES * 8);
+        const int y = (int)(at.yx[i] >> 16) + dy, x = (int)(at.yx[i] & 0xffff) + dx;
+        const int inside = at.image[i] >= 0 && (unsigned)y < (unsigned)p.out_h &&
+                           (unsigned)x < (unsigned)p.out_w;
+        const int pixel = at.image[i] + scaled(y, p.up_y) * p.in_w + scaled(x, p.up_x);
+        at.taps[i] = inside ? ~0u : 0;
+        at.a[i] = (const bf16 *)p.a + (long long)(inside ? pixel : 0) * p.a_pitch +
+                  (int)(threadIdx.x % PIECES * 8);
     }
 }
 
 template <int UP, int A, int W>
-DEVICE cursor<A, W> begin(const sdrt_cuda_product &p, int m0, int n0)
+DEVICE cursor<UP, A, W> begin(const sdrt_cuda_product &p, int m0, int n0)
 {
     const int row = (int)threadIdx.x / PIECES, piece = (int)threadIdx.x % PIECES * 8;
-    cursor<A, W> at;
+    cursor<UP, A, W> at;
 
     at.tap = at.channel = 0;
     at.w = (const bf16 *)p.w + (size_t)(n0 + row) * (size_t)p.w_pitch + piece;
     at.rows = p.rows - n0 - row + (PLANTED(product_bound_n) ? 1 : 0);
     if constexpr (UP) {
-        enter_tap(p, m0, at);
+#pragma unroll
+        for (int i = 0; i < A; i++)
+            find_output(p, m0 + row + i * ROWS_APART, at.yx[i], at.image[i]);
+        enter_tap(p, at);
     } else {
 #pragma unroll
         for (int i = 0; i < A; i++) {
@@ -105,8 +117,8 @@ DEVICE cursor<A, W> begin(const sdrt_cuda_product &p, int m0, int n0)
 }
 
 /* Copies one stage; what lies outside is zero. */
-template <int A, int W>
-DEVICE void copy_stage(const sdrt_cuda_product &p, const cursor<A, W> &at, uint32_t to)
+template <int UP, int A, int W>
+DEVICE void copy_stage(const sdrt_cuda_product &p, const cursor<UP, A, W> &at, uint32_t to)
 {
     const int row = (int)threadIdx.x / PIECES, piece = (int)threadIdx.x % PIECES;
     const int left = p.k - at.channel - piece * 8;
@@ -131,7 +143,7 @@ DEVICE void copy_stage(const sdrt_cuda_product &p, const cursor<A, W> &at, uint3
 }
 
 template <int UP, int A, int W>
-DEVICE void advance(const sdrt_cuda_product &p, int m0, cursor<A, W> &at)
+DEVICE void advance(const sdrt_cuda_product &p, cursor<UP, A, W> &at)
 {
     int a = STEP, w = STEP;
 
@@ -144,7 +156,7 @@ DEVICE void advance(const sdrt_cuda_product &p, int m0, cursor<A, W> &at)
         at.channel = 0;
         at.tap++;
         if constexpr (UP) {
-            enter_tap(p, m0, at);
+            enter_tap(p, at);
             a = 0;
         }
     }
@@ -178,46 +190,25 @@ DEVICE void multiply_stage(float (&sum)[ROWS][COLUMNS][4], uint32_t a, uint32_t 
     }
 }
 
-/* Row m of what a warp has; half 0 of its sums are the row lane/4, half 1 the one 8 below. */
-template <int COLUMNS>
-DEVICE void store_row(const sdrt_cuda_product &p, const float (&sum)[COLUMNS][4], int half, int m,
-                      int n0)
+template <int M, int N, int UP>
+DEVICE void product(const sdrt_cuda_product &p, unsigned char *shared)
 {
-    const int column = lane_number() % 4 * 2;
-    const float *chan = chan_of(p, m);
-
-#pragma unroll
-    for (int j = 0; j < COLUMNS; j += 1) {
-        const float lo = sum[j][half * 2], hi = sum[j][half * 2 + 1];
-        if (!p.gated) {
-            const int n = n0 + j * 8 + column, right = n + 1 < p.n ? n + 1 : n;
-            if (n < p.n)
-                store_values(p, m, n, finished(p, chan, n, lo), finished(p, chan, right, hi));
-        } else if (j % 2 == 0) {
-            const int n = n0 / 2 + j * 4 + column, right = n + 1 < p.n ? n + 1 : n;
-            const float *gates = sum[j + 1 < COLUMNS ? j + 1 : j] + half * 2;
-            if (n < p.n)
-                store_values(p, m, n, gated(p, n, lo, gates[0]), gated(p, right, hi, gates[1]));
-        }
-    }
-}
-
-template <int M, int N, int UP> DEVICE void product(const sdrt_cuda_product &p, uint32_t base)
-{
+    const uint32_t base = shared_address(shared);
+    float *tile = (float *)(void *)shared;
     constexpr int ROWS = M / 32, COLUMNS = N / 16; /* a warp's fragments */
     constexpr int A = M / ROWS_APART, W = N / ROWS_APART;
     constexpr uint32_t stage_bytes = (M + N) * ROW_BYTES;
     const int m0 = (int)blockIdx.y * M, n0 = (int)blockIdx.x * N;
     const int warp_m = warp_number() / 2 * (M / 2), warp_n = warp_number() % 2 * (N / 2);
     const int steps = p.kernel * p.kernel * ((p.k + STEP - 1) / STEP);
-    cursor<A, W> at = begin<UP, A, W>(p, m0, n0);
+    cursor<UP, A, W> at = begin<UP, A, W>(p, m0, n0);
     float sum[ROWS][COLUMNS][4] = {};
 
 #pragma unroll
     for (int s = 0; s < STAGES - 1; s++) {
         if (s < steps) {
             copy_stage(p, at, base + (uint32_t)s * stage_bytes);
-            advance<UP>(p, m0, at);
+            advance(p, at);
         }
         copy_async_commit();
     }
@@ -231,42 +222,49 @@ template <int M, int N, int UP> DEVICE void product(const sdrt_cuda_product &p, 
         if (!PLANTED(product_no_barrier)) sync_block();
         if (s + STAGES - 1 < steps) {
             copy_stage(p, at, next);
-            advance<UP>(p, m0, at);
+            advance(p, at);
         }
         copy_async_commit();
         multiply_stage(sum, stage + (uint32_t)(warp_m * ROW_BYTES),
                        stage + (uint32_t)((M + warp_n) * ROW_BYTES));
     }
+    /* The sums take the ring's place, which nobody reads any more. */
+    if (!PLANTED(product_tile_early)) sync_block();
+    const int lane = lane_number();
 #pragma unroll
     for (int i = 0; i < ROWS; i++)
 #pragma unroll
-        for (int half = 0; half < 2; half++) {
-            const int m = m0 + warp_m + i * 16 + half * 8 + lane_number() / 4;
-            if (m < p.m + (PLANTED(product_bound_store) ? 1 : 0))
-                store_row(p, sum[i], half, m, n0 + warp_n);
+        for (int j = 0; j < COLUMNS; j++) {
+            const int r = warp_m + i * 16 + lane / 4, c = warp_n + j * 8 + lane % 4 * 2;
+            put_sums(tile, N, r, c, sum[i][j][0], sum[i][j][1]);
+            put_sums(tile, N, r + 8, c, sum[i][j][2], sum[i][j][3]);
         }
+    if (!PLANTED(product_tile_late)) sync_block();
+    finish_tile<M, N, THREADS>(p, tile, (int)threadIdx.x, n0, [&](int r) {
+        return m0 + r < p.m + (PLANTED(product_bound_store) ? 1 : 0) ? m0 + r : -1;
+    });
 }
 
 KERNEL(product_bf16_128x128, sdrt_cuda_product, THREADS, 2)
 {
     SHARED(shared);
-    product<128, 128, 0>(p, shared_address(shared));
+    product<128, 128, 0>(p, shared);
 }
 
 KERNEL(product_bf16_64x64, sdrt_cuda_product, THREADS, 3)
 {
     SHARED(shared);
-    product<64, 64, 0>(p, shared_address(shared));
+    product<64, 64, 0>(p, shared);
 }
 
 KERNEL(product_bf16_128x128_up, sdrt_cuda_product, THREADS, 2)
 {
     SHARED(shared);
-    product<128, 128, 1>(p, shared_address(shared));
+    product<128, 128, 1>(p, shared);
 }
 
 KERNEL(product_bf16_64x64_up, sdrt_cuda_product, THREADS, 3)
 {
     SHARED(shared);
-    product<64, 64, 1>(p, shared_address(shared));
+    product<64, 64, 1>(p, shared);
 }

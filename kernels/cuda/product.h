@@ -28,10 +28,11 @@ struct sdrt_cuda_product {
     int in_h, in_w, out_h, out_w;
     int kernel, stride, pad;
     int upsample; /* 1: the input is enlarged to out_h x out_w first, source y * in_h / out_h */
-    int act;      /* enum sdrt_act */
+    unsigned up_y, up_x; /* with it: in_h / out_h and in_w / out_w in units of 2^-31, rounded up */
+    int act;             /* enum sdrt_act */
     int gated;
     int y_bf16;
-    int pairs; /* two neighbouring columns of y and residual may be accessed at once */
+    int fours; /* four neighbouring columns of y and residual may be accessed at once */
 };
 
 /* The tiles of the kernels for tensor cores, and how many steps their rings hold. */

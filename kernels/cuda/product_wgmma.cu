@@ -85,49 +85,39 @@ template <int N> DEVICE void multiply(const ring &r, int half, int steps, float 
     if (!PLANTED(wgmma_no_wait)) warpgroup_wait<0>();
 }
 
-/* One row of a thread's sums: half 0 is row lane/4, half 1 the one 8 below. */
-template <int N>
-DEVICE void store_row(const sdrt_cuda_product &p, const float (&sum)[N / 2], int half, int m,
-                      int row0)
+/* The output's row of a pixel of the block, or -1. */
+DEVICE int row_of(const sdrt_cuda_product_wgmma &p, const place &at, int pixel)
 {
-    const int column = lane_number() % 4 * 2;
-    const float *chan = chan_of(p, m);
+    const int x = at.x + pixel % p.box_w, y = at.y + pixel / p.box_w % p.box_h;
+    const int image = at.image + pixel / p.box_w / p.box_h;
 
+    if (x >= p.p.out_w || y >= p.p.out_h + (PLANTED(wgmma_bound) ? 1 : 0) || image >= p.batch)
+        return -1;
+    return (image * p.p.out_h + y) * p.p.out_w + x;
+}
+
+/* Both warpgroups that multiply; thread is a number among theirs. */
+template <int N>
+DEVICE void store(const sdrt_cuda_product_wgmma &p, const place &at, int thread,
+                  const float (&sum)[N / 2], float *tile)
+{
+    const int lane = lane_number(), r = thread / LANES * 16 + lane / 4, c = lane % 4 * 2;
+
+    /* The sums take the ring's place when both have done their last products. */
+    if (!PLANTED(wgmma_tile_early)) sync_named(1, 2 * GROUP);
 #pragma unroll
     for (int j = 0; j < N / 8; j++) {
-        const float lo = sum[j * 4 + half * 2], hi = sum[j * 4 + half * 2 + 1];
-        if (!p.gated) {
-            const int n = row0 + j * 8 + column, right = n + 1 < p.n ? n + 1 : n;
-            if (n < p.n)
-                store_values(p, m, n, finished(p, chan, n, lo), finished(p, chan, right, hi));
-        } else if (j % 2 == 0) {
-            const int n = row0 / 2 + j * 4 + column, right = n + 1 < p.n ? n + 1 : n;
-            const float *gates = sum + (j + 1) * 4 + half * 2;
-            if (n < p.n)
-                store_values(p, m, n, gated(p, n, lo, gates[0]), gated(p, right, hi, gates[1]));
-        }
+        put_sums(tile, N, r, j * 8 + c, sum[j * 4], sum[j * 4 + 1]);
+        put_sums(tile, N, r + 8, j * 8 + c, sum[j * 4 + 2], sum[j * 4 + 3]);
     }
+    if (!PLANTED(wgmma_tile_late)) sync_named(1, 2 * GROUP);
+    finish_tile<M, N, 2 * GROUP>(p.p, tile, thread, at.row,
+                                 [&](int pixel) { return row_of(p, at, pixel); });
 }
 
-template <int N>
-DEVICE void store(const sdrt_cuda_product_wgmma &p, const place &at, int half,
-                  const float (&sum)[N / 2])
+template <int N> DEVICE void product(const sdrt_cuda_product_wgmma &p, unsigned char *shared)
 {
-    const int warp = (int)threadIdx.x % GROUP / LANES;
-
-#pragma unroll
-    for (int below = 0; below < 2; below++) {
-        const int pixel = half * 64 + warp * 16 + lane_number() / 4 + below * 8;
-        const int x = at.x + pixel % p.box_w, y = at.y + pixel / p.box_w % p.box_h;
-        const int image = at.image + pixel / p.box_w / p.box_h;
-        if (x >= p.p.out_w || y >= p.p.out_h + (PLANTED(wgmma_bound) ? 1 : 0) || image >= p.batch)
-            continue;
-        store_row<N>(p.p, sum, below, (image * p.p.out_h + y) * p.p.out_w + x, at.row);
-    }
-}
-
-template <int N> DEVICE void product(const sdrt_cuda_product_wgmma &p, uint32_t base)
-{
+    const uint32_t base = shared_address(shared);
     const int group = (int)threadIdx.x / GROUP;
     const int steps = p.p.kernel * p.p.kernel * ((p.p.k + STEP - 1) / STEP);
     const place at = block_place<N>(p);
@@ -153,7 +143,7 @@ template <int N> DEVICE void product(const sdrt_cuda_product_wgmma &p, uint32_t 
         float sum[N / 2];
         registers_take<232>();
         multiply<N>(r, group - 1, steps, sum);
-        store<N>(p, at, group - 1, sum);
+        store<N>(p, at, (int)threadIdx.x - GROUP, sum, (float *)(void *)shared);
     }
 }
 
@@ -163,7 +153,7 @@ KERNEL(product_wgmma_128, sdrt_cuda_product_wgmma, SDRT_CUDA_WGMMA_THREADS, 1)
 {
     SHARED(shared);
 #if HAVE_WARPGROUPS
-    product<128>(p, shared_address(shared));
+    product<128>(p, shared);
 #endif
 }
 
@@ -171,6 +161,6 @@ KERNEL(product_wgmma_256, sdrt_cuda_product_wgmma, SDRT_CUDA_WGMMA_THREADS, 1)
 {
     SHARED(shared);
 #if HAVE_WARPGROUPS
-    product<256>(p, shared_address(shared));
+    product<256>(p, shared);
 #endif
 }
