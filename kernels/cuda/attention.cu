@@ -15,18 +15,29 @@ enum {
     THREADS = SDRT_CUDA_ATTENTION_THREADS,
 };
 
-/* Rows row0 .. of one head to shared memory; what lies outside is zero. */
-template <int D> DEVICE void copy_rows(uint32_t to, const bf16 *from, int pitch, int row0, int rows)
-{
-    constexpr int pieces = (D + 15) / 16 * 2; /* of 16 bytes, padding included */
+/* How threads share a tile of 64 rows: ACROSS of them a row, each the same piece of 16 bytes of every
+ * APART-th row. */
+template <int D> struct shares {
+    static constexpr int PIECES = (D + 15) / 16 * 2; /* padding included */
+    static constexpr int ACROSS = PIECES <= 8 ? 8 : PIECES <= 16 ? 16 : 32;
+    static constexpr int APART = THREADS / ACROSS;
+};
 
+/* The first `rows` rows of a tile of one head to shared memory; the others are zero. */
+template <int D> DEVICE void copy_rows(uint32_t to, const bf16 *from, int pitch, int rows)
+{
+    constexpr int APART = shares<D>::APART;
+    const int r = (int)threadIdx.x / shares<D>::ACROSS, c = (int)threadIdx.x % shares<D>::ACROSS;
+    const bf16 *source = from + (size_t)r * (size_t)pitch + c * 8;
+    const uint32_t place = to + (uint32_t)(r * SDRT_CUDA_ATTENTION_ROW(D) + c * 16);
+
+    if (c >= shares<D>::PIECES) return;
     rows += PLANTED(attention_bound) ? 1 : 0;
-#pragma unroll 4
-    for (int i = (int)threadIdx.x; i < KEYS * pieces; i += THREADS) {
-        const int r = i / pieces, c = i % pieces;
-        const int inside = row0 + r < rows && c * 8 < D;
-        const bf16 *source = inside ? from + (size_t)(row0 + r) * (size_t)pitch + c * 8 : from;
-        copy_async_16(to + (uint32_t)(r * SDRT_CUDA_ATTENTION_ROW(D) + c * 16), source,
+#pragma unroll
+    for (int i = 0; i < KEYS / APART; i++) {
+        const int inside = r + i * APART < rows && c * 8 < D;
+        copy_async_16(place + (uint32_t)(i * APART * SDRT_CUDA_ATTENTION_ROW(D)),
+                      inside ? source + (size_t)(i * APART) * (size_t)pitch : from,
                       inside ? 16 : 0);
     }
 }
@@ -45,14 +56,14 @@ DEVICE float sum_of_four(float v)
 
 template <int D> struct rows_state {
     float o[D / 8][4]; /* outputs, not divided yet */
-    float most[2];     /* of the scores so far, in powers of two, of rows l/4 and l/4 + 8 */
+    float most[2];     /* of the scores so far, not scaled yet, of rows l/4 and l/4 + 8 */
     float sum[2];      /* of the weights, this lane's */
 };
 
-/* Scores of one tile of keys, in powers of two; those beyond the last key are -infinity. */
+/* Scores of one tile of keys, not scaled yet; those beyond the last key are -infinity. */
 template <int D>
 DEVICE void score_keys(float (&score)[KEYS / 8][4], const uint32_t (&q)[(D + 15) / 16][4],
-                       uint32_t k, int left, float scale)
+                       uint32_t k, int left)
 {
     const int lane = lane_number();
 
@@ -67,10 +78,6 @@ DEVICE void score_keys(float (&score)[KEYS / 8][4], const uint32_t (&q)[(D + 15)
             multiply_bf16(score[j * 2], q[c], b[0], b[1]);
             multiply_bf16(score[j * 2 + 1], q[c], b[2], b[3]);
         }
-#pragma unroll
-    for (int j = 0; j < KEYS / 8; j++)
-#pragma unroll
-        for (int i = 0; i < 4; i++) score[j][i] *= scale;
     if (left >= KEYS) return;
 #pragma unroll
     for (int j = 0; j < KEYS / 8; j++)
@@ -80,7 +87,8 @@ DEVICE void score_keys(float (&score)[KEYS / 8][4], const uint32_t (&q)[(D + 15)
 }
 
 /* The largest so far of both rows; what was summed before shrinks by the difference. */
-template <int D> DEVICE void raise_most(rows_state<D> &s, const float (&score)[KEYS / 8][4])
+template <int D>
+DEVICE void raise_most(rows_state<D> &s, const float (&score)[KEYS / 8][4], float scale)
 {
 #pragma unroll
     for (int r = 0; r < 2; r++) {
@@ -89,7 +97,7 @@ template <int D> DEVICE void raise_most(rows_state<D> &s, const float (&score)[K
         for (int j = 0; j < KEYS / 8; j++)
             most = fmaxf(most, fmaxf(score[j][r * 2], score[j][r * 2 + 1]));
         most = most_of_four(most);
-        const float shrink = exp2_fast(s.most[r] - most);
+        const float shrink = exp2_fast((s.most[r] - most) * scale);
         s.most[r] = most;
         s.sum[r] *= shrink;
 #pragma unroll
@@ -101,9 +109,10 @@ template <int D> DEVICE void raise_most(rows_state<D> &s, const float (&score)[K
 }
 
 template <int D>
-DEVICE void add_values(rows_state<D> &s, const float (&score)[KEYS / 8][4], uint32_t v)
+DEVICE void add_values(rows_state<D> &s, const float (&score)[KEYS / 8][4], uint32_t v, float scale)
 {
     const int lane = lane_number();
+    const float most[2] = { s.most[0] * scale, s.most[1] * scale };
 
 #pragma unroll
     for (int j = 0; j < KEYS / 16; j++) {
@@ -111,8 +120,8 @@ DEVICE void add_values(rows_state<D> &s, const float (&score)[KEYS / 8][4], uint
 #pragma unroll
         for (int h = 0; h < 4; h++) { /* rows l/4 and below, of keys 0-7, then of keys 8-15 */
             const int r = h % 2;
-            const float lo = exp2_fast(score[j * 2 + h / 2][r * 2] - s.most[r]);
-            const float hi = exp2_fast(score[j * 2 + h / 2][r * 2 + 1] - s.most[r]);
+            const float lo = exp2_fast(score[j * 2 + h / 2][r * 2] * scale - most[r]);
+            const float hi = exp2_fast(score[j * 2 + h / 2][r * 2 + 1] * scale - most[r]);
             s.sum[r] += lo + hi;
             p[h] = pack_bf16(lo, hi);
         }
@@ -160,14 +169,15 @@ template <int D> DEVICE void attention(const sdrt_cuda_attention &p, uint32_t ba
     const bf16 *k = (const bf16 *)p.k + image * (size_t)p.kv_len * (size_t)p.k_pitch + column;
     const bf16 *v = (const bf16 *)p.v + image * (size_t)p.kv_len * (size_t)p.v_pitch + column;
     const uint32_t keys = base + tile;
+    const float scale = p.scale * 1.44269504f; /* of powers of two */
     const int tiles = (p.kv_len + KEYS - 1) / KEYS;
     uint32_t fragments[(D + 15) / 16][4];
     rows_state<D> s = {};
 
     s.most[0] = s.most[1] = -1e30f;
-    copy_rows<D>(base, q, p.q_pitch, first, p.q_len);
-    copy_rows<D>(keys, k, p.k_pitch, 0, p.kv_len);
-    copy_rows<D>(keys + tile, v, p.v_pitch, 0, p.kv_len);
+    copy_rows<D>(base, q + (size_t)first * (size_t)p.q_pitch, p.q_pitch, p.q_len - first);
+    copy_rows<D>(keys, k, p.k_pitch, p.kv_len);
+    copy_rows<D>(keys + tile, v, p.v_pitch, p.kv_len);
     copy_async_commit();
     for (int t = 0; t < tiles; t++) {
         const uint32_t stage = keys + (uint32_t)(t % STAGES) * 2 * tile;
@@ -177,8 +187,11 @@ template <int D> DEVICE void attention(const sdrt_cuda_attention &p, uint32_t ba
         /* The tile is there for all, and nobody reads the one before any more. */
         if (!PLANTED(attention_no_barrier)) sync_block();
         if (t + 1 < tiles) {
-            copy_rows<D>(next, k, p.k_pitch, (t + 1) * KEYS, p.kv_len);
-            copy_rows<D>(next + tile, v, p.v_pitch, (t + 1) * KEYS, p.kv_len);
+            const int left = p.kv_len - (t + 1) * KEYS;
+            k += (size_t)KEYS * (size_t)p.k_pitch;
+            v += (size_t)KEYS * (size_t)p.v_pitch;
+            copy_rows<D>(next, k, p.k_pitch, left);
+            copy_rows<D>(next + tile, v, p.v_pitch, left);
             copy_async_commit();
         }
         if (t == 0)
@@ -187,9 +200,9 @@ template <int D> DEVICE void attention(const sdrt_cuda_attention &p, uint32_t ba
                 load_matrices(fragments[c], base + (uint32_t)((warp_number() * 16 + lane % 16) *
                                                                   SDRT_CUDA_ATTENTION_ROW(D) +
                                                               (c * 2 + lane / 16) * 16));
-        score_keys<D>(score, fragments, stage, p.kv_len - t * KEYS, p.scale * 1.44269504f);
-        raise_most<D>(s, score);
-        add_values<D>(s, score, stage + tile);
+        score_keys<D>(score, fragments, stage, p.kv_len - t * KEYS);
+        raise_most<D>(s, score, scale);
+        add_values<D>(s, score, stage + tile, scale);
     }
 #pragma unroll
     for (int r = 0; r < 2; r++) {
