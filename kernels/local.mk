@@ -29,12 +29,14 @@ CUDA_DEPENDS = $(GPU_INCLUDES) kernels/act.h kernels/dtype.h kernels/cuda/attent
 if HAVE_NVCC
 # Machine code for A100 and its likes and for H100, and PTX, which drivers compile for all others.
 NVCCFLAGS = -std=c++17 -O3
+CUDA_TARGETS = -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90a,code=sm_90a \
+	-gencode arch=compute_80,code=compute_80
+# What the assembler says of registers and spills stays beside it for tests/check_cubins.sh.
 kernels/cuda/all.fatbin: kernels/cuda/all.cu $(GPU_KERNELS) $(CUDA_DEPENDS)
-	$(AM_V_GEN)$(MKDIR_P) kernels/cuda && $(NVCC) $(NVCCFLAGS) -I$(srcdir) -fatbin --threads 2 \
-		-gencode arch=compute_80,code=sm_80 -gencode arch=compute_90a,code=sm_90a \
-		-gencode arch=compute_80,code=compute_80 -o $@ $(srcdir)/kernels/cuda/all.cu
+	$(AM_V_GEN)$(MKDIR_P) kernels/cuda && { $(NVCC) $(NVCCFLAGS) $(CUDA_TARGETS) -Xptxas -v -I$(srcdir) \
+		-fatbin -o $@ $(srcdir)/kernels/cuda/all.cu > $@.log 2>&1 || { cat $@.log; rm -f $@; exit 1; }; }
 kernels/cuda/libkernels_la-image.lo: kernels/cuda/all.fatbin
-CLEANFILES += kernels/cuda/all.fatbin
+CLEANFILES += kernels/cuda/all.fatbin kernels/cuda/all.fatbin.log
 endif
 if MACOS
 libkernels_la_SOURCES += kernels/blas/threads_accelerate.c

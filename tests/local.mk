@@ -230,6 +230,12 @@ EXTRA_DIST += build-aux/arm.sh build-aux/arm-model.sh
 EXTRA_DIST += build-aux/macos.sh tests/check_macos.sh
 check_SCRIPTS += tests/check_macos.sh
 
+# What nvcc made of CUDA's kernels.
+EXTRA_DIST += tests/check_cubins.sh
+if HAVE_NVCC
+check_SCRIPTS += tests/check_cubins.sh
+endif
+
 # Instructions of Arm's kernels, counted by the emulator.
 EXTRA_DIST += tests/check_counts.sh tests/count_plugin.c
 if HAVE_NEON

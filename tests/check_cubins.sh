@@ -1,0 +1,78 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# What nvcc made of CUDA's kernels: no spills, no products of warpgroups that wait for each other,
+# and innermost loops that leave the tensor cores their time.  A warp issues at most one instruction
+# a clock, and a quarter of a multiprocessor at most one for all its warps; so the instructions of a
+# loop over the clocks that the matrix unit takes for its products say, with no GPU at hand, whether
+# bookkeeping or products bind it.  Needs a build with --with-cuda; the loops need cuobjdump too.
+#     check_cubins.sh [FATBIN]
+set -eu
+
+fatbin=${1:-kernels/cuda/all.fatbin}
+[ -f "$fatbin" ] && [ -f "$fatbin.log" ] || { echo "no nvcc: no machine code to look at"; exit 77; }
+
+awk '/Compiling entry function/ { gsub("\047", ""); name = $6; arch = $8; kernels++ }
+    /spill stores/ && ($5 > 0 || $9 > 0) { print name, arch ": spills:", $0; bad = 1 }
+    /serialized/ { print; bad = 1 }
+    END {
+        if (!kernels) print "no kernels in the log of ptxas"
+        exit bad || !kernels
+    }' "$fatbin.log"
+
+dump=$(command -v cuobjdump || true)
+[ -n "$dump" ] || dump=${CUOBJDUMP:-}
+[ -n "$dump" ] || { echo "no cuobjdump: the loops are not looked at"; exit 0; }
+
+# The shortest backward branch whose body has a product of matrices, of each kernel.  A warp'\''s
+# m16n8k16 takes a quarter'\''s unit 8 clocks on A100; a product of a warpgroup 4 for as much.
+"$dump" -sass "$fatbin" | awk '
+function number(hex,    i, n) {
+    for (i = 1; i <= length(hex); i++) n = n * 16 + index("0123456789abcdef", substr(hex, i, 1)) - 1
+    return n
+}
+function clocks(op,    shape) {
+    if (op ~ /^HMMA\.16816/) return 8
+    if (op ~ /^HGMMA/) { split(op, shape, /[.x]/); return 16 * shape[3] * shape[4] / 2048 * 4 }
+    return 0
+}
+function limit() {
+    if (arch == "sm_80" && name == "product_bf16_128x128") return 0.5
+    if (arch == "sm_80" && name == "attention_bf16_64") return 1.0
+    if (arch == "sm_90a" && name ~ /^product_wgmma/) return 0.35
+    return 0
+}
+function finish(    i, j, body, sum, best, best_sum, most) {
+    best = 0
+    for (i = 1; i <= n; i++) {
+        if (target[i] == "" || target[i] >= at[i]) continue
+        sum = body = 0
+        for (j = i; j >= 1 && at[j] >= target[i]; j--) { body++; sum += clocks(op[j]) }
+        if (sum > 0 && (!best || body < best)) { best = body; best_sum = sum }
+    }
+    most = limit()
+    if (best)
+        printf("%s %s: %d instructions for %d clocks of products: %.2f%s\n", name, arch, best,
+               best_sum, best / best_sum,
+               (most && best / best_sum > most) ? ", expected " most : "")
+    if (most && !best) print name, arch ": no loop with products"
+    if (most && (!best || best / best_sum > most)) bad = 1
+    if (most) looked++
+    n = 0
+}
+/code for sm_/ { finish(); arch = $3 }
+/Function : / { finish(); name = $3 }
+/^[ \t]*\/\*[0-9a-f]+\*\/[ \t]/ {
+    line = $0
+    sub(/^[ \t]*\/\*/, "", line)
+    n++
+    at[n] = number(substr(line, 1, index(line, "*") - 1))
+    sub(/^[^\/]*\/[ \t]+/, "", line)
+    sub(/^@!?U?P[0-9T]+[ \t]+/, "", line)
+    op[n] = line
+    sub(/[ ;].*/, "", op[n])
+    target[n] = ""
+    if (op[n] ~ /^BRA/ && match(line, /0x[0-9a-f]+/))
+        target[n] = number(substr(line, RSTART + 2, RLENGTH - 2))
+}
+END { finish(); if (!looked) print "no kernel has a limit"; exit bad || !looked }'
