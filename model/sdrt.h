@@ -115,6 +115,11 @@ struct sdrt_options {
     const char *denoiser;  /* a U-Net, or SD 3.x's transformer, that replaces the model's own: a file
                             * or a folder, of original names or diffusers'.  The model may itself be
                             * a denoiser alone, with vae and text encoders beside it */
+    const char *device;   /* "cpu", as is NULL; "cuda" or "cuda:N": an NVIDIA GPU, which computes in
+                            * bf16.  Its driver is looked for then; text encoders stay on the
+                            * processor, to which threads, isa and no_pin belong */
+    size_t device_memory; /* bytes that a GPU may be asked for; 0: what is free there */
+    int plan_only;        /* 1: nothing will be drawn, so that no GPU is needed to plan for one */
 };
 
 enum sdrt_stage {

@@ -29,6 +29,8 @@ libruntime_la_SOURCES = \
 	runtime/machine/topology.c runtime/machine/topology.h \
 	runtime/machine/team.c runtime/machine/team.h \
 	runtime/device/device.c runtime/device/device.h runtime/device/cpu.c runtime/device/cpu.h \
+	runtime/device/cuda.c runtime/device/cuda.h runtime/device/cuda_internal.h runtime/device/cuda_queue.c \
+	runtime/device/cuda_driver.c runtime/device/cuda_driver.h \
 	runtime/graph/planner.c runtime/graph/planner.h \
 	runtime/graph/graph.c runtime/graph/graph.h runtime/graph/tensor.h runtime/graph/graph_internal.h runtime/graph/graph_plan.c runtime/graph/graph_types.c \
 	runtime/graph/graph_elementwise.c \

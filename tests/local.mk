@@ -364,6 +364,21 @@ tests_test_far_SOURCES = tests/test_far.c tests/far_device.c tests/far_device.h 
 tests_test_far_CFLAGS = $(TEST_CFLAGS)
 tests_test_far_LDADD = $(TEST_LIBS)
 
+# A GPU over a stand-in for its driver; another lacks a call.
+check_LTLIBRARIES += tests/libstubcuda.la tests/libstubcuda_old.la
+tests_libstubcuda_la_SOURCES = tests/stub_cuda.c
+tests_libstubcuda_la_CFLAGS = $(TEST_CFLAGS) -Wno-missing-prototypes
+tests_libstubcuda_la_LDFLAGS = -module -avoid-version -rpath /nowhere $(AM_LDFLAGS)
+tests_libstubcuda_old_la_SOURCES = tests/stub_cuda.c
+tests_libstubcuda_old_la_CFLAGS = $(tests_libstubcuda_la_CFLAGS) -DSTUB_WITHOUT_GRAPHS
+tests_libstubcuda_old_la_LDFLAGS = $(tests_libstubcuda_la_LDFLAGS)
+check_PROGRAMS += tests/test_gpu_device
+tests_test_gpu_device_SOURCES = tests/test_gpu_device.c tests/temp_folder.c tests/temp_folder.h $(TEST_KERNELS)
+tests_test_gpu_device_CPPFLAGS = $(AM_CPPFLAGS) -DSTUB_FOLDER='"$(abs_top_builddir)"'
+tests_test_gpu_device_CFLAGS = $(TEST_CFLAGS)
+tests_test_gpu_device_LDADD = $(TEST_LIBS)
+EXTRA_tests_test_gpu_device_DEPENDENCIES = tests/libstubcuda.la tests/libstubcuda_old.la
+
 # Sessions in threads.
 check_PROGRAMS += tests/test_sessions
 tests_test_sessions_SOURCES = tests/test_sessions.c $(GOLDEN_FILES)

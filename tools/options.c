@@ -23,7 +23,8 @@ enum {
     MAX_TOLD = 1 << 20,
     MAX_EXTEND = 8192,
     MAX_BLUR = 256,
-    MAX_COUNT = 100000
+    MAX_COUNT = 100000,
+    MAX_GIB = 1 << 16
 };
 
 /* ---- values that no kind of option covers ---- */
@@ -218,6 +219,18 @@ static int take_filter(void *into, const char *name, const char *glob, const str
     return SDRT_OK;
 }
 
+static int take_vram_limit(void *into, const char *name, const char *text,
+                           const struct sdrt_log *log)
+{
+    struct sdgen_options *o = into;
+    double gib = 0;
+    const int status = cli_number(&gib, name, text, 0.01, MAX_GIB, log);
+
+    if (status) return status;
+    o->model.device_memory = (size_t)(gib * (1 << 30));
+    return SDRT_OK;
+}
+
 static int take_plan(void *into, const char *name, const char *file, const struct sdrt_log *log)
 {
     struct sdgen_options *o = into;
@@ -359,6 +372,9 @@ static const struct cli_option table[] = {
     { "compare", 0, CLI_TEXT, "NAME,...",
       "draw in each of these precisions, and tell how far each is from the first; keeps no image",
       AT(compare) },
+    { "device", 0, CLI_TEXT, "NAME", "cpu, cuda or cuda:N (cpu)", AT(model.device) },
+    { "vram-limit", 0, CLI_CALL, "GIB", "the most that a GPU is asked for (what is free there)",
+      .call = take_vram_limit },
     { "plan", 0, CLI_CALL, "[=FILE]",
       "print the plan of memory and kernels, draw nothing; "
       "FILE.svg a picture, FILE.json JSON, else a table",
@@ -444,6 +460,7 @@ static int check_together(struct sdgen_options *o, const char *stray, const stru
                          o->request.refiner_start);
     if (check_pictures(o, log)) return SDRT_E_ARG;
     if (o->plan && !o->model.model) o->model.random_weights = 1;
+    o->model.plan_only = o->plan;
     if (o->output && !strcmp(o->output, "-") && (o->show || o->json))
         return sdrt_fail(log, SDRT_E_ARG,
                          "--output -, --%s: expected one of them, as both write to "

@@ -161,6 +161,8 @@ static int check_outputs(const struct session *s)
 static int check_memory(const struct session *s)
 {
     const size_t mib = (size_t)1 << 20;
+    const char *device = s->options.model.device;
+    const char *who = device && strcmp(device, "cpu") ? device : "this machine";
     struct sdrt_memory memory;
     size_t need;
     const int status = sdrt_measure(s->context, &s->options.request, &memory);
@@ -170,10 +172,11 @@ static int check_memory(const struct session *s)
     const size_t weights = memory.weights_bytes / mib + 1, arena = memory.arena_bytes / mib + 1;
     const size_t available = memory.available_bytes / mib;
     if (memory.available_bytes && need > memory.available_bytes && !s->options.no_memory_check)
-        return sdrt_fail(&s->log, SDRT_E_NOMEM,
-                         "needs %zu MiB (weights %zu, arena %zu), but this machine has %zu MiB "
-                         "available; expected enough memory, a smaller size or --no-memory-check",
-                         weights + arena, weights, arena, available);
+        return sdrt_fail(
+            &s->log, SDRT_E_NOMEM,
+            "needs %zu MiB (weights %zu, arena %zu), but %s has %zu MiB available; expected "
+            "enough memory, a smaller size or --no-memory-check",
+            weights + arena, weights, arena, who, available);
     if (memory.available_bytes)
         sdrt_note(&s->log, SDRT_LOG_INFO,
                   "needs %zu MiB (weights %zu, arena %zu), %zu MiB available", weights + arena,

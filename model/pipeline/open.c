@@ -140,6 +140,7 @@ int sdrt_model_open_on(struct sdrt_model **out, const struct sdrt_options *optio
     m->log = o->log;
     m->device = device;
     m->precision = precision;
+    m->device_memory = o->device_memory;
     pthread_mutex_init(&m->lock, NULL);
     pthread_mutex_init(&m->loras.lock, NULL);
     pthread_cond_init(&m->loras.changed, NULL);

@@ -6,6 +6,7 @@
 #include "model/pipeline/lists.h"
 #include "model/pipeline/model.h"
 #include "runtime/device/cpu.h"
+#include "runtime/device/cuda.h"
 
 #include <string.h>
 
@@ -64,7 +65,56 @@ static int open_cpu(struct sdrt_model *m, const struct sdrt_options *o)
                                 o->no_pin ? SDRT_PIN_NEVER : SDRT_PIN_AUTO, m->log);
 }
 
+/* What "cuda", "cuda:1" names; -1 where the name is no GPU's. */
+static int gpu_of(const char *name)
+{
+    static const char cuda[] = "cuda";
+    const char *at = name + strlen(cuda);
+    int index = 0;
+
+    if (strncmp(name, cuda, strlen(cuda))) return -1;
+    if (!*at) return 0;
+    if (*at++ != ':' || !*at) return -1;
+    for (; *at; at++) {
+        if (*at < '0' || *at > '9' || index > 999) return -1;
+        index = 10 * index + (*at - '0');
+    }
+    return index;
+}
+
+/* The processor beside it computes in f32, where nothing else is asked for. */
+static int open_gpu(struct sdrt_model *m, const struct sdrt_options *o, int index)
+{
+    const struct sdrt_cuda_options cuda = { .index = index,
+                                            .plan_only = o->plan_only,
+                                            .limit = o->device_memory };
+    struct sdrt_options beside = *o;
+    int status;
+
+    if (o->precision && strcmp(o->precision, "bf16"))
+        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
+                         "device \"%s\" computes in bf16: expected precision "
+                         "bf16, not %s",
+                         o->device, o->precision);
+    beside.precision = o->isa ? NULL : "f32";
+    status = open_cpu(m, &beside);
+    if (status != SDRT_OK) return status;
+    struct sdrt_device *host = m->device;
+    m->precision = "bf16";
+    return sdrt_cuda_device_open(&m->device, &host, &cuda, m->log);
+}
+
 int sdrt_model_open_device(struct sdrt_model *m, const struct sdrt_options *o)
 {
+    const int index = o->device ? gpu_of(o->device) : -1;
+
+    if (index >= 0) return open_gpu(m, o, index);
+    if (o->device && strcmp(o->device, "cpu"))
+        return sdrt_fail(m->log, SDRT_E_ARG, "unknown device \"%s\": expected cpu, cuda, cuda:N",
+                         o->device);
+    if (o->device_memory)
+        return sdrt_fail(m->log, SDRT_E_ARG,
+                         "a limit of a GPU's memory: expected device \"cuda\" "
+                         "beside it");
     return open_cpu(m, o);
 }
