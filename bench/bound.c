@@ -4,6 +4,7 @@
 /* The smallest level that holds so many bytes, of all workers' caches together. */
 static enum sdrt_roof_kind level_of(double bytes, const struct sdrt_topology *t, int threads)
 {
+    if (!t) return SDRT_ROOF_MEMORY;
     if (bytes <= threads * (double)sdrt_topology_cache(t, 1)) return SDRT_ROOF_L1;
     if (bytes <= threads * (double)sdrt_topology_cache(t, 2)) return SDRT_ROOF_L2;
     if (bytes <= (double)sdrt_topology_cache(t, 3)) return SDRT_ROOF_L3;

@@ -25,6 +25,7 @@ struct sdrt_bound {
     double seconds;           /* at the roof */
 };
 
+/* topology NULL: caches play no part. */
 struct sdrt_bound sdrt_bound_of(const struct sdrt_traffic *t, const struct sdrt_roof *roof,
                                 const struct sdrt_topology *topology, int threads);
 

@@ -105,6 +105,7 @@ static int first_image(struct run *run, const struct sdrt_bench_options *o,
     options.threads = o->threads;
     options.isa = o->isa;
     options.precision = o->precision;
+    options.device = o->device;
     options.log = o->log;
     sdrt_energy_read("/sys", &before);
     int status = sdrt_open(&run->context, &options);
@@ -125,8 +126,7 @@ static void add_facts(const struct run *run, const struct sdrt_bench_options *o,
     const double arena = (double)(s->persistent_bytes + s->workspace_bytes);
     char size[32];
 
-    sdrt_machine_facts(r, sdrt_cpu_topology(m->device), m->device->isa, m->precision,
-                       s->queue->workers);
+    sdrt_device_facts(r, s->queue, m->precision);
     sdrt_roof_facts(sdrt_roof_of(run->meter), r, "roof", "roof");
     snprintf(size, sizeof size, "%dx%d", o->width, o->height);
     sdrt_report_text(r, "weights", o->model ? m->parts[SDRT_PART_BASE].name : "random", "weights");
@@ -183,9 +183,7 @@ int sdrt_bench_generate(const struct sdrt_bench_options *o, struct sdrt_report *
     request.seed = 1;
     int status = first_image(&run, o, &request, images == 1);
     if (status == SDRT_OK)
-        status = sdrt_roof_create(&run.meter, sdrt_cpu_team(run.context->session->queue),
-                                  sdrt_cpu_topology(run.context->model->device),
-                                  run.context->model->device->isa, o->log);
+        status = sdrt_roof_create_on(&run.meter, run.context->session->queue, o->log);
     if (status == SDRT_OK) sdrt_roof_tries(run.meter, 3);
     for (int i = 1; i < images && status == SDRT_OK; i++) {
         status = draw(&run, &request, 0.0, 1);

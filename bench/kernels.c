@@ -297,6 +297,12 @@ static int add_levels(struct bench *b)
 static int check(const struct sdrt_bench_options *o)
 {
     const struct sdrt_isa_level *level = o->isa ? sdrt_isa_find(o->isa) : NULL;
+
+    if (sdrt_bench_on_gpu(o))
+        return sdrt_fail(o->log, SDRT_E_UNSUPPORTED,
+                         "kernels on device \"%s\": expected device cpu; layers "
+                         "times each on a GPU",
+                         o->device);
     char names[SDRT_CHOICES];
     int known = 0;
 

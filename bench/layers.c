@@ -31,7 +31,9 @@ static void bind(struct sdrt_layer *l, const struct sdrt_bench_pass *p, double a
         .precision = l->info.class_ <= SDRT_CLASS_ATTENTION ? p->precision : "f32",
     };
 
-    l->bound = sdrt_bound_of(&t, sdrt_roof_of(p->meter), sdrt_cpu_topology(p->context->model->device),
+    const struct sdrt_device *device = p->context->model->device;
+    l->bound = sdrt_bound_of(&t, sdrt_roof_of(p->meter),
+                             sdrt_device_is_host(device) ? sdrt_cpu_topology(device) : NULL,
                              p->context->session->queue->workers);
 }
 
@@ -81,6 +83,7 @@ int sdrt_layers_measure(struct sdrt_layers *l, struct sdrt_bench_pass *p, int it
     l->layer = calloc((size_t)l->n, sizeof *l->layer);
     if (!l->layer) return sdrt_fail(log, SDRT_E_NOMEM, "out of memory for the times");
     name_all(l, p->program);
+    sdrt_queue_time_steps(p->context->session->queue, 1);
     for (int k = 0; k < iterations && status == SDRT_OK; k++) {
         status = sdrt_pass_run(p, &seconds);
         sdrt_bench_add(&l->wall, seconds);
@@ -91,6 +94,7 @@ int sdrt_layers_measure(struct sdrt_layers *l, struct sdrt_bench_pass *p, int it
         }
         sdrt_roof_try(p->meter);
     }
+    sdrt_queue_time_steps(p->context->session->queue, 0);
     if (status != SDRT_OK) {
         sdrt_layers_free(l);
         return status;
@@ -134,15 +138,16 @@ static void add_layers(const struct sdrt_layers *l, struct sdrt_report *r)
     for (int i = 0; i < l->n; i++) {
         const struct sdrt_layer *a = &l->layer[i];
         const struct sdrt_step_info *s = &a->info;
-        sdrt_report_row(r, json_pack(
-            "{s:i, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:s, s:o, s:o}", "step", i,
-            "name", a->name, "class", sdrt_step_class_names[s->class_], "kernel", s->kernel, "ms",
-            a->seconds * 1e3, "share", a->seconds / l->sum, "gflop", s->flop * 1e-9, "bytes",
-            s->bytes, "weight_bytes", s->weight_bytes, "least_ms", a->bound.seconds * 1e3,
-            "intensity", sdrt_report_real(s->flop / s->bytes), "bound",
-            sdrt_bound_name(a->bound.kind), "roof_share",
-            sdrt_report_real(a->bound.seconds / a->seconds), "samples_ms",
-            sdrt_bench_samples(&a->times, 1e3)));
+        sdrt_report_row(
+            r,
+            json_pack("{s:i, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:s, s:o, s:o}",
+                      "step", i, "name", a->name, "class", sdrt_step_class_names[s->class_],
+                      "kernel", s->kernel, "ms", a->seconds * 1e3, "share", a->seconds / l->sum,
+                      "gflop", s->flop * 1e-9, "bytes", s->bytes, "weight_bytes", s->weight_bytes,
+                      "least_ms", sdrt_report_real(a->bound.seconds * 1e3), "intensity",
+                      sdrt_report_real(s->flop / s->bytes), "bound", sdrt_bound_name(a->bound.kind),
+                      "roof_share", sdrt_report_real(a->bound.seconds / a->seconds), "samples_ms",
+                      sdrt_bench_samples(&a->times, 1e3)));
     }
 }
 

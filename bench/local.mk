@@ -13,7 +13,7 @@ SDBENCH_PARTS = \
 	bench/report.c bench/report.h bench/report_forms.c bench/report_internal.h \
 	bench/machine.c bench/machine.h bench/energy.c bench/energy.h bench/load.c bench/load.h \
 	bench/harness.c bench/harness.h bench/stats.c bench/stats.h \
-	bench/roof.c bench/roof.h bench/roof_generic.c \
+	bench/roof.c bench/roof.h bench/roof_gpu.c bench/roof_gpu.h bench/roofline_gpu.c bench/roof_generic.c \
 	bench/bound.c bench/bound.h bench/pass.c bench/pass.h bench/layers.c bench/layers.h bench/layers_svg.c \
 	bench/compare.c bench/generate.c bench/kernels.c \
 	bench/kernel_jobs.c bench/kernel_jobs.h bench/rivals.h bench/rival_openblas.c \
@@ -26,7 +26,7 @@ SDBENCH_LIBS = libcli.la libmodel.la libruntime.la libkernels.la $(DEPS_LIBS) $(
 sdbench_LDADD = $(SDBENCH_LIBS)
 dist_man_MANS += man/sdbench.1
 
-EXTRA_DIST += bench/full-run.sh bench/arm-day.sh bench/processor-day.sh bench/arm_model.py bench/peers/peers.py bench/peers/openvino_peer.py \
+EXTRA_DIST += bench/full-run.sh bench/gpu-run.sh bench/arm-day.sh bench/processor-day.sh bench/arm_model.py bench/peers/peers.py bench/peers/openvino_peer.py \
 	bench/peers/sdcpp_peer.py bench/peers/sdrt_peer.py bench/peers/torch_peer.py
 
 # What is being built, looked at by each make, written when it has changed.

@@ -4,6 +4,8 @@
 #include "bench/build_info.h"
 #include "bench/machine.h"
 #include "bench/report.h"
+#include "runtime/device/cpu.h"
+#include "runtime/device/cuda.h"
 
 #include <stdio.h>
 #include <sys/utsname.h>
@@ -56,4 +58,26 @@ void sdrt_machine_facts(struct sdrt_report *r, const struct sdrt_topology *topol
     }
     sdrt_report_value(r, "run.pinning", places);
     sdrt_report_text(r, "run.pinned", at ? text : "no", "pinned to");
+}
+
+void sdrt_device_facts(struct sdrt_report *r, const struct sdrt_queue *queue, const char *precision)
+{
+    const struct sdrt_device *device = queue->device;
+    struct sdrt_cuda_facts gpu;
+    char text[160];
+
+    sdrt_machine_facts(r, sdrt_cpu_topology(device->host), device->isa, precision, queue->workers);
+    if (!sdrt_is_cuda_device(device)) return;
+    sdrt_cuda_device_facts(device, &gpu);
+    snprintf(text, sizeof text,
+             "%s, compute capability %d.%d, %d multiprocessors, %.0f MiB, driver "
+             "for CUDA %d.%d",
+             gpu.name, gpu.capability / 10, gpu.capability % 10, gpu.multiprocessors,
+             (double)gpu.memory / (1 << 20), gpu.driver / 1000, gpu.driver % 1000 / 10);
+    sdrt_report_text(r, "gpu.text", text, "GPU");
+    sdrt_report_text(r, "gpu.name", gpu.name, NULL);
+    sdrt_report_number(r, "gpu.capability", gpu.capability / 10.0, NULL, "", 0);
+    sdrt_report_number(r, "gpu.multiprocessors", gpu.multiprocessors, NULL, "", 0);
+    sdrt_report_number(r, "gpu.memory_bytes", (double)gpu.memory, NULL, "", 0);
+    sdrt_report_number(r, "gpu.driver", gpu.driver, NULL, "", 0);
 }

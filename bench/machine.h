@@ -5,6 +5,7 @@
 #ifndef SDRT_BENCH_MACHINE_H
 #define SDRT_BENCH_MACHINE_H
 
+#include "runtime/device/device.h"
 #include "runtime/machine/topology.h"
 
 struct sdrt_report;
@@ -14,6 +15,11 @@ struct sdrt_report;
  * precision NULL: it plays no part. */
 void sdrt_machine_facts(struct sdrt_report *r, const struct sdrt_topology *topology,
                         const char *isa, const char *precision, int threads);
+
+/* The same of a queue's device: of a GPU its name and driver too, of the processor beside it what it is
+ * and how many threads work there. */
+void sdrt_device_facts(struct sdrt_report *r, const struct sdrt_queue *queue,
+                       const char *precision);
 
 /* Commit, compiler and date alone. */
 void sdrt_build_facts(struct sdrt_report *r);

@@ -78,6 +78,7 @@ static const struct cli_option table[] = {
       .names = sdrt_level_name },
     { "precision", 0, CLI_TEXT, "NAME", "%s; the best of the instruction set", AT(precision),
       .names = sdrt_precision_name },
+    { "device", 0, CLI_TEXT, "NAME", "cpu, cuda or cuda:N; cpu", AT(device) },
     { "shape", 0, CLI_TEXT, "TEXT", "kernels: only shapes whose name holds TEXT", AT(shape) },
     { "seconds", 0, CLI_NUMBER, "S", "kernels: for each figure, 0.3", AT(seconds), 0, HUGE_VAL },
     { "svg", 0, CLI_TEXT, "FILE", "roofline: draws the picture", AT(svg) },
@@ -115,6 +116,11 @@ static const struct cli_program program = {
         "  compare A B         two files that --output wrote as .json\n"
         "\n",
 };
+
+int sdrt_bench_on_gpu(const struct sdrt_bench_options *o)
+{
+    return o->device && strcmp(o->device, "cpu");
+}
 
 int sdrt_bench_parse(struct sdrt_bench_options *o, int argc, char **argv)
 {

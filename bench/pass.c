@@ -85,7 +85,7 @@ static int run_before(struct sdrt_session *s, int step)
         if (s->model->passes[i].when == SDRT_ONCE_A_SCHEDULE)
             sdrt_session_fill_added(s, SDRT_PART_BASE, numbers);
         status = sdrt_session_load(s, i, NULL, NULL);
-        if (status == SDRT_OK) status = sdrt_program_run(s->programs[i], s->queue, NULL, NULL);
+        if (status == SDRT_OK) status = sdrt_session_run(s, i, NULL, NULL);
     }
     const int time = sdrt_slots_find(&s->slots, "", "time");
     sdrt_slot_write(&s->slots, time, 0, sdrt_session_map(s, SDRT_PART_BASE, "time_table"),
@@ -166,6 +166,7 @@ int sdrt_pass_open(struct sdrt_bench_pass *p, const struct sdrt_bench_options *o
     options.threads = threads;
     options.isa = o->isa;
     options.precision = o->precision;
+    options.device = o->device;
     options.log = o->log;
     *p = (struct sdrt_bench_pass){ .network = network, .joules = NAN,
                              .batch = o->batch > 0 ? o->batch : networks[n].batch };
@@ -174,6 +175,7 @@ int sdrt_pass_open(struct sdrt_bench_pass *p, const struct sdrt_bench_options *o
     if (status == SDRT_OK) status = load(p->context->session, o, p->batch, n, &pass);
     if (status != SDRT_OK) goto out;
     p->program = p->context->session->programs[pass];
+    p->index = pass;
     p->precision = sdrt_pass_precision(&p->context->model->passes[pass],
                                        p->context->model->precision);
     add_up(p, pass);
@@ -181,9 +183,7 @@ int sdrt_pass_open(struct sdrt_bench_pass *p, const struct sdrt_bench_options *o
     p->mallocs = p->uneven.n = p->barriers.n = 0;
     p->resident = sdrt_memory_rss();
     if (status == SDRT_OK)
-        status = sdrt_roof_create(&p->meter, sdrt_cpu_team(p->context->session->queue),
-                                  sdrt_cpu_topology(p->context->model->device), p->context->model->device->isa,
-                                  o->log);
+        status = sdrt_roof_create_on(&p->meter, p->context->session->queue, o->log);
     if (status == SDRT_OK) sdrt_roof_try(p->meter);
 out:
     if (status != SDRT_OK) sdrt_pass_close(p);
@@ -199,11 +199,12 @@ void sdrt_pass_close(struct sdrt_bench_pass *p)
 
 static void note_waits(struct sdrt_bench_pass *p, double seconds)
 {
-    const double all = seconds * p->context->session->queue->workers;
+    const struct sdrt_queue *queue = p->context->session->queue->host;
+    const double all = seconds * queue->workers;
     struct sdrt_team_waits waits;
 
-    sdrt_team_waits(sdrt_cpu_team(p->context->session->queue), &waits);
-    sdrt_team_measure_waits(sdrt_cpu_team(p->context->session->queue), 0);
+    sdrt_team_waits(sdrt_cpu_team(queue), &waits);
+    sdrt_team_measure_waits(sdrt_cpu_team(queue), 0);
     sdrt_bench_add(&p->uneven, waits.uneven / all);
     sdrt_bench_add(&p->barriers, waits.own / all);
 }
@@ -214,12 +215,12 @@ int sdrt_pass_run(struct sdrt_bench_pass *p, double *seconds)
     int status = SDRT_OK;
 
     sdrt_program_reset_times(p->program);
-    sdrt_team_measure_waits(sdrt_cpu_team(p->context->session->queue), 1);
+    sdrt_team_measure_waits(sdrt_cpu_team(p->context->session->queue->host), 1);
     sdrt_energy_read("/sys", &before);
     const long mallocs = sdrt_allocations();
     const double start = sdrt_now();
     for (int k = 0; k < p->repeats && status == SDRT_OK; k++)
-        status = sdrt_program_run(p->program, p->context->session->queue, NULL, NULL);
+        status = sdrt_session_run(p->context->session, p->index, NULL, NULL);
     *seconds = sdrt_now() - start;
     note_waits(p, *seconds);
     if (sdrt_allocations() - mallocs > p->mallocs)
@@ -231,6 +232,7 @@ int sdrt_pass_run(struct sdrt_bench_pass *p, double *seconds)
 
 void sdrt_pass_waits(const struct sdrt_bench_pass *p, struct sdrt_report *r)
 {
+    if (!sdrt_device_is_host(p->context->model->device)) return;
     const double uneven = sdrt_bench_summary(&p->uneven).median;
     const double own = sdrt_bench_summary(&p->barriers).median;
     char text[96];
@@ -252,12 +254,10 @@ void sdrt_pass_facts(const struct sdrt_bench_pass *p, const struct sdrt_bench_op
                      struct sdrt_report *r)
 {
     const struct sdrt_session *s = p->context->session;
-    const struct sdrt_device *device = s->model->device;
     const double mib = 1.0 / (1 << 20);
     char size[32];
 
-    sdrt_machine_facts(r, sdrt_cpu_topology(device), device->isa, p->precision,
-                       s->queue->workers);
+    sdrt_device_facts(r, s->queue, p->precision);
     snprintf(size, sizeof size, "%dx%d", o->width, o->height);
     sdrt_report_text(r, "network", p->network, "network");
     sdrt_report_text(r, "weights", o->model ? s->model->parts[SDRT_PART_BASE].name : "random", "weights");

@@ -12,6 +12,7 @@
 struct sdrt_bench_pass {
     struct sdrt_context   *context; /* its model and session are used directly */
     struct sdrt_program   *program;
+    int index; /* of its pass */
     struct sdrt_roof_meter *meter;
     const char *network;    /* "unet", "vae", "text" */
     const char *precision;

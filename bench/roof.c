@@ -2,7 +2,9 @@
 #include "config.h"
 
 #include "bench/roof.h"
+#include "bench/roof_gpu.h"
 #include "kernels/isa.h"
+#include "runtime/device/cpu.h"
 #include "runtime/machine/memory.h"
 
 #include <math.h>
@@ -31,6 +33,7 @@ const struct sdrt_roof_name sdrt_roof_names[SDRT_ROOF_KINDS] = {
 
 struct sdrt_roof_meter {
     struct sdrt_roof roof;
+    struct sdrt_roof_gpu *gpu; /* then it is all that is used; owned */
     const struct sdrt_roof_loops *loops;
     struct sdrt_team *team;
     float *memory;            /* stretch[LEVELS - 1] bytes for each worker */
@@ -169,10 +172,27 @@ int sdrt_roof_create(struct sdrt_roof_meter **out, struct sdrt_team *team,
     return SDRT_OK;
 }
 
+int sdrt_roof_create_on(struct sdrt_roof_meter **out, struct sdrt_queue *queue,
+                        const struct sdrt_log *log)
+{
+    struct sdrt_roof_meter *m;
+
+    if (sdrt_device_is_host(queue->device))
+        return sdrt_roof_create(out, sdrt_cpu_team(queue), sdrt_cpu_topology(queue->device),
+                                queue->device->isa, log);
+    m = *out = calloc(1, sizeof *m);
+    if (!m) return sdrt_fail(log, SDRT_E_NOMEM, "out of memory for measuring the roof");
+    m->divisor = work_divisor();
+    const int status = sdrt_roof_gpu_create(&m->gpu, queue, m->divisor, log);
+    if (status != SDRT_OK) sdrt_roof_free(out);
+    return status;
+}
+
 void sdrt_roof_free(struct sdrt_roof_meter **meter)
 {
     if (!*meter) return;
-    munmap((*meter)->memory, (*meter)->mapped);
+    sdrt_roof_gpu_free(&(*meter)->gpu);
+    if ((*meter)->memory) munmap((*meter)->memory, (*meter)->mapped);
     free(*meter);
     *meter = NULL;
 }
@@ -268,6 +288,10 @@ static double rate(const struct sdrt_roof_meter *m)
 
 void sdrt_roof_try(struct sdrt_roof_meter *m)
 {
+    if (m->gpu) {
+        sdrt_roof_gpu_try(m->gpu, &m->roof);
+        return;
+    }
     for (int k = 0; k < SDRT_ROOF_KINDS; k++) {
         m->kind = (enum sdrt_roof_kind)k;
         if (!available(m, m->kind)) continue;
@@ -285,8 +309,18 @@ void sdrt_roof_tries(struct sdrt_roof_meter *m, int count)
 
 void sdrt_roof_evict(struct sdrt_roof_meter *m)
 {
+    if (m->gpu) {
+        sdrt_roof_gpu_evict(m->gpu);
+        return;
+    }
     m->kind = SDRT_ROOF_MEMORY;
     sdrt_team_run(m->team, body, m);
+}
+
+void sdrt_roof_gaps(struct sdrt_roof_meter *m, double *plain, double *in_graph)
+{
+    *plain = *in_graph = NAN;
+    if (m->gpu) sdrt_roof_gpu_gaps(m->gpu, plain, in_graph);
 }
 
 /* ---- telling ---- */

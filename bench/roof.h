@@ -7,6 +7,7 @@
 
 #include "bench/harness.h"
 #include "bench/report.h"
+#include "runtime/device/device.h"
 #include "runtime/machine/team.h"
 
 /* Operations are multiplications and additions in registers; those that are "on data" have
@@ -47,6 +48,10 @@ struct sdrt_roof_meter;
 int sdrt_roof_create(struct sdrt_roof_meter **out, struct sdrt_team *team,
                      const struct sdrt_topology *topology, const char *isa,
                      const struct sdrt_log *log);
+
+/* The same for a queue and its device, which may be a GPU, whose roofs are arithmetic and memory. */
+int sdrt_roof_create_on(struct sdrt_roof_meter **out, struct sdrt_queue *queue,
+                        const struct sdrt_log *log);
 void sdrt_roof_free(struct sdrt_roof_meter **meter);
 
 /* One short try of everything, about a tenth of a second, so that a try before and after each
@@ -56,6 +61,9 @@ void sdrt_roof_tries(struct sdrt_roof_meter *meter, int count);
 
 /* Reads so much that nothing of before is left in a cache. */
 void sdrt_roof_evict(struct sdrt_roof_meter *meter);
+
+/* Microseconds from one launch of a GPU's to the next, one by one and in a graph; NAN elsewhere. */
+void sdrt_roof_gaps(struct sdrt_roof_meter *meter, double *plain, double *in_graph);
 
 const struct sdrt_roof *sdrt_roof_of(const struct sdrt_roof_meter *meter);
 

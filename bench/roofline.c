@@ -182,10 +182,13 @@ int sdrt_bench_roofline(const struct sdrt_bench_options *o, struct sdrt_report *
     const char *network = o->what;
     int status = sdrt_pass_network(&network, o->log);
 
+    if (status == SDRT_OK && sdrt_bench_on_gpu(o) && !o->what && !o->svg)
+        return sdrt_bench_roofline_gpu(o, r);
     if (status == SDRT_OK && o->what && !o->svg)
         status = sdrt_fail(o->log, SDRT_E_ARG, "roofline %s: a network plays a part only with --svg",
                            o->what);
-    if (status == SDRT_OK) status = machine(o, r);
+    if (status == SDRT_OK)
+        status = sdrt_bench_on_gpu(o) ? sdrt_bench_roofline_gpu(o, r) : machine(o, r);
     if (status == SDRT_OK && o->svg) status = picture(o, network);
     return status;
 }

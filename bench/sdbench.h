@@ -30,6 +30,7 @@ struct sdrt_bench_options {
     const char *arch;       /* of random weights */
     const char *isa;        /* NULL: the best here; kernels: "all" is each in turn */
     const char *precision;
+    const char *device;     /* "cpu", as is NULL, "cuda", "cuda:N" */
     const char *svg;        /* roofline: the picture's file, or NULL */
     const char *shape;      /* kernels: only shapes whose name holds this; NULL: all */
     int width, height, batch, threads, steps, scaling;
@@ -45,9 +46,13 @@ struct sdrt_bench_options {
 /* 1: go on; 0: done, all is told; -1: usage error, already told. */
 int sdrt_bench_parse(struct sdrt_bench_options *o, int argc, char **argv);
 
+/* Whether the options name a device that is not the processor. */
+int sdrt_bench_on_gpu(const struct sdrt_bench_options *o);
+
 /* Each fills the report, and returns SDRT_OK or an error that the log has heard of. */
 struct sdrt_report;
 int sdrt_bench_roofline(const struct sdrt_bench_options *o, struct sdrt_report *r);
+int sdrt_bench_roofline_gpu(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_kernels(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_layers(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_model(const struct sdrt_bench_options *o, struct sdrt_report *r);

@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# All that a GPU is asked, in at most eight minutes:
+#     bench/gpu-run.sh BUILD [OUT]
+# BUILD has sdbench, sdgen and the tests' programs; OUT, a folder, gets machine.txt, checks.txt,
+# one JSON a measurement, ncu.csv, and summary.txt, which is printed last.  Each part is stopped in time
+# and none ends the rest.  With SDRT_CUDA_LIBRARY naming the execution model, and GPU_RUN_DRY=1, which
+# takes tiny models and one try of each, it can be rehearsed where there is no GPU.
+set -u
+
+[ $# -ge 1 ] || { echo "usage: $0 BUILD [OUT]" >&2; exit 2; }
+build=$1 out=${2:-${OUT:-gpu-run}}
+here=$(cd "$(dirname "$0")/.." && pwd)
+golden=$here/tests/golden
+mkdir -p "$out"
+begun=$(date +%s)
+limit=${GPU_RUN_SECONDS:-470}
+dry=${GPU_RUN_DRY-}
+device=(--device "${GPU_RUN_DEVICE:-cuda}")
+
+left() { echo $((limit - $(date +%s) + begun)); }
+
+# part NAME SECONDS COMMAND...: its output goes to NAME.log, its exit status to summary.txt.
+part() {
+    local name=$1 most=$2 t0 status
+    shift 2
+    if [ "$(left)" -le 5 ]; then
+        echo "$name: no time left" | tee -a "$out/parts.txt"
+        return
+    fi
+    [ "$most" -le "$(left)" ] || most=$(left)
+    t0=$(date +%s)
+    timeout "$most" "$@" > "$out/$name.log" 2>&1
+    status=$?
+    echo "$name: exit $status after $(($(date +%s) - t0)) s" | tee -a "$out/parts.txt"
+}
+
+# bench NAME SECONDS ARGUMENTS...: NAME.json beside the log.
+bench() {
+    local name=$1 most=$2
+    shift 2
+    part "$name" "$most" "$build/sdbench" "$@" "${device[@]}" -o "$out/$name.json" -o "$out/$name.md"
+}
+
+rm -f "$out"/*.log "$out"/*.json "$out"/*.md "$out"/*.txt "$out"/*.csv
+
+# 1. What it is.
+{
+    date -u
+    nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem,power.draw,power.limit,temperature.gpu \
+        --format=csv
+    nvcc --version | tail -n 2
+    git -C "$here" log -1 --format=%H
+} > "$out/machine.txt" 2>&1
+
+# 2. The roofs and the gaps between launches: without them no figure means anything.
+bench roofline 30 roofline
+
+# 3. Right or wrong: whole tiny images beside the processor's, then the same under the checkers.
+tiny() {
+    local family=$1 extra
+    shift
+    extra=("$@")
+    "$build/sdgen" -m "$golden/tiny-$family" -p "a cat" -W 64 -H 64 --steps 2 --seed 1 --quiet \
+        -o "$out/tiny-$family.png" "${device[@]}" "${extra[@]}"
+}
+tinies() { for family in sd15 sd21 sdxl sd3 sd35; do tiny $family || return 1; done; }
+export -f tinies tiny
+export build out golden
+part images 60 bash -c 'device=(--device "$0"); tinies' "${GPU_RUN_DEVICE:-cuda}"
+for tool in memcheck racecheck; do
+    command -v compute-sanitizer > /dev/null || break
+    part $tool 40 compute-sanitizer --tool $tool --error-exitcode 9 "$build/sdgen" \
+        -m "$golden/tiny-sd15" -p "a cat" -W 64 -H 64 --steps 1 --seed 1 -o "$out/checked.png" \
+        "${device[@]}"
+done
+
+# 4. Steps, layers and whole images.
+if [ -n "$dry" ]; then
+    bench layers-tiny 120 layers unet -m "$golden/tiny-sd15" --size 64x64 --iterations 1
+    bench step-tiny 120 step -m "$golden/tiny-sd15" --size 64x64 --iterations 1
+    bench vae-tiny 120 vae -m "$golden/tiny-sd15" --size 64x64 --iterations 1
+    bench generate-tiny 120 generate -m "$golden/tiny-sd15" --size 64x64 --steps 2
+else
+    bench step-sd15 40 step --arch sd15 --size 512x512 --iterations 15
+    bench layers-sd15 30 layers unet --arch sd15 --size 512x512 --iterations 5
+    bench step-sdxl 60 step --arch sdxl --size 1024x1024 --iterations 9
+    bench layers-sdxl 50 layers unet --arch sdxl --size 1024x1024 --iterations 3
+    bench vae-sd15 30 vae --arch sd15 --size 512x512 --iterations 5
+    bench generate-sd15 40 generate --arch sd15 --size 512x512 --iterations 3
+    bench step-sd35-medium 60 step --arch sd35-medium --size 1024x1024 --iterations 5
+fi
+
+# 5. Counters of some launches: what binds each kernel.
+if command -v ncu > /dev/null; then
+    part ncu 40 ncu --clock-control none --csv -c 40 --metrics \
+sm__inst_executed_pipe_tensor.avg.pct_of_peak_sustained_active,sm__throughput.avg.pct_of_peak_sustained_elapsed,dram__throughput.avg.pct_of_peak_sustained_elapsed,l1tex__data_bank_conflicts_pipe_lsu_mem_shared.sum,launch__registers_per_thread,sm__warps_active.avg.pct_of_peak_sustained_active \
+        "$build/sdbench" step --arch sd15 --size 512x512 --iterations 1 "${device[@]}"
+    cp "$out/ncu.log" "$out/ncu.csv"
+fi
+
+# 6. The summary: each part's end, and the tables.
+{
+    cat "$out/machine.txt" "$out/parts.txt"
+    for name in roofline step-sd15 step-sdxl step-sd35-medium vae-sd15 generate-sd15 step-tiny \
+        generate-tiny; do
+        [ -f "$out/$name.md" ] || continue
+        echo
+        echo "== $name"
+        cat "$out/$name.md"
+    done
+    for name in layers-sd15 layers-sdxl layers-tiny; do
+        [ -f "$out/$name.md" ] || continue
+        echo
+        echo "== $name, the classes"
+        awk '/operations/ { shown = 1 } shown' "$out/$name.md"
+    done
+} > "$out/summary.txt"
+cat "$out"/*.log > "$out/checks.txt" 2> /dev/null
+rm -f "$out"/*.log "$out"/*.md "$out"/tiny-*.png "$out/checked.png"
+cat "$out/summary.txt"
+echo "all of it: $(($(date +%s) - begun)) s"
+grep -q 'exit [^0]' "$out/parts.txt" && exit 1
+exit 0
