@@ -379,6 +379,17 @@ tests_test_gpu_device_CFLAGS = $(TEST_CFLAGS)
 tests_test_gpu_device_LDADD = $(TEST_LIBS)
 EXTRA_tests_test_gpu_device_DEPENDENCIES = tests/libstubcuda.la tests/libstubcuda_old.la
 
+# Whole models on its kernels, where there is the execution model.
+EXTRA_DIST += tests/test_gpu_models.c
+if HAVE_SHIM
+check_PROGRAMS += tests/test_gpu_models
+tests_test_gpu_models_SOURCES = tests/test_gpu_models.c $(GOLDEN_IMAGES)
+tests_test_gpu_models_CPPFLAGS = $(AM_CPPFLAGS) -DSDRT_CUDA_SHIM='"$(abs_builddir)/tests/libcuda-shim.so"'
+tests_test_gpu_models_CFLAGS = $(TEST_CFLAGS)
+tests_test_gpu_models_LDADD = $(TEST_LIBS)
+EXTRA_tests_test_gpu_models_DEPENDENCIES = tests/libcuda-shim.so
+endif
+
 # Sessions in threads.
 check_PROGRAMS += tests/test_sessions
 tests_test_sessions_SOURCES = tests/test_sessions.c $(GOLDEN_FILES)
