@@ -57,7 +57,11 @@ rm -f "$out"/*.log "$out"/*.json "$out"/*.md "$out"/*.txt "$out"/*.csv
 # 2. The roofs and the gaps between launches: without them no figure means anything.
 bench roofline 30 roofline
 
-# 3. Right or wrong: whole tiny images beside the processor's, then the same under the checkers.
+# 3. Right or wrong: whole tiny images beside the processor's and diffusers', then under the checkers.
+if [ -z "$dry" ] && [ -x "$build/tests/test_gpu_models" ]; then
+    SDRT_TEST_GPU=1 SDRT_CUDA_FULL=1 SDRT_TEST_VERBOSE=1 SDRT_TESTDATA=$here/tests \
+        part tests 60 "$build/tests/test_gpu_models"
+fi
 tiny() {
     local family=$1 extra
     shift

@@ -379,6 +379,12 @@ tests_test_gpu_device_CFLAGS = $(TEST_CFLAGS)
 tests_test_gpu_device_LDADD = $(TEST_LIBS)
 EXTRA_tests_test_gpu_device_DEPENDENCIES = tests/libstubcuda.la tests/libstubcuda_old.la
 
+# The published models planned for one.
+check_PROGRAMS += tests/test_gpu_plans
+tests_test_gpu_plans_SOURCES = tests/test_gpu_plans.c tests/temp_folder.c tests/temp_folder.h
+tests_test_gpu_plans_CFLAGS = $(TEST_CFLAGS)
+tests_test_gpu_plans_LDADD = $(TEST_LIBS)
+
 # Whole models on its kernels, where there is the execution model.
 EXTRA_DIST += tests/test_gpu_models.c
 if HAVE_SHIM

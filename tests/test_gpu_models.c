@@ -2,7 +2,7 @@
  *
  * Whole tiny models on a GPU's kernels, in the execution model that stands in for its driver: images are
  * the processor's in f32 within bf16's limits, and recordings and streamed weights change no bit.  With
- * SDRT_CUDA_FULL set, diffusers' own images too.
+ * SDRT_CUDA_FULL set, diffusers' own images too; with SDRT_TEST_GPU, all on the GPU that is there.
  */
 #include "tests/golden_images.h"
 #include "tests/temp_folder.h"
@@ -15,7 +15,7 @@
 static void set_up(void)
 {
     temp_folder_make();
-    setenv("SDRT_CUDA_LIBRARY", SDRT_CUDA_SHIM, 1);
+    if (!getenv("SDRT_TEST_GPU")) setenv("SDRT_CUDA_LIBRARY", SDRT_CUDA_SHIM, 1);
 }
 
 TestSuite(gpu_models, .init = set_up, .fini = temp_folder_remove);
