@@ -74,6 +74,60 @@ Test(far, refined) { check_family("sdxl", "sdxl-refiner"); }
 Test(far, sd3) { check_family("sd3", NULL); }
 Test(far, sd35) { check_family("sd35", NULL); }
 
+/* ---- pictures and LoRAs ---- */
+
+/* A wedge of colours, and where it is redrawn: the middle. */
+static void check_picture(const char *family, int masked)
+{
+    enum { SIDE = 64 };
+    static uint8_t pixels[SIDE * SIDE * 3], white[SIDE * SIDE];
+    const struct sdrt_picture init = { .pixels = pixels,
+                                       .width = SIDE,
+                                       .height = SIDE,
+                                       .channels = 3 };
+    const struct sdrt_picture mask = { .pixels = white,
+                                       .width = SIDE,
+                                       .height = SIDE,
+                                       .channels = 1 };
+    const struct picture p = { .steps = 4, .cfg = 4.0f };
+    struct sdrt_context *near = open_on(family, NULL, NULL), *far = open_far(family, NULL);
+    struct sdrt_request r;
+
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        pixels[3 * i] = (uint8_t)(4 * (i % SIDE));
+        pixels[3 * i + 1] = (uint8_t)(4 * (i / SIDE));
+        white[i] = i % SIDE > 16 && i % SIDE < 48 ? 255 : 0;
+    }
+    picture_request(&r, &p);
+    r.init = &init;
+    r.mask = masked ? &mask : NULL;
+    expect_same_image(near, far, &r, family);
+    expect_same_image(near, far, &r, family);
+    sdrt_close(&near);
+    sdrt_close(&far);
+}
+
+Test(far, begins_with_a_picture) { check_picture("sdxl", 0); }
+Test(far, redraws_a_part) { check_picture("sd35", 1); }
+
+Test(far, loras)
+{
+    const struct sdrt_lora lora = { path_in("sd15", "../lora/loha.safetensors"), 0.7f };
+    const struct picture p = { .steps = 2, .cfg = 4.0f };
+    struct sdrt_context *near = open_on("sd15", NULL, NULL), *far = open_far("sd15", NULL);
+    struct sdrt_request r;
+
+    picture_request(&r, &p);
+    expect_same_image(near, far, &r, "without");
+    r.loras = &lora;
+    r.n_loras = 1;
+    expect_same_image(near, far, &r, "with");
+    r.n_loras = 0;
+    expect_same_image(near, far, &r, "without again");
+    sdrt_close(&near);
+    sdrt_close(&far);
+}
+
 /* ---- tensors on the way ---- */
 
 struct dumped {

@@ -162,7 +162,7 @@ static int check_memory(const struct session *s)
 {
     const size_t mib = (size_t)1 << 20;
     const char *device = s->options.model.device;
-    const char *who = device && strcmp(device, "cpu") ? device : "this machine";
+    const int gpu = device && strcmp(device, "cpu");
     struct sdrt_memory memory;
     size_t need;
     const int status = sdrt_measure(s->context, &s->options.request, &memory);
@@ -175,8 +175,9 @@ static int check_memory(const struct session *s)
         return sdrt_fail(
             &s->log, SDRT_E_NOMEM,
             "needs %zu MiB (weights %zu, arena %zu), but %s has %zu MiB available; expected "
-            "enough memory, a smaller size or --no-memory-check",
-            weights + arena, weights, arena, who, available);
+            "enough memory, a smaller size or %s",
+            weights + arena, weights, arena, gpu ? device : "this machine", available,
+            gpu ? "--vram-limit, which streams weights" : "--no-memory-check");
     if (memory.available_bytes)
         sdrt_note(&s->log, SDRT_LOG_INFO,
                   "needs %zu MiB (weights %zu, arena %zu), %zu MiB available", weights + arena,
