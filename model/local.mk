@@ -45,7 +45,7 @@ libmodel_la_SOURCES += \
 	model/lora/folder.h \
 	model/pipeline/loras.c model/pipeline/loras.h \
 	model/pipeline/prompts.c model/pipeline/prompts.h model/pipeline/prompt_store.c \
-	model/pipeline/vectors.c model/pipeline/vectors.h
+	model/pipeline/vectors.c model/pipeline/vectors.h model/pipeline/noise.c
 
 libmodel_la_SOURCES += \
 	model/text/codepoints.c model/text/codepoints.h \

@@ -240,6 +240,21 @@ struct sdrt_request {
                                   * before, BREAK or AND, or name an embedding, else "plain" */
     const char *embeddings;      /* a folder of textual inversions, which the prompts name by
                                   * "embedding:name" or, with "a1111", by the name alone; NULL: none */
+
+    double eta;                  /* noise that a sampler adds anew, as a share of its own; below 0, as by
+                                  * default: what it is made for, 0 for ddim and 1 for the others */
+    double s_noise;              /* 1: a factor on that noise, of k-diffusion's samplers */
+    uint64_t eta_noise_seed_delta; /* 0; else the generators of that noise begin at the seed plus this */
+    uint64_t subseed;            /* of a variation, of image i of the batch + i; the seed is then one for
+                                  * all */
+    float subseed_strength;      /* 0: none; 1: the variation's noise alone */
+    const double *sigmas;        /* n_sigmas noise levels in place of the schedule's, falling, above 0;
+                                  * steps are then as many.  Not for ddim and lcm */
+    const double *timesteps;     /* the same by n_timesteps timesteps of the training */
+    int n_sigmas, n_timesteps;
+    float cfg_rescale;           /* 0 to 1: the share by which guidance keeps the deviation that it would
+                                  * raise; 0 */
+    float cfg_start, cfg_end;    /* the share of the evaluations with guidance: 0, 1 */
 };
 
 /* What a context's first request needs, known before any of it is loaded.  A later one packs again
@@ -275,6 +290,10 @@ enum sdrt_list {
 
 /* Name i of a list, a constant; NULL where the list has ended.  [any] */
 SDRT_API const char *sdrt_list_name(enum sdrt_list list, int i);
+
+/* The number of a name in a list, in whatever spelling of it four programs have for samplers and
+ * schedules ("DPM++ 2M" is "dpmpp_2m"); -1 when it is not there.  [any] */
+SDRT_API int sdrt_list_find(enum sdrt_list list, const char *name);
 
 /* 1 where this machine and this build can use it, 0 where not, which only levels and formats know, or for
  * no such name.  [any] */

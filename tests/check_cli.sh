@@ -52,6 +52,9 @@ file() { bad "$1" 1 "$2" -m "$2" -p cat; }
 
 usage 'no arguments' 'no prompt'
 usage 'no prompt' 'no prompt' -m m.safetensors
+with_model 'sampler, nearly' "is it 'euler'" --sampler eulr
+with_model 'timesteps' 'numbers with commas' --timesteps 999,x
+with_model 'range of guidance' 'two shares' --cfg-range 0.5
 usage 'unknown option' 'frobnicate' --frobnicate
 usage 'unknown letter' 'unknown option' -x
 usage 'missing value' 'expected a value' -m

@@ -54,6 +54,12 @@ tests_test_k_samplers_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_k_samplers_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/k_samplers.bin tests/oracle/make_k_golden.py
 
+check_PROGRAMS += tests/test_guidance
+tests_test_guidance_SOURCES = tests/test_guidance.c $(GOLDEN_IMAGES)
+tests_test_guidance_CFLAGS = $(TEST_CFLAGS)
+tests_test_guidance_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/oracle/make_guidance_golden.py
+
 check_PROGRAMS += tests/test_t5_tokenizer tests/fuzz_t5_tokenizer
 tests_test_t5_tokenizer_SOURCES = tests/test_t5_tokenizer.c tests/temp_folder.c \
 	tests/temp_folder.h

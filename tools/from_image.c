@@ -72,14 +72,11 @@ static int number_of(double *to, const char *text)
 /* A name that a list has, as the options would take it. */
 static int name_of(const char **to, enum sdrt_list list, const char *label)
 {
-    const char *name = sdrt_parameters_name(label), *known;
+    const int i = sdrt_list_find(list, label);
 
-    for (int i = 0; (known = sdrt_list_name(list, i)); i++)
-        if (!strcmp(known, name)) {
-            *to = known;
-            return SDRT_OK;
-        }
-    return SDRT_E_FORMAT;
+    if (i < 0) return SDRT_E_FORMAT;
+    *to = sdrt_list_name(list, i);
+    return SDRT_OK;
 }
 
 static int seed_of(struct sdgen_options *o, const char *text)
@@ -103,6 +100,36 @@ static int is_silent(const char *key)
     return 0;
 }
 
+static int natural_of(uint64_t *to, const char *text)
+{
+    char *end;
+
+    *to = strtoull(text, &end, 10);
+    return *text >= '0' && *text <= '9' && !*end ? SDRT_OK : SDRT_E_FORMAT;
+}
+
+static int share_of(float *to, const char *text)
+{
+    double value = 0;
+    const int status = cli_number(&value, "from-image", text, 0, 1, NULL);
+
+    *to = (float)value;
+    return status;
+}
+
+/* The rest of take_pair(): what is told of noise and guidance only where it was asked for. */
+static int take_noise(struct sdrt_request *r, const char *key, const char *value)
+{
+    if (!strcmp(key, "Prompt style"))
+        return name_of(&r->prompt_style, SDRT_LIST_PROMPT_STYLES, value);
+    if (!strcmp(key, "Eta")) return cli_number(&r->eta, "from-image", value, 0, 100, NULL);
+    if (!strcmp(key, "ENSD")) return natural_of(&r->eta_noise_seed_delta, value);
+    if (!strcmp(key, "Variation seed")) return natural_of(&r->subseed, value);
+    if (!strcmp(key, "Variation seed strength")) return share_of(&r->subseed_strength, value);
+    if (!strcmp(key, "CFG Rescale")) return share_of(&r->cfg_rescale, value);
+    return is_silent(key) ? SDRT_OK : SDRT_E_UNSUPPORTED;
+}
+
 /* SDRT_OK, SDRT_E_UNSUPPORTED for a key that is not repeated, SDRT_E_FORMAT for a bad value. */
 static int take_pair(struct sdgen_options *o, const char *key, const char *value)
 {
@@ -111,7 +138,11 @@ static int take_pair(struct sdgen_options *o, const char *key, const char *value
     int status;
 
     if (!strcmp(key, "Steps")) return whole(&r->steps, value, 1, 1000);
-    if (!strcmp(key, "Sampler")) return name_of(&r->sampler, SDRT_LIST_SAMPLERS, value);
+    if (!strcmp(key, "Sampler")) { /* an older one may say the schedule too: "DPM++ 2M Karras" */
+        status = name_of(&r->sampler, SDRT_LIST_SAMPLERS, value);
+        if (status == SDRT_OK) r->sampler = value;
+        return status;
+    }
     if (!strcmp(key, "Schedule type")) return name_of(&r->schedule, SDRT_LIST_SCHEDULES, value);
     if (!strcmp(key, "Spacing")) return name_of(&r->spacing, SDRT_LIST_SPACINGS, value);
     if (!strcmp(key, "Seed")) return seed_of(o, value);
@@ -133,7 +164,7 @@ static int take_pair(struct sdgen_options *o, const char *key, const char *value
         r->strength = (float)number;
         return status;
     }
-    return is_silent(key) ? SDRT_OK : SDRT_E_UNSUPPORTED;
+    return take_noise(r, key, value);
 }
 
 static int take_pairs(struct sdgen_options *o, const char *path, char *at,

@@ -156,6 +156,132 @@ static int take_seed(void *into, const char *name, const char *text, const struc
     return SDRT_OK;
 }
 
+/* A name in whatever spelling. */
+static int take_listed(const char **to, enum sdrt_list list, sdrt_names_fn *names, const char *name,
+                       const char *text, const struct sdrt_log *log)
+{
+    const int found = sdrt_list_find(list, text);
+    const char *near = sdrt_choice_near(names, text);
+    char known[SDRT_CHOICES];
+
+    *to = text; /* a name may say a schedule too */
+    if (found >= 0) return SDRT_OK;
+    return sdrt_fail(log, SDRT_E_ARG, "--%s '%s'%s%s%s: expected %s", name, text,
+                     near ? " (is it '" : "", near ? near : "", near ? "'?)" : "",
+                     sdrt_choices(known, names));
+}
+
+static const char *samplers(int i) { return sdrt_list_name(SDRT_LIST_SAMPLERS, i); }
+static const char *schedules(int i) { return sdrt_list_name(SDRT_LIST_SCHEDULES, i); }
+
+static int take_sampler(void *into, const char *name, const char *text, const struct sdrt_log *log)
+{
+    struct sdrt_request *r = &((struct sdgen_options *)into)->request;
+
+    return take_listed(&r->sampler, SDRT_LIST_SAMPLERS, samplers, name, text, log);
+}
+
+static int take_schedule(void *into, const char *name, const char *text, const struct sdrt_log *log)
+{
+    struct sdrt_request *r = &((struct sdgen_options *)into)->request;
+
+    return take_listed(&r->schedule, SDRT_LIST_SCHEDULES, schedules, name, text, log);
+}
+
+/* Numbers with commas between; a 0 at the end, which other programs want, says nothing. */
+static int take_numbers(double to[SDGEN_MAX_LEVELS], int *n, const char *name, const char *text,
+                        const struct sdrt_log *log)
+{
+    const char *at = text;
+    char *end;
+
+    *n = 0;
+    do {
+        const double value = sdrt_parse_number(at, &end);
+        if (end == at || !isfinite(value) || (*end && *end != ',') || *n == SDGEN_MAX_LEVELS)
+            return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected up to %d numbers with commas between",
+                             name, text, SDGEN_MAX_LEVELS);
+        to[(*n)++] = value;
+        at = end + 1;
+    } while (*end);
+    if (*n > 1 && to[*n - 1] == 0.0) --*n;
+    return SDRT_OK;
+}
+
+static int take_sigmas(void *into, const char *name, const char *text, const struct sdrt_log *log)
+{
+    struct sdgen_options *o = into;
+
+    o->request.sigmas = o->sigmas;
+    return take_numbers(o->sigmas, &o->request.n_sigmas, name, text, log);
+}
+
+static int take_timesteps(void *into, const char *name, const char *text,
+                          const struct sdrt_log *log)
+{
+    struct sdgen_options *o = into;
+
+    o->request.timesteps = o->timesteps;
+    return take_numbers(o->timesteps, &o->request.n_timesteps, name, text, log);
+}
+
+static int take_share(float *to, const char *name, const char *text, const struct sdrt_log *log)
+{
+    double value = 0;
+    const int status = cli_number(&value, name, text, 0, 1, log);
+
+    if (status == SDRT_OK) *to = (float)value;
+    return status;
+}
+
+static int take_cfg_rescale(void *into, const char *name, const char *text,
+                            const struct sdrt_log *log)
+{
+    return take_share(&((struct sdgen_options *)into)->request.cfg_rescale, name, text, log);
+}
+
+static int take_cfg_range(void *into, const char *name, const char *text,
+                          const struct sdrt_log *log)
+{
+    struct sdrt_request *r = &((struct sdgen_options *)into)->request;
+    const char *colon = strchr(text, ':');
+    char first[32] = "";
+
+    if (!colon || (size_t)(colon - text) >= sizeof first)
+        return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected two shares such as 0:0.6", name, text);
+    memcpy(first, text, (size_t)(colon - text));
+    const int status = take_share(&r->cfg_start, name, first, log);
+    return status ? status : take_share(&r->cfg_end, name, colon + 1, log);
+}
+
+static int take_subseed_strength(void *into, const char *name, const char *text,
+                                 const struct sdrt_log *log)
+{
+    return take_share(&((struct sdgen_options *)into)->request.subseed_strength, name, text, log);
+}
+
+static int take_natural(uint64_t *to, const char *name, const char *text, const struct sdrt_log *log)
+{
+    char *end;
+
+    errno = 0;
+    const unsigned long long value = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || errno)
+        return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected a whole number below 2^64", name, text);
+    *to = value;
+    return SDRT_OK;
+}
+
+static int take_subseed(void *into, const char *name, const char *text, const struct sdrt_log *log)
+{
+    return take_natural(&((struct sdgen_options *)into)->request.subseed, name, text, log);
+}
+
+static int take_ensd(void *into, const char *name, const char *text, const struct sdrt_log *log)
+{
+    return take_natural(&((struct sdgen_options *)into)->request.eta_noise_seed_delta, name, text, log);
+}
+
 static int take_lora(void *into, const char *option, const char *text, const struct sdrt_log *log)
 {
     struct sdgen_options *o = into;
@@ -244,8 +370,6 @@ static int take_plan(void *into, const char *name, const char *file, const struc
 
 /* ---- the table ---- */
 
-static const char *samplers(int i) { return sdrt_list_name(SDRT_LIST_SAMPLERS, i); }
-static const char *schedules(int i) { return sdrt_list_name(SDRT_LIST_SCHEDULES, i); }
 static const char *spacings(int i) { return sdrt_list_name(SDRT_LIST_SPACINGS, i); }
 static const char *predictions(int i) { return sdrt_list_name(SDRT_LIST_PREDICTIONS, i); }
 static const char *resize_modes(int i) { return sdrt_list_name(SDRT_LIST_RESIZE_MODES, i); }
@@ -339,10 +463,21 @@ static const struct cli_option table[] = {
       "guidance; 1 or less runs without (7.5; 3 for the small "
       "model)",
       .call = take_cfg_scale },
-    { "sampler", 0, CLI_NAME, "NAME", "%s (euler_a; for SD 3.x euler, which dpmpp_2m also suits)",
-      AT(request.sampler), .names = samplers },
-    { "schedule", 0, CLI_NAME, "NAME", "%s (default)", AT(request.schedule), .names = schedules },
+    { "sampler", 0, CLI_CALL, "NAME", "%s (euler_a; for SD 3.x euler, which dpmpp_2m also suits)",
+      .names = samplers, .call = take_sampler },
+    { "schedule", 0, CLI_CALL, "NAME", "%s (default)", .names = schedules, .call = take_schedule },
     { "spacing", 0, CLI_NAME, "NAME", "%s (the model's)", AT(request.spacing), .names = spacings },
+    { "eta", 0, CLI_NUMBER, "X", "noise that the sampler adds anew, as a share of its own (its own)",
+      AT(request.eta), 0, 100 },
+    { "s-noise", 0, CLI_NUMBER, "X", "a factor on that noise (1)", AT(request.s_noise), 0, 100 },
+    { "sigmas", 0, CLI_CALL, "X,...", "noise levels in place of steps and schedule",
+      .call = take_sigmas },
+    { "timesteps", 0, CLI_CALL, "N,...", "the same by timesteps: 999,749,499,249 for DMD2",
+      .call = take_timesteps },
+    { "cfg-rescale", 0, CLI_CALL, "X", "how much of the contrast that guidance adds is taken back (0)",
+      .call = take_cfg_rescale },
+    { "cfg-range", 0, CLI_CALL, "A:B", "the share of the steps that has guidance (0:1)",
+      .call = take_cfg_range },
     { "clip-skip", 0, CLI_WHOLE, "N", "CLIP's N-th layer from the end: 1 the last (the model's)",
       AT(request.clip_skip), 1, MAX_CLIP_SKIP },
     { "original-size", 0, CLI_CALL, "WxH",
@@ -353,6 +488,11 @@ static const struct cli_option table[] = {
     { "target-size", 0, CLI_CALL, "WxH", "the size it is to have (the size)",
       .call = take_target_size },
     { "seed", 0, CLI_CALL, "N", "-1: a random one, which is printed (-1)", .call = take_seed },
+    { "subseed", 0, CLI_CALL, "N", "the seed of a variation", .call = take_subseed },
+    { "subseed-strength", 0, CLI_CALL, "X", "0: none of it, 1: its noise alone (0)",
+      .call = take_subseed_strength },
+    { "eta-noise-seed-delta", 0, CLI_CALL, "N",
+      "noise that is added on the way is drawn from the seed plus this (0)", .call = take_ensd },
     { "rng", 0, CLI_NAME, "NAME", "%s: whose random numbers to repeat (cpu)", AT(request.rng),
       .names = rngs },
     { "batch", 0, CLI_WHOLE, "N", "images, with seeds N, N+1, ... (1)", AT(request.batch), 1,

@@ -10,6 +10,7 @@
 #include "runtime/base/error.h"
 #include "tools/default_model.h"
 
+enum { SDGEN_MAX_LEVELS = 1000 /* given one by one */ };
 enum { SDGEN_MAX_LORAS = 64, SDGEN_MAX_FILTERS = 32 };
 
 /* All strings are borrowed from argv or the environment, but for two: paths of LoRAs are owned, and
@@ -17,6 +18,7 @@ enum { SDGEN_MAX_LORAS = 64, SDGEN_MAX_FILTERS = 32 };
 struct sdgen_options {
     struct sdrt_options model;
     struct sdrt_request request;
+    double sigmas[SDGEN_MAX_LEVELS], timesteps[SDGEN_MAX_LEVELS]; /* of the request */
     struct sdrt_lora loras[SDGEN_MAX_LORAS];    /* request.loras points here */
     const char *output;                         /* the image; NULL: a number, see output.h */
     const char *from_image;                     /* whose parameters are repeated; NULL for none */

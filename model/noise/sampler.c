@@ -280,6 +280,30 @@ static int check_noise_model(const struct sdrt_noise_model *m, const struct sdrt
                      m->beta_start, m->beta_end);
 }
 
+/* Noise levels or timesteps of the caller's own. */
+static int check_given(const struct sdrt_sampler_params *p, const struct sdrt_sampler_method *method)
+{
+    const int n = p->n_sigmas ? p->n_sigmas : p->n_timesteps;
+    const double *at = p->n_sigmas ? p->sigmas : p->own_timesteps;
+    const double most = p->n_sigmas ? 1e6 : p->noise.train_steps - 1.0;
+    const char *what = p->n_sigmas ? "sigma" : "timestep";
+
+    if (!n) return SDRT_OK;
+    if (p->n_sigmas && !method->has_schedules)
+        return sdrt_fail(p->log, SDRT_E_ARG, "sampler %s: expected timesteps, not sigmas", method->name);
+    if (p->noise.edm && p->n_timesteps)
+        return sdrt_fail(p->log, SDRT_E_ARG, "sampler %s: expected sigmas, since a model of EDM has no "
+                         "timesteps", method->name);
+    if (p->schedule != SDRT_SCHEDULE_DEFAULT)
+        return sdrt_fail(p->log, SDRT_E_ARG, "schedule %s: expected none beside %ss of one's own",
+                         sdrt_schedule_name(p->schedule), what);
+    for (int i = 0; i < n; i++)
+        if (!(at[i] >= (p->n_sigmas ? 1e-6 : 0.0) && at[i] <= most) || (i && at[i] >= at[i - 1]))
+            return sdrt_fail(p->log, SDRT_E_ARG, "%s %g: expected them to fall, from at most %g to above "
+                             "0", what, at[i], most);
+    return SDRT_OK;
+}
+
 static int check_params(const struct sdrt_sampler_params *p)
 {
     const struct sdrt_sampler_method *method;
@@ -314,6 +338,7 @@ static int check_params(const struct sdrt_sampler_params *p)
                          "schedule %s is not for models of EDM, expected default, karras or "
                          "exponential",
                          sdrt_schedule_name(p->schedule));
+    if (check_given(p, method)) return SDRT_E_ARG;
     /* At train_steps the leading spacing would reach past the last timestep. */
     if (p->steps < 1 || p->steps >= p->noise.train_steps)
         return sdrt_fail(p->log, SDRT_E_ARG, "sampler %s: %d steps, expected 1 to %d", method->name,

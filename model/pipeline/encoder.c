@@ -145,9 +145,10 @@ static int begin(const struct beginning *b)
     if (status != SDRT_OK) return status;
     if (b->mask) fill_mask(b);
     for (int i = 0; i < b->batch; i++) {
-        sdrt_rng_seed(&run->rngs[i], run->rng_kind, run->r->seed + (uint64_t)i);
+        sdrt_rng_seed(&run->rngs[i], run->rng_kind, sdrt_run_seed(run, i));
         if (sampled) sample(b, i, b->begin + (size_t)i * b->n);
         sdrt_rng_normal(&run->rngs[i], b->noise + (size_t)i * b->n, b->n);
+        sdrt_run_vary_noise(run, i, b->noise + (size_t)i * b->n);
     }
     start(b, noise_alone);
     if (b->mask) status = take_hole(b);

@@ -24,7 +24,7 @@ static int prepare_results(struct sdrt_run *run)
     const size_t all = bytes * (size_t)run->r->batch;
     uint8_t *images = realloc(s->images, all > drawn ? all : drawn); /* of previews too */
 
-    run->rngs = malloc((size_t)run->r->batch * sizeof *run->rngs);
+    run->rngs = malloc(((size_t)run->r->batch + 1) * sizeof *run->rngs);
     if (images) s->images = images;
     if (!images || !run->rngs)
         return sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for the images");

@@ -9,6 +9,8 @@
 #include "runtime/files/picture_file.h"
 #include "model/text/prompt_weights.h"
 
+#include <string.h>
+
 static const struct {
     const char *name;
     struct sdrt_model_config (*config)(void);
@@ -62,6 +64,18 @@ const char *sdrt_list_name(enum sdrt_list list, int i)
     };
 
     return i >= 0 && (unsigned)list < sizeof names / sizeof *names ? names[list](i) : NULL;
+}
+
+int sdrt_list_find(enum sdrt_list list, const char *name)
+{
+    int schedule;
+
+    if (!name) return -1;
+    if (list == SDRT_LIST_SAMPLERS) return sdrt_sampler_find(name, &schedule);
+    if (list == SDRT_LIST_SCHEDULES) return sdrt_schedule_find(name);
+    for (int i = 0; sdrt_list_name(list, i); i++)
+        if (!strcmp(sdrt_list_name(list, i), name)) return i;
+    return -1;
 }
 
 int sdrt_list_usable(enum sdrt_list list, int i)

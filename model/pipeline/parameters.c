@@ -12,6 +12,18 @@ static const char *const labels[][2] = {
     { "euler", "Euler" },       { "euler_a", "Euler a" }, { "ddim", "DDIM" },
     { "dpmpp_2m", "DPM++ 2M" }, { "heun", "Heun" },       { "lcm", "LCM" },
     { "default", "Automatic" }, { "karras", "Karras" },
+    { "dpm2", "DPM2" },         { "dpm2_a", "DPM2 a" },
+    { "dpmpp_2s_a", "DPM++ 2S a" },
+    { "dpmpp_sde", "DPM++ SDE" },
+    { "dpmpp_2m_sde", "DPM++ 2M SDE" },
+    { "dpmpp_3m_sde", "DPM++ 3M SDE" },
+    { "lms", "LMS" },           { "exponential", "Exponential" },
+    { "sgm_uniform", "SGM Uniform" },
+    { "simple", "Simple" },     { "normal", "Normal" },
+    { "ddim_uniform", "DDIM" }, { "beta", "Beta" },
+    { "ays", "Align Your Steps" },
+    { "ays_sdxl", "Align Your Steps" },
+    { "kl_optimal", "KL Optimal" },
 };
 enum { LABELS = sizeof labels / sizeof *labels };
 
@@ -71,6 +83,30 @@ static void write_loras(const struct sdrt_request *r, FILE *f)
     free(text);
 }
 
+static void write_list(FILE *f, const char *key, const double *values, int n)
+{
+    for (int i = 0; i < n; i++) fprintf(f, "%s%g", i ? "," : key, values[i]);
+    if (n) fputc('"', f);
+}
+
+/* What changes the image only where it is asked for. */
+static void write_noise(const struct sdrt_request *r, FILE *f)
+{
+    if (r->prompt_style) fprintf(f, ", Prompt style: %s", r->prompt_style);
+    if (r->eta >= 0.0) fprintf(f, ", Eta: %g", r->eta);
+    if (r->s_noise != 1.0) fprintf(f, ", Sigma noise: %g", r->s_noise);
+    if (r->eta_noise_seed_delta)
+        fprintf(f, ", ENSD: %llu", (unsigned long long)r->eta_noise_seed_delta);
+    if (r->subseed_strength > 0.0f)
+        fprintf(f, ", Variation seed: %llu, Variation seed strength: %g",
+                (unsigned long long)r->subseed, (double)r->subseed_strength);
+    write_list(f, ", Sigmas: \"", r->sigmas, r->n_sigmas);
+    write_list(f, ", Timesteps: \"", r->timesteps, r->n_timesteps);
+    if (r->cfg_rescale > 0.0f) fprintf(f, ", CFG Rescale: %g", (double)r->cfg_rescale);
+    if (r->cfg_start > 0.0f || r->cfg_end < 1.0f)
+        fprintf(f, ", CFG range: %g-%g", (double)r->cfg_start, (double)r->cfg_end);
+}
+
 static void write_settings(const struct sdrt_run *run, int i, FILE *f)
 {
     const struct sdrt_request *r = run->r;
@@ -82,6 +118,7 @@ static void write_settings(const struct sdrt_run *run, int i, FILE *f)
     write_text(f, "Model", m->parts[SDRT_PART_BASE].name);
     if (r->init) write_begin(r, f);
     if (r->clip_skip) fprintf(f, ", Clip skip: %d", r->clip_skip);
+    write_noise(r, f);
     if (r->spacing) fprintf(f, ", Spacing: %s", r->spacing);
     fprintf(f, ", RNG: %s, Precision: %s", strcmp(r->rng, "cuda") ? "CPU" : "NV", m->precision);
     if (sdrt_model_refined(m)) {

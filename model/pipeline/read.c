@@ -24,6 +24,9 @@ struct sdrt_request sdrt_request_default(void)
         .rng = "cpu",
         .batch = 1,
         .strength = 0.75f,
+        .eta = -1.0,
+        .s_noise = 1.0,
+        .cfg_end = 1.0f,
         .mask_padding = 32,
     };
 }

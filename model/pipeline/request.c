@@ -7,6 +7,20 @@
 #include "model/pipeline/session.h"
 #include "runtime/base/choices.h"
 
+/* Names in other programs' spellings become this one's; those that are none stay for the checks. */
+static void spell(const struct sdrt_model_config *config, struct sdrt_request *r)
+{
+    int named, schedule;
+    const int sampler = sdrt_sampler_find(r->sampler, &named);
+
+    if (sampler >= 0) r->sampler = sdrt_sampler_name(sampler);
+    if (sampler >= 0 && named >= 0 && sdrt_schedule_find(r->schedule) == SDRT_SCHEDULE_DEFAULT)
+        r->schedule = sdrt_schedule_name(named);
+    schedule = sdrt_schedule_find(r->schedule);
+    if (schedule == SDRT_SCHEDULE_AYS && config->unet.added_dim) schedule = SDRT_SCHEDULE_AYS_SDXL;
+    if (schedule >= 0) r->schedule = sdrt_schedule_name(schedule);
+}
+
 struct sdrt_request sdrt_request_resolved(const struct sdrt_model *m,
                                           const struct sdrt_request *r)
 {
@@ -21,6 +35,8 @@ struct sdrt_request sdrt_request_resolved(const struct sdrt_model *m,
                       : config->noise.edm                              ? "dpmpp_2m"
                       : config->unet.guidance_dim                      ? "lcm"
                                                                        : "euler_a";
+    spell(config, &out);
+    if (out.n_sigmas || out.n_timesteps) out.steps = out.n_sigmas ? out.n_sigmas : out.n_timesteps;
     if (!out.original_width) out.original_width = out.width;
     if (!out.original_height) out.original_height = out.height;
     if (!out.target_width) out.target_width = out.width;
@@ -86,8 +102,14 @@ static int check_picture(const struct sdrt_model *m, const struct sdrt_request *
 static int make_samplers(const struct sdrt_model *m, const struct sdrt_request *r,
                          struct sdrt_shape *shape, struct sdrt_sampler *out[SDRT_PARTS])
 {
+    const struct sdrt_sampler_tuning tuning = { r->eta, r->s_noise };
     struct sdrt_sampler_params params = { .steps = r->steps, .log = m->log,
-                                          .noise = sdrt_model_config_of(m)->noise };
+                                          .noise = sdrt_model_config_of(m)->noise,
+                                          .tuning = &tuning,
+                                          .sigmas = r->sigmas,
+                                          .n_sigmas = r->n_sigmas,
+                                          .own_timesteps = r->timesteps,
+                                          .n_timesteps = r->n_timesteps };
     char known[SDRT_CHOICES];
     int status = sdrt_sampler_parse(r->sampler, &params.kind, m->log);
 
@@ -117,6 +139,20 @@ static int check_numbers(const struct sdrt_model *m, const struct sdrt_request *
                          SDRT_MAX_BATCH);
     if (!(r->cfg_scale >= -1000.0f && r->cfg_scale <= 1000.0f))
         return sdrt_fail(m->log, SDRT_E_ARG, "cfg scale: expected a number from -1000 to 1000");
+    if (!(r->eta <= 100.0) || !(r->s_noise >= 0.0 && r->s_noise <= 100.0))
+        return sdrt_fail(m->log, SDRT_E_ARG, "eta %g, s_noise %g: expected numbers up to 100", r->eta,
+                         r->s_noise);
+    if (!(r->subseed_strength >= 0.0f && r->subseed_strength <= 1.0f) ||
+        !(r->cfg_rescale >= 0.0f && r->cfg_rescale <= 1.0f))
+        return sdrt_fail(m->log, SDRT_E_ARG, "subseed strength %g, cfg rescale %g: expected 0 to 1",
+                         (double)r->subseed_strength, (double)r->cfg_rescale);
+    if (!(r->cfg_start >= 0.0f && r->cfg_start <= r->cfg_end && r->cfg_end <= 1.0f))
+        return sdrt_fail(m->log, SDRT_E_ARG, "cfg range %g to %g: expected shares that rise from 0 to 1",
+                         (double)r->cfg_start, (double)r->cfg_end);
+    if (r->n_sigmas < 0 || r->n_timesteps < 0 || (r->n_sigmas && !r->sigmas) ||
+        (r->n_timesteps && !r->timesteps) || (r->n_sigmas && r->n_timesteps))
+        return sdrt_fail(m->log, SDRT_E_ARG, "%d sigmas, %d timesteps: expected arrays of one of them",
+                         r->n_sigmas, r->n_timesteps);
     if (sdrt_choice(sdrt_rng_name, r->rng) < 0)
         return sdrt_fail(m->log, SDRT_E_ARG, "unknown rng \"%s\": expected %s", r->rng,
                          sdrt_choices(known, sdrt_rng_name));

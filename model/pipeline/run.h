@@ -18,7 +18,8 @@ struct sdrt_run {
     char  *negative;   /* the same; NULL where r has none */
     struct sdrt_prompts prompts; /* both, read; cleared with the run */
     struct sdrt_sampler *samplers[SDRT_PARTS]; /* of each denoiser's steps; owned */
-    struct sdrt_rng *rngs; /* [batch], too large for a thread's stack; owned */
+    struct sdrt_rng *rngs; /* [batch] and one to spare, too large for a thread's stack; owned */
+    uint64_t seeds[SDRT_MAX_BATCH]; /* of the motion that some samplers follow */
     enum sdrt_rng_kind rng_kind;
     struct sdrt_canvas canvas; /* the picture that it begins with; owned */
     int    evaluated;  /* evaluations so far, of all denoisers */
@@ -52,6 +53,24 @@ int sdrt_run_follow_prompt(struct sdrt_run *run, const struct sdrt_pass *pass, i
 
 /* The same for the timesteps of all denoisers and the numbers of the picture. */
 void sdrt_run_prepare_once(struct sdrt_run *run);
+
+/* The seed of an image, which a variation shares with the others. */
+uint64_t sdrt_run_seed(const struct sdrt_run *run, int image);
+
+/* Turns an image's noise, channels first, towards that of its variation, on the great circle column by
+ * column, as the web UI does.  The slot "scaled" is overwritten. */
+void sdrt_run_vary_noise(struct sdrt_run *run, int image, float *noise);
+
+/* When all noise to begin with is drawn: tells the samplers the seeds, and begins the generators anew
+ * where the request says so. */
+void sdrt_run_turn_generators(struct sdrt_run *run);
+
+/* The guidance scale of an evaluation of all total ones: 1 outside of the request's range. */
+float sdrt_run_guidance(const struct sdrt_run *run, int evaluation, int total);
+
+/* Takes the request's share of guided [batch][n] to the deviation of conditional [batch][n], each image
+ * apart.  Lin et al. 2023 (arXiv:2305.08891), section 3.4. */
+void sdrt_run_rescale(const struct sdrt_run *run, const float *conditional, float *guided, size_t n);
 
 /* Before the first pass: noise into the latent. */
 int sdrt_run_prepare_noise(struct sdrt_run *run);

@@ -20,8 +20,9 @@ int sdrt_run_prepare_noise(struct sdrt_run *run)
     float *latent = sdrt_slot_map(&s->slots, s->latent);
 
     for (int i = 0; i < s->shape.batch; i++) {
-        sdrt_rng_seed(&run->rngs[i], run->rng_kind, run->r->seed + (uint64_t)i);
+        sdrt_rng_seed(&run->rngs[i], run->rng_kind, sdrt_run_seed(run, i));
         sdrt_rng_normal(&run->rngs[i], latent + (size_t)i * n, n);
+        sdrt_run_vary_noise(run, i, latent + (size_t)i * n);
     }
     const int status = sdrt_run_dump_latent(run, "noise");
     for (size_t i = 0; i < (size_t)s->shape.batch * n; i++) latent[i] *= scale;
@@ -185,9 +186,13 @@ static int evaluate(const struct denoiser *d, int e)
     if (status != SDRT_OK) return status;
     if (s->shape.guided) compose(d);
     if (s->shape.guided)
-        ew->guide(&alone, d->batch, d->pixels, d->z, run->r->cfg_scale, d->model_out, d->guided);
+        ew->guide(&alone, d->batch, d->pixels, d->z,
+                  sdrt_run_guidance(run, run->evaluated, total_of(s)), d->model_out, d->guided);
     else
         ew->to_nchw(&alone, d->batch, d->pixels, d->z, 1.0f, d->model_out, d->guided);
+    if (s->shape.guided)
+        sdrt_run_rescale(run, d->model_out + (size_t)d->batch * (size_t)d->pixels * (size_t)d->z,
+                         d->guided, (size_t)d->pixels * (size_t)d->z);
     status = preview(d, e);
     if (status != SDRT_OK) return status;
     status = sdrt_sampler_step(d->sampler, e, d->guided, d->latent, run->rngs);
@@ -209,6 +214,8 @@ int sdrt_run_steps(struct sdrt_run *run, const struct sdrt_pass *pass)
     const struct sdrt_session *s = run->s;
     const int last = (int)pass->part == s->model->n_parts - 1, total = total_of(s);
     int status = sdrt_run_report(run, SDRT_STAGE_DENOISE, run->evaluated, total);
+
+    if (!run->evaluated) sdrt_run_turn_generators(run);
     for (int e = 0; e < s->shape.evaluations[pass->part] && status == SDRT_OK; e++) {
         status = evaluate(&d, e);
         if (status == SDRT_OK)

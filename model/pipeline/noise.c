@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a request asks of its noise: seeds, variations, and guidance that is told from it.
+ */
+#include "model/pipeline/run.h"
+
+#include <math.h>
+
+uint64_t sdrt_run_seed(const struct sdrt_run *run, int image)
+{
+    const int varied = run->r->subseed_strength != 0.0f;
+
+    return run->r->seed + (varied ? 0u : (uint64_t)image);
+}
+
+/* A column of a channel: height numbers, width apart. */
+struct column {
+    float *low;
+    const float *high;
+    int height, width;
+};
+
+static double dot(const float *a, const float *b, const struct column *c)
+{
+    double sum = 0;
+
+    for (int y = 0; y < c->height; y++) sum += (double)a[y * c->width] * (double)b[y * c->width];
+    return sum;
+}
+
+static double cosine(const struct column *c)
+{
+    const double low = sqrt(dot(c->low, c->low, c)), high = sqrt(dot(c->high, c->high, c));
+
+    return dot(c->low, c->high, c) / (low * high);
+}
+
+/* The shares of both noises on the great circle between them. */
+static void turn(const struct column *c, double strength)
+{
+    const double omega = acos(fmin(fmax(cosine(c), -1.0), 1.0)), whole = sin(omega);
+    const float low = (float)(sin((1.0 - strength) * omega) / whole);
+    const float high = (float)(sin(strength * omega) / whole);
+
+    for (int y = 0; y < c->height; y++) {
+        float *x = &c->low[y * c->width];
+        *x = *x * low + c->high[y * c->width] * high;
+    }
+}
+
+void sdrt_run_vary_noise(struct sdrt_run *run, int image, float *noise)
+{
+    const struct sdrt_session *s = run->s;
+    const int h = s->shape.h, w = s->shape.w;
+    const int z = sdrt_model_config_of(s->model)->vae.latent_channels;
+    const double strength = (double)run->r->subseed_strength;
+    float *other = sdrt_slot_map(&s->slots, s->scaled);
+    double mean = 0;
+    struct sdrt_rng *rng = &run->rngs[s->shape.batch]; /* one to spare */
+
+    if (strength == 0.0) return;
+    sdrt_rng_seed(rng, run->rng_kind, run->r->subseed + (uint64_t)image);
+    sdrt_rng_normal(rng, other, (size_t)z * (size_t)h * (size_t)w);
+    for (int i = 0; i < z * w; i++) {
+        const size_t at = (size_t)(i / w) * (size_t)h * (size_t)w + (size_t)(i % w);
+        const struct column c = { noise + at, other + at, h, w };
+        mean += cosine(&c) / (z * w);
+    }
+    for (int i = 0; i < z * w; i++) {
+        const size_t at = (size_t)(i / w) * (size_t)h * (size_t)w + (size_t)(i % w);
+        const struct column c = { noise + at, other + at, h, w };
+        if (mean <= 0.9995) {
+            turn(&c, strength);
+            continue;
+        }
+        for (int y = 0; y < h; y++) /* as the web UI has it, the other way round */
+            c.low[y * w] = (float)((double)c.low[y * w] * strength +
+                                   (double)c.high[y * w] * (1.0 - strength));
+    }
+}
+
+void sdrt_run_turn_generators(struct sdrt_run *run)
+{
+    const struct sdrt_shape *shape = &run->s->shape;
+
+    for (int i = 0; i < shape->batch; i++) run->seeds[i] = sdrt_run_seed(run, i);
+    for (int i = 0; i < run->s->model->n_parts; i++)
+        sdrt_sampler_seed(run->samplers[i], run->rng_kind, run->seeds);
+    for (int i = 0; run->r->eta_noise_seed_delta && i < shape->batch; i++)
+        sdrt_rng_seed(&run->rngs[i], run->rng_kind, run->seeds[i] + run->r->eta_noise_seed_delta);
+}
+
+/* ---- guidance ---- */
+
+float sdrt_run_guidance(const struct sdrt_run *run, int evaluation, int total)
+{
+    const float share = (float)evaluation / (float)total;
+
+    return share >= run->r->cfg_start && share < run->r->cfg_end ? run->r->cfg_scale : 1.0f;
+}
+
+static double deviation(const float *x, size_t n)
+{
+    double mean = 0, sum = 0;
+
+    for (size_t i = 0; i < n; i++) mean += (double)x[i] / (double)n;
+    for (size_t i = 0; i < n; i++) sum += ((double)x[i] - mean) * ((double)x[i] - mean);
+    return sqrt(sum / (double)(n - 1));
+}
+
+void sdrt_run_rescale(const struct sdrt_run *run, const float *conditional, float *guided, size_t n)
+{
+    const float share = run->r->cfg_rescale;
+
+    for (int i = 0; share > 0.0f && i < run->s->shape.batch; i++) {
+        const float *c = conditional + (size_t)i * n;
+        float *x = guided + (size_t)i * n;
+        const float factor = (float)(deviation(c, n) / deviation(x, n));
+        for (size_t k = 0; k < n; k++) x[k] = share * (x[k] * factor) + (1.0f - share) * x[k];
+    }
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What may be turned about noise and guidance, against diffusers and the web UI's rules
+ * (tests/oracle/make_guidance_golden.py), and levels given one by one.
+ */
+#include "model/noise/sampler.h"
+#include "tests/golden_images.h"
+#include "tests/temp_folder.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+TestSuite(guidance, .init = temp_folder_make, .fini = temp_folder_remove);
+
+enum { BYTES = 64 * 64 * 3 };
+
+static struct sdrt_npy *data(const char *name)
+{
+    const char *root = getenv("SDRT_TESTDATA");
+    struct sdrt_npy *a = NULL;
+    char path[512];
+
+    snprintf(path, sizeof path, "%s/golden/prompts/%s", root ? root : "tests", name);
+    cr_assert_eq(sdrt_npy_read(&a, path, &kept_log), SDRT_OK, "%s", kept_text);
+    return a;
+}
+
+static void small_request(struct sdrt_request *r)
+{
+    sdrt_request_init(r);
+    r->prompt = "a photo of a small red cat, 42 stars";
+    r->negative_prompt = "blurry, bad hands";
+    r->sampler = "euler";
+    r->steps = 4;
+    r->cfg_scale = 5.0f;
+    r->seed = 7;
+    r->width = r->height = 64;
+}
+
+/* A copy of what c draws. */
+static uint8_t *draw(struct sdrt_context *c, const struct sdrt_request *r, int image)
+{
+    uint8_t *copy = malloc(BYTES);
+
+    cr_assert_eq(sdrt_generate(c, r), SDRT_OK, "%s", kept_text);
+    memcpy(copy, sdrt_image(c, image, NULL, NULL), BYTES);
+    return copy;
+}
+
+/* Whether c draws the same for both. */
+static int same(struct sdrt_context *c, const struct sdrt_request *a, const struct sdrt_request *b)
+{
+    uint8_t *first = draw(c, a, 0), *second = draw(c, b, 0);
+    const int equal = !memcmp(first, second, BYTES);
+
+    free(first);
+    free(second);
+    return equal;
+}
+
+Test(guidance, rescaled_as_in_diffusers)
+{
+    struct sdrt_context *c = open_model(path_in("sdxl", ""), NULL);
+    struct sdrt_npy *want = data("image-rescale.npy");
+    const float *x = want->data;
+    struct sdrt_request r;
+    double sum = 0;
+
+    small_request(&r);
+    r.cfg_rescale = 0.7f;
+    uint8_t *image = draw(c, &r, 0);
+    for (int i = 0; i < BYTES; i++) {
+        const double d = (double)image[i] - (double)x[i] * 255.0;
+        sum += d * d;
+    }
+    const double dB = 10.0 * log10(255.0 * 255.0 * BYTES / sum);
+    cr_expect_gt(dB, 50.0, "%.1f dB", dB);
+    free(image);
+    sdrt_npy_free(&want);
+    sdrt_close(&c);
+}
+
+Test(guidance, ranges)
+{
+    struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
+    struct sdrt_request all, some;
+
+    small_request(&all);
+    some = all;
+    some.cfg_end = 0.5f;
+    cr_expect_not(same(c, &all, &some), "half a range changes nothing");
+    some.cfg_start = 0.0f;
+    some.cfg_end = 1.0f;
+    cr_expect(same(c, &all, &some), "the whole range is another image");
+    some.cfg_end = 0.0f;
+    some.cfg_start = 0.0f;
+    uint8_t *none = draw(c, &some, 0);
+    all.cfg_scale = 1.0f;
+    uint8_t *unguided = draw(c, &all, 0);
+    for (int i = 0; i < BYTES; i++)
+        cr_assert(abs(none[i] - unguided[i]) <= 1, "byte %d: %d and %d", i, none[i], unguided[i]);
+    free(none);
+    free(unguided);
+    sdrt_close(&c);
+}
+
+/* ---- noise ---- */
+
+static float varied[4 * 9 * 11];
+
+static int keep_noise(void *user, const char *name, const int dims[4], const float *x)
+{
+    (void)user;
+    if (strcmp(name, "noise")) return 0;
+    for (int i = 0; i < dims[1] * dims[2] * 4; i++)
+        varied[i % 4 * dims[1] * dims[2] + i / 4] = x[i];
+    return 0;
+}
+
+Test(guidance, variations_as_in_the_web_ui)
+{
+    struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
+    const int unit = 1 << (sdrt_model_config_of(c->model)->vae.levels - 1);
+    struct sdrt_npy *want = data("noise-varied.npy");
+    struct sdrt_request r;
+
+    small_request(&r);
+    r.steps = 1;
+    r.height = 9 * unit;
+    r.width = 11 * unit;
+    r.subseed = 20;
+    r.subseed_strength = 0.3f;
+    r.dump = keep_noise;
+    cr_assert_eq(sdrt_generate(c, &r), SDRT_OK, "%s", kept_text);
+    for (size_t i = 0; i < want->elements; i++)
+        cr_assert_float_eq(varied[i], ((const float *)want->data)[i], 2e-6, "[%zu]", i);
+    sdrt_npy_free(&want);
+    sdrt_close(&c);
+}
+
+Test(guidance, seeds_of_noise)
+{
+    struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
+    struct sdrt_request plain, other;
+
+    small_request(&plain);
+    plain.sampler = "euler_a";
+    other = plain;
+    other.eta_noise_seed_delta = 31337;
+    cr_expect_not(same(c, &plain, &other), "the delta changes nothing");
+    other = plain;
+    other.subseed = 5; /* of no strength */
+    cr_expect(same(c, &plain, &other));
+    plain.eta = 0.0;
+    other.eta = 0.0;
+    other.eta_noise_seed_delta = 31337;
+    cr_expect(same(c, &plain, &other), "noise that is not added has a seed");
+    plain.sampler = other.sampler = "DPM++ 2M SDE Karras";
+    cr_expect(same(c, &plain, &other));
+    plain.eta = -1.0;
+    cr_expect_not(same(c, &plain, &other));
+    sdrt_close(&c);
+}
+
+/* ---- levels ---- */
+
+Test(guidance, levels_given_one_by_one)
+{
+    static const double timesteps[] = { 751, 501, 251, 1 };
+    struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
+    struct sdrt_request listed, named;
+
+    small_request(&named);
+    named.spacing = "leading";
+    listed = named;
+    listed.timesteps = timesteps;
+    listed.n_timesteps = 4;
+    listed.steps = 20; /* of no meaning */
+    for (int i = 0; i < 3; i++) {
+        named.sampler = listed.sampler = i == 0 ? "euler" : i == 1 ? "heun" : "ddim";
+        cr_expect(same(c, &named, &listed), "%s", named.sampler);
+    }
+    sdrt_close(&c);
+}
+
+Test(guidance, refusals)
+{
+    static const double rising[] = { 1, 2 }, many[] = { 999, 1000 };
+    struct sdrt_options o;
+    struct sdrt_request r;
+
+    model_options(&o, path_in("sd15", ""));
+    small_request(&r);
+    r.sigmas = rising;
+    r.n_sigmas = 2;
+    expect_refusal(&o, &r, SDRT_E_ARG, "sigma 2: expected them to fall");
+    r.sampler = "ddim";
+    expect_refusal(&o, &r, SDRT_E_ARG, "sampler ddim: expected timesteps");
+    r.n_sigmas = 0;
+    r.timesteps = many;
+    r.n_timesteps = 2;
+    expect_refusal(&o, &r, SDRT_E_ARG, "timestep 1000");
+    r.n_timesteps = 1;
+    r.schedule = "karras";
+    r.sampler = "euler";
+    expect_refusal(&o, &r, SDRT_E_ARG, "schedule karras: expected none beside");
+    small_request(&r);
+    r.subseed_strength = 1.5f;
+    expect_refusal(&o, &r, SDRT_E_ARG, "subseed strength 1.5");
+    small_request(&r);
+    r.cfg_start = 0.7f;
+    r.cfg_end = 0.2f;
+    expect_refusal(&o, &r, SDRT_E_ARG, "cfg range 0.7 to 0.2");
+    small_request(&r);
+    r.eta = NAN;
+    expect_refusal(&o, &r, SDRT_E_ARG, "eta");
+    small_request(&r);
+    r.sampler = "DPM+++ 2M";
+    expect_refusal(&o, &r, SDRT_E_ARG, "unknown sampler 'DPM+++ 2M'");
+}
