@@ -52,6 +52,8 @@ file() { bad "$1" 1 "$2" -m "$2" -p cat; }
 
 usage 'no arguments' 'no prompt'
 usage 'no prompt' 'no prompt' -m m.safetensors
+usage 'two kinds of prompts' 'expected one of them' -m m.safetensors -p a --prompt-file b
+bad 'no file of prompts' 1 'none.txt: No such file' -m m.safetensors --prompt-file none.txt
 with_model 'sampler, nearly' "is it 'euler'" --sampler eulr
 with_model 'timesteps' 'numbers with commas' --timesteps 999,x
 with_model 'range of guidance' 'two shares' --cfg-range 0.5

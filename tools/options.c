@@ -421,6 +421,8 @@ static const struct cli_option table[] = {
       "repeat the parameters in an image; other options stand above them", AT(from_image) },
     { "prompt", 'p', CLI_TEXT, "TEXT", "what to draw", AT(request.prompt) },
     { "negative-prompt", 'n', CLI_TEXT, "TEXT", "what to avoid", AT(request.negative_prompt) },
+    { "prompt-file", 0, CLI_TEXT, "FILE|-", "prompts, one a line, drawn one after the other",
+      AT(prompt_file) },
     { "prompt-style", 0, CLI_NAME, "NAME",
       "%s: whose rules for weights and long prompts (a1111 where it has brackets, else plain)",
       AT(request.prompt_style), .names = styles },
@@ -497,6 +499,7 @@ static const struct cli_option table[] = {
       .names = rngs },
     { "batch", 0, CLI_WHOLE, "N", "images, with seeds N, N+1, ... (1)", AT(request.batch), 1,
       MAX_BATCH },
+    { "n-iter", 0, CLI_WHOLE, "N", "another name of --batch-count", AT(batch_count), 1, MAX_COUNT },
     { "batch-count", 0, CLI_WHOLE, "N", "so many batches, each kept as it is done (1)",
       AT(batch_count), 1, MAX_COUNT },
     { "threads", 0, CLI_WHOLE, "N", "0: one for each core (0)", AT(model.threads), 0, MAX_THREADS },
@@ -613,6 +616,11 @@ static int check_together(struct sdgen_options *o, const char *stray, const stru
                          "--show, --json: expected one of them, as both write to "
                          "standard output");
     if (o->plan || o->inspect) return SDRT_OK;
+    if (o->prompt_file && o->request.prompt)
+        return sdrt_fail(log, SDRT_E_ARG, "--prompt-file, --prompt: expected one of them");
+    if (o->prompt_file && o->compare)
+        return sdrt_fail(log, SDRT_E_ARG, "--prompt-file, --compare: expected one of them");
+    if (o->prompt_file) o->request.prompt = "";
     if (!o->request.prompt)
         return sdrt_fail(log, SDRT_E_ARG, "no prompt: expected -p TEXT; see --help");
     return choose_model(o, log);

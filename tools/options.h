@@ -24,6 +24,7 @@ struct sdgen_options {
     const char *from_image;                     /* whose parameters are repeated; NULL for none */
     char *from_text;                            /* what they are, owned */
     const char *grid;                           /* all images on one sheet; NULL for none */
+    const char *prompt_file;                    /* prompts, one a line; "-": standard input */
     const char *init;                           /* the picture to begin with; NULL for none */
     const char *mask;                           /* where it is redrawn; NULL for none */
     const char *dump;                           /* the folder for intermediates; NULL for none */

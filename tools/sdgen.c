@@ -10,6 +10,7 @@
 #include "tools/pictures.h"
 #include "tools/plan_svg.h"
 #include "tools/progress.h"
+#include "tools/prompt_file.h"
 #include "tools/show.h"
 
 #include "kernels/blas/leave.h"
@@ -29,6 +30,7 @@ enum { EXIT_USAGE = 2, EXIT_SIGNAL = 128 };
 /* What the callbacks need. */
 struct session {
     struct sdgen_options options;
+    struct prompt_file prompts; /* of --prompt-file */
     struct progress progress;
     struct sdrt_log log;
     struct sdrt_context *context;
@@ -158,14 +160,34 @@ static int check_outputs(const struct session *s)
     return status;
 }
 
-static int check_memory(const struct session *s)
+/* How many prompts are drawn, one after the other. */
+static int prompts_of(const struct session *s) { return s->options.prompt_file ? s->prompts.n : 1; }
+
+/* What the largest of them needs, which also finds what is written wrongly in any. */
+static int measure(struct session *s, struct sdrt_memory *memory)
+{
+    int status = SDRT_OK;
+
+    memset(memory, 0, sizeof *memory);
+    for (int i = 0; i < prompts_of(s) && !status; i++) {
+        struct sdrt_memory one;
+        if (s->options.prompt_file) s->options.request.prompt = s->prompts.lines[i];
+        status = sdrt_measure(s->context, &s->options.request, &one);
+        if (!status && one.weights_bytes + one.arena_bytes >
+                           memory->weights_bytes + memory->arena_bytes)
+            *memory = one;
+    }
+    return status;
+}
+
+static int check_memory(struct session *s)
 {
     const size_t mib = (size_t)1 << 20;
     const char *device = s->options.model.device;
     const int gpu = device && strcmp(device, "cpu");
     struct sdrt_memory memory;
     size_t need;
-    const int status = sdrt_measure(s->context, &s->options.request, &memory);
+    const int status = measure(s, &memory);
 
     if (status) return status;
     if (__builtin_add_overflow(memory.weights_bytes, memory.arena_bytes, &need)) need = SIZE_MAX;
@@ -399,8 +421,9 @@ static int draw(struct session *s)
     o->request.preview = o->show_steps && s->show ? on_preview : NULL;
     if (o->random_seed)
         sdrt_note(&s->log, SDRT_LOG_INFO, "seed %llu", (unsigned long long)o->request.seed);
-    for (int i = 0; i < o->batch_count && !status && !caught; i++) {
+    for (int i = 0; i < prompts_of(s) * o->batch_count && !status && !caught; i++) {
         o->request.seed = s->output.seed + (uint64_t)i * (uint64_t)o->request.batch;
+        if (o->prompt_file) o->request.prompt = s->prompts.lines[i / o->batch_count];
         status = draw_batch(s);
     }
     if (!status && o->grid) status = grid_write(&s->grid, o->grid, o->quality, &s->log);
@@ -492,21 +515,23 @@ static int sdgen(int argc, char **argv)
     s.options.request.progress = on_progress;
     s.options.request.dump = s.options.dump ? on_dump : NULL;
     s.options.request.user = &s;
+    if (s.options.prompt_file) status = prompt_file_read(&s.prompts, s.options.prompt_file, &s.log);
     s.output = (struct output){ .name = s.options.output,
                                 .force = s.options.force,
                                 .quality = s.options.quality,
-                                .total = s.options.batch_count * s.options.request.batch,
+                                .total = prompts_of(&s) * s.options.batch_count *
+                                         s.options.request.batch,
                                 .seed = s.options.request.seed,
                                 .request = &s.options.request,
                                 .log = &s.log };
     catch_signals();
 
-    if (s.options.inspect) status = inspect(&s);
-    else status = run(&s);
+    if (!status) status = s.options.inspect ? inspect(&s) : run(&s);
     sdrt_close(&s.context);
     show_close(&s.show);
     pictures_free(&s.pictures);
     grid_free(&s.grid);
+    prompt_file_free(&s.prompts);
     for (int i = 0; i < s.n_names; i++) free(s.names[i]);
     free(s.names);
     sdgen_options_free(&s.options);
