@@ -43,8 +43,11 @@ def run(*command):
 
 def load(folder):
     kind = json.load(open(f"{folder}/model_index.json"))["_class_name"]
+    more = {}
+    if "3" in kind and not os.path.isdir(f"{folder}/text_encoder_3"):
+        more = {"text_encoder_3": None, "tokenizer_3": None}  # which diffusers wants to be told
     return getattr(diffusers, kind).from_pretrained(folder, torch_dtype=torch.float16,
-                                                    local_files_only=True)
+                                                    local_files_only=True, **more)
 
 
 def bare(state):
@@ -59,11 +62,13 @@ def compare(what, got, want):
     say(what, alike == len(b) and len(a) == len(b), f"{alike} of {len(b)} tensors equal")
 
 
-def compare_pipes(what, got, want):
+def compare_pipes(what, got, want, kind=None):
+    """kind: got's pipeline, where that is another than want's."""
     for part, model in want.components.items():
         if isinstance(model, torch.nn.Module):
             compare(f"{what}, {part}", getattr(got, part), model)
-    say(f"{what}, pipeline", type(got) is type(want), type(got).__name__)
+    name = type(got).__name__
+    say(f"{what}, pipeline", name == (kind or type(want).__name__), name)
 
 
 def compare_tokens(what, got, want):
@@ -73,8 +78,8 @@ def compare_tokens(what, got, want):
     say(what, same, f"{len(texts)} prompts give the same ids")
 
 
-def there_and_back(a, what, folder, work, want=None):
-    """folder as a single file, and that as a folder; want: what it is to be, if not folder's."""
+def there_and_back(a, what, folder, work, kind=None):
+    """folder as a single file, and that as a folder."""
     run(a.sdconvert, "--quiet", folder, f"{work}/x.safetensors")
     run(a.sdconvert, "--quiet", f"{work}/x.safetensors", f"{work}/out/")
     # A tiny model has a vocabulary of its own, which a single file has not.
@@ -82,7 +87,7 @@ def there_and_back(a, what, folder, work, want=None):
         if name.startswith("tokenizer"):
             shutil.rmtree(f"{work}/out/{name}")
             shutil.copytree(f"{folder}/{name}", f"{work}/out/{name}")
-    compare_pipes(what, load(f"{work}/out"), want or load(folder))
+    compare_pipes(what, load(f"{work}/out"), load(folder), kind)
     shutil.rmtree(f"{work}/out")
 
 
@@ -90,6 +95,22 @@ def check_families(a):
     for family in ("sd15", "sd21", "sdxl", "sdxl-refiner", "sd3", "sd35"):
         with tempfile.TemporaryDirectory() as work:
             there_and_back(a, f"tiny-{family}", f"{GOLDEN}/tiny-{family}", work)
+
+
+def check_t5(a):
+    """A T5 put in, with its tokenizer."""
+    with tempfile.TemporaryDirectory() as work:
+        t5 = f"{GOLDEN}/tiny-sd35/t5"
+        run(a.sdconvert, "--quiet", "--t5", t5, "--t5-tokenizer",
+            f"{GOLDEN}/t5-tokenizer/spiece.model", f"{GOLDEN}/tiny-sd35", f"{work}/out/")
+        pipe = load(f"{work}/out")
+        got, want = pipe.text_encoder_3.state_dict(), load_file(f"{t5}/model.safetensors")
+        want.pop("encoder.embed_tokens.weight", None)
+        alike = sum(torch.equal(got[k], v) for k, v in want.items())
+        say("T5", alike == len(want) and set(got) - set(want) <= {"encoder.embed_tokens.weight"},
+            f"{alike} of {len(want)} tensors equal")
+        text = "a photo of a small red cat"
+        say("T5", len(pipe.tokenizer_3(text).input_ids) > 3, str(pipe.tokenizer_3(text).input_ids))
 
 
 def check_shapes(a):
@@ -100,7 +121,8 @@ def check_shapes(a):
             shutil.copytree(f"{GOLDEN}/tiny-{base}", folder)
             shutil.rmtree(f"{folder}/unet")
             nets.make(config).half().save_pretrained(f"{folder}/unet")
-            there_and_back(a, name, folder, work)
+            kind = "LatentConsistencyModelPipeline" if name == "lcm" else None
+            there_and_back(a, name, folder, work, kind)
 
 
 def check_edm(a):
@@ -148,6 +170,7 @@ def main():
         check_full(a, *a.full)
     else:
         check_families(a)
+        check_t5(a)
         check_shapes(a)
         check_edm(a)
     raise SystemExit(bad > 0)
