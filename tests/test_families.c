@@ -315,6 +315,8 @@ Test(families, inspect_knows_what_does_not_run)
         { "decoder.conv_in.weight", "kind: VAE", "runs: no" },
         { "text_model.encoder.layers.0.self_attn.q_proj.weight", "kind: CLIP", "runs: no" },
         { "anything", "kind: unknown", "runs: no" },
+        { "base_model.model.conv_in.oft_R.weight", "kind: adapter that cannot be merged (PEFT's OFT",
+          "is an adapter that cannot be merged" },
         { "lora_unet_down_blocks_1_attn2_to_k.lora_down.weight",
           "kind: LoRA of rank 4, for SD 1.x", "runs: as a LoRA" },
         { "lora_unet_x.hada_w1_a", "kind: LoHa", "runs: as a LoRA" },
