@@ -15,8 +15,9 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 golden=$here/tests/golden
 mkdir -p "$out"
 begun=$(date +%s)
-limit=${GPU_RUN_SECONDS:-470}
 dry=${GPU_RUN_DRY-}
+slow=${dry:+20} # the execution model takes its time
+limit=${GPU_RUN_SECONDS:-$((470 * ${slow:-1}))}
 device=(--device "${GPU_RUN_DEVICE:-cuda}")
 
 left() { echo $((limit - $(date +%s) + begun)); }
@@ -25,6 +26,7 @@ left() { echo $((limit - $(date +%s) + begun)); }
 part() {
     local name=$1 most=$2 t0 status
     shift 2
+    most=$((most * ${slow:-1}))
     if [ "$(left)" -le 5 ]; then
         echo "$name: no time left" | tee -a "$out/parts.txt"
         return
@@ -43,7 +45,7 @@ bench() {
     part "$name" "$most" "$build/sdbench" "$@" "${device[@]}" -o "$out/$name.json" -o "$out/$name.md"
 }
 
-rm -f "$out"/*.log "$out"/*.json "$out"/*.md "$out"/*.txt "$out"/*.csv
+rm -f "$out"/*.{log,json,md,txt,csv,png}
 
 # 1. What it is.
 {
@@ -62,30 +64,27 @@ if [ -z "$dry" ] && [ -x "$build/tests/test_gpu_models" ]; then
     SDRT_TEST_GPU=1 SDRT_CUDA_FULL=1 SDRT_TEST_VERBOSE=1 SDRT_TESTDATA=$here/tests \
         part tests 60 "$build/tests/test_gpu_models"
 fi
-tiny() {
-    local family=$1 extra
-    shift
-    extra=("$@")
-    "$build/sdgen" -m "$golden/tiny-$family" -p "a cat" -W 64 -H 64 --steps 2 --seed 1 --quiet \
-        -o "$out/tiny-$family.png" "${device[@]}" "${extra[@]}"
-}
-tinies() { for family in sd15 sd21 sdxl sd3 sd35; do tiny $family || return 1; done; }
-export -f tinies tiny
-export build out golden
-part images 60 bash -c 'device=(--device "$0"); tinies' "${GPU_RUN_DEVICE:-cuda}"
+side=64
+[ -z "$dry" ] || side=32
+# shellcheck disable=SC2016 # for the shell that runs it
+part images 60 bash -c 'for family in sd15 sd21 sdxl sd3 sd35; do
+    "$0/sdgen" -m "$1/tiny-$family" -p "a cat" -W "$2" -H "$2" --steps 2 --cfg-scale 1 --seed 1 --quiet \
+        -o "$3/tiny-$family.png" --device "$4" || exit 1
+done' "$build" "$golden" "$side" "$out" "${device[1]}"
 for tool in memcheck racecheck; do
     command -v compute-sanitizer > /dev/null || break
     part $tool 40 compute-sanitizer --tool $tool --error-exitcode 9 "$build/sdgen" \
-        -m "$golden/tiny-sd15" -p "a cat" -W 64 -H 64 --steps 1 --seed 1 -o "$out/checked.png" \
+        -m "$golden/tiny-sd15" -p "a cat" -W 64 -H 64 --steps 1 --seed 1 --force -o "$out/checked.png" \
         "${device[@]}"
 done
 
 # 4. Steps, layers and whole images.
 if [ -n "$dry" ]; then
-    bench layers-tiny 120 layers unet -m "$golden/tiny-sd15" --size 64x64 --iterations 1
-    bench step-tiny 120 step -m "$golden/tiny-sd15" --size 64x64 --iterations 1
-    bench vae-tiny 120 vae -m "$golden/tiny-sd15" --size 64x64 --iterations 1
-    bench generate-tiny 120 generate -m "$golden/tiny-sd15" --size 64x64 --steps 2
+    tiny=(-m "$golden/tiny-sd15" --size 32x32 --batch 1 --iterations 1)
+    bench layers-tiny 30 layers unet "${tiny[@]}"
+    bench step-tiny 30 step "${tiny[@]}"
+    bench vae-tiny 30 vae "${tiny[@]}"
+    bench generate-tiny 30 generate "${tiny[@]}" --steps 1
 else
     bench step-sd15 40 step --arch sd15 --size 512x512 --iterations 15
     bench layers-sd15 30 layers unet --arch sd15 --size 512x512 --iterations 5

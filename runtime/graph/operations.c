@@ -155,6 +155,12 @@ static double weight_bytes(const struct sdrt_weight_shape *w)
                                                    (size_t)w->taps);
 }
 
+/* The level of kernels that no processor's level improves on. */
+static const char *plain(const struct sdrt_program *p)
+{
+    return sdrt_device_is_host(p->device) ? "generic" : p->isa;
+}
+
 static int steps_conv(const struct sdrt_program *p, struct sdrt_step *s)
 {
     const struct sdrt_conv_shape *c = &s->n->u.conv;
@@ -219,7 +225,7 @@ static int steps_group_norm(const struct sdrt_program *p, struct sdrt_step *s)
     s[1].run = run_gn_fold;
     s[1].nparts = gn->batch;
     s[1].bytes = (double)sdrt_gn_sums_bytes(gn);
-    snprintf(s[1].kernel, sizeof s[1].kernel, "gn_fold generic");
+    snprintf(s[1].kernel, sizeof s[1].kernel, "gn_fold %s", plain(p));
     s[0].class_ = s[1].class_ = SDRT_CLASS_NORM;
     return 2;
 }
@@ -262,8 +268,8 @@ static int steps_patches(const struct sdrt_program *p, struct sdrt_step *s)
     s->class_ = SDRT_CLASS_ELEMENTWISE;
     s->bytes = 2.0 * bytes_of(p, n->y, (double)n->u.patches.batch * n->u.patches.h *
                                            n->u.patches.w * n->u.patches.c);
-    snprintf(s->kernel, sizeof s->kernel, "%s generic",
-             n->u.patches.back ? "from_patches" : "to_patches");
+    snprintf(s->kernel, sizeof s->kernel, "%s %s",
+             n->u.patches.back ? "from_patches" : "to_patches", plain(p));
     return 1;
 }
 
@@ -273,7 +279,7 @@ static int steps_crop(const struct sdrt_program *p, struct sdrt_step *s)
     s->nparts = p->workers;
     s->class_ = SDRT_CLASS_ELEMENTWISE;
     s->bytes = bytes_of(p, s->n->y, (double)s->n->u.crop.h * s->n->u.crop.w * s->n->u.crop.c);
-    snprintf(s->kernel, sizeof s->kernel, "crop generic");
+    snprintf(s->kernel, sizeof s->kernel, "crop %s", plain(p));
     return 1;
 }
 
@@ -285,7 +291,7 @@ static int steps_relative_bias(const struct sdrt_program *p, struct sdrt_step *s
     s->nparts = s->n->u.relative.heads < p->workers ? s->n->u.relative.heads : p->workers;
     s->class_ = SDRT_CLASS_ELEMENTWISE;
     s->bytes = bytes_of(p, s->n->y, s->n->u.relative.heads * tokens * tokens);
-    snprintf(s->kernel, sizeof s->kernel, "relative_bias generic");
+    snprintf(s->kernel, sizeof s->kernel, "relative_bias %s", plain(p));
     return 1;
 }
 
@@ -295,7 +301,7 @@ static int steps_timestep(const struct sdrt_program *p, struct sdrt_step *s)
     s->nparts = 1;
     s->class_ = SDRT_CLASS_ELEMENTWISE;
     s->bytes = bytes_of(p, s->n->y, (double)s->n->u.timestep.n * s->n->u.timestep.dim);
-    snprintf(s->kernel, sizeof s->kernel, "timestep_embedding generic");
+    snprintf(s->kernel, sizeof s->kernel, "timestep_embedding %s", plain(p));
     return 1;
 }
 
@@ -307,17 +313,16 @@ static int steps_silu_of_sums(const struct sdrt_program *p, struct sdrt_step *s)
     s->nparts = 1;
     s->class_ = SDRT_CLASS_ELEMENTWISE;
     s->bytes = bytes_of(p, s->n->y, c * (n + m + n * m));
-    snprintf(s->kernel, sizeof s->kernel, "silu_of_sums generic");
+    snprintf(s->kernel, sizeof s->kernel, "silu_of_sums %s", plain(p));
     return 1;
 }
 
 static int steps_embed(const struct sdrt_program *p, struct sdrt_step *s)
 {
-    (void)p;
     s->run = run_embed;
     s->nparts = 1;
     s->class_ = SDRT_CLASS_ELEMENTWISE;
-    snprintf(s->kernel, sizeof s->kernel, "embed generic");
+    snprintf(s->kernel, sizeof s->kernel, "embed %s", plain(p));
     return 1;
 }
 
