@@ -12,8 +12,8 @@ set -eu
 objdump=${OBJDUMP-objdump}
 command -v "$objdump" > /dev/null || { echo "$objdump is absent"; exit 77; }
 if [ $# -eq 0 ]; then
-    set -- $(find kernels runtime model cli tools -name '*.o' ! -path '*/avx2/*' \
-        ! -path '*/avx512*/*' ! -path '*/amx/*' ! -path '*/neonbf16/*' \
+    set -- $(find kernels runtime model cli tools -name '*.o' ! -path '*/avx*/*' \
+        ! -path '*/amx/*' ! -path '*/neonbf16/*' \
         ! -path '*/neonmmla/*' ! -path '*/neonf16/*')
 fi
 [ $# -gt 0 ] || { echo "$0: expected objects in $PWD" >&2; exit 2; }

@@ -111,6 +111,10 @@ static int has_avx2(void)
 }
 #endif
 
+#if HAVE_AVX2
+static int has_avx2int16(void) { return 1; } /* where AVX2 is */
+#endif
+
 #if HAVE_AVX512
 static int has_avx512(void)
 {

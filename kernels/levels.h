@@ -112,6 +112,14 @@ SDRT_CONV_FILLER(SDRT_ISA_AVX2, sdrt_conv_init_avx2)
 SDRT_ATTENTION_FILLER(SDRT_ISA_AVX2, sdrt_attention_init_avx2)
 SDRT_NORM_FILLER(SDRT_ISA_AVX2, sdrt_norm_init_avx2)
 #endif
+
+/* VPMADDWD and VPADDD: products of 16-bit integers. */
+#if HAVE_AVX2
+SDRT_INT16_LEVEL(avx2int16, SDRT_ISA_AVX2INT16, 1u << 12, SDRT_ISA_BLAS | SDRT_ISA_AVX2,
+                 has_avx2int16)
+SDRT_GEMM_FILLER(SDRT_ISA_AVX2INT16, sdrt_gemm_init_avx2int16)
+SDRT_CONV_FILLER(SDRT_ISA_AVX2INT16, sdrt_conv_init_avx2int16)
+#endif
 #endif
 
 /* AVX-512 F, BW, DQ, VL. */

@@ -105,6 +105,14 @@ libk_avx2_la_CFLAGS = $(AM_CFLAGS) $(AVX2_CFLAGS)
 libkernels_la_LIBADD += libk_avx2.la
 endif
 
+AVX2INT16_FILES = kernels/avx2int16/conv.c kernels/avx2int16/gemm.c kernels/avx2int16/int16.h
+if HAVE_AVX2
+noinst_LTLIBRARIES += libk_avx2int16.la
+libk_avx2int16_la_SOURCES = $(AVX2INT16_FILES)
+libk_avx2int16_la_CFLAGS = $(AM_CFLAGS) $(AVX2_CFLAGS)
+libkernels_la_LIBADD += libk_avx2int16.la
+endif
+
 EMULATED_FILES =
 AVX512_FILES = kernels/avx512/attention.c kernels/avx512/conv.c kernels/avx512/gemm.c \
 	kernels/avx512/norm.c kernels/avx512/vec.h

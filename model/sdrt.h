@@ -99,10 +99,10 @@ struct sdrt_options {
     const char *precision; /* "f32", or "bf16": weights rounded to bf16, and with "avx512bf16",
                             * "neonbf16", "neonmmla" and "amx", which do nothing else, products of
                             * bf16 summed in f32 (of the first two, 3x3 convolutions stay f32);
-                            * elsewhere products stay f32.  "int16": with "avx512vnni" and
-                            * "avx512bf16vnni", which do nothing else, linear layers and convolutions
-                            * multiply in 16-bit integers; attention is f32 with the first, bf16 with
-                            * the second.  "f16": with "neonf16", which is taken for it alone, weights
+                            * elsewhere products stay f32.  "int16": with "avx2int16",
+                            * "avx512vnni" and "avx512bf16vnni", which do nothing else, linear layers
+                            * and convolutions multiply in 16-bit integers; attention is bf16 with the
+                            * last, f32 with the others.  "f16": with "neonf16", which is taken for it alone, weights
                             * and products are f16, and so are sums of 256; 3x3 convolutions, the T5
                             * and the VAE stay f32.  NULL: what the level computes in */
     const char *prediction; /* what the denoiser predicts, where the model does not say it right:

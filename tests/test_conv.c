@@ -372,7 +372,7 @@ static void check_models(const char *level)
     }
 }
 
-#if HAVE_AVX512VNNI /* the only such levels */
+#if HAVE_AVX512VNNI /* whoever compiles for one such level does for all */
 /* All channels alike: the products of a sum have one sign and are as large as packing allows, so that
  * a sum that could overflow does.  tap: that one alone, which makes it the largest of all that is
  * packed; beyond the last: all taps. */

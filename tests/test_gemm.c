@@ -286,7 +286,7 @@ static void check_range(const char *level)
     tbuf_free(&rows), tbuf_free(&y), tbuf_free(&scratch), tbuf_free(&source), tbuf_free(&packed);
 }
 
-#if HAVE_AVX512VNNI /* the only such levels */
+#if HAVE_AVX512VNNI /* whoever compiles for one such level does for all */
 /* Values that are all alike: products of a sum have one sign and are as large as packing allows, so
  * that a sum that could overflow does.  alone: but for one weight, which is the largest there can be. */
 static void check_extremes(const char *level, const struct sdrt_gemm_ops *ops, int k, int alone)
