@@ -10,16 +10,6 @@ enum { MAX_TRAIN_STEPS = 100000 };
 
 /* ---- steps: one expression of diffusers a line, in its order, so that rounding agrees ---- */
 
-/* The image in x = sqrt(a) * image + sqrt(1 - a) * noise, given both roots; of a flow, they are
- * 1 - sigma and sigma. */
-static float denoised_vp(enum sdrt_prediction prediction, float root_a, float root_b, float x,
-                         float out)
-{
-    if (prediction == SDRT_PREDICTION_V) return root_a * x - root_b * out;
-    if (prediction == SDRT_PREDICTION_FLOW) return x - root_b * out;
-    return (x - root_b * out) / root_a;
-}
-
 /* As the model's scheduler clips what it takes for the image. */
 static float clipped(const struct sdrt_sampler *s, float image)
 {
@@ -105,7 +95,7 @@ static void step_ddim(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
 
     for (size_t k = 0; k < w->count; k++) {
         const float x = w->x[k], out = w->out[k];
-        const float image = clipped(s, denoised_vp(prediction, a, b, x, out));
+        const float image = clipped(s, sdrt_sampler_image_vp(prediction, a, b, x, out));
         const float noise = prediction == SDRT_PREDICTION_V ? a * out + b * x : out;
         w->x[k] = a_next * image + b_next * noise;
         if (w->noise) w->x[k] += added * w->noise[k];
@@ -149,7 +139,7 @@ static void step_dpmpp_2m(struct sdrt_sampler *s, const struct sdrt_sampler_work
     for (size_t k = 0; k < w->count; k++) {
         const float x = w->x[k];
         const float image = s->p.noise.edm ? sdrt_sampler_image(&s->p.noise, now.sigma, x, w->out[k])
-                                           : denoised_vp(s->p.noise.prediction, now.alpha,
+                                           : sdrt_sampler_image_vp(s->p.noise.prediction, now.alpha,
                                                          now.sigma, x, w->out[k]);
         float y = keep * x - gain * image;
 
@@ -168,13 +158,18 @@ static void step_lcm(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
 
     for (size_t k = 0; k < w->count; k++) {
         const float x = w->x[k];
-        const float y = gain * clipped(s, denoised_vp(s->p.noise.prediction, a, b, x, w->out[k])) +
+        const float y = gain * clipped(s, sdrt_sampler_image_vp(s->p.noise.prediction, a, b, x, w->out[k])) +
                         skip * x;
         w->x[k] = w->noise ? a_next * y + b_next * w->noise[k] : y;
     }
 }
 
 static int draws_but_last(const struct sdrt_sampler *s, int i) { return i != s->total - 1; }
+
+static int draws_tcd(const struct sdrt_sampler *s, int i)
+{
+    return s->tuning.eta > 0.0 && draws_but_last(s, i);
+}
 
 /* ---- the table of methods ---- */
 
@@ -197,6 +192,7 @@ static const struct sdrt_sampler_method methods[SDRT_SAMPLER_COUNT] = {
                             .step = step_ddim,
                             .draws = draws_with_eta },
     [SDRT_SAMPLER_DPMPP_2M] = { .name = "dpmpp_2m",
+                                .solver = 1,
                                 .has_schedules = 1,
                                 .has_flow = 1,
                                 .history = 1,
@@ -245,11 +241,31 @@ static const struct sdrt_sampler_method methods[SDRT_SAMPLER_COUNT] = {
     [SDRT_SAMPLER_IPNDM] = { K("ipndm", 1, 4, ipndm), .has_flow = 1 },
     [SDRT_SAMPLER_RES_MULTISTEP] = { K("res_multistep", 1, 1, res), .has_flow = 1 },
 #undef K
+    [SDRT_SAMPLER_UNIPC] = { .name = "unipc",
+                             .has_schedules = 1,
+                             .solver = 1,
+                             .history = 3,
+                             .plan = sdrt_sampler_plan_sigmas,
+                             .step = sdrt_sampler_step_unipc },
+    [SDRT_SAMPLER_PLMS] = { .name = "plms",
+                            .history = 4,
+                            .plan = sdrt_sampler_plan_plms,
+                            .step = sdrt_sampler_step_plms },
+    [SDRT_SAMPLER_TCD] = { .name = "tcd",
+                           .eta = 0.3,
+                           .plan = sdrt_sampler_plan_tcd,
+                           .step = sdrt_sampler_step_tcd,
+                           .draws = draws_tcd },
 };
 
 const char *sdrt_sampler_name(int kind)
 {
     return (unsigned)kind < SDRT_SAMPLER_COUNT ? methods[kind].name : NULL;
+}
+
+int sdrt_sampler_evaluations_of(enum sdrt_sampler_kind kind)
+{
+    return kind == SDRT_SAMPLER_HEUN || methods[kind].evals == 2 ? 2 : 1;
 }
 
 /* ---- life of a sampler ---- */
@@ -324,7 +340,7 @@ static int check_params(const struct sdrt_sampler_params *p)
                          "sampler %s cannot run a flow-matching model, expected euler, dpmpp_2m, dpm2, "
                          "lms, ipndm or res_multistep",
                          method->name);
-    if (p->noise.edm && !method->uses_sigmas && p->kind != SDRT_SAMPLER_DPMPP_2M)
+    if (p->noise.edm && !method->uses_sigmas && (!method->solver || p->kind == SDRT_SAMPLER_UNIPC))
         return sdrt_fail(p->log, SDRT_E_UNSUPPORTED,
                          "sampler %s cannot run a model of EDM, expected one of euler, euler_a, heun, "
                          "dpmpp_2m and the others of k-diffusion",
@@ -453,7 +469,7 @@ void sdrt_sampler_denoised(const struct sdrt_sampler *s, int eval, const float *
                            const float *latent, float *image)
 {
     const enum sdrt_prediction prediction = s->p.noise.prediction;
-    const int i = s->first + eval, dpm = s->p.kind == SDRT_SAMPLER_DPMPP_2M;
+    const int i = s->first + eval, dpm = s->method->solver;
     const struct dpm_point point = dpm_point(s, s->sigmas[i]);
     const float root_a = dpm ? point.alpha : sqrtf(s->alphas[i]);
     const float root_b = dpm ? point.sigma : sqrtf(1.0f - s->alphas[i]);
@@ -463,7 +479,7 @@ void sdrt_sampler_denoised(const struct sdrt_sampler *s, int eval, const float *
      * image is the same line as an epsilon's. */
     for (size_t k = 0; k < s->images * s->n; k++)
         image[k] = sigmas ? sdrt_sampler_image(&s->p.noise, s->sigmas[i], latent[k], model_out[k])
-                          : denoised_vp(prediction, root_a, root_b, latent[k], model_out[k]);
+                          : sdrt_sampler_image_vp(prediction, root_a, root_b, latent[k], model_out[k]);
 }
 
 void sdrt_sampler_seed(struct sdrt_sampler *s, enum sdrt_rng_kind kind, const uint64_t *seeds)
@@ -516,7 +532,7 @@ void sdrt_sampler_mix(const struct sdrt_sampler *s, int eval, float *keep, float
     *gain = sigma;
     if (s->p.noise.prediction == SDRT_PREDICTION_FLOW) {
         *keep = 1.0f - sigma;
-    } else if (s->p.kind == SDRT_SAMPLER_DPMPP_2M) {
+    } else if (s->method->solver) {
         *keep = dpm_point(s, sigma).alpha;
         *gain = dpm_point(s, sigma).sigma;
     } else if (!s->method->uses_sigmas) {

@@ -58,6 +58,10 @@ enum sdrt_sampler_kind {
     SDRT_SAMPLER_LMS,           /* Adams-Bashforth over the real steps, order 4 */
     SDRT_SAMPLER_IPNDM,         /* Zhang and Chen 2022 (arXiv:2204.13902): over equal ones */
     SDRT_SAMPLER_RES_MULTISTEP, /* Zhang et al. 2023 (arXiv:2308.02157), two images */
+    /* Of sampler_d.c, as in diffusers: */
+    SDRT_SAMPLER_UNIPC, /* Zhao et al. 2023 (arXiv:2302.04867), order 2, bh2 */
+    SDRT_SAMPLER_PLMS,  /* Liu et al. 2022 (arXiv:2202.09778), without Runge and Kutta */
+    SDRT_SAMPLER_TCD,   /* Zheng et al. 2024 (arXiv:2402.19159), for models distilled so; eta 0.3 */
     SDRT_SAMPLER_COUNT
 };
 
@@ -106,6 +110,9 @@ int sdrt_schedule_find(const char *name);
  * SDRT_E_NOMEM. */
 int sdrt_sampler_create(struct sdrt_sampler **out, const struct sdrt_sampler_params *params);
 void sdrt_sampler_free(struct sdrt_sampler **s);
+
+/* Evaluations of a step, but for the last, which may have one: 1 or 2. */
+int sdrt_sampler_evaluations_of(enum sdrt_sampler_kind kind);
 
 /* Sets the size of the latents, allocates the history for it and goes back to evaluation 0.
  * SDRT_E_ARG if images or n is 0 or their product too large, SDRT_E_NOMEM. */

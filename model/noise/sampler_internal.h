@@ -31,6 +31,7 @@ struct sdrt_sampler_method {
     int brownian;    /* 1: its noise is the motion between two noise levels */
     double eta;      /* by default */
     double (*middle)(const struct sdrt_sampler *s, double from, double to); /* of two evaluations */
+    int solver;      /* 1: sigmas, but a latent at unit variance, as diffusers' solvers have it */
     int uses_sigmas; /* its latent is image + sigma * noise, scaled for the denoiser */
     int (*draws)(const struct sdrt_sampler *s, int i); /* NULL: never */
     int (*plan)(struct sdrt_sampler *s);
@@ -76,13 +77,30 @@ static inline float sdrt_sampler_image(const struct sdrt_noise_model *m, float s
     return x - sigma * out;
 }
 
+/* The image in x = sqrt(a) * image + sqrt(1 - a) * noise, given both roots; of a flow, they are
+ * 1 - sigma and sigma. */
+static inline float sdrt_sampler_image_vp(enum sdrt_prediction prediction, float root_a, float root_b,
+                                          float x, float out)
+{
+    if (prediction == SDRT_PREDICTION_V) return root_a * x - root_b * out;
+    if (prediction == SDRT_PREDICTION_FLOW) return x - root_b * out;
+    return (x - root_b * out) / root_a;
+}
+
 /* Each fills total, first, initial_scale and the arrays behind plan, or writes a line to the log
  * and returns an error; what it allocated is sdrt_sampler_free()'s to release. */
 int sdrt_sampler_plan_sigmas(struct sdrt_sampler *s);
 int sdrt_sampler_plan_heun(struct sdrt_sampler *s);
 int sdrt_sampler_plan_ddim(struct sdrt_sampler *s);
 int sdrt_sampler_plan_lcm(struct sdrt_sampler *s);
+int sdrt_sampler_plan_tcd(struct sdrt_sampler *s);
+int sdrt_sampler_plan_plms(struct sdrt_sampler *s);
 int sdrt_sampler_plan_k(struct sdrt_sampler *s);
+
+/* sampler_d.c: steps. */
+void sdrt_sampler_step_unipc(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+void sdrt_sampler_step_plms(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+void sdrt_sampler_step_tcd(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
 
 /* sampler_k.c: steps, and what their rows of the table have beside them. */
 void sdrt_sampler_step_lms(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);

@@ -30,6 +30,9 @@ static const char *const sampler_spellings[SDRT_SAMPLER_COUNT] = {
     [SDRT_SAMPLER_LMS] = "lmsdiscretescheduler lmsdiscrete",
     [SDRT_SAMPLER_IPNDM] = "ipndmscheduler",
     [SDRT_SAMPLER_RES_MULTISTEP] = "resmultistep",
+    [SDRT_SAMPLER_UNIPC] = "unipcbh2 unipcmultistepscheduler unipcmultistep",
+    [SDRT_SAMPLER_PLMS] = "pndm pndmscheduler",
+    [SDRT_SAMPLER_TCD] = "tcdscheduler",
 };
 
 static const struct {

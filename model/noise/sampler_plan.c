@@ -57,7 +57,7 @@ static double interpolated(const float *values, int last, double at)
 static double timestep_of(const struct sdrt_sampler *s, const struct scratch *t, double sigma)
 {
     const struct sdrt_noise_model *m = &s->p.noise;
-    const int whole = s->p.kind == SDRT_SAMPLER_DPMPP_2M;
+    const int whole = s->method->solver;
 
     if (m->edm) return (double)(0.25f * logf((float)sigma));
     if (m->prediction == SDRT_PREDICTION_FLOW)
@@ -72,7 +72,7 @@ static double timestep_of(const struct sdrt_sampler *s, const struct scratch *t,
 static void own_sigmas(const struct sdrt_sampler *s, struct scratch *t, int steps, float *timesteps)
 {
     const struct sdrt_noise_model *m = &s->p.noise;
-    const int last = m->train_steps - 1, whole = s->p.kind == SDRT_SAMPLER_DPMPP_2M;
+    const int last = m->train_steps - 1, whole = s->method->solver;
     double high, low;
 
     sdrt_schedule_timesteps(m, steps, whole, t->timesteps);
@@ -130,7 +130,7 @@ static void run_sigmas(const struct sdrt_sampler *s, struct scratch *t, int aske
 {
     const struct sdrt_noise_model *m = &s->p.noise;
     const int flow = m->prediction == SDRT_PREDICTION_FLOW, steps = steps_of(s, asked);
-    const int solver = s->p.kind == SDRT_SAMPLER_DPMPP_2M;
+    const int solver = s->method->solver;
 
     if (flow) sdrt_schedule_flow_train(m, t->train_sigmas);
     else sdrt_schedule_train(m, t->alphas, t->train_sigmas);
@@ -300,6 +300,64 @@ int sdrt_sampler_plan_lcm(struct sdrt_sampler *s)
         if (i > 0) s->alphas_next[i - 1] = s->alphas[i];
     }
     s->alphas_next[steps - 1] = s->alphas[steps - 1];
+    s->initial_scale = 1.0f;
+out:
+    free(t.sigmas);
+    return status;
+}
+
+/* LCM's timesteps; each step goes down to a share of the next one's, and by fresh noise back up. */
+int sdrt_sampler_plan_tcd(struct sdrt_sampler *s)
+{
+    const int steps = s->p.steps;
+    struct scratch t = { 0 };
+    int status = sdrt_sampler_plan_lcm(s);
+
+    if (status) return status;
+    status = scratch_alloc(&t, s);
+    if (status) return status;
+    sdrt_schedule_train(&s->p.noise, t.alphas, NULL);
+    for (int i = 0; i < steps; i++) {
+        const int next = i < steps - 1 ? (int)s->timesteps[i + 1] : 0;
+        const int low = (int)floor((1.0 - fmin(s->tuning.eta, 1.0)) * next);
+
+        s->alphas_next[i] = t.alphas[next];
+        s->run[i] = t.alphas[low];
+    }
+    free(t.sigmas);
+    return 0;
+}
+
+/* The first step is made twice, so its end is evaluated before it is left. */
+int sdrt_sampler_plan_plms(struct sdrt_sampler *s)
+{
+    const struct sdrt_noise_model *m = &s->p.noise;
+    const int steps = s->p.steps, stride = m->train_steps / steps;
+    struct scratch t = { 0 };
+    int status = SDRT_OK;
+
+    if (s->p.first_step || s->p.n_timesteps || steps < 2)
+        return sdrt_fail(s->p.log, SDRT_E_UNSUPPORTED, "sampler plms: expected a whole run of 2 or more "
+                         "steps, without timesteps of one's own");
+    status = plan_alloc(s, steps + 1, steps + 1);
+    if (!status) status = scratch_alloc(&t, s);
+    if (status) goto out;
+    sdrt_schedule_train(m, t.alphas, NULL);
+    sdrt_schedule_timesteps(m, steps, 0, t.timesteps);
+    for (int e = 0; e <= steps; e++) {
+        const int k = e > 1 ? e - 1 : e, at = (int)rint(t.timesteps[k]);
+        const int from = e == 1 ? (int)rint(t.timesteps[0]) : at;
+        const int next = e == 1 ? at : at - stride;
+
+        if (at < 0 || at >= m->train_steps || from >= m->train_steps) {
+            status = sdrt_fail(s->p.log, SDRT_E_ARG, "sampler plms: %d steps visit timestep %d, the model "
+                               "has 0 to %d", steps, at, m->train_steps - 1);
+            goto out;
+        }
+        s->timesteps[e] = (float)at;
+        s->alphas[e] = t.alphas[from];
+        s->alphas_next[e] = next < 0 && m->final_alpha_one ? 1.0f : t.alphas[next < 0 ? 0 : next];
+    }
     s->initial_scale = 1.0f;
 out:
     free(t.sigmas);

@@ -17,6 +17,8 @@ static const char *const labels[][2] = {
     { "dpmpp_sde", "DPM++ SDE" },
     { "dpmpp_2m_sde", "DPM++ 2M SDE" },
     { "dpmpp_3m_sde", "DPM++ 3M SDE" },
+    { "unipc", "UniPC" },       { "plms", "PLMS" },
+    { "tcd", "TCD" },
     { "lms", "LMS" },           { "exponential", "Exponential" },
     { "sgm_uniform", "SGM Uniform" },
     { "simple", "Simple" },     { "normal", "Normal" },

@@ -57,7 +57,7 @@ int sdrt_refiner_open(struct sdrt_model *m, const char *path)
 /* Evaluations of the whole run that come before the refiner's first. */
 static int before_seam(const struct sdrt_sampler_params *p, double start, int *before)
 {
-    const int whole = p->kind == SDRT_SAMPLER_HEUN ? 2 : 1; /* evaluations of a step */
+    const int whole = sdrt_sampler_evaluations_of(p->kind);
     /* rint as Python's round, which halves to even. */
     const double cutoff = rint(p->noise.train_steps - start * p->noise.train_steps);
     struct sdrt_sampler *s = NULL;
@@ -89,7 +89,7 @@ int sdrt_refiner_split(const struct sdrt_model *m, const struct sdrt_request *r,
     if (r->spacing) rest.noise.spacing = params->noise.spacing;
     if (status == SDRT_OK) status = before_seam(&rest, r->refiner_start, &before);
     if (status != SDRT_OK) return status;
-    rest.first_step += rest.kind == SDRT_SAMPLER_HEUN ? before / 2 : before;
+    rest.first_step += before / sdrt_sampler_evaluations_of(rest.kind);
     status = sdrt_sampler_create(out, &rest);
     if (status == SDRT_OK)
         shape->evaluations[SDRT_PART_REFINER] = sdrt_sampler_evaluations(*out);

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Samplers of latents at unit variance, x = sqrt(a) * image + sqrt(1 - a) * noise, as diffusers has them:
+ * UniPC (Zhao et al. 2023, arXiv:2302.04867), PLMS (Liu et al. 2022, arXiv:2202.09778) and TCD (Zheng et
+ * al. 2024, arXiv:2402.19159).
+ */
+#include "model/noise/sampler_internal.h"
+
+#include <math.h>
+
+/* ---- UniPC: order 2, B(h) = exp(h) - 1, with its corrector ---- */
+
+struct point {
+    double alpha, sigma, lambda;
+};
+
+static struct point point_at(const struct sdrt_sampler *s, int i)
+{
+    const double sigma = (double)s->sigmas[i];
+
+    if (s->p.noise.prediction == SDRT_PREDICTION_FLOW)
+        return (struct point){ 1.0 - sigma, sigma, log(1.0 - sigma) - log(sigma) };
+    const double alpha = 1.0 / sqrt(sigma * sigma + 1.0);
+    return (struct point){ alpha, sigma * alpha, -log(sigma) };
+}
+
+/* A step from one point to the next: factors of the sample, and of the images there, before and at its
+ * end. */
+struct update {
+    float keep, image, before, end;
+};
+
+/* The order of the step that begins at i. */
+static int order_of(const struct sdrt_sampler *s, int i)
+{
+    const int done = i - s->first, left = s->total - i;
+
+    return done < 1 || left < 2 ? 1 : 2;
+}
+
+/* Equations 3 and 9 of the paper, without and with the image at the step's end. */
+static struct update update_of(const struct sdrt_sampler *s, int i, int corrects)
+{
+    const struct point from = point_at(s, i), to = point_at(s, i + 1);
+    const double h = to.lambda - from.lambda, phi = expm1(-h);
+    double at_end = corrects ? 0.5 : 0.0, at_before = 0.0, ratio = 1.0;
+
+    if (order_of(s, i) == 2) {
+        ratio = (point_at(s, i - 1).lambda - from.lambda) / h;
+        const double first = (phi / -h - 1.0) / phi,
+                     second = 2.0 * ((phi / -h - 1.0) / -h - 0.5) / phi;
+        at_before = corrects ? (first - second) / (1.0 - ratio) : 0.5;
+        if (corrects) at_end = first - at_before;
+    }
+    const double gain = to.alpha * phi;
+    const double here = gain * (1.0 - at_before / ratio - at_end);
+    return (struct update){ (float)(to.sigma / from.sigma), (float)-here,
+                            (float)(-gain * at_before / ratio), (float)(-gain * at_end) };
+}
+
+/* history: the sample that the last step began at, its image, and the one before that. */
+void sdrt_sampler_step_unipc(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
+{
+    const struct point now = point_at(s, w->i);
+    const int corrects = w->i > s->first, two = order_of(s, w->i) == 2;
+    const struct update predictor = update_of(s, w->i, 0);
+    struct update corrector = { 0 };
+    float *begin = s->history[0], *last = s->history[1], *before = s->history[2];
+
+    if (corrects) corrector = update_of(s, w->i - 1, 1);
+    const int had_two = corrects && order_of(s, w->i - 1) == 2;
+    for (size_t k = 0; k < w->count; k++) {
+        const float image = sdrt_sampler_image_vp(s->p.noise.prediction, (float)now.alpha,
+                                                  (float)now.sigma, w->x[k], w->out[k]);
+        float x = w->x[k];
+        if (corrects) {
+            x = corrector.keep * begin[k] + corrector.image * last[k] + corrector.end * image;
+            if (had_two) x += corrector.before * before[k];
+        }
+        float y = predictor.keep * x + predictor.image * image;
+        if (two) y += predictor.before * last[k];
+        begin[k] = x;
+        before[k] = last[k];
+        last[k] = image;
+        w->x[k] = y;
+    }
+}
+
+/* ---- PLMS ---- */
+
+/* Eq. 9 of arXiv:2202.09778, from the noise level a to b. */
+static float transfer(float x, float noise, float a, float b)
+{
+    const float divisor = a * sqrtf(1.0f - b) + sqrtf(a * (1.0f - a) * b);
+
+    return sqrtf(b / a) * x - (b - a) * noise / divisor;
+}
+
+/* The first step is made twice: the second time from where it began, with both slopes' mean.
+ * history: three slopes, the newest first, and the sample that the first step began at. */
+void sdrt_sampler_step_plms(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
+{
+    static const float rows[4][4] = { { 1 },
+                                      { 3.f / 2, -1.f / 2 },
+                                      { 23.f / 12, -16.f / 12, 5.f / 12 },
+                                      { 55.f / 24, -59.f / 24, 37.f / 24, -9.f / 24 } };
+    const int e = w->i - s->first, again = e == 1, order = e == 0 ? 1 : e < 5 ? e : 4;
+    const float a = s->alphas[w->i], b = s->alphas_next[w->i];
+    float *const *slopes = s->history, *begin = s->history[3];
+
+    for (size_t k = 0; k < w->count; k++) {
+        const float from = again ? begin[k] : w->x[k];
+        const float noise = w->out[k];
+        float slope = noise;
+        if (again) {
+            slope = (noise + slopes[0][k]) / 2.0f;
+        } else {
+            slope = rows[order - 1][0] * noise;
+            for (int i = 1; i < order; i++) slope += rows[order - 1][i] * slopes[i - 1][k];
+            slopes[2][k] = slopes[1][k];
+            slopes[1][k] = slopes[0][k];
+            slopes[0][k] = noise;
+        }
+        if (e == 0) begin[k] = w->x[k];
+        /* diffusers turns velocities into noise behind their sum. */
+        if (s->p.noise.prediction == SDRT_PREDICTION_V)
+            slope = sqrtf(a) * slope + sqrtf(1.0f - a) * from;
+        w->x[k] = transfer(from, slope, a, b);
+    }
+}
+
+/* ---- TCD ---- */
+
+/* To the noise level run[i], and from there by fresh noise back to that of the next step. */
+void sdrt_sampler_step_tcd(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
+{
+    const float a = s->alphas[w->i], next = s->alphas_next[w->i], low = s->run[w->i];
+    const float root_a = sqrtf(a), root_b = sqrtf(1.0f - a);
+    const float keep = sqrtf(next / low), added = sqrtf(fmaxf(1.0f - next / low, 0.0f));
+    const int v = s->p.noise.prediction == SDRT_PREDICTION_V;
+
+    for (size_t k = 0; k < w->count; k++) {
+        const float x = w->x[k], out = w->out[k];
+        const float image = sdrt_sampler_image_vp(s->p.noise.prediction, root_a, root_b, x, out);
+        const float noise = v ? root_a * out + root_b * x : out;
+        const float y = sqrtf(low) * image + sqrtf(1.0f - low) * noise;
+        w->x[k] = w->noise ? keep * y + added * w->noise[k] : y;
+    }
+}
