@@ -83,6 +83,7 @@ template <int N> DEVICE void multiply(const ring &r, int half, int steps, float 
             barrier_arrive(r.free + (uint32_t)((s - 1) % STAGES) * 8);
     }
     if (!PLANTED(wgmma_no_wait)) warpgroup_wait<0>();
+    warpgroup_settle(sum);
 }
 
 /* The output's row of a pixel of the block, or -1. */

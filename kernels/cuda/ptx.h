@@ -229,6 +229,14 @@ template <int left> DEVICE void warpgroup_wait(void)
     asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(left) : "memory");
 }
 
+/* After the wait: the compiler moves no use of the sums before it, which would make the assembler
+ * wait after each product. */
+template <int count> DEVICE void warpgroup_settle(float (&sum)[count])
+{
+#pragma unroll
+    for (int i = 0; i < count; i++) asm volatile("" : "+f"(sum[i])::"memory");
+}
+
 /* d [64][n] += a [64][16] b [n][16], both in shared memory (warpgroup_operand), n twice d's length.
  * Thread t of the warpgroup holds rows 16(t/32) + l/4 and + 8, l = t%32: d[4j + 0, 1] is row l/4,
  * columns 8j + 2(l%4) + 0, 1; d[4j + 2, 3] the row 8 below. */

@@ -159,6 +159,7 @@ template <int count> DEVICE void registers_take(void) {}
 DEVICE void warpgroup_fence(void) { shim_warpgroup_fence(); }
 DEVICE void warpgroup_commit(void) { shim_warpgroup_commit(); }
 template <int left> DEVICE void warpgroup_wait(void) { shim_warpgroup_wait(left); }
+template <int count> DEVICE void warpgroup_settle(float (&)[count]) {}
 template <int half>
 DEVICE void warpgroup_multiply(float (&d)[half], uint64_t a, uint64_t b, int accumulate)
 {
