@@ -30,7 +30,7 @@ const struct sdrt_isa_level *sdrt_isa_find(const char *name)
  * microsecond. */
 __attribute__((constructor)) static void shorten(void)
 {
-    if (!getenv("SDRT_CUDA_FULL")) setenv("SDRT_SHORT", "1", 1);
+    if (!getenv("SDRT_CUDA_FULL")) setenv("SDRT_SHORT", "16", 1);
 }
 
 /* ---- the model as a driver ---- */

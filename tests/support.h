@@ -89,7 +89,8 @@ double tf16_error(const char *level, enum sdrt_dtype stored);
 /* What the level multiplies weights in, where they are stored so. */
 enum sdrt_dtype toperand(const char *level);
 
-/* Of so many random shapes one is to be tried: more than 1 where SDRT_SHORT asks for fewer. */
+/* Of so many random shapes one is to be tried: more than 1 where SDRT_SHORT asks for fewer, its
+ * number where that is one above 1. */
 int tevery(void);
 
 /* Whether SDRT_REQUIRE_ISA, names with a blank between, has the level: this machine is meant to
