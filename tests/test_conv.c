@@ -365,7 +365,8 @@ static void check_models(const char *level)
         struct problem p = { .level = level, .s = reduced(i), .bias = 1, .chan = 1,
                              .residual = IN_PLACE, .step = 101, .from = SDRT_F16 };
         if (seen_before(i)) continue;
-        if (tevery() > 1 && p.s.out_c > 129) p.s.out_c = p.s.w.n = 129;
+        if (tevery() > 1 && i % 4) continue;
+        if (tevery() > 1 && p.s.out_c > 9) p.s.out_c = p.s.w.n = 9;
         p.s.w.stored = i % 2 ? SDRT_F32 : SDRT_F16;
         if (toperand(level) != SDRT_F32) p.s.w.stored = toperand(level);
         check(&p, &ops, &rng);
