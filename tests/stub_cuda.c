@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * A stand-in for NVIDIA's driver, without a GPU and without kernels: memory is the host's, a launch
- * only counts.  $STUB_CUDA says what is wrong with it, words with blanks between:
+ * only counts, and copies to the device are made as late as they may be.  $STUB_CUDA says what is wrong with it, words with blanks between:
  *
  *     init no-device version=N capability=N name=TEXT no-binary no-kernel memory=MIB launch
  */
@@ -24,7 +24,15 @@ enum {
     NODES = 256
 };
 
+struct copy {
+    void *to;
+    const void *from;
+    size_t n;
+};
+
 struct stub_stream {
+    struct copy late[64]; /* asked for, not made yet */
+    int n_late;
     int capturing;
     int nodes; /* launches captured */
 };
@@ -36,6 +44,16 @@ struct stub_counts {
 };
 __attribute__((visibility("default"))) struct stub_counts stub_counts;
 static size_t taken;
+
+struct stub_event {
+    struct stub_stream *stream; /* where it was recorded last */
+};
+
+static void make_copies(struct stub_stream *s)
+{
+    for (int i = 0; s && i < s->n_late; i++) memcpy(s->late[i].to, s->late[i].from, s->late[i].n);
+    if (s) s->n_late = 0;
+}
 
 /* What $STUB_CUDA says behind word (its rest, or "" for a word alone); NULL without it. */
 static const char *asked(const char *word)
@@ -221,13 +239,15 @@ API cuMemsetD8_v2(uint64_t to, unsigned char value, size_t bytes)
 API cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t n, struct stub_stream *s)
 {
     if (s->capturing) return INVALID;
-    memcpy((void *)(uintptr_t)to, from, n);
+    if (s->n_late == 64) make_copies(s);
+    s->late[s->n_late++] = (struct copy){ (void *)(uintptr_t)to, from, n };
     return OK;
 }
 
 API cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t n, struct stub_stream *s)
 {
     if (s->capturing) return INVALID;
+    make_copies(s);
     memcpy(to, (const void *)(uintptr_t)from, n);
     return OK;
 }
@@ -244,35 +264,53 @@ API cuStreamCreate(struct stub_stream **s, unsigned flags)
 
 API cuStreamDestroy_v2(struct stub_stream *s)
 {
+    make_copies(s);
     stub_counts.streams--;
     free(s);
     return OK;
 }
 
-API cuStreamWaitEvent(struct stub_stream *s, void *e, unsigned flags)
+API cuStreamWaitEvent(struct stub_stream *s, struct stub_event *e, unsigned flags)
 {
-    return s && e && !flags ? OK : INVALID;
+    if (!s || !e || flags) return INVALID;
+    make_copies(e->stream);
+    return OK;
 }
 
-API cuStreamSynchronize(struct stub_stream *s) { return s->capturing ? INVALID : OK; }
+API cuStreamSynchronize(struct stub_stream *s)
+{
+    make_copies(s);
+    return s->capturing ? INVALID : OK;
+}
 
-API cuEventCreate(void **e, unsigned flags)
+API cuEventCreate(struct stub_event **e, unsigned flags)
 {
     (void)flags;
-    *e = malloc(1);
+    *e = calloc(1, sizeof **e);
     stub_counts.events++;
     return *e ? OK : NO_MEMORY;
 }
 
-API cuEventDestroy_v2(void *e)
+API cuEventDestroy_v2(struct stub_event *e)
 {
     stub_counts.events--;
     free(e);
     return OK;
 }
 
-API cuEventRecord(void *e, struct stub_stream *s) { return e && s ? OK : INVALID; }
-API cuEventSynchronize(void *e) { return e ? OK : INVALID; }
+API cuEventRecord(struct stub_event *e, struct stub_stream *s)
+{
+    if (!e || !s) return INVALID;
+    e->stream = s;
+    return OK;
+}
+
+API cuEventSynchronize(struct stub_event *e)
+{
+    if (!e) return INVALID;
+    make_copies(e->stream);
+    return OK;
+}
 
 API cuEventElapsedTime(float *ms, void *a, void *b)
 {

@@ -251,7 +251,8 @@ Test(gpu_device, copies)
     cr_assert(from && to);
     begin(&(struct sdrt_cuda_options){ .index = 0 });
     expect_quiet(sdrt_device_alloc(&m, device, most + 3, queue, &kept_log), "memory");
-    for (size_t i = 0; i < most; i++) from[i] = (unsigned char)(i * 2654435761u >> 13);
+    for (size_t i = 0; i < most; i++)
+        from[i] = (unsigned char)((i * 2654435761u >> 13) + (i >> 18));
     sdrt_queue_read(queue, to, m->base, most);
     for (size_t i = 0; i < most; i++) cr_assert_eq(to[i], 0, "new memory is not zero at %zu", i);
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
