@@ -52,6 +52,8 @@ struct sdrt_elementwise_ops {
      * one side to the other.  -1 for another type. */
     int (*crop)(const struct sdrt_exec *ex, int side, int h, int w, int c, const void *table,
                 enum sdrt_dtype from, float *y);
+    /* x[r][c] becomes 0 where it is below, in rows of c that follow each other. */
+    int (*relu)(const struct sdrt_exec *ex, int rows, int c, float *x);
     /* y [batch][c][pixels] = scale * x [batch][pixels][c]. */
     int (*to_nchw)(const struct sdrt_exec *ex, int batch, int pixels, int c, float scale,
                    const float *x, float *y);

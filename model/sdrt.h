@@ -120,6 +120,8 @@ struct sdrt_options {
                             * processor, to which threads, isa and no_pin belong */
     size_t device_memory; /* bytes that a GPU may be asked for; 0: what is free there */
     int plan_only;        /* 1: nothing will be drawn, so that no GPU is needed to plan for one */
+    const char *taesd; /* a TAESD, a file or a folder: its decoder, encoder or both stand in for the
+                            * VAE's, with a twentieth of the work and less detail; NULL: none */
 };
 
 enum sdrt_stage {

@@ -345,6 +345,11 @@ tests_test_mask_SOURCES = tests/test_mask.c $(GOLDEN_PICTURES) tests/made_weight
 	tests/made_weights.h
 tests_test_mask_CFLAGS = $(TEST_CFLAGS)
 tests_test_mask_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/test_taesd
+tests_test_taesd_SOURCES = tests/test_taesd.c $(GOLDEN_PICTURES) tests/made_weights.c \
+	tests/made_weights.h
+tests_test_taesd_CFLAGS = $(TEST_CFLAGS)
+tests_test_taesd_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/pictures tests/oracle/make_pictures.py
 
 # T5's encoder, tiny.

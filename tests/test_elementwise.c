@@ -273,7 +273,8 @@ Test(elementwise, no_null_entries)
         struct sdrt_elementwise_ops ops = { 0 };
         sdrt_elementwise_init(&ops, l->flags);
         cr_expect(ops.timestep_embedding && ops.embed && ops.silu_of_sums && ops.guide &&
-                      ops.to_nhwc && ops.to_nchw && ops.to_patches && ops.from_patches && ops.crop,
+                      ops.to_nhwc && ops.to_nchw && ops.to_patches && ops.from_patches && ops.crop &&
+                      ops.relu,
                   "hole at %s", l->name);
     }
 }

@@ -220,6 +220,27 @@ Test(golden, denoising_allocates_nothing)
     sdrt_close(&c);
 }
 
+/* Nor does what a mask keeps. */
+Test(golden, redrawing_a_part_allocates_nothing)
+{
+    static uint8_t grey[64 * 64], white[64 * 64];
+    const struct sdrt_picture init = { grey, 64, 64, 1, 0 }, mask = { white, 64, 64, 1, 0 };
+    struct sdrt_context *c = open_tiny(NULL, NULL, 2);
+    struct counter k = { .first = -1, .last = -2 };
+    struct sdrt_request r;
+
+    memset(white, 255, sizeof white / 2);
+    golden_request(&r);
+    r.init = &init;
+    r.mask = &mask;
+    r.progress = count;
+    r.user = &k;
+    cr_assert_eq(sdrt_generate(c, &r), SDRT_OK);
+    cr_expect_eq(k.last - k.first, 0, "%ld allocations", k.last - k.first);
+    cr_expect_gt(k.first, 0, "the counter counts nothing");
+    sdrt_close(&c);
+}
+
 Test(golden, cancelled_then_drawn)
 {
     struct sdrt_context *c = open_tiny(NULL, NULL, 2);

@@ -154,6 +154,32 @@ Test(init, batch)
     free(rgb);
 }
 
+static int stop_after_two(void *user, enum sdrt_stage stage, int done, int total)
+{
+    (void)user;
+    return stage == SDRT_STAGE_DECODE && done == 2 && total == 3;
+}
+
+/* Of a batch that is cancelled while it is decoded, what is ready stays. */
+Test(init, a_cancelled_batch_keeps_what_is_ready)
+{
+    static uint8_t whole[2 * N];
+    struct sdrt_context *c = open_model(path_in("sd35", ""), NULL);
+    struct sdrt_request r = request_of(&cases[15], NULL);
+
+    r.width = W;
+    r.height = H;
+    r.batch = 3;
+    expect_quiet(sdrt_generate(c, &r), "whole");
+    memcpy(whole, sdrt_image(c, 0, NULL, NULL), sizeof whole);
+    r.progress = stop_after_two;
+    expect_failure(sdrt_generate(c, &r), SDRT_E_CANCELLED, "cancelled", "a batch");
+    cr_assert_not_null(sdrt_image(c, 1, NULL, NULL));
+    cr_expect_eq(memcmp(whole, sdrt_image(c, 0, NULL, NULL), sizeof whole), 0);
+    cr_expect_null(sdrt_image(c, 2, NULL, NULL));
+    sdrt_close(&c);
+}
+
 /* The same pixels in rows that are farther apart, grey as three channels, transparent as white. */
 Test(init, forms_of_pictures)
 {

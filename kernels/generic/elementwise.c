@@ -197,6 +197,15 @@ static int crop(const struct sdrt_exec *ex, int side, int h, int w, int c, const
     return 0;
 }
 
+static int relu(const struct sdrt_exec *ex, int rows, int c, float *x)
+{
+    const size_t end = (size_t)sdrt_row_begin(rows, ex->part + 1, ex->nparts) * (size_t)c;
+
+    for (size_t i = (size_t)sdrt_row_begin(rows, ex->part, ex->nparts) * (size_t)c; i < end; i++)
+        x[i] = x[i] > 0.0f ? x[i] : 0.0f;
+    return 0;
+}
+
 void sdrt_elementwise_init_generic(struct sdrt_elementwise_ops *ops)
 {
     ops->timestep_embedding = timestep_embedding;
@@ -207,6 +216,7 @@ void sdrt_elementwise_init_generic(struct sdrt_elementwise_ops *ops)
     ops->to_nhwc = to_nhwc;
     ops->to_patches = to_patches;
     ops->from_patches = from_patches;
+    ops->relu = relu;
     ops->to_nchw = to_nchw;
     ops->crop = crop;
 }

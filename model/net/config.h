@@ -71,6 +71,9 @@ struct sdrt_vae_config {
     float mean[SDRT_MAX_LATENT], std[SDRT_MAX_LATENT];
     int   quant_convs;    /* 1: 1x1 convolutions stand between encoder, latent and decoder */
     int   has_encoder;    /* 0: only the decoder's weights are there */
+    int tiny_decoder,
+        tiny_encoder; /* widths of a TAESD's that stand in for its own, which are of the
+                           * denoiser's latent; 0: there is none */
 };
 
 enum sdrt_clip_act { SDRT_CLIP_QUICK_GELU, SDRT_CLIP_GELU };

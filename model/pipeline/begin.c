@@ -116,7 +116,8 @@ int sdrt_begin_check(const struct sdrt_model *m, const struct sdrt_request *r)
                          r->mask_invert ? "an inverted mask"
                          : r->mask_only ? "the mask alone"
                                         : "masked content");
-    if (sdrt_model_config_of(m)->vae.has_encoder) return SDRT_OK;
+    const struct sdrt_vae_config *vae = &sdrt_model_config_of(m)->vae;
+    if (vae->has_encoder || vae->tiny_encoder) return SDRT_OK;
     return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
                      "%s: its VAE has a decoder only: expected an encoder "
                      "too, to begin with a picture",

@@ -6,6 +6,7 @@
 #include "model/pipeline/preview.h"
 #include "model/pipeline/run.h"
 
+#include <math.h>
 #include <stdio.h>
 
 struct sdrt_decoding sdrt_run_decoding(const struct sdrt_session *s)
@@ -24,6 +25,11 @@ void sdrt_run_fill_decoder(const struct sdrt_session *s, const struct sdrt_decod
     const struct sdrt_vae_config *vae = &sdrt_model_config_of(s->model)->vae;
     const int pixels = s->shape.h * s->shape.w, z = vae->latent_channels;
 
+    if (vae->tiny_decoder) {
+        for (int i = 0; i < pixels * z; i++)
+            d->in[i] = tanhf(latent[i % z * pixels + i / z] / 3.0f) * 3.0f;
+        return;
+    }
     if (vae->has_stats) {
         for (int i = 0; i < pixels * z; i++)
             d->in[i] = latent[i % z * pixels + i / z] * vae->std[i % z] / vae->scaling_factor +
@@ -33,6 +39,12 @@ void sdrt_run_fill_decoder(const struct sdrt_session *s, const struct sdrt_decod
     s->model->device->host->ops->elementwise.to_nhwc(&alone, 1, 1, pixels, z,
                                                      1.0f / vae->scaling_factor, latent, d->in);
     for (int i = 0; i < pixels * z; i++) d->in[i] += vae->shift_factor;
+}
+
+void sdrt_run_finish_decoding(const struct sdrt_session *s, const struct sdrt_decoding *d, size_t n)
+{
+    if (!sdrt_model_config_of(s->model)->vae.tiny_decoder) return;
+    for (size_t i = 0; i < n; i++) d->out[i] = 2.0f * d->out[i] - 1.0f;
 }
 
 int sdrt_run_decoder(struct sdrt_run *run, const struct sdrt_pass *pass)
@@ -53,6 +65,7 @@ int sdrt_run_decoder(struct sdrt_run *run, const struct sdrt_pass *pass)
         snprintf(run->prefix, sizeof run->prefix, "%s%s", image, pass->dumps);
         status = sdrt_run_program(run, pass);
         if (status != SDRT_OK) break;
+        sdrt_run_finish_decoding(s, &d, drawn);
         snprintf(run->prefix, sizeof run->prefix, "%s", image);
         status = sdrt_run_dump(run, "image", dims, 3, d.out);
         uint8_t *out = s->images + (size_t)i * bytes;

@@ -7,19 +7,23 @@
 #include <math.h>
 #include <stdio.h>
 
-/* Bytes to -1 .. 1, in diffusers' order of operations; grey where hole (may be NULL) is white. */
-static void fill_pixels(const struct sdrt_pixels *p, const struct sdrt_pixels *hole, float *out)
+/* Bytes to -1 .. 1, in diffusers' order of operations, or of a TAESD to 0 .. 1; grey where hole (may
+ * be NULL) is white. */
+static void fill_pixels(const struct sdrt_pixels *p, const struct sdrt_pixels *hole, int is_tiny,
+                        float *out)
 {
     const size_t n = (size_t)p->width * (size_t)p->height * 3;
 
     for (size_t i = 0; i < n; i++)
         out[i] = hole && hole->rgb[i / 3] ? 0.0f : 2.0f * ((float)p->rgb[i] / 255.0f) - 1.0f;
+    for (size_t i = 0; i < n && is_tiny; i++) out[i] = (out[i] + 1.0f) / 2.0f;
 }
 
 static int encode(struct sdrt_run *run, const struct sdrt_pass *pass,
                   const struct sdrt_pixels *hole)
 {
-    fill_pixels(&run->canvas.init, hole, sdrt_session_map(run->s, SDRT_PART_BASE, "pixels"));
+    fill_pixels(&run->canvas.init, hole, sdrt_model_config_of(run->s->model)->vae.tiny_encoder != 0,
+                sdrt_session_map(run->s, SDRT_PART_BASE, "pixels"));
     snprintf(run->prefix, sizeof run->prefix, "%s%s", pass->dumps, hole ? "hole/" : "");
     return sdrt_run_program(run, pass);
 }
@@ -36,7 +40,7 @@ struct beginning {
     struct sdrt_run *run;
     const struct sdrt_pass *pass;
     const struct sdrt_vae_config *vae;
-    const float *moments; /* [pixels][2 * z] */
+    const float *moments; /* [pixels][2 * z], or [pixels][z] of a TAESD */
     float *mask;          /* [pixels], 1 where it is redrawn; NULL: everywhere */
     float *latent, *begin, *noise;
     float *scratch;
@@ -71,13 +75,20 @@ static struct beginning beginning_of(struct sdrt_run *run, const struct sdrt_pas
     };
 }
 
-/* Draws from image i's generator a sample of the distribution that the encoder gives. */
+/* Draws from image i's generator a sample of the distribution that the encoder gives; a TAESD's gives
+ * the latent itself. */
 static void sample(const struct beginning *b, int i, float *latent)
 {
-    sdrt_rng_normal(&b->run->rngs[i], latent, b->n);
+    const int tiny = b->vae->tiny_encoder, width = tiny ? b->z : 2 * b->z;
+
+    if (!tiny) sdrt_rng_normal(&b->run->rngs[i], latent, b->n);
     for (int k = 0; k < b->z * b->pixels; k++) {
         const int c = k / b->pixels;
-        const float *at = b->moments + (size_t)(k % b->pixels) * (size_t)(2 * b->z) + c;
+        const float *at = b->moments + (size_t)(k % b->pixels) * (size_t)width + c;
+        if (tiny) {
+            latent[k] = at[0];
+            continue;
+        }
         const float variance = fminf(fmaxf(at[b->z], -30.0f), 20.0f);
         latent[k] = normalised(b->vae, c, at[0] + expf(0.5f * variance) * latent[k]);
     }
@@ -120,8 +131,8 @@ static int take_hole(const struct beginning *b)
     int status = b->beside ? encode(b->run, b->pass, &b->run->canvas.redraw) : SDRT_OK;
 
     for (int i = 0; i < b->batch && status == SDRT_OK; i++) {
-        if (!b->beside) sdrt_rng_normal(&b->run->rngs[i], b->scratch, b->n);
-        else sample(b, i, b->scratch);
+        if (b->beside) sample(b, i, b->scratch);
+        else if (!b->vae->tiny_encoder) sdrt_rng_normal(&b->run->rngs[i], b->scratch, b->n);
         for (int p = 0; b->beside && p < b->pixels; p++) {
             float *to = b->beside +
                         ((size_t)i * (size_t)b->pixels + (size_t)p) * (size_t)(b->z + 1);

@@ -28,9 +28,10 @@ size_t sdrt_model_weights_bytes(const struct sdrt_model *m)
 static enum sdrt_dtype packing_f16(const struct sdrt_packed_matrix *matrix)
 {
     enum { T5 = 2 };
-    const char *const vae = "vae.", *const t5 = sdrt_text_prefix(T5);
+    const char *const vae = "vae.", *const taesd = "taesd.", *const t5 = sdrt_text_prefix(T5);
 
-    if (!strncmp(matrix->name, vae, strlen(vae)) || !strncmp(matrix->name, t5, strlen(t5)))
+    if (!strncmp(matrix->name, vae, strlen(vae)) || !strncmp(matrix->name, taesd, strlen(taesd)) ||
+        !strncmp(matrix->name, t5, strlen(t5)))
         return sdrt_packing_as_stored(matrix);
     return SDRT_F16;
 }

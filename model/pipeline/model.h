@@ -40,6 +40,7 @@ struct sdrt_pipeline_loras {
 };
 
 struct sdrt_pass;
+struct sdrt_taesd;
 
 struct sdrt_model {
     int uses;                              /* guarded by lock */
@@ -51,6 +52,7 @@ struct sdrt_model {
     struct sdrt_model_part parts[SDRT_PARTS];
     int n_parts;                           /* 2: the second is a refiner */
     struct sdrt_random_weights *random;    /* NULL with a checkpoint */
+    struct sdrt_taesd *taesd;              /* NULL without one */
     struct sdrt_pipeline_loras loras;      /* between the base's checkpoint and its store */
     struct sdrt_clip_tokenizer *tokenizers[SDRT_MAX_TEXT]; /* of each text encoder */
     struct sdrt_t5_tokenizer *t5_tokenizer; /* NULL without a T5 */

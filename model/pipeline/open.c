@@ -7,6 +7,7 @@
 #include "model/pipeline/passes.h"
 #include "model/pipeline/read.h"
 #include "model/pipeline/refiner.h"
+#include "model/pipeline/taesd.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,8 @@ static int open_base(struct sdrt_model *m, const struct sdrt_options *o)
     if (!base->name) return sdrt_fail(m->log, SDRT_E_NOMEM, "out of memory");
     int status = open_provider(m, o, &fixed, &provider);
     if (status == SDRT_OK) status = choose_prediction(m, o->prediction);
+    if (status == SDRT_OK && o->taesd)
+        status = sdrt_taesd_open(&m->taesd, o->taesd, &provider, &base->config.vae, m->log);
     if (status == SDRT_OK) status = sdrt_pipeline_loras_open(m, &provider);
     if (status == SDRT_OK) status = sdrt_part_open_store(m, base, &provider, fixed);
     return status == SDRT_OK ? open_tokenizers(m) : status;
@@ -102,6 +105,7 @@ static void free_model(struct sdrt_model *m)
         sdrt_checkpoint_close(&m->parts[i].checkpoint);
         free(m->parts[i].name);
     }
+    sdrt_taesd_close(&m->taesd);
     sdrt_random_weights_free(&m->random);
     for (int i = 0; i < SDRT_MAX_TEXT; i++) sdrt_clip_tokenizer_free(&m->tokenizers[i]);
     sdrt_t5_tokenizer_free(&m->t5_tokenizer);

@@ -119,6 +119,9 @@ static void write_settings(const struct sdrt_run *run, int i, FILE *f)
             (double)r->cfg_scale, (unsigned long long)(r->seed + (uint64_t)i), r->width, r->height);
     write_text(f, "Model", m->parts[SDRT_PART_BASE].name);
     if (r->init) write_begin(r, f);
+    const struct sdrt_vae_config *vae = &sdrt_model_config_of(m)->vae;
+    if (vae->tiny_encoder && r->init) fputs(", VAE Encoder: TAESD", f);
+    if (vae->tiny_decoder) fputs(", VAE Decoder: TAESD", f);
     if (r->clip_skip) fprintf(f, ", Clip skip: %d", r->clip_skip);
     write_noise(r, f);
     if (r->spacing) fprintf(f, ", Spacing: %s", r->spacing);

@@ -3,6 +3,7 @@
 #include "model/checkpoint/tensor_names.h"
 #include "model/net/clip_encoder.h"
 #include "model/net/t5_encoder.h"
+#include "model/net/taesd.h"
 #include "model/net/vae.h"
 #include "model/pipeline/run.h"
 
@@ -73,7 +74,8 @@ static void build_decoder(struct sdrt_graph *g, const struct sdrt_pass *pass,
                           const struct sdrt_model_config *config, const struct sdrt_shape *shape)
 {
     (void)pass;
-    sdrt_vae_build_decoder(g, &config->vae, 1, shape->h, shape->w);
+    if (config->vae.tiny_decoder) sdrt_taesd_build_decoder(g, &config->vae, shape->h, shape->w);
+    else sdrt_vae_build_decoder(g, &config->vae, 1, shape->h, shape->w);
 }
 
 /* One for all images of the batch. */
@@ -83,7 +85,9 @@ static void build_encoder(struct sdrt_graph *g, const struct sdrt_pass *pass,
     const int up = config->vae.levels - 1;
 
     (void)pass;
-    sdrt_vae_build_encoder(g, &config->vae, 1, shape->h << up, shape->w << up);
+    if (config->vae.tiny_encoder)
+        sdrt_taesd_build_encoder(g, &config->vae, shape->h << up, shape->w << up);
+    else sdrt_vae_build_encoder(g, &config->vae, 1, shape->h << up, shape->w << up);
 }
 
 /* ---- the tables ---- */

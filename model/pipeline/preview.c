@@ -32,7 +32,7 @@ enum sdrt_preview sdrt_preview_kind(const struct sdrt_vae_config *vae)
 
     for (int i = 0; i < vae->levels; i++)
         if (vae->channels[i] > widest) widest = vae->channels[i];
-    if (widest <= SMALL) return SDRT_PREVIEW_DECODE;
+    if (vae->tiny_decoder || widest <= SMALL) return SDRT_PREVIEW_DECODE;
     return find_fit(vae) >= 0 ? SDRT_PREVIEW_LINEAR : SDRT_PREVIEW_NONE;
 }
 

@@ -79,13 +79,17 @@ int sdrt_run_prepare_noise(struct sdrt_run *run);
 struct sdrt_decoding {
     int pass;
     float *in;
-    const float *out;
+    float *out;
 };
 struct sdrt_decoding sdrt_run_decoding(const struct sdrt_session *s);
 
 /* One image's latent, or what else has its form, into what the decoder reads. */
 void sdrt_run_fill_decoder(const struct sdrt_session *s, const struct sdrt_decoding *d,
                            const float *latent);
+
+/* What it left, n numbers, to -1 .. 1. */
+void sdrt_run_finish_decoding(const struct sdrt_session *s, const struct sdrt_decoding *d,
+                              size_t n);
 
 /* What the rows of passes.c are made of; see struct sdrt_pass. */
 int sdrt_text_wanted(const struct sdrt_run *run, const struct sdrt_pass *pass);

@@ -107,6 +107,7 @@ static int preview(const struct denoiser *d, int e)
         h = d->run->r->height;
         sdrt_run_fill_decoder(s, &d->decoding, d->scaled);
         status = sdrt_session_run(s, decode, NULL, NULL);
+        if (status == SDRT_OK) sdrt_run_finish_decoding(s, &d->decoding, (size_t)w * (size_t)h * 3);
         if (status == SDRT_OK)
             sdrt_to_bytes(d->decoding.out, rgb, (size_t)w * (size_t)h * 3);
     }

@@ -131,6 +131,9 @@ sdrt_tensor sdrt_graph_to_patches(struct sdrt_graph *g, const char *name, sdrt_t
 sdrt_tensor sdrt_graph_from_patches(struct sdrt_graph *g, const char *name, sdrt_tensor x, int p,
                                     sdrt_tensor into);
 
+/* Sets what is below 0 to 0 in x, a whole tensor, which is returned. */
+sdrt_tensor sdrt_graph_relu(struct sdrt_graph *g, const char *name, sdrt_tensor x);
+
 /* The middle h x w rows of a square grid: table, a whole tensor [1][side * side][c], into
  * [1][1][h * w][c]. */
 sdrt_tensor sdrt_graph_crop(struct sdrt_graph *g, const char *name, const char *table, int side,

@@ -46,6 +46,7 @@ enum sdrt_node_kind {
     SDRT_NODE_ADA_NORM,
     SDRT_NODE_RMS_NORM,
     SDRT_NODE_PATCHES,
+    SDRT_NODE_RELU,
     SDRT_NODE_CROP,
     SDRT_NODE_RELATIVE_BIAS,
     SDRT_NODE_TIMESTEP,
@@ -83,6 +84,9 @@ struct sdrt_node {
         struct { int n, dim; } timestep;
         struct { int n, m, c; } sums;             /* rows of x, rows of x2, width */
         struct { int batch, h, w, c, p, back; } patches;
+        struct {
+            int rows, c;
+        } relu;
         struct { int side, h, w, c; } crop;
         struct { int tokens, heads, buckets, max_distance; } relative;
     } u;

@@ -108,6 +108,11 @@ static int run_patches(const struct sdrt_step *s, const struct sdrt_exec *ex)
         s->x.data, s->y.data);
 }
 
+static int run_relu(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    return s->ops->elementwise.relu(ex, s->n->u.relu.rows, s->n->u.relu.c, s->y.data);
+}
+
 static int run_relative_bias(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
     return s->ops->elementwise.relative_bias(ex, s->n->u.relative.tokens, s->n->u.relative.buckets,
@@ -273,6 +278,16 @@ static int steps_patches(const struct sdrt_program *p, struct sdrt_step *s)
     return 1;
 }
 
+static int steps_relu(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    s->run = run_relu;
+    s->nparts = p->workers;
+    s->class_ = SDRT_CLASS_ELEMENTWISE;
+    s->bytes = 2.0 * bytes_of(p, s->n->y, (double)s->n->u.relu.rows * s->n->u.relu.c);
+    snprintf(s->kernel, sizeof s->kernel, "relu generic");
+    return 1;
+}
+
 static int steps_crop(const struct sdrt_program *p, struct sdrt_step *s)
 {
     s->run = run_crop;
@@ -409,19 +424,20 @@ static const struct {
     int (*steps)(const struct sdrt_program *p, struct sdrt_step *s);
     int (*load)(struct sdrt_program *p, struct sdrt_step *s);
 } operations[] = {
-    [SDRT_NODE_CONV]       = { steps_conv, load_conv },
-    [SDRT_NODE_GEMM]       = { steps_gemm, load_gemm },
-    [SDRT_NODE_ATTENTION]  = { steps_attention, load_nothing },
+    [SDRT_NODE_CONV] = { steps_conv, load_conv },
+    [SDRT_NODE_GEMM] = { steps_gemm, load_gemm },
+    [SDRT_NODE_ATTENTION] = { steps_attention, load_nothing },
     [SDRT_NODE_GROUP_NORM] = { steps_group_norm, load_norm },
     [SDRT_NODE_LAYER_NORM] = { steps_layer_norm, load_norm },
-    [SDRT_NODE_ADA_NORM]   = { steps_layer_norm, load_nothing },
-    [SDRT_NODE_RMS_NORM]   = { steps_rms_norm, load_norm },
-    [SDRT_NODE_PATCHES]    = { steps_patches, load_nothing },
-    [SDRT_NODE_CROP]       = { steps_crop, load_crop },
+    [SDRT_NODE_ADA_NORM] = { steps_layer_norm, load_nothing },
+    [SDRT_NODE_RMS_NORM] = { steps_rms_norm, load_norm },
+    [SDRT_NODE_PATCHES] = { steps_patches, load_nothing },
+    [SDRT_NODE_RELU] = { steps_relu, load_nothing },
+    [SDRT_NODE_CROP] = { steps_crop, load_crop },
     [SDRT_NODE_RELATIVE_BIAS] = { steps_relative_bias, load_relative_bias },
-    [SDRT_NODE_TIMESTEP]   = { steps_timestep, load_nothing },
+    [SDRT_NODE_TIMESTEP] = { steps_timestep, load_nothing },
     [SDRT_NODE_SILU_OF_SUMS] = { steps_silu_of_sums, load_nothing },
-    [SDRT_NODE_EMBED]      = { steps_embed, load_embed },
+    [SDRT_NODE_EMBED] = { steps_embed, load_embed },
 };
 static_assert(sizeof operations / sizeof operations[0] == SDRT_NODE_KINDS,
               "every operation has its row");

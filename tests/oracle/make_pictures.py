@@ -38,10 +38,10 @@ KINDS = {
 }
 
 
-def case(sampler, steps, strength, cfg=4.0, negative=None, mask=False, unet=None):
-    """unet: one of make_nets.py's, widened to the 9 channels of inpainting."""
+def case(sampler, steps, strength, cfg=4.0, negative=None, mask=False, unet=None, taesd=False):
+    """unet: one of make_nets.py's, widened to the 9 channels of inpainting. taesd: in the VAE's place."""
     return dict(sampler=sampler, steps=steps, strength=strength, cfg=cfg, negative=negative,
-                mask=mask, unet=unet)
+                mask=mask, unet=unet, taesd=taesd)
 
 
 CASES = {
@@ -55,6 +55,7 @@ CASES = {
         "mask-part": case("euler_a", 6, 0.6, mask=True),
         "inpaint": case("ddim", 4, 1.0, negative=NEGATIVE, mask=True, unet="bk-tiny"),
         "inpaint-part": case("euler_a", 6, 0.6, mask=True, unet="bk-tiny"),
+        "taesd": case("euler_a", 6, 0.6, taesd=True),
     },
     "sd21": {
         "low": case("euler", 10, 0.29),
@@ -111,12 +112,28 @@ def scheduler_of(base, model, c):
     return SAMPLERS[c["sampler"]].from_config(base.scheduler.config, **more)
 
 
+def taesd():
+    """Of weights that are made up, as make_nets.py's U-Nets."""
+    vae = diffusers.AutoencoderTiny().eval()
+    state = vae.state_dict()
+    vae.load_state_dict({k: make_nets.weight(k, tuple(v.shape)) for k, v in state.items()})
+    return vae
+
+
+def write_taesd(path):
+    with open(path, "w") as f:
+        for name, v in taesd().state_dict().items():
+            f.write(f"{name}\t-\t{','.join(map(str, v.shape))}\n")
+
+
 @torch.no_grad()
 def image_of(base, model, c, picture, mask):
     kind = getattr(diffusers, f"{KINDS[model]}{'Inpaint' if c['mask'] else 'Img2Img'}Pipeline")
     more = {}
     if c["unet"]:
         more["unet"] = make_nets.make({**make_nets.KINDS[c["unet"]][0], "in_channels": 9})
+    if c["taesd"]:
+        more["vae"] = taesd()
     pipe = kind.from_pipe(base, **more)
     pipe.set_progress_bar_config(disable=True)
     pipe.scheduler = scheduler_of(base, model, c)
@@ -150,6 +167,7 @@ def main():
     mask.save(f"{out}/mask.png")
     for size, name in (((40, 37), "small"), ((93, 70), "large")):
         picture.resize(size, Image.LANCZOS).save(f"{out}/resized-{name}.png")
+    write_taesd(f"{root}/nets/taesd.txt")
     for model, cases in CASES.items():
         base = load(root, model)
         for name, c in cases.items():
