@@ -257,6 +257,9 @@ struct sdrt_request {
     float cfg_rescale;           /* 0 to 1: the share by which guidance keeps the deviation that it would
                                   * raise; 0 */
     float cfg_start, cfg_end;    /* the share of the evaluations with guidance: 0, 1 */
+    float image_cfg_scale;       /* 1.5: how closely an editing model, which reads init beside the
+                                  * latent, keeps to it; 1 or more.  Such a model begins with noise
+                                  * whatever strength is */
 };
 
 /* What a context's first request needs, known before any of it is loaded.  A later one packs again

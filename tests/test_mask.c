@@ -128,6 +128,57 @@ Test(mask, images)
     }
 }
 
+/* ---- models that edit a picture ---- */
+
+/* make_pictures.py has the same; U-Nets of 8 channels. */
+static const struct {
+    const char *model, *unet, *name, *sampler, *negative;
+    float cfg, image_cfg;
+} edits[] = {
+    { "sd15", "bk-tiny", "edit", "euler_a", "blurry, bad hands", 4.0f, 1.5f },
+    { "sd15", "bk-tiny", "edit-alone", "ddim", NULL, 1.0f, 1.5f },
+    { "sdxl", "koala", "edit", "euler", NULL, 4.0f, 2.0f },
+    { "sdxl", "koala", "edit-negative", "dpmpp_2m", "blurry, bad hands", 6.0f, 1.2f },
+};
+
+Test(mask, edits)
+{
+    for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
+        struct sdrt_context *c = NULL;
+        struct sdrt_options o;
+        struct sdrt_request r;
+        char name[64];
+        int w, h;
+        model_options(&o, path_in(edits[i].model, ""));
+        made_widen(8);
+        o.denoiser = made_write("unet.safetensors", edits[i].unet, 0, "");
+        made_widen(0);
+        cr_assert_eq(sdrt_open(&c, &o), SDRT_OK, "%s", kept_text);
+        sdrt_request_init(&r);
+        r.prompt = "a photo of a small red cat, 42 stars";
+        r.negative_prompt = edits[i].negative;
+        r.sampler = edits[i].sampler;
+        r.steps = 4;
+        r.cfg_scale = edits[i].cfg;
+        r.image_cfg_scale = edits[i].image_cfg;
+        r.seed = 7;
+        r.init = &picture;
+        snprintf(name, sizeof name, "%s-%s", edits[i].model, edits[i].name);
+        uint8_t *want = golden_picture(name, &w, &h);
+        expect_quiet(sdrt_generate(c, &r), name);
+        const double db = pictures_psnr(sdrt_image(c, 0, NULL, NULL), want, N);
+        cr_expect_gt(db, 50.0, "%s: the image is %.1f dB from diffusers'", name, db);
+        if (getenv("SDRT_TEST_VERBOSE")) fprintf(stderr, "%s: %.1f dB\n", name, db);
+        r.mask = &mask;
+        expect_failure(sdrt_generate(c, &r), SDRT_E_ARG, "expected that and no mask", name);
+        r.mask = NULL;
+        r.image_cfg_scale = 0.5f;
+        expect_failure(sdrt_generate(c, &r), SDRT_E_ARG, "image cfg scale 0.5", name);
+        free(want);
+        sdrt_close(&c);
+    }
+}
+
 /* How many pixels of a rectangle of the image differ from the picture, which lies at (left, top). */
 static int changed(const uint8_t *image, int width, int left, int top, const uint8_t *where,
                    int under)

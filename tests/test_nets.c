@@ -229,8 +229,8 @@ Test(nets, inpainting_and_editing)
     } cases[] = {
         { 9, SDRT_E_ARG, "kind: SD 1.x inpainting checkpoint", "it takes a picture and a mask",
           "runs: yes" },
-        { 8, SDRT_E_UNSUPPORTED, "kind: SD 1.x editing checkpoint",
-          "it takes the picture that it changes", "runs: no" },
+        { 8, SDRT_E_ARG, "kind: SD 1.x editing checkpoint", "it takes the picture that it changes",
+          "runs: yes" },
     };
     struct sdrt_options o;
     struct sdrt_request r;

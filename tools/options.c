@@ -90,6 +90,19 @@ static int take_strength(void *into, const char *name, const char *text, const s
     return SDRT_OK;
 }
 
+static int take_image_cfg_scale(void *into, const char *name, const char *text,
+                                const struct sdrt_log *log)
+{
+    struct sdgen_options *o = into;
+    double value = 0;
+    const int status = cli_number(&value, name, text, 1, MAX_CFG, log);
+
+    if (status) return status;
+    o->image_cfg_scale = 1;
+    o->request.image_cfg_scale = (float)value;
+    return SDRT_OK;
+}
+
 static int take_mask_padding(void *into, const char *name, const char *text,
                              const struct sdrt_log *log)
 {
@@ -429,7 +442,8 @@ static const struct cli_option table[] = {
       "%s: whose rules for weights and long prompts (a1111 where it has brackets, else plain)",
       AT(request.prompt_style), .names = styles },
     { "embeddings", 0, CLI_TEXT, "DIR",
-      "where NAME or embedding:NAME in a prompt finds a textual inversion", AT(request.embeddings) },
+      "where NAME or embedding:NAME in a prompt finds a textual inversion",
+      AT(request.embeddings) },
     { "init", 0, CLI_TEXT, "FILE", "a picture to begin with, PNG, JPEG or WebP", AT(init) },
     { "strength", 0, CLI_CALL, "X", "how much of it is redrawn, above 0 to 1 (0.75)",
       .call = take_strength },
@@ -453,6 +467,9 @@ static const struct cli_option table[] = {
       "the image, .png, .jpg or .webp, which may be a pattern: out-%04d.png, [seed].png; -: standard "
       "output (sdrt-0001.png and so on)",
       AT(output) },
+    { "image-cfg-scale", 0, CLI_CALL, "X",
+      "how closely a model that edits pictures keeps to that of --init (1.5)",
+      .call = take_image_cfg_scale },
     { "force", 0, CLI_FLAG, NULL, "replace a file that is there", AT(force) },
     { "quality", 0, CLI_WHOLE, "N", "of JPEG and WebP, 100: WebP without loss (95)", AT(quality), 1,
       100 },
@@ -560,11 +577,12 @@ static int check_pictures(struct sdgen_options *o, const struct sdrt_log *log)
 {
     const struct sdrt_request *r = &o->request;
     const int extended = r->extend_left || r->extend_top || r->extend_right || r->extend_bottom;
-    const char *of_init = o->strength      ? "strength"
-                          : r->resize_mode ? "resize-mode"
-                          : o->mask        ? "mask"
-                          : extended       ? "extend"
-                                           : NULL;
+    const char *of_init = o->strength          ? "strength"
+                          : o->image_cfg_scale ? "image-cfg-scale"
+                          : r->resize_mode     ? "resize-mode"
+                          : o->mask            ? "mask"
+                          : extended           ? "extend"
+                                               : NULL;
     const char *of_mask = r->mask_invert      ? "invert-mask"
                           : o->mask_blur > 0  ? "mask-blur"
                           : r->masked_content ? "masked-content"

@@ -204,12 +204,10 @@ static void print_kind(FILE *f, const char *path, const struct sdrt_inspection *
     if (status == SDRT_OK) {
         const struct sdrt_model_config *m = sdrt_checkpoint_config(c);
         print_model(f, m);
-        if (sdrt_model_task(m) == SDRT_TASK_INPAINT)
-            fprintf(f, "runs: yes (it %s)\n", sdrt_task_takes(SDRT_TASK_INPAINT));
-        else if (sdrt_model_task(m) == SDRT_TASK_DRAW)
+        if (sdrt_model_task(m) == SDRT_TASK_DRAW)
             fprintf(f, "runs: yes%s\n",
                     m->aesthetic ? "; behind an SDXL model, as its refiner" : "");
-        else fprintf(f, "runs: no (it %s)\n", sdrt_task_takes(sdrt_model_task(m)));
+        else fprintf(f, "runs: yes (it %s)\n", sdrt_task_takes(sdrt_model_task(m)));
     } else if (*lora) {
         fprintf(f, "kind: %s\nruns: as a LoRA, on a model of its kind\n", lora);
     } else {

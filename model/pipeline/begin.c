@@ -56,6 +56,8 @@ int sdrt_begin_first_step(const struct sdrt_model *m, const struct sdrt_request 
     /* The decimal number that the caller wrote, which diffusers is given in double. */
     const double strength = rint((double)r->strength * 1e6) / 1e6, run = r->steps * strength;
 
+    *first = 0;
+    if (sdrt_model_task(sdrt_model_config_of(m)) == SDRT_TASK_EDIT) return SDRT_OK;
     /* Of SD 3.x the difference is cut to whole steps, of the others the product. */
     if (sdrt_model_config_of(m)->noise.prediction == SDRT_PREDICTION_FLOW)
         *first = (int)(r->steps - fmin(run, r->steps));
@@ -116,6 +118,9 @@ int sdrt_begin_check(const struct sdrt_model *m, const struct sdrt_request *r)
                          r->mask_invert ? "an inverted mask"
                          : r->mask_only ? "the mask alone"
                                         : "masked content");
+    if (!(r->image_cfg_scale >= 1.0f && r->image_cfg_scale <= 1000.0f))
+        return sdrt_fail(m->log, SDRT_E_ARG, "image cfg scale %g: expected 1 to 1000",
+                         (double)r->image_cfg_scale);
     const struct sdrt_vae_config *vae = &sdrt_model_config_of(m)->vae;
     if (vae->has_encoder || vae->tiny_encoder) return SDRT_OK;
     return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,

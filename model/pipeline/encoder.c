@@ -166,11 +166,28 @@ static int begin(const struct beginning *b)
     return status == SDRT_OK ? sdrt_run_dump_latent(run, "begin") : status;
 }
 
+/* An editing model reads the mean of the distribution, as the VAE has it or, of a model of EDM, scaled
+ * (CosXL); the run begins with noise. */
+static int begin_edit(const struct beginning *b)
+{
+    const struct sdrt_model_config *config = sdrt_model_config_of(b->run->s->model);
+    const float scale = config->noise.edm ? b->vae->scaling_factor : 1.0f;
+    const int status = encode(b->run, b->pass, NULL);
+
+    for (int i = 0; i < b->batch && status == SDRT_OK; i++)
+        for (int p = 0; p < b->pixels; p++)
+            for (int c = 0; c < b->z; c++)
+                b->beside[((size_t)i * (size_t)b->pixels + (size_t)p) * (size_t)b->z + (size_t)c] =
+                    scale * b->moments[(size_t)p * (size_t)(2 * b->z) + (size_t)c];
+    return status == SDRT_OK ? sdrt_run_prepare_noise(b->run) : status;
+}
+
 int sdrt_run_encoder(struct sdrt_run *run, const struct sdrt_pass *pass)
 {
     const struct beginning b = beginning_of(run, pass);
     int status = sdrt_run_report(run, SDRT_STAGE_ENCODE, 0, 1);
 
-    if (status == SDRT_OK) status = begin(&b);
+    const int edits = b.beside && !b.mask;
+    if (status == SDRT_OK) status = edits ? begin_edit(&b) : begin(&b);
     return status == SDRT_OK ? sdrt_run_report(run, SDRT_STAGE_ENCODE, 1, 1) : status;
 }

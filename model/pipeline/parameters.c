@@ -122,6 +122,8 @@ static void write_settings(const struct sdrt_run *run, int i, FILE *f)
     const struct sdrt_vae_config *vae = &sdrt_model_config_of(m)->vae;
     if (vae->tiny_encoder && r->init) fputs(", VAE Encoder: TAESD", f);
     if (vae->tiny_decoder) fputs(", VAE Decoder: TAESD", f);
+    if (sdrt_model_task(sdrt_model_config_of(m)) == SDRT_TASK_EDIT)
+        fprintf(f, ", Image CFG scale: %g", (double)r->image_cfg_scale);
     if (r->clip_skip) fprintf(f, ", Clip skip: %d", r->clip_skip);
     write_noise(r, f);
     if (r->spacing) fprintf(f, ", Spacing: %s", r->spacing);

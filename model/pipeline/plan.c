@@ -146,16 +146,18 @@ static int add_latents(struct sdrt_session *s)
     return status;
 }
 
-/* What stays of a picture, and what an inpainting model reads beside the latent. */
-static int add_masked(struct sdrt_session *s)
+/* What stays of a picture, and what an inpainting or an editing model reads beside the latent. */
+static int add_beside(struct sdrt_session *s)
 {
     const struct sdrt_model_config *config = sdrt_model_config_of(s->model);
     const int h = s->shape.h, w = s->shape.w, z = config->vae.latent_channels;
-    const int more = sdrt_model_task(config) == SDRT_TASK_INPAINT ? config->unet.in_channels - z
-                                                                  : 0;
+    const enum sdrt_unet_task task = sdrt_model_task(config);
+    const int more = task == SDRT_TASK_DRAW ? 0 : config->unet.in_channels - z;
     const int begin[4] = { s->shape.batch, z, h, w }, mask[4] = { 1, h, w, 1 };
     const int beside[4] = { s->shape.batch, h, w, more };
-    int status = sdrt_slots_add(&s->slots, "", "mask", SDRT_F32, mask, SDRT_ONCE_A_SCHEDULE);
+    int status = task == SDRT_TASK_EDIT
+                     ? SDRT_OK
+                     : sdrt_slots_add(&s->slots, "", "mask", SDRT_F32, mask, SDRT_ONCE_A_SCHEDULE);
 
     if (status == SDRT_OK && more)
         return sdrt_slots_add(&s->slots, "", "beside", SDRT_F32, beside, SDRT_ONCE_A_SCHEDULE);
@@ -179,7 +181,9 @@ int sdrt_session_plan(struct sdrt_session *s, const struct sdrt_shape *shape)
     for (int i = 0; i < s->n_passes && status == SDRT_OK; i++) status = plan_pass(s, i);
     if (status == SDRT_OK) status = sdrt_programs_check(s->programs, s->n_passes, s->log);
     if (status == SDRT_OK) status = add_latents(s);
-    if (status == SDRT_OK && s->shape.masked) status = add_masked(s);
+    if (status == SDRT_OK &&
+        (s->shape.masked || sdrt_model_task(sdrt_model_config_of(s->model)) == SDRT_TASK_EDIT))
+        status = add_beside(s);
     if (status == SDRT_OK) status = find_moves(s);
     if (status == SDRT_OK) s->persistent_bytes = sdrt_slots_place(&s->slots, NULL);
     if (status == SDRT_OK) status = fit(s);

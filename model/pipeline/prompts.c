@@ -385,6 +385,10 @@ int sdrt_prompts_read(struct sdrt_prompts *p, const struct sdrt_model *m,
     }
     for (int i = 0; i < p->wanted.n && status == SDRT_OK; i++)
         status = add_lane(&g, &p->wanted.at[i], "the prompt");
+    /* An editing model is asked once more, with the picture and the negative prompt. */
+    p->edits = p->negative && sdrt_model_task(g.config) == SDRT_TASK_EDIT;
+    if (status == SDRT_OK && p->edits)
+        status = add_lane(&g, &p->unwanted.at[0], "the negative prompt");
     if (status == SDRT_OK) status = read_text(&g, &p->empty, "", "an empty prompt");
     if (status == SDRT_OK) conclude(&g, shape);
     return status;

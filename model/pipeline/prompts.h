@@ -3,7 +3,8 @@
  * The prompts of a request, read: what each text encoder is given, and what it made of that.
  *
  * A lane is what one row of a denoiser's batch follows: the negative prompt, where there is
- * guidance, then each of the parts that AND joins.  A lane has one text, or, where brackets change it
+ * guidance, then each of the parts that AND joins; an editing model with guidance has the negative
+ * prompt once more at the end.  A lane has one text, or, where brackets change it
  * on the way, several, of which an evaluation has one.  A text is chunks of tokens for each CLIP, and
  * one row of tokens for a T5.
  *
@@ -18,7 +19,7 @@
 #include "model/text/prompt_chunks.h"
 #include "model/text/prompt_schedule.h"
 
-enum { SDRT_MAX_LANES = SDRT_PROMPT_MAX_PARTS + 1 };
+enum { SDRT_MAX_LANES = SDRT_PROMPT_MAX_PARTS + 2 };
 
 struct sdrt_lane_text {
     struct sdrt_prompt_chunks clip[SDRT_MAX_TEXT]; /* of each CLIP */
@@ -39,6 +40,7 @@ struct sdrt_prompts {
     struct sdrt_prompt_lane lanes[SDRT_MAX_LANES];
     int n_lanes;
     int negative; /* 1: the first lane is the negative prompt's */
+    int edits;    /* 1: the last lane is too, beside the picture that an editing model reads */
     int rounds;   /* texts of the lane that has most */
     int chunks;   /* of the lane that has most */
     int weighted; /* some token's weight is not 1 */

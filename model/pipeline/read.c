@@ -28,6 +28,7 @@ struct sdrt_request sdrt_request_default(void)
         .s_noise = 1.0,
         .cfg_end = 1.0f,
         .mask_padding = 32,
+        .image_cfg_scale = 1.5f,
     };
 }
 

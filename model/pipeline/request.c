@@ -166,12 +166,12 @@ static int check_task(const struct sdrt_model *m, const struct sdrt_request *r)
 
     if (task == SDRT_TASK_DRAW) return SDRT_OK;
     if (task == SDRT_TASK_INPAINT && r->init && sdrt_begin_masked(r)) return SDRT_OK;
+    if (task == SDRT_TASK_EDIT && r->init && !sdrt_begin_masked(r)) return SDRT_OK;
     if (task == SDRT_TASK_INPAINT)
         return sdrt_fail(m->log, SDRT_E_ARG, "%s: is an inpainting model: it %s: expected both",
                          m->parts[SDRT_PART_BASE].name, sdrt_task_takes(task));
-    return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
-                     "%s: is an editing model: it %s, which this version "
-                     "cannot be given: expected a model that draws or inpaints",
+    return sdrt_fail(m->log, SDRT_E_ARG,
+                     "%s: is an editing model: it %s: expected that and no mask",
                      m->parts[SDRT_PART_BASE].name, sdrt_task_takes(task));
 }
 

@@ -117,7 +117,8 @@ static int preview(const struct denoiser *d, int e)
                                                                       : SDRT_OK;
 }
 
-/* The scaled latent, and behind its channels those that an inpainting model reads too. */
+/* The scaled latent, and behind its channels those that an inpainting or an editing model reads too;
+ * of the latter the unconditional row has no picture. */
 static void fill_model_in(const struct denoiser *d)
 {
     const int width = d->z + d->more;
@@ -128,6 +129,10 @@ static void fill_model_in(const struct denoiser *d)
         for (int c = 0; c < d->z; c++)
             to[c] = d->scaled[((size_t)image * (size_t)d->z + (size_t)c) * (size_t)d->pixels +
                               (size_t)p];
+        if (d->run->prompts.edits && i < d->batch * d->pixels) {
+            memset(to + d->z, 0, (size_t)d->more * sizeof *to);
+            continue;
+        }
         memcpy(to + d->z,
                d->beside + ((size_t)image * (size_t)d->pixels + (size_t)p) * (size_t)d->more,
                (size_t)d->more * sizeof *to);
@@ -152,7 +157,9 @@ static void keep_unmasked(const struct denoiser *d, int e)
 }
 
 /* Several conditional images, of parts that AND joins, become one behind the unconditional ones:
- * u + sum of w * (c - u).  Liu et al. 2022 (arXiv:2206.01714), eq. 11. */
+ * u + sum of w * (c - u).  Liu et al. 2022 (arXiv:2206.01714), eq. 11.
+ * Of an editing model: u + cfg * (c - i) + image cfg * (i - u), in which i is the last lane's and the
+ * outer cfg is guidance's own.  Brooks et al. 2022 (arXiv:2211.09800), eq. 3. */
 static void compose(const struct denoiser *d)
 {
     const struct sdrt_prompt_parts *parts = &d->run->prompts.wanted;
@@ -160,11 +167,16 @@ static void compose(const struct denoiser *d)
     const float *u = d->model_out;
     float *out = d->model_out + n;
 
-    if (parts->n == 1 && parts->at[0].weight == 1.0) return;
+    const struct sdrt_request *r = d->run->r;
+    const int edits = d->run->prompts.edits;
+    const float more = edits ? r->image_cfg_scale / r->cfg_scale - 1.0f : 0.0f;
+
+    if (!edits && parts->n == 1 && parts->at[0].weight == 1.0) return;
     for (size_t k = 0; k < n; k++) {
         float sum = u[k];
         for (int i = 0; i < parts->n; i++)
             sum += (out[(size_t)i * n + k] - u[k]) * (float)parts->at[i].weight;
+        if (edits) sum += (out[(size_t)parts->n * n + k] - u[k]) * more;
         out[k] = sum;
     }
 }

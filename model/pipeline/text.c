@@ -158,9 +158,11 @@ static void finish_text(struct sdrt_run *run)
 
     if (!run->prompts.simple) sdrt_prompts_show(&run->prompts, s, run->evaluated);
     if (sdrt_model_refined(s->model)) take_refiners_text(s);
-    if (s->text_zeroed)
-        memset(sdrt_session_map(s, SDRT_PART_BASE, "text"), 0,
-               rows * (size_t)sdrt_context_width(config) * sizeof(float));
+    const size_t lane = rows * (size_t)sdrt_context_width(config);
+    float *text = sdrt_session_map(s, SDRT_PART_BASE, "text");
+    if (s->text_zeroed) memset(text, 0, lane * sizeof *text);
+    if (s->text_zeroed && run->prompts.edits)
+        memset(text + (size_t)(run->prompts.n_lanes - 1) * lane, 0, lane * sizeof *text);
     s->text_ready = 1;
 }
 
@@ -218,7 +220,10 @@ static void fill_row(struct sdrt_session *s, enum sdrt_part_id part, int i, cons
     static const struct sdrt_exec alone = { .part = 0, .nparts = 1 };
     const struct sdrt_model_config *config = &s->model->parts[part].config;
     const int count = sdrt_added_numbers(config), width = sdrt_added_width(config);
-    const int zeroed = part == SDRT_PART_BASE && s->text_zeroed && i < s->shape.batch;
+    const int edits = sdrt_model_task(config) == SDRT_TASK_EDIT && s->shape.guided;
+    const int last = sdrt_shape_unet_batch(&s->shape) - s->shape.batch;
+    const int zeroed = part == SDRT_PART_BASE && s->text_zeroed &&
+                       (i < s->shape.batch || (edits && i >= last));
 
     for (int k = 0; k < config->n_text; k++) {
         const size_t pooled = (size_t)config->text[k].pooled;

@@ -38,10 +38,12 @@ KINDS = {
 }
 
 
-def case(sampler, steps, strength, cfg=4.0, negative=None, mask=False, unet=None, taesd=False):
-    """unet: one of make_nets.py's, widened to the 9 channels of inpainting. taesd: in the VAE's place."""
+def case(sampler, steps, strength, cfg=4.0, negative=None, mask=False, unet=None, edit=None,
+         taesd=False):
+    """unet: one of make_nets.py's, widened to the 9 channels of inpainting or, with a guidance scale
+    edit for the picture, to the 8 of editing. taesd: in the VAE's place."""
     return dict(sampler=sampler, steps=steps, strength=strength, cfg=cfg, negative=negative,
-                mask=mask, unet=unet, taesd=taesd)
+                mask=mask, unet=unet, edit=edit, taesd=taesd)
 
 
 CASES = {
@@ -56,6 +58,8 @@ CASES = {
         "inpaint": case("ddim", 4, 1.0, negative=NEGATIVE, mask=True, unet="bk-tiny"),
         "inpaint-part": case("euler_a", 6, 0.6, mask=True, unet="bk-tiny"),
         "taesd": case("euler_a", 6, 0.6, taesd=True),
+        "edit": case("euler_a", 4, 1.0, negative=NEGATIVE, unet="bk-tiny", edit=1.5),
+        "edit-alone": case("ddim", 4, 1.0, cfg=1.0, unet="bk-tiny", edit=1.5),
     },
     "sd21": {
         "low": case("euler", 10, 0.29),
@@ -70,6 +74,8 @@ CASES = {
         "mask": case("euler", 4, 1.0, mask=True),
         "mask-part": case("dpmpp_2m", 5, 0.7, negative=NEGATIVE, mask=True),
         "inpaint": case("euler", 4, 0.99, mask=True, unet="koala"),
+        "edit": case("euler", 4, 1.0, unet="koala", edit=2.0),
+        "edit-negative": case("dpmpp_2m", 4, 1.0, cfg=6.0, negative=NEGATIVE, unet="koala", edit=1.2),
     },
     "sd3": {
         "low": case("euler", 5, 0.35),
@@ -128,10 +134,12 @@ def write_taesd(path):
 
 @torch.no_grad()
 def image_of(base, model, c, picture, mask):
-    kind = getattr(diffusers, f"{KINDS[model]}{'Inpaint' if c['mask'] else 'Img2Img'}Pipeline")
+    task = "Inpaint" if c["mask"] else "InstructPix2Pix" if c["edit"] else "Img2Img"
+    kind = getattr(diffusers, f"{KINDS[model]}{task}Pipeline")
     more = {}
     if c["unet"]:
-        more["unet"] = make_nets.make({**make_nets.KINDS[c["unet"]][0], "in_channels": 9})
+        channels = 8 if c["edit"] else 9
+        more["unet"] = make_nets.make({**make_nets.KINDS[c["unet"]][0], "in_channels": channels})
     if c["taesd"]:
         more["vae"] = taesd()
     pipe = kind.from_pipe(base, **more)
@@ -144,6 +152,8 @@ def image_of(base, model, c, picture, mask):
     )
     if c["mask"]:
         call["mask_image"] = mask
+    if c["edit"]:
+        call["image_guidance_scale"] = c["edit"]
     flow_mask = c["mask"] and KINDS[model] == "StableDiffusion3"
     if flow_mask:  # its inpainting pipeline forgets the VAE's shift when it decodes
         call["output_type"] = "latent"
