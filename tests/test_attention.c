@@ -316,7 +316,7 @@ static void check_models(const char *level)
         else s.q_len = s.q_len < 70 ? s.q_len : 70;
         if (s.heads > 8) s.heads = 3;
         if (tevery() > 1) {
-            s.heads = 2;
+            s.heads = s.heads < 2 ? s.heads : 2;
             s.q_len = s.q_len < 70 ? s.q_len : 70;
             s.kv_len = s.kv_len < 70 ? s.kv_len : 70;
         }
