@@ -362,12 +362,13 @@ int sdrt_prompts_read(struct sdrt_prompts *p, const struct sdrt_model *m,
                       const struct sdrt_request *r, struct sdrt_shape *shape,
                       const struct sdrt_log *notes)
 {
-    const int evaluations = shape->evaluations[SDRT_PART_BASE];
+    const int sampler = sdrt_sampler_find(r->sampler, NULL);
     struct reading g = { .p = p,
                          .m = m,
                          .config = sdrt_model_config_of(m),
                          .notes = notes,
-                         .steps = evaluations > r->steps ? 2 * r->steps : r->steps };
+                         .steps = r->steps * (sampler < 0 ? 1 : sdrt_sampler_evaluations_of(
+                                                                   (enum sdrt_sampler_kind)sampler)) };
     int status = read_vectors(&g, r);
 
     if (status == SDRT_OK) status = choose_style(&g, r);
