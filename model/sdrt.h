@@ -121,7 +121,7 @@ struct sdrt_options {
     size_t device_memory; /* bytes that a GPU may be asked for; 0: what is free there */
     int plan_only;        /* 1: nothing will be drawn, so that no GPU is needed to plan for one */
     const char *taesd; /* a TAESD, a file or a folder: its decoder, encoder or both stand in for the
-                            * VAE's, with a twentieth of the work and less detail; NULL: none */
+                            * VAE's, with an eighteenth of the work and less detail; NULL: none */
 };
 
 enum sdrt_stage {

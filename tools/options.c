@@ -403,7 +403,7 @@ static const struct cli_option table[] = {
       AT(model.denoiser) },
     { "vae", 0, CLI_TEXT, "FILE", "a VAE in place of the model's own", AT(model.vae) },
     { "taesd", 0, CLI_TEXT, "FILE|DIR",
-      "a TAESD, which decodes, and encodes, in a twentieth of the VAE's time", AT(model.taesd) },
+      "a TAESD, which decodes, and encodes, with an eighteenth of the VAE's work", AT(model.taesd) },
     { "text-encoder", 0, CLI_TEXT, "FILE", "a text encoder in place of the model's (first) one",
       AT(model.text_encoder) },
     { "text-encoder-2", 0, CLI_TEXT, "FILE", "the same for the second of SDXL and SD 3.x",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * TAESD: autoencoders of 3x3 convolutions and ReLU alone, distilled from the VAEs of Stable Diffusion,
- * which turn the denoiser's latent into pixels with a twentieth of the work (Ollin Boer Bohan,
+ * which turn the denoiser's latent into pixels with an eighteenth of the work (Ollin Boer Bohan,
  * github.com/madebyollin/taesd), in the names of diffusers' AutoencoderTiny.
  */
 #ifndef SDRT_MODEL_NET_TAESD_H
