@@ -19,7 +19,7 @@
  * so that all positions of U are of about one size, and V's scales give that back.
  *
  * No sum overflows.  Packing chooses an output channel's scale so that over each chunk and for each
- * position sum |u| <= (2^31 - 1) / V_MAX - 3 CHUNK, u before rounding; the transform in integers
+ * position sum |u| <= (2^31 - 1) / V_MAX - 3 CHUNK - 8, u before rounding; the transform in integers
  * is off by 3 at most: half a unit of each of its two passes' roundings, and of the taps'.  With
  * |v| <= V_MAX, |sum u v| <= V_MAX sum |u| <= 2^31 - 1.  Sums become f32 at the end of each chunk.
  *

@@ -50,40 +50,50 @@ static size_t wino_pack_bytes(const struct sdrt_weight_shape *w)
     return taps_at(w, panels_of(w), 0) * sizeof(int16_t) + (columns * sizeof(float) + 63) / 64 * 64;
 }
 
-/* The transformed taps, and into *first the largest of the taps and of the first pass's values. */
-static void weight_2d(const float g[9], double u[WINO_POSITIONS], double *first)
+/* Of VL channels' taps g: sum |u| of each position, and into *first the largest of the taps and of
+ * the first pass's values, into *largest that of u. */
+static void weight_2d(const vf g[9], vf sum[WINO_POSITIONS], vf *first, vf *largest)
 {
-    static const double G[WINO_IN][3] = { { 1, 0, 0 }, { C0, C1, C2 }, { C0, -C1, C2 },
-                                     { C2, C1, C0 }, { C2, -C1, C0 }, { 0, 0, 1 } };
-    double t[WINO_IN][3];
+    static const float G[WINO_IN][3] = { { 1, 0, 0 }, { C0, C1, C2 }, { C0, -C1, C2 },
+                                         { C2, C1, C0 }, { C2, -C1, C0 }, { 0, 0, 1 } };
+    vf t[WINO_IN][3];
 
-    for (int i = 0; i < 9; i++) *first = fmax(*first, fabs((double)g[i]));
+    for (int i = 0; i < 9; i++) *first = v_max(*first, v_abs(g[i]));
     for (int i = 0; i < WINO_IN; i++)
         for (int x = 0; x < 3; x++) {
-            const double p = G[i][0] * g[x] + G[i][2] * g[6 + x];
-            t[i][x] = p + G[i][1] * g[3 + x];
-            *first = fmax(*first, fmax(fabs(p), fabs(t[i][x])));
+            const vf p = v_fma(v_set1(G[i][2]), g[6 + x], v_mul(v_set1(G[i][0]), g[x]));
+            t[i][x] = v_fma(v_set1(G[i][1]), g[3 + x], p);
+            *first = v_max(*first, v_max(v_abs(p), v_abs(t[i][x])));
         }
     for (int i = 0; i < WINO_IN; i++)
-        for (int j = 0; j < WINO_IN; j++)
-            u[i * WINO_IN + j] = G[j][0] * t[i][0] + G[j][1] * t[i][1] + G[j][2] * t[i][2];
+        for (int j = 0; j < WINO_IN; j++) {
+            const vf p = v_fma(v_set1(G[j][2]), t[i][2], v_mul(v_set1(G[j][0]), t[i][0]));
+            const vf u = v_abs(v_fma(v_set1(G[j][1]), t[i][1], p));
+            sum[i * WINO_IN + j] = v_add(sum[i * WINO_IN + j], u);
+            *largest = v_max(*largest, u);
+        }
 }
 
-/* What one unit of an output channel's u is worth, from the least that its chunks allow. */
+/* What one unit of an output channel's u is worth, from the least that its chunks allow; 8 units are
+ * for the sums' own roundings. */
 static double chunk_scale(const float *g, int channels)
 {
-    const double room = 2147483647.0 / V_MAX - 3.0 * CHUNK;
-    double sum[WINO_POSITIONS] = { 0 }, u[WINO_POSITIONS], scale = 1e-30, first = 0;
+    const double room = 2147483647.0 / V_MAX - 3.0 * CHUNK - 8.0;
+    vf sum[WINO_POSITIONS], first = v_zero(), largest = v_zero();
+    double scale = 1e-30;
 
-    for (int c = 0; c < channels; c++) {
-        weight_2d(g + 9 * c, u, &first);
-        for (int p = 0; p < WINO_POSITIONS; p++) {
-            sum[p] += fabs(u[p]);
-            scale = fmax(scale, fabs(u[p]) / U_MAX);
-        }
+    for (int p = 0; p < WINO_POSITIONS; p++) sum[p] = v_zero();
+    for (int c = 0; c < channels; c += VL) {
+        float taps[9][VL] = { { 0 } };
+        vf v[9];
+        for (int i = 0; i < VL && c + i < channels; i++)
+            for (int t = 0; t < 9; t++) taps[t][i] = g[9 * (c + i) + t];
+        for (int t = 0; t < 9; t++) v[t] = v_load(taps[t]);
+        weight_2d(v, sum, &first, &largest);
     }
-    for (int p = 0; p < WINO_POSITIONS; p++) scale = fmax(scale, sum[p] / room);
-    return fmax(scale, first * 2 / U_MAX);
+    for (int p = 0; p < WINO_POSITIONS; p++) scale = fmax(scale, (double)v_hsum(sum[p]) / room);
+    scale = fmax(scale, (double)v_hmax(largest) * (1 + 1e-5) / U_MAX);
+    return fmax(scale, (double)v_hmax(first) * (1 + 1e-5) * 2 / U_MAX);
 }
 
 /* One output channel. */
@@ -92,7 +102,8 @@ static int pack_row(const struct sdrt_weight_shape *w, int row, const char *src,
 {
     const int panel = row / PANEL, lane = row % PANEL, chunks = (w->k + CHUNK - 1) / CHUNK;
     const size_t chunk_bytes = sdrt_dtype_bytes(from, 9 * CHUNK);
-    float g[9 * CHUNK];
+    float g[9 * CHUNK] = { 0 };
+    int16_t taps[9 * CHUNK];
     double scale = 0;
 
     for (int i = 0; i < chunks; i++) {
@@ -104,10 +115,12 @@ static int pack_row(const struct sdrt_weight_shape *w, int row, const char *src,
     for (int i = 0; i < chunks; i++) {
         const int n = chunk_channels(w->k, i);
         sdrt_to_f32(src + (size_t)i * chunk_bytes, from, g, (size_t)n * 9);
+        for (int t = 0; t < n * 9; t += VL) /* g and taps are whole vectors */
+            vi_store_scaled(taps + t, v_load(g + t), v_set1((float)(2 / scale)));
         for (int c = 0; c < n; c++)
             for (int t = 0; t < 9; t++) {
                 int16_t *to = packed + taps_at(w, panel, i) + (size_t)(t * even(n)) * PANEL;
-                to[(c / 2 * PANEL + lane) * 2 + c % 2] = (int16_t)lrint(g[9 * c + t] * 2 / scale);
+                to[(c / 2 * PANEL + lane) * 2 + c % 2] = taps[9 * c + t];
             }
     }
     return 0;
