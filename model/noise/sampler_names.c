@@ -87,8 +87,9 @@ static int is_among(const char *list, const char *word)
 {
     const size_t n = strlen(word);
 
-    for (const char *p = list ? strstr(list, word) : NULL; p; p = strstr(p + 1, word))
-        if ((p == list || p[-1] == ' ') && (p[n] == ' ' || !p[n])) return n > 0;
+    if (!n || !list) return 0;
+    for (const char *p = strstr(list, word); p; p = strstr(p + 1, word))
+        if ((p == list || p[-1] == ' ') && (p[n] == ' ' || !p[n])) return 1;
     return 0;
 }
 

@@ -231,10 +231,9 @@ static int put_group(struct writer *w, const int32_t *ids, int n, float weight)
 static const struct sdrt_prompt_word *comfy_named(const struct writer *w, const char *word,
                                                   const char **rest)
 {
+    if (strncmp(word, identifier, strlen(identifier))) return NULL;
     const char *name = word + strlen(identifier);
     size_t length = strlen(name);
-
-    if (strncmp(word, identifier, strlen(identifier))) return NULL;
     const struct sdrt_prompt_word *found = word_named(w->reader, name, length);
     if (!found) {
         while (length && name[length - 1] == ',') length--;
