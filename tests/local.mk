@@ -377,6 +377,7 @@ tests_test_far_CFLAGS = $(TEST_CFLAGS)
 tests_test_far_LDADD = $(TEST_LIBS)
 
 # A GPU over a stand-in for its driver; another lacks a call.
+if SHARED
 check_LTLIBRARIES += tests/libstubcuda.la tests/libstubcuda_old.la
 tests_libstubcuda_la_SOURCES = tests/stub_cuda.c
 tests_libstubcuda_la_CFLAGS = $(TEST_CFLAGS) -Wno-missing-prototypes
@@ -390,6 +391,7 @@ tests_test_gpu_device_CPPFLAGS = $(AM_CPPFLAGS) -DSTUB_FOLDER='"$(abs_top_buildd
 tests_test_gpu_device_CFLAGS = $(TEST_CFLAGS)
 tests_test_gpu_device_LDADD = $(TEST_LIBS)
 EXTRA_tests_test_gpu_device_DEPENDENCIES = tests/libstubcuda.la tests/libstubcuda_old.la
+endif
 
 # The published models planned for one.
 check_PROGRAMS += tests/test_gpu_plans
