@@ -35,7 +35,9 @@ CUDA_TARGETS = -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90a,cod
 kernels/cuda/all.fatbin: kernels/cuda/all.cu $(GPU_KERNELS) $(CUDA_DEPENDS)
 	$(AM_V_GEN)$(MKDIR_P) kernels/cuda && { $(NVCC) $(NVCCFLAGS) $(CUDA_TARGETS) -Xptxas -v -I$(srcdir) \
 		-fatbin -o $@ $(srcdir)/kernels/cuda/all.cu > $@.log 2>&1 || { cat $@.log; rm -f $@; exit 1; }; }
-kernels/cuda/libkernels_la-image.lo: kernels/cuda/all.fatbin
+# By another name, since automake takes a target that it sees here for the whole rule.
+IMAGE_OBJECT = kernels/cuda/libkernels_la-image.lo
+$(IMAGE_OBJECT): kernels/cuda/all.fatbin
 CLEANFILES += kernels/cuda/all.fatbin kernels/cuda/all.fatbin.log
 endif
 if MACOS
