@@ -126,7 +126,7 @@ same_image() {
     [ -x "$sdgen" ] || { echo 'image: 0 passed, 0 failed, 1 skipped'; return; }
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
-    set -- -m "$SOURCE/demo-model" -p 'a red apple' --seed 1 --steps 4 --precision f32 --quiet \
+    set -- -m "$SOURCE/demo-model" -p 'a red apple' --seed 1 --steps 4 --precision f32 --quiet --force \
         --dump-filter image -o "$work/image.png"
     "$sdgen" --isa avx2 --dump "$work/x86" "$@" > "$work/log" 2>&1 &&
         qemu-aarch64 -cpu "$CPU" -L "$ROOT" "$BUILD/sdgen" --isa neon --dump "$work/arm" "$@" \

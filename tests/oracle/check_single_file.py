@@ -88,7 +88,7 @@ def draw(a, model, out, options):
     width, height = a.size.split("x")
     command = [
         a.sdgen, "-m", model, "-p", "a photo of a small red cat", "-W", width, "-H", height,
-        "--steps", str(a.steps), "--seed", "7", "--threads", str(a.threads), "-o", out,
+        "--steps", str(a.steps), "--seed", "7", "--threads", str(a.threads), "--force", "-o", out,
         *options,
     ]
     done = subprocess.run(command, capture_output=True, text=True)

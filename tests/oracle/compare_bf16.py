@@ -58,7 +58,7 @@ def our_image(a, out, case):
     command += ["-p", case["prompt"], "-W", str(case["width"]), "-H", str(case["height"])]
     command += ["--steps", str(case["steps"]), "--cfg-scale", str(case["cfg"])]
     command += ["--sampler", case["sampler"], "--seed", str(case["seed"])]
-    command += ["--dump", out, "--dump-filter", "latent", "-o", f"{out}/image.png"]
+    command += ["--dump", out, "--dump-filter", "latent", "--force", "-o", f"{out}/image.png"]
     command += ["--threads", str(a.threads)] + (["--isa", a.isa] if a.isa else [])
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:

@@ -79,7 +79,7 @@ def draw_ours(a, path):
     command = [
         a.sdgen, "-m", a.model or a.folder, "-p", PROMPT, "-n", NEGATIVE, "-W", a.width, "-H",
         a.height, "--steps", a.steps, "--cfg-scale", a.cfg, "--sampler", "euler", "--seed", a.seed,
-        "--rng", "cpu", "--precision", a.precision, "--threads", a.threads, "-o", path,
+        "--rng", "cpu", "--precision", a.precision, "--threads", a.threads, "--force", "-o", path,
     ]
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
     if done.returncode:

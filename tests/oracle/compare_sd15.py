@@ -55,7 +55,7 @@ def image_case(a, name, ref, case, out):
         "--steps", str(case["steps"] if a.images else 1), "--cfg-scale", str(case["cfg"]),
         "--sampler", case["sampler"], "--schedule", "default", "--seed", str(case["seed"]),
         "--rng", "cpu", "--precision", a.precision, "--threads", str(a.threads),
-        "--dump", out, "-o", f"{out}/image.png",
+        "--dump", out, "--force", "-o", f"{out}/image.png",
     ]
     for wanted in (TEXT, "latent", "image"):  # everything would be tens of GB
         command += ["--dump-filter", wanted]

@@ -39,7 +39,7 @@ def save(state, path):
 def draw(a, model, out, *more):
     done = subprocess.run([a.sdgen, "-m", model, "-p", "a photo of a small red cat", "-W", "64",
                            "-H", "64", "--steps", "3", "--seed", "7", "--sampler", "euler",
-                           "--precision", "f32", "--threads", "1", "--quiet", "-o", out, *more],
+                           "--precision", "f32", "--threads", "1", "--quiet", "--force", "-o", out, *more],
                           capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr)

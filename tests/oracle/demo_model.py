@@ -39,7 +39,7 @@ def compare(pipe, sdgen):
         for prompt, seed in PROMPTS:
             subprocess.run([sdgen, "--precision", "f32", "-m", TOP / "demo-model", "-p", prompt,
                             "--seed", str(seed), "--cfg-scale", str(GUIDANCE),
-                            "--sampler", "ddim", "--quiet", "-o", path], check=True)
+                            "--sampler", "ddim", "--quiet", "--force", "-o", path], check=True)
             print(f"{psnr(Image.open(path), draw(pipe, prompt, seed)):6.1f} dB  {prompt}")
 
 

@@ -40,7 +40,7 @@ def choose(rows, count):
 
 def draw(args, caption, folder):
     command = [args.sdgen, "-m", args.model, "-p", caption, "--seed", "1", "--quiet", "--batch",
-               str(args.seeds), "--sampler", args.sampler, "-o", folder / "out.png"]
+               str(args.seeds), "--sampler", args.sampler, "--force", "-o", folder / "out.png"]
     if args.cfg_scale is not None:
         command += ["--cfg-scale", str(args.cfg_scale)]
     subprocess.run(command, check=True)
