@@ -93,12 +93,15 @@ __attribute__((format(printf, 1, 2))) void plain_say(const char *format, ...);
 #define cr_assert_geq(a, b, ...)     PLAIN_ASSERT((a) >= (b), #a " >= " #b, __VA_ARGS__)
 #define cr_assert_float_eq(a, b, epsilon, ...) \
     PLAIN_ASSERT((a) - (b) <= (epsilon) && (b) - (a) <= (epsilon), #a " is about " #b, __VA_ARGS__)
+#define cr_expect_float_eq(a, b, epsilon, ...) \
+    PLAIN_EXPECT((a) - (b) <= (epsilon) && (b) - (a) <= (epsilon), #a " is about " #b, __VA_ARGS__)
 #define cr_assert_str_eq(a, b, ...) \
     PLAIN_ASSERT(strcmp(a, b) == 0, #a " is the string " #b, __VA_ARGS__)
 #define cr_assert_arr_eq(a, b, bytes, ...) \
     PLAIN_ASSERT(memcmp(a, b, bytes) == 0, #a " has the bytes of " #b, __VA_ARGS__)
 
 #define cr_assert_fail(...) PLAIN_ASSERT(0, "failed", __VA_ARGS__)
+#define cr_expect_fail(...) PLAIN_EXPECT(0, "failed", __VA_ARGS__)
 #define cr_skip_test(...)   plain_skip(" " __VA_ARGS__)
 #define cr_skip(...)        plain_skip(" " __VA_ARGS__)
 #define cr_log_info(...)    plain_say(" " __VA_ARGS__)
