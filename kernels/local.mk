@@ -54,7 +54,7 @@ SIMD_BODIES = kernels/simd/attention.h kernels/simd/conv.h kernels/simd/gemm.h \
 	kernels/simd/slot_bf16.h \
 	kernels/simd/tile.h kernels/simd/unroll.h kernels/simd/winograd.h \
 	kernels/simd/winograd_int16.h kernels/simd/winograd_int16_pack.h \
-	kernels/simd/winograd_tiles.h kernels/simd/int16.h kernels/simd/slot_int16.h \
+	kernels/simd/winograd_tiles.h kernels/simd/int16.h kernels/simd/slot_int16.h kernels/simd/slot_units.h \
 	kernels/simd/product_int16.h kernels/simd/conv_int16.h
 EXTRA_DIST += $(SIMD_BODIES)
 

@@ -16,6 +16,7 @@
 
 #include "kernels/neonf16/vec.h"
 #include "kernels/pack.h"
+#include "kernels/simd/slot_units.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -188,30 +189,6 @@ SDRT_ALWAYS_INLINE int slots_taps(const struct sdrt_weight_shape *w)
 static inline int slots_fit(const struct sdrt_weight_shape *w)
 {
     return w->stored == SDRT_F16 && w->taps == 1 && w->k <= SLOT * SLOTS_BUFFER;
-}
-
-/* Bytes in front of the panels: a unit for each of their columns. */
-SDRT_ALWAYS_INLINE size_t slots_front(const struct sdrt_weight_shape *w)
-{
-    const int columns = w->gated ? VL : 2 * VL;
-
-    return (size_t)((w->n + columns - 1) / columns) * 2 * VL * sizeof(float);
-}
-
-/* Those of a panel's columns at .. at+VL-1, counted over all panels. */
-SDRT_ALWAYS_INLINE vf slots_units(const void *packed, int at)
-{
-    return v_load((const float *)packed + at);
-}
-
-SDRT_ALWAYS_INLINE vf slots_sum(vf c, vf units, vf bias) { return v_fma(c, units, bias); }
-
-/* The place of a row's unit among them. */
-static inline int slots_column(const struct sdrt_weight_shape *w, int row)
-{
-    if (!w->gated) return row;
-    return row < w->n ? row / VL * 2 * VL + row % VL
-                      : (row - w->n) / VL * 2 * VL + VL + (row - w->n) % VL;
 }
 
 /* One row of n values of type from; returns its unit. */
