@@ -23,7 +23,7 @@ EXTRA_DIST += tests/golden/rng.txt tests/oracle/make_rng_golden.py
 
 # The sampler's test counts and refuses allocations in the objects it links.
 check_PROGRAMS += tests/test_sampler
-tests_test_sampler_SOURCES = tests/test_sampler.c $(ALLOCATIONS)
+tests_test_sampler_SOURCES = tests/test_sampler.c tests/trajectory.h $(ALLOCATIONS)
 tests_test_sampler_CFLAGS = $(TEST_CFLAGS)
 tests_test_sampler_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_sampler_LDADD = $(TEST_LIBS)
@@ -48,7 +48,7 @@ EXTRA_DIST += tests/golden/prompts tests/oracle/a1111_prompts.py tests/oracle/ma
 	tests/oracle/make_vectors_golden.py
 
 check_PROGRAMS += tests/test_k_samplers
-tests_test_k_samplers_SOURCES = tests/test_k_samplers.c $(ALLOCATIONS)
+tests_test_k_samplers_SOURCES = tests/test_k_samplers.c tests/trajectory.h $(ALLOCATIONS)
 tests_test_k_samplers_CFLAGS = $(TEST_CFLAGS)
 tests_test_k_samplers_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_k_samplers_LDADD = $(TEST_LIBS)

@@ -4,6 +4,7 @@
  */
 #include "bench/allocations.h"
 #include "model/noise/sampler.h"
+#include "tests/trajectory.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -82,26 +83,6 @@ static struct golden read_case(FILE *f)
     take(f, &g.evals, sizeof g.evals);
     take(f, &g.scale, sizeof g.scale);
     return g;
-}
-
-/* The stand-in for a denoiser; tests/oracle/make_sampler_golden.py has the same formula. */
-static void denoise(const float *x, float t, float *out, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        out[i] = (float)tanh(0.7 * (double)x[i] + 0.3 * (double)t / 1000 + 0.1 * (double)(i % 7) -
-                             0.3);
-}
-
-static double relative_error(const float *x, const float *want, size_t count)
-{
-    double worst = 0, largest = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        worst = fmax(worst, fabs((double)x[i] - want[i]));
-        largest = fmax(largest, fabs((double)want[i]));
-        if (!isfinite(x[i])) return INFINITY;
-    }
-    return worst / largest;
 }
 
 static void first_latent(const struct golden *g, const struct sdrt_sampler *s,
