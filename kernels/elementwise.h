@@ -10,6 +10,19 @@
 
 #include <stdint.h>
 
+/* Rows of c channels, pitch floats apart.  slope is all channels' where there are no slopes [c]: 0 of
+ * ReLU, 0.2 of ESRGAN's leaky one.  He et al. 2015 (arXiv:1502.01852) for slopes of channels. */
+struct sdrt_relu_shape {
+    int rows, c, pitch;
+    float slope;
+};
+
+struct sdrt_blend_shape {
+    int rows, c;
+    int x_pitch, z_pitch, y_pitch;
+    float a, b;
+};
+
 struct sdrt_elementwise_ops {
     /* Sinusoidal timestep embedding, SD order (flip_sin_to_cos, shift 0):
      * y[i][j] = cos(t[i] f_j), y[i][dim/2 + j] = sin(t[i] f_j), f_j = 10000^(-j / (dim/2)).
@@ -52,8 +65,12 @@ struct sdrt_elementwise_ops {
      * one side to the other.  -1 for another type. */
     int (*crop)(const struct sdrt_exec *ex, int side, int h, int w, int c, const void *table,
                 enum sdrt_dtype from, float *y);
-    /* x[r][c] becomes 0 where it is below, in rows of c that follow each other. */
-    int (*relu)(const struct sdrt_exec *ex, int rows, int c, float *x);
+    /* What is below 0 in x is multiplied by its channel's slope. */
+    int (*relu)(const struct sdrt_exec *ex, const struct sdrt_relu_shape *s, const float *slopes,
+                float *x);
+    /* y = a x + b z in each of rows of c channels; z NULL: y = a x.  y may be x or z. */
+    int (*blend)(const struct sdrt_exec *ex, const struct sdrt_blend_shape *s, const float *x,
+                 const float *z, float *y);
     /* y [batch][c][pixels] = scale * x [batch][pixels][c]. */
     int (*to_nchw)(const struct sdrt_exec *ex, int batch, int pixels, int c, float scale,
                    const float *x, float *y);

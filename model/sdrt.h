@@ -426,6 +426,38 @@ SDRT_API int sdrt_session_plan_text(struct sdrt_session *session,
  * without memory or session.  [session] */
 SDRT_API char *sdrt_session_report_json(const struct sdrt_session *session);
 
+/* ---- enlarging ---- */
+
+struct sdrt_upscaler; /* a network that enlarges pictures, with threads and memory of its own */
+
+/* Called before the first tile of a picture and after each.  A non-zero return cancels. */
+typedef int sdrt_upscaler_progress_fn(void *user, int done, int total);
+
+/* Opens path, ESRGAN's RRDB or Real-ESRGAN's compact SRVGG, .pth or .safetensors.  Of the options threads,
+ * isa, precision, no_pin and log are read; it computes on the processor.  *out belongs to the
+ * caller, NULL after a failure: SDRT_E_UNSUPPORTED, naming what it is not, and as of a model.  [any] */
+SDRT_API int sdrt_upscaler_open(struct sdrt_upscaler **out, const char *path,
+                                const struct sdrt_options *options);
+
+/* Frees everything and sets *upscaler to NULL.  NULL and a pointer to NULL are allowed.  [session] */
+SDRT_API void sdrt_upscaler_close(struct sdrt_upscaler **upscaler);
+
+/* How many times larger it makes a side; 0 of NULL.  [any] */
+SDRT_API int sdrt_upscaler_scale(const struct sdrt_upscaler *upscaler);
+
+/* Enlarges a picture, laid on white where it is transparent, to *rgb [*height][*width][3], which is the
+ * caller's to sdrt_free(); NULL after a failure.  It goes through the network in squares of tile
+ * pixels a side (0: 192, of an SRVGG 256; 96 at least), so that memory does not grow with it.
+ * An SRVGG's are cut where they agree; RRDB's reach further than memory does, and of 48 pixels that two
+ * share, the 16 in the middle turn from one into the other.  progress may be NULL.  SDRT_E_ARG,
+ * SDRT_E_NOMEM, SDRT_E_CANCELLED, and as of loading weights.  [session] */
+SDRT_API int sdrt_upscaler_run(struct sdrt_upscaler *upscaler, const struct sdrt_picture *picture,
+                               int tile, sdrt_upscaler_progress_fn *progress, void *user,
+                               uint8_t **rgb, int *width, int *height);
+
+/* Asks the running one to end soon, as sdrt_session_cancel().  [any] */
+SDRT_API void sdrt_upscaler_cancel(struct sdrt_upscaler *upscaler);
+
 /* ---- without a model ---- */
 
 /* What path, a file or a folder, is, as lines of text: family, parts with parameters and types,

@@ -175,3 +175,30 @@ fails 'an unknown content' 2 'cats.*nothing' --init "$init" --mask "$mask" --mas
 
 rm -f "$work.err"
 finish
+
+# Pictures that are enlarged, drawn before or there already.
+rrdb=$golden/nets/rrdb-x2.pth
+size_is() { [ "$(od -An -tu1 -j16 -N8 "$1" | tr -s ' ')" = " $2" ]; }
+ok=true
+draw --upscale "$rrdb" -o a.png && size_is a.png '0 0 0 128 0 0 0 128' &&
+    strings a.png | grep -q 'Seed: 5.*Postprocess upscale by: 2, Postprocess upscaler: rrdb-x2.pth' || ok=false
+report $ok 'an image is drawn and enlarged' "$(cat "$work.err")"
+ok=true
+draw -o b.png && "$sdgen" --upscale "$rrdb" b.png -o c.png --quiet 2> "$work.err" && cmp -s a.png c.png ||
+    ok=false
+report $ok 'and enlarged later it is the same' "$(cat "$work.err")"
+ok=true
+"$sdgen" --upscale "$rrdb" --upscale-tile 96 "$init" --quiet 2> "$work.err" &&
+    size_is sdrt-0001.png '0 0 0 160 0 0 0 128' || ok=false
+report $ok 'a picture is enlarged under a number' "$(cat "$work.err")"
+rm -f ./*
+enlarge() { name=$1 expected=$2 pattern=$3; shift 3; draw() { "$sdgen" "$@" < /dev/null 2> "$work.err"; }
+    fails "$name" "$expected" "$pattern" "$@"; }
+enlarge 'nothing to enlarge' 2 'expected a picture to enlarge' --upscale "$rrdb"
+enlarge 'two pictures to enlarge' 2 "'b': expected one picture" --upscale "$rrdb" a b
+enlarge 'a picture to enlarge that is not there' 1 'none.png' --upscale "$rrdb" none.png
+enlarge 'a picture as an upscaler' 1 'init.png' --upscale "$init" "$init"
+enlarge 'another network as an upscaler' 1 'expected an upscaler' \
+    --upscale "$tiny/unet/diffusion_pytorch_model.safetensors" "$init"
+enlarge 'tiles of nothing' 2 'upscale-tile: expected --upscale\|--upscale-tile 128' --upscale-tile 128 -p cat
+enlarge 'an enlarged picture of another ending' 2 'gif' --upscale "$rrdb" "$init" -o a.gif

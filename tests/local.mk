@@ -352,6 +352,14 @@ tests_test_taesd_CFLAGS = $(TEST_CFLAGS)
 tests_test_taesd_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/pictures tests/oracle/make_pictures.py
 
+# What enlarges pictures.
+check_PROGRAMS += tests/test_upscaler
+tests_test_upscaler_SOURCES = tests/test_upscaler.c $(GOLDEN_PICTURES) tests/made_weights.c \
+	tests/made_weights.h
+tests_test_upscaler_CFLAGS = $(TEST_CFLAGS)
+tests_test_upscaler_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/oracle/upscalers.py tests/oracle/make_upscalers.py
+
 # T5's encoder, tiny.
 check_PROGRAMS += tests/test_t5
 tests_test_t5_SOURCES = tests/test_t5.c tests/t5_pass.c tests/t5_pass.h tests/temp_folder.c \

@@ -70,12 +70,13 @@ static void write_values(FILE *f, const struct made *t)
     const size_t n = elements(t), dot = strlen(t->name) - strlen(".weight");
     const double size = sqrt(3.0 / (double)(n / (size_t)t->shape[0]));
     const int norm = t->rank == 1 && !strcmp(t->name + dot, ".weight");
+    const double grey = strcmp(t->name, "conv_last.bias") ? 0.0 : 0.5; /* of an upscaler */
     uint64_t h = 0xcbf29ce484222325u;
 
     for (const char *p = t->name; *p; p++) h = (h ^ (unsigned char)*p) * 0x100000001b3u;
     for (size_t i = 0; i < n; i++) {
         const double u = uniform(h, i);
-        const float value = (float)(t->rank > 1 ? u * size : norm ? 1.0 + 0.1 * u : 0.1 * u);
+        const float value = (float)(t->rank > 1 ? u * size : norm ? 1.0 + 0.1 * u : 0.1 * u + grey);
         fwrite(&value, sizeof value, 1, f);
     }
 }

@@ -230,6 +230,50 @@ static void check_layouts(const char *level, const struct sdrt_elementwise_ops *
     tbuf_free(&x), tbuf_free(&guided), tbuf_free(&nchw), tbuf_free(&nhwc);
 }
 
+/* Both within wider rows, whose rest stays as it is. */
+static void check_relu_and_blend(const char *level, const struct sdrt_elementwise_ops *ops,
+                                 uint64_t *rng)
+{
+    enum { ROWS = 37, C = 19, PITCH = 23 };
+    const struct sdrt_relu_shape relu = { .rows = ROWS, .c = C, .pitch = PITCH, .slope = 0.2f };
+    const struct sdrt_blend_shape sum = { .rows = ROWS,
+                                          .c = C,
+                                          .x_pitch = PITCH,
+                                          .z_pitch = C,
+                                          .y_pitch = PITCH,
+                                          .a = 0.2f,
+                                          .b = -1.5f };
+    struct tbuf x = tbuf_floats(ROWS * PITCH), y = tbuf_floats(ROWS * PITCH);
+    double want[ROWS * C];
+    float z[ROWS * C], slopes[C];
+
+    for (int i = 0; i < C; i++) slopes[i] = trand(rng);
+    for (int kind = 0; kind < 5; kind++) {
+        trand_rows(rng, x.v, ROWS, C, PITCH, 1.0f);
+        trand_rows(rng, z, ROWS, C, C, 1.0f);
+        for (int i = 0; i < ROWS * C; i++) {
+            const double v = x.v[i / C * PITCH + i % C];
+            const double slope = kind == 0 ? 0.0 : kind == 1 ? (double)0.2f : slopes[i % C];
+            want[i] = kind < 3    ? v > 0.0 ? v : slope * v
+                      : kind == 3 ? (double)0.2f * v - 1.5 * z[i]
+                                  : (double)0.2f * v;
+        }
+        for (int part = 0; part < 3; part++) {
+            const struct sdrt_exec ex = { .part = part, .nparts = 3 };
+            struct sdrt_relu_shape s = relu;
+            if (kind == 0) s.slope = 0.0f;
+            if (kind < 3) ops->relu(&ex, &s, kind == 2 ? slopes : NULL, x.v);
+            else ops->blend(&ex, &sum, x.v, kind == 3 ? z : NULL, y.v);
+        }
+        const float *got = kind < 3 ? x.v : y.v;
+        const struct tdiff d = tcompare(got, want, ROWS, C, PITCH, 1e-7, 1e-6);
+        cr_expect_eq(d.bad, 0, "%s: kind %d: %g at %zu", level, kind, d.max_abs, d.at);
+        cr_expect_eq(tgaps_written(got, ROWS, C, PITCH), 0, "%s: kind %d", level, kind);
+    }
+    cr_expect(tbuf_ok(&x) && tbuf_ok(&y), "%s", level);
+    tbuf_free(&x), tbuf_free(&y);
+}
+
 static void check_level(const char *level)
 {
     struct sdrt_elementwise_ops ops = { 0 };
@@ -242,6 +286,7 @@ static void check_level(const char *level)
     check_silu_of_sums(level, &ops, &rng);
     check_patches(level, &ops, &rng);
     check_crop(level, &ops, &rng);
+    check_relu_and_blend(level, &ops, &rng);
     for (int pixels = 1; pixels <= 70; pixels++)
         for (int c = 1; c <= 5; c++) {
             const struct layout l = { .batch = 1 + trand_int(&rng, 3),
@@ -273,8 +318,8 @@ Test(elementwise, no_null_entries)
         struct sdrt_elementwise_ops ops = { 0 };
         sdrt_elementwise_init(&ops, l->flags);
         cr_expect(ops.timestep_embedding && ops.embed && ops.silu_of_sums && ops.guide &&
-                      ops.to_nhwc && ops.to_nchw && ops.to_patches && ops.from_patches && ops.crop &&
-                      ops.relu,
+                      ops.to_nhwc && ops.to_nchw && ops.to_patches && ops.from_patches &&
+                      ops.crop && ops.relu && ops.blend,
                   "hole at %s", l->name);
     }
 }

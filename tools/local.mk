@@ -3,7 +3,7 @@ sdgen_SOURCES = \
 	tools/sdgen.c \
 	tools/options.c tools/options.h \
 	tools/prompt_file.c tools/prompt_file.h tools/lora_option.c tools/lora_option.h tools/pictures.c tools/pictures.h \
-	tools/output.c tools/output.h tools/grid.c tools/grid.h tools/from_image.c tools/from_image.h \
+	tools/output.c tools/output.h tools/grid.c tools/grid.h tools/enlarge.c tools/enlarge.h tools/from_image.c tools/from_image.h \
 	tools/plan_svg.c tools/plan_svg.h \
 	tools/progress.c tools/progress.h \
 	tools/compare.c tools/compare.h tools/dump.c tools/dump.h \

@@ -403,7 +403,8 @@ static const struct cli_option table[] = {
       AT(model.denoiser) },
     { "vae", 0, CLI_TEXT, "FILE", "a VAE in place of the model's own", AT(model.vae) },
     { "taesd", 0, CLI_TEXT, "FILE|DIR",
-      "a TAESD, which decodes, and encodes, with an eighteenth of the VAE's work", AT(model.taesd) },
+      "a TAESD, which decodes, and encodes, with an eighteenth of the VAE's work",
+      AT(model.taesd) },
     { "text-encoder", 0, CLI_TEXT, "FILE", "a text encoder in place of the model's (first) one",
       AT(model.text_encoder) },
     { "text-encoder-2", 0, CLI_TEXT, "FILE", "the same for the second of SDXL and SD 3.x",
@@ -463,6 +464,11 @@ static const struct cli_option table[] = {
       .call = take_mask_padding },
     { "extend", 0, CLI_CALL, "SIDE=N,...",
       "draw the picture on: left, top, right or bottom by so many pixels", .call = take_extend },
+    { "upscale", 0, CLI_TEXT, "FILE",
+      "enlarge the images by an ESRGAN or Real-ESRGAN network, or with a picture and no prompt, that",
+      AT(upscale) },
+    { "upscale-tile", 0, CLI_WHOLE, "N", "in squares of so many of the picture's pixels (192, 256)",
+      AT(upscale_tile), 96, 4096 },
     { "output", 'o', CLI_TEXT, "FILE|DIR|-",
       "the image, .png, .jpg or .webp, which may be a pattern: out-%04d.png, [seed].png; -: standard "
       "output (sdrt-0001.png and so on)",
@@ -488,15 +494,16 @@ static const struct cli_option table[] = {
       .names = samplers, .call = take_sampler },
     { "schedule", 0, CLI_CALL, "NAME", "%s (default)", .names = schedules, .call = take_schedule },
     { "spacing", 0, CLI_NAME, "NAME", "%s (the model's)", AT(request.spacing), .names = spacings },
-    { "eta", 0, CLI_NUMBER, "X", "noise that the sampler adds anew, as a share of its own (its own)",
-      AT(request.eta), 0, 100 },
+    { "eta", 0, CLI_NUMBER, "X",
+      "noise that the sampler adds anew, as a share of its own (its own)", AT(request.eta), 0,
+      100 },
     { "s-noise", 0, CLI_NUMBER, "X", "a factor on that noise (1)", AT(request.s_noise), 0, 100 },
     { "sigmas", 0, CLI_CALL, "X,...", "noise levels in place of steps and schedule",
       .call = take_sigmas },
     { "timesteps", 0, CLI_CALL, "N,...", "the same by timesteps: 999,749,499,249 for DMD2",
       .call = take_timesteps },
-    { "cfg-rescale", 0, CLI_CALL, "X", "how much of the contrast that guidance adds is taken back (0)",
-      .call = take_cfg_rescale },
+    { "cfg-rescale", 0, CLI_CALL, "X",
+      "how much of the contrast that guidance adds is taken back (0)", .call = take_cfg_rescale },
     { "cfg-range", 0, CLI_CALL, "A:B", "the share of the steps that has guidance (0:1)",
       .call = take_cfg_range },
     { "clip-skip", 0, CLI_WHOLE, "N", "CLIP's N-th layer from the end: 1 the last (the model's)",
@@ -602,8 +609,16 @@ static int check_pictures(struct sdgen_options *o, const struct sdrt_log *log)
 }
 
 /* What no single option can know. */
-static int check_together(struct sdgen_options *o, const char *stray, const struct sdrt_log *log)
+static int check_together(struct sdgen_options *o, const char *stray, const char *more,
+                          const struct sdrt_log *log)
 {
+    if (stray && o->upscale && !o->request.prompt && !o->prompt_file) {
+        o->upscale_input = stray;
+        stray = more;
+    }
+    if (stray && o->upscale_input)
+        return sdrt_fail(log, SDRT_E_ARG, "'%s': expected one picture to enlarge, which is '%s'",
+                         stray, o->upscale_input);
     if (stray)
         return sdrt_fail(log, SDRT_E_ARG,
                          "'%s': expected options only; a prompt of several words needs quotes",
@@ -635,7 +650,17 @@ static int check_together(struct sdgen_options *o, const char *stray, const stru
         return sdrt_fail(log, SDRT_E_ARG,
                          "--show, --json: expected one of them, as both write to "
                          "standard output");
-    if (o->plan || o->inspect) return SDRT_OK;
+    if (o->upscale_tile && !o->upscale)
+        return sdrt_fail(log, SDRT_E_ARG, "--upscale-tile %d: expected --upscale FILE beside it",
+                         o->upscale_tile);
+    if (o->upscale && (o->compare || o->plan))
+        return sdrt_fail(log, SDRT_E_ARG, "--upscale, --%s: expected one of them",
+                         o->compare ? "compare" : "plan");
+    if (o->plan || o->inspect || o->upscale_input) return SDRT_OK;
+    if (o->upscale && !o->request.prompt && !o->prompt_file)
+        return sdrt_fail(log, SDRT_E_ARG,
+                         "--upscale %s: expected a picture to enlarge, or -p TEXT to draw one",
+                         o->upscale);
     if (o->prompt_file && o->request.prompt)
         return sdrt_fail(log, SDRT_E_ARG, "--prompt-file, --prompt: expected one of them");
     if (o->prompt_file && o->compare)
@@ -655,6 +680,7 @@ enum cli_parsed sdgen_parse(struct sdgen_options *options, int argc, char **argv
         .column = 30,
         .options = table,
         .before = "usage: sdgen [-m MODEL] -p PROMPT [options]\n"
+                  "       sdgen --upscale NETWORK PICTURE [-o FILE]\n"
                   "       sdgen --inspect FILE|DIR\n\n",
         .after = "\nExit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.\n",
     };
@@ -673,7 +699,9 @@ enum cli_parsed sdgen_parse(struct sdgen_options *options, int argc, char **argv
     if (image && from_image_apply(options, image, &options->from_text, log)) return CLI_FAILED;
     const enum cli_parsed parsed = cli_parse(&program, options, argc, argv, &rest, log);
     if (parsed != CLI_RUN) return parsed;
-    if (check_together(options, rest < argc ? argv[rest] : NULL, log)) return CLI_USAGE;
+    if (check_together(options, rest < argc ? argv[rest] : NULL,
+                       rest + 1 < argc ? argv[rest + 1] : NULL, log))
+        return CLI_USAGE;
     if (options->random_seed) options->request.seed = draw_seed();
     return CLI_RUN;
 }

@@ -26,6 +26,9 @@ struct sdgen_options {
     const char *grid;                           /* all images on one sheet; NULL for none */
     const char *prompt_file;                    /* prompts, one a line; "-": standard input */
     const char *init;                           /* the picture to begin with; NULL for none */
+    const char *upscale;                        /* what enlarges the images; NULL for nothing */
+    const char *upscale_input;                  /* a picture that is enlarged instead of drawing */
+    int upscale_tile;                           /* 0: as is best */
     const char *mask;                           /* where it is redrawn; NULL for none */
     const char *dump;                           /* the folder for intermediates; NULL for none */
     const char *dump_filter[SDGEN_MAX_FILTERS]; /* patterns of names to dump */

@@ -244,28 +244,36 @@ static int write_stdout(const uint8_t *bytes, size_t size, const struct sdrt_log
                      strerror(errno ? errno : EIO));
 }
 
+int output_format(const struct output *o, const char *path, enum sdrt_picture_format *format)
+{
+    *format = SDRT_PNG;
+    if (output_is_stdout(o) || is_special(path)) return SDRT_OK;
+    return sdrt_picture_format_of(format, path, o->log);
+}
+
+int output_put(const struct output *o, const uint8_t *bytes, size_t size, const char *path)
+{
+    struct sdrt_atomic_file *file = NULL;
+    int status;
+
+    if (output_is_stdout(o)) return write_stdout(bytes, size, o->log);
+    status = sdrt_atomic_open(&file, path, o->log);
+    if (status != SDRT_OK) return status;
+    sdrt_atomic_write(file, bytes, size);
+    return sdrt_atomic_commit(&file, o->log);
+}
+
 int output_write(const struct output *o, struct sdrt_session *session, int i, const char *path)
 {
-    enum sdrt_picture_format format = SDRT_PNG;
-    struct sdrt_atomic_file *file = NULL;
+    enum sdrt_picture_format format;
     uint8_t *bytes = NULL;
     size_t size;
-    int status = SDRT_OK;
+    int status = output_format(o, path, &format);
 
-    if (!output_is_stdout(o) && !is_special(path))
-        status = sdrt_picture_format_of(&format, path, o->log);
     if (status == SDRT_OK)
         status = sdrt_session_encode(session, i, sdrt_picture_format_name((int)format), o->quality,
                                      &bytes, &size);
-    if (status == SDRT_OK && output_is_stdout(o)) {
-        status = write_stdout(bytes, size, o->log);
-    } else if (status == SDRT_OK) {
-        status = sdrt_atomic_open(&file, path, o->log);
-        if (status == SDRT_OK) {
-            sdrt_atomic_write(file, bytes, size);
-            status = sdrt_atomic_commit(&file, o->log);
-        }
-    }
+    if (status == SDRT_OK) status = output_put(o, bytes, size, path);
     sdrt_free(bytes);
     return status;
 }

@@ -10,6 +10,7 @@
 #define SDRT_TOOLS_OUTPUT_H
 
 #include "model/sdrt.h"
+#include "runtime/files/picture_file.h"
 
 /* What names depend on; strings are borrowed. */
 struct output {
@@ -33,6 +34,13 @@ int output_check(const struct output *output);
 /* The name of image k of the run, which is not there yet or may be replaced; the caller's.  NULL
  * after a line. */
 char *output_name(const struct output *output, int k);
+
+/* The format of path, or of what goes to standard output or a device: PNG.  SDRT_E_ARG,
+ * SDRT_E_UNSUPPORTED. */
+int output_format(const struct output *output, const char *path, enum sdrt_picture_format *format);
+
+/* Writes a picture's file to path, whole or not at all, or to standard output for "-".  SDRT_E_IO. */
+int output_put(const struct output *output, const uint8_t *bytes, size_t size, const char *path);
 
 /* Writes image i of the session to path, whole or not at all, or to standard output for "-". */
 int output_write(const struct output *output, struct sdrt_session *session, int i,

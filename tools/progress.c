@@ -9,7 +9,8 @@
 
 enum { BAR = 24 };
 
-static const char *const stage_names[] = { "loading", "text", "denoise", "decode", "encode" };
+static const char *const stage_names[] = { "loading", "text",   "denoise",
+                                           "decode",  "encode", "enlarge" };
 
 void progress_init(struct progress *progress, const char *program, int quiet)
 {

@@ -12,6 +12,9 @@
 
 #include <stdint.h>
 
+/* A stage of sdgen's own, behind the library's. */
+enum { PROGRESS_ENLARGE = SDRT_STAGE_ENCODE + 1 };
+
 struct progress {
     const char *program; /* begins each plain line */
     int quiet;

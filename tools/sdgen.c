@@ -4,6 +4,7 @@
  */
 #include "tools/compare.h"
 #include "tools/dump.h"
+#include "tools/enlarge.h"
 #include "tools/grid.h"
 #include "tools/options.h"
 #include "tools/output.h"
@@ -39,6 +40,7 @@ struct session {
     struct pictures pictures;
     struct output output;
     struct grid grid;
+    struct enlarge enlarge;
     char **names; /* of the files that were written, n_names of them; owned */
     int n_names;
     int quiet;
@@ -46,8 +48,9 @@ struct session {
     int callback_failed; /* a callback has told why it cancels */
 };
 
-/* What the signal handler needs; the context is NULL while there is none to cancel. */
+/* What the signal handler needs; context and upscaler are NULL while there is none to cancel. */
 static struct sdrt_context *volatile cancellable;
+static struct sdrt_upscaler *volatile enlarging;
 static volatile sig_atomic_t caught;
 
 static void on_signal(int number)
@@ -56,6 +59,7 @@ static void on_signal(int number)
 
     caught = number;
     if (context) sdrt_cancel(context);
+    sdrt_upscaler_cancel(enlarging);
 }
 
 static void catch_signals(void)
@@ -336,7 +340,10 @@ static int write_image(struct session *s, int i, int k)
     int status = name ? SDRT_OK : sdrt_fail(&s->log, SDRT_E_NOMEM, "no name for image %d", k);
 
     if (names) s->names = names;
-    if (!status) status = output_write(&s->output, sdrt_session_of(s->context), i, name);
+    if (!status)
+        status = s->options.upscale
+                     ? enlarge_image(&s->enlarge, &s->output, sdrt_session_of(s->context), i, name)
+                     : output_write(&s->output, sdrt_session_of(s->context), i, name);
     if (!status)
         sdrt_note(&s->log, SDRT_LOG_INFO, "%s (seed %llu)", name,
                   (unsigned long long)(s->output.seed + (uint64_t)k));
@@ -473,6 +480,45 @@ static int compare_precisions(struct session *s)
     return status || caught ? status : finish_stdout(s);
 }
 
+static int on_enlarge(void *user, int done, int total)
+{
+    struct session *s = user;
+
+    progress_show(&s->progress, (enum sdrt_stage)PROGRESS_ENLARGE, done, total);
+    return caught != 0;
+}
+
+static int open_upscaler(struct session *s)
+{
+    s->enlarge.progress = on_enlarge;
+    s->enlarge.user = s;
+    const int status = enlarge_open(&s->enlarge, &s->options);
+    enlarging = s->enlarge.upscaler;
+    return status;
+}
+
+/* A picture that is there already. */
+static int enlarge_picture(struct session *s)
+{
+    struct sdrt_picture_file file;
+    int status = output_check(&s->output);
+    char *name = NULL;
+
+    memset(&file, 0, sizeof file);
+    if (!status) status = sdrt_picture_file_read(&file, s->options.upscale_input, &s->log);
+    if (!status) status = open_upscaler(s);
+    if (!status && !(name = free_name(s, 0)))
+        status = sdrt_fail(&s->log, SDRT_E_NOMEM, "no name for the picture");
+    if (!status && !caught) status = enlarge_file(&s->enlarge, &s->output, &file, name);
+    progress_finish(&s->progress);
+    if (!status && !caught)
+        sdrt_note(&s->log, SDRT_LOG_INFO, "%s (%d times larger)", name,
+                  sdrt_upscaler_scale(s->enlarge.upscaler));
+    free(name);
+    sdrt_picture_file_free(&file);
+    return status;
+}
+
 static int exit_code(const struct session *s, int status)
 {
     if (caught) {
@@ -487,7 +533,11 @@ static int exit_code(const struct session *s, int status)
 static int run(struct session *s)
 {
     const struct sdgen_options *o = &s->options;
-    int status = o->compare ? SDRT_OK : check_outputs(s);
+    int status;
+
+    if (o->upscale_input) return enlarge_picture(s);
+    status = o->compare ? SDRT_OK : check_outputs(s);
+    if (!status && o->upscale) status = open_upscaler(s);
 
     if (!status) status = pictures_read(&s->pictures, &s->options, &s->log);
     if (!status && o->compare) return compare_precisions(s);
@@ -527,6 +577,8 @@ static int sdgen(int argc, char **argv)
     catch_signals();
 
     if (!status) status = s.options.inspect ? inspect(&s) : run(&s);
+    enlarging = NULL;
+    enlarge_close(&s.enlarge);
     sdrt_close(&s.context);
     show_close(&s.show);
     pictures_free(&s.pictures);

@@ -197,12 +197,41 @@ static int crop(const struct sdrt_exec *ex, int side, int h, int w, int c, const
     return 0;
 }
 
-static int relu(const struct sdrt_exec *ex, int rows, int c, float *x)
+/* One row; 0 is +0, whatever it was. */
+static void relu_row(float *x, int c, float slope, const float *slopes)
 {
-    const size_t end = (size_t)sdrt_row_begin(rows, ex->part + 1, ex->nparts) * (size_t)c;
+    if (slopes)
+        for (int i = 0; i < c; i++) x[i] = x[i] > 0.0f ? x[i] : slopes[i] * x[i];
+    else if (slope != 0.0f)
+        for (int i = 0; i < c; i++) x[i] = x[i] > 0.0f ? x[i] : slope * x[i];
+    else
+        for (int i = 0; i < c; i++) x[i] = x[i] > 0.0f ? x[i] : 0.0f;
+}
 
-    for (size_t i = (size_t)sdrt_row_begin(rows, ex->part, ex->nparts) * (size_t)c; i < end; i++)
-        x[i] = x[i] > 0.0f ? x[i] : 0.0f;
+static int relu(const struct sdrt_exec *ex, const struct sdrt_relu_shape *s, const float *slopes,
+                float *x)
+{
+    const int end = sdrt_row_begin(s->rows, ex->part + 1, ex->nparts);
+
+    for (int r = sdrt_row_begin(s->rows, ex->part, ex->nparts); r < end; r++)
+        relu_row(x + (size_t)r * (size_t)s->pitch, s->c, s->slope, slopes);
+    return 0;
+}
+
+static int blend(const struct sdrt_exec *ex, const struct sdrt_blend_shape *s, const float *x,
+                 const float *z, float *y)
+{
+    const int end = sdrt_row_begin(s->rows, ex->part + 1, ex->nparts);
+
+    for (int r = sdrt_row_begin(s->rows, ex->part, ex->nparts); r < end; r++) {
+        const float *from = x + (size_t)r * (size_t)s->x_pitch;
+        const float *more = z ? z + (size_t)r * (size_t)s->z_pitch : NULL;
+        float *to = y + (size_t)r * (size_t)s->y_pitch;
+        if (more)
+            for (int i = 0; i < s->c; i++) to[i] = s->a * from[i] + s->b * more[i];
+        else
+            for (int i = 0; i < s->c; i++) to[i] = s->a * from[i];
+    }
     return 0;
 }
 
@@ -217,6 +246,7 @@ void sdrt_elementwise_init_generic(struct sdrt_elementwise_ops *ops)
     ops->to_patches = to_patches;
     ops->from_patches = from_patches;
     ops->relu = relu;
+    ops->blend = blend;
     ops->to_nchw = to_nchw;
     ops->crop = crop;
 }

@@ -43,7 +43,7 @@ static sdrt_tensor block(struct side *s, sdrt_tensor x)
         if (i == 2) spec.residual = in;
         sdrt_name(name, NAME, "taesd.%s.layers.%d.conv.%d", s->name, s->layer, 2 * i);
         sdrt_name(relu, NAME, "taesd.%s.layers.%d.relu%d", s->name, s->layer, i);
-        x = sdrt_graph_relu(s->g, relu, conv(s, x, name, s->width, spec));
+        x = sdrt_graph_relu(s->g, relu, conv(s, x, name, s->width, spec), 0.0f, NULL);
     }
     s->layer++;
     return x;
@@ -65,7 +65,7 @@ void sdrt_taesd_build_decoder(struct sdrt_graph *g, const struct sdrt_vae_config
     sdrt_tensor x = sdrt_graph_external(g, "vae_in", SDRT_F32, 1, h, w, config->latent_channels);
     spec.into = sdrt_graph_external(g, "vae_out", SDRT_F32, 1, h << last, w << last, 3);
     x = layer(&s, x, s.width, sdrt_conv_defaults);
-    x = sdrt_graph_relu(g, "taesd.decoder.layers.1", x);
+    x = sdrt_graph_relu(g, "taesd.decoder.layers.1", x, 0.0f, NULL);
     s.layer++;
     for (int i = 0; i < last; i++) {
         struct sdrt_conv_spec up = sdrt_conv_defaults;

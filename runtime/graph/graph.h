@@ -131,8 +131,14 @@ sdrt_tensor sdrt_graph_to_patches(struct sdrt_graph *g, const char *name, sdrt_t
 sdrt_tensor sdrt_graph_from_patches(struct sdrt_graph *g, const char *name, sdrt_tensor x, int p,
                                     sdrt_tensor into);
 
-/* Sets what is below 0 to 0 in x, a whole tensor, which is returned. */
-sdrt_tensor sdrt_graph_relu(struct sdrt_graph *g, const char *name, sdrt_tensor x);
+/* Multiplies what is below 0 in x by slope, or where slopes is a prefix, by slopes.weight [c], each
+ * channel by its own; x is returned. */
+sdrt_tensor sdrt_graph_relu(struct sdrt_graph *g, const char *name, sdrt_tensor x, float slope,
+                            const char *slopes);
+
+/* into = a x + b z, which are as large as each other; z may be SDRT_NO_TENSOR, into x or z. */
+sdrt_tensor sdrt_graph_blend(struct sdrt_graph *g, const char *name, float a, sdrt_tensor x,
+                             float b, sdrt_tensor z, sdrt_tensor into);
 
 /* The middle h x w rows of a square grid: table, a whole tensor [1][side * side][c], into
  * [1][1][h * w][c]. */

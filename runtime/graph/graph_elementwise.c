@@ -47,20 +47,59 @@ sdrt_tensor sdrt_graph_from_patches(struct sdrt_graph *g, const char *name, sdrt
     return patches(g, name, x, into, into, p);
 }
 
-sdrt_tensor sdrt_graph_relu(struct sdrt_graph *g, const char *name, sdrt_tensor x)
+sdrt_tensor sdrt_graph_relu(struct sdrt_graph *g, const char *name, sdrt_tensor x, float slope,
+                            const char *slopes)
 {
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
     const struct sdrt_view v = g->tensors[x];
-    if (v.pitch != v.c || !sdrt_view_dense(&v))
-        return sdrt_graph_fail(g, SDRT_E_ARG, "ReLU of a part of a tensor");
+    if (!sdrt_view_dense(&v))
+        return sdrt_graph_fail(g, SDRT_E_ARG, "ReLU of some rows of each image");
     if (!g->ops->elementwise.relu)
         return sdrt_graph_fail(g, SDRT_E_UNSUPPORTED, "ReLU, which this device has no kernel for");
     struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_RELU, name);
     if (!n) return SDRT_NO_TENSOR;
     n->x = n->y = x;
-    n->u.relu.rows = v.batch * v.h * v.w;
-    n->u.relu.c = v.c;
+    n->u.relu = (struct sdrt_relu_shape){
+        .rows = v.batch * v.h * v.w,
+        .c = v.c,
+        .pitch = v.pitch,
+        .slope = slope,
+    };
+    if (slopes) sdrt_graph_set_weights(g, n, &slopes, &v.c, 1, 1, 0);
     return x;
+}
+
+static int same_size(const struct sdrt_view *a, const struct sdrt_view *b)
+{
+    return a->batch == b->batch && a->h == b->h && a->w == b->w && a->c == b->c &&
+           sdrt_view_dense(b);
+}
+
+sdrt_tensor sdrt_graph_blend(struct sdrt_graph *g, const char *name, float a, sdrt_tensor x,
+                             float b, sdrt_tensor z, sdrt_tensor into)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const struct sdrt_view vx = g->tensors[x], vz = g->tensors[z < 0 ? x : z],
+                           vy = g->tensors[into];
+    if (!same_size(&vx, &vx) || !same_size(&vx, &vz) || !same_size(&vx, &vy))
+        return sdrt_graph_fail(g, SDRT_E_ARG, "a sum of tensors that differ in size");
+    if (!g->ops->elementwise.blend)
+        return sdrt_graph_fail(g, SDRT_E_UNSUPPORTED, "sums, which this device has no kernel for");
+    struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_BLEND, name);
+    if (!n) return SDRT_NO_TENSOR;
+    n->x = x;
+    n->x2 = z;
+    n->y = into;
+    n->u.blend = (struct sdrt_blend_shape){
+        .rows = vx.batch * vx.h * vx.w,
+        .c = vx.c,
+        .x_pitch = vx.pitch,
+        .z_pitch = vz.pitch,
+        .y_pitch = vy.pitch,
+        .a = a,
+        .b = b,
+    };
+    return into;
 }
 
 sdrt_tensor sdrt_graph_crop(struct sdrt_graph *g, const char *name, const char *table, int side,

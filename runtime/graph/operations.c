@@ -110,7 +110,13 @@ static int run_patches(const struct sdrt_step *s, const struct sdrt_exec *ex)
 
 static int run_relu(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
-    return s->ops->elementwise.relu(ex, s->n->u.relu.rows, s->n->u.relu.c, s->y.data);
+    return s->ops->elementwise.relu(ex, &s->n->u.relu, s->gamma, s->y.data);
+}
+
+static int run_blend(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    return s->ops->elementwise.blend(ex, &s->n->u.blend, s->x.data,
+                                     s->n->x2 < 0 ? NULL : s->x2.data, s->y.data);
 }
 
 static int run_relative_bias(const struct sdrt_step *s, const struct sdrt_exec *ex)
@@ -288,6 +294,18 @@ static int steps_relu(const struct sdrt_program *p, struct sdrt_step *s)
     return 1;
 }
 
+static int steps_blend(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    const struct sdrt_blend_shape *b = &s->n->u.blend;
+
+    s->run = run_blend;
+    s->nparts = p->workers;
+    s->class_ = SDRT_CLASS_ELEMENTWISE;
+    s->bytes = (s->n->x2 < 0 ? 2.0 : 3.0) * bytes_of(p, s->n->y, (double)b->rows * b->c);
+    snprintf(s->kernel, sizeof s->kernel, "blend generic");
+    return 1;
+}
+
 static int steps_crop(const struct sdrt_program *p, struct sdrt_step *s)
 {
     s->run = run_crop;
@@ -383,6 +401,11 @@ static int load_norm(struct sdrt_program *p, struct sdrt_step *s)
     return status;
 }
 
+static int load_slopes(struct sdrt_program *p, struct sdrt_step *s)
+{
+    return s->n->n_weights ? load_norm(p, s) : SDRT_OK;
+}
+
 static int load_embed(struct sdrt_program *p, struct sdrt_step *s)
 {
     struct sdrt_weight_store *store = p->graph->store;
@@ -432,7 +455,8 @@ static const struct {
     [SDRT_NODE_ADA_NORM] = { steps_layer_norm, load_nothing },
     [SDRT_NODE_RMS_NORM] = { steps_rms_norm, load_norm },
     [SDRT_NODE_PATCHES] = { steps_patches, load_nothing },
-    [SDRT_NODE_RELU] = { steps_relu, load_nothing },
+    [SDRT_NODE_RELU] = { steps_relu, load_slopes },
+    [SDRT_NODE_BLEND] = { steps_blend, load_nothing },
     [SDRT_NODE_CROP] = { steps_crop, load_crop },
     [SDRT_NODE_RELATIVE_BIAS] = { steps_relative_bias, load_relative_bias },
     [SDRT_NODE_TIMESTEP] = { steps_timestep, load_nothing },
