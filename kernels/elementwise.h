@@ -68,6 +68,8 @@ struct sdrt_elementwise_ops {
     /* What is below 0 in x is multiplied by its channel's slope. */
     int (*relu)(const struct sdrt_exec *ex, const struct sdrt_relu_shape *s, const float *slopes,
                 float *x);
+    /* x[r][c] becomes x / (1 + exp(-x)), in rows of c that follow each other. */
+    int (*silu)(const struct sdrt_exec *ex, int rows, int c, float *x);
     /* y = a x + b z in each of rows of c channels; z NULL: y = a x.  y may be x or z. */
     int (*blend)(const struct sdrt_exec *ex, const struct sdrt_blend_shape *s, const float *x,
                  const float *z, float *y);

@@ -312,6 +312,26 @@ Test(elementwise, guide_of_scale_one_is_the_condition)
     cr_expect(y[0] == 0.5f && y[1] == 2.0f);
 }
 
+/* In place, in shares, beside a guard. */
+Test(elementwise, silu)
+{
+    enum { ROWS = 7, C = 5, COUNT = ROWS * C };
+    struct sdrt_elementwise_ops ops = { 0 };
+    float x[COUNT + 1];
+
+    sdrt_elementwise_init(&ops, 0);
+    for (int i = 0; i <= COUNT; i++) x[i] = (float)(i - 16) * 0.75f;
+    for (int part = 0; part < 3; part++) {
+        const struct sdrt_exec ex = { .part = part, .nparts = 3 };
+        cr_assert(ops.silu(&ex, ROWS, C, x) == 0);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        const double was = (i - 16) * 0.75;
+        cr_expect(fabs((double)x[i] - was / (1.0 + exp(-was))) < 1e-6, "%d", i);
+    }
+    cr_expect(x[COUNT] == (float)(COUNT - 16) * 0.75f);
+}
+
 Test(elementwise, no_null_entries)
 {
     for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name; l++) {
@@ -319,7 +339,7 @@ Test(elementwise, no_null_entries)
         sdrt_elementwise_init(&ops, l->flags);
         cr_expect(ops.timestep_embedding && ops.embed && ops.silu_of_sums && ops.guide &&
                       ops.to_nhwc && ops.to_nchw && ops.to_patches && ops.from_patches &&
-                      ops.crop && ops.relu && ops.blend,
+                      ops.crop && ops.relu && ops.silu && ops.blend,
                   "hole at %s", l->name);
     }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernels/elementwise.h"
+#include "kernels/generic/scalar.h"
 #include "kernels/pack.h"
 
 #include <math.h>
@@ -218,6 +219,15 @@ static int relu(const struct sdrt_exec *ex, const struct sdrt_relu_shape *s, con
     return 0;
 }
 
+static int silu(const struct sdrt_exec *ex, int rows, int c, float *x)
+{
+    const size_t end = (size_t)sdrt_row_begin(rows, ex->part + 1, ex->nparts) * (size_t)c;
+
+    for (size_t i = (size_t)sdrt_row_begin(rows, ex->part, ex->nparts) * (size_t)c; i < end; i++)
+        x[i] = scalar_silu(x[i]);
+    return 0;
+}
+
 static int blend(const struct sdrt_exec *ex, const struct sdrt_blend_shape *s, const float *x,
                  const float *z, float *y)
 {
@@ -246,6 +256,7 @@ void sdrt_elementwise_init_generic(struct sdrt_elementwise_ops *ops)
     ops->to_patches = to_patches;
     ops->from_patches = from_patches;
     ops->relu = relu;
+    ops->silu = silu;
     ops->blend = blend;
     ops->to_nchw = to_nchw;
     ops->crop = crop;

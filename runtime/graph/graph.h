@@ -136,6 +136,9 @@ sdrt_tensor sdrt_graph_from_patches(struct sdrt_graph *g, const char *name, sdrt
 sdrt_tensor sdrt_graph_relu(struct sdrt_graph *g, const char *name, sdrt_tensor x, float slope,
                             const char *slopes);
 
+/* Each value of x, a whole tensor, becomes x / (1 + exp(-x)).  Returns x. */
+sdrt_tensor sdrt_graph_silu(struct sdrt_graph *g, const char *name, sdrt_tensor x);
+
 /* into = a x + b z, which are as large as each other; z may be SDRT_NO_TENSOR, into x or z. */
 sdrt_tensor sdrt_graph_blend(struct sdrt_graph *g, const char *name, float a, sdrt_tensor x,
                              float b, sdrt_tensor z, sdrt_tensor into);

@@ -102,6 +102,22 @@ sdrt_tensor sdrt_graph_blend(struct sdrt_graph *g, const char *name, float a, sd
     return into;
 }
 
+sdrt_tensor sdrt_graph_silu(struct sdrt_graph *g, const char *name, sdrt_tensor x)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const struct sdrt_view v = g->tensors[x];
+    if (v.pitch != v.c || !sdrt_view_dense(&v))
+        return sdrt_graph_fail(g, SDRT_E_ARG, "SiLU of a part of a tensor");
+    if (!g->ops->elementwise.silu)
+        return sdrt_graph_fail(g, SDRT_E_UNSUPPORTED, "SiLU, which this device has no kernel for");
+    struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_SILU, name);
+    if (!n) return SDRT_NO_TENSOR;
+    n->x = n->y = x;
+    n->u.silu.rows = v.batch * v.h * v.w;
+    n->u.silu.c = v.c;
+    return x;
+}
+
 sdrt_tensor sdrt_graph_crop(struct sdrt_graph *g, const char *name, const char *table, int side,
                             int h, int w, sdrt_tensor into)
 {

@@ -47,6 +47,7 @@ enum sdrt_node_kind {
     SDRT_NODE_RMS_NORM,
     SDRT_NODE_PATCHES,
     SDRT_NODE_RELU,
+    SDRT_NODE_SILU,
     SDRT_NODE_BLEND,
     SDRT_NODE_CROP,
     SDRT_NODE_RELATIVE_BIAS,
@@ -86,6 +87,9 @@ struct sdrt_node {
         struct { int n, m, c; } sums;             /* rows of x, rows of x2, width */
         struct { int batch, h, w, c, p, back; } patches;
         struct sdrt_relu_shape relu;
+        struct {
+            int rows, c;
+        } silu;
         struct sdrt_blend_shape blend;
         struct { int side, h, w, c; } crop;
         struct { int tokens, heads, buckets, max_distance; } relative;

@@ -113,6 +113,11 @@ static int run_relu(const struct sdrt_step *s, const struct sdrt_exec *ex)
     return s->ops->elementwise.relu(ex, &s->n->u.relu, s->gamma, s->y.data);
 }
 
+static int run_silu(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    return s->ops->elementwise.silu(ex, s->n->u.silu.rows, s->n->u.silu.c, s->y.data);
+}
+
 static int run_blend(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
     return s->ops->elementwise.blend(ex, &s->n->u.blend, s->x.data,
@@ -294,6 +299,16 @@ static int steps_relu(const struct sdrt_program *p, struct sdrt_step *s)
     return 1;
 }
 
+static int steps_silu(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    s->run = run_silu;
+    s->nparts = p->workers;
+    s->class_ = SDRT_CLASS_ELEMENTWISE;
+    s->bytes = 2.0 * bytes_of(p, s->n->y, (double)s->n->u.silu.rows * s->n->u.silu.c);
+    snprintf(s->kernel, sizeof s->kernel, "silu generic");
+    return 1;
+}
+
 static int steps_blend(const struct sdrt_program *p, struct sdrt_step *s)
 {
     const struct sdrt_blend_shape *b = &s->n->u.blend;
@@ -456,6 +471,7 @@ static const struct {
     [SDRT_NODE_RMS_NORM] = { steps_rms_norm, load_norm },
     [SDRT_NODE_PATCHES] = { steps_patches, load_nothing },
     [SDRT_NODE_RELU] = { steps_relu, load_slopes },
+    [SDRT_NODE_SILU] = { steps_silu, load_nothing },
     [SDRT_NODE_BLEND] = { steps_blend, load_nothing },
     [SDRT_NODE_CROP] = { steps_crop, load_crop },
     [SDRT_NODE_RELATIVE_BIAS] = { steps_relative_bias, load_relative_bias },
