@@ -15,6 +15,8 @@ libmodel_la_SOURCES += \
 	model/pipeline/version.c model/pipeline/defaults.c model/pipeline/lists.c model/pipeline/lists.h model/pipeline/generate.c model/pipeline/run.h model/pipeline/text.c model/pipeline/once.c \
 	model/pipeline/steps.c model/pipeline/decoder.c model/pipeline/dump.c model/pipeline/report.c \
 	model/pipeline/picture.c model/pipeline/picture.h model/pipeline/resize.c model/pipeline/begin.c model/pipeline/begin.h model/pipeline/encoder.c \
+	model/net/controlnet.c model/net/controlnet.h model/checkpoint/control.c model/checkpoint/control.h \
+	model/pipeline/controls.c model/pipeline/controls.h model/pipeline/control_run.c \
 	model/net/taesd.c model/net/taesd.h model/pipeline/taesd.c model/pipeline/taesd.h \
 	model/net/upscaler.c model/net/upscaler.h model/pipeline/upscaler_file.c model/pipeline/upscaler_file.h \
 	model/pipeline/upscaler.c model/pipeline/upscaler.h model/pipeline/upscaler_run.c \
@@ -70,5 +72,5 @@ model/text/clip_merges.c: model/text/data/clip_merges.txt build-aux/embed.sh
 lib_LTLIBRARIES += libsdrt.la
 libsdrt_la_SOURCES = model/sdrt.h
 libsdrt_la_LIBADD = libmodel.la $(DEPS_LIBS)
-libsdrt_la_LDFLAGS = $(AM_LDFLAGS) -version-info 3:0:3 -no-undefined
+libsdrt_la_LDFLAGS = $(AM_LDFLAGS) -version-info 4:0:4 -no-undefined
 include_HEADERS += model/sdrt.h runtime/base/sdrt_status.h

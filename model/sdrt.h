@@ -71,7 +71,7 @@ extern "C" {
 #define SDRT_VERSION_MAJOR 0
 #define SDRT_VERSION_MINOR 1
 #define SDRT_VERSION_PATCH 0
-#define SDRT_ABI 3
+#define SDRT_ABI 4
 
 struct sdrt_model;   /* what may be shared: files, configuration, packed weights; counted */
 struct sdrt_session; /* what draws with a model: threads, memory, images */
@@ -169,9 +169,12 @@ struct sdrt_picture {
 
 /* A picture that guides the drawing, and the net that reads it. */
 struct sdrt_control {
-    const char *net;      /* a ControlNet, a file or a folder */
-    const struct sdrt_picture *picture;
-    float scale;          /* 1 as trained */
+    const char *net; /* a ControlNet of the model's family, a file or a folder; it stays open while
+                           * a session draws with it */
+    const struct sdrt_picture
+        *picture;         /* what it was trained to read, such as edges; brought to the
+                           * image's size as resize_mode says */
+    float scale;          /* 1 as trained; 0 to 10 */
     float start, end;     /* the share of the steps where it begins and ends: 0, 1 */
 };
 
@@ -213,7 +216,7 @@ struct sdrt_request {
     void             *user;      /* handed to each of the three whose own is NULL */
     void *progress_user, *dump_user, *preview_user; /* handed to one each */
 
-    /* To begin with a picture.  Controls are refused by this version, SDRT_E_UNSUPPORTED. */
+    /* To begin with a picture, and to be guided by others. */
     const struct sdrt_picture *init; /* the picture to begin with, or NULL; where it is transparent
                                       * it is laid on white.  Without width and height the image is
                                       * as large, down to a multiple that the model can draw */
@@ -222,7 +225,7 @@ struct sdrt_request {
     float strength; /* 0.75: how much of init is redrawn, above 0 to 1; of the steps
                                       * the last so many are run */
     int         n_controls;
-    const struct sdrt_control *controls; /* n_controls of them; NULL for none */
+    const struct sdrt_control *controls; /* n_controls of them, up to 4; NULL for none */
     const char *resize_mode; /* how init comes to another size: "just", as is NULL: its sides apart;
                               * "crop": whole over the image, the rest cut off; "fill": whole within
                               * it, its edges drawn out over the rest */
@@ -260,6 +263,9 @@ struct sdrt_request {
     float image_cfg_scale;       /* 1.5: how closely an editing model, which reads init beside the
                                   * latent, keeps to it; 1 or more.  Such a model begins with noise
                                   * whatever strength is */
+    int control_guess; /* 1: control pictures guide what the prompt says and not what is to be
+                                  * avoided, in coarse features more than in fine ones, so that they
+                                  * steer without a prompt too */
 };
 
 /* What a context's first request needs, known before any of it is loaded.  A later one packs again

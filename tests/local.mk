@@ -350,7 +350,14 @@ tests_test_taesd_SOURCES = tests/test_taesd.c $(GOLDEN_PICTURES) tests/made_weig
 	tests/made_weights.h
 tests_test_taesd_CFLAGS = $(TEST_CFLAGS)
 tests_test_taesd_LDADD = $(TEST_LIBS)
-EXTRA_DIST += tests/golden/pictures tests/oracle/make_pictures.py
+# Control nets; counts allocations.
+check_PROGRAMS += tests/test_control
+tests_test_control_SOURCES = tests/test_control.c $(ALLOCATIONS) $(GOLDEN_PICTURES) \
+	tests/made_weights.c tests/made_weights.h tools/control_option.c tools/control_option.h
+tests_test_control_CFLAGS = $(TEST_CFLAGS)
+tests_test_control_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
+tests_test_control_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/golden/pictures tests/oracle/make_pictures.py tests/oracle/make_control.py
 
 # What enlarges pictures.
 check_PROGRAMS += tests/test_upscaler

@@ -111,7 +111,7 @@ static size_t step_weights(const struct sdrt_context *c, enum sdrt_part_id part)
     size_t bytes = sdrt_weight_store_bytes(c->model->parts[part].store, "unet.");
 
     for (int i = 0; i < s->n_passes; i++)
-        if (c->model->passes[i].part == part && c->model->passes[i].when <= SDRT_ONCE_A_SCHEDULE &&
+        if (s->programs[i] && c->model->passes[i].part == part && c->model->passes[i].when <= SDRT_ONCE_A_SCHEDULE &&
             strncmp(c->model->passes[i].name, "text", 4))
             bytes -= sdrt_program_weight_bytes(s->programs[i]);
     return bytes;

@@ -2,6 +2,7 @@
 #include "tools/options.h"
 #include "runtime/base/numbers.h"
 #include "runtime/random/entropy.h"
+#include "tools/control_option.h"
 #include "tools/from_image.h"
 #include "tools/lora_option.h"
 
@@ -309,6 +310,23 @@ static int take_lora(void *into, const char *option, const char *text, const str
     return SDRT_OK;
 }
 
+static int take_control(void *into, const char *option, const char *text,
+                        const struct sdrt_log *log)
+{
+    struct sdgen_options *o = into;
+    const int n = o->request.n_controls;
+
+    if (n == SDGEN_MAX_CONTROLS)
+        return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected at most %d of them", option, text,
+                         SDGEN_MAX_CONTROLS);
+    const int status = control_option_read(&o->controls[n], &o->control_images[n], option, text,
+                                           log);
+    if (status != SDRT_OK) return status;
+    o->request.n_controls++;
+    o->request.controls = o->controls;
+    return SDRT_OK;
+}
+
 /* Two whole numbers with between between them. */
 static int parse_pair(int *a, int *b, const char *name, const char *text, char between, int low,
                       const struct sdrt_log *log)
@@ -469,6 +487,13 @@ static const struct cli_option table[] = {
       AT(upscale) },
     { "upscale-tile", 0, CLI_WHOLE, "N", "in squares of so many of the picture's pixels (192, 256)",
       AT(upscale_tile), 96, 4096 },
+    { "control", 0, CLI_CALL, "NET=IMAGE[:X[:A-B]]",
+      "a ControlNet and the picture that guides it, with a strength (1) and the share of the steps "
+      "(0-1); several are allowed",
+      .call = take_control },
+    { "control-guess", 0, CLI_FLAG, NULL,
+      "control pictures guide what the prompt says alone, the coarse more than the fine",
+      AT(request.control_guess) },
     { "output", 'o', CLI_TEXT, "FILE|DIR|-",
       "the image, .png, .jpg or .webp, which may be a pattern: out-%04d.png, [seed].png; -: standard "
       "output (sdrt-0001.png and so on)",
@@ -584,12 +609,12 @@ static int check_pictures(struct sdgen_options *o, const struct sdrt_log *log)
 {
     const struct sdrt_request *r = &o->request;
     const int extended = r->extend_left || r->extend_top || r->extend_right || r->extend_bottom;
-    const char *of_init = o->strength          ? "strength"
-                          : o->image_cfg_scale ? "image-cfg-scale"
-                          : r->resize_mode     ? "resize-mode"
-                          : o->mask            ? "mask"
-                          : extended           ? "extend"
-                                               : NULL;
+    const char *of_init = o->strength                        ? "strength"
+                          : o->image_cfg_scale               ? "image-cfg-scale"
+                          : r->resize_mode && !r->n_controls ? "resize-mode"
+                          : o->mask                          ? "mask"
+                          : extended                         ? "extend"
+                                                             : NULL;
     const char *of_mask = r->mask_invert      ? "invert-mask"
                           : o->mask_blur > 0  ? "mask-blur"
                           : r->masked_content ? "masked-content"
@@ -602,6 +627,8 @@ static int check_pictures(struct sdgen_options *o, const struct sdrt_log *log)
     if (of_mask && !o->mask && !extended)
         return sdrt_fail(log, SDRT_E_ARG, "--%s: expected --mask FILE or --extend beside it",
                          of_mask);
+    if (r->control_guess && !r->n_controls)
+        return sdrt_fail(log, SDRT_E_ARG, "--control-guess: expected --control beside it");
     if (o->mask_padding && !r->mask_only)
         return sdrt_fail(log, SDRT_E_ARG, "--mask-padding: expected --only-masked beside it");
     o->request.mask_blur = (float)o->mask_blur;
@@ -712,4 +739,9 @@ void sdgen_options_free(struct sdgen_options *options)
     for (int i = 0; i < options->request.n_loras; i++)
         free((void *)(uintptr_t)options->loras[i].path);
     options->request.n_loras = 0;
+    for (int i = 0; i < options->request.n_controls; i++) {
+        free((void *)(uintptr_t)options->controls[i].net);
+        free(options->control_images[i]);
+    }
+    options->request.n_controls = 0;
 }

@@ -11,15 +11,17 @@
 #include "tools/default_model.h"
 
 enum { SDGEN_MAX_LEVELS = 1000 /* given one by one */ };
-enum { SDGEN_MAX_LORAS = 64, SDGEN_MAX_FILTERS = 32 };
+enum { SDGEN_MAX_LORAS = 64, SDGEN_MAX_CONTROLS = 4, SDGEN_MAX_FILTERS = 32 };
 
-/* All strings are borrowed from argv or the environment, but for two: paths of LoRAs are owned, and
+/* All strings are borrowed from argv or the environment, but for two: paths of LoRAs and control nets are owned, and
  * the small model's path points into the struct. */
 struct sdgen_options {
     struct sdrt_options model;
     struct sdrt_request request;
     double sigmas[SDGEN_MAX_LEVELS], timesteps[SDGEN_MAX_LEVELS]; /* of the request */
     struct sdrt_lora loras[SDGEN_MAX_LORAS];    /* request.loras points here */
+    struct sdrt_control controls[SDGEN_MAX_CONTROLS]; /* request.controls points here */
+    char *control_images[SDGEN_MAX_CONTROLS];         /* their pictures' files, owned */
     const char *output;                         /* the image; NULL: a number, see output.h */
     const char *from_image;                     /* whose parameters are repeated; NULL for none */
     char *from_text;                            /* what they are, owned */

@@ -15,14 +15,19 @@ static int read_one(const char *path, struct sdrt_picture_file *file, struct sdr
 
 int pictures_read(struct pictures *p, struct sdgen_options *o, const struct sdrt_log *log)
 {
-    const int status = read_one(o->init, &p->init_file, &p->init, &o->request.init, log);
+    int status = read_one(o->init, &p->init_file, &p->init, &o->request.init, log);
 
-    if (status != SDRT_OK) return status;
-    return read_one(o->mask, &p->mask_file, &p->mask, &o->request.mask, log);
+    if (status == SDRT_OK)
+        status = read_one(o->mask, &p->mask_file, &p->mask, &o->request.mask, log);
+    for (int i = 0; i < o->request.n_controls && status == SDRT_OK; i++)
+        status = read_one(o->control_images[i], &p->control_files[i], &p->controls[i],
+                          &o->controls[i].picture, log);
+    return status;
 }
 
 void pictures_free(struct pictures *p)
 {
     sdrt_picture_file_free(&p->init_file);
     sdrt_picture_file_free(&p->mask_file);
+    for (int i = 0; i < SDGEN_MAX_CONTROLS; i++) sdrt_picture_file_free(&p->control_files[i]);
 }

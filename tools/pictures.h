@@ -11,7 +11,9 @@
 /* Set to zero at first, ended by pictures_free(). */
 struct pictures {
     struct sdrt_picture_file init_file, mask_file; /* owned */
+    struct sdrt_picture_file control_files[SDGEN_MAX_CONTROLS];
     struct sdrt_picture init, mask;                /* the same, for the request */
+    struct sdrt_picture controls[SDGEN_MAX_CONTROLS];
 };
 
 /* Reads what the options name and lets the request point to it.  Errors of

@@ -225,6 +225,18 @@ static int add_parts(struct coverage *c)
     return status;
 }
 
+int sdrt_coverage_check_control(const struct sdrt_model_config *config,
+                                struct sdrt_named_weights *weights)
+{
+    struct coverage c = { .weights = weights, .config = config };
+    int status = add_part(&c, &weights->parts->denoiser, "ControlNet");
+
+    if (status == SDRT_OK) status = declare(&c, sdrt_needs_declare_control, 1);
+    if (status == SDRT_OK) status = check_read(&c, &c.parts[0]);
+    for (int i = 0; i < c.n; i++) free(c.parts[i].read);
+    return status;
+}
+
 int sdrt_coverage_check(const struct sdrt_model_config *config, struct sdrt_named_weights *weights)
 {
     struct coverage c = { .weights = weights, .config = config };

@@ -123,7 +123,8 @@ static int find_original(struct sdrt_unet_names *names, struct sdrt_unet_blocks 
     memset(blocks, -1, sizeof *blocks);
     names->blocks = blocks;
     status = find_input_blocks(names, blocks, &in, unet);
-    return status == SDRT_OK ? find_output_blocks(names, blocks, &out, unet) : status;
+    if (status != SDRT_OK || names->hints) return status;
+    return find_output_blocks(names, blocks, &out, unet);
 }
 
 static int find_unet(struct sdrt_layout *out, const struct sdrt_part *unet, const char *path,
@@ -209,6 +210,27 @@ int sdrt_layout_find_denoiser(struct sdrt_layout *out, const struct sdrt_parts *
 {
     *out = (struct sdrt_layout){ 0 };
     return find_denoiser(out, parts, path, log);
+}
+
+int sdrt_layout_find_control(struct sdrt_layout *out, const struct sdrt_parts *parts,
+                             const char *path, const struct sdrt_log *log)
+{
+    const struct sdrt_part *net = &parts->denoiser;
+    const int original = sdrt_part_has(net, "input_blocks.0.0.weight");
+    int convs = 0;
+
+    *out = (struct sdrt_layout){ 0 };
+    while (
+        convs <= 4 * SDRT_MAX_HINTS &&
+        has(net,
+            original ? "input_hint_block.%d.weight" : "controlnet_cond_embedding.blocks.%d.weight",
+            original ? 2 * convs : convs, 0))
+        convs++;
+    out->unet.hints = original ? convs / 2 : convs / 2 + 1;
+    if (convs % 2 || !convs || out->unet.hints > SDRT_MAX_HINTS)
+        return unsupported(path, "convolutions that a ControlNet's picture goes through:", convs,
+                           "an even number up to 16", log);
+    return find_unet(out, net, path, log);
 }
 
 int sdrt_layout_find(struct sdrt_layout *out, const struct sdrt_parts *parts, const char *path,

@@ -118,6 +118,28 @@ static int print_in_block(char out[SDRT_NAME_MAX], const char *side, int block, 
     return print_renamed(out, prefix, transformer ? none : unet_resnet, tail);
 }
 
+/* What a ControlNet has beside a U-Net's way down.  The original counts convolutions and the SiLUs
+ * between them. */
+static int print_control(const struct sdrt_unet_names *names, const char *canonical,
+                         char out[SDRT_NAME_MAX])
+{
+    static const char in[] = "controlnet_cond_embedding.conv_in.";
+    static const char last[] = "controlnet_cond_embedding.conv_out.";
+    const char *tail;
+    int n[1];
+
+    if ((tail = match(canonical, "controlnet_down_blocks.#.", n)))
+        return print(out, "zero_convs.%d.0.%s", n[0], tail);
+    if ((tail = match(canonical, "controlnet_mid_block.", NULL)))
+        return print(out, "middle_block_out.0.%s", tail);
+    if ((tail = match(canonical, in, NULL))) return print(out, "input_hint_block.0.%s", tail);
+    if ((tail = match(canonical, "controlnet_cond_embedding.blocks.#.", n)))
+        return print(out, "input_hint_block.%d.%s", 2 * n[0] + 2, tail);
+    if ((tail = match(canonical, last, NULL)))
+        return print(out, "input_hint_block.%d.%s", 4 * names->hints - 2, tail);
+    return 0;
+}
+
 int sdrt_names_unet(const struct sdrt_unet_names *names, const char *canonical,
                     char out[SDRT_NAME_MAX])
 {
@@ -126,6 +148,7 @@ int sdrt_names_unet(const struct sdrt_unet_names *names, const char *canonical,
     int n[2];
 
     if (!names->original) return print(out, "%s", canonical);
+    if (names->hints && print_control(names, canonical, out)) return 1;
     if ((tail = match(canonical, "down_blocks.#.resnets.#.", n)))
         return print_in_block(out, "input", input_block(names, n[0], n[1]), 0, tail);
     if ((tail = match(canonical, "down_blocks.#.attentions.#.", n)))

@@ -18,9 +18,18 @@ enum {
     SDRT_MAX_LEVELS = 4,
     SDRT_MAX_LAYERS = 8, /* resnets of a level on the way down */
     SDRT_MMDIT_MAX_DEPTH = 64,
+    SDRT_MAX_HINTS = 8,
     SDRT_MAX_TEXT = 3,
     SDRT_MAX_LATENT = 16, /* channels whose statistics are known */
     SDRT_CLIP_TOKENS = 77
+};
+
+/* What the picture that a ControlNet reads goes through once: n widths, from the picture's size down to
+ * the latent's, each of half the one before it. */
+struct sdrt_hint_config {
+    int n; /* 0: it is no ControlNet */
+    int widths[SDRT_MAX_HINTS];
+    int channels; /* of the picture */
 };
 
 /* The denoiser.  Level 0 works at the latent's full size, each further one at half. */
@@ -41,6 +50,7 @@ struct sdrt_unet_config {
     int linear_projections; /* 1: around the transformers, not convolutions of the same numbers */
     int added_dim;              /* width of what is added to the time embedding: the pooled text
                                  * and embedded numbers of the image (SDXL); 0: nothing is */
+    struct sdrt_hint_config hint; /* a ControlNet's, which is a way down and no way up */
     int guidance_dim;           /* width of the embedded guidance scale that is added to the
                                  * timestep's embedding (LCM); 0: it is not told */
 };

@@ -18,6 +18,7 @@ struct sdrt_denoiser_shape {
     int h, w;        /* of the latent */
     int tokens;      /* of a prompt */
     int evaluations; /* timesteps of the schedule */
+    int controlled;  /* 1: its step adds what ControlNets leave (controlnet.h); U-Nets alone */
 };
 
 struct sdrt_denoiser {

@@ -5,6 +5,7 @@
 #include "model/net/needs.h"
 #include "kernels/ops.h"
 #include "model/net/clip_encoder.h"
+#include "model/net/controlnet.h"
 #include "model/net/denoiser.h"
 #include "model/net/t5_encoder.h"
 #include "model/net/vae.h"
@@ -122,6 +123,28 @@ int sdrt_needs_declare(const struct sdrt_model_config *config, struct sdrt_weigh
         status = declare(&n, "text", build_text, i);
     if (status == SDRT_OK && config->has_t5) status = declare(&n, "text 3", build_t5, 0);
     return status == SDRT_OK ? declare(&n, "vae", build_decoder, 0) : status;
+}
+
+/* The picture's, or the step. */
+static void build_control(struct sdrt_graph *g, const struct needs *n, int i)
+{
+    const struct sdrt_denoiser_shape shape = least_shape(n);
+
+    if (i) sdrt_controlnet_build_step(g, &n->config->unet, &shape, 0);
+    else sdrt_controlnet_build_hint(g, &n->config->unet, &shape);
+}
+
+int sdrt_needs_declare_control(const struct sdrt_model_config *config,
+                               struct sdrt_weight_store *store, const struct sdrt_log *log)
+{
+    const struct needs n = needs_of(config, store, log);
+    int status = sdrt_denoiser_of(config)->check(config, log);
+
+    for (int i = 0; i < 2 && status == SDRT_OK; i++)
+        status = declare(&n, "control", build_denoiser, i);
+    for (int i = 0; i < 2 && status == SDRT_OK; i++)
+        status = declare(&n, "control", build_control, i);
+    return status;
 }
 
 int sdrt_needs_declare_more(const struct sdrt_model_config *config, struct sdrt_weight_store *store,

@@ -5,7 +5,7 @@
 
 enum {
     NAME = 160,
-    MAX_SKIPS = SDRT_MAX_LEVELS * (SDRT_MAX_LAYERS + 1),
+    MAX_SKIPS = SDRT_UNET_FEATURES - 1,
     MAX_RESNETS = SDRT_MAX_LEVELS * (2 * SDRT_MAX_LAYERS + 1) + 2,
     MAX_CROSS = 192,
     PART_NAME = 64
@@ -70,7 +70,7 @@ static int list_parts(const struct sdrt_unet_config *c, struct unet_parts *out)
     for (int j = 0; j < c->mid_resnets; j++)
         list_resnet(out, "unet.mid_block", j, c->channels[last]);
     ok &= list_cross(out, "unet.mid_block", 0, c->mid_depth, c->channels[last]);
-    for (int i = 0; i < c->levels; i++)
+    for (int i = 0; i < c->levels && !c->hint.n; i++)
         for (int j = 0; j < c->layers + 1; j++) {
             sdrt_name(block, sizeof block, "unet.up_blocks.%d", i);
             list_resnet(out, block, j, c->channels[last - i]);
@@ -220,6 +220,7 @@ struct builder {
     sdrt_tensor time;
     int batch, tokens;
     int next_resnet, next_cross, time_at;
+    int controlled; /* 1: ControlNets leave something for the skips and the middle */
     sdrt_tensor skips[MAX_SKIPS];
     int n_skips;
 };
@@ -419,6 +420,27 @@ static sdrt_tensor middle(struct builder *b, sdrt_tensor x)
     return x;
 }
 
+/* x with what ControlNets leave for it; i counts the skips, the middle last. */
+static sdrt_tensor controlled(struct builder *b, sdrt_tensor x, int i)
+{
+    char name[NAME];
+    int dims[4];
+
+    if (!b->controlled) return x;
+    sdrt_graph_dims(b->g, x, dims);
+    sdrt_name(name, sizeof name, "/control.%d", i);
+    const sdrt_tensor more = sdrt_graph_external(b->g, name, SDRT_F32, dims[0], dims[1], dims[2],
+                                                 dims[3]);
+    return sdrt_graph_blend(b->g, name, 1.0f, x, 1.0f, more, x);
+}
+
+static sdrt_tensor pop_skip(struct builder *b)
+{
+    const int i = --b->n_skips;
+
+    return controlled(b, b->skips[i], i);
+}
+
 static sdrt_tensor up(struct builder *b, sdrt_tensor x)
 {
     const struct sdrt_unet_config *c = b->config;
@@ -429,7 +451,7 @@ static sdrt_tensor up(struct builder *b, sdrt_tensor x)
         const int level = c->levels - 1 - i, channels = c->channels[level];
         sdrt_name(block, sizeof block, "unet.up_blocks.%d", i);
         for (int j = 0; j < c->layers + 1; j++) {
-            x = resnet(b, x, b->skips[--b->n_skips], block, j, channels);
+            x = resnet(b, x, pop_skip(b), block, j, channels);
             x = transformer(b, x, block, j, c->up_depth[level][j], channels);
         }
         if (level == 0) break;
@@ -439,34 +461,68 @@ static sdrt_tensor up(struct builder *b, sdrt_tensor x)
     return x;
 }
 
+static struct builder builder_of(struct sdrt_graph *g, const struct unet_parts *parts,
+                                 const struct sdrt_unet_config *config,
+                                 const struct sdrt_denoiser_shape *shape)
+{
+    return (struct builder){
+        .g = g,
+        .config = config,
+        .parts = parts,
+        .batch = shape->batch,
+        .tokens = shape->tokens,
+        .controlled = shape->controlled,
+        .time = sdrt_graph_external(g, "time", SDRT_F32, time_rows(config, shape->batch), 1, 1,
+                                    parts->time_channels),
+    };
+}
+
+/* From the latent to the first features, to which hint is added. */
+static sdrt_tensor begin(struct builder *b, sdrt_tensor in, sdrt_tensor hint)
+{
+    struct sdrt_conv_spec spec = sdrt_conv_defaults;
+
+    spec.name = "unet.conv_in";
+    spec.out_c = b->config->channels[0];
+    spec.kernel = 3;
+    spec.pad = 1;
+    spec.residual = hint;
+    const sdrt_tensor x = sdrt_graph_conv(b->g, in, &spec);
+    push_skip(b, x);
+    return x;
+}
+
+int sdrt_unet_build_way_down(struct sdrt_graph *g, const struct sdrt_unet_config *config,
+                             const struct sdrt_denoiser_shape *shape, sdrt_tensor in,
+                             sdrt_tensor hint, sdrt_tensor out[SDRT_UNET_FEATURES])
+{
+    struct unet_parts parts;
+
+    list_parts(config, &parts);
+    struct builder b = builder_of(g, &parts, config, shape);
+    const sdrt_tensor x = middle(&b, down(&b, begin(&b, in, hint)));
+    for (int i = 0; i < b.n_skips; i++) out[i] = b.skips[i];
+    out[b.n_skips] = x;
+    return b.n_skips + 1;
+}
+
 static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *model,
                        const struct sdrt_denoiser_shape *shape)
 {
     const struct sdrt_unet_config *config = &model->unet;
     const int batch = shape->batch, h = shape->h, w = shape->w;
     struct unet_parts parts;
-    struct builder b = { .g = g,
-                         .config = config,
-                         .parts = &parts,
-                         .batch = batch,
-                         .tokens = shape->tokens };
     struct sdrt_conv_spec spec = sdrt_conv_defaults;
 
     list_parts(config, &parts);
     const sdrt_tensor in = sdrt_graph_external(g, "model_in", SDRT_F32, batch, h, w,
                                                config->in_channels);
-    b.time = sdrt_graph_external(g, "time", SDRT_F32, time_rows(config, batch), 1, 1,
-                                 parts.time_channels);
+    struct builder b = builder_of(g, &parts, config, shape);
     const sdrt_tensor out = sdrt_graph_external(g, "model_out", SDRT_F32, batch, h, w,
                                                 config->out_channels);
 
-    spec.name = "unet.conv_in";
-    spec.out_c = config->channels[0];
-    spec.kernel = 3;
-    spec.pad = 1;
-    sdrt_tensor x = sdrt_graph_conv(g, in, &spec);
-    push_skip(&b, x);
-    x = up(&b, middle(&b, down(&b, x)));
+    sdrt_tensor x = middle(&b, down(&b, begin(&b, in, SDRT_NO_TENSOR)));
+    x = up(&b, controlled(&b, x, b.n_skips));
 
     spec.name = "unet.conv_out";
     spec.norm = "unet.conv_norm_out";
@@ -474,6 +530,8 @@ static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *mod
     spec.eps = RESNET_EPS;
     spec.silu = 1;
     spec.out_c = config->out_channels;
+    spec.kernel = 3;
+    spec.pad = 1;
     spec.into = out;
     sdrt_graph_conv(g, x, &spec);
 }

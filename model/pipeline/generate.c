@@ -150,6 +150,7 @@ static int draw(struct sdrt_run *run)
     memset(s->stage_seconds, 0, sizeof s->stage_seconds);
     if (status == SDRT_OK && run->r->init)
         status = sdrt_canvas_prepare(&run->canvas, run->r, s->log);
+    if (status == SDRT_OK) status = sdrt_run_prepare_controls(run);
     if (status == SDRT_OK) status = prepare_results(run);
     if (status == SDRT_OK) status = prepare(run);
     if (status == SDRT_OK) status = run_passes(run);
@@ -172,6 +173,7 @@ int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *req
     run.request = sdrt_request_resolved(s->model, r);
     status = sdrt_request_check(s->model, r, &shape, run.samplers, &run.rng_kind);
     s->n_images = 0;
+    if (status == SDRT_OK) status = sdrt_controls_take(s, r, &shape);
     if (status == SDRT_OK)
         status = sdrt_prompts_read(&run.prompts, s->model, r, &shape, s->log);
     if (status == SDRT_OK) status = sdrt_session_plan(s, &shape);
@@ -189,5 +191,6 @@ int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *req
     sdrt_prompts_clear(&run.prompts);
     free(run.rngs);
     sdrt_canvas_clear(&run.canvas);
+    sdrt_run_free_controls(&run);
     return status;
 }

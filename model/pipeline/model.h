@@ -20,6 +20,8 @@
 /* Whose weights a pass computes with. */
 enum sdrt_part_id { SDRT_PART_BASE, SDRT_PART_REFINER, SDRT_PARTS };
 
+enum { SDRT_MAX_CONTROLS = 4 /* nets of a request */ };
+
 struct sdrt_model_part {
     char *name;                         /* for the parameters text */
     struct sdrt_checkpoint *checkpoint; /* NULL with random weights */
@@ -41,6 +43,7 @@ struct sdrt_pipeline_loras {
 
 struct sdrt_pass;
 struct sdrt_taesd;
+struct sdrt_control_net;
 
 struct sdrt_model {
     int uses;                              /* guarded by lock */
@@ -53,6 +56,8 @@ struct sdrt_model {
     int n_parts;                           /* 2: the second is a refiner */
     struct sdrt_random_weights *random;    /* NULL with a checkpoint */
     struct sdrt_taesd *taesd;              /* NULL without one */
+    struct sdrt_control_net *nets; /* that sessions use, linked (controls.h); guarded by lock */
+    unsigned last_net;             /* the number of the newest; guarded by lock */
     struct sdrt_pipeline_loras loras;      /* between the base's checkpoint and its store */
     struct sdrt_clip_tokenizer *tokenizers[SDRT_MAX_TEXT]; /* of each text encoder */
     struct sdrt_t5_tokenizer *t5_tokenizer; /* NULL without a T5 */

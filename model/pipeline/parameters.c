@@ -85,6 +85,26 @@ static void write_loras(const struct sdrt_request *r, FILE *f)
     free(text);
 }
 
+/* As A1111's extension writes them. */
+static void write_controls(const struct sdrt_request *r, FILE *f)
+{
+    for (int i = 0; i < r->n_controls; i++) {
+        const struct sdrt_control *c = &r->controls[i];
+        const char *slash = strrchr(c->net, '/');
+        char key[24], *text = NULL;
+        size_t size;
+        FILE *one = open_memstream(&text, &size);
+        if (!one) return;
+        fprintf(one,
+                "Model: %s, Weight: %g, Guidance Start: %g, Guidance End: %g, Control Mode: %s",
+                slash && slash[1] ? slash + 1 : c->net, (double)c->scale, (double)c->start,
+                (double)c->end, r->control_guess ? "ControlNet is more important" : "Balanced");
+        snprintf(key, sizeof key, "ControlNet %d", i);
+        if (!fclose(one)) write_text(f, key, text);
+        free(text);
+    }
+}
+
 static void write_list(FILE *f, const char *key, const double *values, int n)
 {
     for (int i = 0; i < n; i++) fprintf(f, "%s%g", i ? "," : key, values[i]);
@@ -132,6 +152,7 @@ static void write_settings(const struct sdrt_run *run, int i, FILE *f)
         write_text(f, "Refiner", m->parts[SDRT_PART_REFINER].name);
         fprintf(f, ", Refiner switch at: %g", r->refiner_start);
     }
+    write_controls(r, f);
     write_loras(r, f);
     fprintf(f, ", Version: sdrt %s", sdrt_version());
 }

@@ -36,6 +36,14 @@ const char *sdrt_pass_precision(const struct sdrt_pass *pass, const char *precis
     return pass->wide && !strcmp(precision, "f16") ? "f32" : precision;
 }
 
+const char *sdrt_pass_scope(const struct sdrt_pass *pass)
+{
+    static const char *const controls[] = { "control1/", "control2/", "control3/", "control4/" };
+
+    _Static_assert(sizeof controls / sizeof *controls == SDRT_MAX_CONTROLS, "each net has a scope");
+    return pass->control ? controls[pass->control - 1] : sdrt_part_scope(pass->part);
+}
+
 const char *sdrt_part_scope(enum sdrt_part_id part)
 {
     return part == SDRT_PART_REFINER ? "refiner/" : "";

@@ -24,6 +24,8 @@ struct sdrt_shape {
     int more_lanes;              /* conditional images beside the first, which AND joins to it */
     int more_chunks;             /* of CLIP's tokens in the context, beside the first */
     int embedded;                /* 1: CLIPs are given embeddings, some of them from files */
+    int n_controls;              /* control nets */
+    unsigned controls[SDRT_MAX_CONTROLS]; /* which (controls.h) */
     int varied;                  /* 1: the text changes from evaluation to evaluation */
 };
 
@@ -40,6 +42,8 @@ struct sdrt_pass {
     enum sdrt_part_id part;
     enum sdrt_when when;
     int encoder; /* which text encoder; of no meaning to the others */
+    int control; /* whose weights: 0 the part's, 1 those of the first control net and so on */
+    int controlled; /* 1: the part's step with what control nets leave, which is of the same weights */
     int follows; /* 1: what it makes changes with the text, so it runs again where that varies */
     int joins;   /* 1: packed together with the row before it */
     int wide;    /* 1: f16 does not hold its values; it computes in f32 where others do in f16 */
@@ -65,7 +69,8 @@ int sdrt_passes_count(const struct sdrt_pass *passes);
 /* In what a pass computes where its model does in precision: "f32", "bf16" or "f16". */
 const char *sdrt_pass_precision(const struct sdrt_pass *pass, const char *precision);
 
-/* What the names of a part's slots begin with: "", "refiner/". */
+/* What the names of a part's slots begin with: "", "refiner/"; and those of a pass's, also "control1/". */
 const char *sdrt_part_scope(enum sdrt_part_id part);
+const char *sdrt_pass_scope(const struct sdrt_pass *pass);
 
 #endif

@@ -2,6 +2,7 @@
 #include "model/pipeline/passes.h"
 #include "model/checkpoint/tensor_names.h"
 #include "model/net/clip_encoder.h"
+#include "model/net/controlnet.h"
 #include "model/net/t5_encoder.h"
 #include "model/net/taesd.h"
 #include "model/net/vae.h"
@@ -69,6 +70,33 @@ static void build_step(struct sdrt_graph *g, const struct sdrt_pass *pass,
     sdrt_denoiser_of(config)->build_step(g, config, &s);
 }
 
+static void build_controlled_step(struct sdrt_graph *g, const struct sdrt_pass *pass,
+                                  const struct sdrt_model_config *config,
+                                  const struct sdrt_shape *shape)
+{
+    struct sdrt_denoiser_shape s = denoiser_shape(pass, config, shape);
+
+    s.controlled = 1;
+    sdrt_denoiser_of(config)->build_step(g, config, &s);
+}
+
+static void build_control_step(struct sdrt_graph *g, const struct sdrt_pass *pass,
+                               const struct sdrt_model_config *config,
+                               const struct sdrt_shape *shape)
+{
+    const struct sdrt_denoiser_shape s = denoiser_shape(pass, config, shape);
+
+    sdrt_controlnet_build_step(g, &config->unet, &s, pass->control > 1);
+}
+
+static void build_hint(struct sdrt_graph *g, const struct sdrt_pass *pass,
+                       const struct sdrt_model_config *config, const struct sdrt_shape *shape)
+{
+    const struct sdrt_denoiser_shape s = denoiser_shape(pass, config, shape);
+
+    sdrt_controlnet_build_hint(g, &config->unet, &s);
+}
+
 /* One image at a time: its tensors are the largest of all. */
 static void build_decoder(struct sdrt_graph *g, const struct sdrt_pass *pass,
                           const struct sdrt_model_config *config, const struct sdrt_shape *shape)
@@ -132,6 +160,43 @@ static int has_picture(const struct sdrt_model_config *base, const struct sdrt_s
 #define STEP(name_, part_, dumps_, kept_)                                                          \
     { .name = name_, .dumps = dumps_, .part = part_, .when = SDRT_EACH_EVALUATION, .kept = kept_,  \
       .build = build_step, .run = sdrt_run_steps }
+/* What a control net makes once of prompt, timesteps and picture; its step, which the denoiser's runs,
+ * is loaded with that. */
+#define CONTROL(i, name_)                                                            \
+    { .name = name_ " prompt",                                                       \
+      .dumps = "control" #i "/prompt/",                                              \
+      .control = i,                                                                  \
+      .when = SDRT_ONCE_A_PROMPT,                                                    \
+      .follows = 1,                                                                  \
+      .build = build_prompt,                                                         \
+      .run = sdrt_run_control },                                                     \
+        { .name = name_ " schedule",                                                 \
+          .dumps = "control" #i "/schedule/",                                        \
+          .control = i,                                                              \
+          .when = SDRT_ONCE_A_SCHEDULE,                                              \
+          .joins = 1,                                                                \
+          .follows = 1,                                                              \
+          .build = build_schedule,                                                   \
+          .run = sdrt_run_control },                                                 \
+    {                                                                                \
+        .name = name_ " picture", .dumps = "control" #i "/picture/", .control = i,   \
+        .when = SDRT_ONCE_A_SCHEDULE, .joins = 1, .on_host = 1, .build = build_hint, \
+        .run = sdrt_run_control_picture                                              \
+    }
+#define CONTROLS \
+    CONTROL(1, "control"), CONTROL(2, "control 2"), CONTROL(3, "control 3"), CONTROL(4, "control 4")
+#define CONTROL_STEP(i, name_, kept_)                                                             \
+    {                                                                                             \
+        .name = name_, .dumps = "control" #i "/step", .control = i, .when = SDRT_EACH_EVALUATION, \
+        .joins = 1, .kept = kept_, .build = build_control_step, .run = sdrt_run_nothing           \
+    }
+#define CONTROL_STEPS(kept_)                                                                       \
+    CONTROL_STEP(1, "control", kept_), CONTROL_STEP(2, "control 2", kept_),                        \
+        CONTROL_STEP(3, "control 3", kept_), CONTROL_STEP(4, "control 4", kept_),                  \
+    {                                                                                              \
+        .name = "controlled unet", .dumps = "step", .controlled = 1, .when = SDRT_EACH_EVALUATION, \
+        .joins = 1, .kept = kept_, .build = build_controlled_step, .run = sdrt_run_nothing         \
+    }
 #define DECODER(joins_)                                                                            \
     { .name = "vae", .dumps = "vae/", .when = SDRT_ONCE_AN_IMAGE, .joins = joins_, .kept = 1,      \
       .wide = 1, .build = build_decoder, .run = sdrt_run_decoder }
@@ -142,7 +207,9 @@ static const struct sdrt_pass unet_passes[] = {
     ENCODER,
     PROMPT("prompt", SDRT_PART_BASE, "prompt/"),
     SCHEDULE("schedule", SDRT_PART_BASE, "schedule/"),
+    CONTROLS,
     STEP("unet", SDRT_PART_BASE, "step", 1),
+    CONTROL_STEPS(1),
     DECODER(1),
     { .name = NULL },
 };
@@ -166,7 +233,9 @@ static const struct sdrt_pass refined_passes[] = {
     ENCODER,
     PROMPT("prompt", SDRT_PART_BASE, "prompt/"),
     SCHEDULE("schedule", SDRT_PART_BASE, "schedule/"),
+    CONTROLS,
     STEP("unet", SDRT_PART_BASE, "step", 0),
+    CONTROL_STEPS(0),
     PROMPT("refiner prompt", SDRT_PART_REFINER, "refiner/prompt/"),
     SCHEDULE("refiner schedule", SDRT_PART_REFINER, "refiner/schedule/"),
     STEP("refiner unet", SDRT_PART_REFINER, "refiner/step", 0),

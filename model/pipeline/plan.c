@@ -2,6 +2,7 @@
  *
  * From a shape to programs with memory, and their weights.
  */
+#include "model/pipeline/controls.h"
 #include "model/pipeline/session.h"
 #include "runtime/base/clock.h"
 #include "runtime/graph/graph.h"
@@ -41,7 +42,7 @@ static struct sdrt_queue *queue_of(const struct sdrt_session *s, int i)
 static int plan_pass(struct sdrt_session *s, int i)
 {
     const struct sdrt_pass *pass = &s->model->passes[i];
-    const struct sdrt_model_part *part = &s->model->parts[pass->part];
+    const struct sdrt_model_part *part = sdrt_controls_part(s, pass);
     const struct sdrt_queue *queue = queue_of(s, i);
     const struct sdrt_device *device = queue->device;
     const int far = sdrt_session_is_far(s, i);
@@ -49,6 +50,7 @@ static int plan_pass(struct sdrt_session *s, int i)
                                                                      : &s->host_workspace_bytes;
     struct sdrt_graph *g = NULL;
 
+    if (!part) return SDRT_OK;
     if (pass->has && !pass->has(sdrt_model_config_of(s->model), &s->shape)) return SDRT_OK;
     int status = sdrt_graph_create(&g, pass->name, part->store,
                                    pass->wide ? device->wide_ops : device->ops, s->log);
@@ -59,8 +61,9 @@ static int plan_pass(struct sdrt_session *s, int i)
     if (status != SDRT_OK) return status;
     if (sdrt_program_peak(s->programs[i]) > *workspace)
         *workspace = sdrt_program_peak(s->programs[i]);
-    return (far ? sdrt_slots_add_far_program : sdrt_slots_add_program)(
-        &s->slots, sdrt_part_scope(pass->part), s->programs[i], pass->when);
+    return (far ? sdrt_slots_add_far_program : sdrt_slots_add_program)(&s->slots,
+                                                                       sdrt_pass_scope(pass),
+                                                                       s->programs[i], pass->when);
 }
 
 /* ---- a device's memory ---- */
@@ -124,8 +127,7 @@ static int find_moves(struct sdrt_session *s)
 
     for (int i = 0; i < s->n_passes && status == SDRT_OK; i++)
         if (s->programs[i] && sdrt_session_is_far(s, i))
-            status = sdrt_slots_find_moves(&s->slots,
-                                           sdrt_part_scope(s->model->passes[i].part),
+            status = sdrt_slots_find_moves(&s->slots, sdrt_pass_scope(&s->model->passes[i]),
                                            s->programs[i], &s->moves[i]);
     return status;
 }
@@ -218,7 +220,7 @@ int sdrt_session_place(struct sdrt_session *s)
     if (s->arena) return SDRT_OK;
     status = take_arenas(s);
     for (int i = 0; i < s->n_passes && status == SDRT_OK; i++) {
-        const char *scope = sdrt_part_scope(s->model->passes[i].part);
+        const char *scope = sdrt_pass_scope(&s->model->passes[i]);
         const int far = sdrt_session_is_far(s, i);
         if (!s->programs[i]) continue;
         (far ? sdrt_slots_bind_far : sdrt_slots_bind)(&s->slots, scope, s->programs[i]);
@@ -278,7 +280,9 @@ static size_t weights_of(const struct sdrt_session *s, int i)
 {
     const int there = sdrt_device_is_host(s->model->device) || sdrt_session_is_far(s, i);
 
-    return s->programs[i] && there ? sdrt_program_weight_bytes(s->programs[i]) : 0;
+    return s->programs[i] && there && !s->model->passes[i].controlled
+               ? sdrt_program_weight_bytes(s->programs[i])
+               : 0;
 }
 
 size_t sdrt_session_peak_weights(const struct sdrt_session *s)

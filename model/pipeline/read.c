@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/pipeline/read.h"
+#include "model/pipeline/model.h"
 #include "model/pipeline/picture.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { MOST = 1 << 16 /* bytes: no struct of any version will be larger */ };
+enum {
+    MOST = 1 << 16, /* bytes: no struct of any version will be larger */
+    MOST_CONTROL = 10
+};
 
 struct sdrt_options sdrt_options_default(void)
 {
@@ -81,12 +85,42 @@ static int check_loras(const struct sdrt_request *r, const struct sdrt_log *log)
     return SDRT_OK;
 }
 
+static int check_control(const struct sdrt_control *c, int i, const struct sdrt_log *log)
+{
+    if (!c->net) return sdrt_fail(log, SDRT_E_ARG, "control %d: expected a net, not NULL", i);
+    if (!c->picture)
+        return sdrt_fail(log, SDRT_E_ARG, "%s: expected a picture for it, not NULL", c->net);
+    if (!(c->scale >= 0.0f && c->scale <= (float)MOST_CONTROL))
+        return sdrt_fail(log, SDRT_E_ARG, "%s: strength %g: expected a number from 0 to %d", c->net,
+                         (double)c->scale, MOST_CONTROL);
+    if (!(c->start >= 0.0f && c->start <= c->end && c->end <= 1.0f))
+        return sdrt_fail(log, SDRT_E_ARG,
+                         "%s: start %g, end %g: expected shares that rise from 0 to 1", c->net,
+                         (double)c->start, (double)c->end);
+    return sdrt_picture_check(c->picture, "the control picture", log);
+}
+
+static int check_controls(const struct sdrt_request *r, const struct sdrt_log *log)
+{
+    int status = SDRT_OK;
+
+    if (r->n_controls < 0 || r->n_controls > SDRT_MAX_CONTROLS)
+        return sdrt_fail(log, SDRT_E_ARG, "%d control pictures: expected 0 to %d", r->n_controls,
+                         (int)SDRT_MAX_CONTROLS);
+    if (r->n_controls && !r->controls)
+        return sdrt_fail(log, SDRT_E_ARG,
+                         "%d control pictures: expected an array of them, not NULL", r->n_controls);
+    if (r->n_controls && r->mask_only)
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                         "a control picture: expected the whole image to be drawn, not the mask's "
+                         "surroundings alone");
+    for (int i = 0; i < r->n_controls && status == SDRT_OK; i++)
+        status = check_control(&r->controls[i], i, log);
+    return status;
+}
+
 static int check_pictures(const struct sdrt_request *r, const struct sdrt_log *log)
 {
-    /* The request has room for what is still to be built. */
-    if (r->n_controls || r->controls)
-        return sdrt_fail(log, SDRT_E_UNSUPPORTED,
-                         "a control picture is not supported yet: expected NULL");
     if (r->mask && !r->init)
         return sdrt_fail(log, SDRT_E_ARG, "a mask of no picture: expected an initial one too");
     if (!r->init) return SDRT_OK;
@@ -109,6 +143,7 @@ int sdrt_request_read(struct sdrt_request *out, const struct sdrt_request *reque
     if (!request) return sdrt_fail(log, SDRT_E_ARG, "no request: expected one, not NULL");
     int status = lay_over(out, sizeof *out, request, SDRT_FIRST_REQUEST, "request", log);
     if (status == SDRT_OK) status = check_loras(out, log);
+    if (status == SDRT_OK) status = check_controls(out, log);
     if (status == SDRT_OK) status = check_pictures(out, log);
     if (status != SDRT_OK) return status;
     if (!out->prompt) out->prompt = defaults.prompt;

@@ -7,8 +7,19 @@
 
 #include "model/noise/sampler.h"
 #include "model/pipeline/canvas.h"
+#include "model/pipeline/controls.h"
 #include "model/pipeline/prompts.h"
 #include "model/pipeline/session.h"
+
+/* A control net at work: its memory, found once. */
+struct sdrt_run_control {
+    struct sdrt_pixels picture; /* of the image's size; owned */
+    const struct sdrt_pass *step;
+    float *model_in, *gates; /* [rows][pixels][z], [rows][channels] */
+    const char *time_table;
+    int time;                                      /* slot */
+    int channels[SDRT_CONTROL_FEATURES], features; /* of each that it leaves */
+};
 
 struct sdrt_run {
     struct sdrt_session *s;
@@ -21,6 +32,7 @@ struct sdrt_run {
     struct sdrt_rng *rngs; /* [batch] and one to spare, too large for a thread's stack; owned */
     uint64_t seeds[SDRT_MAX_BATCH]; /* of the motion that some samplers follow */
     enum sdrt_rng_kind rng_kind;
+    struct sdrt_run_control controls[SDRT_MAX_CONTROLS];
     struct sdrt_canvas canvas; /* the picture that it begins with; owned */
     int    evaluated;  /* evaluations so far, of all denoisers */
     int decoded;       /* images that are ready */
@@ -91,6 +103,18 @@ void sdrt_run_fill_decoder(const struct sdrt_session *s, const struct sdrt_decod
 void sdrt_run_finish_decoding(const struct sdrt_session *s, const struct sdrt_decoding *d,
                               size_t n);
 
+/* Brings the request's control pictures to the image's size.  They stay until they are freed. */
+int sdrt_run_prepare_controls(struct sdrt_run *run);
+void sdrt_run_free_controls(struct sdrt_run *run);
+
+/* After the text has changed within an image: what control nets make of it. */
+int sdrt_run_follow_controls(struct sdrt_run *run);
+
+/* Before evaluation e of the base's denoiser, whose row is pass: runs the control nets that take part in
+ * it on scaled [batch][z][pixels].  *step is the row whose program then denoises. */
+int sdrt_run_control_steps(struct sdrt_run *run, const struct sdrt_pass *pass, int e,
+                           const float *scaled, const struct sdrt_pass **step);
+
 /* What the rows of passes.c are made of; see struct sdrt_pass. */
 int sdrt_text_wanted(const struct sdrt_run *run, const struct sdrt_pass *pass);
 int sdrt_once_wanted(const struct sdrt_run *run, const struct sdrt_pass *pass);
@@ -100,5 +124,8 @@ int sdrt_run_prompt(struct sdrt_run *run, const struct sdrt_pass *pass);
 int sdrt_run_schedule(struct sdrt_run *run, const struct sdrt_pass *pass);
 int sdrt_run_steps(struct sdrt_run *run, const struct sdrt_pass *pass);
 int sdrt_run_decoder(struct sdrt_run *run, const struct sdrt_pass *pass);
+int sdrt_run_control(struct sdrt_run *run, const struct sdrt_pass *pass);
+int sdrt_run_control_picture(struct sdrt_run *run, const struct sdrt_pass *pass);
+int sdrt_run_nothing(struct sdrt_run *run, const struct sdrt_pass *pass);
 
 #endif

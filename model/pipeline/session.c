@@ -2,6 +2,7 @@
  *
  * Opening and closing a session, and what is known before it draws.
  */
+#include "model/pipeline/controls.h"
 #include "model/pipeline/prompts.h"
 #include "model/pipeline/read.h"
 #include "model/pipeline/session.h"
@@ -46,6 +47,7 @@ void sdrt_session_close(struct sdrt_session **session)
 
     if (!s) return;
     if (s->programs && s->moves) sdrt_session_unplan(s);
+    sdrt_controls_release(s);
     free(s->programs);
     free(s->moves);
     sdrt_queue_close(&s->queue);
@@ -72,6 +74,7 @@ int sdrt_session_plan_request(struct sdrt_session *s, const struct sdrt_request 
     if (status != SDRT_OK) return status;
     r = sdrt_request_resolved(s->model, &r);
     status = sdrt_request_check(s->model, &r, &shape, NULL, NULL);
+    if (status == SDRT_OK) status = sdrt_controls_take(s, &r, &shape);
     if (status == SDRT_OK) status = sdrt_prompts_read(&prompts, s->model, &r, &shape, NULL);
     sdrt_prompts_clear(&prompts);
     return status == SDRT_OK ? sdrt_session_plan(s, &shape) : status;

@@ -37,6 +37,8 @@ struct sdrt_session {
     double streamed;             /* share of the weights that do not stay on such a device */
     double plan_seconds;
 
+    struct sdrt_control_net *controls[SDRT_MAX_CONTROLS]; /* uses of the shape's nets */
+
     /* What the slots hold of the last request. */
     int text_ready;             /* tokens, embeddings and pooled text belong together */
     uint64_t text_key;          /* of the prompts that they were made of (prompts.h) */

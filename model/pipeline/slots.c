@@ -6,10 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Names that begin with a slash stand in no scope. */
+static const char *scope_of(const char *scope, const char *name)
+{
+    return *name == '/' ? "" : scope;
+}
+
 /* Whether a slot is called scope + name. */
 static int is_named(const struct sdrt_slot *s, const char *scope, const char *name)
 {
-    const size_t n = strlen(scope);
+    const size_t n = strlen(scope = scope_of(scope, name));
 
     return !strncmp(s->name, scope, n) && !strcmp(s->name + n, name);
 }
@@ -39,6 +45,7 @@ int sdrt_slots_add(struct sdrt_slots *slots, const char *scope, const char *name
     const size_t count = (size_t)dims[0] * (size_t)dims[1] * (size_t)dims[2] * (size_t)dims[3];
 
     if (known != SDRT_NO_SLOT) return check(slots, &slots->slot[known], type, dims);
+    scope = scope_of(scope, name);
     const size_t size = strlen(scope) + strlen(name) + 1;
     struct sdrt_slot *more = sdrt_grow(slots->slot, (size_t)slots->n, &slots->cap, sizeof *more);
     char *full = malloc(size);

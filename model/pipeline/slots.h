@@ -47,7 +47,7 @@ struct sdrt_slots {
 /* No slot. */
 enum { SDRT_NO_SLOT = -1 };
 
-/* Declares scope + name.  A name that is there already keeps its life and must have this type and
+/* Declares scope + name, or name alone where that begins with a slash.  A name that is there already keeps its life and must have this type and
  * size: SDRT_E_ARG, naming it.  SDRT_E_NOMEM. */
 int sdrt_slots_add(struct sdrt_slots *slots, const char *scope, const char *name,
                    enum sdrt_dtype type, const int dims[4], enum sdrt_when life);

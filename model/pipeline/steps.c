@@ -186,16 +186,19 @@ static int evaluate(const struct denoiser *d, int e)
     struct sdrt_run *run = d->run;
     const struct sdrt_session *s = run->s;
     const struct sdrt_elementwise_ops *ew = &s->model->device->host->ops->elementwise;
+    const struct sdrt_pass *step = d->pass;
     int status = sdrt_run_follow_prompt(run, d->pass, run->evaluated);
 
     if (status != SDRT_OK) return status;
     sdrt_sampler_scale_input(d->sampler, e, d->latent, d->scaled);
+    status = sdrt_run_control_steps(run, d->pass, e, d->scaled, &step);
+    if (status != SDRT_OK) return status;
     if (d->more) fill_model_in(d);
     else ew->to_nhwc(&alone, d->batch, d->pair, d->pixels, d->z, 1.0f, d->scaled, d->model_in);
     sdrt_slot_write(&s->slots, d->time, 0, d->time_table + (size_t)e * d->time_bytes,
                     d->time_bytes);
     snprintf(run->prefix, sizeof run->prefix, "%s%03d/", d->pass->dumps, e);
-    status = sdrt_run_program(run, d->pass);
+    status = sdrt_run_program(run, step);
     if (status != SDRT_OK) return status;
     if (s->shape.guided) compose(d);
     if (s->shape.guided)

@@ -189,9 +189,10 @@ int sdrt_run_follow_prompt(struct sdrt_run *run, const struct sdrt_pass *pass, i
 
     if (!s->shape.varied || !sdrt_prompts_show(&run->prompts, s, evaluation)) return SDRT_OK;
     if (sdrt_model_refined(s->model)) take_refiners_text(s);
-    const int status = sdrt_run_prompt(run, follower(s, pass->part, SDRT_ONCE_A_PROMPT));
+    int status = sdrt_run_prompt(run, follower(s, pass->part, SDRT_ONCE_A_PROMPT));
     if (status != SDRT_OK) return status;
-    return sdrt_run_schedule(run, follower(s, pass->part, SDRT_ONCE_A_SCHEDULE));
+    status = sdrt_run_schedule(run, follower(s, pass->part, SDRT_ONCE_A_SCHEDULE));
+    return status == SDRT_OK ? sdrt_run_follow_controls(run) : status;
 }
 
 /* ---- what is added to the time embedding ---- */

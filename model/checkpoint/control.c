@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/checkpoint/control.h"
+#include "model/checkpoint/coverage.h"
+#include "model/checkpoint/folder_weights.h"
+#include "runtime/files/json.h"
+#include "runtime/files/path.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_DEPTH = 16, MAX_SIZE = 1 << 20, MAX_CONFIG_BYTES = 1 << 20 };
+
+struct sdrt_control_file {
+    struct sdrt_parts parts; /* the net in the denoiser's place */
+    struct sdrt_layout layout;
+    struct sdrt_named_weights weights;
+    char *path; /* owned */
+    const struct sdrt_log *log;
+};
+
+/* ---- the file ---- */
+
+static int is_net(const struct sdrt_part *part)
+{
+    return sdrt_part_has(part, "controlnet_cond_embedding.conv_in.weight") ||
+           sdrt_part_has(part, "input_hint_block.0.weight");
+}
+
+static int open_file(struct sdrt_control_file *f)
+{
+    static const char *const prefixes[] = { "", "control_model.", "state_dict.control_model.",
+                                            "controlnet.", "state_dict." };
+    struct sdrt_part whole = { 0 };
+    int status = sdrt_part_add(&whole, f->path, "", f->log);
+
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes && status == SDRT_OK; i++) {
+        struct sdrt_part *net = &f->parts.denoiser;
+        sdrt_part_free(net);
+        status = sdrt_part_take(net, &whole, prefixes[i], f->log);
+        if (status == SDRT_OK && is_net(net)) break;
+    }
+    if (status == SDRT_OK && !is_net(&f->parts.denoiser)) {
+        sdrt_part_free(&f->parts.denoiser);
+        status = sdrt_part_take(&f->parts.denoiser, &whole, "", f->log);
+    }
+    sdrt_part_free(&whole);
+    return status;
+}
+
+static int open_folder(struct sdrt_control_file *f)
+{
+    struct sdrt_folder_weights weights;
+    struct sdrt_part *net = &f->parts.denoiser;
+    int status = sdrt_folder_weights_find(&weights, f->path, sdrt_diffusion_weights, "", f->log);
+
+    for (size_t i = 0; i < weights.n && status == SDRT_OK; i++)
+        status = sdrt_part_add(net, weights.paths[i], "", f->log);
+    sdrt_folder_weights_free(&weights);
+    if (status != SDRT_OK) return status;
+    net->config = sdrt_path_join(f->path, "config.json");
+    if (!net->config) return sdrt_fail(f->log, SDRT_E_NOMEM, "%s: no memory for its path", f->path);
+    if (sdrt_path_is_file(net->config)) return SDRT_OK;
+    free(net->config);
+    net->config = NULL;
+    return SDRT_OK;
+}
+
+static int refuse(const struct sdrt_control_file *f)
+{
+    const struct sdrt_kind *kind = sdrt_part_kind(&f->parts.denoiser, 1);
+
+    if (!kind)
+        return sdrt_fail(f->log, SDRT_E_UNSUPPORTED,
+                         "%s: not a ControlNet: none of its %zu tensors is "
+                         "controlnet_cond_embedding.conv_in.weight or input_hint_block.0.weight",
+                         f->path, sdrt_part_count(&f->parts.denoiser));
+    if (strcmp(sdrt_kind_bare(kind), "ControlNet"))
+        return sdrt_fail(f->log, SDRT_E_UNSUPPORTED, "%s: is %s: expected a ControlNet", f->path,
+                         kind->name);
+    return sdrt_fail(f->log, SDRT_E_UNSUPPORTED,
+                     "%s: is a ControlNet of another kind: expected one of SD 1.x, SD 2.x or SDXL",
+                     f->path);
+}
+
+static int open_net(struct sdrt_control_file *f)
+{
+    const int status = sdrt_path_is_folder(f->path) ? open_folder(f) : open_file(f);
+
+    if (status != SDRT_OK) return status;
+    return is_net(&f->parts.denoiser) ? SDRT_OK : refuse(f);
+}
+
+/* ---- what it looks like ---- */
+
+/* One dimension of a tensor that may be missing; 0 where it is, or has another rank. */
+static int size_of(struct sdrt_control_file *f, int rank, int dimension, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static int size_of(struct sdrt_control_file *f, int rank, int dimension, const char *format, ...)
+{
+    const struct sdrt_weights_provider p = sdrt_named_weights_provider(&f->weights);
+    struct sdrt_weight_view view;
+    char name[SDRT_NAME_MAX];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(name, sizeof name, format, args);
+    va_end(args);
+    if (p.get(p.self, name, -1, NULL, &view) != SDRT_OK) return 0;
+    const int64_t size = view.rank == rank ? view.shape[dimension] : 0;
+    p.release(p.self, name);
+    return size > 0 && size <= MAX_SIZE ? (int)size : 0;
+}
+
+static int have(const struct sdrt_control_file *f, const char *format, int i)
+{
+    char name[SDRT_NAME_MAX];
+
+    snprintf(name, sizeof name, format, i);
+    return sdrt_named_weights_have(&f->weights, name);
+}
+
+static int count_depth(const struct sdrt_control_file *f, const char *block, int j, char where[64])
+{
+    char format[SDRT_NAME_MAX];
+    int n = 0;
+
+    snprintf(format, sizeof format, "unet.%s.attentions.%d.transformer_blocks.%%d.norm1.weight",
+             block, j);
+    while (n < MAX_DEPTH && have(f, format, n)) n++;
+    if (n) snprintf(where, 64, "unet.%s.attentions.%d", block, j);
+    return n;
+}
+
+static void detect(struct sdrt_control_file *f, struct sdrt_unet_config *u)
+{
+    char where[64] = "", block[24];
+
+    u->levels = f->layout.unet.levels;
+    u->layers = f->layout.unet.layers;
+    memset(u->up_depth, 0, sizeof u->up_depth);
+    memset(u->down_depth, 0, sizeof u->down_depth);
+    memset(u->channels, 0, sizeof u->channels);
+    u->mid_depth = count_depth(f, "mid_block", 0, where);
+    for (u->mid_resnets = 0; u->mid_resnets < 2; u->mid_resnets++)
+        if (!have(f, "unet.mid_block.resnets.%d.norm1.weight", u->mid_resnets)) break;
+    for (int i = 0; i < u->levels; i++) {
+        snprintf(block, sizeof block, "down_blocks.%d", i);
+        for (int j = 0; j < u->layers; j++) u->down_depth[i][j] = count_depth(f, block, j, where);
+        u->channels[i] = size_of(f, 4, 0, "unet.down_blocks.%d.resnets.0.conv1.weight", i);
+    }
+    if (*where)
+        u->context_dim = size_of(f, 2, 1, "%s.transformer_blocks.0.attn2.to_k.weight", where);
+    u->in_channels = size_of(f, 4, 1, "unet.conv_in.weight");
+    u->time_embed_dim = size_of(f, 2, 0, "unet.time_embedding.linear_1.weight");
+    u->added_dim = size_of(f, 2, 1, "unet.add_embedding.linear_1.weight");
+    u->guidance_dim = size_of(f, 2, 1, "unet.time_embedding.cond_proj.weight");
+}
+
+static void detect_hint(struct sdrt_control_file *f, struct sdrt_hint_config *h)
+{
+    static const char in[] = "unet.controlnet_cond_embedding.conv_in.weight";
+
+    h->n = f->layout.unet.hints;
+    h->channels = size_of(f, 4, 1, "%s", in);
+    h->widths[0] = size_of(f, 4, 0, "%s", in);
+    for (int i = 1; i < h->n; i++)
+        h->widths[i] = size_of(f, 4, 0, "unet.controlnet_cond_embedding.blocks.%d.weight",
+                               2 * i - 1);
+}
+
+/* ---- whether it fits ---- */
+
+static int mismatch(const struct sdrt_control_file *f, const struct sdrt_model_config *base,
+                    const char *what, int own, int expected)
+{
+    return sdrt_fail(f->log, SDRT_E_UNSUPPORTED,
+                     "%s: a ControlNet of another model: %s %d: expected %d, as this %s has",
+                     f->path, what, own, expected, base->family);
+}
+
+/* What it leaves must have the sizes of what the U-Net has. */
+static int check_fits(const struct sdrt_control_file *f, const struct sdrt_model_config *base,
+                      const struct sdrt_unet_config *u)
+{
+    const struct sdrt_unet_config *b = &base->unet;
+    const struct {
+        const char *what;
+        int own, expected;
+    } sizes[] = {
+        { "text width", u->context_dim, b->context_dim },
+        { "width of what is added to the time", u->added_dim, b->added_dim },
+        { "levels", u->levels, b->levels },
+        { "resnets a level", u->layers, b->layers },
+        { "latent channels", u->in_channels, base->vae.latent_channels },
+        { "picture channels", u->hint.channels, 3 },
+        { "pixels a side of one of the latent's", 1 << (u->hint.n - 1),
+          1 << (base->vae.levels - 1) },
+    };
+
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (sizes[i].own != sizes[i].expected)
+            return mismatch(f, base, sizes[i].what, sizes[i].own, sizes[i].expected);
+    for (int i = 0; i < u->levels; i++)
+        if (u->channels[i] != b->channels[i])
+            return mismatch(f, base, "channels", u->channels[i], b->channels[i]);
+    return SDRT_OK;
+}
+
+/* What a folder says that no shape tells. */
+static int check_config(const struct sdrt_control_file *f)
+{
+    const char *path = f->parts.denoiser.config, *order = "rgb";
+    json_t *config = NULL;
+    int pooled = 0,
+        status = path ? sdrt_json_load(&config, path, MAX_CONFIG_BYTES, f->log) : SDRT_OK;
+
+    if (status == SDRT_OK && config)
+        status = sdrt_json_bool(config, "global_pool_conditions", path, &pooled, f->log);
+    if (status == SDRT_OK && config)
+        status = sdrt_json_string(config, "controlnet_conditioning_channel_order", path, &order,
+                                  f->log);
+    if (status == SDRT_OK && pooled)
+        status = sdrt_fail(
+            f->log, SDRT_E_UNSUPPORTED,
+            "%s: global_pool_conditions: expected false, as of a net that leaves features "
+            "for each pixel",
+            path);
+    if (status == SDRT_OK && strcmp(order, "rgb"))
+        status = sdrt_fail(f->log, SDRT_E_UNSUPPORTED,
+                           "%s: controlnet_conditioning_channel_order \"%s\": expected \"rgb\"",
+                           path, order);
+    json_decref(config);
+    return status;
+}
+
+static int read_net(struct sdrt_control_file *f, const struct sdrt_model_config *base,
+                    struct sdrt_model_config *config)
+{
+    int status = sdrt_layout_find_control(&f->layout, &f->parts, f->path, f->log);
+
+    if (status != SDRT_OK) return status;
+    f->weights = (struct sdrt_named_weights){ .parts = &f->parts,
+                                              .layout = &f->layout,
+                                              .path = f->path,
+                                              .log = f->log };
+    *config = *base;
+    detect(f, &config->unet);
+    detect_hint(f, &config->unet.hint);
+    status = check_fits(f, base, &config->unet);
+    if (status == SDRT_OK) status = check_config(f);
+    return status == SDRT_OK ? sdrt_coverage_check_control(config, &f->weights) : status;
+}
+
+int sdrt_control_file_open(struct sdrt_control_file **out, const char *path,
+                           const struct sdrt_model_config *base, struct sdrt_model_config *config,
+                           const struct sdrt_log *log)
+{
+    struct sdrt_control_file *f = *out = calloc(1, sizeof *f);
+
+    if (!f || !(f->path = strdup(path))) {
+        free(f);
+        *out = NULL;
+        return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for it", path);
+    }
+    f->log = log;
+    int status = base->denoiser == SDRT_DENOISER_UNET
+                     ? open_net(f)
+                     : sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                                 "%s: a control net: expected a model with a U-Net, not %s", path,
+                                 base->family);
+    if (status == SDRT_OK) status = read_net(f, base, config);
+    if (status != SDRT_OK) sdrt_control_file_close(out);
+    return status;
+}
+
+void sdrt_control_file_close(struct sdrt_control_file **file)
+{
+    struct sdrt_control_file *f = *file;
+
+    if (!f) return;
+    sdrt_held_buffers_clear(&f->weights.turned);
+    sdrt_parts_free(&f->parts);
+    free(f->path);
+    free(f);
+    *file = NULL;
+}
+
+struct sdrt_weights_provider sdrt_control_file_provider(struct sdrt_control_file *f)
+{
+    return sdrt_named_weights_provider(&f->weights);
+}

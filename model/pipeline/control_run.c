@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Control nets within a run: what they make of a picture once, and their share of each evaluation.
+ */
+#include "kernels/ops.h"
+#include "model/net/controlnet.h"
+#include "model/pipeline/run.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct sdrt_exec alone = { .part = 0, .nparts = 1 };
+
+int sdrt_run_prepare_controls(struct sdrt_run *run)
+{
+    const struct sdrt_request *r = run->r;
+    int status = SDRT_OK;
+
+    for (int i = 0; i < r->n_controls && status == SDRT_OK; i++) {
+        struct sdrt_pixels *picture = &run->controls[i].picture;
+        status = sdrt_pixels_of(picture, r->controls[i].picture, 3, run->s->log);
+        if (status == SDRT_OK)
+            status = sdrt_pixels_resize(picture, r->width, r->height, sdrt_begin_mode(r),
+                                        run->s->log);
+    }
+    return status;
+}
+
+void sdrt_run_free_controls(struct sdrt_run *run)
+{
+    for (int i = 0; i < SDRT_MAX_CONTROLS; i++) free(run->controls[i].picture.rgb);
+}
+
+static void *map(const struct sdrt_session *s, const struct sdrt_pass *pass, const char *name)
+{
+    const int slot = sdrt_slots_find(&s->slots, sdrt_pass_scope(pass), name);
+
+    return slot == SDRT_NO_SLOT ? NULL : sdrt_slot_map(&s->slots, slot);
+}
+
+/* ---- once ---- */
+
+/* What the base has of that name too. */
+static void copy_from_base(const struct sdrt_session *s, const struct sdrt_pass *pass,
+                           const char *name)
+{
+    const int from = sdrt_slots_find(&s->slots, "", name);
+    const int to = sdrt_slots_find(&s->slots, sdrt_pass_scope(pass), name);
+
+    if (to != SDRT_NO_SLOT)
+        sdrt_slot_write(&s->slots, to, 0, sdrt_slot_map(&s->slots, from), s->slots.slot[to].bytes);
+}
+
+int sdrt_run_control(struct sdrt_run *run, const struct sdrt_pass *pass)
+{
+    static const char *const names[] = { "text", "timesteps", "added", "guidance" };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        copy_from_base(run->s, pass, names[i]);
+    snprintf(run->prefix, sizeof run->prefix, "%s", pass->dumps);
+    return sdrt_run_program(run, pass);
+}
+
+int sdrt_run_follow_controls(struct sdrt_run *run)
+{
+    const struct sdrt_session *s = run->s;
+    int status = SDRT_OK;
+
+    for (int i = 0; i < s->n_passes && status == SDRT_OK; i++)
+        if (s->programs[i] && s->model->passes[i].control && s->model->passes[i].follows)
+            status = sdrt_run_control(run, &s->model->passes[i]);
+    return status;
+}
+
+static const struct sdrt_pass *step_of(const struct sdrt_session *s, int control)
+{
+    const struct sdrt_pass *pass = s->model->passes;
+
+    while (pass->control != control || pass->when != SDRT_EACH_EVALUATION) pass++;
+    return pass;
+}
+
+/* The net's memory, and the widths of what it leaves. */
+static void find_memory(struct sdrt_run *run, const struct sdrt_pass *pass)
+{
+    const struct sdrt_session *s = run->s;
+    struct sdrt_run_control *c = &run->controls[pass->control - 1];
+    char name[32];
+    int channels;
+
+    c->step = step_of(s, pass->control);
+    c->model_in = map(s, pass, "model_in");
+    c->gates = map(s, pass, "gates");
+    c->time_table = map(s, pass, "time_table");
+    c->time = sdrt_slots_find(&s->slots, sdrt_pass_scope(pass), "time");
+    c->features = sdrt_controlnet_features(&sdrt_controls_part(s, pass)->config.unet, &channels);
+    for (int i = 0; i < c->features; i++) {
+        snprintf(name, sizeof name, "/control.%d", i);
+        c->channels[i] = s->slots.slot[sdrt_slots_find(&s->slots, "", name)].dims[3];
+    }
+}
+
+int sdrt_run_control_picture(struct sdrt_run *run, const struct sdrt_pass *pass)
+{
+    const struct sdrt_pixels *p = &run->controls[pass->control - 1].picture;
+    const size_t n = (size_t)p->width * (size_t)p->height * 3;
+    float *to = map(run->s, pass, "picture");
+
+    for (int row = 0; row < sdrt_shape_unet_batch(&run->s->shape); row++)
+        for (size_t i = 0; i < n; i++) to[(size_t)row * n + i] = (float)p->rgb[i] / 255.0f;
+    find_memory(run, pass);
+    snprintf(run->prefix, sizeof run->prefix, "%s", pass->dumps);
+    return sdrt_run_program(run, pass);
+}
+
+/* ---- each evaluation ---- */
+
+/* Whether the net takes part in evaluation e of n; as diffusers counts. */
+static int is_active(const struct sdrt_control *c, int e, int n)
+{
+    return (float)((double)e / n) >= c->start && (float)((double)(e + 1) / n) <= c->end;
+}
+
+/* The factor of all that the net leaves, of each row and feature.  With guessing a tenth for the finest
+ * up to the whole in the middle, and nothing for what is to be avoided, as diffusers does it; a net that
+ * takes no part has to leave zeros. */
+static void fill_gates(const struct sdrt_run *run, const struct sdrt_run_control *c, float scale)
+{
+    const struct sdrt_shape *shape = &run->s->shape;
+    const int guess = run->r->control_guess;
+    float *gate = c->gates;
+
+    for (int row = 0; row < sdrt_shape_unet_batch(shape); row++)
+        for (int i = 0; i < c->features; i++) {
+            const double share = guess ? pow(10.0, (double)i / (c->features - 1) - 1.0) : 1.0;
+            const int none = guess && shape->guided && row < shape->batch;
+            for (int k = 0; k < c->channels[i]; k++) *gate++ = none ? 0.0f : (float)share * scale;
+        }
+}
+
+static int run_step(struct sdrt_run *run, const struct sdrt_run_control *c, int e, float scale,
+                    const float *scaled)
+{
+    const struct sdrt_session *s = run->s;
+    const size_t bytes = s->slots.slot[c->time].bytes;
+
+    s->model->device->host->ops->elementwise.to_nhwc(
+        &alone, s->shape.batch, sdrt_shape_unet_batch(&s->shape), s->shape.h * s->shape.w,
+        sdrt_model_config_of(s->model)->vae.latent_channels, 1.0f, scaled, c->model_in);
+    sdrt_slot_write(&s->slots, c->time, 0, c->time_table + (size_t)e * bytes, bytes);
+    fill_gates(run, c, scale);
+    snprintf(run->prefix, sizeof run->prefix, "%s%03d/", c->step->dumps, e);
+    return sdrt_run_program(run, c->step);
+}
+
+int sdrt_run_control_steps(struct sdrt_run *run, const struct sdrt_pass *pass, int e,
+                           const float *scaled, const struct sdrt_pass **step)
+{
+    const struct sdrt_request *r = run->r;
+    const int total = run->s->shape.evaluations[pass->part];
+    int active = 0, status = SDRT_OK;
+
+    *step = pass;
+    if (pass->part != SDRT_PART_BASE) return SDRT_OK;
+    for (int i = 0; i < r->n_controls; i++) active |= is_active(&r->controls[i], e, total);
+    /* The first writes what the others add to. */
+    for (int i = 0; active && i < r->n_controls && status == SDRT_OK; i++) {
+        const int takes_part = is_active(&r->controls[i], e, total);
+        if (takes_part || !i)
+            status = run_step(run, &run->controls[i], e, takes_part ? r->controls[i].scale : 0.0f,
+                              scaled);
+    }
+    while (active && !(*step)->controlled) ++*step;
+    return status;
+}
+
+int sdrt_run_nothing(struct sdrt_run *run, const struct sdrt_pass *pass)
+{
+    (void)run;
+    (void)pass;
+    return SDRT_OK;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/pipeline/controls.h"
+#include "model/checkpoint/control.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct sdrt_control_net {
+    struct sdrt_control_net *next;
+    char *path;  /* owned */
+    unsigned id; /* no two nets of a model have the same, also one after the other */
+    int uses;
+    struct sdrt_control_file *file;
+    struct sdrt_model_part part; /* its configuration and store */
+};
+
+static void free_net(struct sdrt_control_net *net)
+{
+    sdrt_weight_store_free(&net->part.store);
+    sdrt_control_file_close(&net->file);
+    free(net->path);
+    free(net);
+}
+
+static int open_net(struct sdrt_model *m, const char *path, struct sdrt_control_net **out)
+{
+    struct sdrt_control_net *net = calloc(1, sizeof *net);
+    int status = SDRT_OK;
+
+    if (!net || !(net->path = strdup(path)))
+        status = sdrt_fail(m->log, SDRT_E_NOMEM, "%s: no memory for it", path);
+    if (status == SDRT_OK)
+        status = sdrt_control_file_open(&net->file, path, sdrt_model_config_of(m),
+                                        &net->part.config, m->log);
+    if (status == SDRT_OK) {
+        const struct sdrt_weights_provider provider = sdrt_control_file_provider(net->file);
+        status = sdrt_part_open_store(m, &net->part, &provider, SDRT_DTYPES);
+    }
+    if (status != SDRT_OK) {
+        if (net) free_net(net);
+        return status;
+    }
+    net->id = ++m->last_net;
+    net->next = m->nets;
+    *out = m->nets = net;
+    return SDRT_OK;
+}
+
+/* A use of the net, which is opened unless it is there.  Others wait meanwhile. */
+static int use(struct sdrt_model *m, const char *path, struct sdrt_control_net **out)
+{
+    int status = SDRT_OK;
+
+    pthread_mutex_lock(&m->lock);
+    for (*out = m->nets; *out && strcmp((*out)->path, path) != 0;) *out = (*out)->next;
+    if (!*out) status = open_net(m, path, out);
+    if (status == SDRT_OK) (*out)->uses++;
+    pthread_mutex_unlock(&m->lock);
+    return status;
+}
+
+static void unuse(struct sdrt_model *m, struct sdrt_control_net *net)
+{
+    struct sdrt_control_net **at = &m->nets;
+
+    if (!net) return;
+    pthread_mutex_lock(&m->lock);
+    if (!--net->uses) {
+        while (*at != net) at = &(*at)->next;
+        *at = net->next;
+        free_net(net);
+    }
+    pthread_mutex_unlock(&m->lock);
+}
+
+void sdrt_controls_release(struct sdrt_session *s)
+{
+    for (int i = 0; i < SDRT_MAX_CONTROLS; i++) {
+        unuse(s->model, s->controls[i]);
+        s->controls[i] = NULL;
+    }
+}
+
+int sdrt_controls_take(struct sdrt_session *s, const struct sdrt_request *r,
+                       struct sdrt_shape *shape)
+{
+    struct sdrt_control_net *nets[SDRT_MAX_CONTROLS] = { NULL };
+    int status = SDRT_OK;
+
+    for (int i = 0; i < r->n_controls && status == SDRT_OK; i++)
+        status = use(s->model, r->controls[i].net, &nets[i]);
+    if (status == SDRT_OK && memcmp(nets, s->controls, sizeof nets) != 0) sdrt_session_unplan(s);
+    for (int i = 0; i < SDRT_MAX_CONTROLS; i++) {
+        unuse(s->model, status == SDRT_OK ? s->controls[i] : nets[i]);
+        if (status == SDRT_OK) s->controls[i] = nets[i];
+    }
+    shape->n_controls = r->n_controls;
+    for (int i = 0; i < r->n_controls && status == SDRT_OK; i++) shape->controls[i] = nets[i]->id;
+    return status;
+}
+
+const struct sdrt_model_part *sdrt_controls_part(const struct sdrt_session *s,
+                                                 const struct sdrt_pass *pass)
+{
+    if (pass->control > s->shape.n_controls || (pass->controlled && !s->shape.n_controls))
+        return NULL;
+    return pass->control ? &s->controls[pass->control - 1]->part : &s->model->parts[pass->part];
+}

@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Write the golden images that control nets guide, as diffusers draws them with the tiny models, float32
+on the CPU.
+
+  make_control.py [DIR]   (DIR: ../golden beside this script; has the folders of the tiny models and the
+                           pictures of make_pictures.py)
+
+The nets' weights are made up from their tensors' names, as make_nets.py's: nets/control-<model>.txt lists
+those. pictures/<model>-control-<case>.png is the image; the nets read pictures/init.png and, where there
+are two, pictures/mask.png.
+"""
+
+import os
+import re
+import sys
+
+import diffusers
+import numpy as np
+import torch
+from PIL import Image
+
+import make_nets
+import make_pictures as pictures
+
+WIDTHS = {"sd15": (16, 32, 96, 256), "sd21": (16, 32), "sdxl": (16, 32)}
+
+
+def case(sampler="euler_a", steps=4, cfg=4.0, negative=None, nets=1, scale=(1.0, 1.0), start=0.0,
+         end=1.0, guess=False, init=None):
+    """init: the strength with which pictures/resized-large.png is redrawn."""
+    return dict(sampler=sampler, steps=steps, cfg=cfg, negative=negative, nets=nets, scale=scale,
+                start=start, end=end, guess=guess, init=init)
+
+
+CASES = {
+    "sd15": {
+        "one": case(negative=pictures.NEGATIVE),
+        "weak": case("ddim", steps=5, scale=(0.6,), start=0.2, end=0.8),
+        "guess": case("ddim", scale=(0.9,), guess=True),
+        "alone": case("ddim", cfg=1.0, guess=True),
+        "two": case(nets=2, scale=(0.5, 0.7)),
+        "apart": case("ddim", steps=4, nets=2, scale=(0.5, 0.7), start=[0.5, 0.0], end=[1.0, 0.5]),
+        "init": case(steps=6, init=0.6),
+    },
+    "sd21": {"one": case("euler", scale=(0.8,))},
+    "sdxl": {"one": case("euler", negative=pictures.NEGATIVE), "guess": case("euler", guess=True)},
+}
+
+
+def single_name(name, per_level, hints):
+    """As the original names it."""
+    if m := re.fullmatch(r"controlnet_down_blocks\.(\d+)\.(.*)", name):
+        return f"zero_convs.{m[1]}.0.{m[2]}"
+    if m := re.fullmatch(r"controlnet_mid_block\.(.*)", name):
+        return f"middle_block_out.0.{m[1]}"
+    if m := re.fullmatch(r"controlnet_cond_embedding\.(.*)\.(weight|bias)", name):
+        inner = m[1].split(".")
+        at = {"conv_in": 0, "conv_out": 4 * hints - 2}.get(inner[0])
+        return f"input_hint_block.{2 * int(inner[1]) + 2 if at is None else at}.{m[2]}"
+    return make_nets.single_name(name, per_level, [], False)
+
+
+def make_net(unet, widths):
+    net = diffusers.ControlNetModel.from_unet(
+        unet, conditioning_embedding_out_channels=widths, load_weights_from_unet=False).eval()
+    state = {k: make_nets.weight(k, tuple(v.shape)) for k, v in net.state_dict().items()}
+    net.load_state_dict(state)
+    return net
+
+
+def write_list(path, net, per_level, hints):
+    with open(path, "w") as f:
+        for name, v in net.state_dict().items():
+            single = single_name(name, per_level, hints)
+            f.write(f"{name}\t{'-' if single == name else single}\t{','.join(map(str, v.shape))}\n")
+
+
+@torch.no_grad()
+def image_of(base, model, net, c, shown, init):
+    task = "Img2Img" if c["init"] else ""
+    kind = getattr(diffusers, f"{pictures.KINDS[model]}ControlNet{task}Pipeline")
+    one = c["nets"] == 1
+    nets = net if one else diffusers.MultiControlNetModel([net] * c["nets"])
+    pipe = kind.from_pipe(base, controlnet=nets)
+    pipe.set_progress_bar_config(disable=True)
+    pipe.scheduler = pictures.scheduler_of(base, model, c)
+    call = dict(
+        prompt=pictures.PROMPT, negative_prompt=c["negative"], num_inference_steps=c["steps"],
+        guidance_scale=c["cfg"], guess_mode=c["guess"], control_guidance_start=c["start"],
+        control_guidance_end=c["end"], output_type="np",
+        controlnet_conditioning_scale=c["scale"][0] if one else list(c["scale"]),
+        generator=torch.Generator("cpu").manual_seed(pictures.SEED),
+    )
+    shown = shown[0] if one else shown[: c["nets"]]
+    if c["init"]:
+        call |= dict(image=init, control_image=shown, strength=c["init"])
+    else:
+        call |= dict(image=shown, width=pictures.W, height=pictures.H)
+    return Image.fromarray((pipe(**call).images[0] * 255).round().astype(np.uint8))
+
+
+def main():
+    here = os.path.dirname(os.path.abspath(__file__))
+    root = sys.argv[1] if len(sys.argv) > 1 else os.path.normpath(os.path.join(here, "../golden"))
+    torch.set_num_threads(1)
+    shown = [Image.open(f"{root}/pictures/{n}.png").convert("RGB") for n in ("init", "mask")]
+    init = shown[0].transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    for model, cases in CASES.items():
+        base = pictures.load(root, model)
+        net = make_net(base.unet, WIDTHS[model])
+        per_level = base.unet.config.layers_per_block + 1
+        write_list(f"{root}/nets/control-{model}.txt", net, per_level, len(WIDTHS[model]))
+        for name, c in cases.items():
+            image = image_of(base, model, net, c, shown, init)
+            image.save(f"{root}/pictures/{model}-control-{name}.png")
+            print(model, name, f"deviation {np.asarray(image).std():.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

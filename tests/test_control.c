@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Control nets of weights that are made up, against diffusers in float32.  tests/oracle/make_control.py
+ * drew the images.
+ */
+#include "bench/allocations.h"
+#include "runtime/graph/program.h"
+#include "tests/golden_models.h"
+#include "tests/golden_pictures.h"
+#include "tests/made_weights.h"
+#include "tests/temp_folder.h"
+#include "tools/control_option.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+TestSuite(control, .init = temp_folder_make, .fini = temp_folder_remove);
+
+enum { W = 80, H = 64, N = W * H * 3, NETS = 4 };
+
+struct picture_case {
+    const char *model, *name, *sampler, *negative;
+    int steps;
+    float cfg;
+    int n;
+    float scale[2], start[2], end[2];
+    int guess;
+    float strength; /* with which an initial picture is redrawn; 0: there is none */
+};
+
+static const char bad[] = "blurry, bad hands";
+static const struct picture_case cases[] = {
+    { "sd15", "one", "euler_a", bad, 4, 4.0f, 1, { 1.0f }, { 0.0f }, { 1.0f }, 0, 0.0f },
+    { "sd15", "weak", "ddim", NULL, 5, 4.0f, 1, { 0.6f }, { 0.2f }, { 0.8f }, 0, 0.0f },
+    { "sd15", "guess", "ddim", NULL, 4, 4.0f, 1, { 0.9f }, { 0.0f }, { 1.0f }, 1, 0.0f },
+    { "sd15", "alone", "ddim", NULL, 4, 1.0f, 1, { 1.0f }, { 0.0f }, { 1.0f }, 1, 0.0f },
+    { "sd15", "two", "euler_a", NULL, 4, 4.0f, 2, { 0.5f, 0.7f }, { 0 }, { 1.0f, 1.0f }, 0, 0.0f },
+    { "sd15",
+      "apart",
+      "ddim",
+      NULL,
+      4,
+      4.0f,
+      2,
+      { 0.5f, 0.7f },
+      { 0.5f, 0.0f },
+      { 1.0f, 0.5f },
+      0,
+      0.0f },
+    { "sd15", "init", "euler_a", NULL, 6, 4.0f, 1, { 1.0f }, { 0.0f }, { 1.0f }, 0, 0.6f },
+    { "sd21", "one", "euler", NULL, 4, 4.0f, 1, { 0.8f }, { 0.0f }, { 1.0f }, 0, 0.0f },
+    { "sdxl", "one", "euler", bad, 4, 4.0f, 1, { 1.0f }, { 0.0f }, { 1.0f }, 0, 0.0f },
+    { "sdxl", "guess", "euler", NULL, 4, 4.0f, 1, { 1.0f }, { 0.0f }, { 1.0f }, 1, 0.0f },
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+/* The pictures that the nets read, and one to begin with. */
+struct shown {
+    uint8_t *rgb[3];
+    struct sdrt_picture pictures[3];
+    struct sdrt_control controls[NETS];
+};
+
+static void shown_make(struct shown *s)
+{
+    int w, h;
+
+    s->rgb[0] = golden_picture("init", &w, &h);
+    s->rgb[1] = golden_picture("mask", &w, &h);
+    s->rgb[2] = malloc(N);
+    for (int i = 0; i < W * H; i++)
+        memcpy(s->rgb[2] + i * 3, s->rgb[0] + (i / W * W + W - 1 - i % W) * 3, 3);
+    for (int i = 0; i < 3; i++) s->pictures[i] = (struct sdrt_picture){ s->rgb[i], W, H, 3, 0 };
+}
+
+static void shown_free(struct shown *s)
+{
+    for (int i = 0; i < 3; i++) free(s->rgb[i]);
+}
+
+static struct sdrt_request request_of(const struct picture_case *p, struct shown *s,
+                                      const char *net)
+{
+    struct sdrt_request r;
+
+    sdrt_request_init(&r);
+    r.prompt = "a photo of a small red cat, 42 stars";
+    r.negative_prompt = p->negative;
+    r.sampler = p->sampler;
+    r.steps = p->steps;
+    r.cfg_scale = p->cfg;
+    r.width = W;
+    r.height = H;
+    r.seed = 7;
+    r.control_guess = p->guess;
+    r.n_controls = p->n;
+    r.controls = s->controls;
+    for (int i = 0; i < p->n; i++)
+        s->controls[i] = (struct sdrt_control){ net, &s->pictures[i], p->scale[i], p->start[i],
+                                                p->end[i] };
+    if (p->strength > 0.0f) {
+        r.init = &s->pictures[2];
+        r.strength = p->strength;
+    }
+    return r;
+}
+
+static void check_plans(const struct sdrt_context *c, const char *name)
+{
+    const struct sdrt_session *s = sdrt_session_of(c);
+
+    for (int i = 0; i < s->n_passes; i++)
+        if (s->programs[i])
+            cr_expect_eq(sdrt_program_peak(s->programs[i]),
+                         sdrt_program_lower_bound(s->programs[i]), "%s: %s", name,
+                         s->model->passes[i].name);
+}
+
+/* Draws a case on c and expects diffusers' image. */
+static void check_case(struct sdrt_context *c, const struct picture_case *p, const char *net)
+{
+    struct shown s;
+    char name[64];
+    int w, h;
+
+    shown_make(&s);
+    const struct sdrt_request r = request_of(p, &s, net);
+    snprintf(name, sizeof name, "%s-control-%s", p->model, p->name);
+    uint8_t *want = golden_picture(name, &w, &h);
+    expect_quiet(sdrt_generate(c, &r), name);
+    const double db = pictures_psnr(sdrt_image(c, 0, NULL, NULL), want, N);
+    cr_expect_gt(db, 50.0, "%s: %.1f dB from diffusers'", name, db);
+    if (getenv("SDRT_TEST_VERBOSE")) fprintf(stderr, "%s: %.1f dB\n", name, db);
+    check_plans(c, name);
+    free(want);
+    shown_free(&s);
+}
+
+/* All cases of a model one after the other in one session, which plans anew between them. */
+static void check_model(const char *model, int single, const char *front)
+{
+    char kind[32];
+    struct sdrt_context *c = open_model(path_in(model, ""), NULL);
+
+    snprintf(kind, sizeof kind, "control-%s", model);
+    const char *net = made_write("net.safetensors", kind, single, front);
+    for (int i = 0; i < CASES; i++)
+        if (!strcmp(cases[i].model, model)) check_case(c, &cases[i], net);
+    sdrt_close(&c);
+}
+
+Test(control, sd15) { check_model("sd15", 0, ""); }
+Test(control, sd21) { check_model("sd21", 1, ""); }
+Test(control, sdxl_of_original_names) { check_model("sdxl", 1, "control_model."); }
+
+/* A folder's net is the file's; what its settings say that no shape tells is heeded. */
+Test(control, folder)
+{
+    enum { GLOBAL, ORDER, PLAIN };
+    static const char *const settings[] = { "{\"global_pool_conditions\":true}",
+                                            "{\"controlnet_conditioning_channel_order\":\"bgr\"}",
+                                            "{\"global_pool_conditions\":false}" };
+    static const char *const words[] = { "global_pool_conditions", "expected \"rgb\"" };
+    char net[512];
+    struct sdrt_options o;
+    struct shown s;
+
+    cr_assert_eq(mkdir(temp_path("net"), 0777), 0);
+    made_write("net/diffusion_pytorch_model.safetensors", "control-sd15", 0, "");
+    snprintf(net, sizeof net, "%s", temp_path("net"));
+    shown_make(&s);
+    struct sdrt_request r = request_of(&cases[0], &s, net);
+    model_options(&o, path_in("sd15", ""));
+    for (int i = GLOBAL; i < PLAIN; i++) {
+        temp_write("net/config.json", settings[i], strlen(settings[i]));
+        expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, words[i]);
+    }
+    temp_write("net/config.json", settings[PLAIN], strlen(settings[PLAIN]));
+    struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
+    check_case(c, &cases[0], net);
+    sdrt_close(&c);
+    shown_free(&s);
+}
+
+/* A request without a net after one with it is as if there had been none. */
+Test(control, leaves_nothing_behind)
+{
+    static uint8_t plain[N];
+    struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
+    const char *net = made_write("net.safetensors", "control-sd15", 0, "");
+    struct shown s;
+
+    shown_make(&s);
+    struct sdrt_request r = request_of(&cases[0], &s, net);
+    r.n_controls = 0;
+    expect_quiet(sdrt_generate(c, &r), "without");
+    memcpy(plain, sdrt_image(c, 0, NULL, NULL), N);
+    r.n_controls = 1;
+    expect_quiet(sdrt_generate(c, &r), "with");
+    cr_expect_neq(memcmp(plain, sdrt_image(c, 0, NULL, NULL), N), 0);
+    s.controls[0].scale = 0.0f;
+    expect_quiet(sdrt_generate(c, &r), "with a strength of 0");
+    cr_expect_eq(memcmp(plain, sdrt_image(c, 0, NULL, NULL), N), 0);
+    s.controls[0].scale = 1.0f;
+    s.controls[0].start = 0.9f; /* no evaluation of four is within it */
+    expect_quiet(sdrt_generate(c, &r), "too late");
+    cr_expect_eq(memcmp(plain, sdrt_image(c, 0, NULL, NULL), N), 0);
+    r.n_controls = 0;
+    expect_quiet(sdrt_generate(c, &r), "without again");
+    cr_expect_eq(memcmp(plain, sdrt_image(c, 0, NULL, NULL), N), 0);
+    sdrt_close(&c);
+    shown_free(&s);
+}
+
+/* A batch's second image is that of the next seed alone. */
+Test(control, batch)
+{
+    static uint8_t second[N];
+    struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
+    const char *net = made_write("net.safetensors", "control-sd15", 0, "");
+    struct shown s;
+
+    shown_make(&s);
+    struct sdrt_request r = request_of(&cases[1], &s, net);
+    r.batch = 2;
+    expect_quiet(sdrt_generate(c, &r), "batch");
+    memcpy(second, sdrt_image(c, 1, NULL, NULL), N);
+    r.batch = 1;
+    r.seed++;
+    expect_quiet(sdrt_generate(c, &r), "alone");
+    cr_expect_gt(pictures_psnr(second, sdrt_image(c, 0, NULL, NULL), N), 60.0);
+    sdrt_close(&c);
+    shown_free(&s);
+}
+
+struct counted {
+    long first, last;
+};
+
+static int count(void *user, enum sdrt_stage stage, int done, int total)
+{
+    struct counted *k = user;
+
+    if (stage != SDRT_STAGE_DENOISE) return 0;
+    if (done == 1) k->first = sdrt_allocations();
+    if (done == total) k->last = sdrt_allocations();
+    return 0;
+}
+
+Test(control, denoising_allocates_nothing)
+{
+    struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
+    const char *net = made_write("net.safetensors", "control-sd15", 0, "");
+    struct counted k = { 0 };
+    struct shown s;
+
+    shown_make(&s);
+    struct sdrt_request r = request_of(&cases[5], &s, net);
+    r.progress = count;
+    r.user = &k;
+    expect_quiet(sdrt_generate(c, &r), "generate");
+    cr_expect_eq(k.last - k.first, 0, "%ld allocations", k.last - k.first);
+    sdrt_close(&c);
+    shown_free(&s);
+}
+
+/* What stands behind a picture's name on the command line. */
+Test(control, option)
+{
+    static const struct {
+        const char *text, *net, *image; /* net NULL: refused */
+        float scale, start, end;
+    } options[] = {
+        { "a.safetensors=b.png", "a.safetensors", "b.png", 1.0f, 0.0f, 1.0f },
+        { "a=b.png:0.8", "a", "b.png", 0.8f, 0.0f, 1.0f },
+        { "a=b.png:0.8:0.2-0.7", "a", "b.png", 0.8f, 0.2f, 0.7f },
+        { "a=b.png:0-0.5", "a", "b.png", 1.0f, 0.0f, 0.5f },
+        { "a=c:d.png", "a", "c:d.png", 1.0f, 0.0f, 1.0f },
+        { "a=1=2.png:-1", "a", "1=2.png", -1.0f, 0.0f, 1.0f },
+        { "a", NULL, NULL, 0.0f, 0.0f, 0.0f },
+        { "=b.png", NULL, NULL, 0.0f, 0.0f, 0.0f },
+        { "a=", NULL, NULL, 0.0f, 0.0f, 0.0f },
+        { "a=:0.8", NULL, NULL, 0.0f, 0.0f, 0.0f },
+    };
+
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        struct sdrt_control c;
+        char *image;
+        const int status = control_option_read(&c, &image, "control", options[i].text, &kept_log);
+        cr_assert_eq(status, options[i].net ? SDRT_OK : SDRT_E_ARG, "%s", options[i].text);
+        if (status != SDRT_OK) continue;
+        cr_expect_str_eq(c.net, options[i].net, "%s", options[i].text);
+        cr_expect_str_eq(image, options[i].image, "%s", options[i].text);
+        cr_expect(c.scale == options[i].scale && c.start == options[i].start &&
+                      c.end == options[i].end,
+                  "%s", options[i].text);
+        free((void *)(uintptr_t)c.net);
+        free(image);
+    }
+}
+
+/* What is no ControlNet, or none for the model, and numbers that mean nothing. */
+Test(control, refusals)
+{
+    const char *sd15 = made_write("sd15.safetensors", "control-sd15", 0, "");
+    const char *sdxl = made_write("sdxl.safetensors", "control-sdxl", 0, "");
+    const char *vae = path_in("sd15", "vae/diffusion_pytorch_model.safetensors");
+    struct sdrt_options o;
+    struct shown s;
+
+    shown_make(&s);
+    struct sdrt_request r = request_of(&cases[0], &s, sdxl);
+    model_options(&o, path_in("sd15", ""));
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "sdxl.safetensors: a ControlNet of another model");
+    s.controls[0].net = vae;
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "is a VAE: expected a ControlNet");
+    s.controls[0].net = path_in("sd15", "unet");
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "is a U-Net: expected a ControlNet");
+    s.controls[0].net = temp_path("none.safetensors");
+    expect_refusal(&o, &r, SDRT_E_MISSING, "none.safetensors");
+    s.controls[0].net = NULL;
+    expect_refusal(&o, &r, SDRT_E_ARG, "expected a net");
+    s.controls[0].net = sd15;
+    s.controls[0].picture = NULL;
+    expect_refusal(&o, &r, SDRT_E_ARG, "expected a picture");
+    s.controls[0].picture = &(struct sdrt_picture){ s.rgb[0], 0, H, 3, 0 };
+    expect_refusal(&o, &r, SDRT_E_ARG, "the control picture");
+    s.controls[0].picture = &s.pictures[0];
+    s.controls[0].scale = -0.5f;
+    expect_refusal(&o, &r, SDRT_E_ARG, "strength -0.5: expected a number from 0 to 10");
+    s.controls[0].scale = 1.0f;
+    s.controls[0].start = 0.8f;
+    s.controls[0].end = 0.4f;
+    expect_refusal(&o, &r, SDRT_E_ARG, "start 0.8, end 0.4: expected shares that rise");
+    s.controls[0].start = 0.0f;
+    r.n_controls = 5;
+    expect_refusal(&o, &r, SDRT_E_ARG, "5 control pictures: expected 0 to 4");
+    r.n_controls = 1;
+    r.controls = NULL;
+    expect_refusal(&o, &r, SDRT_E_ARG, "expected an array");
+    r.controls = s.controls;
+    r.sampler = NULL;
+    model_options(&o, path_in("sd35", ""));
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "expected a model with a U-Net");
+    shown_free(&s);
+}
