@@ -17,6 +17,7 @@ libmodel_la_SOURCES += \
 	model/pipeline/picture.c model/pipeline/picture.h model/pipeline/resize.c model/pipeline/begin.c model/pipeline/begin.h model/pipeline/encoder.c \
 	model/net/controlnet.c model/net/controlnet.h model/checkpoint/control.c model/checkpoint/control.h \
 	model/pipeline/controls.c model/pipeline/controls.h model/pipeline/control_run.c \
+	model/pipeline/control_maps.c model/pipeline/control_maps.h \
 	model/net/taesd.c model/net/taesd.h model/pipeline/taesd.c model/pipeline/taesd.h \
 	model/net/upscaler.c model/net/upscaler.h model/pipeline/upscaler_file.c model/pipeline/upscaler_file.h \
 	model/pipeline/upscaler.c model/pipeline/upscaler.h model/pipeline/upscaler_run.c \

@@ -266,6 +266,8 @@ struct sdrt_request {
     int control_guess; /* 1: control pictures guide what the prompt says and not what is to be
                                   * avoided, in coarse features more than in fine ones, so that they
                                   * steer without a prompt too */
+    const char *const *control_maps; /* n_controls names of SDRT_LIST_CONTROL_MAPS or NULLs: what is
+                                  * made of each control picture at the image's size; NULL: nothing */
 };
 
 /* What a context's first request needs, known before any of it is loaded.  A later one packs again
@@ -297,6 +299,7 @@ enum sdrt_list {
     SDRT_LIST_MASKED_CONTENTS,
     SDRT_LIST_FORMATS, /* of pictures */
     SDRT_LIST_PROMPT_STYLES,
+    SDRT_LIST_CONTROL_MAPS, /* of OpenCV's "canny" edges, "invert", "blur", "threshold" */
 };
 
 /* Name i of a list, a constant; NULL where the list has ended.  [any] */

@@ -357,7 +357,8 @@ tests_test_control_SOURCES = tests/test_control.c $(ALLOCATIONS) $(GOLDEN_PICTUR
 tests_test_control_CFLAGS = $(TEST_CFLAGS)
 tests_test_control_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_control_LDADD = $(TEST_LIBS)
-EXTRA_DIST += tests/golden/pictures tests/oracle/make_pictures.py tests/oracle/make_control.py
+EXTRA_DIST += tests/golden/pictures tests/oracle/make_pictures.py tests/oracle/make_control.py \
+	tests/oracle/make_control_maps.py
 
 # What enlarges pictures.
 check_PROGRAMS += tests/test_upscaler

@@ -4,6 +4,7 @@
  * drew the images.
  */
 #include "bench/allocations.h"
+#include "model/pipeline/control_maps.h"
 #include "runtime/graph/program.h"
 #include "tests/golden_models.h"
 #include "tests/golden_pictures.h"
@@ -267,29 +268,88 @@ Test(control, denoising_allocates_nothing)
     shown_free(&s);
 }
 
+/* What OpenCV makes of the picture; blurring by boxes comes close to it. */
+Test(control, maps)
+{
+    int w, h;
+
+    for (int i = 0; sdrt_control_map_name(i); i++) {
+        struct sdrt_pixels p = { golden_picture("resized-large", &w, &h), 0, 0, 3 };
+        char name[64];
+        snprintf(name, sizeof name, "map-%s", sdrt_control_map_name(i));
+        p.width = w;
+        p.height = h;
+        uint8_t *want = golden_picture(name, &w, &h);
+        cr_assert(w == p.width && h == p.height);
+        cr_assert_eq(sdrt_control_map_apply(&p, (enum sdrt_control_map)i, &kept_log), SDRT_OK);
+        int worst = 0;
+        for (int k = 0; k < w * h * 3; k++)
+            if (abs(p.rgb[k] - want[k]) > worst) worst = abs(p.rgb[k] - want[k]);
+        cr_expect_leq(worst, i == SDRT_MAP_BLUR ? 2 : 0, "%s: %d", name, worst);
+        free(want);
+        free(p.rgb);
+    }
+}
+
+/* A map is made at the image's size, as by hand. */
+Test(control, request_with_a_map)
+{
+    static uint8_t given[N];
+    static const char *const canny[] = { "canny" }, *const strange[] = { "depth" };
+    struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
+    const char *net = made_write("net.safetensors", "control-sd15", 0, "");
+    struct sdrt_options o;
+    struct shown s;
+
+    shown_make(&s);
+    struct sdrt_request r = request_of(&cases[0], &s, net);
+    r.control_maps = canny;
+    expect_quiet(sdrt_generate(c, &r), "by name");
+    memcpy(given, sdrt_image(c, 0, NULL, NULL), N);
+    struct sdrt_pixels p = { s.rgb[0], W, H, 3 };
+    cr_assert_eq(sdrt_control_map_apply(&p, SDRT_MAP_CANNY, &kept_log), SDRT_OK);
+    r.control_maps = NULL;
+    expect_quiet(sdrt_generate(c, &r), "by hand");
+    cr_expect_eq(memcmp(given, sdrt_image(c, 0, NULL, NULL), N), 0);
+    sdrt_close(&c);
+    r.control_maps = strange;
+    model_options(&o, path_in("sd15", ""));
+    expect_refusal(&o, &r, SDRT_E_ARG, "unknown control map \"depth\": expected canny, invert");
+    r.control_maps = NULL;
+    r.resize_mode = "round";
+    expect_refusal(&o, &r, SDRT_E_ARG, "unknown resize mode");
+    shown_free(&s);
+}
+
 /* What stands behind a picture's name on the command line. */
 Test(control, option)
 {
     static const struct {
-        const char *text, *net, *image; /* net NULL: refused */
+        const char *text, *net, *image, *map; /* net NULL: refused */
         float scale, start, end;
     } options[] = {
-        { "a.safetensors=b.png", "a.safetensors", "b.png", 1.0f, 0.0f, 1.0f },
-        { "a=b.png:0.8", "a", "b.png", 0.8f, 0.0f, 1.0f },
-        { "a=b.png:0.8:0.2-0.7", "a", "b.png", 0.8f, 0.2f, 0.7f },
-        { "a=b.png:0-0.5", "a", "b.png", 1.0f, 0.0f, 0.5f },
-        { "a=c:d.png", "a", "c:d.png", 1.0f, 0.0f, 1.0f },
-        { "a=1=2.png:-1", "a", "1=2.png", -1.0f, 0.0f, 1.0f },
-        { "a", NULL, NULL, 0.0f, 0.0f, 0.0f },
-        { "=b.png", NULL, NULL, 0.0f, 0.0f, 0.0f },
-        { "a=", NULL, NULL, 0.0f, 0.0f, 0.0f },
-        { "a=:0.8", NULL, NULL, 0.0f, 0.0f, 0.0f },
+        { "a.safetensors=b.png", "a.safetensors", "b.png", NULL, 1.0f, 0.0f, 1.0f },
+        { "a=b.png:0.8", "a", "b.png", NULL, 0.8f, 0.0f, 1.0f },
+        { "a=b.png:0.8:0.2-0.7", "a", "b.png", NULL, 0.8f, 0.2f, 0.7f },
+        { "a=b.png:0-0.5", "a", "b.png", NULL, 1.0f, 0.0f, 0.5f },
+        { "a=c:d.png", "a", "c:d.png", NULL, 1.0f, 0.0f, 1.0f },
+        { "a=1=2.png:-1", "a", "1=2.png", NULL, -1.0f, 0.0f, 1.0f },
+        { "a=canny:b.png:0.8", "a", "b.png", "canny", 0.8f, 0.0f, 1.0f },
+        { "a=blur:c:d.png", "a", "c:d.png", "blur", 1.0f, 0.0f, 1.0f },
+        { "a=canny.png", "a", "canny.png", NULL, 1.0f, 0.0f, 1.0f },
+        { "a=canny:", NULL, NULL, NULL, 0.0f, 0.0f, 0.0f },
+        { "a", NULL, NULL, NULL, 0.0f, 0.0f, 0.0f },
+        { "=b.png", NULL, NULL, NULL, 0.0f, 0.0f, 0.0f },
+        { "a=", NULL, NULL, NULL, 0.0f, 0.0f, 0.0f },
+        { "a=:0.8", NULL, NULL, NULL, 0.0f, 0.0f, 0.0f },
     };
 
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
         struct sdrt_control c;
+        const char *map;
         char *image;
-        const int status = control_option_read(&c, &image, "control", options[i].text, &kept_log);
+        const int status = control_option_read(&c, &map, &image, "control", options[i].text,
+                                               &kept_log);
         cr_assert_eq(status, options[i].net ? SDRT_OK : SDRT_E_ARG, "%s", options[i].text);
         if (status != SDRT_OK) continue;
         cr_expect_str_eq(c.net, options[i].net, "%s", options[i].text);
@@ -297,6 +357,7 @@ Test(control, option)
         cr_expect(c.scale == options[i].scale && c.start == options[i].start &&
                       c.end == options[i].end,
                   "%s", options[i].text);
+        cr_expect(map == options[i].map || !strcmp(map, options[i].map), "%s", options[i].text);
         free((void *)(uintptr_t)c.net);
         free(image);
     }

@@ -41,13 +41,28 @@ static size_t read_numbers(struct sdrt_control *out, char *text)
     return strlen(text);
 }
 
-int control_option_read(struct sdrt_control *out, char **image, const char *option,
-                        const char *text, const struct sdrt_log *log)
+/* Takes "canny:" off the beginning of a picture's name. */
+static const char *read_map(const char **image)
 {
-    const char *equals = strchr(text, '=');
+    const char *name;
+
+    for (int i = 0; (name = sdrt_list_name(SDRT_LIST_CONTROL_MAPS, i)); i++) {
+        const size_t n = strlen(name);
+        if (strncmp(*image, name, n) != 0 || (*image)[n] != ':') continue;
+        *image += n + 1;
+        return name;
+    }
+    return NULL;
+}
+
+int control_option_read(struct sdrt_control *out, const char **map, char **image,
+                        const char *option, const char *text, const struct sdrt_log *log)
+{
+    const char *equals = strchr(text, '='), *picture = equals ? equals + 1 : "";
 
     *out = (struct sdrt_control){ .scale = 1.0f, .end = 1.0f };
-    *image = equals ? strdup(equals + 1) : NULL;
+    *map = read_map(&picture);
+    *image = equals ? strdup(picture) : NULL;
     if (!equals || equals == text || (*image && !read_numbers(out, *image))) {
         free(*image);
         return sdrt_fail(log, SDRT_E_ARG,

@@ -319,11 +319,12 @@ static int take_control(void *into, const char *option, const char *text,
     if (n == SDGEN_MAX_CONTROLS)
         return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected at most %d of them", option, text,
                          SDGEN_MAX_CONTROLS);
-    const int status = control_option_read(&o->controls[n], &o->control_images[n], option, text,
-                                           log);
+    const int status = control_option_read(&o->controls[n], &o->control_maps[n],
+                                           &o->control_images[n], option, text, log);
     if (status != SDRT_OK) return status;
     o->request.n_controls++;
     o->request.controls = o->controls;
+    o->request.control_maps = o->control_maps;
     return SDRT_OK;
 }
 
@@ -489,7 +490,8 @@ static const struct cli_option table[] = {
       AT(upscale_tile), 96, 4096 },
     { "control", 0, CLI_CALL, "NET=IMAGE[:X[:A-B]]",
       "a ControlNet and the picture that guides it, with a strength (1) and the share of the steps "
-      "(0-1); several are allowed",
+      "(0-1); before IMAGE canny:, invert:, blur: or threshold: make of it what such nets read; "
+      "several are allowed",
       .call = take_control },
     { "control-guess", 0, CLI_FLAG, NULL,
       "control pictures guide what the prompt says alone, the coarse more than the fine",

@@ -21,6 +21,8 @@ struct sdgen_options {
     double sigmas[SDGEN_MAX_LEVELS], timesteps[SDGEN_MAX_LEVELS]; /* of the request */
     struct sdrt_lora loras[SDGEN_MAX_LORAS];    /* request.loras points here */
     struct sdrt_control controls[SDGEN_MAX_CONTROLS]; /* request.controls points here */
+    const char
+        *control_maps[SDGEN_MAX_CONTROLS]; /* what is made of each; request points here too */
     char *control_images[SDGEN_MAX_CONTROLS];         /* their pictures' files, owned */
     const char *output;                         /* the image; NULL: a number, see output.h */
     const char *from_image;                     /* whose parameters are repeated; NULL for none */

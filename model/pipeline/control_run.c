@@ -4,7 +4,9 @@
  */
 #include "kernels/ops.h"
 #include "model/net/controlnet.h"
+#include "model/pipeline/control_maps.h"
 #include "model/pipeline/run.h"
+#include "runtime/base/choices.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -24,6 +26,11 @@ int sdrt_run_prepare_controls(struct sdrt_run *run)
         if (status == SDRT_OK)
             status = sdrt_pixels_resize(picture, r->width, r->height, sdrt_begin_mode(r),
                                         run->s->log);
+        if (status == SDRT_OK && r->control_maps && r->control_maps[i])
+            status = sdrt_control_map_apply(
+                picture,
+                (enum sdrt_control_map)sdrt_choice(sdrt_control_map_name, r->control_maps[i]),
+                run->s->log);
     }
     return status;
 }

@@ -4,6 +4,7 @@
 #include "model/net/published.h"
 #include "model/noise/sampler.h"
 #include "model/pipeline/begin.h"
+#include "model/pipeline/control_maps.h"
 #include "model/pipeline/picture.h"
 #include "model/sdrt.h"
 #include "runtime/files/picture_file.h"
@@ -61,6 +62,7 @@ const char *sdrt_list_name(enum sdrt_list list, int i)
         [SDRT_LIST_MASKED_CONTENTS] = sdrt_masked_content_name,
         [SDRT_LIST_FORMATS] = sdrt_picture_format_name,
         [SDRT_LIST_PROMPT_STYLES] = sdrt_prompt_style_name,
+        [SDRT_LIST_CONTROL_MAPS] = sdrt_control_map_name,
     };
 
     return i >= 0 && (unsigned)list < sizeof names / sizeof *names ? names[list](i) : NULL;

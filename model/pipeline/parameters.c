@@ -95,6 +95,7 @@ static void write_controls(const struct sdrt_request *r, FILE *f)
         size_t size;
         FILE *one = open_memstream(&text, &size);
         if (!one) return;
+        if (r->control_maps && r->control_maps[i]) fprintf(one, "Module: %s, ", r->control_maps[i]);
         fprintf(one,
                 "Model: %s, Weight: %g, Guidance Start: %g, Guidance End: %g, Control Mode: %s",
                 slash && slash[1] ? slash + 1 : c->net, (double)c->scale, (double)c->start,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/pipeline/read.h"
+#include "model/pipeline/control_maps.h"
 #include "model/pipeline/model.h"
 #include "model/pipeline/picture.h"
+#include "runtime/base/choices.h"
 
 #include <math.h>
 #include <string.h>
@@ -102,6 +104,7 @@ static int check_control(const struct sdrt_control *c, int i, const struct sdrt_
 
 static int check_controls(const struct sdrt_request *r, const struct sdrt_log *log)
 {
+    char known[SDRT_CHOICES];
     int status = SDRT_OK;
 
     if (r->n_controls < 0 || r->n_controls > SDRT_MAX_CONTROLS)
@@ -114,6 +117,13 @@ static int check_controls(const struct sdrt_request *r, const struct sdrt_log *l
         return sdrt_fail(log, SDRT_E_UNSUPPORTED,
                          "a control picture: expected the whole image to be drawn, not the mask's "
                          "surroundings alone");
+    if (r->n_controls && r->resize_mode && sdrt_choice(sdrt_resize_mode_name, r->resize_mode) < 0)
+        return sdrt_fail(log, SDRT_E_ARG, "unknown resize mode \"%s\": expected %s", r->resize_mode,
+                         sdrt_choices(known, sdrt_resize_mode_name));
+    for (int i = 0; r->control_maps && i < r->n_controls; i++)
+        if (r->control_maps[i] && sdrt_choice(sdrt_control_map_name, r->control_maps[i]) < 0)
+            return sdrt_fail(log, SDRT_E_ARG, "unknown control map \"%s\": expected %s",
+                             r->control_maps[i], sdrt_choices(known, sdrt_control_map_name));
     for (int i = 0; i < r->n_controls && status == SDRT_OK; i++)
         status = check_control(&r->controls[i], i, log);
     return status;
