@@ -195,6 +195,28 @@ Test(picture_file, alpha)
     sdrt_picture_file_free(&file);
 }
 
+/* A header decides, also where it lies about what follows: one pixel less is too few. */
+Test(picture_file, pixels_are_bounded)
+{
+    uint8_t rgb[N], *bytes;
+    size_t size;
+
+    make(rgb);
+    for (enum sdrt_picture_format format = SDRT_PNG; format <= SDRT_WEBP; format++) {
+        struct sdrt_picture_file read;
+        if (!there(format)) continue;
+        expect_quiet(sdrt_picture_encode(format, 90, &bytes, &size, "x", rgb, W, H, prompt, &kept_log),
+                     "encode");
+        expect_quiet(sdrt_picture_file_decode(&read, bytes, size, W * H, "x", &kept_log), "decode");
+        cr_expect(read.width == W && read.height == H && !strcmp(read.parameters, prompt));
+        sdrt_picture_file_free(&read);
+        expect_failure(sdrt_picture_file_decode(&read, bytes, size, W * H - 1, "x", &kept_log),
+                       SDRT_E_FORMAT, "a picture of 37x23: expected at most 850 pixels", "bound");
+        cr_expect_null(read.pixels);
+        free(bytes);
+    }
+}
+
 /* Half a file, and each file with a byte changed: a picture or one line, never a crash. */
 Test(picture_file, damaged)
 {

@@ -166,6 +166,13 @@ static int turn_upright(struct sdrt_picture_file *p, int turn)
     return SDRT_OK;
 }
 
+int sdrt_picture_check_pixels(const struct sdrt_picture_bytes *in, size_t width, size_t height)
+{
+    if (!in->most_pixels || width <= in->most_pixels / (height ? height : 1)) return SDRT_OK;
+    return sdrt_fail(in->log, SDRT_E_FORMAT, "%s: a picture of %zux%zu: expected at most %zu pixels",
+                     in->path, width, height, in->most_pixels);
+}
+
 static int decode(struct sdrt_picture_file *out, int *turn, const struct sdrt_picture_bytes *in)
 {
     char kind[SDRT_FILE_KIND_ROOM];
@@ -181,21 +188,38 @@ static int decode(struct sdrt_picture_file *out, int *turn, const struct sdrt_pi
                      in->path, *kind ? "; this seems to be " : "", kind);
 }
 
+static int decode_upright(struct sdrt_picture_file *out, const struct sdrt_picture_bytes *in)
+{
+    int turn = 1, status;
+
+    memset(out, 0, sizeof *out);
+    status = decode(out, &turn, in);
+    if (status == SDRT_OK && turn_upright(out, turn) != SDRT_OK)
+        status = sdrt_fail(in->log, SDRT_E_NOMEM, "%s: no memory to turn it", in->path);
+    if (status != SDRT_OK) sdrt_picture_file_free(out);
+    return status;
+}
+
+int sdrt_picture_file_decode(struct sdrt_picture_file *out, const uint8_t *bytes, size_t size,
+                             size_t most_pixels, const char *where, const struct sdrt_log *log)
+{
+    const struct sdrt_picture_bytes in = { bytes, size, where, log, most_pixels };
+
+    return decode_upright(out, &in);
+}
+
 int sdrt_picture_file_read(struct sdrt_picture_file *out, const char *path,
                            const struct sdrt_log *log)
 {
     char *data;
     size_t size;
-    int turn = 1, status = sdrt_read_file(path, MOST_BYTES, &data, &size, log);
+    int status = sdrt_read_file(path, MOST_BYTES, &data, &size, log);
 
     memset(out, 0, sizeof *out);
     if (status != SDRT_OK) return status;
-    const struct sdrt_picture_bytes in = { (const uint8_t *)data, size, path, log };
-    status = decode(out, &turn, &in);
+    const struct sdrt_picture_bytes in = { (const uint8_t *)data, size, path, log, 0 };
+    status = decode_upright(out, &in);
     free(data);
-    if (status == SDRT_OK && turn_upright(out, turn) != SDRT_OK)
-        status = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to turn it", path);
-    if (status != SDRT_OK) sdrt_picture_file_free(out);
     return status;
 }
 

@@ -31,6 +31,11 @@ struct sdrt_picture_file {
  * for). */
 int sdrt_picture_file_read(struct sdrt_picture_file *out, const char *path,
                            const struct sdrt_log *log);
+
+/* The same of a file's bytes in memory; where stands in messages.  A picture of more than most_pixels
+ * (0: any number) is SDRT_E_FORMAT by its header, before there is memory for it. */
+int sdrt_picture_file_decode(struct sdrt_picture_file *out, const uint8_t *bytes, size_t size,
+                             size_t most_pixels, const char *where, const struct sdrt_log *log);
 void sdrt_picture_file_free(struct sdrt_picture_file *file);
 
 enum sdrt_picture_format { SDRT_PNG, SDRT_JPEG, SDRT_WEBP };

@@ -13,7 +13,11 @@ struct sdrt_picture_bytes {
     size_t size;
     const char *path;
     const struct sdrt_log *log;
+    size_t most_pixels; /* the most that are decoded; 0: any number */
 };
+
+/* SDRT_E_FORMAT with a line for a header that claims more pixels than that. */
+int sdrt_picture_check_pixels(const struct sdrt_picture_bytes *in, size_t width, size_t height);
 
 /* Each fills pixels, width, height and channels, and parameters where there are some; *turn becomes
  * EXIF's orientation, 1 to 8, or stays 1.  What is in *out after a failure is the caller's to free. */

@@ -24,6 +24,8 @@ struct reader {
     png_bytep  *rows;
     char       *parameters;
     int         no_memory;
+    const struct sdrt_picture_bytes *in; /* which may bound the pixels; NULL for a file */
+    int         refused; /* they are too many, as a line has told */
     char        reason[128];
 };
 
@@ -98,6 +100,11 @@ static int decode(struct reader *r, int max_side)
     png_init_io(r->png, r->file);
     png_set_user_limits(r->png, (png_uint_32)max_side, (png_uint_32)max_side);
     png_read_info(r->png, r->info);
+    if (r->in && sdrt_picture_check_pixels(r->in, png_get_image_width(r->png, r->info),
+                                           png_get_image_height(r->png, r->info))) {
+        r->refused = 1;
+        png_error(r->png, "too many pixels");
+    }
     png_set_expand(r->png);
     png_set_scale_16(r->png);
     png_set_gray_to_rgb(r->png);
@@ -145,6 +152,7 @@ static int read_image(struct reader *r, const char *path, int max_side,
     if (r->png) r->info = png_create_info_struct(r->png);
     if (!r->info) return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to read it", path);
     if (decode(r, max_side) == 0) return SDRT_OK;
+    if (r->refused) return SDRT_E_FORMAT;
     if (r->no_memory)
         return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for an image of %dx%d", path, r->width,
                          r->height);
@@ -192,7 +200,7 @@ int sdrt_png_read(const char *path, int max_side, uint8_t **rgb, int *width, int
 
 int sdrt_png_decode(struct sdrt_picture_file *out, int *turn, const struct sdrt_picture_bytes *in)
 {
-    struct reader r = { .alpha = 1, .turn = *turn };
+    struct reader r = { .alpha = 1, .turn = *turn, .in = in };
     int status;
 
     r.file = fmemopen((void *)(uintptr_t)in->bytes, in->size, "rb");

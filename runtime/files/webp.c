@@ -39,6 +39,7 @@ int sdrt_webp_decode(struct sdrt_picture_file *out, int *turn, const struct sdrt
     if (!known || f.width > SDRT_PICTURE_FILE_SIDE || f.height > SDRT_PICTURE_FILE_SIDE)
         return sdrt_fail(in->log, SDRT_E_FORMAT, "%s: not a good WebP picture of at most %dx%d",
                          in->path, SDRT_PICTURE_FILE_SIDE, SDRT_PICTURE_FILE_SIDE);
+    if (sdrt_picture_check_pixels(in, (size_t)f.width, (size_t)f.height)) return SDRT_E_FORMAT;
     out->width = f.width;
     out->height = f.height;
     out->channels = f.has_alpha ? 4 : 3;
