@@ -8,7 +8,7 @@ sdgen_SOURCES = \
 	tools/progress.c tools/progress.h \
 	tools/compare.c tools/compare.h tools/dump.c tools/dump.h \
 	tools/show.c tools/show.h \
-	tools/default_model.c tools/default_model.h tools/own_path.h
+	tools/default_model.c tools/default_model.h tools/own_path.h tools/seed.c tools/seed.h
 if MACOS
 sdgen_SOURCES += tools/own_path_macos.c
 else

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/options.h"
 #include "runtime/base/numbers.h"
-#include "runtime/random/entropy.h"
 #include "tools/control_option.h"
 #include "tools/from_image.h"
 #include "tools/lora_option.h"
+#include "tools/seed.h"
 
 #include <errno.h>
 #include <math.h>
@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     MAX_SIDE = 8192,
@@ -139,17 +138,6 @@ static int take_extend(void *into, const char *name, const char *text, const str
         at += n;
         if (status || !*at) return status;
     }
-}
-
-/* 32 bits, the range that other programs take as well. */
-static uint64_t draw_seed(void)
-{
-    uint32_t seed;
-    struct timespec now;
-
-    if (sdrt_entropy(&seed, sizeof seed)) return seed;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint32_t)now.tv_nsec ^ (uint32_t)now.tv_sec * 2654435761u;
 }
 
 static int take_seed(void *into, const char *name, const char *text, const struct sdrt_log *log)
@@ -731,7 +719,7 @@ enum cli_parsed sdgen_parse(struct sdgen_options *options, int argc, char **argv
     if (check_together(options, rest < argc ? argv[rest] : NULL,
                        rest + 1 < argc ? argv[rest + 1] : NULL, log))
         return CLI_USAGE;
-    if (options->random_seed) options->request.seed = draw_seed();
+    if (options->random_seed) options->request.seed = seed_draw();
     return CLI_RUN;
 }
 
