@@ -233,6 +233,17 @@ check_SCRIPTS = tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tes
 AM_TESTS_ENVIRONMENT += OBJDUMP='$(OBJDUMP)'; export OBJDUMP;
 EXTRA_DIST += build-aux/arm.sh build-aux/arm-model.sh
 
+# The server, over HTTP; and whose turn it is.
+EXTRA_DIST += tests/check_sdserve.sh
+if HAVE_SERVE
+check_SCRIPTS += tests/check_sdserve.sh
+check_PROGRAMS += tests/test_sdserve
+tests_test_sdserve_SOURCES = tests/test_sdserve.c tools/sdserve/queue.c tools/sdserve/wish.c \
+	tools/sdserve/base64.c tools/seed.c tests/temp_folder.c tests/temp_folder.h
+tests_test_sdserve_CFLAGS = $(TEST_CFLAGS)
+tests_test_sdserve_LDADD = $(TEST_LIBS)
+endif
+
 # All of it compiled for macOS, where zig is there.
 EXTRA_DIST += build-aux/macos.sh tests/check_macos.sh
 check_SCRIPTS += tests/check_macos.sh

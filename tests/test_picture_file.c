@@ -205,7 +205,8 @@ Test(picture_file, pixels_are_bounded)
     for (enum sdrt_picture_format format = SDRT_PNG; format <= SDRT_WEBP; format++) {
         struct sdrt_picture_file read;
         if (!there(format)) continue;
-        expect_quiet(sdrt_picture_encode(format, 90, &bytes, &size, "x", rgb, W, H, prompt, &kept_log),
+        expect_quiet(sdrt_picture_encode(format, 90, &bytes, &size, "x", rgb, W, H, prompt,
+                                         &kept_log),
                      "encode");
         expect_quiet(sdrt_picture_file_decode(&read, bytes, size, W * H, "x", &kept_log), "decode");
         cr_expect(read.width == W && read.height == H && !strcmp(read.parameters, prompt));

@@ -45,6 +45,28 @@ sdfetch_SOURCES = tools/sdfetch.c $(FETCH_SOURCES)
 sdfetch_CFLAGS = $(AM_CFLAGS) $(FETCH_CFLAGS)
 sdfetch_LDADD = libcli.la libruntime.la $(FETCH_LIBS)
 
+if HAVE_SERVE
+bin_PROGRAMS += sdserve
+endif
+sdserve_SOURCES = \
+	tools/sdserve/sdserve.c tools/sdserve/server.h \
+	tools/sdserve/options.c tools/sdserve/options.h \
+	tools/sdserve/wish.c tools/sdserve/wish.h tools/sdserve/job.h tools/sdserve/queue.c tools/sdserve/queue.h \
+	tools/sdserve/shelf.c tools/sdserve/shelf.h tools/sdserve/draw.c tools/sdserve/draw.h \
+	tools/sdserve/http.c tools/sdserve/http.h tools/sdserve/answer.c tools/sdserve/routes.c tools/sdserve/base64.c tools/sdserve/base64.h \
+	tools/sdserve/fields.c tools/sdserve/fields.h tools/sdserve/jobs.c tools/sdserve/jobs.h \
+	tools/sdserve/a1111.c tools/sdserve/a1111.h tools/sdserve/a1111_draw.c tools/sdserve/openai.c tools/sdserve/openai.h \
+	tools/output.c tools/output.h tools/seed.c tools/seed.h \
+	tools/default_model.c tools/default_model.h tools/own_path.h
+if MACOS
+sdserve_SOURCES += tools/own_path_macos.c
+else
+sdserve_SOURCES += tools/own_path_linux.c
+endif
+sdserve_CPPFLAGS = $(AM_CPPFLAGS) -DSDRT_PKGDATADIR='"$(pkgdatadir)"'
+sdserve_CFLAGS = $(AM_CFLAGS) $(MICROHTTPD_CFLAGS)
+sdserve_LDADD = libcli.la libmodel.la libruntime.la libkernels.la $(DEPS_LIBS) $(MICROHTTPD_LIBS)
+
 # The small model that sdgen takes when none is named.
 nobase_dist_pkgdata_DATA = \
 	demo-model/README.md demo-model/grid.jpg demo-model/LICENSE.OFL demo-model/model_index.json \

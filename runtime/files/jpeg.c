@@ -80,7 +80,8 @@ static int read_all(struct reader *r, struct sdrt_picture_file *out, int *turn,
     if (r->jpeg.image_width > SDRT_PICTURE_FILE_SIDE ||
         r->jpeg.image_height > SDRT_PICTURE_FILE_SIDE)
         ERREXIT1(&r->jpeg, JERR_IMAGE_TOO_BIG, (unsigned)SDRT_PICTURE_FILE_SIDE);
-    r->refused = sdrt_picture_check_pixels(in, r->jpeg.image_width, r->jpeg.image_height) != SDRT_OK;
+    r->refused = sdrt_picture_check_pixels(in, r->jpeg.image_width, r->jpeg.image_height) !=
+                 SDRT_OK;
     if (r->refused) return -1;
     r->jpeg.out_color_space = JCS_RGB; /* of CMYK it makes none, and says so */
     r->no_memory = keep_exif(&r->jpeg, out, turn) != SDRT_OK;
@@ -107,8 +108,7 @@ int sdrt_jpeg_decode(struct sdrt_picture_file *out, int *turn, const struct sdrt
     if (r) {
         r->jpeg.err = manager_of(&r->failure);
         if (read_all(r, out, turn, in) == 0) status = SDRT_OK;
-        else if (r->refused)
-            status = SDRT_E_FORMAT;
+        else if (r->refused) status = SDRT_E_FORMAT;
         else if (!r->no_memory)
             status = sdrt_fail(in->log, SDRT_E_FORMAT,
                                "%s: not a good JPEG picture of at most %dx%d: "

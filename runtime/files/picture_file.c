@@ -169,8 +169,9 @@ static int turn_upright(struct sdrt_picture_file *p, int turn)
 int sdrt_picture_check_pixels(const struct sdrt_picture_bytes *in, size_t width, size_t height)
 {
     if (!in->most_pixels || width <= in->most_pixels / (height ? height : 1)) return SDRT_OK;
-    return sdrt_fail(in->log, SDRT_E_FORMAT, "%s: a picture of %zux%zu: expected at most %zu pixels",
-                     in->path, width, height, in->most_pixels);
+    return sdrt_fail(in->log, SDRT_E_FORMAT,
+                     "%s: a picture of %zux%zu: expected at most %zu pixels", in->path, width,
+                     height, in->most_pixels);
 }
 
 static int decode(struct sdrt_picture_file *out, int *turn, const struct sdrt_picture_bytes *in)

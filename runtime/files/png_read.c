@@ -25,7 +25,7 @@ struct reader {
     char       *parameters;
     int         no_memory;
     const struct sdrt_picture_bytes *in; /* which may bound the pixels; NULL for a file */
-    int         refused; /* they are too many, as a line has told */
+    int refused;                         /* they are too many, as a line has told */
     char        reason[128];
 };
 

@@ -1,0 +1,254 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Runs ./sdserve on loopback with the tiny model: wrong calls, each interface's image against that of
+# ./sdgen, what is refused, clients that leave, and its end.
+set -u
+. "${srcdir-.}/tests/support.sh"
+
+command -v curl > /dev/null 2>&1 || { skip 'sdserve (no curl)'; finish; exit; }
+build=$(pwd)
+tiny=$(cd "${srcdir-.}" && pwd)/tests/golden/tiny-sd15
+work=$(mktemp -d) || exit 1
+server=
+trap '[ -z "$server" ] || kill -9 "$server" 2> /dev/null; rm -rf "$work"' EXIT
+cd "$work" || exit 1
+
+# ---- the command line ----
+
+bad() {
+    name=$1 expected=$2 pattern=$3
+    shift 3
+    "$build/sdserve" "$@" > out 2> err < /dev/null
+    status=$?
+    ok=true
+    [ "$status" -eq "$expected" ] && [ "$(wc -l < err)" -eq 1 ] && [ ! -s out ] || ok=false
+    grep -q -e "$pattern" err || ok=false
+    report $ok "$name" "status $status (expected $expected): $(cat err)"
+}
+
+bad 'unknown option' 2 'frobnicate' --frobnicate
+bad 'stray word' 2 'options only' now
+bad 'others without a key' 2 'api-key' -m "$tiny" --listen 0.0.0.0
+bad 'empty key' 2 'api-key' -m "$tiny" --api-key ''
+bad 'folder absent' 2 'none: expected a folder' -m "$tiny" --models none
+bad 'port' 2 'port' -m "$tiny" --port 65536
+bad 'steps above the most' 2 'max-steps' -m "$tiny" --steps 30 --max-steps 20
+
+# ---- a server ----
+
+# start OPTIONS...: sets server and url.
+start() {
+    : > port
+    "$build/sdserve" -m "$tiny" --port 0 --threads 1 --quiet "$@" > port 2> log &
+    server=$!
+    tries=0
+    while [ ! -s port ] && [ $tries -lt 300 ] && kill -0 "$server" 2> /dev/null; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+    url=$(sed 's/.*\(http:.*\)\/$/\1/' port)
+}
+
+# stop: SIGTERM; the status is to be 0.
+stop() {
+    kill -TERM "$server"
+    wait "$server"
+    ended=$?
+    server=
+    ok=true
+    [ $ended -eq 0 ] || ok=false
+    report $ok "ends${1+ $1}" "status $ended: $(cat log)"
+}
+
+# ask NAME STATUS PATTERN PATH CURL-OPTIONS...: the answer, in the file answer, has the pattern.
+ask() {
+    name=$1 expected=$2 pattern=$3 path=$4
+    shift 4
+    status=$(curl -s -o answer -w '%{http_code}' --max-time 100 "$@" "$url$path")
+    ok=true
+    [ "$status" = "$expected" ] || ok=false
+    grep -q -e "$pattern" answer || ok=false
+    report $ok "$name" "status $status (expected $expected): $(head -c 300 answer)"
+}
+
+# same FILE NAME: it is sdgen's file, byte for byte.
+same() {
+    ok=true
+    cmp -s "$1" sdgen.png || ok=false
+    report $ok "$2 gives the image of sdgen" "$(head -c 200 answer)"
+}
+
+# idle NAME: nothing is drawn and nobody waits, soon.
+idle() {
+    tries=0 ok=false
+    while [ $tries -lt 100 ] && ! $ok; do
+        curl -s "$url/v1/status" | grep -q '"queued":0,"drawing":0' && ok=true
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+    report $ok "$1" "$(curl -s "$url/v1/status" | head -c 300)"
+}
+
+start --max-steps 400 --max-pixels 16384 --max-batch 4 --max-body 1
+ask 'health' 200 '"status":"ok"' /health
+ask 'models' 200 '"id":"tiny-sd15"' /v1/models
+ask 'one model' 200 '"object":"model"' /v1/models/tiny-sd15
+ask 'no model' 404 'no such model' /v1/models/other
+ask 'samplers' 200 '"name":"DPM++ 2M"' /sdapi/v1/samplers
+ask 'schedulers' 200 '"label":"Karras"' /sdapi/v1/schedulers
+ask 'sd-models' 200 '"title":"tiny-sd15"' /sdapi/v1/sd-models
+ask 'options' 200 '"sd_model_checkpoint":"tiny-sd15"' /sdapi/v1/options
+for list in sd-vae loras upscalers prompt-styles; do ask "$list" 200 '^\[\]$' /sdapi/v1/$list; done
+for list in embeddings memory cmd-flags scripts progress; do ask "$list" 200 '^{' /sdapi/v1/$list; done
+ask 'ping' 200 '{}' /internal/ping
+
+# One image by each interface.
+"$build/sdgen" -m "$tiny" -p 'a cat' -n 'a dog' --steps 3 --seed 7 -W 64 -H 64 --cfg-scale 5 \
+    --sampler dpmpp_2m --schedule karras --threads 1 --quiet -o sdgen.png
+common='"negative_prompt":"a dog","steps":3,"seed":7,"cfg_scale":5'
+ask 'txt2img' 200 '"info":".*infotexts' /sdapi/v1/txt2img -d \
+    "{\"prompt\":\"a cat\",$common,\"width\":64,\"height\":64,\"sampler_name\":\"DPM++ 2M\",\"scheduler\":\"Karras\"}"
+sed 's/^{"images":\["\([^"]*\)".*/\1/' answer | base64 -d > image.png 2> /dev/null
+same image.png txt2img
+ask 'generations' 200 '"b64_json"' /v1/images/generations -d \
+    "{\"prompt\":\"a cat\",$common,\"size\":\"64x64\",\"sampler\":\"dpmpp_2m\",\"schedule\":\"karras\"}"
+sed 's/.*"b64_json":"\([^"]*\)".*/\1/' answer | base64 -d > image.png 2> /dev/null
+same image.png generations
+ask 'generations by url' 200 '"url":"http://127' /v1/images/generations -d \
+    "{\"prompt\":\"a cat\",$common,\"size\":\"64x64\",\"sampler\":\"dpmpp_2m\",\"schedule\":\"karras\",\"response_format\":\"url\"}"
+curl -s -o image.png "$(sed 's/.*"url":"\([^"]*\)".*/\1/' answer)"
+same image.png 'an address'
+job="{\"prompt\":\"a cat\",$common,\"width\":64,\"height\":64,\"sampler\":\"dpmpp_2m\",\"schedule\":\"karras\"}"
+ask 'a job' 202 '"state":"' /v1/jobs -d "$job"
+id=$(sed 's/^{"id":"\([^"]*\)".*/\1/' answer)
+ask 'its events' 200 '^event: end' "/v1/jobs/$id/events" -N
+ask 'its state' 200 '"state":"done"' "/v1/jobs/$id"
+curl -s -o image.png "$url/v1/jobs/$id/images/0.png"
+same image.png 'a job'
+ask 'all jobs' 200 "$id" /v1/jobs
+ask 'no such image' 404 'no such image' "/v1/jobs/$id/images/1.png"
+ask 'no such job' 404 'no such job' /v1/jobs/0123456789abcdef0123456789abcdef
+ask 'a stream' 200 'event: image_generation.completed' /v1/images/generations -N -d \
+    '{"prompt":"a cat","size":"64x64","steps":4,"stream":true,"partial_images":2}'
+ok=true
+grep -q 'event: image_generation.partial_image' answer || ok=false
+report $ok 'partial images in a stream' "$(head -c 200 answer)"
+ask 'a batch' 200 '\\"all_seeds\\":\[3,4,5,6\]' /sdapi/v1/txt2img -d \
+    '{"prompt":"a","seed":3,"batch_size":2,"n_iter":2,"steps":1,"width":64,"height":64,"send_images":false}'
+
+# With a picture: what the parameters say is read back.
+picture=$(base64 < sdgen.png | tr -d '\n')
+ask 'png-info' 200 'a cat.nNegative prompt: a dog.nSteps: 3' /sdapi/v1/png-info -d "{\"image\":\"$picture\"}"
+"$build/sdgen" -m "$tiny" -p 'a cat' --init sdgen.png --strength 0.5 --steps 4 --seed 7 --threads 1 \
+    --quiet -o sdgen2.png
+ask 'img2img' 200 '"images"' /sdapi/v1/img2img -d \
+    "{\"prompt\":\"a cat\",\"init_images\":[\"$picture\"],\"denoising_strength\":0.5,\"steps\":4,\"seed\":7}"
+sed 's/^{"images":\["\([^"]*\)".*/\1/' answer | base64 -d > image.png 2> /dev/null
+cp sdgen2.png sdgen.png.2
+ok=true
+cmp -s image.png sdgen.png.2 || ok=false
+report $ok 'img2img gives the image of sdgen --init' "$(head -c 200 answer)"
+ask 'edits' 200 '"b64_json"' /v1/images/edits -F prompt='a cat' -F image=@sdgen.png -F seed=7 -F steps=4 \
+    -F strength=0.5
+sed 's/.*"b64_json":"\([^"]*\)".*/\1/' answer | base64 -d > image.png 2> /dev/null
+ok=true
+cmp -s image.png sdgen.png.2 || ok=false
+report $ok 'edits gives the image of sdgen --init' "$(head -c 200 answer)"
+
+# ---- what is refused, by its name ----
+
+no() { ask "$1" "$2" "$3" "$4" -d "$5"; }
+no 'unknown field, A1111' 400 '"detail":"bogus: there is no such' /sdapi/v1/txt2img '{"bogus":1}'
+no 'unknown field, OpenAI' 400 '"param":"bogus"' /v1/images/generations '{"prompt":"a","bogus":1}'
+no 'unknown field of a job' 400 '"error":"bogus' /v1/jobs '{"bogus":1}'
+no 'no highres fix' 400 'enable_hr' /sdapi/v1/txt2img '{"enable_hr":true}'
+no 'no script' 400 'ADetailer' /sdapi/v1/txt2img '{"alwayson_scripts":{"ADetailer":{"args":[true]}}}'
+no 'sampler' 400 "sampler_name: 'x'" /sdapi/v1/txt2img '{"sampler_name":"x"}'
+no 'model' 400 'sd_model_checkpoint' /sdapi/v1/txt2img '{"override_settings":{"sd_model_checkpoint":"../x"}}'
+no 'option' 400 'bogus: there is no such option' /sdapi/v1/options '{"bogus":1}'
+no 'steps' 400 'at most this server.s 400' /v1/jobs '{"steps":500}'
+no 'pixels' 400 'at most this server.s 16384' /v1/jobs '{"width":512,"height":512}'
+no 'one side' 400 'at most this server.s 16384' /v1/jobs '{"width":512}'
+no 'images' 400 'at most this server.s 4' /v1/jobs '{"batch":2,"batches":3}'
+no 'a width no model draws' 400 'width 100' /sdapi/v1/txt2img '{"width":100,"height":64}'
+no 'a number' 400 'steps: expected a whole number' /v1/jobs '{"steps":"many"}'
+no 'seed' 400 'seed: expected' /v1/jobs '{"seed":-2}'
+no 'broken JSON' 400 'bad JSON' /v1/jobs '{'
+no 'a list' 400 'JSON object' /v1/jobs '[]'
+no 'deep JSON' 400 'deeper' /v1/jobs "$(printf '%040d' 0 | tr 0 '[')"
+no 'no picture' 400 'init_images' /sdapi/v1/img2img '{}'
+no 'no base64' 400 'base64' /sdapi/v1/img2img '{"init_images":["!"]}'
+no 'no PNG' 400 'expected a picture' /sdapi/v1/img2img '{"init_images":["aGVsbG8="]}'
+no 'a LoRA elsewhere' 400 'loras' /v1/jobs '{"loras":[{"name":"../../etc/passwd"}]}'
+ask 'no prompt' 400 '"param":"prompt"' /v1/images/generations -d '{}'
+ask 'a file that is none of ours' 400 'image and mask' /v1/images/edits -F prompt=a -F other=@sdgen.png
+ask 'path' 404 'no such path' /sdapi/v1/nothing
+ask 'method' 405 'expected' /v1/status -X DELETE
+head -c 1100000 /dev/zero > large
+ask 'a large body' 413 'expected at most' /v1/jobs --data-binary @large -H 'Expect:'
+ask 'a large body without a length' 413 'expected at most' /v1/jobs --data-binary @large -H 'Expect:' \
+    -H 'Transfer-Encoding: chunked'
+"$build/sdgen" -m "$tiny" -p 'a cat' --steps 1 -W 192 -H 192 --threads 1 --quiet -o large.png
+ask 'a picture of many pixels' 400 '192x192: expected at most 16384 pixels' /v1/images/edits \
+    -F prompt=a -F image=@large.png
+ask 'another host' 403 'Host' /v1/status -H 'Host: example.org'
+ask 'another origin' 403 'Origin' /v1/jobs -H 'Origin: http://example.org' -d '{}'
+idle 'idle after all that'
+
+# ---- clients that leave, and jobs that end early ----
+
+long='"steps":400,"width":128,"height":128'
+curl -s --max-time 1 -d "{$long}" "$url/sdapi/v1/txt2img" > out
+idle 'a client that leaves ends its job'
+ask 'a long job' 202 '"state"' /v1/jobs -d "{$long}"
+id=$(sed 's/^{"id":"\([^"]*\)".*/\1/' answer)
+ask 'one behind it' 202 '"place":0' /v1/jobs -d '{"steps":1,"width":64,"height":64}'
+ask 'its end' 200 '"id"' "/v1/jobs/$id" -X DELETE
+idle 'a job is cancelled'
+ask 'a cancelled job' 200 '"state":"cancelled"' "/v1/jobs/$id"
+curl -s -d "{$long}" "$url/sdapi/v1/txt2img" > answer &
+waiting=$!
+tries=0
+until curl -s "$url/sdapi/v1/progress" | grep -q '"sampling_steps":4' || [ $tries -gt 100 ]; do
+    tries=$((tries + 1))
+done
+curl -s -d '' "$url/sdapi/v1/interrupt" > out
+wait $waiting
+ok=true
+grep -q '^{"images":\[\]' answer || ok=false
+report $ok 'interrupt answers the one who waits' "$(head -c 200 answer)"
+ask 'metrics' 200 '^sdserve_images_total [1-9]' /metrics
+ok=true
+grep -q '^sdserve_jobs_total{state="cancelled"} 3' answer || ok=false
+report $ok 'metrics count what was cancelled' "$(grep jobs answer)"
+stop
+
+# ---- a key, kept images, and an end in the midst ----
+
+mkdir kept
+start --api-key secret --output kept --max-steps 400
+ask 'without the key' 401 'key' /v1/status
+ask 'a wrong key' 401 'key' /v1/status -H 'Authorization: Bearer secres'
+ask 'half a key' 401 'key' /v1/status -H 'Authorization: Bearer sec'
+ask 'the key' 200 'version' /v1/status -H 'Authorization: Bearer secret'
+ask 'the key as a password' 200 'version' /v1/status -u any:secret
+ask 'health without it' 200 'ok' /health
+curl -s -u any:secret -d '{"steps":400,"width":64,"height":64,"batch_size":2}' "$url/sdapi/v1/txt2img" > answer &
+waiting=$!
+tries=0
+until curl -s -u any:secret "$url/v1/status" | grep -q '"drawing":1' || [ $tries -gt 300 ]; do
+    tries=$((tries + 1))
+done
+stop 'after the image'
+wait $waiting
+ok=true
+[ "$(find kept -name '*.png' | wc -l)" -eq 2 ] && grep -q '"images"' answer || ok=false
+report $ok 'what is drawn at the end is kept and sent' "$(ls kept) $(head -c 100 answer)"
+start --max-steps 1000 --max-pixels 1000000
+ask 'a very long job' 202 '"state"' /v1/jobs -d '{"steps":999,"width":512,"height":512}'
+kill -TERM "$server"
+sleep 1
+stop 'at once by a second signal'
+
+finish

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The command line of sdserve.
+ */
+#ifndef SDRT_TOOLS_SDSERVE_OPTIONS_H
+#define SDRT_TOOLS_SDSERVE_OPTIONS_H
+
+#include "cli/options.h"
+#include "model/sdrt.h"
+#include "tools/default_model.h"
+
+/* Strings are borrowed from argv or the environment, but for the small model's path. */
+struct serve_options {
+    struct sdrt_options model;
+    struct sdrt_request
+        defaults;        /* what a request leaves out: steps, cfg_scale, lora_dir, embeddings */
+    const char *models;  /* a folder of checkpoints that requests may name; NULL: model alone */
+    const char *output;  /* a folder where images are kept; NULL: nowhere */
+    const char *listen;  /* the address: 127.0.0.1 */
+    const char *api_key; /* NULL: none is asked for */
+    const char *cors;    /* the origin whose pages may call, "*": any; NULL: none */
+    int port;            /* 0: one that is free */
+    int sessions;        /* images drawn at a time */
+    int max_steps, max_batch;
+    int max_pixels;   /* of an image, and of a picture that is sent */
+    int max_body;     /* MiB of a request */
+    int max_queue;    /* jobs that wait */
+    int keep;         /* finished jobs whose images can be fetched */
+    double cfg_scale; /* of --cfg-scale; below 0: the model's */
+    int quiet;
+    char small_model[DEFAULT_MODEL_PATH];
+};
+
+/* Reads argv into *options.  log is used here and stored in options->model. */
+enum cli_parsed serve_parse(struct serve_options *options, int argc, char **argv,
+                            const struct sdrt_log *log);
+
+#endif

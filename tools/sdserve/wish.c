@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/sdserve/wish.h"
+
+#include "runtime/base/error.h"
+#include "tools/sdserve/options.h"
+#include "tools/seed.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+struct wish *wish_make(const struct serve_options *o)
+{
+    struct wish *w = calloc(1, sizeof *w);
+
+    if (!w) return NULL;
+    w->request = o->defaults;
+    w->batches = 1;
+    w->random_seed = 1;
+    w->format = "png";
+    w->quality = 95;
+    return w;
+}
+
+void wish_free(struct wish *w)
+{
+    if (!w) return;
+    for (int i = 0; i < WISH_LORAS; i++) free((void *)(uintptr_t)w->loras[i].path);
+    sdrt_picture_file_free(&w->init_file);
+    sdrt_picture_file_free(&w->mask_file);
+    json_decref(w->body);
+    free(w);
+}
+
+int wish_check(struct wish *w, const struct serve_options *o, const struct sdrt_log *log)
+{
+    struct sdrt_request *r = &w->request;
+    enum { UNKNOWN = 1024 /* a side that is the model's */ };
+    const int64_t width = r->width ? r->width : r->init ? r->init->width : UNKNOWN;
+    const int64_t height = r->height ? r->height : r->init ? r->init->height : UNKNOWN;
+
+    if (r->steps > o->max_steps)
+        return sdrt_fail(log, SDRT_E_ARG, "steps: %d: expected at most this server's %d", r->steps,
+                         o->max_steps);
+    if ((int64_t)r->batch * w->batches > o->max_batch)
+        return sdrt_fail(log, SDRT_E_ARG, "batch: %lld images: expected at most this server's %d",
+                         (long long)r->batch * w->batches, o->max_batch);
+    if ((r->width || r->height) && width * height > o->max_pixels)
+        return sdrt_fail(log, SDRT_E_ARG,
+                         "width, height: %lldx%lld: expected at most this server's %d pixels",
+                         (long long)width, (long long)height, o->max_pixels);
+    if (w->random_seed) r->seed = seed_draw();
+    return SDRT_OK;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a caller asks to be drawn: a request, and all that it borrows.
+ */
+#ifndef SDRT_TOOLS_SDSERVE_WISH_H
+#define SDRT_TOOLS_SDSERVE_WISH_H
+
+#include "model/sdrt.h"
+#include "runtime/files/picture_file.h"
+
+#include <jansson.h>
+
+struct serve_options;
+
+enum { WISH_LORAS = 32 };
+
+struct wish {
+    struct sdrt_request request; /* its strings are body's or constants */
+    json_t *body;                /* owned; NULL for none */
+    int checkpoint;              /* its number on the shelf */
+    int batches;                 /* drawn one after the other, with seeds that go on */
+    int only_load;               /* 1: the checkpoint is opened and nothing drawn */
+    int previews;                /* 1: someone looks on */
+    int stream, partial_images;  /* how OpenAI's clients want to be answered */
+    int random_seed;             /* 1: none was named */
+    const char *format;          /* of the images: a name of SDRT_LIST_FORMATS */
+    int quality;                 /* of JPEG and WebP */
+    struct sdrt_picture_file init_file, mask_file; /* owned */
+    struct sdrt_picture init, mask;                /* the same, for the request */
+    struct sdrt_lora loras[WISH_LORAS];            /* paths are owned */
+};
+
+/* A wish with the server's defaults, the caller's; NULL without memory. */
+struct wish *wish_make(const struct serve_options *options);
+
+/* NULL is allowed. */
+void wish_free(struct wish *wish);
+
+/* Whether the limits of the server allow it, once all of it is read; also draws a seed where none was
+ * named.  SDRT_E_ARG with a line in the log. */
+int wish_check(struct wish *wish, const struct serve_options *options, const struct sdrt_log *log);
+
+#endif
