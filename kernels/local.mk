@@ -136,8 +136,9 @@ libkernels_la_LIBADD += libk_avx512vnni.la
 EMULATED_FILES += $(AVX512VNNI_FILES)
 endif
 
-AVX512BF16_FILES = kernels/avx512bf16/attention.c kernels/avx512bf16/conv.c \
-	kernels/avx512bf16/gemm.c kernels/avx512bf16/slot.h kernels/avx512/bf16.h
+AVX512BF16_FILES = kernels/avx512bf16/attention.c kernels/avx512bf16/attention_fused.h \
+	kernels/avx512bf16/conv.c kernels/avx512bf16/gemm.c kernels/avx512bf16/slot.h \
+	kernels/avx512/bf16.h
 if HAVE_AVX512BF16
 noinst_LTLIBRARIES += libk_avx512bf16.la
 libk_avx512bf16_la_SOURCES = $(AVX512BF16_FILES)

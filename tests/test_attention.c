@@ -283,6 +283,22 @@ __attribute__((unused)) static void check_extremes(const char *level)
                            kinds[i]);
 }
 
+/* Scores far above all that came before them, in a later block of keys; with some in it that do not
+ * exist, and values that end in either half of a vector. */
+__attribute__((unused)) static void check_late(const char *level)
+{
+    static const enum scores kinds[] = { RISING, LAST };
+    static const int dims[] = { 8, 33, 40, 41, 64, 80 }, lengths[] = { 131, 390 };
+    struct sdrt_attention_ops ops = { 0 };
+    uint64_t rng = trand_seed();
+
+    tattention_init(&ops, level);
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        for (size_t d = 0; d < sizeof dims / sizeof dims[0]; d++)
+            for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++)
+                check_kind(level, &ops, &rng, d % 2 ? 29 : 7, lengths[l], dims[d], kinds[i]);
+}
+
 /* As gemm's. */
 static void check_types(const char *level, const struct sdrt_attention_ops *ops)
 {
@@ -330,6 +346,9 @@ static void check_models(const char *level)
 #include "kernels/levels.h"
 #define SDRT_F32_LEVEL(level, ...) Test(attention, extremes_##level) { check_extremes(#level); }
 #define SDRT_F16_LEVEL SDRT_F32_LEVEL
+#include "kernels/levels.h"
+#define SDRT_BF16_LEVEL(level, ...) \
+    Test(attention, late_##level) { check_late(#level); }
 #include "kernels/levels.h"
 #define SDRT_LEVEL(level, ...) Test(attention, models_##level) { check_models(#level); }
 #include "kernels/levels.h"

@@ -8,15 +8,18 @@
 /* As in avx512/attention.c, but that weights of half the width let twice the keys stay in L1. */
 #define SDRT_ATTENTION_ROWS 14
 enum {
-    ROWS_2    = SDRT_ATTENTION_ROWS,
-    ROWS_3    = 9,
-    QUERIES   = 504,
-    Q_FLOATS  = 81920,
-    TILE      = 27,   /* by three rows of nine */
-    KEYS      = 256,
+    ROWS_2 = SDRT_ATTENTION_ROWS,
+    ROWS_3 = 9,
+    QUERIES = 1024,
+    Q_FLOATS = 81920,
+    TILE = 27, /* by three rows of nine */
+    KEYS = 256,
     KV_FLOATS = 32768,
+    KEY_STEP = 2,
+    SLOT_DOWN = 27, /* a weight of 2^28 is the most that attention_fused.h makes */
 };
 
+#define SDRT_ATTENTION_FUSED_HEADER "kernels/avx512bf16/attention_fused.h"
 #include "kernels/simd/attention.h"
 
 static void fill_f32(struct sdrt_attention_ops *ops) { sdrt_attention_init_avx512(ops); }

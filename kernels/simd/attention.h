@@ -28,6 +28,15 @@
 /* Rows between a prefetch and its use: an L3 miss is some ten rows of copying. */
 enum { AHEAD = 12 };
 
+/* A set that makes weights of scores where it sums them defines SDRT_ATTENTION_FUSED_HEADER and
+ * these with values of its own (kernels/avx512bf16/attention_fused.h). */
+#ifndef SDRT_ATTENTION_FUSED_HEADER
+enum {
+    KEY_STEP = 1,  /* of several blocks of keys, each is whole times as many vectors */
+    SLOT_DOWN = 0, /* weights are times 2^-SLOT_DOWN */
+};
+#endif
+
 static int attention_min(int a, int b) { return a < b ? a : b; }
 static int attention_vectors(int n) { return n > VL ? (n + VL - 1) / VL : 2; }
 
@@ -41,6 +50,7 @@ struct attention_cut {
     int key_vectors;    /* of all keys */
     int key_blocks;
     int keys;           /* most in a block, padded to vectors */
+    int step;           /* vectors, of which each block is whole times as many */
     int d_vectors;      /* of one head */
     int depth;          /* slots of one head */
 };
@@ -53,13 +63,15 @@ static struct attention_cut attention_cut(const struct sdrt_attention_shape *s)
         .depth = slots_of(s->head_dim),
     };
     const int heads = s->batch * s->heads;
-    int keys = attention_min(KV_FLOATS / s->head_dim / VL * VL, KEYS);
+    int keys = attention_min(KV_FLOATS / s->head_dim / (KEY_STEP * VL) * (KEY_STEP * VL), KEYS);
     int queries = attention_min(Q_FLOATS / s->head_dim, QUERIES);
 
     if (keys < 4 * VL) keys = 4 * VL;
     if (queries < 4 * TILE) queries = 4 * TILE;
+    u.step = u.key_vectors * VL > keys ? KEY_STEP : 1;
+    u.key_vectors = (u.key_vectors + u.step - 1) / u.step * u.step;
     u.key_blocks = (u.key_vectors * VL + keys - 1) / keys;
-    u.keys = (u.key_vectors + u.key_blocks - 1) / u.key_blocks * VL;
+    u.keys = (u.key_vectors / u.step + u.key_blocks - 1) / u.key_blocks * u.step * VL;
     /* Fewer queries a unit where there are few units, but enough to repay the packing. */
     const int most = (s->q_len + queries - 1) / queries, least = (s->q_len + TILE - 1) / TILE;
     u.blocks = attention_min((WANTED + heads - 1) / heads, least);
@@ -344,7 +356,7 @@ static void attention_softmax(const struct attention_unit *u, int row, float *sc
         u->sum[row] *= v_first(old);
         u->max[row] = max;
     }
-    const vf shift = v_set1(u->max[row]), unit = v_set1(attention_row_unit(u, row));
+    const vf shift = v_set1(u->max[row] + SLOT_DOWN), unit = v_set1(attention_row_unit(u, row));
     for (j = 0; j + 2 * VL <= keys; j += 2 * VL) {
         const vf p0 = attention_weigh(scores + j, unit, shift);
         const vf p1 = attention_weigh(scores + j + VL, unit, shift);
@@ -373,26 +385,43 @@ static void attention_add_bias(float *scores, const float *bias, int n)
     for (; j < n; j++) scores[j] += bias[j] * log2e;
 }
 
+#ifdef SDRT_ATTENTION_FUSED_HEADER
+#include SDRT_ATTENTION_FUSED_HEADER
+#else
+
+/* Whether the tile's weights lie in u->scores, row behind row, with no gap between them. */
+SDRT_ALWAYS_INLINE int attention_fused(const struct attention_unit *u, int r0, int rows, int n,
+                                       int vectors, int first)
+{
+    (void)u, (void)r0, (void)rows, (void)n, (void)vectors, (void)first;
+    return 0;
+}
+
+/* Whether it did what attention_multiply() does by values of d channels. */
+SDRT_ALWAYS_INLINE int fused_values(const struct attention_product *product, int rows, int d)
+{
+    (void)product, (void)rows, (void)d;
+    return 0;
+}
+#endif
+
 /* ---- one unit ---- */
 
-/* Queries r0 .. r0+rows-1 of the unit against the packed keys k0 .. k0+n-1. */
-static void attention_tile(const struct attention_unit *u, int r0, int rows, int k0, int n,
-                           int vectors)
+/* The tile's weights by their scores, which are stored. */
+static void attention_weights_of(const struct attention_unit *u, int r0, int rows, int k0, int n,
+                                 int vectors)
 {
-    const size_t pitch = attention_pitch(&u->cut), width = (size_t)u->cut.d_vectors * VL;
+    const size_t pitch = attention_pitch(&u->cut);
     const int keys = vectors * VL, first = u->q0 + r0;
     const struct attention_product scores = {
-        .a = u->qs + (size_t)r0 * pitch, .a_pitch = pitch,
-        .w = u->kt, .k = u->cut.depth, .c = u->scores, .c_pitch = (size_t)keys,
+        .a = u->qs + (size_t)r0 * pitch,
+        .a_pitch = pitch,
+        .w = u->kt,
+        .k = u->cut.depth,
+        .c = u->scores,
+        .c_pitch = (size_t)keys,
 #ifdef SDRT_PRODUCT_TILE
         .unit = 1.0f,
-#endif
-    };
-    const struct attention_product values = {
-        .a = u->scores, .a_pitch = (size_t)keys, .w = u->vp, .k = keys / SLOT,
-        .c = u->o + (size_t)r0 * width, .c_pitch = width, .accumulate = k0 > 0,
-#ifdef SDRT_PRODUCT_TILE
-        .unit = attention_values_unit(u),
 #endif
     };
 
@@ -409,7 +438,31 @@ static void attention_tile(const struct attention_unit *u, int r0, int rows, int
     if (rows % ABREAST)
         slots_zero(attention_weights(u->scores + (size_t)rows * (size_t)keys, r0 + rows, keys),
                    keys / SLOT_STEP);
-    attention_multiply(&values, rows, u->cut.d_vectors);
+}
+
+/* Queries r0 .. r0+rows-1 of the unit against the packed keys k0 .. k0+n-1. */
+static void attention_tile(const struct attention_unit *u, int r0, int rows, int k0, int n,
+                           int vectors)
+{
+    const size_t width = (size_t)u->cut.d_vectors * VL;
+    const int keys = vectors * VL;
+    struct attention_product values = {
+        .a = u->scores,
+        .a_pitch = (size_t)keys,
+        .w = u->vp,
+        .k = keys / SLOT,
+        .c = u->o + (size_t)r0 * width,
+        .c_pitch = width,
+        .accumulate = k0 > 0,
+#ifdef SDRT_PRODUCT_TILE
+        .unit = attention_values_unit(u),
+#endif
+    };
+
+    if (attention_fused(u, r0, rows, n, vectors, k0 == 0)) values.a_pitch = (size_t)(keys / SLOT);
+    else attention_weights_of(u, r0, rows, k0, n, vectors);
+    if (!fused_values(&values, rows, u->s->head_dim))
+        attention_multiply(&values, rows, u->cut.d_vectors);
 }
 
 SDRT_ALWAYS_INLINE void attention_finish_as(const struct attention_unit *u, char *out,
@@ -444,8 +497,9 @@ static void attention_one_unit(const struct attention_unit *u, char *out)
     attention_prefetch_keys(u, 0, attention_min(u->cut.keys, u->s->kv_len));
     attention_pack_queries(u);
     for (int b = 0; b < cut->key_blocks; b++) {
-        const int begin = sdrt_row_begin(cut->key_vectors, b, cut->key_blocks);
-        const int vectors = sdrt_row_begin(cut->key_vectors, b + 1, cut->key_blocks) - begin;
+        const int steps = cut->key_vectors / cut->step;
+        const int begin = cut->step * sdrt_row_begin(steps, b, cut->key_blocks);
+        const int vectors = cut->step * sdrt_row_begin(steps, b + 1, cut->key_blocks) - begin;
         const int k0 = begin * VL, n = attention_min(u->s->kv_len - k0, vectors * VL);
         if (u->s->causal && k0 >= u->q0 + u->q_n) break;
         attention_pack(u, k0, n, vectors);

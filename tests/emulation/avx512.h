@@ -316,6 +316,29 @@ EMU __m512i emu_permutexvar_epi16(__m512i index, __m512i a)
     return r.si;
 }
 
+EMU __m512i emu_permutex2var_epi16(__m512i a, __m512i index, __m512i b)
+{
+    const union emu at = emu_si(index), x = emu_si(a), y = emu_si(b);
+    union emu r;
+    for (int i = 0; i < 32; i++) r.u16[i] = (at.u16[i] & 32 ? y : x).u16[at.u16[i] % 32];
+    return r.si;
+}
+/* All three's bits: the only function in use. */
+EMU __m512i emu_or3_epi32(__m512i a, __m512i b, __m512i c)
+{
+    const union emu x = emu_si(a), y = emu_si(b), z = emu_si(c);
+    union emu r;
+    for (int i = 0; i < 16; i++) r.u32[i] = x.u32[i] | y.u32[i] | z.u32[i];
+    return r.si;
+}
+EMU __mmask16 emu_cmpgt_epi32_mask(__m512i a, __m512i b)
+{
+    const union emu x = emu_si(a), y = emu_si(b);
+    __mmask16 m = 0;
+    for (int i = 0; i < 16; i++) m |= (__mmask16)((x.i32[i] > y.i32[i]) << i);
+    return m;
+}
+
 /* Odd products join first, then even ones, fused, subnormals as zeros on the way in; no test
  * makes any on the way out. */
 EMU __m512 emu_dpbf16_ps(__m512 c, __m512bh a, __m512bh b)
@@ -331,6 +354,15 @@ EMU __m512 emu_dpbf16_ps(__m512 c, __m512bh a, __m512bh b)
             r.f[i] = fmaf(p.f, q.f, r.f[i]);
         }
     return r.ps;
+}
+
+EMU __m256 emu_dpbf16_ps_256(__m256 c, __m256bh a, __m256bh b)
+{
+    union emu x = { .si = emu_setzero_si512() }, y = x, z = x;
+    x.si_half[0] = (__m256i)a;
+    y.si_half[0] = (__m256i)b;
+    z.ps_half[0] = c;
+    return (union emu){ .ps = emu_dpbf16_ps(z.ps, x.bh, y.bh) }.ps_half[0];
 }
 
 EMU __m512i emu_maskz_loadu_epi16(uint32_t m, const void *p)
@@ -363,6 +395,12 @@ EMU __m512i emu_maskz_loadu_epi16(uint32_t m, const void *p)
 #define _mm512_srli_epi16 emu_srli_epi16
 #define _mm512_maskz_permutexvar_epi8 emu_maskz_permutexvar_epi8
 #define _mm512_permutexvar_epi16 emu_permutexvar_epi16
+#define _mm512_permutex2var_epi16 emu_permutex2var_epi16
+#undef _mm512_ternarylogic_epi32
+#define _mm512_ternarylogic_epi32(a, b, c, imm) emu_or3_epi32(a, b, c)
+#undef _mm512_cmpgt_epi32_mask
+#define _mm512_cmpgt_epi32_mask emu_cmpgt_epi32_mask
+#define _mm256_dpbf16_ps emu_dpbf16_ps_256
 #define _mm512_dpbf16_ps emu_dpbf16_ps
 #define _mm512_setzero_ps emu_setzero_ps
 #define _mm512_set1_ps emu_set1_ps
