@@ -2,7 +2,7 @@ noinst_LTLIBRARIES += libmodel.la
 libmodel_la_SOURCES = \
 	model/noise/sampler.c model/noise/sampler.h model/noise/sampler_internal.h model/noise/sampler_plan.c \
 	model/noise/sampler_k.c model/noise/sampler_d.c model/noise/sampler_names.c model/noise/schedule_kinds.c \
-	model/noise/schedule.c model/noise/schedule.h
+	model/noise/schedule.c model/noise/schedule.h model/noise/cache.c model/noise/cache.h
 libmodel_la_LIBADD = libruntime.la
 libmodel_la_SOURCES += \
 	model/net/linear.c model/net/linear.h model/net/name.c model/net/name.h \
@@ -22,7 +22,7 @@ libmodel_la_SOURCES += \
 	model/net/upscaler.c model/net/upscaler.h model/pipeline/upscaler_file.c model/pipeline/upscaler_file.h \
 	model/pipeline/upscaler.c model/pipeline/upscaler.h model/pipeline/upscaler_run.c \
 	model/pipeline/parameters.c model/pipeline/parameters.h model/pipeline/canvas.c model/pipeline/canvas.h model/pipeline/fill.c model/pipeline/fill.h \
-	model/pipeline/preview.c model/pipeline/preview.h model/pipeline/refiner.c model/pipeline/refiner.h \
+	model/pipeline/cache.c model/pipeline/cache.h model/pipeline/preview.c model/pipeline/preview.h model/pipeline/refiner.c model/pipeline/refiner.h \
 	model/checkpoint/inspect.c model/checkpoint/inspect_names.c model/checkpoint/inspect.h \
 	model/checkpoint/lora_base.c model/checkpoint/lora_base.h
 

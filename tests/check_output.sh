@@ -125,6 +125,12 @@ ok=true
 "$sdgen" -m "$tiny" --from-image x.png --seed 6 --quiet -o other.png 2> err && ! cmp -s other.png x.png &&
     strings other.png | grep -q 'Seed: 6' || ok=false
 report $ok 'an option above what is repeated' "$(cat err)"
+ok=true
+"$sdgen" -m "$tiny" -p cat -W 64 -H 64 --steps 8 --seed 5 --cache deepcache:every=2 --cfg-range 0:0.6 --quiet \
+    -o cached.png 2> err && "$sdgen" -m "$tiny" --from-image cached.png --quiet -o again.png 2>> err &&
+    cmp -s again.png cached.png && [ ! -s err ] && strings cached.png | grep -q 'Cache: "deepcache:every=2' ||
+    ok=false
+report $ok 'a cache and a range of guidance repeated' "$(cat err)"
 fails 'repeating what has no parameters' 1 'has no parameters' --from-image "$golden/pictures/init.png"
 rm -f ./*
 

@@ -61,6 +61,14 @@ tests_test_guidance_CFLAGS = $(TEST_CFLAGS)
 tests_test_guidance_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/oracle/make_guidance_golden.py
 
+# Counts allocations too.
+check_PROGRAMS += tests/test_cache
+tests_test_cache_SOURCES = tests/test_cache.c $(GOLDEN_IMAGES) $(ALLOCATIONS)
+tests_test_cache_CFLAGS = $(TEST_CFLAGS)
+tests_test_cache_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
+tests_test_cache_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/golden/cache tests/oracle/make_cache_golden.py
+
 check_PROGRAMS += tests/test_t5_tokenizer tests/fuzz_t5_tokenizer
 tests_test_t5_tokenizer_SOURCES = tests/test_t5_tokenizer.c tests/temp_folder.c \
 	tests/temp_folder.h

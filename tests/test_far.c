@@ -74,6 +74,30 @@ Test(far, refined) { check_family("sdxl", "sdxl-refiner"); }
 Test(far, sd3) { check_family("sd3", NULL); }
 Test(far, sd35) { check_family("sd35", NULL); }
 
+/* ---- evaluations that do less ---- */
+
+Test(far, caches)
+{
+    const struct picture p = { .negative = "blurry",
+                               .steps = 8,
+                               .width = 88,
+                               .height = 72,
+                               .cfg = 5.0f };
+    struct sdrt_context *near = open_on("sd15", NULL, NULL), *far = open_far("sd15", NULL);
+    struct sdrt_request r;
+
+    picture_request(&r, &p);
+    r.cache = "deepcache:every=3,order=0,layers=2";
+    expect_same_image(near, far, &r, "kept");
+    r.cfg_end = 0.6f;
+    expect_same_image(near, far, &r, "and without guidance at the end");
+    r.cache = "deepcache";
+    cr_expect_eq(sdrt_generate(far, &r), SDRT_E_UNSUPPORTED);
+    cr_expect(strstr(kept_text, "expected order=0"), "%s", kept_text);
+    sdrt_close(&near);
+    sdrt_close(&far);
+}
+
 /* ---- pictures and LoRAs ---- */
 
 /* A wedge of colours, and where it is redrawn: the middle. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/from_image.h"
+#include "model/noise/cache.h"
 #include "model/pipeline/parameters.h"
 #include "runtime/base/numbers.h"
 #include "runtime/files/picture_file.h"
@@ -117,9 +118,23 @@ static int share_of(float *to, const char *text)
     return status;
 }
 
+/* "0-0.6", as parameters have it. */
+static int range_of(struct sdrt_request *r, const char *text)
+{
+    char first[32] = "";
+    const size_t n = strcspn(text, "-");
+
+    if (!text[n] || n >= sizeof first) return SDRT_E_FORMAT;
+    memcpy(first, text, n);
+    const int status = share_of(&r->cfg_start, first);
+    return status ? status : share_of(&r->cfg_end, text + n + 1);
+}
+
 /* The rest of take_pair(): what is told of noise and guidance only where it was asked for. */
 static int take_noise(struct sdrt_request *r, const char *key, const char *value)
 {
+    struct sdrt_cache cache;
+
     if (!strcmp(key, "Prompt style"))
         return name_of(&r->prompt_style, SDRT_LIST_PROMPT_STYLES, value);
     if (!strcmp(key, "Eta")) return cli_number(&r->eta, "from-image", value, 0, 100, NULL);
@@ -127,6 +142,11 @@ static int take_noise(struct sdrt_request *r, const char *key, const char *value
     if (!strcmp(key, "Variation seed")) return natural_of(&r->subseed, value);
     if (!strcmp(key, "Variation seed strength")) return share_of(&r->subseed_strength, value);
     if (!strcmp(key, "CFG Rescale")) return share_of(&r->cfg_rescale, value);
+    if (!strcmp(key, "CFG range")) return range_of(r, value);
+    if (!strcmp(key, "Cache")) {
+        r->cache = value;
+        return sdrt_cache_parse(&cache, value, NULL);
+    }
     return is_silent(key) ? SDRT_OK : SDRT_E_UNSUPPORTED;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/options.h"
+#include "model/noise/cache.h"
 #include "runtime/base/numbers.h"
 #include "tools/control_option.h"
 #include "tools/from_image.h"
@@ -254,6 +255,16 @@ static int take_cfg_range(void *into, const char *name, const char *text,
     memcpy(first, text, (size_t)(colon - text));
     const int status = take_share(&r->cfg_start, name, first, log);
     return status ? status : take_share(&r->cfg_end, name, colon + 1, log);
+}
+
+static int take_cache(void *into, const char *name, const char *text, const struct sdrt_log *log)
+{
+    struct sdrt_cache cache;
+
+    (void)name;
+    ((struct sdgen_options *)into)->request.cache = text;
+    ((struct sdgen_options *)into)->cache = 1;
+    return sdrt_cache_parse(&cache, text, log);
 }
 
 static int take_subseed_strength(void *into, const char *name, const char *text,
@@ -521,6 +532,10 @@ static const struct cli_option table[] = {
       "how much of the contrast that guidance adds is taken back (0)", .call = take_cfg_rescale },
     { "cfg-range", 0, CLI_CALL, "A:B", "the share of the steps that has guidance (0:1)",
       .call = take_cfg_range },
+    { "cache", 0, CLI_CALL, "NAME[:OPTION=X,...]",
+      "deepcache: some steps compute the U-Net's last layers alone (none)", .call = take_cache },
+    { "fast", 0, CLI_FLAG, NULL, "the cache that the model is best drawn with: half of the work",
+      AT(fast) },
     { "clip-skip", 0, CLI_WHOLE, "N", "CLIP's N-th layer from the end: 1 the last (the model's)",
       AT(request.clip_skip), 1, MAX_CLIP_SKIP },
     { "original-size", 0, CLI_CALL, "WxH",
@@ -654,6 +669,9 @@ static int check_together(struct sdgen_options *o, const char *stray, const char
         return sdrt_fail(log, SDRT_E_ARG, "--refiner-start %g: expected --refiner FILE beside it",
                          o->request.refiner_start);
     if (check_pictures(o, log)) return SDRT_E_ARG;
+    if (o->fast && o->cache)
+        return sdrt_fail(log, SDRT_E_ARG, "--fast, --cache: expected one of them");
+    if (o->fast) o->request.cache = "fast";
     if (o->plan && !o->model.model) o->model.random_weights = 1;
     o->model.plan_only = o->plan;
     if (o->output && !strcmp(o->output, "-") && (o->show || o->json))

@@ -49,6 +49,7 @@ struct sdgen_options {
     int show;       /* the images in the terminal */
     int show_steps; /* and how they come about; show is then set too */
     int quiet;
+    int fast, cache;   /* given */
     int cfg_scale;     /* --cfg-scale was given */
     int refiner_start; /* --refiner-start was given */
     int strength;      /* --strength was given */

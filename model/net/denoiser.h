@@ -19,6 +19,10 @@ struct sdrt_denoiser_shape {
     int tokens;      /* of a prompt */
     int evaluations; /* timesteps of the schedule */
     int controlled;  /* 1: its step adds what ControlNets leave (controlnet.h); U-Nets alone */
+    /* Of a U-Net whose steps are shortened, else 0: how many of the last layers a shortened step computes,
+     * 1 to layers + 1 of the last up block; a whole one leaves for it what enters them. */
+    int again;
+    int shortened; /* 1: this one is */
 };
 
 struct sdrt_denoiser {
@@ -37,7 +41,7 @@ struct sdrt_denoiser {
      * for the step.
      * build_step: model_in [batch][h][w][latent channels], scaled for the timestep; time
      * [rows][1][1][width], the evaluation's rows of time_table; what the prompt left; model_out
-     * [batch][h][w][latent channels]. */
+     * [batch][h][w][latent channels]; where steps are shortened kept [batch][h][w][channels]. */
     void (*build_schedule)(struct sdrt_graph *g, const struct sdrt_model_config *config,
                            const struct sdrt_denoiser_shape *shape);
     void (*build_prompt)(struct sdrt_graph *g, const struct sdrt_model_config *config,

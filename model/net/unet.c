@@ -223,10 +223,15 @@ struct builder {
     int controlled; /* 1: ControlNets leave something for the skips and the middle */
     sdrt_tensor skips[MAX_SKIPS];
     int n_skips;
+    sdrt_tensor
+        kept;  /* what enters the last layers, here and in a shortened step; SDRT_NO_TENSOR */
+    int again; /* how many they are */
+    sdrt_tensor
+        into; /* what the next layer or resampling writes; SDRT_NO_TENSOR: the planner's choice */
 };
 
 static sdrt_tensor resnet(struct builder *b, sdrt_tensor x, sdrt_tensor skip, const char *block,
-                          int j, int channels)
+                          int j, int channels, sdrt_tensor into)
 {
     struct sdrt_conv_spec spec = sdrt_conv_defaults;
     char name[4][NAME];
@@ -264,21 +269,29 @@ static sdrt_tensor resnet(struct builder *b, sdrt_tensor x, sdrt_tensor skip, co
     spec.name = name[3];
     spec.skip = spec.chan = SDRT_NO_TENSOR;
     spec.residual = residual;
+    spec.into = into;
     return sdrt_graph_conv(b->g, h, &spec);
+}
+
+static sdrt_tensor project_into(struct builder *b, sdrt_tensor x, const char *prefix,
+                                const char *leaf, struct sdrt_gemm_spec spec)
+{
+    char name[NAME];
+
+    sdrt_name(name, sizeof name, "%s.%s", prefix, leaf);
+    spec.name = name;
+    return sdrt_graph_gemm(b->g, x, &spec);
 }
 
 static sdrt_tensor project(struct builder *b, sdrt_tensor x, const char *prefix, const char *leaf,
                            int n, int bias, sdrt_tensor residual)
 {
     struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
-    char name[NAME];
 
-    sdrt_name(name, sizeof name, "%s.%s", prefix, leaf);
-    spec.name = name;
     spec.n = n;
     spec.no_bias = !bias;
     spec.residual = residual;
-    return sdrt_graph_gemm(b->g, x, &spec);
+    return project_into(b, x, prefix, leaf, spec);
 }
 
 static sdrt_tensor norm_of(struct builder *b, sdrt_tensor x, const char *prefix, const char *leaf)
@@ -345,6 +358,7 @@ static sdrt_tensor transformer(struct builder *b, sdrt_tensor x, const char *blo
                                int depth, int c)
 {
     struct sdrt_conv_spec spec = sdrt_conv_defaults;
+    struct sdrt_gemm_spec last = sdrt_gemm_defaults;
     char base[NAME - 40], norm[NAME], name[NAME];
 
     if (depth == 0) return x;
@@ -365,7 +379,20 @@ static sdrt_tensor transformer(struct builder *b, sdrt_tensor x, const char *blo
         h = cross_attention(b, h, prefix, c);
         h = feed_forward(b, h, prefix, c);
     }
-    return project(b, h, base, "proj_out", c, 1, x);
+    last.n = c;
+    last.residual = x;
+    last.into = b->into;
+    return project_into(b, h, base, "proj_out", last);
+}
+
+/* A resnet and its transformer, if it has one. */
+static sdrt_tensor layer(struct builder *b, sdrt_tensor x, sdrt_tensor skip, const char *block,
+                         int j, int depth, int channels)
+{
+    x = resnet(b, x, skip, block, j, channels, depth ? SDRT_NO_TENSOR : b->into);
+    x = transformer(b, x, block, j, depth, channels);
+    b->into = SDRT_NO_TENSOR;
+    return x;
 }
 
 static void push_skip(struct builder *b, sdrt_tensor x) { b->skips[b->n_skips++] = x; }
@@ -386,6 +413,8 @@ static sdrt_tensor resample(struct builder *b, sdrt_tensor x, const char *block,
     spec.upsample = stride == 1 ? 2 : 1;
     spec.out_h = h;
     spec.out_w = w;
+    spec.into = b->into;
+    b->into = SDRT_NO_TENSOR;
     return sdrt_graph_conv(b->g, x, &spec);
 }
 
@@ -397,8 +426,7 @@ static sdrt_tensor down(struct builder *b, sdrt_tensor x)
     for (int i = 0; i < c->levels; i++) {
         sdrt_name(block, sizeof block, "unet.down_blocks.%d", i);
         for (int j = 0; j < c->layers; j++) {
-            x = resnet(b, x, SDRT_NO_TENSOR, block, j, c->channels[i]);
-            x = transformer(b, x, block, j, c->down_depth[i][j], c->channels[i]);
+            x = layer(b, x, SDRT_NO_TENSOR, block, j, c->down_depth[i][j], c->channels[i]);
             push_skip(b, x);
         }
         if (i == c->levels - 1) break;
@@ -414,8 +442,8 @@ static sdrt_tensor middle(struct builder *b, sdrt_tensor x)
     const int channels = c->channels[c->levels - 1];
 
     for (int j = 0; j < c->mid_resnets; j++) {
-        x = resnet(b, x, SDRT_NO_TENSOR, "unet.mid_block", j, channels);
-        if (j == 0) x = transformer(b, x, "unet.mid_block", 0, c->mid_depth, channels);
+        const int depth = j == 0 ? c->mid_depth : 0;
+        x = layer(b, x, SDRT_NO_TENSOR, "unet.mid_block", j, depth, channels);
     }
     return x;
 }
@@ -441,6 +469,9 @@ static sdrt_tensor pop_skip(struct builder *b)
     return controlled(b, b->skips[i], i);
 }
 
+/* The layer of the last up block from which on a shortened step computes anew. */
+static int kept_at(const struct builder *b) { return b->config->layers + 1 - b->again; }
+
 static sdrt_tensor up(struct builder *b, sdrt_tensor x)
 {
     const struct sdrt_unet_config *c = b->config;
@@ -451,10 +482,11 @@ static sdrt_tensor up(struct builder *b, sdrt_tensor x)
         const int level = c->levels - 1 - i, channels = c->channels[level];
         sdrt_name(block, sizeof block, "unet.up_blocks.%d", i);
         for (int j = 0; j < c->layers + 1; j++) {
-            x = resnet(b, x, pop_skip(b), block, j, channels);
-            x = transformer(b, x, block, j, c->up_depth[level][j], channels);
+            if (level == 0 && j == kept_at(b) - 1) b->into = b->kept;
+            x = layer(b, x, pop_skip(b), block, j, c->up_depth[level][j], channels);
         }
         if (level == 0) break;
+        if (level == 1 && kept_at(b) == 0) b->into = b->kept;
         sdrt_graph_dims(b->g, b->skips[b->n_skips - 1], dims);
         x = resample(b, x, block, "upsamplers.0.conv", channels, 1, dims[1], dims[2]);
     }
@@ -472,6 +504,8 @@ static struct builder builder_of(struct sdrt_graph *g, const struct unet_parts *
         .batch = shape->batch,
         .tokens = shape->tokens,
         .controlled = shape->controlled,
+        .again = shape->again,
+        .into = SDRT_NO_TENSOR,
         .time = sdrt_graph_external(g, "time", SDRT_F32, time_rows(config, shape->batch), 1, 1,
                                     parts->time_channels),
     };
@@ -506,6 +540,55 @@ int sdrt_unet_build_way_down(struct sdrt_graph *g, const struct sdrt_unet_config
     return b.n_skips + 1;
 }
 
+/* ---- a shortened step ----
+ * DeepCache, Ma et al. 2024 (arXiv:2312.00858): what enters the last layers of the last up block changes
+ * little from one timestep to the next, so it is taken from an earlier one, and of the way down only the
+ * layers whose skips those read are computed. */
+
+/* Channels of the tensor that enters the last layers: those of the level, or of the one below where all
+ * layers are computed anew and it comes from between both. */
+static int kept_channels(const struct sdrt_unet_config *c, int again)
+{
+    return again > c->layers && c->levels > 1 ? c->channels[1] : c->channels[0];
+}
+
+static sdrt_tensor kept_tensor(const struct builder *b, const struct sdrt_denoiser_shape *s)
+{
+    if (!s->again) return SDRT_NO_TENSOR;
+    return sdrt_graph_external(b->g, "kept", SDRT_F32, s->batch, s->h, s->w,
+                               kept_channels(b->config, s->again));
+}
+
+/* Goes past all layers but the last ones, which have this depth of transformers. */
+static void pass_over(struct builder *b)
+{
+    const struct sdrt_unet_config *c = b->config;
+    int depth = 0;
+
+    for (int j = kept_at(b); j < c->layers + 1; j++) depth += c->up_depth[0][j];
+    b->next_cross = b->parts->n_cross - depth;
+    while (b->next_resnet < b->parts->n_resnets - b->again)
+        b->time_at += b->parts->resnets[b->next_resnet++].channels;
+}
+
+static sdrt_tensor shortened(struct builder *b, sdrt_tensor x)
+{
+    const struct sdrt_unet_config *c = b->config;
+    char block[64];
+
+    for (int j = 0; j + 1 < b->again; j++) {
+        x = layer(b, x, SDRT_NO_TENSOR, "unet.down_blocks.0", j, c->down_depth[0][j],
+                  c->channels[0]);
+        push_skip(b, x);
+    }
+    pass_over(b);
+    x = b->kept;
+    sdrt_name(block, sizeof block, "unet.up_blocks.%d", c->levels - 1);
+    for (int j = kept_at(b); j < c->layers + 1; j++)
+        x = layer(b, x, b->skips[--b->n_skips], block, j, c->up_depth[0][j], c->channels[0]);
+    return x;
+}
+
 static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *model,
                        const struct sdrt_denoiser_shape *shape)
 {
@@ -521,8 +604,14 @@ static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *mod
     const sdrt_tensor out = sdrt_graph_external(g, "model_out", SDRT_F32, batch, h, w,
                                                 config->out_channels);
 
-    sdrt_tensor x = middle(&b, down(&b, begin(&b, in, SDRT_NO_TENSOR)));
-    x = up(&b, controlled(&b, x, b.n_skips));
+    b.kept = kept_tensor(&b, shape);
+    sdrt_tensor x = begin(&b, in, SDRT_NO_TENSOR);
+    if (shape->shortened) {
+        x = shortened(&b, x);
+    } else {
+        x = middle(&b, down(&b, x));
+        x = up(&b, controlled(&b, x, b.n_skips));
+    }
 
     spec.name = "unet.conv_out";
     spec.norm = "unet.conv_norm_out";

@@ -172,6 +172,7 @@ int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *req
     sdrt_queue_rearm(s->queue); /* who cancelled before means another request */
     run.request = sdrt_request_resolved(s->model, r);
     status = sdrt_request_check(s->model, r, &shape, run.samplers, &run.rng_kind);
+    if (status == SDRT_OK) status = sdrt_cache_parse(&run.cache, r->cache, s->log);
     s->n_images = 0;
     if (status == SDRT_OK) status = sdrt_controls_take(s, r, &shape);
     if (status == SDRT_OK)

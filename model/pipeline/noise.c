@@ -2,6 +2,7 @@
  *
  * What a request asks of its noise: seeds, variations, and guidance that is told from it.
  */
+#include "model/pipeline/cache.h"
 #include "model/pipeline/run.h"
 
 #include <math.h>
@@ -94,9 +95,7 @@ void sdrt_run_turn_generators(struct sdrt_run *run)
 
 float sdrt_run_guidance(const struct sdrt_run *run, int evaluation, int total)
 {
-    const float share = (float)evaluation / (float)total;
-
-    return share >= run->r->cfg_start && share < run->r->cfg_end ? run->r->cfg_scale : 1.0f;
+    return sdrt_cache_guided(run->r, evaluation, total) ? run->r->cfg_scale : 1.0f;
 }
 
 static double deviation(const float *x, size_t n)

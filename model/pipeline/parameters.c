@@ -113,8 +113,11 @@ static void write_list(FILE *f, const char *key, const double *values, int n)
 }
 
 /* What changes the image only where it is asked for. */
-static void write_noise(const struct sdrt_request *r, FILE *f)
+static void write_noise(const struct sdrt_run *run, FILE *f)
 {
+    const struct sdrt_request *r = run->r;
+    char cache[128];
+
     if (r->prompt_style) fprintf(f, ", Prompt style: %s", r->prompt_style);
     if (r->eta >= 0.0) fprintf(f, ", Eta: %g", r->eta);
     if (r->s_noise != 1.0) fprintf(f, ", Sigma noise: %g", r->s_noise);
@@ -126,6 +129,7 @@ static void write_noise(const struct sdrt_request *r, FILE *f)
     write_list(f, ", Sigmas: \"", r->sigmas, r->n_sigmas);
     write_list(f, ", Timesteps: \"", r->timesteps, r->n_timesteps);
     if (r->cfg_rescale > 0.0f) fprintf(f, ", CFG Rescale: %g", (double)r->cfg_rescale);
+    if (run->cache.kind) write_text(f, "Cache", sdrt_cache_text(&run->cache, cache, sizeof cache));
     if (r->cfg_start > 0.0f || r->cfg_end < 1.0f)
         fprintf(f, ", CFG range: %g-%g", (double)r->cfg_start, (double)r->cfg_end);
 }
@@ -146,7 +150,7 @@ static void write_settings(const struct sdrt_run *run, int i, FILE *f)
     if (sdrt_model_task(sdrt_model_config_of(m)) == SDRT_TASK_EDIT)
         fprintf(f, ", Image CFG scale: %g", (double)r->image_cfg_scale);
     if (r->clip_skip) fprintf(f, ", Clip skip: %d", r->clip_skip);
-    write_noise(r, f);
+    write_noise(run, f);
     if (r->spacing) fprintf(f, ", Spacing: %s", r->spacing);
     fprintf(f, ", RNG: %s, Precision: %s", strcmp(r->rng, "cuda") ? "CPU" : "NV", m->precision);
     if (sdrt_model_refined(m)) {

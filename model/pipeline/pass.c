@@ -31,6 +31,11 @@ int sdrt_pass_repeats(const struct sdrt_pass *pass, const struct sdrt_shape *sha
     return pass->follows && shape->varied;
 }
 
+int sdrt_pass_alone(const struct sdrt_pass *pass)
+{
+    return pass->way == SDRT_WAY_ALONE || pass->way == SDRT_WAY_ALONE_SHORT;
+}
+
 const char *sdrt_pass_precision(const struct sdrt_pass *pass, const char *precision)
 {
     return pass->wide && !strcmp(precision, "f16") ? "f32" : precision;

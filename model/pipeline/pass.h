@@ -27,6 +27,19 @@ struct sdrt_shape {
     int n_controls;              /* control nets */
     unsigned controls[SDRT_MAX_CONTROLS]; /* which (controls.h) */
     int varied;                  /* 1: the text changes from evaluation to evaluation */
+    int again;   /* of a shortened evaluation, so many of a U-Net's last layers; 0: none
+                                  * is shortened */
+    int carried; /* 1: what those take from others is carried on to them */
+    int alone;   /* 1: some evaluations have no guidance, though others have */
+};
+
+/* What an evaluation computes. */
+enum sdrt_way {
+    SDRT_WAY_WHOLE,
+    SDRT_WAY_SHORT,       /* a U-Net's last layers on what an earlier one left */
+    SDRT_WAY_ALONE,       /* the conditional half of guided pairs */
+    SDRT_WAY_ALONE_SHORT, /* both */
+    SDRT_WAYS
 };
 
 /* Images that go through the denoiser at once. */
@@ -48,6 +61,7 @@ struct sdrt_pass {
     int joins;   /* 1: packed together with the row before it */
     int wide;    /* 1: f16 does not hold its values; it computes in f32 where others do in f16 */
     int on_host; /* 1: runs on the processor also where the model's device is another */
+    enum sdrt_way way; /* of an evaluation */
     int kept;    /* 1: stays packed for the next request, else given back after its run */
     /* Whether a model has it for a shape; NULL: all that have this table. */
     int (*has)(const struct sdrt_model_config *base, const struct sdrt_shape *shape);
@@ -65,6 +79,9 @@ int sdrt_pass_repeats(const struct sdrt_pass *pass, const struct sdrt_shape *sha
 
 /* How many rows a table has, those included that has() denies. */
 int sdrt_passes_count(const struct sdrt_pass *passes);
+
+/* Whether a pass computes the conditional half of guided pairs. */
+int sdrt_pass_alone(const struct sdrt_pass *pass);
 
 /* In what a pass computes where its model does in precision: "f32", "bf16" or "f16". */
 const char *sdrt_pass_precision(const struct sdrt_pass *pass, const char *precision);

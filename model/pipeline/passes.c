@@ -41,8 +41,13 @@ static struct sdrt_denoiser_shape denoiser_shape(const struct sdrt_pass *pass,
                                                  const struct sdrt_shape *shape)
 {
     return (struct sdrt_denoiser_shape){
-        .batch = sdrt_shape_unet_batch(shape), .h = shape->h, .w = shape->w,
-        .evaluations = shape->evaluations[pass->part], .tokens = sdrt_shape_context_rows(shape, config),
+        .batch = sdrt_pass_alone(pass) ? shape->batch : sdrt_shape_unet_batch(shape),
+        .h = shape->h,
+        .w = shape->w,
+        .evaluations = shape->evaluations[pass->part],
+        .tokens = sdrt_shape_context_rows(shape, config),
+        .again = shape->again,
+        .shortened = pass->way == SDRT_WAY_SHORT || pass->way == SDRT_WAY_ALONE_SHORT,
     };
 }
 
@@ -138,6 +143,23 @@ static int has_picture(const struct sdrt_model_config *base, const struct sdrt_s
     return shape->picture;
 }
 
+static int has_short(const struct sdrt_model_config *base, const struct sdrt_shape *shape)
+{
+    (void)base;
+    return shape->again > 0;
+}
+
+static int has_alone(const struct sdrt_model_config *base, const struct sdrt_shape *shape)
+{
+    (void)base;
+    return shape->alone && !shape->more_lanes && !shape->n_controls;
+}
+
+static int has_alone_short(const struct sdrt_model_config *base, const struct sdrt_shape *shape)
+{
+    return has_short(base, shape) && has_alone(base, shape);
+}
+
 #define TEXT(i, name_, dumps_, has_)                                                               \
     { .name = name_, .dumps = dumps_, .when = SDRT_ONCE_A_PROMPT, .encoder = i, .has = has_,       \
       .on_host = 1,                                                                                \
@@ -197,6 +219,11 @@ static int has_picture(const struct sdrt_model_config *base, const struct sdrt_s
         .name = "controlled unet", .dumps = "step", .controlled = 1, .when = SDRT_EACH_EVALUATION, \
         .joins = 1, .kept = kept_, .build = build_controlled_step, .run = sdrt_run_nothing         \
     }
+#define WAY(name_, way_, has_)                                                                 \
+    {                                                                                          \
+        .name = name_, .dumps = "step", .way = way_, .when = SDRT_EACH_EVALUATION, .joins = 1, \
+        .kept = 1, .has = has_, .build = build_step, .run = sdrt_run_nothing                   \
+    }
 #define DECODER(joins_)                                                                            \
     { .name = "vae", .dumps = "vae/", .when = SDRT_ONCE_AN_IMAGE, .joins = joins_, .kept = 1,      \
       .wide = 1, .build = build_decoder, .run = sdrt_run_decoder }
@@ -210,6 +237,9 @@ static const struct sdrt_pass unet_passes[] = {
     CONTROLS,
     STEP("unet", SDRT_PART_BASE, "step", 1),
     CONTROL_STEPS(1),
+    WAY("unet short", SDRT_WAY_SHORT, has_short),
+    WAY("unet alone", SDRT_WAY_ALONE, has_alone),
+    WAY("unet alone short", SDRT_WAY_ALONE_SHORT, has_alone_short),
     DECODER(1),
     { .name = NULL },
 };
@@ -222,6 +252,7 @@ static const struct sdrt_pass mmdit_passes[] = {
     PROMPT("prompt", SDRT_PART_BASE, "prompt/"),
     SCHEDULE("schedule", SDRT_PART_BASE, "schedule/"),
     STEP("mmdit", SDRT_PART_BASE, "step", 1),
+    WAY("mmdit alone", SDRT_WAY_ALONE, has_alone),
     DECODER(1),
     { .name = NULL },
 };

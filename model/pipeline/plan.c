@@ -2,8 +2,8 @@
  *
  * From a shape to programs with memory, and their weights.
  */
+#include "model/pipeline/cache.h"
 #include "model/pipeline/controls.h"
-#include "model/pipeline/session.h"
 #include "runtime/base/clock.h"
 #include "runtime/graph/graph.h"
 
@@ -61,6 +61,8 @@ static int plan_pass(struct sdrt_session *s, int i)
     if (status != SDRT_OK) return status;
     if (sdrt_program_peak(s->programs[i]) > *workspace)
         *workspace = sdrt_program_peak(s->programs[i]);
+    status = sdrt_cache_add_kept(&s->slots, &s->shape, sdrt_pass_scope(pass), s->programs[i]);
+    if (status != SDRT_OK) return status;
     return (far ? sdrt_slots_add_far_program : sdrt_slots_add_program)(&s->slots,
                                                                        sdrt_pass_scope(pass),
                                                                        s->programs[i], pass->when);
@@ -106,6 +108,12 @@ static int fit(struct sdrt_session *s)
     int status;
 
     if (!s->model->device_memory || device_bytes(s) <= limit) return SDRT_OK;
+    if (s->shape.again || s->shape.alone)
+        return sdrt_fail(
+            s->log, SDRT_E_UNSUPPORTED,
+            "a GPU's limit of %zu MiB: expected %zu or more, as weights are not streamed "
+            "where evaluations differ in what they compute",
+            s->model->device_memory >> 20, ((device_bytes(s) + limit / 63) >> 20) + 1);
     status = plan_far_again(s, high);
     if (status == SDRT_OK && device_bytes(s) > limit)
         return sdrt_fail(s->log, SDRT_E_NOMEM,
@@ -275,12 +283,14 @@ int sdrt_session_load(struct sdrt_session *s, int pass,
     return sdrt_program_load(s->programs[pass], queue_of(s, pass), count_load, &count);
 }
 
-/* Bytes of the weights of pass i in the memory of the model's device. */
+/* Bytes of the weights of pass i in the memory of the model's device.  An evaluation that is not whole has
+ * the weights of one that is. */
 static size_t weights_of(const struct sdrt_session *s, int i)
 {
+    const int whole = s->model->passes[i].way == SDRT_WAY_WHOLE;
     const int there = sdrt_device_is_host(s->model->device) || sdrt_session_is_far(s, i);
 
-    return s->programs[i] && there && !s->model->passes[i].controlled
+    return whole && s->programs[i] && there && !s->model->passes[i].controlled
                ? sdrt_program_weight_bytes(s->programs[i])
                : 0;
 }

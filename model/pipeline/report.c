@@ -2,7 +2,8 @@
  *
  * The plan and the figures of a run, as text.
  */
-#include "model/pipeline/session.h"
+#include "model/pipeline/cache.h"
+#include "model/pipeline/read.h"
 #include "runtime/base/numbers.h"
 #include "runtime/base/text.h"
 #include "runtime/files/atomic_file.h"
@@ -19,28 +20,30 @@ static size_t arena_bytes(const struct sdrt_session *s)
 
 /* ---- the plan ---- */
 
-static char *plan_json(const struct sdrt_session *s)
+static char *plan_json(const struct sdrt_session *s, const struct sdrt_request *r)
 {
     const struct sdrt_model *m = s->model;
-    json_t *programs = json_array();
-    int failed = !programs;
+    json_t *programs = json_array(), *work = sdrt_cache_work_json(s, r);
+    int failed = !programs || !work;
 
     for (int i = 0; i < s->n_passes && !failed; i++)
         if (s->programs[i])
             failed = json_array_append_new(programs, sdrt_program_json(s->programs[i]));
     if (failed) {
         json_decref(programs);
+        json_decref(work);
         return NULL;
     }
     return sdrt_json_text(
-        json_pack("{ss ss si sf sI sI sI sI sI sI sI so}", "isa", m->device->isa, "precision",
+        json_pack("{ss ss si sf sI sI sI sI sI sI sI so so}", "isa", m->device->isa, "precision",
                   m->precision, "threads", s->queue->workers, "plan_ms", s->plan_seconds * 1e3,
                   "weights_bytes", (json_int_t)sdrt_model_weights_bytes(m), "persistent_bytes",
                   (json_int_t)s->persistent_bytes, "workspace_bytes",
                   (json_int_t)s->workspace_bytes, "arena_bytes", (json_int_t)arena_bytes(s),
                   "peak_weights_bytes", (json_int_t)sdrt_session_peak_weights(s),
                   "host_workspace_bytes", (json_int_t)s->host_workspace_bytes, "streamed_bytes",
-                  (json_int_t)sdrt_session_streamed_bytes(s), "programs", programs));
+                  (json_int_t)sdrt_session_streamed_bytes(s), "denoising", work, "programs",
+                  programs));
 }
 
 /* What a device needs to have, and what the processor beside it computes in. */
@@ -57,7 +60,7 @@ static void write_device_budget(const struct sdrt_session *s, FILE *f)
                 (double)sdrt_session_streamed_bytes(s) * mib);
 }
 
-static char *plan_table(const struct sdrt_session *s)
+static char *plan_table(const struct sdrt_session *s, const struct sdrt_request *r)
 {
     char *text = NULL;
     size_t size = 0;
@@ -70,6 +73,7 @@ static char *plan_table(const struct sdrt_session *s)
         sdrt_program_write_table(s->programs[i], f);
         fputc('\n', f);
     }
+    sdrt_cache_write_work(s, r, f);
     fprintf(f,
             "planned in %.1f ms; arena %.1f MiB = %.1f MiB for the whole run + %.1f MiB shared "
             "by the programs; weights %.1f MiB\n",
@@ -86,16 +90,19 @@ static char *plan_table(const struct sdrt_session *s)
 int sdrt_session_plan_text(struct sdrt_session *s, const struct sdrt_request *request,
                            enum sdrt_plan_form form, char **text)
 {
+    struct sdrt_request r;
     int status;
 
     if (text) *text = NULL;
     status = sdrt_session_plan_request(s, request);
+    if (status == SDRT_OK) status = sdrt_request_read(&r, request, s->log);
     if (status != SDRT_OK) return status;
+    r = sdrt_request_resolved(s->model, &r);
     if (!text) return sdrt_fail(s->log, SDRT_E_ARG, "no place for the plan's text: expected one");
     if (form != SDRT_PLAN_TABLE && form != SDRT_PLAN_JSON)
         return sdrt_fail(s->log, SDRT_E_ARG, "form %d of a plan: expected a table or JSON",
                          (int)form);
-    *text = form == SDRT_PLAN_JSON ? plan_json(s) : plan_table(s);
+    *text = form == SDRT_PLAN_JSON ? plan_json(s, &r) : plan_table(s, &r);
     return *text ? SDRT_OK : sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for the plan's text");
 }
 

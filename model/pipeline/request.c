@@ -3,9 +3,12 @@
  * What a request leaves open, and whether a model can draw it.
  */
 #include "model/pipeline/begin.h"
+#include "model/pipeline/cache.h"
 #include "model/pipeline/refiner.h"
 #include "model/pipeline/session.h"
 #include "runtime/base/choices.h"
+
+#include <string.h>
 
 /* Names in other programs' spellings become this one's; those that are none stay for the checks. */
 static void spell(const struct sdrt_model_config *config, struct sdrt_request *r)
@@ -36,6 +39,8 @@ struct sdrt_request sdrt_request_resolved(const struct sdrt_model *m,
                       : config->unet.guidance_dim                      ? "lcm"
                                                                        : "euler_a";
     spell(config, &out);
+    if (out.cache && !strcmp(out.cache, SDRT_CACHE_FAST) && sdrt_cache_preset(m))
+        out.cache = sdrt_cache_preset(m);
     if (out.n_sigmas || out.n_timesteps) out.steps = out.n_sigmas ? out.n_sigmas : out.n_timesteps;
     if (!out.original_width) out.original_width = out.width;
     if (!out.original_height) out.original_height = out.height;
@@ -199,6 +204,7 @@ int sdrt_request_check(const struct sdrt_model *m, const struct sdrt_request *r,
         .masked = r->init && sdrt_begin_masked(r),
     };
     if (status == SDRT_OK) status = make_samplers(m, r, shape, s);
+    if (status == SDRT_OK) status = sdrt_cache_check(m, r, shape);
     if (status == SDRT_OK && rng) *rng = (enum sdrt_rng_kind)sdrt_choice(sdrt_rng_name, r->rng);
     for (int i = 0; i < SDRT_PARTS; i++) {
         if (status == SDRT_OK && samplers) samplers[i] = s[i];

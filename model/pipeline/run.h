@@ -5,6 +5,7 @@
 #ifndef SDRT_MODEL_PIPELINE_RUN_H
 #define SDRT_MODEL_PIPELINE_RUN_H
 
+#include "model/noise/cache.h"
 #include "model/noise/sampler.h"
 #include "model/pipeline/canvas.h"
 #include "model/pipeline/controls.h"
@@ -28,6 +29,7 @@ struct sdrt_run {
     char  *prompt;     /* r's, without the LoRAs that it names; owned */
     char  *negative;   /* the same; NULL where r has none */
     struct sdrt_prompts prompts; /* both, read; cleared with the run */
+    struct sdrt_cache cache;     /* r's, read */
     struct sdrt_sampler *samplers[SDRT_PARTS]; /* of each denoiser's steps; owned */
     struct sdrt_rng *rngs; /* [batch] and one to spare, too large for a thread's stack; owned */
     uint64_t seeds[SDRT_MAX_BATCH]; /* of the motion that some samplers follow */

@@ -27,11 +27,14 @@ int sdrt_slots_find(const struct sdrt_slots *slots, const char *scope, const cha
     return SDRT_NO_SLOT;
 }
 
-/* Whether a slot that is there has this type and size; logs where it has not. */
+/* Whether a slot that is there has this type and size, or is of twice as many images; logs where it is
+ * neither. */
 static int check(const struct sdrt_slots *slots, const struct sdrt_slot *s, enum sdrt_dtype type,
                  const int dims[4])
 {
-    if (s->type == type && !memcmp(s->dims, dims, sizeof s->dims)) return SDRT_OK;
+    const int fits = s->dims[0] == dims[0] || s->dims[0] == 2 * dims[0];
+
+    if (s->type == type && fits && !memcmp(s->dims + 1, dims + 1, 3 * sizeof *dims)) return SDRT_OK;
     return sdrt_fail(slots->log, SDRT_E_ARG, "slot %s is %s [%d][%d][%d][%d] here and %s "
                      "[%d][%d][%d][%d] there: expected one type and size", s->name,
                      sdrt_dtype_name(type), dims[0], dims[1], dims[2], dims[3],
@@ -98,14 +101,21 @@ size_t sdrt_slots_place(struct sdrt_slots *slots, unsigned char *memory)
     return later > picture ? later : picture;
 }
 
+/* Where an external tensor begins in its slot: its images are the last ones there. */
+static size_t place_in(const struct sdrt_slot *s, const struct sdrt_external *e)
+{
+    return s->bytes / (size_t)s->dims[0] * (size_t)(s->dims[0] - e->dims[0]);
+}
+
 void sdrt_slots_bind(const struct sdrt_slots *slots, const char *scope,
                      struct sdrt_program *program)
 {
     struct sdrt_external e;
 
-    for (int i = 0; sdrt_program_external(program, i, &e); i++)
-        sdrt_program_bind(program, e.tensor,
-                          slots->slot[sdrt_slots_find(slots, scope, e.name)].memory);
+    for (int i = 0; sdrt_program_external(program, i, &e); i++) {
+        const struct sdrt_slot *s = &slots->slot[sdrt_slots_find(slots, scope, e.name)];
+        sdrt_program_bind(program, e.tensor, s->memory + place_in(s, &e));
+    }
 }
 
 /* ---- doubles ---- */
@@ -135,9 +145,10 @@ void sdrt_slots_bind_far(const struct sdrt_slots *slots, const char *scope,
 {
     struct sdrt_external e;
 
-    for (int i = 0; sdrt_program_external(program, i, &e); i++)
-        sdrt_program_bind(program, e.tensor,
-                          slots->slot[sdrt_slots_find(slots, scope, e.name)].far);
+    for (int i = 0; sdrt_program_external(program, i, &e); i++) {
+        const struct sdrt_slot *s = &slots->slot[sdrt_slots_find(slots, scope, e.name)];
+        sdrt_program_bind(program, e.tensor, s->far + place_in(s, &e));
+    }
 }
 
 int sdrt_slots_find_moves(const struct sdrt_slots *slots, const char *scope,

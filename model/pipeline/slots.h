@@ -47,8 +47,8 @@ struct sdrt_slots {
 /* No slot. */
 enum { SDRT_NO_SLOT = -1 };
 
-/* Declares scope + name, or name alone where that begins with a slash.  A name that is there already keeps its life and must have this type and
- * size: SDRT_E_ARG, naming it.  SDRT_E_NOMEM. */
+/* Declares scope + name, or name alone where that begins with a slash.  A name that is there already keeps
+ * its life and must have this type and size, or half the batch: SDRT_E_ARG, naming it.  SDRT_E_NOMEM. */
 int sdrt_slots_add(struct sdrt_slots *slots, const char *scope, const char *name,
                    enum sdrt_dtype type, const int dims[4], enum sdrt_when life);
 
@@ -63,7 +63,8 @@ int sdrt_slots_find(const struct sdrt_slots *slots, const char *scope, const cha
  * only counts. */
 size_t sdrt_slots_place(struct sdrt_slots *slots, unsigned char *memory);
 
-/* Gives the external tensors of a program their slots' memory. */
+/* Gives the external tensors of a program their slots' memory: of a slot of more images the last ones,
+ * which are the conditional half of pairs. */
 void sdrt_slots_bind(const struct sdrt_slots *slots, const char *scope,
                      struct sdrt_program *program);
 

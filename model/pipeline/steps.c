@@ -3,6 +3,7 @@
  * From noise to a latent: N times { scale, denoise the pair, guide, sampler step }.
  */
 #include "kernels/ops.h"
+#include "model/pipeline/cache.h"
 #include "model/pipeline/preview.h"
 #include "model/pipeline/run.h"
 
@@ -10,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct sdrt_exec alone = { .part = 0, .nparts = 1 };
+static const struct sdrt_exec alone_exec = { .part = 0, .nparts = 1 };
 
 int sdrt_run_prepare_noise(struct sdrt_run *run)
 {
@@ -33,6 +34,7 @@ int sdrt_run_prepare_noise(struct sdrt_run *run)
 struct denoiser {
     struct sdrt_run *run;
     const struct sdrt_pass *pass;
+    const struct sdrt_pass *ways[SDRT_WAYS]; /* that evaluations may go; NULL where there is none */
     struct sdrt_sampler *sampler;
     float *latent, *scaled, *guided, *model_in, *model_out;
     const char *time_table;
@@ -40,6 +42,7 @@ struct denoiser {
     size_t time_bytes;
     int batch, pair, pixels, z;
     struct sdrt_decoding decoding; /* for previews */
+    struct sdrt_kept kept;
     /* Of a picture of which a part stays; NULL without, begin and noise also where the denoiser reads
      * beside it [batch][pixels][more]. */
     const float *mask, *begin, *noise, *beside;
@@ -52,7 +55,7 @@ static struct denoiser denoiser_of(struct sdrt_run *run, const struct sdrt_pass 
     const int time = sdrt_slots_find(&s->slots, sdrt_part_scope(pass->part), "time");
     const int beside = sdrt_slots_find(&s->slots, "", "beside");
 
-    return (struct denoiser){
+    struct denoiser d = {
         .run = run,
         .pass = pass,
         .sampler = run->samplers[pass->part],
@@ -69,12 +72,15 @@ static struct denoiser denoiser_of(struct sdrt_run *run, const struct sdrt_pass 
         .pixels = s->shape.h * s->shape.w,
         .z = sdrt_model_config_of(s->model)->vae.latent_channels,
         .decoding = sdrt_run_decoding(s),
+        .kept = sdrt_kept_of(s),
         .mask = sdrt_session_map(s, SDRT_PART_BASE, "mask"),
         .begin = sdrt_session_map(s, SDRT_PART_BASE, "begin"),
         .noise = sdrt_session_map(s, SDRT_PART_BASE, "noise"),
         .beside = sdrt_session_map(s, SDRT_PART_BASE, "beside"),
         .more = beside == SDRT_NO_SLOT ? 0 : s->slots.slot[beside].dims[3],
     };
+    sdrt_cache_passes(s, pass->part, d.ways);
+    return d;
 }
 
 /* Evaluations of all denoisers. */
@@ -156,6 +162,14 @@ static void keep_unmasked(const struct denoiser *d, int e)
     }
 }
 
+/* Whether a guided pair is more than two images. */
+static int composes(const struct denoiser *d)
+{
+    const struct sdrt_prompt_parts *parts = &d->run->prompts.wanted;
+
+    return d->run->prompts.edits || parts->n != 1 || parts->at[0].weight != 1.0;
+}
+
 /* Several conditional images, of parts that AND joins, become one behind the unconditional ones:
  * u + sum of w * (c - u).  Liu et al. 2022 (arXiv:2206.01714), eq. 11.
  * Of an editing model: u + cfg * (c - i) + image cfg * (i - u), in which i is the last lane's and the
@@ -171,7 +185,7 @@ static void compose(const struct denoiser *d)
     const int edits = d->run->prompts.edits;
     const float more = edits ? r->image_cfg_scale / r->cfg_scale - 1.0f : 0.0f;
 
-    if (!edits && parts->n == 1 && parts->at[0].weight == 1.0) return;
+    if (!composes(d)) return;
     for (size_t k = 0; k < n; k++) {
         float sum = u[k];
         for (int i = 0; i < parts->n; i++)
@@ -181,34 +195,59 @@ static void compose(const struct denoiser *d)
     }
 }
 
-static int evaluate(const struct denoiser *d, int e)
+/* The row that evaluation e runs. */
+static const struct sdrt_pass *way_of(const struct denoiser *d)
+{
+    const struct sdrt_run *run = d->run;
+    const struct sdrt_pass *way = d->ways[sdrt_cache_way(&run->cache, run->r, &run->s->shape,
+                                                         run->evaluated, total_of(run->s))];
+
+    return way && !(sdrt_pass_alone(way) && composes(d)) ? way : d->pass;
+}
+
+/* What the guided pair, or the conditional half alone, says of the noise. */
+static void guide(const struct denoiser *d, int alone)
 {
     struct sdrt_run *run = d->run;
     const struct sdrt_session *s = run->s;
     const struct sdrt_elementwise_ops *ew = &s->model->device->host->ops->elementwise;
-    const struct sdrt_pass *step = d->pass;
+    const size_t n = (size_t)d->pixels * (size_t)d->z;
+    float *conditional = d->model_out + (s->shape.guided ? (size_t)d->batch * n : 0);
+
+    if (alone || !s->shape.guided) {
+        ew->to_nchw(&alone_exec, d->batch, d->pixels, d->z, 1.0f, conditional, d->guided);
+        return;
+    }
+    compose(d);
+    ew->guide(&alone_exec, d->batch, d->pixels, d->z,
+              sdrt_run_guidance(run, run->evaluated, total_of(s)), d->model_out, d->guided);
+    sdrt_run_rescale(run, conditional, d->guided, n);
+}
+
+static int evaluate(struct denoiser *d, int e)
+{
+    struct sdrt_run *run = d->run;
+    const struct sdrt_session *s = run->s;
+    const struct sdrt_elementwise_ops *ew = &s->model->device->host->ops->elementwise;
     int status = sdrt_run_follow_prompt(run, d->pass, run->evaluated);
 
     if (status != SDRT_OK) return status;
+    const struct sdrt_pass *step;
+    const double timestep = sdrt_sampler_timesteps(d->sampler)[e];
     sdrt_sampler_scale_input(d->sampler, e, d->latent, d->scaled);
     status = sdrt_run_control_steps(run, d->pass, e, d->scaled, &step);
     if (status != SDRT_OK) return status;
+    if (step == d->pass) step = way_of(d);
     if (d->more) fill_model_in(d);
-    else ew->to_nhwc(&alone, d->batch, d->pair, d->pixels, d->z, 1.0f, d->scaled, d->model_in);
+    else ew->to_nhwc(&alone_exec, d->batch, d->pair, d->pixels, d->z, 1.0f, d->scaled, d->model_in);
     sdrt_slot_write(&s->slots, d->time, 0, d->time_table + (size_t)e * d->time_bytes,
                     d->time_bytes);
     snprintf(run->prefix, sizeof run->prefix, "%s%03d/", d->pass->dumps, e);
+    sdrt_kept_before(&d->kept, step->way, timestep);
     status = sdrt_run_program(run, step);
     if (status != SDRT_OK) return status;
-    if (s->shape.guided) compose(d);
-    if (s->shape.guided)
-        ew->guide(&alone, d->batch, d->pixels, d->z,
-                  sdrt_run_guidance(run, run->evaluated, total_of(s)), d->model_out, d->guided);
-    else
-        ew->to_nchw(&alone, d->batch, d->pixels, d->z, 1.0f, d->model_out, d->guided);
-    if (s->shape.guided)
-        sdrt_run_rescale(run, d->model_out + (size_t)d->batch * (size_t)d->pixels * (size_t)d->z,
-                         d->guided, (size_t)d->pixels * (size_t)d->z);
+    sdrt_kept_after(&d->kept, step->way, timestep);
+    guide(d, sdrt_pass_alone(step));
     status = preview(d, e);
     if (status != SDRT_OK) return status;
     status = sdrt_sampler_step(d->sampler, e, d->guided, d->latent, run->rngs);
@@ -226,7 +265,7 @@ static int all_finite(const float *x, size_t n)
 /* A refiner goes on where the base's latent stands, with the same generators. */
 int sdrt_run_steps(struct sdrt_run *run, const struct sdrt_pass *pass)
 {
-    const struct denoiser d = denoiser_of(run, pass);
+    struct denoiser d = denoiser_of(run, pass);
     const struct sdrt_session *s = run->s;
     const int last = (int)pass->part == s->model->n_parts - 1, total = total_of(s);
     int status = sdrt_run_report(run, SDRT_STAGE_DENOISE, run->evaluated, total);

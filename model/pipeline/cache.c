@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/pipeline/cache.h"
+
+#include <string.h>
+
+/* ---- what a request may ask for ---- */
+
+/* Each is better than fewer steps of the same work; tests/oracle/compare_caches.py has shown it. */
+const char *sdrt_cache_preset(const struct sdrt_model *m)
+{
+    if (sdrt_model_config_of(m)->denoiser == SDRT_DENOISER_MMDIT) return NULL;
+    return sdrt_device_is_host(m->device) ? "deepcache:every=3" : NULL;
+}
+
+/* Why a model draws in too few steps for any cache; NULL where it does not. */
+static const char *few_steps(const struct sdrt_model *m, const struct sdrt_request *r,
+                             const struct sdrt_shape *shape)
+{
+    if (sdrt_model_config_of(m)->unet.guidance_dim) return "a latent consistency model";
+    if (!strcmp(r->sampler, "lcm") || !strcmp(r->sampler, "tcd"))
+        return "a sampler of few-step models";
+    if (shape->evaluations[SDRT_PART_BASE] < SDRT_CACHE_LEAST) return "too few evaluations";
+    return NULL;
+}
+
+static int check_deep(const struct sdrt_model *m, const struct sdrt_cache *c,
+                      struct sdrt_shape *shape)
+{
+    const struct sdrt_model_config *config = sdrt_model_config_of(m);
+    const int most = config->unet.layers + (config->unet.levels > 1);
+
+    if (config->denoiser == SDRT_DENOISER_MMDIT)
+        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
+                         "cache deepcache: %s has no U-Net, whose last "
+                         "layers it repeats: expected one",
+                         m->parts[SDRT_PART_BASE].name);
+    if (c->layers > most)
+        return sdrt_fail(m->log, SDRT_E_ARG,
+                         "cache deepcache: layers=%g: expected 1 to %d of this "
+                         "model",
+                         c->layers, most);
+    if (c->order > 0 && !sdrt_device_is_host(m->device))
+        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
+                         "cache deepcache: order=1 is a processor's: "
+                         "expected order=0 on %s",
+                         m->device->isa);
+    shape->again = (int)c->layers;
+    shape->carried = c->order > 0;
+    return SDRT_OK;
+}
+
+static int some_unguided(const struct sdrt_request *r, int total)
+{
+    int e = 0;
+
+    while (e < total && sdrt_cache_guided(r, e, total)) e++;
+    return e < total;
+}
+
+int sdrt_cache_check(const struct sdrt_model *m, const struct sdrt_request *r,
+                     struct sdrt_shape *shape)
+{
+    struct sdrt_cache c;
+    if (r->cache && !strcmp(r->cache, SDRT_CACHE_FAST))
+        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
+                         "cache %s: nothing is known for %s that is better "
+                         "than fewer steps: expected none",
+                         r->cache, m->parts[SDRT_PART_BASE].name);
+    const int status = sdrt_cache_parse(&c, r->cache, m->log);
+    if (status != SDRT_OK) return status;
+    shape->alone = shape->guided && some_unguided(r, shape->evaluations[SDRT_PART_BASE]);
+    if (c.kind == SDRT_CACHE_NONE) return SDRT_OK;
+    const char *few = few_steps(m, r, shape);
+    if (few)
+        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
+                         "cache %s: %s: expected %d evaluations or more "
+                         "of a model that draws in many steps",
+                         r->cache, few, SDRT_CACHE_LEAST);
+    if (sdrt_model_refined(m))
+        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
+                         "cache %s: a refiner draws the last steps: "
+                         "expected a model alone",
+                         r->cache);
+    if (r->n_controls)
+        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
+                         "cache %s: control nets guide whole evaluations: "
+                         "expected none beside it",
+                         r->cache);
+    return check_deep(m, &c, shape);
+}
+
+/* ---- the way of an evaluation ---- */
+
+int sdrt_cache_guided(const struct sdrt_request *r, int e, int total)
+{
+    const float share = (float)e / (float)total;
+
+    return share >= r->cfg_start && share < r->cfg_end;
+}
+
+enum sdrt_way sdrt_cache_way(const struct sdrt_cache *cache, const struct sdrt_request *r,
+                             const struct sdrt_shape *shape, int e, int total)
+{
+    const int narrow = shape->alone && !shape->more_lanes && !shape->n_controls;
+    const int alone = narrow && !sdrt_cache_guided(r, e, total);
+    /* What the unconditional half keeps was not made while it was left out. */
+    const int back = narrow && !alone && e > 0 && !sdrt_cache_guided(r, e - 1, total);
+    const int whole = back || sdrt_cache_whole(cache, e, total);
+
+    if (alone) return whole ? SDRT_WAY_ALONE : SDRT_WAY_ALONE_SHORT;
+    return whole ? SDRT_WAY_WHOLE : SDRT_WAY_SHORT;
+}
+
+void sdrt_cache_passes(const struct sdrt_session *s, enum sdrt_part_id part,
+                       const struct sdrt_pass *out[SDRT_WAYS])
+{
+    for (int w = 0; w < SDRT_WAYS; w++) out[w] = NULL;
+    for (int i = 0; i < s->n_passes; i++) {
+        const struct sdrt_pass *pass = &s->model->passes[i];
+        if (s->programs[i] && pass->part == part && pass->when == SDRT_EACH_EVALUATION &&
+            !pass->control && !pass->controlled)
+            out[pass->way] = pass;
+    }
+}
+
+/* A preview takes the place of what holds for one evaluation, so these hold longer. */
+int sdrt_cache_add_kept(struct sdrt_slots *slots, const struct sdrt_shape *shape, const char *scope,
+                        const struct sdrt_program *program)
+{
+    static const char *const names[] = { "kept", "kept newest", "kept older" };
+    struct sdrt_external e;
+    int status = SDRT_OK;
+
+    if (!sdrt_program_find(program, "kept", &e)) return SDRT_OK;
+    if (sdrt_slots_find(slots, scope, "kept") != SDRT_NO_SLOT) return SDRT_OK;
+    for (int i = 0; status == SDRT_OK && i < (shape->carried ? 3 : 1); i++)
+        status = sdrt_slots_add(slots, scope, names[i], e.type, e.dims, SDRT_ONCE_A_SCHEDULE);
+    return status;
+}
+
+struct sdrt_kept sdrt_kept_of(const struct sdrt_session *s)
+{
+    struct sdrt_kept k = { .n = 0 };
+
+    if (!s->shape.carried) return k;
+    k.now = sdrt_session_map(s, SDRT_PART_BASE, "kept");
+    k.newest = sdrt_session_map(s, SDRT_PART_BASE, "kept newest");
+    k.older = sdrt_session_map(s, SDRT_PART_BASE, "kept older");
+    k.count = s->slots.slot[sdrt_slots_find(&s->slots, "", "kept")].bytes / sizeof(float);
+    return k;
+}
+
+static int is_short(enum sdrt_way way)
+{
+    return way == SDRT_WAY_SHORT || way == SDRT_WAY_ALONE_SHORT;
+}
+
+/* On the line through the last two, where there are two. */
+void sdrt_kept_before(struct sdrt_kept *k, enum sdrt_way way, double t)
+{
+    if (!k->now || !is_short(way) || k->n < 2) return;
+    const float ahead = (float)((t - k->t_newest) / (k->t_newest - k->t_older));
+    for (size_t i = 0; i < k->count; i++)
+        k->now[i] = k->newest[i] + (k->newest[i] - k->older[i]) * ahead;
+}
+
+void sdrt_kept_after(struct sdrt_kept *k, enum sdrt_way way, double t)
+{
+    const int alone = way == SDRT_WAY_ALONE;
+    float *spare = k->older;
+
+    if (!k->now || is_short(way)) return;
+    k->n = k->alone && !alone ? 1 : k->n < 2 ? k->n + 1 : 2;
+    k->alone = alone;
+    k->older = k->newest;
+    k->t_older = k->t_newest;
+    k->newest = memcpy(spare, k->now, k->count * sizeof *spare);
+    k->t_newest = t;
+}
+
+/* ---- the work ---- */
+
+struct work {
+    const struct sdrt_program *program[SDRT_WAYS];
+    int times[SDRT_WAYS];
+    double flop[SDRT_WAYS]; /* of one run */
+    int evaluations;
+    double all, whole; /* FLOP */
+    char text[128];    /* the cache */
+};
+
+static double flop_of(const struct sdrt_program *p)
+{
+    struct sdrt_step_info info;
+    double sum = 0;
+
+    for (int i = 0; i < sdrt_program_steps(p); i++) {
+        sdrt_program_step(p, i, &info);
+        sum += info.flop;
+    }
+    return sum;
+}
+
+/* Of the base; a refiner's evaluations are all whole. */
+static struct work work_of(const struct sdrt_session *s, const struct sdrt_request *r)
+{
+    const int n = s->shape.evaluations[SDRT_PART_BASE];
+    const struct sdrt_pass *passes[SDRT_WAYS];
+    struct sdrt_cache cache;
+    struct work w = { .evaluations = n };
+
+    sdrt_cache_parse(&cache, r->cache, NULL);
+    sdrt_cache_text(&cache, w.text, sizeof w.text);
+    sdrt_cache_passes(s, SDRT_PART_BASE, passes);
+    for (int i = 0; i < SDRT_WAYS; i++) {
+        if (!passes[i]) continue;
+        w.program[i] = s->programs[passes[i] - s->model->passes];
+        w.flop[i] = flop_of(w.program[i]);
+    }
+    for (int e = 0; e < n; e++) {
+        const enum sdrt_way way = sdrt_cache_way(&cache, r, &s->shape, e, n);
+        const int there = passes[way] ? (int)way : SDRT_WAY_WHOLE;
+        w.times[there]++;
+        w.all += w.flop[there];
+    }
+    w.whole = n * w.flop[SDRT_WAY_WHOLE];
+    return w;
+}
+
+void sdrt_cache_write_work(const struct sdrt_session *s, const struct sdrt_request *r, FILE *f)
+{
+    const struct work w = work_of(s, r);
+    const char *between = ": ";
+
+    if (w.times[SDRT_WAY_WHOLE] == w.evaluations) return;
+    fprintf(f, "%d evaluations", w.evaluations);
+    for (int i = 0; i < SDRT_WAYS; i++) {
+        if (!w.times[i]) continue;
+        fprintf(f, "%s%d x %s (%.4g GFLOP)", between, w.times[i], sdrt_program_name(w.program[i]),
+                w.flop[i] * 1e-9);
+        between = ", ";
+    }
+    fprintf(f, "; %.1f %% of the work saved, %.4g of %.4g GFLOP", 100.0 * (1.0 - w.all / w.whole),
+            (w.whole - w.all) * 1e-9, w.whole * 1e-9);
+    fprintf(f, "%s%s\n", *w.text ? " by " : "", w.text);
+}
+
+json_t *sdrt_cache_work_json(const struct sdrt_session *s, const struct sdrt_request *r)
+{
+    const struct work w = work_of(s, r);
+    json_t *ways = json_array();
+    int failed = !ways;
+
+    for (int i = 0; i < SDRT_WAYS && !failed; i++)
+        if (w.times[i])
+            failed = json_array_append_new(ways, json_pack("{ss si sf}", "program",
+                                                           sdrt_program_name(w.program[i]), "times",
+                                                           w.times[i], "flop", w.flop[i]));
+    if (failed) {
+        json_decref(ways);
+        return NULL;
+    }
+    return json_pack("{ss si sf sf so}", "cache", w.text, "evaluations", w.evaluations, "flop",
+                     w.all, "whole_flop", w.whole, "ways", ways);
+}
