@@ -2,27 +2,9 @@
 #include "model/net/linear.h"
 #include "model/net/name.h"
 #include "model/net/unet.h"
+#include "model/net/unet_parts.h"
 
-enum {
-    NAME = 160,
-    MAX_SKIPS = SDRT_UNET_FEATURES - 1,
-    MAX_RESNETS = SDRT_MAX_LEVELS * (2 * SDRT_MAX_LAYERS + 1) + 2,
-    MAX_CROSS = 192,
-    PART_NAME = 64
-};
-
-struct unet_part {
-    char name[PART_NAME]; /* weight prefix */
-    int channels;
-};
-
-/* All resnets and cross-attentions, in the order in which the step runs them. */
-struct unet_parts {
-    struct unet_part resnets[MAX_RESNETS]; /* name: of time_emb_proj */
-    struct unet_part cross[MAX_CROSS];     /* name: of attn2 */
-    int n_resnets, n_cross;
-    int time_channels; /* sum over resnets */
-};
+enum { NAME = 160, MAX_SKIPS = SDRT_UNET_FEATURES - 1 };
 
 static const float RESNET_EPS = 1e-5f, TRANSFORMER_GN_EPS = 1e-6f, LAYER_NORM_EPS = 1e-5f;
 
@@ -31,59 +13,11 @@ static int heads_of(const struct sdrt_unet_config *c, int channels)
     return c->heads ? c->heads : channels / c->head_dim;
 }
 
-/* ---- the list of parts ---- */
-
-static void list_resnet(struct unet_parts *p, const char *block, int j, int channels)
-{
-    struct unet_part *r = &p->resnets[p->n_resnets++];
-    sdrt_name(r->name, sizeof r->name, "%s.resnets.%d.time_emb_proj", block, j);
-    r->channels = channels;
-    p->time_channels += channels;
-}
-
-static int list_cross(struct unet_parts *p, const char *block, int j, int depth, int channels)
-{
-    for (int d = 0; d < depth; d++) {
-        if (p->n_cross == MAX_CROSS) return 0;
-        struct unet_part *a = &p->cross[p->n_cross++];
-        sdrt_name(a->name, sizeof a->name, "%s.attentions.%d.transformer_blocks.%d.attn2", block, j,
-                  d);
-        a->channels = channels;
-    }
-    return 1;
-}
-
-/* Returns 1, or 0 when there are more of them than fit. */
-static int list_parts(const struct sdrt_unet_config *c, struct unet_parts *out)
-{
-    const int last = c->levels - 1;
-    char block[64];
-    int ok = 1;
-
-    out->n_resnets = out->n_cross = out->time_channels = 0;
-    for (int i = 0; i < c->levels; i++)
-        for (int j = 0; j < c->layers; j++) {
-            sdrt_name(block, sizeof block, "unet.down_blocks.%d", i);
-            list_resnet(out, block, j, c->channels[i]);
-            ok &= list_cross(out, block, j, c->down_depth[i][j], c->channels[i]);
-        }
-    for (int j = 0; j < c->mid_resnets; j++)
-        list_resnet(out, "unet.mid_block", j, c->channels[last]);
-    ok &= list_cross(out, "unet.mid_block", 0, c->mid_depth, c->channels[last]);
-    for (int i = 0; i < c->levels && !c->hint.n; i++)
-        for (int j = 0; j < c->layers + 1; j++) {
-            sdrt_name(block, sizeof block, "unet.up_blocks.%d", i);
-            list_resnet(out, block, j, c->channels[last - i]);
-            ok &= list_cross(out, block, j, c->up_depth[last - i][j], c->channels[last - i]);
-        }
-    return ok;
-}
-
 static int check(const struct sdrt_model_config *config, const struct sdrt_log *log)
 {
-    struct unet_parts parts;
+    struct sdrt_unet_parts parts;
 
-    if (list_parts(&config->unet, &parts)) return SDRT_OK;
+    if (sdrt_unet_list_parts(&config->unet, &parts)) return SDRT_OK;
     return sdrt_fail(log, SDRT_E_UNSUPPORTED, "the U-Net has too many blocks");
 }
 
@@ -142,12 +76,12 @@ static void build_schedule(struct sdrt_graph *g, const struct sdrt_model_config 
 {
     const struct sdrt_unet_config *config = &model->unet;
     const int n = shape->evaluations, batch = shape->batch;
-    const char *names[MAX_RESNETS];
-    int rows[MAX_RESNETS];
-    struct unet_parts parts;
+    const char *names[SDRT_UNET_RESNETS];
+    int rows[SDRT_UNET_RESNETS];
+    struct sdrt_unet_parts parts;
     struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
 
-    list_parts(config, &parts);
+    sdrt_unet_list_parts(config, &parts);
     const sdrt_tensor timesteps = sdrt_graph_external(g, "timesteps", SDRT_F32, 1, 1, n, 1);
     const sdrt_tensor added = config->added_dim ? sdrt_graph_external(g, "added", SDRT_F32, 1, 1,
                                                                       batch, config->added_dim)
@@ -168,14 +102,14 @@ static void build_schedule(struct sdrt_graph *g, const struct sdrt_model_config 
 }
 
 /* The keys and values that a cross-attention has of the prompt. */
-static void cross_name(char name[NAME], const struct unet_part *cross)
+static void cross_name(char name[NAME], const struct sdrt_unet_part *cross)
 {
     sdrt_name(name, NAME, "%s.to_kv", cross->name);
 }
 
 /* Keys and values of a cross-attention, which the prompt leaves for every step, as it reads them. */
 static sdrt_tensor cross_tensor(struct sdrt_graph *g, const struct sdrt_unet_config *config,
-                                const struct unet_part *cross, int batch, int tokens)
+                                const struct sdrt_unet_part *cross, int batch, int tokens)
 {
     const int c = cross->channels;
     char name[NAME];
@@ -189,13 +123,13 @@ static void build_prompt(struct sdrt_graph *g, const struct sdrt_model_config *m
                          const struct sdrt_denoiser_shape *shape)
 {
     const int batch = shape->batch, tokens = shape->tokens;
-    struct unet_parts parts;
+    struct sdrt_unet_parts parts;
 
-    list_parts(&model->unet, &parts);
+    sdrt_unet_list_parts(&model->unet, &parts);
     const sdrt_tensor text = sdrt_graph_external(g, "text", SDRT_F32, batch, 1, tokens,
                                                  model->unet.context_dim);
     for (int i = 0; i < parts.n_cross; i++) {
-        const struct unet_part *a = &parts.cross[i];
+        const struct sdrt_unet_part *a = &parts.cross[i];
         struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
         char name[NAME], k[NAME], v[NAME];
         cross_name(name, a);
@@ -216,7 +150,7 @@ static void build_prompt(struct sdrt_graph *g, const struct sdrt_model_config *m
 struct builder {
     struct sdrt_graph *g;
     const struct sdrt_unet_config *config;
-    const struct unet_parts *parts;
+    const struct sdrt_unet_parts *parts;
     sdrt_tensor time;
     int batch, tokens;
     int next_resnet, next_cross, time_at;
@@ -493,7 +427,7 @@ static sdrt_tensor up(struct builder *b, sdrt_tensor x)
     return x;
 }
 
-static struct builder builder_of(struct sdrt_graph *g, const struct unet_parts *parts,
+static struct builder builder_of(struct sdrt_graph *g, const struct sdrt_unet_parts *parts,
                                  const struct sdrt_unet_config *config,
                                  const struct sdrt_denoiser_shape *shape)
 {
@@ -530,9 +464,9 @@ int sdrt_unet_build_way_down(struct sdrt_graph *g, const struct sdrt_unet_config
                              const struct sdrt_denoiser_shape *shape, sdrt_tensor in,
                              sdrt_tensor hint, sdrt_tensor out[SDRT_UNET_FEATURES])
 {
-    struct unet_parts parts;
+    struct sdrt_unet_parts parts;
 
-    list_parts(config, &parts);
+    sdrt_unet_list_parts(config, &parts);
     struct builder b = builder_of(g, &parts, config, shape);
     const sdrt_tensor x = middle(&b, down(&b, begin(&b, in, hint)));
     for (int i = 0; i < b.n_skips; i++) out[i] = b.skips[i];
@@ -594,10 +528,10 @@ static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *mod
 {
     const struct sdrt_unet_config *config = &model->unet;
     const int batch = shape->batch, h = shape->h, w = shape->w;
-    struct unet_parts parts;
+    struct sdrt_unet_parts parts;
     struct sdrt_conv_spec spec = sdrt_conv_defaults;
 
-    list_parts(config, &parts);
+    sdrt_unet_list_parts(config, &parts);
     const sdrt_tensor in = sdrt_graph_external(g, "model_in", SDRT_F32, batch, h, w,
                                                config->in_channels);
     struct builder b = builder_of(g, &parts, config, shape);
