@@ -211,6 +211,10 @@ Test(guidance, refusals)
     r.subseed_strength = 1.5f;
     expect_refusal(&o, &r, SDRT_E_ARG, "subseed strength 1.5");
     small_request(&r);
+    r.subseed_strength = 1.0f;
+    r.height = 8;
+    expect_refusal(&o, &r, SDRT_E_ARG, "height 8: a variation");
+    small_request(&r);
     r.cfg_start = 0.7f;
     r.cfg_end = 0.2f;
     expect_refusal(&o, &r, SDRT_E_ARG, "cfg range 0.7 to 0.2");

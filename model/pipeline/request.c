@@ -137,6 +137,7 @@ static int make_samplers(const struct sdrt_model *m, const struct sdrt_request *
 
 static int check_numbers(const struct sdrt_model *m, const struct sdrt_request *r)
 {
+    const int unit = 1 << (sdrt_model_config_of(m)->vae.levels - 1);
     char known[SDRT_CHOICES];
 
     if (r->batch < 1 || r->batch > SDRT_MAX_BATCH)
@@ -151,6 +152,11 @@ static int check_numbers(const struct sdrt_model *m, const struct sdrt_request *
         !(r->cfg_rescale >= 0.0f && r->cfg_rescale <= 1.0f))
         return sdrt_fail(m->log, SDRT_E_ARG, "subseed strength %g, cfg rescale %g: expected 0 to 1",
                          (double)r->subseed_strength, (double)r->cfg_rescale);
+    if (r->subseed_strength > 0.0f && r->height < 2 * unit)
+        return sdrt_fail(m->log, SDRT_E_ARG,
+                         "height %d: a variation of the seed turns the noise's columns, which have "
+                         "one row here: expected %d or more",
+                         r->height, 2 * unit);
     if (!(r->cfg_start >= 0.0f && r->cfg_start <= r->cfg_end && r->cfg_end <= 1.0f))
         return sdrt_fail(m->log, SDRT_E_ARG, "cfg range %g to %g: expected shares that rise from 0 to 1",
                          (double)r->cfg_start, (double)r->cfg_end);
