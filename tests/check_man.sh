@@ -9,7 +9,7 @@ set -u
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
-for program in sdgen sdconvert sdfetch sdbench; do
+for program in sdgen sdconvert sdfetch sdbench sdserve; do
     page=${srcdir-.}/man/$program.1
     if [ ! -x ./$program ]; then
         skip "$program (not built)"

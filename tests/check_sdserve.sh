@@ -103,6 +103,13 @@ for list in sd-vae loras upscalers prompt-styles; do ask "$list" 200 '^\[\]$' /s
 for list in embeddings memory cmd-flags scripts progress; do ask "$list" 200 '^{' /sdapi/v1/$list; done
 ask 'ping' 200 '{}' /internal/ping
 
+ask 'the page' 200 '<title>sdserve' /
+ask 'its script' 200 'SPDX' /page.js
+ask 'its style' 200 'prefers-color-scheme' /style.css
+ask 'openapi' 200 '"/v1/jobs":{"post"' /openapi.json
+ask 'no gallery' 200 '{"images":\[\]}' /v1/gallery
+ask 'no kept image' 404 'no such image' /v1/gallery/sdrt-0001.png
+
 # One image by each interface.
 "$build/sdgen" -m "$tiny" -p 'a cat' -n 'a dog' --steps 3 --seed 7 -W 64 -H 64 --cfg-scale 5 \
     --sampler dpmpp_2m --schedule karras --threads 1 --quiet -o sdgen.png
@@ -242,9 +249,22 @@ until curl -s -u any:secret "$url/v1/status" | grep -q '"drawing":1' || [ $tries
 done
 stop 'after the image'
 wait $waiting
+mv answer waited
+start --output kept
+ask 'the gallery' 200 '"sdrt-0002.png"' /v1/gallery
+curl -s -o image.png "$url/v1/gallery/sdrt-0001.png"
 ok=true
-[ "$(find kept -name '*.png' | wc -l)" -eq 2 ] && grep -q '"images"' answer || ok=false
-report $ok 'what is drawn at the end is kept and sent' "$(ls kept) $(head -c 100 answer)"
+cmp -s image.png kept/sdrt-0001.png || ok=false
+report $ok 'an image of the gallery' "$(head -c 100 image.png)"
+cp sdgen.png secret.png
+ln -s ../secret.png kept/link.png
+for path in ../secret.png ..%2fsecret.png %2e%2e%2fsecret.png link.png /etc/passwd; do
+    ask "nothing outside of it: $path" 404 'no such' "/v1/gallery/$path" --path-as-is
+done
+stop
+ok=true
+[ "$(find kept -type f | wc -l)" -eq 2 ] && grep -q '"images"' waited || ok=false
+report $ok 'what is drawn at the end is kept and sent' "$(ls kept) $(head -c 100 waited)"
 start --max-steps 1000 --max-pixels 1000000
 ask 'a very long job' 202 '"state"' /v1/jobs -d '{"steps":999,"width":512,"height":512}'
 kill -TERM "$server"

@@ -242,7 +242,8 @@ AM_TESTS_ENVIRONMENT += OBJDUMP='$(OBJDUMP)'; export OBJDUMP;
 EXTRA_DIST += build-aux/arm.sh build-aux/arm-model.sh
 
 # The server, over HTTP; and whose turn it is.
-EXTRA_DIST += tests/check_sdserve.sh
+EXTRA_DIST += tests/check_sdserve.sh tests/clients/with_openai.py tests/clients/with_webuiapi.py \
+	tests/clients/schema.sh tests/clients/load.py tests/clients/fuzz.py tests/clients/page.py
 if HAVE_SERVE
 check_SCRIPTS += tests/check_sdserve.sh
 check_PROGRAMS += tests/test_sdserve

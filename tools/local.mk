@@ -47,7 +47,9 @@ sdfetch_LDADD = libcli.la libruntime.la $(FETCH_LIBS)
 
 if HAVE_SERVE
 bin_PROGRAMS += sdserve
+dist_man_MANS += man/sdserve.1
 endif
+EXTRA_DIST += tools/sdserve/page-1280.jpg tools/sdserve/page-360.jpg tools/sdserve/sdserve.service tools/sdserve/Dockerfile
 sdserve_SOURCES = \
 	tools/sdserve/sdserve.c tools/sdserve/server.h \
 	tools/sdserve/options.c tools/sdserve/options.h \
@@ -55,6 +57,8 @@ sdserve_SOURCES = \
 	tools/sdserve/shelf.c tools/sdserve/shelf.h tools/sdserve/draw.c tools/sdserve/draw.h \
 	tools/sdserve/http.c tools/sdserve/http.h tools/sdserve/answer.c tools/sdserve/routes.c tools/sdserve/base64.c tools/sdserve/base64.h \
 	tools/sdserve/fields.c tools/sdserve/fields.h tools/sdserve/jobs.c tools/sdserve/jobs.h \
+	tools/sdserve/gallery.c tools/sdserve/gallery.h tools/sdserve/page_files.h \
+	tools/sdserve/openapi.c tools/sdserve/openapi.h \
 	tools/sdserve/a1111.c tools/sdserve/a1111.h tools/sdserve/a1111_draw.c tools/sdserve/openai.c tools/sdserve/openai.h \
 	tools/output.c tools/output.h tools/seed.c tools/seed.h \
 	tools/default_model.c tools/default_model.h tools/own_path.h
@@ -63,6 +67,17 @@ sdserve_SOURCES += tools/own_path_macos.c
 else
 sdserve_SOURCES += tools/own_path_linux.c
 endif
+nodist_sdserve_SOURCES = tools/sdserve/page_index.c tools/sdserve/page_style.c tools/sdserve/page_script.c
+PAGE = tools/sdserve/page
+EMBED_PAGE = $(AM_V_GEN)$(MKDIR_P) tools/sdserve && $(SHELL) $(top_srcdir)/build-aux/embed.sh
+tools/sdserve/page_index.c: $(PAGE)/index.html build-aux/embed.sh
+	$(EMBED_PAGE) page_index tools/sdserve/page_files.h $(top_srcdir)/$(PAGE)/index.html > $@.tmp && mv $@.tmp $@
+tools/sdserve/page_style.c: $(PAGE)/style.css build-aux/embed.sh
+	$(EMBED_PAGE) page_style tools/sdserve/page_files.h $(top_srcdir)/$(PAGE)/style.css > $@.tmp && mv $@.tmp $@
+tools/sdserve/page_script.c: $(PAGE)/page.js build-aux/embed.sh
+	$(EMBED_PAGE) page_script tools/sdserve/page_files.h $(top_srcdir)/$(PAGE)/page.js > $@.tmp && mv $@.tmp $@
+CLEANFILES += $(nodist_sdserve_SOURCES)
+EXTRA_DIST += $(PAGE)/index.html $(PAGE)/style.css $(PAGE)/page.js
 sdserve_CPPFLAGS = $(AM_CPPFLAGS) -DSDRT_PKGDATADIR='"$(pkgdatadir)"'
 sdserve_CFLAGS = $(AM_CFLAGS) $(MICROHTTPD_CFLAGS)
 sdserve_LDADD = libcli.la libmodel.la libruntime.la libkernels.la $(DEPS_LIBS) $(MICROHTTPD_LIBS)

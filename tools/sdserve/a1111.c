@@ -235,6 +235,11 @@ enum MHD_Result a1111_set_options(struct call *c)
 
 /* ---- pictures ---- */
 
+const struct field a1111_info_fields[] = {
+    { "image", FIELD_PICTURE, .where = 0 },
+    { .name = NULL },
+};
+
 enum MHD_Result a1111_png_info(struct call *c)
 {
     struct sdrt_picture_file file = { 0 };

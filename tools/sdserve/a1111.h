@@ -30,8 +30,9 @@ enum MHD_Result a1111_flags(struct call *call);
 enum MHD_Result a1111_scripts(struct call *call);
 enum MHD_Result a1111_ping(struct call *call);
 
-/* The rows of its settings, for options and override_settings. */
-extern const struct field a1111_settings[];
+/* The rows of its settings, for options and override_settings; of both kinds of drawing; of png-info. */
+extern const struct field a1111_settings[], a1111_text_fields[], a1111_picture_fields[],
+    a1111_info_fields[];
 
 /* `info` of a job that is over, as a text of JSON; NULL without memory. */
 char *a1111_info(const struct server *server, const struct job *job, int n_images);

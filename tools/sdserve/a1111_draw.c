@@ -44,9 +44,11 @@ static int take_rng(struct fields *f, const char *name, const json_t *value)
 #define AT(member) .where = offsetof(struct wish, member)
 const struct field a1111_settings[] = {
     { "sd_model_checkpoint", FIELD_CALL, .call = field_checkpoint },
-    { "sd_vae", FIELD_CALL, .call = take_vae },
-    { "CLIP_stop_at_last_layers", FIELD_CALL, .call = take_clip_skip },
-    { "randn_source", FIELD_CALL, .call = take_rng },
+    { "sd_vae", FIELD_CALL, .call = take_vae,
+      .schema = "{\"enum\":[null,\"\",\"Automatic\",\"None\"]}" },
+    { "CLIP_stop_at_last_layers", FIELD_CALL, .call = take_clip_skip,
+      .schema = "{\"type\":[\"integer\",\"null\"],\"minimum\":1,\"maximum\":12}" },
+    { "randn_source", FIELD_CALL, .call = take_rng, .schema = "{\"enum\":[null,\"CPU\",\"NV\"]}" },
     { "eta_noise_seed_delta", FIELD_SEED, AT(request.eta_noise_seed_delta) },
     { "samples_format", FIELD_CALL, .call = field_format },
     { "jpeg_quality", FIELD_WHOLE, AT(quality), 1, 100 },
@@ -151,8 +153,10 @@ static int take_multiplier(struct fields *f, const char *name, const json_t *val
         { "negative_prompt", FIELD_TEXT, AT(request.negative_prompt) },                            \
         { "seed", FIELD_SEED, AT(request.seed) }, { "subseed", FIELD_SEED, AT(request.subseed) },  \
         { "subseed_strength", FIELD_FLOAT, AT(request.subseed_strength), 0, 1 },                   \
-        { "seed_resize_from_h", FIELD_CALL, .call = take_no_resize },                              \
-        { "seed_resize_from_w", FIELD_CALL, .call = take_no_resize },                              \
+        { "seed_resize_from_h", FIELD_CALL, .call = take_no_resize,                                \
+          .schema = "{\"type\":[\"integer\",\"null\"],\"maximum\":0}" },                           \
+        { "seed_resize_from_w", FIELD_CALL, .call = take_no_resize,                                \
+          .schema = "{\"type\":[\"integer\",\"null\"],\"maximum\":0}" },                           \
         { "sampler_name", FIELD_CALL, .call = field_sampler },                                     \
         { "sampler_index", FIELD_CALL, .call = field_sampler },                                    \
         { "scheduler", FIELD_CALL, .call = field_schedule },                                       \
@@ -166,7 +170,8 @@ static int take_multiplier(struct fields *f, const char *name, const json_t *val
         { "s_noise", FIELD_DOUBLE, AT(request.s_noise), 0, 100 },                                  \
         { "s_churn", FIELD_OFF, .where = 0 }, { "s_tmin", FIELD_OFF, .where = 0 },                 \
         { "s_tmax", FIELD_IDLE, .where = 0 }, { "s_min_uncond", FIELD_OFF, .where = 0 },           \
-        { "override_settings", FIELD_CALL, .call = take_settings },                                \
+        { "override_settings", FIELD_CALL, .call = take_settings,                                  \
+          .schema = "{\"type\":[\"object\",\"null\"]}" },                                          \
         { "override_settings_restore_afterwards", FIELD_IDLE, .where = 0 },                        \
         { "styles", FIELD_OFF, .where = 0 }, { "restore_faces", FIELD_OFF, .where = 0 },           \
         { "tiling", FIELD_OFF, .where = 0 }, { "refiner_checkpoint", FIELD_OFF, .where = 0 },      \
@@ -174,15 +179,17 @@ static int take_multiplier(struct fields *f, const char *name, const json_t *val
         { "disable_extra_networks", FIELD_OFF, .where = 0 },                                       \
         { "firstpass_image", FIELD_OFF, .where = 0 }, { "script_name", FIELD_OFF, .where = 0 },    \
         { "script_args", FIELD_OFF, .where = 0 }, { "infotext", FIELD_OFF, .where = 0 },           \
-        { "alwayson_scripts", FIELD_CALL, .call = take_scripts },                                  \
+        { "alwayson_scripts", FIELD_CALL, .call = take_scripts,                                    \
+          .schema = "{\"type\":[\"object\",\"null\"]}" },                                          \
         { "do_not_save_samples", FIELD_IDLE, .where = 0 },                                         \
         { "do_not_save_grid", FIELD_IDLE, .where = 0 }, { "send_images", FIELD_IDLE, .where = 0 }, \
         { "force_task_id", FIELD_IDLE, .where = 0 },                                               \
     {                                                                                              \
-        "save_images", FIELD_CALL, .call = take_save                                               \
+        "save_images", FIELD_CALL, .call = take_save,                                              \
+                                   .schema = "{\"type\":[\"boolean\",\"null\"]}"                   \
     }
 
-static const struct field text_fields[] = {
+const struct field a1111_text_fields[] = {
     BOTH,
     { "enable_hr", FIELD_OFF, .where = 0 },
     { "denoising_strength", FIELD_IDLE, .where = 0 },
@@ -201,22 +208,25 @@ static const struct field text_fields[] = {
     { .name = NULL },
 };
 
-static const struct field picture_fields[] = {
+const struct field a1111_picture_fields[] = {
     BOTH,
-    { "init_images", FIELD_CALL, .call = take_init },
+    { "init_images", FIELD_CALL, .call = take_init,
+      .schema =
+          "{\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"string\"},\"minItems\":1,\"maxItems\":1}" },
     { "mask", FIELD_PICTURE, AT(mask_file) },
     { "denoising_strength", FIELD_FLOAT, AT(request.strength), 0.0001, 1 },
-    { "resize_mode", FIELD_CALL, .call = take_resize },
+    { "resize_mode", FIELD_CALL, .call = take_resize, .schema = "{\"enum\":[null,0,1,2]}" },
     { "image_cfg_scale", FIELD_FLOAT, AT(request.image_cfg_scale), 1, 1000 },
     { "mask_blur", FIELD_FLOAT, AT(request.mask_blur), 0, 256 },
     { "mask_blur_x", FIELD_FLOAT, AT(request.mask_blur), 0, 256 },
     { "mask_blur_y", FIELD_FLOAT, AT(request.mask_blur), 0, 256 },
     { "mask_round", FIELD_IDLE, .where = 0 },
-    { "inpainting_fill", FIELD_CALL, .call = take_content },
+    { "inpainting_fill", FIELD_CALL, .call = take_content, .schema = "{\"enum\":[null,0,1,2,3]}" },
     { "inpaint_full_res", FIELD_FLAG, AT(request.mask_only) },
     { "inpaint_full_res_padding", FIELD_WHOLE, AT(request.mask_padding), 0, 8192 },
     { "inpainting_mask_invert", FIELD_FLAG, AT(request.mask_invert) },
-    { "initial_noise_multiplier", FIELD_CALL, .call = take_multiplier },
+    { "initial_noise_multiplier", FIELD_CALL, .call = take_multiplier,
+      .schema = "{\"enum\":[null,1]}" },
     { "latent_mask", FIELD_OFF, .where = 0 },
     { "include_init_images", FIELD_OFF, .where = 0 },
     { .name = NULL },
@@ -279,7 +289,7 @@ static enum MHD_Result draw(struct call *c, const struct field *rows)
 {
     struct wish *w = jobs_wish(c);
     struct fields f = { c->server, w, c->json, 0, &c->log, NULL };
-    const int begins = rows == picture_fields;
+    const int begins = rows == a1111_picture_fields;
     enum MHD_Result answered;
 
     if (!w) return answer_status(c, SDRT_E_NOMEM, NULL);
@@ -302,5 +312,5 @@ static enum MHD_Result draw(struct call *c, const struct field *rows)
     return answered;
 }
 
-enum MHD_Result a1111_txt2img(struct call *c) { return draw(c, text_fields); }
-enum MHD_Result a1111_img2img(struct call *c) { return draw(c, picture_fields); }
+enum MHD_Result a1111_txt2img(struct call *c) { return draw(c, a1111_text_fields); }
+enum MHD_Result a1111_img2img(struct call *c) { return draw(c, a1111_picture_fields); }

@@ -158,6 +158,8 @@ static int check_memory(struct drawer *d, const struct sdrt_request *r)
     const int status = sdrt_session_measure(d->session, r, &memory);
 
     if (status != SDRT_OK) return status;
+    queue_needs(d->server->queue, d->job,
+                (double)memory.arena_bytes + (double)memory.weights_bytes);
     const size_t need = memory.arena_bytes + (d->packed ? 0 : memory.weights_bytes);
     if (!memory.available_bytes || need <= memory.available_bytes) return SDRT_OK;
     return sdrt_fail(&d->server->log, SDRT_E_NOMEM,
@@ -232,7 +234,7 @@ static int draw_batch(struct drawer *d, int k)
     if (status != SDRT_OK) return status;
     d->packed = 1;
     queue_measured(d->server->queue, d->steps, d->step_seconds, sdrt_now() - begun,
-                   (double)width * height * r.batch);
+                   (double)width * height, r.batch);
     return SDRT_OK;
 }
 

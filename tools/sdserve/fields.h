@@ -30,6 +30,7 @@ struct field {
     size_t where; /* offset in struct wish */
     double low, high;
     int (*call)(struct fields *fields, const char *name, const json_t *value);
+    const char *schema; /* of FIELD_CALL, JSON Schema's text of what it takes; NULL: anything */
 };
 
 struct fields {

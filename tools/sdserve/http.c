@@ -176,17 +176,23 @@ static int fits(const struct route *r, const char *path, const char **tail)
     return !strcmp(path, r->path);
 }
 
-/* *known: some method is there for the path. */
-static const struct route *find_route(const char *method, const char *path, const char **tail,
-                                      const struct route **known)
+/* The methods that a path has, "GET, POST", into text; "" for no such path. */
+static void list_methods(const char *path, char *text, size_t size)
+{
+    const char *tail;
+    size_t used = 0;
+
+    text[0] = '\0';
+    for (const struct route *r = routes; r->method; r++)
+        if (fits(r, path, &tail) && used < size)
+            used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", r->method);
+}
+
+static const struct route *find_route(const char *method, const char *path, const char **tail)
 {
     if (!strcmp(method, "HEAD")) method = "GET";
-    *known = NULL;
-    for (const struct route *r = routes; r->method; r++) {
-        if (!fits(r, path, tail)) continue;
-        *known = r;
-        if (!strcmp(r->method, method)) return r;
-    }
+    for (const struct route *r = routes; r->method; r++)
+        if (fits(r, path, tail) && !strcmp(r->method, method)) return r;
     return NULL;
 }
 
@@ -333,8 +339,7 @@ static void on_completed(void *user, struct MHD_Connection *connection, void **s
 }
 
 /* What can be refused by the head alone is, without its body; 0 where it goes on. */
-static int refuse(struct call *c, const struct route *known, const char *method,
-                  enum MHD_Result *answered)
+static int refuse(struct call *c, const char *method, enum MHD_Result *answered)
 {
     const char *length = header(c, "Content-Length");
     const unsigned long long most = (unsigned long long)c->server->options.max_body << 20;
@@ -346,11 +351,11 @@ static int refuse(struct call *c, const struct route *known, const char *method,
     else if (!is_good_origin(c))
         *answered = answer_error(c, MHD_HTTP_FORBIDDEN, NULL,
                                  "Origin: a page of another origin wants --cors");
-    else if (!strcmp(method, "OPTIONS") && known)
+    else if (!strcmp(method, "OPTIONS") && *c->allow)
         *answered = answer_constant(c, "text/plain", "", 0);
-    else if (!c->route && known)
+    else if (!c->route && *c->allow)
         *answered = answer_error(c, MHD_HTTP_METHOD_NOT_ALLOWED, NULL, "%.20s: expected %s", method,
-                                 known->method);
+                                 c->allow);
     else if (!c->route)
         *answered = answer_error(c, MHD_HTTP_NOT_FOUND, NULL, "%.200s: there is no such path",
                                  c->path);
@@ -387,11 +392,11 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
 
     (void)version;
     if (!c) {
-        const struct route *known;
         *state = c = begin_call(user, connection, path);
         if (!c) return MHD_NO;
-        c->route = find_route(method, path, &c->tail, &known);
-        if (refuse(c, known, method, &answered)) return answered;
+        c->route = find_route(method, path, &c->tail);
+        list_methods(path, c->allow, sizeof c->allow);
+        if (refuse(c, method, &answered)) return answered;
         name_client(c);
         c->is_form = (c->route->flags & ROUTE_BODY) && is_form(c);
         if (!c->is_form) return MHD_YES;

@@ -15,11 +15,15 @@
 enum api { API_OWN, API_A1111, API_OPENAI };
 
 enum route_flags {
-    ROUTE_BODY = 1, /* takes one: JSON, or a form */
-    ROUTE_OPEN = 2, /* wants no key: tells nothing, or its path is the secret */
+    ROUTE_BODY = 1,    /* takes one: JSON, or a form */
+    ROUTE_OPEN = 2,    /* wants no key: tells nothing, or its path is the secret */
+    ROUTE_FORM = 4,    /* its body is a form with pictures */
+    ROUTE_ACCEPTS = 8, /* answers before it is done */
 };
 
 enum { CALL_ERROR = 512, CALL_PARTS = 40 /* fields of a form */ };
+
+struct field;
 
 /* A field of a form. */
 struct part {
@@ -45,6 +49,7 @@ struct call {
     double begun;
     int refused; /* answered before its body came, or to be dropped */
     char client[JOB_CLIENT];
+    char allow[32];         /* methods of the path, for 405 */
     char error[CALL_ERROR]; /* what the log was told */
     struct sdrt_log log;    /* keeps errors there */
 };
@@ -54,6 +59,9 @@ struct route {
     enum MHD_Result (*answer)(struct call *call);
     enum api api;
     int flags;
+    const char *help;           /* in a few words */
+    const struct field *fields; /* of its body; NULL: none */
+    const char *type;           /* of its answer; NULL: JSON */
 };
 
 /* ---- answers: each is the last thing that a route does ---- */

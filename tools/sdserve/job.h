@@ -50,6 +50,7 @@ struct job {
     int n_images;
     int status;                   /* of enum sdrt_status, once it has failed */
     char error[JOB_ERROR];        /* one line */
+    double bytes; /* of memory that it needs, weights among them; 0: not yet known */
     double arrived, begun, ended; /* seconds of sdrt_now(); 0: not yet */
     struct job *next;
 };

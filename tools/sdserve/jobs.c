@@ -119,20 +119,20 @@ json_t *jobs_describe(struct call *c, const struct job *job)
                                         "height", image->height, "parameters", image->parameters));
     }
     const double end = now.ended > 0 ? now.ended : sdrt_now(), left = jobs_seconds_left(c, job);
-    return json_pack("{ss ss si ss si si si si sf sf so so so?}", "id", job->id, "state",
+    return json_pack("{ss ss si ss si si si si sf sf sf so so so?}", "id", job->id, "state",
                      job_state_name(now.state), "place", queue_place(c->server->queue, job),
                      "stage", now.state == JOB_DRAWING ? stages[now.stage] : "", "done", now.done,
                      "total", now.total, "batch", now.batch, "batches", job->wish->batches,
                      "seconds", now.begun > 0 ? end - now.begun : 0.0, "waited",
-                     (now.begun > 0 ? now.begun : end) - now.arrived, "seconds_left",
-                     left < 0 ? json_null() : json_real(left), "images", images, "error",
-                     *now.error ? json_string(now.error) : NULL);
+                     (now.begun > 0 ? now.begun : end) - now.arrived, "memory_bytes", now.bytes,
+                     "seconds_left", left < 0 ? json_null() : json_real(left), "images", images,
+                     "error", *now.error ? json_string(now.error) : NULL);
 }
 
 static int take_loras(struct fields *f, const char *name, const json_t *value);
 
 #define AT(member) .where = offsetof(struct wish, member)
-static const struct field fields[] = {
+const struct field jobs_fields[] = {
     { "prompt", FIELD_TEXT, AT(request.prompt) },
     { "negative_prompt", FIELD_TEXT, AT(request.negative_prompt) },
     { "model", FIELD_CALL, .call = field_checkpoint },
@@ -156,7 +156,9 @@ static const struct field fields[] = {
     { "strength", FIELD_FLOAT, AT(request.strength), 0.0001, 1 },
     { "mask_blur", FIELD_FLOAT, AT(request.mask_blur), 0, 256 },
     { "only_masked", FIELD_FLAG, AT(request.mask_only) },
-    { "loras", FIELD_CALL, .call = take_loras },
+    { "loras", FIELD_CALL, .call = take_loras,
+      .schema =
+          "{\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"object\",\"required\":[\"name\"]}}" },
     { "previews", FIELD_FLAG, AT(previews) },
     { "format", FIELD_CALL, .call = field_format },
     { "quality", FIELD_WHOLE, AT(quality), 1, 100 },
@@ -207,7 +209,7 @@ enum MHD_Result jobs_post(struct call *c)
 
     if (!w) return answer_status(c, SDRT_E_NOMEM, NULL);
     w->body = json_incref(c->json);
-    if (fields_read(&f, fields)) {
+    if (fields_read(&f, jobs_fields)) {
         answered = answer_error(c, MHD_HTTP_BAD_REQUEST, f.bad, "%s", c->error);
         wish_free(w);
         return answered;

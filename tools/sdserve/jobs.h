@@ -27,6 +27,9 @@ double jobs_seconds_left(struct call *call, const struct job *job);
  * only one that is newer, whose number it becomes. */
 char *jobs_preview(struct call *call, const struct job *job, int *number);
 
+/* The fields of a job's body. */
+extern const struct field jobs_fields[];
+
 enum MHD_Result jobs_post(struct call *call);
 enum MHD_Result jobs_get(struct call *call);
 enum MHD_Result jobs_list(struct call *call);

@@ -67,16 +67,20 @@ static int take_answer(struct fields *f, const char *name, const json_t *value)
 }
 
 #define AT(member) .where = offsetof(struct wish, member)
-static const struct field fields[] = {
+const struct field openai_fields[] = {
     { "prompt", FIELD_TEXT, AT(request.prompt) },
     { "model", FIELD_CALL, .call = field_checkpoint },
     { "n", FIELD_WHOLE, AT(request.batch), 1, 64 },
-    { "size", FIELD_CALL, .call = take_size },
-    { "quality", FIELD_CALL, .call = take_quality },
-    { "response_format", FIELD_CALL, .call = take_answer },
+    { "size", FIELD_CALL, .call = take_size,
+      .schema = "{\"type\":[\"string\",\"null\"],\"pattern\":\"^(auto|[0-9]+x[0-9]+)$\"}" },
+    { "quality", FIELD_CALL, .call = take_quality,
+      .schema = "{\"enum\":[null,\"auto\",\"standard\",\"medium\",\"low\",\"high\",\"hd\"]}" },
+    { "response_format", FIELD_CALL, .call = take_answer,
+      .schema = "{\"enum\":[null,\"url\",\"b64_json\"]}" },
     { "output_format", FIELD_CALL, .call = field_format },
     { "output_compression", FIELD_WHOLE, AT(quality), 1, 100 },
-    { "background", FIELD_CALL, .call = take_background },
+    { "background", FIELD_CALL, .call = take_background,
+      .schema = "{\"enum\":[null,\"auto\",\"opaque\"]}" },
     { "user", FIELD_IDLE, .where = 0 },
     { "moderation", FIELD_IDLE, .where = 0 },
     { "stream", FIELD_FLAG, AT(stream) },
@@ -293,7 +297,7 @@ static enum MHD_Result answer_stream(struct call *c, struct job *job, const char
 static int read_wish(struct call *c, struct fields *f, int begins)
 {
     struct wish *w = f->wish;
-    int status = fields_read(f, fields);
+    int status = fields_read(f, openai_fields);
 
     if (status == SDRT_OK) status = read_parts(c, f);
     fields_begin(w);

@@ -5,7 +5,10 @@
 #ifndef SDRT_TOOLS_SDSERVE_OPENAI_H
 #define SDRT_TOOLS_SDSERVE_OPENAI_H
 
-#include "tools/sdserve/http.h"
+#include "tools/sdserve/fields.h"
+
+/* The fields of all three. */
+extern const struct field openai_fields[];
 
 /* /v1/images/..., of which edits and variations are forms. */
 enum MHD_Result openai_generations(struct call *call);

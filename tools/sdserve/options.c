@@ -10,6 +10,7 @@
 enum {
     PORT = 7860, /* A1111's, where its clients look */
     MAX_THREADS = 1024,
+    STEPS = 20,
     MAX_STEPS = 1000,
     MAX_BATCH = 64,
     MAX_BODY = 1024,
@@ -57,7 +58,7 @@ static const struct cli_option table[] = {
       MAX_COUNT },
     { "keep", 0, CLI_WHOLE, "N", "how many finished jobs are remembered (32)", AT(keep), 1,
       MAX_COUNT },
-    { "steps", 0, CLI_WHOLE, "N", "steps where a request names none (20)", AT(defaults.steps), 1,
+    { "steps", 0, CLI_WHOLE, "N", "steps where a request names none (20)", AT(steps), 1,
       MAX_STEPS },
     { "cfg-scale", 0, CLI_NUMBER, "X",
       "guidance where a request names none (7.5; 3 for the small model)", AT(cfg_scale), 0, 1000 },
@@ -112,6 +113,8 @@ static int check_together(struct serve_options *o, const char *stray, const stru
         return sdrt_fail(log, SDRT_E_ARG,
                          "--listen %s: expected --api-key KEY beside it, since others reach it",
                          o->listen);
+    if (!o->steps) o->steps = o->max_steps < STEPS ? o->max_steps : STEPS;
+    o->defaults.steps = o->steps;
     if (o->defaults.steps > o->max_steps)
         return sdrt_fail(log, SDRT_E_ARG, "--steps %d: expected at most --max-steps %d",
                          o->defaults.steps, o->max_steps);

@@ -21,6 +21,7 @@ struct serve_options {
     const char *cors;    /* the origin whose pages may call, "*": any; NULL: none */
     int port;            /* 0: one that is free */
     int sessions;        /* images drawn at a time */
+    int steps;           /* of --steps; then those of defaults */
     int max_steps, max_batch;
     int max_pixels;   /* of an image, and of a picture that is sent */
     int max_body;     /* MiB of a request */

@@ -435,12 +435,21 @@ void queue_finish(struct queue *q, struct job *job, enum job_state state, int st
     pthread_mutex_unlock(&q->lock);
 }
 
-void queue_measured(struct queue *q, int steps, double step_seconds, double seconds, double pixels)
+void queue_measured(struct queue *q, int steps, double step_seconds, double seconds, double pixels,
+                    int batch)
 {
     pthread_mutex_lock(&q->lock);
     q->counts.steps += (uint64_t)steps;
     if (steps > 0) q->counts.step_seconds = step_seconds / steps;
-    if (steps > 0) q->counts.pixel_step_seconds = step_seconds / steps / pixels;
-    q->counts.decode_pixel_seconds = (seconds - step_seconds) / pixels;
+    if (steps > 0) q->counts.pixel_step_seconds = step_seconds / steps / pixels / batch;
+    q->counts.decode_pixel_seconds = (seconds - step_seconds) / pixels / batch;
+    q->counts.pixels = pixels;
+    pthread_mutex_unlock(&q->lock);
+}
+
+void queue_needs(struct queue *q, struct job *job, double bytes)
+{
+    pthread_mutex_lock(&q->lock);
+    job->bytes = bytes;
     pthread_mutex_unlock(&q->lock);
 }

@@ -22,6 +22,7 @@ struct queue_counts {
     double draw_seconds;              /* all jobs together */
     double step_seconds;              /* of the last image drawn; 0: none yet */
     double pixel_step_seconds;        /* the same over its pixels and batch */
+    double pixels;                    /* of it */
     double decode_pixel_seconds;      /* of the last image: all but its steps, over its pixels */
 };
 
@@ -97,6 +98,8 @@ void queue_finish(struct queue *queue, struct job *job, enum job_state state, in
 
 /* One batch took so long, of which its evaluations, steps of them, took step_seconds. */
 void queue_measured(struct queue *queue, int steps, double step_seconds, double seconds,
-                    double pixels);
+                    double pixels, int batch);
+/* It needs so many bytes. */
+void queue_needs(struct queue *queue, struct job *job, double bytes);
 
 #endif

@@ -4,8 +4,10 @@
  */
 #include "runtime/base/clock.h"
 #include "tools/sdserve/a1111.h"
+#include "tools/sdserve/gallery.h"
 #include "tools/sdserve/jobs.h"
 #include "tools/sdserve/openai.h"
+#include "tools/sdserve/openapi.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,11 +61,12 @@ static enum MHD_Result status(struct call *c)
     pthread_mutex_unlock(&s->lock);
     return answer_json(
         c, MHD_HTTP_OK,
-        json_pack("{ss ss ss si si si si sf sf so so so so so ss s{si sf} s{si si si}}", "version",
-                  sdrt_version(), "isa", machine.isa, "precision", machine.precision, "threads",
-                  machine.threads, "sessions", o->sessions, "queued", (int)n.jobs[JOB_QUEUED],
-                  "drawing", (int)n.jobs[JOB_DRAWING], "pixel_step_seconds", n.pixel_step_seconds,
-                  "decode_pixel_seconds", n.decode_pixel_seconds, "samplers",
+        json_pack("{ss ss ss si si si si sf sf sf so so so so so ss s{si sf} s{si si si}}",
+                  "version", sdrt_version(), "isa", machine.isa, "precision", machine.precision,
+                  "threads", machine.threads, "sessions", o->sessions, "queued",
+                  (int)n.jobs[JOB_QUEUED], "drawing", (int)n.jobs[JOB_DRAWING],
+                  "pixel_step_seconds", n.pixel_step_seconds, "decode_pixel_seconds",
+                  n.decode_pixel_seconds, "pixels", n.pixels, "samplers",
                   names_of(SDRT_LIST_SAMPLERS), "schedules", names_of(SDRT_LIST_SCHEDULES),
                   "formats", names_of(SDRT_LIST_FORMATS), "models", models_json(s->shelf), "loras",
                   loras, "model", shelf_at(s->shelf, shelf_current(s->shelf)).title, "defaults",
@@ -122,49 +125,69 @@ static enum MHD_Result metrics(struct call *c)
 
 /* ---- the table ---- */
 
-#define A1111(method, name, call, flags)                  \
-    {                                                     \
-        method, "/sdapi/v1/" name, call, API_A1111, flags \
+#define A1111(method, name, call, flags, ...)                          \
+    {                                                                  \
+        method, "/sdapi/v1/" name, call, API_A1111, flags, __VA_ARGS__ \
     }
 
 const struct route routes[] = {
-    { "GET", "/health", health, API_OWN, ROUTE_OPEN },
-    { "GET", "/metrics", metrics, API_OWN, 0 },
-    { "GET", "/v1/status", status, API_OWN, 0 },
-    { "POST", "/v1/jobs", jobs_post, API_OWN, ROUTE_BODY },
-    { "GET", "/v1/jobs", jobs_list, API_OWN, 0 },
-    { "GET", "/v1/jobs/", jobs_get, API_OWN, ROUTE_OPEN }, /* an id is not to be guessed */
-    { "DELETE", "/v1/jobs/", jobs_delete, API_OWN, 0 },
-    { "POST", "/v1/images/generations", openai_generations, API_OPENAI, ROUTE_BODY },
-    { "POST", "/v1/images/edits", openai_edits, API_OPENAI, ROUTE_BODY },
-    { "POST", "/v1/images/variations", openai_variations, API_OPENAI, ROUTE_BODY },
-    { "GET", "/v1/models", openai_models, API_OPENAI, 0 },
-    { "GET", "/v1/models/", openai_model, API_OPENAI, 0 },
-    A1111("POST", "txt2img", a1111_txt2img, ROUTE_BODY),
-    A1111("POST", "img2img", a1111_img2img, ROUTE_BODY),
-    A1111("GET", "progress", a1111_progress, 0),
-    A1111("POST", "interrupt", a1111_interrupt, ROUTE_BODY),
-    A1111("POST", "skip", a1111_skip, ROUTE_BODY),
-    A1111("GET", "options", a1111_options, 0),
-    A1111("POST", "options", a1111_set_options, ROUTE_BODY),
-    A1111("GET", "samplers", a1111_samplers, 0),
-    A1111("GET", "schedulers", a1111_schedulers, 0),
-    A1111("GET", "sd-models", a1111_models, 0),
-    A1111("GET", "sd-vae", a1111_vaes, 0),
-    A1111("GET", "loras", a1111_loras, 0),
-    A1111("GET", "embeddings", a1111_embeddings, 0),
-    A1111("GET", "upscalers", a1111_nothing, 0),
-    A1111("GET", "latent-upscale-modes", a1111_nothing, 0),
-    A1111("GET", "hypernetworks", a1111_nothing, 0),
-    A1111("GET", "face-restorers", a1111_nothing, 0),
-    A1111("GET", "prompt-styles", a1111_nothing, 0),
-    A1111("GET", "script-info", a1111_nothing, 0),
-    A1111("GET", "scripts", a1111_scripts, 0),
-    A1111("POST", "refresh-checkpoints", a1111_refresh, ROUTE_BODY),
-    A1111("POST", "refresh-loras", a1111_refresh, ROUTE_BODY),
-    A1111("POST", "png-info", a1111_png_info, ROUTE_BODY),
-    A1111("GET", "memory", a1111_memory, 0),
-    A1111("GET", "cmd-flags", a1111_flags, 0),
-    { "GET", "/internal/ping", a1111_ping, API_A1111, 0 },
+    { "GET", "/", page_answer, API_OWN, 0, .help = "the page", .type = "text/html" },
+    { "GET", "/style.css", page_answer, API_OWN, 0, .help = "its style", .type = "text/css" },
+    { "GET", "/page.js", page_answer, API_OWN, 0, .help = "its script", .type = "text/javascript" },
+    { "GET", "/openapi.json", openapi_answer, API_OWN, 0, .help = "this document" },
+    { "GET", "/health", health, API_OWN, ROUTE_OPEN, .help = "whether it is there" },
+    { "GET", "/metrics", metrics, API_OWN, 0, .help = "counts for Prometheus",
+      .type = "text/plain" },
+    { "GET", "/v1/status", status, API_OWN, 0, .help = "machine, models, limits and queue" },
+    { "GET", "/v1/gallery", gallery_list, API_OWN, 0,
+      .help = "the images that are kept, newest first" },
+    { "GET", "/v1/gallery/", gallery_get, API_OWN, 0, .help = "one of them", .type = "image/png" },
+    { "POST", "/v1/jobs", jobs_post, API_OWN, ROUTE_BODY | ROUTE_ACCEPTS, .help = "submit a job",
+      .fields = jobs_fields },
+    { "GET", "/v1/jobs", jobs_list, API_OWN, 0, .help = "the jobs that are remembered" },
+    /* An id is not to be guessed. */
+    { "GET", "/v1/jobs/", jobs_get, API_OWN, ROUTE_OPEN,
+      .help = "a job; behind its id /events, server-sent, or /images/0.png" },
+    { "DELETE", "/v1/jobs/", jobs_delete, API_OWN, 0, .help = "cancel a job" },
+    { "POST", "/v1/images/generations", openai_generations, API_OPENAI, ROUTE_BODY, .help = "draw",
+      .fields = openai_fields },
+    { "POST", "/v1/images/edits", openai_edits, API_OPENAI, ROUTE_BODY | ROUTE_FORM,
+      .help = "draw, beginning with a picture", .fields = openai_fields },
+    { "POST", "/v1/images/variations", openai_variations, API_OPENAI, ROUTE_BODY | ROUTE_FORM,
+      .help = "draw a picture anew", .fields = openai_fields },
+    { "GET", "/v1/models", openai_models, API_OPENAI, 0, .help = "the models" },
+    { "GET", "/v1/models/", openai_model, API_OPENAI, 0, .help = "one of them" },
+    A1111("POST", "txt2img", a1111_txt2img, ROUTE_BODY, .help = "draw",
+          .fields = a1111_text_fields),
+    A1111("POST", "img2img", a1111_img2img, ROUTE_BODY, .help = "draw, beginning with a picture",
+          .fields = a1111_picture_fields),
+    A1111("GET", "progress", a1111_progress, 0, .help = "how far it is"),
+    A1111("POST", "interrupt", a1111_interrupt, ROUTE_BODY, .help = "end what is drawn"),
+    A1111("POST", "skip", a1111_skip, ROUTE_BODY, .help = "end the batch that is drawn"),
+    A1111("GET", "options", a1111_options, 0, .help = "the settings"),
+    A1111("POST", "options", a1111_set_options, ROUTE_BODY, .help = "change them",
+          .fields = a1111_settings),
+    A1111("GET", "samplers", a1111_samplers, 0, .help = "the samplers"),
+    A1111("GET", "schedulers", a1111_schedulers, 0, .help = "the schedules"),
+    A1111("GET", "sd-models", a1111_models, 0, .help = "the checkpoints"),
+    A1111("GET", "sd-vae", a1111_vaes, 0, .help = "the VAEs"),
+    A1111("GET", "loras", a1111_loras, 0, .help = "the LoRAs"),
+    A1111("GET", "embeddings", a1111_embeddings, 0, .help = "the embeddings"),
+    A1111("GET", "upscalers", a1111_nothing, 0, .help = "none"),
+    A1111("GET", "latent-upscale-modes", a1111_nothing, 0, .help = "none"),
+    A1111("GET", "hypernetworks", a1111_nothing, 0, .help = "none"),
+    A1111("GET", "face-restorers", a1111_nothing, 0, .help = "none"),
+    A1111("GET", "realesrgan-models", a1111_nothing, 0, .help = "none"),
+    A1111("GET", "prompt-styles", a1111_nothing, 0, .help = "none"),
+    A1111("GET", "script-info", a1111_nothing, 0, .help = "none"),
+    A1111("GET", "scripts", a1111_scripts, 0, .help = "none"),
+    A1111("POST", "refresh-checkpoints", a1111_refresh, ROUTE_BODY,
+          .help = "look for checkpoints again"),
+    A1111("POST", "refresh-loras", a1111_refresh, ROUTE_BODY, .help = "the same"),
+    A1111("POST", "png-info", a1111_png_info, ROUTE_BODY, .help = "what a picture says of itself",
+          .fields = a1111_info_fields),
+    A1111("GET", "memory", a1111_memory, 0, .help = "memory"),
+    A1111("GET", "cmd-flags", a1111_flags, 0, .help = "how it was started"),
+    { "GET", "/internal/ping", a1111_ping, API_A1111, 0, .help = "whether it is there" },
     { .method = NULL },
 };
