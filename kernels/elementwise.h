@@ -70,6 +70,10 @@ struct sdrt_elementwise_ops {
                 float *x);
     /* x[r][c] becomes x / (1 + exp(-x)), in rows of c that follow each other. */
     int (*silu)(const struct sdrt_exec *ex, int rows, int c, float *x);
+    /* The mean of each square of 2 x 2, of what there is of it at the last row and column:
+     * x [batch][h][w][c] -> y [batch][(h + 1) / 2][(w + 1) / 2][c]. */
+    int (*halve)(const struct sdrt_exec *ex, int batch, int h, int w, int c, const float *x,
+                 float *y);
     /* y = a x + b z in each of rows of c channels; z NULL: y = a x.  y may be x or z. */
     int (*blend)(const struct sdrt_exec *ex, const struct sdrt_blend_shape *s, const float *x,
                  const float *z, float *y);

@@ -169,7 +169,8 @@ struct sdrt_picture {
 
 /* A picture that guides the drawing, and the net that reads it. */
 struct sdrt_control {
-    const char *net; /* a ControlNet of the model's family, a file or a folder; it stays open while
+    const char *
+        net; /* a ControlNet or T2I-Adapter of the model's family, a file or a folder; it stays open while
                            * a session draws with it */
     const struct sdrt_picture
         *picture;         /* what it was trained to read, such as edges; brought to the

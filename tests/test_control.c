@@ -56,6 +56,13 @@ static const struct picture_case cases[] = {
     { "sdxl", "one", "euler", bad, 4, 4.0f, 1, { 1.0f }, { 0.0f }, { 1.0f }, 0, 0.0f },
     { "sdxl", "guess", "euler", NULL, 4, 4.0f, 1, { 1.0f }, { 0.0f }, { 1.0f }, 1, 0.0f },
 };
+/* Of T2I-Adapters. */
+static const struct picture_case adapted[] = {
+    { "sd15", "one", "euler_a", NULL, 4, 4.0f, 1, { 0.8f }, { 0.0f }, { 1.0f }, 0, 0.0f },
+    { "sd15", "two", "ddim", NULL, 4, 4.0f, 2, { 0.5f, 0.7f }, { 0 }, { 1.0f, 1.0f }, 0, 0.0f },
+    { "sdxl", "part", "euler", bad, 4, 4.0f, 1, { 0.9f }, { 0.0f }, { 0.5f }, 0, 0.0f },
+};
+enum { ADAPTED = sizeof adapted / sizeof *adapted };
 enum { CASES = sizeof cases / sizeof *cases };
 
 /* The pictures that the nets read, and one to begin with. */
@@ -121,7 +128,8 @@ static void check_plans(const struct sdrt_context *c, const char *name)
 }
 
 /* Draws a case on c and expects diffusers' image. */
-static void check_case(struct sdrt_context *c, const struct picture_case *p, const char *net)
+static void check_case(struct sdrt_context *c, const struct picture_case *p, const char *kind,
+                       const char *net)
 {
     struct shown s;
     char name[64];
@@ -129,7 +137,7 @@ static void check_case(struct sdrt_context *c, const struct picture_case *p, con
 
     shown_make(&s);
     const struct sdrt_request r = request_of(p, &s, net);
-    snprintf(name, sizeof name, "%s-control-%s", p->model, p->name);
+    snprintf(name, sizeof name, "%s-%s-%s", p->model, kind, p->name);
     uint8_t *want = golden_picture(name, &w, &h);
     expect_quiet(sdrt_generate(c, &r), name);
     const double db = pictures_psnr(sdrt_image(c, 0, NULL, NULL), want, N);
@@ -149,13 +157,66 @@ static void check_model(const char *model, int single, const char *front)
     snprintf(kind, sizeof kind, "control-%s", model);
     const char *net = made_write("net.safetensors", kind, single, front);
     for (int i = 0; i < CASES; i++)
-        if (!strcmp(cases[i].model, model)) check_case(c, &cases[i], net);
+        if (!strcmp(cases[i].model, model)) check_case(c, &cases[i], "control", net);
     sdrt_close(&c);
 }
 
 Test(control, sd15) { check_model("sd15", 0, ""); }
 Test(control, sd21) { check_model("sd21", 1, ""); }
 Test(control, sdxl_of_original_names) { check_model("sdxl", 1, "control_model."); }
+
+static void check_adapters(const char *model, int single)
+{
+    char kind[32];
+    struct sdrt_context *c = open_model(path_in(model, ""), NULL);
+
+    snprintf(kind, sizeof kind, "adapter-%s", model);
+    const char *net = made_write("net.safetensors", kind, single, "");
+    for (int i = 0; i < ADAPTED; i++)
+        if (!strcmp(adapted[i].model, model)) check_case(c, &adapted[i], "adapter", net);
+    sdrt_close(&c);
+}
+
+Test(control, sd15_adapters_of_original_names) { check_adapters("sd15", 1); }
+Test(control, sdxl_adapter) { check_adapters("sdxl", 0); }
+
+/* A ControlNet and a T2I-Adapter side by side, in either order, each as if the other were not there where
+ * it has no strength. */
+Test(control, net_and_adapter)
+{
+    static uint8_t image[3][N];
+    struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
+    const char *net = made_write("net.safetensors", "control-sd15", 0, "");
+    const char *adapter = made_write("adapter.safetensors", "adapter-sd15", 0, "");
+    struct shown s;
+
+    shown_make(&s);
+    struct sdrt_request r = request_of(&cases[4], &s, net);
+    for (int swapped = 0; swapped < 2; swapped++) {
+        s.controls[swapped].net = adapter;
+        s.controls[!swapped].net = net;
+        s.controls[0].picture = s.controls[1].picture = &s.pictures[0];
+        s.controls[swapped].scale = s.controls[!swapped].scale = 0.6f;
+        expect_quiet(sdrt_generate(c, &r), "both");
+        memcpy(image[swapped], sdrt_image(c, 0, NULL, NULL), N);
+    }
+    cr_expect_gt(pictures_psnr(image[0], image[1], N), 80.0);
+    for (int k = 0; k < 2; k++) {
+        s.controls[k].end = 0.2f; /* no evaluation of four */
+        expect_quiet(sdrt_generate(c, &r), "one of both");
+        memcpy(image[2], sdrt_image(c, 0, NULL, NULL), N);
+        cr_expect_lt(pictures_psnr(image[2], image[0], N), 50.0);
+        r.n_controls = 1;
+        r.controls = &s.controls[!k];
+        expect_quiet(sdrt_generate(c, &r), "alone");
+        cr_expect_gt(pictures_psnr(image[2], sdrt_image(c, 0, NULL, NULL), N), 80.0, "%d", k);
+        r.n_controls = 2;
+        r.controls = s.controls;
+        s.controls[k].end = 1.0f;
+    }
+    sdrt_close(&c);
+    shown_free(&s);
+}
 
 /* A folder's net is the file's; what its settings say that no shape tells is heeded. */
 Test(control, folder)
@@ -181,7 +242,7 @@ Test(control, folder)
     }
     temp_write("net/config.json", settings[PLAIN], strlen(settings[PLAIN]));
     struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
-    check_case(c, &cases[0], net);
+    check_case(c, &cases[0], "control", net);
     sdrt_close(&c);
     shown_free(&s);
 }
@@ -376,6 +437,8 @@ Test(control, refusals)
     struct sdrt_request r = request_of(&cases[0], &s, sdxl);
     model_options(&o, path_in("sd15", ""));
     expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "sdxl.safetensors: a ControlNet of another model");
+    s.controls[0].net = made_write("t2i.safetensors", "adapter-sdxl", 0, "");
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "a T2I-Adapter of another model");
     s.controls[0].net = vae;
     expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "is a VAE: expected a ControlNet");
     s.controls[0].net = path_in("sd15", "unet");

@@ -332,6 +332,39 @@ Test(elementwise, silu)
     cr_expect(x[COUNT] == (float)(COUNT - 16) * 0.75f);
 }
 
+/* Even and odd sides, in shares, beside a guard. */
+Test(elementwise, halve)
+{
+    static const int sizes[][2] = { { 1, 1 }, { 4, 6 }, { 5, 4 }, { 3, 7 } };
+    enum { C = 3, BATCH = 2, MOST = BATCH * 7 * 7 * C };
+    struct sdrt_elementwise_ops ops = { 0 };
+    float x[MOST], y[MOST + 1];
+
+    sdrt_elementwise_init(&ops, 0);
+    for (int i = 0; i < MOST; i++) x[i] = (float)((i * 37) % 101) - 50.0f;
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        const int h = sizes[s][0], w = sizes[s][1], hh = (h + 1) / 2, hw = (w + 1) / 2;
+        for (int i = 0; i <= MOST; i++) y[i] = NAN;
+        for (int part = 0; part < 3; part++) {
+            const struct sdrt_exec ex = { .part = part, .nparts = 3 };
+            cr_assert(ops.halve(&ex, BATCH, h, w, C, x, y) == 0);
+        }
+        for (int i = 0; i < BATCH * hh * hw * C; i++) {
+            const int c = i % C, at = i / C % hw, line = i / C / hw % hh, b = i / C / hw / hh;
+            double sum = 0.0;
+            int n = 0;
+            for (int k = 0; k < 4; k++) {
+                const int yy = 2 * line + k / 2, xx = 2 * at + k % 2;
+                if (yy >= h || xx >= w) continue;
+                sum += (double)x[((b * h + yy) * w + xx) * C + c];
+                n++;
+            }
+            cr_expect(fabs((double)y[i] - sum / n) < 1e-4, "%dx%d: %d", h, w, i);
+        }
+        cr_expect(isnan(y[BATCH * hh * hw * C]), "%dx%d: beyond its end", h, w);
+    }
+}
+
 Test(elementwise, no_null_entries)
 {
     for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name; l++) {
@@ -339,7 +372,7 @@ Test(elementwise, no_null_entries)
         sdrt_elementwise_init(&ops, l->flags);
         cr_expect(ops.timestep_embedding && ops.embed && ops.silu_of_sums && ops.guide &&
                       ops.to_nhwc && ops.to_nchw && ops.to_patches && ops.from_patches &&
-                      ops.crop && ops.relu && ops.silu && ops.blend,
+                      ops.crop && ops.relu && ops.silu && ops.halve && ops.blend,
                   "hole at %s", l->name);
     }
 }

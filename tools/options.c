@@ -488,7 +488,7 @@ static const struct cli_option table[] = {
     { "upscale-tile", 0, CLI_WHOLE, "N", "in squares of so many of the picture's pixels (192, 256)",
       AT(upscale_tile), 96, 4096 },
     { "control", 0, CLI_CALL, "NET=IMAGE[:X[:A-B]]",
-      "a ControlNet and the picture that guides it, with a strength (1) and the share of the steps "
+      "a ControlNet or T2I-Adapter and the picture that guides it, with a strength (1) and the share of the steps "
       "(0-1); before IMAGE canny:, invert:, blur: or threshold: make of it what such nets read; "
       "several are allowed",
       .call = take_control },

@@ -228,6 +228,38 @@ static int silu(const struct sdrt_exec *ex, int rows, int c, float *x)
     return 0;
 }
 
+/* The mean of rows [c] at up to two columns of up to two rows, which are across apart; n of both. */
+static void mean_row(const float *x, size_t across, int columns, int rows, int c, float *y)
+{
+    const float share = 1.0f / (float)(columns * rows);
+
+    for (int i = 0; i < c; i++) {
+        float sum = 0.0f;
+        for (int r = 0; r < rows; r++)
+            for (int k = 0; k < columns; k++)
+                sum += x[(size_t)r * across + (size_t)k * (size_t)c + (size_t)i];
+        y[i] = sum * share;
+    }
+}
+
+static int halve(const struct sdrt_exec *ex, int batch, int h, int w, int c, const float *x,
+                 float *y)
+{
+    const int lines = (h + 1) / 2, columns = (w + 1) / 2;
+    const size_t across = (size_t)w * (size_t)c;
+    const int end = sdrt_row_begin(batch * lines, ex->part + 1, ex->nparts);
+
+    for (int r = sdrt_row_begin(batch * lines, ex->part, ex->nparts); r < end; r++) {
+        const int line = r % lines * 2;
+        const float *from = x + ((size_t)(r / lines) * (size_t)h + (size_t)line) * across;
+        for (int i = 0; i < columns; i++)
+            mean_row(from + (size_t)(2 * i) * (size_t)c, across, 2 * i + 1 < w ? 2 : 1,
+                     line + 1 < h ? 2 : 1, c,
+                     y + ((size_t)r * (size_t)columns + (size_t)i) * (size_t)c);
+    }
+    return 0;
+}
+
 static int blend(const struct sdrt_exec *ex, const struct sdrt_blend_shape *s, const float *x,
                  const float *z, float *y)
 {
@@ -257,6 +289,7 @@ void sdrt_elementwise_init_generic(struct sdrt_elementwise_ops *ops)
     ops->from_patches = from_patches;
     ops->relu = relu;
     ops->silu = silu;
+    ops->halve = halve;
     ops->blend = blend;
     ops->to_nchw = to_nchw;
     ops->crop = crop;

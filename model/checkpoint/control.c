@@ -22,9 +22,15 @@ struct sdrt_control_file {
 
 /* ---- the file ---- */
 
+static int is_adapter(const struct sdrt_part *part)
+{
+    return sdrt_part_has(part, "adapter.conv_in.weight") ||
+           (sdrt_part_has(part, "conv_in.weight") && sdrt_part_has(part, "body.0.block1.weight"));
+}
+
 static int is_net(const struct sdrt_part *part)
 {
-    return sdrt_part_has(part, "controlnet_cond_embedding.conv_in.weight") ||
+    return is_adapter(part) || sdrt_part_has(part, "controlnet_cond_embedding.conv_in.weight") ||
            sdrt_part_has(part, "input_hint_block.0.weight");
 }
 
@@ -73,12 +79,13 @@ static int refuse(const struct sdrt_control_file *f)
 
     if (!kind)
         return sdrt_fail(f->log, SDRT_E_UNSUPPORTED,
-                         "%s: not a ControlNet: none of its %zu tensors is "
-                         "controlnet_cond_embedding.conv_in.weight or input_hint_block.0.weight",
+                         "%s: not a ControlNet or a T2I-Adapter: none of its %zu tensors is "
+                         "controlnet_cond_embedding.conv_in.weight, input_hint_block.0.weight or "
+                         "body.0.block1.weight",
                          f->path, sdrt_part_count(&f->parts.denoiser));
     if (strcmp(sdrt_kind_bare(kind), "ControlNet"))
-        return sdrt_fail(f->log, SDRT_E_UNSUPPORTED, "%s: is %s: expected a ControlNet", f->path,
-                         kind->name);
+        return sdrt_fail(f->log, SDRT_E_UNSUPPORTED,
+                         "%s: is %s: expected a ControlNet or a T2I-Adapter", f->path, kind->name);
     return sdrt_fail(f->log, SDRT_E_UNSUPPORTED,
                      "%s: is a ControlNet of another kind: expected one of SD 1.x, SD 2.x or SDXL",
                      f->path);
@@ -171,6 +178,24 @@ static void detect_hint(struct sdrt_control_file *f, struct sdrt_hint_config *h)
                                2 * i - 1);
 }
 
+/* Of an adapter for base; 0 channels where it has none such. */
+static void detect_adapter(struct sdrt_control_file *f, const struct sdrt_model_config *base,
+                           struct sdrt_adapter_config *a)
+{
+    const int wide = base->unet.added_dim > 0, factor = (1 << (base->vae.levels - 1)) << wide;
+    static const char in[] = "unet.adapter.conv_in.weight";
+
+    *a = (struct sdrt_adapter_config){ .resnets = f->layout.unet.layers,
+                                       .wide = wide,
+                                       .factor = factor,
+                                       .first = size_of(f, 4, 0, "%s", in) };
+    a->picture = size_of(f, 4, 1, "%s", in) / (factor * factor);
+    while (a->n <= SDRT_MAX_LEVELS &&
+           (a->channels[a->n] = size_of(f, 4, 0, "unet.adapter.body.%d.resnets.0.block1.weight",
+                                        a->n)))
+        a->n++;
+}
+
 /* ---- whether it fits ---- */
 
 static int mismatch(const struct sdrt_control_file *f, const struct sdrt_model_config *base,
@@ -209,6 +234,23 @@ static int check_fits(const struct sdrt_control_file *f, const struct sdrt_model
     return SDRT_OK;
 }
 
+static int check_adapter(const struct sdrt_control_file *f, const struct sdrt_model_config *base,
+                         const struct sdrt_adapter_config *a)
+{
+    const struct sdrt_unet_config *b = &base->unet;
+    int fits = a->n == b->levels + a->wide && (a->picture == 1 || a->picture == 3) &&
+               a->first == b->channels[0] && a->resnets;
+
+    for (int i = 0; i < a->n && fits; i++)
+        fits = a->channels[i] == b->channels[i < b->levels ? i : b->levels - 1];
+    if (fits) return SDRT_OK;
+    return sdrt_fail(
+        f->log, SDRT_E_UNSUPPORTED,
+        "%s: a T2I-Adapter of another model, or a light one, with %d features, the first of "
+        "%d channels: expected %d, the first of %d, as of this %s",
+        f->path, a->n, a->channels[0], b->levels + a->wide, b->channels[0], base->family);
+}
+
 /* What a folder says that no shape tells. */
 static int check_config(const struct sdrt_control_file *f)
 {
@@ -239,7 +281,9 @@ static int check_config(const struct sdrt_control_file *f)
 static int read_net(struct sdrt_control_file *f, const struct sdrt_model_config *base,
                     struct sdrt_model_config *config)
 {
-    int status = sdrt_layout_find_control(&f->layout, &f->parts, f->path, f->log);
+    const int adapter = is_adapter(&f->parts.denoiser);
+    int status = adapter ? sdrt_layout_find_adapter(&f->layout, &f->parts)
+                         : sdrt_layout_find_control(&f->layout, &f->parts, f->path, f->log);
 
     if (status != SDRT_OK) return status;
     f->weights = (struct sdrt_named_weights){ .parts = &f->parts,
@@ -247,9 +291,14 @@ static int read_net(struct sdrt_control_file *f, const struct sdrt_model_config 
                                               .path = f->path,
                                               .log = f->log };
     *config = *base;
-    detect(f, &config->unet);
-    detect_hint(f, &config->unet.hint);
-    status = check_fits(f, base, &config->unet);
+    if (adapter) {
+        detect_adapter(f, base, &config->unet.adapter);
+        status = check_adapter(f, base, &config->unet.adapter);
+    } else {
+        detect(f, &config->unet);
+        detect_hint(f, &config->unet.hint);
+        status = check_fits(f, base, &config->unet);
+    }
     if (status == SDRT_OK) status = check_config(f);
     return status == SDRT_OK ? sdrt_coverage_check_control(config, &f->weights) : status;
 }

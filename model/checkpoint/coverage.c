@@ -229,7 +229,8 @@ int sdrt_coverage_check_control(const struct sdrt_model_config *config,
                                 struct sdrt_named_weights *weights)
 {
     struct coverage c = { .weights = weights, .config = config };
-    int status = add_part(&c, &weights->parts->denoiser, "ControlNet");
+    int status = add_part(&c, &weights->parts->denoiser,
+                          config->unet.adapter.n ? "T2I-Adapter" : "ControlNet");
 
     if (status == SDRT_OK) status = declare(&c, sdrt_needs_declare_control, 1);
     if (status == SDRT_OK) status = check_read(&c, &c.parts[0]);

@@ -14,7 +14,7 @@
  * over; SDRT_E_NOMEM.  One line names the first of them and the file. */
 int sdrt_coverage_check(const struct sdrt_model_config *config, struct sdrt_named_weights *weights);
 
-/* The same of a ControlNet, which stands in the denoiser's place. */
+/* The same of a ControlNet or a T2I-Adapter, which stands in the denoiser's place. */
 int sdrt_coverage_check_control(const struct sdrt_model_config *config,
                                 struct sdrt_named_weights *weights);
 

@@ -212,6 +212,20 @@ int sdrt_layout_find_denoiser(struct sdrt_layout *out, const struct sdrt_parts *
     return find_denoiser(out, parts, path, log);
 }
 
+int sdrt_layout_find_adapter(struct sdrt_layout *out, const struct sdrt_parts *parts)
+{
+    enum { ORIGINAL_RESNETS = 2 }; /* of a feature; its names do not tell */
+    const struct sdrt_part *net = &parts->denoiser;
+
+    *out = (struct sdrt_layout){ 0 };
+    out->unet.adapter = 1;
+    out->unet.original = !sdrt_part_has(net, "adapter.conv_in.weight");
+    out->unet.layers = out->unet.original
+                           ? ORIGINAL_RESNETS
+                           : count_prefix(net, SDRT_MAX_LAYERS, "adapter.body.0.resnets.%d.");
+    return SDRT_OK;
+}
+
 int sdrt_layout_find_control(struct sdrt_layout *out, const struct sdrt_parts *parts,
                              const char *path, const struct sdrt_log *log)
 {

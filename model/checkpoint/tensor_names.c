@@ -140,6 +140,20 @@ static int print_control(const struct sdrt_unet_names *names, const char *canoni
     return 0;
 }
 
+/* A T2I-Adapter's, which the original numbers through. */
+static int print_adapter(const struct sdrt_unet_names *names, const char *canonical,
+                         char out[SDRT_NAME_MAX])
+{
+    const char *tail;
+    int n[2];
+
+    if ((tail = match(canonical, "adapter.body.#.resnets.#.", n)))
+        return print(out, "body.%d.%s", n[0] * names->layers + n[1], tail);
+    if ((tail = match(canonical, "adapter.body.#.in_conv.", n)))
+        return print(out, "body.%d.in_conv.%s", n[0] * names->layers, tail);
+    return (tail = match(canonical, "adapter.", NULL)) && print(out, "%s", tail);
+}
+
 int sdrt_names_unet(const struct sdrt_unet_names *names, const char *canonical,
                     char out[SDRT_NAME_MAX])
 {
@@ -148,6 +162,7 @@ int sdrt_names_unet(const struct sdrt_unet_names *names, const char *canonical,
     int n[2];
 
     if (!names->original) return print(out, "%s", canonical);
+    if (names->adapter) return print_adapter(names, canonical, out);
     if (names->hints && print_control(names, canonical, out)) return 1;
     if ((tail = match(canonical, "down_blocks.#.resnets.#.", n)))
         return print_in_block(out, "input", input_block(names, n[0], n[1]), 0, tail);

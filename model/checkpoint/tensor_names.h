@@ -28,6 +28,7 @@ struct sdrt_unet_names {
     int original; /* 0: diffusers' names */
     int levels;
     int layers;       /* resnets per level on the way down */
+    int adapter;      /* 1: it is a T2I-Adapter, of layers resnets a feature */
     int hints;        /* widths of a ControlNet's picture; 0 for a U-Net */
     int attention[4]; /* of each level: 1 when it has transformers on the way up */
     const struct sdrt_unet_blocks *blocks; /* borrowed; NULL: numbered as the original code does */

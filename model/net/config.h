@@ -32,6 +32,18 @@ struct sdrt_hint_config {
     int channels; /* of the picture */
 };
 
+/* A T2I-Adapter, which leaves n features: one for each level, and a wide one's, for SDXL, works at half the
+ * latent's size and leaves one for the middle too. */
+struct sdrt_adapter_config {
+    int n; /* 0: it is none */
+    int channels[SDRT_MAX_LEVELS + 1];
+    int first;   /* channels of its first convolution */
+    int resnets; /* of a feature */
+    int wide;
+    int factor;  /* pixels a side that are one of its rows */
+    int picture; /* channels of the picture: 3, or 1 for grey */
+};
+
 /* The denoiser.  Level 0 works at the latent's full size, each further one at half. */
 struct sdrt_unet_config {
     int in_channels, out_channels;
@@ -51,6 +63,7 @@ struct sdrt_unet_config {
     int added_dim;              /* width of what is added to the time embedding: the pooled text
                                  * and embedded numbers of the image (SDXL); 0: nothing is */
     struct sdrt_hint_config hint; /* a ControlNet's, which is a way down and no way up */
+    struct sdrt_adapter_config adapter; /* a T2I-Adapter's, of which nothing else is there */
     int guidance_dim;           /* width of the embedded guidance scale that is added to the
                                  * timestep's embedding (LCM); 0: it is not told */
 };

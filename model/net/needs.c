@@ -4,6 +4,7 @@
  */
 #include "model/net/needs.h"
 #include "kernels/ops.h"
+#include "model/net/adapter.h"
 #include "model/net/clip_encoder.h"
 #include "model/net/controlnet.h"
 #include "model/net/denoiser.h"
@@ -134,12 +135,19 @@ static void build_control(struct sdrt_graph *g, const struct needs *n, int i)
     else sdrt_controlnet_build_hint(g, &n->config->unet, &shape);
 }
 
+static void build_adapter(struct sdrt_graph *g, const struct needs *n, int i)
+{
+    (void)i;
+    sdrt_adapter_build(g, &n->config->unet.adapter, SIDE, SIDE);
+}
+
 int sdrt_needs_declare_control(const struct sdrt_model_config *config,
                                struct sdrt_weight_store *store, const struct sdrt_log *log)
 {
     const struct needs n = needs_of(config, store, log);
     int status = sdrt_denoiser_of(config)->check(config, log);
 
+    if (config->unet.adapter.n) return declare(&n, "adapter", build_adapter, 0);
     for (int i = 0; i < 2 && status == SDRT_OK; i++)
         status = declare(&n, "control", build_denoiser, i);
     for (int i = 0; i < 2 && status == SDRT_OK; i++)

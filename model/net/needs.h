@@ -21,7 +21,7 @@ int sdrt_needs_declare(const struct sdrt_model_config *config, struct sdrt_weigh
 int sdrt_needs_declare_more(const struct sdrt_model_config *config, struct sdrt_weight_store *store,
                             const struct sdrt_log *log);
 
-/* Likewise what a ControlNet of the configuration takes, which has a hint (config.h). */
+/* Likewise what a ControlNet takes, or a T2I-Adapter, which the configuration is (config.h). */
 int sdrt_needs_declare_control(const struct sdrt_model_config *config,
                                struct sdrt_weight_store *store, const struct sdrt_log *log);
 

@@ -154,6 +154,7 @@ struct builder {
     sdrt_tensor time;
     int batch, tokens;
     int next_resnet, next_cross, time_at;
+    int adapted;    /* how many features T2I-Adapters leave */
     int controlled; /* 1: ControlNets leave something for the skips and the middle */
     sdrt_tensor skips[MAX_SKIPS];
     int n_skips;
@@ -352,19 +353,43 @@ static sdrt_tensor resample(struct builder *b, sdrt_tensor x, const char *block,
     return sdrt_graph_conv(b->g, x, &spec);
 }
 
+/* x with what others leave for it under a name. */
+static sdrt_tensor with_more(struct builder *b, sdrt_tensor x, const char *format, int i)
+{
+    char name[NAME];
+    int dims[4];
+
+    sdrt_graph_dims(b->g, x, dims);
+    sdrt_name(name, sizeof name, format, i);
+    const sdrt_tensor more = sdrt_graph_external(b->g, name, SDRT_F32, dims[0], dims[1], dims[2],
+                                                 dims[3]);
+    return sdrt_graph_blend(b->g, name, 1.0f, x, 1.0f, more, x);
+}
+
+/* x with feature i of T2I-Adapters. */
+static sdrt_tensor adapted(struct builder *b, sdrt_tensor x, int i)
+{
+    return i < b->adapted ? with_more(b, x, "/adapter.%d", i) : x;
+}
+
+/* A level with transformers takes its feature of T2I-Adapters before its downsampler, as the last one does,
+ * the others after that. */
 static sdrt_tensor down(struct builder *b, sdrt_tensor x)
 {
     const struct sdrt_unet_config *c = b->config;
     char block[64];
 
     for (int i = 0; i < c->levels; i++) {
+        const int last = i == c->levels - 1, late = !last && !c->down_depth[i][c->layers - 1];
         sdrt_name(block, sizeof block, "unet.down_blocks.%d", i);
         for (int j = 0; j < c->layers; j++) {
             x = layer(b, x, SDRT_NO_TENSOR, block, j, c->down_depth[i][j], c->channels[i]);
+            if (j == c->layers - 1 && !late) x = adapted(b, x, i);
             push_skip(b, x);
         }
-        if (i == c->levels - 1) break;
+        if (last) break;
         x = resample(b, x, block, "downsamplers.0.conv", c->channels[i], 2, 0, 0);
+        if (late) x = adapted(b, x, i);
         push_skip(b, x);
     }
     return x;
@@ -385,15 +410,7 @@ static sdrt_tensor middle(struct builder *b, sdrt_tensor x)
 /* x with what ControlNets leave for it; i counts the skips, the middle last. */
 static sdrt_tensor controlled(struct builder *b, sdrt_tensor x, int i)
 {
-    char name[NAME];
-    int dims[4];
-
-    if (!b->controlled) return x;
-    sdrt_graph_dims(b->g, x, dims);
-    sdrt_name(name, sizeof name, "/control.%d", i);
-    const sdrt_tensor more = sdrt_graph_external(b->g, name, SDRT_F32, dims[0], dims[1], dims[2],
-                                                 dims[3]);
-    return sdrt_graph_blend(b->g, name, 1.0f, x, 1.0f, more, x);
+    return b->controlled ? with_more(b, x, "/control.%d", i) : x;
 }
 
 static sdrt_tensor pop_skip(struct builder *b)
@@ -438,6 +455,7 @@ static struct builder builder_of(struct sdrt_graph *g, const struct sdrt_unet_pa
         .batch = shape->batch,
         .tokens = shape->tokens,
         .controlled = shape->controlled,
+        .adapted = shape->adapted,
         .again = shape->again,
         .into = SDRT_NO_TENSOR,
         .time = sdrt_graph_external(g, "time", SDRT_F32, time_rows(config, shape->batch), 1, 1,
@@ -543,7 +561,7 @@ static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *mod
     if (shape->shortened) {
         x = shortened(&b, x);
     } else {
-        x = middle(&b, down(&b, x));
+        x = adapted(&b, middle(&b, down(&b, x)), config->levels);
         x = up(&b, controlled(&b, x, b.n_skips));
     }
 

@@ -109,15 +109,60 @@ static void find_memory(struct sdrt_run *run, const struct sdrt_pass *pass)
     }
 }
 
-int sdrt_run_control_picture(struct sdrt_run *run, const struct sdrt_pass *pass)
+/* The memory of a T2I-Adapter's features, and of what the denoiser reads of them. */
+static void find_adapted(struct sdrt_run *run, const struct sdrt_pass *pass)
 {
-    const struct sdrt_pixels *p = &run->controls[pass->control - 1].picture;
+    const struct sdrt_session *s = run->s;
+    char name[32];
+
+    for (int i = 0; i < s->shape.adapted; i++) {
+        snprintf(name, sizeof name, "feature.%d", i);
+        run->controls[pass->control - 1].adapted[i] = map(s, pass, name);
+        snprintf(name, sizeof name, "/adapter.%d", i);
+        const int slot = sdrt_slots_find(&s->slots, "", name);
+        run->adapted[i].sum = sdrt_slot_map(&s->slots, slot);
+        run->adapted[i].n = s->slots.slot[slot].bytes / sizeof(float) /
+                            (size_t)sdrt_shape_unet_batch(&s->shape);
+    }
+}
+
+/* 0 to 1, in the ControlNet's order, [height][width][3], and the same for all rows. */
+static void fill_picture(const struct sdrt_run *run, const struct sdrt_pixels *p, float *to)
+{
     const size_t n = (size_t)p->width * (size_t)p->height * 3;
-    float *to = map(run->s, pass, "picture");
 
     for (int row = 0; row < sdrt_shape_unet_batch(&run->s->shape); row++)
         for (size_t i = 0; i < n; i++) to[(size_t)row * n + i] = (float)p->rgb[i] / 255.0f;
-    find_memory(run, pass);
+}
+
+/* In a T2I-Adapter's: squares of pixels channel by channel; grey as Pillow weighs it. */
+static void fill_squares(const struct sdrt_adapter_config *a, const struct sdrt_pixels *p,
+                         float *to)
+{
+    const int f = a->factor, w = p->width / f, each = a->picture * f * f;
+
+    for (int i = 0; i < p->height / f * w * each; i++) {
+        const int at = i % each, y = i / each / w * f + at % (f * f) / f,
+                  x = i / each % w * f + at % f;
+        const uint8_t *rgb = p->rgb + ((size_t)y * (size_t)p->width + (size_t)x) * 3;
+        const int grey = (rgb[0] * 19595 + rgb[1] * 38470 + rgb[2] * 7471 + 0x8000) >> 16;
+        to[i] = (float)(a->picture == 1 ? grey : rgb[at / (f * f)]) / 255.0f;
+    }
+}
+
+int sdrt_run_control_picture(struct sdrt_run *run, const struct sdrt_pass *pass)
+{
+    const struct sdrt_pixels *p = &run->controls[pass->control - 1].picture;
+    const struct sdrt_adapter_config *a = &sdrt_controls_part(run->s, pass)->config.unet.adapter;
+    float *to = map(run->s, pass, "picture");
+
+    if (a->n) {
+        fill_squares(a, p, to);
+        find_adapted(run, pass);
+    } else {
+        fill_picture(run, p, to);
+        find_memory(run, pass);
+    }
     snprintf(run->prefix, sizeof run->prefix, "%s", pass->dumps);
     return sdrt_run_program(run, pass);
 }
@@ -162,25 +207,57 @@ static int run_step(struct sdrt_run *run, const struct sdrt_run_control *c, int 
     return sdrt_run_program(run, c->step);
 }
 
+/* Feature i of the T2I-Adapters that take part in evaluation e of n; with guessing nothing for what is
+ * to be avoided. */
+static void sum_adapted(const struct sdrt_run *run, int i, int e, int n)
+{
+    const struct sdrt_run_adapted *a = &run->adapted[i];
+    const struct sdrt_shape *shape = &run->s->shape;
+    const size_t rows = (size_t)sdrt_shape_unet_batch(shape);
+    const size_t without = run->r->control_guess && shape->guided ? (size_t)shape->batch : 0;
+    float *first = a->sum + without * a->n;
+
+    memset(a->sum, 0, rows * a->n * sizeof *a->sum);
+    for (int k = 0; k < run->r->n_controls; k++) {
+        const struct sdrt_control *c = &run->r->controls[k];
+        const float *feature = run->controls[k].adapted[i];
+        if (!feature || !is_active(c, e, n)) continue;
+        for (size_t x = 0; x < a->n; x++) first[x] += c->scale * feature[x];
+    }
+    for (size_t row = without + 1; row < rows; row++)
+        memcpy(a->sum + row * a->n, first, a->n * sizeof *first);
+}
+
+/* The ControlNets of an evaluation; the first of them all writes what the others add to. */
+static int run_nets(struct sdrt_run *run, int e, int n, const float *scaled)
+{
+    const struct sdrt_request *r = run->r;
+    const int first = run->s->shape.first_net - 1;
+    int status = SDRT_OK;
+
+    for (int i = first; first >= 0 && i < r->n_controls && status == SDRT_OK; i++) {
+        const int takes_part = is_active(&r->controls[i], e, n);
+        if (run->controls[i].step && (takes_part || i == first))
+            status = run_step(run, &run->controls[i], e, takes_part ? r->controls[i].scale : 0.0f,
+                              scaled);
+    }
+    return status;
+}
+
 int sdrt_run_control_steps(struct sdrt_run *run, const struct sdrt_pass *pass, int e,
                            const float *scaled, const struct sdrt_pass **step)
 {
     const struct sdrt_request *r = run->r;
     const int total = run->s->shape.evaluations[pass->part];
-    int active = 0, status = SDRT_OK;
+    int active = 0;
 
     *step = pass;
     if (pass->part != SDRT_PART_BASE) return SDRT_OK;
     for (int i = 0; i < r->n_controls; i++) active |= is_active(&r->controls[i], e, total);
-    /* The first writes what the others add to. */
-    for (int i = 0; active && i < r->n_controls && status == SDRT_OK; i++) {
-        const int takes_part = is_active(&r->controls[i], e, total);
-        if (takes_part || !i)
-            status = run_step(run, &run->controls[i], e, takes_part ? r->controls[i].scale : 0.0f,
-                              scaled);
-    }
-    while (active && !(*step)->controlled) ++*step;
-    return status;
+    if (!active) return SDRT_OK;
+    while (!(*step)->controlled) ++*step;
+    for (int i = 0; i < run->s->shape.adapted; i++) sum_adapted(run, i, e, total);
+    return run_nets(run, e, total, scaled);
 }
 
 int sdrt_run_nothing(struct sdrt_run *run, const struct sdrt_pass *pass)

@@ -81,6 +81,20 @@ void sdrt_controls_release(struct sdrt_session *s)
     }
 }
 
+static int tell_shape(struct sdrt_shape *shape, int i, const struct sdrt_control_net *net,
+                      const struct sdrt_log *log)
+{
+    const struct sdrt_adapter_config *a = &net->part.config.unet.adapter;
+
+    shape->controls[i] = net->id;
+    if (a->n) shape->adapted = a->n;
+    else if (!shape->first_net) shape->first_net = i + 1;
+    if (!a->wide || (shape->h % 2 == 0 && shape->w % 2 == 0)) return SDRT_OK;
+    return sdrt_fail(log, SDRT_E_ARG,
+                     "%s: size %dx%d: expected multiples of %d, as a T2I-Adapter reads", net->path,
+                     shape->w * a->factor / 2, shape->h * a->factor / 2, a->factor);
+}
+
 int sdrt_controls_take(struct sdrt_session *s, const struct sdrt_request *r,
                        struct sdrt_shape *shape)
 {
@@ -95,7 +109,8 @@ int sdrt_controls_take(struct sdrt_session *s, const struct sdrt_request *r,
         if (status == SDRT_OK) s->controls[i] = nets[i];
     }
     shape->n_controls = r->n_controls;
-    for (int i = 0; i < r->n_controls && status == SDRT_OK; i++) shape->controls[i] = nets[i]->id;
+    for (int i = 0; i < r->n_controls && status == SDRT_OK; i++)
+        status = tell_shape(shape, i, nets[i], s->log);
     return status;
 }
 
@@ -104,5 +119,7 @@ const struct sdrt_model_part *sdrt_controls_part(const struct sdrt_session *s,
 {
     if (pass->control > s->shape.n_controls || (pass->controlled && !s->shape.n_controls))
         return NULL;
-    return pass->control ? &s->controls[pass->control - 1]->part : &s->model->parts[pass->part];
+    if (!pass->control) return &s->model->parts[pass->part];
+    const struct sdrt_model_part *part = &s->controls[pass->control - 1]->part;
+    return part->config.unet.adapter.n && !pass->shows ? NULL : part;
 }

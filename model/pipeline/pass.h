@@ -26,6 +26,8 @@ struct sdrt_shape {
     int embedded;                /* 1: CLIPs are given embeddings, some of them from files */
     int n_controls;              /* control nets */
     unsigned controls[SDRT_MAX_CONTROLS]; /* which (controls.h) */
+    int first_net;                        /* the first of them that is a ControlNet; 0: none is */
+    int adapted;                 /* features that T2I-Adapters among them leave; 0: none is one */
     int varied;                  /* 1: the text changes from evaluation to evaluation */
     int again;   /* of a shortened evaluation, so many of a U-Net's last layers; 0: none
                                   * is shortened */
@@ -56,6 +58,7 @@ struct sdrt_pass {
     enum sdrt_when when;
     int encoder; /* which text encoder; of no meaning to the others */
     int control; /* whose weights: 0 the part's, 1 those of the first control net and so on */
+    int shows;   /* 1: shows a control net its picture, all that a T2I-Adapter takes */
     int controlled; /* 1: the part's step with what control nets leave, which is of the same weights */
     int follows; /* 1: what it makes changes with the text, so it runs again where that varies */
     int joins;   /* 1: packed together with the row before it */

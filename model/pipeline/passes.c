@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/pipeline/passes.h"
 #include "model/checkpoint/tensor_names.h"
+#include "model/net/adapter.h"
 #include "model/net/clip_encoder.h"
 #include "model/net/controlnet.h"
 #include "model/net/t5_encoder.h"
@@ -81,7 +82,8 @@ static void build_controlled_step(struct sdrt_graph *g, const struct sdrt_pass *
 {
     struct sdrt_denoiser_shape s = denoiser_shape(pass, config, shape);
 
-    s.controlled = 1;
+    s.controlled = shape->first_net > 0;
+    s.adapted = shape->adapted;
     sdrt_denoiser_of(config)->build_step(g, config, &s);
 }
 
@@ -91,15 +93,17 @@ static void build_control_step(struct sdrt_graph *g, const struct sdrt_pass *pas
 {
     const struct sdrt_denoiser_shape s = denoiser_shape(pass, config, shape);
 
-    sdrt_controlnet_build_step(g, &config->unet, &s, pass->control > 1);
+    sdrt_controlnet_build_step(g, &config->unet, &s, pass->control > shape->first_net);
 }
 
 static void build_hint(struct sdrt_graph *g, const struct sdrt_pass *pass,
                        const struct sdrt_model_config *config, const struct sdrt_shape *shape)
 {
     const struct sdrt_denoiser_shape s = denoiser_shape(pass, config, shape);
+    const struct sdrt_adapter_config *a = &config->unet.adapter;
 
-    sdrt_controlnet_build_hint(g, &config->unet, &s);
+    if (a->n) sdrt_adapter_build(g, a, s.h >> a->wide, s.w >> a->wide);
+    else sdrt_controlnet_build_hint(g, &config->unet, &s);
 }
 
 /* One image at a time: its tensors are the largest of all. */
@@ -184,26 +188,26 @@ static int has_alone_short(const struct sdrt_model_config *base, const struct sd
       .build = build_step, .run = sdrt_run_steps }
 /* What a control net makes once of prompt, timesteps and picture; its step, which the denoiser's runs,
  * is loaded with that. */
-#define CONTROL(i, name_)                                                            \
-    { .name = name_ " prompt",                                                       \
-      .dumps = "control" #i "/prompt/",                                              \
-      .control = i,                                                                  \
-      .when = SDRT_ONCE_A_PROMPT,                                                    \
-      .follows = 1,                                                                  \
-      .build = build_prompt,                                                         \
-      .run = sdrt_run_control },                                                     \
-        { .name = name_ " schedule",                                                 \
-          .dumps = "control" #i "/schedule/",                                        \
-          .control = i,                                                              \
-          .when = SDRT_ONCE_A_SCHEDULE,                                              \
-          .joins = 1,                                                                \
-          .follows = 1,                                                              \
-          .build = build_schedule,                                                   \
-          .run = sdrt_run_control },                                                 \
-    {                                                                                \
-        .name = name_ " picture", .dumps = "control" #i "/picture/", .control = i,   \
-        .when = SDRT_ONCE_A_SCHEDULE, .joins = 1, .on_host = 1, .build = build_hint, \
-        .run = sdrt_run_control_picture                                              \
+#define CONTROL(i, name_)                                                                        \
+    { .name = name_ " prompt",                                                                   \
+      .dumps = "control" #i "/prompt/",                                                          \
+      .control = i,                                                                              \
+      .when = SDRT_ONCE_A_PROMPT,                                                                \
+      .follows = 1,                                                                              \
+      .build = build_prompt,                                                                     \
+      .run = sdrt_run_control },                                                                 \
+        { .name = name_ " schedule",                                                             \
+          .dumps = "control" #i "/schedule/",                                                    \
+          .control = i,                                                                          \
+          .when = SDRT_ONCE_A_SCHEDULE,                                                          \
+          .joins = 1,                                                                            \
+          .follows = 1,                                                                          \
+          .build = build_schedule,                                                               \
+          .run = sdrt_run_control },                                                             \
+    {                                                                                            \
+        .name = name_ " picture", .dumps = "control" #i "/picture/", .control = i,               \
+        .when = SDRT_ONCE_A_SCHEDULE, .joins = 1, .on_host = 1, .shows = 1, .build = build_hint, \
+        .run = sdrt_run_control_picture                                                          \
     }
 #define CONTROLS \
     CONTROL(1, "control"), CONTROL(2, "control 2"), CONTROL(3, "control 3"), CONTROL(4, "control 4")

@@ -19,7 +19,14 @@ struct sdrt_run_control {
     float *model_in, *gates; /* [rows][pixels][z], [rows][channels] */
     const char *time_table;
     int time;                                      /* slot */
-    int channels[SDRT_CONTROL_FEATURES], features; /* of each that it leaves */
+    int channels[SDRT_CONTROL_FEATURES], features; /* of each that a ControlNet leaves */
+    const float *adapted[SDRT_MAX_LEVELS + 1];     /* what a T2I-Adapter leaves, else NULL */
+};
+
+/* What the denoiser reads of T2I-Adapters: a feature of all rows. */
+struct sdrt_run_adapted {
+    float *sum; /* [rows][n] */
+    size_t n;
 };
 
 struct sdrt_run {
@@ -35,6 +42,7 @@ struct sdrt_run {
     uint64_t seeds[SDRT_MAX_BATCH]; /* of the motion that some samplers follow */
     enum sdrt_rng_kind rng_kind;
     struct sdrt_run_control controls[SDRT_MAX_CONTROLS];
+    struct sdrt_run_adapted adapted[SDRT_MAX_LEVELS + 1];
     struct sdrt_canvas canvas; /* the picture that it begins with; owned */
     int    evaluated;  /* evaluations so far, of all denoisers */
     int decoded;       /* images that are ready */

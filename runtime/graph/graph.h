@@ -136,6 +136,9 @@ sdrt_tensor sdrt_graph_from_patches(struct sdrt_graph *g, const char *name, sdrt
 sdrt_tensor sdrt_graph_relu(struct sdrt_graph *g, const char *name, sdrt_tensor x, float slope,
                             const char *slopes);
 
+/* The mean of each square of 2 x 2 pixels, of what there is of it at the last row and column. */
+sdrt_tensor sdrt_graph_halve(struct sdrt_graph *g, const char *name, sdrt_tensor x);
+
 /* Each value of x, a whole tensor, becomes x / (1 + exp(-x)).  Returns x. */
 sdrt_tensor sdrt_graph_silu(struct sdrt_graph *g, const char *name, sdrt_tensor x);
 

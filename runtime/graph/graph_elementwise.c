@@ -118,6 +118,27 @@ sdrt_tensor sdrt_graph_silu(struct sdrt_graph *g, const char *name, sdrt_tensor 
     return x;
 }
 
+sdrt_tensor sdrt_graph_halve(struct sdrt_graph *g, const char *name, sdrt_tensor x)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const struct sdrt_view v = g->tensors[x];
+    if (v.pitch != v.c || !sdrt_view_dense(&v))
+        return sdrt_graph_fail(g, SDRT_E_ARG, "means of a part of a tensor");
+    if (!g->ops->elementwise.halve)
+        return sdrt_graph_fail(g, SDRT_E_UNSUPPORTED, "means, which this device has no kernel for");
+    const sdrt_tensor y = sdrt_graph_new_tensor(g, name, v.batch, (v.h + 1) / 2, (v.w + 1) / 2,
+                                                v.c);
+    struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_HALVE, name);
+    if (!n) return SDRT_NO_TENSOR;
+    n->x = x;
+    n->y = y;
+    n->u.halve.batch = v.batch;
+    n->u.halve.h = v.h;
+    n->u.halve.w = v.w;
+    n->u.halve.c = v.c;
+    return y;
+}
+
 sdrt_tensor sdrt_graph_crop(struct sdrt_graph *g, const char *name, const char *table, int side,
                             int h, int w, sdrt_tensor into)
 {

@@ -48,6 +48,7 @@ enum sdrt_node_kind {
     SDRT_NODE_PATCHES,
     SDRT_NODE_RELU,
     SDRT_NODE_SILU,
+    SDRT_NODE_HALVE,
     SDRT_NODE_BLEND,
     SDRT_NODE_CROP,
     SDRT_NODE_RELATIVE_BIAS,
@@ -90,6 +91,9 @@ struct sdrt_node {
         struct {
             int rows, c;
         } silu;
+        struct {
+            int batch, h, w, c;
+        } halve;
         struct sdrt_blend_shape blend;
         struct { int side, h, w, c; } crop;
         struct { int tokens, heads, buckets, max_distance; } relative;

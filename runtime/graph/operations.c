@@ -118,6 +118,12 @@ static int run_silu(const struct sdrt_step *s, const struct sdrt_exec *ex)
     return s->ops->elementwise.silu(ex, s->n->u.silu.rows, s->n->u.silu.c, s->y.data);
 }
 
+static int run_halve(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    return s->ops->elementwise.halve(ex, s->n->u.halve.batch, s->n->u.halve.h, s->n->u.halve.w,
+                                     s->n->u.halve.c, s->x.data, s->y.data);
+}
+
 static int run_blend(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
     return s->ops->elementwise.blend(ex, &s->n->u.blend, s->x.data,
@@ -309,6 +315,18 @@ static int steps_silu(const struct sdrt_program *p, struct sdrt_step *s)
     return 1;
 }
 
+static int steps_halve(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    s->run = run_halve;
+    s->nparts = p->workers;
+    s->class_ = SDRT_CLASS_ELEMENTWISE;
+    s->bytes = 1.25 * bytes_of(p, s->n->x,
+                               (double)s->n->u.halve.batch * s->n->u.halve.h * s->n->u.halve.w *
+                                   s->n->u.halve.c);
+    snprintf(s->kernel, sizeof s->kernel, "halve generic");
+    return 1;
+}
+
 static int steps_blend(const struct sdrt_program *p, struct sdrt_step *s)
 {
     const struct sdrt_blend_shape *b = &s->n->u.blend;
@@ -472,6 +490,7 @@ static const struct {
     [SDRT_NODE_PATCHES] = { steps_patches, load_nothing },
     [SDRT_NODE_RELU] = { steps_relu, load_slopes },
     [SDRT_NODE_SILU] = { steps_silu, load_nothing },
+    [SDRT_NODE_HALVE] = { steps_halve, load_nothing },
     [SDRT_NODE_BLEND] = { steps_blend, load_nothing },
     [SDRT_NODE_CROP] = { steps_crop, load_crop },
     [SDRT_NODE_RELATIVE_BIAS] = { steps_relative_bias, load_relative_bias },

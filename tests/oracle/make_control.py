@@ -6,8 +6,9 @@ on the CPU.
   make_control.py [DIR]   (DIR: ../golden beside this script; has the folders of the tiny models and the
                            pictures of make_pictures.py)
 
-The nets' weights are made up from their tensors' names, as make_nets.py's: nets/control-<model>.txt lists
-those. pictures/<model>-control-<case>.png is the image; the nets read pictures/init.png and, where there
+The nets' weights are made up from their tensors' names, as make_nets.py's: nets/control-<model>.txt and
+nets/adapter-<model>.txt list those. pictures/<model>-control-<case>.png is the image of a ControlNet,
+pictures/<model>-adapter-<case>.png that of a T2I-Adapter; the nets read pictures/init.png and, where there
 are two, pictures/mask.png.
 """
 
@@ -45,6 +46,18 @@ CASES = {
     },
     "sd21": {"one": case("euler", scale=(0.8,))},
     "sdxl": {"one": case("euler", negative=pictures.NEGATIVE), "guess": case("euler", guess=True)},
+}
+
+
+# T2I-Adapters: (type, channels of the picture, widths, pixels a side of a row); nets read the first picture
+# and, where there are two, both.
+ADAPTERS = {
+    "sd15": ("full_adapter", 1, [32, 32, 32, 64], 8),
+    "sdxl": ("full_adapter_xl", 3, [32, 64, 64, 64], 4),
+}
+ADAPTED = {
+    "sd15": {"one": case(scale=(0.8,)), "two": case("ddim", nets=2, scale=(0.5, 0.7))},
+    "sdxl": {"part": case("euler", negative=pictures.NEGATIVE, scale=(0.9,), end=0.5)},
 }
 
 
@@ -100,12 +113,61 @@ def image_of(base, model, net, c, shown, init):
     return Image.fromarray((pipe(**call).images[0] * 255).round().astype(np.uint8))
 
 
+def adapter_name(name):
+    """As the original names it."""
+    name = name.removeprefix("adapter.")
+    name = re.sub(r"body\.(\d)\.resnets\.(\d)\.", lambda m: f"body.{2 * int(m[1]) + int(m[2])}.", name)
+    return re.sub(r"body\.(\d)\.in_conv\.", lambda m: f"body.{2 * int(m[1])}.in_conv.", name)
+
+
+def make_adapter(kind, channels, widths, factor):
+    net = diffusers.T2IAdapter(channels, widths, 2, factor, kind).eval()
+    state = {k: make_nets.weight(k, tuple(v.shape)) for k, v in net.state_dict().items()}
+    net.load_state_dict(state)
+    return net
+
+
+@torch.no_grad()
+def adapted_image(base, model, net, c, shown):
+    one = c["nets"] == 1
+    nets = net if one else diffusers.MultiAdapter([net] * c["nets"])
+    kind = getattr(diffusers, f"{pictures.KINDS[model]}AdapterPipeline")
+    pipe = kind.from_pipe(base, adapter=nets)
+    pipe.set_progress_bar_config(disable=True)
+    pipe.scheduler = pictures.scheduler_of(base, model, c)
+    if ADAPTERS[model][1] == 1:
+        shown = [x.convert("L") for x in shown]
+    more = {"adapter_conditioning_factor": c["end"]} if model == "sdxl" else {}
+    out = pipe(
+        prompt=pictures.PROMPT, negative_prompt=c["negative"], num_inference_steps=c["steps"],
+        guidance_scale=c["cfg"], image=shown[0] if one else shown, width=pictures.W,
+        height=pictures.H, output_type="np",
+        adapter_conditioning_scale=c["scale"][0] if one else list(c["scale"]),
+        generator=torch.Generator("cpu").manual_seed(pictures.SEED), **more,
+    ).images[0]
+    return Image.fromarray((out * 255).round().astype(np.uint8))
+
+
+def write_adapters(root, shown):
+    for model, cases in ADAPTED.items():
+        base = pictures.load(root, model)
+        net = make_adapter(*ADAPTERS[model])
+        with open(f"{root}/nets/adapter-{model}.txt", "w") as f:
+            for name, v in net.state_dict().items():
+                f.write(f"{name}\t{adapter_name(name)}\t{','.join(map(str, v.shape))}\n")
+        for name, c in cases.items():
+            image = adapted_image(base, model, net, c, shown)
+            image.save(f"{root}/pictures/{model}-adapter-{name}.png")
+            print(model, name, f"deviation {np.asarray(image).std():.1f}", flush=True)
+
+
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
     root = sys.argv[1] if len(sys.argv) > 1 else os.path.normpath(os.path.join(here, "../golden"))
     torch.set_num_threads(1)
     shown = [Image.open(f"{root}/pictures/{n}.png").convert("RGB") for n in ("init", "mask")]
     init = shown[0].transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    write_adapters(root, shown)
     for model, cases in CASES.items():
         base = pictures.load(root, model)
         net = make_net(base.unet, WIDTHS[model])
