@@ -53,6 +53,19 @@ static const struct picture_case cases[] = {
       0.0f },
     { "sd15", "init", "euler_a", NULL, 6, 4.0f, 1, { 1.0f }, { 0.0f }, { 1.0f }, 0, 0.6f },
     { "sd21", "one", "euler", NULL, 4, 4.0f, 1, { 0.8f }, { 0.0f }, { 1.0f }, 0, 0.0f },
+    { "sd3", "one", "euler", bad, 4, 5.0f, 1, { 0.8f }, { 0.0f }, { 1.0f }, 0, 0.0f },
+    { "sd35",
+      "two",
+      "euler",
+      NULL,
+      4,
+      4.0f,
+      2,
+      { 0.5f, 0.7f },
+      { 0.0f, 0.2f },
+      { 1.0f, 0.8f },
+      0,
+      0.0f },
     { "sdxl", "one", "euler", bad, 4, 4.0f, 1, { 1.0f }, { 0.0f }, { 1.0f }, 0, 0.0f },
     { "sdxl", "guess", "euler", NULL, 4, 4.0f, 1, { 1.0f }, { 0.0f }, { 1.0f }, 1, 0.0f },
 };
@@ -163,7 +176,24 @@ static void check_model(const char *model, int single, const char *front)
 
 Test(control, sd15) { check_model("sd15", 0, ""); }
 Test(control, sd21) { check_model("sd21", 1, ""); }
+Test(control, sd3) { check_model("sd3", 0, ""); }
 Test(control, sdxl_of_original_names) { check_model("sdxl", 1, "control_model."); }
+
+/* Nets of MMDiTs that are told the pooled text, which their folder says. */
+Test(control, sd35_folder)
+{
+    static const char told[] = "{\"force_zeros_for_pooled_projection\":false}";
+    char net[512];
+    struct sdrt_context *c = open_model(path_in("sd35", ""), NULL);
+
+    cr_assert_eq(mkdir(temp_path("net"), 0777), 0);
+    made_write("net/diffusion_pytorch_model.safetensors", "control-sd35", 0, "");
+    temp_write("net/config.json", told, strlen(told));
+    snprintf(net, sizeof net, "%s", temp_path("net"));
+    for (int i = 0; i < CASES; i++)
+        if (!strcmp(cases[i].model, "sd35")) check_case(c, &cases[i], "control", net);
+    sdrt_close(&c);
+}
 
 static void check_adapters(const char *model, int single)
 {
@@ -467,7 +497,10 @@ Test(control, refusals)
     expect_refusal(&o, &r, SDRT_E_ARG, "expected an array");
     r.controls = s.controls;
     r.sampler = NULL;
+    s.controls[0].net = made_write("sd3.safetensors", "control-sd3", 0, "");
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "a control net of another model");
+    s.controls[0].net = sd15;
     model_options(&o, path_in("sd35", ""));
-    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "expected a model with a U-Net");
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "a control net of another model");
     shown_free(&s);
 }

@@ -28,9 +28,15 @@ static int is_adapter(const struct sdrt_part *part)
            (sdrt_part_has(part, "conv_in.weight") && sdrt_part_has(part, "body.0.block1.weight"));
 }
 
+static int is_mmdit_net(const struct sdrt_part *part)
+{
+    return sdrt_part_has(part, "pos_embed_input.proj.weight");
+}
+
 static int is_net(const struct sdrt_part *part)
 {
-    return is_adapter(part) || sdrt_part_has(part, "controlnet_cond_embedding.conv_in.weight") ||
+    return is_adapter(part) || is_mmdit_net(part) ||
+           sdrt_part_has(part, "controlnet_cond_embedding.conv_in.weight") ||
            sdrt_part_has(part, "input_hint_block.0.weight");
 }
 
@@ -86,9 +92,11 @@ static int refuse(const struct sdrt_control_file *f)
     if (strcmp(sdrt_kind_bare(kind), "ControlNet"))
         return sdrt_fail(f->log, SDRT_E_UNSUPPORTED,
                          "%s: is %s: expected a ControlNet or a T2I-Adapter", f->path, kind->name);
-    return sdrt_fail(f->log, SDRT_E_UNSUPPORTED,
-                     "%s: is a ControlNet of another kind: expected one of SD 1.x, SD 2.x or SDXL",
-                     f->path);
+    return sdrt_fail(
+        f->log, SDRT_E_UNSUPPORTED,
+        "%s: is a ControlNet of another kind: expected one of SD 1.x, SD 2.x, SDXL or SD 3.x in "
+        "diffusers' names",
+        f->path);
 }
 
 static int open_net(struct sdrt_control_file *f)
@@ -196,6 +204,27 @@ static void detect_adapter(struct sdrt_control_file *f, const struct sdrt_model_
         a->n++;
 }
 
+/* Of a net for base's MMDiT; what has no tensor here is not there. */
+static void detect_mmdit(struct sdrt_control_file *f, struct sdrt_mmdit_config *m)
+{
+    static const char places[] = "transformer.pos_embed.pos_embed";
+
+    m->depth = f->layout.mmdit.depth;
+    m->width = size_of(f, 2, 0, "transformer.context_embedder.weight");
+    m->context_width = size_of(f, 2, 1, "transformer.context_embedder.weight");
+    m->pooled_width = size_of(f, 2, 1, "transformer.time_text_embed.text_embedder.linear_1.weight");
+    m->in_channels = size_of(f, 4, 1, "transformer.pos_embed_input.proj.weight");
+    m->patch = size_of(f, 4, 2, "transformer.pos_embed_input.proj.weight");
+    m->qk_norm = have(f, "transformer.transformer_blocks.%d.attn.norm_q.weight", 0);
+    m->dual = 0;
+    for (int i = 0; i < m->depth; i++)
+        if (have(f, "transformer.transformer_blocks.%d.attn2.to_q.weight", i))
+            m->dual |= (uint64_t)1 << i;
+    m->grid = 0;
+    while (m->grid * m->grid < size_of(f, 3, 1, places)) m->grid++;
+    m->control = m->control_bare = 1;
+}
+
 /* ---- whether it fits ---- */
 
 static int mismatch(const struct sdrt_control_file *f, const struct sdrt_model_config *base,
@@ -234,6 +263,34 @@ static int check_fits(const struct sdrt_control_file *f, const struct sdrt_model
     return SDRT_OK;
 }
 
+static int check_mmdit(const struct sdrt_control_file *f, const struct sdrt_model_config *base,
+                       const struct sdrt_mmdit_config *m)
+{
+    const struct sdrt_mmdit_config *b = &base->mmdit;
+    const struct {
+        const char *what;
+        int own, expected;
+    } sizes[] = {
+        { "width", m->width, b->width },
+        { "text width", m->context_width, b->context_width },
+        { "pooled text width", m->pooled_width, b->pooled_width },
+        { "channels of the picture's latent", m->in_channels, b->in_channels },
+        { "a patch's side", m->patch, b->patch },
+    };
+
+    if (!m->width)
+        return sdrt_fail(
+            f->log, SDRT_E_UNSUPPORTED,
+            "%s: a ControlNet that reads no text, as those of SD 3.5 Large: expected one with "
+            "context_embedder",
+            f->path);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (sizes[i].own != sizes[i].expected)
+            return mismatch(f, base, sizes[i].what, sizes[i].own, sizes[i].expected);
+    if (m->depth <= b->depth) return SDRT_OK;
+    return mismatch(f, base, "blocks", m->depth, b->depth);
+}
+
 static int check_adapter(const struct sdrt_control_file *f, const struct sdrt_model_config *base,
                          const struct sdrt_adapter_config *a)
 {
@@ -252,7 +309,7 @@ static int check_adapter(const struct sdrt_control_file *f, const struct sdrt_mo
 }
 
 /* What a folder says that no shape tells. */
-static int check_config(const struct sdrt_control_file *f)
+static int read_config(const struct sdrt_control_file *f, struct sdrt_model_config *model)
 {
     const char *path = f->parts.denoiser.config, *order = "rgb";
     json_t *config = NULL;
@@ -274,6 +331,9 @@ static int check_config(const struct sdrt_control_file *f)
         status = sdrt_fail(f->log, SDRT_E_UNSUPPORTED,
                            "%s: controlnet_conditioning_channel_order \"%s\": expected \"rgb\"",
                            path, order);
+    if (status == SDRT_OK && config)
+        status = sdrt_json_bool(config, "force_zeros_for_pooled_projection", path,
+                                &model->mmdit.control_bare, f->log);
     json_decref(config);
     return status;
 }
@@ -291,7 +351,10 @@ static int read_net(struct sdrt_control_file *f, const struct sdrt_model_config 
                                               .path = f->path,
                                               .log = f->log };
     *config = *base;
-    if (adapter) {
+    if (base->denoiser == SDRT_DENOISER_MMDIT) {
+        detect_mmdit(f, &config->mmdit);
+        status = check_mmdit(f, base, &config->mmdit);
+    } else if (adapter) {
         detect_adapter(f, base, &config->unet.adapter);
         status = check_adapter(f, base, &config->unet.adapter);
     } else {
@@ -299,7 +362,7 @@ static int read_net(struct sdrt_control_file *f, const struct sdrt_model_config 
         detect_hint(f, &config->unet.hint);
         status = check_fits(f, base, &config->unet);
     }
-    if (status == SDRT_OK) status = check_config(f);
+    if (status == SDRT_OK) status = read_config(f, config);
     return status == SDRT_OK ? sdrt_coverage_check_control(config, &f->weights) : status;
 }
 
@@ -315,11 +378,12 @@ int sdrt_control_file_open(struct sdrt_control_file **out, const char *path,
         return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for it", path);
     }
     f->log = log;
-    int status = base->denoiser == SDRT_DENOISER_UNET
-                     ? open_net(f)
-                     : sdrt_fail(log, SDRT_E_UNSUPPORTED,
-                                 "%s: a control net: expected a model with a U-Net, not %s", path,
-                                 base->family);
+    int status = open_net(f);
+    if (status == SDRT_OK &&
+        (base->denoiser == SDRT_DENOISER_MMDIT) != is_mmdit_net(&f->parts.denoiser))
+        status = sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                           "%s: a control net of another model: expected one of this %s", path,
+                           base->family);
     if (status == SDRT_OK) status = read_net(f, base, config);
     if (status != SDRT_OK) sdrt_control_file_close(out);
     return status;

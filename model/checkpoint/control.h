@@ -19,7 +19,7 @@ int sdrt_control_file_open(struct sdrt_control_file **out, const char *path,
                            const struct sdrt_log *log);
 void sdrt_control_file_close(struct sdrt_control_file **file);
 
-/* Its weights under the names of controlnet.h or adapter.h; file must outlive all uses. */
+/* Its weights under the names of controlnet.h, mmdit.h or adapter.h; file must outlive all uses. */
 struct sdrt_weights_provider sdrt_control_file_provider(struct sdrt_control_file *file);
 
 #endif

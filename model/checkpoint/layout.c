@@ -226,6 +226,13 @@ int sdrt_layout_find_adapter(struct sdrt_layout *out, const struct sdrt_parts *p
     return SDRT_OK;
 }
 
+static int find_mmdit_control(struct sdrt_layout *out, const struct sdrt_part *net,
+                              const char *path, const struct sdrt_log *log)
+{
+    *out = (struct sdrt_layout){ .denoiser = SDRT_DENOISER_MMDIT };
+    return find_mmdit(&out->mmdit, 0, net, path, log);
+}
+
 int sdrt_layout_find_control(struct sdrt_layout *out, const struct sdrt_parts *parts,
                              const char *path, const struct sdrt_log *log)
 {
@@ -233,6 +240,8 @@ int sdrt_layout_find_control(struct sdrt_layout *out, const struct sdrt_parts *p
     const int original = sdrt_part_has(net, "input_blocks.0.0.weight");
     int convs = 0;
 
+    if (sdrt_part_has(net, "pos_embed_input.proj.weight"))
+        return find_mmdit_control(out, net, path, log);
     *out = (struct sdrt_layout){ 0 };
     while (
         convs <= 4 * SDRT_MAX_HINTS &&

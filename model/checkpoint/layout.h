@@ -27,7 +27,7 @@ int sdrt_layout_find(struct sdrt_layout *out, const struct sdrt_parts *parts, co
 int sdrt_layout_find_denoiser(struct sdrt_layout *out, const struct sdrt_parts *parts,
                               const char *path, const struct sdrt_log *log);
 
-/* Likewise of a ControlNet for U-Nets, which stands in the denoiser's place. */
+/* Likewise of a ControlNet of diffusers' or, for U-Nets, of original names, which stands in the denoiser's place. */
 int sdrt_layout_find_control(struct sdrt_layout *out, const struct sdrt_parts *parts,
                              const char *path, const struct sdrt_log *log);
 

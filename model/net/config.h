@@ -78,6 +78,10 @@ struct sdrt_mmdit_config {
     int grid;             /* side of the square table of positions, in tokens */
     int qk_norm;          /* 1: the RMS of each head's queries and keys is 1 */
     uint64_t dual;        /* bit i: block i attends once more over the image alone */
+    int control;      /* 1: it is a ControlNet, whose blocks are all alike and which puts out what
+                           * each of them leaves */
+    int control_bare; /* 1: such a one that is told no pooled text, and whose picture's latent has no
+                           * shift */
 };
 
 /* The autoencoder.  Level 0 works at the image's full size. */

@@ -18,8 +18,8 @@ struct sdrt_denoiser_shape {
     int h, w;        /* of the latent */
     int tokens;      /* of a prompt */
     int evaluations; /* timesteps of the schedule */
-    int controlled;  /* 1: its step adds what ControlNets leave (controlnet.h); U-Nets alone */
-    int adapted;     /* how many features of T2I-Adapters it adds (adapter.h); likewise */
+    int controlled;  /* how many features of ControlNets its step adds (controlnet.h) */
+    int adapted;     /* how many features of T2I-Adapters it adds (adapter.h); U-Nets alone */
     /* Of a U-Net whose steps are shortened, else 0: how many of the last layers a shortened step computes,
      * 1 to layers + 1 of the last up block; a whole one leaves for it what enters them. */
     int again;

@@ -48,14 +48,14 @@ static int image_vectors(const struct sdrt_mmdit_config *c, int i)
 
 static int text_vectors(const struct sdrt_mmdit_config *c, int i)
 {
-    return i == c->depth - 1 ? 2 : 6;
+    return i == c->depth - 1 && !c->control ? 2 : 6;
 }
 
 /* Channels of all vectors, block by block, the image's before the text's, and of the output's
  * two. */
 static int modulation_width(const struct sdrt_mmdit_config *c)
 {
-    int vectors = 2;
+    int vectors = c->control ? 0 : 2;
 
     for (int i = 0; i < c->depth; i++) vectors += image_vectors(c, i) + text_vectors(c, i);
     return vectors * c->width;
@@ -96,7 +96,7 @@ static void build_schedule(struct sdrt_graph *g, const struct sdrt_model_config 
     const sdrt_tensor table = sdrt_graph_external(g, "time_table", SDRT_F32, 1, 1, rows,
                                                   modulation_width(c));
     const sdrt_tensor t = embed_time(g, c, timesteps, added);
-    for (int i = 0; i <= c->depth; i++) {
+    for (int i = 0; i < c->depth + !c->control; i++) {
         struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
         char name[2][NAME];
         const char *weights[2] = { name[0], name[1] };
@@ -281,7 +281,7 @@ static void attend_again(struct builder *b, struct stream *image, sdrt_tensor no
 /* The last block's text is read once more and then left: its vectors are scale and shift alone. */
 static void joint_block(struct builder *b, struct stream *image, struct stream *text, int i)
 {
-    const int last = i == b->c->depth - 1, dual = sdrt_mmdit_dual(b->c, i);
+    const int last = i == b->c->depth - 1 && !b->c->control, dual = sdrt_mmdit_dual(b->c, i);
     sdrt_tensor normed2 = SDRT_NO_TENSOR;
 
     sdrt_name(b->block, sizeof b->block, "transformer.transformer_blocks.%d", i);
@@ -317,6 +317,91 @@ static sdrt_tensor embed_patches(struct sdrt_graph *g, const struct sdrt_mmdit_c
                            &spec);
 }
 
+/* What a step of c reads and works on; positions: what is added to the patches. */
+static void begin_step(struct builder *b, const struct sdrt_denoiser_shape *shape,
+                       sdrt_tensor positions, struct stream *image, struct stream *text)
+{
+    const struct sdrt_mmdit_config *c = b->c;
+    const sdrt_tensor in = sdrt_graph_external(b->g, "model_in", SDRT_F32, shape->batch, shape->h,
+                                               shape->w, c->in_channels);
+
+    b->modulations = sdrt_graph_external(b->g, "time", SDRT_F32, shape->batch, 1, 1,
+                                         modulation_width(c));
+    text->x = sdrt_graph_external(b->g, "context", SDRT_F32, shape->batch, 1, shape->tokens,
+                                  c->width);
+    image->x = embed_patches(b->g, c, in, positions);
+    image->rows = text->row0 = shape->h / c->patch * (shape->w / c->patch);
+    text->rows = shape->tokens;
+}
+
+/* What ControlNets leave for the image behind each block but the last, which share n features: in
+ * diffusers' way of counting. */
+static void add_control(struct builder *b, struct stream *image, int i, const sdrt_tensor *features,
+                        int n)
+{
+    const double blocks = (double)b->c->depth / n;
+
+    if (n && i < b->c->depth - 1)
+        image->x = sdrt_graph_blend(b->g, "/control", 1.0f, image->x, 1.0f,
+                                    features[(int)(i / blocks)], image->x);
+}
+
+static void declare_features(struct sdrt_graph *g, const struct sdrt_mmdit_config *c,
+                             const struct sdrt_denoiser_shape *shape, int n, sdrt_tensor *features)
+{
+    char name[NAME];
+
+    for (int i = 0; i < n; i++) {
+        sdrt_name(name, sizeof name, "/control.%d", i);
+        features[i] = sdrt_graph_external(g, name, SDRT_F32, shape->batch, 1,
+                                          shape->h / c->patch * (shape->w / c->patch), c->width);
+    }
+}
+
+void sdrt_mmdit_build_hint(struct sdrt_graph *g, const struct sdrt_mmdit_config *c,
+                           const struct sdrt_denoiser_shape *shape)
+{
+    const int patches = shape->h / c->patch * (shape->w / c->patch);
+    struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
+    const sdrt_tensor picture = sdrt_graph_external(g, "picture", SDRT_F32, shape->batch, shape->h,
+                                                    shape->w, c->in_channels);
+
+    spec.name = "transformer.pos_embed_input.proj";
+    spec.n = c->width;
+    spec.residual = sdrt_graph_external(g, "positions", SDRT_F32, 1, 1, patches, c->width);
+    spec.into = sdrt_graph_external(g, "hints", SDRT_F32, shape->batch, 1, patches, c->width);
+    sdrt_graph_gemm(g, sdrt_graph_to_patches(g, "transformer.hint_patches", picture, c->patch),
+                    &spec);
+}
+
+void sdrt_mmdit_build_control(struct sdrt_graph *g, const struct sdrt_mmdit_config *c,
+                              const struct sdrt_denoiser_shape *shape, int more)
+{
+    struct builder b = { .g = g, .c = c };
+    struct stream image = image_stream, text = text_stream;
+    sdrt_tensor features[SDRT_MMDIT_MAX_DEPTH];
+    char name[NAME];
+
+    declare_features(g, c, shape, c->depth, features);
+    const sdrt_tensor hints = sdrt_graph_external(g, "hints", SDRT_F32, shape->batch, 1,
+                                                  shape->h / c->patch * (shape->w / c->patch),
+                                                  c->width);
+    const sdrt_tensor gates = sdrt_graph_external(g, "gates", SDRT_F32, shape->batch, 1, 1,
+                                                  c->depth * c->width);
+    begin_step(&b, shape, hints, &image, &text);
+    for (int i = 0; i < c->depth; i++) {
+        struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
+        joint_block(&b, &image, &text, i);
+        sdrt_name(name, sizeof name, "transformer.controlnet_blocks.%d", i);
+        spec.name = name;
+        spec.n = c->width;
+        spec.gate = sdrt_graph_slice(g, gates, i * c->width, c->width);
+        spec.into = features[i];
+        spec.residual = more ? features[i] : SDRT_NO_TENSOR;
+        sdrt_graph_gemm(g, image.x, &spec);
+    }
+}
+
 static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *model,
                        const struct sdrt_denoiser_shape *shape)
 {
@@ -324,20 +409,17 @@ static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *mod
     const int h = shape->h, w = shape->w, patches = h / c->patch * (w / c->patch);
     struct builder b = { .g = g, .c = c };
     struct stream image = image_stream, text = text_stream;
-    sdrt_tensor v[2];
+    sdrt_tensor v[2], features[SDRT_MMDIT_MAX_DEPTH];
 
-    const sdrt_tensor in = sdrt_graph_external(g, "model_in", SDRT_F32, shape->batch, h, w,
-                                               c->in_channels);
-    b.modulations = sdrt_graph_external(g, "time", SDRT_F32, shape->batch, 1, 1,
-                                        modulation_width(c));
-    text.x = sdrt_graph_external(g, "context", SDRT_F32, shape->batch, 1, shape->tokens, c->width);
-    image.x = embed_patches(g, c, in,
-                            sdrt_graph_external(g, "positions", SDRT_F32, 1, 1, patches, c->width));
+    declare_features(g, c, shape, shape->controlled, features);
+    begin_step(&b, shape, sdrt_graph_external(g, "positions", SDRT_F32, 1, 1, patches, c->width),
+               &image, &text);
     const sdrt_tensor out = sdrt_graph_external(g, "model_out", SDRT_F32, shape->batch, h, w,
                                                 c->in_channels);
-    image.rows = text.row0 = patches;
-    text.rows = shape->tokens;
-    for (int i = 0; i < c->depth; i++) joint_block(&b, &image, &text, i);
+    for (int i = 0; i < c->depth; i++) {
+        joint_block(&b, &image, &text, i);
+        add_control(&b, &image, i, features, shape->controlled);
+    }
 
     take_vectors(&b, v, 2);
     const sdrt_tensor x = sdrt_graph_ada_norm(g, image.x, "transformer.norm_out", v[0], v[1], EPS);

@@ -17,4 +17,13 @@ extern const struct sdrt_denoiser sdrt_mmdit_denoiser;
 /* Whether block i attends a second time over the image alone. */
 int sdrt_mmdit_dual(const struct sdrt_mmdit_config *config, int i);
 
+/* A ControlNet for an MMDiT, whose configuration has control set: as controlnet.h says of a U-Net's, but
+ * that its picture is a latent, "picture" [batch][h][w][in_channels]; that the hints, [batch][1][patches]
+ * [width], have the positions in them that the prompt left; and that its features, one for each block, are
+ * [batch][1][patches][width]. */
+void sdrt_mmdit_build_hint(struct sdrt_graph *g, const struct sdrt_mmdit_config *config,
+                           const struct sdrt_denoiser_shape *shape);
+void sdrt_mmdit_build_control(struct sdrt_graph *g, const struct sdrt_mmdit_config *config,
+                              const struct sdrt_denoiser_shape *shape, int more);
+
 #endif

@@ -8,6 +8,7 @@
 #include "model/net/clip_encoder.h"
 #include "model/net/controlnet.h"
 #include "model/net/denoiser.h"
+#include "model/net/mmdit.h"
 #include "model/net/t5_encoder.h"
 #include "model/net/vae.h"
 #include "runtime/graph/graph.h"
@@ -126,12 +127,20 @@ int sdrt_needs_declare(const struct sdrt_model_config *config, struct sdrt_weigh
     return status == SDRT_OK ? declare(&n, "vae", build_decoder, 0) : status;
 }
 
+static void build_mmdit_control(struct sdrt_graph *g, const struct sdrt_mmdit_config *config,
+                                const struct sdrt_denoiser_shape *shape)
+{
+    sdrt_mmdit_build_control(g, config, shape, 0);
+}
+
 /* The picture's, or the step. */
 static void build_control(struct sdrt_graph *g, const struct needs *n, int i)
 {
     const struct sdrt_denoiser_shape shape = least_shape(n);
 
-    if (i) sdrt_controlnet_build_step(g, &n->config->unet, &shape, 0);
+    if (n->config->denoiser == SDRT_DENOISER_MMDIT)
+        (i ? build_mmdit_control : sdrt_mmdit_build_hint)(g, &n->config->mmdit, &shape);
+    else if (i) sdrt_controlnet_build_step(g, &n->config->unet, &shape, 0);
     else sdrt_controlnet_build_hint(g, &n->config->unet, &shape);
 }
 

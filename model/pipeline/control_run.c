@@ -60,12 +60,20 @@ static void copy_from_base(const struct sdrt_session *s, const struct sdrt_pass 
         sdrt_slot_write(&s->slots, to, 0, sdrt_slot_map(&s->slots, from), s->slots.slot[to].bytes);
 }
 
+static void clear(const struct sdrt_session *s, const struct sdrt_pass *pass, const char *name)
+{
+    const int slot = sdrt_slots_find(&s->slots, sdrt_pass_scope(pass), name);
+
+    if (slot != SDRT_NO_SLOT) memset(sdrt_slot_map(&s->slots, slot), 0, s->slots.slot[slot].bytes);
+}
+
 int sdrt_run_control(struct sdrt_run *run, const struct sdrt_pass *pass)
 {
     static const char *const names[] = { "text", "timesteps", "added", "guidance" };
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         copy_from_base(run->s, pass, names[i]);
+    if (sdrt_controls_part(run->s, pass)->config.mmdit.control_bare) clear(run->s, pass, "added");
     snprintf(run->prefix, sizeof run->prefix, "%s", pass->dumps);
     return sdrt_run_program(run, pass);
 }
@@ -95,14 +103,13 @@ static void find_memory(struct sdrt_run *run, const struct sdrt_pass *pass)
     const struct sdrt_session *s = run->s;
     struct sdrt_run_control *c = &run->controls[pass->control - 1];
     char name[32];
-    int channels;
 
     c->step = step_of(s, pass->control);
     c->model_in = map(s, pass, "model_in");
     c->gates = map(s, pass, "gates");
     c->time_table = map(s, pass, "time_table");
     c->time = sdrt_slots_find(&s->slots, sdrt_pass_scope(pass), "time");
-    c->features = sdrt_controlnet_features(&sdrt_controls_part(s, pass)->config.unet, &channels);
+    c->features = s->shape.controlled;
     for (int i = 0; i < c->features; i++) {
         snprintf(name, sizeof name, "/control.%d", i);
         c->channels[i] = s->slots.slot[sdrt_slots_find(&s->slots, "", name)].dims[3];
@@ -150,19 +157,49 @@ static void fill_squares(const struct sdrt_adapter_config *a, const struct sdrt_
     }
 }
 
+/* What the VAE makes of a picture, [pixels][2 z] or a TAESD's [pixels][z], for all rows: the mean of its
+ * distribution. */
+static void fill_latent(const struct sdrt_run *run, const struct sdrt_pass *pass,
+                        const float *moments)
+{
+    const struct sdrt_model_config *config = &sdrt_controls_part(run->s, pass)->config;
+    const struct sdrt_vae_config *vae = &config->vae;
+    const size_t z = (size_t)vae->latent_channels;
+    const size_t n = (size_t)run->s->shape.h * (size_t)run->s->shape.w * z;
+    const float shift = config->mmdit.control_bare ? 0.0f : vae->shift_factor;
+    float *to = map(run->s, pass, "picture");
+
+    for (size_t i = 0; i < n; i++)
+        to[i] = vae->tiny_encoder ? moments[i] + (vae->shift_factor - shift) * vae->scaling_factor
+                                  : (moments[i / z * 2 * z + i % z] - shift) * vae->scaling_factor;
+    for (int row = 1; row < sdrt_shape_unet_batch(&run->s->shape); row++)
+        memcpy(to + (size_t)row * n, to, n * sizeof *to);
+}
+
+int sdrt_run_encode_controls(struct sdrt_run *run, const struct sdrt_pass *encoder)
+{
+    const struct sdrt_session *s = run->s;
+    int status = SDRT_OK;
+
+    for (int i = 0; i < s->n_passes && status == SDRT_OK; i++) {
+        const struct sdrt_pass *pass = &s->model->passes[i];
+        if (!s->programs[i] || !pass->shows || !s->shape.encoded) continue;
+        status = sdrt_run_encode(run, encoder, &run->controls[pass->control - 1].picture);
+        if (status == SDRT_OK)
+            fill_latent(run, pass, sdrt_session_map(s, SDRT_PART_BASE, "moments"));
+    }
+    return status;
+}
+
 int sdrt_run_control_picture(struct sdrt_run *run, const struct sdrt_pass *pass)
 {
     const struct sdrt_pixels *p = &run->controls[pass->control - 1].picture;
     const struct sdrt_adapter_config *a = &sdrt_controls_part(run->s, pass)->config.unet.adapter;
     float *to = map(run->s, pass, "picture");
 
-    if (a->n) {
-        fill_squares(a, p, to);
-        find_adapted(run, pass);
-    } else {
-        fill_picture(run, p, to);
-        find_memory(run, pass);
-    }
+    if (a->n) fill_squares(a, p, to);
+    else if (!run->s->shape.encoded) fill_picture(run, p, to);
+    (a->n ? find_adapted : find_memory)(run, pass);
     snprintf(run->prefix, sizeof run->prefix, "%s", pass->dumps);
     return sdrt_run_program(run, pass);
 }
@@ -186,7 +223,8 @@ static void fill_gates(const struct sdrt_run *run, const struct sdrt_run_control
 
     for (int row = 0; row < sdrt_shape_unet_batch(shape); row++)
         for (int i = 0; i < c->features; i++) {
-            const double share = guess ? pow(10.0, (double)i / (c->features - 1) - 1.0) : 1.0;
+            const double way = c->features > 1 ? (double)i / (c->features - 1) : 1.0;
+            const double share = guess ? pow(10.0, way - 1.0) : 1.0;
             const int none = guess && shape->guided && row < shape->batch;
             for (int k = 0; k < c->channels[i]; k++) *gate++ = none ? 0.0f : (float)share * scale;
         }

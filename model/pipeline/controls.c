@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/pipeline/controls.h"
 #include "model/checkpoint/control.h"
+#include "model/net/controlnet.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -81,14 +82,37 @@ void sdrt_controls_release(struct sdrt_session *s)
     }
 }
 
+/* What a ControlNet leaves has to have the features of what the others leave. */
+static int tell_net(struct sdrt_shape *shape, int i, const struct sdrt_control_net *net,
+                    const struct sdrt_log *log)
+{
+    const struct sdrt_model_config *config = &net->part.config;
+    const int mmdit = config->denoiser == SDRT_DENOISER_MMDIT;
+    const struct sdrt_vae_config *vae = &config->vae;
+    int channels,
+        features = mmdit ? config->mmdit.depth : sdrt_controlnet_features(&config->unet, &channels);
+
+    if (mmdit && !vae->has_encoder && !vae->tiny_encoder)
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                         "%s: reads a picture's latent: expected a VAE with an encoder", net->path);
+    if (shape->first_net && features != shape->controlled)
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                         "%s: leaves %d features: expected %d, as of the first net", net->path,
+                         features, shape->controlled);
+    if (!shape->first_net) shape->first_net = i + 1;
+    shape->controlled = features;
+    shape->encoded |= mmdit;
+    return SDRT_OK;
+}
+
 static int tell_shape(struct sdrt_shape *shape, int i, const struct sdrt_control_net *net,
                       const struct sdrt_log *log)
 {
     const struct sdrt_adapter_config *a = &net->part.config.unet.adapter;
 
     shape->controls[i] = net->id;
-    if (a->n) shape->adapted = a->n;
-    else if (!shape->first_net) shape->first_net = i + 1;
+    if (!a->n) return tell_net(shape, i, net, log);
+    shape->adapted = a->n;
     if (!a->wide || (shape->h % 2 == 0 && shape->w % 2 == 0)) return SDRT_OK;
     return sdrt_fail(log, SDRT_E_ARG,
                      "%s: size %dx%d: expected multiples of %d, as a T2I-Adapter reads", net->path,

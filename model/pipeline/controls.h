@@ -9,7 +9,12 @@
 #include "model/net/unet.h"
 #include "model/pipeline/session.h"
 
-enum { SDRT_CONTROL_FEATURES = SDRT_UNET_FEATURES };
+/* The most that a net leaves. */
+enum {
+    SDRT_CONTROL_FEATURES = (int)SDRT_UNET_FEATURES > (int)SDRT_MMDIT_MAX_DEPTH
+                                ? (int)SDRT_UNET_FEATURES
+                                : (int)SDRT_MMDIT_MAX_DEPTH
+};
 
 /* Takes the nets of a checked request for the session, in the place of those of its last one, whose
  * programs end where they are others; and tells the shape of them.  A failure leaves the session with

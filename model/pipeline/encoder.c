@@ -19,13 +19,25 @@ static void fill_pixels(const struct sdrt_pixels *p, const struct sdrt_pixels *h
     for (size_t i = 0; i < n && is_tiny; i++) out[i] = (out[i] + 1.0f) / 2.0f;
 }
 
-static int encode(struct sdrt_run *run, const struct sdrt_pass *pass,
-                  const struct sdrt_pixels *hole)
+static int encode_pixels(struct sdrt_run *run, const struct sdrt_pass *pass,
+                         const struct sdrt_pixels *pixels, const struct sdrt_pixels *hole)
 {
-    fill_pixels(&run->canvas.init, hole, sdrt_model_config_of(run->s->model)->vae.tiny_encoder != 0,
+    fill_pixels(pixels, hole, sdrt_model_config_of(run->s->model)->vae.tiny_encoder != 0,
                 sdrt_session_map(run->s, SDRT_PART_BASE, "pixels"));
     snprintf(run->prefix, sizeof run->prefix, "%s%s", pass->dumps, hole ? "hole/" : "");
     return sdrt_run_program(run, pass);
+}
+
+static int encode(struct sdrt_run *run, const struct sdrt_pass *pass,
+                  const struct sdrt_pixels *hole)
+{
+    return encode_pixels(run, pass, &run->canvas.init, hole);
+}
+
+int sdrt_run_encode(struct sdrt_run *run, const struct sdrt_pass *encoder,
+                    const struct sdrt_pixels *picture)
+{
+    return encode_pixels(run, encoder, picture, NULL);
 }
 
 /* The VAE's latent, channel c, as the denoiser has it. */
@@ -188,6 +200,7 @@ int sdrt_run_encoder(struct sdrt_run *run, const struct sdrt_pass *pass)
     int status = sdrt_run_report(run, SDRT_STAGE_ENCODE, 0, 1);
 
     const int edits = b.beside && !b.mask;
-    if (status == SDRT_OK) status = edits ? begin_edit(&b) : begin(&b);
+    if (status == SDRT_OK && run->r->init) status = edits ? begin_edit(&b) : begin(&b);
+    if (status == SDRT_OK) status = sdrt_run_encode_controls(run, pass);
     return status == SDRT_OK ? sdrt_run_report(run, SDRT_STAGE_ENCODE, 1, 1) : status;
 }

@@ -27,7 +27,9 @@ struct sdrt_shape {
     int n_controls;              /* control nets */
     unsigned controls[SDRT_MAX_CONTROLS]; /* which (controls.h) */
     int first_net;                        /* the first of them that is a ControlNet; 0: none is */
-    int adapted;                 /* features that T2I-Adapters among them leave; 0: none is one */
+    int controlled;                       /* features that a ControlNet leaves */
+    int encoded; /* 1: ControlNets read a latent, which the VAE makes of their picture */
+    int adapted; /* features that T2I-Adapters among them leave; 0: none is one */
     int varied;                  /* 1: the text changes from evaluation to evaluation */
     int again;   /* of a shortened evaluation, so many of a U-Net's last layers; 0: none
                                   * is shortened */

@@ -4,6 +4,7 @@
 #include "model/net/adapter.h"
 #include "model/net/clip_encoder.h"
 #include "model/net/controlnet.h"
+#include "model/net/mmdit.h"
 #include "model/net/t5_encoder.h"
 #include "model/net/taesd.h"
 #include "model/net/vae.h"
@@ -82,7 +83,7 @@ static void build_controlled_step(struct sdrt_graph *g, const struct sdrt_pass *
 {
     struct sdrt_denoiser_shape s = denoiser_shape(pass, config, shape);
 
-    s.controlled = shape->first_net > 0;
+    s.controlled = shape->controlled;
     s.adapted = shape->adapted;
     sdrt_denoiser_of(config)->build_step(g, config, &s);
 }
@@ -93,7 +94,11 @@ static void build_control_step(struct sdrt_graph *g, const struct sdrt_pass *pas
 {
     const struct sdrt_denoiser_shape s = denoiser_shape(pass, config, shape);
 
-    sdrt_controlnet_build_step(g, &config->unet, &s, pass->control > shape->first_net);
+    const int more = pass->control > shape->first_net;
+
+    if (config->denoiser == SDRT_DENOISER_MMDIT)
+        sdrt_mmdit_build_control(g, &config->mmdit, &s, more);
+    else sdrt_controlnet_build_step(g, &config->unet, &s, more);
 }
 
 static void build_hint(struct sdrt_graph *g, const struct sdrt_pass *pass,
@@ -102,7 +107,8 @@ static void build_hint(struct sdrt_graph *g, const struct sdrt_pass *pass,
     const struct sdrt_denoiser_shape s = denoiser_shape(pass, config, shape);
     const struct sdrt_adapter_config *a = &config->unet.adapter;
 
-    if (a->n) sdrt_adapter_build(g, a, s.h >> a->wide, s.w >> a->wide);
+    if (config->denoiser == SDRT_DENOISER_MMDIT) sdrt_mmdit_build_hint(g, &config->mmdit, &s);
+    else if (a->n) sdrt_adapter_build(g, a, s.h >> a->wide, s.w >> a->wide);
     else sdrt_controlnet_build_hint(g, &config->unet, &s);
 }
 
@@ -144,7 +150,7 @@ static int has_t5(const struct sdrt_model_config *base, const struct sdrt_shape 
 static int has_picture(const struct sdrt_model_config *base, const struct sdrt_shape *shape)
 {
     (void)base;
-    return shape->picture;
+    return shape->picture || shape->encoded;
 }
 
 static int has_short(const struct sdrt_model_config *base, const struct sdrt_shape *shape)
@@ -216,12 +222,12 @@ static int has_alone_short(const struct sdrt_model_config *base, const struct sd
         .name = name_, .dumps = "control" #i "/step", .control = i, .when = SDRT_EACH_EVALUATION, \
         .joins = 1, .kept = kept_, .build = build_control_step, .run = sdrt_run_nothing           \
     }
-#define CONTROL_STEPS(kept_)                                                                       \
-    CONTROL_STEP(1, "control", kept_), CONTROL_STEP(2, "control 2", kept_),                        \
-        CONTROL_STEP(3, "control 3", kept_), CONTROL_STEP(4, "control 4", kept_),                  \
-    {                                                                                              \
-        .name = "controlled unet", .dumps = "step", .controlled = 1, .when = SDRT_EACH_EVALUATION, \
-        .joins = 1, .kept = kept_, .build = build_controlled_step, .run = sdrt_run_nothing         \
+#define CONTROL_STEPS(kept_)                                                                  \
+    CONTROL_STEP(1, "control", kept_), CONTROL_STEP(2, "control 2", kept_),                   \
+        CONTROL_STEP(3, "control 3", kept_), CONTROL_STEP(4, "control 4", kept_),             \
+    {                                                                                         \
+        .name = "controlled", .dumps = "step", .controlled = 1, .when = SDRT_EACH_EVALUATION, \
+        .joins = 1, .kept = kept_, .build = build_controlled_step, .run = sdrt_run_nothing    \
     }
 #define WAY(name_, way_, has_)                                                                 \
     {                                                                                          \
@@ -255,7 +261,9 @@ static const struct sdrt_pass mmdit_passes[] = {
     ENCODER,
     PROMPT("prompt", SDRT_PART_BASE, "prompt/"),
     SCHEDULE("schedule", SDRT_PART_BASE, "schedule/"),
+    CONTROLS,
     STEP("mmdit", SDRT_PART_BASE, "step", 1),
+    CONTROL_STEPS(1),
     WAY("mmdit alone", SDRT_WAY_ALONE, has_alone),
     DECODER(1),
     { .name = NULL },

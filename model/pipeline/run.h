@@ -113,6 +113,13 @@ void sdrt_run_fill_decoder(const struct sdrt_session *s, const struct sdrt_decod
 void sdrt_run_finish_decoding(const struct sdrt_session *s, const struct sdrt_decoding *d,
                               size_t n);
 
+/* Runs the VAE's encoder on a picture of the image's size; it leaves "moments". */
+int sdrt_run_encode(struct sdrt_run *run, const struct sdrt_pass *encoder,
+                    const struct sdrt_pixels *picture);
+
+/* With the VAE's encoder: the latents that control nets read. */
+int sdrt_run_encode_controls(struct sdrt_run *run, const struct sdrt_pass *encoder);
+
 /* Brings the request's control pictures to the image's size.  They stay until they are freed. */
 int sdrt_run_prepare_controls(struct sdrt_run *run);
 void sdrt_run_free_controls(struct sdrt_run *run);

@@ -3,7 +3,7 @@
 """Write the golden images that control nets guide, as diffusers draws them with the tiny models, float32
 on the CPU.
 
-  make_control.py [DIR]   (DIR: ../golden beside this script; has the folders of the tiny models and the
+  make_control.py [DIR] [--mmdit]   (DIR: ../golden beside this script; has the folders of the tiny models and the
                            pictures of make_pictures.py)
 
 The nets' weights are made up from their tensors' names, as make_nets.py's: nets/control-<model>.txt and
@@ -58,6 +58,14 @@ ADAPTERS = {
 ADAPTED = {
     "sd15": {"one": case(scale=(0.8,)), "two": case("ddim", nets=2, scale=(0.5, 0.7))},
     "sdxl": {"part": case("euler", negative=pictures.NEGATIVE, scale=(0.9,), end=0.5)},
+}
+
+
+# Nets for MMDiTs, of two blocks; whether they are told the pooled text.
+MMDITS = {"sd3": False, "sd35": True}
+MMDIT_CASES = {
+    "sd3": {"one": case(steps=4, cfg=5.0, negative=pictures.NEGATIVE, scale=(0.8,))},
+    "sd35": {"two": case(steps=4, cfg=4.0, nets=2, scale=(0.5, 0.7), start=[0.0, 0.2], end=[1.0, 0.8])},
 }
 
 
@@ -161,12 +169,52 @@ def write_adapters(root, shown):
             print(model, name, f"deviation {np.asarray(image).std():.1f}", flush=True)
 
 
+@torch.no_grad()
+def mmdit_image(base, net, c, shown):
+    one = c["nets"] == 1
+    nets = net if one else diffusers.SD3MultiControlNetModel([net] * c["nets"])
+    pipe = diffusers.StableDiffusion3ControlNetPipeline.from_pipe(base, controlnet=nets)
+    pipe.set_progress_bar_config(disable=True)
+    out = pipe(
+        prompt=pictures.PROMPT, negative_prompt=c["negative"], num_inference_steps=c["steps"],
+        guidance_scale=c["cfg"], width=pictures.W, height=pictures.H, output_type="np",
+        control_image=shown[0] if one else shown, control_guidance_start=c["start"],
+        control_guidance_end=c["end"],
+        controlnet_conditioning_scale=c["scale"][0] if one else list(c["scale"]),
+        generator=torch.Generator("cpu").manual_seed(pictures.SEED),
+    ).images[0]
+    return Image.fromarray((out * 255).round().astype(np.uint8))
+
+
+def write_mmdits(root, shown):
+    """The picture's latent is the mean of the VAE's distribution; the pipeline draws from it, without the
+    generator that it is given."""
+    vae = diffusers.models.autoencoders.vae.DiagonalGaussianDistribution
+    vae.sample = lambda self, generator=None: self.mode()
+    for model, cases in MMDIT_CASES.items():
+        base = pictures.load(root, model)
+        config = {**base.transformer.config, "num_layers": 2, "extra_conditioning_channels": 0,
+                  "force_zeros_for_pooled_projection": not MMDITS[model]}
+        net = diffusers.SD3ControlNetModel.from_config(config).eval()
+        state = {k: make_nets.weight(k, tuple(v.shape)) for k, v in net.state_dict().items()}
+        net.load_state_dict(state)
+        with open(f"{root}/nets/control-{model}.txt", "w") as f:
+            for name, v in net.state_dict().items():
+                f.write(f"{name}\t-\t{','.join(map(str, v.shape))}\n")
+        for name, c in cases.items():
+            image = mmdit_image(base, net, c, shown)
+            image.save(f"{root}/pictures/{model}-control-{name}.png")
+            print(model, name, f"deviation {np.asarray(image).std():.1f}", flush=True)
+
+
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
-    root = sys.argv[1] if len(sys.argv) > 1 else os.path.normpath(os.path.join(here, "../golden"))
+    root = sys.argv[1] if len(sys.argv) > 1 and sys.argv[1] != "--mmdit" else os.path.normpath(os.path.join(here, "../golden"))
     torch.set_num_threads(1)
     shown = [Image.open(f"{root}/pictures/{n}.png").convert("RGB") for n in ("init", "mask")]
     init = shown[0].transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if "--mmdit" in sys.argv:  # alone
+        return write_mmdits(root, shown)
     write_adapters(root, shown)
     for model, cases in CASES.items():
         base = pictures.load(root, model)
@@ -177,6 +225,7 @@ def main():
             image = image_of(base, model, net, c, shown, init)
             image.save(f"{root}/pictures/{model}-control-{name}.png")
             print(model, name, f"deviation {np.asarray(image).std():.1f}", flush=True)
+    write_mmdits(root, shown)
 
 
 if __name__ == "__main__":
