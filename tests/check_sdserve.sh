@@ -103,6 +103,8 @@ for list in sd-vae loras upscalers prompt-styles; do ask "$list" 200 '^\[\]$' /s
 for list in embeddings memory cmd-flags scripts progress; do ask "$list" 200 '^{' /sdapi/v1/$list; done
 ask 'ping' 200 '{}' /internal/ping
 
+ask 'no control nets' 200 '{"model_list":\[\]}' /controlnet/model_list
+ask 'their maps' 200 '"none","canny"' /controlnet/module_list
 ask 'the page' 200 '<title>sdserve' /
 ask 'its script' 200 'SPDX' /page.js
 ask 'its style' 200 'prefers-color-scheme' /style.css
@@ -187,6 +189,10 @@ no 'deep JSON' 400 'deeper' /v1/jobs "$(printf '%040d' 0 | tr 0 '[')"
 no 'no picture' 400 'init_images' /sdapi/v1/img2img '{}'
 no 'no base64' 400 'base64' /sdapi/v1/img2img '{"init_images":["!"]}'
 no 'no PNG' 400 'expected a picture' /sdapi/v1/img2img '{"init_images":["aGVsbG8="]}'
+unit() { printf '{"width":64,"height":64,"steps":1,"alwayson_scripts":{"controlnet":{"args":[%s]}}}' "$1"; }
+no 'a control net elsewhere' 400 'a net that this server lists' /sdapi/v1/txt2img "$(unit '{"model":"../x"}')"
+no 'a unit of no such field' 400 'bogus' /sdapi/v1/txt2img "$(unit '{"bogus":1}')"
+ask 'a unit that is off' 200 '"images"' /sdapi/v1/txt2img -d "$(unit '{"enabled":false,"model":"x"},false')"
 no 'a LoRA elsewhere' 400 'loras' /v1/jobs '{"loras":[{"name":"../../etc/passwd"}]}'
 ask 'no prompt' 400 '"param":"prompt"' /v1/images/generations -d '{}'
 ask 'a file that is none of ours' 400 'image and mask' /v1/images/edits -F prompt=a -F other=@sdgen.png
@@ -202,6 +208,18 @@ ask 'a picture of many pixels' 400 '192x192: expected at most 16384 pixels' /v1/
 ask 'another host' 403 'Host' /v1/status -H 'Host: example.org'
 ask 'another origin' 403 'Origin' /v1/jobs -H 'Origin: http://example.org' -d '{}'
 idle 'idle after all that'
+stop
+mkdir nets
+cp "$tiny/unet/diffusion_pytorch_model.safetensors" nets/other.safetensors
+start --control-dir nets --max-steps 400
+ask 'control nets' 200 '{"model_list":\["other"\]}' /controlnet/model_list
+no 'a file that is no control net' 400 'other.safetensors' /sdapi/v1/txt2img \
+    "$(unit "{\"model\":\"other [1]\",\"image\":\"$picture\"}")"
+no 'control mode' 400 'control_mode' /sdapi/v1/txt2img \
+    "$(unit "{\"model\":\"other\",\"image\":\"$picture\",\"control_mode\":1}")"
+no 'module' 400 "module 'depth'" /sdapi/v1/txt2img \
+    "$(unit "{\"model\":\"other\",\"image\":\"$picture\",\"module\":\"depth\"}")"
+no 'controls of a job' 400 'a net that this server lists' /v1/jobs '{"controls":[{"net":"../other"}]}'
 
 # ---- clients that leave, and jobs that end early ----
 

@@ -59,6 +59,7 @@ sdserve_SOURCES = \
 	tools/sdserve/fields.c tools/sdserve/fields.h tools/sdserve/jobs.c tools/sdserve/jobs.h \
 	tools/sdserve/gallery.c tools/sdserve/gallery.h tools/sdserve/page_files.h \
 	tools/sdserve/openapi.c tools/sdserve/openapi.h \
+	tools/sdserve/control.c tools/sdserve/control.h \
 	tools/sdserve/a1111.c tools/sdserve/a1111.h tools/sdserve/a1111_draw.c tools/sdserve/openai.c tools/sdserve/openai.h \
 	tools/output.c tools/output.h tools/seed.c tools/seed.h \
 	tools/default_model.c tools/default_model.h tools/own_path.h

@@ -5,10 +5,12 @@
 #include "runtime/base/error.h"
 #include "tools/sdserve/a1111.h"
 #include "tools/sdserve/base64.h"
+#include "tools/sdserve/control.h"
 #include "tools/sdserve/jobs.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- settings ---- */
 
@@ -84,7 +86,9 @@ static int take_scripts(struct fields *f, const char *name, const json_t *value)
 
     if (!json_is_object(value)) return fields_refuse(f, name, "an object");
     json_object_foreach((json_t *)(uintptr_t)value, script, one) {
-        if (!is_off(json_object_get(one, "args")))
+        if (!strcasecmp(script, "controlnet")) {
+            if (control_units(f, script, json_object_get(one, "args"))) return SDRT_E_ARG;
+        } else if (!is_off(json_object_get(one, "args")))
             return sdrt_fail(f->log, SDRT_E_ARG,
                              "%s: %.64s: expected no args, since this server has no such script",
                              name, script);
@@ -298,6 +302,7 @@ static enum MHD_Result draw(struct call *c, const struct field *rows)
     int status = fields_read(&f, rows);
     fields_begin(w);
     settle_mask(w);
+    if (status == SDRT_OK) status = control_settle(&f);
     if (status == SDRT_OK && begins && !w->request.init)
         status = fields_refuse(&f, "init_images", "a picture");
     if (status != SDRT_OK) {

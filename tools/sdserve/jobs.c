@@ -4,6 +4,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 #include "tools/sdserve/base64.h"
+#include "tools/sdserve/control.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,6 +160,9 @@ const struct field jobs_fields[] = {
     { "loras", FIELD_CALL, .call = take_loras,
       .schema =
           "{\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"object\",\"required\":[\"name\"]}}" },
+    { "controls", FIELD_CALL, .call = control_list, .schema = "{\"type\":[\"array\",\"null\"]}" },
+    { "control_guess", FIELD_FLAG, AT(request.control_guess) },
+    { "cache", FIELD_TEXT, AT(request.cache) },
     { "previews", FIELD_FLAG, AT(previews) },
     { "format", FIELD_CALL, .call = field_format },
     { "quality", FIELD_WHOLE, AT(quality), 1, 100 },

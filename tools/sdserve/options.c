@@ -37,6 +37,7 @@ static const struct cli_option table[] = {
       AT(defaults.lora_dir) },
     { "embeddings", 0, CLI_TEXT, "DIR", "where a prompt finds textual inversions",
       AT(defaults.embeddings) },
+    { "control-dir", 0, CLI_TEXT, "DIR", "where requests find control nets", AT(controls) },
     { "output", 'o', CLI_TEXT, "DIR", "keep every image in this folder (nowhere)", AT(output) },
     { "listen", 0, CLI_TEXT, "ADDRESS",
       "the address; one that others reach wants --api-key (127.0.0.1)", AT(listen) },
@@ -119,6 +120,7 @@ static int check_together(struct serve_options *o, const char *stray, const stru
         return sdrt_fail(log, SDRT_E_ARG, "--steps %d: expected at most --max-steps %d",
                          o->defaults.steps, o->max_steps);
     if (check_folder("models", o->models, log) || check_folder("output", o->output, log) ||
+        check_folder("control-dir", o->controls, log) ||
         check_folder("lora-dir", o->defaults.lora_dir, log) ||
         check_folder("embeddings", o->defaults.embeddings, log))
         return SDRT_E_ARG;

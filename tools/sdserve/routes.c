@@ -4,6 +4,7 @@
  */
 #include "runtime/base/clock.h"
 #include "tools/sdserve/a1111.h"
+#include "tools/sdserve/control.h"
 #include "tools/sdserve/gallery.h"
 #include "tools/sdserve/jobs.h"
 #include "tools/sdserve/openai.h"
@@ -188,6 +189,10 @@ const struct route routes[] = {
           .fields = a1111_info_fields),
     A1111("GET", "memory", a1111_memory, 0, .help = "memory"),
     A1111("GET", "cmd-flags", a1111_flags, 0, .help = "how it was started"),
+    { "GET", "/controlnet/version", control_version, API_A1111, 0, .help = "of the interface" },
+    { "GET", "/controlnet/model_list", control_models, API_A1111, 0, .help = "the control nets" },
+    { "GET", "/controlnet/module_list", control_modules, API_A1111, 0,
+      .help = "what is made of their pictures" },
     { "GET", "/internal/ping", a1111_ping, API_A1111, 0, .help = "whether it is there" },
     { .method = NULL },
 };

@@ -25,6 +25,10 @@ void wish_free(struct wish *w)
 {
     if (!w) return;
     for (int i = 0; i < WISH_LORAS; i++) free((void *)(uintptr_t)w->loras[i].path);
+    for (int i = 0; i < WISH_CONTROLS; i++) {
+        free((void *)(uintptr_t)w->controls[i].net);
+        sdrt_picture_file_free(&w->control_files[i]);
+    }
     sdrt_picture_file_free(&w->init_file);
     sdrt_picture_file_free(&w->mask_file);
     json_decref(w->body);

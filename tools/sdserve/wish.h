@@ -12,7 +12,7 @@
 
 struct serve_options;
 
-enum { WISH_LORAS = 32 };
+enum { WISH_LORAS = 32, WISH_CONTROLS = 4 };
 
 struct wish {
     struct sdrt_request request; /* its strings are body's or constants */
@@ -28,6 +28,13 @@ struct wish {
     struct sdrt_picture_file init_file, mask_file; /* owned */
     struct sdrt_picture init, mask;                /* the same, for the request */
     struct sdrt_lora loras[WISH_LORAS];            /* paths are owned */
+    struct sdrt_control controls[WISH_CONTROLS];   /* nets are owned */
+    struct sdrt_picture_file control_files[WISH_CONTROLS]; /* owned */
+    struct sdrt_picture control_pictures[WISH_CONTROLS];   /* the same, for the request */
+    const char *control_maps[WISH_CONTROLS];
+    const char
+        *control_modes[WISH_CONTROLS]; /* how each wants to come to the image's size; NULL: as the
+                                               * request says */
 };
 
 /* A wish with the server's defaults, the caller's; NULL without memory. */
