@@ -307,6 +307,38 @@ Test(control, leaves_nothing_behind)
     shown_free(&s);
 }
 
+/* Two sessions share a net, which ends with the last that draws with it. */
+Test(control, sessions_share_a_net)
+{
+    static uint8_t image[N];
+    const char *net = made_write("net.safetensors", "control-sd15", 0, "");
+    struct sdrt_options o;
+    struct sdrt_model *m;
+    struct sdrt_session *a, *b;
+    struct shown s;
+
+    shown_make(&s);
+    struct sdrt_request r = request_of(&cases[1], &s, net);
+    model_options(&o, path_in("sd15", ""));
+    cr_assert_eq(sdrt_model_open(&m, &o), SDRT_OK, "%s", kept_text);
+    cr_assert_eq(sdrt_session_open(&a, m, 2), SDRT_OK);
+    cr_assert_eq(sdrt_session_open(&b, m, 2), SDRT_OK);
+    expect_quiet(sdrt_session_generate(a, &r), "a");
+    memcpy(image, sdrt_session_image(a, 0, NULL, NULL), N);
+    expect_quiet(sdrt_session_generate(b, &r), "b");
+    cr_expect_eq(memcmp(image, sdrt_session_image(b, 0, NULL, NULL), N), 0);
+    sdrt_session_close(&a);
+    cr_expect_not_null(m->nets);
+    expect_quiet(sdrt_session_generate(b, &r), "b again");
+    cr_expect_eq(memcmp(image, sdrt_session_image(b, 0, NULL, NULL), N), 0);
+    r.n_controls = 0;
+    expect_quiet(sdrt_session_generate(b, &r), "b without");
+    cr_expect_null(m->nets);
+    sdrt_session_close(&b);
+    sdrt_model_release(&m);
+    shown_free(&s);
+}
+
 /* A batch's second image is that of the next seed alone. */
 Test(control, batch)
 {
@@ -475,6 +507,8 @@ Test(control, refusals)
     expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "is a U-Net: expected a ControlNet");
     s.controls[0].net = temp_path("none.safetensors");
     expect_refusal(&o, &r, SDRT_E_MISSING, "none.safetensors");
+    s.controls[0].net = made_write("control_shuffle.safetensors", "control-sd15", 0, "");
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "by its name it leaves one number for all pixels");
     s.controls[0].net = NULL;
     expect_refusal(&o, &r, SDRT_E_ARG, "expected a net");
     s.controls[0].net = sd15;

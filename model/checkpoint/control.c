@@ -308,6 +308,21 @@ static int check_adapter(const struct sdrt_control_file *f, const struct sdrt_mo
         f->path, a->n, a->channels[0], b->levels + a->wide, b->channels[0], base->family);
 }
 
+/* A file alone does not say that its net leaves one number for all pixels; of those that people have, the
+ * name does. */
+static int check_name(const struct sdrt_control_file *f)
+{
+    const char *slash = strrchr(f->path, '/'), *name = slash ? slash + 1 : f->path;
+
+    if (f->parts.denoiser.config || (!strstr(name, "shuffle") && !strstr(name, "Shuffle")))
+        return SDRT_OK;
+    return sdrt_fail(
+        f->log, SDRT_E_UNSUPPORTED,
+        "%s: by its name it leaves one number for all pixels (shuffle): expected a net that "
+        "leaves features for each, or its folder with a config.json",
+        f->path);
+}
+
 /* What a folder says that no shape tells. */
 static int read_config(const struct sdrt_control_file *f, struct sdrt_model_config *model)
 {
@@ -363,6 +378,7 @@ static int read_net(struct sdrt_control_file *f, const struct sdrt_model_config 
         status = check_fits(f, base, &config->unet);
     }
     if (status == SDRT_OK) status = read_config(f, config);
+    if (status == SDRT_OK) status = check_name(f);
     return status == SDRT_OK ? sdrt_coverage_check_control(config, &f->weights) : status;
 }
 
