@@ -270,9 +270,9 @@ struct sdrt_request {
     const char *const *control_maps; /* n_controls names of SDRT_LIST_CONTROL_MAPS or NULLs: what is
                                   * made of each control picture at the image's size; NULL: nothing */
     const char *cache; /* NULL: each evaluation computes the whole denoiser; else "NAME" or
-                                  * "NAME:OPTION=NUMBER,...", with which some do less (see
-                                  * sdgen's manual): "deepcache", of U-Nets; "fast": what the model
-                                  * is best drawn with; "none" */
+                                  * "NAME:OPTION=NUMBER,...", with which some do less or nothing (see
+                                  * sdgen's manual): "taylor", "easycache", and of U-Nets "deepcache";
+                                  * "fast": what was best everywhere; "none" */
 };
 
 /* What a context's first request needs, known before any of it is loaded.  A later one packs again

@@ -18,7 +18,7 @@
 
 TestSuite(cache, .init = temp_folder_make, .fini = temp_folder_remove);
 
-enum { WIDTH = 96, HEIGHT = 72, BYTES = WIDTH * HEIGHT * 3 };
+enum { WIDTH = 96, HEIGHT = 72, SD3_HEIGHT = 80 };
 
 static const struct golden_case {
     const char *name, *family, *cache;
@@ -31,6 +31,10 @@ static const struct golden_case {
     { "sd15-range", "sd15", NULL, 0.55f },
     { "sdxl-layers1", "sdxl", "deepcache:every=3,last=0,order=0", 1.0f },
     { "sdxl-layers2", "sdxl", "deepcache:every=3,last=1,layers=2", 0.55f },
+    { "sd15-taylor", "sd15", "taylor:every=2,first=4,last=2", 0.55f },
+    { "sd35-taylor", "sd35", "taylor:every=3,first=3,last=1", 1.0f },
+    { "sd15-easy", "sd15", "easycache:threshold=1", 1.0f },
+    { "sd35-easy", "sd35", "easycache:threshold=1", 1.0f },
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -39,38 +43,40 @@ static void case_request(struct sdrt_request *r, const struct golden_case *k)
     sdrt_request_init(r);
     r->prompt = "a photo of a small red cat, 42 stars";
     r->negative_prompt = "blurry, bad hands";
-    r->sampler = "ddim";
+    r->sampler = strcmp(k->family, "sd35") ? "ddim" : "euler";
     r->steps = 10;
     r->cfg_scale = 5.0f;
     r->seed = 7;
     r->width = WIDTH;
-    r->height = HEIGHT;
+    r->height = strcmp(k->family, "sd35") ? HEIGHT : SD3_HEIGHT;
     r->cache = k->cache;
     r->cfg_end = k->cfg_end;
 }
 
-static double distance(const uint8_t *a, const uint8_t *b)
+/* dB between images of so many bytes. */
+static double distance(const uint8_t *a, const uint8_t *b, int bytes)
 {
     double sum = 0;
 
-    for (int i = 0; i < BYTES; i++) sum += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
-    return 10.0 * log10(255.0 * 255.0 * BYTES / sum);
+    for (int i = 0; i < bytes; i++) sum += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+    return 10.0 * log10(255.0 * 255.0 * bytes / sum);
 }
 
 /* A copy of what c draws. */
 static uint8_t *draw(struct sdrt_context *c, const struct sdrt_request *r, int image)
 {
-    uint8_t *copy = malloc(BYTES);
+    const size_t bytes = (size_t)r->width * (size_t)r->height * 3;
+    uint8_t *copy = malloc(bytes);
 
     cr_assert_eq(sdrt_generate(c, r), SDRT_OK, "%s", kept_text);
-    memcpy(copy, sdrt_image(c, image, NULL, NULL), BYTES);
+    memcpy(copy, sdrt_image(c, image, NULL, NULL), bytes);
     return copy;
 }
 
 static int same(struct sdrt_context *c, const struct sdrt_request *a, const struct sdrt_request *b)
 {
     uint8_t *first = draw(c, a, 0), *second = draw(c, b, 0);
-    const int equal = !memcmp(first, second, BYTES);
+    const int equal = !memcmp(first, second, (size_t)a->width * (size_t)a->height * 3);
 
     free(first);
     free(second);
@@ -88,10 +94,10 @@ static void check_case(struct sdrt_context *c, const struct golden_case *k)
     snprintf(path, sizeof path, "%s/golden/cache/%s.png", root ? root : "tests", k->name);
     cr_assert_eq(sdrt_png_read(path, 1024, &want, &w, &h, NULL, &kept_log), SDRT_OK, "%s",
                  kept_text);
-    cr_assert(w == WIDTH && h == HEIGHT);
     case_request(&r, k);
+    cr_assert(w == r.width && h == r.height);
     uint8_t *got = draw(c, &r, 0);
-    const double dB = distance(got, want);
+    const double dB = distance(got, want, w * h * 3);
     cr_expect_gt(dB, 50.0, "%s: %.1f dB from diffusers'", k->name, dB);
     if (getenv("SDRT_TEST_VERBOSE")) fprintf(stderr, "%s: %.1f dB\n", k->name, dB);
     free(got);
@@ -109,6 +115,7 @@ static void check_family(const char *family)
 
 Test(cache, sd15_equals_diffusers) { check_family("sd15"); }
 Test(cache, sdxl_equals_diffusers) { check_family("sdxl"); }
+Test(cache, sd35_equals_diffusers) { check_family("sd35"); }
 
 /* ---- what stays ---- */
 
@@ -151,7 +158,7 @@ Test(cache, batches_and_previews)
     both.seed -= 1;
     both.batch = 2;
     uint8_t *one = draw(c, &alone, 0), *second = draw(c, &both, 1);
-    cr_expect_gt(distance(one, second), 50.0);
+    cr_expect_gt(distance(one, second, WIDTH * HEIGHT * 3), 50.0);
     both = alone;
     both.preview = look;
     both.preview_user = &looked;
@@ -265,6 +272,36 @@ Test(cache, plan_tells_the_work)
     sdrt_close(&c);
 }
 
+/* Of ten evaluations 0 to 3, 5, 7, 8 and 9 are whole, and 6, the first without guidance. */
+Test(cache, plan_tells_what_is_left_out)
+{
+    struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
+    struct sdrt_request r;
+    double whole, alone, none;
+
+    case_request(&r, &cases[7]);
+    json_t *plan = plan_of(c, &r), *d = json_object_get(plan, "denoising");
+    cr_expect_eq(times_of(d, "none", &none), 1);
+    cr_expect_eq(times_of(d, "unet", &whole), 5);
+    cr_expect_eq(times_of(d, "unet alone", &alone), 4);
+    cr_expect_eq(none, 0);
+    cr_expect_float_eq(json_real_value(json_object_get(d, "flop")), 5 * whole + 4 * alone, 1e3);
+    cr_expect_not(json_is_true(json_object_get(d, "adaptive")));
+    expect_lower_bound(c->session);
+    json_decref(plan);
+    case_request(&r, &cases[9]);
+    plan = plan_of(c, &r);
+    d = json_object_get(plan, "denoising");
+    cr_expect_eq(times_of(d, "none", &none), 5);
+    cr_expect(json_is_true(json_object_get(d, "adaptive")));
+    json_decref(plan);
+    char *text = NULL;
+    cr_assert_eq(sdrt_session_plan_text(c->session, &r, SDRT_PLAN_TABLE, &text), SDRT_OK);
+    cr_expect(strstr(text, "up to 5 left out; up to 50.0 % of the work saved"), "%s", text);
+    sdrt_free(text);
+    sdrt_close(&c);
+}
+
 /* Weights are packed once for all programs. */
 Test(cache, needs_no_more_weights)
 {
@@ -305,6 +342,39 @@ Test(cache, guidance_that_begins_late)
     sdrt_close(&c);
 }
 
+/* Samplers of several evaluations a step come back to a timestep, through which there is no line. */
+Test(cache, samplers_of_several_evaluations)
+{
+    static const char *const samplers[] = { "heun", "dpm2", "dpmpp_2s_a", "dpmpp_sde" };
+    struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
+    struct sdrt_request r;
+
+    case_request(&r, &cases[0]);
+    for (size_t i = 0; i < sizeof samplers / sizeof *samplers; i++) {
+        r.sampler = samplers[i];
+        r.steps = 5;
+        r.cache = "taylor:every=3,first=3";
+        cr_expect_eq(sdrt_generate(c, &r), SDRT_OK, "%s: %s", samplers[i], kept_text);
+        r.cache = "deepcache:first=3";
+        cr_expect_eq(sdrt_generate(c, &r), SDRT_OK, "%s: %s", samplers[i], kept_text);
+    }
+    sdrt_close(&c);
+}
+
+Test(cache, fast_is_taylor)
+{
+    struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
+    struct sdrt_request fast, taylor;
+
+    case_request(&fast, &cases[4]);
+    taylor = fast;
+    fast.cache = "fast";
+    taylor.cache = "taylor";
+    cr_expect(same(c, &fast, &taylor));
+    cr_expect(strstr(sdrt_session_parameters(c->session, 0), "taylor:every=2,first=4,last=2"));
+    sdrt_close(&c);
+}
+
 /* ---- texts ---- */
 
 Test(cache, options_as_text)
@@ -339,7 +409,7 @@ Test(cache, is_told_in_the_parameters)
 Test(cache, refuses_what_it_does_not_know)
 {
     static const char *const wrong[][2] = {
-        { "deep", "unknown cache \"deep\": expected deepcache" },
+        { "deep", "unknown cache \"deep\": expected taylor, easycache or deepcache" },
         { "", "unknown cache \"\"" },
         { "deepcache:", "expected options such as every=2,first=2,last=2,order=1,layers=1" },
         { "deepcache:ever=3", "\"ever=3\": expected options" },
@@ -350,6 +420,8 @@ Test(cache, refuses_what_it_does_not_know)
         { "deepcache:first=0", "first=0: expected a whole number from 1" },
         { "deepcache:every=3,", "expected options" },
         { "deepcache:layers=4", "layers=4: expected 1 to 3 of this model" },
+        { "taylor:layers=2", "\"layers=2\": expected options such as every=2,first=4,last=2" },
+        { "easycache:first=1", "first=1: expected a whole number from 2" },
         { "none:every=2", "\"every=2\": expected options" },
     };
     struct sdrt_options o;
@@ -375,6 +447,10 @@ Test(cache, refuses_where_it_means_nothing)
     r.steps = 10;
     r.sampler = "lcm";
     expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "a sampler of few-step models");
+    r.sampler = "ddim";
+    r.cache = "easycache";
+    r.batch = 2;
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "expected a batch of 1, not 2");
     model_options(&o, path_in("sd3", ""));
     case_request(&r, &cases[0]);
     r.sampler = "euler";

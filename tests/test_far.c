@@ -91,6 +91,8 @@ Test(far, caches)
     expect_same_image(near, far, &r, "kept");
     r.cfg_end = 0.6f;
     expect_same_image(near, far, &r, "and without guidance at the end");
+    r.cache = "taylor:first=2";
+    expect_same_image(near, far, &r, "with answers left out");
     r.cache = "deepcache";
     cr_expect_eq(sdrt_generate(far, &r), SDRT_E_UNSUPPORTED);
     cr_expect(strstr(kept_text, "expected order=0"), "%s", kept_text);

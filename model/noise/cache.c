@@ -23,6 +23,14 @@ static const struct {
     struct option options[OPTIONS]; /* end with no name */
 } kinds[] = {
     [SDRT_CACHE_NONE] = { .name = "none" },
+    [SDRT_CACHE_TAYLOR] = { "taylor",
+                            { { "every", IN(every), 2, MOST_EVERY, 2, 1 },
+                              { "first", IN(first), 1, MOST_FIRST, 4, 1 },
+                              { "last", IN(last), 0, MOST_FIRST, 2, 1 } } },
+    [SDRT_CACHE_EASY] = { "easycache",
+                          { { "threshold", IN(threshold), 0, 10, 0.05, 0 },
+                            { "first", IN(first), 2, MOST_FIRST, 3, 1 },
+                            { "last", IN(last), 0, MOST_FIRST, 2, 1 } } },
     [SDRT_CACHE_DEEP] = { "deepcache",
                           { { "every", IN(every), 2, MOST_EVERY, 2, 1 },
                             { "first", IN(first), 1, MOST_FIRST, 2, 1 },
@@ -119,5 +127,6 @@ char *sdrt_cache_text(const struct sdrt_cache *c, char *text, size_t size)
 int sdrt_cache_whole(const struct sdrt_cache *c, int e, int n)
 {
     if (c->kind == SDRT_CACHE_NONE || e < (int)c->first || e >= n - (int)c->last) return 1;
+    if (c->kind == SDRT_CACHE_EASY) return 0;
     return (e + 1 - (int)c->first) % (int)c->every == 0;
 }

@@ -12,6 +12,10 @@
 
 enum sdrt_cache_kind {
     SDRT_CACHE_NONE,
+    SDRT_CACHE_TAYLOR, /* after TaylorSeer, Liu et al. 2025 (arXiv:2503.06923), of the answer alone: between
+                        * whole evaluations it is taken from the line through the last two */
+    SDRT_CACHE_EASY, /* EasyCache, Zhou et al. 2025 (arXiv:2507.02860): an evaluation is left out while what
+                      * it would change, as estimated on the way, stays small */
     SDRT_CACHE_DEEP /* DeepCache, Ma et al. 2024 (arXiv:2312.00858): what enters a U-Net's last layers is
                      * kept from the last whole one; here also carried on from the last two */
 };
@@ -22,12 +26,14 @@ enum {
 
 struct sdrt_cache {
     enum sdrt_cache_kind kind;
-    double every; /* DEEP: after the first ones each so-manieth is whole */
-    double first,
-        last; /* so many evaluations at the beginning, one at least, and at the end are whole */
+    double every; /* DEEP, TAYLOR: after the first ones each so-manieth is whole */
+    /* So many evaluations at the beginning, one at least, and at the end are whole. */
+    double first, last;
     double
-        order; /* DEEP: 0: what is kept is taken as it was; 1: carried on along the line through the last
-                   * two, on processors */
+        threshold; /* EASY: of the answer's relative change, summed up since the last whole one */
+    /* DEEP: 0: what is kept is taken as it was; 1: carried on along the line through the last two, on
+     * processors. */
+    double order;
     double layers; /* DEEP: how many of a U-Net's last layers are computed in all */
 };
 
@@ -41,7 +47,7 @@ int sdrt_cache_parse(struct sdrt_cache *out, const char *text, const struct sdrt
 /* Writes it so with all options; at most size bytes.  Returns text, "" for SDRT_CACHE_NONE. */
 char *sdrt_cache_text(const struct sdrt_cache *c, char *text, size_t size);
 
-/* Whether evaluation e of n computes the whole denoiser. */
+/* Whether evaluation e of n computes the whole denoiser; for EASY, whether it must. */
 int sdrt_cache_whole(const struct sdrt_cache *c, int e, int n);
 
 #endif

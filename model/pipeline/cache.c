@@ -5,12 +5,9 @@
 
 /* ---- what a request may ask for ---- */
 
-/* Each is better than fewer steps of the same work; tests/oracle/compare_caches.py has shown it. */
-const char *sdrt_cache_preset(const struct sdrt_model *m)
-{
-    if (sdrt_model_config_of(m)->denoiser == SDRT_DENOISER_MMDIT) return NULL;
-    return sdrt_device_is_host(m->device) ? "deepcache:every=3" : NULL;
-}
+/* Better than fewer steps of the same work for U-Nets and MMDiTs, trained and not, which no other cache is for
+ * all; tests/oracle/compare_caches.py has shown it. */
+const char *sdrt_cache_preset(void) { return "taylor"; }
 
 /* Why a model draws in too few steps for any cache; NULL where it does not. */
 static const char *few_steps(const struct sdrt_model *m, const struct sdrt_request *r,
@@ -61,11 +58,6 @@ int sdrt_cache_check(const struct sdrt_model *m, const struct sdrt_request *r,
                      struct sdrt_shape *shape)
 {
     struct sdrt_cache c;
-    if (r->cache && !strcmp(r->cache, SDRT_CACHE_FAST))
-        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
-                         "cache %s: nothing is known for %s that is better "
-                         "than fewer steps: expected none",
-                         r->cache, m->parts[SDRT_PART_BASE].name);
     const int status = sdrt_cache_parse(&c, r->cache, m->log);
     if (status != SDRT_OK) return status;
     shape->alone = shape->guided && some_unguided(r, shape->evaluations[SDRT_PART_BASE]);
@@ -86,7 +78,14 @@ int sdrt_cache_check(const struct sdrt_model *m, const struct sdrt_request *r,
                          "cache %s: control nets guide whole evaluations: "
                          "expected none beside it",
                          r->cache);
-    return check_deep(m, &c, shape);
+    if (c.kind == SDRT_CACHE_DEEP) return check_deep(m, &c, shape);
+    shape->answers = c.kind == SDRT_CACHE_TAYLOR ? 2 : 3;
+    if (c.kind == SDRT_CACHE_EASY && r->batch > 1)
+        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
+                         "cache %s: each image says which evaluations it needs: "
+                         "expected a batch of 1, not %d",
+                         r->cache, r->batch);
+    return SDRT_OK;
 }
 
 /* ---- the way of an evaluation ---- */
@@ -103,10 +102,13 @@ enum sdrt_way sdrt_cache_way(const struct sdrt_cache *cache, const struct sdrt_r
 {
     const int narrow = shape->alone && !shape->more_lanes && !shape->n_controls;
     const int alone = narrow && !sdrt_cache_guided(r, e, total);
-    /* What the unconditional half keeps was not made while it was left out. */
+    /* Answers with guidance and without are not alike, and what the unconditional half keeps was not made while it was left out. */
     const int back = narrow && !alone && e > 0 && !sdrt_cache_guided(r, e - 1, total);
-    const int whole = back || sdrt_cache_whole(cache, e, total);
+    const int ends = narrow && alone && e > 0 && sdrt_cache_guided(r, e - 1, total);
+    const int answer = shape->answers > 0;
+    const int whole = back || (ends && answer) || sdrt_cache_whole(cache, e, total);
 
+    if (!whole && answer) return SDRT_WAY_NONE;
     if (alone) return whole ? SDRT_WAY_ALONE : SDRT_WAY_ALONE_SHORT;
     return whole ? SDRT_WAY_WHOLE : SDRT_WAY_SHORT;
 }
@@ -123,61 +125,6 @@ void sdrt_cache_passes(const struct sdrt_session *s, enum sdrt_part_id part,
     }
 }
 
-/* A preview takes the place of what holds for one evaluation, so these hold longer. */
-int sdrt_cache_add_kept(struct sdrt_slots *slots, const struct sdrt_shape *shape, const char *scope,
-                        const struct sdrt_program *program)
-{
-    static const char *const names[] = { "kept", "kept newest", "kept older" };
-    struct sdrt_external e;
-    int status = SDRT_OK;
-
-    if (!sdrt_program_find(program, "kept", &e)) return SDRT_OK;
-    if (sdrt_slots_find(slots, scope, "kept") != SDRT_NO_SLOT) return SDRT_OK;
-    for (int i = 0; status == SDRT_OK && i < (shape->carried ? 3 : 1); i++)
-        status = sdrt_slots_add(slots, scope, names[i], e.type, e.dims, SDRT_ONCE_A_SCHEDULE);
-    return status;
-}
-
-struct sdrt_kept sdrt_kept_of(const struct sdrt_session *s)
-{
-    struct sdrt_kept k = { .n = 0 };
-
-    if (!s->shape.carried) return k;
-    k.now = sdrt_session_map(s, SDRT_PART_BASE, "kept");
-    k.newest = sdrt_session_map(s, SDRT_PART_BASE, "kept newest");
-    k.older = sdrt_session_map(s, SDRT_PART_BASE, "kept older");
-    k.count = s->slots.slot[sdrt_slots_find(&s->slots, "", "kept")].bytes / sizeof(float);
-    return k;
-}
-
-static int is_short(enum sdrt_way way)
-{
-    return way == SDRT_WAY_SHORT || way == SDRT_WAY_ALONE_SHORT;
-}
-
-/* On the line through the last two, where there are two. */
-void sdrt_kept_before(struct sdrt_kept *k, enum sdrt_way way, double t)
-{
-    if (!k->now || !is_short(way) || k->n < 2) return;
-    const float ahead = (float)((t - k->t_newest) / (k->t_newest - k->t_older));
-    for (size_t i = 0; i < k->count; i++)
-        k->now[i] = k->newest[i] + (k->newest[i] - k->older[i]) * ahead;
-}
-
-void sdrt_kept_after(struct sdrt_kept *k, enum sdrt_way way, double t)
-{
-    const int alone = way == SDRT_WAY_ALONE;
-    float *spare = k->older;
-
-    if (!k->now || is_short(way)) return;
-    k->n = k->alone && !alone ? 1 : k->n < 2 ? k->n + 1 : 2;
-    k->alone = alone;
-    k->older = k->newest;
-    k->t_older = k->t_newest;
-    k->newest = memcpy(spare, k->now, k->count * sizeof *spare);
-    k->t_newest = t;
-}
-
 /* ---- the work ---- */
 
 struct work {
@@ -186,6 +133,7 @@ struct work {
     double flop[SDRT_WAYS]; /* of one run */
     int evaluations;
     double all, whole; /* FLOP */
+    int adaptive;      /* 1: of those that no program runs, some may be whole */
     char text[128];    /* the cache */
 };
 
@@ -210,6 +158,7 @@ static struct work work_of(const struct sdrt_session *s, const struct sdrt_reque
     struct work w = { .evaluations = n };
 
     sdrt_cache_parse(&cache, r->cache, NULL);
+    w.adaptive = cache.kind == SDRT_CACHE_EASY;
     sdrt_cache_text(&cache, w.text, sizeof w.text);
     sdrt_cache_passes(s, SDRT_PART_BASE, passes);
     for (int i = 0; i < SDRT_WAYS; i++) {
@@ -219,7 +168,7 @@ static struct work work_of(const struct sdrt_session *s, const struct sdrt_reque
     }
     for (int e = 0; e < n; e++) {
         const enum sdrt_way way = sdrt_cache_way(&cache, r, &s->shape, e, n);
-        const int there = passes[way] ? (int)way : SDRT_WAY_WHOLE;
+        const int there = way == SDRT_WAY_NONE || passes[way] ? (int)way : SDRT_WAY_WHOLE;
         w.times[there]++;
         w.all += w.flop[there];
     }
@@ -236,12 +185,15 @@ void sdrt_cache_write_work(const struct sdrt_session *s, const struct sdrt_reque
     fprintf(f, "%d evaluations", w.evaluations);
     for (int i = 0; i < SDRT_WAYS; i++) {
         if (!w.times[i]) continue;
-        fprintf(f, "%s%d x %s (%.4g GFLOP)", between, w.times[i], sdrt_program_name(w.program[i]),
-                w.flop[i] * 1e-9);
+        if (i == SDRT_WAY_NONE)
+            fprintf(f, "%s%s%d left out", between, w.adaptive ? "up to " : "", w.times[i]);
+        else
+            fprintf(f, "%s%d x %s (%.4g GFLOP)", between, w.times[i],
+                    sdrt_program_name(w.program[i]), w.flop[i] * 1e-9);
         between = ", ";
     }
-    fprintf(f, "; %.1f %% of the work saved, %.4g of %.4g GFLOP", 100.0 * (1.0 - w.all / w.whole),
-            (w.whole - w.all) * 1e-9, w.whole * 1e-9);
+    fprintf(f, "; %s%.1f %% of the work saved, %.4g of %.4g GFLOP", w.adaptive ? "up to " : "",
+            100.0 * (1.0 - w.all / w.whole), (w.whole - w.all) * 1e-9, w.whole * 1e-9);
     fprintf(f, "%s%s\n", *w.text ? " by " : "", w.text);
 }
 
@@ -253,13 +205,15 @@ json_t *sdrt_cache_work_json(const struct sdrt_session *s, const struct sdrt_req
 
     for (int i = 0; i < SDRT_WAYS && !failed; i++)
         if (w.times[i])
-            failed = json_array_append_new(ways, json_pack("{ss si sf}", "program",
-                                                           sdrt_program_name(w.program[i]), "times",
-                                                           w.times[i], "flop", w.flop[i]));
+            failed = json_array_append_new(ways,
+                                           json_pack("{ss si sf}", "program",
+                                                     w.program[i] ? sdrt_program_name(w.program[i])
+                                                                  : "none",
+                                                     "times", w.times[i], "flop", w.flop[i]));
     if (failed) {
         json_decref(ways);
         return NULL;
     }
-    return json_pack("{ss si sf sf so}", "cache", w.text, "evaluations", w.evaluations, "flop",
-                     w.all, "whole_flop", w.whole, "ways", ways);
+    return json_pack("{ss sb si sf sf so}", "cache", w.text, "adaptive", w.adaptive, "evaluations",
+                     w.evaluations, "flop", w.all, "whole_flop", w.whole, "ways", ways);
 }

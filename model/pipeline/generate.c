@@ -156,6 +156,7 @@ static int draw(struct sdrt_run *run)
     if (status == SDRT_OK) status = run_passes(run);
     if (status != SDRT_OK || s->shape.varied) release_passes(s);
     s->evaluations_done = run->evaluated;
+    s->left_out = run->left_out;
     s->evaluation_seconds = s->evaluations_done
                             ? s->stage_seconds[SDRT_STAGE_DENOISE] / s->evaluations_done : 0.0;
     return status;

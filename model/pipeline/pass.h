@@ -33,6 +33,7 @@ struct sdrt_shape {
     int varied;                  /* 1: the text changes from evaluation to evaluation */
     int again;   /* of a shortened evaluation, so many of a U-Net's last layers; 0: none
                                   * is shortened */
+    int answers; /* of the size of a latent, so many are kept to make others of them */
     int carried; /* 1: what those take from others is carried on to them */
     int alone;   /* 1: some evaluations have no guidance, though others have */
 };
@@ -43,6 +44,7 @@ enum sdrt_way {
     SDRT_WAY_SHORT,       /* a U-Net's last layers on what an earlier one left */
     SDRT_WAY_ALONE,       /* the conditional half of guided pairs */
     SDRT_WAY_ALONE_SHORT, /* both */
+    SDRT_WAY_NONE,        /* nothing: its answer is made of earlier ones; no program */
     SDRT_WAYS
 };
 

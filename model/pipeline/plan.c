@@ -4,6 +4,7 @@
  */
 #include "model/pipeline/cache.h"
 #include "model/pipeline/controls.h"
+#include "model/pipeline/kept.h"
 #include "runtime/base/clock.h"
 #include "runtime/graph/graph.h"
 
@@ -61,7 +62,7 @@ static int plan_pass(struct sdrt_session *s, int i)
     if (status != SDRT_OK) return status;
     if (sdrt_program_peak(s->programs[i]) > *workspace)
         *workspace = sdrt_program_peak(s->programs[i]);
-    status = sdrt_cache_add_kept(&s->slots, &s->shape, sdrt_pass_scope(pass), s->programs[i]);
+    status = sdrt_kept_add(&s->slots, &s->shape, sdrt_pass_scope(pass), s->programs[i]);
     if (status != SDRT_OK) return status;
     return (far ? sdrt_slots_add_far_program : sdrt_slots_add_program)(&s->slots,
                                                                        sdrt_pass_scope(pass),
@@ -191,6 +192,7 @@ int sdrt_session_plan(struct sdrt_session *s, const struct sdrt_shape *shape)
     for (int i = 0; i < s->n_passes && status == SDRT_OK; i++) status = plan_pass(s, i);
     if (status == SDRT_OK) status = sdrt_programs_check(s->programs, s->n_passes, s->log);
     if (status == SDRT_OK) status = add_latents(s);
+    if (status == SDRT_OK) status = sdrt_kept_add_answers(s);
     if (status == SDRT_OK &&
         (s->shape.masked || sdrt_model_task(sdrt_model_config_of(s->model)) == SDRT_TASK_EDIT))
         status = add_beside(s);

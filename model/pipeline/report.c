@@ -138,13 +138,13 @@ char *sdrt_session_report_json(const struct sdrt_session *s)
     if (!s) return NULL;
     const double *seconds = s->stage_seconds;
     return sdrt_json_text(json_pack(
-        "{ss ss ss si si si si s{sf sf sf sf sf sf} si sf sI sI sI}", "version", sdrt_version(),
+        "{ss ss ss si si si si s{sf sf sf sf sf sf} si si sf sI sI sI}", "version", sdrt_version(),
         "isa", s->model->device->isa, "precision", s->model->precision, "threads",
         s->queue->workers, "images", s->n_images, "width", s->width, "height", s->height, "seconds",
         "load", seconds[SDRT_STAGE_LOAD], "text", seconds[SDRT_STAGE_TEXT], "denoise",
         seconds[SDRT_STAGE_DENOISE], "decode", seconds[SDRT_STAGE_DECODE], "encode",
         seconds[SDRT_STAGE_ENCODE], "evaluation", s->evaluation_seconds, "evaluations",
-        s->evaluations_done, "plan_ms", s->plan_seconds * 1e3, "weights_bytes",
-        (json_int_t)sdrt_model_weights_bytes(s->model), "arena_bytes", (json_int_t)arena_bytes(s),
-        "peak_rss_bytes", (json_int_t)sdrt_memory_peak_rss()));
+        s->evaluations_done, "left_out", s->left_out, "plan_ms", s->plan_seconds * 1e3,
+        "weights_bytes", (json_int_t)sdrt_model_weights_bytes(s->model), "arena_bytes",
+        (json_int_t)arena_bytes(s), "peak_rss_bytes", (json_int_t)sdrt_memory_peak_rss()));
 }

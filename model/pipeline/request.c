@@ -39,8 +39,7 @@ struct sdrt_request sdrt_request_resolved(const struct sdrt_model *m,
                       : config->unet.guidance_dim                      ? "lcm"
                                                                        : "euler_a";
     spell(config, &out);
-    if (out.cache && !strcmp(out.cache, SDRT_CACHE_FAST) && sdrt_cache_preset(m))
-        out.cache = sdrt_cache_preset(m);
+    if (out.cache && !strcmp(out.cache, SDRT_CACHE_FAST)) out.cache = sdrt_cache_preset();
     if (out.n_sigmas || out.n_timesteps) out.steps = out.n_sigmas ? out.n_sigmas : out.n_timesteps;
     if (!out.original_width) out.original_width = out.width;
     if (!out.original_height) out.original_height = out.height;

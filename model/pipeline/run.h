@@ -45,6 +45,7 @@ struct sdrt_run {
     struct sdrt_run_adapted adapted[SDRT_MAX_LEVELS + 1];
     struct sdrt_canvas canvas; /* the picture that it begins with; owned */
     int    evaluated;  /* evaluations so far, of all denoisers */
+    int left_out;      /* of these, so many were made of others */
     int decoded;       /* images that are ready */
     char   prefix[48]; /* of dumped names: the pass, the image or evaluation */
     uint8_t *rgb;      /* room for one image: the first's, until that is ready */

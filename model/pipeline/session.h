@@ -55,6 +55,7 @@ struct sdrt_session {
     double stage_seconds[SDRT_STAGES];
     double evaluation_seconds; /* mean of one */
     int evaluations_done;
+    int left_out; /* of these, so many were made of others */
 };
 
 /* The public header's one-context functions: a model with one session. */

@@ -4,6 +4,7 @@
  */
 #include "kernels/ops.h"
 #include "model/pipeline/cache.h"
+#include "model/pipeline/kept.h"
 #include "model/pipeline/preview.h"
 #include "model/pipeline/run.h"
 
@@ -43,6 +44,7 @@ struct denoiser {
     int batch, pair, pixels, z;
     struct sdrt_decoding decoding; /* for previews */
     struct sdrt_kept kept;
+    struct sdrt_easy easy;
     /* Of a picture of which a part stays; NULL without, begin and noise also where the denoiser reads
      * beside it [batch][pixels][more]. */
     const float *mask, *begin, *noise, *beside;
@@ -72,7 +74,8 @@ static struct denoiser denoiser_of(struct sdrt_run *run, const struct sdrt_pass 
         .pixels = s->shape.h * s->shape.w,
         .z = sdrt_model_config_of(s->model)->vae.latent_channels,
         .decoding = sdrt_run_decoding(s),
-        .kept = sdrt_kept_of(s),
+        .kept = sdrt_kept_of(s, &run->cache),
+        .easy = sdrt_easy_of(s, &run->cache),
         .mask = sdrt_session_map(s, SDRT_PART_BASE, "mask"),
         .begin = sdrt_session_map(s, SDRT_PART_BASE, "begin"),
         .noise = sdrt_session_map(s, SDRT_PART_BASE, "noise"),
@@ -195,14 +198,28 @@ static void compose(const struct denoiser *d)
     }
 }
 
-/* The row that evaluation e runs. */
-static const struct sdrt_pass *way_of(const struct denoiser *d)
+static enum sdrt_way way_by(const struct denoiser *d, const struct sdrt_cache *cache)
 {
     const struct sdrt_run *run = d->run;
-    const struct sdrt_pass *way = d->ways[sdrt_cache_way(&run->cache, run->r, &run->s->shape,
-                                                         run->evaluated, total_of(run->s))];
 
-    return way && !(sdrt_pass_alone(way) && composes(d)) ? way : d->pass;
+    return sdrt_cache_way(cache, run->r, &run->s->shape, run->evaluated, total_of(run->s));
+}
+
+static enum sdrt_way wanted_way(const struct denoiser *d) { return way_by(d, &d->run->cache); }
+
+static enum sdrt_way whole_way(const struct denoiser *d)
+{
+    static const struct sdrt_cache none = { .kind = SDRT_CACHE_NONE };
+
+    return way_by(d, &none);
+}
+
+/* The row of a way that an evaluation goes. */
+static const struct sdrt_pass *row_of(const struct denoiser *d, enum sdrt_way way)
+{
+    const struct sdrt_pass *row = way == SDRT_WAY_NONE ? NULL : d->ways[way];
+
+    return row && !(sdrt_pass_alone(row) && composes(d)) ? row : d->pass;
 }
 
 /* What the guided pair, or the conditional half alone, says of the noise. */
@@ -224,20 +241,18 @@ static void guide(const struct denoiser *d, int alone)
     sdrt_run_rescale(run, conditional, d->guided, n);
 }
 
-static int evaluate(struct denoiser *d, int e)
+/* Runs the denoiser, or what of it a way computes, and guides. */
+static int compute(struct denoiser *d, int e, enum sdrt_way way)
 {
     struct sdrt_run *run = d->run;
     const struct sdrt_session *s = run->s;
     const struct sdrt_elementwise_ops *ew = &s->model->device->host->ops->elementwise;
-    int status = sdrt_run_follow_prompt(run, d->pass, run->evaluated);
+    const double timestep = sdrt_sampler_timesteps(d->sampler)[e];
+    const struct sdrt_pass *step;
+    int status = sdrt_run_control_steps(run, d->pass, e, d->scaled, &step);
 
     if (status != SDRT_OK) return status;
-    const struct sdrt_pass *step;
-    const double timestep = sdrt_sampler_timesteps(d->sampler)[e];
-    sdrt_sampler_scale_input(d->sampler, e, d->latent, d->scaled);
-    status = sdrt_run_control_steps(run, d->pass, e, d->scaled, &step);
-    if (status != SDRT_OK) return status;
-    if (step == d->pass) step = way_of(d);
+    if (step == d->pass) step = row_of(d, way);
     if (d->more) fill_model_in(d);
     else ew->to_nhwc(&alone_exec, d->batch, d->pair, d->pixels, d->z, 1.0f, d->scaled, d->model_in);
     sdrt_slot_write(&s->slots, d->time, 0, d->time_table + (size_t)e * d->time_bytes,
@@ -246,9 +261,35 @@ static int evaluate(struct denoiser *d, int e)
     sdrt_kept_before(&d->kept, step->way, timestep);
     status = sdrt_run_program(run, step);
     if (status != SDRT_OK) return status;
-    sdrt_kept_after(&d->kept, step->way, timestep);
     guide(d, sdrt_pass_alone(step));
-    status = preview(d, e);
+    sdrt_kept_after(&d->kept, step->way, timestep);
+    sdrt_easy_take(&d->easy, d->scaled, d->guided);
+    return SDRT_OK;
+}
+
+/* Makes the answer of evaluation e of earlier ones, or has it computed. */
+static int answer(struct denoiser *d, int e)
+{
+    const enum sdrt_way way = wanted_way(d);
+    const int none = way == SDRT_WAY_NONE;
+
+    if (d->easy.v && !sdrt_easy_skip(&d->easy, none, d->scaled, d->guided))
+        return compute(d, e, whole_way(d));
+    if (!none) return compute(d, e, way);
+    sdrt_kept_before(&d->kept, way, sdrt_sampler_timesteps(d->sampler)[e]);
+    d->run->left_out++;
+    return SDRT_OK;
+}
+
+static int evaluate(struct denoiser *d, int e)
+{
+    struct sdrt_run *run = d->run;
+    int status = sdrt_run_follow_prompt(run, d->pass, run->evaluated);
+
+    if (status != SDRT_OK) return status;
+    sdrt_sampler_scale_input(d->sampler, e, d->latent, d->scaled);
+    status = answer(d, e);
+    if (status == SDRT_OK) status = preview(d, e);
     if (status != SDRT_OK) return status;
     status = sdrt_sampler_step(d->sampler, e, d->guided, d->latent, run->rngs);
     if (status == SDRT_OK && d->begin) keep_unmasked(d, e);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """How far images with evaluations that do less are from those of whole ones, beside fewer plain steps of
 no less work. Draws COUNT of the small model's captions with sdgen, each with a seed of its own, and prints
-of each way the work saved, the seconds of denoising, and PSNR to the same steps without it, mean and least.
+of each way its work, and PSNR to the same steps without it, mean and least.
 
     python3 tests/oracle/compare_caches.py build/sdgen demo-model --count 60 --sampler ddim \\
         deepcache deepcache:every=2 "deepcache --cfg-range 0:0.6"
@@ -44,16 +44,27 @@ class Drawer:
                        str(args.cfg_scale), "--precision", "f32", *shlex.split(args.more)]
 
     def draw(self, more):
-        """Images of all prompts, and the seconds of denoising."""
-        out = subprocess.run([*self.common, "--seed", "1", "--prompt-file", self.prompts, "--force",
-                              "--json", "--quiet", "-o", self.folder / "x-%04d.png", *more],
-                             check=True, capture_output=True, text=True).stdout
+        """Images of all prompts."""
+        subprocess.run([*self.common, "--seed", "1", "--prompt-file", self.prompts, "--force", "--quiet",
+                        "-o", self.folder / "x-%04d.png", *more], check=True, capture_output=True)
+        return self.take()
+
+    def take(self):
         files = sorted(self.folder.glob("x-*.png"))
         images = [np.asarray(Image.open(f), np.float64) for f in files]
         for f in files:
             f.unlink()
-        seconds = sum(x["seconds"]["denoise"] for x in json_values(out))
-        return images, seconds
+        return images
+
+    def draw_apart(self, more):
+        """The same by a run each, and how many evaluations were left out, in the mean."""
+        left_out = 0
+        for i, prompt in enumerate(self.prompts.read_text(encoding="utf-8").splitlines()):
+            out = subprocess.run([*self.common, "--seed", str(1 + i), "-p", prompt, "--force", "--json", "--quiet",
+                                  "-o", self.folder / f"x-{i:04d}.png", *more],
+                                 check=True, capture_output=True, text=True).stdout
+            left_out += json.loads(out)["left_out"]
+        return self.take(), left_out / self.args.count
 
     def work(self, more):
         path = self.folder / "plan.json"
@@ -61,15 +72,7 @@ class Drawer:
                        capture_output=True)
         d = json.loads(path.read_text())["denoising"]
         path.unlink()
-        return d["flop"], d["whole_flop"] / d["evaluations"]
-
-
-def json_values(text):
-    decoder, at, out = json.JSONDecoder(), 0, []
-    while at < len(text.rstrip()):
-        value, at = decoder.raw_decode(text, at + len(text[at:]) - len(text[at:].lstrip()))
-        out.append(value)
-    return out
+        return d["flop"], d["whole_flop"] / d["evaluations"], d["adaptive"]
 
 
 def psnr(images, wanted):
@@ -89,20 +92,24 @@ def main():
     args = ap.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         d = Drawer(args, folder)
-        full, base = d.draw(["--steps", str(args.steps)])
-        print(f"{len(full)} images, {args.sampler}, {args.steps} steps: {base:.2f} s")
-        print("| way | work | time | PSNR mean | least | steps | mean | least |")
+        full = d.draw(["--steps", str(args.steps)])
+        print(f"{len(full)} images, {args.sampler}, {args.steps} steps")
+        print("| way | work | PSNR mean | least | steps | mean | least |")
         known = {}
         for way in args.ways:
             more = ["--steps", str(args.steps), *options_of(way)]
-            flop, one = d.work(more)
+            flop, one, adaptive = d.work(more)
+            if adaptive:
+                images, left_out = d.draw_apart(more)
+                flop = one * (args.steps - left_out)
+            else:
+                images = d.draw(more)
             steps = max(1, int(np.ceil(flop / one - 1e-6)))  # plain ones of no less work
-            images, seconds = d.draw(more)
             if steps not in known:
-                known[steps] = psnr(d.draw(["--steps", str(steps)])[0], full)
+                known[steps] = psnr(d.draw(["--steps", str(steps)]), full)
             p, q = psnr(images, full), known[steps]
-            print(f"| {way} | {flop / one / args.steps:.3f} | {seconds / base:.3f} | {np.mean(p):.1f} | "
-                  f"{np.min(p):.1f} | {steps} | {np.mean(q):.1f} | {np.min(q):.1f} |", flush=True)
+            print(f"| {way} | {flop / one / args.steps:.3f} | {np.mean(p):.1f} | {np.min(p):.1f} | "
+                  f"{steps} | {np.mean(q):.1f} | {np.min(q):.1f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,18 @@ import os
 import sys
 
 import torch
-from diffusers import DDIMScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline
+from diffusers import (
+    DDIMScheduler,
+    StableDiffusion3Pipeline,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 STEPS, CFG, SEED = 10, 5.0, 7
-WIDTH, HEIGHT = 96, 72  # an odd latent, of more than one value at its lowest level
-PIPELINES = {"sd15": StableDiffusionPipeline, "sdxl": StableDiffusionXLPipeline}
+WIDTH, HEIGHT = 96, {"sd15": 72, "sdxl": 72, "sd35": 80}  # odd latents of U-Nets, whose lowest level is 2x2
+PIPELINES = {"sd15": StableDiffusionPipeline, "sdxl": StableDiffusionXLPipeline,
+             "sd35": StableDiffusion3Pipeline}
 CASES = {  # every, first, last, order, layers, the share of the steps that has guidance
     "sd15-layers1": ("sd15", 3, 2, 0, 0, 1, 1.0),
     "sd15-layers2": ("sd15", 3, 2, 1, 1, 2, 1.0),
@@ -29,12 +35,14 @@ CASES = {  # every, first, last, order, layers, the share of the steps that has 
 
 
 def load(family):
-    more = {"safety_checker": None, "feature_extractor": None} if family == "sd15" else {
-        "add_watermarker": False}
+    more = {"sd15": {"safety_checker": None, "feature_extractor": None},
+            "sdxl": {"add_watermarker": False},
+            "sd35": {"text_encoder_3": None, "tokenizer_3": None}}[family]
     pipe = PIPELINES[family].from_pretrained(f"{HERE}/../golden/tiny-{family}", dtype=torch.float32,
                                              local_files_only=True, **more)
     pipe.set_progress_bar_config(disable=True)
-    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
+    if family != "sd35":
+        pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
     return pipe
 
 
@@ -75,6 +83,88 @@ class Deep:
 SKIP_CHANNELS = 32  # of the first level, in both models
 
 
+ANSWERS = {  # every, first, last, the share of the steps that has guidance
+    "sd15-taylor": ("sd15", 2, 4, 2, 0.55),
+    "sd35-taylor": ("sd35", 3, 3, 1, 1.0),
+}
+EASY = {  # threshold, first, last
+    "sd15-easy": ("sd15", 1.0, 3, 2),
+    "sd35-easy": ("sd35", 1.0, 3, 2),
+}
+
+
+class Answers:
+    """Puts answers of the denoiser that are made of earlier ones in the place of computed ones. Subclasses
+    say which, by make(x, t), None where it is to be computed, and hear of those by take(x, t, v)."""
+
+    def __init__(self, denoiser):
+        self.denoiser, self.forward, self.e, self.left_out = denoiser, denoiser.forward, -1, 0
+        denoiser.forward = self.answer
+
+    def answer(self, *args, **kwargs):
+        x = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
+        t = kwargs["timestep"] if "timestep" in kwargs else args[1]
+        t = float(t.flatten()[0] if torch.is_tensor(t) else t)
+        self.e += 1
+        v = self.make(x, t)
+        if v is None:
+            out = self.forward(*args, **kwargs)
+            self.take(x, t, out[0])
+            return out
+        self.left_out += 1
+        return (v,)
+
+    def remove(self):
+        self.denoiser.forward = self.forward
+
+
+class Taylor(Answers):
+    def __init__(self, denoiser, every, first, last):
+        super().__init__(denoiser)
+        self.every, self.first, self.last, self.kept = every, first, last, []
+
+    def make(self, x, t):
+        if self.kept and len(x) != len(self.kept[-1][1]):  # guidance has ended
+            self.kept = []
+        if (self.e < self.first or self.e >= STEPS - self.last or not self.kept or
+                (self.e + 1 - self.first) % self.every == 0):
+            return None
+        (t1, v1), (t0, v0) = self.kept[-1], self.kept[0]
+        return v1 if t1 == t0 else v1 + (v1 - v0) * (t - t1) / (t1 - t0)
+
+    def take(self, x, t, v):
+        self.kept = [*self.kept[-1:], (t, v)]
+
+
+class Easy(Answers):
+    """Zhou et al. 2025 (arXiv:2507.02860), by guided answers."""
+
+    def __init__(self, denoiser, threshold, first, last):
+        super().__init__(denoiser)
+        self.threshold, self.first, self.last = threshold, first, last
+        self.sum, self.k, self.kept, self.before = 0.0, 0.0, None, None
+
+    @staticmethod
+    def guided(v):
+        u, c = v.chunk(2)
+        return u + CFG * (c - u)
+
+    def make(self, x, t):
+        if self.kept is not None:
+            self.sum += self.k * float((x[:1] - self.before[:1]).abs().sum() /
+                                       self.guided(self.kept[1]).abs().sum())
+        self.before = x.clone()
+        if (self.e < self.first or self.e >= STEPS - self.last or not self.sum < self.threshold):
+            return None
+        return x + self.kept[1] - self.kept[0]
+
+    def take(self, x, t, v):
+        if self.kept is not None:
+            self.k = float((self.guided(v) - self.guided(self.kept[1])).abs().sum() /
+                           (x[:1] - self.kept[0][:1]).abs().sum())
+        self.kept, self.sum = (x.clone(), v), 0.0
+
+
 def end_guidance(share):
     """diffusers' way to go on without the unconditional half."""
     def at_end(pipe, i, t, kwargs):
@@ -86,18 +176,19 @@ def end_guidance(share):
 
 
 @torch.no_grad()
-def draw(pipe, case):
-    family, *options, share = case
-    deep = Deep(pipe.unet, *options)
-    names = ["prompt_embeds"] + (["add_text_embeds", "add_time_ids"] if family == "sdxl" else [])
+def draw(pipe, hook, height, share=1.0):
+    names = {"StableDiffusionPipeline": ["prompt_embeds"]}.get(
+        type(pipe).__name__, ["prompt_embeds", "add_text_embeds", "add_time_ids"])
+    more = {} if share == 1 else {"callback_on_step_end_tensor_inputs": names,
+                                  "callback_on_step_end": end_guidance(share)}
+    channels = pipe.vae.config.latent_channels
     image = pipe("a photo of a small red cat, 42 stars", negative_prompt="blurry, bad hands",
-                 num_inference_steps=STEPS, guidance_scale=CFG, height=HEIGHT, width=WIDTH,
-                 latents=torch.randn((1, 4, HEIGHT // pipe.vae_scale_factor,
+                 num_inference_steps=STEPS, guidance_scale=CFG, height=height, width=WIDTH,
+                 latents=torch.randn((1, channels, height // pipe.vae_scale_factor,
                                       WIDTH // pipe.vae_scale_factor),
                                      generator=torch.Generator("cpu").manual_seed(SEED)),
-                 callback_on_step_end_tensor_inputs=names,
-                 callback_on_step_end=end_guidance(share) if share < 1 else None).images[0]
-    deep.remove()
+                 **more).images[0]
+    hook.remove()
     return image
 
 
@@ -106,8 +197,17 @@ def main():
     os.makedirs(out, exist_ok=True)
     torch.set_num_threads(1)
     pipes = {f: load(f) for f in PIPELINES}
-    for name, case in CASES.items():
-        draw(pipes[case[0]], case).save(f"{out}/{name}.png", optimize=True)
+    denoisers = {f: p.transformer if f == "sd35" else p.unet for f, p in pipes.items()}
+    for name, (family, *options, share) in CASES.items():
+        image = draw(pipes[family], Deep(denoisers[family], *options), HEIGHT[family], share)
+        image.save(f"{out}/{name}.png", optimize=True)
+    for name, (family, *options, share) in ANSWERS.items():
+        image = draw(pipes[family], Taylor(denoisers[family], *options), HEIGHT[family], share)
+        image.save(f"{out}/{name}.png", optimize=True)
+    for name, (family, *options) in EASY.items():
+        hook = Easy(denoisers[family], *options)
+        draw(pipes[family], hook, HEIGHT[family]).save(f"{out}/{name}.png", optimize=True)
+        print(f"{name}: {hook.left_out} of {STEPS} left out")
 
 
 if __name__ == "__main__":
