@@ -4,7 +4,8 @@
 # sdrt for 64-bit Arm on an x86-64 Debian: libraries, a cross build, the tests under qemu-user.
 #     arm.sh root             unpacks arm64's libraries into $ROOT, 350 MB; runs no script of theirs
 #     arm.sh build            cross-compiles into $BUILD, tests too
-#     arm.sh check [TEST...]  runs there all tests, or these: tests/test_gemm
+#     arm.sh check [TEST...]  runs there all tests, or these: tests/test_gemm; see `leave_out` for what
+#                             SDRT_FULL=1 adds
 #     arm.sh quick            those that take minutes and not hours: every level of Arm's, few shapes,
 #                             and the small model's image, which is AVX2's byte for byte
 # CPU=cortex-a76 (a Raspberry Pi 5's, without bf16) takes the place of qemu's most able processor,
@@ -78,7 +79,18 @@ build() {
 magic='\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00'
 mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
 
+# What x86 runs too and takes hours here: the kernels at the models' own shapes and three of four
+# random ones, whole models in plain C and OpenBLAS, and repetitions over models (tests/any_level.h).
+leave_out() {
+    [ -z "${SDRT_FULL-}" ] || return 0
+    export SDRT_SHORT="${SDRT_SHORT-1}"
+    export CRITERION_TEST_PATTERN="${CRITERION_TEST_PATTERN-$check_pattern}"
+    echo "arm.sh check: $CRITERION_TEST_PATTERN, one of four random shapes; SDRT_FULL=1 runs all"
+}
+check_pattern='*/!(models_*|passes_generic|passes_blas|generic|blas|bf16_weights_generic|bf16_weights_blas)'
+
 check() {
+    leave_out
     need qemu-aarch64:qemu-user unshare:util-linux make:make
     [ -f "$BUILD/Makefile" ] || die "$BUILD: expected a build; run 'arm.sh build' first"
     cd "$BUILD"
@@ -88,12 +100,12 @@ check() {
         > run-arm64
     chmod +x run-arm64
     # shellcheck disable=SC2016 # for the inner shell
-    SDRT_EMULATED=1 SDRT_QEMU="qemu-aarch64 -cpu $CPU -L $ROOT" unshare --user --map-root-user --mount sh -c '
+    jobs=$jobs SDRT_EMULATED=1 SDRT_QEMU="qemu-aarch64 -cpu $CPU -L $ROOT" unshare --user --map-root-user --mount sh -c '
         set -e
         mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
         printf %s ":sdrt-arm64:M::$1:$2:$3:" > /proc/sys/fs/binfmt_misc/register
         shift 3
-        if [ $# -gt 0 ]; then make -k check TESTS="$*"; else make -k check; fi' \
+        if [ $# -gt 0 ]; then make -k -j"$jobs" check TESTS="$*"; else make -k -j"$jobs" check; fi' \
         sh "$magic" "$mask" "$BUILD/run-arm64" "$@" || true
     # The summary judges each test's own result, so it has the last word.
     exec sh "$SOURCE/build-aux/summary.sh" tests build-aux

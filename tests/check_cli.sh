@@ -7,11 +7,11 @@ set -u
 . "${srcdir-.}/tests/support.sh"
 
 build=$(pwd)
-sdgen=$build/sdgen
 tiny=$(cd "${srcdir-.}" && pwd)/tests/golden/tiny-sd15
 work=$(mktemp -d) || exit 1
-trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+trap 'chmod -R u+w "$work"; rm -rf "$work" "$work.sdgen"' EXIT
 cd "$work" || exit 1
+sdgen=$(any_level "$build/sdgen" "$work.sdgen")
 
 # bad NAME STATUS PATTERN ARGUMENTS...: the line on standard error must match PATTERN.
 bad() {

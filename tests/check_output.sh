@@ -6,12 +6,12 @@ set -u
 . "${srcdir-.}/tests/support.sh"
 
 build=$(pwd)
-sdgen=$build/sdgen
 golden=$(cd "${srcdir-.}" && pwd)/tests/golden
 tiny=$golden/tiny-sd15
 work=$(mktemp -d) || exit 1
-trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+trap 'chmod -R u+w "$work"; rm -rf "$work" "$work.sdgen"' EXIT
 cd "$work" || exit 1
+sdgen=$(any_level "$build/sdgen" "$work.sdgen")
 
 draw() {
     "$sdgen" -m "$tiny" -p 'a cat, "red"' -W 64 -H 64 --steps 1 --seed 5 --quiet "$@" \

@@ -41,7 +41,7 @@ EXTRA_DIST += tests/golden/tokenizer.txt tests/golden/characters.txt tests/oracl
 
 # Prompts as they are written for other programs.
 check_PROGRAMS += tests/test_prompts
-tests_test_prompts_SOURCES = tests/test_prompts.c $(GOLDEN_IMAGES)
+tests_test_prompts_SOURCES = tests/test_prompts.c tests/any_level.h $(GOLDEN_IMAGES)
 tests_test_prompts_CFLAGS = $(TEST_CFLAGS)
 tests_test_prompts_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/prompts tests/oracle/a1111_prompts.py tests/oracle/make_prompts_golden.py \
@@ -286,7 +286,7 @@ tests_sdprobe_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
 
 # The whole pipeline on a tiny model; counts allocations in the objects it links.
 check_PROGRAMS += tests/test_golden
-tests_test_golden_SOURCES = tests/test_golden.c $(TEST_KERNELS) $(ALLOCATIONS)
+tests_test_golden_SOURCES = tests/test_golden.c tests/any_level.h $(TEST_KERNELS) $(ALLOCATIONS)
 tests_test_golden_CFLAGS = $(TEST_CFLAGS)
 tests_test_golden_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_golden_LDADD = $(TEST_LIBS)
@@ -339,7 +339,7 @@ EXTRA_DIST += tests/golden/tiny-sd21 tests/golden/tiny-sdxl tests/golden/tiny-sd
 
 # Denoisers of other shapes, and as files of their own.
 check_PROGRAMS += tests/test_nets
-tests_test_nets_SOURCES = tests/test_nets.c $(GOLDEN_IMAGES) $(GOLDEN_PASSES) tests/made_weights.c \
+tests_test_nets_SOURCES = tests/test_nets.c tests/any_level.h $(GOLDEN_IMAGES) $(GOLDEN_PASSES) tests/made_weights.c \
 	tests/made_weights.h
 tests_test_nets_CFLAGS = $(TEST_CFLAGS)
 tests_test_nets_LDADD = $(TEST_LIBS)
@@ -408,7 +408,7 @@ EXTRA_DIST += tests/oracle/make_refined.py
 
 # A device whose memory the host does not reach.
 check_PROGRAMS += tests/test_far
-tests_test_far_SOURCES = tests/test_far.c tests/far_device.c tests/far_device.h $(GOLDEN_IMAGES)
+tests_test_far_SOURCES = tests/test_far.c tests/any_level.h tests/far_device.c tests/far_device.h $(GOLDEN_IMAGES)
 tests_test_far_CFLAGS = $(TEST_CFLAGS)
 tests_test_far_LDADD = $(TEST_LIBS)
 
@@ -448,7 +448,7 @@ endif
 
 # Sessions in threads.
 check_PROGRAMS += tests/test_sessions
-tests_test_sessions_SOURCES = tests/test_sessions.c $(GOLDEN_FILES)
+tests_test_sessions_SOURCES = tests/test_sessions.c tests/any_level.h $(GOLDEN_FILES)
 tests_test_sessions_CFLAGS = $(TEST_CFLAGS)
 tests_test_sessions_LDADD = $(TEST_LIBS) -lpthread
 
@@ -466,7 +466,7 @@ tests_test_types_CFLAGS = $(TEST_CFLAGS)
 tests_test_types_LDADD = $(TEST_LIBS)
 
 check_PROGRAMS += tests/test_program
-tests_test_program_SOURCES = tests/test_program.c $(ALLOCATIONS) $(TEST_KERNELS)
+tests_test_program_SOURCES = tests/test_program.c tests/any_level.h $(ALLOCATIONS) $(TEST_KERNELS)
 tests_test_program_CFLAGS = $(TEST_CFLAGS)
 tests_test_program_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_program_LDADD = $(TEST_LIBS)
@@ -479,13 +479,13 @@ tests_test_cli_LDADD = libcli.la $(TEST_LIBS)
 
 # The public interface.
 check_PROGRAMS += tests/test_host
-tests_test_host_SOURCES = tests/test_host.c tests/comma_locale.c tests/comma_locale.h \
+tests_test_host_SOURCES = tests/test_host.c tests/any_level.h tests/comma_locale.c tests/comma_locale.h \
 	tests/temp_folder.c tests/temp_folder.h
 tests_test_host_CFLAGS = $(TEST_CFLAGS)
 tests_test_host_LDADD = $(TEST_LIBS) -lpthread
 
 check_PROGRAMS += tests/test_sdrt
-tests_test_sdrt_SOURCES = tests/test_sdrt.c tests/temp_folder.c tests/temp_folder.h
+tests_test_sdrt_SOURCES = tests/test_sdrt.c tests/any_level.h tests/temp_folder.c tests/temp_folder.h
 tests_test_sdrt_CFLAGS = $(TEST_CFLAGS)
 tests_test_sdrt_LDADD = $(TEST_LIBS)
 
@@ -527,13 +527,13 @@ tests_test_convert_SOURCES = tests/test_convert.c tests/single_file.c tests/sing
 tests_test_convert_CFLAGS = $(TEST_CFLAGS)
 tests_test_convert_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/test_convert_lora
-tests_test_convert_lora_SOURCES = tests/test_convert_lora.c tests/run_program.c tests/run_program.h \
+tests_test_convert_lora_SOURCES = tests/test_convert_lora.c tests/any_level.h tests/run_program.c tests/run_program.h \
 	tests/single_file.c tests/single_file.h tests/golden_models.c tests/golden_models.h \
 	$(TEST_FILES)
 tests_test_convert_lora_CFLAGS = $(TEST_CFLAGS)
 tests_test_convert_lora_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/test_convert_folder
-tests_test_convert_folder_SOURCES = tests/test_convert_folder.c tests/single_file.c tests/single_file.h \
+tests_test_convert_folder_SOURCES = tests/test_convert_folder.c tests/any_level.h tests/single_file.c tests/single_file.h \
 	tests/run_program.c tests/run_program.h tests/golden_models.c tests/golden_models.h \
 	tests/golden_images.c tests/golden_images.h $(TEST_FILES)
 tests_test_convert_folder_CFLAGS = $(TEST_CFLAGS)
@@ -631,6 +631,6 @@ endif
 
 # The picture of a run on its way.
 check_PROGRAMS += tests/test_preview
-tests_test_preview_SOURCES = tests/test_preview.c
+tests_test_preview_SOURCES = tests/test_preview.c tests/any_level.h
 tests_test_preview_CFLAGS = $(TEST_CFLAGS)
 tests_test_preview_LDADD = $(TEST_LIBS)

@@ -5,6 +5,7 @@
  */
 #include "runtime/files/json.h"
 #include "runtime/files/tensor_files.h"
+#include "tests/any_level.h"
 #include "tests/golden_images.h"
 #include "tests/run_program.h"
 #include "tests/single_file.h"
@@ -217,7 +218,9 @@ Test(convert_folder, draws_what_its_source_draws)
     static const char *const families[] = { "sdxl", "sd21", "sd3" };
     char file_path[512], out_path[512], copy_path[512], name[32];
 
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+    const size_t n = sizeof families / sizeof *families;
+
+    for (size_t i = 0; i < n; i += tstep(n)) {
         const char *sampler = i == 2 ? NULL : "ddim";
         snprintf(name, sizeof name, "%zu.safetensors", i);
         write_file(kept_path(file_path, name), families[i], 1);
@@ -279,7 +282,9 @@ Test(convert_folder, has_loras_merged_in)
     const char *plain = kept_path(plain_path, "p.safetensors");
     const char *file = kept_path(file_path, "x.safetensors");
 
-    for (size_t i = 0; i < 2 * (sizeof cases / sizeof *cases); i++) {
+    const size_t n = 2 * (sizeof cases / sizeof *cases);
+
+    for (size_t i = 0; i < n; i += tstep(n)) {
         const char *family = cases[i / 2][0], *lora = path_in(family, cases[i / 2][1]);
         snprintf(name, sizeof name, "out%zu/", i);
         cr_assert_eq(RUN(S(path_in(family, "")), S(plain)), 0, "%s", ended.text);

@@ -8,6 +8,7 @@
 #include "model/pipeline/loras.h"
 #include "model/pipeline/model.h"
 #include "runtime/files/tensor_files.h"
+#include "tests/any_level.h"
 #include "tests/run_program.h"
 #include "tests/single_file.h"
 #include "tests/temp_folder.h"
@@ -183,7 +184,9 @@ Test(convert_lora, writes_what_is_drawn_with_whatever_the_file_calls_it)
     const char *out = kept_path(out_path, "out.safetensors");
     char lora[80], scaled[600];
 
-    for (size_t i = 0; i < 2 * (sizeof cases / sizeof *cases); i++) {
+    const size_t n = 2 * (sizeof cases / sizeof *cases);
+
+    for (size_t i = 0; i < n; i += tstep(n)) {
         const char *family = cases[i / 2][0];
         snprintf(lora, sizeof lora, "%s/lora/%s.safetensors", family, cases[i / 2][1]);
         snprintf(scaled, sizeof scaled, "%s:0.75", golden(lora));

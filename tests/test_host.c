@@ -8,6 +8,7 @@
 #endif
 #include "kernels/isa.h"
 #include "model/sdrt.h"
+#include "tests/any_level.h"
 #include "tests/comma_locale.h"
 #include "tests/temp_folder.h"
 
@@ -75,9 +76,9 @@ Test(host, the_callers_thread_stays_where_it_was)
     struct sdrt_request r;
 
     cr_assert_eq(sched_getaffinity(0, sizeof before, &before), 0);
-    first = open_model("tiny-sd15", NULL);
+    first = open_model("tiny-sd15", tany_level());
     expect_unpinned("after opening");
-    second = open_model("tiny-sd15", NULL);
+    second = open_model("tiny-sd15", tany_level());
     small_request(&r);
     r.progress = look_around;
     expect_quiet(sdrt_generate(first, &r), "first");
@@ -152,7 +153,7 @@ Test(host, lives_on_a_small_stack)
 
     pthread_attr_init(&attributes);
     cr_assert_eq(pthread_attr_setstacksize(&attributes, 128 << 10), 0);
-    for (size_t m = 0; m < sizeof models / sizeof *models; m++)
+    for (size_t m = 0; m < (temulated() ? 1 : sizeof models / sizeof *models); m++)
         for (const struct sdrt_isa_level *level = sdrt_isa_levels; level->name; level++) {
             struct life l = { models[m], level->name, 0 };
             pthread_t thread;
@@ -182,7 +183,7 @@ static const uint8_t *pixels_of(const struct sdrt_context *c)
 
 Test(host, draws_in_a_forked_child, .timeout = 60)
 {
-    struct sdrt_context *c = open_model("tiny-sd15", NULL);
+    struct sdrt_context *c = open_model("tiny-sd15", tany_level());
     struct sdrt_request r;
     uint8_t image[PIXELS];
     int ended;
@@ -219,7 +220,7 @@ static int cancel_at_once(void *user, enum sdrt_stage stage, int done, int total
 /* One that comes when nothing runs has nothing to end. */
 Test(host, a_late_cancel_ends_no_later_request)
 {
-    struct sdrt_context *c = open_model("tiny-sd15", NULL);
+    struct sdrt_context *c = open_model("tiny-sd15", tany_level());
     struct sdrt_request r;
 
     small_request(&r);
@@ -256,7 +257,7 @@ static int plan_holds(struct sdrt_context *c, const struct sdrt_request *r, cons
 
 Test(host, a_decimal_comma_changes_nothing)
 {
-    struct sdrt_context *c = open_model("tiny-sd15", NULL);
+    struct sdrt_context *c = open_model("tiny-sd15", tany_level());
     const char *root = getenv("SDRT_TESTDATA");
     struct sdrt_request r;
     char loras[512];

@@ -6,6 +6,7 @@
 #include "model/noise/sampler.h"
 #include "model/sdrt.h"
 #include "runtime/base/error.h"
+#include "tests/any_level.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -147,6 +148,7 @@ static struct sdrt_context *open_small_model(void)
     snprintf(path, sizeof path, "%s/../demo-model", root ? root : "tests");
     sdrt_options_init(&o);
     o.model = path;
+    o.isa = tany_level();
     cr_assert_eq(sdrt_open(&c, &o), SDRT_OK);
     return c;
 }

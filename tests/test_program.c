@@ -350,6 +350,7 @@ static void random_graphs(const char *isa, int rounds)
 #define SDRT_LEVEL(level, ...) \
     Test(program, random_graphs_##level) { random_graphs(#level, 60); }
 #include "kernels/levels.h"
+#include "tests/any_level.h"
 
 Test(program, runs_without_allocating)
 {
@@ -504,6 +505,7 @@ static void check_plans(const char *arch, const int (*sizes)[2], size_t n)
     sdrt_options_init(&o);
     o.random_weights = 1;
     o.arch = arch;
+    o.isa = tany_level();
     o.threads = 2;
     o.log = &to_stderr;
     cr_assert_eq(sdrt_open(&c, &o), SDRT_OK);

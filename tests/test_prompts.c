@@ -6,6 +6,7 @@
 #include "model/pipeline/prompts.h"
 #include "model/pipeline/read.h"
 #include "model/pipeline/run.h"
+#include "tests/any_level.h"
 #include "tests/golden_images.h"
 #include "tests/temp_folder.h"
 
@@ -44,7 +45,7 @@ struct walk {
     const json_t *c;
     const char *prompt;
     const float *text, *pooled; /* next golden values */
-    int index;
+    int index, encoded; /* encoded: the embeddings are made and compared too */
     double worst;
 };
 
@@ -108,6 +109,11 @@ static void check_text(struct walk *w, int lane, int chunks)
     const int32_t *ids = sdrt_slot_map(&s->slots, sdrt_text_slot(s, 1, "ids"));
     size_t end = 0;
 
+    if (!w->encoded) {
+        w->text += (size_t)chunks * 77 * 2;
+        w->pooled += 2;
+        return;
+    }
     text += (size_t)lane * rows * width;
     for (size_t r = 0; r < (size_t)chunks * 77; r++, w->text += 2) {
         check_close(w, text[r * width + 7 * r % width], w->text[0], "an embedding");
@@ -159,9 +165,13 @@ static void check_part(struct walk *w, int part, const json_t *want)
         cr_assert_str_eq(got->texts[t], written, "\"%s\": text \"%s\", expected \"%s\"", w->prompt,
                          got->texts[t], written);
         check_ids(w, &p->lanes[lane].texts[t].clip[1], json_object_get(text, "ids"));
-        for (int e = 0; !p->simple && e <= 10; e++)
-            if (sdrt_prompt_text_at(got, e) == t) sdrt_prompts_show(p, w->run.s, e);
-        if (!p->simple && p->shown[lane] != t) continue;
+        int shown = p->simple;
+        for (int e = 0; !p->simple && e <= 10; e++) {
+            if (sdrt_prompt_text_at(got, e) != t) continue;
+            if (w->encoded) sdrt_prompts_show(p, w->run.s, e);
+            shown = 1;
+        }
+        if (!shown) continue;
         check_text(w, lane, p->lanes[lane].chunks);
     }
 }
@@ -176,7 +186,7 @@ static void run_case(struct walk *w, struct sdrt_context *context)
     begin(w, context, NULL);
     cr_assert_eq((size_t)w->run.prompts.wanted.n, json_array_size(parts), "\"%s\": %d parts",
                  w->prompt, w->run.prompts.wanted.n);
-    encode(w);
+    if (w->encoded) encode(w);
     for (size_t i = 0; i < json_array_size(parts); i++)
         check_part(w, (int)i, json_array_get(parts, i));
     sdrt_prompts_clear(&w->run.prompts);
@@ -193,6 +203,7 @@ Test(prompts, tokens_and_embeddings)
     for (size_t i = 0; i < json_array_size(cases); i++) {
         w.c = json_array_get(cases, i);
         w.index = (int)i;
+        w.encoded = !temulated() || i % 16 == 0;
         run_case(&w, context);
     }
     cr_expect_eq((size_t)(w.text - (const float *)text->data), text->elements);
@@ -337,7 +348,7 @@ Test(prompts, images)
     struct sdrt_context *c = open_model(path_in("sdxl", ""), NULL);
 
     for (size_t i = 0; i < sizeof images / sizeof *images; i++) draw(c, i);
-    for (size_t i = sizeof images / sizeof *images; i-- > 0;) {
+    for (size_t i = temulated() ? 2 : sizeof images / sizeof *images; i-- > 0;) {
         draw(c, i);
         draw(c, i);
     }

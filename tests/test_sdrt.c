@@ -6,6 +6,7 @@
 #include "kernels/isa.h"
 #include "model/sdrt.h"
 #include "runtime/files/png.h"
+#include "tests/any_level.h"
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>
@@ -23,6 +24,7 @@ static void tiny_options(struct sdrt_options *o)
     snprintf(path, sizeof path, "%s/golden/tiny-sd15", root ? root : "tests");
     sdrt_options_init(o);
     o->model = path;
+    o->isa = tany_level();
     o->threads = 2;
     o->log = &kept_log;
 }
@@ -222,6 +224,7 @@ Test(sdrt, f16_is_asked_for)
     cr_expect_eq(sdrt_isa_best(have)->flags & SDRT_ISA_ANY_F16, 0u);
     cr_expect_eq(sdrt_isa_best(~0u)->flags & SDRT_ISA_ANY_F16, 0u);
     tiny_options(&o);
+    o.isa = NULL;
     o.precision = "f16";
     if (own) {
         struct sdrt_request r;
