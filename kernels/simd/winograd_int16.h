@@ -10,9 +10,10 @@
  * and infinity: rounding between them costs less than half as much.
  *
  * Of a block of tiles the input is transformed once, all channels, into V [position][tile][slot],
- * a slot being two channels; then for each panel of output channels and each chunk of CHUNK input
- * channels the weights are transformed into U [position][slot][PANEL], which stays in L2, and 36
- * products add to M [position][tile][PANEL], which is transformed into outputs at the end.
+ * a slot being two channels; then for each panel of output channels, each chunk of CHUNK input
+ * channels and each pair of rows of positions the weights are transformed into U [position of the
+ * pair][slot][PANEL], and 12 products add to M [position][tile][PANEL], which is transformed into
+ * outputs at the end.  A pair's U is small enough to stay in L2 while V passes through it.
  *
  * Scales.  V has one for each tile, position and chunk: its largest value becomes V_MAX.  U has one
  * for each output channel, chosen when weights are packed.  G's rows are divided by their norms,
@@ -35,6 +36,10 @@
 #define FAR 1.5f
 /* The norms that were divided by, with Bt's own signs. */
 static const float row_norm[WINO_IN] = { 1, -1.2524922f, -1.2524922f, 2.8181074f, 2.8181074f, 1 };
+
+/* Rows of positions whose weights are transformed together: they share the terms of one pass. */
+enum { PAIRS = 3, OF_PAIR = 2 * WINO_IN };
+static const int pair_rows[PAIRS][2] = { { 0, 5 }, { 1, 2 }, { 3, 4 } };
 
 /* ---- how the work is cut ---- */
 
@@ -70,8 +75,11 @@ struct scratch {
 static size_t scratch_place(const struct cut *u, void *base, struct scratch *z)
 {
     const size_t lanes[] = {
-        WINO_POSITIONS * u->v_stride, WINO_POSITIONS * u->u_stride, WINO_POSITIONS * u->m_stride,
-        (size_t)(u->chunks * WINO_POSITIONS * u->tiles), (size_t)(WINO_IN * (u->g.bw + 2)) * CHUNK,
+        WINO_POSITIONS * u->v_stride,
+        OF_PAIR * u->u_stride,
+        WINO_POSITIONS * u->m_stride,
+        (size_t)(u->chunks * WINO_POSITIONS * u->tiles),
+        (size_t)(WINO_IN * (u->g.bw + 2)) * CHUNK,
         (size_t)WINO_POSITIONS * CHUNK,
     };
     char *at = base;
@@ -105,19 +113,34 @@ SDRT_ALWAYS_INLINE void input_1d(const vf d[WINO_IN], vf t[WINO_IN])
     t[5] = v_fnma(sum, d[3], v_add(d[1], d[5]));
 }
 
-/* G with rows of norm 1, times 1 or 1/2. */
-SDRT_ALWAYS_INLINE void weight_1d(vi g0, vi g1, vi g2, double by, vi t[WINO_IN])
+/* G with rows of norm 1, halved. */
+SDRT_ALWAYS_INLINE void weight_1d(vi g0, vi g1, vi g2, vi t[WINO_IN])
 {
-    const vi p = vi_add_i16(vi_scale_i16(g0, C0 * by), vi_scale_i16(g2, C2 * by));
-    const vi r = vi_add_i16(vi_scale_i16(g0, C2 * by), vi_scale_i16(g2, C0 * by));
-    const vi q = vi_scale_i16(g1, C1 * by);
+    const vi p = vi_add_i16(vi_scale_i16(g0, C0 / 2), vi_scale_i16(g2, C2 / 2));
+    const vi r = vi_add_i16(vi_scale_i16(g0, C2 / 2), vi_scale_i16(g2, C0 / 2));
+    const vi q = vi_scale_i16(g1, C1 / 2);
 
-    t[0] = by == 1 ? g0 : vi_scale_i16(g0, by);
+    t[0] = vi_scale_i16(g0, 0.5);
     t[1] = vi_add_i16(p, q);
     t[2] = vi_sub_i16(p, q);
     t[3] = vi_add_i16(r, q);
     t[4] = vi_sub_i16(r, q);
-    t[5] = by == 1 ? g2 : vi_scale_i16(g2, by);
+    t[5] = vi_scale_i16(g2, 0.5);
+}
+
+/* The same, not halved, but a pair of its six values. */
+SDRT_ALWAYS_INLINE void weight_pair(const int pair, vi g0, vi g1, vi g2, vi t[2])
+{
+    if (pair == 0) {
+        t[0] = g0;
+        t[1] = g2;
+        return;
+    }
+    const double first = pair == 1 ? C0 : C2, last = pair == 1 ? C2 : C0;
+    const vi p = vi_add_i16(vi_scale_i16(g0, first), vi_scale_i16(g2, last));
+    const vi q = vi_scale_i16(g1, C1);
+    t[0] = vi_add_i16(p, q);
+    t[1] = vi_sub_i16(p, q);
 }
 
 /* At */
@@ -224,37 +247,48 @@ static void block_input(const struct sdrt_conv_shape *s, const struct sdrt_conv_
 
 /* ---- weights ---- */
 
-/* Asks for what will be stored to soon, a line of each of 36 streams, and for the same place of the
- * next chunk, which lies behind this one's nine taps (or outside everything). */
-SDRT_ALWAYS_INLINE void weight_fetch(const int32_t *taps, size_t tap, const int32_t *u,
-                                     size_t stride)
+/* Asks for what will be stored to soon, a line of each of 12 streams, and for a third of the same
+ * place of the next chunk, which lies behind this one's nine taps (or outside everything). */
+SDRT_ALWAYS_INLINE void weight_fetch(const int pair, const int32_t *taps, size_t tap,
+                                     const int32_t *u, size_t stride)
 {
-    SDRT_UNROLL(36)
-    for (size_t p = 0; p < WINO_POSITIONS; p++) __builtin_prefetch(u + p * stride, 1);
-    SDRT_UNROLL(9)
-    for (size_t t = 9; t < 18; t++) __builtin_prefetch(taps + t * tap, 0, 2);
+    SDRT_UNROLL(12)
+    for (size_t p = 0; p < OF_PAIR; p++) __builtin_prefetch(u + p * stride, 1);
+    SDRT_UNROLL(3)
+    for (size_t t = 9; t < 12; t++) __builtin_prefetch(taps + (t + 3 * (size_t)pair) * tap, 0, 2);
 }
 
-/* A chunk's taps [tap][slot][PANEL] to u [position][slot][PANEL]. */
-static void weights(const int32_t *taps, int slots, int32_t *u, size_t stride)
+/* A chunk's taps [tap][slot][PANEL] to u [position of the pair][slot][PANEL]. */
+SDRT_ALWAYS_INLINE void pair_weights(const int pair, const int32_t *taps, int slots, int32_t *u,
+                                     size_t stride)
 {
     const size_t tap = (size_t)slots * PANEL;
 
     for (size_t at = 0; at < tap; at += VL) {
-        vi t[3][WINO_IN]; /* [column][row] */
-        weight_fetch(taps + at, tap, u + at + 2 * VL, stride);
+        vi t[3][2]; /* [column][row of the pair] */
+        weight_fetch(pair, taps + at, tap, u + at + 2 * VL, stride);
         SDRT_UNROLL(3)
         for (int x = 0; x < 3; x++)
-            weight_1d(vi_load(taps + at + (size_t)x * tap), vi_load(taps + at + (size_t)(x + 3) * tap),
-                      vi_load(taps + at + (size_t)(x + 6) * tap), 1, t[x]);
-        SDRT_UNROLL(6)
-        for (int y = 0; y < WINO_IN; y++) {
+            weight_pair(pair, vi_load(taps + at + (size_t)x * tap),
+                        vi_load(taps + at + (size_t)(x + 3) * tap),
+                        vi_load(taps + at + (size_t)(x + 6) * tap), t[x]);
+        SDRT_UNROLL(2)
+        for (int y = 0; y < 2; y++) {
             vi out[WINO_IN];
-            weight_1d(t[0][y], t[1][y], t[2][y], 0.5, out);
+            weight_1d(t[0][y], t[1][y], t[2][y], out);
             SDRT_UNROLL(6)
             for (int x = 0; x < WINO_IN; x++)
                 vi_store(u + (size_t)(y * WINO_IN + x) * stride + at, out[x]);
         }
+    }
+}
+
+static void weights(int pair, const int32_t *taps, int slots, int32_t *u, size_t stride)
+{
+    switch (pair) {
+    case 0: pair_weights(0, taps, slots, u, stride); break;
+    case 1: pair_weights(1, taps, slots, u, stride); break;
+    case 2: pair_weights(2, taps, slots, u, stride); break;
     }
 }
 
@@ -336,22 +370,47 @@ static void position_products(const struct product *all, int tiles, const int32_
     }
 }
 
+/* Position i of a pair, of all. */
+static int pair_position(int pair, int i)
+{
+    return pair_rows[pair][i / WINO_IN] * WINO_IN + i % WINO_IN;
+}
+
+/* One pair and chunk of a panel; after is what the products after them read of V. */
+static void pair_products(const struct cut *u, int pair, int chunk, int slots, int tiles,
+                          const int32_t *after, const struct scratch *z)
+{
+    for (int i = 0; i < OF_PAIR; i++) {
+        const int p = pair_position(pair, i);
+        const int32_t *const v = z->v + chunk * CHUNK / 2;
+        const struct product all = {
+            .v = v + (size_t)p * u->v_stride,
+            .u = z->u + (size_t)i * u->u_stride,
+            .scale = z->scale + (size_t)((chunk * WINO_POSITIONS + p) * u->tiles),
+            .pitch = (size_t)u->pitch,
+            .m = z->m + (size_t)p * u->m_stride,
+            .slots = slots,
+            .accumulate = chunk > 0,
+        };
+        position_products(&all, tiles,
+                          i + 1 < OF_PAIR ? v + (size_t)pair_position(pair, i + 1) * u->v_stride
+                                          : after);
+    }
+}
+
 static void panel_products(const struct sdrt_conv_shape *s, const struct cut *u, const void *w,
                            int panel, int tiles, const struct scratch *z)
 {
     for (int chunk = 0; chunk < u->chunks; chunk++) {
-        const int32_t *after = z->v + (chunk + 1 < u->chunks ? (chunk + 1) * CHUNK / 2 : 0);
         const int slots = (chunk_channels(s->w.k, chunk) + 1) / 2;
-        weights((const int32_t *)(const void *)((const int16_t *)w + taps_at(&s->w, panel, chunk)),
-                slots, z->u, u->u_stride);
-        for (int p = 0; p < WINO_POSITIONS; p++) {
-            const int32_t *v = z->v + (size_t)p * u->v_stride + chunk * CHUNK / 2;
-            const struct product all = {
-                .v = v, .u = z->u + (size_t)p * u->u_stride, .pitch = (size_t)u->pitch,
-                .scale = z->scale + (size_t)((chunk * WINO_POSITIONS + p) * u->tiles),
-                .m = z->m + (size_t)p * u->m_stride, .slots = slots, .accumulate = chunk > 0,
-            };
-            position_products(&all, tiles, p + 1 < WINO_POSITIONS ? v + u->v_stride : after);
+        const int16_t *taps = (const int16_t *)w + taps_at(&s->w, panel, chunk);
+        for (int pair = 0; pair < PAIRS; pair++) {
+            const int wrap = pair + 1 == PAIRS, next = wrap ? (chunk + 1) % u->chunks : chunk;
+            weights(pair, (const int32_t *)(const void *)taps, slots, z->u, u->u_stride);
+            pair_products(u, pair, chunk, slots, tiles,
+                          z->v + next * CHUNK / 2 +
+                              (size_t)pair_position(wrap ? 0 : pair + 1, 0) * u->v_stride,
+                          z);
         }
     }
 }
