@@ -209,9 +209,23 @@ ask 'another host' 403 'Host' /v1/status -H 'Host: example.org'
 ask 'another origin' 403 'Origin' /v1/jobs -H 'Origin: http://example.org' -d '{}'
 idle 'idle after all that'
 stop
-mkdir nets
+mkdir nets enlarging
 cp "$tiny/unet/diffusion_pytorch_model.safetensors" nets/other.safetensors
-start --control-dir nets --max-steps 400
+cp "${tiny%/*}/nets/rrdb-x2.pth" enlarging/
+start --control-dir nets --upscaler-dir enlarging --max-steps 400
+"$build/sdgen" --upscale enlarging/rrdb-x2.pth sdgen.png --threads 1 --quiet -o enlarged.png
+ask 'upscalers' 200 '"name":"rrdb-x2"' /sdapi/v1/upscalers
+ask 'extra-single-image' 200 '"html_info":"","image":"' /sdapi/v1/extra-single-image -d \
+    "{\"image\":\"$picture\",\"upscaler_1\":\"rrdb-x2\",\"upscaling_resize\":2}"
+sed 's/.*"image":"\([^"]*\)".*/\1/' answer | base64 -d > image.png 2> /dev/null
+ok=true
+cmp -s image.png enlarged.png || ok=false
+report $ok 'extra-single-image gives the picture of sdgen --upscale' "$(head -c 100 answer)"
+no 'another size' 400 'upscaling_resize: 3: expected 2' /sdapi/v1/extra-single-image \
+    "{\"image\":\"$picture\",\"upscaler_1\":\"rrdb-x2\",\"upscaling_resize\":3}"
+no 'an upscaler elsewhere' 400 'upscaler_1' /sdapi/v1/extra-single-image \
+    "{\"image\":\"$picture\",\"upscaler_1\":\"../x\"}"
+no 'no picture to enlarge' 400 'image: expected' /sdapi/v1/extra-single-image '{}'
 ask 'control nets' 200 '{"model_list":\["other"\]}' /controlnet/model_list
 no 'a file that is no control net' 400 'other.safetensors' /sdapi/v1/txt2img \
     "$(unit "{\"model\":\"other [1]\",\"image\":\"$picture\"}")"

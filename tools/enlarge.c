@@ -16,8 +16,7 @@ int enlarge_open(struct enlarge *e, const struct sdgen_options *o)
 
 void enlarge_close(struct enlarge *e) { sdrt_upscaler_close(&e->upscaler); }
 
-/* A1111's words, behind what is there; the caller's. */
-static char *with_scale(const struct enlarge *e, const char *parameters)
+char *enlarge_parameters(const char *name, int scale, const char *parameters)
 {
     char *text = NULL;
     size_t size;
@@ -26,8 +25,8 @@ static char *with_scale(const struct enlarge *e, const char *parameters)
     if (!f) return NULL;
     fprintf(f,
             "%s%sPostprocess upscale by: %d, Postprocess upscaler: ", parameters ? parameters : "",
-            parameters ? ", " : "", sdrt_upscaler_scale(e->upscaler));
-    for (const char *c = e->name; *c; c++) fputc(strchr(",:\"\n", *c) ? '_' : *c, f);
+            parameters ? ", " : "", scale);
+    for (const char *c = name; *c; c++) fputc(strchr(",:\"\n", *c) ? '_' : *c, f);
     if (!fclose(f)) return text;
     free(text);
     return NULL;
@@ -36,7 +35,7 @@ static char *with_scale(const struct enlarge *e, const char *parameters)
 static int enlarge(const struct enlarge *e, const struct output *o, const struct sdrt_picture *in,
                    const char *parameters, const char *path)
 {
-    char *text = with_scale(e, parameters);
+    char *text = enlarge_parameters(e->name, sdrt_upscaler_scale(e->upscaler), parameters);
     uint8_t *rgb = NULL, *bytes = NULL;
     int width, height, status = SDRT_OK;
     size_t size;

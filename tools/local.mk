@@ -60,8 +60,9 @@ sdserve_SOURCES = \
 	tools/sdserve/gallery.c tools/sdserve/gallery.h tools/sdserve/page_files.h \
 	tools/sdserve/openapi.c tools/sdserve/openapi.h \
 	tools/sdserve/control.c tools/sdserve/control.h \
+	tools/sdserve/extras.c tools/sdserve/extras.h \
 	tools/sdserve/a1111.c tools/sdserve/a1111.h tools/sdserve/a1111_draw.c tools/sdserve/openai.c tools/sdserve/openai.h \
-	tools/output.c tools/output.h tools/seed.c tools/seed.h \
+	tools/enlarge.c tools/enlarge.h tools/output.c tools/output.h tools/seed.c tools/seed.h \
 	tools/default_model.c tools/default_model.h tools/own_path.h
 if MACOS
 sdserve_SOURCES += tools/own_path_macos.c

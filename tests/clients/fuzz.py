@@ -39,8 +39,11 @@ bodies = [
     ("/sdapi/v1/txt2img", {"prompt": "a (cat:1.2) [x:y:1]", "negative_prompt": "b", "sampler_name": "DPM++ 2M",
                            "scheduler": "Karras", "override_settings": {"CLIP_stop_at_last_layers": 1},
                            "alwayson_scripts": {"x": {"args": [False]}}, **quick}),
+    ("/sdapi/v1/txt2img", {"alwayson_scripts": {"controlnet": {"args": [
+        {"image": small, "model": "net", "module": "canny", "weight": 0.5, "guidance_end": 0.5}]}}, **quick}),
+    ("/sdapi/v1/extra-single-image", {"image": small, "upscaler_1": "net", "upscaling_resize": 2}),
     ("/sdapi/v1/img2img", {"prompt": "a", "init_images": ["data:image/png;base64," + small], "mask": small,
-                           "denoising_strength": 0.5, "inpaint_full_res": False, **quick}),
+                           "denoising_strength": 1, "inpaint_full_res": False, **quick}),
     ("/sdapi/v1/img2img", {"init_images": [bomb]}),
     ("/sdapi/v1/png-info", {"image": small}),
     ("/sdapi/v1/options", {"CLIP_stop_at_last_layers": 1}),

@@ -63,8 +63,7 @@ void call_origin(const struct call *c, char *text, size_t size)
     else snprintf(text, size, "http://%s:%d", c->server->options.listen, c->server->options.port);
 }
 
-/* The daemon takes the time of a wait for the client's silence. */
-static void be_patient(const struct call *c, int patient)
+void call_be_patient(const struct call *c, int patient)
 {
     MHD_set_connection_option(c->connection, MHD_CONNECTION_OPTION_TIMEOUT,
                               patient ? 0u : (unsigned)IDLE_SECONDS);
@@ -76,12 +75,12 @@ int call_wait(struct call *c, struct job *job)
     struct job now;
     int seen = -1, gone = 0;
 
-    be_patient(c, 1);
+    call_be_patient(c, 1);
     for (queue_look(q, job, &now); !job_is_over(now.state) && !gone; queue_look(q, job, &now)) {
         queue_wait(q, job, &seen, LOOK_MILLISECONDS);
         gone = call_is_gone(c);
     }
-    be_patient(c, 0);
+    call_be_patient(c, 0);
     if (gone) queue_cancel(q, job, 0);
     return !gone;
 }

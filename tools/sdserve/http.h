@@ -93,6 +93,9 @@ enum MHD_Result answer_events(struct call *call, const struct events *events);
 /* Whether the other end has hung up. */
 int call_is_gone(const struct call *call);
 
+/* The time until it is answered does not count as the client's silence (1), or does again (0). */
+void call_be_patient(const struct call *call, int patient);
+
 /* A parameter of the query; NULL for none. */
 const char *call_query(const struct call *call, const char *name);
 

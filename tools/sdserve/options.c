@@ -38,6 +38,8 @@ static const struct cli_option table[] = {
     { "embeddings", 0, CLI_TEXT, "DIR", "where a prompt finds textual inversions",
       AT(defaults.embeddings) },
     { "control-dir", 0, CLI_TEXT, "DIR", "where requests find control nets", AT(controls) },
+    { "upscaler-dir", 0, CLI_TEXT, "DIR", "where requests find networks that enlarge",
+      AT(upscalers) },
     { "output", 'o', CLI_TEXT, "DIR", "keep every image in this folder (nowhere)", AT(output) },
     { "listen", 0, CLI_TEXT, "ADDRESS",
       "the address; one that others reach wants --api-key (127.0.0.1)", AT(listen) },
@@ -121,6 +123,7 @@ static int check_together(struct serve_options *o, const char *stray, const stru
                          o->defaults.steps, o->max_steps);
     if (check_folder("models", o->models, log) || check_folder("output", o->output, log) ||
         check_folder("control-dir", o->controls, log) ||
+        check_folder("upscaler-dir", o->upscalers, log) ||
         check_folder("lora-dir", o->defaults.lora_dir, log) ||
         check_folder("embeddings", o->defaults.embeddings, log))
         return SDRT_E_ARG;

@@ -16,6 +16,7 @@ struct serve_options {
         defaults;        /* what a request leaves out: steps, cfg_scale, lora_dir, embeddings */
     const char *models;  /* a folder of checkpoints that requests may name; NULL: model alone */
     const char *controls; /* a folder of control nets; NULL: none */
+    const char *upscalers; /* a folder of networks that enlarge; NULL: none */
     const char *output;  /* a folder where images are kept; NULL: nowhere */
     const char *listen;  /* the address: 127.0.0.1 */
     const char *api_key; /* NULL: none is asked for */

@@ -5,6 +5,7 @@
 #include "runtime/base/clock.h"
 #include "tools/sdserve/a1111.h"
 #include "tools/sdserve/control.h"
+#include "tools/sdserve/extras.h"
 #include "tools/sdserve/gallery.h"
 #include "tools/sdserve/jobs.h"
 #include "tools/sdserve/openai.h"
@@ -174,7 +175,9 @@ const struct route routes[] = {
     A1111("GET", "sd-vae", a1111_vaes, 0, .help = "the VAEs"),
     A1111("GET", "loras", a1111_loras, 0, .help = "the LoRAs"),
     A1111("GET", "embeddings", a1111_embeddings, 0, .help = "the embeddings"),
-    A1111("GET", "upscalers", a1111_nothing, 0, .help = "none"),
+    A1111("GET", "upscalers", extras_upscalers, 0, .help = "the networks that enlarge"),
+    A1111("POST", "extra-single-image", extras_single, ROUTE_BODY, .help = "enlarge a picture",
+          .fields = extras_fields),
     A1111("GET", "latent-upscale-modes", a1111_nothing, 0, .help = "none"),
     A1111("GET", "hypernetworks", a1111_nothing, 0, .help = "none"),
     A1111("GET", "face-restorers", a1111_nothing, 0, .help = "none"),

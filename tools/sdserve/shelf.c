@@ -21,7 +21,7 @@ struct shelf {
     int n, current;
 };
 
-static const char *const endings[] = { ".safetensors", ".ckpt", ".gguf", ".pt", ".bin" };
+static const char *const endings[] = { ".safetensors", ".ckpt", ".gguf", ".pt", ".pth", ".bin" };
 
 /* How long name is without an ending of weights; 0 where it has none. */
 static size_t stem_of(const char *name)

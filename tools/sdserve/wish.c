@@ -31,6 +31,7 @@ void wish_free(struct wish *w)
     }
     sdrt_picture_file_free(&w->init_file);
     sdrt_picture_file_free(&w->mask_file);
+    free(w->upscaler);
     json_decref(w->body);
     free(w);
 }

@@ -23,6 +23,8 @@ struct wish {
     int previews;                /* 1: someone looks on */
     int stream, partial_images;  /* how OpenAI's clients want to be answered */
     int random_seed;             /* 1: none was named */
+    char *upscaler; /* the path of a network that enlarges instead; owned; NULL: none */
+    double enlarge; /* how many times; 0: as the network does */
     const char *format;          /* of the images: a name of SDRT_LIST_FORMATS */
     int quality;                 /* of JPEG and WebP */
     struct sdrt_picture_file init_file, mask_file; /* owned */
