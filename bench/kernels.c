@@ -80,10 +80,20 @@ static void set_precision(struct sdrt_job *j, enum sdrt_dtype stored)
 
 /* ---- checking, and the generic level's speed with it ---- */
 
+/* The level's, but that of bf16 where it has attention in bf16 beside products of integers. */
+static double limit_of(const struct level *level, const struct sdrt_job *j)
+{
+    const struct precision *const bf16 = &precisions[1];
+    const int narrow = j->family == SDRT_FAMILY_ATTENTION &&
+                       level->ops.attention.operand(&j->u.attention) == SDRT_BF16;
+
+    return narrow ? fmax(bf16->limit, level->precision->limit) : level->precision->limit;
+}
+
 static int verify(const struct bench *b, const struct sdrt_job *shape, const struct level *level,
                   struct figures *f)
 {
-    const double limit = level->precision->limit;
+    const double limit = limit_of(level, shape);
     struct sdrt_ops generic;
     struct sdrt_job ours = *shape, reference;
     int status = SDRT_OK;
