@@ -21,6 +21,7 @@ libmodel_la_SOURCES += \
 	model/net/taesd.c model/net/taesd.h model/pipeline/taesd.c model/pipeline/taesd.h \
 	model/net/upscaler.c model/net/upscaler.h model/pipeline/upscaler_file.c model/pipeline/upscaler_file.h \
 	model/pipeline/upscaler.c model/pipeline/upscaler.h model/pipeline/upscaler_run.c \
+	model/pipeline/hires.c model/pipeline/hires.h \
 	model/pipeline/parameters.c model/pipeline/parameters.h model/pipeline/canvas.c model/pipeline/canvas.h model/pipeline/fill.c model/pipeline/fill.h \
 	model/pipeline/cache.c model/pipeline/cache.h model/pipeline/kept.c model/pipeline/kept.h model/pipeline/preview.c model/pipeline/preview.h model/pipeline/refiner.c model/pipeline/refiner.h \
 	model/checkpoint/inspect.c model/checkpoint/inspect_names.c model/checkpoint/inspect.h \

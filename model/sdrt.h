@@ -264,6 +264,14 @@ struct sdrt_request {
     float image_cfg_scale;       /* 1.5: how closely an editing model, which reads init beside the
                                   * latent, keeps to it; 1 or more.  Such a model begins with noise
                                   * whatever strength is */
+    float hires;       /* above 1, up to 8: the image is drawn, enlarged so many times, down to
+                                  * a multiple that the model can draw, and drawn again from there,
+                                  * one by one of a batch; 0: once.  Not with init or dump */
+    float hires_strength; /* 0.5: how much of it is redrawn then, as strength */
+    int hires_steps;      /* of which that is a share; 0: steps */
+    const char *hires_upscaler; /* what enlarges: "latent", as is NULL: the latent, bilinear;
+                                  * "latent_nearest"; "lanczos": the picture; or an upscaler's file, brought
+                                  * to the size by Lanczos */
     int control_guess; /* 1: control pictures guide what the prompt says and not what is to be
                                   * avoided, in coarse features more than in fine ones, so that they
                                   * steer without a prompt too */

@@ -208,3 +208,19 @@ enlarge 'another network as an upscaler' 1 'expected an upscaler' \
     --upscale "$tiny/unet/diffusion_pytorch_model.safetensors" "$init"
 enlarge 'tiles of nothing' 2 'upscale-tile: expected --upscale\|--upscale-tile 128' --upscale-tile 128 -p cat
 enlarge 'an enlarged picture of another ending' 2 'gif' --upscale "$rrdb" "$init" -o a.gif
+
+# Images that are drawn twice.
+unset -f draw
+draw() {
+    "$sdgen" -m "$tiny" -p 'a cat, "red"' -W 64 -H 64 --steps 2 --seed 5 --quiet "$@" \
+        < /dev/null 2> "$work.err"
+}
+ok=true
+draw --hires 1.5 --hires-upscaler "$rrdb" -o a.png && size_is a.png '0 0 0 96 0 0 0 96' &&
+    "$sdgen" -m "$tiny" --from-image a.png --quiet -o b.png 2> "$work.err" && cmp -s a.png b.png || ok=false
+report $ok 'an image is drawn twice, and repeated' "$(cat "$work.err")"
+rm -f ./*
+fails 'a strength of no second drawing' 2 'hires-strength: expected --hires' --hires-strength 0.5
+fails 'an enlargement of nothing' 2 'above 1 and up to 8' --hires 1
+fails 'a second drawing of a picture' 2 'hires, --init' --hires 2 --init "$init"
+fails 'a second drawing by nothing' 1 'nothing.pth' --hires 2 --hires-upscaler nothing.pth

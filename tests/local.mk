@@ -387,6 +387,12 @@ tests_test_upscaler_SOURCES = tests/test_upscaler.c $(GOLDEN_PICTURES) tests/mad
 tests_test_upscaler_CFLAGS = $(TEST_CFLAGS)
 tests_test_upscaler_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/oracle/upscalers.py tests/oracle/make_upscalers.py
+check_PROGRAMS += tests/test_hires
+tests_test_hires_SOURCES = tests/test_hires.c $(GOLDEN_PICTURES) tests/made_weights.c \
+	tests/made_weights.h
+tests_test_hires_CFLAGS = $(TEST_CFLAGS)
+tests_test_hires_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/oracle/make_hires.py
 
 # T5's encoder, tiny.
 check_PROGRAMS += tests/test_t5

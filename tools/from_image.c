@@ -150,6 +150,26 @@ static int take_noise(struct sdrt_request *r, const char *key, const char *value
     return is_silent(key) ? SDRT_OK : SDRT_E_UNSUPPORTED;
 }
 
+/* What is behind "Hires ".  An upscaler that no name here is, is a file. */
+static int take_hires(struct sdrt_request *r, const char *key, const char *value)
+{
+    double number = 0;
+    int status;
+
+    if (!strcmp(key, "steps")) return whole(&r->hires_steps, value, 0, 1000);
+    if (!strcmp(key, "upscale")) {
+        status = cli_number(&number, "from-image", value, 0, 8, NULL);
+        r->hires = (float)number;
+        return status;
+    }
+    if (strcmp(key, "upscaler")) return SDRT_E_UNSUPPORTED;
+    r->hires_upscaler = !strcmp(value, "Latent")             ? "latent"
+                        : !strcmp(value, "Latent (nearest)") ? "latent_nearest"
+                        : !strcmp(value, "Lanczos")          ? "lanczos"
+                                                             : value;
+    return SDRT_OK;
+}
+
 /* SDRT_OK, SDRT_E_UNSUPPORTED for a key that is not repeated, SDRT_E_FORMAT for a bad value. */
 static int take_pair(struct sdgen_options *o, const char *key, const char *value)
 {
@@ -181,9 +201,10 @@ static int take_pair(struct sdgen_options *o, const char *key, const char *value
     if (!strcmp(key, "Denoising strength")) {
         status = number_of(&number, value);
         if (!status && !(number > 0 && number <= 1)) return SDRT_E_FORMAT;
-        r->strength = (float)number;
+        r->strength = r->hires_strength = (float)number;
         return status;
     }
+    if (!strncmp(key, "Hires ", 6)) return take_hires(r, key + 6, value);
     return take_noise(r, key, value);
 }
 

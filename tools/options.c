@@ -91,6 +91,31 @@ static int take_strength(void *into, const char *name, const char *text, const s
     return SDRT_OK;
 }
 
+static int take_hires(void *into, const char *name, const char *text, const struct sdrt_log *log)
+{
+    double value = 0;
+
+    if (cli_number(&value, name, text, 1, 8, NULL) || !(value > 1))
+        return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected a number above 1 and up to 8", name,
+                         text);
+    ((struct sdgen_options *)into)->request.hires = (float)value;
+    return SDRT_OK;
+}
+
+static int take_hires_strength(void *into, const char *name, const char *text,
+                               const struct sdrt_log *log)
+{
+    struct sdgen_options *o = into;
+    double value = 0;
+
+    if (cli_number(&value, name, text, 0, 1, NULL) || !(value > 0))
+        return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected a number above 0 and up to 1", name,
+                         text);
+    o->hires_strength = 1;
+    o->request.hires_strength = (float)value;
+    return SDRT_OK;
+}
+
 static int take_image_cfg_scale(void *into, const char *name, const char *text,
                                 const struct sdrt_log *log)
 {
@@ -482,6 +507,15 @@ static const struct cli_option table[] = {
       .call = take_mask_padding },
     { "extend", 0, CLI_CALL, "SIDE=N,...",
       "draw the picture on: left, top, right or bottom by so many pixels", .call = take_extend },
+    { "hires", 0, CLI_CALL, "X", "draw, enlarge so many times, and draw again from there",
+      .call = take_hires },
+    { "hires-strength", 0, CLI_CALL, "X", "how much of it is redrawn then, above 0 to 1 (0.5)",
+      .call = take_hires_strength },
+    { "hires-steps", 0, CLI_WHOLE, "N", "of which that is a share (--steps)",
+      AT(request.hires_steps), 1, MAX_STEPS },
+    { "hires-upscaler", 0, CLI_TEXT, "NAME|FILE",
+      "latent, latent_nearest, lanczos, or a network as for --upscale (latent)",
+      AT(request.hires_upscaler) },
     { "upscale", 0, CLI_TEXT, "FILE",
       "enlarge the images by an ESRGAN or Real-ESRGAN network, or with a picture and no prompt, that",
       AT(upscale) },
@@ -686,6 +720,17 @@ static int check_together(struct sdgen_options *o, const char *stray, const char
         return sdrt_fail(log, SDRT_E_ARG,
                          "--show, --json: expected one of them, as both write to "
                          "standard output");
+    const char *of_hires = o->hires_strength           ? "hires-strength"
+                           : o->request.hires_steps    ? "hires-steps"
+                           : o->request.hires_upscaler ? "hires-upscaler"
+                                                       : NULL;
+    if (of_hires && o->request.hires == 0.0f)
+        return sdrt_fail(log, SDRT_E_ARG, "--%s: expected --hires X beside it", of_hires);
+    if (o->request.hires != 0.0f && (o->init || o->dump || o->compare))
+        return sdrt_fail(log, SDRT_E_ARG, "--hires, --%s: expected one of them",
+                         o->init   ? "init"
+                         : o->dump ? "dump"
+                                   : "compare");
     if (o->upscale_tile && !o->upscale)
         return sdrt_fail(log, SDRT_E_ARG, "--upscale-tile %d: expected --upscale FILE beside it",
                          o->upscale_tile);

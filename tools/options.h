@@ -54,6 +54,7 @@ struct sdgen_options {
     int refiner_start; /* --refiner-start was given */
     int strength;      /* --strength was given */
     int mask_padding;  /* --mask-padding was given */
+    int hires_strength;  /* --hires-strength was given */
     int image_cfg_scale; /* --image-cfg-scale was given */
     double mask_blur;
     int random_seed;   /* the seed was drawn here, not given */

@@ -3,6 +3,7 @@
  * One image, as data: prompt -> token ids -> text embeddings -> noise -> N times { scale,
  * denoise the pair, guide, sampler step } -> VAE -> RGB, pass by pass of the model's table.
  */
+#include "model/pipeline/hires.h"
 #include "model/pipeline/loras.h"
 #include "model/pipeline/parameters.h"
 #include "model/pipeline/read.h"
@@ -50,7 +51,10 @@ static int load_progress(void *user, int done, int total)
 static int is_wanted(const struct sdrt_run *run, int i)
 {
     const struct sdrt_pass *pass = &run->s->model->passes[i];
+    const struct sdrt_hires *h = run->hires;
 
+    if (h && h->of_latents && !h->second && pass->when == SDRT_ONCE_AN_IMAGE && !run->r->preview)
+        return 0;
     return run->s->programs[i] && (!pass->wanted || pass->wanted(run, pass));
 }
 
@@ -127,6 +131,7 @@ static int prepare(struct sdrt_run *run)
     s->stage_seconds[SDRT_STAGE_TEXT] += sdrt_now() - t0;
     if (status != SDRT_OK) return status;
     sdrt_run_prepare_once(run);
+    if (sdrt_hires_begins(run->r)) return sdrt_hires_begin(run);
     return run->r->init ? SDRT_OK : sdrt_run_prepare_noise(run);
 }
 
@@ -154,6 +159,7 @@ static int draw(struct sdrt_run *run)
     if (status == SDRT_OK) status = prepare_results(run);
     if (status == SDRT_OK) status = prepare(run);
     if (status == SDRT_OK) status = run_passes(run);
+    if (status == SDRT_OK) status = sdrt_hires_keep(run);
     if (status != SDRT_OK || s->shape.varied) release_passes(s);
     s->evaluations_done = run->evaluated;
     s->left_out = run->left_out;
@@ -162,17 +168,14 @@ static int draw(struct sdrt_run *run)
     return status;
 }
 
-int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *request)
+int sdrt_run_once(struct sdrt_session *s, const struct sdrt_request *request,
+                  struct sdrt_hires *hires)
 {
-    struct sdrt_run run = { .s = s };
+    struct sdrt_run run = { .s = s, .request = *request, .hires = hires };
     const struct sdrt_request *r = run.r = &run.request;
     struct sdrt_shape shape = { 0 };
-    int status = s ? sdrt_request_read(&run.request, request, s->log) : SDRT_E_ARG;
+    int status = sdrt_request_check(s->model, r, &shape, run.samplers, &run.rng_kind);
 
-    if (status != SDRT_OK) return status;
-    sdrt_queue_rearm(s->queue); /* who cancelled before means another request */
-    run.request = sdrt_request_resolved(s->model, r);
-    status = sdrt_request_check(s->model, r, &shape, run.samplers, &run.rng_kind);
     if (status == SDRT_OK) status = sdrt_cache_parse(&run.cache, r->cache, s->log);
     s->n_images = 0;
     if (status == SDRT_OK) status = sdrt_controls_take(s, r, &shape);
@@ -185,7 +188,6 @@ int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *req
         sdrt_pipeline_loras_end(s);
     }
     if (status == SDRT_OK || status == SDRT_E_CANCELLED) s->n_images = run.decoded;
-    if (status == SDRT_E_CANCELLED) sdrt_fail(s->log, status, "cancelled");
     for (int i = 0; i < SDRT_PARTS; i++) sdrt_sampler_free(&run.samplers[i]);
     free(run.dense);
     free(run.prompt);
@@ -194,5 +196,19 @@ int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *req
     free(run.rngs);
     sdrt_canvas_clear(&run.canvas);
     sdrt_run_free_controls(&run);
+    return status;
+}
+
+int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *request)
+{
+    struct sdrt_request read, once;
+    int status = s ? sdrt_request_read(&read, request, s->log) : SDRT_E_ARG;
+
+    if (status != SDRT_OK) return status;
+    sdrt_queue_rearm(s->queue); /* who cancelled before means another request */
+    once = sdrt_request_resolved(s->model, &read);
+    status = sdrt_hires_asked(&read) ? sdrt_hires_generate(s, &read)
+                                     : sdrt_run_once(s, &once, NULL);
+    if (status == SDRT_E_CANCELLED) sdrt_fail(s->log, status, "cancelled");
     return status;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/pipeline/parameters.h"
+#include "model/pipeline/hires.h"
 #include "model/pipeline/run.h"
 #include "runtime/base/numbers.h"
 
@@ -70,6 +71,16 @@ static void write_begin(const struct sdrt_request *r, FILE *f)
     if (r->mask_only)
         fprintf(f, ", Inpaint area: Only masked, Masked area padding: %d", r->mask_padding);
     fprintf(f, ", Masked content: %s", sdrt_masked_content_name((int)sdrt_begin_content(r)));
+}
+
+/* And of an image that is drawn twice. */
+static void write_hires(const struct sdrt_request *r, FILE *f)
+{
+    if (!sdrt_hires_asked(r)) return;
+    fprintf(f, ", Denoising strength: %g, Hires upscale: %g", (double)r->hires_strength,
+            (double)r->hires);
+    if (r->hires_steps) fprintf(f, ", Hires steps: %d", r->hires_steps);
+    write_text(f, "Hires upscaler", sdrt_hires_label(r));
 }
 
 static void write_loras(const struct sdrt_request *r, FILE *f)
@@ -144,6 +155,7 @@ static void write_settings(const struct sdrt_run *run, int i, FILE *f)
             (double)r->cfg_scale, (unsigned long long)(r->seed + (uint64_t)i), r->width, r->height);
     write_text(f, "Model", m->parts[SDRT_PART_BASE].name);
     if (r->init) write_begin(r, f);
+    write_hires(r, f);
     const struct sdrt_vae_config *vae = &sdrt_model_config_of(m)->vae;
     if (vae->tiny_encoder && r->init) fputs(", VAE Encoder: TAESD", f);
     if (vae->tiny_decoder) fputs(", VAE Decoder: TAESD", f);

@@ -35,6 +35,7 @@ struct sdrt_request sdrt_request_default(void)
         .cfg_end = 1.0f,
         .mask_padding = 32,
         .image_cfg_scale = 1.5f,
+        .hires_strength = 0.5f,
     };
 }
 

@@ -4,6 +4,7 @@
  */
 #include "model/pipeline/begin.h"
 #include "model/pipeline/cache.h"
+#include "model/pipeline/hires.h"
 #include "model/pipeline/refiner.h"
 #include "model/pipeline/session.h"
 #include "runtime/base/choices.h"
@@ -126,7 +127,8 @@ static int make_samplers(const struct sdrt_model *m, const struct sdrt_request *
     if (status == SDRT_OK && r->spacing && !sdrt_spacing_parse(r->spacing, &params.noise.spacing))
         status = sdrt_fail(m->log, SDRT_E_ARG, "unknown spacing \"%s\": expected %s", r->spacing,
                            sdrt_choices(known, sdrt_spacing_name));
-    if (status == SDRT_OK && r->init) status = sdrt_begin_first_step(m, r, &params.first_step);
+    if (status == SDRT_OK && (r->init || sdrt_hires_begins(r)))
+        status = sdrt_begin_first_step(m, r, &params.first_step);
     if (status == SDRT_OK) status = sdrt_sampler_create(&out[SDRT_PART_BASE], &params);
     if (status != SDRT_OK) return status;
     shape->evaluations[SDRT_PART_BASE] = sdrt_sampler_evaluations(out[SDRT_PART_BASE]);

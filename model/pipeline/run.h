@@ -29,6 +29,8 @@ struct sdrt_run_adapted {
     size_t n;
 };
 
+struct sdrt_hires;
+
 struct sdrt_run {
     struct sdrt_session *s;
     struct sdrt_request request;  /* resolved */
@@ -43,6 +45,7 @@ struct sdrt_run {
     enum sdrt_rng_kind rng_kind;
     struct sdrt_run_control controls[SDRT_MAX_CONTROLS];
     struct sdrt_run_adapted adapted[SDRT_MAX_LEVELS + 1];
+    struct sdrt_hires *hires;  /* where it is one of two drawings; NULL: it is the only one */
     struct sdrt_canvas canvas; /* the picture that it begins with; owned */
     int    evaluated;  /* evaluations so far, of all denoisers */
     int left_out;      /* of these, so many were made of others */
@@ -52,6 +55,11 @@ struct sdrt_run {
     float *dense;      /* a dumped tensor without its pitch */
     size_t dense_size;
 };
+
+/* Draws a resolved request once.  As sdrt_session_generate(), which draws twice where that is asked for,
+ * but logs nothing of cancelling. */
+int sdrt_run_once(struct sdrt_session *s, const struct sdrt_request *request,
+                  struct sdrt_hires *hires);
 
 /* Tells the caller how far a stage is; SDRT_E_CANCELLED where that ends it. */
 int sdrt_run_report(struct sdrt_run *run, enum sdrt_stage stage, int done, int total);

@@ -3,6 +3,7 @@
  * Opening and closing a session, and what is known before it draws.
  */
 #include "model/pipeline/controls.h"
+#include "model/pipeline/hires.h"
 #include "model/pipeline/prompts.h"
 #include "model/pipeline/read.h"
 #include "model/pipeline/session.h"
@@ -72,6 +73,11 @@ int sdrt_session_plan_request(struct sdrt_session *s, const struct sdrt_request 
     int status = s ? sdrt_request_read(&r, request, s->log) : SDRT_E_ARG;
 
     if (status != SDRT_OK) return status;
+    if (sdrt_hires_asked(&r)) { /* the larger of both */
+        const struct sdrt_request whole = r;
+        status = sdrt_hires_check(s->model, &whole, &r);
+        if (status != SDRT_OK) return status;
+    }
     r = sdrt_request_resolved(s->model, &r);
     status = sdrt_request_check(s->model, &r, &shape, NULL, NULL);
     if (status == SDRT_OK) status = sdrt_controls_take(s, &r, &shape);
