@@ -22,6 +22,8 @@ libmodel_la_SOURCES += \
 	model/net/upscaler.c model/net/upscaler.h model/pipeline/upscaler_file.c model/pipeline/upscaler_file.h \
 	model/pipeline/upscaler.c model/pipeline/upscaler.h model/pipeline/upscaler_run.c \
 	model/pipeline/hires.c model/pipeline/hires.h \
+	model/net/vae_bands.c model/net/vae_bands.h model/pipeline/bands.c model/pipeline/bands.h \
+	model/pipeline/bands_internal.h model/pipeline/bands_run.c \
 	model/pipeline/parameters.c model/pipeline/parameters.h model/pipeline/canvas.c model/pipeline/canvas.h model/pipeline/fill.c model/pipeline/fill.h \
 	model/pipeline/cache.c model/pipeline/cache.h model/pipeline/kept.c model/pipeline/kept.h model/pipeline/preview.c model/pipeline/preview.h model/pipeline/refiner.c model/pipeline/refiner.h \
 	model/checkpoint/inspect.c model/checkpoint/inspect_names.c model/checkpoint/inspect.h \

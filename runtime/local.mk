@@ -27,7 +27,7 @@ libruntime_la_SOURCES = \
 	runtime/machine/control_group.c runtime/machine/control_group.h \
 	runtime/machine/core_kinds.c runtime/machine/core_kinds.h \
 	runtime/machine/topology.c runtime/machine/topology.h \
-	runtime/machine/team.c runtime/machine/team.h \
+	runtime/machine/spill.c runtime/machine/spill.h runtime/machine/team.c runtime/machine/team.h \
 	runtime/device/device.c runtime/device/device.h runtime/device/cpu.c runtime/device/cpu.h \
 	runtime/device/cuda.c runtime/device/cuda.h runtime/device/cuda_internal.h runtime/device/cuda_queue.c \
 	runtime/device/cuda_driver.c runtime/device/cuda_driver.h \

@@ -179,9 +179,6 @@ done
 fails 'an unknown way to resize' 2 'stretch.*crop' --init "$init" --resize-mode stretch
 fails 'an unknown content' 2 'cats.*nothing' --init "$init" --mask "$mask" --masked-content cats
 
-rm -f "$work.err"
-finish
-
 # Pictures that are enlarged, drawn before or there already.
 rrdb=$golden/nets/rrdb-x2.pth
 size_is() { [ "$(od -An -tu1 -j16 -N8 "$1" | tr -s ' ')" = " $2" ]; }
@@ -224,3 +221,14 @@ fails 'a strength of no second drawing' 2 'hires-strength: expected --hires' --h
 fails 'an enlargement of nothing' 2 'above 1 and up to 8' --hires 1
 fails 'a second drawing of a picture' 2 'hires, --init' --hires 2 --init "$init"
 fails 'a second drawing by nothing' 1 'nothing.pth' --hires 2 --hires-upscaler nothing.pth
+
+# A decoder in bands.
+ok=true
+draw -W 64 -H 72 --vae-bands 16 -o a.png && size_is a.png '0 0 0 64 0 0 0 72' || ok=false
+report $ok 'an image is decoded in bands' "$(cat "$work.err")"
+rm -f ./*
+fails 'bands of no rows' 2 'vae-bands' --vae-bands 0
+fails 'bands of odd rows' 2 'multiple of 8' --vae-bands 17
+
+rm -f "$work.err"
+finish

@@ -393,6 +393,10 @@ tests_test_hires_SOURCES = tests/test_hires.c $(GOLDEN_PICTURES) tests/made_weig
 tests_test_hires_CFLAGS = $(TEST_CFLAGS)
 tests_test_hires_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/oracle/make_hires.py
+check_PROGRAMS += tests/test_bands
+tests_test_bands_SOURCES = tests/test_bands.c $(GOLDEN_FILES)
+tests_test_bands_CFLAGS = $(TEST_CFLAGS)
+tests_test_bands_LDADD = $(TEST_LIBS)
 
 # T5's encoder, tiny.
 check_PROGRAMS += tests/test_t5

@@ -184,6 +184,30 @@ static int measure(struct session *s, struct sdrt_memory *memory)
     return status;
 }
 
+/* What has room for the whole decoder decodes at once. */
+static int measure_fitting(struct session *s, struct sdrt_memory *memory)
+{
+    enum { ROWS = 64 };
+    struct sdgen_options *o = &s->options;
+    const int on_processor = !o->model.device || !strcmp(o->model.device, "cpu");
+    int status = measure(s, memory);
+    const size_t need = memory->weights_bytes + memory->arena_bytes, left = memory->available_bytes;
+
+    if (status || !left || need <= left || o->request.vae_bands || o->model.taesd || !on_processor)
+        return status;
+    o->request.vae_bands = ROWS;
+    status = measure(s, memory);
+    if (status || memory->weights_bytes + memory->arena_bytes < need) {
+        if (!status)
+            sdrt_note(&s->log, SDRT_LOG_WARNING,
+                      "memory is short: the VAE decodes in bands of %d rows, which takes longer",
+                      ROWS);
+        return status;
+    }
+    o->request.vae_bands = 0;
+    return measure(s, memory);
+}
+
 static int check_memory(struct session *s)
 {
     const size_t mib = (size_t)1 << 20;
@@ -191,7 +215,7 @@ static int check_memory(struct session *s)
     const int gpu = device && strcmp(device, "cpu");
     struct sdrt_memory memory;
     size_t need;
-    const int status = measure(s, &memory);
+    const int status = measure_fitting(s, &memory);
 
     if (status) return status;
     if (__builtin_add_overflow(memory.weights_bytes, memory.arena_bytes, &need)) need = SIZE_MAX;

@@ -3,6 +3,7 @@
  * From a latent to pixels, image by image.
  */
 #include "kernels/ops.h"
+#include "model/pipeline/bands.h"
 #include "model/pipeline/preview.h"
 #include "model/pipeline/run.h"
 
@@ -11,6 +12,12 @@
 
 struct sdrt_decoding sdrt_run_decoding(const struct sdrt_session *s)
 {
+    if (s->bands && s->arena)
+        return (struct sdrt_decoding){
+            .pass = -1,
+            .in = sdrt_bands_in(s->bands, s->arena->base + s->persistent_bytes),
+            .out = sdrt_bands_out(s->bands, s->arena->base + s->persistent_bytes),
+        };
     return (struct sdrt_decoding){
         .pass = sdrt_session_find_when(s, SDRT_PART_BASE, SDRT_ONCE_AN_IMAGE),
         .in = sdrt_session_map(s, SDRT_PART_BASE, "vae_in"),
@@ -47,6 +54,24 @@ void sdrt_run_finish_decoding(const struct sdrt_session *s, const struct sdrt_de
     for (size_t i = 0; i < n; i++) d->out[i] = 2.0f * d->out[i] - 1.0f;
 }
 
+/* Each pass over all bands counts as nothing, but the caller may stop there. */
+static int between_passes(void *user, int done, int total)
+{
+    (void)done;
+    (void)total;
+    struct sdrt_run *run = user;
+    return sdrt_run_report(run, SDRT_STAGE_DECODE, run->decoded, run->s->shape.batch) != SDRT_OK;
+}
+
+static int decode(struct sdrt_run *run, const struct sdrt_pass *pass)
+{
+    struct sdrt_session *s = run->s;
+
+    if (!s->bands) return sdrt_run_program(run, pass);
+    return sdrt_bands_run(s->bands, s->arena->base + s->persistent_bytes, s->queue, between_passes,
+                          run);
+}
+
 int sdrt_run_decoder(struct sdrt_run *run, const struct sdrt_pass *pass)
 {
     struct sdrt_session *s = run->s;
@@ -63,7 +88,7 @@ int sdrt_run_decoder(struct sdrt_run *run, const struct sdrt_pass *pass)
         if (batch > 1) snprintf(image, sizeof image, "image%d/", i);
         sdrt_run_fill_decoder(s, &d, latent + (size_t)i * n);
         snprintf(run->prefix, sizeof run->prefix, "%s%s", image, pass->dumps);
-        status = sdrt_run_program(run, pass);
+        status = decode(run, pass);
         if (status != SDRT_OK) break;
         sdrt_run_finish_decoding(s, &d, drawn);
         snprintf(run->prefix, sizeof run->prefix, "%s", image);

@@ -55,6 +55,7 @@ static int is_wanted(const struct sdrt_run *run, int i)
 
     if (h && h->of_latents && !h->second && pass->when == SDRT_ONCE_AN_IMAGE && !run->r->preview)
         return 0;
+    if (run->s->bands && pass->when == SDRT_ONCE_AN_IMAGE) return 1;
     return run->s->programs[i] && (!pass->wanted || pass->wanted(run, pass));
 }
 
@@ -67,7 +68,8 @@ static int load_together(struct sdrt_run *run, int first)
 
     for (int i = first; i < s->n_passes && status == SDRT_OK; i++) {
         if (i > first && !s->model->passes[i].joins) break;
-        if (is_wanted(run, i)) status = sdrt_session_load(s, i, load_progress, run);
+        if (s->programs[i] && is_wanted(run, i))
+            status = sdrt_session_load(s, i, load_progress, run);
     }
     s->stage_seconds[SDRT_STAGE_LOAD] += sdrt_now() - t0;
     return status;

@@ -2,6 +2,7 @@
  *
  * From a shape to programs with memory, and their weights.
  */
+#include "model/pipeline/bands.h"
 #include "model/pipeline/cache.h"
 #include "model/pipeline/controls.h"
 #include "model/pipeline/kept.h"
@@ -21,6 +22,7 @@ void sdrt_session_unplan(struct sdrt_session *s)
         sdrt_program_free(&s->programs[i]);
         sdrt_slot_moves_free(&s->moves[i]);
     }
+    sdrt_bands_free(&s->bands);
     sdrt_slots_clear(&s->slots);
     sdrt_device_free(&s->arena);
     sdrt_device_free(&s->far_arena);
@@ -40,6 +42,19 @@ static struct sdrt_queue *queue_of(const struct sdrt_session *s, int i)
     return sdrt_session_is_far(s, i) ? s->queue : s->queue->host;
 }
 
+/* The decoder's passes over bands, which share the workspace. */
+static int plan_bands(struct sdrt_session *s, const struct sdrt_model_part *part)
+{
+    const struct sdrt_queue *queue = s->queue;
+    const int status = sdrt_bands_create(&s->bands, &part->config.vae, s->shape.h, s->shape.w,
+                                         s->shape.vae_bands, queue->device, queue, part->store,
+                                         s->log);
+
+    if (status == SDRT_OK && sdrt_bands_bytes(s->bands) > s->workspace_bytes)
+        s->workspace_bytes = sdrt_bands_bytes(s->bands);
+    return status;
+}
+
 static int plan_pass(struct sdrt_session *s, int i)
 {
     const struct sdrt_pass *pass = &s->model->passes[i];
@@ -53,6 +68,7 @@ static int plan_pass(struct sdrt_session *s, int i)
 
     if (!part) return SDRT_OK;
     if (pass->has && !pass->has(sdrt_model_config_of(s->model), &s->shape)) return SDRT_OK;
+    if (s->shape.vae_bands && pass->when == SDRT_ONCE_AN_IMAGE) return plan_bands(s, part);
     int status = sdrt_graph_create(&g, pass->name, part->store,
                                    pass->wide ? device->wide_ops : device->ops, s->log);
     if (status != SDRT_OK) return status;
@@ -292,6 +308,8 @@ static size_t weights_of(const struct sdrt_session *s, int i)
     const int whole = s->model->passes[i].way == SDRT_WAY_WHOLE;
     const int there = sdrt_device_is_host(s->model->device) || sdrt_session_is_far(s, i);
 
+    if (s->bands && s->model->passes[i].when == SDRT_ONCE_AN_IMAGE)
+        return sdrt_bands_weight_bytes(s->bands);
     return whole && s->programs[i] && there && !s->model->passes[i].controlled
                ? sdrt_program_weight_bytes(s->programs[i])
                : 0;

@@ -2,6 +2,7 @@
  *
  * What a request leaves open, and whether a model can draw it.
  */
+#include "model/pipeline/bands.h"
 #include "model/pipeline/begin.h"
 #include "model/pipeline/cache.h"
 #include "model/pipeline/hires.h"
@@ -136,6 +137,20 @@ static int make_samplers(const struct sdrt_model *m, const struct sdrt_request *
     return sdrt_refiner_split(m, r, &params, shape, &out[SDRT_PART_REFINER]);
 }
 
+static int check_bands(const struct sdrt_model *m, const struct sdrt_request *r)
+{
+    if (!r->vae_bands) return SDRT_OK;
+    if (r->vae_bands < SDRT_LEAST_BAND || r->vae_bands % 8)
+        return sdrt_fail(m->log, SDRT_E_ARG,
+                         "VAE bands of %d rows: expected a multiple of 8 from %d on", r->vae_bands,
+                         SDRT_LEAST_BAND);
+    if (sdrt_model_config_of(m)->vae.tiny_decoder || !sdrt_device_is_host(m->device))
+        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
+                         "VAE bands: expected the VAE on the processor, not %s",
+                         sdrt_device_is_host(m->device) ? "a TAESD" : "a GPU");
+    return SDRT_OK;
+}
+
 static int check_numbers(const struct sdrt_model *m, const struct sdrt_request *r)
 {
     const int unit = 1 << (sdrt_model_config_of(m)->vae.levels - 1);
@@ -199,6 +214,7 @@ int sdrt_request_check(const struct sdrt_model *m, const struct sdrt_request *r,
     if (status == SDRT_OK) status = check_clip_skip(m, r->clip_skip);
     if (status == SDRT_OK) status = check_picture(m, r);
     if (status == SDRT_OK && r->init) status = sdrt_begin_check(m, r);
+    if (status == SDRT_OK) status = check_bands(m, r);
     if (status == SDRT_OK) status = check_task(m, r);
     /* What is told the scale guides itself. */
     *shape = (struct sdrt_shape){
@@ -207,6 +223,7 @@ int sdrt_request_check(const struct sdrt_model *m, const struct sdrt_request *r,
         .h = r->height / unit,
         .w = r->width / unit,
         .clip_skip = r->clip_skip,
+        .vae_bands = r->vae_bands,
         .picture = r->init != NULL,
         .masked = r->init && sdrt_begin_masked(r),
     };

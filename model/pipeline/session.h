@@ -17,6 +17,8 @@
 
 enum { SDRT_MAX_BATCH = 64, SDRT_MAX_PIXELS = 8192, SDRT_TOLD = 6, SDRT_STAGES = 5 };
 
+struct sdrt_bands;
+
 struct sdrt_session {
     struct sdrt_model *model; /* a use of it */
     const struct sdrt_log *log;
@@ -26,6 +28,7 @@ struct sdrt_session {
     struct sdrt_shape shape;
     struct sdrt_program **programs; /* of each row of the model's passes, NULL where it has none */
     int n_passes;
+    struct sdrt_bands *bands; /* the decoder's, in its program's place; NULL: it is one */
     int planned;
     struct sdrt_slots slots;
     int latent, scaled, guided; /* slots of the sampler, NCHW, [batch][latent channels][h][w] */

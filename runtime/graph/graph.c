@@ -8,8 +8,11 @@
 #include <string.h>
 
 const struct sdrt_conv_spec sdrt_conv_defaults = {
-    .skip = SDRT_NO_TENSOR, .chan = SDRT_NO_TENSOR, .residual = SDRT_NO_TENSOR,
+    .skip = SDRT_NO_TENSOR,
+    .chan = SDRT_NO_TENSOR,
+    .residual = SDRT_NO_TENSOR,
     .into = SDRT_NO_TENSOR,
+    .msb = SDRT_NO_TENSOR,
 };
 const struct sdrt_gemm_spec sdrt_gemm_defaults = {
     .gate = SDRT_NO_TENSOR, .residual = SDRT_NO_TENSOR, .into = SDRT_NO_TENSOR,
@@ -302,7 +305,7 @@ sdrt_tensor sdrt_graph_conv(struct sdrt_graph *g, sdrt_tensor x, const struct sd
     if (!count) prefixes[count++] = spec->name;
     for (int i = 0; i < count; i++) rows[i] = spec->out_c / count;
 
-    const sdrt_tensor msb = spec->norm ? group_norm(g, x, spec->skip, spec) : SDRT_NO_TENSOR;
+    const sdrt_tensor msb = spec->norm ? group_norm(g, x, spec->skip, spec) : spec->msb;
     const sdrt_tensor y = spec->into >= 0 ? spec->into
                           : sdrt_graph_new_tensor(g, spec->name, in.batch, h, w, spec->out_c);
     struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_CONV, spec->name);
@@ -314,15 +317,29 @@ sdrt_tensor sdrt_graph_conv(struct sdrt_graph *g, sdrt_tensor x, const struct sd
     n->residual = spec->residual;
     n->msb = msb;
     n->u.conv = (struct sdrt_conv_shape){
-        .batch = in.batch, .in_h = in.h, .in_w = in.w, .in_c = in.c, .in_c2 = in2.c,
-        .out_h = h, .out_w = w, .out_c = spec->out_c, .kernel = spec->kernel, .stride = stride,
-        .upsample = up, .pad = spec->pad, .x_pitch = in.pitch, .x2_pitch = in2.pitch,
+        .batch = in.batch,
+        .in_h = in.h,
+        .in_w = in.w,
+        .in_c = in.c,
+        .in_c2 = in2.c,
+        .out_h = h,
+        .out_w = w,
+        .out_c = spec->out_c,
+        .kernel = spec->kernel,
+        .stride = stride,
+        .upsample = up,
+        .pad = spec->pad,
+        .x_pitch = in.pitch,
+        .x2_pitch = in2.pitch,
         .y_pitch = g->tensors[y].pitch,
         .residual_pitch = spec->residual >= 0 ? g->tensors[spec->residual].pitch : 0,
         .chan_pitch = chan.batch > 1 ? chan.pitch : 0,
-        .prologue = !spec->norm ? SDRT_PROLOGUE_NONE
-                    : spec->silu ? SDRT_PROLOGUE_NORM_SILU : SDRT_PROLOGUE_NORM,
-        .w = { .n = spec->out_c, .k = in.c + in2.c, .taps = spec->kernel * spec->kernel,
+        .prologue = msb < 0      ? SDRT_PROLOGUE_NONE
+                    : spec->silu ? SDRT_PROLOGUE_NORM_SILU
+                                 : SDRT_PROLOGUE_NORM,
+        .w = { .n = spec->out_c,
+               .k = in.c + in2.c,
+               .taps = spec->kernel * spec->kernel,
                .stride = stride },
     };
     n->u.conv.w.stored = sdrt_graph_set_weights(g, n, prefixes, rows, count,

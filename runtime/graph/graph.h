@@ -74,6 +74,8 @@ struct sdrt_conv_spec {
     const char *norm;       /* prefix of the group norm applied while reading, or NULL */
     int   groups;
     float eps;
+    sdrt_tensor msb; /* [batch][1][3][c] of the norm (kernels/norm.h), where it is given instead;
+                             * SDRT_NO_TENSOR */
     int   silu;             /* after the norm */
     sdrt_tensor skip;       /* second source, its channels after x's; SDRT_NO_TENSOR */
     sdrt_tensor chan;       /* [batch or 1][1][1][out_c] added to every pixel; SDRT_NO_TENSOR */

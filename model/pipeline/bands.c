@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/pipeline/bands_internal.h"
+#include "runtime/graph/graph.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64 };
+
+static size_t aligned(size_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
+
+static size_t floats(int h, int w, int c)
+{
+    return aligned((size_t)h * (size_t)w * (size_t)c * sizeof(float));
+}
+
+/* ---- planning ---- */
+
+/* The window of every band of a pass is as high: where it would reach beyond the picture it is moved
+ * in. */
+static void set_rows(const struct sdrt_bands *b, struct sdrt_band_step *s)
+{
+    const struct sdrt_band_pass *p = &s->pass;
+    const int last = b->config.levels - 1;
+
+    s->h = b->h << p->level;
+    s->w = b->w << p->level;
+    s->core = b->rows >> (last - p->level);
+    if (s->core < 2) s->core = 2; /* even, as what is doubled */
+    if (s->core > s->h) s->core = s->h;
+    s->window = s->core + 2 * p->halo < s->h ? s->core + 2 * p->halo : s->h;
+    s->times = 1 + p->begins;
+    s->in_bytes = floats(s->window / s->times, s->w / s->times, p->in_c);
+    s->out_bytes = floats(s->window, s->w, p->out_c);
+    s->saved_bytes = floats(p->halo ? p->halo : 1, s->w, p->in_c);
+}
+
+static int plan_step(struct sdrt_bands *b, struct sdrt_band_step *s,
+                     const struct sdrt_device *device, int workers)
+{
+    struct sdrt_graph *g = NULL;
+    int status = sdrt_graph_create(&g, "vae band", b->store, device->wide_ops, b->log);
+
+    if (status != SDRT_OK) return status;
+    sdrt_vae_band_build(g, &b->config, &s->pass, s->window / s->times, s->w / s->times,
+                        b->h * b->w);
+    return sdrt_program_create(&s->program, &g, device, workers, b->log);
+}
+
+/* After what stays: what is whole, as long as it is read, then the pass's own. */
+static void lay_out(struct sdrt_bands *b, struct sdrt_band_step *s)
+{
+    const struct sdrt_band_pass *p = &s->pass;
+    const size_t whole = floats(b->h, b->w, b->config.channels[b->config.levels - 1]);
+    const int attends = p->kind == SDRT_BAND_KEYS || p->kind == SDRT_BAND_QUERIES;
+    size_t at = b->fixed_bytes;
+
+    if (p->level == 0 || (p->level == 1 && p->begins)) at += whole;
+    s->keys = at;
+    if (attends) at += 2 * whole;
+    s->in = at;
+    s->out = at += s->in_bytes;
+    s->saved = at += s->out_bytes;
+    s->work = at += s->saved_bytes;
+    at += sdrt_program_peak(s->program);
+    if (at > b->bytes) b->bytes = at;
+}
+
+/* Levels lie in two places in turn, since each is made of the one before. */
+static void lay_out_levels(struct sdrt_bands *b)
+{
+    const int last = b->config.levels - 1;
+    size_t place[2] = { 0, 0 };
+
+    for (int l = 1; l <= last; l++) {
+        const size_t bytes = floats(b->h << l, b->w << l, b->config.channels[last - l]);
+        if (bytes > place[l & 1]) place[l & 1] = bytes;
+    }
+    for (int l = 1; l <= last; l++) b->levels[l] = l & 1 ? 0 : place[1];
+    b->spilled_bytes = place[0] + place[1];
+}
+
+static int count_passes(const struct sdrt_vae_config *config)
+{
+    struct sdrt_band_pass p;
+    int n = 0;
+
+    while (sdrt_vae_band_pass(config, n, &p)) n++;
+    return n;
+}
+
+static int plan(struct sdrt_bands *b, const struct sdrt_device *device,
+                const struct sdrt_queue *queue)
+{
+    const int last = b->config.levels - 1;
+    int widest = 0, status = SDRT_OK;
+
+    b->n = count_passes(&b->config);
+    b->steps = calloc((size_t)b->n, sizeof *b->steps);
+    if (!b->steps) return sdrt_fail(b->log, SDRT_E_NOMEM, "out of memory");
+    for (int i = 0; i <= last; i++)
+        if (b->config.channels[i] > widest) widest = b->config.channels[i];
+    b->norm_bytes = floats(1, 3, widest);
+    b->latent = 2 * b->norm_bytes;
+    b->image = b->latent + floats(b->h, b->w, b->config.latent_channels);
+    b->fixed_bytes = b->image + floats(b->h << last, b->w << last, 3);
+    for (int i = 0; i < b->n && status == SDRT_OK; i++) {
+        struct sdrt_band_step *s = &b->steps[i];
+        sdrt_vae_band_pass(&b->config, i, &s->pass);
+        set_rows(b, s);
+        status = plan_step(b, s, device, queue->sharers);
+        if (status == SDRT_OK) status = sdrt_programs_check(&s->program, 1, b->log);
+        if (status == SDRT_OK) lay_out(b, s);
+    }
+    lay_out_levels(b);
+    b->sums = malloc(sizeof(double) * 2 * (size_t)widest * SDRT_BAND_SHARES);
+    b->moments = malloc(sizeof(double) * 2 * (size_t)widest);
+    if (status == SDRT_OK && (!b->sums || !b->moments))
+        status = sdrt_fail(b->log, SDRT_E_NOMEM, "out of memory");
+    return status;
+}
+
+int sdrt_bands_create(struct sdrt_bands **out, const struct sdrt_vae_config *config, int h, int w,
+                      int rows, const struct sdrt_device *device, const struct sdrt_queue *queue,
+                      struct sdrt_weight_store *store, const struct sdrt_log *log)
+{
+    struct sdrt_bands *b = *out = calloc(1, sizeof *b);
+
+    if (!b) return sdrt_fail(log, SDRT_E_NOMEM, "out of memory");
+    b->config = *config;
+    b->h = h;
+    b->w = w;
+    b->rows = rows;
+    b->store = store;
+    b->ops = device->wide_ops;
+    b->log = log;
+    const int status = plan(b, device, queue);
+    if (status != SDRT_OK) sdrt_bands_free(out);
+    return status;
+}
+
+void sdrt_bands_free(struct sdrt_bands **bands)
+{
+    struct sdrt_bands *b = *bands;
+
+    if (!b) return;
+    for (int i = 0; i < b->n && b->steps; i++) sdrt_program_free(&b->steps[i].program);
+    sdrt_weight_store_give_back(b->store, &b->uses, SDRT_WEIGHTS_KEEP);
+    sdrt_spill_free(&b->spill);
+    free(b->steps);
+    free(b->sums);
+    free(b->moments);
+    free(b);
+    *bands = NULL;
+}
+
+size_t sdrt_bands_bytes(const struct sdrt_bands *b) { return b->bytes; }
+size_t sdrt_bands_spilled_bytes(const struct sdrt_bands *b) { return b->spilled_bytes; }
+
+size_t sdrt_bands_weight_bytes(const struct sdrt_bands *b)
+{
+    size_t sum = 0;
+
+    for (int i = 0; i < b->n; i++) {
+        const enum sdrt_band_kind kind = b->steps[i].pass.kind;
+        /* What these read, others read too. */
+        if (kind != SDRT_BAND_UP && kind != SDRT_BAND_FIRST && kind != SDRT_BAND_KEYS)
+            sum += sdrt_program_weight_bytes(b->steps[i].program);
+    }
+    return sum;
+}
+
+size_t sdrt_bands_excess(const struct sdrt_bands *b)
+{
+    size_t most = 0;
+
+    for (int i = 0; i < b->n; i++) {
+        const size_t excess = sdrt_program_peak(b->steps[i].program) -
+                              sdrt_program_lower_bound(b->steps[i].program);
+        if (excess > most) most = excess;
+    }
+    return most;
+}
+
+float *sdrt_bands_in(const struct sdrt_bands *b, unsigned char *arena)
+{
+    return (float *)(void *)(arena + b->latent);
+}
+
+float *sdrt_bands_out(const struct sdrt_bands *b, unsigned char *arena)
+{
+    return (float *)(void *)(arena + b->image);
+}

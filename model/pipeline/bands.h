@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The VAE's decoder in bands (vae_bands.h): what it takes of memory is a band's and what is whole at the
+ * latent's size; the levels above lie in a temporary file.
+ */
+#ifndef SDRT_MODEL_PIPELINE_BANDS_H
+#define SDRT_MODEL_PIPELINE_BANDS_H
+
+#include "model/net/config.h"
+#include "runtime/device/device.h"
+#include "runtime/weights/weight_store.h"
+
+struct sdrt_bands;
+
+enum { SDRT_LEAST_BAND = 16, SDRT_BAND_ROWS = 64 /* where memory is short */ };
+
+/* Plans all passes for a latent of h x w, with bands of rows of the image; reads no weights.  device is a
+ * processor, whose wide kernels it takes; all outlive it.  *out is the caller's, NULL after a
+ * failure. */
+int sdrt_bands_create(struct sdrt_bands **out, const struct sdrt_vae_config *config, int h, int w,
+                      int rows, const struct sdrt_device *device, const struct sdrt_queue *queue,
+                      struct sdrt_weight_store *store, const struct sdrt_log *log);
+void sdrt_bands_free(struct sdrt_bands **bands);
+
+/* Bytes of arena that it takes, aligned to 64, and of temporary file; and of packed weights. */
+size_t sdrt_bands_bytes(const struct sdrt_bands *bands);
+size_t sdrt_bands_spilled_bytes(const struct sdrt_bands *bands);
+size_t sdrt_bands_weight_bytes(const struct sdrt_bands *bands);
+
+/* The most that one of its programs needs beyond the least that it could: 0. */
+size_t sdrt_bands_excess(const struct sdrt_bands *bands);
+
+/* Where, in such an arena, the latent goes, [h][w][channels], and the image comes, [..][..][3]. */
+float *sdrt_bands_in(const struct sdrt_bands *bands, unsigned char *arena);
+float *sdrt_bands_out(const struct sdrt_bands *bands, unsigned char *arena);
+
+/* Decodes what is in the arena.  progress (may be NULL) ends it by a non-zero answer, after each of
+ * total passes.  SDRT_E_CANCELLED, SDRT_E_IO, and as of loading and running programs. */
+int sdrt_bands_run(struct sdrt_bands *bands, unsigned char *arena, struct sdrt_queue *queue,
+                   int (*progress)(void *user, int done, int total), void *user);
+
+#endif

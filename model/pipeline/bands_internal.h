@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The inside of a decoder in bands, shared by its plan and its run.
+ */
+#ifndef SDRT_MODEL_PIPELINE_BANDS_INTERNAL_H
+#define SDRT_MODEL_PIPELINE_BANDS_INTERNAL_H
+
+#include "kernels/ops.h"
+#include "model/net/vae_bands.h"
+#include "model/pipeline/bands.h"
+#include "runtime/graph/program.h"
+#include "runtime/machine/spill.h"
+
+enum { SDRT_BAND_SHARES = 64 /* of sums, at most */ };
+
+/* A pass and its program, for one band; offsets are into the arena. */
+struct sdrt_band_step {
+    struct sdrt_band_pass pass;
+    struct sdrt_program *program;
+    int h, w;         /* of what it makes, whole */
+    int core, window; /* rows of a band, and with those around it */
+    int times;        /* 2 where what it reads is half as large, else 1 */
+    size_t keys, in, out, saved, work;
+    size_t in_bytes, out_bytes, saved_bytes;
+    char vectors[2][SDRT_BAND_NAME + 8]; /* names of the norm whose statistics it gives */
+    const char *names[2];
+    const float *gamma, *beta; /* of the norm whose statistics it gives; held by the bands' uses */
+};
+
+struct sdrt_bands {
+    struct sdrt_vae_config config;
+    int h, w, rows;
+    struct sdrt_weight_store *store;
+    const struct sdrt_ops *ops;
+    const struct sdrt_log *log;
+    struct sdrt_band_step *steps; /* n of them; owned, as all that follows */
+    int n;
+    size_t norm_bytes, latent, image,
+        fixed_bytes; /* of the arena: two norms, then latent and image, then
+                                                    * level 0 */
+    size_t bytes, spilled_bytes;
+    size_t levels[SDRT_MAX_LEVELS]; /* where each begins in the spill */
+    struct sdrt_spill *spill;       /* while it runs */
+    struct sdrt_weight_uses uses;
+    double *sums;    /* [shares][2][c] of a band */
+    double *moments; /* [2][c]: mean, and sum of squared distances from it, of the bands so far */
+};
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The VAE's decoder in bands is the whole one, in the memory of a band.
+ */
+#include "model/pipeline/bands.h"
+#include "tests/golden_models.h"
+#include "tests/temp_folder.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+TestSuite(bands, .init = temp_folder_make, .fini = temp_folder_remove);
+
+/* The image before it became bytes. */
+struct seen {
+    float *image;
+    size_t n;
+};
+
+static int keep_image(void *user, const char *name, const int dims[4], const float *data)
+{
+    struct seen *s = user;
+
+    if (strcmp(name, "image")) return 0;
+    s->n = (size_t)dims[1] * (size_t)dims[2] * 3;
+    s->image = malloc(s->n * sizeof *s->image);
+    memcpy(s->image, data, s->n * sizeof *s->image);
+    return 0;
+}
+
+static struct sdrt_request request_of(int width, int height, int bands)
+{
+    struct sdrt_request r;
+
+    sdrt_request_init(&r);
+    r.prompt = "a cat";
+    r.width = width;
+    r.height = height;
+    r.steps = 1;
+    r.seed = 3;
+    r.sampler = "euler";
+    r.vae_bands = bands;
+    return r;
+}
+
+static struct seen draw(struct sdrt_context *c, int width, int height, int bands)
+{
+    struct sdrt_request r = request_of(width, height, bands);
+    struct seen s = { NULL, 0 };
+
+    r.dump = keep_image;
+    r.dump_user = &s;
+    expect_quiet(sdrt_generate(c, &r), "image");
+    cr_assert_not_null(s.image);
+    return s;
+}
+
+/* Bands of which the last is a rest, one that is the whole image, and levels that are halved oddly. */
+Test(bands, are_the_whole_image)
+{
+    static const struct {
+        const char *model;
+        int width, height, bands;
+    } cases[] = { { "sd15", 64, 200, 16 },
+                  { "sd15", 120, 96, 24 },
+                  { "sd15", 40, 64, 1024 },
+                  { "sdxl", 50, 94, 16 },
+                  { "sd35", 48, 80, 32 } };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sdrt_context *c = open_model(path_in(cases[i].model, ""), NULL);
+        struct seen whole = draw(c, cases[i].width, cases[i].height, 0);
+        struct seen bands = draw(c, cases[i].width, cases[i].height, cases[i].bands);
+        double most = 0.0, largest = 0.0;
+        cr_assert_eq(whole.n, bands.n);
+        for (size_t k = 0; k < whole.n; k++) {
+            most = fmax(most, fabs((double)whole.image[k] - (double)bands.image[k]));
+            largest = fmax(largest, fabs((double)whole.image[k]));
+        }
+        cr_expect_lt(most, 1e-5 * fmax(largest, 1.0), "%s: off by %g", cases[i].model, most);
+        if (getenv("SDRT_TEST_VERBOSE"))
+            fprintf(stderr, "%s: off by %g of %g\n", cases[i].model, most, largest);
+        cr_expect_eq(sdrt_bands_excess(sdrt_session_of(c)->bands), 0);
+        free(whole.image);
+        free(bands.image);
+        sdrt_close(&c);
+    }
+}
+
+/* SD 1.5's decoder at 2048x2048, which takes 8.6 GB as a whole. */
+Test(bands, memory_of_a_band)
+{
+    const struct sdrt_request r = request_of(2048, 2048, SDRT_BAND_ROWS);
+    struct sdrt_context *c = NULL;
+    struct sdrt_memory memory;
+    struct sdrt_options o;
+
+    model_options(&o, NULL);
+    o.random_weights = o.plan_only = 1;
+    expect_quiet(sdrt_open(&c, &o), "random");
+    expect_quiet(sdrt_measure(c, &r, &memory), "2048x2048");
+    const struct sdrt_bands *b = sdrt_session_of(c)->bands;
+    cr_assert_not_null(b);
+    cr_expect_leq(sdrt_bands_bytes(b), (size_t)600 * 1000 * 1000, "%zu", sdrt_bands_bytes(b));
+    cr_expect_eq(sdrt_bands_excess(b), 0);
+    if (getenv("SDRT_TEST_VERBOSE"))
+        fprintf(stderr, "2048x2048 in bands of %d: %.1f MB, and %.1f MB of file\n", SDRT_BAND_ROWS,
+                (double)sdrt_bands_bytes(b) * 1e-6, (double)sdrt_bands_spilled_bytes(b) * 1e-6);
+    sdrt_close(&c);
+}
+
+static int ends_in_decoding(void *user, enum sdrt_stage stage, int done, int total)
+{
+    (void)done;
+    (void)total;
+    return stage == SDRT_STAGE_DECODE && ++*(int *)user > 3;
+}
+
+Test(bands, refusals)
+{
+    struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
+    struct sdrt_request r = request_of(64, 64, 8);
+    int told = 0;
+
+    expect_failure(sdrt_generate(c, &r), SDRT_E_ARG, "16", "narrow");
+    r.vae_bands = -1;
+    expect_failure(sdrt_generate(c, &r), SDRT_E_ARG, "16", "negative");
+    r.vae_bands = 17;
+    expect_failure(sdrt_generate(c, &r), SDRT_E_ARG, "multiple of 8", "odd");
+    r.vae_bands = 16;
+    r.progress = ends_in_decoding;
+    r.progress_user = &told;
+    expect_failure(sdrt_generate(c, &r), SDRT_E_CANCELLED, "cancelled", "between passes");
+    r.progress = NULL;
+    setenv("TMPDIR", temp_path("none"), 1);
+    expect_failure(sdrt_generate(c, &r), SDRT_E_IO, "TMPDIR", "no room");
+    unsetenv("TMPDIR");
+    expect_quiet(sdrt_generate(c, &r), "again");
+    sdrt_close(&c);
+}
