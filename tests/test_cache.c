@@ -385,6 +385,9 @@ Test(cache, options_as_text)
     cr_assert_eq(sdrt_cache_parse(&c, "deepcache:layers=2,every=4", &kept_log), SDRT_OK);
     cr_expect_str_eq(sdrt_cache_text(&c, text, sizeof text),
                      "deepcache:every=4,first=2,last=2,order=1,layers=2");
+    cr_assert_eq(sdrt_cache_parse(&c, "easycache:threshold=0.0512345", &kept_log), SDRT_OK);
+    cr_expect_str_eq(sdrt_cache_text(&c, text, sizeof text),
+                     "easycache:threshold=0.0512345,first=3,last=2");
     cr_assert_eq(sdrt_cache_parse(&c, NULL, &kept_log), SDRT_OK);
     cr_expect_str_eq(sdrt_cache_text(&c, text, sizeof text), "");
     cr_expect(sdrt_cache_whole(&c, 5, 10));

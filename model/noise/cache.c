@@ -119,7 +119,7 @@ char *sdrt_cache_text(const struct sdrt_cache *c, char *text, size_t size)
     size_t used = (size_t)snprintf(text, size, "%s", c->kind ? kinds[c->kind].name : "");
 
     for (int i = 0; o[i].name && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, "%c%s=%g", i ? ',' : ':', o[i].name,
+        used += (size_t)snprintf(text + used, size - used, "%c%s=%.9g", i ? ',' : ':', o[i].name,
                                  *value_of(&copy, &o[i]));
     return text;
 }

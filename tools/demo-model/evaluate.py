@@ -5,6 +5,7 @@ square distance), and looks whether the corners have the prompted colour. Writes
 import argparse
 import pathlib
 import random
+import shlex
 import subprocess
 import tempfile
 import numpy as np
@@ -18,6 +19,7 @@ PARSER.add_argument("--captions", type=int, default=200)
 PARSER.add_argument("--seeds", type=int, default=3)
 PARSER.add_argument("--cfg-scale", type=float, default=None)
 PARSER.add_argument("--sampler", default="euler_a")
+PARSER.add_argument("--more", default="", help="further options of sdgen")
 PARSER.add_argument("--only", type=int, help="draw the first so many emoji")
 PARSER.add_argument("--grid", type=pathlib.Path)
 PARSER.add_argument("--columns", type=int, default=8)
@@ -43,7 +45,7 @@ def draw(args, caption, folder):
                str(args.seeds), "--sampler", args.sampler, "--force", "-o", folder / "out.png"]
     if args.cfg_scale is not None:
         command += ["--cfg-scale", str(args.cfg_scale)]
-    subprocess.run(command, check=True)
+    subprocess.run(command + shlex.split(args.more), check=True)
     names = [f"out-{s}.png" for s in range(args.seeds)] if args.seeds > 1 else ["out.png"]
     return [np.asarray(Image.open(folder / n), np.float32) / 255 for n in names]
 
