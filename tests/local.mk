@@ -253,6 +253,10 @@ tests_test_sdserve_CFLAGS = $(TEST_CFLAGS)
 tests_test_sdserve_LDADD = $(TEST_LIBS)
 endif
 
+# The Python bindings, where Python and numpy are.
+EXTRA_DIST += tests/check_python.sh tests/check_python.py
+check_SCRIPTS += tests/check_python.sh
+
 # All of it compiled for macOS, where zig is there.
 EXTRA_DIST += build-aux/macos.sh tests/check_macos.sh
 check_SCRIPTS += tests/check_macos.sh
