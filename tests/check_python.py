@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shlex
+import signal
 import struct
 import subprocess
 import sys
@@ -222,6 +223,12 @@ def check_callbacks(model):
     refused(KeyError, "mine", model.generate, "a", progress=fault, **ASKED)
     refused(RuntimeError, "own callback", model.generate, "a", progress=lambda *a: model.generate("b"),
             **ASKED)
+    refused(KeyboardInterrupt, "", model.generate, "a", steps=999, progress=lambda stage, done, total: (
+        stage == "denoise" and done == 1 and os.kill(os.getpid(), signal.SIGINT)))
+    timer = threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    refused(KeyboardInterrupt, "", model.generate, "a", steps=999)
+    equal("the handler", signal.getsignal(signal.SIGINT), signal.default_int_handler)
     begun = threading.Event()
     stopper = threading.Thread(target=lambda: (begun.wait(60), model.cancel()))
     stopper.start()
@@ -290,6 +297,7 @@ def check_others(model):
 
 
 def main():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
     for check in (check_layout, check_names, check_functions, check_hints):
         check()
         print("ok", check.__name__, flush=True)

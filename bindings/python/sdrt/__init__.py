@@ -183,7 +183,8 @@ class Session:
             handle = self._enter()
             self._busy = True
             try:
-                _call(_library.sdrt_session_generate, handle, ctypes.byref(builder.request))
+                with builder.interruptible():
+                    _call(_library.sdrt_session_generate, handle, ctypes.byref(builder.request))
             except Error:
                 builder.reraise()
                 raise

@@ -4,10 +4,13 @@ at a zero byte, so each is checked first."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import operator
 import os
-from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional
+import signal
+import threading
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Optional
 
 import numpy as np
 
@@ -184,9 +187,25 @@ class RequestBuilder:
         if self._raised is not None:
             raise self._raised
 
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Ctrl-C cancels.  Its exception would come before a callback's first line, which ctypes drops."""
+        if (threading.current_thread() is not threading.main_thread() or
+                signal.getsignal(signal.SIGINT) is not signal.default_int_handler):
+            yield
+            return
+
+        def interrupt(_signal: int, _frame: Any) -> None:
+            self._raised = KeyboardInterrupt()
+        signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def _guarded(self, function: Callable[[], Any]) -> int:
         try:
-            return 1 if function() else 0
+            return 1 if function() or self._raised else 0
         except BaseException as error:  # would be lost in C
             self._raised = error
             return 1
