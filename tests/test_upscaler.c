@@ -11,6 +11,7 @@
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,6 +133,24 @@ Test(upscaler, tiles)
     cr_expect_leq(small.most, 1);
     cr_expect_gt(blended.db, 60.0);
     cr_expect_leq(blended.most, 4);
+}
+
+/* A tile of any size holds a picture that is smaller, also where it is rounded up. */
+Test(upscaler, largest_tile)
+{
+    struct sdrt_upscaler *u = open_file(made_write("net.safetensors", "rrdb-x1", 0, ""));
+    uint8_t *rgb = large_picture(W, H), *usual, *huge;
+    const struct sdrt_picture in = { rgb, W, H, 3, 0 };
+    int w, h;
+
+    expect_quiet(sdrt_upscaler_run(u, &in, 0, NULL, NULL, &usual, &w, &h), "usual");
+    expect_quiet(sdrt_upscaler_run(u, &in, INT_MAX, NULL, NULL, &huge, &w, &h), "huge");
+    cr_assert(w == W && h == H, "%dx%d", w, h);
+    cr_expect_arr_eq(huge, usual, (size_t)W * H * 3);
+    sdrt_upscaler_close(&u);
+    free(rgb);
+    sdrt_free(usual);
+    sdrt_free(huge);
 }
 
 Test(upscaler, refusals)

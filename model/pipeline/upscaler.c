@@ -107,6 +107,7 @@ struct sdrt_tiling sdrt_upscaler_tiling(const struct sdrt_upscaler *u, int tile)
 
     if (t.tile < LEAST_TILE) t.tile = LEAST_TILE;
     if (t.tile < 4 * t.dead) t.tile = 4 * t.dead;
+    if (t.tile > SDRT_MAX_PICTURE) t.tile = SDRT_MAX_PICTURE; /* no picture is larger */
     t.tile += (c->unshuffle - t.tile % c->unshuffle) % c->unshuffle;
     return t;
 }
