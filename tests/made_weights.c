@@ -65,10 +65,20 @@ static double uniform(uint64_t h, size_t i)
     return (double)(z >> 40) / (1 << 23) - 1.0;
 }
 
+/* How much larger an upscaler's weights within dense blocks are, so that a fifth of a block is about as
+ * large as what goes around it. */
+static double times(const char *name)
+{
+    const char *block = strstr(name, ".rdb");
+
+    if (!block) return 1.0;
+    return strstr(block, ".conv5.") ? 4.0 : 2.0;
+}
+
 static void write_values(FILE *f, const struct made *t)
 {
     const size_t n = elements(t), dot = strlen(t->name) - strlen(".weight");
-    const double size = sqrt(3.0 / (double)(n / (size_t)t->shape[0]));
+    const double size = times(t->name) * sqrt(3.0 / (double)(n / (size_t)t->shape[0]));
     const int norm = t->rank == 1 && !strcmp(t->name + dot, ".weight");
     const double grey = strcmp(t->name, "conv_last.bias") ? 0.0 : 0.5; /* of an upscaler */
     uint64_t h = 0xcbf29ce484222325u;

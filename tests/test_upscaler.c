@@ -62,17 +62,17 @@ Test(upscaler, pictures)
     for (size_t i = 0; i < sizeof nets / sizeof *nets; i++)
         /* The one of one doubling has no file in BasicSR's names. */
         if (strcmp(nets[i], "rrdb-old-x2"))
-            cr_expect_gt(distance(made_write("net.safetensors", nets[i], 0, ""), nets[i]), 50.0,
+            cr_expect_gt(distance(made_write("net.safetensors", nets[i], 0, ""), nets[i]), 70.0,
                          "%s", nets[i]);
 }
 
 Test(upscaler, names_of_older_files)
 {
-    cr_expect_gt(distance(made_write("a.safetensors", "rrdb-x4", 1, ""), "rrdb-x4"), 50.0);
-    cr_expect_gt(distance(made_write("b.safetensors", "rrdb-old-x2", 1, ""), "rrdb-old-x2"), 50.0);
-    cr_expect_gt(distance(made_write("c.safetensors", "rrdb-older", 1, ""), "rrdb-x2"), 50.0);
-    cr_expect_gt(distance(made_write("d.safetensors", "rrdb-x2", 0, "params."), "rrdb-x2"), 50.0);
-    cr_expect_gt(distance(path_in("sd15", "../nets/rrdb-x2.pth"), "rrdb-x2-half"), 50.0);
+    cr_expect_gt(distance(made_write("a.safetensors", "rrdb-x4", 1, ""), "rrdb-x4"), 70.0);
+    cr_expect_gt(distance(made_write("b.safetensors", "rrdb-old-x2", 1, ""), "rrdb-old-x2"), 70.0);
+    cr_expect_gt(distance(made_write("c.safetensors", "rrdb-older", 1, ""), "rrdb-x2"), 70.0);
+    cr_expect_gt(distance(made_write("d.safetensors", "rrdb-x2", 0, "params."), "rrdb-x2"), 70.0);
+    cr_expect_gt(distance(path_in("sd15", "../nets/rrdb-x2.pth"), "rrdb-x2-half"), 70.0);
 }
 
 /* A picture with edges of all directions, so that a tile's error would show. */
@@ -121,7 +121,8 @@ static struct seams seams_of(const char *kind, int w, int h)
     return s;
 }
 
-/* A reach of less than a tile's dead edge, and of more. */
+/* A reach of less than a tile's dead edge, and of more: most so in the net that reads fours of pixels, four
+ * of which the edge is. */
 Test(upscaler, tiles)
 {
     const struct seams exact = seams_of("srvgg-x4", 203, 131),
@@ -130,7 +131,8 @@ Test(upscaler, tiles)
 
     cr_expect_leq(exact.most, 1);
     cr_expect_gt(exact.db, 80.0);
-    cr_expect_leq(small.most, 1);
+    cr_expect_gt(small.db, 50.0);
+    cr_expect_leq(small.most, 12);
     cr_expect_gt(blended.db, 60.0);
     cr_expect_leq(blended.most, 4);
 }

@@ -49,12 +49,21 @@ def original(name, net):
     return f"model.{places[stem]}.{leaf}"
 
 
+def times(key):
+    """How much larger than make_nets' a weight is: a fifth of a dense block then is about as large as what
+    goes around it."""
+    if not re.search(r"\.rdb\d\.conv\d\.weight$", key):
+        return 1
+    return 4 if ".conv5." in key else 2
+
+
 def made(name):
     """The network with its weights; RRDB's last bias is grey's, so that little is cut off."""
     net = NETS[name]().eval()
     with torch.no_grad():
         for key, value in net.state_dict().items():
-            value.copy_(make_nets.weight(key, tuple(value.shape)) + 0.5 * (key == "conv_last.bias"))
+            weight = make_nets.weight(key, tuple(value.shape)) * times(key)
+            value.copy_(weight + 0.5 * (key == "conv_last.bias"))
     return net
 
 
