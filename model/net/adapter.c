@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/net/adapter.h"
+#include "model/net/linear.h"
 #include "model/net/name.h"
 #include "runtime/graph/graph.h"
 
@@ -21,20 +22,6 @@ void sdrt_adapter_size(const struct sdrt_adapter_config *c, int i, int *h, int *
     }
 }
 
-static sdrt_tensor conv(struct sdrt_graph *g, sdrt_tensor x, const char *name, int channels,
-                        int kernel, sdrt_tensor residual, sdrt_tensor into)
-{
-    struct sdrt_conv_spec spec = sdrt_conv_defaults;
-
-    spec.name = name;
-    spec.out_c = channels;
-    spec.kernel = kernel;
-    spec.pad = kernel / 2;
-    spec.residual = residual;
-    spec.into = into;
-    return sdrt_graph_conv(g, x, &spec);
-}
-
 /* x + conv(relu(conv(x))), resnets times; the last into feature i. */
 static sdrt_tensor block(struct sdrt_graph *g, const struct sdrt_adapter_config *c, sdrt_tensor x,
                          int i)
@@ -45,7 +32,7 @@ static sdrt_tensor block(struct sdrt_graph *g, const struct sdrt_adapter_config 
     sdrt_graph_dims(g, x, dims);
     if (dims[3] != c->channels[i]) {
         sdrt_name(name[0], NAME, "unet.adapter.body.%d.in_conv", i);
-        x = conv(g, x, name[0], c->channels[i], 1, SDRT_NO_TENSOR, SDRT_NO_TENSOR);
+        x = sdrt_plain_conv(g, x, name[0], c->channels[i], 1, SDRT_NO_TENSOR, SDRT_NO_TENSOR);
     }
     sdrt_name(feature, NAME, "feature.%d", i);
     const sdrt_tensor into = sdrt_graph_external(g, feature, SDRT_F32, 1, dims[1], dims[2],
@@ -53,9 +40,11 @@ static sdrt_tensor block(struct sdrt_graph *g, const struct sdrt_adapter_config 
     for (int j = 0; j < c->resnets; j++) {
         sdrt_name(name[0], NAME, "unet.adapter.body.%d.resnets.%d.block1", i, j);
         sdrt_name(name[1], NAME, "unet.adapter.body.%d.resnets.%d.block2", i, j);
-        sdrt_tensor h = conv(g, x, name[0], c->channels[i], 3, SDRT_NO_TENSOR, SDRT_NO_TENSOR);
+        sdrt_tensor h = sdrt_plain_conv(g, x, name[0], c->channels[i], 3, SDRT_NO_TENSOR,
+                                        SDRT_NO_TENSOR);
         h = sdrt_graph_relu(g, "unet.adapter.relu", h, 0.0f, NULL);
-        x = conv(g, h, name[1], c->channels[i], 1, x, j + 1 == c->resnets ? into : SDRT_NO_TENSOR);
+        x = sdrt_plain_conv(g, h, name[1], c->channels[i], 1, x,
+                            j + 1 == c->resnets ? into : SDRT_NO_TENSOR);
     }
     return x;
 }
@@ -64,8 +53,8 @@ void sdrt_adapter_build(struct sdrt_graph *g, const struct sdrt_adapter_config *
 {
     const sdrt_tensor in = sdrt_graph_external(g, "picture", SDRT_F32, 1, h, w,
                                                c->picture * c->factor * c->factor);
-    sdrt_tensor x = conv(g, in, "unet.adapter.conv_in", c->first, 3, SDRT_NO_TENSOR,
-                         SDRT_NO_TENSOR);
+    sdrt_tensor x = sdrt_plain_conv(g, in, "unet.adapter.conv_in", c->first, 3, SDRT_NO_TENSOR,
+                                    SDRT_NO_TENSOR);
 
     for (int i = 0; i < c->n; i++) {
         if (halves(c, i)) x = sdrt_graph_halve(g, "unet.adapter.halve", x);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/net/upscaler.h"
+#include "model/net/linear.h"
 #include "model/net/name.h"
 #include "runtime/graph/graph.h"
 
@@ -40,20 +41,6 @@ int sdrt_upscaler_layer(const struct sdrt_upscaler_config *config, int i, char *
     return i < each * config->blocks;
 }
 
-static sdrt_tensor conv(struct sdrt_graph *g, sdrt_tensor x, const char *name, int out_c,
-                        sdrt_tensor residual, sdrt_tensor into)
-{
-    struct sdrt_conv_spec spec = sdrt_conv_defaults;
-
-    spec.name = name;
-    spec.out_c = out_c;
-    spec.kernel = 3;
-    spec.pad = 1;
-    spec.residual = residual;
-    spec.into = into;
-    return sdrt_graph_conv(g, x, &spec);
-}
-
 static sdrt_tensor leaky(struct sdrt_graph *g, const char *name, sdrt_tensor x)
 {
     char relu[NAME];
@@ -82,12 +69,13 @@ static void dense_block(const struct body *b, int i, int k)
         const int read = width + j * growth;
         sdrt_name(name, NAME, "body.%d.rdb%d.conv%d", i, k, j + 1);
         leaky(b->g, name,
-              conv(b->g, sdrt_graph_slice(b->g, b->dense, 0, read), name, growth, SDRT_NO_TENSOR,
-                   sdrt_graph_slice(b->g, b->dense, read, growth)));
+              sdrt_plain_conv(b->g, sdrt_graph_slice(b->g, b->dense, 0, read), name, growth, 3,
+                              SDRT_NO_TENSOR, sdrt_graph_slice(b->g, b->dense, read, growth)));
     }
     sdrt_name(name, NAME, "body.%d.rdb%d.conv%d", i, k, LAYERS);
     sdrt_name(sum, NAME, "body.%d.rdb%d", i, k);
-    const sdrt_tensor t = conv(b->g, b->dense, name, width, SDRT_NO_TENSOR, SDRT_NO_TENSOR);
+    const sdrt_tensor t = sdrt_plain_conv(b->g, b->dense, name, width, 3, SDRT_NO_TENSOR,
+                                          SDRT_NO_TENSOR);
     sdrt_graph_blend(b->g, sum, 1.0f, b->x, SHARE, t, b->x);
 }
 
@@ -107,7 +95,8 @@ static void build_rrdb(struct sdrt_graph *g, const struct sdrt_upscaler_config *
                        sdrt_tensor in, sdrt_tensor out, int h, int w)
 {
     const int width = config->width;
-    const sdrt_tensor first = conv(g, in, "conv_first", width, SDRT_NO_TENSOR, SDRT_NO_TENSOR);
+    const sdrt_tensor first = sdrt_plain_conv(g, in, "conv_first", width, 3, SDRT_NO_TENSOR,
+                                              SDRT_NO_TENSOR);
     struct body b = { .g = g, .config = config };
     char name[NAME];
 
@@ -115,7 +104,7 @@ static void build_rrdb(struct sdrt_graph *g, const struct sdrt_upscaler_config *
     b.x = sdrt_graph_slice(g, b.dense, 0, width);
     sdrt_graph_blend(g, "body.in", 1.0f, first, 0.0f, SDRT_NO_TENSOR, b.x);
     for (int i = 0; i < config->blocks; i++) residual_block(&b, i, h, w);
-    sdrt_tensor x = conv(g, b.x, "conv_body", width, first, SDRT_NO_TENSOR);
+    sdrt_tensor x = sdrt_plain_conv(g, b.x, "conv_body", width, 3, first, SDRT_NO_TENSOR);
     for (int i = 0; i < config->doublings; i++) {
         struct sdrt_conv_spec up = sdrt_conv_defaults;
         sdrt_name(name, NAME, "conv_up%d", i + 1);
@@ -126,8 +115,9 @@ static void build_rrdb(struct sdrt_graph *g, const struct sdrt_upscaler_config *
         up.upsample = 2;
         x = leaky(g, name, sdrt_graph_conv(g, x, &up));
     }
-    x = leaky(g, "conv_hr", conv(g, x, "conv_hr", width, SDRT_NO_TENSOR, SDRT_NO_TENSOR));
-    conv(g, x, "conv_last", 3, SDRT_NO_TENSOR, out);
+    x = leaky(g, "conv_hr",
+              sdrt_plain_conv(g, x, "conv_hr", width, 3, SDRT_NO_TENSOR, SDRT_NO_TENSOR));
+    sdrt_plain_conv(g, x, "conv_last", 3, 3, SDRT_NO_TENSOR, out);
 }
 
 /* ---- SRVGG ---- */
@@ -140,11 +130,11 @@ static void build_srvgg(struct sdrt_graph *g, const struct sdrt_upscaler_config 
     for (int i = 0; i <= config->blocks; i++) {
         sdrt_name(name, NAME, "body.%d", 2 * i);
         sdrt_name(slopes, NAME, "body.%d", 2 * i + 1);
-        x = conv(g, x, name, config->width, SDRT_NO_TENSOR, SDRT_NO_TENSOR);
+        x = sdrt_plain_conv(g, x, name, config->width, 3, SDRT_NO_TENSOR, SDRT_NO_TENSOR);
         x = sdrt_graph_relu(g, slopes, x, 0.0f, slopes);
     }
     sdrt_name(name, NAME, "body.%d", 2 * (config->blocks + 1));
-    conv(g, x, name, sdrt_upscaler_out_channels(config), SDRT_NO_TENSOR, out);
+    sdrt_plain_conv(g, x, name, sdrt_upscaler_out_channels(config), 3, SDRT_NO_TENSOR, out);
 }
 
 void sdrt_upscaler_build(struct sdrt_graph *g, const struct sdrt_upscaler_config *config, int h,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "model/net/linear.h"
 #include "model/net/name.h"
 #include "model/net/vae.h"
 #include "runtime/graph/graph.h"
@@ -6,19 +7,6 @@
 enum { NAME = 128 };
 
 static const float EPS = 1e-6f;
-
-/* A plain conv without a norm. */
-static sdrt_tensor conv(struct sdrt_graph *g, sdrt_tensor x, const char *name, int out_c,
-                        int kernel)
-{
-    struct sdrt_conv_spec spec = sdrt_conv_defaults;
-
-    spec.name = name;
-    spec.out_c = out_c;
-    spec.kernel = kernel;
-    spec.pad = kernel / 2;
-    return sdrt_graph_conv(g, x, &spec);
-}
 
 /* norm, SiLU, 3x3 conv, and a residual where one is given. */
 static sdrt_tensor norm_conv(struct sdrt_graph *g, const struct sdrt_vae_config *config,
@@ -54,7 +42,7 @@ static sdrt_tensor resnet(struct sdrt_graph *g, const struct sdrt_vae_config *co
     sdrt_graph_dims(g, x, dims);
     if (dims[3] != channels) {
         sdrt_name(name, NAME, "%s.resnets.%d.conv_shortcut", block, j);
-        residual = conv(g, x, name, channels, 1);
+        residual = sdrt_plain_conv(g, x, name, channels, 1, SDRT_NO_TENSOR, SDRT_NO_TENSOR);
     }
     sdrt_name(norm, NAME, "%s.resnets.%d.norm2", block, j);
     sdrt_name(name, NAME, "%s.resnets.%d.conv2", block, j);
@@ -117,8 +105,11 @@ void sdrt_vae_build_decoder(struct sdrt_graph *g, const struct sdrt_vae_config *
                                         config->latent_channels);
     const sdrt_tensor out = sdrt_graph_external(g, "vae_out", SDRT_F32, batch, h << last, w << last,
                                                 3);
-    if (config->quant_convs) x = conv(g, x, "vae.post_quant_conv", config->latent_channels, 1);
-    x = conv(g, x, "vae.decoder.conv_in", config->channels[last], 3);
+    if (config->quant_convs)
+        x = sdrt_plain_conv(g, x, "vae.post_quant_conv", config->latent_channels, 1, SDRT_NO_TENSOR,
+                            SDRT_NO_TENSOR);
+    x = sdrt_plain_conv(g, x, "vae.decoder.conv_in", config->channels[last], 3, SDRT_NO_TENSOR,
+                        SDRT_NO_TENSOR);
     x = middle(g, config, x, "decoder", config->channels[last]);
     for (int i = 0; i < config->levels; i++) {
         const int c = config->channels[last - i];
@@ -148,7 +139,8 @@ void sdrt_vae_build_encoder(struct sdrt_graph *g, const struct sdrt_vae_config *
     const sdrt_tensor in = sdrt_graph_external(g, "pixels", SDRT_F32, batch, h, w, 3);
     const sdrt_tensor out = sdrt_graph_external(g, "moments", SDRT_F32, batch, h >> last, w >> last,
                                                 z);
-    sdrt_tensor x = conv(g, in, "vae.encoder.conv_in", config->channels[0], 3);
+    sdrt_tensor x = sdrt_plain_conv(g, in, "vae.encoder.conv_in", config->channels[0], 3,
+                                    SDRT_NO_TENSOR, SDRT_NO_TENSOR);
     for (int i = 0; i < config->levels; i++) {
         const int c = config->channels[i];
         sdrt_name(block, sizeof block, "vae.encoder.down_blocks.%d", i);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/net/vae_bands.h"
+#include "model/net/linear.h"
 #include "model/net/name.h"
 #include "runtime/graph/graph.h"
 
@@ -132,19 +133,6 @@ int sdrt_vae_band_pass(const struct sdrt_vae_config *config, int i, struct sdrt_
 
 /* ---- the graphs ---- */
 
-static sdrt_tensor conv(struct sdrt_graph *g, sdrt_tensor x, const char *name, int out_c,
-                        int kernel, sdrt_tensor into)
-{
-    struct sdrt_conv_spec spec = sdrt_conv_defaults;
-
-    spec.name = name;
-    spec.out_c = out_c;
-    spec.kernel = kernel;
-    spec.pad = kernel / 2;
-    spec.into = into;
-    return sdrt_graph_conv(g, x, &spec);
-}
-
 /* With the norm that vector which holds before it. */
 static sdrt_tensor norm_conv(struct sdrt_graph *g, sdrt_tensor x, int which, const char *name,
                              int out_c, sdrt_tensor residual, sdrt_tensor into)
@@ -179,7 +167,7 @@ static void build_resnet(struct sdrt_graph *g, const struct sdrt_band_pass *p, s
     sdrt_graph_dims(g, x, dims);
     if (dims[3] != p->channels) {
         sdrt_name(name, NAME, "%s.conv_shortcut", p->block);
-        residual = conv(g, x, name, p->channels, 1, SDRT_NO_TENSOR);
+        residual = sdrt_plain_conv(g, x, name, p->channels, 1, SDRT_NO_TENSOR, SDRT_NO_TENSOR);
     }
     sdrt_name(name, NAME, "%s.conv2", p->block);
     norm_conv(g, h, 1, name, p->channels, residual, out);
@@ -247,8 +235,10 @@ void sdrt_vae_band_build(struct sdrt_graph *g, const struct sdrt_vae_config *con
     }
     switch (p->kind) {
     case SDRT_BAND_IN:
-        if (config->quant_convs) x = conv(g, x, "vae.post_quant_conv", p->in_c, 1, SDRT_NO_TENSOR);
-        conv(g, x, "vae.decoder.conv_in", p->out_c, 3, out);
+        if (config->quant_convs)
+            x = sdrt_plain_conv(g, x, "vae.post_quant_conv", p->in_c, 1, SDRT_NO_TENSOR,
+                                SDRT_NO_TENSOR);
+        sdrt_plain_conv(g, x, "vae.decoder.conv_in", p->out_c, 3, SDRT_NO_TENSOR, out);
         break;
     case SDRT_BAND_UP: break;
     case SDRT_BAND_FIRST:
