@@ -98,11 +98,12 @@ struct sdrt_tiling sdrt_upscaler_tiling(const struct sdrt_upscaler *u, int tile)
 {
     const struct sdrt_upscaler_config *c = sdrt_upscaler_file_config(u->file);
     const int exact = c->kind == SDRT_UPSCALER_SRVGG;
+    /* RRDB's layers see pixels that were unshuffled: so many to a side of each of theirs. */
     struct sdrt_tiling t = { .tile = tile    ? tile
                                      : exact ? SRVGG_TILE
-                                             : TILE,
-                             .dead = exact ? c->blocks + SDRT_SRVGG_REACH : DEAD,
-                             .ramp = exact ? 0 : RAMP,
+                                             : TILE * c->unshuffle,
+                             .dead = exact ? c->blocks + SDRT_SRVGG_REACH : DEAD * c->unshuffle,
+                             .ramp = exact ? 0 : RAMP * c->unshuffle,
                              .align = c->unshuffle };
 
     if (t.tile < LEAST_TILE) t.tile = LEAST_TILE;
