@@ -193,11 +193,12 @@ static int measure_fitting(struct session *s, struct sdrt_memory *memory)
     int status = measure(s, memory);
     const size_t need = memory->weights_bytes + memory->arena_bytes, left = memory->available_bytes;
 
-    if (status || !left || need <= left || o->request.vae_bands || o->model.taesd || !on_processor)
+    if (status || !left || need <= left || o->request.vae_bands || o->model.taesd ||
+        !on_processor || o->no_memory_check)
         return status;
     o->request.vae_bands = ROWS;
     status = measure(s, memory);
-    if (status || memory->weights_bytes + memory->arena_bytes < need) {
+    if (status || memory->weights_bytes + memory->arena_bytes <= left) {
         if (!status)
             sdrt_note(&s->log, SDRT_LOG_WARNING,
                       "memory is short: the VAE decodes in bands of %d rows, which takes longer",

@@ -27,7 +27,8 @@ static void set_rows(const struct sdrt_bands *b, struct sdrt_band_step *s)
     s->h = b->h << p->level;
     s->w = b->w << p->level;
     s->core = b->rows >> (last - p->level);
-    if (s->core < 2) s->core = 2; /* even, as what is doubled */
+    if (p->begins) s->core &= ~1; /* what is doubled is even */
+    if (s->core < 2) s->core = 2;
     if (s->core > s->h) s->core = s->h;
     s->window = s->core + 2 * p->halo < s->h ? s->core + 2 * p->halo : s->h;
     s->times = 1 + p->begins;

@@ -58,6 +58,11 @@ int sdrt_spill_create(struct sdrt_spill **out, size_t bytes, const struct sdrt_l
     }
     free(s);
     *out = NULL;
+    if (failure == ENOMEM) /* where a file is mapped the disk is not what is short */
+        return sdrt_fail(log, SDRT_E_NOMEM,
+                         "no %zu MiB of address space for a temporary file; expected a higher "
+                         "limit of it (ulimit -v)",
+                         bytes >> 20);
     return sdrt_fail(log, SDRT_E_IO,
                      "%s: no %zu MiB for a temporary file: %s; expected TMPDIR to be a "
                      "folder with room",
