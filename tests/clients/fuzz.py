@@ -59,7 +59,7 @@ def request(path, body, kind="application/json"):
 
 def form():
     edge = "xYzZy"
-    parts = [("prompt", b"a", ""), ("size", b"8x8", ""), ("steps", b"1", ""),
+    parts = [("prompt", b"a", ""), ("size", b"8x8", ""), ("steps", b"2", ""),
              ("image", base64.b64decode(small), '; filename="a.png"')]
     body = b"".join(f'--{edge}\r\nContent-Disposition: form-data; name="{n}"{f}\r\n\r\n'.encode() + d + b"\r\n"
                     for n, d, f in parts) + f"--{edge}--\r\n".encode()

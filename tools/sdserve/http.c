@@ -57,9 +57,12 @@ const char *call_query(const struct call *c, const char *name)
 
 void call_origin(const struct call *c, char *text, size_t size)
 {
-    const char *host = header(c, "Host");
+    const char *host = header(c, "Host"),
+               *names = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                        "0123456789-._~[]:%";
 
-    if (host) snprintf(text, size, "http://%s", host);
+    /* Of other bytes no address is made, nor JSON. */
+    if (host && !host[strspn(host, names)]) snprintf(text, size, "http://%s", host);
     else snprintf(text, size, "http://%s:%d", c->server->options.listen, c->server->options.port);
 }
 
