@@ -1,7 +1,8 @@
 bin_PROGRAMS += sdgen
 sdgen_SOURCES = \
 	tools/sdgen.c \
-	tools/options.c tools/options.h \
+	tools/options.c tools/options.h tools/options_together.c tools/options_together.h \
+	tools/option_values.c tools/option_values.h \
 	tools/prompt_file.c tools/prompt_file.h tools/lora_option.c tools/lora_option.h tools/control_option.c tools/control_option.h tools/pictures.c tools/pictures.h \
 	tools/output.c tools/output.h tools/grid.c tools/grid.h tools/enlarge.c tools/enlarge.h tools/from_image.c tools/from_image.h \
 	tools/plan_svg.c tools/plan_svg.h \
