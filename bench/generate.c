@@ -32,18 +32,6 @@ static const struct sdrt_column columns[] = {
     { "tflops", "TFLOP/s", 4, 0 }, { "roof_share", "of roof %", 1, 100 },
 };
 
-static double flop_of(const struct sdrt_program *program)
-{
-    struct sdrt_step_info info;
-    double flop = 0.0;
-
-    for (int i = 0; i < sdrt_program_steps(program); i++) {
-        sdrt_program_step(program, i, &info);
-        flop += info.flop;
-    }
-    return flop;
-}
-
 /* later: of an image after the first, which has its text and timesteps still. */
 static void count_flop(struct run *run, int later)
 {
@@ -51,7 +39,7 @@ static void count_flop(struct run *run, int later)
     double *flop = run->flop;
 
     for (int i = 0; i < s->n_passes; i++) {
-        const double once = s->programs[i] ? flop_of(s->programs[i]) : 0.0;
+        const double once = s->programs[i] ? sdrt_program_flop(s->programs[i]) : 0.0;
         switch (s->model->passes[i].when) {
         case SDRT_ONCE_A_PROMPT:
             if (!later) flop[SDRT_STAGE_TEXT] += once;

@@ -137,18 +137,6 @@ struct work {
     char text[128];    /* the cache */
 };
 
-static double flop_of(const struct sdrt_program *p)
-{
-    struct sdrt_step_info info;
-    double sum = 0;
-
-    for (int i = 0; i < sdrt_program_steps(p); i++) {
-        sdrt_program_step(p, i, &info);
-        sum += info.flop;
-    }
-    return sum;
-}
-
 /* Of the base; a refiner's evaluations are all whole. */
 static struct work work_of(const struct sdrt_session *s, const struct sdrt_request *r)
 {
@@ -164,7 +152,7 @@ static struct work work_of(const struct sdrt_session *s, const struct sdrt_reque
     for (int i = 0; i < SDRT_WAYS; i++) {
         if (!passes[i]) continue;
         w.program[i] = s->programs[passes[i] - s->model->passes];
-        w.flop[i] = flop_of(w.program[i]);
+        w.flop[i] = sdrt_program_flop(w.program[i]);
     }
     for (int e = 0; e < n; e++) {
         const enum sdrt_way way = sdrt_cache_way(&cache, r, &s->shape, e, n);

@@ -312,6 +312,14 @@ void sdrt_program_step(const struct sdrt_program *p, int i, struct sdrt_step_inf
     };
 }
 
+double sdrt_program_flop(const struct sdrt_program *p)
+{
+    double flop = 0.0;
+
+    for (int i = 0; i < p->n_steps; i++) flop += p->steps[i].flop;
+    return flop;
+}
+
 void sdrt_program_reset_times(struct sdrt_program *p)
 {
     for (int i = 0; i < p->n_steps; i++) p->device_steps[i].seconds = 0.0;

@@ -112,6 +112,9 @@ int sdrt_program_run(struct sdrt_program *p, struct sdrt_queue *queue, sdrt_trac
 
 int sdrt_program_steps(const struct sdrt_program *p);
 void sdrt_program_step(const struct sdrt_program *p, int i, struct sdrt_step_info *info);
+/* Operations of all steps together, a product and its sum counted as two. */
+double sdrt_program_flop(const struct sdrt_program *p);
+
 void sdrt_program_reset_times(struct sdrt_program *p);
 const char *sdrt_program_name(const struct sdrt_program *p);
 
