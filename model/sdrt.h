@@ -71,7 +71,7 @@ extern "C" {
 #define SDRT_VERSION_MAJOR 0
 #define SDRT_VERSION_MINOR 1
 #define SDRT_VERSION_PATCH 0
-#define SDRT_ABI 4
+#define SDRT_ABI 5
 
 struct sdrt_model;   /* what may be shared: files, configuration, packed weights; counted */
 struct sdrt_session; /* what draws with a model: threads, memory, images */
@@ -405,6 +405,13 @@ SDRT_API int sdrt_session_generate(struct sdrt_session *session,
  * who may cancel before a request has begun also lets progress return non-zero, which is asked
  * before anything is done.  [any], also in a signal handler, while the session is open. */
 SDRT_API void sdrt_session_cancel(struct sdrt_session *session);
+
+/* Asks the running generate to leave out the evaluations still to come: what the denoiser has predicted
+ * at the end of the one at work, or of the first, is decoded, and generate returns SDRT_OK.  Of an image
+ * that is drawn twice (hires) it may be the first.  The parameters say "Stopped after: N", of so many
+ * evaluations.  Between requests it does nothing.  [any], also in a signal handler, while the session is
+ * open. */
+SDRT_API void sdrt_session_finish(struct sdrt_session *session);
 
 /* Pixels of image i, [height][width][3] in RGB, borrowed until the next generate; NULL when
  * there is no such image.  width and height may be NULL.  [session] */

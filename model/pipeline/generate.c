@@ -53,10 +53,18 @@ static int is_wanted(const struct sdrt_run *run, int i)
     const struct sdrt_pass *pass = &run->s->model->passes[i];
     const struct sdrt_hires *h = run->hires;
 
-    if (h && h->of_latents && !h->second && pass->when == SDRT_ONCE_AN_IMAGE && !run->r->preview)
+    if (run->stopped && pass->when == SDRT_EACH_EVALUATION) return 0;
+    if (h && h->of_latents && !h->second && pass->when == SDRT_ONCE_AN_IMAGE && !run->r->preview &&
+        !run->stopped)
         return 0;
     if (run->s->bands && pass->when == SDRT_ONCE_AN_IMAGE) return 1;
     return run->s->programs[i] && (!pass->wanted || pass->wanted(run, pass));
+}
+
+static int load_one(struct sdrt_run *run, int i)
+{
+    if (!run->s->programs[i] || !is_wanted(run, i)) return SDRT_OK;
+    return sdrt_session_load(run->s, i, load_progress, run);
 }
 
 /* Packs what the request wants of row first and of those that join it. */
@@ -68,8 +76,7 @@ static int load_together(struct sdrt_run *run, int first)
 
     for (int i = first; i < s->n_passes && status == SDRT_OK; i++) {
         if (i > first && !s->model->passes[i].joins) break;
-        if (s->programs[i] && is_wanted(run, i))
-            status = sdrt_session_load(s, i, load_progress, run);
+        status = load_one(run, i);
     }
     s->stage_seconds[SDRT_STAGE_LOAD] += sdrt_now() - t0;
     return status;
@@ -117,6 +124,8 @@ static int run_passes(struct sdrt_run *run)
         if (!pass->joins) status = load_together(run, i);
         if (status == SDRT_OK && pass->when != SDRT_ONCE_A_PROMPT && !told++)
             status = sdrt_run_report(run, SDRT_STAGE_TEXT, 1, 1);
+        /* A decoder that was not wanted beside the denoiser is, of an image that ends early. */
+        if (status == SDRT_OK && run->stopped && pass->joins) status = load_one(run, i);
         if (status == SDRT_OK) status = run_pass(run, i);
     }
     return status;
@@ -201,6 +210,22 @@ int sdrt_run_once(struct sdrt_session *s, const struct sdrt_request *request,
     return status;
 }
 
+/* The parameters' text was made when nothing was drawn yet. */
+static int tell_stopped(struct sdrt_session *s)
+{
+    enum { MORE = 40 };
+
+    for (int i = 0; i < s->n_images; i++) {
+        const size_t n = strlen(s->parameters[i]);
+        char *longer = realloc(s->parameters[i], n + MORE);
+        if (!longer)
+            return sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for the images' parameters");
+        snprintf(longer + n, MORE, ", Stopped after: %d", s->stopped_after);
+        s->parameters[i] = longer;
+    }
+    return SDRT_OK;
+}
+
 int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *request)
 {
     struct sdrt_request read, once;
@@ -208,9 +233,11 @@ int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *req
 
     if (status != SDRT_OK) return status;
     sdrt_queue_rearm(s->queue); /* who cancelled before means another request */
+    s->finish = s->stopped_after = 0;
     once = sdrt_request_resolved(s->model, &read);
     status = sdrt_hires_asked(&read) ? sdrt_hires_generate(s, &read)
                                      : sdrt_run_once(s, &once, NULL);
+    if (status == SDRT_OK && s->stopped_after) status = tell_stopped(s);
     if (status == SDRT_E_CANCELLED) sdrt_fail(s->log, status, "cancelled");
     return status;
 }

@@ -265,6 +265,7 @@ int sdrt_hires_generate(struct sdrt_session *s, const struct sdrt_request *r)
         status = sdrt_upscaler_open_on(&u, r->hires_upscaler, s->model->device->host,
                                        s->queue->workers, s->model->precision, s->log);
     if (status == SDRT_OK) status = sdrt_run_once(s, &once, &h);
+    if (status == SDRT_OK && s->stopped_after) goto out; /* the first is what there is */
     if (status == SDRT_OK) first = take_results(s);
     while (status == SDRT_OK && done < r->batch) {
         status = draw_again(s, r, u, &h, &first, done, &second);
@@ -273,6 +274,7 @@ int sdrt_hires_generate(struct sdrt_session *s, const struct sdrt_request *r)
     memcpy(second.parameters, first.parameters, sizeof second.parameters);
     put_results(s, &second, done);
     free(first.images);
+out:
     free(h.latents);
     sdrt_upscaler_close(&u);
     return status;

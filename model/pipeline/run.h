@@ -48,6 +48,7 @@ struct sdrt_run {
     struct sdrt_hires *hires;  /* where it is one of two drawings; NULL: it is the only one */
     struct sdrt_canvas canvas; /* the picture that it begins with; owned */
     int    evaluated;  /* evaluations so far, of all denoisers */
+    int stopped;       /* there will be no more: the latent is what the last one predicted */
     int left_out;      /* of these, so many were made of others */
     int decoded;       /* images that are ready */
     char   prefix[48]; /* of dumped names: the pass, the image or evaluation */

@@ -64,6 +64,11 @@ void sdrt_session_cancel(struct sdrt_session *s)
     if (s) sdrt_queue_cancel(s->queue);
 }
 
+void sdrt_session_finish(struct sdrt_session *s)
+{
+    if (s) s->finish = 1;
+}
+
 /* What is not there has no log to tell. */
 int sdrt_session_plan_request(struct sdrt_session *s, const struct sdrt_request *request)
 {

@@ -15,6 +15,8 @@
 #include "model/pipeline/pass.h"
 #include "runtime/machine/memory.h"
 
+#include <stdatomic.h>
+
 enum { SDRT_MAX_BATCH = 64, SDRT_MAX_PIXELS = 8192, SDRT_TOLD = 6, SDRT_STAGES = 5 };
 
 struct sdrt_bands;
@@ -51,6 +53,8 @@ struct sdrt_session {
     float told[SDRT_TOLD];      /* what SDXL is told of the picture */
     float guidance;             /* the scale that a latent consistency model is told */
 
+    atomic_int finish; /* asked for: no evaluation after the one at work */
+
     /* Results. */
     uint8_t *images;
     int n_images, width, height;
@@ -59,6 +63,7 @@ struct sdrt_session {
     double evaluation_seconds; /* mean of one */
     int evaluations_done;
     int left_out; /* of these, so many were made of others */
+    int stopped_after; /* evaluations of a drawing that was to finish early; 0: none was */
 };
 
 /* The public header's one-context functions: a model with one session. */

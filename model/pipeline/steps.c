@@ -156,7 +156,8 @@ static void keep_unmasked(const struct denoiser *d, int e)
     const int next = (int)d->pass->part + 1;
     float keep = 1.0f, gain = 0.0f;
 
-    if (e + 1 < s->shape.evaluations[d->pass->part])
+    if (d->run->stopped) keep = 1.0f;
+    else if (e + 1 < s->shape.evaluations[d->pass->part])
         sdrt_sampler_mix(d->sampler, e + 1, &keep, &gain);
     else if (next < s->model->n_parts) sdrt_sampler_mix(d->run->samplers[next], 0, &keep, &gain);
     for (int i = 0; i < d->batch * d->z * d->pixels; i++) {
@@ -281,6 +282,16 @@ static int answer(struct denoiser *d, int e)
     return SDRT_OK;
 }
 
+/* Takes what the evaluation predicts for the image, in the place of the evaluations to come. */
+static void stop_at(struct denoiser *d, int e)
+{
+    struct sdrt_run *run = d->run;
+
+    sdrt_sampler_denoised(d->sampler, e, d->guided, d->latent, d->latent);
+    run->stopped = 1;
+    run->s->stopped_after = run->evaluated + 1;
+}
+
 static int evaluate(struct denoiser *d, int e)
 {
     struct sdrt_run *run = d->run;
@@ -291,7 +302,8 @@ static int evaluate(struct denoiser *d, int e)
     status = answer(d, e);
     if (status == SDRT_OK) status = preview(d, e);
     if (status != SDRT_OK) return status;
-    status = sdrt_sampler_step(d->sampler, e, d->guided, d->latent, run->rngs);
+    if (run->s->finish && run->evaluated + 1 < total_of(run->s)) stop_at(d, e);
+    else status = sdrt_sampler_step(d->sampler, e, d->guided, d->latent, run->rngs);
     if (status == SDRT_OK && d->begin) keep_unmasked(d, e);
     return status;
 }
@@ -311,8 +323,10 @@ int sdrt_run_steps(struct sdrt_run *run, const struct sdrt_pass *pass)
     const int last = (int)pass->part == s->model->n_parts - 1, total = total_of(s);
     int status = sdrt_run_report(run, SDRT_STAGE_DENOISE, run->evaluated, total);
 
+    if (run->stopped) return status;
     if (!run->evaluated) sdrt_run_turn_generators(run);
-    for (int e = 0; e < s->shape.evaluations[pass->part] && status == SDRT_OK; e++) {
+    for (int e = 0; e < s->shape.evaluations[pass->part] && status == SDRT_OK && !run->stopped;
+         e++) {
         status = evaluate(&d, e);
         if (status == SDRT_OK)
             status = sdrt_run_report(run, SDRT_STAGE_DENOISE, ++run->evaluated, total);

@@ -205,6 +205,13 @@ class Session:
             if self._handle:
                 _library.sdrt_session_cancel(self._handle)
 
+    def finish(self) -> None:
+        """Asks what is being drawn to leave out the evaluations still to come, from any thread: draw()
+        returns what the denoiser has predicted so far."""
+        with self._alive:
+            if self._handle:
+                _library.sdrt_session_finish(self._handle)
+
     def image(self, i: int = 0) -> Image:
         """Image i of the last request, copied.  IndexError where there is no such image."""
         with self._turn:

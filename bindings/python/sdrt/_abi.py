@@ -10,7 +10,7 @@ import pathlib
 from ctypes import (CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_float, c_int, c_size_t,
                     c_uint8, c_uint64, c_void_p)
 
-ABI = 4  # SDRT_ABI of the header that this follows
+ABI = 5  # SDRT_ABI of the header that this follows
 
 LISTS = ("samplers", "schedules", "spacings", "predictions", "rngs", "levels", "precisions", "archs",
          "resize_modes", "masked_contents", "formats", "prompt_styles", "control_maps")
@@ -110,6 +110,7 @@ FUNCTIONS = {
     "sdrt_session_measure": (c_int, [c_void_p, POINTER(Request), POINTER(Memory)]),
     "sdrt_session_generate": (c_int, [c_void_p, POINTER(Request)]),
     "sdrt_session_cancel": (None, [c_void_p]),
+    "sdrt_session_finish": (None, [c_void_p]),
     "sdrt_session_image": (c_void_p, [c_void_p, c_int, POINTER(c_int), POINTER(c_int)]),
     "sdrt_session_copy_image": (c_int, [c_void_p, c_int, c_void_p, c_size_t, c_size_t]),
     "sdrt_session_encode": (c_int, [c_void_p, c_int, c_char_p, c_int, POINTER(c_void_p),
