@@ -10,7 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_BYTES = 4 << 20, KEY_MAX = 512, MAX_RANK = 1 << 20 };
+enum {
+    MAX_BYTES = 4 << 20,
+    KEY_MAX = 512,
+    MAX_RANK = 1 << 20,
+    MOST_COMPARED = 1 << 24 /* patterns with names, of one file: a thousand times what trainers make */
+};
 
 /* The parts of a pipeline that diffusers' metadata tells apart; "" is PEFT's own file, which
  * is about one part. */
@@ -21,6 +26,7 @@ enum { PREFIXES = sizeof prefixes / sizeof *prefixes };
 struct sdrt_lora_config {
     json_t *root;
     const char *path; /* of the LoRA's file, whose it is */
+    size_t compared;  /* patterns with names, so far */
     struct settings {
         int known;          /* 1: alpha is set */
         double alpha, rank; /* rank 0: not said */
@@ -130,12 +136,17 @@ static int inner_name(const struct sdrt_lora_module *m, const char *prefix, char
 }
 
 /* *value of the first pattern that fits name; it stays where none does. */
-static int look_up(json_t *patterns, const char *name, const char *path, double *value,
+static int look_up(struct sdrt_lora_config *c, json_t *patterns, const char *name, double *value,
                    const struct sdrt_log *log)
 {
-    const char *pattern;
+    const char *pattern, *path = c->path;
     json_t *found;
 
+    c->compared += json_object_size(patterns);
+    if (c->compared > MOST_COMPARED)
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                         "%s: alpha_pattern, rank_pattern: more than %d comparisons with the names of "
+                         "its modules", path, MOST_COMPARED);
     json_object_foreach(patterns, pattern, found) {
         const int fits = sdrt_lora_pattern_fits(pattern, name, path, log);
         if (fits < 0) return fits;
@@ -148,10 +159,10 @@ static int look_up(json_t *patterns, const char *name, const char *path, double 
     return SDRT_OK;
 }
 
-int sdrt_lora_config_apply(const struct sdrt_lora_config *config, struct sdrt_lora_module *m,
+int sdrt_lora_config_apply(struct sdrt_lora_config *config, struct sdrt_lora_module *m,
                            const struct sdrt_log *log)
 {
-    const struct settings *best = NULL;
+    struct settings *best = NULL;
     size_t longest = 0;
     const char *prefix = "";
     char name[KEY_MAX];
@@ -171,8 +182,8 @@ int sdrt_lora_config_apply(const struct sdrt_lora_config *config, struct sdrt_lo
         return sdrt_fail(log, SDRT_E_FORMAT, "%s: %s: its name is too long", config->path,
                          m->sample);
     double alpha = best->alpha, rank = best->rank;
-    status = look_up(best->alphas, name, config->path, &alpha, log);
-    if (status == SDRT_OK) status = look_up(best->ranks, name, config->path, &rank, log);
+    status = look_up(config, best->alphas, name, &alpha, log);
+    if (status == SDRT_OK) status = look_up(config, best->ranks, name, &rank, log);
     if (status != SDRT_OK) return status;
     m->alpha = alpha;
     m->root_rank = best->root_rank;

@@ -31,7 +31,7 @@ void sdrt_lora_config_free(struct sdrt_lora_config **config);
  * that is the end of the module's name, from its beginning or behind a dot.  SDRT_E_FORMAT for one
  * that is no regular expression, SDRT_E_UNSUPPORTED where there is no PCRE2 and it needs that;
  * SDRT_E_NOMEM. */
-int sdrt_lora_config_apply(const struct sdrt_lora_config *config, struct sdrt_lora_module *module,
+int sdrt_lora_config_apply(struct sdrt_lora_config *config, struct sdrt_lora_module *module,
                            const struct sdrt_log *log);
 
 #ifdef __cplusplus

@@ -250,8 +250,17 @@ static int read_number(const struct sdrt_file_tensor *t, double *value)
     return isfinite(*value);
 }
 
+/* The tensor of a module that has no values, to which no formula gives a meaning; NULL for none. */
+static const struct sdrt_file_tensor *find_empty(const struct sdrt_lora_module *m)
+{
+    for (int role = 0; role < SDRT_LORA_ROLES; role++)
+        for (int i = 0; m->role[role] && i < m->role[role]->rank; i++)
+            if (m->role[role]->shape[i] < 1) return m->role[role];
+    return NULL;
+}
+
 static int finish_module(const struct sdrt_lora_file *f, struct sdrt_lora_module *m,
-                         const struct sdrt_lora_config *config, const struct sdrt_log *log)
+                         struct sdrt_lora_config *config, const struct sdrt_log *log)
 {
     const struct sdrt_file_tensor *numbers[] = { m->role[SDRT_LORA_ALPHA],
                                                  m->role[SDRT_IA3_ON_INPUT] };
@@ -261,6 +270,10 @@ static int finish_module(const struct sdrt_lora_file *f, struct sdrt_lora_module
     if (!classify(m))
         return sdrt_fail(log, SDRT_E_FORMAT,
                          "%s: %s: the other tensors of its module are not there", path, m->sample);
+    const struct sdrt_file_tensor *empty = find_empty(m);
+    if (empty)
+        return sdrt_fail(log, SDRT_E_FORMAT, "%s: %s: has a dimension of 0, 1 and more are expected",
+                         path, empty->name);
     for (int i = 0; i < 2; i++)
         if (numbers[i] && !read_number(numbers[i], &value[i]))
             return sdrt_fail(log, SDRT_E_FORMAT, "%s: %s: expected one finite number", path,

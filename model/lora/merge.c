@@ -39,6 +39,10 @@ int sdrt_lora_values(const struct sdrt_lora_merge *m, enum sdrt_lora_role role, 
     int status;
 
     *out = NULL;
+    if (!t->known)
+        return sdrt_fail(m->engine->log, SDRT_E_UNSUPPORTED,
+                         "%s: %s: expected floating-point values, found %s", m->path, t->name,
+                         t->dtype_name);
     for (int i = 0; i < t->rank; i++) count *= t->shape[i]; /* checked when the file was opened */
     if (count != first * rest || (t->rank && t->shape[0] != first))
         return sdrt_fail(m->engine->log, SDRT_E_FORMAT,
@@ -51,7 +55,7 @@ int sdrt_lora_values(const struct sdrt_lora_merge *m, enum sdrt_lora_role role, 
         goto out;
     }
     memcpy(aligned, t->data, t->bytes);
-    status = t->known && to_f32(aligned, t->dtype, *out, (size_t)count)
+    status = to_f32(aligned, t->dtype, *out, (size_t)count)
                  ? SDRT_OK
                  : sdrt_fail(m->engine->log, SDRT_E_UNSUPPORTED,
                              "%s: %s: expected floating-point values, found %s", m->path, t->name,

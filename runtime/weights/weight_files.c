@@ -277,6 +277,17 @@ static int find_data(struct sdrt_weight_files *set, const struct entry *e,
                      "fails", e->name);
 }
 
+/* A tensor without values fits no network, and loops over its other dimensions would not end. */
+static int check_dimensions(const struct sdrt_weight_files *set, const struct entry *e)
+{
+    for (int i = 0; i < e->tensor->rank; i++)
+        if (e->tensor->shape[i] < 1)
+            return sdrt_fail(set->log, SDRT_E_FORMAT,
+                             "%s: %s: has a dimension of 0, 1 and more are expected",
+                             sdrt_tensor_file_path(file_of(set, e)), e->tensor->name);
+    return SDRT_OK;
+}
+
 /* The expected shape is not used: a file answers what it holds. */
 static int files_describe(void *self, const char *name, int rank, const int64_t *shape,
                           struct sdrt_weight_view *out)
@@ -296,6 +307,7 @@ static int files_describe(void *self, const char *name, int rank, const int64_t 
                          sdrt_tensor_file_path(file_of(set, e)), e->tensor->name,
                          e->stored->refused);
     status = sdrt_tensor_file_find(file_of(set, e), e->tensor->name, &t, set->log);
+    if (status == SDRT_OK) status = check_dimensions(set, e);
     if (status != SDRT_OK) return status;
     *out = (struct sdrt_weight_view){ .dtype = e->stored->converted ? SDRT_F32 : t->dtype,
                                       .rank = t->rank };
