@@ -32,6 +32,8 @@ int sdrt_lora_list_add(struct sdrt_lora_list *list, const char *path,
     return SDRT_OK;
 }
 
+enum { MAX_TAG = 4096 }; /* bytes: a name and its strengths */
+
 /* A tag on its way: its inside, cut into words at the colons. */
 struct tag {
     const char *shown; /* "prompt: <lora:...>", for messages */
@@ -129,6 +131,10 @@ static int take_tag(const char *text, size_t length, size_t front, int is_lora, 
                     struct sdrt_lora_list *list, const struct sdrt_log *log)
 {
     static const char said[] = "prompt: ";
+
+    if (length > MAX_TAG && list)
+        return sdrt_fail(log, SDRT_E_ARG, "prompt: %.16s...: expected a tag of at most %d bytes, not %zu",
+                         text, MAX_TAG, length);
     char *shown = malloc(sizeof said + length), *words = strndup(text + front, length - front - 1);
     struct tag t = { .shown = shown,
                      .words = words,
@@ -139,7 +145,9 @@ static int take_tag(const char *text, size_t length, size_t front, int is_lora, 
     if (!shown || !words) {
         status = sdrt_fail(log, SDRT_E_NOMEM, "no memory for the prompt");
     } else {
-        sprintf(shown, "%s%.*s", said, (int)length, text);
+        memcpy(shown, said, sizeof said - 1);
+        memcpy(shown + sizeof said - 1, text, length);
+        shown[sizeof said - 1 + length] = '\0';
         if (is_lora && list) status = take_lora(&t, folder, list);
         else
             sdrt_note(log, SDRT_LOG_WARNING, "%s%s: left out: %s", list ? "" : "negative ", shown,
@@ -155,6 +163,7 @@ int sdrt_lora_tags_split(const char *prompt, const char *folder, char **plain,
                          struct sdrt_lora_list *list, const struct sdrt_log *log)
 {
     char *out = malloc(strlen(prompt) + 1);
+    const char *close = strchr(prompt, '>');
     size_t used = 0;
 
     *plain = NULL;
@@ -162,8 +171,9 @@ int sdrt_lora_tags_split(const char *prompt, const char *folder, char **plain,
     while (*prompt) {
         int is_lora;
         const size_t front = opening(prompt, &is_lora);
-        const char *close = front ? strchr(prompt, '>') : NULL;
-        if (!close) {
+        /* Looked for once, not from each beginning of a tag. */
+        if (front && close < prompt && close) close = strchr(prompt, '>');
+        if (!front || !close) {
             out[used++] = *prompt++;
             continue;
         }

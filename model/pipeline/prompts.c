@@ -103,12 +103,7 @@ static int read_plain(const struct reading *g, struct sdrt_lane_text *out, int e
     chunks->n = chunks->cap = 1;
     for (int i = 0; i < SDRT_CLIP_TOKENIZER_LENGTH; i++) chunks->at->weights[i] = 1.0f;
     const int status = sdrt_model_tokenize(g->m, encoder, text, chunks->at->ids, &dropped);
-    if (status == SDRT_E_FORMAT) return status;
-    if (status != SDRT_OK)
-        return sdrt_fail(g->m->log, status,
-                         "%s cannot be read: it is longer than %d bytes or memory "
-                         "is short",
-                         what, SDRT_CLIP_TOKENIZER_MAX_PROMPT);
+    if (status != SDRT_OK) return status;
     if (dropped && encoder == 0) warn_of_cut(g, what, text, dropped);
     return SDRT_OK;
 }

@@ -7,6 +7,7 @@
 #include "runtime/base/hash.h"
 #include "runtime/files/json.h"
 #include "runtime/files/read_file.h"
+#include "runtime/random/entropy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,16 +40,9 @@ struct loader {
     const char            *vocab_where; /* file for messages; NULL: results make the vocabulary */
 };
 
-static uint64_t hash_text(const char *text, size_t length)
-{
-    const uint64_t hash = sdrt_hash(SDRT_HASH_START, text, length);
-
-    return hash ^ hash >> 32;
-}
-
 static struct name *find_slot(const struct loader *loader, const char *text, size_t length)
 {
-    size_t at = hash_text(text, length) & loader->mask;
+    size_t at = sdrt_hash_keyed(loader->tokenizer->key, text, length) & loader->mask;
 
     while (loader->names[at].text &&
            (loader->names[at].length != length || memcmp(loader->names[at].text, text, length)))
@@ -83,8 +77,8 @@ static size_t slots_for(size_t count)
 static struct sdrt_merge *merge_slot(const struct sdrt_clip_tokenizer *tokenizer, int32_t left,
                                      int32_t right)
 {
-    uint64_t key = (uint64_t)left << 32 | (uint32_t)right;
-    size_t at = (key * UINT64_C(0x9E3779B97F4A7C15) >> 32) & tokenizer->mask;
+    const int32_t pair[] = { left, right };
+    size_t at = sdrt_hash_keyed(tokenizer->key, pair, sizeof pair) & tokenizer->mask;
     struct sdrt_merge *merges = tokenizer->merges;
 
     while (merges[at].left >= 0 && (merges[at].left != left || merges[at].right != right))
@@ -276,6 +270,9 @@ static int open_loader(struct loader *loader, size_t count, size_t merges_size,
 {
     size_t slots = slots_for(count);
 
+    /* Without a generator the tables are as good as any that nobody attacks. */
+    if (!sdrt_entropy(loader->tokenizer->key, sizeof loader->tokenizer->key))
+        memset(loader->tokenizer->key, 0, sizeof loader->tokenizer->key);
     loader->names = calloc(slots, sizeof *loader->names);
     loader->mask = slots - 1;
     loader->spelling = malloc(merges_size + 16 * BYTE_TOKENS);

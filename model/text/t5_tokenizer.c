@@ -277,13 +277,15 @@ static void encode_part(struct encoder *e, const char *part, size_t n)
 static const struct sdrt_t5_piece *added_at(const struct sdrt_t5_tokenizer *t, const char *text,
                                             size_t n)
 {
+    const struct sdrt_t5_pieces *p = &t->added;
     const struct sdrt_t5_piece *best = NULL;
+    size_t first = 0, last = p->n;
 
-    for (size_t i = 0; i < t->added.n; i++) {
-        const struct sdrt_t5_piece *p = &t->added.at[i];
-        if (p->length <= n && p->text[0] == text[0] && !memcmp(p->text, text, p->length) &&
-            (!best || p->length > best->length))
-            best = p;
+    for (size_t depth = 0; depth < n && first < last; depth++) {
+        const int byte = (uint8_t)text[depth];
+        first = narrow(p, first, last, depth, byte);
+        last = narrow(p, first, last, depth, byte + 1);
+        if (first < last && p->at[first].length == depth + 1) best = &p->at[first];
     }
     return best;
 }

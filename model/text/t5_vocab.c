@@ -13,7 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_FILE = 64 << 20, MAX_ID = 1 << 20 };
+enum {
+    MAX_FILE = 64 << 20,
+    MAX_ID = 1 << 20,
+    MAX_REPLACEMENT = 128 /* bytes; U+FDFA, the longest of T5's own map, becomes 33 */
+};
 
 int sdrt_t5_add_piece(struct sdrt_t5_pieces *p, const char *text, size_t length, double score,
                       int32_t id, const struct sdrt_log *log)
@@ -29,6 +33,20 @@ int sdrt_t5_add_piece(struct sdrt_t5_pieces *p, const char *text, size_t length,
     memcpy(copy, text, length);
     copy[length] = 0;
     p->at[p->n++] = (struct sdrt_t5_piece){ copy, length, score, id };
+    return SDRT_OK;
+}
+
+/* What a prompt becomes is bounded by what a character may become. */
+static int check_replacements(const struct sdrt_t5_tokenizer *t, const char *where,
+                              const struct sdrt_log *log)
+{
+    for (size_t at = 0; at < t->replacements_size;) {
+        const size_t n = strlen(t->replacements + at);
+        if (n > MAX_REPLACEMENT)
+            return sdrt_fail(log, SDRT_E_FORMAT, "%s: map of characters: one is replaced by %zu bytes, "
+                             "at most %d are expected", where, n, MAX_REPLACEMENT);
+        at += n + 1;
+    }
     return SDRT_OK;
 }
 
@@ -56,7 +74,7 @@ int sdrt_t5_set_charsmap(struct sdrt_t5_tokenizer *t, const uint8_t *data, size_
     }
     memcpy(t->replacements, data + 4 + units, t->replacements_size - 1);
     t->replacements[t->replacements_size - 1] = 0;
-    return SDRT_OK;
+    return check_replacements(t, where, log);
 }
 
 /* Byte order; of one text the largest id comes first. */
@@ -116,6 +134,7 @@ static int finish(struct sdrt_t5_tokenizer *t, const char *where, const struct s
                          (int)t->unknown, (int)most);
     t->unknown_score = worst - PENALTY;
     sort_pieces(&t->pieces);
+    sort_pieces(&t->added);
     return SDRT_OK;
 }
 

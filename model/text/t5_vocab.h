@@ -23,7 +23,7 @@ struct sdrt_t5_pieces {
 struct sdrt_t5_tokenizer {
     const struct sdrt_log *log; /* borrowed */
     struct sdrt_t5_pieces pieces; /* in byte order, each text once */
-    struct sdrt_t5_pieces added;  /* found in the text before it is normalised */
+    struct sdrt_t5_pieces added;  /* likewise; found in the text before it is normalised */
     double  unknown_score;
     int32_t unknown, eos, pad, vocab_size;
     /* The map of characters, owned: a double array (Aoe, 1989) of charsmap_units units, whose
