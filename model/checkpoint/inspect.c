@@ -136,9 +136,16 @@ static void count_tensor(struct part_line *p, const struct sdrt_file_tensor *t)
     p->of_type[k] += n;
 }
 
+/* A name that may have ends of lines in it, in one line. */
+static void print_line(FILE *f, const char *text)
+{
+    for (; *text; text++) fputc(*text == '\n' ? '?' : *text, f);
+    fputc('\n', f);
+}
+
 static void print_parts(FILE *f, const struct sdrt_inspection *in)
 {
-    enum { MOST = 16 };
+    enum { MOST = 16, SHOWN = 64 };
     struct part_line lines[MOST] = { { 0 } };
     int n = 0;
 
@@ -152,10 +159,14 @@ static void print_parts(FILE *f, const struct sdrt_inspection *in)
     }
     for (int i = 0; i < n; i++) {
         const struct part_line *p = &lines[i];
+        char type[SHOWN];
         fprintf(f, "%s: %zu tensors, %llu parameters", p->part, p->tensors,
                 (unsigned long long)p->parameters);
-        for (int k = 0; k < p->n_types; k++)
-            fprintf(f, "%s %s%s", k ? "" : ",", p->types[k], k + 1 < p->n_types ? "," : "");
+        for (int k = 0; k < p->n_types; k++) {
+            snprintf(type, sizeof type, "%s", p->types[k]);
+            sdrt_text_printable(type, 0); /* a file may call a type as it likes */
+            fprintf(f, "%s %s%s", k ? "" : ",", type, k + 1 < p->n_types ? "," : "");
+        }
         fputc('\n', f);
     }
 }
@@ -240,7 +251,8 @@ char *sdrt_inspect(const char *path, const struct sdrt_log *log)
         goto out;
     }
     const struct sdrt_numbers numbers = sdrt_numbers_begin();
-    fprintf(f, "file: %s\n", path);
+    fputs("file: ", f);
+    print_line(f, path);
     print_kind(f, path, &w.in);
     print_parts(f, &w.in);
     sdrt_numbers_end(&numbers);
