@@ -231,11 +231,11 @@ endif
 # Check scripts run beside the programs; CC compiles the installed header alone.
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT += CC='$(CC)' CRITERION_VERBOSITY_LEVEL=1; export CC CRITERION_VERBOSITY_LEVEL;
-EXTRA_DIST += tests/add_kernel.sh tests/fresh_root.sh tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_output.sh tests/check_sdbench.sh tests/check_man.sh \
+EXTRA_DIST += tests/add_kernel.sh tests/fresh_root.sh tests/check_attacks.sh tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_output.sh tests/check_sdbench.sh tests/check_man.sh \
 	tests/support.sh tests/header.c \
 	build-aux/summary.sh build-aux/check-layers.sh build-aux/check-levels.sh \
 	build-aux/check-wide.sh
-check_SCRIPTS = tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_output.sh tests/check_sdbench.sh tests/check_man.sh \
+check_SCRIPTS = tests/check_attacks.sh tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_output.sh tests/check_sdbench.sh tests/check_man.sh \
 	build-aux/check-layers.sh build-aux/check-levels.sh build-aux/check-wide.sh
 # Of what the compiler makes, which may be for another machine.
 AM_TESTS_ENVIRONMENT += OBJDUMP='$(OBJDUMP)'; export OBJDUMP;
@@ -621,6 +621,10 @@ check_PROGRAMS += tests/test_lora_tags
 tests_test_lora_tags_SOURCES = tests/test_lora_tags.c tests/temp_folder.c tests/temp_folder.h
 tests_test_lora_tags_CFLAGS = $(TEST_CFLAGS)
 tests_test_lora_tags_LDADD = $(TEST_LIBS)
+# Files that were made to harm, for tests/check_attacks.sh.
+check_PROGRAMS += tests/attack_files
+tests_attack_files_SOURCES = tests/attack_files.c
+tests_attack_files_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
 check_PROGRAMS += tests/fuzz_lora
 tests_fuzz_lora_SOURCES = tests/fuzz_lora.c tests/fuzz.h
 tests_fuzz_lora_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)

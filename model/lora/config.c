@@ -14,7 +14,8 @@ enum {
     MAX_BYTES = 4 << 20,
     KEY_MAX = 512,
     MAX_RANK = 1 << 20,
-    MOST_COMPARED = 1 << 24 /* patterns with names, of one file: a thousand times what trainers make */
+    MOST_COMPARED =
+        1 << 24 /* patterns with names, of one file: a thousand times what trainers make */
 };
 
 /* The parts of a pipeline that diffusers' metadata tells apart; "" is PEFT's own file, which
@@ -144,9 +145,11 @@ static int look_up(struct sdrt_lora_config *c, json_t *patterns, const char *nam
 
     c->compared += json_object_size(patterns);
     if (c->compared > MOST_COMPARED)
-        return sdrt_fail(log, SDRT_E_UNSUPPORTED,
-                         "%s: alpha_pattern, rank_pattern: more than %d comparisons with the names of "
-                         "its modules", path, MOST_COMPARED);
+        return sdrt_fail(
+            log, SDRT_E_UNSUPPORTED,
+            "%s: alpha_pattern, rank_pattern: more than %d comparisons with the names of "
+            "its modules",
+            path, MOST_COMPARED);
     json_object_foreach(patterns, pattern, found) {
         const int fits = sdrt_lora_pattern_fits(pattern, name, path, log);
         if (fits < 0) return fits;

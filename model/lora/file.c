@@ -272,8 +272,9 @@ static int finish_module(const struct sdrt_lora_file *f, struct sdrt_lora_module
                          "%s: %s: the other tensors of its module are not there", path, m->sample);
     const struct sdrt_file_tensor *empty = find_empty(m);
     if (empty)
-        return sdrt_fail(log, SDRT_E_FORMAT, "%s: %s: has a dimension of 0, 1 and more are expected",
-                         path, empty->name);
+        return sdrt_fail(log, SDRT_E_FORMAT,
+                         "%s: %s: has a dimension of 0, 1 and more are expected", path,
+                         empty->name);
     for (int i = 0; i < 2; i++)
         if (numbers[i] && !read_number(numbers[i], &value[i]))
             return sdrt_fail(log, SDRT_E_FORMAT, "%s: %s: expected one finite number", path,

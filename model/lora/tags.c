@@ -133,8 +133,9 @@ static int take_tag(const char *text, size_t length, size_t front, int is_lora, 
     static const char said[] = "prompt: ";
 
     if (length > MAX_TAG && list)
-        return sdrt_fail(log, SDRT_E_ARG, "prompt: %.16s...: expected a tag of at most %d bytes, not %zu",
-                         text, MAX_TAG, length);
+        return sdrt_fail(log, SDRT_E_ARG,
+                         "prompt: %.16s...: expected a tag of at most %d bytes, not %zu", text,
+                         MAX_TAG, length);
     char *shown = malloc(sizeof said + length), *words = strndup(text + front, length - front - 1);
     struct tag t = { .shown = shown,
                      .words = words,

@@ -26,7 +26,7 @@ struct sdrt_clip_tokenizer {
     const struct sdrt_log *log;     /* the caller's */
     struct sdrt_merge     *merges;  /* open addressing by (left, right); owned */
     size_t                 mask;    /* slots of merges - 1, a power of two - 1 */
-    uint64_t               key[2];  /* of the tables' hash, drawn by chance */
+    uint64_t key[2];                /* of the tables' hash, drawn by chance */
     int32_t byte_ids[2][256];       /* [1] where the byte ends a word; -1 for none */
     int32_t bos;
     int32_t eos;

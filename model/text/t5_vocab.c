@@ -43,8 +43,10 @@ static int check_replacements(const struct sdrt_t5_tokenizer *t, const char *whe
     for (size_t at = 0; at < t->replacements_size;) {
         const size_t n = strlen(t->replacements + at);
         if (n > MAX_REPLACEMENT)
-            return sdrt_fail(log, SDRT_E_FORMAT, "%s: map of characters: one is replaced by %zu bytes, "
-                             "at most %d are expected", where, n, MAX_REPLACEMENT);
+            return sdrt_fail(log, SDRT_E_FORMAT,
+                             "%s: map of characters: one is replaced by %zu bytes, "
+                             "at most %d are expected",
+                             where, n, MAX_REPLACEMENT);
         at += n + 1;
     }
     return SDRT_OK;

@@ -41,7 +41,8 @@ static inline void sdrt_hash_round(uint64_t v[4])
 static inline uint64_t sdrt_hash_keyed(const uint64_t key[2], const void *bytes, size_t size)
 {
     uint64_t v[4] = { key[0] ^ UINT64_C(0x736f6d6570736575), key[1] ^ UINT64_C(0x646f72616e646f6d),
-                      key[0] ^ UINT64_C(0x6c7967656e657261), key[1] ^ UINT64_C(0x7465646279746573) };
+                      key[0] ^ UINT64_C(0x6c7967656e657261),
+                      key[1] ^ UINT64_C(0x7465646279746573) };
     const unsigned char *b = bytes;
 
     for (size_t at = 0; at <= size; at += 8) {

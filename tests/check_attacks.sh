@@ -1,0 +1,70 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Files that were made to harm once did: each is refused in one line, in time and in memory.
+set -u
+. "${srcdir-.}/tests/support.sh"
+
+build=$(pwd)
+golden=$(cd "${srcdir-.}" && pwd)/tests/golden
+tiny=$golden/tiny-sd15
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work" "$work.sdgen"' EXIT
+cd "$work" || exit 1
+sdgen=$(any_level "$build/sdgen" "$work.sdgen")
+
+# Address sanitizer's own tables take more than any limit.
+memory=900000 # KiB
+grep -q 'fsanitize=address' "$build/Makefile" && memory=unlimited
+
+# attacked NAME STATUS PATTERN PROGRAM...: it ends so, with one line for an error and with none else,
+# within 20 s of a processor's time and the memory above.
+attacked() {
+    name=$1 expected=$2 pattern=$3
+    shift 3
+    (
+        ulimit -t 20
+        ulimit -v $memory 2> /dev/null
+        exec "$@" < /dev/null > out 2> err
+    )
+    status=$?
+    lines=$((expected != 0))
+    ok=true
+    [ "$status" -eq "$expected" ] && [ "$(wc -l < err)" -eq $lines ] || ok=false
+    if [ $lines = 1 ]; then grep -q -e "$pattern" err || ok=false; fi
+    # Nothing that a terminal obeys, and no other lines than these programs'.
+    LC_ALL=C grep -q '[^ -~]' err out && ok=false
+    report $ok "$name" "status $status: $(head -c 300 err)"
+}
+
+draw() {
+    name=$1 expected=$2 pattern=$3
+    shift 3
+    attacked "$name" "$expected" "$pattern" "$sdgen" -m "$tiny" -p a -W 64 -H 64 --steps 1 --seed 1 \
+        --quiet -o x.png --force "$@"
+}
+
+"$build/tests/attack_files" make . || exit 1
+
+draw 'a LoRA of rank 0' 1 'dimension of 0' --lora rank0.safetensors
+draw 'the same in plain C' 1 'dimension of 0' --lora rank0.safetensors --isa generic
+draw 'an unknown type of a shape beyond all bounds' 1 'found XX' --lora unknown-type.safetensors
+draw 'patterns by modules' 1 'more than .* comparisons' --lora patterns.safetensors
+draw 'escapes in a name' 1 'the other tensors' --lora name-escape.safetensors
+attacked 'a tag of two million bytes' 2 'tag of at most' "$sdgen" -m "$tiny" --prompt-file tag.txt \
+    --quiet -o x.png --force
+attacked 'the beginnings of tags' 2 'at most 16384 bytes' "$sdgen" -m "$tiny" --prompt-file tags.txt \
+    --quiet -o x.png --force
+
+attacked 'a type of several lines, told' 0 '' "$sdgen" --inspect type-escape.safetensors
+ok=true
+! grep -q '^runs: yes' out && [ "$(wc -l < out)" -eq 5 ] || ok=false
+report $ok 'no line of its own in a report' "$(head -c 400 out)"
+
+cp -R "$tiny" model && chmod -R u+w model && cp vocab.json model/tokenizer/vocab.json
+attacked 'tokens that fall into one place of a table' 1 'merges.txt' "$sdgen" -m model -p a --quiet \
+    -o x.png --force
+attacked 'a letter that becomes a megabyte' 1 'replaced by 1048576 bytes' \
+    "$build/tests/attack_files" t5 long.model
+attacked 'a hundred thousand added tokens' 0 '' "$build/tests/attack_files" t5 added.json
+finish
