@@ -83,6 +83,26 @@ Test(guidance, rescaled_as_in_diffusers)
     sdrt_close(&c);
 }
 
+/* CFG++ reads both halves of the pair: it is none of its own sampler, and needs no guidance above 1. */
+Test(guidance, cfg_pp_reads_what_is_said_without)
+{
+    struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
+    struct sdrt_request plus, plain;
+
+    small_request(&plus);
+    plus.cfg_scale = 1.5f;
+    plain = plus;
+    plus.sampler = "euler_cfg_pp";
+    cr_expect_not(same(c, &plus, &plain), "it is euler");
+    plain = plus;
+    plus.cfg_scale = 1.0f;
+    cr_expect_not(same(c, &plus, &plain), "guidance changes nothing");
+    plain = plus;
+    plain.negative_prompt = "a dog";
+    cr_expect_not(same(c, &plus, &plain), "the negative prompt is not read");
+    sdrt_close(&c);
+}
+
 Test(guidance, ranges)
 {
     struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
@@ -221,6 +241,13 @@ Test(guidance, refusals)
     small_request(&r);
     r.eta = NAN;
     expect_refusal(&o, &r, SDRT_E_ARG, "eta");
+    small_request(&r);
+    r.sampler = "euler_cfg_pp";
+    r.cfg_end = 0.5f;
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "sampler euler_cfg_pp: reads what each evaluation");
+    small_request(&r);
+    r.sampler = "DPM adaptive";
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "sampler 'DPM adaptive': chooses its steps");
     small_request(&r);
     r.sampler = "DPM+++ 2M";
     expect_refusal(&o, &r, SDRT_E_ARG, "unknown sampler 'DPM+++ 2M'");

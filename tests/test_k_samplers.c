@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * k-diffusion's samplers over the schedules of other programs, and the Brownian motion of torchsde that
- * some of them follow, against tests/oracle/make_k_golden.py.
+ * some of them follow, against tests/oracle/make_k_golden.py; diffusers' against make_d_golden.py; and
+ * those of other authors against make_pp_golden.py.
  */
 #include "bench/allocations.h"
 #include "model/noise/sampler.h"
@@ -124,6 +125,7 @@ static void read_case(FILE *f, struct golden *g)
 static double run_case(FILE *f, const struct golden *g)
 {
     float x[MAX_COUNT + 1], in[MAX_COUNT], out[MAX_COUNT], want[MAX_COUNT], t[256];
+    float plain[MAX_COUNT];
     struct sdrt_rng rngs[MAX_IMAGES];
     struct sdrt_sampler *s;
     double worst = 0;
@@ -153,6 +155,8 @@ static double run_case(FILE *f, const struct golden *g)
                   sdrt_schedule_name(g->p.schedule), e, sdrt_sampler_timesteps(s)[e], t[e]);
         sdrt_sampler_scale_input(s, e, x, in);
         denoise(in, sdrt_sampler_timesteps(s)[e], out, g->count);
+        for (size_t k = 0; k < g->count; k++) plain[k] = out[k] * 0.9f - 0.05f;
+        if (sdrt_sampler_needs_unguided(g->p.kind)) sdrt_sampler_unguided(s, plain);
         const long before = sdrt_allocations();
         cr_assert(sdrt_sampler_step(s, e, out, x, rngs) == 0);
         cr_expect_eq(sdrt_allocations(), before, "%s allocates in a step",
@@ -196,7 +200,46 @@ static void check_trajectories(const char *name, unsigned least)
 }
 
 Test(k_samplers, trajectories) { check_trajectories("k_samplers.bin", 200); }
-Test(k_samplers, trajectories_of_diffusers) { check_trajectories("d_samplers.bin", 25); }
+Test(k_samplers, trajectories_of_diffusers) { check_trajectories("d_samplers.bin", 35); }
+Test(k_samplers, trajectories_of_others) { check_trajectories("pp_samplers.bin", 150); }
+
+/* Without guidance, what the denoiser says is both. */
+Test(k_samplers, cfg_pp_without_guidance_is_its_own_sampler)
+{
+    static const struct {
+        enum sdrt_sampler_kind plus, plain;
+    } pairs[] = { { SDRT_SAMPLER_EULER_CFG_PP, SDRT_SAMPLER_EULER },
+                  { SDRT_SAMPLER_EULER_A_CFG_PP, SDRT_SAMPLER_EULER_A },
+                  { SDRT_SAMPLER_DPMPP_2S_A_CFG_PP, SDRT_SAMPLER_DPMPP_2S_A },
+                  { SDRT_SAMPLER_RES_MULTISTEP_CFG_PP, SDRT_SAMPLER_RES_MULTISTEP } };
+    enum { N = 12 };
+
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        float x[2][N], in[N], out[N];
+        for (int side = 0; side < 2; side++) {
+            const struct sdrt_sampler_params p = {
+                .kind = side ? pairs[i].plain : pairs[i].plus,
+                .schedule = SDRT_SCHEDULE_KARRAS,
+                .steps = 6,
+                .noise = sdrt_noise_model_default(SDRT_PREDICTION_EPSILON),
+            };
+            struct sdrt_rng rng;
+            struct sdrt_sampler *s;
+            cr_assert_eq(sdrt_sampler_create(&s, &p), 0);
+            cr_assert_eq(sdrt_sampler_reset(s, 1, N), 0);
+            sdrt_rng_seed(&rng, SDRT_RNG_CPU, 3);
+            sdrt_rng_normal(&rng, x[side], N);
+            for (int k = 0; k < N; k++) x[side][k] *= sdrt_sampler_initial_scale(s);
+            for (int e = 0; e < sdrt_sampler_evaluations(s); e++) {
+                sdrt_sampler_scale_input(s, e, x[side], in);
+                denoise(in, sdrt_sampler_timesteps(s)[e], out, N);
+                cr_assert_eq(sdrt_sampler_step(s, e, out, x[side], &rng), 0);
+            }
+            sdrt_sampler_free(&s);
+        }
+        cr_expect(relative_error(x[0], x[1], N) < 1e-5, "%s", sdrt_sampler_name(pairs[i].plus));
+    }
+}
 
 /* ---- names ---- */
 
@@ -234,6 +277,17 @@ Test(k_samplers, four_spellings_of_a_name)
         { "sample_heun", "heun" },
         { "ipndm", "ipndm" },
         { "DDIM", "ddim" },
+        { "DEISMultistepScheduler", "deis" },
+        { "DPM fast", "dpm_fast" },
+        { "dpm_fast", "dpm_fast" },
+        { "Restart", "restart" },
+        { "er_sde", "er_sde" },
+        { "Euler CFG++", "euler_cfg_pp" },
+        { "Euler a CFG++", "euler_a_cfg_pp" },
+        { "euler_ancestral_cfg_pp", "euler_a_cfg_pp" },
+        { "DPM++ 2M CFG++", "dpmpp_2m_cfg_pp" },
+        { "dpmpp_2s_ancestral_cfg_pp", "dpmpp_2s_a_cfg_pp" },
+        { "res_multistep_cfg_pp", "res_multistep_cfg_pp" },
     };
     int schedule;
 

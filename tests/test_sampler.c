@@ -214,6 +214,21 @@ static struct sdrt_sampler_params params(enum sdrt_sampler_kind kind,
     };
 }
 
+/* How far from the image a run may end.  Some end at the noise of timestep 0, sigma 0.03; Restart's noise
+ * levels lie between two timesteps of the stand-in. */
+static double slack_of(int kind)
+{
+    switch (kind) {
+    case SDRT_SAMPLER_DDIM:
+    case SDRT_SAMPLER_PLMS:
+    case SDRT_SAMPLER_TCD:
+    case SDRT_SAMPLER_DEIS:
+    case SDRT_SAMPLER_DPM_FAST: return 0.2;
+    case SDRT_SAMPLER_RESTART: return 5e-2;
+    default: return 2e-2;
+    }
+}
+
 /* A denoiser that knows the image must lead each sampler to it, whatever the number of steps. */
 Test(sampler, perfect_denoiser_gives_the_image)
 {
@@ -248,9 +263,8 @@ Test(sampler, perfect_denoiser_gives_the_image)
                 cr_assert(sdrt_sampler_step(s, e, out, x, &rng) == 0);
             }
             for (int k = 0; k < N; k++)
-                /* ddim ends at the noise of timestep 0, sigma 0.03 */
-                cr_expect(fabs(x[k] - cos(k)) < (kind == SDRT_SAMPLER_DDIM || kind == SDRT_SAMPLER_PLMS || kind == SDRT_SAMPLER_TCD ? 0.2 : 2e-2),
-                          "%s %d steps: [%d] %g", sdrt_sampler_name(p.kind), steps, k, x[k]);
+                cr_expect(fabs(x[k] - cos(k)) < slack_of(kind), "%s %d steps: [%d] %g",
+                          sdrt_sampler_name(p.kind), steps, k, x[k]);
             sdrt_sampler_free(&s);
         }
 }

@@ -211,36 +211,53 @@ static const struct sdrt_sampler_method methods[SDRT_SAMPLER_COUNT] = {
 #define K(name_, evals_, history_, step_)                                                          \
     .name = name_, .has_schedules = 1, .uses_sigmas = 1, .evals = evals_, .history = history_,     \
     .plan = sdrt_sampler_plan_k, .step = sdrt_sampler_step_##step_
-    [SDRT_SAMPLER_DPM2] = { K("dpm2", 2, 1, dpm2),
-                            .has_flow = 1,
-                            .drops = 1,
+    [SDRT_SAMPLER_DPM2] = { K("dpm2", 2, 1, dpm2), .has_flow = 1, .drops = 1,
                             .middle = sdrt_sampler_middle_dpm2 },
-    [SDRT_SAMPLER_DPM2_A] = { K("dpm2_a", 2, 1, dpm2_a),
-                              .drops = 1,
-                              .eta = 1,
+    [SDRT_SAMPLER_DPM2_A] = { K("dpm2_a", 2, 1, dpm2_a), .drops = 1, .eta = 1,
                               .middle = sdrt_sampler_middle_ancestral,
                               .draws = sdrt_sampler_draws_second },
-    [SDRT_SAMPLER_DPMPP_2S_A] = { K("dpmpp_2s_a", 2, 1, dpmpp_2s_a),
-                                  .eta = 1,
+    [SDRT_SAMPLER_DPMPP_2S_A] = { K("dpmpp_2s_a", 2, 1, dpmpp_2s_a), .eta = 1,
                                   .middle = sdrt_sampler_middle_ancestral,
                                   .draws = sdrt_sampler_draws_second },
-    [SDRT_SAMPLER_DPMPP_SDE] = { K("dpmpp_sde", 2, 1, dpmpp_sde),
-                                 .eta = 1,
-                                 .brownian = 1,
+    [SDRT_SAMPLER_DPMPP_SDE] = { K("dpmpp_sde", 2, 1, dpmpp_sde), .eta = 1, .brownian = 1,
                                  .middle = sdrt_sampler_middle_sde,
                                  .draws = sdrt_sampler_draws_if_more },
-    [SDRT_SAMPLER_DPMPP_2M_SDE] = { K("dpmpp_2m_sde", 1, 1, dpmpp_2m_sde),
-                                    .eta = 1,
-                                    .brownian = 1,
+    [SDRT_SAMPLER_DPMPP_2M_SDE] = { K("dpmpp_2m_sde", 1, 1, dpmpp_2m_sde), .eta = 1, .brownian = 1,
                                     .draws = sdrt_sampler_draws_if_more },
-    [SDRT_SAMPLER_DPMPP_3M_SDE] = { K("dpmpp_3m_sde", 1, 2, dpmpp_3m_sde),
-                                    .eta = 1,
-                                    .brownian = 1,
+    [SDRT_SAMPLER_DPMPP_3M_SDE] = { K("dpmpp_3m_sde", 1, 2, dpmpp_3m_sde), .eta = 1, .brownian = 1,
                                     .draws = sdrt_sampler_draws_if_more },
     [SDRT_SAMPLER_LMS] = { K("lms", 1, 4, lms), .has_flow = 1 },
     [SDRT_SAMPLER_IPNDM] = { K("ipndm", 1, 4, ipndm), .has_flow = 1 },
     [SDRT_SAMPLER_RES_MULTISTEP] = { K("res_multistep", 1, 1, res), .has_flow = 1 },
+    [SDRT_SAMPLER_ER_SDE] = { K("er_sde", 1, 2, er), .has_flow = 1, .signal = 1,
+                              .draws = sdrt_sampler_draws_er },
+#define PP(name_, evals_, history_, step_) \
+    K(name_ "_cfg_pp", evals_, history_, step_##_pp), .unguided = 1
+    [SDRT_SAMPLER_EULER_CFG_PP] = { PP("euler", 1, 0, euler), .has_flow = 1,
+                                    .draws = sdrt_sampler_draws_ancestral },
+    [SDRT_SAMPLER_EULER_A_CFG_PP] = { PP("euler_a", 1, 0, euler), .has_flow = 1, .eta = 1,
+                                      .draws = sdrt_sampler_draws_ancestral },
+    [SDRT_SAMPLER_DPMPP_2M_CFG_PP] = { PP("dpmpp_2m", 1, 1, 2m) },
+    [SDRT_SAMPLER_DPMPP_2S_A_CFG_PP] = { PP("dpmpp_2s_a", 2, 1, 2s), .eta = 1,
+                                         .middle = sdrt_sampler_middle_ancestral,
+                                         .draws = sdrt_sampler_draws_ancestral },
+    [SDRT_SAMPLER_RES_MULTISTEP_CFG_PP] = { PP("res_multistep", 1, 1, res) },
+#undef PP
 #undef K
+    [SDRT_SAMPLER_DEIS] = { .name = "deis",
+                            .has_schedules = 1,
+                            .solver = 1,
+                            .stops = 1,
+                            .history = 1,
+                            .plan = sdrt_sampler_plan_sigmas,
+                            .step = sdrt_sampler_step_deis },
+#define APART(name_, history_, what)                                                      \
+    .name = name_, .has_schedules = 1, .uses_sigmas = 1, .apart = 1, .history = history_, \
+    .plan = sdrt_sampler_plan_##what, .step = sdrt_sampler_step_##what,                   \
+    .draws = sdrt_sampler_draws_##what
+    [SDRT_SAMPLER_DPM_FAST] = { APART("dpm_fast", 2, fast), .stops = 1 },
+    [SDRT_SAMPLER_RESTART] = { APART("restart", 2, restart) },
+#undef APART
     [SDRT_SAMPLER_UNIPC] = { .name = "unipc",
                              .has_schedules = 1,
                              .solver = 1,
@@ -265,8 +282,14 @@ const char *sdrt_sampler_name(int kind)
 
 int sdrt_sampler_evaluations_of(enum sdrt_sampler_kind kind)
 {
-    return kind == SDRT_SAMPLER_HEUN || methods[kind].evals == 2 ? 2 : 1;
+    return kind == SDRT_SAMPLER_HEUN || kind == SDRT_SAMPLER_RESTART || methods[kind].evals == 2
+               ? 2
+               : 1;
 }
+
+int sdrt_sampler_needs_unguided(enum sdrt_sampler_kind kind) { return methods[kind].unguided; }
+
+int sdrt_sampler_can_split(enum sdrt_sampler_kind kind) { return !methods[kind].apart; }
 
 /* ---- life of a sampler ---- */
 
@@ -336,11 +359,12 @@ static int check_params(const struct sdrt_sampler_params *p)
         return sdrt_fail(p->log, SDRT_E_UNSUPPORTED, "sampler %s has no %s schedule", method->name,
                          sdrt_schedule_name(p->schedule));
     if (flow && !method->has_flow)
-        return sdrt_fail(p->log, SDRT_E_UNSUPPORTED,
-                         "sampler %s cannot run a flow-matching model, expected euler, dpmpp_2m, dpm2, "
-                         "lms, ipndm or res_multistep",
-                         method->name);
-    if (p->noise.edm && !method->uses_sigmas && (!method->solver || p->kind == SDRT_SAMPLER_UNIPC))
+        return sdrt_fail(
+            p->log, SDRT_E_UNSUPPORTED,
+            "sampler %s cannot run a flow-matching model, expected euler, dpmpp_2m, dpm2, "
+            "lms, ipndm, res_multistep, er_sde, euler_cfg_pp or euler_a_cfg_pp",
+            method->name);
+    if (p->noise.edm && !method->uses_sigmas && p->kind != SDRT_SAMPLER_DPMPP_2M)
         return sdrt_fail(p->log, SDRT_E_UNSUPPORTED,
                          "sampler %s cannot run a model of EDM, expected one of euler, euler_a, heun, "
                          "dpmpp_2m and the others of k-diffusion",
@@ -504,7 +528,10 @@ static void follow_motion(struct sdrt_sampler *s, int i, size_t image, const str
 int sdrt_sampler_step(struct sdrt_sampler *s, int eval, const float *model_out, float *latent,
                       struct sdrt_rng *rngs)
 {
-    struct sdrt_sampler_work w = { s->first + eval, s->images * s->n, model_out, NULL, latent };
+    struct sdrt_sampler_work w = {
+        s->first + eval, s->images * s->n, model_out, NULL, s->unguided ? s->unguided : model_out,
+        latent
+    };
 
     if (w.count == 0 || eval != s->next || eval >= sdrt_sampler_evaluations(s))
         return sdrt_fail(s->p.log, SDRT_E_ARG, "sampler %s: evaluation %d, expected %d of %d%s",

@@ -62,6 +62,17 @@ enum sdrt_sampler_kind {
     SDRT_SAMPLER_UNIPC, /* Zhao et al. 2023 (arXiv:2302.04867), order 2, bh2 */
     SDRT_SAMPLER_PLMS,  /* Liu et al. 2022 (arXiv:2202.09778), without Runge and Kutta */
     SDRT_SAMPLER_TCD,   /* Zheng et al. 2024 (arXiv:2402.19159), for models distilled so; eta 0.3 */
+    SDRT_SAMPLER_DEIS,  /* Zhang and Chen 2022 (arXiv:2204.13902), order 2, log rho */
+    /* Of sampler_fast.c, which divide their range as they want it: */
+    SDRT_SAMPLER_DPM_FAST, /* Lu et al. 2022 (arXiv:2206.00927): steps of three evaluations, eta 0 */
+    SDRT_SAMPLER_RESTART, /* Xu et al. 2023 (arXiv:2306.14878): Heun's, and up again from 0.1 to 2 */
+    /* Of sampler_pp.c, as in ComfyUI: */
+    SDRT_SAMPLER_ER_SDE,       /* Cui et al. 2023 (arXiv:2309.06169), three images */
+    SDRT_SAMPLER_EULER_CFG_PP, /* CFG++, Chung et al. 2024 (arXiv:2406.08070), for a guidance of 1 to 2 */
+    SDRT_SAMPLER_EULER_A_CFG_PP,
+    SDRT_SAMPLER_DPMPP_2M_CFG_PP,
+    SDRT_SAMPLER_DPMPP_2S_A_CFG_PP,
+    SDRT_SAMPLER_RES_MULTISTEP_CFG_PP,
     SDRT_SAMPLER_COUNT
 };
 
@@ -114,6 +125,12 @@ void sdrt_sampler_free(struct sdrt_sampler **s);
 /* Evaluations of a step, but for the last, which may have one: 1 or 2. */
 int sdrt_sampler_evaluations_of(enum sdrt_sampler_kind kind);
 
+/* Whether its steps also read what the denoiser says without guidance: see sdrt_sampler_unguided(). */
+int sdrt_sampler_needs_unguided(enum sdrt_sampler_kind kind);
+
+/* Whether another sampler can go on after some of its steps with the next of the same schedule. */
+int sdrt_sampler_can_split(enum sdrt_sampler_kind kind);
+
 /* Sets the size of the latents, allocates the history for it and goes back to evaluation 0.
  * SDRT_E_ARG if images or n is 0 or their product too large, SDRT_E_NOMEM. */
 int sdrt_sampler_reset(struct sdrt_sampler *s, size_t images, size_t n);
@@ -121,6 +138,10 @@ int sdrt_sampler_reset(struct sdrt_sampler *s, size_t images, size_t n);
 /* Whose motion the samplers of stochastic equations follow: a seed for each image, which stay the
  * caller's until the last step.  Without it, that of the generators of sdrt_sampler_step(). */
 void sdrt_sampler_seed(struct sdrt_sampler *s, enum sdrt_rng_kind kind, const uint64_t *seeds);
+
+/* What the denoiser says without guidance, [images, n], which the following steps read until they are
+ * told otherwise; the caller's, and NULL at first: the guided output, as without guidance. */
+void sdrt_sampler_unguided(struct sdrt_sampler *s, const float *out);
 
 /* Denoiser evaluations of the whole run, and the timestep of each (the sampler's memory). */
 int sdrt_sampler_evaluations(const struct sdrt_sampler *s);

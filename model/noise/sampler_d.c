@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Samplers of latents at unit variance, x = sqrt(a) * image + sqrt(1 - a) * noise, as diffusers has them:
- * UniPC (Zhao et al. 2023, arXiv:2302.04867), PLMS (Liu et al. 2022, arXiv:2202.09778) and TCD (Zheng et
+ * UniPC (Zhao et al. 2023, arXiv:2302.04867), DEIS (Zhang and Chen 2022, arXiv:2204.13902), PLMS (Liu et al. 2022, arXiv:2202.09778) and TCD (Zheng et
  * al. 2024, arXiv:2402.19159).
  */
 #include "model/noise/sampler_internal.h"
@@ -82,6 +82,43 @@ void sdrt_sampler_step_unipc(struct sdrt_sampler *s, const struct sdrt_sampler_w
         begin[k] = x;
         before[k] = last[k];
         last[k] = image;
+        w->x[k] = y;
+    }
+}
+
+/* ---- DEIS: order 2 in the logarithm of rho, sigma / alpha ---- */
+
+/* The integral of (log t - log c) / (log b - log c) from one rho to another. */
+static double deis_weight(double from, double to, double b, double c)
+{
+    const double width = log(b) - log(c);
+
+    return (to * (log(to) - log(c) - 1.0) - from * (log(from) - log(c) - 1.0)) / width;
+}
+
+/* x / alpha goes along the noise, whose line goes through the last two.  A short run ends with one. */
+void sdrt_sampler_step_deis(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
+{
+    const enum sdrt_prediction prediction = s->p.noise.prediction;
+    const struct point now = point_at(s, w->i), next = point_at(s, w->i + 1);
+    const double from = now.sigma / now.alpha, to = next.sigma / next.alpha;
+    const int two = w->i > s->first && !(w->i == s->total - 1 && s->total < 15);
+    const float a = (float)now.alpha, b = (float)now.sigma, keep = (float)(next.alpha / now.alpha);
+    double here = to - from, before = 0.0;
+
+    if (two) {
+        const struct point last = point_at(s, w->i - 1);
+        const double rho = last.sigma / last.alpha;
+        here = deis_weight(from, to, from, rho);
+        before = deis_weight(from, to, rho, from);
+    }
+    const float gain = (float)(next.alpha * here), more = (float)(next.alpha * before);
+    for (size_t k = 0; k < w->count; k++) {
+        const float x = w->x[k];
+        const float noise = prediction == SDRT_PREDICTION_V ? a * w->out[k] + b * x : w->out[k];
+        float y = keep * x + gain * noise;
+        if (two) y += more * s->history[0][k];
+        s->history[0][k] = noise;
         w->x[k] = y;
     }
 }

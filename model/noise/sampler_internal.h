@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * What the files of the samplers share: sampler_plan.c fills a sampler's timesteps and noise levels,
- * sampler.c walks them, sampler_k.c has k-diffusion's steps and sampler_names.c all spellings of the
- * names.  Nothing else includes this.
+ * sampler.c walks them, sampler_k.c has k-diffusion's steps, sampler_d.c diffusers', sampler_pp.c those of
+ * CFG++ and ER-SDE, sampler_fast.c those that plan steps of their own, and sampler_names.c all spellings
+ * of the names.  Nothing else includes this.
  */
 #ifndef SDRT_MODEL_NOISE_SAMPLER_INTERNAL_H
 #define SDRT_MODEL_NOISE_SAMPLER_INTERNAL_H
@@ -18,6 +19,7 @@ struct sdrt_sampler_work {
     size_t count;
     const float *out;   /* the denoiser's */
     const float *noise; /* NULL unless the method draws */
+    const float *unguided; /* the denoiser's without guidance */
     float *x;           /* the latent */
 };
 
@@ -29,6 +31,10 @@ struct sdrt_sampler_method {
     int evals;       /* of a step, for those that sdrt_sampler_plan_k() plans */
     int drops;       /* 1: the run is planned a step longer and loses its last but one sigma */
     int brownian;    /* 1: its noise is the motion between two noise levels */
+    int unguided;    /* 1: reads what the denoiser says without guidance */
+    int apart;  /* 1: its steps are not the schedule's, so another run cannot go on between two */
+    int stops;  /* 1: its last step ends at the least trained noise, not at none */
+    int signal; /* 1: begins where there is some, since it divides by its share */
     double eta;      /* by default */
     double (*middle)(const struct sdrt_sampler *s, double from, double to); /* of two evaluations */
     int solver;      /* 1: sigmas, but a latent at unit variance, as diffusers' solvers have it */
@@ -59,6 +65,7 @@ struct sdrt_sampler {
     float *noise;
     struct sdrt_brownian *motion; /* owned */
     const uint64_t *seeds;        /* [images], the caller's */
+    const float *unguided;        /* [images][n], the caller's; NULL: as with guidance */
     enum sdrt_rng_kind rng_kind;
 };
 
@@ -87,6 +94,20 @@ static inline float sdrt_sampler_image_vp(enum sdrt_prediction prediction, float
     return (x - root_b * out) / root_a;
 }
 
+/* The noise to step down to and the noise to add, so that both together are to's. */
+struct sdrt_ancestral {
+    double down, up;
+};
+
+static inline struct sdrt_ancestral sdrt_ancestral(double from, double to, double eta)
+{
+    const double most = isinf(from) ? eta * to
+                                    : eta * sqrt(to * to * (from * from - to * to) / (from * from));
+    const double up = eta > 0.0 ? fmin(to, most) : 0.0;
+
+    return (struct sdrt_ancestral){ sqrt(fmax(to * to - up * up, 0.0)), up };
+}
+
 /* Each fills total, first, initial_scale and the arrays behind plan, or writes a line to the log
  * and returns an error; what it allocated is sdrt_sampler_free()'s to release. */
 int sdrt_sampler_plan_sigmas(struct sdrt_sampler *s);
@@ -96,11 +117,32 @@ int sdrt_sampler_plan_lcm(struct sdrt_sampler *s);
 int sdrt_sampler_plan_tcd(struct sdrt_sampler *s);
 int sdrt_sampler_plan_plms(struct sdrt_sampler *s);
 int sdrt_sampler_plan_k(struct sdrt_sampler *s);
+int sdrt_sampler_plan_fast(struct sdrt_sampler *s);
+int sdrt_sampler_plan_restart(struct sdrt_sampler *s);
+
+/* For plans: room for so many evaluations and steps, which replaces what s->plan points to; and the
+ * timesteps of all evaluations from their sigmas.  SDRT_E_NOMEM. */
+int sdrt_sampler_plan_room(struct sdrt_sampler *s, int total, int steps);
+int sdrt_sampler_plan_timesteps(struct sdrt_sampler *s);
 
 /* sampler_d.c: steps. */
 void sdrt_sampler_step_unipc(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+void sdrt_sampler_step_deis(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
 void sdrt_sampler_step_plms(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
 void sdrt_sampler_step_tcd(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+
+/* sampler_fast.c and sampler_pp.c: the same. */
+void sdrt_sampler_step_fast(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+void sdrt_sampler_step_restart(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+void sdrt_sampler_step_euler_pp(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+void sdrt_sampler_step_2m_pp(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+void sdrt_sampler_step_2s_pp(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+void sdrt_sampler_step_res_pp(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+void sdrt_sampler_step_er(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+int sdrt_sampler_draws_fast(const struct sdrt_sampler *s, int i);
+int sdrt_sampler_draws_restart(const struct sdrt_sampler *s, int i);
+int sdrt_sampler_draws_ancestral(const struct sdrt_sampler *s, int i);
+int sdrt_sampler_draws_er(const struct sdrt_sampler *s, int i);
 
 /* sampler_k.c: steps, and what their rows of the table have beside them. */
 void sdrt_sampler_step_lms(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);

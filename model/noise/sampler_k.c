@@ -7,19 +7,6 @@
 
 #include <math.h>
 
-/* The noise to step down to and the noise to add, so that both together are to's. */
-struct ancestral {
-    double down, up;
-};
-
-static struct ancestral ancestral(double from, double to, double eta)
-{
-    const double most = eta * sqrt(to * to * (from * from - to * to) / (from * from));
-    const double up = eta > 0.0 ? fmin(to, most) : 0.0;
-
-    return (struct ancestral){ sqrt(fmax(to * to - up * up, 0.0)), up };
-}
-
 /* The step that evaluation i belongs to, and whether it is its second one. */
 static int step_of(const struct sdrt_sampler *s, int i) { return i / s->method->evals; }
 static int is_second(const struct sdrt_sampler *s, int i) { return i % s->method->evals; }
@@ -52,7 +39,7 @@ double sdrt_sampler_middle_sde(const struct sdrt_sampler *s, double from, double
 
 double sdrt_sampler_middle_ancestral(const struct sdrt_sampler *s, double from, double to)
 {
-    return sqrt(from * ancestral(from, to, s->tuning.eta).down);
+    return sqrt(from * sdrt_ancestral(from, to, s->tuning.eta).down);
 }
 
 /* ---- an evaluation a step, remembering slopes ---- */
@@ -263,7 +250,7 @@ void sdrt_sampler_step_dpm2(struct sdrt_sampler *s, const struct sdrt_sampler_wo
 void sdrt_sampler_step_dpm2_a(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
 {
     const int step = step_of(s, w->i);
-    const struct ancestral a = ancestral(from_of(s, step), to_of(s, step), s->tuning.eta);
+    const struct sdrt_ancestral a = sdrt_ancestral(from_of(s, step), to_of(s, step), s->tuning.eta);
 
     if (to_of(s, step) == 0.0) step_to_image(s, w);
     else step_midpoint(s, w, a.down, a.up * s->tuning.s_noise);
@@ -288,7 +275,7 @@ void sdrt_sampler_step_dpmpp_2s_a(struct sdrt_sampler *s, const struct sdrt_samp
 {
     const int step = step_of(s, w->i);
     const double from = from_of(s, step);
-    const struct ancestral a = ancestral(from, to_of(s, step), s->tuning.eta);
+    const struct sdrt_ancestral a = sdrt_ancestral(from, to_of(s, step), s->tuning.eta);
 
     if (to_of(s, step) == 0.0) step_to_image(s, w);
     else if (!is_second(s, w->i)) step_exponential(s, w, from, sqrt(from * a.down), 0.0);
@@ -300,7 +287,7 @@ void sdrt_sampler_step_dpmpp_sde(struct sdrt_sampler *s, const struct sdrt_sampl
     const int step = step_of(s, w->i);
     const double from = from_of(s, step), to = to_of(s, step);
     const double end = is_second(s, w->i) ? to : sqrt(from * to);
-    const struct ancestral a = ancestral(from, end, s->tuning.eta);
+    const struct sdrt_ancestral a = sdrt_ancestral(from, end, s->tuning.eta);
 
     if (to == 0.0) step_to_image(s, w);
     else step_exponential(s, w, from, a.down, a.up * s->tuning.s_noise);

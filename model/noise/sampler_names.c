@@ -33,6 +33,9 @@ static const char *const sampler_spellings[SDRT_SAMPLER_COUNT] = {
     [SDRT_SAMPLER_UNIPC] = "unipcbh2 unipcmultistepscheduler unipcmultistep",
     [SDRT_SAMPLER_PLMS] = "pndm pndmscheduler",
     [SDRT_SAMPLER_TCD] = "tcdscheduler",
+    [SDRT_SAMPLER_DEIS] = "deismultistepscheduler deismultistep",
+    [SDRT_SAMPLER_EULER_A_CFG_PP] = "eulerancestralcfgpp",
+    [SDRT_SAMPLER_DPMPP_2S_A_CFG_PP] = "dpmpp2sancestralcfgpp",
 };
 
 static const struct {
@@ -146,8 +149,15 @@ int sdrt_sampler_parse(const char *name, enum sdrt_sampler_kind *out, const stru
 {
     const int kind = sdrt_sampler_find(name, NULL);
     const char *near = sdrt_choice_near(sdrt_sampler_name, name);
-    char known[SDRT_CHOICES];
+    char known[SDRT_CHOICES], folded[WORD];
 
+    fold(folded, name);
+    if (!strcmp(folded, "dpmadaptive"))
+        return sdrt_fail(
+            log, SDRT_E_UNSUPPORTED,
+            "sampler '%s': chooses its steps on the way, and here all are planned ahead: "
+            "expected dpm_fast, or another",
+            name);
     if (kind < 0)
         return sdrt_fail(log, SDRT_E_ARG, "unknown sampler '%s'%s%s%s: expected %s", name,
                          near ? " (is it '" : "", near ? near : "", near ? "'?)" : "",

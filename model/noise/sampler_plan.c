@@ -7,7 +7,7 @@
 /* How many steps LCM models were distilled for. */
 enum { LCM_ORIGINAL_STEPS = 50 };
 
-static int plan_alloc(struct sdrt_sampler *s, int total, int steps)
+int sdrt_sampler_plan_room(struct sdrt_sampler *s, int total, int steps)
 {
     s->plan = calloc((size_t)total * 4 + (size_t)steps + 2, sizeof *s->plan);
     if (!s->plan)
@@ -117,6 +117,14 @@ static void given_sigmas(const struct sdrt_sampler *s, struct scratch *t, float 
     }
 }
 
+/* The noise level at a ten-thousandth of a flow's way, where ComfyUI begins what divides by the signal. */
+static double little_signal(const struct sdrt_noise_model *m)
+{
+    const double share = 1.0 - 1e-4;
+
+    return m->flow_shift * share / (1.0 + (m->flow_shift - 1.0) * share);
+}
+
 /* How many steps a run has that was asked for so many. */
 static int steps_of(const struct sdrt_sampler *s, int asked)
 {
@@ -148,6 +156,7 @@ static void run_sigmas(const struct sdrt_sampler *s, struct scratch *t, int aske
     }
     /* All noise has no signal, whose logarithm the solver takes: diffusers begins one short of it. */
     if (flow && solver && t->sigmas[0] >= 1.0) t->sigmas[0] = (double)t->train_sigmas[m->train_steps - 2];
+    if (flow && s->method->signal && t->sigmas[0] >= 1.0) t->sigmas[0] = little_signal(m);
     for (int i = 0; i < steps; i++) timesteps[i] = (float)timestep_of(s, t, t->sigmas[i]);
 }
 
@@ -166,17 +175,33 @@ int sdrt_sampler_plan_sigmas(struct sdrt_sampler *s)
 {
     const int steps = steps_of(s, s->p.steps);
     struct scratch t = { 0 };
-    int status = plan_alloc(s, steps, steps);
+    int status = sdrt_sampler_plan_room(s, steps, steps);
 
     if (status) goto out;
     status = scratch_alloc(&t, s);
     if (status) goto out;
     run_sigmas(s, &t, s->p.steps, s->timesteps);
     for (int i = 0; i < steps; i++) s->run[i] = s->sigmas[i] = (float)t.sigmas[i];
+    if (s->method->stops)
+        s->sigmas[steps] = s->p.noise.edm ? (float)s->p.noise.sigma_min
+                                          : fminf(t.train_sigmas[0], s->sigmas[steps - 1]);
     s->initial_scale = initial_scale_of(s);
 out:
     free(t.sigmas);
     return status;
+}
+
+int sdrt_sampler_plan_timesteps(struct sdrt_sampler *s)
+{
+    struct scratch t = { 0 };
+    const int status = scratch_alloc(&t, s);
+
+    if (status) return status;
+    sdrt_schedule_train(&s->p.noise, t.alphas, t.train_sigmas);
+    for (int e = 0; e < s->total; e++)
+        s->timesteps[e] = (float)timestep_of(s, &t, (double)s->sigmas[e]);
+    free(t.sigmas);
+    return SDRT_OK;
 }
 
 /* k-diffusion's: a run of steps, each but the last with a second evaluation at its middle where the
@@ -188,7 +213,7 @@ int sdrt_sampler_plan_k(struct sdrt_sampler *s)
     const int asked = s->p.steps + drops, steps = steps_of(s, asked) - drops;
     float *timesteps = malloc(((size_t)steps + 2) * sizeof *timesteps);
     struct scratch t = { 0 };
-    int status = plan_alloc(s, method->evals * (steps - 1) + 1, steps);
+    int status = sdrt_sampler_plan_room(s, method->evals * (steps - 1) + 1, steps);
 
     if (!status && !timesteps) status = sdrt_fail(s->p.log, SDRT_E_NOMEM, "sampler: no memory");
     if (!status) status = scratch_alloc(&t, s);
@@ -227,7 +252,7 @@ int sdrt_sampler_plan_heun(struct sdrt_sampler *s)
     timesteps = s->timesteps;
     sigmas = s->sigmas;
     s->plan = NULL;
-    status = plan_alloc(s, 2 * steps - 1, steps);
+    status = sdrt_sampler_plan_room(s, 2 * steps - 1, steps);
     if (status) goto out;
     for (int i = 0; i < 2 * steps - 1; i++) {
         s->timesteps[i] = timesteps[(i + 1) / 2];
@@ -243,7 +268,7 @@ int sdrt_sampler_plan_ddim(struct sdrt_sampler *s)
 {
     const struct sdrt_noise_model *m = &s->p.noise;
     struct scratch t = { 0 };
-    int status = plan_alloc(s, s->p.steps, s->p.steps);
+    int status = sdrt_sampler_plan_room(s, s->p.steps, s->p.steps);
 
     if (status) goto out;
     status = scratch_alloc(&t, s);
@@ -284,7 +309,7 @@ int sdrt_sampler_plan_lcm(struct sdrt_sampler *s)
     if (steps > LCM_ORIGINAL_STEPS || stride < 1)
         return sdrt_fail(s->p.log, SDRT_E_ARG, "sampler lcm: %d steps, expected 1 to %d", steps,
                          LCM_ORIGINAL_STEPS);
-    status = plan_alloc(s, steps, steps);
+    status = sdrt_sampler_plan_room(s, steps, steps);
     if (status) goto out;
     status = scratch_alloc(&t, s);
     if (status) goto out;
@@ -339,7 +364,7 @@ int sdrt_sampler_plan_plms(struct sdrt_sampler *s)
     if (s->p.first_step || s->p.n_timesteps || steps < 2)
         return sdrt_fail(s->p.log, SDRT_E_UNSUPPORTED, "sampler plms: expected a whole run of 2 or more "
                          "steps, without timesteps of one's own");
-    status = plan_alloc(s, steps + 1, steps + 1);
+    status = sdrt_sampler_plan_room(s, steps + 1, steps + 1);
     if (!status) status = scratch_alloc(&t, s);
     if (status) goto out;
     sdrt_schedule_train(m, t.alphas, NULL);

@@ -36,6 +36,7 @@ struct sdrt_shape {
                                   * is shortened */
     int answers; /* of the size of a latent, so many are kept to make others of them */
     int carried; /* 1: what those take from others is carried on to them */
+    int unguided; /* 1: the sampler reads what the denoiser says without guidance */
     int alone;   /* 1: some evaluations have no guidance, though others have */
 };
 

@@ -170,6 +170,8 @@ static int add_latents(struct sdrt_session *s)
         status = sdrt_slots_add(&s->slots, "", names[i], SDRT_F32, dims, SDRT_ONCE_A_SCHEDULE);
         *slots[i] = sdrt_slots_find(&s->slots, "", names[i]);
     }
+    if (status == SDRT_OK && s->shape.unguided)
+        status = sdrt_slots_add(&s->slots, "", "unguided", SDRT_F32, dims, SDRT_ONCE_A_SCHEDULE);
     return status;
 }
 

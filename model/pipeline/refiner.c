@@ -84,6 +84,12 @@ int sdrt_refiner_split(const struct sdrt_model *m, const struct sdrt_request *r,
     if (!(r->refiner_start > 0.0 && r->refiner_start < 1.0))
         return sdrt_fail(m->log, SDRT_E_ARG, "refiner start %g: expected a number between 0 "
                          "and 1", r->refiner_start);
+    if (!sdrt_sampler_can_split(params->kind))
+        return sdrt_fail(
+            m->log, SDRT_E_UNSUPPORTED,
+            "sampler %s: its steps are not the schedule's, so that no refiner can go on "
+            "between them: expected another",
+            sdrt_sampler_name(params->kind));
     status = before_seam(params, r->refiner_start, &shape->evaluations[SDRT_PART_BASE]);
     rest.noise = m->parts[SDRT_PART_REFINER].config.noise;
     if (r->spacing) rest.noise.spacing = params->noise.spacing;

@@ -103,6 +103,27 @@ static int check_picture(const struct sdrt_model *m, const struct sdrt_request *
     return SDRT_OK;
 }
 
+/* CFG++ reads both halves of a guided pair whatever the scale. */
+static int check_unguided(const struct sdrt_model *m, const struct sdrt_request *r,
+                          enum sdrt_sampler_kind kind, struct sdrt_shape *shape)
+{
+    if (!sdrt_sampler_needs_unguided(kind)) return SDRT_OK;
+    if (sdrt_model_config_of(m)->unet.guidance_dim)
+        return sdrt_fail(
+            m->log, SDRT_E_UNSUPPORTED,
+            "sampler %s: a model that is told the guidance scale says nothing without: "
+            "expected another sampler",
+            r->sampler);
+    if (r->cfg_start > 0.0f || r->cfg_end < 1.0f || (r->cache && strcmp(r->cache, "none")))
+        return sdrt_fail(
+            m->log, SDRT_E_UNSUPPORTED,
+            "sampler %s: reads what each evaluation says without guidance: expected no %s "
+            "beside it",
+            r->sampler, r->cache ? "cache" : "cfg range");
+    shape->guided = shape->unguided = 1;
+    return SDRT_OK;
+}
+
 /* Also says how many evaluations shape has.  The samplers are the caller's, also after a
  * failure. */
 static int make_samplers(const struct sdrt_model *m, const struct sdrt_request *r,
@@ -120,6 +141,7 @@ static int make_samplers(const struct sdrt_model *m, const struct sdrt_request *
     int status = sdrt_sampler_parse(r->sampler, &params.kind, m->log);
 
     if (status == SDRT_OK) status = sdrt_schedule_parse(r->schedule, &params.schedule, m->log);
+    if (status == SDRT_OK) status = check_unguided(m, r, params.kind, shape);
     if (status == SDRT_OK && r->spacing && params.noise.prediction == SDRT_PREDICTION_FLOW)
         return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "spacing %s is not for flow-matching models",
                          r->spacing);

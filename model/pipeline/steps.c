@@ -48,6 +48,7 @@ struct denoiser {
     /* Of a picture of which a part stays; NULL without, begin and noise also where the denoiser reads
      * beside it [batch][pixels][more]. */
     const float *mask, *begin, *noise, *beside;
+    float *unguided; /* for a sampler that reads it; else NULL */
     int more;
 };
 
@@ -80,9 +81,11 @@ static struct denoiser denoiser_of(struct sdrt_run *run, const struct sdrt_pass 
         .begin = sdrt_session_map(s, SDRT_PART_BASE, "begin"),
         .noise = sdrt_session_map(s, SDRT_PART_BASE, "noise"),
         .beside = sdrt_session_map(s, SDRT_PART_BASE, "beside"),
+        .unguided = sdrt_session_map(s, SDRT_PART_BASE, "unguided"),
         .more = beside == SDRT_NO_SLOT ? 0 : s->slots.slot[beside].dims[3],
     };
     sdrt_cache_passes(s, pass->part, d.ways);
+    sdrt_sampler_unguided(d.sampler, d.unguided);
     return d;
 }
 
@@ -236,6 +239,8 @@ static void guide(const struct denoiser *d, int alone)
         ew->to_nchw(&alone_exec, d->batch, d->pixels, d->z, 1.0f, conditional, d->guided);
         return;
     }
+    if (d->unguided)
+        ew->to_nchw(&alone_exec, d->batch, d->pixels, d->z, 1.0f, d->model_out, d->unguided);
     compose(d);
     ew->guide(&alone_exec, d->batch, d->pixels, d->z,
               sdrt_run_guidance(run, run->evaluated, total_of(s)), d->model_out, d->guided);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes tests/golden/d_samplers.bin: trajectories of diffusers' UniPC, PNDM and TCD schedulers, in the form
+"""Writes tests/golden/d_samplers.bin: trajectories of diffusers' UniPC, PNDM, TCD and DEIS schedulers, in the form
 of make_k_golden.py and without motions.
 
 usage: make_d_golden.py OUTPUT
@@ -14,8 +14,9 @@ import torch
 
 from make_sampler_golden import SD15, denoise
 
-UNIPC, PLMS, TCD = 15, 16, 17
-CLASSES = {UNIPC: d.UniPCMultistepScheduler, PLMS: d.PNDMScheduler, TCD: d.TCDScheduler}
+UNIPC, PLMS, TCD, DEIS = 15, 16, 17, 18
+CLASSES = {UNIPC: d.UniPCMultistepScheduler, PLMS: d.PNDMScheduler, TCD: d.TCDScheduler,
+           DEIS: d.DEISMultistepScheduler}
 
 
 def run(kind, karras=0, v=0, steps=7, images=1, n=20, eta=-1.0):
@@ -50,6 +51,11 @@ def cases():
         yield run(kind, v=1)
     for eta in (0.0, 0.7, 1.0):
         yield run(TCD, steps=4, eta=eta)
+    for steps in (1, 2, 3, 7, 20):
+        yield run(DEIS, steps=steps, images=2 if steps == 3 else 1)
+        if steps > 1:  # diffusers ends one step where it begins
+            yield run(DEIS, karras=1, steps=steps)
+    yield run(DEIS, v=1)
 
 
 def main():
