@@ -119,7 +119,7 @@ tests_test_device_LDADD = $(TEST_LIBS)
 
 # The kernels, each family at every level that the machine can run, and from the same sources,
 # over emulated instructions, at those that it cannot.
-TEST_KERNELS = tests/support.c tests/support.h
+TEST_KERNELS = tests/support.c tests/support.h bench/oracle/values.c bench/oracle/values.h
 TEST_LEVELS = $(TEST_KERNELS) tests/emulated.c tests/emulated.h
 LEVEL_LIBS = $(EMULATED) $(TEST_LIBS)
 EMULATED =
@@ -141,7 +141,7 @@ tests_test_pack_SOURCES = tests/test_pack.c $(TEST_LEVELS)
 tests_test_pack_CFLAGS = $(TEST_CFLAGS)
 tests_test_pack_LDADD = $(LEVEL_LIBS)
 EXTRA_DIST += tests/golden/f8 tests/oracle/make_f8_golden.py
-tests_test_gemm_SOURCES = tests/test_gemm.c tests/oracle_gemm.c tests/oracle_gemm.h \
+tests_test_gemm_SOURCES = tests/test_gemm.c bench/oracle/gemm.c bench/oracle/gemm.h \
 	tests/weights.c tests/weights.h bench/shapes_gemm.h $(TEST_LEVELS)
 tests_test_gemm_CFLAGS = $(TEST_CFLAGS)
 tests_test_gemm_LDADD = $(LEVEL_LIBS)
@@ -149,15 +149,15 @@ check_PROGRAMS += tests/test_balance
 tests_test_balance_SOURCES = tests/test_balance.c $(TEST_LEVELS)
 tests_test_balance_CFLAGS = $(TEST_CFLAGS)
 tests_test_balance_LDADD = $(LEVEL_LIBS)
-tests_test_conv_SOURCES = tests/test_conv.c tests/oracle_conv.c tests/oracle_conv.h \
+tests_test_conv_SOURCES = tests/test_conv.c bench/oracle/conv.c bench/oracle/conv.h \
 	tests/weights.c tests/weights.h bench/shapes_conv.h $(TEST_LEVELS)
 tests_test_conv_CFLAGS = $(TEST_CFLAGS)
 tests_test_conv_LDADD = $(LEVEL_LIBS)
-tests_test_attention_SOURCES = tests/test_attention.c tests/oracle_attention.c \
-	tests/oracle_attention.h bench/shapes_attention.h $(TEST_LEVELS)
+tests_test_attention_SOURCES = tests/test_attention.c bench/oracle/attention.c \
+	bench/oracle/attention.h bench/shapes_attention.h $(TEST_LEVELS)
 tests_test_attention_CFLAGS = $(TEST_CFLAGS)
 tests_test_attention_LDADD = $(LEVEL_LIBS)
-tests_test_norm_SOURCES = tests/test_norm.c tests/oracle_norm.c tests/oracle_norm.h \
+tests_test_norm_SOURCES = tests/test_norm.c bench/oracle/norm.c bench/oracle/norm.h \
 	bench/shapes_norm.h $(TEST_LEVELS)
 tests_test_norm_CFLAGS = $(TEST_CFLAGS)
 tests_test_norm_LDADD = $(LEVEL_LIBS)
@@ -199,22 +199,22 @@ EXTRA_tests_test_cuda_attention_DEPENDENCIES = tests/libcuda-shim.so
 EXTRA_tests_test_cuda_norm_DEPENDENCIES = tests/libcuda-shim.so
 EXTRA_tests_test_cuda_elementwise_DEPENDENCIES = tests/libcuda-shim.so
 EXTRA_tests_test_cuda_faults_DEPENDENCIES = tests/libcuda-shim.so
-tests_test_cuda_gemm_SOURCES = tests/test_gemm.c tests/oracle_gemm.c tests/oracle_gemm.h \
+tests_test_cuda_gemm_SOURCES = tests/test_gemm.c bench/oracle/gemm.c bench/oracle/gemm.h \
 	tests/weights.c tests/weights.h bench/shapes_gemm.h $(CUDA_LEVEL)
 tests_test_cuda_gemm_CPPFLAGS = $(CUDA_CPPFLAGS)
 tests_test_cuda_gemm_CFLAGS = $(TEST_CFLAGS)
 tests_test_cuda_gemm_LDADD = $(CUDA_LIBS)
-tests_test_cuda_conv_SOURCES = tests/test_conv.c tests/oracle_conv.c tests/oracle_conv.h \
+tests_test_cuda_conv_SOURCES = tests/test_conv.c bench/oracle/conv.c bench/oracle/conv.h \
 	tests/weights.c tests/weights.h bench/shapes_conv.h $(CUDA_LEVEL)
 tests_test_cuda_conv_CPPFLAGS = $(CUDA_CPPFLAGS)
 tests_test_cuda_conv_CFLAGS = $(TEST_CFLAGS)
 tests_test_cuda_conv_LDADD = $(CUDA_LIBS)
-tests_test_cuda_attention_SOURCES = tests/test_attention.c tests/oracle_attention.c \
-	tests/oracle_attention.h bench/shapes_attention.h $(CUDA_LEVEL)
+tests_test_cuda_attention_SOURCES = tests/test_attention.c bench/oracle/attention.c \
+	bench/oracle/attention.h bench/shapes_attention.h $(CUDA_LEVEL)
 tests_test_cuda_attention_CPPFLAGS = $(CUDA_CPPFLAGS)
 tests_test_cuda_attention_CFLAGS = $(TEST_CFLAGS)
 tests_test_cuda_attention_LDADD = $(CUDA_LIBS)
-tests_test_cuda_norm_SOURCES = tests/test_norm.c tests/oracle_norm.c tests/oracle_norm.h \
+tests_test_cuda_norm_SOURCES = tests/test_norm.c bench/oracle/norm.c bench/oracle/norm.h \
 	bench/shapes_norm.h $(CUDA_LEVEL)
 tests_test_cuda_norm_CPPFLAGS = $(CUDA_CPPFLAGS)
 tests_test_cuda_norm_CFLAGS = $(TEST_CFLAGS)

@@ -6,7 +6,7 @@
 #ifndef SDRT_TESTS_SUPPORT_H
 #define SDRT_TESTS_SUPPORT_H
 
-#include "kernels/dtype.h"
+#include "bench/oracle/values.h"
 #include "kernels/isa.h"
 
 #include <stddef.h>
@@ -32,27 +32,6 @@ void tbuf_free(struct tbuf *b);
 
 /* The seed is SDRT_TEST_SEED, or 1; tests print it when they fail. */
 uint64_t trand_seed(void);
-float    trand(uint64_t *state);             /* uniform in [-1, 1) */
-int      trand_int(uint64_t *state, int n);  /* uniform in 0 .. n-1 */
-
-/* Rows of width floats, pitch apart, of which the rest stays NaN. */
-void   trand_rows(uint64_t *state, float *rows, size_t n, int width, int pitch, float scale);
-size_t tgaps_written(const float *rows, size_t n, int width, int pitch);
-
-struct tdiff {
-    double max_abs;
-    double nmse;   /* sum of squared error / sum of squares of the reference */
-    size_t at;     /* index of max_abs */
-    size_t bad;    /* entries that are NaN or infinite, or missed the tolerance */
-};
-
-/* got: rows as above; want: [n][width], in which NaN means any finite value. */
-struct tdiff tcompare(const float *got, const double *want, size_t n, int width, int pitch,
-                      double atol, double rtol);
-
-/* The nearest value of the type, ties to even, and its bits, by arithmetic alone. */
-double tround(double v, enum sdrt_dtype type);
-void   tencode(double v, enum sdrt_dtype type, void *dst, size_t index);
 
 /* A copy of rows of width floats, pitch apart, rounded to bf16 where round is set; free() it. */
 float *trounded_rows(const float *rows, size_t n, size_t width, size_t pitch, int round);

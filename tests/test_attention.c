@@ -2,7 +2,7 @@
 #include "bench/shapes_attention.h"
 #include "kernels/ops.h"
 #include "tests/emulated.h"
-#include "tests/oracle_attention.h"
+#include "bench/oracle/attention.h"
 #include "tests/support.h"
 
 #include <criterion/criterion.h>
@@ -99,7 +99,7 @@ static void expect(const char *level, const struct sdrt_attention_shape *s,
     float *v = trounded_rows(a->v, keys, width, (size_t)s->v_pitch,
                              round || s->v_type == SDRT_BF16);
 
-    oracle_attention(s, q, k, v, a->bias, want);
+    oracle_attention(s, q, k, v, a->bias, 1, want);
     free(q);
     free(k);
     free(v);

@@ -2,7 +2,7 @@
 #include "bench/shapes_conv.h"
 #include "kernels/ops.h"
 #include "tests/emulated.h"
-#include "tests/oracle_conv.h"
+#include "bench/oracle/conv.h"
 #include "tests/support.h"
 #include "tests/weights.h"
 

@@ -2,7 +2,7 @@
 #include "bench/shapes_gemm.h"
 #include "kernels/ops.h"
 #include "tests/emulated.h"
-#include "tests/oracle_gemm.h"
+#include "bench/oracle/gemm.h"
 #include "tests/support.h"
 #include "tests/weights.h"
 

@@ -2,7 +2,7 @@
 #include "bench/shapes_norm.h"
 #include "kernels/ops.h"
 #include "tests/emulated.h"
-#include "tests/oracle_norm.h"
+#include "bench/oracle/norm.h"
 #include "tests/support.h"
 
 #include <criterion/criterion.h>

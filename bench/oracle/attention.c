@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tests/oracle_attention.h"
+#include "bench/oracle/attention.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -27,7 +27,7 @@ static void one_query(const struct sdrt_attention_shape *s, const float *q, cons
 }
 
 void oracle_attention(const struct sdrt_attention_shape *s, const float *q, const float *k,
-                      const float *v, const float *bias, double *want)
+                      const float *v, const float *bias, size_t step, double *want)
 {
     double *scores = malloc((size_t)s->kv_len * sizeof *scores);
 
@@ -37,11 +37,13 @@ void oracle_attention(const struct sdrt_attention_shape *s, const float *q, cons
             for (int i = 0; i < s->q_len; i++) {
                 const long row = (long)b * s->q_len + i, c = (long)h * s->head_dim;
                 const long key = (long)b * s->kv_len;
+                double *o = want + row * s->heads * s->head_dim + c;
+                for (int d = 0; d < s->head_dim; d++) o[d] = NAN;
+                if ((size_t)(row * s->heads + h) % step) continue;
                 one_query(s, q + row * s->q_pitch + c, k + key * s->k_pitch + c,
                           v + key * s->v_pitch + c,
                           bias ? bias + ((long)h * s->q_len + i) * s->kv_len : NULL,
-                          s->causal ? i + 1 : s->kv_len, scores,
-                          want + row * s->heads * s->head_dim + c);
+                          s->causal ? i + 1 : s->kv_len, scores, o);
             }
     free(scores);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tests/oracle_norm.h"
+#include "bench/oracle/norm.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "tests/oracle_conv.h"
-#include "tests/support.h"
+#include "bench/oracle/conv.h"
+#include "bench/oracle/values.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef SDRT_TESTS_ORACLE_GEMM_H
-#define SDRT_TESTS_ORACLE_GEMM_H
+#ifndef SDRT_BENCH_ORACLE_GEMM_H
+#define SDRT_BENCH_ORACLE_GEMM_H
 
 #include "kernels/gemm.h"
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-#include "tests/oracle_gemm.h"
+#include "bench/oracle/gemm.h"
 
 #include <math.h>
 
 static double activate(double x, enum sdrt_act act)
 {
     switch (act) {
-    case SDRT_ACT_NONE:       return x;
-    case SDRT_ACT_SILU:       return x / (1.0 + exp(-x));
-    case SDRT_ACT_GELU:       return 0.5 * x * (1.0 + erf(x / sqrt(2.0)));
-    case SDRT_ACT_GELU_TANH:  return 0.5 * x * (1.0 + tanh(sqrt(2.0 / acos(-1.0)) *
-                                                           (x + 0.044715 * x * x * x)));
+    case SDRT_ACT_NONE: return x;
+    case SDRT_ACT_SILU: return x / (1.0 + exp(-x));
+    case SDRT_ACT_GELU: return 0.5 * x * (1.0 + erf(x / sqrt(2.0)));
+    case SDRT_ACT_GELU_TANH:
+        return 0.5 * x * (1.0 + tanh(sqrt(2.0 / acos(-1.0)) * (x + 0.044715 * x * x * x)));
     case SDRT_ACT_GELU_QUICK: return x / (1.0 + exp(-1.702 * x));
     }
     return NAN;
@@ -37,7 +37,8 @@ void oracle_gemm(const struct sdrt_gemm_shape *s, const float *a, const double *
         if (i % step) continue;
         const double t = linear(s, a, w, bias, i / n, i % n);
         if (s->w.gated) want[i] = t * activate(linear(s, a, w, bias, i / n, n + i % n), s->act);
-        else want[i] = activate(t, s->act) * (gate ? (double)gate[i % n] : 1.0) +
-                       (residual ? residual[i] : 0.0);
+        else
+            want[i] = activate(t, s->act) * (gate ? (double)gate[i % n] : 1.0) +
+                      (residual ? residual[i] : 0.0);
     }
 }

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+#include "bench/oracle/values.h"
+
+#include <math.h>
+#include <string.h>
+
+static uint32_t next(uint64_t *state)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(*state >> 32);
+}
+
+float trand(uint64_t *state) { return (float)((int32_t)next(state) >> 8) * 0x1p-23f; }
+
+int trand_int(uint64_t *state, int n) { return (int)((uint64_t)next(state) * (uint64_t)n >> 32); }
+
+void trand_rows(uint64_t *state, float *rows, size_t n, int width, int pitch, float scale)
+{
+    for (size_t r = 0; r < n; r++)
+        for (int i = 0; i < width; i++) rows[r * (size_t)pitch + (size_t)i] = scale * trand(state);
+}
+
+size_t tgaps_written(const float *rows, size_t n, int width, int pitch)
+{
+    const uint32_t untouched = 0xffffffff;
+    size_t bad = 0;
+
+    for (size_t r = 0; r < n; r++)
+        for (int i = width; i < pitch; i++)
+            bad += memcmp(rows + r * (size_t)pitch + i, &untouched, sizeof untouched) != 0;
+    return bad;
+}
+
+struct tdiff tcompare(const float *got, const double *want, size_t n, int width, int pitch,
+                      double atol, double rtol)
+{
+    struct tdiff d = { 0 };
+    double err = 0.0, ref = 0.0;
+
+    for (size_t i = 0; i < n * (size_t)width; i++) {
+        const double g = (double)got[i / (size_t)width * (size_t)pitch + i % (size_t)width];
+        const double w = want[i], e = fabs(g - w);
+        if (!isfinite(g) || e > atol + rtol * fabs(w)) d.bad++;
+        if (isnan(w)) continue;
+        if (!(e <= d.max_abs)) {
+            d.max_abs = e;
+            d.at = i;
+        }
+        err += e * e;
+        ref += w * w;
+    }
+    d.nmse = ref > 0.0 ? err / ref : err;
+    return d;
+}
+
+/* Significant bits, and the weight of the last bit of the smallest numbers. */
+static void format_of(enum sdrt_dtype type, int *bits, int *least)
+{
+    *bits = type == SDRT_F16 ? 11 : type == SDRT_BF16 ? 8 : 24;
+    *least = type == SDRT_F16 ? -24 : type == SDRT_BF16 ? -133 : -149;
+}
+
+double tround(double v, enum sdrt_dtype type)
+{
+    int bits, least, e;
+
+    format_of(type, &bits, &least);
+    if (v == 0.0 || !isfinite(v)) return v;
+    frexp(v, &e);
+    const int last = e - bits > least ? e - bits : least;
+    const double r = ldexp(nearbyint(ldexp(v, -last)), last);
+    const double overflow = type == SDRT_F16 ? 0x1p16 : 0x1p128;
+    return fabs(r) >= overflow ? copysign(INFINITY, v) : r;
+}
+
+static uint16_t bits_of(double v, enum sdrt_dtype type)
+{
+    const int mantissa = type == SDRT_F16 ? 10 : 7, bias = type == SDRT_F16 ? 15 : 127;
+    const int sign = signbit(v) ? 0x8000 : 0, top = (2 * bias + 1) << mantissa;
+    double a = fabs(v);
+    int e;
+
+    if (isnan(v)) return (uint16_t)(sign | top | 1 << (mantissa - 1));
+    if (isinf(v)) return (uint16_t)(sign | top);
+    if (a < ldexp(1.0, 1 - bias)) return (uint16_t)(sign | (int)ldexp(a, bias - 1 + mantissa));
+    a = frexp(a, &e); /* a * 2 is 1.mantissa */
+    return (uint16_t)(sign | ((e - 1 + bias) << mantissa) |
+                      ((int)ldexp(a, mantissa + 1) - (1 << mantissa)));
+}
+
+void tencode(double v, enum sdrt_dtype type, void *dst, size_t index)
+{
+    if (type == SDRT_F32) ((float *)dst)[index] = (float)v;
+    else ((uint16_t *)dst)[index] = bits_of(tround(v, type), type);
+}
