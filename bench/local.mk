@@ -15,7 +15,12 @@ SDBENCH_PARTS = \
 	bench/harness.c bench/harness.h bench/stats.c bench/stats.h \
 	bench/roof.c bench/roof.h bench/roof_gpu.c bench/roof_gpu.h bench/roofline_gpu.c bench/roof_generic.c \
 	bench/bound.c bench/bound.h bench/pass.c bench/pass.h bench/layers.c bench/layers.h bench/layers_svg.c \
-	bench/compare.c bench/generate.c bench/kernels.c \
+	bench/compare.c bench/generate.c bench/kernels.c bench/kernel_contest.c bench/kernel_contest.h \
+	bench/kernel_race.c bench/kernel_race.h bench/kernel_check.c bench/kernel_check.h bench/kernel_file.c \
+	bench/kernel_trial.c bench/kernel_trial.h bench/guarded.c bench/guarded.h \
+	bench/shape_text.c bench/shape_text.h bench/shape_list.c bench/shape_list.h \
+	bench/oracle/values.c bench/oracle/values.h bench/oracle/attention.c bench/oracle/attention.h \
+	bench/oracle/conv.c bench/oracle/conv.h bench/oracle/gemm.c bench/oracle/gemm.h \
 	bench/kernel_jobs.c bench/kernel_jobs.h bench/rivals.h bench/rival_openblas.c \
 	bench/rival_onednn.c \
 	bench/model.c bench/roofline.c \
@@ -25,6 +30,18 @@ sdbench_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 SDBENCH_LIBS = libcli.la libmodel.la libruntime.la libkernels.la $(DEPS_LIBS) $(ONEDNN_LIBS)
 sdbench_LDADD = $(SDBENCH_LIBS)
 dist_man_MANS += man/sdbench.1
+
+# What a kernel outside this tree includes, and one to begin with.
+KERNEL_CONTRACT = kernels/dtype.h kernels/exec.h kernels/act.h kernels/pack.h kernels/gemm.h kernels/conv.h \
+	kernels/attention.h kernels/plugin.h
+EXTRA_DIST += build-aux/kernel-header.sh kernels/plugin.h
+nodist_include_HEADERS = bench/plugin/sdrt_kernel.h
+BUILT_SOURCES += bench/plugin/sdrt_kernel.h
+CLEANFILES += bench/plugin/sdrt_kernel.h
+bench/plugin/sdrt_kernel.h: $(KERNEL_CONTRACT) build-aux/kernel-header.sh
+	$(AM_V_GEN)$(MKDIR_P) bench/plugin && $(SHELL) $(srcdir)/build-aux/kernel-header.sh $(srcdir) > $@.tmp && mv $@.tmp $@
+plugindir = $(datadir)/sdrt/plugin
+dist_plugin_DATA = bench/plugin/kernel.c bench/plugin/README.md bench/plugin/shapes.json
 
 EXTRA_DIST += bench/full-run.sh bench/gpu-run.sh bench/arm-day.sh bench/processor-day.sh bench/arm_model.py bench/peers/peers.py bench/peers/openvino_peer.py \
 	bench/peers/sdcpp_peer.py bench/peers/sdrt_peer.py bench/peers/torch_peer.py

@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "model/pipeline/lists.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,7 +80,14 @@ static const struct cli_option table[] = {
     { "precision", 0, CLI_TEXT, "NAME", "%s; the best of the instruction set", AT(precision),
       .names = sdrt_precision_name },
     { "device", 0, CLI_TEXT, "NAME", "cpu, cuda or cuda:N; cpu", AT(device) },
-    { "shape", 0, CLI_TEXT, "TEXT", "kernels: only shapes whose name holds TEXT", AT(shape) },
+    { "shape", 0, CLI_TEXT, "TEXT",
+      "kernels: one, as \"conv 2x64x64 320>320 k3 s1\", or those whose name holds TEXT",
+      AT(shape) },
+    { "shapes", 0, CLI_TEXT, "FILE", "kernels: those of a JSON file, for the models'", AT(shapes) },
+    { "kernel", 0, CLI_TEXT, "FILE", "kernels: checks and times one of your own, a shared object",
+      AT(kernel) },
+    { "seed", 0, CLI_WHOLE, "N", "--kernel: of the numbers that it is checked with", AT(seed), 1,
+      INT_MAX },
     { "seconds", 0, CLI_NUMBER, "S", "kernels: for each figure, 0.3", AT(seconds), 0, HUGE_VAL },
     { "svg", 0, CLI_TEXT, "FILE", "roofline: draws the picture", AT(svg) },
     { "fail-above", 0, CLI_NUMBER, "P", "compare: exit 3 when something is P percent slower",
@@ -107,6 +115,7 @@ static const struct cli_program program = {
         "                      picture, with every operation of a network on it\n"
         "  kernels [FAMILY]    attention, conv, gemm, gn_sums, gn_fold, layer_norm,\n"
         "                      rms_norm, elementwise over the models' shapes\n"
+        "  shapes [FAMILY]     those shapes, as --shapes and --shape take them\n"
         "  layers [NETWORK]    one pass of unet, vae, text or text2, operation by operation\n"
         "  step                one evaluation of the U-Net (or of SD 3.x's MMDiT) on the\n"
         "                      guided pair\n"

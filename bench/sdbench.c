@@ -19,7 +19,7 @@ static const struct command {
     { "layers", sdrt_bench_layers, 0, 1 },     { "step", sdrt_bench_model, 0, 0 },
     { "vae", sdrt_bench_model, 0, 0 },         { "text", sdrt_bench_model, 0, 0 },
     { "text2", sdrt_bench_model, 0, 0 },       { "generate", sdrt_bench_generate, 0, 0 },
-    { "compare", sdrt_bench_compare, 2, 2 },
+    { "compare", sdrt_bench_compare, 2, 2 },   { "shapes", sdrt_bench_shapes, 0, 1 },
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

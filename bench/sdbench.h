@@ -32,7 +32,11 @@ struct sdrt_bench_options {
     const char *precision;
     const char *device;     /* "cpu", as is NULL, "cuda", "cuda:N" */
     const char *svg;        /* roofline: the picture's file, or NULL */
-    const char *shape;      /* kernels: only shapes whose name holds this; NULL: all */
+    const char *shape;      /* kernels: a shape (shape_text.h), or only those whose name holds this;
+                             * NULL: all */
+    const char *shapes;     /* kernels: file of shapes; NULL: the models' */
+    const char *kernel;     /* kernels: shared object with one of its own, or NULL */
+    int seed;               /* of its numbers; 0: another one each time */
     int width, height, batch, threads, steps, scaling;
     int iterations;         /* 0: the command's default */
     double seconds;         /* kernels: to spend on each figure */
@@ -54,6 +58,7 @@ struct sdrt_report;
 int sdrt_bench_roofline(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_roofline_gpu(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_kernels(const struct sdrt_bench_options *o, struct sdrt_report *r);
+int sdrt_bench_shapes(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_layers(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_model(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_generate(const struct sdrt_bench_options *o, struct sdrt_report *r);

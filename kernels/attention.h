@@ -49,9 +49,11 @@ struct sdrt_attention_ops {
                      const struct sdrt_attention_args *a);
 };
 
+#ifndef SDRT_KERNEL_H /* not for plugins */
 void sdrt_attention_init(struct sdrt_attention_ops *ops, unsigned isa);
 
 #define SDRT_ATTENTION_FILLER(flag, filler) void filler(struct sdrt_attention_ops *ops);
 #include "kernels/levels.h"
+#endif
 
 #endif

@@ -72,9 +72,11 @@ struct sdrt_conv_ops {
                   const struct sdrt_conv_args *a);
 };
 
+#ifndef SDRT_KERNEL_H /* not for plugins */
 void sdrt_conv_init(struct sdrt_conv_ops *ops, unsigned isa);
 
 #define SDRT_CONV_FILLER(flag, filler) void filler(struct sdrt_conv_ops *ops);
 #include "kernels/levels.h"
+#endif
 
 #endif

@@ -56,11 +56,13 @@ struct sdrt_gemm_ops {
                 const struct sdrt_gemm_args *a);
 };
 
+#ifndef SDRT_KERNEL_H /* not for plugins */
 /* Fill *ops with the best entries that the given sdrt_isa flags allow. */
 void sdrt_gemm_init(struct sdrt_gemm_ops *ops, unsigned isa);
 
 /* A filler for each level that improves on the levels below: it overwrites only those entries. */
 #define SDRT_GEMM_FILLER(flag, filler) void filler(struct sdrt_gemm_ops *ops);
 #include "kernels/levels.h"
+#endif
 
 #endif

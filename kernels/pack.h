@@ -35,6 +35,7 @@ struct sdrt_panel_layout {
     int chunk;
 };
 
+#ifndef SDRT_KERNEL_H /* plugins are given them in a struct */
 /* Bytes of the whole packed weight, a multiple of 64. */
 size_t sdrt_panel_bytes(const struct sdrt_panel_layout *l, const struct sdrt_weight_shape *w);
 
@@ -59,5 +60,6 @@ static inline int sdrt_is_float(enum sdrt_dtype type)
 /* count values of type from (F32, F16, BF16, F8, or whole blocks of ggml's types) to f32; -1 for any
  * other type. */
 int sdrt_to_f32(const void *src, enum sdrt_dtype from, float *dst, size_t count);
+#endif
 
 #endif

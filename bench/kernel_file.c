@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+#include "bench/kernel_check.h"
+#include "kernels/plugin.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+
+static void take_name(struct sdrt_kernel_file *f, const char *name)
+{
+    const char *base = name ? name : strrchr(f->path, '/') ? strrchr(f->path, '/') + 1 : f->path;
+    size_t n = 0;
+
+    /* It goes to terminals. */
+    for (; *base && n + 1 < sizeof f->name; base++)
+        f->name[n++] = *base >= ' ' && *base <= '~' ? *base : '?';
+    f->name[n] = '\0';
+}
+
+int sdrt_kernel_load(struct sdrt_kernel_file *f, const char *path, const struct sdrt_log *log)
+{
+    struct sdrt_ops *ops = &f->ops, before;
+    char here[4096];
+
+    /* A name without a slash would be looked for where libraries are. */
+    snprintf(here, sizeof here, "%s%s", strchr(path, '/') ? "" : "./", path);
+    void *object = dlopen(here, RTLD_NOW | RTLD_LOCAL);
+    if (!object) return sdrt_fail(log, SDRT_E_IO, "cannot load kernel %s", dlerror());
+    sdrt_kernel_fill_fn *fill;
+    *(void **)&fill = dlsym(object, SDRT_KERNEL_FILL);
+    if (!fill)
+        return sdrt_fail(log, SDRT_E_FORMAT, "kernel %s: expected it to export %s()", path,
+                         SDRT_KERNEL_FILL);
+    *f = (struct sdrt_kernel_file){ .path = path };
+    sdrt_ops_init(ops, 0);
+    before = *ops;
+    struct sdrt_kernel k = {
+        .abi = SDRT_KERNEL_ABI,
+        .attention = &ops->attention,
+        .conv = &ops->conv,
+        .gemm = &ops->gemm,
+        .panel_bytes = sdrt_panel_bytes,
+        .panel_offset = sdrt_panel_offset,
+        .panel_pack = sdrt_panel_pack,
+        .to_f32 = sdrt_to_f32,
+        .operand = SDRT_F32,
+    };
+    const int abi = fill(&k);
+    if (abi != SDRT_KERNEL_ABI)
+        return sdrt_fail(log, SDRT_E_FORMAT, "kernel %s is built for ABI %d: expected %d", path,
+                         abi, SDRT_KERNEL_ABI);
+    if (k.operand != SDRT_F32 && k.operand != SDRT_F16 && k.operand != SDRT_BF16)
+        return sdrt_fail(log, SDRT_E_FORMAT,
+                         "kernel %s: operand type %s: expected F32, F16 or BF16", path,
+                         sdrt_dtype_name(k.operand));
+    f->operand = k.operand;
+    take_name(f, k.name);
+    f->has[SDRT_FAMILY_ATTENTION] = memcmp(&before.attention, &ops->attention,
+                                           sizeof before.attention) != 0;
+    f->has[SDRT_FAMILY_CONV] = memcmp(&before.conv, &ops->conv, sizeof before.conv) != 0;
+    f->has[SDRT_FAMILY_GEMM] = memcmp(&before.gemm, &ops->gemm, sizeof before.gemm) != 0;
+    if (!f->has[SDRT_FAMILY_ATTENTION] && !f->has[SDRT_FAMILY_CONV] && !f->has[SDRT_FAMILY_GEMM])
+        return sdrt_fail(log, SDRT_E_FORMAT, "kernel %s has no entry of attention, conv or gemm",
+                         path);
+    return SDRT_OK;
+}
