@@ -285,6 +285,10 @@ struct sdrt_request {
                                   * "NAME:OPTION=NUMBER,...", with which some do less or nothing (see
                                   * sdgen's manual): "taylor", "easycache", and of U-Nets "deepcache";
                                   * "fast": what was best everywhere; "none" */
+    const char *const
+        *control_types; /* n_controls names of SDRT_LIST_CONTROL_TYPES or NULLs: what each
+                                  * control picture is, where its net is a union of several (xinsir's
+                                  * for SDXL), which has to be told; NULL: none is one */
 };
 
 /* What a context's first request needs, known before any of it is loaded.  A later one packs again
@@ -316,7 +320,8 @@ enum sdrt_list {
     SDRT_LIST_MASKED_CONTENTS,
     SDRT_LIST_FORMATS, /* of pictures */
     SDRT_LIST_PROMPT_STYLES,
-    SDRT_LIST_CONTROL_MAPS, /* of OpenCV's "canny" edges, "invert", "blur", "threshold" */
+    SDRT_LIST_CONTROL_MAPS,  /* of OpenCV's "canny" edges, "invert", "blur", "threshold" */
+    SDRT_LIST_CONTROL_TYPES, /* of pictures that a union of control nets reads, "canny", "depth" */
 };
 
 /* Name i of a list, a constant; NULL where the list has ended.  [any] */

@@ -259,6 +259,8 @@ def check_errors(model):
     refused(sdrt.Error, "none.safetensors", model.generate, loras=[("none.safetensors", 1)])
     refused(sdrt.Error, "none.safetensors", model.generate, controls=[
         sdrt.Control("none.safetensors", np.zeros((64, 64), np.uint8), map="canny")])
+    refused(sdrt.Error, "fog", model.generate, controls=[
+        sdrt.Control("none.safetensors", np.zeros((64, 64), np.uint8), type="fog")])
     refused(ValueError, "expected one of", sdrt.names, "things")
 
 

@@ -233,6 +233,10 @@ no 'control mode' 400 'control_mode' /sdapi/v1/txt2img \
     "$(unit "{\"model\":\"other\",\"image\":\"$picture\",\"control_mode\":1}")"
 no 'module' 400 "module 'depth'" /sdapi/v1/txt2img \
     "$(unit "{\"model\":\"other\",\"image\":\"$picture\",\"module\":\"depth\"}")"
+no 'a type of a unit' 400 "type 'fog': expected openpose" /sdapi/v1/txt2img \
+    "$(unit "{\"model\":\"other\",\"image\":\"$picture\",\"union_control_type\":\"fog\"}")"
+no 'a type of a control' 400 "type 'fog': expected openpose" /v1/jobs \
+    "{\"controls\":[{\"net\":\"other\",\"image\":\"$picture\",\"type\":\"fog\"}]}"
 no 'controls of a job' 400 'a net that this server lists' /v1/jobs '{"controls":[{"net":"../other"}]}'
 
 # ---- clients that leave, and jobs that end early ----

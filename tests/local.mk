@@ -378,8 +378,14 @@ tests_test_taesd_SOURCES = tests/test_taesd.c $(GOLDEN_PICTURES) tests/made_weig
 tests_test_taesd_CFLAGS = $(TEST_CFLAGS)
 tests_test_taesd_LDADD = $(TEST_LIBS)
 # Control nets; counts allocations.
+CONTROL_CASES = tests/control_cases.c tests/control_cases.h
+check_PROGRAMS += tests/test_control_kinds
+tests_test_control_kinds_SOURCES = tests/test_control_kinds.c $(CONTROL_CASES) $(GOLDEN_PICTURES) \
+	tests/made_weights.c tests/made_weights.h
+tests_test_control_kinds_CFLAGS = $(TEST_CFLAGS)
+tests_test_control_kinds_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/test_control
-tests_test_control_SOURCES = tests/test_control.c $(ALLOCATIONS) $(GOLDEN_PICTURES) \
+tests_test_control_SOURCES = tests/test_control.c $(CONTROL_CASES) $(ALLOCATIONS) $(GOLDEN_PICTURES) \
 	tests/made_weights.c tests/made_weights.h tools/control_option.c tools/control_option.h
 tests_test_control_CFLAGS = $(TEST_CFLAGS)
 tests_test_control_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)

@@ -6,6 +6,7 @@
 #include "bench/allocations.h"
 #include "model/pipeline/control_maps.h"
 #include "runtime/graph/program.h"
+#include "tests/control_cases.h"
 #include "tests/golden_models.h"
 #include "tests/golden_pictures.h"
 #include "tests/made_weights.h"
@@ -20,19 +21,6 @@
 
 TestSuite(control, .init = temp_folder_make, .fini = temp_folder_remove);
 
-enum { W = 80, H = 64, N = W * H * 3, NETS = 4 };
-
-struct picture_case {
-    const char *model, *name, *sampler, *negative;
-    int steps;
-    float cfg;
-    int n;
-    float scale[2], start[2], end[2];
-    int guess;
-    float strength; /* with which an initial picture is redrawn; 0: there is none */
-};
-
-static const char bad[] = "blurry, bad hands";
 static const struct picture_case cases[] = {
     { "sd15", "one", "euler_a", bad, 4, 4.0f, 1, { 1.0f }, { 0.0f }, { 1.0f }, 0, 0.0f },
     { "sd15", "weak", "ddim", NULL, 5, 4.0f, 1, { 0.6f }, { 0.2f }, { 0.8f }, 0, 0.0f },
@@ -78,87 +66,10 @@ static const struct picture_case adapted[] = {
 enum { ADAPTED = sizeof adapted / sizeof *adapted };
 enum { CASES = sizeof cases / sizeof *cases };
 
-/* The pictures that the nets read, and one to begin with. */
-struct shown {
-    uint8_t *rgb[3];
-    struct sdrt_picture pictures[3];
-    struct sdrt_control controls[NETS];
-};
-
-static void shown_make(struct shown *s)
-{
-    int w, h;
-
-    s->rgb[0] = golden_picture("init", &w, &h);
-    s->rgb[1] = golden_picture("mask", &w, &h);
-    s->rgb[2] = malloc(N);
-    for (int i = 0; i < W * H; i++)
-        memcpy(s->rgb[2] + i * 3, s->rgb[0] + (i / W * W + W - 1 - i % W) * 3, 3);
-    for (int i = 0; i < 3; i++) s->pictures[i] = (struct sdrt_picture){ s->rgb[i], W, H, 3, 0 };
-}
-
-static void shown_free(struct shown *s)
-{
-    for (int i = 0; i < 3; i++) free(s->rgb[i]);
-}
-
-static struct sdrt_request request_of(const struct picture_case *p, struct shown *s,
-                                      const char *net)
-{
-    struct sdrt_request r;
-
-    sdrt_request_init(&r);
-    r.prompt = "a photo of a small red cat, 42 stars";
-    r.negative_prompt = p->negative;
-    r.sampler = p->sampler;
-    r.steps = p->steps;
-    r.cfg_scale = p->cfg;
-    r.width = W;
-    r.height = H;
-    r.seed = 7;
-    r.control_guess = p->guess;
-    r.n_controls = p->n;
-    r.controls = s->controls;
-    for (int i = 0; i < p->n; i++)
-        s->controls[i] = (struct sdrt_control){ net, &s->pictures[i], p->scale[i], p->start[i],
-                                                p->end[i] };
-    if (p->strength > 0.0f) {
-        r.init = &s->pictures[2];
-        r.strength = p->strength;
-    }
-    return r;
-}
-
-static void check_plans(const struct sdrt_context *c, const char *name)
-{
-    const struct sdrt_session *s = sdrt_session_of(c);
-
-    for (int i = 0; i < s->n_passes; i++)
-        if (s->programs[i])
-            cr_expect_eq(sdrt_program_peak(s->programs[i]),
-                         sdrt_program_lower_bound(s->programs[i]), "%s: %s", name,
-                         s->model->passes[i].name);
-}
-
-/* Draws a case on c and expects diffusers' image. */
 static void check_case(struct sdrt_context *c, const struct picture_case *p, const char *kind,
                        const char *net)
 {
-    struct shown s;
-    char name[64];
-    int w, h;
-
-    shown_make(&s);
-    const struct sdrt_request r = request_of(p, &s, net);
-    snprintf(name, sizeof name, "%s-%s-%s", p->model, kind, p->name);
-    uint8_t *want = golden_picture(name, &w, &h);
-    expect_quiet(sdrt_generate(c, &r), name);
-    const double db = pictures_psnr(sdrt_image(c, 0, NULL, NULL), want, N);
-    cr_expect_gt(db, 50.0, "%s: %.1f dB from diffusers'", name, db);
-    if (getenv("SDRT_TEST_VERBOSE")) fprintf(stderr, "%s: %.1f dB\n", name, db);
-    check_plans(c, name);
-    free(want);
-    shown_free(&s);
+    control_case_check(c, p, kind, net, NULL);
 }
 
 /* All cases of a model one after the other in one session, which plans anew between them. */
@@ -221,7 +132,7 @@ Test(control, net_and_adapter)
     struct shown s;
 
     shown_make(&s);
-    struct sdrt_request r = request_of(&cases[4], &s, net);
+    struct sdrt_request r = control_case_request(&cases[4], &s, net);
     for (int swapped = 0; swapped < 2; swapped++) {
         s.controls[swapped].net = adapter;
         s.controls[!swapped].net = net;
@@ -264,7 +175,7 @@ Test(control, folder)
     made_write("net/diffusion_pytorch_model.safetensors", "control-sd15", 0, "");
     snprintf(net, sizeof net, "%s", temp_path("net"));
     shown_make(&s);
-    struct sdrt_request r = request_of(&cases[0], &s, net);
+    struct sdrt_request r = control_case_request(&cases[0], &s, net);
     model_options(&o, path_in("sd15", ""));
     for (int i = GLOBAL; i < PLAIN; i++) {
         temp_write("net/config.json", settings[i], strlen(settings[i]));
@@ -286,7 +197,7 @@ Test(control, leaves_nothing_behind)
     struct shown s;
 
     shown_make(&s);
-    struct sdrt_request r = request_of(&cases[0], &s, net);
+    struct sdrt_request r = control_case_request(&cases[0], &s, net);
     r.n_controls = 0;
     expect_quiet(sdrt_generate(c, &r), "without");
     memcpy(plain, sdrt_image(c, 0, NULL, NULL), N);
@@ -318,7 +229,7 @@ Test(control, sessions_share_a_net)
     struct shown s;
 
     shown_make(&s);
-    struct sdrt_request r = request_of(&cases[1], &s, net);
+    struct sdrt_request r = control_case_request(&cases[1], &s, net);
     model_options(&o, path_in("sd15", ""));
     cr_assert_eq(sdrt_model_open(&m, &o), SDRT_OK, "%s", kept_text);
     cr_assert_eq(sdrt_session_open(&a, m, 2), SDRT_OK);
@@ -348,7 +259,7 @@ Test(control, batch)
     struct shown s;
 
     shown_make(&s);
-    struct sdrt_request r = request_of(&cases[1], &s, net);
+    struct sdrt_request r = control_case_request(&cases[1], &s, net);
     r.batch = 2;
     expect_quiet(sdrt_generate(c, &r), "batch");
     memcpy(second, sdrt_image(c, 1, NULL, NULL), N);
@@ -382,7 +293,7 @@ Test(control, denoising_allocates_nothing)
     struct shown s;
 
     shown_make(&s);
-    struct sdrt_request r = request_of(&cases[5], &s, net);
+    struct sdrt_request r = control_case_request(&cases[5], &s, net);
     r.progress = count;
     r.user = &k;
     expect_quiet(sdrt_generate(c, &r), "generate");
@@ -425,7 +336,7 @@ Test(control, request_with_a_map)
     struct shown s;
 
     shown_make(&s);
-    struct sdrt_request r = request_of(&cases[0], &s, net);
+    struct sdrt_request r = control_case_request(&cases[0], &s, net);
     r.control_maps = canny;
     expect_quiet(sdrt_generate(c, &r), "by name");
     memcpy(given, sdrt_image(c, 0, NULL, NULL), N);
@@ -448,41 +359,44 @@ Test(control, request_with_a_map)
 Test(control, option)
 {
     static const struct {
-        const char *text, *net, *image, *map; /* net NULL: refused */
+        const char *text, *net, *image, *map, *type; /* net NULL: refused */
         float scale, start, end;
     } options[] = {
-        { "a.safetensors=b.png", "a.safetensors", "b.png", NULL, 1.0f, 0.0f, 1.0f },
-        { "a=b.png:0.8", "a", "b.png", NULL, 0.8f, 0.0f, 1.0f },
-        { "a=b.png:0.8:0.2-0.7", "a", "b.png", NULL, 0.8f, 0.2f, 0.7f },
-        { "a=b.png:0-0.5", "a", "b.png", NULL, 1.0f, 0.0f, 0.5f },
-        { "a=c:d.png", "a", "c:d.png", NULL, 1.0f, 0.0f, 1.0f },
-        { "a=1=2.png:-1", "a", "1=2.png", NULL, -1.0f, 0.0f, 1.0f },
-        { "a=canny:b.png:0.8", "a", "b.png", "canny", 0.8f, 0.0f, 1.0f },
-        { "a=blur:c:d.png", "a", "c:d.png", "blur", 1.0f, 0.0f, 1.0f },
-        { "a=canny.png", "a", "canny.png", NULL, 1.0f, 0.0f, 1.0f },
-        { "a=canny:", NULL, NULL, NULL, 0.0f, 0.0f, 0.0f },
-        { "a", NULL, NULL, NULL, 0.0f, 0.0f, 0.0f },
-        { "=b.png", NULL, NULL, NULL, 0.0f, 0.0f, 0.0f },
-        { "a=", NULL, NULL, NULL, 0.0f, 0.0f, 0.0f },
-        { "a=:0.8", NULL, NULL, NULL, 0.0f, 0.0f, 0.0f },
+        { "a.safetensors=b.png", "a.safetensors", "b.png", NULL, NULL, 1.0f, 0.0f, 1.0f },
+        { "a=b.png:0.8", "a", "b.png", NULL, NULL, 0.8f, 0.0f, 1.0f },
+        { "a=b.png:0.8:0.2-0.7", "a", "b.png", NULL, NULL, 0.8f, 0.2f, 0.7f },
+        { "a=b.png:0-0.5", "a", "b.png", NULL, NULL, 1.0f, 0.0f, 0.5f },
+        { "a=c:d.png", "a", "c:d.png", NULL, NULL, 1.0f, 0.0f, 1.0f },
+        { "a=1=2.png:-1", "a", "1=2.png", NULL, NULL, -1.0f, 0.0f, 1.0f },
+        { "a=canny:b.png:0.8", "a", "b.png", "canny", NULL, 0.8f, 0.0f, 1.0f },
+        { "a=blur:c:d.png", "a", "c:d.png", "blur", NULL, 1.0f, 0.0f, 1.0f },
+        { "a=canny.png", "a", "canny.png", NULL, NULL, 1.0f, 0.0f, 1.0f },
+        { "a:canny=b.png:0.8", "a", "b.png", NULL, "canny", 0.8f, 0.0f, 1.0f },
+        { "x:y/a:hed=canny:b.png", "x:y/a", "b.png", "canny", "hed", 1.0f, 0.0f, 1.0f },
+        { "a:strange=b.png", NULL, NULL, NULL, NULL, 0.0f, 0.0f, 0.0f },
+        { "a=canny:", NULL, NULL, NULL, NULL, 0.0f, 0.0f, 0.0f },
+        { "a", NULL, NULL, NULL, NULL, 0.0f, 0.0f, 0.0f },
+        { "=b.png", NULL, NULL, NULL, NULL, 0.0f, 0.0f, 0.0f },
+        { "a=", NULL, NULL, NULL, NULL, 0.0f, 0.0f, 0.0f },
+        { "a=:0.8", NULL, NULL, NULL, NULL, 0.0f, 0.0f, 0.0f },
     };
 
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
-        struct sdrt_control c;
-        const char *map;
-        char *image;
-        const int status = control_option_read(&c, &map, &image, "control", options[i].text,
-                                               &kept_log);
+        struct control_option o;
+        const int status = control_option_read(&o, "control", options[i].text, &kept_log);
         cr_assert_eq(status, options[i].net ? SDRT_OK : SDRT_E_ARG, "%s", options[i].text);
         if (status != SDRT_OK) continue;
-        cr_expect_str_eq(c.net, options[i].net, "%s", options[i].text);
-        cr_expect_str_eq(image, options[i].image, "%s", options[i].text);
-        cr_expect(c.scale == options[i].scale && c.start == options[i].start &&
-                      c.end == options[i].end,
+        const struct sdrt_control *c = &o.control;
+        cr_expect_str_eq(c->net, options[i].net, "%s", options[i].text);
+        cr_expect_str_eq(o.image, options[i].image, "%s", options[i].text);
+        cr_expect(c->scale == options[i].scale && c->start == options[i].start &&
+                      c->end == options[i].end,
                   "%s", options[i].text);
-        cr_expect(map == options[i].map || !strcmp(map, options[i].map), "%s", options[i].text);
-        free((void *)(uintptr_t)c.net);
-        free(image);
+        cr_expect(o.map == options[i].map || !strcmp(o.map, options[i].map), "%s", options[i].text);
+        cr_expect(o.type == options[i].type || !strcmp(o.type, options[i].type), "%s",
+                  options[i].text);
+        free((void *)(uintptr_t)c->net);
+        free(o.image);
     }
 }
 
@@ -496,7 +410,7 @@ Test(control, refusals)
     struct shown s;
 
     shown_make(&s);
-    struct sdrt_request r = request_of(&cases[0], &s, sdxl);
+    struct sdrt_request r = control_case_request(&cases[0], &s, sdxl);
     model_options(&o, path_in("sd15", ""));
     expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "sdxl.safetensors: a ControlNet of another model");
     s.controls[0].net = made_write("t2i.safetensors", "adapter-sdxl", 0, "");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/control_option.h"
+#include "runtime/base/choices.h"
 #include "runtime/base/error.h"
 #include "runtime/base/numbers.h"
 
@@ -7,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A number at at that ends where end stands; 1 where there is one. */
 static int number(const char *at, char end, float *out, const char **rest)
@@ -55,24 +57,53 @@ static const char *read_map(const char **image)
     return NULL;
 }
 
-int control_option_read(struct sdrt_control *out, const char **map, char **image,
-                        const char *option, const char *text, const struct sdrt_log *log)
+static const char *type_name(int i) { return sdrt_list_name(SDRT_LIST_CONTROL_TYPES, i); }
+
+/* Takes ":canny" off the end of a net's name. */
+static int read_type(const char **type, char *net, const char *option, const struct sdrt_log *log)
+{
+    char *colon = strrchr(net, ':'), known[SDRT_CHOICES];
+
+    *type = NULL;
+    if (!colon || strchr(colon, '/')) return SDRT_OK;
+    const int i = sdrt_choice(type_name, colon + 1);
+    if (i < 0 && access(net, F_OK) == 0) return SDRT_OK;
+    if (i < 0)
+        return sdrt_fail(log, SDRT_E_ARG,
+                         "--%s %s: no such file, and '%s' is no type of a picture: expected %s",
+                         option, net, colon + 1, sdrt_choices(known, type_name));
+    *type = type_name(i);
+    *colon = '\0';
+    return SDRT_OK;
+}
+
+static void drop(struct control_option *o, char *net)
+{
+    free(net);
+    free(o->image);
+    o->image = NULL;
+}
+
+int control_option_read(struct control_option *out, const char *option, const char *text,
+                        const struct sdrt_log *log)
 {
     const char *equals = strchr(text, '='), *picture = equals ? equals + 1 : "";
 
-    *out = (struct sdrt_control){ .scale = 1.0f, .end = 1.0f };
-    *map = read_map(&picture);
-    *image = equals ? strdup(picture) : NULL;
-    if (!equals || equals == text || (*image && !read_numbers(out, *image))) {
-        free(*image);
+    *out = (struct control_option){ .control = { .scale = 1.0f, .end = 1.0f } };
+    out->map = read_map(&picture);
+    out->image = equals ? strdup(picture) : NULL;
+    if (!equals || equals == text || (out->image && !read_numbers(&out->control, out->image))) {
+        drop(out, NULL);
         return sdrt_fail(log, SDRT_E_ARG,
                          "--%s '%s': expected NET=IMAGE, NET=IMAGE:STRENGTH or "
                          "NET=IMAGE:STRENGTH:START-END",
                          option, text);
     }
-    out->net = strndup(text, (size_t)(equals - text));
-    if (out->net && *image) return SDRT_OK;
-    free((void *)(uintptr_t)out->net);
-    free(*image);
-    return sdrt_fail(log, SDRT_E_NOMEM, "no memory for a file's name");
+    char *net = strndup(text, (size_t)(equals - text));
+    int status = net && out->image ? SDRT_OK
+                                   : sdrt_fail(log, SDRT_E_NOMEM, "no memory for a file's name");
+    if (status == SDRT_OK) status = read_type(&out->type, net, option, log);
+    out->control.net = net;
+    if (status != SDRT_OK) drop(out, net);
+    return status;
 }

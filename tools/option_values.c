@@ -323,10 +323,15 @@ int take_control(void *into, const char *option, const char *text, const struct 
     if (n == SDGEN_MAX_CONTROLS)
         return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected at most %d of them", option, text,
                          SDGEN_MAX_CONTROLS);
-    const int status = control_option_read(&o->controls[n], &o->control_maps[n],
-                                           &o->control_images[n], option, text, log);
+    struct control_option read;
+    const int status = control_option_read(&read, option, text, log);
     if (status != SDRT_OK) return status;
+    o->controls[n] = read.control;
+    o->control_maps[n] = read.map;
+    o->control_types[n] = read.type;
+    o->control_images[n] = read.image;
     o->request.n_controls++;
+    o->request.control_types = o->control_types;
     o->request.controls = o->controls;
     o->request.control_maps = o->control_maps;
     return SDRT_OK;

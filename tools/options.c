@@ -115,6 +115,7 @@ static const struct cli_option table[] = {
     { "control", 0, CLI_CALL, "NET=IMAGE[:X[:A-B]]",
       "a ControlNet or T2I-Adapter and the picture that guides it, with a strength (1) and the share of the steps "
       "(0-1); before IMAGE canny:, invert:, blur: or threshold: make of it what such nets read; "
+      "behind NET :TYPE, as :canny or :depth, tells a union of nets what IMAGE is; "
       "several are allowed",
       .call = take_control },
     { "control-guess", 0, CLI_FLAG, NULL,

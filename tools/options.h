@@ -23,6 +23,7 @@ struct sdgen_options {
     struct sdrt_control controls[SDGEN_MAX_CONTROLS]; /* request.controls points here */
     const char
         *control_maps[SDGEN_MAX_CONTROLS]; /* what is made of each; request points here too */
+    const char *control_types[SDGEN_MAX_CONTROLS];    /* what each is; likewise */
     char *control_images[SDGEN_MAX_CONTROLS];         /* their pictures' files, owned */
     const char *output;                         /* the image; NULL: a number, see output.h */
     const char *from_image;                     /* whose parameters are repeated; NULL for none */

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/checkpoint/control.h"
+#include "kernels/pack.h"
 #include "model/checkpoint/coverage.h"
 #include "model/checkpoint/folder_weights.h"
+#include "model/net/controlnet.h"
 #include "runtime/files/json.h"
 #include "runtime/files/path.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +19,7 @@ struct sdrt_control_file {
     struct sdrt_parts parts; /* the net in the denoiser's place */
     struct sdrt_layout layout;
     struct sdrt_named_weights weights;
+    struct sdrt_behind behind; /* the model, where the net takes some of its weights */
     char *path; /* owned */
     const struct sdrt_log *log;
 };
@@ -31,6 +35,13 @@ static int is_adapter(const struct sdrt_part *part)
 static int is_mmdit_net(const struct sdrt_part *part)
 {
     return sdrt_part_has(part, "pos_embed_input.proj.weight");
+}
+
+/* Stability's, whose factors are added to the weights of the model's own. */
+static int is_lora(const struct sdrt_part *part)
+{
+    return sdrt_part_has(part, "lora_controlnet") &&
+           sdrt_part_has(part, "input_hint_block.0.weight");
 }
 
 static int is_net(const struct sdrt_part *part)
@@ -186,6 +197,17 @@ static void detect_hint(struct sdrt_control_file *f, struct sdrt_hint_config *h)
                                2 * i - 1);
 }
 
+/* Of a union of nets. */
+static void detect_types(struct sdrt_control_file *f, struct sdrt_hint_config *h)
+{
+    h->types = f->layout.unet.types ? size_of(f, 2, 0, "unet.task_embedding.weight") : 0;
+    if (!h->types) return;
+    h->type_width = size_of(f, 2, 1, "unet.control_add_embedding.linear_1.weight") / h->types;
+    while (h->type_layers < MAX_DEPTH &&
+           have(f, "unet.transformer_layes.%d.ln_1.weight", h->type_layers))
+        h->type_layers++;
+}
+
 /* Of an adapter for base; 0 channels where it has none such. */
 static void detect_adapter(struct sdrt_control_file *f, const struct sdrt_model_config *base,
                            struct sdrt_adapter_config *a)
@@ -204,13 +226,30 @@ static void detect_adapter(struct sdrt_control_file *f, const struct sdrt_model_
         a->n++;
 }
 
+/* Whether it is Stability's net of edges, whose picture is turned to numbers otherwise: by a number in the
+ * file, else by its name, or its folder's. */
+static int is_canny(struct sdrt_control_file *f)
+{
+    enum { CANNY = 1 };
+    const struct sdrt_part *net = &f->parts.denoiser;
+    const struct sdrt_weights_provider p = sdrt_weight_files_provider(net->files);
+    struct sdrt_weight_view view;
+    float type = 0.0f;
+
+    if (p.get(p.self, "control_type", -1, NULL, &view) != SDRT_OK)
+        return strstr(f->path, "canny") != NULL || strstr(f->path, "Canny") != NULL;
+    if (sdrt_weight_elements(&view) == 1) sdrt_to_f32(view.data, view.dtype, &type, 1);
+    p.release(p.self, "control_type");
+    return (int)lroundf(type) == CANNY;
+}
+
 /* Of a net for base's MMDiT; what has no tensor here is not there. */
 static void detect_mmdit(struct sdrt_control_file *f, struct sdrt_mmdit_config *m)
 {
     static const char places[] = "transformer.pos_embed.pos_embed";
 
     m->depth = f->layout.mmdit.depth;
-    m->width = size_of(f, 2, 0, "transformer.context_embedder.weight");
+    m->width = size_of(f, 4, 0, "transformer.pos_embed_input.proj.weight");
     m->context_width = size_of(f, 2, 1, "transformer.context_embedder.weight");
     m->pooled_width = size_of(f, 2, 1, "transformer.time_text_embed.text_embedder.linear_1.weight");
     m->in_channels = size_of(f, 4, 1, "transformer.pos_embed_input.proj.weight");
@@ -222,7 +261,9 @@ static void detect_mmdit(struct sdrt_control_file *f, struct sdrt_mmdit_config *
             m->dual |= (uint64_t)1 << i;
     m->grid = 0;
     while (m->grid * m->grid < size_of(f, 3, 1, places)) m->grid++;
-    m->control = m->control_bare = 1;
+    m->control = 1;
+    m->control_bare = m->context_width != 0;
+    m->control_canny = !m->context_width && is_canny(f);
 }
 
 /* ---- whether it fits ---- */
@@ -233,6 +274,26 @@ static int mismatch(const struct sdrt_control_file *f, const struct sdrt_model_c
     return sdrt_fail(f->log, SDRT_E_UNSUPPORTED,
                      "%s: a ControlNet of another model: %s %d: expected %d, as this %s has",
                      f->path, what, own, expected, base->family);
+}
+
+static int check_types(const struct sdrt_control_file *f, const struct sdrt_model_config *base,
+                       const struct sdrt_unet_config *u)
+{
+    const struct sdrt_hint_config *h = &u->hint;
+    const int known = SDRT_CONTROL_TYPES;
+
+    if (!f->layout.unet.types) return SDRT_OK;
+    if (!base->unet.added_dim)
+        return sdrt_fail(f->log, SDRT_E_UNSUPPORTED,
+                         "%s: a union of ControlNets: expected it with an SDXL, not with %s",
+                         f->path, base->family);
+    if (h->types >= 1 && h->types <= known && h->type_layers >= 1 && h->type_width >= 2)
+        return SDRT_OK;
+    return sdrt_fail(
+        f->log, SDRT_E_UNSUPPORTED,
+        "%s: a union of %d ControlNets, with %d layers: expected 1 to %d, with a layer "
+        "or more",
+        f->path, h->types, h->type_layers, known);
 }
 
 /* What it leaves must have the sizes of what the U-Net has. */
@@ -278,14 +339,9 @@ static int check_mmdit(const struct sdrt_control_file *f, const struct sdrt_mode
         { "a patch's side", m->patch, b->patch },
     };
 
-    if (!m->width)
-        return sdrt_fail(
-            f->log, SDRT_E_UNSUPPORTED,
-            "%s: a ControlNet that reads no text, as those of SD 3.5 Large: expected one with "
-            "context_embedder",
-            f->path);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        if (sizes[i].own != sizes[i].expected)
+        if (sizes[i].own != sizes[i].expected &&
+            !(sizes[i].own == 0 && sizes[i].expected == b->context_width))
             return mismatch(f, base, sizes[i].what, sizes[i].own, sizes[i].expected);
     if (m->depth <= b->depth) return SDRT_OK;
     return mismatch(f, base, "blocks", m->depth, b->depth);
@@ -353,18 +409,47 @@ static int read_config(const struct sdrt_control_file *f, struct sdrt_model_conf
     return status;
 }
 
+static int find_layout(struct sdrt_control_file *f, const struct sdrt_model_config *base)
+{
+    if (is_adapter(&f->parts.denoiser)) return sdrt_layout_find_adapter(&f->layout, &f->parts);
+    if (is_lora(&f->parts.denoiser))
+        return sdrt_layout_find_control_lora(&f->layout, &f->parts, base->unet.levels,
+                                             base->unet.layers, f->path, f->log);
+    return sdrt_layout_find_control(&f->layout, &f->parts, f->path, f->log);
+}
+
+/* What a net takes of its model's weights, which it has to have then. */
+static int take_behind(struct sdrt_control_file *f, const struct sdrt_behind *behind)
+{
+    const struct sdrt_part *net = &f->parts.denoiser;
+    const int lora = is_lora(net);
+
+    if (!lora && !(is_mmdit_net(net) && !sdrt_part_has(net, "context_embedder.weight")))
+        return SDRT_OK;
+    if (!behind)
+        return sdrt_fail(f->log, SDRT_E_UNSUPPORTED,
+                         "%s: takes weights of its model: expected one with a file, not random "
+                         "weights",
+                         f->path);
+    f->behind = *behind;
+    f->behind.prefix = lora ? "unet." : "transformer.pos_embed.";
+    f->weights.behind = &f->behind;
+    return SDRT_OK;
+}
+
 static int read_net(struct sdrt_control_file *f, const struct sdrt_model_config *base,
-                    struct sdrt_model_config *config)
+                    const struct sdrt_behind *behind, struct sdrt_model_config *config)
 {
     const int adapter = is_adapter(&f->parts.denoiser);
-    int status = adapter ? sdrt_layout_find_adapter(&f->layout, &f->parts)
-                         : sdrt_layout_find_control(&f->layout, &f->parts, f->path, f->log);
+    int status = find_layout(f, base);
 
     if (status != SDRT_OK) return status;
     f->weights = (struct sdrt_named_weights){ .parts = &f->parts,
                                               .layout = &f->layout,
                                               .path = f->path,
                                               .log = f->log };
+    status = take_behind(f, behind);
+    if (status != SDRT_OK) return status;
     *config = *base;
     if (base->denoiser == SDRT_DENOISER_MMDIT) {
         detect_mmdit(f, &config->mmdit);
@@ -373,9 +458,12 @@ static int read_net(struct sdrt_control_file *f, const struct sdrt_model_config 
         detect_adapter(f, base, &config->unet.adapter);
         status = check_adapter(f, base, &config->unet.adapter);
     } else {
-        detect(f, &config->unet);
+        if (!is_lora(&f->parts.denoiser)) detect(f, &config->unet);
+        config->unet.in_channels = size_of(f, 4, 1, "unet.conv_in.weight");
         detect_hint(f, &config->unet.hint);
-        status = check_fits(f, base, &config->unet);
+        detect_types(f, &config->unet.hint);
+        status = check_types(f, base, &config->unet);
+        if (status == SDRT_OK) status = check_fits(f, base, &config->unet);
     }
     if (status == SDRT_OK) status = read_config(f, config);
     if (status == SDRT_OK) status = check_name(f);
@@ -383,8 +471,8 @@ static int read_net(struct sdrt_control_file *f, const struct sdrt_model_config 
 }
 
 int sdrt_control_file_open(struct sdrt_control_file **out, const char *path,
-                           const struct sdrt_model_config *base, struct sdrt_model_config *config,
-                           const struct sdrt_log *log)
+                           const struct sdrt_model_config *base, const struct sdrt_behind *behind,
+                           struct sdrt_model_config *config, const struct sdrt_log *log)
 {
     struct sdrt_control_file *f = *out = calloc(1, sizeof *f);
 
@@ -400,7 +488,7 @@ int sdrt_control_file_open(struct sdrt_control_file **out, const char *path,
         status = sdrt_fail(log, SDRT_E_UNSUPPORTED,
                            "%s: a control net of another model: expected one of this %s", path,
                            base->family);
-    if (status == SDRT_OK) status = read_net(f, base, config);
+    if (status == SDRT_OK) status = read_net(f, base, behind, config);
     if (status != SDRT_OK) sdrt_control_file_close(out);
     return status;
 }

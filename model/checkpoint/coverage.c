@@ -82,6 +82,14 @@ static int out_of_memory(const struct coverage *c)
                      c->weights->path);
 }
 
+static void mark(struct coverage *c, const struct sdrt_part *part, const char *name)
+{
+    const size_t at = sdrt_part_find(part, name);
+
+    for (int k = 0; k < c->n; k++)
+        if (c->parts[k].part == part && at < sdrt_part_count(part)) c->parts[k].read[at] = 1;
+}
+
 static void mark_read(struct coverage *c)
 {
     const struct sdrt_part *part;
@@ -89,9 +97,13 @@ static void mark_read(struct coverage *c)
 
     for (size_t i = 0; i < c->n_names; i++) {
         if (!sdrt_named_weights_locate(c->weights, c->names[i], &part, name, NULL)) continue;
-        const size_t at = sdrt_part_find(part, name);
-        for (int k = 0; k < c->n; k++)
-            if (c->parts[k].part == part && at < sdrt_part_count(part)) c->parts[k].read[at] = 1;
+        mark(c, part, name);
+        if (!c->weights->behind || !sdrt_behind_is_sum(part, name)) continue;
+        char *leaf = name + strlen(name) - strlen("weight");
+        memcpy(leaf, "up", sizeof "up");
+        mark(c, part, name);
+        memcpy(leaf, "down", sizeof "down");
+        mark(c, part, name);
     }
 }
 
@@ -157,6 +169,8 @@ static int declare(struct coverage *c,
 static const struct {
     const char *part, *piece;
 } leftovers[] = {
+    { "ControlNet", "^lora_controlnet$" },
+    { "ControlNet", "^control_type$" },
     { "U-Net", "^v_pred$" },
     { "U-Net", "^ztsnr$" },
     { "U-Net", "^edm_" },

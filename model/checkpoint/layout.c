@@ -230,7 +230,27 @@ static int find_mmdit_control(struct sdrt_layout *out, const struct sdrt_part *n
                               const char *path, const struct sdrt_log *log)
 {
     *out = (struct sdrt_layout){ .denoiser = SDRT_DENOISER_MMDIT };
+    out->mmdit.control = sdrt_part_has(net, "transformer_blocks.0.attn.qkv.weight");
     return find_mmdit(&out->mmdit, 0, net, path, log);
+}
+
+/* The widths that a ControlNet's picture goes through. */
+static int count_hints(struct sdrt_unet_names *names, const struct sdrt_part *net, int original,
+                       const char *path, const struct sdrt_log *log)
+{
+    int convs = 0;
+
+    while (
+        convs <= 4 * SDRT_MAX_HINTS &&
+        has(net,
+            original ? "input_hint_block.%d.weight" : "controlnet_cond_embedding.blocks.%d.weight",
+            original ? 2 * convs : convs, 0))
+        convs++;
+    names->hints = original ? convs / 2 : convs / 2 + 1;
+    if (convs % 2 || !convs || names->hints > SDRT_MAX_HINTS)
+        return unsupported(path, "convolutions that a ControlNet's picture goes through:", convs,
+                           "an even number up to 16", log);
+    return SDRT_OK;
 }
 
 int sdrt_layout_find_control(struct sdrt_layout *out, const struct sdrt_parts *parts,
@@ -238,22 +258,24 @@ int sdrt_layout_find_control(struct sdrt_layout *out, const struct sdrt_parts *p
 {
     const struct sdrt_part *net = &parts->denoiser;
     const int original = sdrt_part_has(net, "input_blocks.0.0.weight");
-    int convs = 0;
 
     if (sdrt_part_has(net, "pos_embed_input.proj.weight"))
         return find_mmdit_control(out, net, path, log);
     *out = (struct sdrt_layout){ 0 };
-    while (
-        convs <= 4 * SDRT_MAX_HINTS &&
-        has(net,
-            original ? "input_hint_block.%d.weight" : "controlnet_cond_embedding.blocks.%d.weight",
-            original ? 2 * convs : convs, 0))
-        convs++;
-    out->unet.hints = original ? convs / 2 : convs / 2 + 1;
-    if (convs % 2 || !convs || out->unet.hints > SDRT_MAX_HINTS)
-        return unsupported(path, "convolutions that a ControlNet's picture goes through:", convs,
-                           "an even number up to 16", log);
+    const int status = count_hints(&out->unet, net, original, path, log);
+    if (status != SDRT_OK) return status;
+    out->unet.types = sdrt_part_has(net, "task_embedding");
     return find_unet(out, net, path, log);
+}
+
+int sdrt_layout_find_control_lora(struct sdrt_layout *out, const struct sdrt_parts *parts,
+                                  int levels, int layers, const char *path,
+                                  const struct sdrt_log *log)
+{
+    *out = (struct sdrt_layout){
+        .unet = { .original = 1, .levels = levels, .layers = layers },
+    };
+    return count_hints(&out->unet, &parts->denoiser, 1, path, log);
 }
 
 int sdrt_layout_find(struct sdrt_layout *out, const struct sdrt_parts *parts, const char *path,

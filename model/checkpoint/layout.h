@@ -31,6 +31,11 @@ int sdrt_layout_find_denoiser(struct sdrt_layout *out, const struct sdrt_parts *
 int sdrt_layout_find_control(struct sdrt_layout *out, const struct sdrt_parts *parts,
                              const char *path, const struct sdrt_log *log);
 
+/* Likewise of a ControlNet-LoRA for a U-Net of so many levels, of layers resnets each. */
+int sdrt_layout_find_control_lora(struct sdrt_layout *out, const struct sdrt_parts *parts,
+                                  int levels, int layers, const char *path,
+                                  const struct sdrt_log *log);
+
 /* Likewise of a T2I-Adapter. */
 int sdrt_layout_find_adapter(struct sdrt_layout *out, const struct sdrt_parts *parts);
 

@@ -44,6 +44,8 @@ static int find_unet(const struct sdrt_named_weights *w, const char *tail, char 
 {
     const int known = sdrt_names_unet(&w->layout->unet, tail, out);
 
+    if (w->behind) return known;
+
     if (!w->layout->unet.original || (known && sdrt_part_has(&w->parts->denoiser, out)))
         return known;
     return snprintf(out, SDRT_NAME_MAX, "%s", tail) < SDRT_NAME_MAX;
@@ -94,12 +96,21 @@ static int is_identity(const struct sdrt_named_weights *w, const char *canonical
            !sdrt_part_has(place->of, place->name);
 }
 
+/* Whether the model behind a net has it instead. */
+static int is_behind(const struct sdrt_named_weights *w, const char *canonical,
+                     const struct place *place)
+{
+    return w->behind && after(canonical, w->behind->prefix) &&
+           !sdrt_part_has(place->of, place->name);
+}
+
 int sdrt_named_weights_have(const struct sdrt_named_weights *w, const char *canonical)
 {
     struct place place;
 
     return find(w, canonical, &place) &&
-           (sdrt_part_has(place.of, place.name) || is_identity(w, canonical, &place));
+           (sdrt_part_has(place.of, place.name) || is_identity(w, canonical, &place) ||
+            (is_behind(w, canonical, &place) && sdrt_behind_has(w->behind, canonical)));
 }
 
 /* Leaves of view, which holds queries, keys and values, the third that is meant.  One that
@@ -197,6 +208,15 @@ static int get_identity(struct sdrt_named_weights *w, const char *canonical,
     return SDRT_OK;
 }
 
+static int get_behind(struct sdrt_named_weights *w, const char *name, const struct place *place,
+                      int rank, const int64_t *shape, struct sdrt_weight_view *out)
+{
+    if (sdrt_behind_is_sum(place->of, place->name))
+        return sdrt_behind_sum(w->behind, place->of, place->name, name, rank, &w->turned, out,
+                               w->log);
+    return sdrt_behind_get(w->behind, name, rank, shape, out);
+}
+
 static int named_get(void *self, const char *name, int rank, const int64_t *shape,
                      struct sdrt_weight_view *out)
 {
@@ -207,6 +227,7 @@ static int named_get(void *self, const char *name, int rank, const int64_t *shap
 
     if (!find(w, name, &place)) return SDRT_E_MISSING;
     if (is_identity(w, name, &place)) return get_identity(w, name, out);
+    if (is_behind(w, name, &place)) return get_behind(w, name, &place, rank, shape, out);
     files = sdrt_weight_files_provider(place.of->files);
     status = files.get(files.self, place.name, rank, shape, out);
     if (status != SDRT_OK) return status;
@@ -221,11 +242,15 @@ static int named_get(void *self, const char *name, int rank, const int64_t *shap
 static int named_describe(void *self, const char *name, int rank, const int64_t *shape,
                           struct sdrt_weight_view *out)
 {
+    struct sdrt_named_weights *w = self;
     struct sdrt_weights_provider files;
     struct place place;
 
     if (!find(self, name, &place)) return SDRT_E_MISSING;
-    if (place.part.third >= 0 || is_turned(&place.part) || is_identity(self, name, &place))
+    if (is_behind(w, name, &place) && !sdrt_behind_is_sum(place.of, place.name))
+        return sdrt_behind_describe(w->behind, name, rank, shape, out);
+    if (is_behind(w, name, &place) || place.part.third >= 0 || is_turned(&place.part) ||
+        is_identity(self, name, &place))
         return named_get(self, name, rank, shape, out);
     files = sdrt_weight_files_provider(place.of->files);
     const int status = files.describe(files.self, place.name, rank, shape, out);
@@ -236,10 +261,13 @@ static int named_describe(void *self, const char *name, int rank, const int64_t 
 static int named_read(void *self, const char *name, const struct sdrt_weight_view *view,
                       size_t first, size_t count, void *out)
 {
+    const struct sdrt_named_weights *w = self;
     struct sdrt_weights_provider files;
     struct place place;
 
     if (!find(self, name, &place)) return SDRT_E_IO;
+    if (is_behind(w, name, &place))
+        return w->behind->provider.read(w->behind->provider.self, name, view, first, count, out);
     files = sdrt_weight_files_provider(place.of->files);
     return files.read(files.self, place.name, view, first, count, out);
 }
@@ -252,7 +280,9 @@ static void named_release(void *self, const char *name)
 
     if (!find(w, name, &place)) return;
     files = sdrt_weight_files_provider(place.of->files);
-    if (is_turned(&place.part) || is_identity(w, name, &place))
+    if (is_behind(w, name, &place) && !sdrt_behind_is_sum(place.of, place.name))
+        sdrt_behind_release(w->behind, name);
+    else if (is_behind(w, name, &place) || is_turned(&place.part) || is_identity(w, name, &place))
         sdrt_held_buffers_release(&w->turned, name);
     else files.release(files.self, place.name);
 }
@@ -267,6 +297,13 @@ static void named_prefetch(void *self, const char *name)
     files.prefetch(files.self, place.name);
 }
 
+static void named_use_queue(void *self, struct sdrt_queue *queue)
+{
+    struct sdrt_named_weights *w = self;
+
+    if (w->behind) w->behind->queue = queue;
+}
+
 struct sdrt_weights_provider sdrt_named_weights_provider(struct sdrt_named_weights *w)
 {
     return (struct sdrt_weights_provider){ .get = named_get,
@@ -274,5 +311,6 @@ struct sdrt_weights_provider sdrt_named_weights_provider(struct sdrt_named_weigh
                                            .prefetch = named_prefetch,
                                            .describe = named_describe,
                                            .read = named_read,
+                                           .use_queue = named_use_queue,
                                            .self = w };
 }

@@ -6,6 +6,7 @@
 #ifndef SDRT_MODEL_CHECKPOINT_PROVIDER_H
 #define SDRT_MODEL_CHECKPOINT_PROVIDER_H
 
+#include "model/checkpoint/behind.h"
 #include "model/checkpoint/layout.h"
 #include "runtime/files/held_buffers.h"
 
@@ -16,6 +17,7 @@ struct sdrt_named_weights {
     const char *path; /* for messages */
     const struct sdrt_log *log;
     struct sdrt_held_buffers turned; /* rearranged copies, by canonical name; starts as zeros */
+    struct sdrt_behind *behind;      /* the model of a net that lacks some; NULL: there is none */
 };
 
 /* 1 when there is a tensor of that canonical name, else 0. */

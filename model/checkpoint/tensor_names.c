@@ -154,6 +154,18 @@ static int print_adapter(const struct sdrt_unet_names *names, const char *canoni
     return (tail = match(canonical, "adapter.", NULL)) && print(out, "%s", tail);
 }
 
+/* A union of ControlNets has some of its tensors as torch's modules do. */
+static int print_union(const char *canonical, char out[SDRT_NAME_MAX])
+{
+    const char *tail;
+    int n[1];
+
+    if ((tail = match(canonical, "transformer_layes.#.attn.in_proj.", n)))
+        return print(out, "transformer_layes.%d.attn.in_proj_%s", n[0], tail);
+    return print(out, "%s",
+                 strcmp(canonical, "task_embedding.weight") ? canonical : "task_embedding");
+}
+
 int sdrt_names_unet(const struct sdrt_unet_names *names, const char *canonical,
                     char out[SDRT_NAME_MAX])
 {
@@ -161,6 +173,7 @@ int sdrt_names_unet(const struct sdrt_unet_names *names, const char *canonical,
     const char *tail;
     int n[2];
 
+    if (names->types) return print_union(canonical, out);
     if (!names->original) return print(out, "%s", canonical);
     if (names->adapter) return print_adapter(names, canonical, out);
     if (names->hints && print_control(names, canonical, out)) return 1;
@@ -238,6 +251,30 @@ static int mmdit_third(const char *prefix, const char *tail, char out[SDRT_NAME_
     return 0;
 }
 
+/* Stability's ControlNets of SD 3.5 Large have the blocks of the image alone; the rest is as in diffusers. */
+static const struct rename control_block[] = {
+    { "norm1.linear.", "adaLN_modulation.1." },
+    { "attn.to_out.0.", "attn.proj." },
+    { "ff.net.0.proj.", "mlp.fc1." },
+    { "ff.net.2.", "mlp.fc2." },
+    { NULL, NULL },
+};
+
+static int mmdit_control(int i, const char *tail, char out[SDRT_NAME_MAX],
+                         struct sdrt_name_part *part)
+{
+    char prefix[64];
+
+    snprintf(prefix, sizeof prefix, "transformer_blocks.%d.", i);
+    for (int k = 0; k < 3; k++) {
+        const char *rest = match(tail, mmdit_thirds[0].from[k], NULL);
+        if (!rest) continue;
+        part->third = k;
+        return print(out, "%sattn.qkv.%s", prefix, rest);
+    }
+    return print_renamed(out, prefix, control_block, tail);
+}
+
 /* Where only scale and shift are made of the timestep, diffusers has the scale first, the original
  * the shift. */
 int sdrt_names_mmdit(const struct sdrt_mmdit_names *names, const char *canonical,
@@ -248,6 +285,7 @@ int sdrt_names_mmdit(const struct sdrt_mmdit_names *names, const char *canonical
     const char *tail = match(canonical, "transformer_blocks.#.", n);
 
     *part = (struct sdrt_name_part){ .third = -1 };
+    if (names->control && tail) return mmdit_control(n[0], tail, out, part);
     if (!names->original) return print(out, "%s", canonical);
     if (!tail) {
         part->swapped = match(canonical, "norm_out.linear.", NULL) != NULL;

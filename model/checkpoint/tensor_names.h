@@ -29,6 +29,7 @@ struct sdrt_unet_names {
     int levels;
     int layers;       /* resnets per level on the way down */
     int adapter;      /* 1: it is a T2I-Adapter, of layers resnets a feature */
+    int types;        /* 1: it is a union of ControlNets, of diffusers' names */
     int hints;        /* widths of a ControlNet's picture; 0 for a U-Net */
     int attention[4]; /* of each level: 1 when it has transformers on the way up */
     const struct sdrt_unet_blocks *blocks; /* borrowed; NULL: numbered as the original code does */
@@ -37,6 +38,7 @@ struct sdrt_unet_names {
 /* SD 3.x's; the last block's text is modulated otherwise than the other blocks'. */
 struct sdrt_mmdit_names {
     int original; /* 0: diffusers' names */
+    int control;  /* 1: those of Stability's ControlNets for SD 3.5 Large */
     int depth;
 };
 

@@ -30,6 +30,9 @@ struct sdrt_hint_config {
     int n; /* 0: it is no ControlNet */
     int widths[SDRT_MAX_HINTS];
     int channels; /* of the picture */
+    int types; /* of a union of nets, kinds of pictures that it reads, which it is told; 0: it is one net */
+    int type_layers; /* of what such a one looks at its picture with */
+    int type_width;  /* in which it embeds whether it is each of them */
 };
 
 /* A T2I-Adapter, which leaves n features: one for each level, and a wide one's, for SDXL, works at half the
@@ -73,13 +76,14 @@ struct sdrt_mmdit_config {
     int depth, width, heads;
     int in_channels;      /* of the latent, and of the output */
     int patch;            /* side of the square of latent pixels that is a token */
-    int context_width;    /* of the text embeddings */
+    int context_width;    /* of the text embeddings; 0: a ControlNet that reads none */
     int pooled_width;     /* of the pooled text, which is added to the time embedding */
     int grid;             /* side of the square table of positions, in tokens */
     int qk_norm;          /* 1: the RMS of each head's queries and keys is 1 */
     uint64_t dual;        /* bit i: block i attends once more over the image alone */
     int control;      /* 1: it is a ControlNet, whose blocks are all alike and which puts out what
                            * each of them leaves */
+    int control_canny; /* 1: whose picture of edges is made numbers from 0.5 to 128 */
     int control_bare; /* 1: such a one that is told no pooled text, and whose picture's latent has no
                            * shift */
 };

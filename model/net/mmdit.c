@@ -48,6 +48,7 @@ static int image_vectors(const struct sdrt_mmdit_config *c, int i)
 
 static int text_vectors(const struct sdrt_mmdit_config *c, int i)
 {
+    if (!c->context_width) return 0;
     return i == c->depth - 1 && !c->control ? 2 : 6;
 }
 
@@ -125,13 +126,15 @@ static void build_prompt(struct sdrt_graph *g, const struct sdrt_model_config *m
     const int h = shape->h / c->patch, w = shape->w / c->patch;
     struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
 
-    const sdrt_tensor text = sdrt_graph_external(g, "text", SDRT_F32, shape->batch, 1,
-                                                 shape->tokens, c->context_width);
-    spec.name = "transformer.context_embedder";
-    spec.n = c->width;
-    spec.into = sdrt_graph_external(g, "context", SDRT_F32, shape->batch, 1, shape->tokens,
-                                    c->width);
-    sdrt_graph_gemm(g, text, &spec);
+    if (c->context_width) {
+        const sdrt_tensor text = sdrt_graph_external(g, "text", SDRT_F32, shape->batch, 1,
+                                                     shape->tokens, c->context_width);
+        spec.name = "transformer.context_embedder";
+        spec.n = c->width;
+        spec.into = sdrt_graph_external(g, "context", SDRT_F32, shape->batch, 1, shape->tokens,
+                                        c->width);
+        sdrt_graph_gemm(g, text, &spec);
+    }
     sdrt_graph_crop(g, "transformer.pos_embed.crop", "transformer.pos_embed.pos_embed", c->grid, h,
                     w, sdrt_graph_external(g, "positions", SDRT_F32, 1, 1, h * w, c->width));
 }
@@ -305,6 +308,19 @@ static void joint_block(struct builder *b, struct stream *image, struct stream *
     if (!last) feed_forward(b, text);
 }
 
+/* A block of the image alone, as in ControlNets that read no text. */
+static void single_block(struct builder *b, struct stream *image, int i)
+{
+    const sdrt_tensor *v = image->vectors;
+
+    sdrt_name(b->block, sizeof b->block, "transformer.transformer_blocks.%d", i);
+    take_vectors(b, image->vectors, image_vectors(b->c, i));
+    const sdrt_tensor qkv = new_qkv(b, "attn", image->x, image->rows);
+    project(b, image, modulated(b, image->x, image->norm1, v[SCALE], v[SHIFT]), qkv);
+    image->x = gated(b, attention(b, "attn", qkv), image->out, v[GATE], image->x);
+    feed_forward(b, image);
+}
+
 static sdrt_tensor embed_patches(struct sdrt_graph *g, const struct sdrt_mmdit_config *c,
                                  sdrt_tensor latent, sdrt_tensor positions)
 {
@@ -327,8 +343,9 @@ static void begin_step(struct builder *b, const struct sdrt_denoiser_shape *shap
 
     b->modulations = sdrt_graph_external(b->g, "time", SDRT_F32, shape->batch, 1, 1,
                                          modulation_width(c));
-    text->x = sdrt_graph_external(b->g, "context", SDRT_F32, shape->batch, 1, shape->tokens,
-                                  c->width);
+    if (c->context_width)
+        text->x = sdrt_graph_external(b->g, "context", SDRT_F32, shape->batch, 1, shape->tokens,
+                                      c->width);
     image->x = embed_patches(b->g, c, in, positions);
     image->rows = text->row0 = shape->h / c->patch * (shape->w / c->patch);
     text->rows = shape->tokens;
@@ -391,7 +408,8 @@ void sdrt_mmdit_build_control(struct sdrt_graph *g, const struct sdrt_mmdit_conf
     begin_step(&b, shape, hints, &image, &text);
     for (int i = 0; i < c->depth; i++) {
         struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
-        joint_block(&b, &image, &text, i);
+        if (c->context_width) joint_block(&b, &image, &text, i);
+        else single_block(&b, &image, i);
         sdrt_name(name, sizeof name, "transformer.controlnet_blocks.%d", i);
         spec.name = name;
         spec.n = c->width;

@@ -335,8 +335,8 @@ static struct builder builder_of(struct sdrt_graph *g, const struct sdrt_unet_pa
     };
 }
 
-/* From the latent to the first features, to which hint is added. */
-static sdrt_tensor begin(struct builder *b, sdrt_tensor in, sdrt_tensor hint)
+/* From the latent to the first features, to which hint is added, and all to each pixel. */
+static sdrt_tensor begin(struct builder *b, sdrt_tensor in, sdrt_tensor hint, sdrt_tensor all)
 {
     struct sdrt_conv_spec spec = sdrt_conv_defaults;
 
@@ -345,6 +345,7 @@ static sdrt_tensor begin(struct builder *b, sdrt_tensor in, sdrt_tensor hint)
     spec.kernel = 3;
     spec.pad = 1;
     spec.residual = hint;
+    spec.chan = all;
     const sdrt_tensor x = sdrt_graph_conv(b->g, in, &spec);
     push_skip(b, x);
     return x;
@@ -352,13 +353,13 @@ static sdrt_tensor begin(struct builder *b, sdrt_tensor in, sdrt_tensor hint)
 
 int sdrt_unet_build_way_down(struct sdrt_graph *g, const struct sdrt_unet_config *config,
                              const struct sdrt_denoiser_shape *shape, sdrt_tensor in,
-                             sdrt_tensor hint, sdrt_tensor out[SDRT_UNET_FEATURES])
+                             sdrt_tensor hint, sdrt_tensor all, sdrt_tensor out[SDRT_UNET_FEATURES])
 {
     struct sdrt_unet_parts parts;
 
     sdrt_unet_list_parts(config, &parts);
     struct builder b = builder_of(g, &parts, config, shape);
-    const sdrt_tensor x = middle(&b, down(&b, begin(&b, in, hint)));
+    const sdrt_tensor x = middle(&b, down(&b, begin(&b, in, hint, all)));
     for (int i = 0; i < b.n_skips; i++) out[i] = b.skips[i];
     out[b.n_skips] = x;
     return b.n_skips + 1;
@@ -429,7 +430,7 @@ static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *mod
                                                 config->out_channels);
 
     b.kept = kept_tensor(&b, shape);
-    sdrt_tensor x = begin(&b, in, SDRT_NO_TENSOR);
+    sdrt_tensor x = begin(&b, in, SDRT_NO_TENSOR, SDRT_NO_TENSOR);
     if (shape->shortened) {
         x = shortened(&b, x);
     } else {

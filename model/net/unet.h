@@ -18,11 +18,13 @@ extern const struct sdrt_denoiser sdrt_unet_denoiser;
 enum { SDRT_UNET_FEATURES = SDRT_MAX_LEVELS * (SDRT_MAX_LAYERS + 1) + 1 };
 
 /* Adds a U-Net's way down and its middle to g: in [batch][h][w][in_channels], hint SDRT_NO_TENSOR or
- * what is added to the first features [batch][h][w][channels[0]].  Names, "time" and what the prompt
+ * what is added to the first features [batch][h][w][channels[0]], all SDRT_NO_TENSOR or what is added to each
+ * of their pixels [batch][1][1][channels[0]].  Names, "time" and what the prompt
  * left are as in build_step.  Writes its features, the skips in order and then the middle's, and returns
  * how many they are. */
 int sdrt_unet_build_way_down(struct sdrt_graph *g, const struct sdrt_unet_config *config,
                              const struct sdrt_denoiser_shape *shape, sdrt_tensor in,
-                             sdrt_tensor hint, sdrt_tensor out[SDRT_UNET_FEATURES]);
+                             sdrt_tensor hint, sdrt_tensor all,
+                             sdrt_tensor out[SDRT_UNET_FEATURES]);
 
 #endif

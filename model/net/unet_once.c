@@ -35,6 +35,26 @@ static sdrt_tensor add_guidance(struct sdrt_graph *g, const struct sdrt_unet_con
                            &spec);
 }
 
+/* What a union of nets is told of its picture's type, which joins added. */
+static sdrt_tensor add_type(struct sdrt_graph *g, const struct sdrt_unet_config *config,
+                            sdrt_tensor added)
+{
+    struct sdrt_gemm_spec spec = sdrt_gemm_defaults;
+    int dims[4];
+
+    if (!config->hint.types) return added;
+    sdrt_graph_dims(g, added, dims);
+    const sdrt_tensor types = sdrt_graph_external(g, "types", SDRT_F32, 1, 1, dims[2],
+                                                  config->hint.types * config->hint.type_width);
+    spec.name = "unet.control_add_embedding.linear_2";
+    spec.n = config->time_embed_dim;
+    spec.residual = added;
+    return sdrt_graph_gemm(g,
+                           sdrt_linear(g, types, "unet.control_add_embedding.linear_1",
+                                       config->time_embed_dim, SDRT_ACT_SILU),
+                           &spec);
+}
+
 /* silu(time embedding), or silu(time embedding + added embedding) of all pairs: every resnet
  * reads it after the SiLU, so that is the last product's epilogue where nothing is added. */
 static sdrt_tensor embed_time(struct sdrt_graph *g, const struct sdrt_unet_config *config,
@@ -53,7 +73,7 @@ static sdrt_tensor embed_time(struct sdrt_graph *g, const struct sdrt_unet_confi
                                           SDRT_ACT_SILU);
     const sdrt_tensor added = sdrt_linear(g, inner, "unet.add_embedding.linear_2", dim,
                                           SDRT_ACT_NONE);
-    return sdrt_graph_silu_of_sums(g, "unet.time_and_added", t, added);
+    return sdrt_graph_silu_of_sums(g, "unet.time_and_added", t, add_type(g, config, added));
 }
 
 void sdrt_unet_build_schedule(struct sdrt_graph *g, const struct sdrt_model_config *model,

@@ -67,6 +67,21 @@ static void clear(const struct sdrt_session *s, const struct sdrt_pass *pass, co
     if (slot != SDRT_NO_SLOT) memset(sdrt_slot_map(&s->slots, slot), 0, s->slots.slot[slot].bytes);
 }
 
+/* Which of its types a union of nets is shown, each as a number of 0 or 1 that is embedded, in every row. */
+static void fill_types(const struct sdrt_run *run, const struct sdrt_pass *pass)
+{
+    const struct sdrt_hint_config *h = &sdrt_controls_part(run->s, pass)->config.unet.hint;
+    float *to = map(run->s, pass, "types"), flags[SDRT_CONTROL_TYPES] = { 0 };
+    const size_t row = (size_t)h->types * (size_t)h->type_width;
+
+    if (!h->types || !to) return;
+    flags[sdrt_control_type_of(run->r, pass->control - 1)] = 1.0f;
+    for (int i = 0; i < sdrt_shape_unet_batch(&run->s->shape); i++)
+        run->s->model->device->host->ops->elementwise.timestep_embedding(&alone, flags, h->types,
+                                                                         h->type_width,
+                                                                         to + (size_t)i * row);
+}
+
 int sdrt_run_control(struct sdrt_run *run, const struct sdrt_pass *pass)
 {
     static const char *const names[] = { "text", "timesteps", "added", "guidance" };
@@ -74,6 +89,7 @@ int sdrt_run_control(struct sdrt_run *run, const struct sdrt_pass *pass)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         copy_from_base(run->s, pass, names[i]);
     if (sdrt_controls_part(run->s, pass)->config.mmdit.control_bare) clear(run->s, pass, "added");
+    fill_types(run, pass);
     snprintf(run->prefix, sizeof run->prefix, "%s", pass->dumps);
     return sdrt_run_program(run, pass);
 }
@@ -184,11 +200,39 @@ int sdrt_run_encode_controls(struct sdrt_run *run, const struct sdrt_pass *encod
     for (int i = 0; i < s->n_passes && status == SDRT_OK; i++) {
         const struct sdrt_pass *pass = &s->model->passes[i];
         if (!s->programs[i] || !pass->shows || !s->shape.encoded) continue;
-        status = sdrt_run_encode(run, encoder, &run->controls[pass->control - 1].picture);
+        status = sdrt_run_encode(run, encoder, &run->controls[pass->control - 1].picture,
+                                 sdrt_controls_part(s, pass)->config.mmdit.control_canny);
         if (status == SDRT_OK)
             fill_latent(run, pass, sdrt_session_map(s, SDRT_PART_BASE, "moments"));
     }
     return status;
+}
+
+static void tell_type(const struct sdrt_run *run, const struct sdrt_pass *pass)
+{
+    int32_t *types = map(run->s, pass, "type");
+
+    for (int i = 0; types && i < sdrt_shape_unet_batch(&run->s->shape); i++)
+        types[i] = sdrt_control_type_of(run->r, pass->control - 1);
+}
+
+/* Adds the mean of the hints to what their type is to a union of nets. */
+static void add_hints(const struct sdrt_run *run, const struct sdrt_pass *pass)
+{
+    const struct sdrt_session *s = run->s;
+    const int slot = sdrt_slots_find(&s->slots, sdrt_pass_scope(pass), "hints");
+    const int pixels = s->shape.h * s->shape.w, c = s->slots.slot[slot].dims[3];
+    const float *hints = sdrt_slot_map(&s->slots, slot);
+    float *task = map(s, pass, "task");
+
+    for (int row = 0; task && row < sdrt_shape_unet_batch(&s->shape); row++)
+        for (int k = 0; k < c; k++) {
+            double sum = 0.0;
+            for (int i = 0; i < pixels; i++)
+                sum += (double)
+                    hints[((size_t)row * (size_t)pixels + (size_t)i) * (size_t)c + (size_t)k];
+            task[row * c + k] += (float)(sum / pixels);
+        }
 }
 
 int sdrt_run_control_picture(struct sdrt_run *run, const struct sdrt_pass *pass)
@@ -200,8 +244,11 @@ int sdrt_run_control_picture(struct sdrt_run *run, const struct sdrt_pass *pass)
     if (a->n) fill_squares(a, p, to);
     else if (!run->s->shape.encoded) fill_picture(run, p, to);
     (a->n ? find_adapted : find_memory)(run, pass);
+    tell_type(run, pass);
     snprintf(run->prefix, sizeof run->prefix, "%s", pass->dumps);
-    return sdrt_run_program(run, pass);
+    const int status = sdrt_run_program(run, pass);
+    if (status == SDRT_OK) add_hints(run, pass);
+    return status;
 }
 
 /* ---- each evaluation ---- */

@@ -2,7 +2,9 @@
 #include "model/pipeline/controls.h"
 #include "model/checkpoint/control.h"
 #include "model/net/controlnet.h"
+#include "runtime/base/choices.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +25,16 @@ static void free_net(struct sdrt_control_net *net)
     free(net);
 }
 
+static int open_file(struct sdrt_model *m, const char *path, struct sdrt_control_net *net)
+{
+    const struct sdrt_model_part *base = &m->parts[SDRT_PART_BASE];
+    struct sdrt_behind behind = { .store = base->store };
+
+    if (base->checkpoint) behind.provider = sdrt_checkpoint_provider(base->checkpoint);
+    return sdrt_control_file_open(&net->file, path, sdrt_model_config_of(m),
+                                  base->checkpoint ? &behind : NULL, &net->part.config, m->log);
+}
+
 static int open_net(struct sdrt_model *m, const char *path, struct sdrt_control_net **out)
 {
     struct sdrt_control_net *net = calloc(1, sizeof *net);
@@ -30,9 +42,7 @@ static int open_net(struct sdrt_model *m, const char *path, struct sdrt_control_
 
     if (!net || !(net->path = strdup(path)))
         status = sdrt_fail(m->log, SDRT_E_NOMEM, "%s: no memory for it", path);
-    if (status == SDRT_OK)
-        status = sdrt_control_file_open(&net->file, path, sdrt_model_config_of(m),
-                                        &net->part.config, m->log);
+    if (status == SDRT_OK) status = open_file(m, path, net);
     if (status == SDRT_OK) {
         const struct sdrt_weights_provider provider = sdrt_control_file_provider(net->file);
         status = sdrt_part_open_store(m, &net->part, &provider, SDRT_DTYPES);
@@ -105,6 +115,46 @@ static int tell_net(struct sdrt_shape *shape, int i, const struct sdrt_control_n
     return SDRT_OK;
 }
 
+/* The types that a union of so many knows, which are the first of the list. */
+static const char *list_types(char text[SDRT_CHOICES], int types)
+{
+    size_t used = 0;
+    const char *name;
+
+    for (int i = 0; (name = sdrt_control_type_name(i)) && used < SDRT_CHOICES; i++)
+        if (sdrt_control_type_number(i) < types)
+            used += (size_t)snprintf(text + used, SDRT_CHOICES - used, "%s%s", i ? ", " : "", name);
+    return text;
+}
+
+/* A union of nets has to be told what its picture is, and no other net can be. */
+static int check_type(const struct sdrt_control_net *net, const struct sdrt_request *r, int i,
+                      const struct sdrt_log *log)
+{
+    const int types = net->part.config.unet.hint.types, type = sdrt_control_type_of(r, i);
+    char known[SDRT_CHOICES];
+
+    if (!types && type < 0) return SDRT_OK;
+    if (!types)
+        return sdrt_fail(log, SDRT_E_ARG,
+                         "%s: the type %s of its picture: expected none, as it is no union of nets",
+                         net->path, r->control_types[i]);
+    if (type < 0)
+        return sdrt_fail(log, SDRT_E_ARG,
+                         "%s: a union of nets: expected the type of its picture too, one of %s",
+                         net->path, list_types(known, types));
+    if (type < types) return SDRT_OK;
+    return sdrt_fail(log, SDRT_E_ARG, "%s: the type %s of its picture: expected one of %s",
+                     net->path, r->control_types[i], list_types(known, types));
+}
+
+int sdrt_control_type_of(const struct sdrt_request *r, int i)
+{
+    const char *name = r->control_types ? r->control_types[i] : NULL;
+
+    return name ? sdrt_control_type_number(sdrt_choice(sdrt_control_type_name, name)) : -1;
+}
+
 static int tell_shape(struct sdrt_shape *shape, int i, const struct sdrt_control_net *net,
                       const struct sdrt_log *log)
 {
@@ -133,6 +183,8 @@ int sdrt_controls_take(struct sdrt_session *s, const struct sdrt_request *r,
         if (status == SDRT_OK) s->controls[i] = nets[i];
     }
     shape->n_controls = r->n_controls;
+    for (int i = 0; i < r->n_controls && status == SDRT_OK; i++)
+        status = check_type(nets[i], r, i, s->log);
     for (int i = 0; i < r->n_controls && status == SDRT_OK; i++)
         status = tell_shape(shape, i, nets[i], s->log);
     return status;

@@ -22,6 +22,9 @@ enum {
 int sdrt_controls_take(struct sdrt_session *s, const struct sdrt_request *r,
                        struct sdrt_shape *shape);
 
+/* What a union of nets is told that picture i is (controlnet.h), of a checked request; -1: nothing. */
+int sdrt_control_type_of(const struct sdrt_request *r, int i);
+
 /* Gives all of the session's back, which has no programs any more. */
 void sdrt_controls_release(struct sdrt_session *s);
 

@@ -20,10 +20,14 @@ static void fill_pixels(const struct sdrt_pixels *p, const struct sdrt_pixels *h
 }
 
 static int encode_pixels(struct sdrt_run *run, const struct sdrt_pass *pass,
-                         const struct sdrt_pixels *pixels, const struct sdrt_pixels *hole)
+                         const struct sdrt_pixels *pixels, const struct sdrt_pixels *hole,
+                         int canny)
 {
-    fill_pixels(pixels, hole, sdrt_model_config_of(run->s->model)->vae.tiny_encoder != 0,
-                sdrt_session_map(run->s, SDRT_PART_BASE, "pixels"));
+    float *to = sdrt_session_map(run->s, SDRT_PART_BASE, "pixels");
+
+    fill_pixels(pixels, hole, sdrt_model_config_of(run->s->model)->vae.tiny_encoder != 0, to);
+    for (int i = 0; canny && i < pixels->width * pixels->height * 3; i++)
+        to[i] = (float)pixels->rgb[i] * 0.5f + 0.5f;
     snprintf(run->prefix, sizeof run->prefix, "%s%s", pass->dumps, hole ? "hole/" : "");
     return sdrt_run_program(run, pass);
 }
@@ -31,13 +35,13 @@ static int encode_pixels(struct sdrt_run *run, const struct sdrt_pass *pass,
 static int encode(struct sdrt_run *run, const struct sdrt_pass *pass,
                   const struct sdrt_pixels *hole)
 {
-    return encode_pixels(run, pass, &run->canvas.init, hole);
+    return encode_pixels(run, pass, &run->canvas.init, hole, 0);
 }
 
 int sdrt_run_encode(struct sdrt_run *run, const struct sdrt_pass *encoder,
-                    const struct sdrt_pixels *picture)
+                    const struct sdrt_pixels *picture, int canny)
 {
-    return encode_pixels(run, encoder, picture, NULL);
+    return encode_pixels(run, encoder, picture, NULL, canny);
 }
 
 /* The VAE's latent, channel c, as the denoiser has it. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/pipeline/lists.h"
 #include "kernels/isa.h"
+#include "model/net/controlnet.h"
 #include "model/net/published.h"
 #include "model/noise/sampler.h"
 #include "model/pipeline/begin.h"
@@ -63,6 +64,7 @@ const char *sdrt_list_name(enum sdrt_list list, int i)
         [SDRT_LIST_FORMATS] = sdrt_picture_format_name,
         [SDRT_LIST_PROMPT_STYLES] = sdrt_prompt_style_name,
         [SDRT_LIST_CONTROL_MAPS] = sdrt_control_map_name,
+        [SDRT_LIST_CONTROL_TYPES] = sdrt_control_type_name,
     };
 
     return i >= 0 && (unsigned)list < sizeof names / sizeof *names ? names[list](i) : NULL;

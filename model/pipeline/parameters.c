@@ -125,6 +125,8 @@ static void write_controls(const struct sdrt_request *r, FILE *f)
         FILE *one = open_memstream(&text, &size);
         if (!one) return;
         if (r->control_maps && r->control_maps[i]) fprintf(one, "Module: %s, ", r->control_maps[i]);
+        if (r->control_types && r->control_types[i])
+            fprintf(one, "Type: %s, ", r->control_types[i]);
         fprintf(one,
                 "Model: %s, Weight: %g, Guidance Start: %g, Guidance End: %g, Control Mode: %s",
                 slash && slash[1] ? slash + 1 : c->net, (double)c->scale, (double)c->start,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/pipeline/read.h"
+#include "model/net/controlnet.h"
 #include "model/pipeline/control_maps.h"
 #include "model/pipeline/model.h"
 #include "model/pipeline/picture.h"
@@ -125,6 +126,11 @@ static int check_controls(const struct sdrt_request *r, const struct sdrt_log *l
         if (r->control_maps[i] && sdrt_choice(sdrt_control_map_name, r->control_maps[i]) < 0)
             return sdrt_fail(log, SDRT_E_ARG, "unknown control map \"%s\": expected %s",
                              r->control_maps[i], sdrt_choices(known, sdrt_control_map_name));
+    for (int i = 0; r->control_types && i < r->n_controls; i++)
+        if (r->control_types[i] && sdrt_choice(sdrt_control_type_name, r->control_types[i]) < 0)
+            return sdrt_fail(log, SDRT_E_ARG,
+                             "unknown type of a control picture \"%s\": expected %s",
+                             r->control_types[i], sdrt_choices(known, sdrt_control_type_name));
     for (int i = 0; i < r->n_controls && status == SDRT_OK; i++)
         status = check_control(&r->controls[i], i, log);
     return status;

@@ -58,6 +58,7 @@ static struct sdrt_control *add(struct fields *f, const char *name, const char *
     w->request.n_controls = i + 1;
     w->request.controls = w->controls;
     w->request.control_maps = w->control_maps;
+    w->request.control_types = w->control_types;
     if (field_picture(f, name, picture, file)) return NULL;
     w->control_pictures[i] = (struct sdrt_picture){ file->pixels, file->width, file->height,
                                                     file->channels, 0 };
@@ -112,6 +113,30 @@ static int map_of(struct fields *f, const char *name, const char *text, const ch
                          sdrt_choices(known, maps));
     *map = maps(i);
     return SDRT_OK;
+}
+
+static const char *types(int i) { return sdrt_list_name(SDRT_LIST_CONTROL_TYPES, i); }
+
+/* sd-webui-controlnet's name of what a picture is to a union of nets, or this program's. */
+static int type_of(struct fields *f, const char *name, const json_t *value, const char **type)
+{
+    static const char *const other[][2] = { { "softedge", "hed" },
+                                            { "segmentation", "segment" },
+                                            { "inpaint", "repaint" },
+                                            { "normalmap", "normal" } };
+    const char *text = json_string_value(value);
+    char known[SDRT_CHOICES];
+
+    *type = NULL;
+    if (!value || json_is_null(value) || (text && (!*text || !strcasecmp(text, "unknown"))))
+        return SDRT_OK;
+    for (size_t i = 0; text && i < sizeof other / sizeof *other; i++)
+        if (!strcasecmp(text, other[i][0])) text = other[i][1];
+    for (int i = 0; text && types(i); i++)
+        if (!strcasecmp(types(i), text)) *type = types(i);
+    if (*type) return SDRT_OK;
+    return sdrt_fail(f->log, SDRT_E_ARG, "%s: type '%.64s': expected %s", name, text ? text : "",
+                     sdrt_choices(known, types));
 }
 
 /* A number, or one of its words, in any case, from 0 on; -1 for what is neither. */
@@ -194,6 +219,7 @@ static int take_unit(struct fields *f, const char *name, const json_t *unit)
                                          "hr_option",
                                          "save_detected_map",
                                          "guessmode",
+                                         "union_control_type",
                                          NULL };
     const json_t *picture = json_object_get(unit, "image");
     const int i = f->wish->request.n_controls;
@@ -213,7 +239,8 @@ static int take_unit(struct fields *f, const char *name, const json_t *unit)
         number_in(f, name, unit, "guidance_end", 0, 1, &c->end) ||
         map_of(f, name, json_string_value(json_object_get(unit, "module")),
                &f->wish->control_maps[i]) ||
-        check_map(f, name, unit, i))
+        check_map(f, name, unit, i) ||
+        type_of(f, name, json_object_get(unit, "union_control_type"), &f->wish->control_types[i]))
         return SDRT_E_ARG;
     return take_modes(f, name, unit, i);
 }
@@ -232,7 +259,8 @@ int control_units(struct fields *f, const char *name, const json_t *args)
 
 int control_list(struct fields *f, const char *name, const json_t *value)
 {
-    static const char *const names[] = { "net", "image", "scale", "start", "end", "map", NULL };
+    static const char *const names[] = { "net", "image", "scale", "start",
+                                         "end", "map",   "type",  NULL };
     const json_t *one;
     size_t i;
 
@@ -246,7 +274,8 @@ int control_list(struct fields *f, const char *name, const json_t *value)
             number_in(f, name, one, "start", 0, 1, &c->start) ||
             number_in(f, name, one, "end", 0, 1, &c->end) ||
             map_of(f, name, json_string_value(json_object_get(one, "map")),
-                   &f->wish->control_maps[at]))
+                   &f->wish->control_maps[at]) ||
+            type_of(f, name, json_object_get(one, "type"), &f->wish->control_types[at]))
             return SDRT_E_ARG;
     }
     return SDRT_OK;

@@ -33,7 +33,7 @@ struct wish {
     struct sdrt_control controls[WISH_CONTROLS];   /* nets are owned */
     struct sdrt_picture_file control_files[WISH_CONTROLS]; /* owned */
     struct sdrt_picture control_pictures[WISH_CONTROLS];   /* the same, for the request */
-    const char *control_maps[WISH_CONTROLS];
+    const char *control_maps[WISH_CONTROLS], *control_types[WISH_CONTROLS];
     const char
         *control_modes[WISH_CONTROLS]; /* how each wants to come to the image's size; NULL: as the
                                                * request says */

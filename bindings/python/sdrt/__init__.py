@@ -70,7 +70,8 @@ class Image:
 @dataclasses.dataclass(frozen=True)
 class Control:
     """A ControlNet or T2I-Adapter's path and the picture that it reads; map is a name of
-    names("control_maps"), made of the picture first."""
+    names("control_maps"), made of the picture first, type one of names("control_types"), which a union
+    of nets is told."""
 
     net: Union[str, os.PathLike[str]]
     picture: NDArray[np.uint8]
@@ -78,6 +79,7 @@ class Control:
     start: float = 0.0
     end: float = 1.0
     map: Optional[str] = None
+    type: Optional[str] = None
 
 
 def _log(_user: Any, level: int, text: bytes) -> None:

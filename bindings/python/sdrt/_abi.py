@@ -13,7 +13,8 @@ from ctypes import (CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_float, 
 ABI = 5  # SDRT_ABI of the header that this follows
 
 LISTS = ("samplers", "schedules", "spacings", "predictions", "rngs", "levels", "precisions", "archs",
-         "resize_modes", "masked_contents", "formats", "prompt_styles", "control_maps")
+         "resize_modes", "masked_contents", "formats", "prompt_styles", "control_maps",
+         "control_types")
 STAGES = ("load", "text", "denoise", "decode", "encode")
 STATUSES = ("ok", "arg", "nomem", "io", "format", "missing", "unsupported", "cancelled", "numeric")
 LEVELS = ("error", "warning", "info")  # of the log
@@ -86,7 +87,8 @@ class Request(Structure):
         ("cfg_end", c_float), ("image_cfg_scale", c_float), ("hires", c_float),
         ("hires_strength", c_float), ("hires_steps", c_int), ("vae_bands", c_int),
         ("hires_upscaler", c_char_p), ("control_guess", c_int),
-        ("control_maps", POINTER(c_char_p)), ("cache", c_char_p)]
+        ("control_maps", POINTER(c_char_p)), ("cache", c_char_p),
+        ("control_types", POINTER(c_char_p))]
 
 
 STRUCTS = {"sdrt_preview_at": PreviewAt, "sdrt_picture": Picture, "sdrt_lora": Lora,

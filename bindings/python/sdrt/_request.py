@@ -111,7 +111,8 @@ if TYPE_CHECKING:
         cache: str
 
 # What is set by what stands beside it.
-_DERIVED = {"size", "prompt", "n_loras", "n_controls", "control_maps", "n_sigmas", "n_timesteps",
+_DERIVED = {"size", "prompt", "n_loras", "n_controls", "control_maps", "control_types",
+            "n_sigmas", "n_timesteps",
             "user", "progress_user", "dump_user", "preview_user"}
 
 
@@ -247,6 +248,8 @@ class RequestBuilder:
         self.request.controls = (_abi.Control * len(controls))(*controls)
         self.request.control_maps = (ctypes.c_char_p * len(controls))(
             *[_text(name, c.map) for c in value])
+        self.request.control_types = (ctypes.c_char_p * len(controls))(
+            *[_text(name, c.type) for c in value])
         self.request.n_controls = len(controls)
 
     def _set_numbers(self, name: str, value: Any) -> None:
