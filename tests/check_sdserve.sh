@@ -5,14 +5,7 @@
 # ./sdgen, what is refused, clients that leave, and its end.
 set -u
 . "${srcdir-.}/tests/support.sh"
-
-command -v curl > /dev/null 2>&1 || { skip 'sdserve (no curl)'; finish; exit; }
-build=$(pwd)
-tiny=$(cd "${srcdir-.}" && pwd)/tests/golden/tiny-sd15
-work=$(mktemp -d) || exit 1
-server=
-trap '[ -z "$server" ] || kill -9 "$server" 2> /dev/null; rm -rf "$work"' EXIT
-cd "$work" || exit 1
+. "${srcdir-.}/tests/serve.sh"
 
 # ---- the command line ----
 
@@ -37,59 +30,6 @@ bad 'steps above the most' 2 'max-steps' -m "$tiny" --steps 30 --max-steps 20
 
 # ---- a server ----
 
-# start OPTIONS...: sets server and url.
-start() {
-    : > port
-    "$build/sdserve" -m "$tiny" --port 0 --threads 1 --quiet "$@" > port 2> log &
-    server=$!
-    tries=0
-    while [ ! -s port ] && [ $tries -lt 300 ] && kill -0 "$server" 2> /dev/null; do
-        sleep 0.1
-        tries=$((tries + 1))
-    done
-    url=$(sed 's/.*\(http:.*\)\/$/\1/' port)
-}
-
-# stop: SIGTERM; the status is to be 0.
-stop() {
-    kill -TERM "$server"
-    wait "$server"
-    ended=$?
-    server=
-    ok=true
-    [ $ended -eq 0 ] || ok=false
-    report $ok "ends${1+ $1}" "status $ended: $(cat log)"
-}
-
-# ask NAME STATUS PATTERN PATH CURL-OPTIONS...: the answer, in the file answer, has the pattern.
-ask() {
-    name=$1 expected=$2 pattern=$3 path=$4
-    shift 4
-    status=$(curl -s -o answer -w '%{http_code}' --max-time 100 "$@" "$url$path")
-    ok=true
-    [ "$status" = "$expected" ] || ok=false
-    grep -q -e "$pattern" answer || ok=false
-    report $ok "$name" "status $status (expected $expected): $(head -c 300 answer)"
-}
-
-# same FILE NAME: it is sdgen's file, byte for byte.
-same() {
-    ok=true
-    cmp -s "$1" sdgen.png || ok=false
-    report $ok "$2 gives the image of sdgen" "$(head -c 200 answer)"
-}
-
-# idle NAME: nothing is drawn and nobody waits, soon.
-idle() {
-    tries=0 ok=false
-    while [ $tries -lt 100 ] && ! $ok; do
-        curl -s "$url/v1/status" | grep -q '"queued":0,"drawing":0' && ok=true
-        sleep 0.1
-        tries=$((tries + 1))
-    done
-    report $ok "$1" "$(curl -s "$url/v1/status" | head -c 300)"
-}
-
 start --max-steps 400 --max-pixels 16384 --max-batch 4 --max-body 1
 ask 'health' 200 '"status":"ok"' /health
 ask 'models' 200 '"id":"tiny-sd15"' /v1/models
@@ -99,7 +39,8 @@ ask 'samplers' 200 '"name":"DPM++ 2M"' /sdapi/v1/samplers
 ask 'schedulers' 200 '"label":"Karras"' /sdapi/v1/schedulers
 ask 'sd-models' 200 '"title":"tiny-sd15"' /sdapi/v1/sd-models
 ask 'options' 200 '"sd_model_checkpoint":"tiny-sd15"' /sdapi/v1/options
-for list in sd-vae loras upscalers prompt-styles; do ask "$list" 200 '^\[\]$' /sdapi/v1/$list; done
+ask 'upscalers without a folder' 200 '^\[{"name":"None",.*{"name":"Lanczos",' /sdapi/v1/upscalers
+for list in sd-vae loras prompt-styles; do ask "$list" 200 '^\[\]$' /sdapi/v1/$list; done
 for list in embeddings memory cmd-flags scripts progress; do ask "$list" 200 '^{' /sdapi/v1/$list; done
 ask 'ping' 200 '{}' /internal/ping
 
@@ -167,11 +108,20 @@ report $ok 'edits gives the image of sdgen --init' "$(head -c 200 answer)"
 
 # ---- what is refused, by its name ----
 
-no() { ask "$1" "$2" "$3" "$4" -d "$5"; }
 no 'unknown field, A1111' 400 '"detail":"bogus: there is no such' /sdapi/v1/txt2img '{"bogus":1}'
 no 'unknown field, OpenAI' 400 '"param":"bogus"' /v1/images/generations '{"prompt":"a","bogus":1}'
 no 'unknown field of a job' 400 '"error":"bogus' /v1/jobs '{"bogus":1}'
-no 'no highres fix' 400 'enable_hr' /sdapi/v1/txt2img '{"enable_hr":true}'
+hires() { printf '{"width":64,"height":64,"steps":1,"enable_hr":true,%s}' "$1"; }
+ask 'fields of img2img that mean nothing' 200 '"images"' /sdapi/v1/txt2img -d \
+    '{"width":64,"height":64,"steps":1,"inpainting_fill":1,"resize_mode":1,"init_images":[]}'
+no 'a picture for txt2img' 400 'init_images: expected nothing' /sdapi/v1/txt2img '{"init_images":["x"]}'
+no 'hires too large' 400 'hires: 192x192: expected at most this server.s 16384' /sdapi/v1/txt2img \
+    "$(hires '"hr_scale":3')"
+no 'hires upscaler' 400 "hr_upscaler: 'ESRGAN_4x'" /sdapi/v1/txt2img "$(hires '"hr_upscaler":"ESRGAN_4x"')"
+no 'hires of no more' 400 'hr_scale: expected above 1' /sdapi/v1/txt2img "$(hires '"hr_scale":1')"
+no 'hires of another shape' 400 'hr_resize_x' /sdapi/v1/txt2img "$(hires '"hr_resize_x":96,"hr_resize_y":128')"
+no 'another prompt for hires' 400 'hr_prompt' /sdapi/v1/txt2img "$(hires '"hr_prompt":"a dog"')"
+no 'hires of nothing redrawn' 400 'denoising_strength' /sdapi/v1/txt2img "$(hires '"denoising_strength":0')"
 no 'no script' 400 'ADetailer' /sdapi/v1/txt2img '{"alwayson_scripts":{"ADetailer":{"args":[true]}}}'
 no 'sampler' 400 "sampler_name: 'x'" /sdapi/v1/txt2img '{"sampler_name":"x"}'
 no 'model' 400 'sd_model_checkpoint' /sdapi/v1/txt2img '{"override_settings":{"sd_model_checkpoint":"../x"}}'
@@ -221,14 +171,54 @@ sed 's/.*"image":"\([^"]*\)".*/\1/' answer | base64 -d > image.png 2> /dev/null
 ok=true
 cmp -s image.png enlarged.png || ok=false
 report $ok 'extra-single-image gives the picture of sdgen --upscale' "$(head -c 100 answer)"
-no 'another size' 400 'upscaling_resize: 3: expected 2' /sdapi/v1/extra-single-image \
-    "{\"image\":\"$picture\",\"upscaler_1\":\"rrdb-x2\",\"upscaling_resize\":3}"
+# side PATTERN-NAME BODY SIDES: the picture's sides as the PNG's header has them.
+sides() {
+    ask "$1" 200 '"image":"' /sdapi/v1/extra-single-image -d "{\"image\":\"$picture\",$2}"
+    picture_of image > image.png
+    got=$(od -An -tx1 -j16 -N8 image.png | tr -d ' ')
+    ok=true
+    [ "$got" = "$3" ] || ok=false
+    report $ok "$1: its size" "$got: expected $3"
+}
+sides 'three times larger by a network of two' '"upscaler_1":"rrdb-x2","upscaling_resize":3' 000000c0000000c0
+sides 'larger without a network' '"upscaler_1":"Lanczos","upscaling_resize":1.3' 0000005000000050
+sides 'to a size, cut' '"upscaler_1":"rrdb-x2","resize_mode":1,"upscaling_resize_w":96,"upscaling_resize_h":80' \
+    0000006000000050
+sides 'to a size, whole' '"upscaler_1":"Lanczos","resize_mode":1,"upscaling_resize_w":96,"upscaling_resize_h":80,"upscaling_crop":false' \
+    0000006000000060
+sides 'not at all' '"upscaler_1":"None"' 0000004000000040
+no 'a size without a side' 400 'upscaling_resize_w' /sdapi/v1/extra-single-image \
+    "{\"image\":\"$picture\",\"upscaler_1\":\"Lanczos\",\"resize_mode\":1}"
+
+# Drawn twice.
+common='"prompt":"a cat","seed":7,"steps":2,"width":64,"height":64,"enable_hr":true,"denoising_strength":0.5'
+for upscaler in 'Latent latent' 'Lanczos lanczos' 'rrdb-x2 enlarging/rrdb-x2.pth'; do
+    "$build/sdgen" -m "$tiny" -p 'a cat' --seed 7 --steps 2 -W 64 -H 64 --hires 1.5 --hires-strength 0.5 \
+        --hires-steps 6 --hires-upscaler "${upscaler#* }" --threads 1 --quiet --force -o sdgen.png
+    ask "hires, ${upscaler% *}" 200 'Hires upscale.":' /sdapi/v1/txt2img -d \
+        "{$common,\"hr_scale\":1.5,\"hr_second_pass_steps\":3,\"hr_upscaler\":\"${upscaler% *}\"}"
+    picture_of images > image.png
+    same image.png "hires, ${upscaler% *},"
+done
+ask 'hires to a size' 200 'Hires upscale' /sdapi/v1/txt2img -d \
+    "{$common,\"hr_resize_x\":96,\"hr_second_pass_steps\":3,\"hr_upscaler\":\"rrdb-x2\"}"
+picture_of images > image.png
+same image.png 'hires to a size'
+ask 'hires of a job' 202 '"state"' /v1/jobs -d '{"prompt":"a cat","seed":7,"steps":2,"width":64,"height":64,"hires":1.5,"hires_strength":0.5,"hires_steps":6,"hires_upscaler":"rrdb-x2"}'
+id=$(sed 's/^{"id":"\([^"]*\)".*/\1/' answer)
+ask 'its events' 200 '^event: end' "/v1/jobs/$id/events" -N
+curl -s -o image.png "$url/v1/jobs/$id/images/0.png"
+same image.png 'hires of a job'
 no 'an upscaler elsewhere' 400 'upscaler_1' /sdapi/v1/extra-single-image \
     "{\"image\":\"$picture\",\"upscaler_1\":\"../x\"}"
 no 'no picture to enlarge' 400 'image: expected' /sdapi/v1/extra-single-image '{}'
 ask 'control nets' 200 '{"model_list":\["other"\]}' /controlnet/model_list
 no 'a file that is no control net' 400 'other.safetensors' /sdapi/v1/txt2img \
     "$(unit "{\"model\":\"other [1]\",\"image\":\"$picture\"}")"
+no 'guess mode' 400 'guessmode' /sdapi/v1/txt2img "$(unit '{"model":"other","guessmode":true}')"
+no 'a unit for one drawing' 400 'hr_option' /sdapi/v1/txt2img "$(unit '{"model":"other","hr_option":"High res only"}')"
+ask 'control types' 200 '"All":{"module_list":\["none",' /controlnet/control_types
+ask 'how many units' 200 'unit_count":4' /controlnet/settings
 no 'control mode' 400 'control_mode' /sdapi/v1/txt2img \
     "$(unit "{\"model\":\"other\",\"image\":\"$picture\",\"control_mode\":1}")"
 no 'module' 400 "module 'depth'" /sdapi/v1/txt2img \
@@ -250,20 +240,32 @@ ask 'one behind it' 202 '"place":0' /v1/jobs -d '{"steps":1,"width":64,"height":
 ask 'its end' 200 '"id"' "/v1/jobs/$id" -X DELETE
 idle 'a job is cancelled'
 ask 'a cancelled job' 200 '"state":"cancelled"' "/v1/jobs/$id"
-curl -s -d "{$long}" "$url/sdapi/v1/txt2img" > answer &
+# What was drawn so far is an image, of which the parameters say so.
+until_step() {
+    tries=0
+    until curl -s "$url/sdapi/v1/progress?skip_current_image=true" | grep -q "$1" || [ $tries -gt 300 ]; do
+        tries=$((tries + 1))
+    done
+}
+curl -s -d "{$long,\"n_iter\":3,\"seed\":7}" "$url/sdapi/v1/txt2img" > answer &
 waiting=$!
-tries=0
-until curl -s "$url/sdapi/v1/progress" | grep -q '"sampling_steps":4' || [ $tries -gt 100 ]; do
-    tries=$((tries + 1))
-done
+until_step '"job_no":0.*"sampling_step":[1-9]'
+curl -s -d '' "$url/sdapi/v1/skip" > out
+until_step '"job_no":1.*"sampling_step":[1-9]'
 curl -s -d '' "$url/sdapi/v1/interrupt" > out
 wait $waiting
 ok=true
-grep -q '^{"images":\[\]' answer || ok=false
-report $ok 'interrupt answers the one who waits' "$(head -c 200 answer)"
+[ "$(grep -o 'Stopped after: [1-9]' answer | wc -l)" -ge 2 ] && grep -q '\\"all_seeds\\":\[7,8\]' answer || ok=false
+report $ok 'skip and interrupt give two images, and no third' "$(tail -c 600 answer)"
+picture_of images > image.png
+ok=true
+grep -aq 'Steps: 400, .*Stopped after: ' image.png || ok=false
+report $ok 'an interrupted image is one' "$(head -c 100 image.png)"
+idle 'idle after an interrupt'
+ask 'nothing to interrupt' 200 '{}' /sdapi/v1/interrupt -d ''
 ask 'metrics' 200 '^sdserve_images_total [1-9]' /metrics
 ok=true
-grep -q '^sdserve_jobs_total{state="cancelled"} 3' answer || ok=false
+grep -q '^sdserve_jobs_total{state="cancelled"} 2' answer || ok=false
 report $ok 'metrics count what was cancelled' "$(grep jobs answer)"
 stop
 

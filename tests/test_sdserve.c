@@ -88,7 +88,7 @@ Test(sdserve, a_full_queue_refuses)
     for (int i = 0; i < WAITING; i++) cr_expect_eq(submit("a", 1, 0, last), SDRT_OK);
     cr_expect_eq(submit("b", 1, 0, id), SDRT_E_ARG);
     struct job *job = queue_find(queue, last);
-    queue_cancel(queue, job, 0);
+    queue_end(queue, job, JOB_CANCEL);
     queue_release(queue, &job);
     cr_expect_eq(submit("b", 1, 0, id), SDRT_OK, "a cancelled job left its place");
     queue_stop(queue);

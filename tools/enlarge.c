@@ -16,7 +16,7 @@ int enlarge_open(struct enlarge *e, const struct sdgen_options *o)
 
 void enlarge_close(struct enlarge *e) { sdrt_upscaler_close(&e->upscaler); }
 
-char *enlarge_parameters(const char *name, int scale, const char *parameters)
+char *enlarge_parameters(const char *name, double scale, const char *parameters)
 {
     char *text = NULL;
     size_t size;
@@ -24,7 +24,7 @@ char *enlarge_parameters(const char *name, int scale, const char *parameters)
 
     if (!f) return NULL;
     fprintf(f,
-            "%s%sPostprocess upscale by: %d, Postprocess upscaler: ", parameters ? parameters : "",
+            "%s%sPostprocess upscale by: %g, Postprocess upscaler: ", parameters ? parameters : "",
             parameters ? ", " : "", scale);
     for (const char *c = name; *c; c++) fputc(strchr(",:\"\n", *c) ? '_' : *c, f);
     if (!fclose(f)) return text;

@@ -19,7 +19,7 @@ struct enlarge {
 
 /* The parameters of a picture (NULL: it has none), and A1111's words for how many times larger a network
  * of a file's name made it; the caller's.  NULL without memory. */
-char *enlarge_parameters(const char *name, int scale, const char *parameters);
+char *enlarge_parameters(const char *name, double scale, const char *parameters);
 
 /* Opens what --upscale names.  Errors of sdrt_upscaler_open(). */
 int enlarge_open(struct enlarge *e, const struct sdgen_options *options);

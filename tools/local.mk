@@ -51,8 +51,8 @@ bin_PROGRAMS += sdserve
 dist_man_MANS += man/sdserve.1
 endif
 EXTRA_DIST += tools/sdserve/page-1280.jpg tools/sdserve/page-360.jpg tools/sdserve/sdserve.service tools/sdserve/Dockerfile
-sdserve_SOURCES = \
-	tools/sdserve/sdserve.c tools/sdserve/server.h \
+# All but main(): tests/fuzz_sdserve takes it too.
+SDSERVE_PARTS = tools/sdserve/server.h \
 	tools/sdserve/options.c tools/sdserve/options.h \
 	tools/sdserve/wish.c tools/sdserve/wish.h tools/sdserve/job.h tools/sdserve/queue.c tools/sdserve/queue.h \
 	tools/sdserve/shelf.c tools/sdserve/shelf.h tools/sdserve/draw.c tools/sdserve/draw.h \
@@ -61,15 +61,16 @@ sdserve_SOURCES = \
 	tools/sdserve/gallery.c tools/sdserve/gallery.h tools/sdserve/page_files.h \
 	tools/sdserve/openapi.c tools/sdserve/openapi.h \
 	tools/sdserve/control.c tools/sdserve/control.h \
-	tools/sdserve/extras.c tools/sdserve/extras.h \
+	tools/sdserve/extras.c tools/sdserve/extras.h tools/sdserve/hires.c tools/sdserve/hires.h \
 	tools/sdserve/a1111.c tools/sdserve/a1111.h tools/sdserve/a1111_draw.c tools/sdserve/openai.c tools/sdserve/openai.h \
 	tools/enlarge.c tools/enlarge.h tools/output.c tools/output.h tools/seed.c tools/seed.h \
 	tools/default_model.c tools/default_model.h tools/own_path.h
 if MACOS
-sdserve_SOURCES += tools/own_path_macos.c
+SDSERVE_PARTS += tools/own_path_macos.c
 else
-sdserve_SOURCES += tools/own_path_linux.c
+SDSERVE_PARTS += tools/own_path_linux.c
 endif
+sdserve_SOURCES = tools/sdserve/sdserve.c $(SDSERVE_PARTS)
 nodist_sdserve_SOURCES = tools/sdserve/page_index.c tools/sdserve/page_style.c tools/sdserve/page_script.c
 PAGE = tools/sdserve/page
 EMBED_PAGE = $(AM_V_GEN)$(MKDIR_P) tools/sdserve && $(SHELL) $(top_srcdir)/build-aux/embed.sh

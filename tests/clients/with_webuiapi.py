@@ -72,10 +72,22 @@ thread.join()
 assert seen > 0 and answers, "no progress was seen"
 print(f"progress: {seen:.3f}; interrupt: answered {time.time() - begun:.2f} s later")
 
+unfinished = answers[0]
+assert len(unfinished.images) == 1 and "Stopped after: " in unfinished.info["infotexts"][0], unfinished.info
+print("interrupt: an unfinished image,", unfinished.info["infotexts"][0].split(", ")[-1])
+
+large = api.txt2img(prompt="red apple", seed=11, width=128, height=128, enable_hr=True, hr_scale=1.5,
+                    hr_upscaler=webuiapi.HiResUpscaler.Latent, hr_second_pass_steps=3, denoising_strength=0.5)
+assert large.image.size == (192, 192), large.image.size
+print("highres fix:", large.image.size, large.info["extra_generation_params"])
+double = api.extra_single_image(image, upscaler_1="Lanczos", upscaling_resize=2)
+assert double.image.size == (256, 256), double.image.size
+print("extra-single-image:", double.image.size)
+
 try:
-    api.txt2img(prompt="x", enable_hr=True)
-    raise SystemExit("a highres fix was taken")
+    api.txt2img(prompt="x", styles=["none such"])
+    raise SystemExit("a style was taken")
 except Exception as error:
-    assert "enable_hr" in str(error), error
+    assert "styles" in str(error), error
     print("refused:", str(error)[:100])
 print("all good")

@@ -62,11 +62,26 @@ static int add_lists(json_t *info, const struct job *job, int n)
            json_object_set_new(info, "infotexts", texts);
 }
 
+/* What A1111 tells of an image that is drawn twice. */
+static json_t *hires_info(const char *infotext)
+{
+    static const char *const keys[] = { "Hires upscale", "Hires steps", "Hires upscaler" };
+    json_t *all = json_object();
+    char value[256];
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        a1111_parameter(infotext, keys[i], value, sizeof value);
+        if (*value) json_object_set_new(all, keys[i], json_string(value));
+    }
+    return all;
+}
+
 char *a1111_info(const struct server *s, const struct job *job, int n)
 {
     const struct wish *w = job->wish;
     const struct sdrt_request *r = &w->request;
     const char *text = n ? job->images[0].parameters : "";
+    const int twice = r->hires > 0;
     char sampler[64], model[256], stamp[32];
     const time_t now = time(NULL);
     struct tm local;
@@ -75,19 +90,23 @@ char *a1111_info(const struct server *s, const struct job *job, int n)
     a1111_parameter(text, "Model", model, sizeof model);
     strftime(stamp, sizeof stamp, "%Y%m%d%H%M%S", localtime_r(&now, &local));
     json_t *info = json_pack(
-        "{ss ss so so sf si si ss sf si si sb sn ss sn sn sn si si so s{} si s[] ss si sb ss}",
+        "{ss ss so so sf si si ss sf si si sb sn ss ss sn sn si si so so si s[] ss si sb ss}",
         "prompt", r->prompt ? r->prompt : "", "negative_prompt",
         r->negative_prompt ? r->negative_prompt : "", "seed", seed_json(r->seed), "subseed",
         seed_json(r->subseed), "subseed_strength", (double)r->subseed_strength, "width",
-        n ? job->images[0].width : r->width, "height", n ? job->images[0].height : r->height,
-        "sampler_name", sampler, "cfg_scale", (double)r->cfg_scale, "steps", r->steps, "batch_size",
-        r->batch, "restore_faces", 0, "face_restoration_model", "sd_model_name",
-        *model ? model : shelf_at(s->shelf, w->checkpoint).name, "sd_model_hash", "sd_vae_name",
-        "sd_vae_hash", "seed_resize_from_w", -1, "seed_resize_from_h", -1, "denoising_strength",
-        r->init ? json_real((double)r->strength) : json_null(), "extra_generation_params",
-        "index_of_first_image", 0, "styles", "job_timestamp", stamp, "clip_skip",
-        r->clip_skip ? r->clip_skip : 1, "is_using_inpainting_conditioning", 0, "version",
-        sdrt_version());
+        n && !twice ? job->images[0].width : r->width, "height",
+        n && !twice ? job->images[0].height : r->height, "sampler_name", sampler, "cfg_scale",
+        (double)r->cfg_scale, "steps", r->steps, "batch_size", r->batch, "restore_faces", 0,
+        "face_restoration_model", "sd_model_name",
+        *model ? model : shelf_at(s->shelf, SHELF_MODELS, w->checkpoint).name, "sd_model_hash", "",
+        "sd_vae_name", "sd_vae_hash", "seed_resize_from_w", -1, "seed_resize_from_h", -1,
+        "denoising_strength",
+        r->init ? json_real((double)r->strength)
+        : twice ? json_real((double)r->hires_strength)
+                : json_null(),
+        "extra_generation_params", twice ? hires_info(text) : json_object(), "index_of_first_image",
+        0, "styles", "job_timestamp", stamp, "clip_skip", r->clip_skip ? r->clip_skip : 1,
+        "is_using_inpainting_conditioning", 0, "version", sdrt_version());
     char *out = info && !add_lists(info, job, n)
                     ? json_dumps(info, JSON_COMPACT | JSON_REAL_PRECISION(9))
                     : NULL;
@@ -99,10 +118,10 @@ char *a1111_info(const struct server *s, const struct job *job, int n)
 
 static json_t *state_json(const struct job *now, const struct wish *w)
 {
-    return json_pack("{sb sb sb ss si ss si si si}", "skipped", now ? now->skip : 0, "interrupted",
-                     now ? now->cancel : 0, "stopping_generation", 0, "job", now ? now->id : "",
-                     "job_count", w ? w->batches : 0, "job_timestamp", "0", "job_no",
-                     now ? now->batch : 0, "sampling_step",
+    return json_pack("{sb sb sb ss si ss si si si}", "skipped", now && now->asked == JOB_SKIP,
+                     "interrupted", now && now->asked >= JOB_INTERRUPT, "stopping_generation", 0,
+                     "job", now ? now->id : "", "job_count", w ? w->batches : 0, "job_timestamp",
+                     "0", "job_no", now ? now->batch : 0, "sampling_step",
                      now && now->stage == SDRT_STAGE_DENOISE ? now->done : 0, "sampling_steps",
                      now && now->stage == SDRT_STAGE_DENOISE ? now->total : 0);
 }
@@ -110,7 +129,7 @@ static json_t *state_json(const struct job *now, const struct wish *w)
 enum MHD_Result a1111_progress(struct call *c)
 {
     struct server *s = c->server;
-    struct job *job = queue_drawing(s->queue), now;
+    struct job *job = queue_drawing(s->queue, c->client), now;
     const char *skip = call_query(c, "skip_current_image");
     const int wants = !skip || strcasecmp(skip, "true");
     double share = 0, left = 0;
@@ -137,17 +156,17 @@ enum MHD_Result a1111_progress(struct call *c)
     return answered;
 }
 
-static enum MHD_Result end_drawing(struct call *c, int skip)
+static enum MHD_Result end_drawing(struct call *c, enum job_end how)
 {
-    struct job *job = queue_drawing(c->server->queue);
+    struct job *job = queue_drawing(c->server->queue, c->client);
 
-    if (job) queue_cancel(c->server->queue, job, skip);
+    if (job) queue_end(c->server->queue, job, how);
     queue_release(c->server->queue, &job);
     return answer_json(c, MHD_HTTP_OK, json_object());
 }
 
-enum MHD_Result a1111_interrupt(struct call *c) { return end_drawing(c, 0); }
-enum MHD_Result a1111_skip(struct call *c) { return end_drawing(c, 1); }
+enum MHD_Result a1111_interrupt(struct call *c) { return end_drawing(c, JOB_INTERRUPT); }
+enum MHD_Result a1111_skip(struct call *c) { return end_drawing(c, JOB_SKIP); }
 
 /* ---- options ---- */
 
@@ -159,19 +178,21 @@ enum MHD_Result a1111_options(struct call *c)
     const int skip = s->clip_skip;
     pthread_mutex_unlock(&s->lock);
     const char *rng = s->options.defaults.rng;
-    return answer_json(c, MHD_HTTP_OK,
-                       json_pack("{ss ss si ss si ss si sn}", "sd_model_checkpoint",
-                                 shelf_at(s->shelf, shelf_current(s->shelf)).title, "sd_vae",
-                                 "Automatic", "CLIP_stop_at_last_layers", skip ? skip : 1,
-                                 "randn_source", rng && !strcmp(rng, "cuda") ? "NV" : "CPU",
-                                 "eta_noise_seed_delta", 0, "samples_format", "png", "jpeg_quality",
-                                 95, "sd_checkpoint_hash"));
+    return answer_json(
+        c, MHD_HTTP_OK,
+        json_pack("{ss ss si ss si ss si sn}", "sd_model_checkpoint",
+                  shelf_at(s->shelf, SHELF_MODELS, shelf_current(s->shelf, SHELF_MODELS)).title,
+                  "sd_vae",
+                  shelf_at(s->shelf, SHELF_VAES, shelf_current(s->shelf, SHELF_VAES)).title,
+                  "CLIP_stop_at_last_layers", skip ? skip : 1, "randn_source",
+                  rng && !strcmp(rng, "cuda") ? "NV" : "CPU", "eta_noise_seed_delta", 0,
+                  "samples_format", "png", "jpeg_quality", 95, "sd_checkpoint_hash"));
 }
 
 /* Opens the checkpoint when its turn has come; it is the server's once that went well. */
 static enum MHD_Result change_checkpoint(struct call *c, struct wish *w)
 {
-    const int checkpoint = w->checkpoint;
+    const int checkpoint = w->checkpoint, vae = w->vae;
     enum MHD_Result answered;
     struct job over, *job;
 
@@ -181,7 +202,8 @@ static enum MHD_Result change_checkpoint(struct call *c, struct wish *w)
     answered = MHD_NO;
     if (call_wait(c, job)) {
         queue_look(c->server->queue, job, &over);
-        if (over.state == JOB_DONE) shelf_choose(c->server->shelf, checkpoint);
+        if (over.state == JOB_DONE) shelf_choose(c->server->shelf, SHELF_MODELS, checkpoint);
+        if (over.state == JOB_DONE) shelf_choose(c->server->shelf, SHELF_VAES, vae);
         answered = over.state == JOB_DONE ? answer_json(c, MHD_HTTP_OK, json_object())
                                           : jobs_answer_failed(c, &over);
     }
@@ -218,7 +240,7 @@ enum MHD_Result a1111_set_options(struct call *c)
     struct fields f = { s, w, c->json, 0, &c->log, NULL };
 
     if (!w) return answer_status(c, SDRT_E_NOMEM, NULL);
-    const int before = w->checkpoint;
+    const int before = wish_opens(w);
     if (check_kept(c) || fields_read(&f, a1111_settings)) {
         const enum MHD_Result answered = answer_error(c, MHD_HTTP_BAD_REQUEST, f.bad, "%s",
                                                       c->error);
@@ -228,7 +250,7 @@ enum MHD_Result a1111_set_options(struct call *c)
     pthread_mutex_lock(&s->lock);
     s->clip_skip = w->request.clip_skip;
     pthread_mutex_unlock(&s->lock);
-    if (w->checkpoint != before) return change_checkpoint(c, w);
+    if (wish_opens(w) != before) return change_checkpoint(c, w);
     wish_free(w);
     return answer_json(c, MHD_HTTP_OK, json_object());
 }
@@ -286,8 +308,8 @@ enum MHD_Result a1111_models(struct call *c)
     struct shelf *shelf = c->server->shelf;
     json_t *list = json_array();
 
-    for (int i = 0; i < shelf_count(shelf); i++) {
-        const struct checkpoint k = shelf_at(shelf, i);
+    for (int i = 0; i < shelf_count(shelf, SHELF_MODELS); i++) {
+        const struct checkpoint k = shelf_at(shelf, SHELF_MODELS, i);
         json_array_append_new(list,
                               json_pack("{ss ss sn sn ss sn}", "title", k.title, "model_name",
                                         k.name, "hash", "sha256", "filename", k.path, "config"));
@@ -297,11 +319,21 @@ enum MHD_Result a1111_models(struct call *c)
 
 enum MHD_Result a1111_vaes(struct call *c)
 {
-    const char *vae = c->server->options.model.vae;
+    struct shelf *shelf = c->server->shelf;
+    json_t *list = json_array();
 
+    for (int i = 2; i < shelf_count(shelf, SHELF_VAES); i++) {
+        const struct checkpoint k = shelf_at(shelf, SHELF_VAES, i);
+        json_array_append_new(list,
+                              json_pack("{ss ss}", "model_name", k.title, "filename", k.path));
+    }
+    return answer_json(c, MHD_HTTP_OK, list);
+}
+
+enum MHD_Result a1111_latent_modes(struct call *c)
+{
     return answer_json(c, MHD_HTTP_OK,
-                       vae ? json_pack("[{ss ss}]", "model_name", vae, "filename", vae)
-                           : json_array());
+                       json_pack("[{ss}{ss}]", "name", "Latent", "name", "Latent (nearest)"));
 }
 
 static void add_lora(void *list, const char *name, const char *path)

@@ -22,7 +22,9 @@ enum MHD_Result a1111_models(struct call *call);
 enum MHD_Result a1111_vaes(struct call *call);
 enum MHD_Result a1111_loras(struct call *call);
 enum MHD_Result a1111_embeddings(struct call *call);
-enum MHD_Result a1111_nothing(struct call *call); /* a list that is empty here: upscalers, styles */
+enum MHD_Result a1111_latent_modes(struct call *call);
+enum MHD_Result
+a1111_nothing(struct call *call); /* a list that is empty here: styles, hypernetworks */
 enum MHD_Result a1111_refresh(struct call *call);
 enum MHD_Result a1111_png_info(struct call *call);
 enum MHD_Result a1111_memory(struct call *call);

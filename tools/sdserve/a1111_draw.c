@@ -6,6 +6,7 @@
 #include "tools/sdserve/a1111.h"
 #include "tools/sdserve/base64.h"
 #include "tools/sdserve/control.h"
+#include "tools/sdserve/hires.h"
 #include "tools/sdserve/jobs.h"
 
 #include <stdlib.h>
@@ -13,14 +14,6 @@
 #include <strings.h>
 
 /* ---- settings ---- */
-
-static int take_vae(struct fields *f, const char *name, const json_t *value)
-{
-    const char *text = json_string_value(value);
-
-    if (text && (!*text || !strcmp(text, "Automatic") || !strcmp(text, "None"))) return SDRT_OK;
-    return fields_refuse(f, name, "\"Automatic\" or \"None\": the VAE is chosen by --vae");
-}
 
 /* 1 is A1111's default, which SDXL and SD 2.x models read as their own. */
 static int take_clip_skip(struct fields *f, const char *name, const json_t *value)
@@ -46,8 +39,7 @@ static int take_rng(struct fields *f, const char *name, const json_t *value)
 #define AT(member) .where = offsetof(struct wish, member)
 const struct field a1111_settings[] = {
     { "sd_model_checkpoint", FIELD_CALL, .call = field_checkpoint },
-    { "sd_vae", FIELD_CALL, .call = take_vae,
-      .schema = "{\"enum\":[null,\"\",\"Automatic\",\"None\"]}" },
+    { "sd_vae", FIELD_CALL, .call = field_vae, .schema = "{\"type\":[\"string\",\"null\"]}" },
     { "CLIP_stop_at_last_layers", FIELD_CALL, .call = take_clip_skip,
       .schema = "{\"type\":[\"integer\",\"null\"],\"minimum\":1,\"maximum\":12}" },
     { "randn_source", FIELD_CALL, .call = take_rng, .schema = "{\"enum\":[null,\"CPU\",\"NV\"]}" },
@@ -195,7 +187,7 @@ static int take_multiplier(struct fields *f, const char *name, const json_t *val
 
 const struct field a1111_text_fields[] = {
     BOTH,
-    { "enable_hr", FIELD_OFF, .where = 0 },
+    { "enable_hr", FIELD_FLAG, AT(hires) }, /* and what belongs to it, by hires_settle() */
     { "denoising_strength", FIELD_IDLE, .where = 0 },
     { "firstphase_width", FIELD_IDLE, .where = 0 },
     { "firstphase_height", FIELD_IDLE, .where = 0 },
@@ -209,6 +201,22 @@ const struct field a1111_text_fields[] = {
     { "hr_scheduler", FIELD_IDLE, .where = 0 },
     { "hr_prompt", FIELD_IDLE, .where = 0 },
     { "hr_negative_prompt", FIELD_IDLE, .where = 0 },
+    /* Clients that send all fields with both: of img2img, where nothing to begin with is meant. */
+    { "init_images", FIELD_OFF, .where = 0 },
+    { "mask", FIELD_OFF, .where = 0 },
+    { "latent_mask", FIELD_OFF, .where = 0 },
+    { "resize_mode", FIELD_IDLE, .where = 0 },
+    { "image_cfg_scale", FIELD_IDLE, .where = 0 },
+    { "mask_blur", FIELD_IDLE, .where = 0 },
+    { "mask_blur_x", FIELD_IDLE, .where = 0 },
+    { "mask_blur_y", FIELD_IDLE, .where = 0 },
+    { "mask_round", FIELD_IDLE, .where = 0 },
+    { "inpainting_fill", FIELD_IDLE, .where = 0 },
+    { "inpaint_full_res", FIELD_IDLE, .where = 0 },
+    { "inpaint_full_res_padding", FIELD_IDLE, .where = 0 },
+    { "inpainting_mask_invert", FIELD_IDLE, .where = 0 },
+    { "initial_noise_multiplier", FIELD_IDLE, .where = 0 },
+    { "include_init_images", FIELD_IDLE, .where = 0 },
     { .name = NULL },
 };
 
@@ -233,6 +241,17 @@ const struct field a1111_picture_fields[] = {
       .schema = "{\"enum\":[null,1]}" },
     { "latent_mask", FIELD_OFF, .where = 0 },
     { "include_init_images", FIELD_OFF, .where = 0 },
+    { "enable_hr", FIELD_OFF, .where = 0 }, /* and what belongs to it, of txt2img */
+    { "firstphase_width", FIELD_IDLE, .where = 0 },
+    { "firstphase_height", FIELD_IDLE, .where = 0 },
+    { "hr_scale", FIELD_IDLE, .where = 0 },
+    { "hr_upscaler", FIELD_IDLE, .where = 0 },
+    { "hr_second_pass_steps", FIELD_IDLE, .where = 0 },
+    { "hr_resize_x", FIELD_IDLE, .where = 0 },
+    { "hr_resize_y", FIELD_IDLE, .where = 0 },
+    { "hr_sampler_name", FIELD_IDLE, .where = 0 },
+    { "hr_prompt", FIELD_IDLE, .where = 0 },
+    { "hr_negative_prompt", FIELD_IDLE, .where = 0 },
     { .name = NULL },
 };
 
@@ -283,7 +302,7 @@ static enum MHD_Result wait_and_answer(struct call *c, struct job *job)
 
     if (!call_wait(c, job)) return MHD_NO;
     queue_look(c->server->queue, job, &over);
-    /* An interrupted one is no error there: it has what was ready. */
+    /* One that is ended by others is no error there: it has what was ready. */
     if (over.state == JOB_DONE || (over.state == JOB_CANCELLED && over.begun > 0))
         return answer_images(c, job, over.n_images);
     return jobs_answer_failed(c, &over);
@@ -302,6 +321,7 @@ static enum MHD_Result draw(struct call *c, const struct field *rows)
     int status = fields_read(&f, rows);
     fields_begin(w);
     settle_mask(w);
+    if (status == SDRT_OK) status = hires_settle(&f);
     if (status == SDRT_OK) status = control_settle(&f);
     if (status == SDRT_OK && begins && !w->request.init)
         status = fields_refuse(&f, "init_images", "a picture");

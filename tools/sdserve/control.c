@@ -12,28 +12,14 @@ static const char *maps(int i) { return sdrt_list_name(SDRT_LIST_CONTROL_MAPS, i
 
 /* ---- nets ---- */
 
-struct search {
-    const char *name;
-    size_t size; /* of it, without A1111's " [hash]" */
-    char *path;
-};
-
-static void find_net(void *user, const char *name, const char *path)
-{
-    struct search *s = user;
-
-    if (!s->path && strlen(name) == s->size && !memcmp(s->name, name, s->size))
-        s->path = strdup(path);
-}
-
 /* The path of a net that the folder lists, the caller's. */
 static char *net_of(const struct fields *f, const char *name)
 {
     const char *hash = name ? strstr(name, " [") : NULL;
-    struct search s = { name, hash ? (size_t)(hash - name) : name ? strlen(name) : 0, NULL };
 
-    if (name) shelf_list(f->server->options.controls, find_net, &s);
-    return s.path;
+    if (!name) return NULL;
+    return shelf_path(f->server->options.controls, name,
+                      hash ? (size_t)(hash - name) : strlen(name));
 }
 
 /* A place for one more, which begins as trained; NULL after a line. */
@@ -227,6 +213,11 @@ static int take_unit(struct fields *f, const char *name, const json_t *unit)
     if (!json_is_object(unit)) return fields_refuse(f, name, "units that are objects");
     if (json_is_false(json_object_get(unit, "enabled"))) return SDRT_OK;
     if (check_names(f, name, unit, names)) return SDRT_E_ARG;
+    if (json_is_true(json_object_get(unit, "guessmode")))
+        return sdrt_fail(f->log, SDRT_E_ARG, "%s: guessmode: expected control_mode 2", name);
+    const char *when = json_string_value(json_object_get(unit, "hr_option"));
+    if (when && strcasecmp(when, "Both"))
+        return sdrt_fail(f->log, SDRT_E_ARG, "%s: hr_option: '%.32s': expected Both", name, when);
     const json_t *mask = json_object_get(unit, "mask");
     if (mask && !json_is_null(mask) && json_string_length(mask))
         return sdrt_fail(f->log, SDRT_E_ARG, "%s: mask: expected none", name);
@@ -308,24 +299,48 @@ enum MHD_Result control_version(struct call *c)
     return answer_json(c, MHD_HTTP_OK, json_pack("{si}", "version", 2));
 }
 
+enum MHD_Result control_settings(struct call *c)
+{
+    return answer_json(c, MHD_HTTP_OK, json_pack("{si}", "control_net_unit_count", WISH_CONTROLS));
+}
+
 static void add_name(void *list, const char *name, const char *path)
 {
     (void)path;
     json_array_append_new(list, json_string(name));
 }
 
-enum MHD_Result control_models(struct call *c)
+static json_t *nets_of(const struct call *c)
 {
     json_t *list = json_array();
 
     shelf_list(c->server->options.controls, add_name, list);
-    return answer_json(c, MHD_HTTP_OK, json_pack("{so}", "model_list", list));
+    return list;
 }
 
-enum MHD_Result control_modules(struct call *c)
+static json_t *modules(void)
 {
     json_t *list = json_pack("[s]", "none");
 
     for (int i = 0; maps(i); i++) json_array_append_new(list, json_string(maps(i)));
-    return answer_json(c, MHD_HTTP_OK, json_pack("{so}", "module_list", list));
+    return list;
+}
+
+enum MHD_Result control_models(struct call *c)
+{
+    return answer_json(c, MHD_HTTP_OK, json_pack("{so}", "model_list", nets_of(c)));
+}
+
+enum MHD_Result control_modules(struct call *c)
+{
+    return answer_json(c, MHD_HTTP_OK, json_pack("{so}", "module_list", modules()));
+}
+
+/* Names tell nothing of what a net was trained for. */
+enum MHD_Result control_types(struct call *c)
+{
+    return answer_json(c, MHD_HTTP_OK,
+                       json_pack("{s{s{so so ss ss}}}", "control_types", "All", "module_list",
+                                 modules(), "model_list", nets_of(c), "default_option", "none",
+                                 "default_model", "None"));
 }

@@ -18,9 +18,11 @@ int control_list(struct fields *fields, const char *name, const json_t *value);
  * request's. */
 int control_settle(struct fields *fields);
 
-/* /controlnet/version, /controlnet/model_list, /controlnet/module_list */
+/* /controlnet/version, settings, model_list, module_list, control_types */
 enum MHD_Result control_version(struct call *call);
 enum MHD_Result control_models(struct call *call);
 enum MHD_Result control_modules(struct call *call);
+enum MHD_Result control_settings(struct call *call);
+enum MHD_Result control_types(struct call *call);
 
 #endif

@@ -27,7 +27,7 @@ struct drawers {
     int n;
     atomic_int cancelled;
     pthread_mutex_t open;   /* one opens a model at a time */
-    int opened;             /* the checkpoint of the server's model, where there is one */
+    int opened;             /* wish_opens() of the server's model, where there is one */
     pthread_mutex_t output; /* one looks for a free number at a time */
     struct drawer list[];
 };
@@ -35,7 +35,6 @@ struct drawers {
 /* ---- what went wrong ---- */
 
 static _Thread_local char last_error[JOB_ERROR];
-static _Thread_local int is_cancelling;
 
 void draw_log(void *user, enum sdrt_log_level level, const char *text)
 {
@@ -43,7 +42,7 @@ void draw_log(void *user, enum sdrt_log_level level, const char *text)
     const struct server *s = user;
 
     if (level == SDRT_LOG_ERROR) snprintf(last_error, sizeof last_error, "%s", text);
-    if ((level == SDRT_LOG_INFO && s->options.quiet) || is_cancelling) return;
+    if ((level == SDRT_LOG_INFO && s->options.quiet) || !strcmp(text, "cancelled")) return;
     fprintf(stderr, "sdserve: %s%s\n", prefix[level], text);
 }
 
@@ -93,22 +92,25 @@ static void close_session(struct drawer *d)
     d->packed = 0;
 }
 
-/* A session for the job's checkpoint; the first who comes opens the model. */
-static int open_session(struct drawer *d, int checkpoint)
+/* A session for the wish's checkpoint; the first who comes opens the model. */
+static int open_session(struct drawer *d, const struct wish *w)
 {
     struct server *s = d->server;
+    const int opens = wish_opens(w);
     int status = SDRT_OK;
 
     pthread_mutex_lock(&d->all->open);
-    if (s->model && d->all->opened != checkpoint) sdrt_model_release(&s->model);
+    if (s->model && d->all->opened != opens) sdrt_model_release(&s->model);
     if (!s->model) {
         struct sdrt_options o = s->options.model;
-        const struct checkpoint c = shelf_at(s->shelf, checkpoint);
+        const struct checkpoint c = shelf_at(s->shelf, SHELF_MODELS, w->checkpoint);
+        const struct checkpoint vae = shelf_at(s->shelf, SHELF_VAES, w->vae);
         o.model = c.path;
+        if (w->vae) o.vae = *vae.path ? vae.path : NULL;
         o.threads = threads_each(&s->options);
         sdrt_note(&s->log, SDRT_LOG_INFO, "opening %s", c.title);
         status = sdrt_model_open(&s->model, &o);
-        d->all->opened = checkpoint;
+        d->all->opened = opens;
     }
     if (status == SDRT_OK)
         status = sdrt_session_open(&d->session, s->model, threads_each(&s->options));
@@ -118,11 +120,6 @@ static int open_session(struct drawer *d, int checkpoint)
 }
 
 /* ---- callbacks ---- */
-
-static int wants_to_end(const struct drawer *d)
-{
-    return d->all->cancelled || queue_asked(d->server->queue, d->job) != 0;
-}
 
 static int on_progress(void *user, enum sdrt_stage stage, int done, int total)
 {
@@ -135,8 +132,9 @@ static int on_progress(void *user, enum sdrt_stage stage, int done, int total)
         d->steps = done;
     }
     queue_progress(d->server->queue, d->job, stage, done, total);
-    is_cancelling = wants_to_end(d);
-    return is_cancelling;
+    const enum job_end asked = queue_asked(d->server->queue, d->job);
+    if (asked != JOB_GOES_ON) sdrt_session_finish(d->session); /* asked before it began, too */
+    return d->all->cancelled || asked == JOB_CANCEL;
 }
 
 static int on_preview(void *user, const uint8_t *pixels, int width, int height,
@@ -224,7 +222,6 @@ static int draw_batch(struct drawer *d, int k)
     d->step_seconds = 0;
     status = check_memory(d, &r);
     if (status == SDRT_OK) status = sdrt_session_generate(d->session, &r);
-    is_cancelling = 0;
     if (status == SDRT_OK || status == SDRT_E_CANCELLED) {
         for (int i = 0; i < r.batch && sdrt_session_image(d->session, i, &width, &height); i++) {
             const int kept = keep_image(d, i, r.seed + (r.subseed_strength > 0 ? 0 : (uint64_t)i));
@@ -244,12 +241,11 @@ static int draw_batches(struct drawer *d)
     const struct wish *w = d->job->wish;
     int status = SDRT_OK;
 
+    queue_session(q, d->job, d->session);
     for (int k = 0; k < w->batches && status == SDRT_OK; k++) {
         queue_next_batch(q, d->job, k);
+        if (queue_asked(q, d->job) == JOB_INTERRUPT) break;
         status = draw_batch(d, k);
-        /* A batch that was skipped is no end. */
-        if (status == SDRT_E_CANCELLED && queue_asked(q, d->job) == 1 && !d->all->cancelled)
-            status = SDRT_OK;
     }
     return status;
 }
@@ -262,7 +258,7 @@ static void draw_job(struct drawer *d)
     int status;
 
     draw_error();
-    status = was_open ? SDRT_OK : open_session(d, w->checkpoint);
+    status = was_open ? SDRT_OK : open_session(d, w);
     if (!was_open) queue_opened(q, status == SDRT_OK);
     if (status == SDRT_OK && !w->only_load) status = draw_batches(d);
     const char *error = draw_error();

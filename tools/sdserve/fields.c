@@ -169,13 +169,26 @@ int field_schedule(struct fields *f, const char *name, const json_t *value)
 int field_checkpoint(struct fields *f, const char *name, const json_t *value)
 {
     const char *text = json_string_value(value);
-    const int i = text ? shelf_find(f->server->shelf, text) : -1;
+    const int i = text ? shelf_find(f->server->shelf, SHELF_MODELS, text) : -1;
 
     if (i < 0)
         return sdrt_fail(f->log, SDRT_E_ARG,
                          "%s: '%.200s': expected a model that this server lists", name,
                          text ? text : "");
     f->wish->checkpoint = i;
+    return SDRT_OK;
+}
+
+int field_vae(struct fields *f, const char *name, const json_t *value)
+{
+    const char *text = json_string_value(value);
+    const int i = text ? shelf_find(f->server->shelf, SHELF_VAES, *text ? text : "Automatic") : -1;
+
+    if (i < 0)
+        return sdrt_fail(f->log, SDRT_E_ARG,
+                         "%s: '%.200s': expected Automatic, None or a VAE that this server lists",
+                         name, text ? text : "");
+    f->wish->vae = i;
     return SDRT_OK;
 }
 
@@ -230,6 +243,18 @@ int fields_read(struct fields *f, const struct field *rows)
         if (json_is_null(value)) continue;
         const int status = take(f, row, value);
         if (status != SDRT_OK) return status;
+    }
+    f->bad = NULL;
+    return SDRT_OK;
+}
+
+int fields_pick(struct fields *f, const struct field *rows)
+{
+    for (; rows->name; rows++) {
+        const json_t *value = json_object_get(f->object, rows->name);
+        if (!value || json_is_null(value)) continue;
+        f->bad = rows->name;
+        if (take(f, rows, value)) return SDRT_E_ARG;
     }
     f->bad = NULL;
     return SDRT_OK;

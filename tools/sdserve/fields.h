@@ -46,6 +46,9 @@ struct fields {
  * absent.  SDRT_E_ARG with a line that begins with the field's name. */
 int fields_read(struct fields *fields, const struct field *rows);
 
+/* Reads those of the object's fields that the rows have, whatever else is there. */
+int fields_pick(struct fields *fields, const struct field *rows);
+
 /* For calls: SDRT_E_ARG with "name: expected what". */
 int fields_refuse(struct fields *fields, const char *name, const char *expected);
 
@@ -55,6 +58,8 @@ int field_sampler(struct fields *fields, const char *name, const json_t *value);
 int field_schedule(struct fields *fields, const char *name, const json_t *value);
 /* A checkpoint by its title. */
 int field_checkpoint(struct fields *fields, const char *name, const json_t *value);
+/* A VAE by its title, "Automatic" and "None" among them. */
+int field_vae(struct fields *fields, const char *name, const json_t *value);
 /* "png", "jpeg" or "webp". */
 int field_format(struct fields *fields, const char *name, const json_t *value);
 

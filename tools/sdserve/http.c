@@ -84,7 +84,7 @@ int call_wait(struct call *c, struct job *job)
         gone = call_is_gone(c);
     }
     call_be_patient(c, 0);
-    if (gone) queue_cancel(q, job, 0);
+    if (gone) queue_end(q, job, JOB_CANCEL);
     return !gone;
 }
 
@@ -332,8 +332,8 @@ static void end_call(struct call *c)
     free(c);
 }
 
-static void on_completed(void *user, struct MHD_Connection *connection, void **state,
-                         enum MHD_RequestTerminationCode how)
+void http_completed(void *user, struct MHD_Connection *connection, void **state,
+                    enum MHD_RequestTerminationCode how)
 {
     (void)user, (void)connection, (void)how;
     end_call(*state);
@@ -385,9 +385,9 @@ static struct call *begin_call(struct server *s, struct MHD_Connection *connecti
     return c;
 }
 
-static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *path,
-                                  const char *method, const char *version, const char *data,
-                                  size_t *size, void **state)
+enum MHD_Result http_request(void *user, struct MHD_Connection *connection, const char *path,
+                             const char *method, const char *version, const char *data,
+                             size_t *size, void **state)
 {
     struct call *c = *state;
     enum MHD_Result answered = MHD_YES;
@@ -455,10 +455,10 @@ struct http *http_start(struct server *s, int *port)
     const unsigned family = address.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0;
     h->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION |
                                      MHD_USE_POLL | MHD_USE_ERROR_LOG | MHD_USE_ITC | family,
-                                 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER,
+                                 0, NULL, NULL, http_request, s, MHD_OPTION_EXTERNAL_LOGGER,
                                  on_daemon_log, NULL, MHD_OPTION_SOCK_ADDR,
                                  (struct sockaddr *)&address, MHD_OPTION_NOTIFY_COMPLETED,
-                                 on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT,
+                                 http_completed, NULL, MHD_OPTION_CONNECTION_LIMIT,
                                  (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
                                  (unsigned)IDLE_SECONDS, MHD_OPTION_THREAD_STACK_SIZE,
                                  (size_t)STACK, MHD_OPTION_END);

@@ -116,6 +116,14 @@ struct http *http_start(struct server *server, int *port);
 void http_quiesce(struct http *http);
 void http_stop(struct http **http);
 
+/* What libmicrohttpd calls with each piece of a request, user being the server, and at its end: of the
+ * daemon, and of one that a fuzzer has. */
+enum MHD_Result http_request(void *user, struct MHD_Connection *connection, const char *path,
+                             const char *method, const char *version, const char *data,
+                             size_t *size, void **state);
+void http_completed(void *user, struct MHD_Connection *connection, void **state,
+                    enum MHD_RequestTerminationCode how);
+
 /* All routes; ends with one without method. */
 extern const struct route routes[];
 

@@ -12,6 +12,10 @@
 
 enum job_state { JOB_QUEUED, JOB_DRAWING, JOB_DONE, JOB_FAILED, JOB_CANCELLED };
 
+/* How a job that is being drawn is asked to end.  SKIP: the batch at work with what it is so far, and the
+ * next ones follow.  INTERRUPT: the same, and none follows.  CANCEL: at once. */
+enum job_end { JOB_GOES_ON, JOB_SKIP, JOB_INTERRUPT, JOB_CANCEL };
+
 enum { JOB_ID = 33, JOB_CLIENT = 64, JOB_ERROR = 512 };
 
 /* An image in its format. */
@@ -41,7 +45,8 @@ struct job {
     double start, end; /* its turn in the queue's virtual time, images */
     int uses;
     int changes;      /* rises with each of the fields below, and with state */
-    int cancel, skip; /* asked for */
+    enum job_end asked;           /* how it is to end */
+    struct sdrt_session *session; /* that draws it, borrowed; NULL: none does */
     enum sdrt_stage stage;
     int done, total; /* pieces of the stage */
     int batch;       /* of wish->batches, the one being drawn */

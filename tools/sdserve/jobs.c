@@ -5,6 +5,7 @@
 #include "runtime/base/error.h"
 #include "tools/sdserve/base64.h"
 #include "tools/sdserve/control.h"
+#include "tools/sdserve/hires.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,8 @@ struct wish *jobs_wish(struct call *c)
     struct wish *w = wish_make(&s->options);
 
     if (!w) return NULL;
-    w->checkpoint = shelf_current(s->shelf);
+    w->checkpoint = shelf_current(s->shelf, SHELF_MODELS);
+    w->vae = shelf_current(s->shelf, SHELF_VAES);
     pthread_mutex_lock(&s->lock);
     w->request.clip_skip = s->clip_skip;
     w->previews = s->watched > 0 && sdrt_now() - s->watched < 60;
@@ -137,6 +139,7 @@ const struct field jobs_fields[] = {
     { "prompt", FIELD_TEXT, AT(request.prompt) },
     { "negative_prompt", FIELD_TEXT, AT(request.negative_prompt) },
     { "model", FIELD_CALL, .call = field_checkpoint },
+    { "vae", FIELD_CALL, .call = field_vae, .schema = "{\"type\":[\"string\",\"null\"]}" },
     { "width", FIELD_WHOLE, AT(request.width), 8, 8192 },
     { "height", FIELD_WHOLE, AT(request.height), 8, 8192 },
     { "steps", FIELD_WHOLE, AT(request.steps), 1, 1000 },
@@ -161,6 +164,11 @@ const struct field jobs_fields[] = {
       .schema =
           "{\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"object\",\"required\":[\"name\"]}}" },
     { "controls", FIELD_CALL, .call = control_list, .schema = "{\"type\":[\"array\",\"null\"]}" },
+    { "hires", FIELD_FLOAT, AT(request.hires), 0, 8 },
+    { "hires_strength", FIELD_FLOAT, AT(request.hires_strength), 0.0001, 1 },
+    { "hires_steps", FIELD_WHOLE, AT(request.hires_steps), 0, 1000 },
+    { "hires_upscaler", FIELD_CALL, .call = hires_upscaler,
+      .schema = "{\"type\":[\"string\",\"null\"]}" },
     { "control_guess", FIELD_FLAG, AT(request.control_guess) },
     { "cache", FIELD_TEXT, AT(request.cache) },
     { "previews", FIELD_FLAG, AT(previews) },
@@ -168,18 +176,6 @@ const struct field jobs_fields[] = {
     { "quality", FIELD_WHOLE, AT(quality), 1, 100 },
     { .name = NULL },
 };
-
-struct search {
-    const char *name;
-    char *path;
-};
-
-static void find_lora(void *user, const char *name, const char *path)
-{
-    struct search *s = user;
-
-    if (!s->path && !strcmp(s->name, name)) s->path = strdup(path);
-}
 
 /* [{"name": "x", "scale": 0.8}], of the folder's listing. */
 static int take_loras(struct fields *f, const char *name, const json_t *value)
@@ -191,14 +187,17 @@ static int take_loras(struct fields *f, const char *name, const json_t *value)
     if (!json_is_array(value) || json_array_size(value) > WISH_LORAS)
         return fields_refuse(f, name, "a list of {\"name\", \"scale\"}");
     json_array_foreach((json_t *)(uintptr_t)value, i, one) {
-        struct search s = { json_string_value(json_object_get(one, "name")), NULL };
+        const char *lora = json_string_value(json_object_get(one, "name"));
         const json_t *scale = json_object_get(one, "scale");
-        if (s.name) shelf_list(f->server->options.defaults.lora_dir, find_lora, &s);
-        if (!s.path || (scale && !json_is_number(scale)))
+        char *path = lora ? shelf_path(f->server->options.defaults.lora_dir, lora, strlen(lora))
+                          : NULL;
+        if (!path || (scale && !json_is_number(scale))) {
+            free(path);
             return sdrt_fail(f->log, SDRT_E_ARG,
                              "%s: '%.100s': expected a LoRA that this server lists", name,
-                             s.name ? s.name : "");
-        w->loras[i] = (struct sdrt_lora){ s.path, scale ? (float)json_number_value(scale) : 1.0f };
+                             lora ? lora : "");
+        }
+        w->loras[i] = (struct sdrt_lora){ path, scale ? (float)json_number_value(scale) : 1.0f };
         w->request.n_loras = (int)i + 1;
         w->request.loras = w->loras;
     }
@@ -376,7 +375,7 @@ enum MHD_Result jobs_delete(struct call *c)
         queue_release(c->server->queue, &job);
         return answer_error(c, MHD_HTTP_NOT_FOUND, NULL, "there is no such job, or no longer");
     }
-    queue_cancel(c->server->queue, job, 0);
+    queue_end(c->server->queue, job, JOB_CANCEL);
     const enum MHD_Result answered = answer_json(c, MHD_HTTP_OK, jobs_describe(c, job));
     queue_release(c->server->queue, &job);
     return answered;

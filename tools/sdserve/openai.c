@@ -274,7 +274,7 @@ static void end_stream(void *user)
 {
     struct stream *s = user;
 
-    queue_cancel(s->queue, s->job, 0);
+    queue_end(s->queue, s->job, JOB_CANCEL);
     queue_release(s->queue, &s->job);
     free(s);
 }
@@ -284,7 +284,7 @@ static enum MHD_Result answer_stream(struct call *c, struct job *job, const char
     struct stream *s = calloc(1, sizeof *s);
 
     if (!s) {
-        queue_cancel(c->server->queue, job, 0);
+        queue_end(c->server->queue, job, JOB_CANCEL);
         queue_release(c->server->queue, &job);
         return answer_status(c, SDRT_E_NOMEM, NULL);
     }
@@ -356,22 +356,22 @@ enum MHD_Result openai_variations(struct call *c) { return draw(c, 1, "image_edi
 
 static json_t *model_json(struct call *c, int i)
 {
-    return json_pack("{ss ss sI ss}", "id", shelf_at(c->server->shelf, i).name, "object", "model",
-                     "created", (json_int_t)0, "owned_by", "sdserve");
+    return json_pack("{ss ss sI ss}", "id", shelf_at(c->server->shelf, SHELF_MODELS, i).name,
+                     "object", "model", "created", (json_int_t)0, "owned_by", "sdserve");
 }
 
 enum MHD_Result openai_models(struct call *c)
 {
     json_t *data = json_array();
 
-    for (int i = 0; i < shelf_count(c->server->shelf); i++)
+    for (int i = 0; i < shelf_count(c->server->shelf, SHELF_MODELS); i++)
         json_array_append_new(data, model_json(c, i));
     return answer_json(c, MHD_HTTP_OK, json_pack("{ss so}", "object", "list", "data", data));
 }
 
 enum MHD_Result openai_model(struct call *c)
 {
-    const int i = shelf_find(c->server->shelf, c->tail);
+    const int i = shelf_find(c->server->shelf, SHELF_MODELS, c->tail);
 
     if (i < 0) return answer_error(c, MHD_HTTP_NOT_FOUND, "model", "there is no such model");
     return answer_json(c, MHD_HTTP_OK, model_json(c, i));

@@ -42,9 +42,9 @@ static json_t *checkpoint_names(struct shelf *shelf)
 {
     json_t *list = json_pack("[n]");
 
-    for (int i = 0; i < shelf_count(shelf); i++) {
-        json_array_append_new(list, json_string(shelf_at(shelf, i).title));
-        json_array_append_new(list, json_string(shelf_at(shelf, i).name));
+    for (int i = 0; i < shelf_count(shelf, SHELF_MODELS); i++) {
+        json_array_append_new(list, json_string(shelf_at(shelf, SHELF_MODELS, i).title));
+        json_array_append_new(list, json_string(shelf_at(shelf, SHELF_MODELS, i).name));
     }
     return list;
 }

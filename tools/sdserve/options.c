@@ -32,6 +32,7 @@ static const struct cli_option table[] = {
     { "models", 0, CLI_TEXT, "DIR", "a folder of checkpoints that requests may choose from",
       AT(models) },
     { "vae", 0, CLI_TEXT, "FILE", "a VAE in place of the model's own", AT(model.vae) },
+    { "vae-dir", 0, CLI_TEXT, "DIR", "a folder of VAEs that requests may choose from", AT(vaes) },
     { "taesd", 0, CLI_TEXT, "FILE|DIR", "a TAESD in the VAE's place", AT(model.taesd) },
     { "lora-dir", 0, CLI_TEXT, "DIR", "where <lora:NAME:SCALE> in a prompt finds NAME.safetensors",
       AT(defaults.lora_dir) },
@@ -121,8 +122,8 @@ static int check_together(struct serve_options *o, const char *stray, const stru
     if (o->defaults.steps > o->max_steps)
         return sdrt_fail(log, SDRT_E_ARG, "--steps %d: expected at most --max-steps %d",
                          o->defaults.steps, o->max_steps);
-    if (check_folder("models", o->models, log) || check_folder("output", o->output, log) ||
-        check_folder("control-dir", o->controls, log) ||
+    if (check_folder("models", o->models, log) || check_folder("vae-dir", o->vaes, log) ||
+        check_folder("output", o->output, log) || check_folder("control-dir", o->controls, log) ||
         check_folder("upscaler-dir", o->upscalers, log) ||
         check_folder("lora-dir", o->defaults.lora_dir, log) ||
         check_folder("embeddings", o->defaults.embeddings, log))

@@ -15,6 +15,7 @@ struct serve_options {
     struct sdrt_request
         defaults;        /* what a request leaves out: steps, cfg_scale, lora_dir, embeddings */
     const char *models;  /* a folder of checkpoints that requests may name; NULL: model alone */
+    const char *vaes;    /* a folder of VAEs; NULL: none */
     const char *controls; /* a folder of control nets; NULL: none */
     const char *upscalers; /* a folder of networks that enlarge; NULL: none */
     const char *output;  /* a folder where images are kept; NULL: nowhere */

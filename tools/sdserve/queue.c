@@ -19,7 +19,7 @@ struct queue {
     int max_waiting, keep;
     uint64_t next_number;
     double now;     /* virtual: the start of the job taken last */
-    int checkpoint; /* that sessions are open for, or are being opened for */
+    int checkpoint; /* and VAE, that sessions are open for, or are being opened for */
     int opening;    /* its model is not there yet */
     int open;       /* sessions */
     int stopped;
@@ -195,13 +195,17 @@ struct job *queue_find(struct queue *q, const char *id)
     return job;
 }
 
-struct job *queue_drawing(struct queue *q)
+struct job *queue_drawing(struct queue *q, const char *client)
 {
-    struct job *found = NULL;
+    struct job *found = NULL, *own = NULL;
 
     pthread_mutex_lock(&q->lock);
-    for (struct job *job = q->jobs; job; job = job->next)
-        if (job->state == JOB_DRAWING && (!found || job->begun < found->begun)) found = job;
+    for (struct job *job = q->jobs; job; job = job->next) {
+        if (job->state != JOB_DRAWING) continue;
+        if (!found || job->begun < found->begun) found = job;
+        if (!strcmp(job->client, client) && (!own || job->begun < own->begun)) own = job;
+    }
+    if (own) found = own;
     if (found) found->uses++;
     pthread_mutex_unlock(&q->lock);
     return found;
@@ -222,6 +226,7 @@ void queue_look(struct queue *q, const struct job *job, struct job *copy)
     *copy = *job;
     pthread_mutex_unlock(&q->lock);
     copy->images = NULL;
+    copy->session = NULL;
     copy->preview.pixels = NULL;
     copy->next = NULL;
 }
@@ -270,12 +275,13 @@ int queue_place(struct queue *q, const struct job *job)
     return place;
 }
 
-void queue_cancel(struct queue *q, struct job *job, int skip)
+void queue_end(struct queue *q, struct job *job, enum job_end how)
 {
     pthread_mutex_lock(&q->lock);
-    if (job->state == JOB_QUEUED && !skip) set_state(q, job, JOB_CANCELLED);
-    else if (skip) job->skip = 1;
-    else job->cancel = 1;
+    if (job->state == JOB_QUEUED && how == JOB_CANCEL) set_state(q, job, JOB_CANCELLED);
+    else if (job->state == JOB_DRAWING && how > job->asked) job->asked = how;
+    if (job->session && how == JOB_CANCEL) sdrt_session_cancel(job->session);
+    else if (job->session) sdrt_session_finish(job->session);
     forget(q);
     pthread_mutex_unlock(&q->lock);
 }
@@ -324,14 +330,14 @@ static int is_turn(struct queue *q, int open, struct job **job, enum queue_turn 
     *job = next_job(q);
     *turn = QUEUE_END;
     if (!*job) return q->stopped;
-    if ((*job)->wish->checkpoint == q->checkpoint) {
+    if (wish_opens((*job)->wish) == q->checkpoint) {
         *turn = QUEUE_DRAW;
         return !q->opening;
     }
     *turn = QUEUE_CLOSE;
     if (open) return 1;
     if (q->open || q->opening) return 0;
-    q->checkpoint = (*job)->wish->checkpoint;
+    q->checkpoint = wish_opens((*job)->wish);
     q->opening = 1;
     *turn = QUEUE_DRAW;
     return 1;
@@ -404,10 +410,17 @@ int queue_add_image(struct queue *q, struct job *job, const struct image *image)
     return images ? SDRT_OK : SDRT_E_NOMEM;
 }
 
-int queue_asked(struct queue *q, const struct job *job)
+void queue_session(struct queue *q, struct job *job, struct sdrt_session *session)
 {
     pthread_mutex_lock(&q->lock);
-    const int asked = job->cancel ? 2 : job->skip;
+    job->session = session;
+    pthread_mutex_unlock(&q->lock);
+}
+
+enum job_end queue_asked(struct queue *q, const struct job *job)
+{
+    pthread_mutex_lock(&q->lock);
+    const enum job_end asked = job->asked;
     pthread_mutex_unlock(&q->lock);
     return asked;
 }
@@ -416,7 +429,7 @@ void queue_next_batch(struct queue *q, struct job *job, int batch)
 {
     pthread_mutex_lock(&q->lock);
     job->batch = batch;
-    job->skip = 0;
+    if (job->asked == JOB_SKIP) job->asked = JOB_GOES_ON;
     job->done = job->total = 0;
     note(q, job);
     pthread_mutex_unlock(&q->lock);
@@ -427,6 +440,7 @@ void queue_finish(struct queue *q, struct job *job, enum job_state state, int st
 {
     pthread_mutex_lock(&q->lock);
     job->status = status;
+    job->session = NULL;
     snprintf(job->error, sizeof job->error, "%s", error ? error : "");
     q->counts.draw_seconds += sdrt_now() - job->begun;
     set_state(q, job, state);

@@ -37,8 +37,8 @@ int queue_submit(struct queue *queue, struct wish *wish, const char *client, str
 /* The job of an id, a use of it; NULL for none. */
 struct job *queue_find(struct queue *queue, const char *id);
 
-/* The job that is being drawn, longest of all, a use of it; NULL for none. */
-struct job *queue_drawing(struct queue *queue);
+/* The job that is being drawn, longest of all of client's, else of all, a use of it; NULL for none. */
+struct job *queue_drawing(struct queue *queue, const char *client);
 
 /* Ends a use. */
 void queue_release(struct queue *queue, struct job **job);
@@ -55,8 +55,8 @@ int queue_wait(struct queue *queue, const struct job *job, int *seen, int millis
 /* How many jobs come before one that waits; 0 for others. */
 int queue_place(struct queue *queue, const struct job *job);
 
-/* Ends a job as soon as may be; skip ends only the batch that is being drawn. */
-void queue_cancel(struct queue *queue, struct job *job, int skip);
+/* Ends a job so; one that waits is cancelled by JOB_CANCEL, and left by the others. */
+void queue_end(struct queue *queue, struct job *job, enum job_end how);
 
 void queue_count(struct queue *queue, struct queue_counts *counts);
 
@@ -88,8 +88,9 @@ void queue_progress(struct queue *queue, struct job *job, enum sdrt_stage stage,
 void queue_show(struct queue *queue, struct job *job, const uint8_t *pixels, int width, int height);
 /* Takes bytes and parameters over.  SDRT_E_NOMEM. */
 int queue_add_image(struct queue *queue, struct job *job, const struct image *image);
-/* 0: go on; 1: the batch is to end; 2: the job is. */
-int queue_asked(struct queue *queue, const struct job *job);
+/* The session that draws it, which queue_end() may end from then on until queue_finish(). */
+void queue_session(struct queue *queue, struct job *job, struct sdrt_session *session);
+enum job_end queue_asked(struct queue *queue, const struct job *job);
 void queue_next_batch(struct queue *queue, struct job *job, int batch);
 
 /* Ends it; error may be NULL. */

@@ -43,8 +43,8 @@ static json_t *models_json(struct shelf *shelf)
 {
     json_t *list = json_array();
 
-    for (int i = 0; i < shelf_count(shelf); i++)
-        json_array_append_new(list, json_string(shelf_at(shelf, i).title));
+    for (int i = 0; i < shelf_count(shelf, SHELF_MODELS); i++)
+        json_array_append_new(list, json_string(shelf_at(shelf, SHELF_MODELS, i).title));
     return list;
 }
 
@@ -63,17 +63,17 @@ static enum MHD_Result status(struct call *c)
     pthread_mutex_unlock(&s->lock);
     return answer_json(
         c, MHD_HTTP_OK,
-        json_pack("{ss ss ss si si si si sf sf sf so so so so so ss s{si sf} s{si si si}}",
-                  "version", sdrt_version(), "isa", machine.isa, "precision", machine.precision,
-                  "threads", machine.threads, "sessions", o->sessions, "queued",
-                  (int)n.jobs[JOB_QUEUED], "drawing", (int)n.jobs[JOB_DRAWING],
-                  "pixel_step_seconds", n.pixel_step_seconds, "decode_pixel_seconds",
-                  n.decode_pixel_seconds, "pixels", n.pixels, "samplers",
-                  names_of(SDRT_LIST_SAMPLERS), "schedules", names_of(SDRT_LIST_SCHEDULES),
-                  "formats", names_of(SDRT_LIST_FORMATS), "models", models_json(s->shelf), "loras",
-                  loras, "model", shelf_at(s->shelf, shelf_current(s->shelf)).title, "defaults",
-                  "steps", o->defaults.steps, "cfg_scale", (double)o->defaults.cfg_scale, "limits",
-                  "pixels", o->max_pixels, "steps", o->max_steps, "batch", o->max_batch));
+        json_pack(
+            "{ss ss ss si si si si sf sf sf so so so so so ss s{si sf} s{si si si}}", "version",
+            sdrt_version(), "isa", machine.isa, "precision", machine.precision, "threads",
+            machine.threads, "sessions", o->sessions, "queued", (int)n.jobs[JOB_QUEUED], "drawing",
+            (int)n.jobs[JOB_DRAWING], "pixel_step_seconds", n.pixel_step_seconds,
+            "decode_pixel_seconds", n.decode_pixel_seconds, "pixels", n.pixels, "samplers",
+            names_of(SDRT_LIST_SAMPLERS), "schedules", names_of(SDRT_LIST_SCHEDULES), "formats",
+            names_of(SDRT_LIST_FORMATS), "models", models_json(s->shelf), "loras", loras, "model",
+            shelf_at(s->shelf, SHELF_MODELS, shelf_current(s->shelf, SHELF_MODELS)).title,
+            "defaults", "steps", o->defaults.steps, "cfg_scale", (double)o->defaults.cfg_scale,
+            "limits", "pixels", o->max_pixels, "steps", o->max_steps, "batch", o->max_batch));
 }
 
 /* ---- Prometheus ---- */
@@ -178,7 +178,7 @@ const struct route routes[] = {
     A1111("GET", "upscalers", extras_upscalers, 0, .help = "the networks that enlarge"),
     A1111("POST", "extra-single-image", extras_single, ROUTE_BODY, .help = "enlarge a picture",
           .fields = extras_fields),
-    A1111("GET", "latent-upscale-modes", a1111_nothing, 0, .help = "none"),
+    A1111("GET", "latent-upscale-modes", a1111_latent_modes, 0, .help = "how latents are enlarged"),
     A1111("GET", "hypernetworks", a1111_nothing, 0, .help = "none"),
     A1111("GET", "face-restorers", a1111_nothing, 0, .help = "none"),
     A1111("GET", "realesrgan-models", a1111_nothing, 0, .help = "none"),
@@ -188,12 +188,17 @@ const struct route routes[] = {
     A1111("POST", "refresh-checkpoints", a1111_refresh, ROUTE_BODY,
           .help = "look for checkpoints again"),
     A1111("POST", "refresh-loras", a1111_refresh, ROUTE_BODY, .help = "the same"),
+    A1111("POST", "refresh-vae", a1111_refresh, ROUTE_BODY, .help = "the same"),
+    A1111("POST", "refresh-embeddings", a1111_refresh, ROUTE_BODY, .help = "the same"),
     A1111("POST", "png-info", a1111_png_info, ROUTE_BODY, .help = "what a picture says of itself",
           .fields = a1111_info_fields),
     A1111("GET", "memory", a1111_memory, 0, .help = "memory"),
     A1111("GET", "cmd-flags", a1111_flags, 0, .help = "how it was started"),
     { "GET", "/controlnet/version", control_version, API_A1111, 0, .help = "of the interface" },
     { "GET", "/controlnet/model_list", control_models, API_A1111, 0, .help = "the control nets" },
+    { "GET", "/controlnet/settings", control_settings, API_A1111, 0, .help = "how many units" },
+    { "GET", "/controlnet/control_types", control_types, API_A1111, 0,
+      .help = "both lists, by kind" },
     { "GET", "/controlnet/module_list", control_modules, API_A1111, 0,
       .help = "what is made of their pictures" },
     { "GET", "/internal/ping", a1111_ping, API_A1111, 0, .help = "whether it is there" },

@@ -38,8 +38,8 @@ static void wind_down(struct server *s, struct drawers *drawers, const sigset_t 
     while (!queue_is_idle(s->queue)) {
         if (sigtimedwait(signals, NULL, &pause) < 0) continue;
         drawers_cancel(drawers);
-        while ((job = queue_drawing(s->queue))) {
-            queue_cancel(s->queue, job, 0);
+        while ((job = queue_drawing(s->queue, ""))) {
+            queue_end(s->queue, job, JOB_CANCEL);
             queue_release(s->queue, &job);
             nanosleep(&pause, NULL);
         }

@@ -12,13 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST = 4096 /* checkpoints */ };
+struct row {
+    const char *folder; /* borrowed; NULL for none */
+    struct checkpoint list[SHELF_MOST];
+    int n, current;
+};
 
 struct shelf {
     pthread_mutex_t lock;
-    const char *folder; /* borrowed; NULL for none */
-    struct checkpoint list[MOST];
-    int n, current;
+    struct row rows[SHELF_KINDS];
 };
 
 static const char *const endings[] = { ".safetensors", ".ckpt", ".gguf", ".pt", ".pth", ".bin" };
@@ -71,20 +73,42 @@ void shelf_list(const char *folder, shelf_name_fn *call, void *user)
     each_in(folder, list_weights, &l);
 }
 
-/* ---- checkpoints ---- */
+struct search {
+    const char *name;
+    size_t size;
+    char *path;
+};
+
+static void find_path(void *user, const char *name, const char *path)
+{
+    struct search *s = user;
+
+    if (!s->path && strlen(name) == s->size && !memcmp(s->name, name, s->size))
+        s->path = strdup(path);
+}
+
+char *shelf_path(const char *folder, const char *name, size_t size)
+{
+    struct search s = { name, size, NULL };
+
+    shelf_list(folder, find_path, &s);
+    return s.path;
+}
+
+/* ---- checkpoints and VAEs ---- */
 
 /* With the lock, or before there are threads. */
-static void add(struct shelf *s, const char *title, const char *path)
+static void add(struct row *row, const char *title, const char *path)
 {
     const size_t stem = stem_of(title);
-    struct checkpoint *c = &s->list[s->n];
+    struct checkpoint *c = &row->list[row->n];
 
-    for (int i = 0; i < s->n; i++)
-        if (!strcmp(s->list[i].path, path)) return;
-    if (s->n == MOST) return;
+    for (int i = 0; i < row->n && *path; i++)
+        if (!strcmp(row->list[i].path, path)) return;
+    if (row->n == SHELF_MOST) return;
     *c = (struct checkpoint){ strdup(title), strndup(title, stem ? stem : strlen(title)),
                               strdup(path) };
-    if (c->title && c->name && c->path) s->n++;
+    if (c->title && c->name && c->path) row->n++;
     else free(c->title), free(c->name), free(c->path);
 }
 
@@ -97,10 +121,16 @@ static void add_checkpoint(void *user, const char *name, const char *path)
         add(user, name, path);
 }
 
+static void add_vae(void *user, const char *name, const char *path)
+{
+    if (stem_of(name) && sdrt_path_is_file(path)) add(user, name, path);
+}
+
 void shelf_refresh(struct shelf *s)
 {
     pthread_mutex_lock(&s->lock);
-    each_in(s->folder, add_checkpoint, s);
+    each_in(s->rows[SHELF_MODELS].folder, add_checkpoint, &s->rows[SHELF_MODELS]);
+    each_in(s->rows[SHELF_VAES].folder, add_vae, &s->rows[SHELF_VAES]);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -112,14 +142,14 @@ struct shelf *shelf_make(const struct serve_options *o)
 
     if (!s) return NULL;
     pthread_mutex_init(&s->lock, NULL);
-    s->folder = o->models;
-    add(s, slash && slash[1] ? slash + 1 : o->model.model, o->model.model);
+    s->rows[SHELF_MODELS].folder = o->models;
+    s->rows[SHELF_VAES].folder = o->vaes;
+    add(&s->rows[SHELF_MODELS], slash && slash[1] ? slash + 1 : o->model.model, o->model.model);
     free(path);
-    if (!s->n) {
-        free(s);
-        return NULL;
-    }
-    shelf_refresh(s);
+    add(&s->rows[SHELF_VAES], "Automatic", "");
+    add(&s->rows[SHELF_VAES], "None", "");
+    if (!s->rows[SHELF_MODELS].n || s->rows[SHELF_VAES].n < 2) shelf_free(&s);
+    else shelf_refresh(s);
     return s;
 }
 
@@ -128,40 +158,43 @@ void shelf_free(struct shelf **shelf)
     struct shelf *s = *shelf;
 
     *shelf = NULL;
-    for (int i = 0; s && i < s->n; i++) {
-        free(s->list[i].title);
-        free(s->list[i].name);
-        free(s->list[i].path);
+    if (!s) return;
+    for (int k = 0; k < SHELF_KINDS; k++) {
+        for (int i = 0; i < s->rows[k].n; i++) {
+            free(s->rows[k].list[i].title);
+            free(s->rows[k].list[i].name);
+            free(s->rows[k].list[i].path);
+        }
     }
-    if (s) pthread_mutex_destroy(&s->lock);
+    pthread_mutex_destroy(&s->lock);
     free(s);
 }
 
-int shelf_count(struct shelf *s)
+int shelf_count(struct shelf *s, enum shelf_kind kind)
 {
     pthread_mutex_lock(&s->lock);
-    const int n = s->n;
+    const int n = s->rows[kind].n;
     pthread_mutex_unlock(&s->lock);
     return n;
 }
 
-struct checkpoint shelf_at(struct shelf *s, int i)
+struct checkpoint shelf_at(struct shelf *s, enum shelf_kind kind, int i)
 {
     pthread_mutex_lock(&s->lock);
-    const struct checkpoint c = s->list[i];
+    const struct checkpoint c = s->rows[kind].list[i];
     pthread_mutex_unlock(&s->lock);
     return c;
 }
 
-int shelf_find(struct shelf *s, const char *title)
+int shelf_find(struct shelf *s, enum shelf_kind kind, const char *title)
 {
     const char *hash = strstr(title, " [");
     const size_t n = hash && sdrt_ends_with(title, "]") ? (size_t)(hash - title) : strlen(title);
     int found = -1;
 
     pthread_mutex_lock(&s->lock);
-    for (int i = s->n - 1; i >= 0; i--) {
-        const struct checkpoint *c = &s->list[i];
+    for (int i = s->rows[kind].n - 1; i >= 0; i--) {
+        const struct checkpoint *c = &s->rows[kind].list[i];
         if ((strlen(c->title) == n && !memcmp(c->title, title, n)) ||
             (strlen(c->name) == n && !memcmp(c->name, title, n)))
             found = i;
@@ -170,17 +203,17 @@ int shelf_find(struct shelf *s, const char *title)
     return found;
 }
 
-int shelf_current(struct shelf *s)
+int shelf_current(struct shelf *s, enum shelf_kind kind)
 {
     pthread_mutex_lock(&s->lock);
-    const int i = s->current;
+    const int i = s->rows[kind].current;
     pthread_mutex_unlock(&s->lock);
     return i;
 }
 
-void shelf_choose(struct shelf *s, int i)
+void shelf_choose(struct shelf *s, enum shelf_kind kind, int i)
 {
     pthread_mutex_lock(&s->lock);
-    s->current = i;
+    s->rows[kind].current = i;
     pthread_mutex_unlock(&s->lock);
 }

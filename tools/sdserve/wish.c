@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+enum { UNKNOWN = 1024 /* a side that is the model's */ };
+
 struct wish *wish_make(const struct serve_options *o)
 {
     struct wish *w = calloc(1, sizeof *w);
@@ -36,10 +38,28 @@ void wish_free(struct wish *w)
     free(w);
 }
 
+/* Of the second drawing of an image that is drawn twice. */
+static int check_hires(const struct sdrt_request *r, const struct serve_options *o,
+                       const struct sdrt_log *log)
+{
+    const double side = r->hires,
+                 steps = (double)r->hires_strength * (r->hires_steps ? r->hires_steps : r->steps);
+    const double width = r->width ? r->width : UNKNOWN, height = r->height ? r->height : UNKNOWN;
+
+    if (side == 0) return SDRT_OK;
+    if (width * height * side * side > o->max_pixels)
+        return sdrt_fail(log, SDRT_E_ARG,
+                         "hires: %.0fx%.0f: expected at most this server's %d pixels", width * side,
+                         height * side, o->max_pixels);
+    if (steps > o->max_steps)
+        return sdrt_fail(log, SDRT_E_ARG, "hires_steps: %.0f: expected at most this server's %d",
+                         steps, o->max_steps);
+    return SDRT_OK;
+}
+
 int wish_check(struct wish *w, const struct serve_options *o, const struct sdrt_log *log)
 {
     struct sdrt_request *r = &w->request;
-    enum { UNKNOWN = 1024 /* a side that is the model's */ };
     const int64_t width = r->width ? r->width : r->init ? r->init->width : UNKNOWN;
     const int64_t height = r->height ? r->height : r->init ? r->init->height : UNKNOWN;
 
@@ -53,6 +73,7 @@ int wish_check(struct wish *w, const struct serve_options *o, const struct sdrt_
         return sdrt_fail(log, SDRT_E_ARG,
                          "width, height: %lldx%lld: expected at most this server's %d pixels",
                          (long long)width, (long long)height, o->max_pixels);
+    if (check_hires(r, o, log)) return SDRT_E_ARG;
     if (w->random_seed) r->seed = seed_draw();
     return SDRT_OK;
 }
