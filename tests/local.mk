@@ -245,15 +245,21 @@ AM_TESTS_ENVIRONMENT += OBJDUMP='$(OBJDUMP)'; export OBJDUMP;
 EXTRA_DIST += build-aux/arm.sh build-aux/arm-model.sh
 
 # The server, over HTTP; and whose turn it is.
-EXTRA_DIST += tests/check_sdserve.sh tests/clients/with_openai.py tests/clients/with_webuiapi.py \
+EXTRA_DIST += tests/check_sdserve.sh tests/check_sdserve_models.sh tests/serve.sh tests/clients/with_openai.py tests/clients/with_webuiapi.py tests/clients/with_sd_backend_client.py \
 	tests/clients/schema.sh tests/clients/load.py tests/clients/fuzz.py tests/clients/page.py
 if HAVE_SERVE
-check_SCRIPTS += tests/check_sdserve.sh
+check_SCRIPTS += tests/check_sdserve.sh tests/check_sdserve_models.sh
 check_PROGRAMS += tests/test_sdserve
 tests_test_sdserve_SOURCES = tests/test_sdserve.c tools/sdserve/queue.c tools/sdserve/wish.c \
 	tools/sdserve/base64.c tools/seed.c tests/temp_folder.c tests/temp_folder.h
 tests_test_sdserve_CFLAGS = $(TEST_CFLAGS)
 tests_test_sdserve_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/fuzz_sdserve
+tests_fuzz_sdserve_SOURCES = tests/fuzz_sdserve.c tests/fuzz.h $(SDSERVE_PARTS)
+nodist_tests_fuzz_sdserve_SOURCES = $(nodist_sdserve_SOURCES)
+tests_fuzz_sdserve_CPPFLAGS = $(sdserve_CPPFLAGS)
+tests_fuzz_sdserve_CFLAGS = $(sdserve_CFLAGS)
+tests_fuzz_sdserve_LDADD = $(sdserve_LDADD)
 endif
 
 # The Python bindings, where Python and numpy are.

@@ -98,21 +98,29 @@ static enum api api_of(const struct call *c)
                                                  : API_OWN;
 }
 
+/* A cut, a path or a form's field may have bytes that are no UTF-8. */
+static void make_utf8(char *text)
+{
+    json_t *whole = json_string(text);
+
+    for (char *p = text; !whole && *p; p++)
+        if ((unsigned char)*p >= 0x80) *p = '?';
+    json_decref(whole);
+}
+
 enum MHD_Result answer_error(struct call *c, unsigned status, const char *param, const char *format,
                              ...)
 {
-    char text[CALL_ERROR];
+    char text[CALL_ERROR], field[128];
     va_list list;
 
     va_start(list, format);
     vsnprintf(text, sizeof text, format, list);
     va_end(list);
-    /* A cut, or a path, may have left bytes that are no UTF-8. */
-    json_t *whole = json_string(text);
-    for (char *p = text; !whole && *p; p++)
-        if ((unsigned char)*p >= 0x80) *p = '?';
-    json_decref(whole);
-    return answer_json(c, status, error_body(api_of(c), status, param, text));
+    make_utf8(text);
+    snprintf(field, sizeof field, "%s", param ? param : "");
+    make_utf8(field);
+    return answer_json(c, status, error_body(api_of(c), status, param ? field : NULL, text));
 }
 
 enum MHD_Result answer_status(struct call *c, int status, const char *line)
