@@ -168,10 +168,40 @@ Test(sdfetch_cuts, shares_a_part_with_nobody)
     free(temp_read(part, &size));
     cr_expect_eq(size, 1000);
     close(fd);
-    /* Bytes without a tag are nobody's. */
+    /* Bytes without a tag are somebody else's. */
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_error(1, "another program's");
+    free(temp_read(part, &size));
+    cr_expect_eq(size, 1000);
+    cr_expect_eq(http_count(&hub), 0);
+    unlink(part);
     fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
     expect_file(first_file, SIZE, 1);
     cr_expect_str_eq(http_request(&hub, 0).range, "");
+}
+
+Test(sdfetch_cuts, writes_through_no_link)
+{
+    const char *other = temp_write("other", "theirs", 6);
+    size_t size;
+
+    cr_assert_eq(symlink(other, temp_path("model.part")), 0);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_error(1, "model.part");
+    char *bytes = temp_read(other, &size);
+    cr_expect(size == 6 && !memcmp(bytes, "theirs", 6));
+    free(bytes);
+}
+
+Test(sdfetch_cuts, stops_at_the_length_that_the_hub_tells)
+{
+    const struct http_step longer = { .no_length = 1, .headers = "X-Linked-Size: 1000\r\n" };
+
+    http_plan(&hub, &longer, 1);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_error(1, "more than the 1000 bytes");
+    cr_expect_eq(access(temp_path("model.part"), F_OK), -1);
+    cr_expect_eq(access(temp_path("model"), F_OK), -1);
 }
 
 Test(sdfetch_cuts, takes_silence_for_a_cut)

@@ -101,6 +101,19 @@ static int is_body(const struct transfer *t)
     return t->reply.status == 200 || t->reply.status == 206;
 }
 
+/* A body of chunks says nowhere how long it is, but the file is known to have so many bytes. */
+static int check_length(struct transfer *t, size_t more)
+{
+    const uint64_t most = t->total >= 0 ? (uint64_t)t->total : t->request->size;
+
+    if (!most || more <= most - t->part->size) return DONE;
+    const int status = fetch_part_restart(t->part, t->request->log);
+    if (status) return status;
+    return sdrt_fail(t->request->log, SDRT_E_FORMAT,
+                     "%s: the server sends more than the %" PRIu64 " bytes that the file has",
+                     t->request->label, most);
+}
+
 static size_t on_body(char *data, size_t one, size_t n, void *user)
 {
     struct transfer *t = user;
@@ -113,6 +126,7 @@ static size_t on_body(char *data, size_t one, size_t n, void *user)
         t->begun = 1;
         t->judgement = begin_body(t);
     }
+    if (!t->judgement) t->judgement = check_length(t, one * n);
     if (!t->judgement) t->judgement = fetch_part_append(t->part, data, one * n, t->request->log);
     return t->judgement ? 0 : one * n;
 }

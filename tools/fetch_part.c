@@ -35,12 +35,16 @@ static const char *field(const char *line, const char *key)
 /* Whether the bytes there came from url; takes over what else the tag says. */
 static int read_tag(struct fetch_part *part, const char *url)
 {
-    FILE *file = fopen(part->tag, "re");
+    const int fd = open(part->tag, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
     char *line = NULL;
     size_t room = 0;
     int same = 0;
 
-    if (!file) return 0;
+    if (!file) {
+        if (fd >= 0) close(fd);
+        return 0;
+    }
     while (getline(&line, &room, file) > 0) {
         const char *value;
         line[strcspn(line, "\n")] = 0;
@@ -59,7 +63,8 @@ static int open_locked(struct fetch_part *part, const struct sdrt_log *log)
 {
     struct stat mine, there;
 
-    part->fd = open(part->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    /* A link there is somebody else's. */
+    part->fd = open(part->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
     if (part->fd < 0)
         return sdrt_fail(log, SDRT_E_IO, "%s: cannot be written: %s", part->path, strerror(errno));
     if (flock(part->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
@@ -93,6 +98,15 @@ int fetch_part_open(struct fetch_part **out, const char *target, const char *url
     if (status) {
         /* The bytes there may be another program's. */
         if (part->fd >= 0) close(part->fd);
+        part->fd = -1;
+        goto out;
+    }
+    if (part->size && access(part->tag, F_OK) != 0) {
+        status = sdrt_fail(log, SDRT_E_IO,
+                           "%s: is there without %s.tag, so another program's: expected it to be "
+                           "moved away",
+                           part->path, part->path);
+        close(part->fd);
         part->fd = -1;
         goto out;
     }

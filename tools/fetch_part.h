@@ -21,7 +21,7 @@ struct fetch_part {
 };
 
 /* Opens or makes the part for target.  Bytes of an earlier run are kept when its tag says they
- * came from url, else dropped.  *out belongs to the caller, NULL after a failure.  SDRT_E_IO
+ * came from url, else dropped; those without a tag are another program's.  *out belongs to the caller, NULL after a failure.  SDRT_E_IO
  * (also when another program holds the part), SDRT_E_NOMEM. */
 int fetch_part_open(struct fetch_part **out, const char *target, const char *url,
                     const struct sdrt_log *log);
