@@ -60,11 +60,22 @@ static int describe(struct sdrt_topology *t, const char *words)
                          : hwloc_topology_set_synthetic(t->hwloc, words);
 }
 
+/* hwloc reads through NULL where an allocation of its own fails, and then loops at its end: what it
+ * takes, some hundreds of KiB, is looked for before it is called. */
+static int has_room(void)
+{
+    enum { ROOM = 8 << 20 };
+    void *volatile room = malloc(ROOM); /* a compiler may leave out what is freed at once */
+
+    free(room);
+    return room != NULL;
+}
+
 static int load(struct sdrt_topology *t, const char *synthetic, const struct sdrt_log *log)
 {
     int status = SDRT_OK;
 
-    if (hwloc_topology_init(&t->hwloc) != 0) {
+    if (!has_room() || hwloc_topology_init(&t->hwloc) != 0) {
         t->hwloc = NULL;
         return sdrt_fail(log, SDRT_E_NOMEM, "out of memory for the machine's topology");
     }
