@@ -95,6 +95,11 @@ static int check_unet(const struct sdrt_model_config *config, const char *path,
             : u->in_channels == u->out_channels + 3 ? " (a small picture too)"
                                                     : "",
             u->out_channels, 2 * u->out_channels + 1, 2 * u->out_channels);
+    if (u->channels[0] % 2)
+        return sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                         "%s: %d channels of the U-Net's first level: expected an even number, of "
+                         "sines and cosines of the timestep",
+                         path, u->channels[0]);
     status = check_groups("U-Net", u->channels, u->levels, u->norm_groups, path, log);
     return status == SDRT_OK ? check_heads(config, path, log) : status;
 }
