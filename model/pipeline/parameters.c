@@ -108,8 +108,12 @@ static void write_loras(const struct sdrt_request *r, FILE *f)
     FILE *list = r->n_loras ? open_memstream(&text, &size) : NULL;
 
     if (!list) return;
-    for (int i = 0; i < r->n_loras; i++)
-        fprintf(list, "%s%s:%g", i ? ", " : "", r->loras[i].path, (double)r->loras[i].scale);
+    for (int i = 0; i < r->n_loras; i++) {
+        /* Its folder is the user's own affair. */
+        const char *slash = strrchr(r->loras[i].path, '/');
+        fprintf(list, "%s%s:%g", i ? ", " : "", slash ? slash + 1 : r->loras[i].path,
+                (double)r->loras[i].scale);
+    }
     if (!fclose(list)) write_text(f, "LoRA", text);
     free(text);
 }
