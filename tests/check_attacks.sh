@@ -15,7 +15,7 @@ sdgen=$(any_level "$build/sdgen" "$work.sdgen")
 
 # Address sanitizer's own tables take more than any limit.
 memory=900000 # KiB
-grep -q 'fsanitize=address' "$build/Makefile" && memory=unlimited
+grep -q '^CFLAGS.*fsanitize=address' "$build/Makefile" && memory=unlimited
 
 # attacked NAME STATUS PATTERN PROGRAM...: it ends so, with one line for an error and with none else,
 # within 20 s of a processor's time and the memory above.

@@ -232,11 +232,11 @@ endif
 # Check scripts run beside the programs; CC compiles the installed header alone.
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT += CC='$(CC)' CRITERION_VERBOSITY_LEVEL=1; export CC CRITERION_VERBOSITY_LEVEL;
-EXTRA_DIST += tests/add_kernel.sh tests/fresh_root.sh tests/check_attacks.sh tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_output.sh tests/check_sdbench.sh tests/check_man.sh \
+EXTRA_DIST += tests/add_kernel.sh tests/fresh_root.sh tests/check_attacks.sh tests/check_ends.sh tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_output.sh tests/check_sdbench.sh tests/check_man.sh \
 	tests/support.sh tests/header.c \
 	build-aux/summary.sh build-aux/check-layers.sh build-aux/check-levels.sh \
 	build-aux/check-wide.sh
-check_SCRIPTS = tests/check_attacks.sh tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_output.sh tests/check_sdbench.sh tests/check_man.sh \
+check_SCRIPTS = tests/check_attacks.sh tests/check_ends.sh tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_output.sh tests/check_sdbench.sh tests/check_man.sh \
 	build-aux/check-layers.sh build-aux/check-levels.sh build-aux/check-wide.sh
 EXTRA_DIST += tests/check_kernels.sh tests/wrong_kernel.c
 check_SCRIPTS += tests/check_kernels.sh
@@ -636,6 +636,15 @@ check_PROGRAMS += tests/test_lora_tags
 tests_test_lora_tags_SOURCES = tests/test_lora_tags.c tests/temp_folder.c tests/temp_folder.h
 tests_test_lora_tags_CFLAGS = $(TEST_CFLAGS)
 tests_test_lora_tags_LDADD = $(TEST_LIBS)
+# What may fail in a program, made to fail; a library that is loaded before it.
+EXTRA_DIST += tests/faults.c
+if SHARED
+check_LTLIBRARIES += tests/libfaults.la
+tests_libfaults_la_SOURCES = tests/faults.c
+tests_libfaults_la_CFLAGS = $(TEST_CFLAGS) -Wno-missing-prototypes -fvisibility=default
+tests_libfaults_la_LDFLAGS = -module -avoid-version -rpath /nowhere $(AM_LDFLAGS)
+tests_libfaults_la_LIBADD = -ldl
+endif
 # Files that were made to harm, for tests/check_attacks.sh.
 check_PROGRAMS += tests/attack_files
 tests_attack_files_SOURCES = tests/attack_files.c

@@ -4,7 +4,7 @@ sdgen_SOURCES = \
 	tools/options.c tools/options.h tools/options_together.c tools/options_together.h \
 	tools/option_values.c tools/option_values.h \
 	tools/prompt_file.c tools/prompt_file.h tools/lora_option.c tools/lora_option.h tools/control_option.c tools/control_option.h tools/pictures.c tools/pictures.h \
-	tools/output.c tools/output.h tools/grid.c tools/grid.h tools/enlarge.c tools/enlarge.h tools/from_image.c tools/from_image.h \
+	tools/inputs.c tools/inputs.h tools/output.c tools/output.h tools/grid.c tools/grid.h tools/enlarge.c tools/enlarge.h tools/from_image.c tools/from_image.h \
 	tools/plan_svg.c tools/plan_svg.h \
 	tools/progress.c tools/progress.h \
 	tools/compare.c tools/compare.h tools/dump.c tools/dump.h \

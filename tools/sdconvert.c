@@ -5,6 +5,7 @@
 #include <config.h>
 
 #include "cli/options.h"
+#include "cli/process.h"
 #include "runtime/base/text.h"
 #include "tools/convert.h"
 #include "tools/lora_option.h"
@@ -31,20 +32,6 @@ struct session {
 static volatile sig_atomic_t caught;
 
 static void on_signal(int number) { caught = number; }
-
-static void catch_signals(void)
-{
-    struct sigaction action;
-
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal;
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    /* This is then a failed write, which is told. */
-    action.sa_handler = SIG_IGN;
-    sigaction(SIGXFSZ, &action, NULL);
-}
 
 static void on_log(void *user, enum sdrt_log_level level, const char *text)
 {
@@ -181,7 +168,7 @@ int main(int argc, char **argv)
     s.input = argv[rest];
     s.output = argv[rest + 1];
     progress_init(&s.progress, "sdconvert", s.quiet);
-    catch_signals();
+    cli_catch_signals(on_signal);
     status = s.check ? check(&s) : convert(&s);
     for (int i = 0; i < s.n_loras; i++) free((void *)(uintptr_t)s.loras[i].path);
     if (caught) {

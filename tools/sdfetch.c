@@ -5,6 +5,7 @@
 #include <config.h>
 
 #include "cli/options.h"
+#include "cli/process.h"
 #include "tools/fetch.h"
 #include "tools/fetch_table.h"
 #include "tools/fetch_url.h"
@@ -34,21 +35,6 @@ struct session {
 static volatile sig_atomic_t caught;
 
 static void on_signal(int number) { caught = number; }
-
-static void catch_signals(void)
-{
-    struct sigaction action;
-
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal;
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    /* These are then failed writes, which are told. */
-    action.sa_handler = SIG_IGN;
-    sigaction(SIGXFSZ, &action, NULL);
-    sigaction(SIGPIPE, &action, NULL);
-}
 
 static void on_log(void *user, enum sdrt_log_level level, const char *text)
 {
@@ -304,7 +290,8 @@ int main(int argc, char **argv)
     if (status || shown)
         return !status ? EXIT_SUCCESS : status == SDRT_E_ARG ? EXIT_USAGE : EXIT_FAILURE;
     progress_init(&s.progress, "sdfetch", s.quiet);
-    catch_signals();
+    cli_catch_signals(on_signal);
+    signal(SIGPIPE, SIG_IGN); /* a failed write, which is told */
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         sdrt_fail(&s.log, SDRT_E_NOMEM, "libcurl does not start");
         return EXIT_FAILURE;

@@ -2,10 +2,12 @@
  *
  * sdgen: an image from a prompt.
  */
+#include "cli/process.h"
 #include "tools/compare.h"
 #include "tools/dump.h"
 #include "tools/enlarge.h"
 #include "tools/grid.h"
+#include "tools/inputs.h"
 #include "tools/options.h"
 #include "tools/output.h"
 #include "tools/pictures.h"
@@ -60,21 +62,6 @@ static void on_signal(int number)
     caught = number;
     if (context) sdrt_cancel(context);
     sdrt_upscaler_cancel(enlarging);
-}
-
-static void catch_signals(void)
-{
-    struct sigaction action;
-
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal;
-    action.sa_flags = SA_RESTART;
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    /* A file that outgrows its limit is then a failed write, which is told and cleaned up. */
-    action.sa_handler = SIG_IGN;
-    sigaction(SIGXFSZ, &action, NULL);
 }
 
 static void on_log(void *user, enum sdrt_log_level level, const char *text)
@@ -145,6 +132,19 @@ static int check_apart(const struct session *s)
                      s->options.grid);
 }
 
+/* Only --force takes the place of what is there. */
+static int check_apart_from_inputs(const struct session *s)
+{
+    int status = inputs_check(&s->options, s->options.grid, &s->log);
+
+    for (int k = 0; k < s->output.total && !status && !output_is_stdout(&s->output); k++) {
+        char *name = output_name(&s->output, k);
+        status = inputs_check(&s->options, name, &s->log);
+        free(name);
+    }
+    return status;
+}
+
 /* Every output that could be refused is refused before minutes of work. */
 static int check_outputs(const struct session *s)
 {
@@ -156,8 +156,10 @@ static int check_outputs(const struct session *s)
                                   .log = &s->log };
     int status = SDRT_OK;
 
-    if (o->plan) return o->plan_file ? sdrt_atomic_check(o->plan_file, &s->log) : SDRT_OK;
+    if (o->plan_file) status = inputs_check(o, o->plan_file, &s->log);
+    if (o->plan) return o->plan_file && !status ? sdrt_atomic_check(o->plan_file, &s->log) : status;
     status = output_check(&s->output);
+    if (!status && o->force) status = check_apart_from_inputs(s);
     if (!status && o->grid) status = output_check(&sheet);
     if (!status && o->grid) status = check_apart(s);
     if (!status && o->dump) status = dump_check(o->dump, &s->log);
@@ -184,6 +186,14 @@ static int measure(struct session *s, struct sdrt_memory *memory)
     return status;
 }
 
+/* Beside what is counted there are threads' stacks, a picture's bytes, pages of files. */
+static int has_room(size_t need, size_t available)
+{
+    const size_t beside = (size_t)16 << 20;
+
+    return available > beside && need <= available - beside;
+}
+
 /* What has room for the whole decoder decodes at once. */
 static int measure_fitting(struct session *s, struct sdrt_memory *memory)
 {
@@ -193,12 +203,12 @@ static int measure_fitting(struct session *s, struct sdrt_memory *memory)
     int status = measure(s, memory);
     const size_t need = memory->weights_bytes + memory->arena_bytes, left = memory->available_bytes;
 
-    if (status || !left || need <= left || o->request.vae_bands || o->model.taesd ||
+    if (status || !left || has_room(need, left) || o->request.vae_bands || o->model.taesd ||
         !on_processor || o->no_memory_check)
         return status;
     o->request.vae_bands = ROWS;
     status = measure(s, memory);
-    if (status || memory->weights_bytes + memory->arena_bytes <= left) {
+    if (status || has_room(memory->weights_bytes + memory->arena_bytes, left)) {
         if (!status)
             sdrt_note(&s->log, SDRT_LOG_WARNING,
                       "memory is short: the VAE decodes in bands of %d rows, which takes longer",
@@ -222,7 +232,8 @@ static int check_memory(struct session *s)
     if (__builtin_add_overflow(memory.weights_bytes, memory.arena_bytes, &need)) need = SIZE_MAX;
     const size_t weights = memory.weights_bytes / mib + 1, arena = memory.arena_bytes / mib + 1;
     const size_t available = memory.available_bytes / mib;
-    if (memory.available_bytes && need > memory.available_bytes && !s->options.no_memory_check)
+    if (memory.available_bytes && !has_room(need, memory.available_bytes) &&
+        !s->options.no_memory_check)
         return sdrt_fail(
             &s->log, SDRT_E_NOMEM,
             "needs %zu MiB (weights %zu, arena %zu), but %s has %zu MiB available; expected "
@@ -599,7 +610,7 @@ static int sdgen(int argc, char **argv)
                                 .seed = s.options.request.seed,
                                 .request = &s.options.request,
                                 .log = &s.log };
-    catch_signals();
+    cli_catch_signals(on_signal);
 
     if (!status) status = s.options.inspect ? inspect(&s) : run(&s);
     enlarging = NULL;
@@ -615,4 +626,8 @@ static int sdgen(int argc, char **argv)
     return exit_code(&s, status);
 }
 
-int main(int argc, char **argv) { return sdrt_blas_leave(sdgen(argc, argv)); }
+int main(int argc, char **argv)
+{
+    cli_open_standard();
+    return sdrt_blas_leave(sdgen(argc, argv));
+}

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/files/atomic_file.h"
 
+#include "runtime/files/unfinished.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -27,6 +29,7 @@ static void destroy(struct sdrt_atomic_file **file)
     if (!f) return;
     if (f->stream) fclose(f->stream);
     if (f->temp) unlink(f->temp);
+    sdrt_unfinished_done(f->temp);
     free(f->temp);
     free(f->target);
     free(f->path);
@@ -70,6 +73,7 @@ static int open_temp(struct sdrt_atomic_file *f, const struct stat *old)
         }
         const int fd = open(f->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (fd >= 0) {
+            sdrt_unfinished_add(f->temp);
             /* Keeping the old permissions is a courtesy; some file systems have none. */
             if (old && fchmod(fd, old->st_mode & 0777) != 0) errno = 0;
             return fd;
@@ -97,6 +101,41 @@ static int open_for(struct sdrt_atomic_file *f)
     return open_temp(f, exists ? &old : NULL);
 }
 
+/* Where a symbolic link that leads to nothing yet leads, beside it; NULL where name is none. */
+static char *follow(const char *name)
+{
+    enum { MOST = 4096 };
+    char *to = malloc(MOST), *path = NULL;
+    const ssize_t n = to ? readlink(name, to, MOST) : -1;
+    const char *slash = strrchr(name, '/');
+    const size_t folder = slash && n > 0 && *to != '/' ? (size_t)(slash - name) + 1 : 0;
+
+    if (n > 0 && n < MOST) path = malloc(folder + (size_t)n + 1);
+    if (path) {
+        memcpy(path, name, folder);
+        memcpy(path + folder, to, (size_t)n);
+        path[folder + (size_t)n] = '\0';
+    }
+    free(to);
+    return path;
+}
+
+/* path without symbolic links, so that a rename replaces none; NULL without memory. */
+static char *resolve(const char *path)
+{
+    enum { MOST_LINKS = 40 };
+    char *name = strdup(path), *found = realpath(path, NULL), *next;
+
+    for (int i = 0; !found && name && i < MOST_LINKS && (next = follow(name)); i++) {
+        free(name);
+        name = next;
+        found = realpath(name, NULL);
+    }
+    if (!found) return name;
+    free(name);
+    return found;
+}
+
 int sdrt_atomic_open(struct sdrt_atomic_file **out, const char *path, const struct sdrt_log *log)
 {
     struct sdrt_atomic_file *f;
@@ -107,8 +146,7 @@ int sdrt_atomic_open(struct sdrt_atomic_file **out, const char *path, const stru
     f = calloc(1, sizeof *f);
     if (f) {
         f->path = strdup(path);
-        f->target = realpath(path, NULL);
-        if (!f->target) f->target = strdup(path);
+        f->target = resolve(path);
     }
     if (!f || !f->path || !f->target) {
         status = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", path);
@@ -180,6 +218,7 @@ static int finish(struct sdrt_atomic_file *f)
     if (fclose(stream) != 0 && !error) error = errno;
     if (!error && f->temp && rename(f->temp, f->target) != 0) error = errno;
     if (!error && f->temp) {
+        sdrt_unfinished_done(f->temp);
         free(f->temp);
         f->temp = NULL;
         sync_folder(f->target);

@@ -2,6 +2,7 @@
 #include "runtime/files/atomic_folder.h"
 
 #include "runtime/base/grow.h"
+#include "runtime/files/unfinished.h"
 #include "runtime/files/path.h"
 
 #include <dirent.h>
@@ -27,9 +28,11 @@ static void destroy(struct sdrt_atomic_folder **folder)
     if (!f) return;
     for (size_t i = f->n; i-- > 0;) {
         if (f->temp) remove(f->made[i]);
+        sdrt_unfinished_done(f->made[i]);
         free(f->made[i]);
     }
     if (f->temp) rmdir(f->temp);
+    sdrt_unfinished_done(f->temp);
     free(f->made);
     free(f->temp);
     free(f->target);
@@ -67,7 +70,10 @@ static int make_temp(struct sdrt_atomic_folder *f)
     memcpy(f->temp, f->target, folder);
     for (int attempt = 0; attempt < 100; attempt++) {
         snprintf(f->temp + folder, room - folder, ".sdrt-%ld-%d.tmp", (long)getpid(), attempt);
-        if (mkdir(f->temp, 0777) == 0) return SDRT_OK;
+        if (mkdir(f->temp, 0777) == 0) {
+            sdrt_unfinished_add(f->temp);
+            return SDRT_OK;
+        }
         if (errno != EEXIST) break;
     }
     free(f->temp);
@@ -122,6 +128,7 @@ static const char *keep(struct sdrt_atomic_folder *f, char *path)
         return NULL;
     }
     f->made = made;
+    sdrt_unfinished_add(path);
     return f->made[f->n++] = path;
 }
 
@@ -171,6 +178,7 @@ int sdrt_atomic_folder_commit(struct sdrt_atomic_folder **folder)
                            strerror(errno));
     } else {
         char *slash = strrchr(f->target, '/');
+        sdrt_unfinished_done(f->temp);
         free(f->temp);
         f->temp = NULL;
         if (slash) slash[slash == f->target] = 0;

@@ -1,0 +1,127 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# How programs end: by signals at bad moments, without descriptors, over links and over what they read.
+set -u
+. "${srcdir-.}/tests/support.sh"
+
+build=$(pwd)
+golden=$(cd "${srcdir-.}" && pwd)/tests/golden
+tiny=$golden/tiny-sd15
+faults=$build/tests/.libs/libfaults.so
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work" "$work.sdgen"' EXIT
+cd "$work" || exit 1
+sdgen=$(any_level "$build/sdgen" "$work.sdgen")
+
+draw() { "$sdgen" -m "$tiny" -p a -W 64 -H 64 --steps 1 --seed 1 --threads 1 --quiet "$@" < /dev/null; }
+
+# signalled CALL SIGNAL TIMES: it comes before that system call, and x.png is to be written.
+signalled() {
+    env LD_PRELOAD="$faults" FAULT_AT="$1" FAULT_SIGNAL="$2" FAULT_SIGNALS="$3" \
+        "$sdgen" -m "$tiny" -p a -W 64 -H 64 --steps 1 --threads 1 --quiet -o x.png --force < /dev/null
+}
+
+# left NAMES: these files are there and no others.
+left() { [ "$(find . -mindepth 1 | sed 's!^\./!!' | sort | tr '\n' ' ')" = "$1" ]; }
+
+# Signals while a file is written: the old one stays, and nothing beside it.
+if [ -f "$faults" ] && ! grep -q '^CFLAGS.*fsanitize=' "$build/Makefile"; then
+    for at in fsync rename; do
+        for signal in 1 2 3 15 24; do # HUP, INT, QUIT, TERM, XCPU
+            printf old > x.png
+            (ulimit -c 0
+             signalled $at $signal 1) 2> "$work.err"
+            status=$?
+            ok=true
+            [ "$status" -eq $((128 + signal)) ] && left 'x.png ' || ok=false
+            # A first signal is one to end, which what is written already does not notice.
+            [ "$(cat x.png)" = old ] || [ "$(head -c 4 x.png | od -An -tx1 | tr -d ' ')" = 89504e47 ] || ok=false
+            report $ok "signal $signal before $at" "status $status: $(ls -A)"
+        done
+        printf old > x.png
+        signalled $at 15 2 2> "$work.err"
+        status=$?
+        ok=true
+        [ "$status" -eq 143 ] && left 'x.png ' && [ "$(cat x.png)" = old ] || ok=false
+        report $ok "two signals before $at" "status $status: $(ls -A)"
+        rm -f x.png
+    done
+else
+    skip 'signals at a moment'
+fi
+
+# A pipe that nobody reads holds up the program, not its user.
+mkfifo pipe
+"$sdgen" -m "$tiny" -p a -W 64 -H 64 --steps 1 --quiet -o pipe < /dev/null > /dev/null 2> "$work.err" &
+pid=$!
+sleep 2
+kill -TERM $pid
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    kill -0 $pid 2> /dev/null || break
+    sleep 1
+done
+kill -KILL $pid 2> /dev/null
+wait $pid
+status=$?
+ok=true
+[ "$status" -eq 143 ] || ok=false
+report $ok 'a signal at a pipe without a reader' "status $status: $(cat "$work.err")"
+rm -f pipe
+
+# Without descriptors, no file gets what is meant for them.
+draw -o good.png
+for closed in '<&-' '>&-' '2>&-' '<&- >&- 2>&-'; do
+    eval 'draw -o x.png --force '"$closed"
+    ok=true
+    cmp -s x.png good.png || ok=false
+    report $ok "an image with $closed" "another image"
+done
+draw -o x.png --force --json >&- 2> "$work.err"
+status=$?
+ok=true
+[ $status -eq 1 ] && grep -q 'standard output' "$work.err" || ok=false
+report $ok 'a report for a closed output' "$(cat "$work.err")"
+rm -f x.png
+
+# Links.
+ln -s there.png link.png
+draw -o link.png --force
+ok=true
+[ -L link.png ] && cmp -s there.png good.png || ok=false
+report $ok 'a link to what is not there yet' "$(ls -l)"
+rm -f link.png there.png
+
+# What is read is not written over.
+cp "$golden/lora/kohya-lora.safetensors" lora.safetensors
+ln lora.safetensors lora.png
+ln -s lora.safetensors link.png
+cp -R "$tiny" model && chmod -R u+w model
+ln -s model/unet/diffusion_pytorch_model.safetensors part.png
+for name in lora.png link.png; do
+    draw --lora lora.safetensors -o $name --force 2> "$work.err"
+    status=$?
+    ok=true
+    [ $status -eq 2 ] && cmp -s lora.safetensors "$golden/lora/kohya-lora.safetensors" || ok=false
+    grep -q 'is read as lora.safetensors' "$work.err" || ok=false
+    report $ok "a LoRA called $name" "$(cat "$work.err")"
+done
+"$sdgen" -m model -p a --quiet -o part.png --force 2> "$work.err"
+status=$?
+ok=true
+[ $status -eq 2 ] && grep -q 'is read as model' "$work.err" || ok=false
+report $ok "a model's file" "$(cat "$work.err")"
+"$sdgen" -m model --plan=model/unet/config.json 2> "$work.err"
+status=$?
+ok=true
+[ $status -eq 2 ] && cmp -s model/unet/config.json "$tiny/unet/config.json" || ok=false
+report $ok "a plan over a model's configuration" "$(cat "$work.err")"
+rm -f ./*.png
+
+# An image tells a LoRA's name, not where its user has it.
+mkdir private && mv lora.safetensors private/
+draw --lora "$work/private/lora.safetensors:0.5" -o x.png
+ok=true
+strings x.png | grep -q 'LoRA: "lora.safetensors:0.5' && ! strings x.png | grep -q private || ok=false
+report $ok 'the name of a LoRA in an image' "$(strings x.png | grep LoRA)"
+finish

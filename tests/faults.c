@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A library that is loaded before a program (LD_PRELOAD) and lets what may fail in it fail, for
+ * tests/check_faults.sh and tests/soak.  Of the C library of GNU.
+ *
+ *     FAULT_ALLOC=N       the N-th allocation by the program's own code fails; FAULT_ALL=1: and those
+ *                         behind it
+ *     FAULT_COUNT=FILE    the number of allocations is written there at the end
+ *     FAULT_SITES=FILE    the numbers of those that each way through the program makes first
+ *     FAULT_CUT=FILE      is cut to FAULT_CUT_TO bytes before the FAULT_CUT_AT-th time that anything
+ *                         is read or looked at; the number of times is written to FAULT_COUNT
+ *     FAULT_AT=NAME       FAULT_SIGNAL is sent before NAME, which is fsync or rename; FAULT_SIGNALS:
+ *                         how often
+ *
+ * Allocations of other libraries do not fail: what they do then is not the program's to mend.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <execinfo.h>
+#include <fcntl.h>
+#include <link.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t n, size_t size);
+extern void *__libc_realloc(void *p, size_t size);
+extern void *__libc_memalign(size_t alignment, size_t size);
+
+static uintptr_t code_begin, code_end; /* of the program itself */
+static long allocations, fail_at, reads, cut_at;
+static int fail_all;
+static const char *count_file, *cut_file;
+
+static long number(const char *name)
+{
+    const char *text = getenv(name);
+
+    return text ? strtol(text, NULL, 10) : 0;
+}
+
+/* ---- the ways to an allocation ---- */
+
+enum { SITES = 1 << 16, FRAMES = 24 };
+static uint64_t sites[SITES]; /* hashes of the callers, 0 for none */
+static FILE *site_list;
+
+static void note_site(long n)
+{
+    static __thread int within; /* backtrace() allocates at first */
+    void *frames[FRAMES];
+    uint64_t hash = 14695981039346656037u;
+
+    if (within) return;
+    within = 1;
+    const int depth = backtrace(frames, FRAMES);
+    for (int i = 2; i < depth; i++) hash = (hash ^ (uintptr_t)frames[i]) * 1099511628211u;
+    size_t at = hash % SITES;
+    while (sites[at] && sites[at] != hash) at = (at + 1) % SITES;
+    if (!sites[at]) fprintf(site_list, "%ld\n", n);
+    sites[at] = hash;
+    within = 0;
+}
+
+/* The program comes first in the list. */
+static int find_code(struct dl_phdr_info *info, size_t size, void *user)
+{
+    (void)size;
+    (void)user;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *h = &info->dlpi_phdr[i];
+        if (h->p_type != PT_LOAD || !(h->p_flags & PF_X)) continue;
+        code_begin = (uintptr_t)info->dlpi_addr + (uintptr_t)h->p_vaddr;
+        code_end = code_begin + (uintptr_t)h->p_memsz;
+    }
+    return 1;
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+    count_file = getenv("FAULT_COUNT");
+    cut_file = getenv("FAULT_CUT");
+    cut_at = number("FAULT_CUT_AT");
+    fail_all = (int)number("FAULT_ALL");
+    dl_iterate_phdr(find_code, NULL);
+    const char *list = getenv("FAULT_SITES");
+    if (list) site_list = fopen(list, "w");
+    fail_at = number("FAULT_ALLOC");
+}
+
+static void end(void)
+{
+    if (site_list) fclose(site_list);
+
+    char text[32];
+    const int n = snprintf(text, sizeof text, "%ld\n", cut_file ? reads : allocations);
+    const int fd = count_file ? open(count_file, O_WRONLY | O_CREAT | O_TRUNC, 0666) : -1;
+
+    if (fd < 0 || write(fd, text, (size_t)n) != n) return;
+    close(fd);
+}
+
+/* The programs leave past exit handlers. */
+void _exit(int status)
+{
+    void (*real)(int) = (void (*)(int))dlsym(RTLD_NEXT, "_exit");
+
+    end();
+    real(status);
+    abort();
+}
+
+static int fails(const void *caller)
+{
+    const uintptr_t at = (uintptr_t)caller;
+
+    if (at < code_begin || at >= code_end) return 0;
+    const long n = __atomic_add_fetch(&allocations, 1, __ATOMIC_RELAXED);
+    if (site_list) note_site(n);
+    if (!fail_at || n < fail_at || (n > fail_at && !fail_all)) return 0;
+    errno = ENOMEM;
+    return 1;
+}
+
+#define FAILS fails(__builtin_return_address(0))
+
+void *malloc(size_t size) { return FAILS ? NULL : __libc_malloc(size); }
+void *calloc(size_t n, size_t size) { return FAILS ? NULL : __libc_calloc(n, size); }
+void *realloc(void *p, size_t size) { return FAILS ? NULL : __libc_realloc(p, size); }
+void *aligned_alloc(size_t alignment, size_t size)
+{
+    return FAILS ? NULL : __libc_memalign(alignment, size);
+}
+
+int posix_memalign(void **out, size_t alignment, size_t size)
+{
+    if (FAILS) return ENOMEM;
+    *out = __libc_memalign(alignment, size);
+    return *out ? 0 : ENOMEM;
+}
+
+static char *copy(const char *text, size_t n)
+{
+    char *out = __libc_malloc(n + 1);
+
+    if (!out) return NULL;
+    memcpy(out, text, n);
+    out[n] = 0;
+    return out;
+}
+
+char *strdup(const char *text) { return FAILS ? NULL : copy(text, strlen(text)); }
+char *strndup(const char *text, size_t n) { return FAILS ? NULL : copy(text, strnlen(text, n)); }
+
+FILE *open_memstream(char **text, size_t *size)
+{
+    FILE *(*real)(char **, size_t *) = (FILE * (*)(char **, size_t *))
+        dlsym(RTLD_NEXT, "open_memstream");
+
+    return FAILS ? NULL : real(text, size);
+}
+
+FILE *fdopen(int fd, const char *mode)
+{
+    FILE *(*real)(int, const char *) = (FILE * (*)(int, const char *)) dlsym(RTLD_NEXT, "fdopen");
+
+    return FAILS ? NULL : real(fd, mode);
+}
+
+/* ---- files that become shorter ---- */
+
+static void look(void)
+{
+    if (cut_file && __atomic_add_fetch(&reads, 1, __ATOMIC_RELAXED) == cut_at)
+        if (truncate(cut_file, number("FAULT_CUT_TO")) != 0) perror("faults: truncate");
+}
+
+int fstat(int fd, struct stat *info)
+{
+    int (*real)(int, struct stat *) = (int (*)(int, struct stat *))dlsym(RTLD_NEXT, "fstat");
+
+    look();
+    return real(fd, info);
+}
+
+ssize_t pread(int fd, void *out, size_t n, off_t at)
+{
+    ssize_t (*real)(int, void *, size_t,
+                    off_t) = (ssize_t(*)(int, void *, size_t, off_t))dlsym(RTLD_NEXT, "pread");
+
+    look();
+    return real(fd, out, n, at);
+}
+
+void *mmap(void *p, size_t n, int protection, int flags, int fd, off_t at)
+{
+    void *(*real)(void *, size_t, int, int, int,
+                  off_t) = (void *(*)(void *, size_t, int, int, int, off_t))dlsym(RTLD_NEXT,
+                                                                                  "mmap");
+    void *map = real(p, n, protection, flags, fd, at);
+
+    if (fd >= 0) look();
+    return map;
+}
+
+/* ---- signals ---- */
+
+static void reach(const char *name)
+{
+    const char *at = getenv("FAULT_AT");
+    const long times = number("FAULT_SIGNALS");
+
+    if (!at || strcmp(at, name)) return;
+    for (long i = 0; i < (times ? times : 1); i++) kill(getpid(), (int)number("FAULT_SIGNAL"));
+}
+
+int fsync(int fd)
+{
+    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
+
+    reach("fsync");
+    return real(fd);
+}
+
+int rename(const char *from, const char *to)
+{
+    int (*real)(const char *, const char *) = (int (*)(const char *, const char *))dlsym(RTLD_NEXT,
+                                                                                         "rename");
+
+    reach("rename");
+    return real(from, to);
+}
