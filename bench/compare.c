@@ -4,19 +4,19 @@
  */
 #include "bench/machine.h"
 #include "bench/report.h"
+#include "bench/results_file.h"
 #include "bench/stats.h"
-#include "runtime/files/json.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_BYTES = 64 << 20, MOST_SAMPLES = 4096 };
+enum { MOST_SAMPLES = 4096, KEY = 320 };
 
 /* One in a hundred rows that did not change is called changed; and a change below one in a
- * hundred is not worth a verdict. */
-static const double least_p = 0.01, least_change = 0.01;
+ * hundred is not worth a verdict.  With a wider spread two sets cannot be called the same. */
+static const double least_p = 0.01, least_change = 0.01, most_spread = 0.1;
 
 static const struct sdrt_column columns[] = {
     { "name", "measured", 0, 0 },     { "a", "A", 3, 0 },     { "b", "B", 3, 0 },
@@ -28,8 +28,10 @@ struct comparison {
     const struct sdrt_bench_options *o;
     struct sdrt_report *report;
     json_t *rows_b;      /* of file B by key */
-    int rows, faster, slower, beyond, missing;
+    int rows, faster, slower, same, beyond, excused, missing;
     double log_speed;    /* sum */
+    double roof_ratio;   /* of B's to A's; 1 where unknown */
+    int several;         /* documents of one command in a file: keys then say which */
 };
 
 /* The samples of a row, NULL when it has none. */
@@ -55,38 +57,52 @@ static int numbers(const json_t *list, double x[MOST_SAMPLES])
     return n;
 }
 
+/* What a document is of: the command, and with several of them what they differ in. */
+static void describe(const struct comparison *c, const json_t *document, char *text, size_t size)
+{
+    const double threads = sdrt_result_number(document, NULL, "threads");
+    const double batch = sdrt_result_number(document, NULL, "batch");
+
+    snprintf(text, size, "%s", sdrt_result_text(document, NULL, "command"));
+    if (!c->several) return;
+    snprintf(text, size, "%s %s %s %s batch %.0f %s %.0f threads",
+             sdrt_result_text(document, NULL, "command"),
+             sdrt_result_text(document, NULL, "network"), sdrt_result_text(document, NULL, "size"),
+             sdrt_result_text(document, NULL, "precision"), isfinite(batch) ? batch : 0.0,
+             sdrt_result_text(document, NULL, "isa"), isfinite(threads) ? threads : 0.0);
+}
+
 /* Calls use for each row with samples in a document, under a key that is unique in the file. */
 typedef void use_row(struct comparison *c, const char *key, json_t *row);
 static void rows_of_document(struct comparison *c, json_t *document, use_row *use)
 {
-    const char *command = json_string_value(json_object_get(document, "command")), *table;
+    char of[KEY / 2];
+    const char *table;
     json_t *rows, *row;
     size_t i;
     int rate;
 
+    describe(c, document, of, sizeof of);
     json_object_foreach(document, table, rows) {
         json_t *seen = json_object();
         json_array_foreach(rows, i, row) {
             const char *name = json_string_value(json_object_get(row, "name"));
-            char key[256];
+            char key[KEY];
             if (!name || !samples_of(row, &rate)) continue;
             const json_int_t times = json_integer_value(json_object_get(seen, name)) + 1;
             json_object_set_new(seen, name, json_integer(times));
-            snprintf(key, sizeof key, times > 1 ? "%s: %s (%d)" : "%s: %s", command ? command : "",
-                     name, (int)times);
+            snprintf(key, sizeof key, times > 1 ? "%s: %s (%d)" : "%s: %s", of, name, (int)times);
             use(c, key, row);
         }
         json_decref(seen);
     }
 }
 
-/* A file is a document or a list of them. */
 static void rows_of_file(struct comparison *c, json_t *file, use_row *use)
 {
     size_t i;
     json_t *document;
 
-    if (json_is_object(file)) rows_of_document(c, file, use);
     json_array_foreach(file, i, document) rows_of_document(c, document, use);
 }
 
@@ -101,17 +117,45 @@ static int enough(int na, int nb)
     return 2.0 * exp(lgamma(na + 1.0) + lgamma(nb + 1.0) - lgamma(na + nb + 1.0)) < least_p;
 }
 
-static const char *judge(struct comparison *c, double speed, double p, int na, int nb)
+/* The nearer half of the samples about the median, relative to it. */
+static double spread(const double *x, int n)
 {
-    if (!enough(na, nb)) return "too few samples";
-    if (p >= least_p || fabs(speed - 1.0) < least_change) return "same within noise";
+    static double distance[MOST_SAMPLES];
+    const double middle = sdrt_median(x, n);
+
+    for (int i = 0; i < n; i++) distance[i] = fabs(x[i] - middle);
+    return 2.0 * sdrt_median(distance, n) / middle;
+}
+
+struct sample {
+    const double *x;
+    int n;
+};
+
+static const char *judge(struct comparison *c, double speed, double p, struct sample a,
+                         struct sample b)
+{
+    const int wide = spread(a.x, a.n) > most_spread || spread(b.x, b.n) > most_spread;
+    const double slower = 100.0 * (1.0 / speed - 1.0),
+                 of_roof = 100.0 * (c->roof_ratio / speed - 1.0);
+
+    if (!enough(a.n, b.n)) return "AMBIGUOUS";
+    if (p >= least_p && (wide || fabs(speed - 1.0) >= least_change)) return "AMBIGUOUS";
+    if (fabs(speed - 1.0) < least_change) {
+        c->same++;
+        return "SAME";
+    }
     if (speed > 1.0) {
         c->faster++;
-        return "faster";
+        return "FASTER";
     }
     c->slower++;
-    if (c->o->fail_above >= 0.0 && 100.0 * (1.0 / speed - 1.0) > c->o->fail_above) c->beyond++;
-    return "slower";
+    if (c->o->fail_above >= 0.0 && slower > c->o->fail_above) {
+        /* Where the machine itself was slower, that is not the code's. */
+        if (c->roof_ratio < 1.0 && of_roof <= c->o->fail_above) c->excused++;
+        else c->beyond++;
+    }
+    return "SLOWER";
 }
 
 static void compare_row(struct comparison *c, const char *key, json_t *row)
@@ -131,87 +175,178 @@ static void compare_row(struct comparison *c, const char *key, json_t *row)
     const char *unit = json_string_value(json_object_get(row, "unit"));
     c->rows++;
     c->log_speed += log(speed);
-    sdrt_report_row(c->report, json_pack(
-        "{s:s, s:f, s:f, s:s, s:f, s:f, s:i, s:i, s:s}", "name", key, "a", ma, "b", mb, "unit",
-        rate && unit ? unit : "ms", "speed", speed, "p", p, "samples_a", na, "samples_b", nb,
-        "verdict", judge(c, speed, p, na, nb)));
+    sdrt_report_row(c->report,
+                    json_pack("{s:s, s:f, s:f, s:s, s:f, s:f, s:i, s:i, s:s}", "name", key, "a", ma,
+                              "b", mb, "unit", rate && unit ? unit : "ms", "speed", speed, "p", p,
+                              "samples_a", na, "samples_b", nb, "verdict",
+                              judge(c, speed, p, (struct sample){ a, na },
+                                    (struct sample){ b, nb })));
 }
 
 /* ---- the two files ---- */
 
-static int load(json_t **out, const char *path, const struct sdrt_log *log)
+/* What makes two documents different work, where both tell it: not to be compared. */
+static int check_work(const struct comparison *c, const json_t *a, const json_t *b)
 {
-    const int status = sdrt_json_load(out, path, MOST_BYTES, log);
+    static const char *const texts[] = { "network", "weights", "arch", "size", "preset" };
+    static const char *const numbers_of[] = { "batch", "steps" };
+    const char *command = sdrt_result_text(a, NULL, "command");
 
-    if (status != SDRT_OK) return status;
-    const json_t *first = json_is_array(*out) ? json_array_get(*out, 0) : *out;
-    if (json_is_string(json_object_get(first, "command"))) return SDRT_OK;
-    json_decref(*out);
-    *out = NULL;
-    return sdrt_fail(log, SDRT_E_FORMAT, "%s: expected a file that sdbench wrote", path);
+    if (c->o->anyway || strcmp(command, sdrt_result_text(b, NULL, "command"))) return SDRT_OK;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (json_object_get(a, texts[i]) && json_object_get(b, texts[i]) &&
+            strcmp(sdrt_result_text(a, NULL, texts[i]), sdrt_result_text(b, NULL, texts[i])))
+            return sdrt_fail(c->o->log, SDRT_E_ARG,
+                             "%s: different %s, %s and %s: expected the same work, "
+                             "or --anyway",
+                             command, texts[i], sdrt_result_text(a, NULL, texts[i]),
+                             sdrt_result_text(b, NULL, texts[i]));
+    for (size_t i = 0; i < sizeof numbers_of / sizeof *numbers_of; i++) {
+        const double x = sdrt_result_number(a, NULL, numbers_of[i]);
+        const double y = sdrt_result_number(b, NULL, numbers_of[i]);
+        if (isfinite(x) && isfinite(y) && x != y)
+            return sdrt_fail(c->o->log, SDRT_E_ARG,
+                             "%s: different %s, %.0f and %.0f: expected the same "
+                             "work, or --anyway",
+                             command, numbers_of[i], x, y);
+    }
+    return SDRT_OK;
 }
 
-static const json_t *first_of(const json_t *file)
+/* Each document of A with those of B that say the same of what they are of. */
+static int check_all_work(const struct comparison *c, const json_t *a, const json_t *b)
 {
-    return json_is_array(file) ? json_array_get(file, 0) : file;
+    char of_a[KEY / 2], of_b[KEY / 2];
+    size_t i, k;
+    json_t *x, *y;
+
+    json_array_foreach(a, i, x)
+        json_array_foreach(b, k, y) {
+            describe(c, x, of_a, sizeof of_a);
+            describe(c, y, of_b, sizeof of_b);
+            const int status = strcmp(of_a, of_b) ? SDRT_OK : check_work(c, x, y);
+            if (status != SDRT_OK) return status;
+        }
+    return SDRT_OK;
 }
 
-static const char *text_of(const json_t *file, const char *group, const char *key)
+/* Whether a file has two documents of one command. */
+static int has_several(const json_t *file)
 {
-    const json_t *object = group ? json_object_get(first_of(file), group) : first_of(file);
-    const char *text = json_string_value(json_object_get(object, key));
+    json_t *seen = json_object(), *document;
+    size_t i;
+    int several = 0;
 
-    return text ? text : "unknown";
+    json_array_foreach(file, i, document) {
+        const char *command = sdrt_result_text(document, NULL, "command");
+        several |= json_object_get(seen, command) != NULL;
+        json_object_set_new(seen, command, json_true());
+    }
+    json_decref(seen);
+    return several;
 }
 
 static void warn_of_differences(struct comparison *c, const json_t *a, const json_t *b)
 {
-    static const char *const same[] = { "machine", "isa", "precision", "network", "size" };
-    const double roof_a = json_number_value(json_object_get(
-        json_object_get(first_of(a), "roof"), "f32_gflops"));
-    const double roof_b = json_number_value(json_object_get(
-        json_object_get(first_of(b), "roof"), "f32_gflops"));
+    static const char *const same[] = { "machine", "isa", "precision" };
+    const double roof_a = sdrt_result_number(a, "roof", "f32_gflops");
+    const double roof_b = sdrt_result_number(b, "roof", "f32_gflops");
+    const double threads_a = sdrt_result_number(a, NULL, "threads");
+    const double threads_b = sdrt_result_number(b, NULL, "threads");
 
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
-        if (strcmp(text_of(a, NULL, same[i]), text_of(b, NULL, same[i])))
+        if (strcmp(sdrt_result_text(a, NULL, same[i]), sdrt_result_text(b, NULL, same[i])))
             sdrt_report_warn(c->report, "different %s: %s and %s", same[i],
-                             text_of(a, NULL, same[i]), text_of(b, NULL, same[i]));
-    if (json_number_value(json_object_get(first_of(a), "threads")) !=
-        json_number_value(json_object_get(first_of(b), "threads")))
-        sdrt_report_warn(c->report, "different numbers of threads");
-    if (roof_a > 0.0 && roof_b > 0.0) {
-        sdrt_report_number(c->report, "roof_ratio", roof_b / roof_a, "roof, B/A", "", 3);
-        if (fabs(roof_b / roof_a - 1.0) > 0.05)
-            sdrt_report_warn(c->report, "the machine itself was %.1f %% %s in B",
-                             100.0 * fabs(roof_b / roof_a - 1.0),
-                             roof_b < roof_a ? "slower" : "faster");
+                             sdrt_result_text(a, NULL, same[i]),
+                             sdrt_result_text(b, NULL, same[i]));
+    if (isfinite(threads_a) && isfinite(threads_b) && threads_a != threads_b)
+        sdrt_report_warn(c->report, "different numbers of threads: %.0f and %.0f", threads_a,
+                         threads_b);
+    c->roof_ratio = 1.0;
+    if (!(roof_a > 0.0 && roof_b > 0.0)) return;
+    c->roof_ratio = roof_b / roof_a;
+    sdrt_report_number(c->report, "roof_ratio", c->roof_ratio, "roof, B/A", "", 3);
+    if (fabs(c->roof_ratio - 1.0) > 0.05)
+        sdrt_report_warn(c->report, "the machine itself was %.1f %% %s in B",
+                         100.0 * fabs(c->roof_ratio - 1.0),
+                         c->roof_ratio < 1.0 ? "slower" : "faster");
+}
+
+/* What others took while the file was made, the most of its documents. */
+static double load_of(const json_t *file)
+{
+    double most = NAN;
+    size_t i;
+    json_t *document;
+
+    json_array_foreach(file, i, document) {
+        const json_t *run = json_object_get(document, "run");
+        const double others = sdrt_result_number(run, "load", "other_cpus");
+        const double stolen = sdrt_result_number(run, "load", "stolen_cpus");
+        if (isfinite(others) && !(others + (isfinite(stolen) ? stolen : 0.0) <= most))
+            most = others + (isfinite(stolen) ? stolen : 0.0);
     }
+    return most;
 }
 
 static void add_file(struct comparison *c, const char *key, const char *label, const char *path,
                      const json_t *file)
 {
-    char text[512];
+    const json_t *document = json_array_get(file, 0);
     const char *name = strrchr(path, '/');
+    const double load = load_of(file);
+    char text[512], other[64], fact[32];
 
     snprintf(text, sizeof text, "%s, commit %s, %s", name ? name + 1 : path,
-             text_of(file, "run", "commit"), text_of(file, "run", "date"));
+             sdrt_result_text(document, "run", "commit"),
+             sdrt_result_text(document, "run", "date"));
+    if (isfinite(load)) snprintf(other, sizeof other, ", others took %.2f processors", load);
+    else snprintf(other, sizeof other, ", what others took is unknown");
+    strncat(text, other, sizeof text - strlen(text) - 1);
     sdrt_report_text(c->report, key, text, label);
+    snprintf(fact, sizeof fact, "load.%s", key);
+    sdrt_report_number(c->report, fact, load, NULL, "", 0);
+    if (load > 0.1)
+        sdrt_report_warn(c->report,
+                         "others took %.2f processors while %s was made: a difference may be "
+                         "theirs",
+                         load, label);
+}
+
+static void tell(struct comparison *c)
+{
+    struct sdrt_report *r = c->report;
+
+    sdrt_report_number(r, "faster", c->faster, "FASTER", "", 0);
+    sdrt_report_number(r, "slower", c->slower, "SLOWER", "", 0);
+    sdrt_report_number(r, "same", c->same, "SAME", "", 0);
+    sdrt_report_number(r, "ambiguous", c->rows - c->faster - c->slower - c->same, "AMBIGUOUS", "",
+                       0);
+    sdrt_report_number(r, "only_in_a", c->missing, "only in A", "", 0);
+    sdrt_report_number(r, "excused", c->excused, NULL, "", 0);
+    if (c->excused)
+        sdrt_report_warn(r, "%d of those SLOWER are so by no more than the machine itself",
+                         c->excused);
+    sdrt_report_number(r, "mean_speed", exp(c->log_speed / c->rows), "B is in the mean",
+                       "times as fast", 3);
 }
 
 int sdrt_bench_compare(const struct sdrt_bench_options *o, struct sdrt_report *r)
 {
     struct comparison c = { .o = o, .report = r, .rows_b = json_object() };
     json_t *a = NULL, *b = NULL;
-    int status = c.rows_b ? load(&a, o->what, o->log)
+    int status = c.rows_b ? sdrt_results_load(&a, o->what, o->log)
                           : sdrt_fail(o->log, SDRT_E_NOMEM, "out of memory");
 
-    if (status == SDRT_OK) status = load(&b, o->other, o->log);
+    if (status == SDRT_OK) status = sdrt_results_load(&b, o->other, o->log);
+    if (status != SDRT_OK) goto out;
+    c.several = has_several(a) || has_several(b);
+    status = check_all_work(&c, a, b);
     if (status != SDRT_OK) goto out;
     sdrt_build_facts(r);
     add_file(&c, "a", "A", o->what, a);
     add_file(&c, "b", "B", o->other, b);
-    warn_of_differences(&c, a, b);
+    warn_of_differences(&c, json_array_get(a, 0), json_array_get(b, 0));
     sdrt_report_table(r, "rows", columns, sizeof columns / sizeof columns[0]);
     rows_of_file(&c, b, remember);
     rows_of_file(&c, a, compare_row);
@@ -220,12 +355,7 @@ int sdrt_bench_compare(const struct sdrt_bench_options *o, struct sdrt_report *r
                            o->what, o->other);
         goto out;
     }
-    sdrt_report_number(r, "faster", c.faster, "faster", "", 0);
-    sdrt_report_number(r, "slower", c.slower, "slower", "", 0);
-    sdrt_report_number(r, "same", c.rows - c.faster - c.slower, "no verdict", "", 0);
-    sdrt_report_number(r, "only_in_a", c.missing, "only in A", "", 0);
-    sdrt_report_number(r, "mean_speed", exp(c.log_speed / c.rows), "B is in the mean",
-                       "times as fast", 3);
+    tell(&c);
     if (c.beyond) status = SDRT_BENCH_SLOWER;
 out:
     json_decref(a);

@@ -37,7 +37,17 @@ part step step --scaling "$@"
 part vae vae "$@"
 part text text "$@"
 part generate generate "$@"
-part kernels kernels "$@"
+# Of the options those that kernels takes too; the others it would refuse.
+taken=
+while [ $# -gt 0 ]; do
+    case $1 in
+        --isa | --precision | --threads | --device | --seconds) taken="$taken $1 $2"; shift ;;
+        --isa=* | --precision=* | --threads=* | --device=* | --seconds=*) taken="$taken $1" ;;
+    esac
+    shift
+done
+# shellcheck disable=SC2086 # a list of words
+part kernels kernels $taken
 printf ']\n' >> "$work/all.json"
 for form in json md; do mv "$work/all.$form" "$name.$form"; done
 if [ -f "$work/roof.svg" ]; then mv "$work/roof.svg" "$name.svg"; fi

@@ -20,7 +20,8 @@ static const char *const names[ROWS] = {
 struct run {
     struct sdrt_context *context;
     struct sdrt_roof_meter *meter;
-    struct sdrt_times times[ROWS]; /* of each image but the first, if there are more */
+    struct sdrt_times
+        times[ROWS]; /* of each image, but of the first where more than one is asked for */
     double first[ROWS], flop[ROWS];
     double joules;                 /* of the first image */
     size_t resident, peak;         /* after the first image */
@@ -118,6 +119,7 @@ static void add_facts(const struct run *run, const struct sdrt_bench_options *o,
     sdrt_roof_facts(sdrt_roof_of(run->meter), r, "roof", "roof");
     snprintf(size, sizeof size, "%dx%d", o->width, o->height);
     sdrt_report_text(r, "weights", o->model ? m->parts[SDRT_PART_BASE].name : "random", "weights");
+    if (!o->model) sdrt_report_text(r, "arch", o->arch, "architecture");
     sdrt_report_text(r, "size", size, "size");
     sdrt_report_number(r, "batch", s->shape.batch, "batch", "", 0);
     sdrt_report_number(r, "steps", o->steps, "steps", "", 0);
@@ -173,7 +175,7 @@ int sdrt_bench_generate(const struct sdrt_bench_options *o, struct sdrt_report *
     if (status == SDRT_OK)
         status = sdrt_roof_create_on(&run.meter, run.context->session->queue, o->log);
     if (status == SDRT_OK) sdrt_roof_tries(run.meter, 3);
-    for (int i = 1; i < images && status == SDRT_OK; i++) {
+    for (int i = 0; images > 1 && i < images && status == SDRT_OK; i++) {
         status = draw(&run, &request, 0.0, 1);
         sdrt_roof_tries(run.meter, 3);
     }

@@ -10,12 +10,12 @@ COUNT_ALLOCATIONS =
 endif
 SDBENCH_PARTS = \
 	bench/sdbench.h $(ALLOCATIONS) bench/options.c \
-	bench/report.c bench/report.h bench/report_forms.c bench/report_internal.h \
+	bench/report.c bench/report.h bench/report_forms.c bench/report_csv.c bench/report_internal.h \
 	bench/machine.c bench/machine.h bench/energy.c bench/energy.h bench/load.c bench/load.h \
 	bench/harness.c bench/harness.h bench/stats.c bench/stats.h \
 	bench/roof.c bench/roof.h bench/roof_gpu.c bench/roof_gpu.h bench/roofline_gpu.c bench/roof_generic.c \
 	bench/bound.c bench/bound.h bench/pass.c bench/pass.h bench/layers.c bench/layers.h bench/layers_svg.c \
-	bench/compare.c bench/generate.c bench/kernels.c bench/kernel_contest.c bench/kernel_contest.h \
+	bench/compare.c bench/results_file.c bench/results_file.h bench/generate.c bench/kernels.c bench/kernel_contest.c bench/kernel_contest.h \
 	bench/kernel_race.c bench/kernel_race.h bench/kernel_check.c bench/kernel_check.h bench/kernel_file.c \
 	bench/kernel_trial.c bench/kernel_trial.h bench/guarded.c bench/guarded.h \
 	bench/shape_text.c bench/shape_text.h bench/shape_list.c bench/shape_list.h \

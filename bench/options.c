@@ -92,6 +92,7 @@ static const struct cli_option table[] = {
     { "svg", 0, CLI_TEXT, "FILE", "roofline: draws the picture", AT(svg) },
     { "fail-above", 0, CLI_NUMBER, "P", "compare: exit 3 when something is P percent slower",
       AT(fail_above), 0, HUGE_VAL },
+    { "anyway", 0, CLI_FLAG, NULL, "compare: also what is not the same work", AT(anyway) },
     { "output", 'o', CLI_CALL, "FILE", "also writes .json, .csv or .md, by its name; up to 4",
       .call = take_output },
     { "json", 0, CLI_CALL, NULL, "JSON on standard output", .call = take_form },
@@ -102,8 +103,11 @@ static const struct cli_option table[] = {
     { .name = NULL },
 };
 
+_Static_assert(sizeof table / sizeof *table <= SDRT_BENCH_OPTIONS, "marks for all options");
+
 static const struct cli_program program = {
     .name = "sdbench",
+    .marks = offsetof(struct sdrt_bench_options, given),
     .version = PACKAGE_VERSION,
     .column = 26,
     .options = table,
@@ -125,6 +129,51 @@ static const struct cli_program program = {
         "  compare A B         two files that --output wrote as .json\n"
         "\n",
 };
+
+/* Which commands an option means something to; those that are not here go with all. */
+static const struct {
+    const char *option, *commands;
+} uses[] = {
+    { "model", "layers roofline step vae text text2 generate" },
+    { "arch", "layers roofline step vae text text2 generate" },
+    { "size", "layers roofline step vae text text2 generate" },
+    { "batch", "layers roofline step vae text text2 generate" },
+    { "steps", "generate" },
+    { "iterations", "roofline layers step vae text text2 generate" },
+    { "threads", "roofline kernels layers step vae text text2 generate" },
+    { "scaling", "step vae text text2" },
+    { "isa", "roofline kernels layers step vae text text2 generate" },
+    { "precision", "roofline kernels layers step vae text text2 generate" },
+    { "device", "roofline kernels layers step vae text text2 generate" },
+    { "shape", "kernels shapes" },
+    { "shapes", "kernels shapes" },
+    { "kernel", "kernels" },
+    { "seed", "kernels" },
+    { "seconds", "kernels" },
+    { "svg", "roofline" },
+    { "fail-above", "compare" },
+    { "anyway", "compare" },
+};
+
+static int has_word(const char *list, const char *word)
+{
+    const size_t n = strlen(word);
+
+    for (const char *p = list; (p = strstr(p, word)); p += n)
+        if ((p == list || p[-1] == ' ') && (!p[n] || p[n] == ' ')) return 1;
+    return 0;
+}
+
+int sdrt_bench_check_uses(const struct sdrt_bench_options *o)
+{
+    for (int i = 0; table[i].name; i++)
+        for (size_t u = 0; o->given[i] && u < sizeof uses / sizeof *uses; u++)
+            if (!strcmp(uses[u].option, table[i].name) && !has_word(uses[u].commands, o->command))
+                return sdrt_fail(o->log, SDRT_E_ARG,
+                                 "--%s plays no part in %s: expected it with one of %s",
+                                 table[i].name, o->command, uses[u].commands);
+    return SDRT_OK;
+}
 
 int sdrt_bench_on_gpu(const struct sdrt_bench_options *o)
 {

@@ -261,6 +261,7 @@ void sdrt_pass_facts(const struct sdrt_bench_pass *p, const struct sdrt_bench_op
     snprintf(size, sizeof size, "%dx%d", o->width, o->height);
     sdrt_report_text(r, "network", p->network, "network");
     sdrt_report_text(r, "weights", o->model ? s->model->parts[SDRT_PART_BASE].name : "random", "weights");
+    if (!o->model) sdrt_report_text(r, "arch", o->arch, "architecture");
     sdrt_report_text(r, "size", size, "size");
     sdrt_report_number(r, "batch", p->batch, "batch", "", 0);
     sdrt_report_number(r, "plan.peak_bytes", (double)sdrt_program_peak(p->program), NULL, "", 0);

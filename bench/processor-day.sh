@@ -160,11 +160,9 @@ timed() {
     precision=
     [ "$1" != neonf16 ] || precision='--precision f16'
     # shellcheck disable=SC2086
-    "$build/sdbench" "$2" --isa "$1" $precision $small --csv > "$out/timed.csv" || return 1
-    awk -F, -v level="$1" -v work="$2" '
-        /^#/ { next }
-        !column { for (i = 1; i <= NF; i++) if ($i == "ms") column = i; next }
-        $1 == work { print work, level, $column, "ms"; exit }' "$out/timed.csv"
+    "$build/sdbench" "$2" --isa "$1" $precision $small --json > "$out/timed.json" || return 1
+    awk -F'[:,]' -v level="$1" -v work="$2" '
+        /^ "ms":/ { print work, level, $2 + 0, "ms"; exit }' "$out/timed.json"
 }
 
 # Each level in turn, twice over, so that a change in the machine's speed meets all.
@@ -174,7 +172,7 @@ by_level() {
     for work in $works; do
         for level in $(levels); do timed "$level" "$work" || return 1; done
     done
-    rm -f "$out/timed.csv"
+    rm -f "$out/timed.json"
 }
 
 # Each kernel over the models' shapes at the best level, as far as ten minutes go.

@@ -41,8 +41,7 @@ void sdrt_report_value(struct sdrt_report *r, const char *key, json_t *value);
 void sdrt_report_warn(struct sdrt_report *r, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Begins a table; the columns are borrowed until the report is freed.  CSV holds the first
- * table only. */
+/* Begins a table; the columns are borrowed until the report is freed. */
 void sdrt_report_table(struct sdrt_report *r, const char *key, const struct sdrt_column *columns,
                        int count);
 /* Adds a row to the last table and takes it over. */

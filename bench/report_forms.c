@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The forms of a report: for people, JSON, CSV, Markdown.
+ * The forms of a report: for people, JSON, Markdown; CSV is in report_csv.c.
  */
 #include "bench/report_internal.h"
 
@@ -43,15 +43,26 @@ static void print_json(const struct sdrt_report *r, FILE *f)
 
 /* ---- tables ---- */
 
+/* Beyond it a median is marked. */
+static const double most_spread = 0.1;
+
+static int is_uneven(const json_t *row)
+{
+    return json_number_value(json_object_get(row, "spread")) > most_spread;
+}
+
 static void cell(const json_t *row, const struct sdrt_column *c, char text[CELL])
 {
     const json_t *value = json_object_get(row, c->key);
 
     if (json_is_string(value)) snprintf(text, CELL, "%s", json_string_value(value));
     else if (json_is_number(value))
-        snprintf(text, CELL, "%.*f", c->decimals,
-                 json_number_value(value) * (c->scale != 0.0 ? c->scale : 1.0));
+        snprintf(text, CELL, "%.*f%s", c->decimals,
+                 json_number_value(value) * (c->scale != 0.0 ? c->scale : 1.0),
+                 is_uneven(row) && !strcmp(c->key, "ms") ? "~" : "");
     else snprintf(text, CELL, "-");
+    for (char *p = text; *p; p++) /* names come from files too */
+        if ((unsigned char)*p < ' ' || *p == 0x7f) *p = '?';
 }
 
 /* Text is left-aligned, numbers and their titles right-aligned. */
@@ -111,6 +122,19 @@ static void print_table(const struct sdrt_report_table *t, int markdown, FILE *f
     free(width);
 }
 
+static int any_uneven(const struct sdrt_report *r)
+{
+    size_t i;
+    json_t *row;
+
+    for (int t = 0; t < r->tables_n; t++)
+        for (int c = 0; c < r->tables[t].columns_n; c++)
+            if (!strcmp(r->tables[t].columns[c].key, "ms"))
+                json_array_foreach(r->tables[t].rows, i, row)
+                    if (is_uneven(row)) return 1;
+    return 0;
+}
+
 static void print_people(const struct sdrt_report *r, int markdown, FILE *f)
 {
     if (markdown) fprintf(f, "### sdbench %s\n\n", r->o->command);
@@ -118,52 +142,15 @@ static void print_people(const struct sdrt_report *r, int markdown, FILE *f)
         if (markdown) fprintf(f, "- %s: %s\n", r->facts[i].label, r->facts[i].text);
         else fprintf(f, "%-16s %s\n", r->facts[i].label, r->facts[i].text);
     for (int i = 0; i < r->tables_n; i++) print_table(&r->tables[i], markdown, f);
+    if (any_uneven(r)) fputs("\n~ uneven: the spread is above 10 %\n", f);
     if (markdown) fputc('\n', f);
-}
-
-/* ---- CSV: the facts of the run as comments, then the first table ---- */
-
-static void print_csv_field(const json_t *value, FILE *f)
-{
-    if (json_is_number(value)) {
-        fprintf(f, "%.9g", json_number_value(value));
-    } else if (json_is_string(value)) {
-        const char *s = json_string_value(value);
-        const int quoted = strpbrk(s, ",\"\n") != NULL;
-        if (quoted) fputc('"', f);
-        for (; *s; s++) {
-            if (*s == '"') fputc('"', f);
-            fputc(*s, f);
-        }
-        if (quoted) fputc('"', f);
-    }
-}
-
-static void print_csv(const struct sdrt_report *r, FILE *f)
-{
-    const struct sdrt_report_table *t = &r->tables[0];
-    size_t i;
-    json_t *row;
-
-    for (int k = 0; k < r->facts_n; k++)
-        fprintf(f, "# %s: %s\n", r->facts[k].label, r->facts[k].text);
-    if (!r->tables_n) return;
-    for (int c = 0; c < t->columns_n; c++) fprintf(f, "%s%s", c ? "," : "", t->columns[c].key);
-    fputc('\n', f);
-    json_array_foreach(t->rows, i, row) {
-        for (int c = 0; c < t->columns_n; c++) {
-            if (c) fputc(',', f);
-            print_csv_field(json_object_get(row, t->columns[c].key), f);
-        }
-        fputc('\n', f);
-    }
 }
 
 void sdrt_report_print(const struct sdrt_report *r, enum sdrt_bench_format format, FILE *f)
 {
     switch (format) {
     case SDRT_FORMAT_JSON: print_json(r, f); break;
-    case SDRT_FORMAT_CSV: print_csv(r, f); break;
+    case SDRT_FORMAT_CSV: sdrt_report_print_csv(r, f); break;
     case SDRT_FORMAT_MARKDOWN: print_people(r, 1, f); break;
     case SDRT_FORMAT_TABLE: print_people(r, 0, f); break;
     }

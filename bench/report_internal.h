@@ -39,4 +39,6 @@ struct sdrt_report {
 /* Writes the document in one form to an open stream. */
 void sdrt_report_print(const struct sdrt_report *r, enum sdrt_bench_format format, FILE *f);
 
+void sdrt_report_print_csv(const struct sdrt_report *r, FILE *f);
+
 #endif

@@ -49,7 +49,7 @@ static const struct command *find(const struct sdrt_bench_options *o)
     else if (words > commands[i].most)
         sdrt_fail(o->log, SDRT_E_ARG, "%s: one word too many after %s; see --help",
                   o->other ? o->other : o->what, o->command);
-    else return &commands[i];
+    else if (sdrt_bench_check_uses(o) == SDRT_OK) return &commands[i];
     return NULL;
 }
 

@@ -19,7 +19,7 @@ struct sdrt_bench_output {
     enum sdrt_bench_format format;
 };
 
-enum { SDRT_BENCH_OUTPUTS = 4 };
+enum { SDRT_BENCH_OUTPUTS = 4, SDRT_BENCH_OPTIONS = 64 };
 
 struct sdrt_bench_options {
     const char *command;
@@ -37,6 +37,7 @@ struct sdrt_bench_options {
     const char *shapes;     /* kernels: file of shapes; NULL: the models' */
     const char *kernel;     /* kernels: shared object with one of its own, or NULL */
     int seed;               /* of its numbers; 0: another one each time */
+    int anyway;             /* compare: different work too */
     int width, height, batch, threads, steps, scaling;
     int iterations;         /* 0: the command's default */
     double seconds;         /* kernels: to spend on each figure */
@@ -45,10 +46,14 @@ struct sdrt_bench_options {
     struct sdrt_bench_output outputs[SDRT_BENCH_OUTPUTS];
     int outputs_n;
     const struct sdrt_log *log;
+    char given[SDRT_BENCH_OPTIONS]; /* by row of the table of options */
 };
 
 /* 1: go on; 0: done, all is told; -1: usage error, already told. */
 int sdrt_bench_parse(struct sdrt_bench_options *o, int argc, char **argv);
+
+/* SDRT_E_ARG for an option that the command would ignore, which is named. */
+int sdrt_bench_check_uses(const struct sdrt_bench_options *o);
 
 /* Whether the options name a device that is not the processor. */
 int sdrt_bench_on_gpu(const struct sdrt_bench_options *o);

@@ -50,6 +50,8 @@ struct cli_program {
     const char *before, *after;       /* of the options in --help */
     int column;                       /* where help stands */
     const struct cli_option *options; /* ends with a row without name */
+    size_t
+        marks; /* offset of an array of char, one for each row: 1 where that was given; 0: none */
 };
 
 enum cli_parsed {

@@ -77,12 +77,11 @@ good() {
     report $ok "$name" "status $status: $(head -3 err)"
 }
 
-# columns FILE: every line of a CSV file has as many fields as the first; none of ours holds
-# a quoted comma.
+# columns FILE: every line of a CSV file has as many fields as the first.
 columns() {
     ok=true
-    awk -F, '/^#/ { next } !n { n = NF } NF != n { bad = 1 } { lines++ }
-             END { exit bad || n < 2 || lines < 2 }' "$1" || ok=false
+    sed 's/"[^"]*"/quoted/g' "$1" | awk -F, '/^#/ { next } !n { n = NF } NF != n { bad = 1 } { lines++ }
+             END { exit bad || n < 2 || lines < 2 }' || ok=false
     report $ok "columns of $1" "$(grep -v '^#' "$1" | head -2)"
 }
 
@@ -101,7 +100,7 @@ has() {
 valid() {
     ok=true
     "$sdbench" compare "$1" "$1" > compared 2> err || ok=false
-    grep -Eq 'same within noise|too few samples' compared || ok=false
+    grep -Eq 'SAME|AMBIGUOUS' compared || ok=false
     report $ok "$1 is read again" "$(cat err)"
 }
 
@@ -138,10 +137,11 @@ for file in layersunet layersvae layerstext; do
     done
     report $ok "the sum of $file" "$(grep -E '^ "(ms|sum_ms)"' $file.json)"
     ok=true
-    awk -F, '/^#/ { if ($0 ~ /^# sum of all/) { split($0, w, " "); all = w[5] } next }
-        !column { for (i = 1; i <= NF; i++) if ($i == "ms") column = i; next }
-        { sum += $column } END { exit !(all > 0 && sum > 0.99 * all && sum < 1.01 * all) }' \
-        $file.csv || ok=false
+    sed 's/"[^"]*"/quoted/g' $file.csv |
+        awk -F, '/^#/ { if ($0 ~ /^# sum of all/) { split($0, w, " "); all = w[5] } next }
+        !column { for (i = 1; i <= NF; i++) { if ($i == "ms") column = i; if ($i == "table") table = i } next }
+        $table == "layers" { sum += $column }
+        END { exit !(all > 0 && sum > 0.99 * all && sum < 1.01 * all) }' || ok=false
     report $ok "the table of $file adds up" "$(grep '^# sum' $file.csv)"
 done
 
@@ -175,7 +175,7 @@ fi
 good 'kernels' kernels --isa all --shape text_ --seconds 0 --threads 1 -o kernels.json -o kernels.csv
 valid kernels.json
 columns kernels.csv
-has kernels.csv '^attention,text_77x77' '^gemm,text_154x768x768,' '^layer_norm,' '^elementwise,' \
+has kernels.csv ',kernels,attention text_77x77' ',gemm,text_154x768x768,' ',layer_norm,' ',elementwise,' \
     ',generic,' ',blas,'
 good 'kernels of a family' kernels norm --shape unet_64_1280 --seconds 0 --threads 1
 has out '^gn_sums ' '^gn_fold '
@@ -205,21 +205,55 @@ file fast.json '50, 51, 49, 52, 48, 50.5, 49.5'
 file wild.json '60, 140, 90, 110, 100, 130, 75'
 file few.json '50, 51'
 file none.json ''
-verdict 'compare: noise' 0 'same within noise' a.json noise.json --fail-above 0
-verdict 'compare: wide noise' 0 'same within noise' a.json wild.json --fail-above 0
-verdict 'compare: slower' 0 ' slower' a.json slow.json
-verdict 'compare: slower, below the limit' 0 ' slower' a.json slow.json --fail-above 11
-verdict 'compare: slower, above the limit' 3 ' slower' a.json slow.json --fail-above 9
-verdict 'compare: faster' 0 ' 2\.000 .*faster' a.json fast.json --fail-above 0
-verdict 'compare: too few' 0 'too few samples' a.json few.json --fail-above 0
+verdict 'compare: noise' 0 ' SAME' a.json noise.json --fail-above 0
+verdict 'compare: wide noise' 0 ' AMBIGUOUS' a.json wild.json --fail-above 0
+verdict 'compare: slower' 0 ' SLOWER' a.json slow.json
+verdict 'compare: slower, below the limit' 0 ' SLOWER' a.json slow.json --fail-above 11
+verdict 'compare: slower, above the limit' 3 ' SLOWER' a.json slow.json --fail-above 9
+verdict 'compare: faster' 0 ' 2\.000 .*FASTER' a.json fast.json --fail-above 0
+verdict 'compare: too few' 0 ' AMBIGUOUS' a.json few.json --fail-above 0
 bad 'compare: nothing in common' 1 'in common' compare a.json none.json
 sed 's/samples_ms/samples_rate/' a.json > rate-a.json
 sed 's/samples_ms/samples_rate/' slow.json > rate-b.json
-verdict 'compare: a higher rate is faster' 0 ' faster' rate-a.json rate-b.json
+verdict 'compare: a higher rate is faster' 0 ' FASTER' rate-a.json rate-b.json
 sed 's/"machine": "m"/"machine": "n"/' a.json > elsewhere.json
 verdict 'compare: another machine' 0 'different machine' a.json elsewhere.json
+sed 's/"threads": 2/"threads": 2, "run": {"load": {"other_cpus": 0.4, "stolen_cpus": 0}}/' a.json > loaded.json
+verdict 'compare: a load' 0 'others took 0.40 processors while B' a.json loaded.json
+roof() { sed "s/\"threads\": 2/\"threads\": 2, \"roof\": {\"f32_gflops\": $2}/" "$1"; }
+roof a.json 100 > roof-a.json
+roof slow.json 90 > roof-b.json
+roof slow.json 100 > roof-c.json
+verdict 'compare: the roof fell as much' 0 'no more than the machine itself' roof-a.json roof-b.json \
+    --fail-above 3
+verdict 'compare: the roof stayed' 3 ' SLOWER' roof-a.json roof-c.json --fail-above 3
+work() { sed "s/\"threads\": 2/\"threads\": 2, \"steps\": $2, \"size\": \"$3\", \"batch\": $4/" a.json > "$1"; }
+work work.json 20 512x512 1
+work steps.json 5 512x512 1
+work size.json 20 768x768 1
+work batch.json 20 512x512 2
+bad 'compare: other steps' 2 'different steps, 20 and 5' compare work.json steps.json
+bad 'compare: another size' 2 'different size, 512x512 and 768x768' compare work.json size.json
+bad 'compare: another batch' 2 'different batch, 1 and 2' compare work.json batch.json
+verdict 'compare: other steps, anyway' 0 ' SAME' work.json steps.json --anyway
+bad 'an option for nothing' 2 '.--steps plays no part in vae: expected it with one of generate' vae --steps 3
+bad 'another' 2 '.--fail-above plays no part in step' step --fail-above 3
+printf 'command,table,name,samples_of,samples\nstep,passes,x,ms,1 2 3\nstep,passes,y\n' > cut.csv
+bad 'compare: a CSV line cut short' 1 'cut.csv:3: 3 fields: expected 5' compare cut.csv cut.csv
+printf 'a,b\n1,2\n' > alien.csv
+bad 'compare: another CSV' 1 'alien.csv:1: expected the columns' compare alien.csv alien.csv
+verdict 'compare: CSV with JSON' 0 'SAME\|AMBIGUOUS' stepstep.csv stepstep.json
+ok=true
+[ "$(sed -n 's/^mean_speed//; s/.*: step \(.*\)  ms .*/\1/p' out | head -1 | tr -s ' ' | cut -d' ' -f2)" = \
+    "$(sed -n 's/.*: step \(.*\)  ms .*/\1/p' out | head -1 | tr -s ' ' | cut -d' ' -f3)" ] || ok=false
+report $ok 'a CSV file has the figures of the JSON file' "$(grep ' ms ' out)"
+# shellcheck disable=SC2086
+good 'five images' generate $small --iterations 5 --steps 1 -o five.json
+ok=true
+grep '"name": "image"' five.json | grep -Eq '"samples_ms": \[[0-9.]+(, [0-9.]+){4}\]' || ok=false
+report $ok 'five images give five samples' "$(grep '"image"' five.json)"
 { printf '['; cat a.json; printf ']'; } > list-a.json
 { printf '['; cat slow.json; printf ']'; } > list-b.json
-verdict 'compare: lists' 3 ' slower' list-a.json list-b.json --fail-above 5
+verdict 'compare: lists' 3 ' SLOWER' list-a.json list-b.json --fail-above 5
 
 finish
