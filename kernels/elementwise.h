@@ -23,6 +23,11 @@ struct sdrt_blend_shape {
     float a, b;
 };
 
+struct sdrt_low_shape {
+    int batch, h, w, c;
+    float gain;
+};
+
 struct sdrt_elementwise_ops {
     /* Sinusoidal timestep embedding, SD order (flip_sin_to_cos, shift 0):
      * y[i][j] = cos(t[i] f_j), y[i][dim/2 + j] = sin(t[i] f_j), f_j = 10000^(-j / (dim/2)).
@@ -77,6 +82,10 @@ struct sdrt_elementwise_ops {
     /* y = a x + b z in each of rows of c channels; z NULL: y = a x.  y may be x or z. */
     int (*blend)(const struct sdrt_exec *ex, const struct sdrt_blend_shape *s, const float *x,
                  const float *z, float *y);
+    /* x [batch][h][w][c] += (gain - 1) times the real part of its frequencies -1 and 0 of both axes: FreeU's
+     * filter, Si et al. 2023 (arXiv:2309.11497), section 3.2, with a threshold of 1.  The parts split the
+     * channels. */
+    int (*low_frequencies)(const struct sdrt_exec *ex, const struct sdrt_low_shape *s, float *x);
     /* y [batch][c][pixels] = scale * x [batch][pixels][c]. */
     int (*to_nchw)(const struct sdrt_exec *ex, int batch, int pixels, int c, float scale,
                    const float *x, float *y);

@@ -289,6 +289,23 @@ struct sdrt_request {
         *control_types; /* n_controls names of SDRT_LIST_CONTROL_TYPES or NULLs: what each
                                   * control picture is, where its net is a union of several (xinsir's
                                   * for SDXL), which has to be told; NULL: none is one */
+    const char *guidance; /* by what rule: NULL and "none": along a straight line; "apg" or
+                                  * "cfg_zero", with options as cache has them (see sdgen's manual) */
+    const char
+        *cfg_schedule; /* guidance scales with commas between, each for as large a share of the
+                                  * evaluations, in place of cfg_scale; NULL: none */
+    float slg_scale;   /* 0: none; how much SD 3.x is pushed from what it says with some blocks
+                                  * skipped: 2.8 for SD 3.5 Medium */
+    float slg_start, slg_end; /* the share of the evaluations with that: 0.01, 0.2 */
+    const char *slg_layers;   /* numbers of blocks with commas between; NULL: "7,8,9" */
+    float
+        pag_scale; /* 0: none; how much a U-Net is pushed from what it says where each token attends
+                                  * to itself alone: 3 */
+    float pag_adaptive_scale; /* 0: by how much that falls with each of the 1000 timesteps */
+    const char *pag_layers; /* parts of the names of its self-attentions, with commas between; NULL:
+                                  * "mid" */
+    const char *freeu; /* "b1,b2,s1,s2": FreeU's weights of a U-Net's first two up blocks, "1.5,1.6,
+                                  * 0.9,0.2" without blanks for SD 1.5; NULL: none */
 };
 
 /* What a context's first request needs, known before any of it is loaded.  A later one packs again

@@ -57,6 +57,8 @@ bad 'no file of prompts' 1 'none.txt: No such file' -m m.safetensors --prompt-fi
 with_model 'sampler, nearly' "is it 'euler'" --sampler eulr
 with_model 'timesteps' 'numbers with commas' --timesteps 999,x
 with_model 'range of guidance' 'two shares' --cfg-range 0.5
+with_model 'rule of guidance' 'unknown guidance "agp": expected apg' --guidance agp
+with_model 'scale of skipped layers' 'slg-scale' --slg-scale -1
 with_model 'unknown cache' 'unknown cache "deep".*deepcache' --cache deep
 with_model 'two caches' 'expected one of them' --fast --cache deepcache
 with_model "cache's option" 'every=0: expected a whole number from 2' --cache deepcache:every=0

@@ -131,6 +131,14 @@ ok=true
     cmp -s again.png cached.png && [ ! -s err ] && strings cached.png | grep -q 'Cache: "deepcache:every=2' ||
     ok=false
 report $ok 'a cache and a range of guidance repeated' "$(cat err)"
+rm -f again.png
+ok=true
+"$sdgen" -m "$tiny" -p cat -W 64 -H 64 --steps 8 --seed 5 --guidance apg:eta=0.5 --cfg-schedule 7,3 --pag-scale 2 \
+    --pag-adaptive-scale 0.001 --pag-layers mid --freeu 1.2,1.1,0.9,0.2 --quiet -o guided.png 2> err &&
+    "$sdgen" -m "$tiny" --from-image guided.png --quiet -o again.png 2>> err && cmp -s again.png guided.png &&
+    [ ! -s err ] && strings guided.png | grep -q 'PAG scale: 2, PAG adaptive scale: 0.001, PAG layers: mid' ||
+    ok=false
+report $ok 'other guidance repeated' "$(cat err)"
 fails 'repeating what has no parameters' 1 'has no parameters' --from-image "$golden/pictures/init.png"
 rm -f ./*
 

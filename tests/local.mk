@@ -70,6 +70,13 @@ tests_test_cache_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_cache_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/cache tests/oracle/make_cache_golden.py
 
+check_PROGRAMS += tests/test_guide
+tests_test_guide_SOURCES = tests/test_guide.c $(GOLDEN_IMAGES) $(ALLOCATIONS)
+tests_test_guide_CFLAGS = $(TEST_CFLAGS)
+tests_test_guide_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
+tests_test_guide_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/golden/guide tests/oracle/make_guide_golden.py
+
 check_PROGRAMS += tests/test_t5_tokenizer tests/fuzz_t5_tokenizer
 tests_test_t5_tokenizer_SOURCES = tests/test_t5_tokenizer.c tests/temp_folder.c \
 	tests/temp_folder.h

@@ -230,6 +230,45 @@ static void check_layouts(const char *level, const struct sdrt_elementwise_ops *
     tbuf_free(&x), tbuf_free(&guided), tbuf_free(&nchw), tbuf_free(&nhwc);
 }
 
+/* The frequencies -1 and 0 of both axes by their definition, each once. */
+static void check_low_frequencies(const char *level, const struct sdrt_elementwise_ops *ops,
+                                  uint64_t *rng, int h, int w, int c)
+{
+    enum { BATCH = 2 };
+    const struct sdrt_low_shape s = { .batch = BATCH, .h = h, .w = w, .c = c, .gain = 0.3f };
+    const int n = BATCH * h * w * c, nparts = 1 + trand_int(rng, 3);
+    struct tbuf x = tbuf_floats((size_t)n);
+    double *want = malloc((size_t)n * sizeof *want);
+
+    cr_assert_not_null(want);
+    trand_rows(rng, x.v, 1, n, n, 1.0f);
+    for (int i = 0; i < n; i++) want[i] = (double)x.v[i];
+    for (int k = 0; k < 4; k++) {
+        if ((k & 1 && h == 1) || (k & 2 && w == 1)) continue;
+        for (int lane = 0; lane < BATCH * c; lane++) {
+            const float *from = x.v + lane / c * h * w * c + lane % c;
+            double *to = want + lane / c * h * w * c + lane % c, re = 0, im = 0;
+            const double v = k & 1 ? -2 * M_PI / h : 0, u = k & 2 ? -2 * M_PI / w : 0;
+            for (int p = 0; p < h * w; p++) {
+                const double at = v * (p / w) + u * (p % w);
+                re += (double)from[p * c] * cos(at);
+                im -= (double)from[p * c] * sin(at);
+            }
+            for (int p = 0; p < h * w; p++) {
+                const double at = v * (p / w) + u * (p % w);
+                to[p * c] += ((double)s.gain - 1) * (re * cos(at) - im * sin(at)) / (h * w);
+            }
+        }
+    }
+    for (int part = 0; part < nparts; part++) {
+        const struct sdrt_exec ex = { .part = part, .nparts = nparts };
+        cr_expect(ops->low_frequencies(&ex, &s, x.v) == 0);
+    }
+    judge(level, "low_frequencies", &x, want, 1e-5);
+    free(want);
+    tbuf_free(&x);
+}
+
 /* Both within wider rows, whose rest stays as it is. */
 static void check_relu_and_blend(const char *level, const struct sdrt_elementwise_ops *ops,
                                  uint64_t *rng)
@@ -288,6 +327,9 @@ static void check_level(const char *level)
     check_crop(level, &ops, &rng);
     /* CUDA has none, and refuses graphs with them; no_null_entries looks at instruction sets. */
     if (ops.relu && ops.blend) check_relu_and_blend(level, &ops, &rng);
+    for (int i = 0; i < 12 && ops.low_frequencies; i++)
+        check_low_frequencies(level, &ops, &rng, 1 + trand_int(&rng, 9), 1 + trand_int(&rng, 9),
+                              1 + trand_int(&rng, 140));
     for (int pixels = 1; pixels <= 70; pixels++)
         for (int c = 1; c <= 5; c++) {
             const struct layout l = { .batch = 1 + trand_int(&rng, 3),
@@ -373,7 +415,8 @@ Test(elementwise, no_null_entries)
         sdrt_elementwise_init(&ops, l->flags);
         cr_expect(ops.timestep_embedding && ops.embed && ops.silu_of_sums && ops.guide &&
                       ops.to_nhwc && ops.to_nchw && ops.to_patches && ops.from_patches &&
-                      ops.crop && ops.relu && ops.silu && ops.halve && ops.blend,
+                      ops.crop && ops.relu && ops.silu && ops.halve && ops.blend &&
+                      ops.low_frequencies,
                   "hole at %s", l->name);
     }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/from_image.h"
 #include "model/noise/cache.h"
+#include "model/noise/guidance.h"
 #include "model/pipeline/parameters.h"
 #include "runtime/base/numbers.h"
 #include "runtime/files/picture_file.h"
@@ -119,21 +120,65 @@ static int share_of(float *to, const char *text)
 }
 
 /* "0-0.6", as parameters have it. */
-static int range_of(struct sdrt_request *r, const char *text)
+static int range_of(float *start, float *last, const char *text)
 {
     char first[32] = "";
     const size_t n = strcspn(text, "-");
 
     if (!text[n] || n >= sizeof first) return SDRT_E_FORMAT;
     memcpy(first, text, n);
-    const int status = share_of(&r->cfg_start, first);
-    return status ? status : share_of(&r->cfg_end, text + n + 1);
+    const int status = share_of(start, first);
+    return status ? status : share_of(last, text + n + 1);
+}
+
+static int scale_of(float *to, const char *text)
+{
+    double value = 0;
+    const int status = cli_number(&value, "from-image", text, 0, 1000, NULL);
+
+    *to = (float)value;
+    return status;
+}
+
+/* Whether a key is of guidance beside its scale; *status then says whether its value is right. */
+static int take_guidance(struct sdrt_request *r, const char *key, const char *value, int *status)
+{
+    const struct {
+        const char *key, **to;
+    } texts[] = { { "CFG schedule", &r->cfg_schedule },
+                  { "SLG layers", &r->slg_layers },
+                  { "PAG layers", &r->pag_layers },
+                  { "FreeU", &r->freeu },
+                  { "Guidance", &r->guidance } };
+    const struct {
+        const char *key;
+        float *to;
+    } scales[] = { { "SLG scale", &r->slg_scale },
+                   { "PAG scale", &r->pag_scale },
+                   { "PAG adaptive scale", &r->pag_adaptive_scale } };
+    struct sdrt_guidance guidance;
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (strcmp(key, texts[i].key)) continue;
+        *texts[i].to = value;
+        if (texts[i].to == &r->guidance) *status = sdrt_guidance_parse(&guidance, value, NULL);
+        return 1;
+    }
+    for (size_t i = 0; i < sizeof scales / sizeof *scales; i++) {
+        if (strcmp(key, scales[i].key)) continue;
+        *status = scale_of(scales[i].to, value);
+        return 1;
+    }
+    if (strcmp(key, "SLG range")) return 0;
+    *status = range_of(&r->slg_start, &r->slg_end, value);
+    return 1;
 }
 
 /* The rest of take_pair(): what is told of noise and guidance only where it was asked for. */
 static int take_noise(struct sdrt_request *r, const char *key, const char *value)
 {
     struct sdrt_cache cache;
+    int status = SDRT_OK;
 
     if (!strcmp(key, "Prompt style"))
         return name_of(&r->prompt_style, SDRT_LIST_PROMPT_STYLES, value);
@@ -142,7 +187,8 @@ static int take_noise(struct sdrt_request *r, const char *key, const char *value
     if (!strcmp(key, "Variation seed")) return natural_of(&r->subseed, value);
     if (!strcmp(key, "Variation seed strength")) return share_of(&r->subseed_strength, value);
     if (!strcmp(key, "CFG Rescale")) return share_of(&r->cfg_rescale, value);
-    if (!strcmp(key, "CFG range")) return range_of(r, value);
+    if (!strcmp(key, "CFG range")) return range_of(&r->cfg_start, &r->cfg_end, value);
+    if (take_guidance(r, key, value, &status)) return status;
     if (!strcmp(key, "Cache")) {
         r->cache = value;
         return sdrt_cache_parse(&cache, value, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/option_values.h"
 #include "model/noise/cache.h"
+#include "model/noise/guidance.h"
 #include "runtime/base/numbers.h"
 #include "tools/control_option.h"
 #include "tools/lora_option.h"
@@ -258,6 +259,50 @@ int take_cfg_range(void *into, const char *name, const char *text, const struct 
     memcpy(first, text, (size_t)(colon - text));
     const int status = take_share(&r->cfg_start, name, first, log);
     return status ? status : take_share(&r->cfg_end, name, colon + 1, log);
+}
+
+int take_guidance(void *into, const char *name, const char *text, const struct sdrt_log *log)
+{
+    struct sdrt_guidance guidance;
+
+    (void)name;
+    ((struct sdgen_options *)into)->request.guidance = text;
+    return sdrt_guidance_parse(&guidance, text, log);
+}
+
+static int take_scale(float *to, const char *name, const char *text, const struct sdrt_log *log)
+{
+    double value = 0;
+    const int status = cli_number(&value, name, text, 0, MAX_CFG, log);
+
+    if (status == SDRT_OK) *to = (float)value;
+    return status;
+}
+
+int take_slg_scale(void *into, const char *name, const char *text, const struct sdrt_log *log)
+{
+    return take_scale(&((struct sdgen_options *)into)->request.slg_scale, name, text, log);
+}
+
+int take_slg_start(void *into, const char *name, const char *text, const struct sdrt_log *log)
+{
+    return take_share(&((struct sdgen_options *)into)->request.slg_start, name, text, log);
+}
+
+int take_slg_end(void *into, const char *name, const char *text, const struct sdrt_log *log)
+{
+    return take_share(&((struct sdgen_options *)into)->request.slg_end, name, text, log);
+}
+
+int take_pag_scale(void *into, const char *name, const char *text, const struct sdrt_log *log)
+{
+    return take_scale(&((struct sdgen_options *)into)->request.pag_scale, name, text, log);
+}
+
+int take_pag_adaptive_scale(void *into, const char *name, const char *text,
+                            const struct sdrt_log *log)
+{
+    return take_scale(&((struct sdgen_options *)into)->request.pag_adaptive_scale, name, text, log);
 }
 
 int take_cache(void *into, const char *name, const char *text, const struct sdrt_log *log)

@@ -277,6 +277,62 @@ static int blend(const struct sdrt_exec *ex, const struct sdrt_blend_shape *s, c
     return 0;
 }
 
+/* ---- low frequencies ---- */
+
+enum { WAVES = 7, LANES = 64 };
+
+/* What the four frequencies are made of at a pixel: 1, and the cosine and sine of -1 down, -1 across and both.
+ * An axis of one pixel has no other than 0. */
+static void waves_at(const struct sdrt_low_shape *s, int y, int x, float wave[WAVES])
+{
+    const float turn = 6.28318530717958647692f;
+    const float down = turn * (float)y / (float)s->h, across = turn * (float)x / (float)s->w;
+    const float tall = s->h > 1, wide = s->w > 1;
+
+    wave[0] = 1.0f;
+    wave[1] = tall * cosf(down);
+    wave[2] = tall * sinf(down);
+    wave[3] = wide * cosf(across);
+    wave[4] = wide * sinf(across);
+    wave[5] = tall * wide * cosf(down + across);
+    wave[6] = tall * wide * sinf(down + across);
+}
+
+/* Up to LANES channels of an image, from x on. */
+static void weigh_low(const struct sdrt_low_shape *s, float *x, int lanes)
+{
+    const int pixels = s->h * s->w;
+    float sums[WAVES][LANES] = { { 0 } }, wave[WAVES];
+
+    for (int p = 0; p < pixels; p++) {
+        const float *at = x + (size_t)p * (size_t)s->c;
+        waves_at(s, p / s->w, p % s->w, wave);
+        for (int k = 0; k < WAVES; k++)
+            for (int i = 0; i < lanes; i++) sums[k][i] += wave[k] * at[i];
+    }
+    for (int p = 0; p < pixels; p++) {
+        float *at = x + (size_t)p * (size_t)s->c;
+        waves_at(s, p / s->w, p % s->w, wave);
+        for (int k = 0; k < WAVES; k++) {
+            const float by = (s->gain - 1.0f) * wave[k] / (float)pixels;
+            for (int i = 0; i < lanes; i++) at[i] += by * sums[k][i];
+        }
+    }
+}
+
+static int low_frequencies(const struct sdrt_exec *ex, const struct sdrt_low_shape *s, float *x)
+{
+    const int blocks = (s->c + LANES - 1) / LANES, all = s->batch * blocks;
+    const int end = sdrt_row_begin(all, ex->part + 1, ex->nparts);
+
+    for (int r = sdrt_row_begin(all, ex->part, ex->nparts); r < end; r++) {
+        const int c = r % blocks * LANES, left = s->c - c;
+        weigh_low(s, x + (size_t)(r / blocks) * (size_t)(s->h * s->w) * (size_t)s->c + c,
+                  left < LANES ? left : LANES);
+    }
+    return 0;
+}
+
 void sdrt_elementwise_init_generic(struct sdrt_elementwise_ops *ops)
 {
     ops->timestep_embedding = timestep_embedding;
@@ -291,6 +347,7 @@ void sdrt_elementwise_init_generic(struct sdrt_elementwise_ops *ops)
     ops->silu = silu;
     ops->halve = halve;
     ops->blend = blend;
+    ops->low_frequencies = low_frequencies;
     ops->to_nchw = to_nchw;
     ops->crop = crop;
 }

@@ -435,7 +435,9 @@ static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *mod
     const sdrt_tensor out = sdrt_graph_external(g, "model_out", SDRT_F32, shape->batch, h, w,
                                                 c->in_channels);
     for (int i = 0; i < c->depth; i++) {
-        joint_block(&b, &image, &text, i);
+        if (shape->perturbed[i / 32] >> i % 32 & 1)
+            b.at += (image_vectors(c, i) + text_vectors(c, i)) * c->width;
+        else joint_block(&b, &image, &text, i);
         add_control(&b, &image, i, features, shape->controlled);
     }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "model/net/freeu.h"
 #include "model/net/name.h"
 #include "model/net/unet.h"
 #include "model/net/unet_once.h"
@@ -29,6 +30,8 @@ struct builder {
     int controlled; /* 1: ControlNets leave something for the skips and the middle */
     sdrt_tensor skips[MAX_SKIPS];
     int n_skips;
+    const unsigned *perturbed; /* see struct sdrt_denoiser_shape; and the next */
+    const float *freeu;
     sdrt_tensor
         kept;  /* what enters the last layers, here and in a shortened step; SDRT_NO_TENSOR */
     int again; /* how many they are */
@@ -124,10 +127,12 @@ static sdrt_tensor self_attention(struct builder *b, sdrt_tensor x, const char *
     spec.no_bias = 1;
     const sdrt_tensor qkv = sdrt_graph_gemm(b->g, norm_of(b, x, prefix, "norm1"), &spec);
     sdrt_name(name, sizeof name, "%s.attn1.attention", prefix);
-    const sdrt_tensor o = sdrt_graph_attention(b->g, name, sdrt_graph_slice(b->g, qkv, 0, c),
-                                               sdrt_graph_slice(b->g, qkv, c, c),
-                                               sdrt_graph_slice(b->g, qkv, 2 * c, c),
-                                               sdrt_unet_heads(b->config, c), 0);
+    const sdrt_tensor values = sdrt_graph_slice(b->g, qkv, 2 * c, c);
+    sdrt_tensor o = values;
+    if (!(b->perturbed[b->next_cross / 32] >> b->next_cross % 32 & 1))
+        o = sdrt_graph_attention(b->g, name, sdrt_graph_slice(b->g, qkv, 0, c),
+                                 sdrt_graph_slice(b->g, qkv, c, c), values,
+                                 sdrt_unet_heads(b->config, c), 0);
     return project(b, o, prefix, "attn1.to_out.0", c, 1, x);
 }
 
@@ -306,7 +311,9 @@ static sdrt_tensor up(struct builder *b, sdrt_tensor x)
         sdrt_name(block, sizeof block, "unet.up_blocks.%d", i);
         for (int j = 0; j < c->layers + 1; j++) {
             if (level == 0 && j == kept_at(b) - 1) b->into = b->kept;
-            x = layer(b, x, pop_skip(b), block, j, c->up_depth[level][j], channels);
+            const sdrt_tensor skip = pop_skip(b);
+            sdrt_freeu_weigh(b->g, b->freeu, i, x, skip);
+            x = layer(b, x, skip, block, j, c->up_depth[level][j], channels);
         }
         if (level == 0) break;
         if (level == 1 && kept_at(b) == 0) b->into = b->kept;
@@ -329,6 +336,8 @@ static struct builder builder_of(struct sdrt_graph *g, const struct sdrt_unet_pa
         .controlled = shape->controlled,
         .adapted = shape->adapted,
         .again = shape->again,
+        .perturbed = shape->perturbed,
+        .freeu = shape->freeu,
         .into = SDRT_NO_TENSOR,
         .time = sdrt_graph_external(g, "time", SDRT_F32, sdrt_unet_time_rows(config, shape->batch),
                                     1, 1, parts->time_channels),

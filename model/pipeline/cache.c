@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/pipeline/cache.h"
+#include "model/pipeline/guide.h"
 
 #include <string.h>
 
@@ -50,7 +51,7 @@ static int some_unguided(const struct sdrt_request *r, int total)
 {
     int e = 0;
 
-    while (e < total && sdrt_cache_guided(r, e, total)) e++;
+    while (e < total && sdrt_guide_is_guided(r, e, total)) e++;
     return e < total;
 }
 
@@ -90,21 +91,14 @@ int sdrt_cache_check(const struct sdrt_model *m, const struct sdrt_request *r,
 
 /* ---- the way of an evaluation ---- */
 
-int sdrt_cache_guided(const struct sdrt_request *r, int e, int total)
-{
-    const float share = (float)e / (float)total;
-
-    return share >= r->cfg_start && share < r->cfg_end;
-}
-
 enum sdrt_way sdrt_cache_way(const struct sdrt_cache *cache, const struct sdrt_request *r,
                              const struct sdrt_shape *shape, int e, int total)
 {
     const int narrow = shape->alone && !shape->more_lanes && !shape->n_controls;
-    const int alone = narrow && !sdrt_cache_guided(r, e, total);
+    const int alone = narrow && !sdrt_guide_is_guided(r, e, total);
     /* Answers with guidance and without are not alike, and what the unconditional half keeps was not made while it was left out. */
-    const int back = narrow && !alone && e > 0 && !sdrt_cache_guided(r, e - 1, total);
-    const int ends = narrow && alone && e > 0 && sdrt_cache_guided(r, e - 1, total);
+    const int back = narrow && !alone && e > 0 && !sdrt_guide_is_guided(r, e - 1, total);
+    const int ends = narrow && alone && e > 0 && sdrt_guide_is_guided(r, e - 1, total);
     const int answer = shape->answers > 0;
     const int whole = back || (ends && answer) || sdrt_cache_whole(cache, e, total);
 

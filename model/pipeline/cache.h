@@ -25,9 +25,6 @@ int sdrt_cache_check(const struct sdrt_model *m, const struct sdrt_request *r,
 enum sdrt_way sdrt_cache_way(const struct sdrt_cache *cache, const struct sdrt_request *r,
                              const struct sdrt_shape *shape, int e, int total);
 
-/* Whether guidance is on in evaluation e of all total ones. */
-int sdrt_cache_guided(const struct sdrt_request *r, int e, int total);
-
 /* The row of each way of a part in a planned session, NULL where it has none. */
 void sdrt_cache_passes(const struct sdrt_session *s, enum sdrt_part_id part,
                        const struct sdrt_pass *out[SDRT_WAYS]);

@@ -188,6 +188,7 @@ int sdrt_run_once(struct sdrt_session *s, const struct sdrt_request *request,
     int status = sdrt_request_check(s->model, r, &shape, run.samplers, &run.rng_kind);
 
     if (status == SDRT_OK) status = sdrt_cache_parse(&run.cache, r->cache, s->log);
+    if (status == SDRT_OK) status = sdrt_guidance_parse(&run.guidance, r->guidance, s->log);
     s->n_images = 0;
     if (status == SDRT_OK) status = sdrt_controls_take(s, r, &shape);
     if (status == SDRT_OK)

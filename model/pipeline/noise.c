@@ -2,7 +2,7 @@
  *
  * What a request asks of its noise: seeds, variations, and guidance that is told from it.
  */
-#include "model/pipeline/cache.h"
+#include "model/pipeline/guide.h"
 #include "model/pipeline/run.h"
 
 #include <math.h>
@@ -93,9 +93,16 @@ void sdrt_run_turn_generators(struct sdrt_run *run)
 
 /* ---- guidance ---- */
 
-float sdrt_run_guidance(const struct sdrt_run *run, int evaluation, int total)
+void sdrt_run_guide(const struct sdrt_run *run, int evaluation, int total, const float *conditional,
+                    float *unconditional, float *before, size_t n)
 {
-    return sdrt_cache_guided(run->r, evaluation, total) ? run->r->cfg_scale : 1.0f;
+    const float scale = sdrt_guide_scale(run->r, evaluation, total);
+
+    for (int i = 0; i < run->s->shape.batch; i++) {
+        const size_t at = (size_t)i * n;
+        sdrt_guidance_apply(&run->guidance, scale, n, conditional + at, unconditional + at,
+                            before ? before + at : NULL, unconditional + at);
+    }
 }
 
 static double deviation(const float *x, size_t n)

@@ -147,6 +147,28 @@ static void write_list(FILE *f, const char *key, const double *values, int n)
     if (n) fputc('"', f);
 }
 
+static void write_guidance(const struct sdrt_run *run, FILE *f)
+{
+    const struct sdrt_request *r = run->r;
+    char text[128];
+
+    if (run->guidance.kind)
+        write_text(f, "Guidance", sdrt_guidance_text(&run->guidance, text, sizeof text));
+    if (r->cfg_schedule) write_text(f, "CFG schedule", r->cfg_schedule);
+    if (r->slg_scale > 0.0f) {
+        fprintf(f, ", SLG scale: %g, SLG range: %g-%g", (double)r->slg_scale, (double)r->slg_start,
+                (double)r->slg_end);
+        if (r->slg_layers) write_text(f, "SLG layers", r->slg_layers);
+    }
+    if (r->pag_scale > 0.0f) {
+        fprintf(f, ", PAG scale: %g", (double)r->pag_scale);
+        if (r->pag_adaptive_scale > 0.0f)
+            fprintf(f, ", PAG adaptive scale: %g", (double)r->pag_adaptive_scale);
+        if (r->pag_layers) write_text(f, "PAG layers", r->pag_layers);
+    }
+    if (r->freeu) write_text(f, "FreeU", r->freeu);
+}
+
 /* What changes the image only where it is asked for. */
 static void write_noise(const struct sdrt_run *run, FILE *f)
 {
@@ -164,6 +186,7 @@ static void write_noise(const struct sdrt_run *run, FILE *f)
     write_list(f, ", Sigmas: \"", r->sigmas, r->n_sigmas);
     write_list(f, ", Timesteps: \"", r->timesteps, r->n_timesteps);
     if (r->cfg_rescale > 0.0f) fprintf(f, ", CFG Rescale: %g", (double)r->cfg_rescale);
+    write_guidance(run, f);
     if (run->cache.kind) write_text(f, "Cache", sdrt_cache_text(&run->cache, cache, sizeof cache));
     if (r->cfg_start > 0.0f || r->cfg_end < 1.0f)
         fprintf(f, ", CFG range: %g-%g", (double)r->cfg_start, (double)r->cfg_end);

@@ -7,6 +7,7 @@
 #ifndef SDRT_MODEL_PIPELINE_PASS_H
 #define SDRT_MODEL_PIPELINE_PASS_H
 
+#include "model/net/denoiser.h"
 #include "model/pipeline/model.h"
 #include "model/pipeline/slots.h"
 
@@ -37,6 +38,9 @@ struct sdrt_shape {
     int answers; /* of the size of a latent, so many are kept to make others of them */
     int carried; /* 1: what those take from others is carried on to them */
     int unguided; /* 1: the sampler reads what the denoiser says without guidance */
+    unsigned perturbed[SDRT_PERTURBED]; /* blocks that a further evaluation computes otherwise */
+    float freeu[4];                     /* 0: none; both as in struct sdrt_denoiser_shape */
+    int momentum;                       /* 1: guidance keeps a difference for the next evaluation */
     int alone;   /* 1: some evaluations have no guidance, though others have */
 };
 
@@ -46,6 +50,7 @@ enum sdrt_way {
     SDRT_WAY_SHORT,       /* a U-Net's last layers on what an earlier one left */
     SDRT_WAY_ALONE,       /* the conditional half of guided pairs */
     SDRT_WAY_ALONE_SHORT, /* both */
+    SDRT_WAY_PERTURBED,   /* the conditional half once more, with some blocks computed otherwise */
     SDRT_WAY_NONE,        /* nothing: its answer is made of earlier ones; no program */
     SDRT_WAYS
 };

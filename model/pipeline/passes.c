@@ -8,7 +8,10 @@
 #include "model/net/t5_encoder.h"
 #include "model/net/taesd.h"
 #include "model/net/vae.h"
+#include "model/pipeline/guide.h"
 #include "model/pipeline/run.h"
+
+#include <string.h>
 
 /* ---- how each is built ---- */
 
@@ -42,7 +45,7 @@ static struct sdrt_denoiser_shape denoiser_shape(const struct sdrt_pass *pass,
                                                  const struct sdrt_model_config *config,
                                                  const struct sdrt_shape *shape)
 {
-    return (struct sdrt_denoiser_shape){
+    struct sdrt_denoiser_shape out = {
         .batch = sdrt_pass_alone(pass) ? shape->batch : sdrt_shape_unet_batch(shape),
         .h = shape->h,
         .w = shape->w,
@@ -51,6 +54,11 @@ static struct sdrt_denoiser_shape denoiser_shape(const struct sdrt_pass *pass,
         .again = shape->again,
         .shortened = pass->way == SDRT_WAY_SHORT || pass->way == SDRT_WAY_ALONE_SHORT,
     };
+
+    memcpy(out.freeu, shape->freeu, sizeof out.freeu);
+    if (pass->way == SDRT_WAY_PERTURBED)
+        memcpy(out.perturbed, shape->perturbed, sizeof out.perturbed);
+    return out;
 }
 
 static void build_prompt(struct sdrt_graph *g, const struct sdrt_pass *pass,
@@ -165,6 +173,12 @@ static int has_alone(const struct sdrt_model_config *base, const struct sdrt_sha
     return shape->alone && !shape->more_lanes && !shape->n_controls;
 }
 
+static int has_perturbed(const struct sdrt_model_config *base, const struct sdrt_shape *shape)
+{
+    (void)base;
+    return sdrt_guide_is_perturbed(shape);
+}
+
 static int has_alone_short(const struct sdrt_model_config *base, const struct sdrt_shape *shape)
 {
     return has_short(base, shape) && has_alone(base, shape);
@@ -250,6 +264,7 @@ static const struct sdrt_pass unet_passes[] = {
     WAY("unet short", SDRT_WAY_SHORT, has_short),
     WAY("unet alone", SDRT_WAY_ALONE, has_alone),
     WAY("unet alone short", SDRT_WAY_ALONE_SHORT, has_alone_short),
+    WAY("unet perturbed", SDRT_WAY_PERTURBED, has_perturbed),
     DECODER(1),
     { .name = NULL },
 };
@@ -265,6 +280,7 @@ static const struct sdrt_pass mmdit_passes[] = {
     STEP("mmdit", SDRT_PART_BASE, "step", 1),
     CONTROL_STEPS(1),
     WAY("mmdit alone", SDRT_WAY_ALONE, has_alone),
+    WAY("mmdit perturbed", SDRT_WAY_PERTURBED, has_perturbed),
     DECODER(1),
     { .name = NULL },
 };

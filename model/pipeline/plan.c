@@ -5,6 +5,7 @@
 #include "model/pipeline/bands.h"
 #include "model/pipeline/cache.h"
 #include "model/pipeline/controls.h"
+#include "model/pipeline/guide.h"
 #include "model/pipeline/kept.h"
 #include "runtime/base/clock.h"
 #include "runtime/graph/graph.h"
@@ -125,7 +126,7 @@ static int fit(struct sdrt_session *s)
     int status;
 
     if (!s->model->device_memory || device_bytes(s) <= limit) return SDRT_OK;
-    if (s->shape.again || s->shape.alone)
+    if (s->shape.again || s->shape.alone || sdrt_guide_is_perturbed(&s->shape))
         return sdrt_fail(
             s->log, SDRT_E_UNSUPPORTED,
             "a GPU's limit of %zu MiB: expected %zu or more, as weights are not streamed "
@@ -172,6 +173,8 @@ static int add_latents(struct sdrt_session *s)
     }
     if (status == SDRT_OK && s->shape.unguided)
         status = sdrt_slots_add(&s->slots, "", "unguided", SDRT_F32, dims, SDRT_ONCE_A_SCHEDULE);
+    if (status == SDRT_OK && s->shape.momentum)
+        status = sdrt_slots_add(&s->slots, "", "momentum", SDRT_F32, dims, SDRT_ONCE_A_SCHEDULE);
     return status;
 }
 

@@ -3,6 +3,7 @@
  * From the texts of a request to tokens.
  */
 #include "model/pipeline/prompts.h"
+#include "model/pipeline/guide.h"
 #include "model/lora/tags.h"
 #include "runtime/base/choices.h"
 #include "runtime/base/hash.h"
@@ -374,6 +375,11 @@ int sdrt_prompts_read(struct sdrt_prompts *p, const struct sdrt_model *m,
         return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
                          "the prompt: AND and a part's weight need guidance "
                          "by a negative prompt, which a model that is told the scale does without");
+    if (is_composed(p) && sdrt_guide_is_perturbed(shape))
+        return sdrt_fail(
+            m->log, SDRT_E_UNSUPPORTED,
+            "the prompt: slg and pag push one answer: expected no AND and no weight of a part "
+            "beside them");
     if (p->negative) {
         status = schedule(&g, r->negative_prompt ? r->negative_prompt : "", 0, &p->unwanted,
                           "the negative prompt");

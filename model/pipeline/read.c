@@ -37,6 +37,8 @@ struct sdrt_request sdrt_request_default(void)
         .mask_padding = 32,
         .image_cfg_scale = 1.5f,
         .hires_strength = 0.5f,
+        .slg_start = 0.01f,
+        .slg_end = 0.2f,
     };
 }
 

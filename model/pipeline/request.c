@@ -5,6 +5,7 @@
 #include "model/pipeline/bands.h"
 #include "model/pipeline/begin.h"
 #include "model/pipeline/cache.h"
+#include "model/pipeline/guide.h"
 #include "model/pipeline/hires.h"
 #include "model/pipeline/refiner.h"
 #include "model/pipeline/session.h"
@@ -40,6 +41,7 @@ struct sdrt_request sdrt_request_resolved(const struct sdrt_model *m,
                       : config->noise.edm                              ? "dpmpp_2m"
                       : config->unet.guidance_dim                      ? "lcm"
                                                                        : "euler_a";
+    out.cfg_scale = sdrt_guide_most(r);
     spell(config, &out);
     if (out.cache && !strcmp(out.cache, SDRT_CACHE_FAST)) out.cache = sdrt_cache_preset();
     if (out.n_sigmas || out.n_timesteps) out.steps = out.n_sigmas ? out.n_sigmas : out.n_timesteps;
@@ -250,6 +252,7 @@ int sdrt_request_check(const struct sdrt_model *m, const struct sdrt_request *r,
         .masked = r->init && sdrt_begin_masked(r),
     };
     if (status == SDRT_OK) status = make_samplers(m, r, shape, s);
+    if (status == SDRT_OK) status = sdrt_guide_check(m, r, shape);
     if (status == SDRT_OK) status = sdrt_cache_check(m, r, shape);
     if (status == SDRT_OK && rng) *rng = (enum sdrt_rng_kind)sdrt_choice(sdrt_rng_name, r->rng);
     for (int i = 0; i < SDRT_PARTS; i++) {

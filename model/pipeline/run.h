@@ -6,6 +6,7 @@
 #define SDRT_MODEL_PIPELINE_RUN_H
 
 #include "model/noise/cache.h"
+#include "model/noise/guidance.h"
 #include "model/noise/sampler.h"
 #include "model/pipeline/canvas.h"
 #include "model/pipeline/controls.h"
@@ -39,6 +40,7 @@ struct sdrt_run {
     char  *negative;   /* the same; NULL where r has none */
     struct sdrt_prompts prompts; /* both, read; cleared with the run */
     struct sdrt_cache cache;     /* r's, read */
+    struct sdrt_guidance guidance;             /* the same */
     struct sdrt_sampler *samplers[SDRT_PARTS]; /* of each denoiser's steps; owned */
     struct sdrt_rng *rngs; /* [batch] and one to spare, too large for a thread's stack; owned */
     uint64_t seeds[SDRT_MAX_BATCH]; /* of the motion that some samplers follow */
@@ -97,8 +99,10 @@ void sdrt_run_vary_noise(struct sdrt_run *run, int image, float *noise);
  * where the request says so. */
 void sdrt_run_turn_generators(struct sdrt_run *run);
 
-/* The guidance scale of an evaluation of all total ones: 1 outside of the request's range. */
-float sdrt_run_guidance(const struct sdrt_run *run, int evaluation, int total);
+/* Guidance by the request's rule, where that is not plain, in an evaluation of all total ones: unconditional
+ * [batch][n] becomes the answer.  before [batch][n] is the rule's own, where shape has momentum. */
+void sdrt_run_guide(const struct sdrt_run *run, int evaluation, int total, const float *conditional,
+                    float *unconditional, float *before, size_t n);
 
 /* Takes the request's share of guided [batch][n] to the deviation of conditional [batch][n], each image
  * apart.  Lin et al. 2023 (arXiv:2305.08891), section 3.4. */

@@ -4,6 +4,7 @@
  */
 #include "kernels/ops.h"
 #include "model/pipeline/cache.h"
+#include "model/pipeline/guide.h"
 #include "model/pipeline/kept.h"
 #include "model/pipeline/preview.h"
 #include "model/pipeline/run.h"
@@ -49,6 +50,7 @@ struct denoiser {
      * beside it [batch][pixels][more]. */
     const float *mask, *begin, *noise, *beside;
     float *unguided; /* for a sampler that reads it; else NULL */
+    float *momentum; /* of guidance that has one; else NULL */
     int more;
 };
 
@@ -81,6 +83,7 @@ static struct denoiser denoiser_of(struct sdrt_run *run, const struct sdrt_pass 
         .begin = sdrt_session_map(s, SDRT_PART_BASE, "begin"),
         .noise = sdrt_session_map(s, SDRT_PART_BASE, "noise"),
         .beside = sdrt_session_map(s, SDRT_PART_BASE, "beside"),
+        .momentum = sdrt_session_map(s, SDRT_PART_BASE, "momentum"),
         .unguided = sdrt_session_map(s, SDRT_PART_BASE, "unguided"),
         .more = beside == SDRT_NO_SLOT ? 0 : s->slots.slot[beside].dims[3],
     };
@@ -226,6 +229,40 @@ static const struct sdrt_pass *row_of(const struct denoiser *d, enum sdrt_way wa
     return row && !(sdrt_pass_alone(row) && composes(d)) ? row : d->pass;
 }
 
+/* The conditional half of what the denoiser said, [batch][pixels][z]. */
+static const float *conditional_of(const struct denoiser *d)
+{
+    const size_t n = (size_t)d->batch * (size_t)d->pixels * (size_t)d->z;
+
+    return d->model_out + (d->run->s->shape.guided ? n : 0);
+}
+
+/* guided += scale * the conditional half. */
+static void add_conditional(const struct denoiser *d, float scale)
+{
+    const float *from = conditional_of(d);
+    const size_t z = (size_t)d->z, pixels = (size_t)d->pixels;
+
+    for (size_t i = 0; i < (size_t)d->batch * pixels; i++)
+        for (size_t c = 0; c < z; c++)
+            d->guided[(i / pixels * z + c) * pixels + i % pixels] += scale * from[i * z + c];
+}
+
+/* Pushes the answer away from what the denoiser says with a part of it left out. */
+static int push(const struct denoiser *d, int e, double timestep)
+{
+    struct sdrt_run *run = d->run;
+    const float scale = sdrt_guide_push(run->r, &run->s->shape, run->evaluated, total_of(run->s),
+                                        timestep);
+
+    if (scale == 0.0f || !d->ways[SDRT_WAY_PERTURBED]) return SDRT_OK;
+    add_conditional(d, scale);
+    snprintf(run->prefix, sizeof run->prefix, "%s%03d/perturbed/", d->pass->dumps, e);
+    const int status = sdrt_run_program(run, d->ways[SDRT_WAY_PERTURBED]);
+    add_conditional(d, -scale);
+    return status;
+}
+
 /* What the guided pair, or the conditional half alone, says of the noise. */
 static void guide(const struct denoiser *d, int alone)
 {
@@ -233,8 +270,13 @@ static void guide(const struct denoiser *d, int alone)
     const struct sdrt_session *s = run->s;
     const struct sdrt_elementwise_ops *ew = &s->model->device->host->ops->elementwise;
     const size_t n = (size_t)d->pixels * (size_t)d->z;
-    float *conditional = d->model_out + (s->shape.guided ? (size_t)d->batch * n : 0);
+    const int total = total_of(s);
+    const float *conditional = conditional_of(d);
 
+    if (sdrt_guidance_is_zero(&run->guidance, run->evaluated)) {
+        memset(d->guided, 0, (size_t)d->batch * n * sizeof *d->guided);
+        return;
+    }
     if (alone || !s->shape.guided) {
         ew->to_nchw(&alone_exec, d->batch, d->pixels, d->z, 1.0f, conditional, d->guided);
         return;
@@ -242,8 +284,13 @@ static void guide(const struct denoiser *d, int alone)
     if (d->unguided)
         ew->to_nchw(&alone_exec, d->batch, d->pixels, d->z, 1.0f, d->model_out, d->unguided);
     compose(d);
-    ew->guide(&alone_exec, d->batch, d->pixels, d->z,
-              sdrt_run_guidance(run, run->evaluated, total_of(s)), d->model_out, d->guided);
+    if (run->guidance.kind && sdrt_guide_is_guided(run->r, run->evaluated, total)) {
+        sdrt_run_guide(run, run->evaluated, total, conditional, d->model_out, d->momentum, n);
+        ew->to_nchw(&alone_exec, d->batch, d->pixels, d->z, 1.0f, d->model_out, d->guided);
+    } else {
+        ew->guide(&alone_exec, d->batch, d->pixels, d->z,
+                  sdrt_guide_scale(run->r, run->evaluated, total), d->model_out, d->guided);
+    }
     sdrt_run_rescale(run, conditional, d->guided, n);
 }
 
@@ -268,6 +315,8 @@ static int compute(struct denoiser *d, int e, enum sdrt_way way)
     status = sdrt_run_program(run, step);
     if (status != SDRT_OK) return status;
     guide(d, sdrt_pass_alone(step));
+    status = push(d, e, timestep);
+    if (status != SDRT_OK) return status;
     sdrt_kept_after(&d->kept, step->way, timestep);
     sdrt_easy_take(&d->easy, d->scaled, d->guided);
     return SDRT_OK;
@@ -330,6 +379,7 @@ int sdrt_run_steps(struct sdrt_run *run, const struct sdrt_pass *pass)
 
     if (run->stopped) return status;
     if (!run->evaluated) sdrt_run_turn_generators(run);
+    if (!run->evaluated && d.momentum) memset(d.momentum, 0, s->slots.slot[s->latent].bytes);
     for (int e = 0; e < s->shape.evaluations[pass->part] && status == SDRT_OK && !run->stopped;
          e++) {
         status = evaluate(&d, e);

@@ -148,6 +148,11 @@ sdrt_tensor sdrt_graph_silu(struct sdrt_graph *g, const char *name, sdrt_tensor 
 sdrt_tensor sdrt_graph_blend(struct sdrt_graph *g, const char *name, float a, sdrt_tensor x,
                              float b, sdrt_tensor z, sdrt_tensor into);
 
+/* Multiplies the lowest frequencies of each channel of x, a whole tensor, by gain (kernels/elementwise.h);
+ * x is returned. */
+sdrt_tensor sdrt_graph_low_frequencies(struct sdrt_graph *g, const char *name, sdrt_tensor x,
+                                       float gain);
+
 /* The middle h x w rows of a square grid: table, a whole tensor [1][side * side][c], into
  * [1][1][h * w][c]. */
 sdrt_tensor sdrt_graph_crop(struct sdrt_graph *g, const char *name, const char *table, int side,

@@ -102,6 +102,24 @@ sdrt_tensor sdrt_graph_blend(struct sdrt_graph *g, const char *name, float a, sd
     return into;
 }
 
+sdrt_tensor sdrt_graph_low_frequencies(struct sdrt_graph *g, const char *name, sdrt_tensor x,
+                                       float gain)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const struct sdrt_view v = g->tensors[x];
+    if (v.pitch != v.c || !sdrt_view_dense(&v))
+        return sdrt_graph_fail(g, SDRT_E_ARG, "frequencies of a part of a tensor");
+    if (!g->ops->elementwise.low_frequencies)
+        return sdrt_graph_fail(g, SDRT_E_UNSUPPORTED,
+                               "frequencies, which this device has no kernel for");
+    struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_LOW_FREQUENCIES, name);
+    if (!n) return SDRT_NO_TENSOR;
+    n->x = n->y = x;
+    n->u.low =
+        (struct sdrt_low_shape){ .batch = v.batch, .h = v.h, .w = v.w, .c = v.c, .gain = gain };
+    return x;
+}
+
 sdrt_tensor sdrt_graph_silu(struct sdrt_graph *g, const char *name, sdrt_tensor x)
 {
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;

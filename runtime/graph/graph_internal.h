@@ -50,6 +50,7 @@ enum sdrt_node_kind {
     SDRT_NODE_SILU,
     SDRT_NODE_HALVE,
     SDRT_NODE_BLEND,
+    SDRT_NODE_LOW_FREQUENCIES,
     SDRT_NODE_CROP,
     SDRT_NODE_RELATIVE_BIAS,
     SDRT_NODE_TIMESTEP,
@@ -95,6 +96,7 @@ struct sdrt_node {
             int batch, h, w, c;
         } halve;
         struct sdrt_blend_shape blend;
+        struct sdrt_low_shape low;
         struct { int side, h, w, c; } crop;
         struct { int tokens, heads, buckets, max_distance; } relative;
     } u;

@@ -130,6 +130,11 @@ static int run_blend(const struct sdrt_step *s, const struct sdrt_exec *ex)
                                      s->n->x2 < 0 ? NULL : s->x2.data, s->y.data);
 }
 
+static int run_low_frequencies(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    return s->ops->elementwise.low_frequencies(ex, &s->n->u.low, s->y.data);
+}
+
 static int run_relative_bias(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
     return s->ops->elementwise.relative_bias(ex, s->n->u.relative.tokens, s->n->u.relative.buckets,
@@ -339,6 +344,18 @@ static int steps_blend(const struct sdrt_program *p, struct sdrt_step *s)
     return 1;
 }
 
+static int steps_low_frequencies(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    const struct sdrt_low_shape *l = &s->n->u.low;
+
+    s->run = run_low_frequencies;
+    s->nparts = p->workers;
+    s->class_ = SDRT_CLASS_ELEMENTWISE;
+    s->bytes = 3.0 * bytes_of(p, s->n->y, (double)l->batch * l->h * l->w * l->c);
+    snprintf(s->kernel, sizeof s->kernel, "low frequencies generic");
+    return 1;
+}
+
 static int steps_crop(const struct sdrt_program *p, struct sdrt_step *s)
 {
     s->run = run_crop;
@@ -492,6 +509,7 @@ static const struct {
     [SDRT_NODE_SILU] = { steps_silu, load_nothing },
     [SDRT_NODE_HALVE] = { steps_halve, load_nothing },
     [SDRT_NODE_BLEND] = { steps_blend, load_nothing },
+    [SDRT_NODE_LOW_FREQUENCIES] = { steps_low_frequencies, load_nothing },
     [SDRT_NODE_CROP] = { steps_crop, load_crop },
     [SDRT_NODE_RELATIVE_BIAS] = { steps_relative_bias, load_relative_bias },
     [SDRT_NODE_TIMESTEP] = { steps_timestep, load_nothing },

@@ -88,7 +88,11 @@ class Request(Structure):
         ("hires_strength", c_float), ("hires_steps", c_int), ("vae_bands", c_int),
         ("hires_upscaler", c_char_p), ("control_guess", c_int),
         ("control_maps", POINTER(c_char_p)), ("cache", c_char_p),
-        ("control_types", POINTER(c_char_p))]
+        ("control_types", POINTER(c_char_p)),
+        ("guidance", c_char_p),
+        ("cfg_schedule", c_char_p), ("slg_scale", c_float), ("slg_start", c_float),
+        ("slg_end", c_float), ("slg_layers", c_char_p), ("pag_scale", c_float),
+        ("pag_adaptive_scale", c_float), ("pag_layers", c_char_p), ("freeu", c_char_p)]
 
 
 STRUCTS = {"sdrt_preview_at": PreviewAt, "sdrt_picture": Picture, "sdrt_lora": Lora,

@@ -109,6 +109,16 @@ if TYPE_CHECKING:
         hires_upscaler: Path
         control_guess: bool
         cache: str
+        guidance: str
+        cfg_schedule: str
+        slg_scale: float
+        slg_start: float
+        slg_end: float
+        slg_layers: str
+        pag_scale: float
+        pag_adaptive_scale: float
+        pag_layers: str
+        freeu: str
 
 # What is set by what stands beside it.
 _DERIVED = {"size", "prompt", "n_loras", "n_controls", "control_maps", "control_types",
