@@ -12,7 +12,7 @@ libruntime_la_SOURCES = \
 	runtime/files/png.h runtime/files/png_write.c runtime/files/png_read.c runtime/files/png_text.c runtime/files/png_text.h \
 	runtime/files/picture_file.c runtime/files/picture_file.h runtime/files/picture_formats.h \
 	runtime/files/npy.c runtime/files/npy.h runtime/files/path.c runtime/files/path.h \
-	runtime/files/unfinished.c runtime/files/unfinished.h runtime/files/tensor_files.c runtime/files/tensor_files.h runtime/files/tensor_format.h \
+	runtime/files/json_reader.c runtime/files/json_reader.h runtime/files/unfinished.c runtime/files/unfinished.h runtime/files/tensor_files.c runtime/files/tensor_files.h runtime/files/tensor_format.h \
 	runtime/files/safetensors.c runtime/files/gguf.c runtime/files/gguf_values.c runtime/files/gguf_values.h \
 	runtime/files/ggml_types.c runtime/files/ggml_types.h \
 	runtime/files/zip.c runtime/files/zip.h runtime/files/pickle_file.c runtime/files/pickle_tar.c \

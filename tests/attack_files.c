@@ -89,6 +89,16 @@ static void write_fat(void)
     fclose(f);
 }
 
+static void write_lists(void)
+{
+    FILE *f = create("lists.json");
+
+    fputs("{\"_class_name\":\"UNet2DConditionModel\",\"x\":[", f);
+    for (int i = 0; i < 20000; i++) fputs("[],", f);
+    fputs("[]]}\n", f);
+    fclose(f);
+}
+
 /* Patterns and modules, each of the ones to be held against each of the others. */
 static void write_patterns(void)
 {
@@ -202,7 +212,8 @@ static void write_added(void)
           "a\",-1.0],[\"b\",-2.0]]},\"added_tokens\":[",
           f);
     for (int i = 0; i < 100000; i++)
-        fprintf(f, "%s{\"id\":3,\"content\":\"a%06d\"}", i ? "," : "", i);
+        fprintf(f, "%s{\"id\":3,\"content\":\"a%06d\",\"lstrip\":false,\"rstrip\":false}",
+                i ? "," : "", i);
     fputs("]}\n", f);
     fclose(f);
 }
@@ -253,6 +264,7 @@ int main(int argc, char **argv)
     folder = argv[2];
     write_small();
     write_fat();
+    write_lists();
     write_patterns();
     write_vocab();
     write_spiece();

@@ -61,7 +61,15 @@ ok=true
 ! grep -q '^runs: yes' out && [ "$(wc -l < out)" -eq 5 ] || ok=false
 report $ok 'no line of its own in a report' "$(head -c 400 out)"
 
-cp -R "$tiny" model && chmod -R u+w model && cp vocab.json model/tokenizer/vocab.json
+# A header of 10 MB: read where it lies, within 16 times that beside the program itself.
+[ $memory = unlimited ] || memory=400000
+attacked 'a header of empty lists' 0 '' "$sdgen" --inspect fat.safetensors
+[ $memory = unlimited ] || memory=900000
+cp -R "$tiny" model && chmod -R u+w model && cp lists.json model/unet/config.json
+attacked 'a configuration of empty lists' 1 'more than 16 times' "$sdgen" -m model -p a --quiet \
+    -o x.png --force
+
+cp "$tiny/unet/config.json" model/unet/ && cp vocab.json model/tokenizer/vocab.json
 attacked 'tokens that fall into one place of a table' 1 'merges.txt' "$sdgen" -m model -p a --quiet \
     -o x.png --force
 attacked 'a letter that becomes a megabyte' 1 'replaced by 1048576 bytes' \

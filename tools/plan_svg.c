@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/plan_svg.h"
+#include "runtime/files/json.h"
 
-#include <jansson.h>
 #include <string.h>
 
 enum { WIDTH = 1200, HEIGHT = 640, LEFT = 70, TOP = 40, BOTTOM = 40, GAP = 10 };
@@ -90,7 +90,9 @@ static size_t find(const json_t *programs, const char *name)
 
 int plan_svg(const char *json, FILE *f, const struct sdrt_log *log)
 {
-    json_t *plan = json_loads(json, 0, NULL);
+    json_t *plan;
+
+    sdrt_json_parse(&plan, json, strlen(json), "plan", NULL);
     const json_t *programs = json_object_get(plan, "programs");
     /* The step follows its schedule; a refiner has both again, behind them. */
     const json_t *step = json_array_get(programs, find(programs, "schedule") + 1);

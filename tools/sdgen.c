@@ -19,9 +19,9 @@
 #include "kernels/blas/leave.h"
 #include "runtime/base/text.h"
 #include "runtime/files/atomic_file.h"
+#include "runtime/files/json.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -263,9 +263,12 @@ static int finish_stdout(const struct session *s)
 static int print_json(const struct session *s)
 {
     char *text = sdrt_report_json(s->context);
-    json_t *report = text ? json_loads(text, 0, NULL) : NULL;
+    json_t *report = NULL;
     json_t *outputs = json_array();
-    int status = SDRT_OK, failed = !json_is_object(report) || !outputs;
+    int status = SDRT_OK, failed;
+
+    if (text) sdrt_json_parse(&report, text, strlen(text), "report", NULL);
+    failed = !json_is_object(report) || !outputs;
 
     for (int i = 0; i < s->n_names && !failed; i++) {
         /* A file's name may hold bytes that are no UTF-8, which JSON cannot hold. */

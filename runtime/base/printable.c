@@ -22,6 +22,11 @@ static size_t read_character(const unsigned char *p, size_t size, uint32_t *code
     return *code >= lowest[n] && *code < 0x110000 && !surrogate ? n : 0;
 }
 
+size_t sdrt_text_character(const char *text, size_t size, uint32_t *code)
+{
+    return size ? read_character((const unsigned char *)text, size, code) : 0;
+}
+
 static int is_control(uint32_t code)
 {
     return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x202a && code <= 0x202e) ||

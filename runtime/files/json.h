@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * JSON through jansson.  Read from files that nobody vouches for: bounded size and
- * depth, duplicate keys rejected, every complaint one line that says where.
+ * JSON as jansson's trees, which jansson's own parser does not make: it writes past its buffer where
+ * an allocation of its own fails.  Read from files that nobody vouches for: bounded size, depth and
+ * memory, duplicate keys rejected, every complaint one line that says where.
  */
 #ifndef SDRT_RUNTIME_FILES_JSON_H
 #define SDRT_RUNTIME_FILES_JSON_H
 
 #include "runtime/base/error.h"
+#include "runtime/files/json_reader.h"
 
 #include <jansson.h>
 #include <stddef.h>
@@ -16,12 +18,10 @@
 extern "C" {
 #endif
 
-enum { SDRT_JSON_MAX_DEPTH = 32 };
-
 /* Parses size bytes of text (need not end in 0).  where is the file's name for
  * messages.  *out is a new reference that the caller drops with json_decref();
- * NULL after a failure.  SDRT_E_FORMAT with "where:line:column: reason";
- * SDRT_E_NOMEM. */
+ * NULL after a failure.  SDRT_E_FORMAT with "where:line:column: reason", also for a tree that
+ * would take more than 16 times the text's memory; SDRT_E_NOMEM. */
 int sdrt_json_parse(json_t **out, const char *text, size_t size, const char *where,
                     const struct sdrt_log *log);
 

@@ -6,7 +6,8 @@
  * Everything the header claims is checked, as strictly as the reference implementation does:
  * every byte belongs to exactly one tensor.
  */
-#include "runtime/files/json.h"
+#include "runtime/base/grow.h"
+#include "runtime/files/json_reader.h"
 #include "runtime/files/tensor_format.h"
 
 #include <inttypes.h>
@@ -34,12 +35,24 @@ static int claims(const char *map, size_t size)
     return header_length(map, size) <= MAX_HEADER && size > PREFIX && map[PREFIX] == '{';
 }
 
-/* Checks the length in front and parses the header.  *data_start is where tensors begin. */
-static int parse_header(struct sdrt_tensor_file *f, size_t *data_start, const struct sdrt_log *log)
-{
-    const uint64_t length = header_length(f->map, f->size);
-    json_t *header = NULL;
+/* What belongs to an open file: its header's text, into which names point, and the metadata. */
+struct header {
+    char *text; /* owned, as the list */
+    struct note {
+        const char *key, *value;
+    } * notes; /* sorted by key once it is read */
+    size_t n_notes, cap;
+};
 
+/* Checks the length in front and reads the header's text.  *data_start is where tensors begin. */
+static int read_header(struct sdrt_tensor_file *f, size_t *data_start, const struct sdrt_log *log)
+{
+    char front[PREFIX + 1] = "";
+    struct header *h;
+
+    if (sdrt_tensor_file_bytes(f, 0, f->size < sizeof front ? f->size : sizeof front, front))
+        return sdrt_tensor_file_shorter(f, log);
+    const uint64_t length = header_length(front, f->size);
     if (f->size < PREFIX)
         return sdrt_fail(log, SDRT_E_FORMAT, "%s: has %zu bytes, too few for a safetensors file",
                          f->path, f->size);
@@ -52,30 +65,67 @@ static int parse_header(struct sdrt_tensor_file *f, size_t *data_start, const st
         return sdrt_fail(log, SDRT_E_FORMAT,
                          "%s: truncated: the header needs %" PRIu64 " bytes, the file has %zu more",
                          f->path, length, f->size - PREFIX);
-    if (f->map[PREFIX] != '{')
+    if (front[PREFIX] != '{')
         return sdrt_fail(log, SDRT_E_FORMAT,
                          "%s: not a safetensors file: its header does not begin with '{'", f->path);
     *data_start = PREFIX + (size_t)length;
-    const int status = sdrt_json_parse(&header, f->map + PREFIX, (size_t)length, f->path, log);
-    f->header = header;
-    return status;
+    f->header = h = calloc(1, sizeof *h);
+    if (h) h->text = malloc((size_t)length + 1);
+    if (!h || !h->text)
+        return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for its header of %" PRIu64 " bytes",
+                         f->path, length);
+    h->text[length] = '\0';
+    if (sdrt_tensor_file_bytes(f, PREFIX, (size_t)length, h->text))
+        return sdrt_tensor_file_shorter(f, log);
+    return SDRT_OK;
 }
 
-static int check_metadata(const struct sdrt_tensor_file *f, const struct sdrt_log *log)
+static int by_key(const void *a, const void *b)
 {
-    json_t *metadata = json_object_get(f->header, "__metadata__");
-    const char *key;
-    json_t *value;
+    const struct note *x = a, *y = b;
 
-    if (!metadata || json_is_null(metadata)) return SDRT_OK;
-    if (!json_is_object(metadata))
-        return sdrt_fail(log, SDRT_E_FORMAT, "%s: __metadata__: an object of strings is expected",
-                         f->path);
-    json_object_foreach(metadata, key, value)
-        if (!json_is_string(value))
+    return strcmp(x->key, y->key);
+}
+
+static int read_notes(const struct sdrt_tensor_file *f, struct sdrt_json_reader *r,
+                      const struct sdrt_log *log)
+{
+    struct header *h = f->header;
+    int status;
+
+    while ((status = sdrt_json_next(r)) == SDRT_OK && r->token != SDRT_JSON_OBJECT_END) {
+        const char *key = r->string;
+        struct note *notes = sdrt_grow(h->notes, h->n_notes, &h->cap, sizeof *notes);
+        if (!notes) return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for its metadata", f->path);
+        h->notes = notes;
+        status = sdrt_json_next(r);
+        if (status != SDRT_OK) return status;
+        if (r->token != SDRT_JSON_STRING)
             return sdrt_fail(log, SDRT_E_FORMAT, "%s: __metadata__: %s: a string is expected",
                              f->path, key);
+        notes[h->n_notes++] = (struct note){ key, r->string };
+    }
+    if (status != SDRT_OK || !h->n_notes) return status;
+    qsort(h->notes, h->n_notes, sizeof *h->notes, by_key);
+    for (size_t i = 1; i < h->n_notes; i++)
+        if (!by_key(&h->notes[i - 1], &h->notes[i]))
+            return sdrt_fail(log, SDRT_E_FORMAT, "%s: __metadata__: %s: a duplicate key", f->path,
+                             h->notes[i].key);
     return SDRT_OK;
+}
+
+static int read_metadata(const struct sdrt_tensor_file *f, struct sdrt_json_reader *r,
+                         const struct sdrt_log *log)
+{
+    const struct header *h = f->header;
+    const int status = sdrt_json_next(r);
+
+    if (status != SDRT_OK || r->token == SDRT_JSON_NULL) return status;
+    if (r->token != SDRT_JSON_OBJECT)
+        return sdrt_fail(log, SDRT_E_FORMAT, "%s: __metadata__: an object of strings is expected",
+                         f->path);
+    if (h->n_notes) return sdrt_json_complain(r, "a duplicate key");
+    return read_notes(f, r, log);
 }
 
 /* The format has no types of blocks. */
@@ -89,23 +139,86 @@ static void read_dtype(struct sdrt_file_tensor *t)
         }
 }
 
+/* A list of numbers, of which the first of most are kept. */
+struct numbers {
+    int there; /* the entry has it, and it is a list */
+    size_t count;
+    int bad; /* others than integers of 0 and more are among them */
+    int64_t at[SDRT_TENSOR_MAX_RANK];
+};
+
+static int read_numbers(struct sdrt_json_reader *r, struct numbers *out)
+{
+    int status = sdrt_json_next(r);
+
+    if (out->there && status == SDRT_OK) return sdrt_json_complain(r, "a duplicate key");
+    if (status != SDRT_OK || r->token != SDRT_JSON_ARRAY)
+        return status == SDRT_OK ? sdrt_json_skip(r) : status;
+    out->there = 1;
+    while ((status = sdrt_json_next(r)) == SDRT_OK && r->token != SDRT_JSON_ARRAY_END) {
+        if (r->token != SDRT_JSON_INTEGER || r->integer < 0) out->bad = 1;
+        else if (out->count < SDRT_TENSOR_MAX_RANK) out->at[out->count] = r->integer;
+        out->count++;
+        status = sdrt_json_skip(r);
+        if (status != SDRT_OK) break;
+    }
+    return status;
+}
+
+/* What an entry of the header says. */
+struct claims {
+    struct numbers shape, offsets;
+};
+
+static int read_type(struct sdrt_json_reader *r, struct sdrt_file_tensor *t)
+{
+    const int status = sdrt_json_next(r);
+
+    if (status != SDRT_OK) return status;
+    if (t->dtype_name) return sdrt_json_complain(r, "a duplicate key");
+    if (r->token != SDRT_JSON_STRING) return sdrt_json_skip(r);
+    t->dtype_name = r->string;
+    read_dtype(t);
+    return SDRT_OK;
+}
+
+static int read_claims(struct sdrt_json_reader *r, struct sdrt_file_tensor *t, struct claims *c)
+{
+    int status = sdrt_json_next(r);
+
+    if (status != SDRT_OK) return status;
+    if (r->token != SDRT_JSON_OBJECT) return sdrt_json_skip(r);
+    while (status == SDRT_OK && (status = sdrt_json_next(r)) == SDRT_OK &&
+           r->token != SDRT_JSON_OBJECT_END) {
+        if (!strcmp(r->string, "dtype")) {
+            status = read_type(r, t);
+        } else if (!strcmp(r->string, "shape")) {
+            status = read_numbers(r, &c->shape);
+        } else if (!strcmp(r->string, "data_offsets")) {
+            status = read_numbers(r, &c->offsets);
+        } else {
+            status = sdrt_json_next(r);
+            if (status == SDRT_OK) status = sdrt_json_skip(r);
+        }
+    }
+    return status;
+}
+
 /* The shape, and the bytes it takes (0 for an unknown dtype). */
-static int read_shape(struct sdrt_file_tensor *t, const json_t *shape, size_t *bytes,
+static int take_shape(struct sdrt_file_tensor *t, const struct numbers *shape, size_t *bytes,
                       const char *path, const struct sdrt_log *log)
 {
     size_t product = t->known ? sdrt_dtype_size(t->dtype) : 1;
-    const json_t *dim;
 
-    if (json_array_size(shape) > SDRT_TENSOR_MAX_RANK)
+    if (shape->count > SDRT_TENSOR_MAX_RANK)
         return sdrt_fail(log, SDRT_E_FORMAT, "%s: %s: has %zu dimensions, at most %d are possible",
-                         path, t->name, json_array_size(shape), SDRT_TENSOR_MAX_RANK);
-    t->rank = (int)json_array_size(shape);
+                         path, t->name, shape->count, SDRT_TENSOR_MAX_RANK);
+    if (shape->bad)
+        return sdrt_fail(log, SDRT_E_FORMAT, "%s: %s: shape: integers of 0 and more are expected",
+                         path, t->name);
+    t->rank = (int)shape->count;
     for (int i = 0; i < t->rank; i++) {
-        dim = json_array_get(shape, (size_t)i);
-        if (!json_is_integer(dim) || json_integer_value(dim) < 0)
-            return sdrt_fail(log, SDRT_E_FORMAT,
-                             "%s: %s: shape: integers of 0 and more are expected", path, t->name);
-        t->shape[i] = json_integer_value(dim);
+        t->shape[i] = shape->at[i];
         if (__builtin_mul_overflow(product, (uint64_t)t->shape[i], &product))
             return sdrt_fail(log, SDRT_E_FORMAT, "%s: %s: shape: its product overflows", path,
                              t->name);
@@ -114,37 +227,29 @@ static int read_shape(struct sdrt_file_tensor *t, const json_t *shape, size_t *b
     return SDRT_OK;
 }
 
-static int read_offset(const json_t *offsets, size_t i, size_t *out)
-{
-    const json_t *value = json_array_get(offsets, i);
-
-    if (!json_is_integer(value) || json_integer_value(value) < 0) return -1;
-    *out = (size_t)json_integer_value(value);
-    return (uintmax_t)json_integer_value(value) > SIZE_MAX ? -1 : 0;
-}
-
 /* One entry of the header.  data_start: offset in the file of the first tensor's byte. */
-static int read_tensor(const struct sdrt_tensor_file *f, size_t data_start, const json_t *entry,
-                       struct sdrt_file_tensor *t, const struct sdrt_log *log)
+static int read_tensor(const struct sdrt_tensor_file *f, size_t data_start,
+                       struct sdrt_json_reader *r, struct sdrt_file_tensor *t,
+                       const struct sdrt_log *log)
 {
-    const json_t *shape = json_object_get(entry, "shape");
-    const json_t *offsets = json_object_get(entry, "data_offsets");
-    size_t begin, end, bytes = 0;
-    int status;
+    struct claims c = { { 0 }, { 0 } };
+    const struct numbers *offsets = &c.offsets;
+    size_t bytes = 0;
+    int status = read_claims(r, t, &c);
 
-    t->dtype_name = json_string_value(json_object_get(entry, "dtype"));
-    if (!t->dtype_name || !json_is_array(shape) || !json_is_array(offsets))
+    if (status != SDRT_OK) return status;
+    if (!t->dtype_name || !c.shape.there || !offsets->there)
         return sdrt_fail(log, SDRT_E_FORMAT,
                          "%s: %s: a dtype, a shape and data_offsets are expected", f->path,
                          t->name);
-    read_dtype(t);
-    status = read_shape(t, shape, &bytes, f->path, log);
+    status = take_shape(t, &c.shape, &bytes, f->path, log);
     if (status != SDRT_OK) return status;
-    if (json_array_size(offsets) != 2 || read_offset(offsets, 0, &begin) ||
-        read_offset(offsets, 1, &end) || begin > end)
+    if (offsets->count != 2 || offsets->bad || offsets->at[0] > offsets->at[1] ||
+        (uintmax_t)offsets->at[1] > SIZE_MAX)
         return sdrt_fail(log, SDRT_E_FORMAT,
                          "%s: %s: data_offsets: two ascending integers of 0 and more are expected",
                          f->path, t->name);
+    const size_t begin = (size_t)offsets->at[0], end = (size_t)offsets->at[1];
     if (end > f->size - data_start)
         return sdrt_fail(log, SDRT_E_FORMAT,
                          "%s: truncated: %s ends at byte %zu of the data, the file has %zu",
@@ -158,23 +263,46 @@ static int read_tensor(const struct sdrt_tensor_file *f, size_t data_start, cons
     return SDRT_OK;
 }
 
-static int read_tensors(struct sdrt_tensor_file *f, size_t data_start, const struct sdrt_log *log)
+static int by_name(const void *a, const void *b)
 {
-    const size_t entries = json_object_size(f->header);
-    const char *name;
-    json_t *entry;
+    const struct sdrt_file_tensor *x = a, *y = b;
 
-    f->tensors = calloc(entries ? entries : 1, sizeof *f->tensors);
-    if (!f->tensors)
-        return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for %zu tensors", f->path, entries);
-    json_object_foreach(f->header, name, entry) {
-        if (!strcmp(name, "__metadata__")) continue;
-        f->tensors[f->count].name = name;
-        const int status = read_tensor(f, data_start, entry, &f->tensors[f->count], log);
-        if (status != SDRT_OK) return status;
+    return strcmp(x->name, y->name);
+}
+
+static int check_names(struct sdrt_tensor_file *f, const struct sdrt_log *log)
+{
+    if (f->count) qsort(f->tensors, f->count, sizeof *f->tensors, by_name);
+    for (size_t i = 1; i < f->count; i++)
+        if (!by_name(&f->tensors[i - 1], &f->tensors[i]))
+            return sdrt_fail(log, SDRT_E_FORMAT, "%s: %s: a duplicate name", f->path,
+                             f->tensors[i].name);
+    return SDRT_OK;
+}
+
+static int read_entries(struct sdrt_tensor_file *f, size_t data_start, const struct sdrt_log *log)
+{
+    const struct header *h = f->header;
+    struct sdrt_json_reader r;
+    size_t cap = 0;
+
+    sdrt_json_reader_start(&r, h->text, data_start - PREFIX, f->path, log);
+    int status = sdrt_json_next(&r); /* the brace */
+    while (status == SDRT_OK && (status = sdrt_json_next(&r)) == SDRT_OK &&
+           r.token != SDRT_JSON_OBJECT_END) {
+        if (!strcmp(r.string, "__metadata__")) {
+            status = read_metadata(f, &r, log);
+            continue;
+        }
+        struct sdrt_file_tensor *tensors = sdrt_grow(f->tensors, f->count, &cap, sizeof *tensors);
+        if (!tensors) return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for its tensors", f->path);
+        f->tensors = tensors;
+        tensors[f->count] = (struct sdrt_file_tensor){ .name = r.string };
+        status = read_tensor(f, data_start, &r, &tensors[f->count], log);
         f->count++;
     }
-    return SDRT_OK;
+    if (status == SDRT_OK) status = sdrt_json_next(&r); /* nothing behind it */
+    return status == SDRT_OK ? check_names(f, log) : status;
 }
 
 static int by_place(const void *a, const void *b)
@@ -192,7 +320,7 @@ static int check_places(struct sdrt_tensor_file *f, size_t data_start, const str
     const char *expected = f->map + data_start;
     const char *before = "the header";
 
-    qsort(f->tensors, f->count, sizeof *f->tensors, by_place);
+    if (f->count) qsort(f->tensors, f->count, sizeof *f->tensors, by_place);
     for (size_t i = 0; i < f->count; i++) {
         const struct sdrt_file_tensor *t = &f->tensors[i];
         const char *data = t->data;
@@ -215,19 +343,32 @@ static int check_places(struct sdrt_tensor_file *f, size_t data_start, const str
 static int parse(struct sdrt_tensor_file *f, const struct sdrt_log *log)
 {
     size_t data_start = 0;
-    int status = parse_header(f, &data_start, log);
+    int status = read_header(f, &data_start, log);
 
-    if (status == SDRT_OK) status = check_metadata(f, log);
-    if (status == SDRT_OK) status = read_tensors(f, data_start, log);
+    if (status == SDRT_OK) status = read_entries(f, data_start, log);
     return status == SDRT_OK ? check_places(f, data_start, log) : status;
 }
 
 static const char *metadata(const struct sdrt_tensor_file *f, const char *key)
 {
-    return json_string_value(json_object_get(json_object_get(f->header, "__metadata__"), key));
+    const struct header *h = f->header;
+    const struct note wanted = { key, NULL };
+    const struct note *found = h->n_notes ? bsearch(&wanted, h->notes, h->n_notes, sizeof *h->notes,
+                                                    by_key)
+                                          : NULL;
+
+    return found ? found->value : NULL;
 }
 
-static void free_header(void *header) { json_decref(header); }
+static void free_header(void *header)
+{
+    struct header *h = header;
+
+    if (!h) return;
+    free(h->notes);
+    free(h->text);
+    free(h);
+}
 
 static const char *const extensions[] = { ".safetensors", NULL };
 

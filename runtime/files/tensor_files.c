@@ -56,21 +56,41 @@ static int map_file(struct sdrt_tensor_file *f, const struct sdrt_log *log)
     return SDRT_OK;
 }
 
+/* Reads bytes at .. at+n-1, all inside the file when it was opened; -1 when it is cut, or fails. */
+int sdrt_tensor_file_bytes(const struct sdrt_tensor_file *f, size_t at, size_t n, void *out)
+{
+    for (size_t done = 0; done < n;) {
+        const ssize_t got = pread(f->fd, (char *)out + done, n - done, (off_t)(at + done));
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return -1;
+        done += (size_t)got;
+    }
+    return 0;
+}
+
+int sdrt_tensor_file_shorter(const struct sdrt_tensor_file *f, const struct sdrt_log *log)
+{
+    return sdrt_fail(log, SDRT_E_IO,
+                     "%s: has become shorter since it was opened, or its disk fails", f->path);
+}
+
 static int choose_format(struct sdrt_tensor_file *f, const struct sdrt_log *log)
 {
     enum { SHOWN = 8 }; /* first bytes: a safetensors file's length, before a brace */
-    char kind[SDRT_FILE_KIND_ROOM];
+    char kind[SDRT_FILE_KIND_ROOM], front[SDRT_TENSOR_FILE_FRONT] = "";
 
+    if (sdrt_tensor_file_bytes(f, 0, f->size < sizeof front ? f->size : sizeof front, front))
+        return sdrt_tensor_file_shorter(f, log);
     for (int i = 0; i < FORMATS && !f->format; i++)
-        if (formats[i]->claims(f->map, f->size)) f->format = formats[i];
+        if (formats[i]->claims(front, f->size)) f->format = formats[i];
     if (f->format) return SDRT_OK;
-    if (sdrt_file_describe(kind, f->map, f->size))
+    if (sdrt_file_describe(kind, front, f->size < sizeof front ? f->size : sizeof front))
         return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: seems to be %s; model files must be %s",
                          f->path, kind, sdrt_tensor_file_extensions);
     uint64_t length = 0;
-    if (f->size > SHOWN) memcpy(&length, f->map, SHOWN);
-    if (length > f->size && f->map[SHOWN] != '{') {
-        const unsigned char *b = (const unsigned char *)f->map;
+    if (f->size > SHOWN) memcpy(&length, front, SHOWN);
+    if (length > f->size && front[SHOWN] != '{') {
+        const unsigned char *b = (const unsigned char *)front;
         return sdrt_fail(log, SDRT_E_UNSUPPORTED,
                          "%s: is of no kind that is known: it begins with the bytes %02x %02x %02x "
                          "%02x %02x %02x %02x %02x; model files must be %s",
@@ -110,7 +130,7 @@ int sdrt_tensor_file_open(struct sdrt_tensor_file **out, const char *path,
     }
     /* Looking at what lies between tensors has mapped their first pages too. */
     madvise(f->map, f->size, MADV_DONTNEED);
-    qsort(f->tensors, f->count, sizeof *f->tensors, by_name);
+    if (f->count) qsort(f->tensors, f->count, sizeof *f->tensors, by_name);
     *out = f;
     return SDRT_OK;
 }
@@ -156,7 +176,6 @@ int sdrt_tensor_file_find(const struct sdrt_tensor_file *file, const char *name,
 {
     const struct sdrt_file_tensor key = { .name = name };
     const struct sdrt_file_tensor *t;
-    struct stat info;
 
     *out = NULL;
     t = bsearch(&key, file->tensors, file->count, sizeof key, by_name);
@@ -164,8 +183,6 @@ int sdrt_tensor_file_find(const struct sdrt_tensor_file *file, const char *name,
     if (!t->known)
         return sdrt_fail(log, SDRT_E_UNSUPPORTED, "%s: %s: its dtype %s is not supported",
                          file->path, name, t->dtype_name);
-    if (fstat(file->fd, &info) != 0 || (uintmax_t)info.st_size < file->size)
-        return sdrt_fail(log, SDRT_E_IO, "%s: has become shorter since it was opened", file->path);
     *out = t;
     return SDRT_OK;
 }
@@ -187,15 +204,8 @@ int sdrt_tensor_file_read(const struct sdrt_tensor_file *file,
         return SDRT_OK;
     }
     const size_t begin = (size_t)((const char *)tensor->data - file->map) + at;
-    size_t done = 0;
 
-    while (done < bytes) {
-        const ssize_t n = pread(file->fd, (char *)out + done, bytes - done, (off_t)(begin + done));
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return SDRT_E_IO;
-        done += (size_t)n;
-    }
-    return SDRT_OK;
+    return sdrt_tensor_file_bytes(file, begin, bytes, out) ? SDRT_E_IO : SDRT_OK;
 }
 
 const char *sdrt_tensor_file_metadata(const struct sdrt_tensor_file *file, const char *key)

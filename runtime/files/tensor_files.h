@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Files of named tensors, memory-mapped, whatever their format: the first bytes choose it
+ * Files of named tensors, whatever their format: the first bytes choose it
  * (tensor_format.h).  Everything that a file claims of itself is checked when it is opened.
  *
- * The file must not be shortened while it is open: a mapping of bytes that are gone
- * ends the process with SIGBUS.  sdrt_tensor_file_find() looks at the size again, which
- * catches a file that was cut before the tensor is touched, not one that is cut later.
+ * Data are read from the file, not through a map of it, so that a file that is cut while it is open is
+ * an error and not a SIGBUS.  data below is for tests and for files that nobody else has: there it is.
  */
 #ifndef SDRT_RUNTIME_FILES_TENSOR_FILES_H
 #define SDRT_RUNTIME_FILES_TENSOR_FILES_H
@@ -60,7 +59,7 @@ const struct sdrt_file_tensor *sdrt_tensor_file_at(const struct sdrt_tensor_file
 
 /* Finds a tensor by its name for use.  *out is borrowed, NULL after a failure.
  * SDRT_E_MISSING (nothing is logged), SDRT_E_UNSUPPORTED for an element type that sdrt
- * does not know, SDRT_E_IO when the file has become shorter since it was opened. */
+ * does not know. */
 int sdrt_tensor_file_find(const struct sdrt_tensor_file *file, const char *name,
                           const struct sdrt_file_tensor **out, const struct sdrt_log *log);
 

@@ -9,10 +9,13 @@
 
 #include "runtime/files/tensor_files.h"
 
+enum { SDRT_TENSOR_FILE_FRONT = 4096 };
+
 struct sdrt_tensor_format {
     const char *const *extensions; /* ".safetensors", NULL behind the last */
-    /* Whether a file of this size (1 at least) that begins so is meant to be of this format. */
-    int (*claims)(const char *map, size_t size);
+    /* Whether a file of this size (1 at least) that begins so is meant to be of this format: front has
+     * SDRT_TENSOR_FILE_FRONT bytes, zeros behind the file's end. */
+    int (*claims)(const char *front, size_t size);
     /* Reads the header of file, whose path, map and size are set, and sets header, tensors and
      * count; what is set after a failure is freed like after a success.  Every tensor lies inside
      * the map, and names differ.  Errors of sdrt_tensor_file_open(), logged. */
@@ -24,7 +27,7 @@ struct sdrt_tensor_format {
 struct sdrt_tensor_file {
     const struct sdrt_tensor_format *format;
     char   *path;
-    int     fd;     /* kept to look at the size again */
+    int fd;         /* what data are read from */
     char   *map;    /* NULL or the whole file */
     size_t  size;
     void   *header; /* of the format; owns what tensors point to outside the map */
@@ -32,6 +35,11 @@ struct sdrt_tensor_file {
     size_t  count;
     int users; /* how many closes end it */
 };
+
+/* Reads bytes at .. at+n-1 of the file, all inside it when it was opened, past the map.  0, or -1 when
+ * it has become shorter or cannot be read, for which the other has the line: SDRT_E_IO. */
+int sdrt_tensor_file_bytes(const struct sdrt_tensor_file *file, size_t at, size_t n, void *out);
+int sdrt_tensor_file_shorter(const struct sdrt_tensor_file *file, const struct sdrt_log *log);
 
 extern const struct sdrt_tensor_format sdrt_format_safetensors;
 extern const struct sdrt_tensor_format sdrt_format_gguf;

@@ -4,9 +4,9 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 #include "runtime/files/atomic_file.h"
+#include "runtime/files/json.h"
 #include "tools/output.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,10 +70,11 @@ static void describe(struct drawer *d)
 {
     struct server *s = d->server;
     char *text = sdrt_session_report_json(d->session);
-    json_t *report = text ? json_loads(text, 0, NULL) : NULL;
+    json_t *report = NULL;
     const char *isa = "", *precision = "";
     int threads = 0;
 
+    if (text) sdrt_json_parse(&report, text, strlen(text), "report", NULL);
     if (!json_unpack(report, "{ss ss si}", "isa", &isa, "precision", &precision, "threads",
                      &threads)) {
         pthread_mutex_lock(&s->lock);
