@@ -222,7 +222,8 @@ static int classify(struct sdrt_lora_module *m)
 }
 
 /* The one value of a tensor of any type, and whether it is finite. */
-static int read_number(const struct sdrt_file_tensor *t, double *value)
+static int read_number(const struct sdrt_tensor_file *file, const struct sdrt_file_tensor *t,
+                       double *value)
 {
     union {
         float f32;
@@ -235,7 +236,7 @@ static int read_number(const struct sdrt_file_tensor *t, double *value)
     float narrow;
 
     if (!t->known || t->bytes != sdrt_dtype_size(t->dtype) || t->bytes > sizeof v) return 0;
-    memcpy(&v, t->data, t->bytes);
+    if (sdrt_tensor_file_read(file, t, 0, t->bytes, &v) != SDRT_OK) return 0;
     switch (t->dtype) {
     case SDRT_F64: *value = v.f64; break;
     case SDRT_I64: *value = (double)v.i64; break;
@@ -276,7 +277,7 @@ static int finish_module(const struct sdrt_lora_file *f, struct sdrt_lora_module
                          "%s: %s: has a dimension of 0, 1 and more are expected", path,
                          empty->name);
     for (int i = 0; i < 2; i++)
-        if (numbers[i] && !read_number(numbers[i], &value[i]))
+        if (numbers[i] && !read_number(f->tensors, numbers[i], &value[i]))
             return sdrt_fail(log, SDRT_E_FORMAT, "%s: %s: expected one finite number", path,
                              numbers[i]->name);
     m->on_input = value[1] != 0.0;
@@ -344,6 +345,7 @@ static int gather(struct sdrt_lora_file *f, struct item *items, size_t n,
         if (!m || strcmp(m->key, items[i].key)) {
             m = &f->modules[f->count++];
             m->key = items[i].key;
+            m->file = f->tensors;
             items[i].key = NULL;
             m->sample = items[i].tensor->name;
             m->stem = items[i].stem;

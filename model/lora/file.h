@@ -44,6 +44,7 @@ enum sdrt_lora_kind {
 };
 
 struct sdrt_lora_module {
+    const struct sdrt_tensor_file *file; /* that has its tensors; borrowed */
     char *key;          /* the module's name in the file, '.' written as '_'; owned */
     const char *sample; /* the full name of one of its tensors, for messages; borrowed */
     size_t stem;        /* bytes of sample that are the module's name, as the file writes it */

@@ -54,7 +54,12 @@ int sdrt_lora_values(const struct sdrt_lora_merge *m, enum sdrt_lora_role role, 
         status = sdrt_lora_out_of_memory(m);
         goto out;
     }
-    memcpy(aligned, t->data, t->bytes);
+    if (sdrt_tensor_file_read(m->module->file, t, 0, t->bytes, aligned) != SDRT_OK) {
+        status = sdrt_fail(m->engine->log, SDRT_E_IO,
+                           "%s: %s: cannot be read: the file has become shorter or its disk fails",
+                           m->path, t->name);
+        goto out;
+    }
     status = to_f32(aligned, t->dtype, *out, (size_t)count)
                  ? SDRT_OK
                  : sdrt_fail(m->engine->log, SDRT_E_UNSUPPORTED,

@@ -118,7 +118,8 @@ static const struct sdrt_file_tensor *tensor_for(const struct search *s,
 }
 
 static int take_rows(const struct search *s, struct sdrt_encoder_vectors *to, int width,
-                     const struct sdrt_file_tensor *t, int rows)
+                     const struct sdrt_tensor_file *file, const struct sdrt_file_tensor *t,
+                     int rows)
 {
     const size_t count = (size_t)rows * (size_t)width;
     float *all = realloc(to->rows, (size_t)(to->n_rows + rows) * (size_t)width * sizeof *all);
@@ -126,7 +127,15 @@ static int take_rows(const struct search *s, struct sdrt_encoder_vectors *to, in
     if (!all) return sdrt_fail(s->m->log, SDRT_E_NOMEM, "no memory for an embedding");
     to->rows = all;
     all += (size_t)to->n_rows * (size_t)width;
-    if (sdrt_to_f32(t->data, t->dtype, all, count))
+    void *data = malloc(t->bytes);
+    if (!data) return sdrt_fail(s->m->log, SDRT_E_NOMEM, "no memory for an embedding");
+    const int cut = sdrt_tensor_file_read(file, t, 0, t->bytes, data);
+    const int other = !cut && sdrt_to_f32(data, t->dtype, all, count);
+    free(data);
+    if (cut)
+        return sdrt_fail(s->m->log, SDRT_E_IO, "%s: has become shorter since it was opened",
+                         sdrt_tensor_file_path(file));
+    if (other)
         return sdrt_fail(s->m->log, SDRT_E_UNSUPPORTED, "%s: type %s is not read", t->name,
                          t->dtype_name);
     if (sdrt_weight_first_bad(SDRT_F32, all, count) < count)
@@ -135,7 +144,7 @@ static int take_rows(const struct search *s, struct sdrt_encoder_vectors *to, in
 }
 
 static int add_word(const struct search *s, int encoder, const char *name,
-                    const struct sdrt_file_tensor *t)
+                    const struct sdrt_tensor_file *file, const struct sdrt_file_tensor *t)
 {
     struct sdrt_encoder_vectors *to = &s->v->of[encoder];
     const struct sdrt_clip_tokenizer *tokenizer = s->m->tokenizers[encoder];
@@ -148,7 +157,7 @@ static int add_word(const struct search *s, int encoder, const char *name,
     word.name = strdup(name);
     word.ids = malloc((size_t)most * sizeof *word.ids);
     status = words && word.name && word.ids
-                 ? take_rows(s, to, s->config->text[encoder].clip.hidden, t, rows)
+                 ? take_rows(s, to, s->config->text[encoder].clip.hidden, file, t, rows)
                  : sdrt_fail(s->m->log, SDRT_E_NOMEM, "no memory for an embedding");
     if (status == SDRT_OK)
         status = sdrt_clip_tokenizer_encode(tokenizer, name, sdrt_clip_tokenizer_eos(tokenizer),
@@ -193,7 +202,7 @@ static int take_file(const struct search *s, const char *path, const char *name,
     }
     for (int k = 0; k < s->config->n_text && fits && rows >= 1 && rows <= room && status == SDRT_OK;
          k++)
-        status = add_word(s, k, name, t[k]);
+        status = add_word(s, k, name, file, t[k]);
     sdrt_tensor_file_close(&file);
     return status;
 }

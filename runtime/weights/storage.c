@@ -97,8 +97,12 @@ static json_t *note_of(const struct module *m, const struct sdrt_file_tensor *by
     char name[MAX_NAME];
     json_t *note = NULL;
 
-    if (bytes && bytes->bytes <= MAX_NOTE)
-        sdrt_json_parse(&note, bytes->data, bytes->bytes, bytes->name, NULL);
+    if (bytes && bytes->bytes <= MAX_NOTE) {
+        char *text = malloc(bytes->bytes + 1);
+        if (text && sdrt_tensor_file_read(m->file, bytes, 0, bytes->bytes, text) == SDRT_OK)
+            sdrt_json_parse(&note, text, bytes->bytes, bytes->name, NULL);
+        free(text);
+    }
     if (bytes || !m->layers || !m->length) return note;
     if (snprintf(name, sizeof name, "%.*s", (int)m->length - 1, m->name) >= (int)sizeof name)
         return NULL;
@@ -167,9 +171,10 @@ static void read_note(struct sdrt_stored *s, const json_t *note,
 /* ---- scales ---- */
 
 /* One scale, or one a row, as f32. */
-static int read_scales(struct sdrt_stored *s, const struct sdrt_file_tensor *scale,
-                       const struct sdrt_file_tensor *weight)
+static int read_scales(const struct module *m, struct sdrt_stored *s,
+                       const struct sdrt_file_tensor *scale, const struct sdrt_file_tensor *weight)
 {
+    int status = SDRT_E_NOMEM;
     const size_t n = elements(scale), rows = weight->rank ? (size_t)weight->shape[0] : 1;
     void *aligned;
 
@@ -182,11 +187,11 @@ static int read_scales(struct sdrt_stored *s, const struct sdrt_file_tensor *sca
     s->scales = malloc(n * sizeof *s->scales);
     s->n_scales = n;
     if (aligned && s->scales) {
-        memcpy(aligned, scale->data, scale->bytes);
-        sdrt_to_f32(aligned, scale->dtype, s->scales, n);
+        status = sdrt_tensor_file_read(m->file, scale, 0, scale->bytes, aligned);
+        if (status == SDRT_OK) sdrt_to_f32(aligned, scale->dtype, s->scales, n);
     }
     free(aligned);
-    return aligned && s->scales ? SDRT_OK : SDRT_E_NOMEM;
+    return status;
 }
 
 /* What bitsandbytes keeps beside its weights. */
@@ -219,7 +224,7 @@ static int find_weight(const struct module *m, struct sdrt_stored *s,
         return SDRT_OK;
     }
     s->converted = 1;
-    if (scale) return read_scales(s, scale, weight);
+    if (scale) return read_scales(m, s, scale, weight);
     if (s->dtype == SDRT_I8) refuse(s, "int8 without a weight_scale");
     return SDRT_OK;
 }
@@ -266,8 +271,9 @@ int sdrt_storage_find(struct sdrt_stored **out, const struct sdrt_tensor_file *f
     json_decref(layers);
     if (status != SDRT_OK) {
         sdrt_storage_free(&list, count);
-        return sdrt_fail(log, status, "%s: no memory for how its tensors are stored",
-                         sdrt_tensor_file_path(file));
+        return sdrt_fail(log, status, "%s: %s", sdrt_tensor_file_path(file),
+                         status == SDRT_E_IO ? "has become shorter since it was opened"
+                                             : "no memory for how its tensors are stored");
     }
     *out = list;
     return SDRT_OK;

@@ -29,7 +29,7 @@ struct sdrt_weight_files {
     size_t nfiles;
     struct entry *entries; /* sorted by name */
     size_t count;
-    struct sdrt_held_buffers copies; /* of unaligned data, and what is made of stored values */
+    struct sdrt_held_buffers copies; /* of data, and what is made of stored values */
 };
 
 int sdrt_weight_files_create(struct sdrt_weight_files **out, const struct sdrt_log *log)
@@ -236,21 +236,14 @@ const char *sdrt_weight_files_name(const struct sdrt_weight_files *set, size_t i
     return set->entries[i].name;
 }
 
-/* What the type's blocks are aligned to: the largest power of two that divides their size. */
-static size_t alignment(enum sdrt_dtype dtype)
-{
-    const size_t bytes = sdrt_dtype_block(dtype).bytes;
-
-    return bytes & -bytes;
-}
-
 static const struct sdrt_tensor_file *file_of(const struct sdrt_weight_files *set,
                                               const struct entry *e)
 {
     return set->files[e->file].tensors;
 }
 
-/* The tensor's data, aligned and as values: where it lies, or a copy that release gives back. */
+/* The tensor's data, aligned and as values, in memory that release gives back: what lies in a map of
+ * the file is gone with its end when somebody cuts it. */
 static int find_data(struct sdrt_weight_files *set, const struct entry *e,
                      struct sdrt_weight_view *view)
 {
@@ -259,8 +252,6 @@ static int find_data(struct sdrt_weight_files *set, const struct entry *e,
     int status = SDRT_OK;
     void *copy;
 
-    view->data = t->data;
-    if (!e->stored->converted && (uintptr_t)t->data % alignment(t->dtype) == 0) return SDRT_OK;
     view->data = copy = sdrt_held_buffers_get(&set->copies, e->name, bytes);
     if (copy) return SDRT_OK;
     view->data = copy = sdrt_held_buffers_add(&set->copies, e->name, bytes);
@@ -269,8 +260,7 @@ static int find_data(struct sdrt_weight_files *set, const struct entry *e,
     if (e->stored->converted)
         status = sdrt_stored_read(e->stored, file_of(set, e), t, 0, sdrt_weight_elements(view),
                                   copy);
-    else
-        memcpy(copy, t->data, t->bytes);
+    else status = sdrt_tensor_file_read(file_of(set, e), t, 0, t->bytes, copy);
     if (status == SDRT_OK) return SDRT_OK;
     sdrt_held_buffers_release(&set->copies, e->name);
     return sdrt_fail(set->log, status, "%s: cannot be read: the file has become shorter or its disk "
