@@ -18,8 +18,10 @@ enum { HIGHEST = 99999999 /* number of a name */, DIGITS = 8 };
 
 int output_is_stdout(const struct output *o) { return o->name && !strcmp(o->name, "-"); }
 
+/* errno tells those who get no name. */
 static int no_memory(const struct output *o)
 {
+    errno = ENOMEM;
     return sdrt_fail(o->log, SDRT_E_NOMEM, "no memory for a file's name");
 }
 
@@ -227,8 +229,9 @@ int output_check(const struct output *o)
         return sdrt_fail(o->log, SDRT_E_ARG, "--output -: expected one image, not %d", o->total);
     if (output_is_stdout(o)) return SDRT_OK;
     for (int k = 0; k < o->total && status == SDRT_OK; k++) {
+        errno = 0;
         char *name = output_name(o, k);
-        status = name ? check_name(o, name) : SDRT_E_ARG;
+        status = name ? check_name(o, name) : errno == ENOMEM ? SDRT_E_NOMEM : SDRT_E_ARG;
         free(name);
     }
     return status;

@@ -60,7 +60,9 @@ static int add_part(struct work *w, const char *folder, const char *base, const 
     struct sdrt_folder_weights weights;
     int status = SDRT_OK;
 
-    if (sdrt_folder_weights_find(&weights, folder, base, "", NULL) != SDRT_OK) return SDRT_OK;
+    status = sdrt_folder_weights_find(&weights, folder, base, "", NULL);
+    if (status == SDRT_E_NOMEM) return out_of_memory(w, folder);
+    if (status != SDRT_OK) return SDRT_OK;
     for (size_t i = 0; i < weights.n && status == SDRT_OK; i++)
         status = add_file(w, weights.paths[i], front);
     sdrt_folder_weights_free(&weights);
@@ -203,7 +205,8 @@ static void print_model(FILE *f, const struct sdrt_model_config *m)
 }
 
 /* Opens path as a model, which says best whether it is one. */
-static void print_kind(FILE *f, const char *path, const struct sdrt_inspection *in)
+static int print_kind(FILE *f, const char *path, const struct sdrt_inspection *in,
+                      const struct sdrt_log *outer)
 {
     char line[LINE] = "", lora[160];
     const struct sdrt_log log = { keep_line, line };
@@ -212,6 +215,9 @@ static void print_kind(FILE *f, const char *path, const struct sdrt_inspection *
     const int status = sdrt_checkpoint_open(&c, &paths, &log);
 
     sdrt_inspect_lora(in, lora, sizeof lora);
+    /* That says nothing of what the file is. */
+    if (status == SDRT_E_NOMEM || status == SDRT_E_IO)
+        return sdrt_fail(outer, status, "%s", *line ? line : "no memory to inspect it");
     if (status == SDRT_OK) {
         const struct sdrt_model_config *m = sdrt_checkpoint_config(c);
         print_model(f, m);
@@ -227,6 +233,7 @@ static void print_kind(FILE *f, const char *path, const struct sdrt_inspection *
                 family ? family : "", line);
     }
     sdrt_checkpoint_close(&c);
+    return SDRT_OK;
 }
 
 char *sdrt_inspect(const char *path, const struct sdrt_log *log)
@@ -253,13 +260,14 @@ char *sdrt_inspect(const char *path, const struct sdrt_log *log)
     const struct sdrt_numbers numbers = sdrt_numbers_begin();
     fputs("file: ", f);
     print_line(f, path);
-    print_kind(f, path, &w.in);
-    print_parts(f, &w.in);
+    status = print_kind(f, path, &w.in, log);
+    if (status == SDRT_OK) print_parts(f, &w.in);
     sdrt_numbers_end(&numbers);
-    if (fclose(f) != 0) {
+    const int failed = ferror(f);
+    if (fclose(f) != 0 || failed || status != SDRT_OK) {
         free(text);
         text = NULL;
-        out_of_memory(&w, path);
+        if (status == SDRT_OK) out_of_memory(&w, path);
     }
     if (text) sdrt_text_printable(text, 1);
 out:

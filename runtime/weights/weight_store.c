@@ -73,7 +73,7 @@ static void remember(struct sdrt_weight_store *s, const struct sdrt_store_declar
     if (list) s->declared = list;
     char *copy = strdup(d->name);
     if (!copy || !list) {
-        /* Nothing can be remembered; packing will meet the same shortage and report it. */
+        s->forgot = 1; /* for who counts on it; packing declares it again */
         free(copy);
         return;
     }
@@ -135,6 +135,14 @@ int sdrt_weight_store_fault(struct sdrt_weight_store *s, const char *name)
     const int fault = d ? d->fault : SDRT_OK;
     pthread_mutex_unlock(&s->lock);
     return fault;
+}
+
+int sdrt_weight_store_forgot(struct sdrt_weight_store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    const int forgot = s->forgot;
+    pthread_mutex_unlock(&s->lock);
+    return forgot;
 }
 
 size_t sdrt_weight_store_bytes(struct sdrt_weight_store *s, const char *prefix)

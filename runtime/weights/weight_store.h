@@ -69,6 +69,9 @@ void sdrt_weight_store_each_declared(struct sdrt_weight_store *store,
  * SDRT_E_FORMAT for another size.  Logs nothing. */
 int sdrt_weight_store_fault(struct sdrt_weight_store *store, const char *name);
 
+/* Whether a declared weight is not in the list of those, for want of memory. */
+int sdrt_weight_store_forgot(struct sdrt_weight_store *store);
+
 /* Bytes that everything declared so far whose name begins with prefix ("": all of it) takes
  * (or will take) once packed. */
 size_t sdrt_weight_store_bytes(struct sdrt_weight_store *store, const char *prefix);

@@ -58,6 +58,7 @@ struct sdrt_weight_store {
     size_t n_entries, entries_cap;
     struct sdrt_store_declared *declared; /* sorted by name */
     size_t n_declared, declared_cap;
+    int forgot; /* one was not kept, for want of memory */
 };
 
 /* The type of a tensor that is to have rows and count values; *fault is SDRT_OK, SDRT_E_MISSING or,

@@ -1,0 +1,110 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# What a program does when an allocation of its own fails, or a file becomes shorter while it is read:
+# one line, an exit status of 1, the old file as it was, nothing beside it.  A share of all the places,
+# another one each day; SDRT_SOAK=1 tries all of them.
+set -u
+. "${srcdir-.}/tests/support.sh"
+
+build=$(pwd)
+golden=$(cd "${srcdir-.}" && pwd)/tests/golden
+tiny=$golden/tiny-sd15
+faults=$build/tests/.libs/libfaults.so
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/out" && cd "$work/out" || exit 1
+sdgen=$build/sdgen
+if [ ! -f "$faults" ] || grep -q '^CFLAGS.*fsanitize=' "$build/Makefile"; then
+    skip 'faults: they take a library of their own, loaded before no sanitizer'
+    finish
+    exit
+fi
+every=${SDRT_SOAK:+1}
+varies=false # a good end may say other than without a fault
+day=$(date +%j | sed 's/^0*//')
+
+# run VARIABLES -- PROGRAM...: under the faults that the variables say.
+run() { env LD_PRELOAD="$faults" "$@" < /dev/null > "$work/stdout" 2> "$work/stderr"; }
+
+# judge NAME STATUS: what the program left is as it must be.
+judge() {
+    good=true
+    lines=$(wc -l < "$work/stderr")
+    case $2 in
+    0) [ "$lines" -eq 0 ] && { [ -z "$reference" ] || cmp -s x.png "$reference"; } || good=false
+       sed 's/planned in [0-9.]* ms//' "$work/stdout" | cmp -s - "$work/said" || $varies || good=false ;;
+    1) [ "$lines" -eq 1 ] && [ "$(cat x.png)" = old ] || good=false
+       grep -q 'error: .' "$work/stderr" || good=false ;;
+    *) good=false ;;
+    esac
+    [ "$(ls -A)" = x.png ] || good=false
+    if ! $good; then
+        bad=$((bad + 1))
+        [ $bad -gt 5 ] || printf '%s: status %s: %s\n' "$1" "$2" "$(head -c 300 "$work/stderr")"
+    fi
+    tried=$((tried + 1))
+}
+
+# allocations NAME SHARE PROGRAM...: one in SHARE of the ways to an allocation.
+allocations() {
+    name=$1 share=${every:-$2}
+    shift 2
+    reference='' tried=0 bad=0
+    printf old > x.png
+    run FAULT_SITES="$work/sites" "$@"
+    sed 's/planned in [0-9.]* ms//' "$work/stdout" > "$work/said"
+    [ "$(cat x.png)" = old ] || { reference=$work/reference; cp x.png "$reference"; }
+    for n in $(awk "(NR + $day) % $share == 0" "$work/sites"); do
+        printf old > x.png
+        run FAULT_ALLOC="$n" timeout -s KILL 60 "$@"
+        judge "$name, allocation $n" $?
+    done
+    ok=true
+    [ $bad -eq 0 ] && [ $tried -gt 0 ] || ok=false
+    report $ok "$name: $tried allocations" "$bad of them were not told, or left something"
+}
+
+# cuts NAME SHARE FILE PROGRAM...: FILE is cut at one in SHARE of the moments when it is read.
+cuts() {
+    name=$1 share=${every:-$2} file=$3
+    shift 3
+    reference='' tried=0 bad=0
+    cp "$file" "$work/whole"
+    printf old > x.png
+    run FAULT_CUT="$file" FAULT_COUNT="$work/count" "$@"
+    sed 's/planned in [0-9.]* ms//' "$work/stdout" > "$work/said"
+    [ "$(cat x.png)" = old ] || { reference=$work/reference; cp x.png "$reference"; }
+    n=1
+    while [ $n -le "$(cat "$work/count")" ]; do
+        for to in 0 4096; do
+            cp "$work/whole" "$file"
+            printf old > x.png
+            run FAULT_CUT="$file" FAULT_CUT_AT=$n FAULT_CUT_TO=$to timeout -s KILL 60 "$@"
+            status=$?
+            # What is cut before it is opened may be another file, which is told otherwise.
+            judge "$name, cut to $to at $n" $status
+        done
+        n=$((n + share))
+    done
+    cp "$work/whole" "$file"
+    ok=true
+    [ $bad -eq 0 ] && [ $tried -gt 0 ] || ok=false
+    report $ok "$name: $tried cuts" "$bad of them were not told, or left something"
+}
+
+draw="$sdgen -m $tiny -p apple -W 8 -H 8 --steps 2 --seed 1 --threads 1 --quiet -o x.png --force"
+allocations 'an image' 24 $draw
+allocations 'a LoRA' 64 $draw --lora "$golden/lora/kohya-lora.safetensors"
+allocations '--inspect' 16 "$sdgen" --inspect "$tiny"
+allocations '--plan' 48 "$sdgen" -m "$tiny" --plan -W 64 -H 64
+
+cp -R "$tiny" "$work/model" && chmod -R u+w "$work/model"
+cp "$golden/lora/kohya-lora.safetensors" "$work/lora.safetensors"
+cut="$sdgen -m $work/model -p apple -W 8 -H 8 --steps 1 --seed 1 --threads 1 --quiet -o x.png --force"
+cuts 'the U-Net' 60 "$work/model/unet/diffusion_pytorch_model.safetensors" $cut
+cuts 'the text encoder' 60 "$work/model/text_encoder/model.safetensors" $cut
+cuts 'a LoRA' 60 "$work/lora.safetensors" $cut --lora "$work/lora.safetensors"
+varies=true # it is told as what it is when it is looked at
+cuts '--inspect' 6 "$work/model/unet/diffusion_pytorch_model.safetensors" "$sdgen" --inspect "$work/model"
+finish
