@@ -128,7 +128,8 @@ static int read_all(const char *path)
         const char *name = sdrt_weight_files_name(set, i);
         const int status = weights.get(weights.self, name, -1, NULL, &view);
         if (status == SDRT_OK) weights.release(weights.self, name);
-        else if (status != SDRT_E_UNSUPPORTED) good = 0;
+        else if (status != SDRT_E_UNSUPPORTED && status != SDRT_E_FORMAT)
+            good = 0; /* of no values */
     }
     sdrt_weight_files_free(&set);
     return good;
