@@ -60,7 +60,7 @@ libmodel_la_SOURCES += \
 
 libmodel_la_SOURCES += \
 	model/text/codepoints.c model/text/codepoints.h \
-	model/text/prompt_weights.c model/text/prompt_weights.h model/text/prompt_schedule.c \
+	model/text/prompt_variants.c model/text/prompt_variants.h model/text/prompt_weights.c model/text/prompt_weights.h model/text/prompt_schedule.c \
 	model/text/prompt_schedule.h model/text/prompt_chunks.c model/text/prompt_chunks.h \
 	model/text/clip_tokenizer.c model/text/clip_tokenizer.h \
 	model/text/t5_tokenizer.c model/text/t5_tokenizer.h model/text/t5_vocab_json.c model/text/t5_vocab_spiece.c \

@@ -306,6 +306,8 @@ struct sdrt_request {
                                   * "mid" */
     const char *freeu; /* "b1,b2,s1,s2": FreeU's weights of a U-Net's first two up blocks, "1.5,1.6,
                                   * 0.9,0.2" without blanks for SD 1.5; NULL: none */
+    int dynamic_prompts; /* 1: of "{a|b}" in the prompts the seed chooses one, for all images of the
+                                  * batch (see sdgen's manual); the parameters have what was chosen */
 };
 
 /* What a context's first request needs, known before any of it is loaded.  A later one packs again

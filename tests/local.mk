@@ -47,6 +47,13 @@ tests_test_prompts_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/prompts tests/oracle/a1111_prompts.py tests/oracle/make_prompts_golden.py \
 	tests/oracle/make_vectors_golden.py
 
+check_PROGRAMS += tests/test_variants tests/fuzz_prompts
+tests_test_variants_SOURCES = tests/test_variants.c $(GOLDEN_IMAGES)
+tests_test_variants_CFLAGS = $(TEST_CFLAGS)
+tests_test_variants_LDADD = $(TEST_LIBS)
+tests_fuzz_prompts_SOURCES = tests/fuzz_prompts.c tests/fuzz.h
+tests_fuzz_prompts_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/test_k_samplers
 tests_test_k_samplers_SOURCES = tests/test_k_samplers.c tests/trajectory.h $(ALLOCATIONS)
 tests_test_k_samplers_CFLAGS = $(TEST_CFLAGS)

@@ -230,9 +230,14 @@ static int tell_stopped(struct sdrt_session *s)
 int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *request)
 {
     struct sdrt_request read, once;
+    char *owned[2] = { NULL, NULL };
     int status = s ? sdrt_request_read(&read, request, s->log) : SDRT_E_ARG;
 
-    if (status != SDRT_OK) return status;
+    if (status == SDRT_OK) status = sdrt_request_vary(&read, owned, s->log);
+    if (status != SDRT_OK) {
+        free(owned[0]);
+        return status;
+    }
     sdrt_queue_rearm(s->queue); /* who cancelled before means another request */
     s->finish = s->stopped_after = 0;
     once = sdrt_request_resolved(s->model, &read);
@@ -240,5 +245,7 @@ int sdrt_session_generate(struct sdrt_session *s, const struct sdrt_request *req
                                      : sdrt_run_once(s, &once, NULL);
     if (status == SDRT_OK && s->stopped_after) status = tell_stopped(s);
     if (status == SDRT_E_CANCELLED) sdrt_fail(s->log, status, "cancelled");
+    free(owned[0]);
+    free(owned[1]);
     return status;
 }

@@ -4,6 +4,7 @@
 #include "model/pipeline/control_maps.h"
 #include "model/pipeline/model.h"
 #include "model/pipeline/picture.h"
+#include "model/text/prompt_variants.h"
 #include "runtime/base/choices.h"
 
 #include <math.h>
@@ -152,6 +153,22 @@ static int check_pictures(const struct sdrt_request *r, const struct sdrt_log *l
     if (r->mask->width == r->init->width && r->mask->height == r->init->height) return SDRT_OK;
     return sdrt_fail(log, SDRT_E_ARG, "the mask is %dx%d: expected the picture's %dx%d",
                      r->mask->width, r->mask->height, r->init->width, r->init->height);
+}
+
+int sdrt_request_vary(struct sdrt_request *r, char *owned[2], const struct sdrt_log *log)
+{
+    int status = SDRT_OK;
+
+    owned[0] = owned[1] = NULL;
+    if (!r->dynamic_prompts) return SDRT_OK;
+    status = sdrt_prompt_vary(&owned[0], r->prompt, r->seed, "the prompt", log);
+    if (status == SDRT_OK && r->negative_prompt)
+        status = sdrt_prompt_vary(&owned[1], r->negative_prompt, r->seed + 1, "the negative prompt",
+                                  log);
+    if (status != SDRT_OK) return status;
+    r->prompt = owned[0];
+    if (owned[1]) r->negative_prompt = owned[1];
+    return SDRT_OK;
 }
 
 int sdrt_request_read(struct sdrt_request *out, const struct sdrt_request *request,

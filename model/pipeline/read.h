@@ -23,6 +23,11 @@ struct sdrt_request sdrt_request_default(void);
  * impossible for every model; SDRT_E_UNSUPPORTED where something is set that this version does not
  * know or cannot do yet.  The line goes to the options' log, or to log. */
 int sdrt_options_read(struct sdrt_options *out, const struct sdrt_options *options);
+/* Puts what the seed chooses in the place of prompts with choices, where r asks for that: owned are texts that
+ * the caller frees when r is done with, also after a failure, NULL where there are none.  SDRT_E_ARG,
+ * SDRT_E_NOMEM. */
+int sdrt_request_vary(struct sdrt_request *r, char *owned[2], const struct sdrt_log *log);
+
 int sdrt_request_read(struct sdrt_request *out, const struct sdrt_request *request,
                       const struct sdrt_log *log);
 

@@ -75,6 +75,7 @@ int sdrt_session_plan_request(struct sdrt_session *s, const struct sdrt_request 
     struct sdrt_request r;
     struct sdrt_prompts prompts = { 0 };
     struct sdrt_shape shape;
+    char *owned[2];
     int status = s ? sdrt_request_read(&r, request, s->log) : SDRT_E_ARG;
 
     if (status != SDRT_OK) return status;
@@ -84,10 +85,13 @@ int sdrt_session_plan_request(struct sdrt_session *s, const struct sdrt_request 
         if (status != SDRT_OK) return status;
     }
     r = sdrt_request_resolved(s->model, &r);
-    status = sdrt_request_check(s->model, &r, &shape, NULL, NULL);
+    status = sdrt_request_vary(&r, owned, s->log);
+    if (status == SDRT_OK) status = sdrt_request_check(s->model, &r, &shape, NULL, NULL);
     if (status == SDRT_OK) status = sdrt_controls_take(s, &r, &shape);
     if (status == SDRT_OK) status = sdrt_prompts_read(&prompts, s->model, &r, &shape, NULL);
     sdrt_prompts_clear(&prompts);
+    free(owned[0]);
+    free(owned[1]);
     return status == SDRT_OK ? sdrt_session_plan(s, &shape) : status;
 }
 

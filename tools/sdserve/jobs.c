@@ -171,6 +171,7 @@ const struct field jobs_fields[] = {
       .schema = "{\"type\":[\"string\",\"null\"]}" },
     { "control_guess", FIELD_FLAG, AT(request.control_guess) },
     { "cache", FIELD_TEXT, AT(request.cache) },
+    { "dynamic_prompts", FIELD_FLAG, AT(request.dynamic_prompts) },
     { "guidance", FIELD_TEXT, AT(request.guidance) },
     { "cfg_schedule", FIELD_TEXT, AT(request.cfg_schedule) },
     { "slg_scale", FIELD_FLOAT, AT(request.slg_scale), 0, 1000 },

@@ -92,7 +92,8 @@ class Request(Structure):
         ("guidance", c_char_p),
         ("cfg_schedule", c_char_p), ("slg_scale", c_float), ("slg_start", c_float),
         ("slg_end", c_float), ("slg_layers", c_char_p), ("pag_scale", c_float),
-        ("pag_adaptive_scale", c_float), ("pag_layers", c_char_p), ("freeu", c_char_p)]
+        ("pag_adaptive_scale", c_float), ("pag_layers", c_char_p), ("freeu", c_char_p),
+        ("dynamic_prompts", c_int)]
 
 
 STRUCTS = {"sdrt_preview_at": PreviewAt, "sdrt_picture": Picture, "sdrt_lora": Lora,

@@ -119,6 +119,7 @@ if TYPE_CHECKING:
         pag_adaptive_scale: float
         pag_layers: str
         freeu: str
+        dynamic_prompts: bool
 
 # What is set by what stands beside it.
 _DERIVED = {"size", "prompt", "n_loras", "n_controls", "control_maps", "control_types",
