@@ -5,6 +5,7 @@
  */
 #include "runtime/files/atomic_file.h"
 #include "runtime/files/png.h"
+#include "runtime/files/png_text.h"
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>
@@ -212,6 +213,82 @@ Test(png, refuses_what_is_no_good_image)
 }
 
 /* A disk that fills up: the size of any file is limited to less than the image takes. */
+Test(png, a_text_that_is_not_what_it_says)
+{
+    static const char *const cases[][2] = { { "caf\xe9", "caf\xc3\xa9" },
+                                            { "caf\xc3\xa9", "caf\xc3\xa9" },
+                                            { "", "" } };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = sdrt_png_text_utf8(cases[i][0]);
+        cr_expect_str_eq(text, cases[i][1]);
+        free(text);
+    }
+}
+
+static long peak_kib(void)
+{
+    struct rusage used;
+
+    getrusage(RUSAGE_SELF, &used);
+    return used.ru_maxrss;
+}
+
+/* A text that says it has 1.9 GiB, and one of 64 MiB in 64 KiB: neither is given the memory. */
+Test(png, a_text_takes_what_a_text_may)
+{
+    enum { LARGE = 64 << 20, MOST_KIB = 48 << 10 };
+    static char mebibyte[1 << 20];
+    uint8_t rgb[RGB], *back;
+    int width, height;
+    char *parameters;
+    size_t size;
+    const char *path = temp_path("a.png");
+
+    make_image(rgb, sizeof rgb);
+    expect_quiet(sdrt_png_write(path, rgb, W, H, "a cat", &kept_log), "written");
+    char *png = temp_read(path, &size);
+    const size_t at = 8 + 25; /* behind the signature and IHDR */
+    cr_assert(!memcmp(png + at + 4, "tEXt", 4));
+    const long before = peak_kib();
+    memcpy(png + at, "\x7a\xff\0\0", 4);
+    temp_write("a.png", png, size);
+    expect_failure(sdrt_png_read(path, 64, &back, &width, &height, &parameters, &kept_log),
+                   SDRT_E_FORMAT, "not a good PNG", "a text of 1.9 GiB");
+
+    z_stream z = { 0 };
+    unsigned char *bomb = malloc(LARGE / 512), *whole = malloc(size + LARGE / 512);
+    cr_assert_eq(deflateInit(&z, 9), Z_OK);
+    z.next_out = bomb;
+    z.avail_out = LARGE / 512;
+    for (int i = 0; i < LARGE >> 20; i++) {
+        z.next_in = (unsigned char *)mebibyte;
+        z.avail_in = sizeof mebibyte;
+        cr_assert_eq(deflate(&z, i + 1 < LARGE >> 20 ? Z_NO_FLUSH : Z_FINISH) >= 0, 1);
+    }
+    const size_t n = 12 + z.total_out; /* "parameters", 0 and the method before it */
+    deflateEnd(&z);
+    memcpy(whole, png, at);
+    memcpy(whole + at + 4, "zTXtparameters\0\0", 16);
+    memcpy(whole + at + 20, bomb, n - 12);
+    const uLong crc = crc32(0, whole + at + 4, (uInt)n + 4);
+    for (int b = 0; b < 4; b++) {
+        whole[at + (size_t)b] = (unsigned char)(n >> (24 - 8 * b));
+        whole[at + 8 + n + (size_t)b] = (unsigned char)(crc >> (24 - 8 * b));
+    }
+    const size_t rest = at + 12 + strlen("parameters") + 1 + strlen("a cat");
+    memcpy(whole + at + 12 + n, png + rest, size - rest);
+    temp_write("a.png", whole, at + 12 + n + size - rest);
+    expect_quiet(sdrt_png_read(path, 64, &back, &width, &height, &parameters, &kept_log), "a bomb");
+    cr_expect(!memcmp(back, rgb, sizeof rgb) && !parameters);
+    cr_expect_lt(peak_kib() - before, MOST_KIB, "%ld KiB more", peak_kib() - before);
+    free(back);
+    free(parameters);
+    free(bomb);
+    free(whole);
+    free(png);
+}
+
 Test(png, a_full_disk_leaves_the_old_file)
 {
     struct rlimit limit, small;

@@ -3,6 +3,7 @@
  * EXIF, by libexif: how a picture lies, and a comment.
  */
 #include "runtime/files/picture_formats.h"
+#include "runtime/files/png_text.h"
 
 #include <libexif/exif-data.h>
 #include <stdlib.h>
@@ -49,6 +50,16 @@ static char *from_utf16(const unsigned char *text, size_t size, int big)
     return out;
 }
 
+/* Of bytes, up to a zero. */
+static char *from_bytes(const unsigned char *data, size_t size)
+{
+    char *bytes = strndup((const char *)data, size),
+         *text = bytes ? sdrt_png_text_utf8(bytes) : NULL;
+
+    free(bytes);
+    return text;
+}
+
 /* A comment's text, whatever it is encoded in; NULL without memory. */
 static char *comment_of(const unsigned char *data, size_t size, int big)
 {
@@ -56,8 +67,8 @@ static char *comment_of(const unsigned char *data, size_t size, int big)
         return from_utf16(data + CODE, size - CODE, big);
     if (size >= CODE &&
         (!memcmp(data, "ASCII\0\0\0", CODE) || !memcmp(data, "\0\0\0\0\0\0\0\0", CODE)))
-        return strndup((const char *)data + CODE, size - CODE);
-    return strndup((const char *)data, size);
+        return from_bytes(data + CODE, size - CODE);
+    return from_bytes(data, size);
 }
 
 int sdrt_exif_read(const uint8_t *bytes, size_t size, int *turn, char **comment)

@@ -12,6 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A chunk of text or of colours says itself how long it is, and what it becomes: libpng takes that much
+ * memory before it has read it, with a warning where it is beyond its bound, which is CHUNK_BYTES upstream
+ * and none in Debian's. */
+enum { CHUNK_BYTES = 8000000, CHUNKS = 32 };
+
 /* libpng reports errors by longjmp; everything that must survive it lives here. */
 struct reader {
     FILE       *file;
@@ -43,6 +48,19 @@ static void on_warning(png_structp png, png_const_charp text)
     (void)text;
 }
 
+/* Nothing that is libpng's own is larger but such chunks: a row is a few hundred KiB. */
+static png_voidp take(png_structp png, png_alloc_size_t size)
+{
+    (void)png;
+    return size <= CHUNK_BYTES + 1 ? malloc(size) : NULL;
+}
+
+static void give_back(png_structp png, png_voidp memory)
+{
+    (void)png;
+    free(memory);
+}
+
 static void allocate(struct reader *r)
 {
     const size_t row = (size_t)r->width * (size_t)r->channels;
@@ -65,7 +83,7 @@ static void keep_parameters(struct reader *r)
     for (int i = 0; i < count && !r->parameters; i++) {
         if (strcmp(texts[i].key, "parameters")) continue;
         r->parameters = texts[i].compression >= PNG_ITXT_COMPRESSION_NONE
-                            ? strdup(texts[i].text)
+                            ? sdrt_png_text_utf8(texts[i].text)
                             : sdrt_png_text_from_latin1(texts[i].text);
         if (!r->parameters) {
             r->no_memory = 1;
@@ -99,6 +117,8 @@ static int decode(struct reader *r, int max_side)
     if (setjmp(png_jmpbuf(r->png))) return -1;
     png_init_io(r->png, r->file);
     png_set_user_limits(r->png, (png_uint_32)max_side, (png_uint_32)max_side);
+    png_set_chunk_malloc_max(r->png, CHUNK_BYTES);
+    png_set_chunk_cache_max(r->png, CHUNKS);
     png_read_info(r->png, r->info);
     if (r->in && sdrt_picture_check_pixels(r->in, png_get_image_width(r->png, r->info),
                                            png_get_image_height(r->png, r->info))) {
@@ -148,7 +168,8 @@ static int read_image(struct reader *r, const char *path, int max_side,
     int status = check_signature(r->file, path, log);
 
     if (status != SDRT_OK) return status;
-    r->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, r, on_error, on_warning);
+    r->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, r, on_error, on_warning, NULL, take,
+                                      give_back);
     if (r->png) r->info = png_create_info_struct(r->png);
     if (!r->info) return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to read it", path);
     if (decode(r, max_side) == 0) return SDRT_OK;

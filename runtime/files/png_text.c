@@ -52,3 +52,17 @@ char *sdrt_png_text_from_latin1(const char *latin1)
     copy[used] = '\0';
     return copy;
 }
+
+char *sdrt_png_text_utf8(const char *text)
+{
+    const size_t size = strlen(text);
+    utf8proc_int32_t character;
+
+    for (size_t i = 0; i < size;) {
+        const utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)text + i,
+                                                    (utf8proc_ssize_t)(size - i), &character);
+        if (n <= 0) return sdrt_png_text_from_latin1(text);
+        i += (size_t)n;
+    }
+    return strdup(text);
+}

@@ -14,6 +14,10 @@ extern "C" {
  * free(); NULL without memory. */
 char *sdrt_png_text_encode(const char *text, int *is_latin1);
 
+/* A copy of a text that should be UTF-8; one that is not is read as Latin-1.  Ownership and errors as
+ * above. */
+char *sdrt_png_text_utf8(const char *text);
+
 /* A UTF-8 copy of Latin-1 text; ownership and errors as above. */
 char *sdrt_png_text_from_latin1(const char *latin1);
 
