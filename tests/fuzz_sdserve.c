@@ -3,7 +3,7 @@
  * Two seconds of damaged requests through libmicrohttpd and all of sdserve's routes, in one thread and without
  * a network; a queue that takes nothing stands where drawing would begin.  From a seed that is fixed unless
  * the first argument gives another; with a second argument, the request in the file of that name once, for a
- * fuzzer that brings its own.  Nothing may crash or leak, what is answered must be HTTP, a server's error
+ * fuzzer that brings its own.  Nothing may crash, leak or take much memory, what is answered must be HTTP, a server's error
  * only that it takes no more, and JSON that parses where JSON is promised.  Best run under the sanitizers.
  * After an empty second argument, a third is how many seconds it runs.
  *
@@ -19,9 +19,15 @@
 
 #include <netinet/in.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#if defined __SANITIZE_ADDRESS__
+enum { MOST_KIB = 1 << 20 }; /* what is freed stays for a while */
+#else
+enum { MOST_KIB = 1 << 18 };
+#endif
 enum { ROOM = 1 << 16, MORE = 4096 /* that damage may add */, SIDE = 8, MOST_ANSWER = 1 << 20 };
 
 static struct server server;
@@ -121,6 +127,15 @@ static void check_answer(const char *answer, size_t size)
     json_decref(value);
 }
 
+/* A request of kilobytes takes no more than a picture of the most pixels, some times over. */
+static void check_memory(void)
+{
+    struct rusage used;
+
+    getrusage(RUSAGE_SELF, &used);
+    must(used.ru_maxrss < MOST_KIB, "memory");
+}
+
 /* Runs the daemon until it has closed the other end, or all that comes is there. */
 static size_t talk(int line, char *answer)
 {
@@ -157,6 +172,7 @@ static void ask(const char *request, size_t size)
          "a connection");
     const size_t n = talk(pair[0], answer);
     answered = answer;
+    check_memory();
     /* Of an answer to a second request on the line only the first is looked at. */
     check_answer(answer, n);
     close(pair[0]);
@@ -165,20 +181,33 @@ static void ask(const char *request, size_t size)
 
 /* ---- good requests ---- */
 
-static char *small; /* a picture in base64 */
-static uint8_t *small_png;
-static size_t small_size;
+enum { FORMATS = SDRT_WEBP + 1 };
 
-static void make_picture(void)
+/* A picture in each format that this build has; pictures are n_pictures of them. */
+static struct {
+    uint8_t *bytes;
+    size_t size;
+    char *base64;
+} pictures[FORMATS];
+static uint32_t n_pictures;
+
+static void make_pictures(void)
 {
     uint8_t rgb[SIDE * SIDE * 3];
 
     for (size_t i = 0; i < sizeof rgb; i++) rgb[i] = (uint8_t)(i * 37);
-    must(!sdrt_picture_encode(SDRT_PNG, 100, &small_png, &small_size, "", rgb, SIDE, SIDE,
-                              "a cat\nSteps: 1, Sampler: Euler a", NULL),
-         "a picture");
-    small = base64_encode("", small_png, small_size);
-    must(small != NULL, "a picture in base64");
+    for (int f = 0; f < FORMATS; f++) {
+        uint8_t *bytes = NULL;
+        size_t size;
+        if (sdrt_picture_encode((enum sdrt_picture_format)f, 90, &bytes, &size, "", rgb, SIDE, SIDE,
+                                "a cat\nSteps: 1, Sampler: Euler a", NULL))
+            continue;
+        pictures[n_pictures].bytes = bytes;
+        pictures[n_pictures].size = size;
+        pictures[n_pictures].base64 = base64_encode("", bytes, size);
+        must(pictures[n_pictures++].base64 != NULL, "a picture in base64");
+    }
+    must(n_pictures > 0, "a picture");
 }
 
 static const struct {
@@ -256,11 +285,12 @@ static size_t put_form(char *out)
         "filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\n";
     static const char tail[] = "\r\n--xYzZy--\r\n";
     char body[ROOM / 2];
+    const uint32_t k = fuzz_below(n_pictures);
     size_t n = sizeof head - 1;
 
     memcpy(body, head, n);
-    memcpy(body + n, small_png, small_size);
-    n += small_size;
+    memcpy(body + n, pictures[k].bytes, pictures[k].size);
+    n += pictures[k].size;
     memcpy(body + n, tail, sizeof tail - 1);
     n += sizeof tail - 1;
     return with_head(out, "POST", fuzz_below(2) ? "/v1/images/edits" : "/v1/images/variations",
@@ -277,7 +307,8 @@ static size_t put_request(char *out)
         const char *hole = strstr(bodies[i].body, "%s");
         const int before = hole ? (int)(hole - bodies[i].body) : (int)strlen(bodies[i].body);
         const int n = snprintf(body, sizeof body, "%.*s%s%s", before, bodies[i].body,
-                               hole ? small : "", hole ? hole + 2 : "");
+                               hole ? pictures[fuzz_below(n_pictures)].base64 : "",
+                               hole ? hole + 2 : "");
         return with_head(out, "POST", bodies[i].path, "application/json", body, (size_t)n);
     }
     if (i < BODIES + 2) return put_form(out);
@@ -338,7 +369,7 @@ int main(int argc, char **argv)
 
     fuzz_state = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
     begin();
-    make_picture();
+    make_pictures();
     if (argc > 2 && *argv[2]) status = run_file(argv[2]);
     else
         for (; sdrt_now() - begun < seconds; n++)
@@ -347,8 +378,10 @@ int main(int argc, char **argv)
         "%lu requests of seed %s: %lu answered, %lu refused by name, %lu refused by the queue, %lu dropped\n",
         n, argc > 1 ? argv[1] : "1", codes[1] + codes[2], codes[4], codes[5], codes[0]);
     end();
-    free(small_png);
-    free(small);
+    for (uint32_t i = 0; i < n_pictures; i++) {
+        free(pictures[i].bytes);
+        free(pictures[i].base64);
+    }
     return status;
 }
 #endif
