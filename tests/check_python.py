@@ -3,6 +3,7 @@
 fails."""
 
 import ctypes
+import json
 import os
 import pathlib
 import re
@@ -138,12 +139,16 @@ def check_hints():
 
 # ---- pictures ----
 
-def sdgen(*arguments):
+def run_sdgen(*arguments):
     out = work / "sdgen.png"
-    subprocess.run([os.environ["SDRT_SDGEN"], "-m", str(source / "demo-model"), "-p", "a red apple",
-                    "--seed", "7", "--steps", "3", "--cfg-scale", "3", "--threads", "1", "--quiet",
-                    "--force", "-o", str(out), *arguments], check=True)
+    subprocess.run([os.environ["SDRT_SDGEN"], *arguments, "--threads", "1", "--quiet", "--force", "-o",
+                    str(out)], check=True)
     return out.read_bytes()
+
+
+def sdgen(*arguments, model=source / "demo-model"):
+    return run_sdgen("-m", str(model), "-p", "a red apple", "--seed", "7", "--steps", "3", "--cfg-scale",
+                     "3", *arguments)
 
 
 ASKED = {"seed": 7, "steps": 3, "cfg_scale": 3}
@@ -205,6 +210,96 @@ def check_images(model):
     files += ["--mask", write_picture("mask.png", mask * np.uint8(255))]
     assert model.own.encode() == sdgen(*files), "an image with a mask differs from sdgen's"
     assert np.array_equal(masked[:, :64], pixels[:, :64]), "what is not masked"
+
+
+TINY = source / "tests/golden/tiny-sd15"
+
+
+def make_net(name, kind):
+    """A net of golden/nets/KIND.txt with weights that are made up, as safetensors."""
+    header, data, chance = {}, b"", np.random.RandomState(1)
+    for line in (source / f"tests/golden/nets/{kind}.txt").read_text(encoding="utf-8").splitlines():
+        tensor, _, shape = line.split("\t")
+        dims = [int(n) for n in shape.split(",")]
+        fan = np.prod(dims[1:]) if len(dims) > 1 else 100.0
+        values = (chance.uniform(-1, 1, dims) * (3.0 / fan) ** 0.5).astype("<f4")
+        if len(dims) == 1 and "norm" in tensor and tensor.endswith(".weight"):
+            values += 1
+        header[tensor] = {"dtype": "F32", "shape": dims, "data_offsets": [len(data), len(data) + values.nbytes]}
+        data += values.tobytes()
+    text = json.dumps(header).encode()
+    (work / name).write_bytes(struct.pack("<Q", len(text)) + text + data)
+    return work / name
+
+
+def check_loras(model):
+    """Each image is sdgen's, and none is the one without."""
+    plain = model.generate("a red apple", width=64, height=64, **ASKED)
+    loras = source / "tests/golden/lora"
+    one, two = loras / "loha.safetensors", loras / "lokr.safetensors"
+    drawn = model.generate("a red apple", width=64, height=64, loras=[(one, 0.8), (two, 0.5)], **ASKED)
+    png = sdgen("-W", "64", "-H", "64", "--lora", f"{one}:0.8", "--lora", f"{two}:0.5", model=TINY)
+    assert np.array_equal(drawn, pixels_of(png)), "two LoRAs: another image than sdgen's"
+    assert not np.array_equal(drawn, plain), "the LoRAs change nothing"
+    tagged = model.generate("a red apple<lora:loha:0.8><lora:lokr:0.5>", width=64, height=64,
+                            lora_dir=loras, **ASKED)
+    assert np.array_equal(tagged, drawn), "tags: another image than by paths"
+    again = model.generate("a red apple", width=64, height=64, **ASKED)
+    assert np.array_equal(again, plain), "after a LoRA"
+
+
+def check_controls(model):
+    plain = model.generate("a red apple", width=64, height=64, **ASKED)
+    guide = np.zeros((64, 64, 3), np.uint8)
+    guide[16:48, 20:40] = (200, 90, 30)
+    path = write_picture("guide.png", guide)
+    for kind in ("control-sd15", "adapter-sd15"):
+        net = make_net(f"{kind}.safetensors", kind)
+        for map, front in ((None, ""), ("canny", "canny:")):
+            drawn = model.generate("a red apple", width=64, height=64, **ASKED, controls=[
+                sdrt.Control(net, guide, scale=0.8, start=0.0, end=0.7, map=map)])
+            png = sdgen("-W", "64", "-H", "64", "--control", f"{net}={front}{path}:0.8:0-0.7", model=TINY)
+            assert np.array_equal(drawn, pixels_of(png)), f"{kind}, {map}: another image than sdgen's"
+            assert not np.array_equal(drawn, plain), f"{kind}, {map} changes nothing"
+
+
+def check_enlarging(model):
+    network = source / "tests/golden/nets/rrdb-x2.pth"
+    for name in ("latent", "lanczos", network):
+        drawn = model.generate("a red apple", width=64, height=64, **ASKED, hires=1.5, hires_upscaler=name,
+                               hires_strength=0.6, hires_steps=5)
+        png = sdgen("-W", "64", "-H", "64", "--hires", "1.5", "--hires-upscaler", str(name),
+                    "--hires-strength", "0.6", "--hires-steps", "5", model=TINY)
+        equal("hires", drawn.shape, (96, 96, 3))
+        assert np.array_equal(drawn, pixels_of(png)), f"hires, {name}: another image than sdgen's"
+    small, told = drawn[:40, :56], []
+    with sdrt.Upscaler(network, threads=1) as upscaler:
+        equal("the scale", upscaler.scale, 2)
+        large = upscaler.run(small, progress=lambda *at: told.append(at))
+        png = run_sdgen("--upscale", str(network), write_picture("small.png", small))
+        assert np.array_equal(large, pixels_of(png)), "another picture than sdgen's"
+        equal("enlarged", (large.shape, told), ((80, 112, 3), [(0, 1), (1, 1)]))
+        upscaler.cancel()
+        equal("of one channel", upscaler.run(small[:, :, 0]).shape, large.shape)
+        refused(sdrt.Cancelled, "cancel", upscaler.run, small, progress=lambda *at: True)
+
+        def fault(done, total):
+            raise KeyError("mine")
+        refused(KeyError, "mine", upscaler.run, small, progress=fault)
+        refused(RuntimeError, "own callback", upscaler.run, small,
+                progress=lambda *at: upscaler.run(small))
+        refused(ValueError, "shape", upscaler.run, np.zeros((8, 8, 2), np.uint8))
+        refused(TypeError, "image", upscaler.run, small.astype(np.float32))
+    refused(ValueError, "closed", upscaler.run, small)
+    refused(sdrt.Error, "none.pth", sdrt.Upscaler, "none.pth")
+    refused(TypeError, "bogus", sdrt.Upscaler, network, bogus=1)
+
+
+def check_finish(model):
+    """What ends early is an image."""
+    drawn = model.draw("a red apple", seed=7, steps=50, width=64, height=64, progress=lambda stage, done, total:
+                       (stage == "denoise" and done == 2 and model.finish()))
+    assert ", Stopped after: 3" in drawn[0].parameters, drawn[0].parameters
 
 
 def check_callbacks(model):
@@ -303,6 +398,10 @@ def main():
     for check in (check_layout, check_names, check_functions, check_hints):
         check()
         print("ok", check.__name__, flush=True)
+    with sdrt.Model(TINY, threads=1) as model:
+        for check in (check_loras, check_controls, check_enlarging, check_finish):
+            check(model)
+            print("ok", check.__name__, flush=True)
     with sdrt.Model(source / "demo-model", threads=1) as model:
         for check in (check_images, check_callbacks, check_errors, check_others, check_sessions):
             check(model)

@@ -50,7 +50,7 @@ if HAVE_SERVE
 bin_PROGRAMS += sdserve
 dist_man_MANS += man/sdserve.1
 endif
-EXTRA_DIST += tools/sdserve/page-1280.jpg tools/sdserve/page-360.jpg tools/sdserve/sdserve.service tools/sdserve/Dockerfile
+EXTRA_DIST += tools/sdserve/page-1280.jpg tools/sdserve/page-360.jpg tools/sdserve/sdserve.service tools/sdserve/Dockerfile tools/sdserve/Dockerfile.dockerignore
 # All but main(): tests/fuzz_sdserve takes it too.
 SDSERVE_PARTS = tools/sdserve/server.h \
 	tools/sdserve/options.c tools/sdserve/options.h \

@@ -23,16 +23,16 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 import numpy as np
 
 from . import _abi
-from ._request import RequestBuilder, fill
+from ._request import Guard, RequestBuilder, fill, picture
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
     from typing_extensions import Unpack
 
     from ._request import Options, Request
 
-__all__ = ["Cancelled", "Control", "Error", "Image", "Memory", "Model", "Session", "inspect",
-           "names", "samplers", "schedules", "usable", "version"]
+__all__ = ["Cancelled", "Control", "Error", "Image", "Memory", "Model", "Session",
+           "Upscaler", "inspect", "names", "samplers", "schedules", "usable", "version"]
 
 _library = _abi.load()
 _logger = logging.getLogger("sdrt")
@@ -320,6 +320,11 @@ class Model:
         if self._own is not None:
             self._own.cancel()
 
+    def finish(self) -> None:
+        """Ends it with what it is so far."""
+        if self._own is not None:
+            self._own.finish()
+
     def close(self) -> None:
         """Ends its own session; the model goes when the last of the others has closed."""
         own = self._own
@@ -337,3 +342,81 @@ class Model:
     def __del__(self) -> None:
         if getattr(self, "_handle", None):
             _library.sdrt_model_release(ctypes.byref(self._handle))
+
+
+class Upscaler:
+    """An ESRGAN or Real-ESRGAN network that enlarges pictures.  One thread at a time is in it, others
+    wait.  Of a model's options threads, isa, precision and no_pin are read."""
+
+    def __init__(self, path: Union[str, os.PathLike[str]], **options: Unpack[Options]) -> None:
+        self._handle = ctypes.c_void_p()
+        self._turn = threading.RLock()
+        self._alive = threading.RLock()
+        self._busy = False
+        filled = _abi.Options()
+        _library.sdrt_options_init_sized(ctypes.byref(filled), ctypes.sizeof(filled))
+        fill(filled, options, {"size", "log", "model"})
+        filled.log = ctypes.pointer(_LOG)
+        _call(_library.sdrt_upscaler_open, ctypes.byref(self._handle), os.fsencode(path),
+              ctypes.byref(filled))
+
+    @property
+    def scale(self) -> int:
+        """How many times larger it makes a side; 0 once it is closed."""
+        return int(_library.sdrt_upscaler_scale(self._handle))
+
+    def run(self, image: ArrayLike, tile: int = 0,
+            progress: Optional[Callable[[int, int], Any]] = None) -> NDArray[np.uint8]:
+        """The picture, uint8 [H][W] or [H][W] of 1, 3 or 4 channels, enlarged: uint8 [H][W][3] in RGB.
+        It goes through the network in squares of tile pixels (0: as many as suit it); progress is told
+        how many are done of how many, and cancels with a true value."""
+        keep: list[Any] = []
+        guard = Guard()
+        told = _abi.UpscalerProgressFn(
+            lambda _user, done, total: guard.guarded(lambda: progress and progress(done, total)))
+        given = picture("image", image, keep)
+        data, width, height = ctypes.c_void_p(), ctypes.c_int(), ctypes.c_int()
+        with self._turn:
+            if self._busy:
+                raise RuntimeError("it is enlarging: expected no call from its own callback")
+            if not self._handle:
+                raise ValueError("the upscaler is closed")
+            self._busy = True
+            try:
+                with guard.interruptible():
+                    _call(_library.sdrt_upscaler_run, self._handle, given, tile, told, None,
+                          ctypes.byref(data), ctypes.byref(width), ctypes.byref(height))
+            except Error:
+                guard.reraise()
+                raise
+            finally:
+                self._busy = False
+        try:
+            guard.reraise()
+            flat = ctypes.string_at(data.value or 0, width.value * height.value * 3)
+        finally:
+            _library.sdrt_free(data)
+        return np.frombuffer(flat, np.uint8).reshape(height.value, width.value, 3).copy()
+
+    def cancel(self) -> None:
+        """Asks what is being enlarged to end soon, from any thread; else it does nothing."""
+        with self._alive:
+            if self._handle:
+                _library.sdrt_upscaler_cancel(self._handle)
+
+    def close(self) -> None:
+        with self._turn:
+            if self._busy:
+                raise RuntimeError("it is enlarging: expected no call from its own callback")
+            with self._alive:
+                _library.sdrt_upscaler_close(ctypes.byref(self._handle))
+
+    def __enter__(self) -> Upscaler:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None):
+            _library.sdrt_upscaler_close(ctypes.byref(self._handle))

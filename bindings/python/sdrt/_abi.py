@@ -48,6 +48,7 @@ LogFn = CFUNCTYPE(None, c_void_p, c_int, c_char_p)
 ProgressFn = CFUNCTYPE(c_int, c_void_p, c_int, c_int, c_int)
 DumpFn = CFUNCTYPE(c_int, c_void_p, c_char_p, POINTER(c_int), POINTER(c_float))
 PreviewFn = CFUNCTYPE(c_int, c_void_p, POINTER(c_uint8), c_int, c_int, POINTER(PreviewAt))
+UpscalerProgressFn = CFUNCTYPE(c_int, c_void_p, c_int, c_int)
 
 
 class Log(Structure):
@@ -124,6 +125,12 @@ FUNCTIONS = {
                                     POINTER(c_size_t)]),
     "sdrt_session_parameters": (c_char_p, [c_void_p, c_int]),
     "sdrt_session_report_json": (c_void_p, [c_void_p]),
+    "sdrt_upscaler_open": (c_int, [POINTER(c_void_p), c_char_p, POINTER(Options)]),
+    "sdrt_upscaler_close": (None, [POINTER(c_void_p)]),
+    "sdrt_upscaler_scale": (c_int, [c_void_p]),
+    "sdrt_upscaler_run": (c_int, [c_void_p, POINTER(Picture), c_int, UpscalerProgressFn, c_void_p,
+                                  POINTER(c_void_p), POINTER(c_int), POINTER(c_int)]),
+    "sdrt_upscaler_cancel": (None, [c_void_p]),
     "sdrt_inspect": (c_void_p, [c_char_p, POINTER(Log)]),
 }
 

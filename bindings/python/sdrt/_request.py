@@ -163,7 +163,8 @@ def fill(struct: Any, values: Mapping[str, Any], hidden: set[str]) -> None:
         setattr(struct, name, _scalar(name, kinds[name], value))
 
 
-def _picture(name: str, value: Any, keep: list[Any]) -> Any:
+def picture(name: str, value: Any, keep: list[Any]) -> Any:
+    """A pointer to a Picture of the array, which keep holds."""
     array = np.asarray(value)
     if name == "mask" and array.dtype == np.bool_:
         array = array * np.uint8(255)
@@ -177,23 +178,10 @@ def _picture(name: str, value: Any, keep: list[Any]) -> Any:
     return ctypes.pointer(_abi.Picture(array.ctypes.data, array.shape[1], array.shape[0], channels, 0))
 
 
-class RequestBuilder:
-    """A filled request with what it borrows.  An exception of a callback cancels and is kept."""
+class Guard:
+    """Callbacks of one call.  An exception of theirs cancels and is kept."""
 
-    def __init__(self, library: ctypes.CDLL, prompt: str, values: Mapping[str, Any]) -> None:
-        self.request = _abi.Request()
-        self._keep: list[Any] = []
-        self._raised: Optional[BaseException] = None
-        library.sdrt_request_init_sized(ctypes.byref(self.request), ctypes.sizeof(self.request))
-        self.request.prompt = _text("prompt", prompt)
-        rest = dict(values)
-        # Always there, so that Python sees to signals between two steps.
-        self.request.progress = self._progress(rest.pop("progress", None))
-        for name in ("preview", "dump", "init", "mask", "loras", "controls", "sigmas", "timesteps"):
-            value = rest.pop(name, None)
-            if value is not None:
-                getattr(self, "_set_" + name, self._set_numbers)(name, value)
-        fill(self.request, rest, _DERIVED)
+    _raised: Optional[BaseException] = None
 
     def reraise(self) -> None:
         if self._raised is not None:
@@ -215,36 +203,54 @@ class RequestBuilder:
         finally:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def _guarded(self, function: Callable[[], Any]) -> int:
+    def guarded(self, function: Callable[[], Any]) -> int:
         try:
             return 1 if function() or self._raised else 0
         except BaseException as error:  # would be lost in C
             self._raised = error
             return 1
 
+
+class RequestBuilder(Guard):
+    """A filled request with what it borrows."""
+
+    def __init__(self, library: ctypes.CDLL, prompt: str, values: Mapping[str, Any]) -> None:
+        self.request = _abi.Request()
+        self._keep: list[Any] = []
+        library.sdrt_request_init_sized(ctypes.byref(self.request), ctypes.sizeof(self.request))
+        self.request.prompt = _text("prompt", prompt)
+        rest = dict(values)
+        # Always there, so that Python sees to signals between two steps.
+        self.request.progress = self._progress(rest.pop("progress", None))
+        for name in ("preview", "dump", "init", "mask", "loras", "controls", "sigmas", "timesteps"):
+            value = rest.pop(name, None)
+            if value is not None:
+                getattr(self, "_set_" + name, self._set_numbers)(name, value)
+        fill(self.request, rest, _DERIVED)
+
     def _progress(self, told: Optional[Callable[[str, int, int], Any]]) -> Any:
         def call(_user: Any, stage: int, done: int, total: int) -> int:
-            return self._guarded(lambda: told and told(_abi.STAGES[stage], done, total))
+            return self.guarded(lambda: told and told(_abi.STAGES[stage], done, total))
         return _abi.ProgressFn(call)
 
     def _set_preview(self, _name: str, told: Callable[..., Any]) -> None:
         def call(_user: Any, pixels: Any, width: int, height: int, at: Any) -> int:
-            return self._guarded(lambda: told(
+            return self.guarded(lambda: told(
                 np.ctypeslib.as_array(pixels, (height, width, 3)).copy(),
                 at.contents.image, at.contents.step, at.contents.total))
         self.request.preview = _abi.PreviewFn(call)
 
     def _set_dump(self, _name: str, told: Callable[..., Any]) -> None:
         def call(_user: Any, name: bytes, dims: Any, data: Any) -> int:
-            return self._guarded(lambda: told(
+            return self.guarded(lambda: told(
                 name.decode(), np.ctypeslib.as_array(data, tuple(dims[0:4])).copy()))
         self.request.dump = _abi.DumpFn(call)
 
     def _set_init(self, name: str, value: Any) -> None:
-        self.request.init = _picture(name, value, self._keep)
+        self.request.init = picture(name, value, self._keep)
 
     def _set_mask(self, name: str, value: Any) -> None:
-        self.request.mask = _picture(name, value, self._keep)
+        self.request.mask = picture(name, value, self._keep)
 
     def _set_loras(self, name: str, value: Any) -> None:
         loras = [_abi.Lora(_text(name, path), _scalar(name, ctypes.c_float, scale))
@@ -254,7 +260,7 @@ class RequestBuilder:
 
     def _set_controls(self, name: str, value: Any) -> None:
         value = list(value)
-        controls = [_abi.Control(_text(name, c.net), _picture(name, c.picture, self._keep),
+        controls = [_abi.Control(_text(name, c.net), picture(name, c.picture, self._keep),
                                  c.scale, c.start, c.end) for c in value]
         self.request.controls = (_abi.Control * len(controls))(*controls)
         self.request.control_maps = (ctypes.c_char_p * len(controls))(
