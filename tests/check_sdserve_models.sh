@@ -111,7 +111,7 @@ equal 'it is drawn with' image.png sd21-1.png
 no 'a checkpoint that is none' 400 'broken.safetensors' /sdapi/v1/options '{"sd_model_checkpoint":"broken"}'
 ask 'it is not chosen' 200 '"sd_model_checkpoint":"sd21"' /sdapi/v1/options
 ask 'back' 200 '{}' /sdapi/v1/options -d '{"sd_model_checkpoint":"sd15"}'
-ask 'another VAE for one request' 200 images /sdapi/v1/txt2img -d "$(wish sd15 1 ',"sd_vae":"other.safetensors"')"
+ask 'another VAE for one request' 200 'sd_vae_name.":."other.safetensors' /sdapi/v1/txt2img -d "$(wish sd15 1 ',"sd_vae":"other.safetensors"')"
 picture_of images > image.png
 equal 'its image' image.png vae.png
 ask 'the model.s own for the next' 200 images /sdapi/v1/txt2img -d "$plain"

@@ -90,7 +90,7 @@ char *a1111_info(const struct server *s, const struct job *job, int n)
     a1111_parameter(text, "Model", model, sizeof model);
     strftime(stamp, sizeof stamp, "%Y%m%d%H%M%S", localtime_r(&now, &local));
     json_t *info = json_pack(
-        "{ss ss so so sf si si ss sf si si sb sn ss ss sn sn si si so so si s[] ss si sb ss}",
+        "{ss ss so so sf si si ss sf si si sb sn ss ss ss? sn si si so so si s[] ss si sb ss}",
         "prompt", r->prompt ? r->prompt : "", "negative_prompt",
         r->negative_prompt ? r->negative_prompt : "", "seed", seed_json(r->seed), "subseed",
         seed_json(r->subseed), "subseed_strength", (double)r->subseed_strength, "width",
@@ -99,8 +99,8 @@ char *a1111_info(const struct server *s, const struct job *job, int n)
         (double)r->cfg_scale, "steps", r->steps, "batch_size", r->batch, "restore_faces", 0,
         "face_restoration_model", "sd_model_name",
         *model ? model : shelf_at(s->shelf, SHELF_MODELS, w->checkpoint).name, "sd_model_hash", "",
-        "sd_vae_name", "sd_vae_hash", "seed_resize_from_w", -1, "seed_resize_from_h", -1,
-        "denoising_strength",
+        "sd_vae_name", w->vae > 1 ? shelf_at(s->shelf, SHELF_VAES, w->vae).title : NULL,
+        "sd_vae_hash", "seed_resize_from_w", -1, "seed_resize_from_h", -1, "denoising_strength",
         r->init ? json_real((double)r->strength)
         : twice ? json_real((double)r->hires_strength)
                 : json_null(),
