@@ -122,6 +122,11 @@ struct sdrt_options {
     int plan_only;        /* 1: nothing will be drawn, so that no GPU is needed to plan for one */
     const char *taesd; /* a TAESD, a file or a folder: its decoder, encoder or both stand in for the
                             * VAE's, with an eighteenth of the work and less detail; NULL: none */
+    const char
+        *hashes;    /* a file that keeps SHA-256 of model, VAE and LoRAs, by which images then name
+                            * them, as A1111 and Civitai count; it need not be there.  NULL: none is named */
+    int hash_files; /* 1: those that it does not have are computed, once, when a model is opened or a
+                            * LoRA drawn with, which takes seconds for a large file; 0: they are not named */
 };
 
 enum sdrt_stage {

@@ -21,7 +21,8 @@ libruntime_la_SOURCES = \
 	runtime/files/pickle_tensors.c runtime/files/pickle_tensors.h \
 	runtime/weights/weights.c runtime/weights/weights.h runtime/weights/weight_files.c runtime/weights/storage.c runtime/weights/storage.h runtime/weights/storage_read.c runtime/weights/random_weights.c \
 	runtime/weights/weight_store.c runtime/weights/weight_store.h runtime/weights/weight_store_internal.h \
-	runtime/weights/weight_source.c runtime/weights/weight_fill.c runtime/weights/weight_uses.c runtime/weights/packing.c runtime/weights/packing.h runtime/base/grow.h runtime/base/clock.h runtime/base/hash.h runtime/base/text.h \
+	runtime/weights/weight_source.c runtime/weights/weight_fill.c runtime/weights/weight_uses.c runtime/weights/packing.c runtime/weights/packing.h runtime/base/grow.h runtime/base/clock.h runtime/base/hash.h runtime/base/sha256.c runtime/base/sha256.h \
+	runtime/files/file_hash.c runtime/files/file_hash.h runtime/base/text.h \
 	runtime/machine/arena.c runtime/machine/arena.h runtime/weights/low_rank.c runtime/weights/low_rank.h \
 	runtime/machine/memory.h runtime/machine/sleep.h runtime/machine/thread.h \
 	runtime/machine/control_group.c runtime/machine/control_group.h \

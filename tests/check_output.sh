@@ -139,6 +139,16 @@ ok=true
     [ ! -s err ] && strings guided.png | grep -q 'PAG scale: 2, PAG adaptive scale: 0.001, PAG layers: mid' ||
     ok=false
 report $ok 'other guidance repeated' "$(cat err)"
+rm -f again.png
+ok=true
+lora=$golden/lora/boft-bound.safetensors
+hashed() { XDG_CACHE_HOME=$PWD/cache "$sdgen" -m "$tiny" -p cat -W 64 -H 64 --steps 1 --seed 5 --quiet "$@" 2> err; }
+hashed --lora "$lora" --lora-lenient -o none.png && ! strings none.png | grep -q 'Lora hashes' &&
+    hashed --lora "$lora" --lora-lenient --hash -o known.png &&
+    hashed --lora "$lora" --lora-lenient -o again.png && cmp -s known.png again.png &&
+    strings known.png | grep -Eq 'Lora hashes: "?[^"]*: [0-9a-f]{12}' && [ -s cache/sdrt/hashes ] || ok=false
+report $ok 'hashes are computed once' "$(cat err)"
+rm -rf cache again.png
 fails 'repeating what has no parameters' 1 'has no parameters' --from-image "$golden/pictures/init.png"
 rm -f ./*
 

@@ -47,6 +47,11 @@ tests_test_prompts_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/prompts tests/oracle/a1111_prompts.py tests/oracle/make_prompts_golden.py \
 	tests/oracle/make_vectors_golden.py
 
+check_PROGRAMS += tests/test_file_hash
+tests_test_file_hash_SOURCES = tests/test_file_hash.c $(GOLDEN_IMAGES)
+tests_test_file_hash_CFLAGS = $(TEST_CFLAGS)
+tests_test_file_hash_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/test_variants tests/fuzz_prompts
 tests_test_variants_SOURCES = tests/test_variants.c $(GOLDEN_IMAGES)
 tests_test_variants_CFLAGS = $(TEST_CFLAGS)

@@ -230,6 +230,8 @@ static int take_pair(struct sdgen_options *o, const char *key, const char *value
         return status;
     }
     if (!strcmp(key, "Schedule type")) return name_of(&r->schedule, SDRT_LIST_SCHEDULES, value);
+    if (!strcmp(key, "Prediction"))
+        return name_of(&o->model.prediction, SDRT_LIST_PREDICTIONS, value);
     if (!strcmp(key, "Spacing")) return name_of(&r->spacing, SDRT_LIST_SPACINGS, value);
     if (!strcmp(key, "Seed")) return seed_of(o, value);
     if (!strcmp(key, "Size")) return size_of(r, value);

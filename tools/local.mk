@@ -9,7 +9,7 @@ sdgen_SOURCES = \
 	tools/progress.c tools/progress.h \
 	tools/compare.c tools/compare.h tools/dump.c tools/dump.h \
 	tools/show.c tools/show.h \
-	tools/default_model.c tools/default_model.h tools/own_path.h tools/seed.c tools/seed.h
+	tools/hash_cache.c tools/hash_cache.h tools/default_model.c tools/default_model.h tools/own_path.h tools/seed.c tools/seed.h
 if MACOS
 sdgen_SOURCES += tools/own_path_macos.c
 else
@@ -64,7 +64,7 @@ SDSERVE_PARTS = tools/sdserve/server.h \
 	tools/sdserve/extras.c tools/sdserve/extras.h tools/sdserve/hires.c tools/sdserve/hires.h \
 	tools/sdserve/a1111.c tools/sdserve/a1111.h tools/sdserve/a1111_draw.c tools/sdserve/openai.c tools/sdserve/openai.h \
 	tools/enlarge.c tools/enlarge.h tools/output.c tools/output.h tools/seed.c tools/seed.h \
-	tools/default_model.c tools/default_model.h tools/own_path.h
+	tools/hash_cache.c tools/hash_cache.h tools/default_model.c tools/default_model.h tools/own_path.h
 if MACOS
 SDSERVE_PARTS += tools/own_path_macos.c
 else

@@ -234,6 +234,9 @@ static const struct cli_option table[] = {
     { "show", 0, CLI_FLAG, NULL, "show the image in the terminal", AT(show) },
     { "show-steps", 0, CLI_FLAG, NULL, "and how it comes about, step by step", AT(show_steps) },
     { "no-memory-check", 0, CLI_FLAG, NULL, "go on where memory is short", AT(no_memory_check) },
+    { "hash", 0, CLI_FLAG, NULL,
+      "compute the hashes of model, VAE and LoRAs that images name, where they are not kept yet",
+      AT(model.hash_files) },
     { "json", 0, CLI_FLAG, NULL, "print timings, memory and outputs as JSON", AT(json) },
     { "quiet", 0, CLI_FLAG, NULL, "errors and warnings only", AT(quiet) },
     { "version", 0, CLI_VERSION, NULL, "print the version", .where = 0 },
@@ -258,6 +261,7 @@ enum cli_parsed sdgen_parse(struct sdgen_options *options, int argc, char **argv
 
     memset(options, 0, sizeof *options);
     sdrt_options_init(&options->model);
+    options->model.hashes = hash_cache_path(options->hashes);
     sdrt_request_init(&options->request);
     options->request.prompt = NULL;
     options->model.log = log;

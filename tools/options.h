@@ -9,6 +9,7 @@
 #include "model/sdrt.h"
 #include "runtime/base/error.h"
 #include "tools/default_model.h"
+#include "tools/hash_cache.h"
 
 enum { SDGEN_MAX_LEVELS = 1000 /* given one by one */ };
 enum { SDGEN_MAX_LORAS = 64, SDGEN_MAX_CONTROLS = 4, SDGEN_MAX_FILTERS = 32 };
@@ -60,6 +61,7 @@ struct sdgen_options {
     double mask_blur;
     int random_seed;   /* the seed was drawn here, not given */
     char small_model[DEFAULT_MODEL_PATH];
+    char hashes[HASH_CACHE_PATH]; /* model.hashes points here */
 };
 
 /* Reads argv into *options; what argv leaves out keeps the library's default.  log is

@@ -13,6 +13,7 @@
 #include "model/text/clip_tokenizer.h"
 #include "model/text/t5_tokenizer.h"
 #include "runtime/device/device.h"
+#include "runtime/files/file_hash.h"
 #include "runtime/weights/weight_store.h"
 
 #include <pthread.h>
@@ -41,6 +42,14 @@ struct sdrt_pipeline_loras {
     pthread_cond_t  changed;       /* of the last two */
 };
 
+/* SHA-256 of the files, as far as they are known, else "" (hashes.h). */
+struct sdrt_model_hashes {
+    char model[SDRT_SHA256_TEXT], vae[SDRT_SHA256_TEXT];
+    char *vae_name; /* of one that replaces the model's; else NULL; owned */
+    char *cache;    /* where they are kept; NULL: nowhere; owned */
+    int compute;    /* what is not there */
+};
+
 struct sdrt_pass;
 struct sdrt_taesd;
 struct sdrt_control_net;
@@ -61,6 +70,8 @@ struct sdrt_model {
     struct sdrt_pipeline_loras loras;      /* between the base's checkpoint and its store */
     struct sdrt_clip_tokenizer *tokenizers[SDRT_MAX_TEXT]; /* of each text encoder */
     struct sdrt_t5_tokenizer *t5_tokenizer; /* NULL without a T5 */
+    struct sdrt_model_hashes hashes;
+    const char *told_prediction;           /* where the model was not believed; else NULL */
     const struct sdrt_pass *passes;        /* what an image takes, in order; ends with no name */
 };
 

@@ -2,6 +2,7 @@
  *
  * From options to a model, and its end.
  */
+#include "model/pipeline/hashes.h"
 #include "model/pipeline/lists.h"
 #include "model/pipeline/loras.h"
 #include "model/pipeline/passes.h"
@@ -63,6 +64,7 @@ static int choose_prediction(struct sdrt_model *m, const char *name)
         return sdrt_fail(m->log, SDRT_E_ARG, "unknown prediction \"%s\": expected %s", name,
                          sdrt_choices(known, sdrt_prediction_name));
     config->noise.prediction = (enum sdrt_prediction)prediction;
+    m->told_prediction = sdrt_prediction_name(prediction);
     return SDRT_OK;
 }
 
@@ -94,7 +96,8 @@ static int open_base(struct sdrt_model *m, const struct sdrt_options *o)
         status = sdrt_taesd_open(&m->taesd, o->taesd, &provider, &base->config.vae, m->log);
     if (status == SDRT_OK) status = sdrt_pipeline_loras_open(m, &provider);
     if (status == SDRT_OK) status = sdrt_part_open_store(m, base, &provider, fixed);
-    return status == SDRT_OK ? open_tokenizers(m) : status;
+    if (status == SDRT_OK) status = open_tokenizers(m);
+    return status == SDRT_OK ? sdrt_hashes_open(m, o) : status;
 }
 
 static void free_model(struct sdrt_model *m)
@@ -106,6 +109,7 @@ static void free_model(struct sdrt_model *m)
         free(m->parts[i].name);
     }
     sdrt_taesd_close(&m->taesd);
+    sdrt_hashes_close(m);
     sdrt_random_weights_free(&m->random);
     for (int i = 0; i < SDRT_MAX_TEXT; i++) sdrt_clip_tokenizer_free(&m->tokenizers[i]);
     sdrt_t5_tokenizer_free(&m->t5_tokenizer);

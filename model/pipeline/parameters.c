@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/pipeline/parameters.h"
+#include "model/pipeline/hashes.h"
 #include "model/pipeline/hires.h"
 #include "model/pipeline/run.h"
 #include "runtime/base/numbers.h"
@@ -200,7 +201,10 @@ static void write_settings(const struct sdrt_run *run, int i, FILE *f)
     fprintf(f, "Steps: %d, Sampler: %s, Schedule type: %s, CFG scale: %g, Seed: %llu, Size: %dx%d",
             r->steps, sdrt_parameters_label(r->sampler), sdrt_parameters_label(r->schedule),
             (double)r->cfg_scale, (unsigned long long)(r->seed + (uint64_t)i), r->width, r->height);
+    sdrt_hashes_write_model(m, f);
     write_text(f, "Model", m->parts[SDRT_PART_BASE].name);
+    if (m->hashes.vae_name) write_text(f, "VAE", m->hashes.vae_name);
+    if (m->told_prediction) fprintf(f, ", Prediction: %s", m->told_prediction);
     if (r->init) write_begin(r, f);
     write_hires(r, f);
     const struct sdrt_vae_config *vae = &sdrt_model_config_of(m)->vae;
@@ -218,6 +222,9 @@ static void write_settings(const struct sdrt_run *run, int i, FILE *f)
     }
     write_controls(r, f);
     write_loras(r, f);
+    char *hashes = sdrt_hashes_of_loras(m, r);
+    if (hashes) write_text(f, "Lora hashes", hashes);
+    free(hashes);
     fprintf(f, ", Version: sdrt %s", sdrt_version());
 }
 

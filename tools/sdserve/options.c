@@ -148,6 +148,7 @@ enum cli_parsed serve_parse(struct serve_options *o, int argc, char **argv,
 
     memset(o, 0, sizeof *o);
     sdrt_options_init(&o->model);
+    o->model.hashes = hash_cache_path(o->hashes);
     sdrt_request_init(&o->defaults);
     o->model.log = log;
     o->listen = "127.0.0.1";

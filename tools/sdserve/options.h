@@ -8,10 +8,12 @@
 #include "cli/options.h"
 #include "model/sdrt.h"
 #include "tools/default_model.h"
+#include "tools/hash_cache.h"
 
 /* Strings are borrowed from argv or the environment, but for the small model's path. */
 struct serve_options {
     struct sdrt_options model;
+    char hashes[HASH_CACHE_PATH]; /* model.hashes points here */
     struct sdrt_request
         defaults;        /* what a request leaves out: steps, cfg_scale, lora_dir, embeddings */
     const char *models;  /* a folder of checkpoints that requests may name; NULL: model alone */

@@ -62,7 +62,8 @@ class Options(Structure):
         ("refiner", c_char_p), ("threads", c_int), ("isa", c_char_p), ("precision", c_char_p),
         ("prediction", c_char_p), ("random_weights", c_int), ("arch", c_char_p),
         ("log", POINTER(Log)), ("no_pin", c_int), ("denoiser", c_char_p), ("device", c_char_p),
-        ("device_memory", c_size_t), ("plan_only", c_int), ("taesd", c_char_p)]
+        ("device_memory", c_size_t), ("plan_only", c_int), ("taesd", c_char_p),
+        ("hashes", c_char_p), ("hash_files", c_int)]
 
 
 class Request(Structure):

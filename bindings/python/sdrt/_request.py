@@ -46,6 +46,8 @@ if TYPE_CHECKING:
         device_memory: int
         plan_only: bool
         taesd: Path
+        hashes: Path
+        hash_files: bool
 
     class Request(TypedDict, total=False):
         """struct sdrt_request.  Of a callback a true value cancels."""
