@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the byte fuzzers share: repeatable random numbers, edits, and a time limit.
+ * What the byte fuzzers share: repeatable random numbers, edits, and a time limit.  With
+ * SDRT_LIBFUZZER each is a target of libFuzzer instead of a program (tests/fuzz/build.sh).
  */
 #ifndef SDRT_TESTS_FUZZ_H
 #define SDRT_TESTS_FUZZ_H
@@ -31,6 +32,39 @@ static inline void fuzz_count_line(void *user, enum sdrt_log_level level, const 
 }
 
 static const struct sdrt_log fuzz_log __attribute__((unused)) = { .fn = fuzz_count_line };
+
+#ifdef SDRT_LIBFUZZER
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static size_t fuzz_taken __attribute__((unused));
+
+/* A file in memory that has these bytes; its name. */
+static inline const char *fuzz_file(const uint8_t *data, size_t size)
+{
+    static char path[64];
+    static int fd = -1;
+
+    if (fd < 0) fd = memfd_create("fuzz", MFD_CLOEXEC);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    if (fd < 0 || ftruncate(fd, 0) || pwrite(fd, data, size, 0) != (ssize_t)size) abort();
+    return path;
+}
+
+/* The target: good is to be true of size bytes of data.  The program's own main() steps aside. */
+#define FUZZ_TARGET(good)                                         \
+    int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size); \
+    int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)  \
+    {                                                             \
+        if (!(good)) abort();                                     \
+        return 0;                                                 \
+    }
+#define main fuzz_timed_main
+int fuzz_timed_main(int argc, char **argv);
+#else
+#define FUZZ_TARGET(good)
+#endif
 
 /* What parsers stumble over: structure, limits of integers, words of both formats. */
 static const char *const fuzz_tokens[] = {

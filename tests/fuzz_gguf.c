@@ -15,6 +15,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#ifdef SDRT_LIBFUZZER /* which bounds memory itself */
+#define sdrt_allocations_bytes() ((size_t)0)
+#endif
+
 enum { FIXED = 4096 }; /* bytes of memory that a file of no size takes too */
 
 static const double seconds = 2.0;
@@ -160,6 +164,8 @@ static int try_one(const char *path)
     fclose(f);
     return size > 0 && try_file(path, (size_t)size, 0, &taken);
 }
+
+FUZZ_TARGET(!size || try_file(fuzz_file(data, size), size, 0, &fuzz_taken))
 
 int main(int argc, char **argv)
 {

@@ -78,6 +78,8 @@ static int try_text(const char *text, size_t size, int valid, size_t *taken)
     return good;
 }
 
+FUZZ_TARGET(try_text((const char *)data, size, 0, &fuzz_taken))
+
 int main(int argc, char **argv)
 {
     const uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;

@@ -25,20 +25,13 @@ static const char *const seeds[] = {
 
 static const size_t data_bytes[] = { 132, 64, 96, 77, 4 }; /* that the seeds name */
 
-/* Writes a file of this header and so many bytes of data, and reads it; 0 when anything is wrong. */
-static int try_header(const char *path, const char *header, size_t size, size_t data, size_t *taken)
+/* Reads a file; 0 when anything is wrong. */
+static int try_path(const char *path, size_t *taken)
 {
-    static unsigned char bytes[8 + CAPACITY + DATA];
     struct sdrt_lora_file *file;
-    FILE *out = fopen(path, "wb");
     int good, status;
 
-    if (!out) return 0;
-    for (int i = 0; i < 8; i++) bytes[i] = (unsigned char)((uint64_t)size >> (8 * i));
-    memcpy(bytes + 8, header, size);
-    for (size_t i = 0; i < DATA; i++) bytes[8 + size + i] = (unsigned char)fuzz_below(256);
-    fwrite(bytes, 1, 8 + size + data, out);
-    fclose(out);
+    fuzz_lines = 0;
     status = sdrt_lora_file_open(&file, path, &fuzz_log);
     good = (status == SDRT_OK) == (file != NULL) && fuzz_lines == (status != SDRT_OK);
     fuzz_lines = 0;
@@ -49,6 +42,23 @@ static int try_header(const char *path, const char *header, size_t size, size_t 
     *taken += file != NULL;
     sdrt_lora_file_close(&file);
     return good;
+}
+
+FUZZ_TARGET(!size || try_path(fuzz_file(data, size), &fuzz_taken))
+
+/* Writes a file of this header and so many bytes of data, and reads it; 0 when anything is wrong. */
+static int try_header(const char *path, const char *header, size_t size, size_t data, size_t *taken)
+{
+    static unsigned char bytes[8 + CAPACITY + DATA];
+    FILE *out = fopen(path, "wb");
+
+    if (!out) return 0;
+    for (int i = 0; i < 8; i++) bytes[i] = (unsigned char)((uint64_t)size >> (8 * i));
+    memcpy(bytes + 8, header, size);
+    for (size_t i = 0; i < DATA; i++) bytes[8 + size + i] = (unsigned char)fuzz_below(256);
+    fwrite(bytes, 1, 8 + size + data, out);
+    fclose(out);
+    return try_path(path, taken);
 }
 
 int main(int argc, char **argv)

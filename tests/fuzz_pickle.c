@@ -19,6 +19,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#ifdef SDRT_LIBFUZZER /* which bounds memory itself */
+#define sdrt_allocations_bytes() ((size_t)0)
+#endif
+
 enum {
     FIXED = 4096, /* bytes of memory that a file of no size takes too */
     ROOM = 16384,
@@ -390,6 +394,8 @@ static int round_of(int fd, const char *path, size_t *taken)
     if (ftruncate(fd, 0) || pwrite(fd, z.bytes, z.n, 0) != (ssize_t)z.n) return 0;
     return try_file(path, z.n, valid ? t.tensors : -1, taken);
 }
+
+FUZZ_TARGET(!size || try_file(fuzz_file(data, size), size, -1, &fuzz_taken))
 
 int main(int argc, char **argv)
 {

@@ -66,16 +66,14 @@ static int covers(const struct sdrt_tensor_file *file, size_t header, size_t siz
     return total == size - 8 - header;
 }
 
-/* Opens what is in the file of descriptor fd; returns 0 when anything is wrong. */
-static int try_file(int fd, const char *path, const char *bytes, size_t size, int valid,
-                    size_t *taken)
+/* Opens path, which has these bytes; returns 0 when anything is wrong. */
+static int try_path(const char *path, const char *bytes, size_t size, int valid, size_t *taken)
 {
     const struct sdrt_file_tensor *t;
     struct sdrt_tensor_file *file;
     uint64_t header = 0;
     int good = 1, status;
 
-    if (ftruncate(fd, 0) || pwrite(fd, bytes, size, 0) != (ssize_t)size) return 0;
     fuzz_lines = 0;
     status = sdrt_tensor_file_open(&file, path, &fuzz_log);
     if (status != SDRT_OK) return !valid && !file && fuzz_lines == 1;
@@ -91,6 +89,16 @@ static int try_file(int fd, const char *path, const char *bytes, size_t size, in
     sdrt_tensor_file_close(&file);
     return good;
 }
+
+static int try_file(int fd, const char *path, const char *bytes, size_t size, int valid,
+                    size_t *taken)
+{
+    if (ftruncate(fd, 0) || pwrite(fd, bytes, size, 0) != (ssize_t)size) return 0;
+    return try_path(path, bytes, size, valid, taken);
+}
+
+FUZZ_TARGET(!size || size > 8 + MAX_HEADER + MAX_DATA ||
+            try_path(fuzz_file(data, size), (const char *)data, size, 0, &fuzz_taken))
 
 static size_t make_file(char *bytes, int valid)
 {

@@ -99,6 +99,8 @@ static int try_file(const char *bytes, size_t size, size_t *taken)
     return good;
 }
 
+FUZZ_TARGET(try_file((const char *)data, size, &fuzz_taken))
+
 int main(int argc, char **argv)
 {
     const uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;

@@ -6,6 +6,7 @@
  */
 #include "model/text/clip_tokenizer.h"
 #include "runtime/base/clock.h"
+#include "tests/fuzz.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -209,6 +210,22 @@ static int fuzz_files(const char *folder, long *rounds, long *opened)
     unlink(merges);
     return status;
 }
+
+#ifdef SDRT_LIBFUZZER
+static int try_prompt(const uint8_t *data, size_t size)
+{
+    static struct sdrt_clip_tokenizer *tokenizer;
+    char prompt[MAX_PROMPT];
+
+    if (!tokenizer && sdrt_clip_tokenizer_open(&tokenizer, NULL, NULL, &fuzz_log) != SDRT_OK)
+        return 0;
+    if (size >= sizeof prompt) return 1;
+    memcpy(prompt, data, size);
+    prompt[size] = '\0';
+    return check_prompt(tokenizer, prompt) == 0;
+}
+#endif
+FUZZ_TARGET(try_prompt(data, size))
 
 int main(int argc, char **argv)
 {
