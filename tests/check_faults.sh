@@ -8,7 +8,8 @@ set -u
 . "${srcdir-.}/tests/support.sh"
 
 build=$(pwd)
-golden=$(cd "${srcdir-.}" && pwd)/tests/golden
+top=$(cd "${srcdir-.}" && pwd)
+golden=$top/tests/golden
 tiny=$golden/tiny-sd15
 faults=$build/tests/.libs/libfaults.so
 work=$(mktemp -d) || exit 1
@@ -92,6 +93,20 @@ cuts() {
     [ $bad -eq 0 ] && [ $tried -gt 0 ] || ok=false
     report $ok "$name: $tried cuts" "$bad of them were not told, or left something"
 }
+
+# In part what make soak does whole.
+cd "$work" || exit 1
+for part in unet vae; do
+    ok=true
+    "$build/tests/cut_files" "$tiny/$part/diffusion_pytorch_model.safetensors" 41 50 200 > cuts || ok=false
+    report $ok "cuts and bits: $part" "$(cat cuts)"
+done
+for signal in KILL TERM; do
+    ok=true
+    (cd "$build" && sh "$top/tests/soak/kills.sh" 12 $signal "$tiny") > kills || ok=false
+    report $ok "kills: $signal" "$(cat kills)"
+done
+cd out || exit 1
 
 draw="$sdgen -m $tiny -p apple -W 8 -H 8 --steps 2 --seed 1 --threads 1 --quiet -o x.png --force"
 allocations 'an image' 24 $draw

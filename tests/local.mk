@@ -35,7 +35,7 @@ tests_test_tokenizer_SOURCES = tests/test_tokenizer.c $(ALLOCATIONS)
 tests_test_tokenizer_CFLAGS = $(TEST_CFLAGS)
 tests_test_tokenizer_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_tokenizer_LDADD = $(TEST_LIBS) -lpthread
-tests_fuzz_tokenizer_SOURCES = tests/fuzz_tokenizer.c
+tests_fuzz_tokenizer_SOURCES = tests/fuzz_tokenizer.c tests/fuzz.h
 tests_fuzz_tokenizer_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
 EXTRA_DIST += tests/golden/tokenizer.txt tests/golden/characters.txt tests/oracle/make_tokenizer_golden.py
 
@@ -664,8 +664,15 @@ tests_libfaults_la_CFLAGS = $(TEST_CFLAGS) -Wno-missing-prototypes -fvisibility=
 tests_libfaults_la_LDFLAGS = -module -avoid-version -rpath /nowhere $(AM_LDFLAGS)
 tests_libfaults_la_LIBADD = -ldl
 endif
+# The fuzzers as targets of libFuzzer; and what takes long, as make soak.
+EXTRA_DIST += tests/fuzz/build.sh tests/fuzz/parsers.dict tests/soak/kills.sh tests/soak/soak.sh
+noinst_PROGRAMS += tests/cut_files
+tests_cut_files_SOURCES = tests/cut_files.c tests/fuzz.h
+tests_cut_files_LDADD = libruntime.la libkernels.la $(DEPS_LIBS)
+soak: sdgen tests/cut_files $(check_LTLIBRARIES)
+	$(AM_V_at)srcdir=$(srcdir) $(SHELL) $(srcdir)/tests/soak/soak.sh
 # Files that were made to harm, for tests/check_attacks.sh.
-check_PROGRAMS += tests/attack_files
+noinst_PROGRAMS += tests/attack_files
 tests_attack_files_SOURCES = tests/attack_files.c
 tests_attack_files_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
 check_PROGRAMS += tests/fuzz_lora
