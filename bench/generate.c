@@ -9,9 +9,10 @@
 #include "runtime/machine/memory.h"
 
 #include <math.h>
+#include <string.h>
 
 /* The stages of the library, then what is made of them. */
-enum { STAGES = 4, EVALUATION = STAGES, IMAGE, ROWS };
+enum { STAGES = 4, EVALUATION = STAGES, IMAGE, ROWS, PROCYON_IMAGES = 16 };
 
 static const char *const names[ROWS] = {
     "load", "text", "denoise", "decode", "one evaluation", "image",
@@ -158,6 +159,29 @@ static void add_rows(const struct run *run, struct sdrt_report *r)
     }
 }
 
+/* What others count in, and what a preset's program does. */
+static void add_rates(const struct run *run, const struct sdrt_bench_options *o,
+                      const struct sdrt_request *request, struct sdrt_report *r)
+{
+    const double image = sdrt_bench_summary(&run->times[IMAGE]).median / request->batch;
+    const double step = sdrt_bench_summary(&run->times[EVALUATION]).median;
+
+    sdrt_report_number(r, "steps_per_second", 1.0 / step, "steps", "a second", 3);
+    sdrt_report_number(r, "first_step_ms", run->first[EVALUATION] * 1e3, NULL, "", 6);
+    sdrt_report_number(r, "images_per_minute", 60.0 / image, "images", "a minute", 3);
+    sdrt_report_number(r, "first_image_s", run->first[IMAGE], "first image", "s, loading too", 2);
+    sdrt_bench_told_spread(o, &run->times[IMAGE], r);
+    if (!o->preset) return;
+    sdrt_report_text(r, "preset", o->preset, "preset");
+    if (!strncmp(o->preset, "mlperf", 6)) {
+        sdrt_report_number(r, "samples_per_second", 1.0 / image, "offline", "samples/s", 5);
+        sdrt_report_number(r, "latency_ms", image * request->batch * 1e3, "single stream", "ms", 0);
+        return;
+    }
+    sdrt_report_number(r, "seconds_per_image", image, "each image", "s", 3);
+    sdrt_report_number(r, "overall_seconds", PROCYON_IMAGES * image, "16 images", "s, by that", 1);
+}
+
 int sdrt_bench_generate(const struct sdrt_bench_options *o, struct sdrt_report *r)
 {
     const int images = o->iterations ? o->iterations : 1;
@@ -171,17 +195,23 @@ int sdrt_bench_generate(const struct sdrt_bench_options *o, struct sdrt_report *
     request.steps = o->steps;
     request.batch = o->batch ? o->batch : 1;
     request.seed = 1;
-    int status = first_image(&run, o, &request, images == 1);
+    if (o->cfg_scale > 0.0) request.cfg_scale = (float)o->cfg_scale;
+    const int more = images > 1 || o->until_spread > 0.0;
+    int status = first_image(&run, o, &request, !more);
     if (status == SDRT_OK)
         status = sdrt_roof_create_on(&run.meter, run.context->session->queue, o->log);
     if (status == SDRT_OK) sdrt_roof_tries(run.meter, 3);
-    for (int i = 0; images > 1 && i < images && status == SDRT_OK; i++) {
+    const double start = sdrt_now();
+    for (int i = 0;
+         more && status == SDRT_OK && (i < images || sdrt_bench_go_on(o, &run.times[IMAGE], start));
+         i++) {
         status = draw(&run, &request, 0.0, 1);
         sdrt_roof_tries(run.meter, 3);
     }
     if (status == SDRT_OK) {
-        count_flop(&run, images > 1);
-        add_facts(&run, o, images, r);
+        count_flop(&run, more);
+        add_facts(&run, o, run.times[IMAGE].n, r);
+        add_rates(&run, o, &request, r);
         add_rows(&run, r);
     }
     sdrt_roof_free(&run.meter);

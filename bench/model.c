@@ -14,6 +14,7 @@ enum { DEFAULT_ITERATIONS = 5 };
 struct run {
     struct sdrt_bench_pass pass;
     struct sdrt_times times, joules;
+    struct sdrt_times clocks; /* GHz of one worker after each pass */
     struct { struct sdrt_times times; double flop; } classes[SDRT_CLASSES]; /* of one pass */
 };
 
@@ -71,6 +72,8 @@ static int measure(struct run *run)
     }
     for (int i = 0; i < SDRT_CLASSES; i++) sdrt_bench_add(&run->classes[i].times, classes[i]);
     sdrt_roof_try(p->meter);
+    const struct sdrt_times *clock = &sdrt_roof_of(p->meter)->samples[SDRT_ROOF_CLOCK];
+    if (clock->n) sdrt_bench_add(&run->clocks, clock->s[clock->n - 1]);
     return SDRT_OK;
 }
 
@@ -114,6 +117,29 @@ static void add_classes(const struct run *run, struct sdrt_report *r)
     }
 }
 
+/* Passes after which the clock was lower than the best one found, by more than a try differs from
+ * the next: the machine was too hot, or shared. */
+static void add_throttled(const struct run *run, struct sdrt_report *r)
+{
+    const double low = 0.95 * sdrt_roof_of(run->pass.meter)->best[SDRT_ROOF_CLOCK];
+    json_t *which = json_array();
+    int n = 0;
+
+    for (int i = 0; i < run->clocks.n && which; i++)
+        if (run->clocks.s[i] < low) {
+            n++;
+            json_array_append_new(which, json_integer(i));
+        }
+    sdrt_report_value(r, "throttled", which);
+    sdrt_report_value(r, "clocks_ghz", sdrt_bench_samples(&run->clocks, 1.0));
+    if (n)
+        sdrt_report_warn(
+            r,
+            "%d of %d passes were throttled: the clock after them was more than 5 %% below "
+            "the best of this run",
+            n, run->clocks.n);
+}
+
 static void add_summary(const struct run *run, struct sdrt_report *r)
 {
     const struct sdrt_summary s = sdrt_bench_summary(&run->times);
@@ -149,7 +175,9 @@ int sdrt_bench_model(const struct sdrt_bench_options *o, struct sdrt_report *r)
 
     if (status == SDRT_OK && o->scaling)
         status = sdrt_pass_open(&one.pass, o, network_of(o->command), 1);
-    for (int i = 0; i < iterations && status == SDRT_OK; i++) {
+    const double start = sdrt_now();
+    for (int i = 0; status == SDRT_OK && (i < iterations || sdrt_bench_go_on(o, &all.times, start));
+         i++) {
         status = measure(&all);
         if (status == SDRT_OK && o->scaling) status = measure(&one);
     }
@@ -157,6 +185,8 @@ int sdrt_bench_model(const struct sdrt_bench_options *o, struct sdrt_report *r)
         sdrt_pass_facts(&all.pass, o, r);
         sdrt_roof_facts(sdrt_roof_of(all.pass.meter), r, "roof", "roof");
         add_summary(&all, r);
+        add_throttled(&all, r);
+        sdrt_bench_told_spread(o, &all.times, r);
         sdrt_pass_waits(&all.pass, r);
         if (o->scaling) add_scaling(&all, &one, r);
         sdrt_report_table(r, "passes", columns, sizeof columns / sizeof columns[0]);

@@ -13,15 +13,74 @@
 #include <stdio.h>
 #include <string.h>
 
-static int take_size(void *into, const char *name, const char *text, const struct sdrt_log *log)
+/* Calls take for each word of a list between commas; *list is the text where there are several. */
+static int each(struct sdrt_bench_options *o, const char *name, const char *text, const char **list,
+                int (*take)(struct sdrt_bench_options *o, const char *name, const char *word,
+                            const struct sdrt_log *log),
+                const struct sdrt_log *log)
 {
-    struct sdrt_bench_options *o = into;
+    char word[32];
+    int status = SDRT_OK;
+
+    *list = strchr(text, ',') ? text : NULL;
+    for (const char *p = text; p && status == SDRT_OK;) {
+        const size_t n = strcspn(p, ",");
+        if (n >= sizeof word)
+            return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': a word too long", name, text);
+        snprintf(word, sizeof word, "%.*s", (int)n, p);
+        status = take(o, name, word, log);
+        p = p[n] ? p + n + 1 : NULL;
+    }
+    return status;
+}
+
+static int one_size(struct sdrt_bench_options *o, const char *name, const char *text,
+                    const struct sdrt_log *log)
+{
     char rest;
 
     if (sscanf(text, "%dx%d%c", &o->width, &o->height, &rest) == 2 && o->width > 0 &&
         o->height > 0 && o->width <= 8192 && o->height <= 8192)
         return SDRT_OK;
     return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected WxH, up to 8192x8192", name, text);
+}
+
+static int one_count(struct sdrt_bench_options *o, const char *name, const char *text,
+                     const struct sdrt_log *log)
+{
+    return cli_whole(&o->threads, name, text, 1, 1024, log);
+}
+
+static int one_precision(struct sdrt_bench_options *o, const char *name, const char *text,
+                         const struct sdrt_log *log)
+{
+    char known[SDRT_CHOICES];
+
+    (void)o;
+    if (sdrt_choice(sdrt_precision_name, text) >= 0) return SDRT_OK;
+    return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected %s", name, text,
+                     sdrt_choices(known, sdrt_precision_name));
+}
+
+static int take_size(void *into, const char *name, const char *text, const struct sdrt_log *log)
+{
+    struct sdrt_bench_options *o = into;
+    return each(o, name, text, &o->sizes, one_size, log);
+}
+
+static int take_threads(void *into, const char *name, const char *text, const struct sdrt_log *log)
+{
+    struct sdrt_bench_options *o = into;
+    return each(o, name, text, &o->thread_counts, one_count, log);
+}
+
+static int take_precision(void *into, const char *name, const char *text,
+                          const struct sdrt_log *log)
+{
+    struct sdrt_bench_options *o = into;
+
+    o->precision = text;
+    return each(o, name, text, &o->precisions, one_precision, log);
 }
 
 static int take_output(void *into, const char *name, const char *path, const struct sdrt_log *log)
@@ -32,6 +91,7 @@ static int take_output(void *into, const char *name, const char *path, const str
         enum sdrt_bench_format format;
     } forms[] = {
         { ".json", SDRT_FORMAT_JSON },
+        { ".jsonl", SDRT_FORMAT_JSONL },
         { ".csv", SDRT_FORMAT_CSV },
         { ".md", SDRT_FORMAT_MARKDOWN },
     };
@@ -45,8 +105,41 @@ static int take_output(void *into, const char *name, const char *path, const str
         o->outputs[o->outputs_n++] = (struct sdrt_bench_output){ path, forms[i].format };
         return SDRT_OK;
     }
-    return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected a name in .json, .csv or .md", name,
-                     path);
+    return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected a name in .json, .jsonl, .csv or .md",
+                     name, path);
+}
+
+/* What others measure, as far as it is told in public: UL's Procyon AI Image Generation (16 images, in
+ * batches of 4 or 1) and MLPerf Inference's text to image. */
+static const struct {
+    const char *name, *arch;
+    int side, batch, steps;
+    double cfg_scale;
+} presets[] = {
+    { "procyon-sd15", "sd15", 512, 4, 100, 7.5 },
+    { "procyon-sdxl", "sdxl", 1024, 1, 100, 7.5 },
+    { "mlperf-sdxl", "sdxl", 1024, 1, 20, 8.0 },
+};
+enum { PRESETS = sizeof presets / sizeof *presets };
+
+static const char *preset_name(int i) { return i >= 0 && i < PRESETS ? presets[i].name : NULL; }
+
+static int take_preset(void *into, const char *name, const char *text, const struct sdrt_log *log)
+{
+    struct sdrt_bench_options *o = into;
+    const int i = sdrt_choice(preset_name, text);
+    char known[SDRT_CHOICES];
+
+    if (i < 0)
+        return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected %s", name, text,
+                         sdrt_choices(known, preset_name));
+    o->preset = presets[i].name;
+    o->arch = presets[i].arch;
+    o->width = o->height = presets[i].side;
+    o->batch = presets[i].batch;
+    o->steps = presets[i].steps;
+    o->cfg_scale = presets[i].cfg_scale;
+    return SDRT_OK;
 }
 
 /* The option's name is the form's. */
@@ -68,17 +161,27 @@ static const struct cli_option table[] = {
     { "model", 'm', CLI_TEXT, "FILE|DIR", "weights; random ones without", AT(model) },
     { "arch", 0, CLI_NAME, "NAME", "of random weights: %s; sd15", AT(arch),
       .names = sdrt_arch_name },
-    { "size", 0, CLI_CALL, "WxH", "of the image in pixels, 512x512", .call = take_size },
+    { "size", 0, CLI_CALL, "WxH",
+      "of the image in pixels, 512x512; several between commas: each in turn", .call = take_size },
     { "batch", 0, CLI_WHOLE, "N", "step: 2; vae, text, generate: 1", AT(batch), 1, 1024 },
+    { "preset", 0, CLI_CALL, "NAME", "generate: another program's settings: %s",
+      .call = take_preset, .names = preset_name },
     { "steps", 0, CLI_WHOLE, "N", "generate: 20", AT(steps), 1, 1000 },
     { "iterations", 0, CLI_WHOLE, "N", "timed passes, 5; generate: images, 1", AT(iterations), 1,
       101 },
-    { "threads", 0, CLI_WHOLE, "N", "one for each core", AT(threads), 1, 1024 },
+    { "threads", 0, CLI_CALL, "N", "one for each core; several between commas: each in turn",
+      .call = take_threads },
+    { "until-spread", 0, CLI_NUMBER, "P",
+      "step, vae, text, generate: more passes until the spread is below P percent",
+      AT(until_spread), 0, 100 },
+    { "max-seconds", 0, CLI_NUMBER, "S", "--until-spread: for no longer, 60", AT(max_seconds), 0,
+      HUGE_VAL },
     { "scaling", 0, CLI_FLAG, NULL, "step, vae, text: one thread beside --threads", AT(scaling) },
     { "isa", 0, CLI_TEXT, "NAME", "%s; the best. kernels: also all", AT(isa),
       .names = sdrt_level_name },
-    { "precision", 0, CLI_TEXT, "NAME", "%s; the best of the instruction set", AT(precision),
-      .names = sdrt_precision_name },
+    { "precision", 0, CLI_CALL, "NAME",
+      "%s; the best of the instruction set; several between commas: each in turn",
+      .call = take_precision, .names = sdrt_precision_name },
     { "device", 0, CLI_TEXT, "NAME", "cpu, cuda or cuda:N; cpu", AT(device) },
     { "shape", 0, CLI_TEXT, "TEXT",
       "kernels: one, as \"conv 2x64x64 320>320 k3 s1\", or those whose name holds TEXT",
@@ -93,8 +196,8 @@ static const struct cli_option table[] = {
     { "fail-above", 0, CLI_NUMBER, "P", "compare: exit 3 when something is P percent slower",
       AT(fail_above), 0, HUGE_VAL },
     { "anyway", 0, CLI_FLAG, NULL, "compare: also what is not the same work", AT(anyway) },
-    { "output", 'o', CLI_CALL, "FILE", "also writes .json, .csv or .md, by its name; up to 4",
-      .call = take_output },
+    { "output", 'o', CLI_CALL, "FILE",
+      "also writes .json, .jsonl, .csv or .md, by its name; up to 4", .call = take_output },
     { "json", 0, CLI_CALL, NULL, "JSON on standard output", .call = take_form },
     { "csv", 0, CLI_CALL, NULL, "CSV on standard output", .call = take_form },
     { "markdown", 0, CLI_CALL, NULL, "Markdown on standard output", .call = take_form },
@@ -139,9 +242,12 @@ static const struct {
     { "size", "layers roofline step vae text text2 generate" },
     { "batch", "layers roofline step vae text text2 generate" },
     { "steps", "generate" },
+    { "preset", "generate" },
     { "iterations", "roofline layers step vae text text2 generate" },
     { "threads", "roofline kernels layers step vae text text2 generate" },
     { "scaling", "step vae text text2" },
+    { "until-spread", "step vae text text2 generate" },
+    { "max-seconds", "step vae text text2 generate" },
     { "isa", "roofline kernels layers step vae text text2 generate" },
     { "precision", "roofline kernels layers step vae text text2 generate" },
     { "device", "roofline kernels layers step vae text text2 generate" },

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 json_t *sdrt_report_real(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
@@ -133,9 +134,28 @@ void sdrt_report_row(struct sdrt_report *r, json_t *row)
 
 /* ---- writing ---- */
 
-static int write_file(const struct sdrt_report *r, const char *path, enum sdrt_bench_format format)
+/* The text to a file, or with a sink behind its size into that. */
+static int put_out(const struct sdrt_report *r, const char *path, const char *text, size_t size)
 {
     struct sdrt_atomic_file *file = NULL;
+    int status = SDRT_OK;
+
+    if (r->o->sink) {
+        FILE *sink = fdopen(dup(r->o->sink), "wb");
+        const int ok = sink && fwrite(&size, sizeof size, 1, sink) == 1 &&
+                       fwrite(text, 1, size, sink) == size;
+        if (!sink || fclose(sink) != 0 || !ok)
+            return sdrt_fail(r->o->log, SDRT_E_IO, "cannot write to the pipe of a sweep");
+        return SDRT_OK;
+    }
+    status = sdrt_atomic_open(&file, path, r->o->log);
+    if (status != SDRT_OK) return status;
+    sdrt_atomic_write(file, text, size);
+    return sdrt_atomic_commit(&file, r->o->log);
+}
+
+static int write_file(const struct sdrt_report *r, const char *path, enum sdrt_bench_format format)
+{
     char *text = NULL;
     size_t size = 0;
     FILE *f = open_memstream(&text, &size);
@@ -144,11 +164,7 @@ static int write_file(const struct sdrt_report *r, const char *path, enum sdrt_b
     if (f) sdrt_report_print(r, format, f);
     if (!f || fclose(f) != 0)
         status = sdrt_fail(r->o->log, SDRT_E_NOMEM, "out of memory for %s", path);
-    if (status == SDRT_OK) status = sdrt_atomic_open(&file, path, r->o->log);
-    if (status == SDRT_OK) {
-        sdrt_atomic_write(file, text, size);
-        status = sdrt_atomic_commit(&file, r->o->log);
-    }
+    if (status == SDRT_OK) status = put_out(r, path, text, size);
     free(text);
     return status;
 }
@@ -174,8 +190,10 @@ int sdrt_report_write(struct sdrt_report *r)
 
     add_load(r);
     if (r->failed) return sdrt_fail(r->o->log, SDRT_E_NOMEM, "out of memory for the report");
-    sdrt_report_print(r, r->o->format, stdout);
+    const int sent = r->o->sink && r->o->format != SDRT_FORMAT_TABLE;
+    if (!sent) sdrt_report_print(r, r->o->format, stdout);
     for (int i = 0; i < r->o->outputs_n && status == SDRT_OK; i++)
         status = write_file(r, r->o->outputs[i].path, r->o->outputs[i].format);
+    if (sent && status == SDRT_OK) status = write_file(r, "standard output", r->o->format);
     return status;
 }

@@ -150,6 +150,10 @@ void sdrt_report_print(const struct sdrt_report *r, enum sdrt_bench_format forma
 {
     switch (format) {
     case SDRT_FORMAT_JSON: print_json(r, f); break;
+    case SDRT_FORMAT_JSONL:
+        json_dumpf(r->document, f, JSON_COMPACT | JSON_REAL_PRECISION(7));
+        fputc('\n', f);
+        break;
     case SDRT_FORMAT_CSV: sdrt_report_print_csv(r, f); break;
     case SDRT_FORMAT_MARKDOWN: print_people(r, 1, f); break;
     case SDRT_FORMAT_TABLE: print_people(r, 0, f); break;

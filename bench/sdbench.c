@@ -4,6 +4,7 @@
  */
 #include "bench/report.h"
 #include "bench/sdbench.h"
+#include "bench/sweep.h"
 #include "kernels/blas/leave.h"
 #include "runtime/base/choices.h"
 #include "runtime/files/atomic_file.h"
@@ -63,10 +64,13 @@ static int check_outputs(const struct sdrt_bench_options *o)
     return status;
 }
 
-static int run(const struct command *command, const struct sdrt_bench_options *o)
+static const struct command *chosen;
+
+static int run(const struct sdrt_bench_options *o)
 {
+    const struct command *command = chosen;
     struct sdrt_report *report = NULL;
-    int status = check_outputs(o), verdict;
+    int status = o->sink ? SDRT_OK : check_outputs(o), verdict;
 
     if (status == SDRT_OK) status = sdrt_report_create(&report, o);
     verdict = status == SDRT_OK ? command->run(o, report) : status;
@@ -87,6 +91,7 @@ static int sdbench(int argc, char **argv)
         .height = 512,
         .steps = 20,
         .seconds = 0.3,
+        .max_seconds = 60.0,
         .fail_above = -1.0,
         .arch = "sd15",
         .log = &log,
@@ -97,8 +102,11 @@ static int sdbench(int argc, char **argv)
         if (go_on == 0 && (fflush(stdout) != 0 || ferror(stdout))) return 1;
         return go_on == 0 ? 0 : 2;
     }
-    const struct command *command = find(&o);
-    return command ? run(command, &o) : 2;
+    chosen = find(&o);
+    if (!chosen) return 2;
+    if (!sdrt_bench_is_sweep(&o)) return run(&o);
+    const int status = check_outputs(&o);
+    return status == SDRT_OK ? sdrt_bench_sweep(&o, run) : status == SDRT_E_ARG ? 2 : 1;
 }
 
 int main(int argc, char **argv) { return sdrt_blas_leave(sdbench(argc, argv)); }

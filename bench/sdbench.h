@@ -10,6 +10,7 @@
 enum sdrt_bench_format {
     SDRT_FORMAT_TABLE,
     SDRT_FORMAT_JSON,
+    SDRT_FORMAT_JSONL, /* on one line */
     SDRT_FORMAT_CSV,
     SDRT_FORMAT_MARKDOWN,
 };
@@ -30,8 +31,11 @@ struct sdrt_bench_options {
     const char *arch;       /* of random weights */
     const char *isa;        /* NULL: the best here; kernels: "all" is each in turn */
     const char *precision;
+    const char *sizes, *precisions, *thread_counts; /* lists of more than one, or NULL */
     const char *device;     /* "cpu", as is NULL, "cuda", "cuda:N" */
     const char *svg;        /* roofline: the picture's file, or NULL */
+    const char *preset;     /* generate: whose program's settings, or NULL */
+    double cfg_scale;       /* of a preset; 0: the default */
     const char *shape;      /* kernels: a shape (shape_text.h), or only those whose name holds this;
                              * NULL: all */
     const char *shapes;     /* kernels: file of shapes; NULL: the models' */
@@ -40,11 +44,14 @@ struct sdrt_bench_options {
     int anyway;             /* compare: different work too */
     int width, height, batch, threads, steps, scaling;
     int iterations;         /* 0: the command's default */
+    double until_spread,
+        max_seconds;        /* percent, 0: so many iterations; and in any case no longer */
     double seconds;         /* kernels: to spend on each figure */
     double fail_above;      /* compare: percent; negative: never */
     enum sdrt_bench_format format; /* on standard output */
     struct sdrt_bench_output outputs[SDRT_BENCH_OUTPUTS];
     int outputs_n;
+    int sink; /* where a run of a sweep sends what is to be written; 0: it writes that itself */
     const struct sdrt_log *log;
     char given[SDRT_BENCH_OPTIONS]; /* by row of the table of options */
 };

@@ -56,7 +56,7 @@ bad 'unknown precision of kernels' 2 'f12' kernels --precision f12
 bad 'unknown network' 2 'resnet.*unet' layers resnet
 bad 'network without a picture' 2 'svg' roofline vae
 bad 'no such model' 1 'absent' step -m absent.safetensors
-bad 'output of unknown form' 2 'json, .csv or .md' roofline -o x.txt
+bad 'output of unknown form' 2 'json, .jsonl, .csv or .md' roofline -o x.txt
 bad 'output folder absent' 1 'none/x.json' roofline -o none/x.json
 bad 'picture folder absent' 1 'none/x.svg' roofline --svg none/x.svg
 bad 'compare with one file' 2 'two files' compare a.json
@@ -247,6 +247,36 @@ ok=true
 [ "$(sed -n 's/^mean_speed//; s/.*: step \(.*\)  ms .*/\1/p' out | head -1 | tr -s ' ' | cut -d' ' -f2)" = \
     "$(sed -n 's/.*: step \(.*\)  ms .*/\1/p' out | head -1 | tr -s ' ' | cut -d' ' -f3)" ] || ok=false
 report $ok 'a CSV file has the figures of the JSON file' "$(grep ' ms ' out)"
+bad 'a list with a hole' 2 'threads ..: expected' step --threads 1,,2
+bad 'a list with another size' 2 'expected WxH' step --size 64x64,big
+bad 'a list with another precision' 2 "'f12': expected" step --precision f32,f12
+bad 'a preset of nobody' 2 'expected procyon-sd15' generate --preset nobody
+# Lists: each combination is a run, a document, a line, rows.
+"$sdbench" text -m "$tiny" --size 64x64,32x32 --threads 1,2 --iterations 1 -o sweep.json \
+    -o sweep.jsonl -o sweep.csv > out 2> err
+status=$?
+ok=true
+[ $status -eq 0 ] && [ "$(grep -c '"command"' sweep.json)" -eq 4 ] &&
+    [ "$(grep -c '"size":"32x32".*"threads":2\|"threads":2.*"size":"32x32"' sweep.jsonl)" -eq 1 ] &&
+    [ "$(wc -l < sweep.jsonl)" -eq 4 ] && [ "$(grep -c '^text.*,passes,text,' sweep.csv)" -eq 4 ] &&
+    [ "$(grep -c '^command,' sweep.csv)" -eq 1 ] || ok=false
+report $ok 'lists' "status $status: $(cat err)"
+columns sweep.csv
+"$sdbench" compare sweep.csv sweep.jsonl -o compared.json > out 2> err
+ok=true
+[ "$(grep -c '"verdict"' compared.json)" -eq 4 ] || ok=false
+report $ok 'lists are compared one by one' "$(cat err)"
+"$sdbench" text -m "$tiny" --size 64x64 --threads 1,1 --precision f32 --json > list.json 2> err
+valid list.json
+good 'a preset' generate -m "$tiny" --preset mlperf-sdxl --size 64x64 --steps 1 --threads 1 -o preset.json
+has preset.json '"preset": "mlperf-sdxl"' '"samples_per_second"' '"latency_ms"' '"images_per_minute"' \
+    '"steps_per_second"' '"first_step_ms"'
+good 'until the spread' text -m "$tiny" --size 64x64 --threads 1 --iterations 1 --until-spread 0.0001 \
+    --max-seconds 2 -o until.json
+has until.json '"samples": [0-9]' '"clocks_ghz": .[0-9]' '"throttled": .'
+ok=true
+[ "$(sed -n 's/^ "samples": \([0-9]*\),*/\1/p' until.json)" -ge 5 ] || ok=false
+report $ok 'five samples at least, until the spread' "$(grep '"samples":' until.json)"
 # shellcheck disable=SC2086
 good 'five images' generate $small --iterations 5 --steps 1 -o five.json
 ok=true
