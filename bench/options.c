@@ -189,6 +189,9 @@ static const struct cli_option table[] = {
     { "shapes", 0, CLI_TEXT, "FILE", "kernels: those of a JSON file, for the models'", AT(shapes) },
     { "kernel", 0, CLI_TEXT, "FILE", "kernels: checks and times one of your own, a shared object",
       AT(kernel) },
+    { "quick", 0, CLI_FLAG, NULL, "score: only whether it works, in some seconds", AT(quick) },
+    { "unchecked", 0, CLI_FLAG, NULL, "score: times without a verdict, and gives no score",
+      AT(unchecked) },
     { "seed", 0, CLI_WHOLE, "N", "--kernel: of the numbers that it is checked with", AT(seed), 1,
       INT_MAX },
     { "seconds", 0, CLI_NUMBER, "S", "kernels: for each figure, 0.3", AT(seconds), 0, HUGE_VAL },
@@ -229,6 +232,8 @@ static const struct cli_program program = {
         "  vae                 one VAE decode\n"
         "  text, text2         one pass of the text encoder; of the second, where there is one\n"
         "  generate            a whole image: load, text, denoise, decode\n"
+        "  score               one workload that does not change, valid only if its results\n"
+        "                      are right; its last line is the score\n"
         "  compare A B         two files that --output wrote as .json\n"
         "\n",
 };
@@ -244,17 +249,19 @@ static const struct {
     { "steps", "generate" },
     { "preset", "generate" },
     { "iterations", "roofline layers step vae text text2 generate" },
-    { "threads", "roofline kernels layers step vae text text2 generate" },
+    { "threads", "roofline kernels layers step vae text text2 generate score" },
     { "scaling", "step vae text text2" },
     { "until-spread", "step vae text text2 generate" },
     { "max-seconds", "step vae text text2 generate" },
-    { "isa", "roofline kernels layers step vae text text2 generate" },
-    { "precision", "roofline kernels layers step vae text text2 generate" },
-    { "device", "roofline kernels layers step vae text text2 generate" },
+    { "isa", "roofline kernels layers step vae text text2 generate score" },
+    { "precision", "roofline kernels layers step vae text text2 generate score" },
+    { "device", "roofline kernels layers step vae text text2 generate score" },
     { "shape", "kernels shapes" },
     { "shapes", "kernels shapes" },
     { "kernel", "kernels" },
     { "seed", "kernels" },
+    { "quick", "score" },
+    { "unchecked", "score" },
     { "seconds", "kernels" },
     { "svg", "roofline" },
     { "fail-above", "compare" },

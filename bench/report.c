@@ -35,6 +35,7 @@ void sdrt_report_free(struct sdrt_report **report)
     if (!r) return;
     for (int i = 0; i < r->facts_n; i++) free(r->facts[i].text);
     free(r->facts);
+    free(r->last);
     json_decref(r->document);
     free(r);
     *report = NULL;
@@ -95,6 +96,14 @@ void sdrt_report_text(struct sdrt_report *r, const char *key, const char *value,
 {
     sdrt_report_value(r, key, json_string(value));
     if (label) add_line(r, label, strdup(value));
+}
+
+void sdrt_report_last(struct sdrt_report *r, const char *key, const char *line)
+{
+    sdrt_report_value(r, key, json_string(line));
+    free(r->last);
+    r->last = strdup(line);
+    if (!r->last) r->failed = 1;
 }
 
 void sdrt_report_warn(struct sdrt_report *r, const char *format, ...)

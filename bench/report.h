@@ -41,6 +41,9 @@ void sdrt_report_value(struct sdrt_report *r, const char *key, json_t *value);
 void sdrt_report_warn(struct sdrt_report *r, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* A fact whose value is also the last line of what people see. */
+void sdrt_report_last(struct sdrt_report *r, const char *key, const char *line);
+
 /* Begins a table; the columns are borrowed until the report is freed. */
 void sdrt_report_table(struct sdrt_report *r, const char *key, const struct sdrt_column *columns,
                        int count);

@@ -143,6 +143,7 @@ static void print_people(const struct sdrt_report *r, int markdown, FILE *f)
         else fprintf(f, "%-16s %s\n", r->facts[i].label, r->facts[i].text);
     for (int i = 0; i < r->tables_n; i++) print_table(&r->tables[i], markdown, f);
     if (any_uneven(r)) fputs("\n~ uneven: the spread is above 10 %\n", f);
+    if (r->last) fprintf(f, markdown ? "\n    %s\n" : "\n%s\n", r->last);
     if (markdown) fputc('\n', f);
 }
 

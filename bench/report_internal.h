@@ -30,6 +30,7 @@ struct sdrt_report {
     json_t *document;
     struct sdrt_fact *facts;
     int facts_n, facts_cap;
+    char *last; /* line, or NULL */
     struct sdrt_report_table tables[SDRT_REPORT_TABLES];
     int tables_n;
     struct sdrt_load load;

@@ -41,6 +41,7 @@ struct sdrt_bench_options {
     const char *shapes;     /* kernels: file of shapes; NULL: the models' */
     const char *kernel;     /* kernels: shared object with one of its own, or NULL */
     int seed;               /* of its numbers; 0: another one each time */
+    int quick, unchecked;   /* score */
     int anyway;             /* compare: different work too */
     int width, height, batch, threads, steps, scaling;
     int iterations;         /* 0: the command's default */
@@ -70,6 +71,7 @@ struct sdrt_report;
 int sdrt_bench_roofline(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_roofline_gpu(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_kernels(const struct sdrt_bench_options *o, struct sdrt_report *r);
+int sdrt_bench_score(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_shapes(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_layers(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_model(const struct sdrt_bench_options *o, struct sdrt_report *r);

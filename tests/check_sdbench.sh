@@ -251,6 +251,17 @@ bad 'a list with a hole' 2 'threads ..: expected' step --threads 1,,2
 bad 'a list with another size' 2 'expected WxH' step --size 64x64,big
 bad 'a list with another precision' 2 "'f12': expected" step --precision f32,f12
 bad 'a preset of nobody' 2 'expected procyon-sd15' generate --preset nobody
+# The score's small sibling, whose results are compared with stored ones in the same way.
+bad 'score at a size' 2 '.--size plays no part in score' score --size 64x64
+if [ -n "${SDRT_EMULATED-}" ]; then skip 'score (emulated)'
+else
+    good 'score' score --quick -o score.json
+    ok=true
+    tail -1 out | grep -Eq '^sdbench-score quick-1: text_s=[0-9.]+ vae_s=[0-9.]+ isa=[a-z0-9]+ precision=[a-z0-9]+ threads=[0-9]+$' ||
+        ok=false
+    report $ok 'the last line is the score' "$(tail -1 out)"
+    has score.json '"score": {"version": "quick-1", "line": "sdbench-score quick-1' '"error": '
+fi
 # Lists: each combination is a run, a document, a line, rows.
 "$sdbench" text -m "$tiny" --size 64x64,32x32 --threads 1,2 --iterations 1 -o sweep.json \
     -o sweep.jsonl -o sweep.csv > out 2> err

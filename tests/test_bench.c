@@ -2,6 +2,7 @@
  *
  * What sdbench says of its figures: medians, the noise test, energy counters.
  */
+#include "bench/sketch.h"
 #include "bench/harness.h"
 #include "bench/energy.h"
 #include "bench/stats.h"
@@ -94,4 +95,32 @@ Test(energy, packages_and_wrapping, .init = temp_folder_make, .fini = temp_folde
     write_counter(1, "energy_uj", "none");
     sdrt_energy_read(root, &after);
     cr_assert(isnan(sdrt_energy_used(&before, &after)));
+}
+
+/* A sketch's distance is its vectors', wherever the difference lies. */
+Test(bench, sketch_sees_a_tile)
+{
+    enum { N = 64 * 512 };
+    static float x[N], y[N];
+    double a[SDRT_SKETCH], b[SDRT_SKETCH];
+    uint64_t state = 7;
+
+    for (int i = 0; i < N; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        x[i] = y[i] = (float)(int32_t)(state >> 32) * 0x1p-31f;
+    }
+    sdrt_sketch(x, N, a);
+    sdrt_sketch(y, N, b);
+    cr_expect_eq(sdrt_sketch_distance(b, a), 0.0);
+    for (int tile = 0; tile < 64;
+         tile += 21) { /* left out: 1/8 of the whole, a tenth more or less */
+        memcpy(y, x, sizeof y);
+        memset(y + tile * 512, 0, 512 * sizeof *y);
+        sdrt_sketch(y, N, b);
+        cr_expect_gt(sdrt_sketch_distance(b, a), 0.09, "tile %d", tile);
+        cr_expect_lt(sdrt_sketch_distance(b, a), 0.17, "tile %d", tile);
+    }
+    y[5] = NAN;
+    sdrt_sketch(y, N, b);
+    cr_expect(isnan(sdrt_sketch_distance(b, a)));
 }
