@@ -43,6 +43,8 @@ bench/plugin/sdrt_kernel.h: $(KERNEL_CONTRACT) build-aux/kernel-header.sh
 plugindir = $(datadir)/sdrt/plugin
 dist_plugin_DATA = bench/plugin/kernel.c bench/plugin/README.md bench/plugin/shapes.json
 
+EXTRA_DIST += bench/pts/test-definition.xml bench/pts/results-definition.xml bench/pts/install.sh \
+	bench/pts/make-profile.sh bench/results/README.md
 EXTRA_DIST += bench/full-run.sh bench/gpu-run.sh bench/arm-day.sh bench/processor-day.sh bench/arm_model.py bench/peers/peers.py bench/peers/openvino_peer.py \
 	bench/peers/sdcpp_peer.py bench/peers/sdrt_peer.py bench/peers/torch_peer.py
 
