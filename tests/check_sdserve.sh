@@ -181,6 +181,7 @@ sides() {
     report $ok "$1: its size" "$got: expected $3"
 }
 sides 'three times larger by a network of two' '"upscaler_1":"rrdb-x2","upscaling_resize":3' 000000c0000000c0
+sides 'twice, where nothing is said' '"upscaler_1":"rrdb-x2"' 0000008000000080
 sides 'larger without a network' '"upscaler_1":"Lanczos","upscaling_resize":1.3' 0000005000000050
 sides 'to a size, cut' '"upscaler_1":"rrdb-x2","resize_mode":1,"upscaling_resize_w":96,"upscaling_resize_h":80' \
     0000006000000050

@@ -372,8 +372,10 @@ int main(int argc, char **argv)
     make_pictures();
     if (argc > 2 && *argv[2]) status = run_file(argv[2]);
     else
-        for (; sdrt_now() - begun < seconds; n++)
+        for (; sdrt_now() - begun < seconds; n++) {
             ask(request, damage(request, put_request(request)));
+            if (n % 100000 == 99999) fprintf(stderr, "%lu\n", n + 1);
+        }
     printf(
         "%lu requests of seed %s: %lu answered, %lu refused by name, %lu refused by the queue, %lu dropped\n",
         n, argc > 1 ? argv[1] : "1", codes[1] + codes[2], codes[4], codes[5], codes[0]);

@@ -161,10 +161,7 @@ static int enlarge(struct call *c, struct wish *w, struct sdrt_pixels *p)
 
     o.log = &c->log;
     if (w->upscaler) status = sdrt_upscaler_open(&u, w->upscaler, &o);
-    const int scale = sdrt_upscaler_scale(u),
-              own = u && !e->resize_mode && (e->by == 0 || e->by == scale);
-    if (own) e->by = scale;
-    if (e->by == 0) e->by = 2;
+    const int scale = sdrt_upscaler_scale(u), own = u && !e->resize_mode && e->by == scale;
     settle_size(e, p);
     if (own) e->width = p->width * scale, e->height = p->height * scale;
     if ((double)e->width * e->height > 16.0 * c->server->options.max_pixels)
@@ -242,6 +239,7 @@ enum MHD_Result extras_single(struct call *c)
     enum MHD_Result answered;
 
     if (!w) return answer_status(c, SDRT_E_NOMEM, NULL);
+    w->extras.by = 2;
     w->extras.cut = 1;
     int status = fields_read(&f, extras_fields);
     if (!status) status = settle(&f);

@@ -18,7 +18,7 @@ enum { WISH_LORAS = 32, WISH_CONTROLS = 4 };
 /* What of a picture that is only enlarged, in A1111's words. */
 struct wish_extras {
     int resize_mode;        /* 0: by a factor; 1: to a size */
-    double by;              /* 0: as the network does */
+    double by;
     int width, height, cut; /* cut: what a factor for both sides leaves over */
     const char *name;       /* of what enlarges, borrowed; NULL: nothing does */
 };
