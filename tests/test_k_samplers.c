@@ -199,7 +199,7 @@ static void check_trajectories(const char *name, unsigned least)
     fclose(f);
 }
 
-Test(k_samplers, trajectories) { check_trajectories("k_samplers.bin", 200); }
+Test(k_samplers, trajectories) { check_trajectories("k_samplers.bin", 246); }
 Test(k_samplers, trajectories_of_diffusers) { check_trajectories("d_samplers.bin", 35); }
 Test(k_samplers, trajectories_of_others) { check_trajectories("pp_samplers.bin", 150); }
 

@@ -200,6 +200,7 @@ static const struct sdrt_sampler_method methods[SDRT_SAMPLER_COUNT] = {
                                 .step = step_dpmpp_2m },
     [SDRT_SAMPLER_HEUN] = { .name = "heun",
                             .has_schedules = 1,
+                            .has_flow = 1,
                             .uses_sigmas = 1,
                             .history = 2,
                             .plan = sdrt_sampler_plan_heun,
@@ -361,7 +362,7 @@ static int check_params(const struct sdrt_sampler_params *p)
     if (flow && !method->has_flow)
         return sdrt_fail(
             p->log, SDRT_E_UNSUPPORTED,
-            "sampler %s cannot run a flow-matching model, expected euler, dpmpp_2m, dpm2, "
+            "sampler %s cannot run a flow-matching model, expected euler, dpmpp_2m, heun, dpm2, "
             "lms, ipndm, res_multistep, er_sde, euler_cfg_pp or euler_a_cfg_pp",
             method->name);
     if (p->noise.edm && !method->uses_sigmas && p->kind != SDRT_SAMPLER_DPMPP_2M)

@@ -237,7 +237,7 @@ def cases(k):
     for kind in NOISY:
         for eta in (0.0, 0.5):
             yield run(k, kind, "exponential", eta=eta)
-    for kind in ("euler", "dpm2", "lms", "ipndm", "res_multistep"):
+    for kind in ("euler", "heun", "dpm2", "lms", "ipndm", "res_multistep"):
         for schedule in ("simple", "normal", "sgm_uniform", "beta", "linear_quadratic"):
             yield run(k, kind, schedule, FLOW, shift=3.0)
 
