@@ -149,6 +149,12 @@ hashed --lora "$lora" --lora-lenient -o none.png && ! strings none.png | grep -q
     strings known.png | grep -Eq 'Lora hashes: "?[^"]*: [0-9a-f]{12}' && [ -s cache/sdrt/hashes ] || ok=false
 report $ok 'hashes are computed once' "$(cat err)"
 rm -rf cache again.png
+ok=true
+"$sdgen" -m "$tiny" -p cat -n dog --cfg-scale 1 -W 64 -H 64 --steps 1 --seed 5 --quiet -o none.png --force 2> err &&
+    grep -q 'the negative prompt is not read' err && [ "$(wc -l < err)" -eq 1 ] &&
+    "$sdgen" -m "$tiny" -p cat -n dog --cfg-scale 2 -W 64 -H 64 --steps 1 --seed 5 --quiet -o none.png --force 2> err &&
+    [ ! -s err ] || ok=false
+report $ok 'a negative prompt without guidance is told' "$(cat err)"
 fails 'repeating what has no parameters' 1 'has no parameters' --from-image "$golden/pictures/init.png"
 rm -f ./*
 

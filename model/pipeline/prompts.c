@@ -380,6 +380,11 @@ int sdrt_prompts_read(struct sdrt_prompts *p, const struct sdrt_model *m,
             m->log, SDRT_E_UNSUPPORTED,
             "the prompt: slg and pag push one answer: expected no AND and no weight of a part "
             "beside them");
+    if (!p->negative && r->negative_prompt && *r->negative_prompt)
+        sdrt_note(g.notes, SDRT_LOG_WARNING,
+                  "the negative prompt is not read, since there is no guidance: %s",
+                  g.config->unet.guidance_dim ? "the model is told its scale"
+                                              : "expected a cfg scale above 1");
     if (p->negative) {
         status = schedule(&g, r->negative_prompt ? r->negative_prompt : "", 0, &p->unwanted,
                           "the negative prompt");
