@@ -18,7 +18,7 @@
 
 static char path[] = "cut-files-XXXXXX";
 static char *bytes;
-static size_t size, tried, opened, bad;
+static size_t size, start, tried, opened, bad; /* start: of what is behind the header */
 static int fd;
 
 /* Opens what is there and reads it all; must_fail: it may not open. */
@@ -47,7 +47,10 @@ static void cut(size_t at)
 {
     if (ftruncate(fd, (off_t)at) != 0) abort();
     look(1, "cut", at);
-    if (pwrite(fd, bytes + at, size - at, (off_t)at) != (ssize_t)(size - at)) abort();
+    /* Zeros behind the header are values as good as others. */
+    const size_t n = at < start ? start - at : 0;
+    if (pwrite(fd, bytes + at, n, (off_t)at) != (ssize_t)n || ftruncate(fd, (off_t)size) != 0)
+        abort();
 }
 
 static void flip(size_t at)
@@ -83,7 +86,7 @@ int main(int argc, char **argv)
     const size_t step = strtoul(argv[2], NULL, 10), body = strtoul(argv[3], NULL, 10);
     const size_t flips = strtoul(argv[4], NULL, 10);
     memcpy(&header, bytes, sizeof header);
-    const size_t start = sizeof header + (header < size - sizeof header ? (size_t)header : 0);
+    start = sizeof header + (header < size - sizeof header ? (size_t)header : 0);
     fd = mkstemp(path);
     if (fd < 0 || write(fd, bytes, size) != (ssize_t)size) return 2;
     fuzz_state = 19;
