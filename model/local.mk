@@ -17,7 +17,8 @@ libmodel_la_SOURCES += \
 	model/pipeline/version.c model/pipeline/defaults.c model/pipeline/lists.c model/pipeline/lists.h model/pipeline/generate.c model/pipeline/run.h model/pipeline/text.c model/pipeline/once.c \
 	model/pipeline/steps.c model/pipeline/decoder.c model/pipeline/dump.c model/pipeline/report.c \
 	model/pipeline/picture.c model/pipeline/picture.h model/pipeline/resize.c model/pipeline/begin.c model/pipeline/begin.h model/pipeline/encoder.c \
-	model/net/controlnet.c model/net/controlnet.h model/net/adapter.c model/net/adapter.h model/checkpoint/behind.c model/checkpoint/behind.h model/checkpoint/control.c model/checkpoint/control.h \
+	model/net/controlnet.c model/net/controlnet.h model/net/adapter.c model/net/adapter.h model/checkpoint/image_prompt.c model/checkpoint/image_prompt.h model/net/clip_vision.c model/net/clip_vision.h model/net/ip_adapter.c model/net/ip_adapter.h \
+	model/pipeline/nets.c model/pipeline/nets.h model/pipeline/image_prompts.c model/pipeline/image_prompts.h model/checkpoint/behind.c model/checkpoint/behind.h model/checkpoint/control.c model/checkpoint/control.h \
 	model/pipeline/controls.c model/pipeline/controls.h model/pipeline/control_run.c \
 	model/pipeline/control_maps.c model/pipeline/control_maps.h \
 	model/net/taesd.c model/net/taesd.h model/pipeline/taesd.c model/pipeline/taesd.h \

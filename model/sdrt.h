@@ -184,6 +184,15 @@ struct sdrt_control {
     float start, end;     /* the share of the steps where it begins and ends: 0, 1 */
 };
 
+/* A picture as a prompt. */
+struct sdrt_ip_adapter {
+    const char *file; /* an IP-Adapter, plain or plus, of the model's family; it stays open while a
+                       * session draws with it */
+    const struct sdrt_picture *picture; /* what it is about; of one that is not square the middle is
+                                         * seen */
+    float scale;                        /* 1 as trained; 0 to 10, with 0 as if it were not there */
+};
+
 /* What to draw.  Fill with sdrt_request_init first; strings and pictures are borrowed for the
  * call. */
 struct sdrt_request {
@@ -313,6 +322,12 @@ struct sdrt_request {
                                   * 0.9,0.2" without blanks for SD 1.5; NULL: none */
     int dynamic_prompts; /* 1: of "{a|b}" in the prompts the seed chooses one, for all images of the
                                   * batch (see sdgen's manual); the parameters have what was chosen */
+    const struct sdrt_ip_adapter *ip_adapters; /* n_ip_adapters of them, up to 4, for models with a
+                                  * U-Net; NULL for none */
+    const char
+        *clip_vision; /* CLIP's encoder of their pictures, a file or a folder: ViT-H, of the first
+                                  * adapter for SDXL ViT-bigG */
+    int n_ip_adapters;
 };
 
 /* What a context's first request needs, known before any of it is loaded.  A later one packs again

@@ -403,6 +403,12 @@ tests_test_taesd_SOURCES = tests/test_taesd.c $(GOLDEN_PICTURES) tests/made_weig
 tests_test_taesd_CFLAGS = $(TEST_CFLAGS)
 tests_test_taesd_LDADD = $(TEST_LIBS)
 # Control nets; counts allocations.
+check_PROGRAMS += tests/test_image_prompts
+tests_test_image_prompts_SOURCES = tests/test_image_prompts.c $(CONTROL_CASES) $(ALLOCATIONS) $(GOLDEN_PICTURES) \
+	tests/made_weights.c tests/made_weights.h tools/control_option.c tools/control_option.h
+tests_test_image_prompts_CFLAGS = $(TEST_CFLAGS)
+tests_test_image_prompts_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
+tests_test_image_prompts_LDADD = $(TEST_LIBS)
 CONTROL_CASES = tests/control_cases.c tests/control_cases.h
 check_PROGRAMS += tests/test_control_kinds
 tests_test_control_kinds_SOURCES = tests/test_control_kinds.c $(CONTROL_CASES) $(GOLDEN_PICTURES) \
@@ -415,7 +421,7 @@ tests_test_control_SOURCES = tests/test_control.c $(CONTROL_CASES) $(ALLOCATIONS
 tests_test_control_CFLAGS = $(TEST_CFLAGS)
 tests_test_control_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_control_LDADD = $(TEST_LIBS)
-EXTRA_DIST += tests/golden/pictures tests/oracle/make_pictures.py tests/oracle/make_control.py \
+EXTRA_DIST += tests/golden/pictures tests/oracle/make_pictures.py tests/oracle/make_control.py tests/oracle/make_image_prompts.py \
 	tests/oracle/make_control_maps.py
 
 # What enlarges pictures.

@@ -107,3 +107,23 @@ int control_option_read(struct control_option *out, const char *option, const ch
     if (status != SDRT_OK) drop(out, net);
     return status;
 }
+
+int ip_option_read(struct sdrt_ip_adapter *out, char **image, const char *option, const char *text,
+                   const struct sdrt_log *log)
+{
+    const char *equals = strchr(text, '='), *rest;
+    char *picture = equals ? strdup(equals + 1) : NULL,
+         *colon = picture ? strrchr(picture, ':') : NULL;
+    char *file = equals ? strndup(text, (size_t)(equals - text)) : NULL;
+
+    *out = (struct sdrt_ip_adapter){ file, NULL, 1.0f };
+    *image = picture;
+    if (colon && number(colon + 1, '\0', &out->scale, &rest)) *colon = '\0';
+    if (file && picture && *file && *picture) return SDRT_OK;
+    free(file);
+    free(picture);
+    if (equals && (!file || !picture))
+        return sdrt_fail(log, SDRT_E_NOMEM, "no memory for a file's name");
+    return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected FILE=IMAGE or FILE=IMAGE:STRENGTH",
+                     option, text);
+}

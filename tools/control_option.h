@@ -20,4 +20,8 @@ struct control_option {
 int control_option_read(struct control_option *out, const char *option, const char *text,
                         const struct sdrt_log *log);
 
+/* The same of an IP-Adapter: "FILE=IMAGE" or "FILE=IMAGE:0.8"; the file and *image are the caller's to free. */
+int ip_option_read(struct sdrt_ip_adapter *out, char **image, const char *option, const char *text,
+                   const struct sdrt_log *log);
+
 #endif

@@ -382,6 +382,21 @@ int take_control(void *into, const char *option, const char *text, const struct 
     return SDRT_OK;
 }
 
+int take_ip_adapter(void *into, const char *option, const char *text, const struct sdrt_log *log)
+{
+    struct sdgen_options *o = into;
+    const int n = o->request.n_ip_adapters;
+
+    if (n == SDGEN_MAX_IPS)
+        return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected at most %d of them", option, text,
+                         SDGEN_MAX_IPS);
+    const int status = ip_option_read(&o->ips[n], &o->ip_images[n], option, text, log);
+    if (status != SDRT_OK) return status;
+    o->request.n_ip_adapters++;
+    o->request.ip_adapters = o->ips;
+    return SDRT_OK;
+}
+
 /* Two whole numbers with between between them. */
 static int parse_pair(int *a, int *b, const char *name, const char *text, char between, int low,
                       const struct sdrt_log *log)

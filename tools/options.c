@@ -121,6 +121,11 @@ static const struct cli_option table[] = {
       "behind NET :TYPE, as :canny or :depth, tells a union of nets what IMAGE is; "
       "several are allowed",
       .call = take_control },
+    { "ip-adapter", 0, CLI_CALL, "FILE=IMAGE[:X]",
+      "an IP-Adapter and the picture that is a prompt to it, with a strength (1); several are allowed",
+      .call = take_ip_adapter },
+    { "clip-vision", 0, CLI_TEXT, "FILE|DIR", "CLIP's encoder of their pictures",
+      AT(request.clip_vision) },
     { "control-guess", 0, CLI_FLAG, NULL,
       "control pictures guide what the prompt says alone, the coarse more than the fine",
       AT(request.control_guess) },
@@ -291,4 +296,9 @@ void sdgen_options_free(struct sdgen_options *options)
         free(options->control_images[i]);
     }
     options->request.n_controls = 0;
+    for (int i = 0; i < options->request.n_ip_adapters; i++) {
+        free((void *)(uintptr_t)options->ips[i].file);
+        free(options->ip_images[i]);
+    }
+    options->request.n_ip_adapters = 0;
 }

@@ -12,7 +12,7 @@
 #include "tools/hash_cache.h"
 
 enum { SDGEN_MAX_LEVELS = 1000 /* given one by one */ };
-enum { SDGEN_MAX_LORAS = 64, SDGEN_MAX_CONTROLS = 4, SDGEN_MAX_FILTERS = 32 };
+enum { SDGEN_MAX_LORAS = 64, SDGEN_MAX_CONTROLS = 4, SDGEN_MAX_IPS = 4, SDGEN_MAX_FILTERS = 32 };
 
 /* All strings are borrowed from argv or the environment, but for two: paths of LoRAs and control nets are owned, and
  * the small model's path points into the struct. */
@@ -25,6 +25,9 @@ struct sdgen_options {
     const char
         *control_maps[SDGEN_MAX_CONTROLS]; /* what is made of each; request points here too */
     const char *control_types[SDGEN_MAX_CONTROLS];    /* what each is; likewise */
+    struct sdrt_ip_adapter
+        ips[SDGEN_MAX_IPS];         /* request.ip_adapters points here; files are owned */
+    char *ip_images[SDGEN_MAX_IPS]; /* their pictures' files, owned */
     char *control_images[SDGEN_MAX_CONTROLS];         /* their pictures' files, owned */
     const char *output;                         /* the image; NULL: a number, see output.h */
     const char *from_image;                     /* whose parameters are repeated; NULL for none */

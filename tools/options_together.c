@@ -42,6 +42,10 @@ static int check_pictures(struct sdgen_options *o, const struct sdrt_log *log)
     if (of_mask && !o->mask && !extended)
         return sdrt_fail(log, SDRT_E_ARG, "--%s: expected --mask FILE or --extend beside it",
                          of_mask);
+    if (r->n_ip_adapters && !r->clip_vision)
+        return sdrt_fail(log, SDRT_E_ARG, "--ip-adapter: expected --clip-vision FILE beside it");
+    if (r->clip_vision && !r->n_ip_adapters)
+        return sdrt_fail(log, SDRT_E_ARG, "--clip-vision: expected --ip-adapter beside it");
     if (r->control_guess && !r->n_controls)
         return sdrt_fail(log, SDRT_E_ARG, "--control-guess: expected --control beside it");
     if (o->mask_padding && !r->mask_only)

@@ -22,6 +22,8 @@ int pictures_read(struct pictures *p, struct sdgen_options *o, const struct sdrt
     for (int i = 0; i < o->request.n_controls && status == SDRT_OK; i++)
         status = read_one(o->control_images[i], &p->control_files[i], &p->controls[i],
                           &o->controls[i].picture, log);
+    for (int i = 0; i < o->request.n_ip_adapters && status == SDRT_OK; i++)
+        status = read_one(o->ip_images[i], &p->ip_files[i], &p->ips[i], &o->ips[i].picture, log);
     return status;
 }
 
@@ -29,5 +31,6 @@ void pictures_free(struct pictures *p)
 {
     sdrt_picture_file_free(&p->init_file);
     sdrt_picture_file_free(&p->mask_file);
+    for (int i = 0; i < SDGEN_MAX_IPS; i++) sdrt_picture_file_free(&p->ip_files[i]);
     for (int i = 0; i < SDGEN_MAX_CONTROLS; i++) sdrt_picture_file_free(&p->control_files[i]);
 }

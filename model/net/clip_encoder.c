@@ -22,7 +22,8 @@ static sdrt_tensor linear(struct sdrt_graph *g, sdrt_tensor x, const char *layer
 }
 
 static sdrt_tensor self_attention(struct sdrt_graph *g, sdrt_tensor x, const char *layer,
-                                  const struct sdrt_clip_config *config, sdrt_tensor residual)
+                                  const struct sdrt_clip_config *config, int causal,
+                                  sdrt_tensor residual)
 {
     static const char *const parts[3] = { "q_proj", "k_proj", "v_proj" };
     const int c = config->hidden;
@@ -44,7 +45,7 @@ static sdrt_tensor self_attention(struct sdrt_graph *g, sdrt_tensor x, const cha
     const sdrt_tensor o = sdrt_graph_attention(g, name, sdrt_graph_slice(g, qkv, 0, c),
                                                sdrt_graph_slice(g, qkv, c, c),
                                                sdrt_graph_slice(g, qkv, 2 * c, c), config->heads,
-                                               1);
+                                               causal);
     return linear(g, o, layer, "self_attn.out_proj", c, SDRT_ACT_NONE, residual);
 }
 
@@ -71,17 +72,16 @@ static sdrt_tensor given(struct sdrt_graph *g, const struct sdrt_clip_config *cl
     return sdrt_graph_external(g, name, SDRT_F32, batch, 1, tokens, clip->hidden);
 }
 
-/* One transformer layer; into may be SDRT_NO_TENSOR. */
-static sdrt_tensor layer_of(struct sdrt_graph *g, const struct sdrt_clip_config *clip,
-                            const char *prefix, int i, sdrt_tensor x, sdrt_tensor into)
+sdrt_tensor sdrt_clip_layer(struct sdrt_graph *g, const struct sdrt_clip_config *clip,
+                            const char *layer, int causal, sdrt_tensor x, sdrt_tensor into)
 {
     const enum sdrt_act act = clip->act == SDRT_CLIP_GELU ? SDRT_ACT_GELU : SDRT_ACT_GELU_QUICK;
     struct sdrt_gemm_spec last = sdrt_gemm_defaults;
-    char name[NAME], layer[64];
+    char name[NAME];
 
-    sdrt_name(layer, sizeof layer, "%s.text_model.encoder.layers.%d", prefix, i);
     sdrt_name(name, sizeof name, "%s.layer_norm1", layer);
-    x = self_attention(g, sdrt_graph_layer_norm(g, x, name, EPS, SDRT_NO_TENSOR), layer, clip, x);
+    x = self_attention(g, sdrt_graph_layer_norm(g, x, name, EPS, SDRT_NO_TENSOR), layer, clip,
+                       causal, x);
     sdrt_name(name, sizeof name, "%s.layer_norm2", layer);
     const sdrt_tensor inner = linear(g, sdrt_graph_layer_norm(g, x, name, EPS, SDRT_NO_TENSOR),
                                      layer, "mlp.fc1", clip->intermediate, act, SDRT_NO_TENSOR);
@@ -91,6 +91,15 @@ static sdrt_tensor layer_of(struct sdrt_graph *g, const struct sdrt_clip_config 
     last.residual = x;
     last.into = into;
     return sdrt_graph_gemm(g, inner, &last);
+}
+
+static sdrt_tensor layer_of(struct sdrt_graph *g, const struct sdrt_clip_config *clip,
+                            const char *prefix, int i, sdrt_tensor x, sdrt_tensor into)
+{
+    char layer[64];
+
+    sdrt_name(layer, sizeof layer, "%s.text_model.encoder.layers.%d", prefix, i);
+    return sdrt_clip_layer(g, clip, layer, 1, x, into);
 }
 
 static void pool(struct sdrt_graph *g, const struct sdrt_text_config *config, const char *prefix,

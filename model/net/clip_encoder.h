@@ -8,6 +8,11 @@
 #include "model/net/config.h"
 #include "runtime/graph/tensor.h"
 
+/* Adds one transformer layer to g, whose weights are named behind layer: x [batch][1][tokens][hidden], of
+ * which with causal 1 each token sees those before it alone; into may be SDRT_NO_TENSOR. */
+sdrt_tensor sdrt_clip_layer(struct sdrt_graph *g, const struct sdrt_clip_config *clip,
+                            const char *layer, int causal, sdrt_tensor x, sdrt_tensor into);
+
 /* Where the hidden states go: channels at .. at + hidden - 1 of rows that are width wide, from row
  * row0 on of each prompt's rows (0: as many as it has tokens). */
 struct sdrt_clip_place {

@@ -19,6 +19,7 @@ enum {
     SDRT_MAX_LAYERS = 8, /* resnets of a level on the way down */
     SDRT_MMDIT_MAX_DEPTH = 64,
     SDRT_MAX_HINTS = 8,
+    SDRT_MAX_IPS = 4, /* IP-Adapters at once */
     SDRT_MAX_TEXT = 3,
     SDRT_MAX_LATENT = 16, /* channels whose statistics are known */
     SDRT_CLIP_TOKENS = 77
@@ -116,6 +117,21 @@ struct sdrt_clip_config {
     enum sdrt_clip_act act;
 };
 
+/* CLIP's encoder of pictures, a vision transformer. */
+struct sdrt_vision_config {
+    struct sdrt_clip_config
+        clip;        /* its layers; positions: the patches, and one token before them */
+    int size, patch; /* pixels a side of the picture, and of a patch */
+    int projection;  /* width of what stands for the whole picture */
+};
+
+/* An IP-Adapter: how many tokens of the text's width it makes of what an encoder of pictures says, in
+ * channels wide: of what stands for the whole, or where it has layers (a resampler, "plus") of all. */
+struct sdrt_ip_config {
+    int tokens, in;
+    int layers, width, heads; /* of the resampler; 0: there is none */
+};
+
 /* The encoder of T5 v1.1. */
 struct sdrt_t5_config {
     const char *table; /* a constant: the name of the embeddings, without ".weight" */
@@ -159,6 +175,9 @@ struct sdrt_model_config {
     int zero_negative;   /* 1: with no negative prompt its text embeddings are all zeros */
     int aesthetic;       /* 1: the numbers end in an aesthetic score, not in the target size */
     int size;            /* pixels a side that it was trained for */
+    struct sdrt_vision_config
+        vision;               /* of an encoder of pictures, and of an IP-Adapter, which are parts */
+    struct sdrt_ip_config ip; /* of their own beside this model */
 };
 
 /* What a U-Net is for, told from what it takes beside the latent. */

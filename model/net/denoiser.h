@@ -21,6 +21,8 @@ struct sdrt_denoiser_shape {
     int tokens;      /* of a prompt */
     int evaluations; /* timesteps of the schedule */
     int controlled;  /* how many features of ControlNets its step adds (controlnet.h) */
+    int ips;         /* how many IP-Adapters it attends to (ip_adapter.h); U-Nets alone */
+    int ip_tokens[SDRT_MAX_IPS]; /* of each */
     int adapted;     /* how many features of T2I-Adapters it adds (adapter.h); U-Nets alone */
     /* Of a U-Net whose steps are shortened, else 0: how many of the last layers a shortened step computes,
      * 1 to layers + 1 of the last up block; a whole one leaves for it what enters them. */

@@ -6,8 +6,10 @@
 #include "kernels/ops.h"
 #include "model/net/adapter.h"
 #include "model/net/clip_encoder.h"
+#include "model/net/clip_vision.h"
 #include "model/net/controlnet.h"
 #include "model/net/denoiser.h"
+#include "model/net/ip_adapter.h"
 #include "model/net/mmdit.h"
 #include "model/net/t5_encoder.h"
 #include "model/net/vae.h"
@@ -175,4 +177,32 @@ int sdrt_needs_declare_more(const struct sdrt_model_config *config, struct sdrt_
     if (status == SDRT_OK && config->vae.has_encoder)
         status = declare(&n, "vae encoder", build_encoder, 0);
     return status;
+}
+
+static void build_ip(struct sdrt_graph *g, const struct needs *n, int i)
+{
+    (void)i;
+    sdrt_ip_build(g, n->config, 0, 1, 1);
+}
+
+int sdrt_needs_declare_ip(const struct sdrt_model_config *config, struct sdrt_weight_store *store,
+                          const struct sdrt_log *log)
+{
+    const struct needs n = needs_of(config, store, log);
+
+    return declare(&n, "ip-adapter", build_ip, 0);
+}
+
+static void build_vision(struct sdrt_graph *g, const struct needs *n, int i)
+{
+    (void)i;
+    sdrt_clip_vision_build(g, &n->config->vision, n->config->vision.projection > 0, 0);
+}
+
+int sdrt_needs_declare_vision(const struct sdrt_model_config *config,
+                              struct sdrt_weight_store *store, const struct sdrt_log *log)
+{
+    const struct needs n = needs_of(config, store, log);
+
+    return declare(&n, "clip vision", build_vision, 0);
 }

@@ -25,4 +25,10 @@ int sdrt_needs_declare_more(const struct sdrt_model_config *config, struct sdrt_
 int sdrt_needs_declare_control(const struct sdrt_model_config *config,
                                struct sdrt_weight_store *store, const struct sdrt_log *log);
 
+/* Likewise of an IP-Adapter, and of an encoder of pictures. */
+int sdrt_needs_declare_ip(const struct sdrt_model_config *config, struct sdrt_weight_store *store,
+                          const struct sdrt_log *log);
+int sdrt_needs_declare_vision(const struct sdrt_model_config *config,
+                              struct sdrt_weight_store *store, const struct sdrt_log *log);
+
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/net/freeu.h"
+#include "model/net/ip_adapter.h"
 #include "model/net/name.h"
 #include "model/net/unet.h"
 #include "model/net/unet_once.h"
@@ -25,6 +26,8 @@ struct builder {
     const struct sdrt_unet_parts *parts;
     sdrt_tensor time;
     int batch, tokens;
+    int ips; /* IP-Adapters, of so many tokens each */
+    const int *ip_tokens;
     int next_resnet, next_cross, time_at;
     int adapted;    /* how many features T2I-Adapters leave */
     int controlled; /* 1: ControlNets leave something for the skips and the middle */
@@ -136,19 +139,33 @@ static sdrt_tensor self_attention(struct builder *b, sdrt_tensor x, const char *
     return project(b, o, prefix, "attn1.to_out.0", c, 1, x);
 }
 
-static sdrt_tensor cross_attention(struct builder *b, sdrt_tensor x, const char *prefix, int c)
+/* One attention of q to keys and values that lie side by side. */
+static sdrt_tensor attend(struct builder *b, const char *prefix, const char *leaf, sdrt_tensor q,
+                          sdrt_tensor kv, int c)
 {
     char name[NAME];
 
-    const sdrt_tensor kv = sdrt_unet_cross_tensor(b->g, b->config,
-                                                  &b->parts->cross[b->next_cross++], b->batch,
-                                                  b->tokens);
+    sdrt_name(name, sizeof name, "%s.%s", prefix, leaf);
+    return sdrt_graph_attention(b->g, name, q, sdrt_graph_slice(b->g, kv, 0, c),
+                                sdrt_graph_slice(b->g, kv, c, c), sdrt_unet_heads(b->config, c), 0);
+}
+
+/* To the prompt, and with the same queries to the pictures of IP-Adapters, added up. */
+static sdrt_tensor cross_attention(struct builder *b, sdrt_tensor x, const char *prefix, int c)
+{
+    const int i = b->next_cross++;
+    const struct sdrt_unet_part *cross = &b->parts->cross[i];
+    const sdrt_tensor kv = sdrt_unet_cross_tensor(b->g, b->config, cross, b->batch, b->tokens);
     const sdrt_tensor q = project(b, norm_of(b, x, prefix, "norm2"), prefix, "attn2.to_q", c, 0,
                                   SDRT_NO_TENSOR);
-    sdrt_name(name, sizeof name, "%s.attn2.attention", prefix);
-    const sdrt_tensor o = sdrt_graph_attention(b->g, name, q, sdrt_graph_slice(b->g, kv, 0, c),
-                                               sdrt_graph_slice(b->g, kv, c, c),
-                                               sdrt_unet_heads(b->config, c), 0);
+    sdrt_tensor o = attend(b, prefix, "attn2.attention", q, kv, c);
+
+    for (int k = 0; k < b->ips; k++) {
+        const sdrt_tensor ip = sdrt_ip_cross_tensor(b->g, b->config, cross, k, i, b->batch,
+                                                    b->ip_tokens[k]);
+        o = sdrt_graph_blend(b->g, "/ip", 1.0f, o, 1.0f,
+                             attend(b, prefix, "attn2.ip_attention", q, ip, c), o);
+    }
     return project(b, o, prefix, "attn2.to_out.0", c, 1, x);
 }
 
@@ -333,6 +350,8 @@ static struct builder builder_of(struct sdrt_graph *g, const struct sdrt_unet_pa
         .parts = parts,
         .batch = shape->batch,
         .tokens = shape->tokens,
+        .ips = shape->ips,
+        .ip_tokens = shape->ip_tokens,
         .controlled = shape->controlled,
         .adapted = shape->adapted,
         .again = shape->again,

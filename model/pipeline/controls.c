@@ -1,99 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/pipeline/controls.h"
-#include "model/checkpoint/control.h"
 #include "model/net/controlnet.h"
+#include "model/pipeline/image_prompts.h"
+#include "model/pipeline/nets.h"
 #include "runtime/base/choices.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-struct sdrt_control_net {
-    struct sdrt_control_net *next;
-    char *path;  /* owned */
-    unsigned id; /* no two nets of a model have the same, also one after the other */
-    int uses;
-    struct sdrt_control_file *file;
-    struct sdrt_model_part part; /* its configuration and store */
-};
-
-static void free_net(struct sdrt_control_net *net)
-{
-    sdrt_weight_store_free(&net->part.store);
-    sdrt_control_file_close(&net->file);
-    free(net->path);
-    free(net);
-}
-
-static int open_file(struct sdrt_model *m, const char *path, struct sdrt_control_net *net)
-{
-    const struct sdrt_model_part *base = &m->parts[SDRT_PART_BASE];
-    struct sdrt_behind behind = { .store = base->store };
-
-    if (base->checkpoint) behind.provider = sdrt_checkpoint_provider(base->checkpoint);
-    return sdrt_control_file_open(&net->file, path, sdrt_model_config_of(m),
-                                  base->checkpoint ? &behind : NULL, &net->part.config, m->log);
-}
-
-static int open_net(struct sdrt_model *m, const char *path, struct sdrt_control_net **out)
-{
-    struct sdrt_control_net *net = calloc(1, sizeof *net);
-    int status = SDRT_OK;
-
-    if (!net || !(net->path = strdup(path)))
-        status = sdrt_fail(m->log, SDRT_E_NOMEM, "%s: no memory for it", path);
-    if (status == SDRT_OK) status = open_file(m, path, net);
-    if (status == SDRT_OK) {
-        const struct sdrt_weights_provider provider = sdrt_control_file_provider(net->file);
-        status = sdrt_part_open_store(m, &net->part, &provider, SDRT_DTYPES);
-    }
-    if (status != SDRT_OK) {
-        if (net) free_net(net);
-        return status;
-    }
-    net->id = ++m->last_net;
-    net->next = m->nets;
-    *out = m->nets = net;
-    return SDRT_OK;
-}
-
-/* A use of the net, which is opened unless it is there.  Others wait meanwhile. */
-static int use(struct sdrt_model *m, const char *path, struct sdrt_control_net **out)
-{
-    int status = SDRT_OK;
-
-    pthread_mutex_lock(&m->lock);
-    for (*out = m->nets; *out && strcmp((*out)->path, path) != 0;) *out = (*out)->next;
-    if (!*out) status = open_net(m, path, out);
-    if (status == SDRT_OK) (*out)->uses++;
-    pthread_mutex_unlock(&m->lock);
-    return status;
-}
-
-static void unuse(struct sdrt_model *m, struct sdrt_control_net *net)
-{
-    struct sdrt_control_net **at = &m->nets;
-
-    if (!net) return;
-    pthread_mutex_lock(&m->lock);
-    if (!--net->uses) {
-        while (*at != net) at = &(*at)->next;
-        *at = net->next;
-        free_net(net);
-    }
-    pthread_mutex_unlock(&m->lock);
-}
 
 void sdrt_controls_release(struct sdrt_session *s)
 {
     for (int i = 0; i < SDRT_MAX_CONTROLS; i++) {
-        unuse(s->model, s->controls[i]);
+        sdrt_net_unuse(s->model, s->controls[i]);
         s->controls[i] = NULL;
     }
 }
 
 /* What a ControlNet leaves has to have the features of what the others leave. */
-static int tell_net(struct sdrt_shape *shape, int i, const struct sdrt_control_net *net,
+static int tell_net(struct sdrt_shape *shape, int i, const struct sdrt_net *net,
                     const struct sdrt_log *log)
 {
     const struct sdrt_model_config *config = &net->part.config;
@@ -128,7 +52,7 @@ static const char *list_types(char text[SDRT_CHOICES], int types)
 }
 
 /* A union of nets has to be told what its picture is, and no other net can be. */
-static int check_type(const struct sdrt_control_net *net, const struct sdrt_request *r, int i,
+static int check_type(const struct sdrt_net *net, const struct sdrt_request *r, int i,
                       const struct sdrt_log *log)
 {
     const int types = net->part.config.unet.hint.types, type = sdrt_control_type_of(r, i);
@@ -155,7 +79,7 @@ int sdrt_control_type_of(const struct sdrt_request *r, int i)
     return name ? sdrt_control_type_number(sdrt_choice(sdrt_control_type_name, name)) : -1;
 }
 
-static int tell_shape(struct sdrt_shape *shape, int i, const struct sdrt_control_net *net,
+static int tell_shape(struct sdrt_shape *shape, int i, const struct sdrt_net *net,
                       const struct sdrt_log *log)
 {
     const struct sdrt_adapter_config *a = &net->part.config.unet.adapter;
@@ -172,14 +96,14 @@ static int tell_shape(struct sdrt_shape *shape, int i, const struct sdrt_control
 int sdrt_controls_take(struct sdrt_session *s, const struct sdrt_request *r,
                        struct sdrt_shape *shape)
 {
-    struct sdrt_control_net *nets[SDRT_MAX_CONTROLS] = { NULL };
+    struct sdrt_net *nets[SDRT_MAX_CONTROLS] = { NULL };
     int status = SDRT_OK;
 
     for (int i = 0; i < r->n_controls && status == SDRT_OK; i++)
-        status = use(s->model, r->controls[i].net, &nets[i]);
+        status = sdrt_net_use(s->model, SDRT_NET_CONTROL, r->controls[i].net, &nets[i]);
     if (status == SDRT_OK && memcmp(nets, s->controls, sizeof nets) != 0) sdrt_session_unplan(s);
     for (int i = 0; i < SDRT_MAX_CONTROLS; i++) {
-        unuse(s->model, status == SDRT_OK ? s->controls[i] : nets[i]);
+        sdrt_net_unuse(s->model, status == SDRT_OK ? s->controls[i] : nets[i]);
         if (status == SDRT_OK) s->controls[i] = nets[i];
     }
     shape->n_controls = r->n_controls;
@@ -193,6 +117,7 @@ int sdrt_controls_take(struct sdrt_session *s, const struct sdrt_request *r,
 const struct sdrt_model_part *sdrt_controls_part(const struct sdrt_session *s,
                                                  const struct sdrt_pass *pass)
 {
+    if (pass->ip) return sdrt_image_prompts_part(s, pass);
     if (pass->control > s->shape.n_controls || (pass->controlled && !s->shape.n_controls))
         return NULL;
     if (!pass->control) return &s->model->parts[pass->part];

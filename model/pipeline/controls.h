@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The control nets of a model.  A net is opened by the first session whose request names it and closed
- * when none draws with it any more; all sessions share its packed weights.
+ * The control nets of a session (nets.h).
  */
 #ifndef SDRT_MODEL_PIPELINE_CONTROLS_H
 #define SDRT_MODEL_PIPELINE_CONTROLS_H

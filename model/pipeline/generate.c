@@ -4,6 +4,7 @@
  * denoise the pair, guide, sampler step } -> VAE -> RGB, pass by pass of the model's table.
  */
 #include "model/pipeline/hires.h"
+#include "model/pipeline/image_prompts.h"
 #include "model/pipeline/loras.h"
 #include "model/pipeline/parameters.h"
 #include "model/pipeline/read.h"
@@ -167,6 +168,7 @@ static int draw(struct sdrt_run *run)
     if (status == SDRT_OK && run->r->init)
         status = sdrt_canvas_prepare(&run->canvas, run->r, s->log);
     if (status == SDRT_OK) status = sdrt_run_prepare_controls(run);
+    if (status == SDRT_OK) status = sdrt_run_prepare_image_prompts(run);
     if (status == SDRT_OK) status = prepare_results(run);
     if (status == SDRT_OK) status = prepare(run);
     if (status == SDRT_OK) status = run_passes(run);
@@ -191,6 +193,7 @@ int sdrt_run_once(struct sdrt_session *s, const struct sdrt_request *request,
     if (status == SDRT_OK) status = sdrt_guidance_parse(&run.guidance, r->guidance, s->log);
     s->n_images = 0;
     if (status == SDRT_OK) status = sdrt_controls_take(s, r, &shape);
+    if (status == SDRT_OK) status = sdrt_image_prompts_take(s, r, &shape);
     if (status == SDRT_OK)
         status = sdrt_prompts_read(&run.prompts, s->model, r, &shape, s->log);
     if (status == SDRT_OK) status = sdrt_session_plan(s, &shape);
@@ -208,6 +211,7 @@ int sdrt_run_once(struct sdrt_session *s, const struct sdrt_request *request,
     free(run.rngs);
     sdrt_canvas_clear(&run.canvas);
     sdrt_run_free_controls(&run);
+    sdrt_run_free_image_prompts(&run);
     return status;
 }
 

@@ -52,7 +52,7 @@ struct sdrt_model_hashes {
 
 struct sdrt_pass;
 struct sdrt_taesd;
-struct sdrt_control_net;
+struct sdrt_net;
 
 struct sdrt_model {
     int uses;                              /* guarded by lock */
@@ -65,7 +65,7 @@ struct sdrt_model {
     int n_parts;                           /* 2: the second is a refiner */
     struct sdrt_random_weights *random;    /* NULL with a checkpoint */
     struct sdrt_taesd *taesd;              /* NULL without one */
-    struct sdrt_control_net *nets; /* that sessions use, linked (controls.h); guarded by lock */
+    struct sdrt_net *nets;                 /* that sessions use, linked (nets.h); guarded by lock */
     unsigned last_net;             /* the number of the newest; guarded by lock */
     struct sdrt_pipeline_loras loras;      /* between the base's checkpoint and its store */
     struct sdrt_clip_tokenizer *tokenizers[SDRT_MAX_TEXT]; /* of each text encoder */

@@ -142,6 +142,23 @@ static void write_controls(const struct sdrt_request *r, FILE *f)
     }
 }
 
+static void write_image_prompts(const struct sdrt_request *r, FILE *f)
+{
+    for (int i = 0; i < r->n_ip_adapters; i++) {
+        const char *slash = strrchr(r->ip_adapters[i].file, '/');
+        char key[24], *text = NULL;
+        size_t size;
+        FILE *one = r->ip_adapters[i].scale != 0.0f ? open_memstream(&text, &size) : NULL;
+        if (!one) continue;
+        fprintf(one, "Model: %s, Weight: %g",
+                slash && slash[1] ? slash + 1 : r->ip_adapters[i].file,
+                (double)r->ip_adapters[i].scale);
+        snprintf(key, sizeof key, "IP-Adapter %d", i);
+        if (!fclose(one)) write_text(f, key, text);
+        free(text);
+    }
+}
+
 static void write_list(FILE *f, const char *key, const double *values, int n)
 {
     for (int i = 0; i < n; i++) fprintf(f, "%s%g", i ? "," : key, values[i]);
@@ -221,6 +238,7 @@ static void write_settings(const struct sdrt_run *run, int i, FILE *f)
         fprintf(f, ", Refiner switch at: %g", r->refiner_start);
     }
     write_controls(r, f);
+    write_image_prompts(r, f);
     write_loras(r, f);
     char *hashes = sdrt_hashes_of_loras(m, r);
     if (hashes) write_text(f, "Lora hashes", hashes);

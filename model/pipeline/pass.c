@@ -44,9 +44,12 @@ const char *sdrt_pass_precision(const struct sdrt_pass *pass, const char *precis
 
 const char *sdrt_pass_scope(const struct sdrt_pass *pass)
 {
+    static const char *const ips[] = { "ip1/", "ip2/", "ip3/", "ip4/" };
     static const char *const controls[] = { "control1/", "control2/", "control3/", "control4/" };
 
     _Static_assert(sizeof controls / sizeof *controls == SDRT_MAX_CONTROLS, "each net has a scope");
+    _Static_assert(sizeof ips / sizeof *ips == SDRT_MAX_IPS, "each adapter has a scope");
+    if (pass->ip) return pass->ip == SDRT_PASS_VISION ? "vision/" : ips[pass->ip - 1];
     return pass->control ? controls[pass->control - 1] : sdrt_part_scope(pass->part);
 }
 

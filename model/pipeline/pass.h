@@ -29,6 +29,12 @@ struct sdrt_shape {
     unsigned controls[SDRT_MAX_CONTROLS]; /* which (controls.h) */
     int first_net;                        /* the first of them that is a ControlNet; 0: none is */
     int controlled;                       /* features that a ControlNet leaves */
+    int n_ips;                            /* IP-Adapters that have a strength */
+    unsigned ips[SDRT_MAX_IPS], vision;   /* which, and their encoder (nets.h) */
+    int ip_of[SDRT_MAX_IPS],
+        ip_tokens[SDRT_MAX_IPS]; /* the request's numbers of them; tokens of each */
+    int vision_rows; /* what the encoder says in all of a picture, as those with layers read; */
+    int vision_embeds, vision_hidden; /* 1: one reads the whole's; all */
     int encoded; /* 1: ControlNets read a latent, which the VAE makes of their picture */
     int adapted; /* features that T2I-Adapters among them leave; 0: none is one */
     int vae_bands;               /* rows of the image that the VAE decodes at once; 0: all */
@@ -62,6 +68,8 @@ int sdrt_shape_unet_batch(const struct sdrt_shape *shape);
 int sdrt_shape_clip_rows(const struct sdrt_shape *shape, const struct sdrt_model_config *config);
 int sdrt_shape_context_rows(const struct sdrt_shape *shape, const struct sdrt_model_config *config);
 
+enum { SDRT_PASS_VISION = -1 };
+
 struct sdrt_pass {
     const char *name;  /* in reports: "text 2"; NULL ends a table */
     const char *dumps; /* what names of its dumped tensors begin with */
@@ -69,6 +77,8 @@ struct sdrt_pass {
     enum sdrt_when when;
     int encoder; /* which text encoder; of no meaning to the others */
     int control; /* whose weights: 0 the part's, 1 those of the first control net and so on */
+    int ip; /* whose weights: 0 as above, 1 those of the first IP-Adapter and so on, SDRT_PASS_VISION
+                  * their encoder's */
     int shows;   /* 1: shows a control net its picture, all that a T2I-Adapter takes */
     int controlled; /* 1: the part's step with what control nets leave, which is of the same weights */
     int follows; /* 1: what it makes changes with the text, so it runs again where that varies */

@@ -3,7 +3,9 @@
 #include "model/checkpoint/tensor_names.h"
 #include "model/net/adapter.h"
 #include "model/net/clip_encoder.h"
+#include "model/net/clip_vision.h"
 #include "model/net/controlnet.h"
+#include "model/net/ip_adapter.h"
 #include "model/net/mmdit.h"
 #include "model/net/t5_encoder.h"
 #include "model/net/taesd.h"
@@ -77,11 +79,21 @@ static void build_schedule(struct sdrt_graph *g, const struct sdrt_pass *pass,
     sdrt_denoiser_of(config)->build_schedule(g, config, &s);
 }
 
+/* The steps of the base attend to the pictures of IP-Adapters too. */
+static void add_ips(struct sdrt_denoiser_shape *s, const struct sdrt_pass *pass,
+                    const struct sdrt_shape *shape)
+{
+    if (pass->part != SDRT_PART_BASE) return;
+    s->ips = shape->n_ips;
+    for (int k = 0; k < shape->n_ips; k++) s->ip_tokens[k] = shape->ip_tokens[k];
+}
+
 static void build_step(struct sdrt_graph *g, const struct sdrt_pass *pass,
                        const struct sdrt_model_config *config, const struct sdrt_shape *shape)
 {
-    const struct sdrt_denoiser_shape s = denoiser_shape(pass, config, shape);
+    struct sdrt_denoiser_shape s = denoiser_shape(pass, config, shape);
 
+    add_ips(&s, pass, shape);
     sdrt_denoiser_of(config)->build_step(g, config, &s);
 }
 
@@ -93,6 +105,7 @@ static void build_controlled_step(struct sdrt_graph *g, const struct sdrt_pass *
 
     s.controlled = shape->controlled;
     s.adapted = shape->adapted;
+    add_ips(&s, pass, shape);
     sdrt_denoiser_of(config)->build_step(g, config, &s);
 }
 
@@ -118,6 +131,20 @@ static void build_hint(struct sdrt_graph *g, const struct sdrt_pass *pass,
     if (config->denoiser == SDRT_DENOISER_MMDIT) sdrt_mmdit_build_hint(g, &config->mmdit, &s);
     else if (a->n) sdrt_adapter_build(g, a, s.h >> a->wide, s.w >> a->wide);
     else sdrt_controlnet_build_hint(g, &config->unet, &s);
+}
+
+static void build_vision(struct sdrt_graph *g, const struct sdrt_pass *pass,
+                         const struct sdrt_model_config *config, const struct sdrt_shape *shape)
+{
+    (void)pass;
+    sdrt_clip_vision_build(g, &config->vision, shape->vision_embeds, shape->vision_hidden);
+}
+
+static void build_ip(struct sdrt_graph *g, const struct sdrt_pass *pass,
+                     const struct sdrt_model_config *config, const struct sdrt_shape *shape)
+{
+    sdrt_ip_build(g, config, pass->ip - 1, sdrt_shape_unet_batch(shape),
+                  config->ip.layers ? shape->vision_rows : 1);
 }
 
 /* One image at a time: its tensors are the largest of all. */
@@ -206,6 +233,22 @@ static int has_alone_short(const struct sdrt_model_config *base, const struct sd
 #define STEP(name_, part_, dumps_, kept_)                                                          \
     { .name = name_, .dumps = dumps_, .part = part_, .when = SDRT_EACH_EVALUATION, .kept = kept_,  \
       .build = build_step, .run = sdrt_run_steps }
+/* What pictures as prompts leave for the steps. */
+#define IP(i, name_)                                                                         \
+    {                                                                                        \
+        .name = name_, .dumps = "ip" #i "/", .ip = i, .when = SDRT_ONCE_A_PROMPT,            \
+        .build = build_ip, .wanted = sdrt_image_prompts_wanted, .run = sdrt_run_image_prompt \
+    }
+#define IMAGE_PROMPTS                      \
+    { .name = "clip vision",               \
+      .dumps = "vision/",                  \
+      .ip = SDRT_PASS_VISION,              \
+      .when = SDRT_ONCE_A_PROMPT,          \
+      .on_host = 1,                        \
+      .build = build_vision,               \
+      .wanted = sdrt_image_prompts_wanted, \
+      .run = sdrt_run_vision },            \
+        IP(1, "ip-adapter"), IP(2, "ip-adapter 2"), IP(3, "ip-adapter 3"), IP(4, "ip-adapter 4")
 /* What a control net makes once of prompt, timesteps and picture; its step, which the denoiser's runs,
  * is loaded with that. */
 #define CONTROL(i, name_)                                                                        \
@@ -255,6 +298,7 @@ static int has_alone_short(const struct sdrt_model_config *base, const struct sd
 static const struct sdrt_pass unet_passes[] = {
     TEXT(0, "text", "text/", NULL),
     TEXT(1, "text 2", "text2/", has_second),
+    IMAGE_PROMPTS,
     ENCODER,
     PROMPT("prompt", SDRT_PART_BASE, "prompt/"),
     SCHEDULE("schedule", SDRT_PART_BASE, "schedule/"),
@@ -289,6 +333,7 @@ static const struct sdrt_pass mmdit_passes[] = {
 static const struct sdrt_pass refined_passes[] = {
     TEXT(0, "text", "text/", NULL),
     TEXT(1, "text 2", "text2/", NULL),
+    IMAGE_PROMPTS,
     ENCODER,
     PROMPT("prompt", SDRT_PART_BASE, "prompt/"),
     SCHEDULE("schedule", SDRT_PART_BASE, "schedule/"),

@@ -37,4 +37,8 @@ const char *sdrt_resize_mode_name(int i);
 int sdrt_pixels_resize(struct sdrt_pixels *pixels, int width, int height, enum sdrt_resize mode,
                        const struct sdrt_log *log);
 
+/* Brings the shorter side to size, by Pillow's BICUBIC, and leaves the middle, size x size.  On failure *pixels
+ * stays as it was: SDRT_E_NOMEM. */
+int sdrt_pixels_shrink(struct sdrt_pixels *pixels, int size, const struct sdrt_log *log);
+
 #endif

@@ -29,6 +29,7 @@ void sdrt_session_unplan(struct sdrt_session *s)
     sdrt_device_free(&s->far_arena);
     memset(&s->shape, 0, sizeof s->shape);
     s->planned = s->text_ready = 0;
+    s->ip_key = 0;
     memset(s->once_ready, 0, sizeof s->once_ready);
 }
 

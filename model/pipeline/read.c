@@ -139,6 +139,30 @@ static int check_controls(const struct sdrt_request *r, const struct sdrt_log *l
     return status;
 }
 
+static int check_image_prompts(const struct sdrt_request *r, const struct sdrt_log *log)
+{
+    int status = SDRT_OK;
+
+    if (r->n_ip_adapters < 0 || r->n_ip_adapters > SDRT_MAX_IPS)
+        return sdrt_fail(log, SDRT_E_ARG, "%d IP-Adapters: expected 0 to %d", r->n_ip_adapters,
+                         (int)SDRT_MAX_IPS);
+    if (r->n_ip_adapters && !r->ip_adapters)
+        return sdrt_fail(log, SDRT_E_ARG, "%d IP-Adapters: expected an array of them, not NULL",
+                         r->n_ip_adapters);
+    for (int i = 0; i < r->n_ip_adapters && status == SDRT_OK; i++) {
+        const struct sdrt_ip_adapter *ip = &r->ip_adapters[i];
+        if (!ip->file)
+            return sdrt_fail(log, SDRT_E_ARG, "IP-Adapter %d: expected a file, not NULL", i);
+        if (!ip->picture)
+            return sdrt_fail(log, SDRT_E_ARG, "%s: expected a picture for it, not NULL", ip->file);
+        if (!(ip->scale >= 0.0f && ip->scale <= (float)MOST_CONTROL))
+            return sdrt_fail(log, SDRT_E_ARG, "%s: strength %g: expected a number from 0 to %d",
+                             ip->file, (double)ip->scale, MOST_CONTROL);
+        status = sdrt_picture_check(ip->picture, "the picture of an IP-Adapter", log);
+    }
+    return status;
+}
+
 static int check_pictures(const struct sdrt_request *r, const struct sdrt_log *log)
 {
     if (r->mask && !r->init)
@@ -180,6 +204,7 @@ int sdrt_request_read(struct sdrt_request *out, const struct sdrt_request *reque
     int status = lay_over(out, sizeof *out, request, SDRT_FIRST_REQUEST, "request", log);
     if (status == SDRT_OK) status = check_loras(out, log);
     if (status == SDRT_OK) status = check_controls(out, log);
+    if (status == SDRT_OK) status = check_image_prompts(out, log);
     if (status == SDRT_OK) status = check_pictures(out, log);
     if (status != SDRT_OK) return status;
     if (!out->prompt) out->prompt = defaults.prompt;

@@ -46,6 +46,8 @@ struct sdrt_run {
     uint64_t seeds[SDRT_MAX_BATCH]; /* of the motion that some samplers follow */
     enum sdrt_rng_kind rng_kind;
     struct sdrt_run_control controls[SDRT_MAX_CONTROLS];
+    struct sdrt_pixels ip_pictures[SDRT_MAX_IPS]; /* as their encoder sees them; owned */
+    uint64_t ip_key;                              /* of those and their strengths */
     struct sdrt_run_adapted adapted[SDRT_MAX_LEVELS + 1];
     struct sdrt_hires *hires;  /* where it is one of two drawings; NULL: it is the only one */
     struct sdrt_canvas canvas; /* the picture that it begins with; owned */
@@ -147,6 +149,10 @@ int sdrt_run_follow_controls(struct sdrt_run *run);
 int sdrt_run_control_steps(struct sdrt_run *run, const struct sdrt_pass *pass, int e,
                            const float *scaled, const struct sdrt_pass **step);
 
+/* Brings the pictures of IP-Adapters to the size that their encoder sees.  They stay until they are freed. */
+int sdrt_run_prepare_image_prompts(struct sdrt_run *run);
+void sdrt_run_free_image_prompts(struct sdrt_run *run);
+
 /* What the rows of passes.c are made of; see struct sdrt_pass. */
 int sdrt_text_wanted(const struct sdrt_run *run, const struct sdrt_pass *pass);
 int sdrt_once_wanted(const struct sdrt_run *run, const struct sdrt_pass *pass);
@@ -158,6 +164,9 @@ int sdrt_run_steps(struct sdrt_run *run, const struct sdrt_pass *pass);
 int sdrt_run_decoder(struct sdrt_run *run, const struct sdrt_pass *pass);
 int sdrt_run_control(struct sdrt_run *run, const struct sdrt_pass *pass);
 int sdrt_run_control_picture(struct sdrt_run *run, const struct sdrt_pass *pass);
+int sdrt_image_prompts_wanted(const struct sdrt_run *run, const struct sdrt_pass *pass);
+int sdrt_run_vision(struct sdrt_run *run, const struct sdrt_pass *pass);
+int sdrt_run_image_prompt(struct sdrt_run *run, const struct sdrt_pass *pass);
 int sdrt_run_nothing(struct sdrt_run *run, const struct sdrt_pass *pass);
 
 #endif

@@ -3,6 +3,7 @@
  * Opening and closing a session, and what is known before it draws.
  */
 #include "model/pipeline/controls.h"
+#include "model/pipeline/image_prompts.h"
 #include "model/pipeline/hires.h"
 #include "model/pipeline/prompts.h"
 #include "model/pipeline/read.h"
@@ -49,6 +50,7 @@ void sdrt_session_close(struct sdrt_session **session)
     if (!s) return;
     if (s->programs && s->moves) sdrt_session_unplan(s);
     sdrt_controls_release(s);
+    sdrt_image_prompts_release(s);
     free(s->programs);
     free(s->moves);
     sdrt_queue_close(&s->queue);
@@ -88,6 +90,7 @@ int sdrt_session_plan_request(struct sdrt_session *s, const struct sdrt_request 
     status = sdrt_request_vary(&r, owned, s->log);
     if (status == SDRT_OK) status = sdrt_request_check(s->model, &r, &shape, NULL, NULL);
     if (status == SDRT_OK) status = sdrt_controls_take(s, &r, &shape);
+    if (status == SDRT_OK) status = sdrt_image_prompts_take(s, &r, &shape);
     if (status == SDRT_OK) status = sdrt_prompts_read(&prompts, s->model, &r, &shape, NULL);
     sdrt_prompts_clear(&prompts);
     free(owned[0]);

@@ -42,7 +42,9 @@ struct sdrt_session {
     double streamed;             /* share of the weights that do not stay on such a device */
     double plan_seconds;
 
-    struct sdrt_control_net *controls[SDRT_MAX_CONTROLS]; /* uses of the shape's nets */
+    struct sdrt_net *controls[SDRT_MAX_CONTROLS]; /* uses of the shape's nets */
+    struct sdrt_net *ips[SDRT_MAX_IPS], *vision;  /* likewise of IP-Adapters and their encoder */
+    uint64_t ip_key; /* of what those have made, see image_prompts.h; 0: of nothing */
 
     /* What the slots hold of the last request. */
     int text_ready;             /* tokens, embeddings and pooled text belong together */

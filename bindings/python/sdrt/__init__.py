@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from ._request import Options, Request
 
-__all__ = ["Cancelled", "Control", "Error", "Image", "Memory", "Model", "Session",
+__all__ = ["Cancelled", "Control", "Error", "Image", "IpAdapter", "Memory", "Model", "Session",
            "Upscaler", "inspect", "names", "samplers", "schedules", "usable", "version"]
 
 _library = _abi.load()
@@ -80,6 +80,15 @@ class Control:
     end: float = 1.0
     map: Optional[str] = None
     type: Optional[str] = None
+
+
+@dataclasses.dataclass(frozen=True)
+class IpAdapter:
+    """An IP-Adapter's file and the picture that is a prompt to it; generate() wants clip_vision too."""
+
+    file: Union[str, os.PathLike[str]]
+    picture: NDArray[np.uint8]
+    scale: float = 1.0
 
 
 def _log(_user: Any, level: int, text: bytes) -> None:

@@ -38,6 +38,10 @@ class Control(Structure):
                 ("start", c_float), ("end", c_float)]
 
 
+class IpAdapter(Structure):
+    _fields_ = [("file", c_char_p), ("picture", POINTER(Picture)), ("scale", c_float)]
+
+
 class Memory(Structure):
     _fields_ = [("weights_bytes", c_size_t), ("arena_bytes", c_size_t),
                 ("available_bytes", c_size_t)]
@@ -95,11 +99,12 @@ class Request(Structure):
         ("cfg_schedule", c_char_p), ("slg_scale", c_float), ("slg_start", c_float),
         ("slg_end", c_float), ("slg_layers", c_char_p), ("pag_scale", c_float),
         ("pag_adaptive_scale", c_float), ("pag_layers", c_char_p), ("freeu", c_char_p),
-        ("dynamic_prompts", c_int)]
+        ("dynamic_prompts", c_int), ("ip_adapters", POINTER(IpAdapter)),
+        ("clip_vision", c_char_p), ("n_ip_adapters", c_int)]
 
 
 STRUCTS = {"sdrt_preview_at": PreviewAt, "sdrt_picture": Picture, "sdrt_lora": Lora,
-           "sdrt_control": Control, "sdrt_memory": Memory, "sdrt_log": Log,
+           "sdrt_control": Control, "sdrt_ip_adapter": IpAdapter, "sdrt_memory": Memory, "sdrt_log": Log,
            "sdrt_options": Options, "sdrt_request": Request}
 
 # What each function returns and takes.  A text that is to be freed comes as an address.

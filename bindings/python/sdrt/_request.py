@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from . import Control
+    from . import Control, IpAdapter
 
     Path = Union[str, os.PathLike[str]]
 
@@ -122,9 +122,11 @@ if TYPE_CHECKING:
         pag_layers: str
         freeu: str
         dynamic_prompts: bool
+        ip_adapters: Sequence[IpAdapter]
+        clip_vision: Path
 
 # What is set by what stands beside it.
-_DERIVED = {"size", "prompt", "n_loras", "n_controls", "control_maps", "control_types",
+_DERIVED = {"size", "prompt", "n_loras", "n_controls", "n_ip_adapters", "control_maps", "control_types",
             "n_sigmas", "n_timesteps",
             "user", "progress_user", "dump_user", "preview_user"}
 
@@ -224,7 +226,7 @@ class RequestBuilder(Guard):
         rest = dict(values)
         # Always there, so that Python sees to signals between two steps.
         self.request.progress = self._progress(rest.pop("progress", None))
-        for name in ("preview", "dump", "init", "mask", "loras", "controls", "sigmas", "timesteps"):
+        for name in ("preview", "dump", "init", "mask", "loras", "controls", "ip_adapters", "sigmas", "timesteps"):
             value = rest.pop(name, None)
             if value is not None:
                 getattr(self, "_set_" + name, self._set_numbers)(name, value)
@@ -270,6 +272,12 @@ class RequestBuilder(Guard):
         self.request.control_types = (ctypes.c_char_p * len(controls))(
             *[_text(name, c.type) for c in value])
         self.request.n_controls = len(controls)
+
+    def _set_ip_adapters(self, name: str, value: Any) -> None:
+        ips = [_abi.IpAdapter(_text(name, ip.file), picture(name, ip.picture, self._keep), ip.scale)
+               for ip in value]
+        self.request.ip_adapters = (_abi.IpAdapter * len(ips))(*ips)
+        self.request.n_ip_adapters = len(ips)
 
     def _set_numbers(self, name: str, value: Any) -> None:
         numbers = [_scalar(name, ctypes.c_double, x) for x in value]
