@@ -44,9 +44,10 @@ struct contest {
 /* What counts as work where there is no arithmetic. */
 static double work_of(const struct sdrt_job *j) { return j->flop > 0.0 ? j->flop : j->bytes; }
 
+/* Convolutions have no weights of I8. */
 static void set_precision(struct sdrt_job *j, enum sdrt_dtype stored)
 {
-    if (j->family == SDRT_FAMILY_CONV) j->u.conv.w.stored = stored;
+    if (j->family == SDRT_FAMILY_CONV) j->u.conv.w.stored = stored == SDRT_I8 ? SDRT_F32 : stored;
     if (j->family == SDRT_FAMILY_GEMM) j->u.gemm.w.stored = stored;
 }
 
@@ -79,6 +80,7 @@ static int verify(const struct sdrt_kernel_bench *b, const struct sdrt_job *shap
     sdrt_ops_init(&generic, 0);
     sdrt_job_shorten(&ours);
     reference = ours;
+    if (level->precision->stored == SDRT_I8) set_precision(&reference, SDRT_F32);
     if (!sdrt_job_set(&ours, &level->ops, b->queue) ||
         !sdrt_job_set(&reference, &generic, b->queue)) {
         status = out_of_memory(b, shape->name);

@@ -22,6 +22,7 @@ static const struct sdrt_bench_precision precisions[] = {
     { "f32", SDRT_F32, 1e-4 },
     { "bf16", SDRT_BF16, 2e-2 },
     { "int16", SDRT_F32, 3e-3 },
+    { "int8", SDRT_I8, 5e-2 },
     { "f16", SDRT_F16, 5e-3 },
 };
 

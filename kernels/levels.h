@@ -15,7 +15,8 @@
  *       has    function of isa.c: whether this machine can run it, and gains by it
  *     In place of this row, SDRT_F32_LEVEL is for the levels that compute in f32, SDRT_BF16_LEVEL
  *     for those that compute in bf16 where weights are bf16, SDRT_INT16_LEVEL for those whose
- *     convolutions and linear layers compute in 16-bit integers, and SDRT_F16_LEVEL for those that
+ *     convolutions and linear layers compute in 16-bit integers, SDRT_INT8_LEVEL for those of them
+ *     whose linear layers compute in 8-bit integers where weights are I8, and SDRT_F16_LEVEL for those that
  *     compute in f16 where weights are f16, which nobody gets who does not ask for it.
  *   SDRT_GEMM_FILLER(flag, filler), SDRT_CONV_FILLER, SDRT_ATTENTION_FILLER, SDRT_NORM_FILLER,
  *   SDRT_ELEMENTWISE_FILLER
@@ -37,6 +38,9 @@
 #endif
 #ifndef SDRT_INT16_LEVEL
 #define SDRT_INT16_LEVEL SDRT_LEVEL
+#endif
+#ifndef SDRT_INT8_LEVEL
+#define SDRT_INT8_LEVEL SDRT_INT16_LEVEL
 #endif
 #ifndef SDRT_F16_LEVEL
 #define SDRT_F16_LEVEL SDRT_LEVEL
@@ -140,20 +144,21 @@ SDRT_CONV_FILLER(SDRT_ISA_AVX512BF16, sdrt_conv_init_avx512bf16)
 SDRT_ATTENTION_FILLER(SDRT_ISA_AVX512BF16, sdrt_attention_init_avx512bf16)
 #endif
 
-/* VPDPWSSD: products of 16-bit integers, at twice the rate of f32's. */
+/* VPDPWSSD and VPDPBUSD: products of 16-bit integers at twice the rate of f32's, of 8-bit ones at
+ * four times. */
 #if HAVE_AVX512VNNI
-SDRT_INT16_LEVEL(avx512vnni, SDRT_ISA_AVX512VNNI, 1u << 10,
-                 SDRT_ISA_BLAS | SDRT_ISA_AVX2 | SDRT_ISA_AVX512, has_avx512vnni)
+SDRT_INT8_LEVEL(avx512vnni, SDRT_ISA_AVX512VNNI, 1u << 10,
+                SDRT_ISA_BLAS | SDRT_ISA_AVX2 | SDRT_ISA_AVX512, has_avx512vnni)
 SDRT_GEMM_FILLER(SDRT_ISA_AVX512VNNI, sdrt_gemm_init_avx512vnni)
 SDRT_CONV_FILLER(SDRT_ISA_AVX512VNNI, sdrt_conv_init_avx512vnni)
 #endif
 
 /* Both: attention in bf16, all other products in integers. */
 #if HAVE_AVX512VNNI && HAVE_AVX512BF16
-SDRT_INT16_LEVEL(avx512bf16vnni, SDRT_ISA_AVX512BF16VNNI, 1u << 11,
-                 SDRT_ISA_BLAS | SDRT_ISA_AVX2 | SDRT_ISA_AVX512 | SDRT_ISA_AVX512BF16 |
-                     SDRT_ISA_AVX512VNNI,
-                 has_avx512bf16vnni)
+SDRT_INT8_LEVEL(avx512bf16vnni, SDRT_ISA_AVX512BF16VNNI, 1u << 11,
+                SDRT_ISA_BLAS | SDRT_ISA_AVX2 | SDRT_ISA_AVX512 | SDRT_ISA_AVX512BF16 |
+                    SDRT_ISA_AVX512VNNI,
+                has_avx512bf16vnni)
 #endif
 
 /* AMX-TILE and AMX-BF16, with AVX512-BF16 and VBMI between the tiles. */
@@ -169,6 +174,7 @@ SDRT_ATTENTION_FILLER(SDRT_ISA_AMX, sdrt_attention_init_amx)
 #undef SDRT_F32_LEVEL
 #undef SDRT_BF16_LEVEL
 #undef SDRT_INT16_LEVEL
+#undef SDRT_INT8_LEVEL
 #undef SDRT_F16_LEVEL
 #undef SDRT_GEMM_FILLER
 #undef SDRT_CONV_FILLER

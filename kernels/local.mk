@@ -54,8 +54,9 @@ SIMD_BODIES = kernels/simd/attention.h kernels/simd/conv.h kernels/simd/gemm.h \
 	kernels/simd/slot_bf16.h \
 	kernels/simd/tile.h kernels/simd/unroll.h kernels/simd/winograd.h \
 	kernels/simd/winograd_int16.h kernels/simd/winograd_int16_pack.h \
-	kernels/simd/winograd_tiles.h kernels/simd/int16.h kernels/simd/slot_int16.h kernels/simd/slot_units.h \
-	kernels/simd/product_int16.h kernels/simd/conv_int16.h
+	kernels/simd/winograd_tiles.h kernels/simd/int16.h kernels/simd/slot_int16.h \
+	kernels/simd/slot_int8.h kernels/simd/slot_integers.h kernels/simd/slot_units.h \
+	kernels/simd/product_integers.h kernels/simd/conv_int16.h
 EXTRA_DIST += $(SIMD_BODIES)
 
 # A level's files: compiled with its flags for the library, and for the tests of those that
@@ -127,7 +128,8 @@ EMULATED_FILES += $(AVX512_FILES)
 endif
 
 # Products of 16-bit integers.
-AVX512VNNI_FILES = kernels/avx512vnni/conv.c kernels/avx512vnni/gemm.c kernels/avx512vnni/int16.h
+AVX512VNNI_FILES = kernels/avx512vnni/conv.c kernels/avx512vnni/gemm.c \
+	kernels/avx512vnni/gemm_int8.c kernels/avx512vnni/int16.h kernels/avx512vnni/int8.h
 if HAVE_AVX512VNNI
 noinst_LTLIBRARIES += libk_avx512vnni.la
 libk_avx512vnni_la_SOURCES = $(AVX512VNNI_FILES)

@@ -154,7 +154,7 @@ libemulated_a_CFLAGS = $(AM_CFLAGS) -O1 -Wno-psabi -Wno-frame-larger-than -Wno-u
 	$(AVX2_CFLAGS)
 EMULATED += libemulated.a
 endif
-check_PROGRAMS += tests/test_pack tests/test_gemm tests/test_conv tests/test_attention \
+check_PROGRAMS += tests/test_pack tests/test_gemm tests/test_gemm_int8 tests/test_conv tests/test_attention \
 	tests/test_norm tests/test_elementwise
 tests_test_pack_SOURCES = tests/test_pack.c $(TEST_LEVELS)
 tests_test_pack_CFLAGS = $(TEST_CFLAGS)
@@ -164,6 +164,10 @@ tests_test_gemm_SOURCES = tests/test_gemm.c bench/oracle/gemm.c bench/oracle/gem
 	tests/weights.c tests/weights.h bench/shapes_gemm.h $(TEST_LEVELS)
 tests_test_gemm_CFLAGS = $(TEST_CFLAGS)
 tests_test_gemm_LDADD = $(LEVEL_LIBS)
+tests_test_gemm_int8_SOURCES = tests/test_gemm_int8.c bench/oracle/gemm.c bench/oracle/gemm.h \
+	$(TEST_LEVELS)
+tests_test_gemm_int8_CFLAGS = $(TEST_CFLAGS)
+tests_test_gemm_int8_LDADD = $(LEVEL_LIBS)
 check_PROGRAMS += tests/test_balance
 tests_test_balance_SOURCES = tests/test_balance.c $(TEST_LEVELS)
 tests_test_balance_CFLAGS = $(TEST_CFLAGS)

@@ -2,7 +2,7 @@
 #include "kernels/avx2int16/int16.h"
 
 #define SDRT_SLOT_HEADER "kernels/simd/slot_int16.h"
-#define SDRT_PRODUCT_HEADER "kernels/simd/product_int16.h"
+#define SDRT_PRODUCT_HEADER "kernels/simd/product_integers.h"
 /* As in avx2/gemm.c, in slots. */
 #define SDRT_TILE_ROWS 6
 enum {

@@ -4,13 +4,20 @@
  * the others are the level below's, in f32.
  *
  * The including file takes in kernels/simd/gemm.h with slots of that type, and defines fill_f32(), the
- * filler of the level below.
+ * filler of the level below; SDRT_FILL_INT8, where it has one, fills the layers whose weights are
+ * stored as I8.
  */
 
 static struct sdrt_gemm_ops ops_for(const struct sdrt_weight_shape *w)
 {
     struct sdrt_gemm_ops ops = { 0 };
 
+#ifdef SDRT_FILL_INT8
+    if (w->stored == SDRT_I8) {
+        SDRT_FILL_INT8(&ops);
+        return ops;
+    }
+#endif
     if (slots_fit(w)) gemm_fill(&ops);
     else fill_f32(&ops);
     return ops;

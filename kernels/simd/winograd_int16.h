@@ -196,7 +196,7 @@ static void input_tile(const float *const rows[WINO_IN], size_t at, int lanes, f
     }
     for (int p = 0; p < WINO_POSITIONS; p++) {
         float unit;
-        const vf by = v_set1(int16_times(vi_hmax(most[p]), V_MAX, &unit));
+        const vf by = v_set1(integer_times(vi_hmax(most[p]), V_MAX, &unit));
         int16_t *to = (int16_t *)(void *)(v + (size_t)p * stride);
         scale[p * tiles] = unit / (row_norm[p / WINO_IN] * row_norm[p % WINO_IN]);
         for (int c = 0; c < lanes; c += VL)

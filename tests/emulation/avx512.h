@@ -254,6 +254,8 @@ EMU_INTEGER_2(add_epi16, _mm256_add_epi16)
 EMU_INTEGER_2(sub_epi16, _mm256_sub_epi16)
 EMU_INTEGER_2(mulhrs_epi16, _mm256_mulhrs_epi16)
 EMU_INTEGER_2(max_epi32, _mm256_max_epi32)
+EMU_INTEGER_2(add_epi32, _mm256_add_epi32)
+EMU_INTEGER_2(sub_epi32, _mm256_sub_epi32)
 
 EMU __m512i emu_set1_epi16(short x)
 {
@@ -269,6 +271,13 @@ EMU __m512 emu_cvtepi32_ps(__m512i a)
     const union emu x = emu_si(a);
     return (union emu){ .ps_half = { _mm256_cvtepi32_ps(x.si_half[0]),
                                      _mm256_cvtepi32_ps(x.si_half[1]) } }.ps;
+}
+EMU int emu_reduce_add_epi32(__m512i a)
+{
+    const union emu x = emu_si(a);
+    uint32_t sum = 0;
+    for (int i = 0; i < 16; i++) sum += x.u32[i];
+    return (int)sum;
 }
 EMU int emu_reduce_max_epi32(__m512i a)
 {
@@ -292,6 +301,23 @@ EMU __m512i emu_dpwssd_epi32(__m512i c, __m512i a, __m512i b)
     return (union emu){ .si_half = {
         _mm256_add_epi32(z.si_half[0], _mm256_madd_epi16(x.si_half[0], y.si_half[0])),
         _mm256_add_epi32(z.si_half[1], _mm256_madd_epi16(x.si_half[1], y.si_half[1])) } }.si;
+}
+
+/* The low bytes. */
+EMU __m128i emu_cvtepi32_epi8(__m512i a)
+{
+    const union emu x = emu_si(a);
+    uint8_t r[16];
+    for (int i = 0; i < 16; i++) r[i] = (uint8_t)x.u32[i];
+    return _mm_loadu_si128((const __m128i *)(const void *)r);
+}
+/* AVX512-VNNI: four products to a sum of 32 bits, none saturates. */
+EMU __m512i emu_dpbusd_epi32(__m512i c, __m512i a, __m512i b)
+{
+    const union emu x = emu_si(a), y = emu_si(b);
+    union emu z = emu_si(c);
+    for (int i = 0; i < 64; i++) z.u32[i / 4] += (uint32_t)(x.u8[i] * (int8_t)y.u8[i]);
+    return z.si;
 }
 
 EMU __m512i emu_srli_epi16(__m512i a, unsigned n)
@@ -377,13 +403,18 @@ EMU __m512i emu_maskz_loadu_epi16(uint32_t m, const void *p)
 #define _mm512_sub_epi16 emu_sub_epi16
 #define _mm512_mulhrs_epi16 emu_mulhrs_epi16
 #define _mm512_max_epi32 emu_max_epi32
+#define _mm512_add_epi32 emu_add_epi32
+#define _mm512_sub_epi32 emu_sub_epi32
+#define _mm512_reduce_add_epi32 emu_reduce_add_epi32
 #define _mm512_set1_epi16 emu_set1_epi16
 #define _mm512_set1_epi32 emu_set1_epi32
 #define _mm512_castps_si512 emu_castps_si512
 #define _mm512_cvtepi32_ps emu_cvtepi32_ps
 #define _mm512_reduce_max_epi32 emu_reduce_max_epi32
 #define _mm512_cvtepi32_epi16 emu_cvtepi32_epi16
+#define _mm512_cvtepi32_epi8 emu_cvtepi32_epi8
 #define _mm512_dpwssd_epi32 emu_dpwssd_epi32
+#define _mm512_dpbusd_epi32 emu_dpbusd_epi32
 #define _mm512_maskz_loadu_epi16 emu_maskz_loadu_epi16
 #define _mm512_loadu_si512 emu_loadu_si512
 #define _mm512_setzero_si512 emu_setzero_si512

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * The micro-kernel of all products, of 16-bit integers: sums of a run (slot_int16.h) are whole
+ * The micro-kernel of all products of integers: sums of a run (slot_int16.h, slot_int8.h) are whole
  * numbers in registers, and are added, times their row's unit, to f32 sums in memory.
  */
-#ifndef SDRT_KERNELS_SIMD_PRODUCT_INT16_H
-#define SDRT_KERNELS_SIMD_PRODUCT_INT16_H
+#ifndef SDRT_KERNELS_SIMD_PRODUCT_INTEGERS_H
+#define SDRT_KERNELS_SIMD_PRODUCT_INTEGERS_H
 
 #include "kernels/simd/slot.h"
 #include "kernels/simd/unroll.h"
@@ -35,9 +35,8 @@ SDRT_ALWAYS_INLINE void product_tile(const int mr, const int nv, const struct pr
         const int32_t *const stop = end - a > RUN ? a + RUN : end;
         vi acc[TILE_ROWS][2];
         SDRT_UNROLL(16)
-        for (int i = 0; i < mr; i++)
-            SDRT_UNROLL(2)
-            for (int v = 0; v < nv; v++) acc[i][v] = vi_zero();
+        for (int i = 0; i < mr; i++) SDRT_UNROLL(2)
+        for (int v = 0; v < nv; v++) acc[i][v] = slots_start(t->unit + at[i]);
         for (; a < stop; a++, w += nv * VL) {
             vi panel[2];
             SDRT_UNROLL(2)
@@ -46,7 +45,7 @@ SDRT_ALWAYS_INLINE void product_tile(const int mr, const int nv, const struct pr
             for (int i = 0; i < mr; i++) {
                 const vi x = vi_bcast(a + row[i]);
                 SDRT_UNROLL(2)
-                for (int v = 0; v < nv; v++) acc[i][v] = vi_product(x, panel[v], acc[i][v]);
+                for (int v = 0; v < nv; v++) acc[i][v] = slots_product(x, panel[v], acc[i][v]);
             }
         }
         SDRT_UNROLL(16)
