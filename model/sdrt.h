@@ -102,7 +102,9 @@ struct sdrt_options {
                             * elsewhere products stay f32.  "int16": with "avx2int16",
                             * "avx512vnni" and "avx512bf16vnni", which do nothing else, linear layers
                             * and convolutions multiply in 16-bit integers; attention is bf16 with the
-                            * last, f32 with the others.  "f16": with "neonf16", which is taken for it alone, weights
+                            * last, f32 with the others.  "int8": with the last two, when it is asked
+                            * for, as int16, but that most of the denoiser's linear layers multiply
+                            * in 8-bit integers.  "f16": with "neonf16", which is taken for it alone, weights
                             * and products are f16, and so are sums of 256; 3x3 convolutions, the T5
                             * and the VAE stay f32.  NULL: what the level computes in */
     const char *prediction; /* what the denoiser predicts, where the model does not say it right:

@@ -220,6 +220,7 @@ static const struct cli_option table[] = {
       "%s (f32"
 #define SDRT_BF16_LEVEL(level, ...) "; bf16 with " #level
 #define SDRT_INT16_LEVEL(level, ...) "; int16 with " #level
+#define SDRT_INT8_LEVEL(level, ...) "; int16 and int8 with " #level
 #include "kernels/levels.h"
       ")",
       AT(model.precision), .names = precisions },

@@ -43,7 +43,7 @@ const char *sdrt_level_name(int i) { return level(i)->name; }
 
 const char *sdrt_precision_name(int i)
 {
-    static const char *const names[] = { "f32", "bf16", "int16", "f16" };
+    static const char *const names[] = { "f32", "bf16", "int16", "int8", "f16" };
 
     return i >= 0 && i < (int)(sizeof names / sizeof *names) ? names[i] : NULL;
 }

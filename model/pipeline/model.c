@@ -4,6 +4,7 @@
  */
 #include "model/pipeline/model.h"
 #include "model/checkpoint/tensor_names.h"
+#include "model/pipeline/packing.h"
 
 #include <string.h>
 
@@ -24,42 +25,11 @@ size_t sdrt_model_weights_bytes(const struct sdrt_model *m)
     return bytes;
 }
 
-/* What passes that are wide read stays as it is stored (pass.h). */
-static enum sdrt_dtype packing_f16(const struct sdrt_packed_matrix *matrix)
-{
-    enum { T5 = 2 };
-    const char *const vae = "vae.", *const taesd = "taesd.", *const t5 = sdrt_text_prefix(T5);
-
-    if (!strncmp(matrix->name, vae, strlen(vae)) || !strncmp(matrix->name, taesd, strlen(taesd)) ||
-        !strncmp(matrix->name, t5, strlen(t5)))
-        return sdrt_packing_as_stored(matrix);
-    return SDRT_F16;
-}
-
-/* Text encoders run on the processor (pass.h), in what their weights are. */
-static enum sdrt_dtype packing_beside(const struct sdrt_packed_matrix *matrix)
-{
-    for (int i = 0; i < SDRT_MAX_TEXT; i++) {
-        const char *prefix = sdrt_text_prefix(i);
-        const size_t n = strlen(prefix);
-        if (!strncmp(matrix->name, prefix, n) && matrix->name[n] == '.')
-            return sdrt_packing_as_stored(matrix);
-    }
-    return SDRT_BF16;
-}
-
-static sdrt_packing_policy *packing_of(const char *precision, const struct sdrt_device *device)
-{
-    if (!strcmp(precision, "bf16"))
-        return sdrt_device_is_host(device) ? sdrt_packing_bf16 : packing_beside;
-    return strcmp(precision, "f16") ? sdrt_packing_as_stored : packing_f16;
-}
-
 int sdrt_part_open_store(struct sdrt_model *m, struct sdrt_model_part *part,
                          const struct sdrt_weights_provider *provider, enum sdrt_dtype fixed)
 {
     const int status = sdrt_weight_store_create(&part->store, provider, fixed,
-                                                packing_of(m->precision, m->device), m->log);
+                                                sdrt_packing_of(m->precision, m->device), m->log);
 
     if (status != SDRT_OK) return status;
     return sdrt_denoiser_of(&part->config)->check(&part->config, m->log);

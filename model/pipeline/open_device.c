@@ -18,6 +18,15 @@ static const char *level_precision(const struct sdrt_isa_level *level)
     return level->own & SDRT_ISA_ANY_BF16 ? "bf16" : "f32";
 }
 
+/* Whether the level can compute in a precision: its own, or one that weights alone decide. */
+static int computes_in(const struct sdrt_isa_level *level, const char *precision)
+{
+    const char *own = level_precision(level);
+
+    if (!strcmp(precision, "int8")) return (level->own & SDRT_ISA_ANY_INT8) != 0;
+    return !strcmp(own, precision) || (!strcmp(own, "f32") && !strcmp(precision, "bf16"));
+}
+
 /* The best level for a precision; where none computes in it, the best of all, or for "bf16", which then
  * is of weights alone, the best that computes in f32. */
 static const struct sdrt_isa_level *best_level(unsigned have, const char *precision)
@@ -29,6 +38,7 @@ static const struct sdrt_isa_level *best_level(unsigned have, const char *precis
     if (!strcmp(precision, "f16")) level = sdrt_isa_best_own(have, f16);
     if (!strcmp(precision, "bf16")) level = sdrt_isa_best_own(have, bf16);
     if (!strcmp(precision, "int16")) level = sdrt_isa_best_own(have, int16);
+    if (!strcmp(precision, "int8")) level = sdrt_isa_best_own(have, SDRT_ISA_ANY_INT8);
     if (!level && (!strcmp(precision, "bf16") || !strcmp(precision, "f32")))
         return sdrt_isa_best(have & ~(bf16 | int16));
     return level ? level : sdrt_isa_best(have);
@@ -53,14 +63,14 @@ static int open_cpu(struct sdrt_model *m, const struct sdrt_options *o)
         return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "this machine cannot run \"%s\"; its best is "
                          "\"%s\"", level->name, sdrt_isa_best(have)->name);
     const char *own = level_precision(level), *asked = o->precision ? o->precision : own;
-    if (strcmp(own, asked) && (strcmp(own, "f32") || strcmp(asked, "bf16")))
+    if (!computes_in(level, asked))
         return o->isa ? sdrt_fail(m->log, SDRT_E_ARG, "instruction set \"%s\" computes in %s: "
                                   "expected precision %s, or another level", level->name, own, own)
                       : sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "this machine has no instruction set "
                                   "that computes in %s; its best is \"%s\", in %s", asked,
                                   sdrt_isa_best(have)->name,
                                   level_precision(sdrt_isa_best(have)));
-    m->precision = !strcmp(asked, "bf16") ? "bf16" : own;
+    m->precision = sdrt_precision_name(sdrt_choice(sdrt_precision_name, asked));
     return sdrt_cpu_device_open(&m->device, level->flags, level->name,
                                 o->no_pin ? SDRT_PIN_NEVER : SDRT_PIN_AUTO, m->log);
 }
