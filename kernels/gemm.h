@@ -62,6 +62,7 @@ void sdrt_gemm_init(struct sdrt_gemm_ops *ops, unsigned isa);
 
 /* A filler for each level that improves on the levels below: it overwrites only those entries. */
 #define SDRT_GEMM_FILLER(flag, filler) void filler(struct sdrt_gemm_ops *ops);
+#define SDRT_GEMM_INT8_FILLER(flag, filler) void filler(struct sdrt_gemm_ops *ops);
 #include "kernels/levels.h"
 #endif
 

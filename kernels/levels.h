@@ -21,6 +21,8 @@
  *   SDRT_GEMM_FILLER(flag, filler), SDRT_CONV_FILLER, SDRT_ATTENTION_FILLER, SDRT_NORM_FILLER,
  *   SDRT_ELEMENTWISE_FILLER
  *       filler overwrites the entries of struct sdrt_<family>_ops that its level improves on
+ *   SDRT_GEMM_INT8_FILLER(flag, filler)
+ *       filler sets those for weights of I8, to which the level's own lead
  *
  * With SDRT_EMULATED_LEVELS_ONLY defined (and kept), the list starts at the levels that tests can
  * emulate on a machine without them (tests/emulation/).
@@ -47,6 +49,9 @@
 #endif
 #ifndef SDRT_GEMM_FILLER
 #define SDRT_GEMM_FILLER(flag, filler)
+#endif
+#ifndef SDRT_GEMM_INT8_FILLER
+#define SDRT_GEMM_INT8_FILLER(flag, filler)
 #endif
 #ifndef SDRT_CONV_FILLER
 #define SDRT_CONV_FILLER(flag, filler)
@@ -150,6 +155,7 @@ SDRT_ATTENTION_FILLER(SDRT_ISA_AVX512BF16, sdrt_attention_init_avx512bf16)
 SDRT_INT8_LEVEL(avx512vnni, SDRT_ISA_AVX512VNNI, 1u << 10,
                 SDRT_ISA_BLAS | SDRT_ISA_AVX2 | SDRT_ISA_AVX512, has_avx512vnni)
 SDRT_GEMM_FILLER(SDRT_ISA_AVX512VNNI, sdrt_gemm_init_avx512vnni)
+SDRT_GEMM_INT8_FILLER(SDRT_ISA_AVX512VNNI, sdrt_gemm_int8_init_avx512vnni)
 SDRT_CONV_FILLER(SDRT_ISA_AVX512VNNI, sdrt_conv_init_avx512vnni)
 #endif
 
@@ -177,6 +183,7 @@ SDRT_ATTENTION_FILLER(SDRT_ISA_AMX, sdrt_attention_init_amx)
 #undef SDRT_INT8_LEVEL
 #undef SDRT_F16_LEVEL
 #undef SDRT_GEMM_FILLER
+#undef SDRT_GEMM_INT8_FILLER
 #undef SDRT_CONV_FILLER
 #undef SDRT_ATTENTION_FILLER
 #undef SDRT_NORM_FILLER

@@ -16,7 +16,7 @@ enum {
 #include "kernels/simd/gemm.h"
 
 static void fill_f32(struct sdrt_gemm_ops *ops) { sdrt_gemm_init_avx512(ops); }
-#define SDRT_FILL_INT8 sdrt_gemm_int8_avx512vnni
+#define SDRT_FILL_INT8 sdrt_gemm_int8_init_avx512vnni
 
 #include "kernels/simd/gemm_bf16.h"
 

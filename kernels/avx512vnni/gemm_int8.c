@@ -18,4 +18,4 @@ enum {
 
 #include "kernels/simd/gemm.h"
 
-void sdrt_gemm_int8_avx512vnni(struct sdrt_gemm_ops *ops) { gemm_fill(ops); }
+void sdrt_gemm_int8_init_avx512vnni(struct sdrt_gemm_ops *ops) { gemm_fill(ops); }

@@ -5,8 +5,6 @@
 #ifndef SDRT_KERNELS_AVX512VNNI_INT8_H
 #define SDRT_KERNELS_AVX512VNNI_INT8_H
 
-#include "kernels/gemm.h"
-
 SDRT_ALWAYS_INLINE vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
 SDRT_ALWAYS_INLINE int32_t vi_hsum(vi a) { return _mm512_reduce_add_epi32(a); }
 
@@ -29,8 +27,5 @@ SDRT_ALWAYS_INLINE vi vi_store_scaled_i8(int8_t *p, vf x, vf by)
     _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(n));
     return _mm512_sub_epi32(n, _mm512_castps_si512(magic));
 }
-
-/* Linear layers of weights that are stored as I8. */
-void sdrt_gemm_int8_avx512vnni(struct sdrt_gemm_ops *ops);
 
 #endif
