@@ -109,7 +109,7 @@ levels() {
             bf16=avx512_bf16
             [ "$(from_cpuinfo vendor_id)" = AuthenticAMD ] || bf16=nobody_has_it
             wide=avx512f+avx512dq+avx512bw+avx512vl
-            listed "$features" avx2+fma+f16c:avx2 avx2+fma+f16c:avx2int16 "$wide:avx512" "$wide+$bf16:avx512bf16" \
+            listed "$features" avx2+fma+f16c:avx2 avx2+fma+f16c:avx2int16 avx2+fma+f16c+avx_vnni:avxvnni "$wide:avx512" "$wide+$bf16:avx512bf16" \
                 "$wide+avx512_vnni:avx512vnni" "$wide+$bf16+avx512_vnni:avx512bf16vnni" \
                 "$wide+avx512vbmi+avx512_bf16+amx_tile+amx_bf16:amx"
             ;;

@@ -115,6 +115,17 @@ static int has_avx2(void)
 static int has_avx2int16(void) { return 1; } /* where AVX2 is */
 #endif
 
+#if HAVE_AVXVNNI
+static int has_avxvnni(void)
+{
+    const unsigned avx_vnni = 1u << 4;
+    unsigned f[WORDS];
+
+    features(f);
+    return (f[LEAF_7_1_A] & avx_vnni) != 0;
+}
+#endif
+
 #if HAVE_AVX512
 static int has_avx512(void)
 {

@@ -131,6 +131,14 @@ SDRT_CONV_FILLER(SDRT_ISA_AVX2INT16, sdrt_conv_init_avx2int16)
 #endif
 #endif
 
+/* AVX-VNNI: VPDPWSSD and VPDPBUSD of 256 bits, which client processors have that lack AVX-512. */
+#if HAVE_AVXVNNI
+SDRT_INT8_LEVEL(avxvnni, SDRT_ISA_AVXVNNI, 1u << 13, SDRT_ISA_BLAS | SDRT_ISA_AVX2, has_avxvnni)
+SDRT_GEMM_FILLER(SDRT_ISA_AVXVNNI, sdrt_gemm_init_avxvnni)
+SDRT_GEMM_INT8_FILLER(SDRT_ISA_AVXVNNI, sdrt_gemm_int8_init_avxvnni)
+SDRT_CONV_FILLER(SDRT_ISA_AVXVNNI, sdrt_conv_init_avxvnni)
+#endif
+
 /* AVX-512 F, BW, DQ, VL. */
 #if HAVE_AVX512
 SDRT_F32_LEVEL(avx512, SDRT_ISA_AVX512, 1u << 2, SDRT_ISA_BLAS | SDRT_ISA_AVX2, has_avx512)

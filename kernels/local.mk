@@ -127,6 +127,16 @@ libkernels_la_LIBADD += libk_avx512.la
 EMULATED_FILES += $(AVX512_FILES)
 endif
 
+AVXVNNI_FILES = kernels/avxvnni/conv.c kernels/avxvnni/gemm.c kernels/avxvnni/gemm_int8.c \
+	kernels/avxvnni/int16.h
+if HAVE_AVXVNNI
+noinst_LTLIBRARIES += libk_avxvnni.la
+libk_avxvnni_la_SOURCES = $(AVXVNNI_FILES)
+libk_avxvnni_la_CFLAGS = $(AM_CFLAGS) $(AVXVNNI_CFLAGS)
+libkernels_la_LIBADD += libk_avxvnni.la
+EMULATED_FILES += $(AVXVNNI_FILES)
+endif
+
 # Products of 16-bit integers.
 AVX512VNNI_FILES = kernels/avx512vnni/conv.c kernels/avx512vnni/gemm.c \
 	kernels/avx512vnni/gemm_int8.c kernels/avx512vnni/int16.h kernels/avx512vnni/int8.h

@@ -99,10 +99,10 @@ struct sdrt_options {
     const char *precision; /* "f32", or "bf16": weights rounded to bf16, and with "avx512bf16",
                             * "neonbf16", "neonmmla" and "amx", which do nothing else, products of
                             * bf16 summed in f32 (of the first two, 3x3 convolutions stay f32);
-                            * elsewhere products stay f32.  "int16": with "avx2int16",
+                            * elsewhere products stay f32.  "int16": with "avx2int16", "avxvnni",
                             * "avx512vnni" and "avx512bf16vnni", which do nothing else, linear layers
                             * and convolutions multiply in 16-bit integers; attention is bf16 with the
-                            * last, f32 with the others.  "int8": with the last two, when it is asked
+                            * last, f32 with the others.  "int8": with the last three, when it is asked
                             * for, as int16, but that most of the denoiser's linear layers multiply
                             * in 8-bit integers.  "f16": with "neonf16", which is taken for it alone, weights
                             * and products are f16, and so are sums of 256; 3x3 convolutions, the T5

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if HAVE_AVX512VNNI
+#if HAVE_AVX512VNNI || HAVE_AVXVNNI
 
 enum { MOST = 127, SLOT = 4, CHUNK = 320 }; /* values in a slot, slots in a chunk at most */
 

@@ -320,6 +320,21 @@ EMU __m512i emu_dpbusd_epi32(__m512i c, __m512i a, __m512i b)
     return z.si;
 }
 
+/* AVX-VNNI, likewise of 256 bits. */
+EMU __m256i emu_dpwssd_avx_epi32(__m256i c, __m256i a, __m256i b)
+{
+    return _mm256_add_epi32(c, _mm256_madd_epi16(a, b));
+}
+EMU __m256i emu_dpbusd_avx_epi32(__m256i c, __m256i a, __m256i b)
+{
+    const __m256i even = _mm256_set1_epi16(0xff), ones = _mm256_set1_epi16(1);
+    const __m256i low = _mm256_mullo_epi16(_mm256_and_si256(a, even),
+                                           _mm256_srai_epi16(_mm256_slli_epi16(b, 8), 8));
+    const __m256i high = _mm256_mullo_epi16(_mm256_srli_epi16(a, 8), _mm256_srai_epi16(b, 8));
+    return _mm256_add_epi32(c, _mm256_add_epi32(_mm256_madd_epi16(low, ones),
+                                                _mm256_madd_epi16(high, ones)));
+}
+
 EMU __m512i emu_srli_epi16(__m512i a, unsigned n)
 {
     const union emu x = emu_si(a);
@@ -415,6 +430,10 @@ EMU __m512i emu_maskz_loadu_epi16(uint32_t m, const void *p)
 #define _mm512_cvtepi32_epi8 emu_cvtepi32_epi8
 #define _mm512_dpwssd_epi32 emu_dpwssd_epi32
 #define _mm512_dpbusd_epi32 emu_dpbusd_epi32
+#undef _mm256_dpwssd_avx_epi32
+#define _mm256_dpwssd_avx_epi32 emu_dpwssd_avx_epi32
+#undef _mm256_dpbusd_avx_epi32
+#define _mm256_dpbusd_avx_epi32 emu_dpbusd_avx_epi32
 #define _mm512_maskz_loadu_epi16 emu_maskz_loadu_epi16
 #define _mm512_loadu_si512 emu_loadu_si512
 #define _mm512_setzero_si512 emu_setzero_si512

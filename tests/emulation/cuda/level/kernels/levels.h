@@ -8,6 +8,7 @@
 #include "config.h"
 /* Tests of that level are left out. */
 #undef HAVE_AVX512VNNI
+#undef HAVE_AVXVNNI
 #endif
 
 #ifdef SDRT_BF16_LEVEL
