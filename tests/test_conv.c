@@ -173,8 +173,9 @@ static void check(const struct problem *p, const struct sdrt_conv_ops *ops, uint
                                     digit * 3e-6 + ttyped_error(s->y_type));
     cr_expect(d.bad == 0, "%s: %zu bad, max %.3g at %zu, nmse %.2g", text, d.bad, d.max_abs, d.at,
               d.nmse);
-    cr_expect(!in_int16(p) || d.nmse < mean, "%s: nmse %.2g", text, d.nmse);
-    if (half && s->y_type == SDRT_F32 && pixels_out(s) * (size_t)s->out_c >= 1000)
+    const int many = pixels_out(s) * (size_t)s->out_c >= 1000; /* a mean of fewer says little */
+    if (in_int16(p) && many) cr_expect(d.nmse < mean, "%s: nmse %.2g", text, d.nmse);
+    if (half && s->y_type == SDRT_F32 && many)
         cr_expect(d.nmse < TF16_NMSE, "%s: nmse %.2g", text, d.nmse);
     cr_expect(tgaps_written(y, pixels_out(s), s->out_c, s->y_pitch) == 0, "%s: wrote a gap", text);
     free(y);
