@@ -90,10 +90,9 @@ static int take_output(void *into, const char *name, const char *path, const str
         const char *tail;
         enum sdrt_bench_format format;
     } forms[] = {
-        { ".json", SDRT_FORMAT_JSON },
-        { ".jsonl", SDRT_FORMAT_JSONL },
-        { ".csv", SDRT_FORMAT_CSV },
-        { ".md", SDRT_FORMAT_MARKDOWN },
+        { ".json", SDRT_FORMAT_JSON }, { ".jsonl", SDRT_FORMAT_JSONL },
+        { ".csv", SDRT_FORMAT_CSV },   { ".md", SDRT_FORMAT_MARKDOWN },
+        { ".html", SDRT_FORMAT_HTML },
     };
     const char *dot = strrchr(path, '.');
 
@@ -105,8 +104,8 @@ static int take_output(void *into, const char *name, const char *path, const str
         o->outputs[o->outputs_n++] = (struct sdrt_bench_output){ path, forms[i].format };
         return SDRT_OK;
     }
-    return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected a name in .json, .jsonl, .csv or .md",
-                     name, path);
+    return sdrt_fail(log, SDRT_E_ARG,
+                     "--%s '%s': expected a name in .json, .jsonl, .csv, .md or .html", name, path);
 }
 
 /* What others measure, as far as it is told in public: UL's Procyon AI Image Generation (16 images, in
@@ -200,7 +199,8 @@ static const struct cli_option table[] = {
       AT(fail_above), 0, HUGE_VAL },
     { "anyway", 0, CLI_FLAG, NULL, "compare: also what is not the same work", AT(anyway) },
     { "output", 'o', CLI_CALL, "FILE",
-      "also writes .json, .jsonl, .csv or .md, by its name; up to 4", .call = take_output },
+      "also writes .json, .jsonl, .csv or .md, by its name; up to 4; page: .html",
+      .call = take_output },
     { "json", 0, CLI_CALL, NULL, "JSON on standard output", .call = take_form },
     { "csv", 0, CLI_CALL, NULL, "CSV on standard output", .call = take_form },
     { "markdown", 0, CLI_CALL, NULL, "Markdown on standard output", .call = take_form },
@@ -234,6 +234,7 @@ static const struct cli_program program = {
         "  generate            a whole image: load, text, denoise, decode\n"
         "  score               one workload that does not change, valid only if its results\n"
         "                      are right; its last line is the score\n"
+        "  page FILE...        results files as a page of HTML that needs no network\n"
         "  compare A B         two files that --output wrote as .json\n"
         "\n",
 };
@@ -300,9 +301,11 @@ int sdrt_bench_parse(struct sdrt_bench_options *o, int argc, char **argv)
 
     if (parsed != CLI_RUN) return parsed == CLI_SHOWN ? 0 : -1;
     if (rest < argc) o->command = argv[rest++];
+    o->words = argv + rest;
+    o->words_n = argc - rest;
     if (rest < argc) o->what = argv[rest++];
     if (rest < argc) o->other = argv[rest++];
-    if (rest < argc) {
+    if (rest < argc && strcmp(o->command, "page")) {
         sdrt_fail(o->log, SDRT_E_ARG, "%s: one word too many; see --help", argv[rest]);
         return -1;
     }

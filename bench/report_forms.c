@@ -157,6 +157,7 @@ void sdrt_report_print(const struct sdrt_report *r, enum sdrt_bench_format forma
         break;
     case SDRT_FORMAT_CSV: sdrt_report_print_csv(r, f); break;
     case SDRT_FORMAT_MARKDOWN: print_people(r, 1, f); break;
+    case SDRT_FORMAT_HTML: break; /* page.c */
     case SDRT_FORMAT_TABLE: print_people(r, 0, f); break;
     }
 }

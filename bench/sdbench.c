@@ -10,6 +10,7 @@
 #include "runtime/files/atomic_file.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const struct command {
     const char *name;
@@ -21,7 +22,7 @@ static const struct command {
     { "vae", sdrt_bench_model, 0, 0 },         { "text", sdrt_bench_model, 0, 0 },
     { "text2", sdrt_bench_model, 0, 0 },       { "generate", sdrt_bench_generate, 0, 0 },
     { "compare", sdrt_bench_compare, 2, 2 },   { "shapes", sdrt_bench_shapes, 0, 1 },
-    { "score", sdrt_bench_score, 0, 0 },
+    { "score", sdrt_bench_score, 0, 0 },       { "page", sdrt_bench_page, 1, 2 },
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -47,7 +48,8 @@ static const struct command *find(const struct sdrt_bench_options *o)
         sdrt_fail(o->log, SDRT_E_ARG, "unknown command \"%s\": expected %s", o->command,
                   sdrt_choices(known, command_name));
     else if (words < commands[i].least)
-        sdrt_fail(o->log, SDRT_E_ARG, "%s: expected two files after it", o->command);
+        sdrt_fail(o->log, SDRT_E_ARG, "%s: expected %s after it", o->command,
+                  commands[i].least > 1 ? "two files" : "a file");
     else if (words > commands[i].most)
         sdrt_fail(o->log, SDRT_E_ARG, "%s: one word too many after %s; see --help",
                   o->other ? o->other : o->what, o->command);
@@ -60,8 +62,14 @@ static int check_outputs(const struct sdrt_bench_options *o)
 {
     int status = o->svg ? sdrt_atomic_check(o->svg, o->log) : SDRT_OK;
 
-    for (int i = 0; i < o->outputs_n && status == SDRT_OK; i++)
-        status = sdrt_atomic_check(o->outputs[i].path, o->log);
+    for (int i = 0; i < o->outputs_n && status == SDRT_OK; i++) {
+        const int html = o->outputs[i].format == SDRT_FORMAT_HTML,
+                  page = !strcmp(o->command, "page");
+        if (html != page)
+            status = sdrt_fail(o->log, SDRT_E_ARG, "--output '%s': expected %s", o->outputs[i].path,
+                               page ? "a name in .html" : "no .html, which page alone writes");
+        else status = sdrt_atomic_check(o->outputs[i].path, o->log);
+    }
     return status;
 }
 
@@ -75,7 +83,7 @@ static int run(const struct sdrt_bench_options *o)
 
     if (status == SDRT_OK) status = sdrt_report_create(&report, o);
     verdict = status == SDRT_OK ? command->run(o, report) : status;
-    if (verdict >= SDRT_OK) status = sdrt_report_write(report);
+    if (verdict >= SDRT_OK && command->run != sdrt_bench_page) status = sdrt_report_write(report);
     sdrt_report_free(&report);
     if (verdict >= SDRT_OK && status == SDRT_OK && (fflush(stdout) != 0 || ferror(stdout)))
         status = sdrt_fail(o->log, SDRT_E_IO, "cannot write to standard output");

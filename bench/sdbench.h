@@ -13,6 +13,7 @@ enum sdrt_bench_format {
     SDRT_FORMAT_JSONL, /* on one line */
     SDRT_FORMAT_CSV,
     SDRT_FORMAT_MARKDOWN,
+    SDRT_FORMAT_HTML, /* of page, and no other */
 };
 
 struct sdrt_bench_output {
@@ -27,6 +28,8 @@ struct sdrt_bench_options {
     const char *what;       /* family of kernels, network of layers and roofline, first file of
                              * compare; NULL: the default */
     const char *other;      /* second file of compare */
+    char **words;           /* all after the command: the files of page */
+    int words_n;
     const char *model;      /* NULL: random weights */
     const char *arch;       /* of random weights */
     const char *isa;        /* NULL: the best here; kernels: "all" is each in turn */
@@ -76,6 +79,8 @@ int sdrt_bench_shapes(const struct sdrt_bench_options *o, struct sdrt_report *r)
 int sdrt_bench_layers(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_model(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_generate(const struct sdrt_bench_options *o, struct sdrt_report *r);
+/* Writes its page itself; the report is left alone. */
+int sdrt_bench_page(const struct sdrt_bench_options *o, struct sdrt_report *r);
 /* SDRT_BENCH_SLOWER when a row is slower by more than fail_above. */
 int sdrt_bench_compare(const struct sdrt_bench_options *o, struct sdrt_report *r);
 enum { SDRT_BENCH_SLOWER = 1 };

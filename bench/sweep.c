@@ -56,6 +56,7 @@ static void append(struct sweep *s, int stream, char *text)
         if (s->done) text += strcspn(text, "\n") + 1;
         break;
     case SDRT_FORMAT_TABLE:
+    case SDRT_FORMAT_HTML:
     case SDRT_FORMAT_JSONL:
     case SDRT_FORMAT_MARKDOWN: break;
     }

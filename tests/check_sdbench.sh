@@ -56,7 +56,7 @@ bad 'unknown precision of kernels' 2 'f12' kernels --precision f12
 bad 'unknown network' 2 'resnet.*unet' layers resnet
 bad 'network without a picture' 2 'svg' roofline vae
 bad 'no such model' 1 'absent' step -m absent.safetensors
-bad 'output of unknown form' 2 'json, .jsonl, .csv or .md' roofline -o x.txt
+bad 'output of unknown form' 2 'json, .jsonl, .csv, .md or .html' roofline -o x.txt
 bad 'output folder absent' 1 'none/x.json' roofline -o none/x.json
 bad 'picture folder absent' 1 'none/x.svg' roofline --svg none/x.svg
 bad 'compare with one file' 2 'two files' compare a.json
@@ -261,6 +261,27 @@ else
         ok=false
     report $ok 'the last line is the score' "$(tail -1 out)"
     has score.json '"score": {"version": "quick-1", "line": "sdbench-score quick-1' '"error": '
+fi
+bad 'page of nothing' 2 'page: expected a file' page
+bad 'page as JSON' 2 'expected a name in .html' page a.json -o x.json
+bad 'HTML of another command' 2 'which page alone writes' text -o x.html
+bad 'page of an absent file' 1 'absent.json' page absent.json -o x.html
+ok=true
+"$sdbench" page layersunet.json stepstep.csv kernels.json -o page.html > out 2> err && [ ! -s out ] || ok=false
+report $ok 'page' "$(cat err)"
+has page.html '^<!DOCTYPE html>' '<h2>layers</h2>' '<h2>step</h2>' '<h2>kernels</h2>' '</body></html>$'
+ok=true
+[ "$(grep -c '<circle' page.html)" -gt 20 ] && ! grep -Eq '<script|<link|https?://|url\(' page.html || ok=false
+report $ok 'the page has dots, and needs no network' "$(grep -c '<circle' page.html)"
+sed 's/"name": "x"/"name": "<script>\&"/' a.json > sharp.json
+"$sdbench" page sharp.json > sharp.html 2> err
+ok=true
+grep -q '&lt;script&gt;&amp;' sharp.html && ! grep -q '<script' sharp.html || ok=false
+report $ok 'names in a page are text' "$(grep -i script sharp.html)"
+if command -v xmllint > /dev/null 2>&1; then
+    ok=true
+    xmllint --html --noout page.html 2>&1 | grep -v 'Tag .* invalid' | grep -q 'error' && ok=false
+    report $ok 'the page is HTML' "$(xmllint --html --noout page.html 2>&1 | head -3)"
 fi
 # Lists: each combination is a run, a document, a line, rows.
 "$sdbench" text -m "$tiny" --size 64x64,32x32 --threads 1,2 --iterations 1 -o sweep.json \

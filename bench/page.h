@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Results files as one static HTML page: no script, nothing from the network.
+ */
+#ifndef SDRT_BENCH_PAGE_H
+#define SDRT_BENCH_PAGE_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+/* Writes the page of n files' documents (results_file.h) to an open stream: what each was made on, its
+ * tables with bars for times, and for a pass by layers the roofline picture and the time of each class.
+ * names are the files'; both are borrowed. */
+void sdrt_page_print(json_t *const *files, const char *const *names, int n, FILE *f);
+
+#endif
