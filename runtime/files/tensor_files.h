@@ -4,7 +4,8 @@
  * (tensor_format.h).  Everything that a file claims of itself is checked when it is opened.
  *
  * Data are read from the file, not through a map of it, so that a file that is cut while it is open is
- * an error and not a SIGBUS.  data below is for tests and for files that nobody else has: there it is.
+ * an error and not a SIGBUS; headers of GGUF and PyTorch files are still parsed in a map, for the
+ * milliseconds of opening them.  data below is for tests and for files that nobody else has: there it is.
  */
 #ifndef SDRT_RUNTIME_FILES_TENSOR_FILES_H
 #define SDRT_RUNTIME_FILES_TENSOR_FILES_H
