@@ -77,6 +77,15 @@ for closed in '<&-' '>&-' '2>&-' '<&- >&- 2>&-'; do
     cmp -s x.png good.png || ok=false
     report $ok "an image with $closed" "another image"
 done
+"$build/sdconvert" "$tiny" good.safetensors > "$work.err" 2>&1
+for closed in '<&-' '>&-' '2>&-' '<&- >&- 2>&-'; do
+    rm -f x.safetensors
+    eval '"$build/sdconvert" "$tiny" x.safetensors '"$closed"
+    ok=true
+    cmp -s x.safetensors good.safetensors || ok=false
+    report $ok "a model converted with $closed" "another file: $(cat "$work.err")"
+done
+rm -f x.safetensors good.safetensors
 draw -o x.png --force --json >&- 2> "$work.err"
 status=$?
 ok=true

@@ -157,6 +157,7 @@ int main(int argc, char **argv)
     struct session s;
     int rest, status;
 
+    cli_open_standard();
     memset(&s, 0, sizeof s);
     s.log.fn = on_log;
     s.log.user = &s;

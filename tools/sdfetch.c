@@ -280,6 +280,7 @@ int main(int argc, char **argv)
     const struct fetch_model *model;
     int status, shown;
 
+    cli_open_standard();
     memset(&s, 0, sizeof s);
     s.log.fn = on_log;
     s.log.user = &s;

@@ -2,6 +2,7 @@
  *
  * sdserve: images for programs that speak HTTP.
  */
+#include "cli/process.h"
 #include "kernels/blas/leave.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/error.h"
@@ -107,4 +108,8 @@ static int sdserve(int argc, char **argv)
     return code;
 }
 
-int main(int argc, char **argv) { return sdrt_blas_leave(sdserve(argc, argv)); }
+int main(int argc, char **argv)
+{
+    cli_open_standard();
+    return sdrt_blas_leave(sdserve(argc, argv));
+}
