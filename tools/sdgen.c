@@ -8,6 +8,7 @@
 #include "tools/enlarge.h"
 #include "tools/grid.h"
 #include "tools/inputs.h"
+#include "tools/memory.h"
 #include "tools/options.h"
 #include "tools/output.h"
 #include "tools/pictures.h"
@@ -168,87 +169,6 @@ static int check_outputs(const struct session *s)
 
 /* How many prompts are drawn, one after the other. */
 static int prompts_of(const struct session *s) { return s->options.prompt_file ? s->prompts.n : 1; }
-
-/* What the largest of them needs, which also finds what is written wrongly in any. */
-static int measure(struct session *s, struct sdrt_memory *memory)
-{
-    int status = SDRT_OK;
-
-    memset(memory, 0, sizeof *memory);
-    for (int i = 0; i < prompts_of(s) && !status; i++) {
-        struct sdrt_memory one;
-        if (s->options.prompt_file) s->options.request.prompt = s->prompts.lines[i];
-        status = sdrt_measure(s->context, &s->options.request, &one);
-        if (!status && one.weights_bytes + one.arena_bytes >
-                           memory->weights_bytes + memory->arena_bytes)
-            *memory = one;
-    }
-    return status;
-}
-
-/* Beside what is counted there are threads' stacks, a picture's bytes, pages of files. */
-static int has_room(size_t need, size_t available)
-{
-    const size_t beside = (size_t)16 << 20;
-
-    return available > beside && need <= available - beside;
-}
-
-/* What has room for the whole decoder decodes at once. */
-static int measure_fitting(struct session *s, struct sdrt_memory *memory)
-{
-    enum { ROWS = 64 };
-    struct sdgen_options *o = &s->options;
-    const int on_processor = !o->model.device || !strcmp(o->model.device, "cpu");
-    int status = measure(s, memory);
-    const size_t need = memory->weights_bytes + memory->arena_bytes, left = memory->available_bytes;
-
-    if (status || !left || has_room(need, left) || o->request.vae_bands || o->model.taesd ||
-        !on_processor || o->no_memory_check)
-        return status;
-    o->request.vae_bands = ROWS;
-    status = measure(s, memory);
-    if (status || has_room(memory->weights_bytes + memory->arena_bytes, left)) {
-        if (!status)
-            sdrt_note(&s->log, SDRT_LOG_WARNING,
-                      "memory is short: the VAE decodes in bands of %d rows, which takes longer",
-                      ROWS);
-        return status;
-    }
-    o->request.vae_bands = 0;
-    return measure(s, memory);
-}
-
-static int check_memory(struct session *s)
-{
-    const size_t mib = (size_t)1 << 20;
-    const char *device = s->options.model.device;
-    const int gpu = device && strcmp(device, "cpu");
-    struct sdrt_memory memory;
-    size_t need;
-    const int status = measure_fitting(s, &memory);
-
-    if (status) return status;
-    if (__builtin_add_overflow(memory.weights_bytes, memory.arena_bytes, &need)) need = SIZE_MAX;
-    const size_t weights = memory.weights_bytes / mib + 1, arena = memory.arena_bytes / mib + 1;
-    const size_t available = memory.available_bytes / mib;
-    if (memory.available_bytes && !has_room(need, memory.available_bytes) &&
-        !s->options.no_memory_check)
-        return sdrt_fail(
-            &s->log, SDRT_E_NOMEM,
-            "needs %zu MiB (weights %zu, arena %zu), but %s has %zu MiB available; expected "
-            "enough memory, a smaller size or %s",
-            weights + arena, weights, arena, gpu ? device : "this machine", available,
-            gpu ? "--vram-limit, which streams weights" : "--no-memory-check");
-    if (memory.available_bytes)
-        sdrt_note(&s->log, SDRT_LOG_INFO,
-                  "needs %zu MiB (weights %zu, arena %zu), %zu MiB available", weights + arena,
-                  weights, arena, available);
-    else
-        sdrt_note(&s->log, SDRT_LOG_INFO, "needs %zu MiB (weights %zu, arena %zu)", weights + arena,
-                  weights, arena);
-    return SDRT_OK;
-}
 
 /* Standard output may be a full disk too. */
 static int finish_stdout(const struct session *s)
@@ -459,7 +379,7 @@ static int draw_batch(struct session *s)
 static int draw(struct session *s)
 {
     struct sdgen_options *o = &s->options;
-    int status = check_memory(s);
+    int status = memory_check(s->context, &s->options, &s->prompts, &s->log);
 
     if (!status && o->dump) status = dump_make_folder(o->dump, &s->log);
     if (!status && o->show) status = show_open(&s->show, &s->log);
@@ -483,7 +403,7 @@ static int draw_compared(struct session *s)
     struct sdgen_options *o = &s->options;
     int status = sdrt_open(&s->context, &o->model), width, height;
 
-    if (!status) status = check_memory(s);
+    if (!status) status = memory_check(s->context, &s->options, &s->prompts, &s->log);
     if (!status && !caught) {
         cancellable = s->context;
         status = sdrt_generate(s->context, &o->request);
