@@ -269,7 +269,7 @@ EXTRA_DIST += build-aux/arm.sh build-aux/arm-model.sh
 
 # The server, over HTTP; and whose turn it is.
 EXTRA_DIST += tests/check_sdserve.sh tests/check_sdserve_models.sh tests/serve.sh tests/clients/with_openai.py tests/clients/with_webuiapi.py tests/clients/with_sd_backend_client.py \
-	tests/clients/schema.sh tests/clients/load.py tests/clients/fuzz.py tests/clients/page.py
+	tests/clients/schema.sh tests/clients/load.py tests/clients/first_byte.py tests/clients/fuzz.py tests/clients/page.py
 if HAVE_SERVE
 check_SCRIPTS += tests/check_sdserve.sh tests/check_sdserve_models.sh
 check_PROGRAMS += tests/test_sdserve
