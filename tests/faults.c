@@ -92,6 +92,8 @@ __attribute__((constructor)) static void begin(void)
     const char *list = getenv("FAULT_SITES");
     if (list) site_list = fopen(list, "w");
     fail_at = number("FAULT_ALLOC");
+    /* A shell leaves INT and QUIT ignored in what it runs in the background, make check perhaps. */
+    if (getenv("FAULT_AT")) signal((int)number("FAULT_SIGNAL"), SIG_DFL);
 }
 
 static void end(void)
