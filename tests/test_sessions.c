@@ -303,7 +303,7 @@ static void expect_cancelled(int asks)
 Test(sessions, a_waiting_session_can_be_cancelled) { expect_cancelled(0); }
 
 /* A program that has only its progress function must not wait for others' pictures. */
-Test(sessions, a_waiting_session_asks_its_caller, .timeout = 30) { expect_cancelled(1); }
+Test(sessions, a_waiting_session_asks_its_caller, .timeout = 300) { expect_cancelled(1); }
 
 /* Sessions hold the model. */
 Test(sessions, a_model_outlives_its_owner)
