@@ -8,5 +8,5 @@
 set -eu
 
 url=${1-http://127.0.0.1:7860}
-exec schemathesis run "$url/openapi.json" --url "$url" --max-examples "${2-30}" --seed 1 \
+exec schemathesis run "$url/openapi.json" --url "$url" --max-examples "${2-30}" --seed 1 --request-timeout 100 \
     --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,unsupported_method
