@@ -161,10 +161,10 @@ tests_test_pack_CFLAGS = $(TEST_CFLAGS)
 tests_test_pack_LDADD = $(LEVEL_LIBS)
 EXTRA_DIST += tests/golden/f8 tests/oracle/make_f8_golden.py
 tests_test_gemm_SOURCES = tests/test_gemm.c bench/oracle/gemm.c bench/oracle/gemm.h \
-	tests/weights.c tests/weights.h bench/shapes_gemm.h $(TEST_LEVELS)
+	tests/weights.c tests/weights.h bench/shapes_gemm.h tests/gemm_not_finite.h $(TEST_LEVELS)
 tests_test_gemm_CFLAGS = $(TEST_CFLAGS)
 tests_test_gemm_LDADD = $(LEVEL_LIBS)
-tests_test_gemm_int8_SOURCES = tests/test_gemm_int8.c bench/oracle/gemm.c bench/oracle/gemm.h \
+tests_test_gemm_int8_SOURCES = tests/test_gemm_int8.c tests/gemm_not_finite.h bench/oracle/gemm.c bench/oracle/gemm.h \
 	$(TEST_LEVELS)
 tests_test_gemm_int8_CFLAGS = $(TEST_CFLAGS)
 tests_test_gemm_int8_LDADD = $(LEVEL_LIBS)
