@@ -41,4 +41,8 @@ struct sdrt_request control_case_request(const struct picture_case *p, struct sh
 void control_case_check(struct sdrt_context *c, const struct picture_case *p, const char *kind,
                         const char *net, const char *const *types);
 
+/* Expects the plan of each of the passes of c's session, which has drawn, to be as small as its lower
+ * bound; name is told of one that is not. */
+void expect_lower_bounds(const struct sdrt_context *c, const char *name);
+
 #endif
