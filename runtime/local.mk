@@ -7,6 +7,7 @@ libruntime_la_SOURCES = \
 	runtime/files/atomic_folder.c runtime/files/atomic_folder.h \
 	runtime/files/read_file.c runtime/files/read_file.h \
 	runtime/files/file_kind.c runtime/files/file_kind.h \
+	runtime/files/file_pages.c runtime/files/file_pages.h \
 	runtime/files/held_buffers.c runtime/files/held_buffers.h \
 	runtime/files/json.c runtime/files/json.h \
 	runtime/files/png.h runtime/files/png_write.c runtime/files/png_read.c runtime/files/png_text.c runtime/files/png_text.h \

@@ -101,6 +101,22 @@ for part in unet vae; do
     "$build/tests/cut_files" "$tiny/$part/diffusion_pytorch_model.safetensors" 41 50 200 > cuts || ok=false
     report $ok "cuts and bits: $part" "$(cat cuts)"
 done
+for file in lora/kohya-ggml.gguf lora/kohya-torch.pt pickle/zip.pt pickle/old.pt pickle/oldest.pt; do
+    ok=true
+    "$build/tests/cut_files" "$golden/$file" 29 0 100 > cuts || ok=false
+    report $ok "cuts and bits: $file" "$(cat cuts)"
+done
+for format in '' jpeg webp; do
+    ok=true
+    "$build/tests/cut_files" "$golden/pictures/init.png" 41 0 100 $format > cuts 2>&1
+    status=$?
+    if [ $status -eq 2 ] && [ -n "$format" ]; then
+        skip "cuts and bits: this build has no library for $format"
+        continue
+    fi
+    [ $status -eq 0 ] || ok=false
+    report $ok "cuts and bits: a picture ${format:-png}" "$(cat cuts)"
+done
 for signal in KILL TERM; do
     ok=true
     (cd "$build" && sh "$top/tests/soak/kills.sh" 12 $signal "$tiny") > kills || ok=false
@@ -120,6 +136,14 @@ cut="$sdgen -m $work/model -p apple -W 8 -H 8 --steps 1 --seed 1 --threads 1 --q
 cuts 'the U-Net' 60 "$work/model/unet/diffusion_pytorch_model.safetensors" $cut
 cuts 'the text encoder' 60 "$work/model/text_encoder/model.safetensors" $cut
 cuts 'a LoRA' 60 "$work/lora.safetensors" $cut --lora "$work/lora.safetensors"
+for form in torch.pt ggml.gguf; do
+    cp "$golden/lora/kohya-$form" "$work/lora-$form"
+    cuts "a LoRA as $form" 24 "$work/lora-$form" $cut --lora "$work/lora-$form"
+done
 varies=true # it is told as what it is when it is looked at
 cuts '--inspect' 6 "$work/model/unet/diffusion_pytorch_model.safetensors" "$sdgen" --inspect "$work/model"
+for file in lora/kohya-ggml.gguf pickle/zip.pt pickle/old.pt pickle/oldest.pt; do
+    cp "$golden/$file" "$work/inspected"
+    cuts "--inspect of ${file##*/}" 1 "$work/inspected" "$sdgen" --inspect "$work/inspected"
+done
 finish

@@ -7,8 +7,8 @@
  *                         behind it
  *     FAULT_COUNT=FILE    the number of allocations is written there at the end
  *     FAULT_SITES=FILE    the numbers of those that each way through the program makes first
- *     FAULT_CUT=FILE      is cut to FAULT_CUT_TO bytes before the FAULT_CUT_AT-th time that anything
- *                         is read or looked at; the number of times is written to FAULT_COUNT
+ *     FAULT_CUT=FILE      is cut to FAULT_CUT_TO bytes the FAULT_CUT_AT-th time that anything is read
+ *                         or looked at; the number of times is written to FAULT_COUNT
  *     FAULT_AT=NAME       FAULT_SIGNAL is sent before NAME, which is fsync or rename; FAULT_SIGNALS:
  *                         how often
  *
@@ -196,8 +196,10 @@ ssize_t pread(int fd, void *out, size_t n, off_t at)
     ssize_t (*real)(int, void *, size_t,
                     off_t) = (ssize_t(*)(int, void *, size_t, off_t))dlsym(RTLD_NEXT, "pread");
 
+    /* Behind it: what is parsed in a map is touched then. */
+    const ssize_t got = real(fd, out, n, at);
     look();
-    return real(fd, out, n, at);
+    return got;
 }
 
 void *mmap(void *p, size_t n, int protection, int flags, int fd, off_t at)

@@ -29,17 +29,18 @@ enum {
 
 struct gguf {
     struct sdrt_gguf_values values;
-    char *text; /* names and texts among the values, each with a 0 behind it */
+    char *text; /* keys, names and texts, each behind its length, with a 0 behind it */
 };
 
 static int claims(const char *map, size_t size) { return size >= 4 && !memcmp(map, "GGUF", 4); }
 
-static int check_start(const struct sdrt_tensor_file *f, const struct sdrt_log *log)
+static int check_start(struct sdrt_tensor_file *f, const struct sdrt_log *log)
 {
     if (f->size < START)
         return sdrt_fail(log, SDRT_E_FORMAT, "%s: has %zu bytes, too few for a GGUF file", f->path,
                          f->size);
-    const uint32_t version = sdrt_gguf_u32(f->map + 4);
+    if (sdrt_file_pages_need(&f->pages, f->pages.base, START)) return SDRT_E_IO;
+    const uint32_t version = sdrt_gguf_u32(f->pages.base + 4);
     if (version && !(version & 0xffff))
         return sdrt_fail(log, SDRT_E_UNSUPPORTED,
                          "%s: is a big-endian GGUF file: expected a little-endian one", f->path);
@@ -113,8 +114,8 @@ static int set_type(const struct sdrt_tensor_file *f, struct sdrt_file_tensor *t
 }
 
 /* The shape that the tensor had before it was made to have rows of whole blocks. */
-static int restore_shape(const struct sdrt_tensor_file *f, struct sdrt_file_tensor *t,
-                         uint64_t values, const struct sdrt_log *log)
+static int restore_shape(struct sdrt_tensor_file *f, struct sdrt_file_tensor *t, uint64_t values,
+                         const struct sdrt_log *log)
 {
     char key[SDRT_GGUF_MAX_NAME + 32];
     const struct gguf *g = f->header;
@@ -123,7 +124,9 @@ static int restore_shape(const struct sdrt_tensor_file *f, struct sdrt_file_tens
     snprintf(key, sizeof key, "comfy.gguf.orig_shape.%.*s", NAME(t));
     const struct sdrt_gguf_value *v = sdrt_gguf_values_find(&g->values, key);
     if (!v) return SDRT_OK;
-    int good = v->type == SDRT_GGUF_ARRAY && v->of == SDRT_GGUF_I32 && v->n <= SDRT_TENSOR_MAX_RANK;
+    int good = v->type == SDRT_GGUF_ARRAY && v->of == SDRT_GGUF_I32 &&
+               v->n <= SDRT_TENSOR_MAX_RANK &&
+               !sdrt_file_pages_need(&f->pages, v->at, 4 * (size_t)v->n);
     for (uint64_t i = 0; good && i < v->n; i++) {
         const int32_t n = (int32_t)sdrt_gguf_u32(v->at + 4 * i);
         good = n >= 0 && !__builtin_mul_overflow(product, (uint64_t)n, &product);
@@ -137,9 +140,9 @@ static int restore_shape(const struct sdrt_tensor_file *f, struct sdrt_file_tens
     return SDRT_OK;
 }
 
-/* A tensor's entry.  Until the header's end is known, its data is its place behind the map's
+/* A tensor's entry.  Until the header's end is known, its data is its place behind the pages'
  * beginning. */
-static int take_tensor(const struct sdrt_tensor_file *f, struct sdrt_gguf_cursor *c, size_t index,
+static int take_tensor(struct sdrt_tensor_file *f, struct sdrt_gguf_cursor *c, size_t index,
                        struct sdrt_file_tensor *t, const struct sdrt_log *log)
 {
     const char *p;
@@ -157,7 +160,7 @@ static int take_tensor(const struct sdrt_tensor_file *f, struct sdrt_gguf_cursor
                          " of the data, the whole file "
                          "has %zu",
                          f->path, NAME(t), place, f->size);
-    t->data = f->map + place;
+    t->data = f->pages.base + place;
     const int status = set_type(f, t, sdrt_gguf_u32(p), values, log);
     return status == SDRT_OK ? restore_shape(f, t, values, log) : status;
 }
@@ -184,16 +187,17 @@ static int take_tensors(struct sdrt_tensor_file *f, struct sdrt_gguf_cursor *c, 
 
 static char *copy(char **free_text, const char *text)
 {
-    const size_t length = sdrt_gguf_length(text);
-    char *out = *free_text;
+    const uint64_t length = sdrt_gguf_length(text);
+    char *out = *free_text + sizeof length;
 
+    memcpy(*free_text, &length, sizeof length);
     memcpy(out, text, length);
     out[length] = 0;
-    *free_text += length + 1;
+    *free_text = out + length + 1;
     return out;
 }
 
-/* Names and texts get a 0 behind them, for which the 8 bytes of their length make room. */
+/* Keys, names and texts get a 0 behind them, for which the type behind each key and name makes room. */
 static int end_texts(struct sdrt_tensor_file *f, size_t header_bytes, const struct sdrt_log *log)
 {
     struct gguf *g = f->header;
@@ -202,9 +206,11 @@ static int end_texts(struct sdrt_tensor_file *f, size_t header_bytes, const stru
     if (!g->text)
         return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for %zu names", f->path, f->count);
     for (size_t i = 0; i < f->count; i++) f->tensors[i].name = copy(&free_text, f->tensors[i].name);
-    for (size_t i = 0; i < g->values.n; i++)
-        if (g->values.list[i].type == SDRT_GGUF_TEXT)
-            g->values.list[i].at = copy(&free_text, g->values.list[i].at);
+    for (size_t i = 0; i < g->values.n; i++) {
+        struct sdrt_gguf_value *v = &g->values.list[i];
+        v->key = copy(&free_text, v->key);
+        v->at = v->type == SDRT_GGUF_TEXT ? copy(&free_text, v->at) : NULL;
+    }
     return SDRT_OK;
 }
 
@@ -216,7 +222,7 @@ static int set_places(struct sdrt_tensor_file *f, size_t header_bytes, uint32_t 
 
     for (size_t i = 0; i < f->count; i++) {
         struct sdrt_file_tensor *t = &f->tensors[i];
-        const uint64_t place = (uint64_t)((const char *)t->data - f->map);
+        const uint64_t place = (uint64_t)((const char *)t->data - f->pages.base);
         if (place % alignment)
             return sdrt_fail(log, SDRT_E_FORMAT,
                              "%s: %s begins at byte %" PRIu64
@@ -229,7 +235,7 @@ static int set_places(struct sdrt_tensor_file *f, size_t header_bytes, uint32_t 
                              " of the data, which begin at "
                              "byte %" PRIu64 " of the file's %zu",
                              f->path, t->name, place + t->bytes, start, f->size);
-        t->data = f->map + start + place;
+        t->data = f->pages.base + start + place;
     }
     return SDRT_OK;
 }
@@ -279,12 +285,13 @@ static int parse(struct sdrt_tensor_file *f, const struct sdrt_log *log)
     if (status != SDRT_OK) return status;
     f->header = g = calloc(1, sizeof *g);
     if (!g) return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for its header", f->path);
-    c = (struct sdrt_gguf_cursor){ f->map + START, f->map + f->size };
-    status = sdrt_gguf_values_read(&g->values, &c, sdrt_gguf_u64(f->map + 16), f->path, log);
+    const char *front = f->pages.base;
+    c = (struct sdrt_gguf_cursor){ front + START, front + f->size, &f->pages };
+    status = sdrt_gguf_values_read(&g->values, &c, sdrt_gguf_u64(front + 16), f->path, log);
     if (status == SDRT_OK) status = find_alignment(f, &alignment, log);
-    if (status == SDRT_OK) status = take_tensors(f, &c, sdrt_gguf_u64(f->map + 8), log);
+    if (status == SDRT_OK) status = take_tensors(f, &c, sdrt_gguf_u64(front + 8), log);
     if (status != SDRT_OK) return status;
-    const size_t header_bytes = (size_t)(c.at - f->map);
+    const size_t header_bytes = (size_t)(c.at - front);
     status = end_texts(f, header_bytes, log);
     if (status == SDRT_OK) status = set_places(f, header_bytes, alignment, log);
     return status == SDRT_OK ? check_apart(f, log) : status;

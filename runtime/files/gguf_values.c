@@ -34,12 +34,12 @@ static int take_array(struct sdrt_gguf_cursor *c, struct sdrt_gguf_value *v)
     v->at = c->at;
     if (v->of == SDRT_GGUF_TEXT) {
         for (uint64_t i = 0; i < v->n; i++)
-            if (sdrt_gguf_take_text(c, &p)) return -1;
+            if (sdrt_gguf_skip_text(c)) return -1;
         return 0;
     }
     bytes = size_of(v->of);
     if (!bytes || __builtin_mul_overflow(bytes, v->n, &bytes)) return -1;
-    return sdrt_gguf_take(c, bytes, &v->at);
+    return sdrt_gguf_skip(c, bytes, &v->at);
 }
 
 static int take_value(struct sdrt_gguf_cursor *c, struct sdrt_gguf_value *v)

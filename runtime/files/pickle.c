@@ -467,13 +467,16 @@ static int reserve(struct machine *m, size_t *budget)
     return SDRT_OK;
 }
 
-int sdrt_pickle_read(struct sdrt_pickle *out, const char *bytes, size_t size, size_t at,
-                     size_t *budget, const char *path, const struct sdrt_log *log)
+int sdrt_pickle_read(struct sdrt_pickle *out, const struct sdrt_pickle_bytes *b, size_t at,
+                     size_t *budget, const struct sdrt_log *log)
 {
-    struct machine m = {
-        .p = out,
-        .ops = { .bytes = bytes, .path = path, .size = size, .at = at, .log = log }
-    };
+    struct machine m = { .p = out,
+                         .ops = { .bytes = b->at,
+                                  .path = b->path,
+                                  .pages = b->pages,
+                                  .size = b->size,
+                                  .at = at,
+                                  .log = log } };
 
     *out = (struct sdrt_pickle){ 0 };
     int status = reserve(&m, budget);

@@ -62,13 +62,23 @@ struct sdrt_pickle {
     size_t end; /* where the bytes behind the pickle begin */
 };
 
+struct sdrt_file_pages;
+
+/* Where a pickle is, borrowed: size bytes of a file; path for messages. */
+struct sdrt_pickle_bytes {
+    const char *at;
+    size_t size;
+    struct sdrt_file_pages *pages; /* that they are in */
+    const char *path;
+};
+
 /* Reads the pickle that begins at byte at of bytes, which must outlive *out.  *budget is how many
- * bytes may be allocated, and becomes less by those that are.  path is for messages.  *out belongs
- * to the caller, who frees it with sdrt_pickle_free(); after a failure it is empty.
+ * bytes may be allocated, and becomes less by those that are.  *out belongs to the caller, who frees
+ * it with sdrt_pickle_free(); after a failure it is empty.
  * SDRT_E_FORMAT for a damaged pickle, SDRT_E_UNSUPPORTED for a name or an opcode that is not
  * allowed, which the message has, and for one beyond the budget, SDRT_E_NOMEM. */
-int sdrt_pickle_read(struct sdrt_pickle *out, const char *bytes, size_t size, size_t at,
-                     size_t *budget, const char *path, const struct sdrt_log *log);
+int sdrt_pickle_read(struct sdrt_pickle *out, const struct sdrt_pickle_bytes *bytes, size_t at,
+                     size_t *budget, const struct sdrt_log *log);
 
 /* Frees what it owns and leaves all zeros. */
 void sdrt_pickle_free(struct sdrt_pickle *pickle);

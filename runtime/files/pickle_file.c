@@ -112,6 +112,15 @@ static int refuse_archive(const struct sdrt_zip *zip, const struct sdrt_log *log
                      zip->path, zip->count, n, first->name);
 }
 
+/* The entry's bytes, read. */
+static int read_entry(const struct archive *a, const struct sdrt_zip_entry *e, const char **out)
+{
+    const int status = sdrt_zip_data(a->zip, e, out, a->log);
+
+    if (status != SDRT_OK) return status;
+    return sdrt_file_pages_need(a->zip->pages, *out, (size_t)e->size) ? SDRT_E_IO : SDRT_OK;
+}
+
 /* The pickle's bytes in the archive, whole and of this machine's byte order. */
 static int open_pickle(struct archive *a, const char **bytes, size_t *size)
 {
@@ -127,7 +136,7 @@ static int open_pickle(struct archive *a, const char **bytes, size_t *size)
                          path);
     order = beside(a, "", "byteorder", strlen("byteorder"));
     if (order) {
-        status = sdrt_zip_data(a->zip, order, &text, a->log);
+        status = read_entry(a, order, &text);
         if (status != SDRT_OK) return status;
         if (order->size != strlen("little") || memcmp(text, "little", strlen("little")))
             return sdrt_fail(a->log, SDRT_E_UNSUPPORTED,
@@ -135,7 +144,7 @@ static int open_pickle(struct archive *a, const char **bytes, size_t *size)
                              "byte order",
                              path);
     }
-    status = sdrt_zip_data(a->zip, e, bytes, a->log);
+    status = read_entry(a, e, bytes);
     if (status != SDRT_OK) return status;
     *size = (size_t)e->size;
     if (crc32_z(0, (const Bytef *)*bytes, *size) != e->crc)
@@ -148,19 +157,18 @@ static int open_pickle(struct archive *a, const char **bytes, size_t *size)
 
 static int parse_archive(struct sdrt_tensor_file *f, const struct sdrt_log *log)
 {
-    size_t budget = budget_of(f), size = 0;
+    size_t budget = budget_of(f);
     struct sdrt_pickle pickle = { 0 };
     struct sdrt_zip zip;
     struct archive a = { .zip = &zip, .log = log };
     const struct sdrt_pickle_source source = { .locate = locate_entry, .self = &a };
-    const char *bytes = NULL;
-    int status = sdrt_zip_open(&zip, f->map, f->size, f->path, log);
+    struct sdrt_pickle_bytes bytes = { .pages = &f->pages, .path = f->path };
+    int status = sdrt_zip_open(&zip, &f->pages, f->path, log);
 
     if (status != SDRT_OK) return status;
     status = sdrt_pickle_spend(&budget, zip.count * sizeof *zip.entries, f->path, log);
-    if (status == SDRT_OK) status = open_pickle(&a, &bytes, &size);
-    if (status == SDRT_OK)
-        status = sdrt_pickle_read(&pickle, bytes, size, 0, &budget, f->path, log);
+    if (status == SDRT_OK) status = open_pickle(&a, &bytes.at, &bytes.size);
+    if (status == SDRT_OK) status = sdrt_pickle_read(&pickle, &bytes, 0, &budget, log);
     if (status == SDRT_OK) status = sdrt_pickle_tensors(f, &pickle, &source, &budget, log);
     sdrt_pickle_free(&pickle);
     sdrt_zip_free(&zip);
@@ -243,7 +251,7 @@ static int list_places(struct places *all, const struct sdrt_pickle *p, size_t *
 /* Finds the bytes of the storages of a list of keys, which lie in its order from byte at on. */
 static int find_places(struct places *all, const struct sdrt_pickle *keys, size_t at)
 {
-    const struct sdrt_tensor_file *f = all->file;
+    struct sdrt_tensor_file *f = all->file;
     const struct sdrt_pickle_value *root = sdrt_pickle_at(keys, keys->root);
 
     if (root->kind != PICKLE_IS_LIST)
@@ -267,27 +275,34 @@ static int find_places(struct places *all, const struct sdrt_pickle *keys, size_
                              " elements, the file %zu bytes more",
                              f->path, (int)(key->a < 100 ? key->a : 100), key->text,
                              p->storage.count, f->size - at);
-        memcpy(&count, f->map + at, sizeof count);
+        if (sdrt_file_pages_copy(&f->pages, f->pages.base + at, sizeof count, &count))
+            return SDRT_E_IO;
         if (count != p->storage.count)
             return sdrt_fail(all->log, SDRT_E_FORMAT,
                              "%s: storage %.*s has %" PRIu64 " elements, "
                              "%" PRIu64 " are expected",
                              f->path, (int)(key->a < 100 ? key->a : 100), key->text, count,
                              p->storage.count);
-        p->data = f->map + at + sizeof count;
+        p->data = f->pages.base + at + sizeof count;
         at += sizeof count + (size_t)bytes;
     }
     return SDRT_OK;
 }
 
+static struct sdrt_pickle_bytes whole_file(struct sdrt_tensor_file *f)
+{
+    return (struct sdrt_pickle_bytes){ f->pages.base, f->size, &f->pages, f->path };
+}
+
 /* Reads a small pickle at *at, moves behind it, and hands it to check, which says whether it is
  * what stands there. */
-static int read_small(const struct sdrt_tensor_file *f, size_t *at, size_t *budget,
+static int read_small(struct sdrt_tensor_file *f, size_t *at, size_t *budget,
                       int check(const struct sdrt_pickle *p), const char *what,
                       const struct sdrt_log *log)
 {
+    const struct sdrt_pickle_bytes bytes = whole_file(f);
     struct sdrt_pickle p;
-    int status = sdrt_pickle_read(&p, f->map, f->size, *at, budget, f->path, log);
+    int status = sdrt_pickle_read(&p, &bytes, *at, budget, log);
 
     if (status != SDRT_OK) return status;
     *at = p.end;
@@ -342,13 +357,13 @@ static int parse_object(struct sdrt_tensor_file *f, size_t at, size_t *budget,
 {
     struct places all = { .file = f, .log = log };
     const struct sdrt_pickle_source source = { .locate = locate_place, .self = &all };
+    const struct sdrt_pickle_bytes bytes = whole_file(f);
     struct sdrt_pickle object, keys = { 0 };
-    int status = sdrt_pickle_read(&object, f->map, f->size, at, budget, f->path, log);
+    int status = sdrt_pickle_read(&object, &bytes, at, budget, log);
 
     if (status != SDRT_OK) return status;
     status = list_places(&all, &object, budget);
-    if (status == SDRT_OK)
-        status = sdrt_pickle_read(&keys, f->map, f->size, object.end, budget, f->path, log);
+    if (status == SDRT_OK) status = sdrt_pickle_read(&keys, &bytes, object.end, budget, log);
     if (status == SDRT_OK) status = find_places(&all, &keys, keys.end);
     if (status == SDRT_OK) status = sdrt_pickle_tensors(f, &object, &source, budget, log);
     free(all.at);
@@ -363,8 +378,9 @@ static int parse_pickles(struct sdrt_tensor_file *f, const struct sdrt_log *log)
     struct places none = { .file = f, .log = log };
     const struct sdrt_pickle_source source = { .locate = no_storage, .self = &none };
     size_t budget = budget_of(f), at;
+    const struct sdrt_pickle_bytes bytes = whole_file(f);
     struct sdrt_pickle first;
-    int status = sdrt_pickle_read(&first, f->map, f->size, 0, &budget, f->path, log);
+    int status = sdrt_pickle_read(&first, &bytes, 0, &budget, log);
 
     if (status != SDRT_OK) return status;
     const int torch = is_magic(&first);

@@ -126,10 +126,16 @@ static int refuse(const struct sdrt_pickle_ops *ops, unsigned char code)
                      ops->path, code, ops->at);
 }
 
+/* n bytes at at, which are there, are read; 0 when that fails. */
+static int need(const struct sdrt_pickle_ops *ops, size_t at, size_t n)
+{
+    return !sdrt_file_pages_need(ops->pages, ops->bytes + at, n);
+}
+
 /* A little-endian number of n bytes at *at, behind which *at moves; 0 when there are fewer. */
 static int take_number(const struct sdrt_pickle_ops *ops, size_t *at, size_t n, uint64_t *out)
 {
-    if (ops->size - *at < n) return 0;
+    if (ops->size - *at < n || !need(ops, *at, n)) return 0;
     *out = 0;
     memcpy(out, ops->bytes + *at, n);
     *at += n;
@@ -141,7 +147,9 @@ static int take_text(const struct sdrt_pickle_ops *ops, size_t *at, size_t n, ui
 {
     uint64_t length;
 
-    if (!take_number(ops, at, n, &length) || length > limit || length > ops->size - *at) return 0;
+    if (!take_number(ops, at, n, &length) || length > limit || length > ops->size - *at ||
+        !need(ops, *at, (size_t)length))
+        return 0;
     op->text = ops->bytes + *at;
     op->size = (size_t)length;
     *at += op->size;
@@ -150,8 +158,14 @@ static int take_text(const struct sdrt_pickle_ops *ops, size_t *at, size_t n, ui
 
 static int take_line(const struct sdrt_pickle_ops *ops, size_t *at, const char **text, size_t *size)
 {
-    const char *from = ops->bytes + *at, *end = memchr(from, '\n', ops->size - *at);
+    enum { PIECE = 4096 }; /* a line is short; behind it are gigabytes of data */
+    const char *from = ops->bytes + *at, *end = NULL;
 
+    for (size_t done = 0, left; !end && (left = ops->size - *at - done) > 0; done += left) {
+        if (left > PIECE) left = PIECE;
+        if (!need(ops, *at + done, left)) return 0;
+        end = memchr(from + done, '\n', left);
+    }
     if (!end) return 0;
     *text = from;
     *size = (size_t)(end - from);
@@ -201,7 +215,7 @@ int sdrt_pickle_op_next(struct sdrt_pickle_ops *ops, struct sdrt_pickle_op *op)
     size_t at = ops->at;
 
     *op = (struct sdrt_pickle_op){ 0 };
-    if (at >= ops->size) return truncated(ops);
+    if (at >= ops->size || !need(ops, at, 1)) return truncated(ops);
     op->code = (unsigned char)ops->bytes[at++];
     const enum form form = (enum form)forms[op->code];
     if (form == NO_OP || form == REFUSED) return refuse(ops, op->code);

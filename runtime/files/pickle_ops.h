@@ -7,6 +7,7 @@
 #define SDRT_RUNTIME_FILES_PICKLE_OPS_H
 
 #include "runtime/base/error.h"
+#include "runtime/files/file_pages.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -98,13 +99,14 @@ struct sdrt_pickle_op {
 
 struct sdrt_pickle_ops {
     const char *bytes, *path; /* borrowed; path for messages */
+    struct sdrt_file_pages *pages; /* that bytes point into */
     size_t size, at;          /* at: of the next opcode */
     const struct sdrt_log *log;
 };
 
 /* Reads the opcode at ops->at and moves behind it; all that it points to is inside the bytes.
- * SDRT_E_FORMAT for bytes that end before, and for no opcode; SDRT_E_UNSUPPORTED for those that
- * ask a reader to run or to know more than the file. */
+ * SDRT_E_FORMAT for bytes that end before or cannot be read, and for no opcode; SDRT_E_UNSUPPORTED for
+ * those that ask a reader to run or to know more than the file. */
 int sdrt_pickle_op_next(struct sdrt_pickle_ops *ops, struct sdrt_pickle_op *op);
 
 /* How many values a pickle can make at most, and put into its memo. */

@@ -17,7 +17,8 @@ enum {
     SIZE_DIGITS = 12,
     TYPE_AT = 156,
     MARK_AT = 257, /* POSIX ustar */
-    ID_DIGITS = 18
+    ID_DIGITS = 18,
+    LAYOUT = 16 + 16 * SDRT_TENSOR_MAX_RANK /* bytes of a tensor's at most */
 };
 
 static const char mark[] = "ustar";
@@ -37,7 +38,7 @@ struct storage {
 
 struct tensor {
     int64_t key, storage;
-    const char *layout; /* number of dimensions (8 bytes), sizes, strides, offset */
+    const char *layout; /* number of dimensions (8 bytes), sizes, strides, offset; read */
 };
 
 struct tar {
@@ -71,13 +72,15 @@ static int read_octal(const char *text, uint64_t *out)
 /* Finds the entry of that name; *out is empty when there is none. */
 static int find_entry(const struct tar *t, const char *name, struct entry *out)
 {
-    const struct sdrt_tensor_file *f = t->file;
+    struct sdrt_tensor_file *f = t->file;
     size_t at = 0;
 
     *out = (struct entry){ NULL, 0 };
-    while (f->size - at >= BLOCK && f->map[at]) {
-        const char *head = f->map + at;
+    while (f->size - at >= BLOCK) {
+        const char *head = f->pages.base + at;
         uint64_t size;
+        if (sdrt_file_pages_need(&f->pages, head, BLOCK)) return SDRT_E_IO;
+        if (!*head) break;
         at += BLOCK;
         if (memcmp(head + MARK_AT, mark, sizeof mark - 1) || !read_octal(head + SIZE_AT, &size) ||
             size > f->size - at)
@@ -96,13 +99,19 @@ int sdrt_pickle_tar_claims(const char *map, size_t size)
 
 /* ---- what its entries hold ---- */
 
+static int read_pickle(struct tar *t, const struct entry *e, size_t at, struct sdrt_pickle *out)
+{
+    const struct sdrt_pickle_bytes bytes = { e->bytes, e->size, &t->file->pages, t->file->path };
+
+    return sdrt_pickle_read(out, &bytes, at, &t->budget, t->log);
+}
+
 /* Reads the pickle at *at of e, moves behind it, and puts the elements of its tuple, most at most,
  * into items; an int is the one element of itself.  *out is freed by the caller. */
 static int read_record(struct tar *t, const struct entry *e, size_t *at, struct sdrt_pickle *out,
                        uint32_t *items, int most)
 {
-    const int status = sdrt_pickle_read(out, e->bytes, e->size, *at, &t->budget, t->file->path,
-                                        t->log);
+    const int status = read_pickle(t, e, *at, out);
 
     if (status != SDRT_OK) return status;
     *at = out->end;
@@ -152,7 +161,8 @@ static int read_storage(struct tar *t, const struct entry *e, size_t *at, struct
     sdrt_pickle_free(&p);
     if (status != SDRT_OK) return status;
     if (e->size - *at < sizeof s->count) return damaged(t, "a storage that is cut off");
-    memcpy(&s->count, e->bytes + *at, sizeof s->count);
+    if (sdrt_file_pages_copy(&t->file->pages, e->bytes + *at, sizeof s->count, &s->count))
+        return SDRT_E_IO;
     *at += sizeof s->count;
     if (__builtin_mul_overflow(s->count, (uint64_t)s->type->bytes, &bytes) || bytes > e->size - *at)
         return damaged(t, "a storage that is cut off");
@@ -179,6 +189,8 @@ static int read_tensor(struct tar *t, const struct entry *e, size_t *at, struct 
     if (status != SDRT_OK) return status;
     if (e->size - *at < 16) return damaged(t, "a tensor that is cut off");
     out->layout = e->bytes + *at;
+    const size_t most = e->size - *at < LAYOUT ? e->size - *at : LAYOUT;
+    if (sdrt_file_pages_need(&t->file->pages, out->layout, most)) return SDRT_E_IO;
     memcpy(&rank, out->layout, sizeof rank);
     if (rank < 0 || rank > SDRT_TENSOR_MAX_RANK || e->size - *at < 16 + 16 * (size_t)rank)
         return damaged(t, "a tensor that is cut off, or of more than 8 dimensions");
@@ -216,8 +228,7 @@ static int read_storages(struct tar *t, const struct entry *e)
     if (status == SDRT_OK) t->storages = records(t, count, sizeof *t->storages, &status);
     while (status == SDRT_OK && t->n_storages < count)
         status = read_storage(t, e, &at, &t->storages[t->n_storages++]);
-    if (status == SDRT_OK)
-        status = sdrt_pickle_read(&views, e->bytes, e->size, at, &t->budget, t->file->path, t->log);
+    if (status == SDRT_OK) status = read_pickle(t, e, at, &views);
     if (status == SDRT_OK) {
         const struct sdrt_pickle_value *list = sdrt_pickle_at(&views, views.root);
         if (list->kind != PICKLE_IS_LIST || list->a)
@@ -300,11 +311,10 @@ int sdrt_pickle_tar_parse(struct sdrt_tensor_file *f, size_t budget, const struc
         return sdrt_fail(log, SDRT_E_UNSUPPORTED,
                          "%s: seems to be a tar archive, %.100s first: "
                          "unpack it",
-                         f->path, f->map);
+                         f->path, f->pages.base);
     status = read_storages(&t, &storages);
     if (status == SDRT_OK) status = read_tensors(&t, &tensors);
-    if (status == SDRT_OK)
-        status = sdrt_pickle_read(&object, pickle.bytes, pickle.size, 0, &t.budget, f->path, log);
+    if (status == SDRT_OK) status = read_pickle(&t, &pickle, 0, &object);
     if (status == SDRT_OK) {
         const struct sdrt_pickle_source source = { .look_up = look_up, .self = &t };
         status = sdrt_pickle_tensors(f, &object, &source, &t.budget, log);

@@ -191,7 +191,7 @@ static void gather(char *out, const char *from, const struct sdrt_pickle_view *v
 }
 
 /* Fills a place of file->tensors, whose name is w->name. */
-static void fill_tensor(struct walk *w, const struct sdrt_pickle_view *v, const char *data)
+static int fill_tensor(struct walk *w, const struct sdrt_pickle_view *v, const char *data)
 {
     struct sdrt_file_tensor *t = &w->file->tensors[w->count];
     char *name = w->header + w->names;
@@ -205,10 +205,14 @@ static void fill_tensor(struct walk *w, const struct sdrt_pickle_view *v, const 
                                     .data = data,
                                     .bytes = (size_t)v->elements * v->type->bytes };
     memcpy(t->shape, v->shape, sizeof t->shape);
-    if (v->dense) return;
+    if (v->dense) return SDRT_OK;
     char *copy = w->header + w->copies_at + w->copies;
+    if (sdrt_file_pages_need(&w->file->pages, data,
+                             (size_t)(v->reach - v->offset) * v->type->bytes))
+        return SDRT_E_IO;
     gather(copy, data, v);
     t->data = copy;
+    return SDRT_OK;
 }
 
 static size_t rounded(size_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
@@ -224,7 +228,7 @@ static int add_view(struct walk *w, const struct sdrt_pickle_view *v,
                          "%s: is one tensor without a name: expected a "
                          "mapping of names to tensors",
                          w->file->path);
-    /* The storage is in the map, so its own bytes do not overflow. */
+    /* The storage is in the file, so its own bytes do not overflow. */
     if (__builtin_mul_overflow(v->reach, (uint64_t)v->type->bytes, &need) ||
         need > storage->of_view * storage->type->bytes ||
         __builtin_mul_overflow(v->elements, (uint64_t)v->type->bytes, &bytes))
@@ -232,7 +236,7 @@ static int add_view(struct walk *w, const struct sdrt_pickle_view *v,
                          "%s: %s: reaches to element %" PRIu64 " of a storage of %" PRIu64 " bytes",
                          w->file->path, w->name, v->reach, storage->of_view * storage->type->bytes);
     data += storage->first * storage->type->bytes + v->offset * v->type->bytes * (v->elements > 0);
-    if (w->header) fill_tensor(w, v, data);
+    if (w->header && fill_tensor(w, v, data) != SDRT_OK) return SDRT_E_IO;
     w->count++;
     w->names += w->used + 1;
     if (!v->dense && __builtin_add_overflow(w->copies, rounded((size_t)bytes), &w->copies))

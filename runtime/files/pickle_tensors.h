@@ -34,7 +34,7 @@ struct sdrt_pickle_view {
 
 /* Where the tensors of a pickle are.  Both log their errors. */
 struct sdrt_pickle_source {
-    /* Sets *out to where the storage's count elements lie, all inside the map. */
+    /* Sets *out to where the storage's count elements lie, all inside the file, none read yet. */
     int (*locate)(void *self, const struct sdrt_pickle_storage *storage, const char **out);
     /* Where persistent ids are tensors, else NULL: the same for the tensor of that id, and its
      * storage and type, rank, shape, stride and offset, none below 0. */

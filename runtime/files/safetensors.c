@@ -258,7 +258,7 @@ static int read_tensor(const struct sdrt_tensor_file *f, size_t data_start,
         return sdrt_fail(log, SDRT_E_FORMAT,
                          "%s: %s: has %zu bytes, its shape and dtype %s need %zu", f->path,
                          t->name, end - begin, t->dtype_name, bytes);
-    t->data = f->map + data_start + begin;
+    t->data = f->pages.base + data_start + begin;
     t->bytes = end - begin;
     return SDRT_OK;
 }
@@ -317,7 +317,7 @@ static int by_place(const void *a, const void *b)
 /* Every byte of the data belongs to exactly one tensor. */
 static int check_places(struct sdrt_tensor_file *f, size_t data_start, const struct sdrt_log *log)
 {
-    const char *expected = f->map + data_start;
+    const char *expected = f->pages.base + data_start;
     const char *before = "the header";
 
     if (f->count) qsort(f->tensors, f->count, sizeof *f->tensors, by_place);
@@ -334,9 +334,9 @@ static int check_places(struct sdrt_tensor_file *f, size_t data_start, const str
         expected = data + t->bytes;
         before = t->name;
     }
-    if (expected != f->map + f->size)
-        return sdrt_fail(log, SDRT_E_FORMAT, "%s: %td bytes behind %s belong to no tensor",
-                         f->path, f->map + f->size - expected, before);
+    if (expected != f->pages.base + f->size)
+        return sdrt_fail(log, SDRT_E_FORMAT, "%s: %td bytes behind %s belong to no tensor", f->path,
+                         f->pages.base + f->size - expected, before);
     return SDRT_OK;
 }
 

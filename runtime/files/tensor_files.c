@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -28,10 +29,9 @@ enum { FORMATS = sizeof formats / sizeof formats[0] };
 static const char wanted[] = "a safetensors, GGUF or PyTorch file";
 const char sdrt_tensor_file_extensions[] = ".safetensors, .gguf, .ckpt, .pt or .bin";
 
-static int map_file(struct sdrt_tensor_file *f, const struct sdrt_log *log)
+static int open_file(struct sdrt_tensor_file *f, const struct sdrt_log *log)
 {
     struct stat info;
-    void *map;
 
     /* O_NONBLOCK: opening a FIFO must not wait for its writer. */
     f->fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -48,24 +48,15 @@ static int map_file(struct sdrt_tensor_file *f, const struct sdrt_log *log)
     if ((uintmax_t)info.st_size > SIZE_MAX)
         return sdrt_fail(log, SDRT_E_NOMEM, "%s: is larger than the address space", f->path);
     f->size = (size_t)info.st_size;
-    map = mmap(NULL, f->size, PROT_READ, MAP_PRIVATE, f->fd, 0);
-    if (map == MAP_FAILED)
-        return sdrt_fail(log, errno == ENOMEM ? SDRT_E_NOMEM : SDRT_E_IO,
-                         "%s: cannot be mapped: %s", f->path, strerror(errno));
-    f->map = map;
+    if (sdrt_file_pages_open(&f->pages, f->fd, f->size))
+        return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", f->path);
     return SDRT_OK;
 }
 
 /* Reads bytes at .. at+n-1, all inside the file when it was opened; -1 when it is cut, or fails. */
 int sdrt_tensor_file_bytes(const struct sdrt_tensor_file *f, size_t at, size_t n, void *out)
 {
-    for (size_t done = 0; done < n;) {
-        const ssize_t got = pread(f->fd, (char *)out + done, n - done, (off_t)(at + done));
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return -1;
-        done += (size_t)got;
-    }
-    return 0;
+    return sdrt_file_read_at(f->fd, at, n, out);
 }
 
 int sdrt_tensor_file_shorter(const struct sdrt_tensor_file *f, const struct sdrt_log *log)
@@ -101,6 +92,40 @@ static int choose_format(struct sdrt_tensor_file *f, const struct sdrt_log *log)
     return SDRT_OK;
 }
 
+/* An error of a parser, until it is known whether it is the file's or the disk's. */
+struct held_line {
+    char text[1024];
+};
+
+static void hold(void *user, enum sdrt_log_level level, const char *text)
+{
+    struct held_line *held = user;
+
+    (void)level;
+    snprintf(held->text, sizeof held->text, "%s", text);
+}
+
+static int parse(struct sdrt_tensor_file *f, const struct sdrt_log *log)
+{
+    struct held_line held = { "" };
+    const int status = f->format->parse(f, &(struct sdrt_log){ .fn = hold, .user = &held });
+
+    if (f->pages.failed == SDRT_E_NOMEM)
+        return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for its header", f->path);
+    if (f->pages.failed) return sdrt_tensor_file_shorter(f, log);
+    return status == SDRT_OK ? SDRT_OK : sdrt_fail(log, status, "%s", held.text);
+}
+
+/* The places of data become those of a map. */
+static int map_file(struct sdrt_tensor_file *f, const struct sdrt_log *log)
+{
+    if (mmap(f->pages.base, f->size, PROT_READ, MAP_PRIVATE | MAP_FIXED, f->fd, 0) == MAP_FAILED)
+        return sdrt_fail(log, errno == ENOMEM ? SDRT_E_NOMEM : SDRT_E_IO,
+                         "%s: cannot be mapped: %s", f->path, strerror(errno));
+    f->map = sdrt_file_pages_leave(&f->pages);
+    return SDRT_OK;
+}
+
 static int by_name(const void *a, const void *b)
 {
     const struct sdrt_file_tensor *x = a, *y = b;
@@ -121,15 +146,15 @@ int sdrt_tensor_file_open(struct sdrt_tensor_file **out, const char *path,
         f->path = strdup(path);
     }
     if (!f || !f->path) status = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", path);
-    if (status == SDRT_OK) status = map_file(f, log);
+    if (status == SDRT_OK) status = open_file(f, log);
     if (status == SDRT_OK) status = choose_format(f, log);
-    if (status == SDRT_OK) status = f->format->parse(f, log);
+    if (status == SDRT_OK) status = parse(f, log);
+    if (status == SDRT_OK) status = map_file(f, log);
+    if (f) sdrt_file_pages_close(&f->pages);
     if (status != SDRT_OK) {
         sdrt_tensor_file_close(&f);
         return status;
     }
-    /* Looking at what lies between tensors has mapped their first pages too. */
-    madvise(f->map, f->size, MADV_DONTNEED);
     if (f->count) qsort(f->tensors, f->count, sizeof *f->tensors, by_name);
     *out = f;
     return SDRT_OK;

@@ -3,9 +3,9 @@
  * Files of named tensors, whatever their format: the first bytes choose it
  * (tensor_format.h).  Everything that a file claims of itself is checked when it is opened.
  *
- * Data are read from the file, not through a map of it, so that a file that is cut while it is open is
- * an error and not a SIGBUS; headers of GGUF and PyTorch files are still parsed in a map, for the
- * milliseconds of opening them.  data below is for tests and for files that nobody else has: there it is.
+ * Headers and data are read from the file, not through a map of it, so that a file that is cut while
+ * it is open is an error and not a SIGBUS.  data below is for tests and for files that nobody else has:
+ * there it is a map.
  */
 #ifndef SDRT_RUNTIME_FILES_TENSOR_FILES_H
 #define SDRT_RUNTIME_FILES_TENSOR_FILES_H
@@ -36,7 +36,7 @@ struct sdrt_file_tensor {
     size_t          bytes;
 };
 
-/* Maps path and checks what it says of its tensors.  *out belongs to the caller, who closes it;
+/* Opens path and checks what it says of its tensors.  *out belongs to the caller, who closes it;
  * NULL after a failure.  SDRT_E_MISSING (no such file), SDRT_E_IO, SDRT_E_NOMEM,
  * SDRT_E_UNSUPPORTED (another kind of file, which the message names),
  * SDRT_E_FORMAT (the message names the tensor and what was expected).

@@ -71,14 +71,20 @@ int sdrt_zip_claims(const char *map, size_t size)
     return size >= 4 && (is(map, local_mark) || is(map, end_mark));
 }
 
+static int need(const struct sdrt_zip *z, uint64_t at, uint64_t n)
+{
+    return sdrt_file_pages_need(z->pages, z->pages->base + at, (size_t)n);
+}
+
 /* The record at the end, whose comment ends where the file does; NULL without one. */
-static const char *find_end(const char *map, size_t size)
+static const char *find_end(const struct sdrt_zip *z)
 {
     const size_t most = END + MAX_COMMENT;
 
-    if (size < END) return NULL;
-    for (size_t back = END; back <= size && back <= most; back++) {
-        const char *p = map + size - back;
+    if (z->size < END) return NULL;
+    for (size_t back = END; back <= z->size && back <= most; back++) {
+        const char *p = z->pages->base + z->size - back;
+        if (need(z, z->size - back, END)) return NULL;
         if (is(p, end_mark) && get16(p + END_COMMENT) == back - END) return p;
     }
     return NULL;
@@ -91,7 +97,7 @@ struct directory {
 /* What the end says of the directory, or its 64-bit fellow where there is one. */
 static int find_directory(const struct sdrt_zip *z, struct directory *d, const struct sdrt_log *log)
 {
-    const char *end = find_end(z->map, z->size);
+    const char *const base = z->pages->base, *const end = find_end(z);
 
     if (!end)
         return sdrt_fail(log, SDRT_E_FORMAT,
@@ -99,13 +105,15 @@ static int find_directory(const struct sdrt_zip *z, struct directory *d, const s
                          "directory, is missing",
                          z->path);
     *d = (struct directory){ get16(end + END_COUNT), get32(end + END_SIZE), get32(end + END_AT) };
-    if (end - z->map >= LOCATOR && is(end - LOCATOR, locator_mark)) {
+    if (end - base >= LOCATOR && need(z, (size_t)(end - base) - LOCATOR, LOCATOR)) return SDRT_E_IO;
+    if (end - base >= LOCATOR && is(end - LOCATOR, locator_mark)) {
         const uint64_t at = get64(end - LOCATOR + LOCATOR_AT);
-        if (z->size < END64 || at > z->size - END64 || !is(z->map + at, end64_mark))
+        if (z->size < END64 || at > z->size - END64 || need(z, at, END64) ||
+            !is(base + at, end64_mark))
             return sdrt_fail(log, SDRT_E_FORMAT,
                              "%s: damaged zip archive: no 64-bit end at byte %llu", z->path,
                              (unsigned long long)at);
-        const char *end64 = z->map + at;
+        const char *end64 = base + at;
         *d = (struct directory){ get64(end64 + END64_COUNT), get64(end64 + END64_SIZE),
                                  get64(end64 + END64_AT) };
     }
@@ -173,9 +181,10 @@ static int by_name(const void *a, const void *b)
 
 static int read_entries(struct sdrt_zip *z, const struct directory *d, const struct sdrt_log *log)
 {
-    const char *p = z->map + d->at;
+    const char *p = z->pages->base + d->at;
     size_t left = (size_t)d->size;
 
+    if (need(z, d->at, d->size)) return SDRT_E_IO;
     z->entries = calloc(d->count ? (size_t)d->count : 1, sizeof *z->entries);
     if (!z->entries)
         return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for %llu entries", z->path,
@@ -199,12 +208,12 @@ static int read_entries(struct sdrt_zip *z, const struct directory *d, const str
     return SDRT_OK;
 }
 
-int sdrt_zip_open(struct sdrt_zip *out, const char *map, size_t size, const char *path,
+int sdrt_zip_open(struct sdrt_zip *out, struct sdrt_file_pages *pages, const char *path,
                   const struct sdrt_log *log)
 {
     struct directory d = { 0 };
 
-    *out = (struct sdrt_zip){ .map = map, .size = size, .path = path };
+    *out = (struct sdrt_zip){ .pages = pages, .size = pages->size, .path = path };
     int status = find_directory(out, &d, log);
     if (status == SDRT_OK) status = read_entries(out, &d, log);
     if (status != SDRT_OK) sdrt_zip_free(out);
@@ -229,6 +238,7 @@ int sdrt_zip_data(const struct sdrt_zip *zip, const struct sdrt_zip_entry *e, co
                   const struct sdrt_log *log)
 {
     const int n = (int)e->name_size;
+    char local[LOCAL];
 
     *out = NULL;
     if (e->method || e->flags & ENCRYPTED || e->packed != e->size)
@@ -236,16 +246,17 @@ int sdrt_zip_data(const struct sdrt_zip *zip, const struct sdrt_zip_entry *e, co
                          "%s: its entry %.*s is %s: expected entries that are only stored, as "
                          "torch.save() writes them",
                          zip->path, n, e->name, e->flags & ENCRYPTED ? "encrypted" : "compressed");
-    if (e->at > zip->size || zip->size - e->at < LOCAL || !is(zip->map + e->at, local_mark))
+    if (e->at > zip->size || zip->size - e->at < LOCAL ||
+        sdrt_file_pages_copy(zip->pages, zip->pages->base + e->at, LOCAL, local) ||
+        !is(local, local_mark))
         return sdrt_fail(log, SDRT_E_FORMAT, "%s: damaged zip archive: no entry %.*s at byte %llu",
                          zip->path, n, e->name, (unsigned long long)e->at);
-    const char *local = zip->map + e->at;
     const uint64_t skip = LOCAL + (uint64_t)get16(local + LOCAL_NAME) + get16(local + LOCAL_EXTRA);
     const uint64_t room = zip->size - e->at;
     if (skip > room || e->size > room - skip)
         return sdrt_fail(log, SDRT_E_FORMAT,
                          "%s: truncated: its entry %.*s has %llu bytes, the file ends before",
                          zip->path, n, e->name, (unsigned long long)e->size);
-    *out = local + skip;
+    *out = zip->pages->base + e->at + skip;
     return SDRT_OK;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The directory of a mapped zip archive whose entries are stored, not compressed, as PyTorch
+ * The directory of a zip archive whose entries are stored, not compressed, as PyTorch
  * writes it: an entry's bytes are used where they lie.  (APPNOTE.TXT of PKWARE 4.3 and 4.5.3;
  * libraries for archives hand out copies of entries, not their places.)
  */
@@ -8,6 +8,7 @@
 #define SDRT_RUNTIME_FILES_ZIP_H
 
 #include "runtime/base/error.h"
+#include "runtime/files/file_pages.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -16,7 +17,7 @@
 extern "C" {
 #endif
 
-/* All pointers are borrowed from the map. */
+/* All pointers are borrowed from the pages. */
 struct sdrt_zip_entry {
     const char *name; /* without a 0 at its end */
     size_t name_size;
@@ -27,7 +28,8 @@ struct sdrt_zip_entry {
 };
 
 struct sdrt_zip {
-    const char *map, *path; /* borrowed */
+    struct sdrt_file_pages *pages; /* borrowed, as the path */
+    const char *path;
     size_t size;
     struct sdrt_zip_entry *entries; /* owned, sorted by name; names differ */
     size_t count;
@@ -36,11 +38,11 @@ struct sdrt_zip {
 /* Whether a file of this size that begins so is meant to be a zip archive. */
 int sdrt_zip_claims(const char *map, size_t size);
 
-/* Reads the directory of the archive in map, which must outlive *out, as must path.  Allocates
+/* Reads the directory of the archive in pages, which must outlive *out, as must path.  Allocates
  * less than 2 bytes for each byte of the directory.  *out belongs to the caller, who frees it with
  * sdrt_zip_free(); after a failure it is empty.  SDRT_E_FORMAT for a damaged or cut archive,
- * SDRT_E_NOMEM. */
-int sdrt_zip_open(struct sdrt_zip *out, const char *map, size_t size, const char *path,
+ * SDRT_E_NOMEM, SDRT_E_IO with nothing logged where the pages have failed. */
+int sdrt_zip_open(struct sdrt_zip *out, struct sdrt_file_pages *pages, const char *path,
                   const struct sdrt_log *log);
 
 /* Frees what it owns and leaves all zeros. */
@@ -50,9 +52,9 @@ void sdrt_zip_free(struct sdrt_zip *zip);
 const struct sdrt_zip_entry *sdrt_zip_find(const struct sdrt_zip *zip, const char *name,
                                            size_t size);
 
-/* Where the entry's bytes begin, into *out, all of them inside the map.  SDRT_E_UNSUPPORTED for an
+/* Where the entry's bytes begin, into *out, all of them inside the file, none read.  SDRT_E_UNSUPPORTED for an
  * entry that is compressed or encrypted, SDRT_E_FORMAT for one that is not where the directory
- * says. */
+ * says, SDRT_E_IO as above. */
 int sdrt_zip_data(const struct sdrt_zip *zip, const struct sdrt_zip_entry *entry, const char **out,
                   const struct sdrt_log *log);
 
