@@ -18,11 +18,20 @@ void cli_open_standard(void)
 }
 
 static void (*on_first)(int number);
+static const char *volatile last_line;
 static volatile sig_atomic_t asked;
 
 /* Raised within its own handler, a signal comes when that returns. */
 static void on_signal(int number)
 {
+    const char *line = last_line;
+
+    if (!asked && line && number != SIGQUIT) {
+        const ssize_t written = write(STDERR_FILENO, line, strlen(line));
+        (void)written; /* nobody is left to be told */
+        sdrt_unfinished_remove();
+        _exit(128 + number);
+    }
     if (!asked && number != SIGQUIT) {
         asked = 1;
         on_first(number);
@@ -32,6 +41,8 @@ static void on_signal(int number)
     signal(number, SIG_DFL);
     raise(number);
 }
+
+void cli_end_at_once(const char *line) { last_line = line; }
 
 void cli_catch_signals(void (*first)(int number))
 {

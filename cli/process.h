@@ -14,6 +14,11 @@ extern "C" {
  * program has to say there is still told to be lost.  Before anything else, on the main thread. */
 void cli_open_standard(void);
 
+/* While line is set, nothing would be lost by an end: a first signal is as a second one, but for the
+ * line, which it writes to standard error, and for the exit status, 128 and its number.  NULL: no more.
+ * For what asks nobody whether to go on, as opening a model. */
+void cli_end_at_once(const char *line);
+
 /* Calls first with the first signal that asks to end (INT, TERM, HUP, XCPU), on whatever the main
  * thread does; no system call is begun again after it.  A second one, and QUIT at once, removes what
  * is half written and ends the process as the signal does.  HUP and QUIT stay ignored where they

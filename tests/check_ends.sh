@@ -10,7 +10,7 @@ golden=$(cd "${srcdir-.}" && pwd)/tests/golden
 tiny=$golden/tiny-sd15
 faults=$build/tests/.libs/libfaults.so
 work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work" "$work.sdgen"' EXIT
+trap 'rm -rf "$work" "$work.sdgen" "$work.err" "$work.count"' EXIT
 cd "$work" || exit 1
 sdgen=$(any_level "$build/sdgen" "$work.sdgen")
 
@@ -47,6 +47,48 @@ if [ -f "$faults" ] && ! grep -q '^CFLAGS.*fsanitize=' "$build/Makefile"; then
         report $ok "two signals before $at" "status $status: $(ls -A)"
         rm -f x.png
     done
+
+    # reading N PROGRAM...: SIGINT comes behind its N-th read.  "STATUS READS", of all that it made.
+    reading() {
+        n=$1
+        shift
+        rm -f "$work.count"
+        env LD_PRELOAD="$faults" FAULT_AT=pread FAULT_NTH="$n" FAULT_SIGNAL=2 FAULT_COUNT="$work.count" \
+            "$@" < /dev/null > /dev/null 2> "$work.err"
+        echo "$? $(cat "$work.count")"
+    }
+    # interrupted NAME N MOST PROGRAM...: behind the N-th read there are MOST more at most, one line, and
+    # nothing of what it was to write.
+    interrupted() {
+        name=$1 n=$2 most=$3
+        shift 3
+        printf old > x.png
+        said=$(reading "$n" "$@")
+        ok=true
+        [ "${said% *}" -eq 130 ] && [ "${said#* }" -le $((n + most)) ] || ok=false
+        grep -q '^sd[a-z]*: interrupted$' "$work.err" && [ "$(wc -l < "$work.err")" -eq 1 ] || ok=false
+        left 'x.png ' && [ "$(cat x.png)" = old ] || ok=false
+        report $ok "$name" "status and reads $said, of $n and $most more: $(ls -A) $(cat "$work.err")"
+    }
+    lora=$golden/lora/kohya-lora.safetensors
+    image="$sdgen -m $tiny -p a -W 8 -H 8 --steps 1 --seed 1 --threads 1 --quiet -o x.png --force"
+    printf old > x.png
+    opened=$(reading 1000000 "$sdgen" --inspect "$tiny")
+    interrupted 'a signal while a model is opened' 5 0 $image
+    interrupted 'a signal while it is looked at' 5 0 "$sdgen" --inspect "$tiny"
+    plain=$(reading 1000000 $image)
+    merged=$(reading 1000000 $image --lora "$lora")
+    # A weight is merged at once: itself, two factors and a scale, twice for a bias.
+    more=$((${merged#* } - ${plain#* }))
+    interrupted 'a signal while weights are read' $((${plain#* } - 100)) 8 $image
+    for n in 1 2 3 4 5 6; do
+        interrupted "a signal while a LoRA is merged, $n" $((${opened#* } + more * n / 3)) 8 $image --lora "$lora"
+    done
+    interrupted 'a signal while a model is converted' 100 8 "$build/sdconvert" --quiet "$tiny" x.safetensors
+    interrupted 'a signal while a model is converted with a LoRA' $((${opened#* } + 100)) 8 \
+        "$build/sdconvert" --quiet --lora "$lora" "$tiny" x.safetensors
+    interrupted 'a signal while a folder is converted' 150 8 "$build/sdconvert" --quiet "$tiny" x/
+    rm -f x.png
 else
     skip 'signals at a moment'
 fi

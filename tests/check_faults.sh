@@ -144,6 +144,6 @@ varies=true # it is told as what it is when it is looked at
 cuts '--inspect' 6 "$work/model/unet/diffusion_pytorch_model.safetensors" "$sdgen" --inspect "$work/model"
 for file in lora/kohya-ggml.gguf pickle/zip.pt pickle/old.pt pickle/oldest.pt; do
     cp "$golden/$file" "$work/inspected"
-    cuts "--inspect of ${file##*/}" 1 "$work/inspected" "$sdgen" --inspect "$work/inspected"
+    cuts "--inspect of ${file##*/}" 9 "$work/inspected" "$sdgen" --inspect "$work/inspected"
 done
 finish

@@ -5,12 +5,13 @@
  *
  *     FAULT_ALLOC=N       the N-th allocation by the program's own code fails; FAULT_ALL=1: and those
  *                         behind it
- *     FAULT_COUNT=FILE    the number of allocations is written there at the end
+ *     FAULT_COUNT=FILE    the number of allocations, or with FAULT_NTH of preads, is written there at
+ *                         the end
  *     FAULT_SITES=FILE    the numbers of those that each way through the program makes first
  *     FAULT_CUT=FILE      is cut to FAULT_CUT_TO bytes the FAULT_CUT_AT-th time that anything is read
  *                         or looked at; the number of times is written to FAULT_COUNT
- *     FAULT_AT=NAME       FAULT_SIGNAL is sent before NAME, which is fsync or rename; FAULT_SIGNALS:
- *                         how often
+ *     FAULT_AT=NAME       FAULT_SIGNAL is sent before NAME, which is fsync or rename, or behind the
+ *                         FAULT_NTH-th pread; FAULT_SIGNALS: how often
  *
  * Allocations of other libraries do not fail: what they do then is not the program's to mend.
  */
@@ -34,7 +35,7 @@ extern void *__libc_realloc(void *p, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
 
 static uintptr_t code_begin, code_end; /* of the program itself */
-static long allocations, fail_at, reads, cut_at;
+static long allocations, fail_at, reads, cut_at, preads, nth;
 static int fail_all;
 static const char *count_file, *cut_file;
 
@@ -92,23 +93,29 @@ __attribute__((constructor)) static void begin(void)
     const char *list = getenv("FAULT_SITES");
     if (list) site_list = fopen(list, "w");
     fail_at = number("FAULT_ALLOC");
+    nth = number("FAULT_NTH");
     /* A shell leaves INT and QUIT ignored in what it runs in the background, make check perhaps. */
     if (getenv("FAULT_AT")) signal((int)number("FAULT_SIGNAL"), SIG_DFL);
 }
 
-static void end(void)
+/* Of a program that leaves by _exit(), or that returns. */
+__attribute__((destructor)) static void end(void)
 {
     if (site_list) fclose(site_list);
+    site_list = NULL;
 
     char text[32];
-    const int n = snprintf(text, sizeof text, "%ld\n", cut_file ? reads : allocations);
+    const int n = snprintf(text, sizeof text, "%ld\n",
+                           cut_file ? reads
+                           : nth    ? preads
+                                    : allocations);
     const int fd = count_file ? open(count_file, O_WRONLY | O_CREAT | O_TRUNC, 0666) : -1;
 
     if (fd < 0 || write(fd, text, (size_t)n) != n) return;
     close(fd);
 }
 
-/* The programs leave past exit handlers. */
+/* Some programs leave past exit handlers. */
 void _exit(int status)
 {
     void (*real)(int) = (void (*)(int))dlsym(RTLD_NEXT, "_exit");
@@ -175,6 +182,17 @@ FILE *fdopen(int fd, const char *mode)
     return FAILS ? NULL : real(fd, mode);
 }
 
+/* ---- signals ---- */
+
+static void reach(const char *name)
+{
+    const char *at = getenv("FAULT_AT");
+    const long times = number("FAULT_SIGNALS");
+
+    if (!at || strcmp(at, name)) return;
+    for (long i = 0; i < (times ? times : 1); i++) kill(getpid(), (int)number("FAULT_SIGNAL"));
+}
+
 /* ---- files that become shorter ---- */
 
 static void look(void)
@@ -199,6 +217,7 @@ ssize_t pread(int fd, void *out, size_t n, off_t at)
     /* Behind it: what is parsed in a map is touched then. */
     const ssize_t got = real(fd, out, n, at);
     look();
+    if (__atomic_add_fetch(&preads, 1, __ATOMIC_RELAXED) == nth) reach("pread");
     return got;
 }
 
@@ -213,16 +232,7 @@ void *mmap(void *p, size_t n, int protection, int flags, int fd, off_t at)
     return map;
 }
 
-/* ---- signals ---- */
-
-static void reach(const char *name)
-{
-    const char *at = getenv("FAULT_AT");
-    const long times = number("FAULT_SIGNALS");
-
-    if (!at || strcmp(at, name)) return;
-    for (long i = 0; i < (times ? times : 1); i++) kill(getpid(), (int)number("FAULT_SIGNAL"));
-}
+/* ---- moments ---- */
 
 int fsync(int fd)
 {

@@ -30,6 +30,7 @@ struct session {
 };
 
 static volatile sig_atomic_t caught;
+static const char interrupted[] = "sdconvert: interrupted\n";
 
 static void on_signal(int number) { caught = number; }
 
@@ -129,6 +130,7 @@ static int convert(struct session *s)
                          s->output);
     status = open_input(&model, s, as_folder);
     if (status == SDRT_OK) status = convert_choose(&model, s->rules, s->n_rules, format);
+    cli_end_at_once(NULL); /* the writers ask */
     if (status == SDRT_OK)
         status = as_folder ? convert_write_folder(&model, s->output, &s->progress, &caught)
                            : convert_write(&model, s->output, format, &s->progress, &caught);
@@ -169,11 +171,12 @@ int main(int argc, char **argv)
     s.input = argv[rest];
     s.output = argv[rest + 1];
     progress_init(&s.progress, "sdconvert", s.quiet);
+    cli_end_at_once(interrupted);
     cli_catch_signals(on_signal);
     status = s.check ? check(&s) : convert(&s);
     for (int i = 0; i < s.n_loras; i++) free((void *)(uintptr_t)s.loras[i].path);
     if (caught) {
-        fputs("sdconvert: interrupted\n", stderr);
+        fputs(interrupted, stderr);
         return EXIT_SIGNAL + caught;
     }
     return !status ? EXIT_SUCCESS : status == SDRT_E_ARG ? EXIT_USAGE : EXIT_FAILURE;

@@ -55,6 +55,7 @@ struct session {
 static struct sdrt_context *volatile cancellable;
 static struct sdrt_upscaler *volatile enlarging;
 static volatile sig_atomic_t caught;
+static const char interrupted[] = "sdgen: interrupted\n";
 
 static void on_signal(int number)
 {
@@ -383,6 +384,7 @@ static int draw(struct session *s)
 
     if (!status && o->dump) status = dump_make_folder(o->dump, &s->log);
     if (!status && o->show) status = show_open(&s->show, &s->log);
+    cli_end_at_once(NULL);
     if (status || caught) return status;
     o->request.preview = o->show_steps && s->show ? on_preview : NULL;
     if (o->random_seed)
@@ -404,11 +406,13 @@ static int draw_compared(struct session *s)
     int status = sdrt_open(&s->context, &o->model), width, height;
 
     if (!status) status = memory_check(s->context, &s->options, &s->prompts, &s->log);
+    cli_end_at_once(NULL);
     if (!status && !caught) {
         cancellable = s->context;
         status = sdrt_generate(s->context, &o->request);
         cancellable = NULL;
     }
+    cli_end_at_once(interrupted);
     progress_finish(&s->progress);
     for (int i = 0; i < o->request.batch && !status && !caught; i++) {
         const uint8_t *rgb = sdrt_image(s->context, i, &width, &height);
@@ -468,6 +472,7 @@ static int enlarge_picture(struct session *s)
     if (!status) status = open_upscaler(s);
     if (!status && !(name = free_name(s, 0)))
         status = sdrt_fail(&s->log, SDRT_E_NOMEM, "no name for the picture");
+    cli_end_at_once(NULL);
     if (!status && !caught) status = enlarge_file(&s->enlarge, &s->output, &file, name);
     progress_finish(&s->progress);
     if (!status && !caught)
@@ -481,7 +486,7 @@ static int enlarge_picture(struct session *s)
 static int exit_code(const struct session *s, int status)
 {
     if (caught) {
-        fputs("sdgen: interrupted\n", stderr);
+        fputs(interrupted, stderr);
         return EXIT_SIGNAL + caught;
     }
     if (!status) return EXIT_SUCCESS;
@@ -533,6 +538,7 @@ static int sdgen(int argc, char **argv)
                                 .seed = s.options.request.seed,
                                 .request = &s.options.request,
                                 .log = &s.log };
+    cli_end_at_once(interrupted);
     cli_catch_signals(on_signal);
 
     if (!status) status = s.options.inspect ? inspect(&s) : run(&s);

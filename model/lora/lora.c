@@ -431,7 +431,7 @@ static int merge_one(struct sdrt_loras *x, const struct touch *t, int bias,
     return status;
 }
 
-/* What the first files of the set change of a tensor. */
+/* What the first files of the set change of a tensor; SDRT_E_CANCELLED where the queue is. */
 static int merge_all(struct sdrt_loras *x, const char *name, const struct sdrt_weight_view *v,
                      float *data, size_t files)
 {
@@ -446,8 +446,10 @@ static int merge_all(struct sdrt_loras *x, const char *name, const struct sdrt_w
         .taps = v->rank > 2 ? (int)(n / (size_t)(v->shape[0] * v->shape[1])) : 1,
     };
 
-    for (size_t i = 0; status == SDRT_OK && i < count; i++)
+    for (size_t i = 0; status == SDRT_OK && i < count; i++) {
+        if (x->engine.queue && sdrt_queue_cancelled(x->engine.queue)) return SDRT_E_CANCELLED;
         if (t[i].file < files && changes(t + i, bias)) status = merge_one(x, t + i, bias, &w);
+    }
     return status;
 }
 

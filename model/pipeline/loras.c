@@ -139,6 +139,7 @@ static void note_parts(const struct sdrt_model *m, int touched[PARTS])
 struct change {
     struct sdrt_loras *set;
     const struct sdrt_lora_list *wanted;
+    const struct sdrt_queue *queue; /* whose cancelling ends it */
     int lenient, status;
 };
 
@@ -147,9 +148,12 @@ static void change_set(void *user)
     struct change *c = user;
 
     sdrt_loras_clear(c->set);
-    for (size_t i = 0; i < c->wanted->count && c->status == SDRT_OK; i++)
-        c->status = sdrt_loras_add(c->set, c->wanted->uses[i].path, &c->wanted->uses[i].strength,
-                                   c->lenient);
+    for (size_t i = 0; i < c->wanted->count && c->status == SDRT_OK; i++) {
+        if (sdrt_queue_cancelled(c->queue)) c->status = SDRT_E_CANCELLED;
+        else
+            c->status = sdrt_loras_add(c->set, c->wanted->uses[i].path,
+                                       &c->wanted->uses[i].strength, c->lenient);
+    }
     if (c->status != SDRT_OK) sdrt_loras_clear(c->set);
 }
 
@@ -159,7 +163,10 @@ static int replace_set(struct sdrt_session *s, const struct sdrt_lora_list *want
 {
     struct sdrt_model *m = s->model;
     struct sdrt_weight_store *store = m->parts[SDRT_PART_BASE].store;
-    struct change change = { .set = m->loras.set, .wanted = wanted, .lenient = lenient };
+    struct change change = { .set = m->loras.set,
+                             .wanted = wanted,
+                             .queue = s->queue,
+                             .lenient = lenient };
     int touched[PARTS] = { 0 };
 
     change.status = wanted->count ? fill_index(m) : SDRT_OK;

@@ -164,6 +164,11 @@ static void do_piece(void *arg, int worker, int i)
     const size_t first = (size_t)p->row * s->rest, count = (size_t)p->rows * s->rest;
     const void *values = buffer;
 
+    /* Half a second of a slow disk is in a window. */
+    if (sdrt_queue_cancelled(f->queue)) {
+        p->status = SDRT_E_CANCELLED;
+        return;
+    }
     if (s->view.data)
         values = (const char *)s->view.data + sdrt_dtype_bytes(type, first);
     else
@@ -190,6 +195,7 @@ static int tell(const struct filling *f, const struct piece *p)
     const char *name = p->source->name;
 
     switch (p->status) {
+    case SDRT_E_CANCELLED: return p->status;
     case SDRT_E_NUMERIC:
         return sdrt_fail(log, p->status,
                          "%s: value %zu of %zu is NaN or infinite, the file is damaged", name,
@@ -297,6 +303,9 @@ static int fill_window(struct filling *f, size_t first, size_t *end)
     f->n_pieces = 0;
     for (; i < f->n_sources && (bytes < WINDOW || !may_end(f, i)) && status == SDRT_OK; i++) {
         struct source *s = &f->sources[i];
+        /* A provider may merge for a long time. */
+        if (sdrt_queue_cancelled(f->queue)) status = SDRT_E_CANCELLED;
+        if (status != SDRT_OK) break;
         status = sdrt_store_open(store, s->name, s->rows, (int64_t)s->rest, &s->view);
         if (status != SDRT_OK) break;
         bytes += source_bytes(s);
