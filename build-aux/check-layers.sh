@@ -12,7 +12,7 @@ cd "${1:-${srcdir:-.}}"
 # Lowest first: each room may include itself and what stands before it.  "model" is the library's
 # face, sdrt.h.
 rooms='kernels
-runtime/base runtime/random runtime/files runtime/machine runtime/device runtime/weights
+runtime/base runtime/random runtime/files runtime/machine runtime/ranks runtime/device runtime/weights
 runtime/graph
 model model/text model/noise model/net model/checkpoint model/lora model/pipeline
 cli tools'

@@ -29,6 +29,7 @@ libruntime_la_SOURCES = \
 	runtime/machine/control_group.c runtime/machine/control_group.h \
 	runtime/machine/core_kinds.c runtime/machine/core_kinds.h \
 	runtime/machine/topology.c runtime/machine/topology.h \
+	runtime/ranks/ranks.c runtime/ranks/ranks.h runtime/ranks/deal.c runtime/ranks/deal.h runtime/ranks/cores.c runtime/ranks/cores.h \
 	runtime/machine/spill.c runtime/machine/spill.h runtime/machine/team.c runtime/machine/team.h \
 	runtime/device/device.c runtime/device/device.h runtime/device/cpu.c runtime/device/cpu.h \
 	runtime/device/cuda.c runtime/device/cuda.h runtime/device/cuda_internal.h runtime/device/cuda_queue.c \
@@ -58,4 +59,13 @@ libruntime_la_SOURCES += runtime/machine/memory_macos.c runtime/machine/sleep_po
 else
 libruntime_la_SOURCES += runtime/machine/memory_linux.c runtime/machine/memory_linux.h \
 	runtime/machine/sleep_linux.c runtime/machine/thread_linux.c runtime/random/entropy_linux.c
+endif
+
+# The part that knows MPI, which programs load where they are asked to.
+if HAVE_MPI
+pkglib_LTLIBRARIES += sdrt-mpi.la
+sdrt_mpi_la_SOURCES = runtime/ranks/mpi.c
+sdrt_mpi_la_CFLAGS = $(AM_CFLAGS) $(MPI_CFLAGS)
+sdrt_mpi_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared
+sdrt_mpi_la_LIBADD = $(MPI_LIBS)
 endif

@@ -136,6 +136,13 @@ tests_test_device_SOURCES = tests/test_device.c $(TEST_KERNELS) tests/temp_folde
 tests_test_device_CFLAGS = $(TEST_CFLAGS)
 tests_test_device_LDADD = $(TEST_LIBS)
 
+# Ranks, which are threads here; over MPI they are in check_mpi.sh.
+THREAD_RANKS = tests/ranks_threads.c tests/ranks_threads.h
+check_PROGRAMS += tests/test_ranks
+tests_test_ranks_SOURCES = tests/test_ranks.c $(THREAD_RANKS)
+tests_test_ranks_CFLAGS = $(TEST_CFLAGS)
+tests_test_ranks_LDADD = $(TEST_LIBS) -lpthread
+
 # The kernels, each family at every level that the machine can run, and from the same sources,
 # over emulated instructions, at those that it cannot.
 TEST_KERNELS = tests/support.c tests/support.h bench/oracle/values.c bench/oracle/values.h
@@ -259,7 +266,7 @@ EXTRA_DIST += tests/add_kernel.sh tests/fresh_root.sh tests/check_attacks.sh tes
 	tests/support.sh tests/header.c \
 	build-aux/summary.sh build-aux/check-layers.sh build-aux/check-levels.sh \
 	build-aux/check-wide.sh
-check_SCRIPTS = tests/check_attacks.sh tests/check_ends.sh tests/check_faults.sh tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_output.sh tests/check_sdbench.sh tests/check_man.sh \
+check_SCRIPTS = tests/check_mpi.sh tests/check_attacks.sh tests/check_ends.sh tests/check_faults.sh tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_output.sh tests/check_sdbench.sh tests/check_man.sh \
 	build-aux/check-layers.sh build-aux/check-levels.sh build-aux/check-wide.sh
 EXTRA_DIST += tests/check_kernels.sh tests/wrong_kernel.c tests/check_pts.sh
 check_SCRIPTS += tests/check_kernels.sh tests/check_pts.sh

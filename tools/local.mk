@@ -5,6 +5,7 @@ sdgen_SOURCES = \
 	tools/option_values.c tools/option_values.h \
 	tools/prompt_file.c tools/prompt_file.h tools/lora_option.c tools/lora_option.h tools/control_option.c tools/control_option.h tools/pictures.c tools/pictures.h \
 	tools/inputs.c tools/inputs.h tools/output.c tools/output.h tools/grid.c tools/grid.h tools/enlarge.c tools/enlarge.h tools/from_image.c tools/from_image.h \
+	tools/many.c tools/many.h \
 	tools/plan_svg.c tools/plan_svg.h \
 	tools/progress.c tools/progress.h \
 	tools/compare.c tools/compare.h tools/dump.c tools/dump.h \
@@ -15,7 +16,7 @@ sdgen_SOURCES += tools/own_path_macos.c
 else
 sdgen_SOURCES += tools/own_path_linux.c
 endif
-sdgen_CPPFLAGS = $(AM_CPPFLAGS) -DSDRT_PKGDATADIR='"$(pkgdatadir)"'
+sdgen_CPPFLAGS = $(AM_CPPFLAGS) -DSDRT_PKGDATADIR='"$(pkgdatadir)"' -DSDRT_PKGLIBDIR='"$(pkglibdir)"'
 sdgen_CFLAGS = $(AM_CFLAGS) $(CHAFA_CFLAGS)
 sdgen_LDADD = libcli.la libmodel.la libruntime.la libkernels.la $(DEPS_LIBS) $(CHAFA_LIBS)
 dist_man_MANS += man/sdgen.1

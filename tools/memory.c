@@ -27,6 +27,7 @@ static int measure(const struct needs *s, struct sdrt_memory *memory)
                            memory->weights_bytes + memory->arena_bytes)
             *memory = one;
     }
+    memory->available_bytes /= (size_t)s->o->sharers;
     return status;
 }
 

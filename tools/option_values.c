@@ -455,6 +455,22 @@ int take_vram_limit(void *into, const char *name, const char *text, const struct
     return SDRT_OK;
 }
 
+static const char *const ways[] = { "images", NULL };
+
+const char *mpi_ways(int i) { return ways[i]; }
+
+int take_mpi(void *into, const char *name, const char *value, const struct sdrt_log *log)
+{
+    struct sdgen_options *o = into;
+
+    for (int i = 0; ways[i]; i++)
+        if (!value || !strcmp(value, ways[i])) {
+            o->mpi = ways[i];
+            return SDRT_OK;
+        }
+    return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected images", name, value);
+}
+
 int take_plan(void *into, const char *name, const char *file, const struct sdrt_log *log)
 {
     struct sdgen_options *o = into;

@@ -213,6 +213,12 @@ static const struct cli_option table[] = {
     { "n-iter", 0, CLI_WHOLE, "N", "another name of --batch-count", AT(batch_count), 1, MAX_COUNT },
     { "batch-count", 0, CLI_WHOLE, "N", "so many batches, each kept as it is done (1)",
       AT(batch_count), 1, MAX_COUNT },
+    { "mpi", 0, CLI_CALL, "[=NAME]",
+      "work with the other processes that mpirun started; %s: what they deal out (images)",
+      .names = mpi_ways, .call = take_mpi },
+    { "mpi-timeout", 0, CLI_NUMBER, "S",
+      "how long a process may say nothing before the others go on without it (60)", AT(mpi_timeout),
+      0.1, 86400 },
     { "threads", 0, CLI_WHOLE, "N", "0: one for each core (0)", AT(model.threads), 0, MAX_THREADS },
     { "no-pin", 0, CLI_FLAG, NULL, "never hold threads on one processor each", AT(model.no_pin) },
     { "isa", 0, CLI_NAME, "NAME", "%s (the best here)", AT(model.isa), .names = levels },
@@ -272,6 +278,7 @@ enum cli_parsed sdgen_parse(struct sdgen_options *options, int argc, char **argv
     options->request.prompt = NULL;
     options->model.log = log;
     options->batch_count = 1;
+    options->sharers = 1;
     options->quality = 95;
     options->random_seed = 1;
 

@@ -54,6 +54,29 @@ static int check_pictures(struct sdgen_options *o, const struct sdrt_log *log)
     return SDRT_OK;
 }
 
+/* What has one process in mind, or one place for all images. */
+static int check_many(const struct sdgen_options *o, const struct sdrt_log *log)
+{
+    const char *other = o->plan                                          ? "plan"
+                        : o->inspect                                     ? "inspect"
+                        : o->upscale_input                               ? "upscale"
+                        : o->compare                                     ? "compare"
+                        : o->dump                                        ? "dump"
+                        : o->grid                                        ? "grid"
+                        : o->show                                        ? "show"
+                        : o->json                                        ? "json"
+                        : o->output && !strcmp(o->output, "-")           ? "output -"
+                        : o->prompt_file && !strcmp(o->prompt_file, "-") ? "prompt-file -"
+                                                                         : NULL;
+
+    if (o->mpi_timeout > 0.0 && !o->mpi)
+        return sdrt_fail(log, SDRT_E_ARG, "--mpi-timeout %g: expected --mpi beside it",
+                         o->mpi_timeout);
+    if (o->mpi && other)
+        return sdrt_fail(log, SDRT_E_ARG, "--mpi, --%s: expected one of them", other);
+    return SDRT_OK;
+}
+
 int sdgen_check_together(struct sdgen_options *o, const char *stray, const char *more,
                          const struct sdrt_log *log)
 {
@@ -115,6 +138,7 @@ int sdgen_check_together(struct sdgen_options *o, const char *stray, const char 
     if (o->upscale && (o->compare || o->plan))
         return sdrt_fail(log, SDRT_E_ARG, "--upscale, --%s: expected one of them",
                          o->compare ? "compare" : "plan");
+    if (check_many(o, log)) return SDRT_E_ARG;
     if (o->plan || o->inspect || o->upscale_input) return SDRT_OK;
     if (o->upscale && !o->request.prompt && !o->prompt_file)
         return sdrt_fail(log, SDRT_E_ARG,

@@ -178,7 +178,8 @@ static int highest_number(const struct output *o, const char *pattern, int k)
     return highest;
 }
 
-char *output_name(const struct output *o, int k)
+/* The name of image k when so many others have come that differ from it by their number alone. */
+static char *name_after(const struct output *o, int k, int others)
 {
     char *pattern = pattern_of(o), *name = NULL;
     int number = 0;
@@ -187,13 +188,21 @@ char *output_name(const struct output *o, int k)
         no_memory(o);
         return NULL;
     }
-    if (find_number(pattern)) number = highest_number(o, pattern, k) + 1;
+    if (find_number(pattern)) {
+        const int before = strstr(pattern, "[seed]") || strstr(pattern, "[n]") ? 0 : others;
+        number = highest_number(o, pattern, k) + 1;
+        if (number > 0) number += before;
+    }
     if (number >= 0 && number <= HIGHEST) name = expand(o, pattern, k, number);
     else if (number > HIGHEST)
         sdrt_fail(o->log, SDRT_E_ARG, "--output %s: expected a number that is free", pattern);
     free(pattern);
     return name;
 }
+
+char *output_name(const struct output *o, int k) { return name_after(o, k, 0); }
+
+char *output_name_ahead(const struct output *o, int k) { return name_after(o, k, k); }
 
 /* ---- before anything is drawn ---- */
 

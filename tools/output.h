@@ -35,6 +35,10 @@ int output_check(const struct output *output);
  * after a line. */
 char *output_name(const struct output *output, int k);
 
+/* The name that image k of the run is to have when all before it are there, which is the caller's: for
+ * runs whose images are not written in their order.  NULL after a line. */
+char *output_name_ahead(const struct output *output, int k);
+
 /* The format of path, or of what goes to standard output or a device: PNG.  SDRT_E_ARG,
  * SDRT_E_UNSUPPORTED. */
 int output_format(const struct output *output, const char *path, enum sdrt_picture_format *format);

@@ -8,6 +8,7 @@
 #include "tools/enlarge.h"
 #include "tools/grid.h"
 #include "tools/inputs.h"
+#include "tools/many.h"
 #include "tools/memory.h"
 #include "tools/options.h"
 #include "tools/output.h"
@@ -44,6 +45,8 @@ struct session {
     struct output output;
     struct grid grid;
     struct enlarge enlarge;
+    struct many many;
+    int drawing;  /* under many ranks: what this one says concerns images */
     char **names; /* of the files that were written, n_names of them; owned */
     int n_names;
     int quiet;
@@ -71,13 +74,15 @@ static void on_log(void *user, enum sdrt_log_level level, const char *text)
     static const char *const prefix[] = { "error: ", "warning: ", "" };
     struct session *s = user;
 
-    if (level == SDRT_LOG_INFO && s->quiet) return;
+    if (level == SDRT_LOG_INFO && (s->quiet || (!s->drawing && !many_first(&s->many)))) return;
     /* One cause, one line: these have been told, and the library's "cancelled" is an echo. */
     if (level == SDRT_LOG_ERROR && (caught || s->callback_failed)) return;
     s->errors += level == SDRT_LOG_ERROR;
     progress_clear(&s->progress);
     show_leave(s->show);
-    fprintf(stderr, "sdgen: %s%s\n", prefix[level], text);
+    if (s->many.ranks)
+        fprintf(stderr, "sdgen: rank %d: %s%s\n", s->many.ranks->rank, prefix[level], text);
+    else fprintf(stderr, "sdgen: %s%s\n", prefix[level], text);
 }
 
 static int on_progress(void *user, enum sdrt_stage stage, int done, int total)
@@ -271,17 +276,22 @@ static int write_plan(const struct session *s)
     return finish_stdout(s);
 }
 
-/* The name of image k, or where a file has come to be there meanwhile, another one. */
+/* The name of image k, or where a file has come to be there meanwhile, another one; with many ranks "". */
 static char *free_name(const struct session *s, int k)
 {
     struct output numbered = s->output;
-    char *name = output_name(&s->output, k);
+    char *name = s->many.names ? strdup(s->many.names[k]) : output_name(&s->output, k);
     struct stat there;
 
     numbered.name = NULL;
     if (!name || output_is_stdout(&s->output) || s->output.force || lstat(name, &there) ||
         !S_ISREG(there.st_mode))
         return name;
+    if (s->many.ranks) { /* one that was given up for lost is late */
+        sdrt_note(&s->log, SDRT_LOG_WARNING, "%s: is there already: it stays", name);
+        *name = '\0';
+        return name;
+    }
     char *other = output_name(&numbered, k);
     if (other)
         sdrt_note(&s->log, SDRT_LOG_WARNING,
@@ -300,28 +310,34 @@ static int write_image(struct session *s, int i, int k)
     int status = name ? SDRT_OK : sdrt_fail(&s->log, SDRT_E_NOMEM, "no name for image %d", k);
 
     if (names) s->names = names;
+    if (!status && !*name) {
+        free(name);
+        return SDRT_OK;
+    }
     if (!status)
         status = s->options.upscale
                      ? enlarge_image(&s->enlarge, &s->output, sdrt_session_of(s->context), i, name)
                      : output_write(&s->output, sdrt_session_of(s->context), i, name);
+    s->drawing = 1;
     if (!status)
         sdrt_note(&s->log, SDRT_LOG_INFO, "%s (seed %llu)", name,
                   (unsigned long long)(s->output.seed + (uint64_t)k));
+    s->drawing = 0;
     if (status) free(name);
     else s->names[s->n_names++] = name;
     return status;
 }
 
-static int write_images(struct session *s)
+/* The images of a batch, of which the first is that of all. */
+static int write_images(struct session *s, int first)
 {
     const struct sdgen_options *o = &s->options;
-    const int before = s->n_names;
     int status = SDRT_OK, width, height;
 
     for (int i = 0; i < o->request.batch && !status; i++) {
         const uint8_t *rgb = sdrt_image(s->context, i, &width, &height);
         if (!rgb) break;
-        status = write_image(s, i, before + i);
+        status = write_image(s, i, first + i);
         if (status || !o->grid) continue;
         status = grid_add(&s->grid, rgb, width, height,
                           sdrt_session_parameters(sdrt_session_of(s->context), i), &s->log);
@@ -345,7 +361,7 @@ static int show_images(const struct session *s, int first, int last)
 
 /* Writes the images, and shows them; the first takes the place of its last step's picture,
  * which is lost to it once a line has been written.  A terminal that fails loses no file. */
-static int put_out_images(struct session *s)
+static int put_out_images(struct session *s, int first)
 {
     const int n = s->options.request.batch, early = s->options.show_steps;
     int shown = SDRT_OK, status;
@@ -355,13 +371,13 @@ static int put_out_images(struct session *s)
         shown = show_images(s, 0, 1);
     }
     progress_finish(&s->progress);
-    status = write_images(s);
+    status = write_images(s, first);
     if (!status && !shown && s->options.show) shown = show_images(s, early, n);
     return status ? status : shown;
 }
 
-/* Draws one batch and keeps it. */
-static int draw_batch(struct session *s)
+/* Draws batch i and keeps it. */
+static int draw_batch(struct session *s, int i)
 {
     int status;
 
@@ -370,7 +386,7 @@ static int draw_batch(struct session *s)
     cancellable = NULL;
     /* Of a batch that was cancelled while it was decoded, some are ready. */
     if (!status || (status == SDRT_E_CANCELLED && sdrt_image(s->context, 0, NULL, NULL))) {
-        const int kept = put_out_images(s);
+        const int kept = put_out_images(s, i * s->options.request.batch);
         return status ? status : kept;
     }
     progress_finish(&s->progress);
@@ -389,10 +405,11 @@ static int draw(struct session *s)
     o->request.preview = o->show_steps && s->show ? on_preview : NULL;
     if (o->random_seed)
         sdrt_note(&s->log, SDRT_LOG_INFO, "seed %llu", (unsigned long long)o->request.seed);
-    for (int i = 0; i < prompts_of(s) * o->batch_count && !status && !caught; i++) {
+    for (int i = -1;
+         !caught && (i = many_next(&s->many, i, prompts_of(s) * o->batch_count, status)) >= 0;) {
         o->request.seed = s->output.seed + (uint64_t)i * (uint64_t)o->request.batch;
         if (o->prompt_file) o->request.prompt = s->prompts.lines[i / o->batch_count];
-        status = draw_batch(s);
+        status = draw_batch(s, i);
     }
     if (!status && o->grid) status = grid_write(&s->grid, o->grid, o->quality, &s->log);
     if (!status && o->json && !caught) status = print_json(s);
@@ -490,7 +507,8 @@ static int exit_code(const struct session *s, int status)
         return EXIT_SIGNAL + caught;
     }
     if (!status) return EXIT_SUCCESS;
-    if (!s->errors) fprintf(stderr, "sdgen: error: %s\n", sdrt_status_name(status));
+    if (!s->errors && many_first(&s->many))
+        fprintf(stderr, "sdgen: error: %s\n", sdrt_status_name(status));
     return status == SDRT_E_ARG ? EXIT_USAGE : EXIT_FAILURE;
 }
 
@@ -500,14 +518,15 @@ static int run(struct session *s)
     int status;
 
     if (o->upscale_input) return enlarge_picture(s);
-    status = o->compare ? SDRT_OK : check_outputs(s);
+    status = o->compare || !many_first(&s->many) ? SDRT_OK : check_outputs(s);
+    status = many_begin(&s->many, &s->output, o->request.batch, status, &caught);
     if (!status && o->upscale) status = open_upscaler(s);
 
     if (!status) status = pictures_read(&s->pictures, &s->options, &s->log);
     if (!status && o->compare) return compare_precisions(s);
     if (!status) status = sdrt_open(&s->context, &o->model);
     if (!status && !caught) status = o->plan ? write_plan(s) : draw(s);
-    return status;
+    return many_end(&s->many, status);
 }
 
 static int sdgen(int argc, char **argv)
@@ -525,11 +544,12 @@ static int sdgen(int argc, char **argv)
     case CLI_RUN: break;
     }
     s.quiet = s.options.quiet;
-    progress_init(&s.progress, "sdgen", s.quiet);
+    progress_init(&s.progress, "sdgen", s.quiet || s.options.mpi);
     s.options.request.progress = on_progress;
     s.options.request.dump = s.options.dump ? on_dump : NULL;
     s.options.request.user = &s;
     if (s.options.prompt_file) status = prompt_file_read(&s.prompts, s.options.prompt_file, &s.log);
+    if (!status) status = many_open(&s.many, &s.options, &s.log);
     s.output = (struct output){ .name = s.options.output,
                                 .force = s.options.force,
                                 .quality = s.options.quality,
@@ -552,7 +572,9 @@ static int sdgen(int argc, char **argv)
     for (int i = 0; i < s.n_names; i++) free(s.names[i]);
     free(s.names);
     sdgen_options_free(&s.options);
-    return exit_code(&s, status);
+    status = exit_code(&s, status);
+    many_close(&s.many, status);
+    return status;
 }
 
 int main(int argc, char **argv)

@@ -20,6 +20,10 @@ int sdrt_thread_binds(void);
 int sdrt_thread_binding(struct sdrt_binding *b);
 int sdrt_thread_bind(const struct sdrt_binding *b);
 
+/* Binds all threads that the process has now, and so those that they make.  1, or 0 where the system
+ * refuses. */
+int sdrt_process_bind(const struct sdrt_binding *b);
+
 /* How many PUs the calling thread may run on. */
 int sdrt_thread_pus(void);
 

@@ -4,7 +4,9 @@
 #endif
 #include "runtime/machine/thread.h"
 
+#include <dirent.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 int sdrt_thread_binds(void) { return 1; }
@@ -18,6 +20,20 @@ int sdrt_thread_binding(struct sdrt_binding *b)
 int sdrt_thread_bind(const struct sdrt_binding *b)
 {
     return sched_setaffinity(0, sizeof b->pus, (const cpu_set_t *)b->pus) == 0;
+}
+
+int sdrt_process_bind(const struct sdrt_binding *b)
+{
+    DIR *dir = opendir("/proc/self/task");
+    const struct dirent *e;
+    int done = dir != NULL;
+
+    while (dir && (e = readdir(dir))) {
+        const int id = atoi(e->d_name);
+        if (id > 0 && sched_setaffinity(id, sizeof b->pus, (const cpu_set_t *)b->pus)) done = 0;
+    }
+    if (dir) closedir(dir);
+    return done;
 }
 
 int sdrt_thread_pus(void)

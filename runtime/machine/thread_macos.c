@@ -18,6 +18,12 @@ int sdrt_thread_bind(const struct sdrt_binding *b)
     return 0;
 }
 
+int sdrt_process_bind(const struct sdrt_binding *b)
+{
+    (void)b;
+    return 0;
+}
+
 int sdrt_thread_pus(void) { return (int)sysconf(_SC_NPROCESSORS_ONLN); }
 
 /* Threads of lower classes may be put on the efficiency cores though others idle. */

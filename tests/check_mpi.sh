@@ -1,0 +1,144 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# sdgen under mpirun, oversubscribed, on tiny models: the images are those of one process, and ranks that
+# are killed or stopped hold up nobody.  What works without MPI is tested without it (test_ranks).
+set -u
+. "${srcdir-.}/tests/support.sh"
+
+build=$(pwd)
+golden=$(cd "${srcdir-.}" && pwd)/tests/golden
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+sdgen=$build/sdgen what='-p cat'
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+
+draws() { echo "-m $golden/$1 $what -W 64 -H 64 --steps 2 --seed 5 --quiet"; }
+
+# refuses NAME STATUS PATTERN ARGUMENTS...: one line, and no file.
+refuses() {
+    name=$1 expected=$2 pattern=$3
+    shift 3
+    # shellcheck disable=SC2046 # a list of words
+    "$sdgen" $(draws tiny-sd15) "$@" > "$work.out" 2>&1
+    status=$?
+    ok=true
+    [ $status -eq "$expected" ] && [ "$(wc -l < "$work.out")" -eq 1 ] || ok=false
+    grep -q -e "$pattern" "$work.out" && [ -z "$(ls)" ] || ok=false
+    report $ok "$name" "status $status: $(cat "$work.out")"
+    rm -f "$work.out"
+}
+refuses 'a wrong way' 2 'expected images' --mpi=wings
+refuses 'a timeout alone' 2 'expected --mpi' --mpi-timeout 3
+refuses 'one sheet of all' 2 '--mpi, --grid: expected one' --mpi --grid all.png
+refuses 'standard output' 2 '--mpi, --output -' --mpi -o -
+SDRT_MPI_PART=$work/none.so refuses 'no part for MPI' 1 'no part to load' --mpi
+
+if [ ! -f "$build/.libs/sdrt-mpi.so" ]; then
+    skip 'ranks (this build has no MPI)'
+    finish
+    exit
+fi
+if ! mpirun --version 2> /dev/null | grep -q 'Open MPI'; then
+    skip "ranks (no Open MPI's mpirun)"
+    finish
+    exit
+fi
+export SDRT_MPI_PART="$build/.libs/sdrt-mpi.so"
+
+# many N ARGUMENTS...: N ranks on this machine, whatever it has.
+many() {
+    n=$1
+    shift
+    timeout 120 mpirun --oversubscribe -n "$n" "$@" < /dev/null
+}
+
+# same NAME RANKS MODEL ARGUMENTS...: one process and so many ranks draw the same files.
+same() {
+    name=$1 ranks=$2 model=$3
+    shift 3
+    mkdir one
+    # shellcheck disable=SC2046
+    (cd one && "$sdgen" $(draws "$model") "$@") || report false "$name" 'one process'
+    for n in $ranks; do
+        mkdir many
+        ok=true
+        # shellcheck disable=SC2046
+        (cd many && many "$n" "$sdgen" $(draws "$model") --mpi "$@" > ../log 2>&1) &&
+            diff -r one many >> log 2>&1 || ok=false
+        report $ok "$name, $n ranks" "$(head -5 log)"
+        rm -r many
+    done
+    rm -r one
+}
+same 'batches of SD 1.5' '1 2 4' tiny-sd15 --batch-count 5 --batch 2
+same 'batches of SDXL' 2 tiny-sdxl --batch-count 3
+same 'batches of SD 3.5' 2 tiny-sd35 --batch-count 3 -o '[seed].png'
+printf 'a cat\na dog\na house\n' > prompts.txt
+what="--prompt-file $work/prompts.txt"
+same 'prompts of a file' 3 tiny-sd15 --batch-count 2
+what='-p cat'
+
+# What all would say is said once.
+mkdir there
+: > there/a.png
+# shellcheck disable=SC2046
+(cd there && many 2 "$sdgen" $(draws tiny-sd15) --mpi -o a.png > ../log 2>&1)
+ok=true
+[ "$(grep -c 'is there already' log)" -eq 1 ] && [ ! -s there/a.png ] || ok=false
+report $ok 'a name that is taken is refused once' "$(cat log)"
+
+# fate SIGNAL RANK OPTIONS: that rank gets the signal once the first of eight images is there; then $status
+# and $took are mpirun's.
+mkdir one
+# shellcheck disable=SC2046
+(cd one && "$sdgen" $(draws tiny-sd15) --steps 40 --batch-count 8)
+fate() {
+    rm -rf many
+    mkdir many
+    # shellcheck disable=SC2086,SC2046
+    (cd many && exec timeout 60 mpirun --oversubscribe $3 -n 3 "$sdgen" $(draws tiny-sd15) --steps 40 \
+        --batch-count 8 --mpi --mpi-timeout 2 > ../log 2>&1 < /dev/null) &
+    pid=$!
+    tries=0
+    until ls many/*.png > /dev/null 2>&1 || [ $tries -gt 300 ]; do
+        sleep 0.05
+        tries=$((tries + 1))
+    done
+    for process in /proc/[0-9]*; do
+        [ "$(readlink "$process/exe")" = "$sdgen" ] || continue
+        tr '\0' '\n' < "$process/environ" 2> /dev/null | grep -qx "OMPI_COMM_WORLD_RANK=$2" &&
+            [ "$(readlink "$process/cwd")" = "$work/many" ] && kill "-$1" "${process#/proc/}"
+    done
+    begin=$(date +%s)
+    wait $pid
+    status=$?
+    took=$(($(date +%s) - begin))
+}
+
+# told NAME PATTERN SECONDS: one line says so, in time, and nothing is half written.
+told() {
+    ok=true
+    [ "$(grep -c "$2" log)" -eq 1 ] && [ $took -le "$3" ] && [ $status -ne 124 ] || ok=false
+    for file in many/* many/.[!.]*; do
+        [ ! -e "$file" ] || cmp -s "$file" "one/${file#many/}" || ok=false
+    done
+    report $ok "$1" "status $status, $took s, $(ls -A many | tr '\n' ' '): $(cat log)"
+}
+all_there() {
+    ok=true
+    diff -r one many > /dev/null || ok=false
+    report $ok "$1: the others draw its images" "$(ls -A many | tr '\n' ' '): $(cat log)"
+}
+fate KILL 1 --enable-recovery
+told 'a rank is killed' 'rank 1 was not heard of for 2 s' 30
+all_there 'a rank is killed'
+fate STOP 1 ''
+told 'a rank stands still' 'rank 1 was not heard of for 2 s' 30
+all_there 'a rank stands still'
+fate KILL 0 --enable-recovery
+told 'rank 0 is killed' 'rank 1: error: MPI: rank 0 was not heard of for 2 s' 30
+fate KILL 1 ''
+told 'Open MPI ends all where one is killed' 'rank 0: warning: MPI: not drawn: ' 30
+finish

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sdgen on many machines: what its ranks agree on, and which images each of them draws.
+ */
+#ifndef SDRT_TOOLS_MANY_H
+#define SDRT_TOOLS_MANY_H
+
+#include "runtime/ranks/deal.h"
+#include "tools/options.h"
+#include "tools/output.h"
+
+/* Zero at first: one process alone, for which the functions below do nothing. */
+struct many {
+    struct sdrt_ranks *ranks; /* owned */
+    struct sdrt_deal *deal;   /* owned; NULL: nothing is dealt out */
+    const struct sdrt_log *log;
+    char *names_text;   /* owned */
+    const char **names; /* of all images of the run, into names_text; owned */
+    int n_names, each;  /* images; of a batch */
+    int lost;
+};
+
+/* Where --mpi was given: joins the ranks, takes this one's cores, and gives all of them rank 0's seed.
+ * Errors of sdrt_ranks_open(). */
+int many_open(struct many *many, struct sdgen_options *options, const struct sdrt_log *log);
+
+/* Whether this process is to say what concerns all. */
+int many_first(const struct many *many);
+
+/* Gives all ranks rank 0's status, or with SDRT_OK its names of all images of output; then begins to deal
+ * out batches of each images, until stop says otherwise.  SDRT_OK; SDRT_E_CANCELLED, with no line, on
+ * ranks to which rank 0 gave another status. */
+int many_begin(struct many *many, const struct output *output, int each, int status,
+               const volatile sig_atomic_t *stop);
+
+/* The batch after i, -1 at first, of total ones, whose drawing ended with status; -1: there is none. */
+int many_next(struct many *many, int i, int total, int status);
+
+/* After the last one: waits for the others, and on rank 0 names in one line what nobody has drawn.
+ * status where that is an error, else SDRT_OK or SDRT_E_IO. */
+int many_end(struct many *many, int status);
+
+/* Leaves the ranks, with the exit status of this process.  Where one was lost, rank 0 ends them all, or without
+ * it the first that has waited for the timeout, and this does not return. */
+void many_close(struct many *many, int exit_status);
+
+#endif
