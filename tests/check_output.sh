@@ -253,6 +253,51 @@ report $ok 'an image is decoded in bands' "$(cat "$work.err")"
 rm -f ./*
 fails 'bands of no rows' 2 'vae-bands' --vae-bands 0
 fails 'bands of odd rows' 2 'multiple of 8' --vae-bands 17
+full() {
+    (ulimit -f 4 && draw -W 64 -H 64 --vae-bands 16 -o a.png)
+    status=$?
+    ok=false
+    [ $status -eq 1 ] && [ "$(wc -l < "$work.err")" -eq 1 ] && [ ! -e a.png ] &&
+        grep -q 'for a temporary file: .*; expected TMPDIR' "$work.err" && ok=true
+    report $ok 'a file of bands that may not grow' "status $status: $(cat "$work.err")"
+}
+full
+TMPDIR=$work/none fails 'no folder for bands' 1 'TMPDIR to be a folder' --vae-bands 16
+
+# Bands that are taken where address space is short: one line says so, and the picture is the whole one's
+# but for rounding.
+large() {
+    "$sdgen" -m "$tiny" -p cat -W 384 -H 384 --steps 1 --seed 5 --precision f32 --dump "$1" \
+        --dump-filter image -o "$1.png" < /dev/null 2> "$work.err"
+}
+# most_off A B: the greatest difference of two pictures, of the greatest value.
+most_off() {
+    for name in "$1" "$2"; do od -An -v -tf4 -w4 -j128 "$name/image.npy" > "$name.txt"; done
+    paste "$1.txt" "$2.txt" | awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > most) most = d
+        v = $1 < 0 ? -$1 : $1; if (v > top) top = v } END { print NR, most / top }'
+}
+memory() { sed -n "s/.*needs \([0-9]*\) MiB.* \([0-9]*\) MiB available/\\$1/p" "$work.err"; }
+if [ -n "${SDRT_EMULATED-}" ]; then
+    skip 'bands where memory is short: it would be the emulator that lacks it'
+elif ! (ulimit -v 600000 && exec "$sdgen" --version) > /dev/null 2>&1; then
+    skip 'bands where memory is short: sanitizers need terabytes'
+else
+    (ulimit -v 4000000 && large whole)
+    need=$(memory 1) left=$(memory 2)
+    report "$([ -n "$need" ] && echo true || echo false)" 'memory for all at once' "$(cat "$work.err")"
+    for short in 10 50; do
+        (ulimit -v $((4000000 - (left - need + short) * 1024)) && large bands)
+        status=$?
+        ok=false
+        case $(most_off whole bands) in '442368 0' | '442368 '?.*e-0[678]) ok=true ;; esac
+        [ "$status" -eq 0 ] && [ "$(grep -c 'warning:' "$work.err")" -eq 1 ] &&
+            grep -q 'memory is short: the VAE runs in bands of' "$work.err" || ok=false
+        report $ok "bands where $short MiB are missing" \
+            "status $status, $(most_off whole bands): $(cat "$work.err")"
+        rm -rf bands*
+    done
+    rm -rf whole*
+fi
 
 rm -f "$work.err"
 finish

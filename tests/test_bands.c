@@ -3,6 +3,7 @@
  * The VAE's decoder in bands is the whole one, in the memory of a band.
  */
 #include "model/pipeline/bands.h"
+#include "runtime/machine/spill.h"
 #include "tests/golden_models.h"
 #include "tests/temp_folder.h"
 
@@ -110,6 +111,25 @@ Test(bands, memory_of_a_band)
         fprintf(stderr, "2048x2048 in bands of %d: %.1f MB, and %.1f MB of file\n", SDRT_BAND_ROWS,
                 (double)sdrt_bands_bytes(b) * 1e-6, (double)sdrt_bands_spilled_bytes(b) * 1e-6);
     sdrt_close(&c);
+}
+
+/* A file that is read as it was written, and refuses what it cannot hold or has not got. */
+Test(bands, spill)
+{
+    enum { N = 5000, AT = 12345 };
+    static unsigned char bytes[N], back[N];
+    struct sdrt_spill *s = NULL;
+
+    for (int i = 0; i < N; i++) bytes[i] = (unsigned char)(i * 7 + i / 256);
+    cr_assert_eq(sdrt_spill_create(&s, AT + N, &kept_log), SDRT_OK);
+    cr_expect_eq(sdrt_spill_write(s, AT, bytes, N), SDRT_OK);
+    cr_expect_eq(sdrt_spill_read(s, AT, back, N), SDRT_OK);
+    cr_expect_eq(memcmp(bytes, back, N), 0);
+    expect_failure(sdrt_spill_read(s, AT + 1, back, N), SDRT_E_IO, "expected more", "behind it");
+    sdrt_spill_free(&s);
+    cr_expect_null(s);
+    expect_failure(sdrt_spill_create(&s, (size_t)1 << 60, &kept_log), SDRT_E_IO, "TMPDIR", "room");
+    cr_expect_null(s);
 }
 
 static int ends_in_decoding(void *user, enum sdrt_stage stage, int done, int total)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/memory.h"
 
-#include <stdint.h>
 #include <string.h>
 
 /* Of what, and by whom it is told. */
@@ -32,36 +31,37 @@ static int measure(const struct needs *s, struct sdrt_memory *memory)
 }
 
 /* Beside what is counted there are threads' stacks, a picture's bytes, pages of files. */
-static int has_room(size_t need, size_t available)
+static int fits(const struct sdrt_memory *m)
 {
     const size_t beside = (size_t)16 << 20;
+    size_t need;
 
-    return available > beside && need <= available - beside;
+    return !__builtin_add_overflow(m->weights_bytes, m->arena_bytes, &need) &&
+           m->available_bytes > beside && need <= m->available_bytes - beside;
 }
 
-/* What has room for the whole decoder decodes at once. */
+/* What has room for the whole VAE runs at once, other drawings in the highest bands that fit: the lower they
+ * are, the more is computed twice. */
 static int measure_fitting(const struct needs *s, struct sdrt_memory *memory)
 {
-    enum { ROWS = 64 };
+    static const int rows[] = { 256, 128, 64, 32, 16 };
     struct sdgen_options *o = s->o;
     const int on_processor = !o->model.device || !strcmp(o->model.device, "cpu");
     int status = measure(s, memory);
-    const size_t need = memory->weights_bytes + memory->arena_bytes, left = memory->available_bytes;
 
-    if (status || !left || has_room(need, left) || o->request.vae_bands || o->model.taesd ||
-        !on_processor || o->no_memory_check)
+    if (status || !memory->available_bytes || fits(memory) || o->request.vae_bands ||
+        o->model.taesd || !on_processor || o->no_memory_check)
         return status;
-    o->request.vae_bands = ROWS;
-    status = measure(s, memory);
-    if (status || has_room(memory->weights_bytes + memory->arena_bytes, left)) {
-        if (!status)
-            sdrt_note(s->log, SDRT_LOG_WARNING,
-                      "memory is short: the VAE decodes in bands of %d rows, which takes longer",
-                      ROWS);
-        return status;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows && !status; i++) {
+        o->request.vae_bands = rows[i];
+        status = measure(s, memory);
+        if (status || !fits(memory)) continue;
+        sdrt_note(s->log, SDRT_LOG_WARNING,
+                  "memory is short: the VAE runs in bands of %d rows, which takes longer", rows[i]);
+        return SDRT_OK;
     }
     o->request.vae_bands = 0;
-    return measure(s, memory);
+    return status ? status : measure(s, memory);
 }
 
 int memory_check(struct sdrt_context *context, struct sdgen_options *o,
@@ -72,15 +72,12 @@ int memory_check(struct sdrt_context *context, struct sdgen_options *o,
     const char *device = o->model.device;
     const int gpu = device && strcmp(device, "cpu");
     struct sdrt_memory memory;
-    size_t need;
     const int status = measure_fitting(&s, &memory);
 
     if (status) return status;
-    if (__builtin_add_overflow(memory.weights_bytes, memory.arena_bytes, &need)) need = SIZE_MAX;
     const size_t weights = memory.weights_bytes / mib + 1, arena = memory.arena_bytes / mib + 1;
     const size_t available = memory.available_bytes / mib;
-    if (memory.available_bytes && !has_room(need, memory.available_bytes) &&
-        !o->no_memory_check)
+    if (memory.available_bytes && !fits(&memory) && !o->no_memory_check)
         return sdrt_fail(
             log, SDRT_E_NOMEM,
             "needs %zu MiB (weights %zu, arena %zu), but %s has %zu MiB available; expected "

@@ -77,10 +77,11 @@ void progress_show(struct progress *progress, enum sdrt_stage stage, int done, i
         draw_bar(progress, stage_names[stage], total > 0 ? (double)done / total : 0, text);
         return;
     }
-    /* A log wants the steps, but not hundreds of lines a second. */
-    if (!first && done < total && now - progress->shown < 1.0) return;
+    /* A log wants the steps, but not hundreds of lines a second, and none again. */
+    if (!first && ((done < total && now - progress->shown < 1.0) || done == progress->done)) return;
     fprintf(stderr, "%s: %s %s\n", progress->program, stage_names[stage], text);
     progress->shown = now;
+    progress->done = done;
 }
 
 void progress_bytes_start(struct progress *progress, uint64_t first)

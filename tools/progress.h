@@ -24,7 +24,8 @@ struct progress {
     int stage;      /* the one shown last; -1 before any */
     double started; /* of the stage, in seconds */
     int before;     /* pieces that were ready when it started */
-    double shown;   /* when the last line was written */
+    double shown;   /* when the last line was written, */
+    int done;       /* and of how many ready pieces it told */
     uint64_t first; /* bytes that were there when a count of bytes started */
 };
 

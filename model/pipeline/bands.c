@@ -49,6 +49,31 @@ static int plan_step(struct sdrt_bands *b, struct sdrt_band_step *s,
     return sdrt_program_create(&s->program, &g, device, workers, b->log);
 }
 
+/* What is upsampled goes to another place, all else stays where it is. */
+static void find_places(struct sdrt_bands *b)
+{
+    enum sdrt_band_place now = SDRT_BAND_ENTRY;
+    size_t most[2] = { 0, 0 };
+
+    for (int i = 0; i < b->n; i++) {
+        struct sdrt_band_step *s = &b->steps[i];
+        const struct sdrt_band_pass *p = &s->pass;
+        s->from = now;
+        if (p->kind == SDRT_BAND_KEYS) s->to = SDRT_BAND_BESIDE;
+        else if (p->kind == SDRT_BAND_OUT) s->to = SDRT_BAND_RESULT;
+        else if (p->kind == SDRT_BAND_UP || p->kind == SDRT_BAND_FIRST) s->to = SDRT_BAND_NOWHERE;
+        else if (p->kind == SDRT_BAND_IN) s->to = now = SDRT_BAND_SMALL;
+        else if (!p->begins) s->to = now;
+        else s->to = now = now == SDRT_BAND_SPILL_0 ? SDRT_BAND_SPILL_1 : SDRT_BAND_SPILL_0;
+        if (s->to < SDRT_BAND_SPILL_0) continue;
+        size_t *place = &most[s->to - SDRT_BAND_SPILL_0];
+        const size_t bytes = floats(s->h, s->w, p->out_c);
+        if (bytes > *place) *place = bytes;
+    }
+    b->spilled[1] = most[0];
+    b->spilled_bytes = most[0] + most[1];
+}
+
 /* After what stays: what is whole, as long as it is read, then the pass's own. */
 static void lay_out(struct sdrt_bands *b, struct sdrt_band_step *s)
 {
@@ -57,7 +82,7 @@ static void lay_out(struct sdrt_bands *b, struct sdrt_band_step *s)
     const int attends = p->kind == SDRT_BAND_KEYS || p->kind == SDRT_BAND_QUERIES;
     size_t at = b->fixed_bytes;
 
-    if (p->level == 0 || (p->level == 1 && p->begins)) at += whole;
+    if (s->from == SDRT_BAND_SMALL || s->to == SDRT_BAND_SMALL) at += whole;
     s->keys = at;
     if (attends) at += 2 * whole;
     s->in = at;
@@ -66,20 +91,6 @@ static void lay_out(struct sdrt_bands *b, struct sdrt_band_step *s)
     s->work = at += s->saved_bytes;
     at += sdrt_program_peak(s->program);
     if (at > b->bytes) b->bytes = at;
-}
-
-/* Levels lie in two places in turn, since each is made of the one before. */
-static void lay_out_levels(struct sdrt_bands *b)
-{
-    const int last = b->config.levels - 1;
-    size_t place[2] = { 0, 0 };
-
-    for (int l = 1; l <= last; l++) {
-        const size_t bytes = floats(b->h << l, b->w << l, b->config.channels[last - l]);
-        if (bytes > place[l & 1]) place[l & 1] = bytes;
-    }
-    for (int l = 1; l <= last; l++) b->levels[l] = l & 1 ? 0 : place[1];
-    b->spilled_bytes = place[0] + place[1];
 }
 
 static int count_passes(const struct sdrt_vae_config *config)
@@ -112,9 +123,9 @@ static int plan(struct sdrt_bands *b, const struct sdrt_device *device,
         set_rows(b, s);
         status = plan_step(b, s, device, queue->sharers);
         if (status == SDRT_OK) status = sdrt_programs_check(&s->program, 1, b->log);
-        if (status == SDRT_OK) lay_out(b, s);
     }
-    lay_out_levels(b);
+    if (status == SDRT_OK) find_places(b);
+    for (int i = 0; i < b->n && status == SDRT_OK; i++) lay_out(b, &b->steps[i]);
     b->sums = malloc(sizeof(double) * 2 * (size_t)widest * SDRT_BAND_SHARES);
     b->moments = malloc(sizeof(double) * 2 * (size_t)widest);
     if (status == SDRT_OK && (!b->sums || !b->moments))
@@ -155,6 +166,14 @@ void sdrt_bands_free(struct sdrt_bands **bands)
     free(b);
     *bands = NULL;
 }
+
+int sdrt_bands_open(struct sdrt_bands *b)
+{
+    if (b->spill || !b->spilled_bytes) return SDRT_OK;
+    return sdrt_spill_create(&b->spill, b->spilled_bytes, b->log);
+}
+
+void sdrt_bands_close(struct sdrt_bands *b) { sdrt_spill_free(&b->spill); }
 
 size_t sdrt_bands_bytes(const struct sdrt_bands *b) { return b->bytes; }
 size_t sdrt_bands_spilled_bytes(const struct sdrt_bands *b) { return b->spilled_bytes; }

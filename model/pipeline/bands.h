@@ -34,8 +34,13 @@ size_t sdrt_bands_excess(const struct sdrt_bands *bands);
 float *sdrt_bands_in(const struct sdrt_bands *bands, unsigned char *arena);
 float *sdrt_bands_out(const struct sdrt_bands *bands, unsigned char *arena);
 
-/* Decodes what is in the arena.  progress (may be NULL) ends it by a non-zero answer, after each of
- * total passes.  SDRT_E_CANCELLED, SDRT_E_IO, and as of loading and running programs. */
+/* Opens the temporary file that runs write to, unless it is open: best before anything is drawn, as there may
+ * be no room.  SDRT_E_IO, SDRT_E_NOMEM.  Closing gives its disk back. */
+int sdrt_bands_open(struct sdrt_bands *bands);
+void sdrt_bands_close(struct sdrt_bands *bands);
+
+/* Decodes what is in the arena, once opened.  progress (may be NULL) ends it by a non-zero answer, after each
+ * of total passes.  SDRT_E_CANCELLED, SDRT_E_IO, and as of loading and running programs. */
 int sdrt_bands_run(struct sdrt_bands *bands, unsigned char *arena, struct sdrt_queue *queue,
                    int (*progress)(void *user, int done, int total), void *user);
 

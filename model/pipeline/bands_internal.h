@@ -13,6 +13,17 @@
 
 enum { SDRT_BAND_SHARES = 64 /* of sums, at most */ };
 
+/* Where a pass finds what it reads whole, and leaves what it makes. */
+enum sdrt_band_place {
+    SDRT_BAND_NOWHERE, /* for statistics alone */
+    SDRT_BAND_ENTRY,   /* of the arena: what the caller put there */
+    SDRT_BAND_RESULT,  /* what it finds there */
+    SDRT_BAND_BESIDE,  /* keys and values */
+    SDRT_BAND_SMALL,   /* the picture so far at the latent's size */
+    SDRT_BAND_SPILL_0, /* of the temporary file, in turn: the same at other sizes */
+    SDRT_BAND_SPILL_1,
+};
+
 /* A pass and its program, for one band; offsets are into the arena. */
 struct sdrt_band_step {
     struct sdrt_band_pass pass;
@@ -20,6 +31,7 @@ struct sdrt_band_step {
     int h, w;         /* of what it makes, whole */
     int core, window; /* rows of a band, and with those around it */
     int times;        /* 2 where what it reads is half as large, else 1 */
+    enum sdrt_band_place from, to;
     size_t keys, in, out, saved, work;
     size_t in_bytes, out_bytes, saved_bytes;
     char vectors[2][SDRT_BAND_NAME + 8]; /* names of the norm whose statistics it gives */
@@ -35,12 +47,11 @@ struct sdrt_bands {
     const struct sdrt_log *log;
     struct sdrt_band_step *steps; /* n of them; owned, as all that follows */
     int n;
-    size_t norm_bytes, latent, image,
-        fixed_bytes; /* of the arena: two norms, then latent and image, then
-                                                    * level 0 */
+    /* The arena: two norms, then latent and image, then what lies there for some passes only. */
+    size_t norm_bytes, latent, image, fixed_bytes;
     size_t bytes, spilled_bytes;
-    size_t levels[SDRT_MAX_LEVELS]; /* where each begins in the spill */
-    struct sdrt_spill *spill;       /* while it runs */
+    size_t spilled[2];        /* where its places begin in the spill */
+    struct sdrt_spill *spill; /* NULL: not open, or not needed */
     struct sdrt_weight_uses uses;
     double *sums;    /* [shares][2][c] of a band */
     double *moments; /* [2][c]: mean, and sum of squared distances from it, of the bands so far */

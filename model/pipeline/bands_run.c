@@ -120,40 +120,58 @@ static int load_norms(struct sdrt_bands *b, struct sdrt_queue *queue)
 
 /* ---- bands ---- */
 
-/* A pass at work: where what it reads and makes is whole, NULL where that is nowhere. */
+/* A pass at work. */
 struct passing {
     struct sdrt_bands *b;
     const struct sdrt_band_step *s;
     unsigned char *arena;
-    const unsigned char *from;
-    unsigned char *to;
     size_t from_row, to_row; /* bytes */
 };
-
-static unsigned char *level_of(const struct sdrt_bands *b, unsigned char *arena, int level)
-{
-    return level ? b->spill->base + b->levels[level] : arena + b->fixed_bytes;
-}
 
 static struct passing passing_of(struct sdrt_bands *b, const struct sdrt_band_step *s,
                                  unsigned char *arena)
 {
-    const struct sdrt_band_pass *p = &s->pass;
-    struct passing g = {
+    return (struct passing){
         .b = b,
         .s = s,
         .arena = arena,
-        .from = p->kind == SDRT_BAND_IN ? arena + b->latent
-                                        : level_of(b, arena, p->level - p->begins),
-        .from_row = (size_t)(s->w / s->times) * (size_t)p->in_c * sizeof(float),
-        .to_row = (size_t)s->w * (size_t)p->out_c * sizeof(float),
+        .from_row = (size_t)(s->w / s->times) * (size_t)s->pass.in_c * sizeof(float),
+        .to_row = (size_t)s->w * (size_t)s->pass.out_c * sizeof(float),
     };
+}
 
-    if (p->kind == SDRT_BAND_KEYS) g.to = arena + s->keys;
-    else if (p->kind == SDRT_BAND_OUT) g.to = arena + b->image;
-    else if (p->kind != SDRT_BAND_UP && p->kind != SDRT_BAND_FIRST)
-        g.to = level_of(b, arena, p->level);
-    return g;
+static unsigned char *in_arena(const struct passing *g, enum sdrt_band_place place)
+{
+    switch (place) {
+    case SDRT_BAND_ENTRY: return g->arena + g->b->latent;
+    case SDRT_BAND_RESULT: return g->arena + g->b->image;
+    case SDRT_BAND_BESIDE: return g->arena + g->s->keys;
+    case SDRT_BAND_SMALL: return g->arena + g->b->fixed_bytes;
+    default: return NULL;
+    }
+}
+
+/* Bytes n at byte `at` of what a place holds. */
+static int take(const struct passing *g, enum sdrt_band_place place, size_t at, void *to, size_t n)
+{
+    const unsigned char *whole = in_arena(g, place);
+
+    if (!whole)
+        return sdrt_spill_read(g->b->spill, g->b->spilled[place - SDRT_BAND_SPILL_0] + at, to, n);
+    memcpy(to, whole + at, n);
+    return SDRT_OK;
+}
+
+static int leave(const struct passing *g, enum sdrt_band_place place, size_t at, const void *from,
+                 size_t n)
+{
+    unsigned char *whole = in_arena(g, place);
+
+    if (!whole)
+        return sdrt_spill_write(g->b->spill, g->b->spilled[place - SDRT_BAND_SPILL_0] + at, from,
+                                n);
+    memcpy(whole + at, from, n);
+    return SDRT_OK;
 }
 
 static int bind(const struct passing *g)
@@ -177,18 +195,20 @@ static int bind(const struct passing *g)
 
 /* Rows first .. of what is read, the last halo of them above row y0 as they were before the band above
  * was written in their place. */
-static void fill(const struct passing *g, int first, int y0)
+static int fill(const struct passing *g, int first, int y0)
 {
     const struct sdrt_band_step *s = g->s;
     const int rows = s->window / s->times, above = y0 - first;
     unsigned char *in = g->arena + s->in;
+    const int status = take(g, s->from, (size_t)first * g->from_row, in,
+                            (size_t)rows * g->from_row);
 
-    memcpy(in, g->from + (size_t)first * g->from_row, (size_t)rows * g->from_row);
-    if (g->from != g->to || !y0) return;
+    if (s->from != s->to || !y0) return status;
     const int saved = above < s->pass.halo ? above : s->pass.halo;
     memcpy(in + (size_t)(above - saved) * g->from_row,
            g->arena + s->saved + (size_t)(s->pass.halo - saved) * g->from_row,
            (size_t)saved * g->from_row);
+    return status;
 }
 
 /* Keys and values of each pixel, without its query. */
@@ -197,25 +217,45 @@ static void put_keys(const struct passing *g, int first, int y0, int y1)
     const struct sdrt_band_step *s = g->s;
     const size_t c = (size_t)s->pass.in_c * sizeof(float);
     const unsigned char *from = g->arena + s->out + (size_t)(y0 - first) * g->to_row + c;
-    unsigned char *to = g->to + (size_t)y0 * (size_t)s->w * 2 * c;
+    unsigned char *to = g->arena + s->keys + (size_t)y0 * (size_t)s->w * 2 * c;
 
     for (int i = 0; i < (y1 - y0) * s->w; i++, from += 3 * c, to += 2 * c) memcpy(to, from, 2 * c);
 }
 
 /* Keeps the last halo rows above y1, which the next band reads, and puts the band in its place. */
-static void put(const struct passing *g, int first, int y0, int y1)
+static int put(const struct passing *g, int first, int y0, int y1)
 {
     const struct sdrt_band_step *s = g->s;
     const int kept = y1 < s->pass.halo ? y1 : s->pass.halo;
 
-    if (g->from == g->to)
+    if (s->from == s->to)
         memcpy(g->arena + s->saved + (size_t)(s->pass.halo - kept) * g->from_row,
                g->arena + s->in + (size_t)(y1 - kept - first) * g->from_row,
                (size_t)kept * g->from_row);
-    if (s->pass.kind == SDRT_BAND_KEYS) put_keys(g, first, y0, y1);
-    else if (g->to)
-        memcpy(g->to + (size_t)y0 * g->to_row, g->arena + s->out + (size_t)(y0 - first) * g->to_row,
-               (size_t)(y1 - y0) * g->to_row);
+    if (s->to == SDRT_BAND_NOWHERE) return SDRT_OK;
+    if (s->to != SDRT_BAND_BESIDE)
+        return leave(g, s->to, (size_t)y0 * g->to_row,
+                     g->arena + s->out + (size_t)(y0 - first) * g->to_row,
+                     (size_t)(y1 - y0) * g->to_row);
+    put_keys(g, first, y0, y1);
+    return SDRT_OK;
+}
+
+static int run_band(const struct passing *g, struct sdrt_queue *queue, int y0)
+{
+    const struct sdrt_band_step *s = g->s;
+    const int y1 = y0 + s->core < s->h ? y0 + s->core : s->h;
+    int first = y0 > s->pass.halo ? y0 - s->pass.halo : 0;
+
+    if (first > s->h - s->window) first = s->h - s->window;
+    int status = fill(g, first / s->times, y0);
+    if (status == SDRT_OK) status = sdrt_program_run(s->program, queue, NULL, NULL);
+    if (status != SDRT_OK) return status;
+    if (s->pass.statistics >= 0)
+        add_band(g->b, queue, s,
+                 (const float *)(void *)(g->arena + s->out + (size_t)(y0 - first) * g->to_row),
+                 y1 - y0, y0);
+    return put(g, first, y0, y1);
 }
 
 static int run_pass(const struct passing *g, struct sdrt_queue *queue)
@@ -224,19 +264,7 @@ static int run_pass(const struct passing *g, struct sdrt_queue *queue)
     int status = sdrt_program_load(s->program, queue, NULL, NULL);
 
     if (status == SDRT_OK) status = bind(g);
-    for (int y0 = 0; y0 < s->h && status == SDRT_OK; y0 += s->core) {
-        const int y1 = y0 + s->core < s->h ? y0 + s->core : s->h;
-        int first = y0 > s->pass.halo ? y0 - s->pass.halo : 0;
-        if (first > s->h - s->window) first = s->h - s->window;
-        fill(g, first / s->times, y0);
-        status = sdrt_program_run(s->program, queue, NULL, NULL);
-        if (status != SDRT_OK) break;
-        if (s->pass.statistics >= 0)
-            add_band(g->b, queue, s,
-                     (const float *)(void *)(g->arena + s->out + (size_t)(y0 - first) * g->to_row),
-                     y1 - y0, y0);
-        put(g, first, y0, y1);
-    }
+    for (int y0 = 0; y0 < s->h && status == SDRT_OK; y0 += s->core) status = run_band(g, queue, y0);
     sdrt_program_unload(s->program);
     return status;
 }
@@ -244,10 +272,8 @@ static int run_pass(const struct passing *g, struct sdrt_queue *queue)
 int sdrt_bands_run(struct sdrt_bands *b, unsigned char *arena, struct sdrt_queue *queue,
                    int (*progress)(void *user, int done, int total), void *user)
 {
-    int status = b->spilled_bytes ? sdrt_spill_create(&b->spill, b->spilled_bytes, b->log)
-                                  : SDRT_OK;
+    int status = load_norms(b, queue);
 
-    if (status == SDRT_OK) status = load_norms(b, queue);
     for (int i = 0; i < b->n && status == SDRT_OK; i++) {
         const struct sdrt_band_step *s = &b->steps[i];
         const struct passing g = passing_of(b, s, arena);
@@ -255,9 +281,7 @@ int sdrt_bands_run(struct sdrt_bands *b, unsigned char *arena, struct sdrt_queue
         if (status == SDRT_OK) status = run_pass(&g, queue);
         if (status == SDRT_OK && s->pass.statistics >= 0)
             fold(b, s, (float *)(void *)(arena + (size_t)s->pass.statistics * b->norm_bytes));
-        if (b->spill) sdrt_spill_rest(b->spill);
     }
     sdrt_weight_store_give_back(b->store, &b->uses, SDRT_WEIGHTS_KEEP);
-    sdrt_spill_free(&b->spill);
     return status;
 }

@@ -3,6 +3,7 @@
  * One image, as data: prompt -> token ids -> text embeddings -> noise -> N times { scale,
  * denoise the pair, guide, sampler step } -> VAE -> RGB, pass by pass of the model's table.
  */
+#include "model/pipeline/bands.h"
 #include "model/pipeline/hires.h"
 #include "model/pipeline/image_prompts.h"
 #include "model/pipeline/loras.h"
@@ -139,6 +140,7 @@ static int prepare(struct sdrt_run *run)
     const double t0 = sdrt_now();
     int status = sdrt_session_place(s);
 
+    if (status == SDRT_OK && s->bands) status = sdrt_bands_open(s->bands);
     if (status == SDRT_OK) status = sdrt_run_tokenize(run);
     s->stage_seconds[SDRT_STAGE_TEXT] += sdrt_now() - t0;
     if (status != SDRT_OK) return status;
@@ -174,6 +176,7 @@ static int draw(struct sdrt_run *run)
     if (status == SDRT_OK) status = run_passes(run);
     if (status == SDRT_OK) status = sdrt_hires_keep(run);
     if (status != SDRT_OK || s->shape.varied) release_passes(s);
+    if (s->bands) sdrt_bands_close(s->bands);
     s->evaluations_done = run->evaluated;
     s->left_out = run->left_out;
     s->evaluation_seconds = s->evaluations_done

@@ -2,12 +2,18 @@
 #include "runtime/machine/spill.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+struct sdrt_spill {
+    int fd;
+    size_t bytes;
+    const struct sdrt_log *log;
+    char folder[]; /* for messages */
+};
 
 static int open_nameless(const char *folder)
 {
@@ -21,64 +27,76 @@ static int open_nameless(const char *folder)
     return fd;
 }
 
-/* All of its blocks at once: where there is no room, that is told now and not by a signal later. */
-static int reserve(int fd, size_t bytes)
+/* Told now where it can be, and not when hours of work are to be written. */
+static int find_room(int fd, size_t bytes)
 {
-    static const char zeros[1 << 16];
+    struct statvfs at;
 
-    for (size_t at = 0; at < bytes;) {
-        const size_t n = bytes - at < sizeof zeros ? bytes - at : sizeof zeros;
-        const ssize_t written = write(fd, zeros, n);
-        if (written < 0 && errno == EINTR) continue;
-        if (written <= 0) return written < 0 ? errno : ENOSPC;
-        at += (size_t)written;
-    }
-    return 0;
+    if (fstatvfs(fd, &at)) return 0; /* who does not say has what writing finds */
+    const double room = (double)at.f_bavail * (double)at.f_frsize;
+    return room < (double)bytes ? ENOSPC : 0;
+}
+
+static int fail(const struct sdrt_log *log, const char *folder, size_t bytes, int failure)
+{
+    return sdrt_fail(log, SDRT_E_IO,
+                     "%s: no %zu MiB for a temporary file: %s; expected TMPDIR to be a "
+                     "folder with room",
+                     folder, (bytes >> 20) + 1, strerror(failure));
 }
 
 int sdrt_spill_create(struct sdrt_spill **out, size_t bytes, const struct sdrt_log *log)
 {
     const char *folder = getenv("TMPDIR");
-    struct sdrt_spill *s = *out = calloc(1, sizeof *s);
-    int fd, failure = 0;
+    int failure = 0;
 
-    if (!s) return sdrt_fail(log, SDRT_E_NOMEM, "out of memory");
     if (!folder || !*folder) folder = "/var/tmp";
-    fd = open_nameless(folder);
-    if (fd < 0) failure = errno;
-    else failure = reserve(fd, bytes);
-    if (!failure) {
-        s->base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (s->base == MAP_FAILED) failure = errno;
-    }
-    if (fd >= 0) close(fd);
-    if (!failure) {
-        s->bytes = bytes;
-        return SDRT_OK;
-    }
-    free(s);
-    *out = NULL;
-    if (failure == ENOMEM) /* where a file is mapped the disk is not what is short */
-        return sdrt_fail(log, SDRT_E_NOMEM,
-                         "no %zu MiB of address space for a temporary file; expected a higher "
-                         "limit of it (ulimit -v)",
-                         bytes >> 20);
-    return sdrt_fail(log, SDRT_E_IO,
-                     "%s: no %zu MiB for a temporary file: %s; expected TMPDIR to be a "
-                     "folder with room",
-                     folder, bytes >> 20, strerror(failure));
+    const size_t name = strlen(folder) + 1;
+    struct sdrt_spill *s = *out = malloc(sizeof *s + name);
+    if (!s) return sdrt_fail(log, SDRT_E_NOMEM, "out of memory");
+    *s = (struct sdrt_spill){ .fd = open_nameless(folder), .bytes = bytes, .log = log };
+    memcpy(s->folder, folder, name);
+    if (s->fd < 0) failure = errno;
+    else failure = find_room(s->fd, bytes);
+    if (!failure) return SDRT_OK;
+    sdrt_spill_free(out);
+    return fail(log, folder, bytes, failure);
 }
 
 void sdrt_spill_free(struct sdrt_spill **spill)
 {
-    if (!*spill) return;
-    munmap((*spill)->base, (*spill)->bytes);
-    free(*spill);
+    struct sdrt_spill *s = *spill;
+
+    if (!s) return;
+    if (s->fd >= 0) close(s->fd);
+    free(s);
     *spill = NULL;
 }
 
-void sdrt_spill_rest(struct sdrt_spill *s)
+int sdrt_spill_write(const struct sdrt_spill *s, size_t at, const void *from, size_t n)
 {
-    msync(s->base, s->bytes, MS_ASYNC);
-    madvise(s->base, s->bytes, MADV_DONTNEED);
+    for (const char *p = from; n;) {
+        const ssize_t done = pwrite(s->fd, p, n, (off_t)at);
+        if (done < 0 && errno == EINTR) continue;
+        if (done <= 0) return fail(s->log, s->folder, s->bytes, done < 0 ? errno : ENOSPC);
+        p += done;
+        at += (size_t)done;
+        n -= (size_t)done;
+    }
+    return SDRT_OK;
+}
+
+int sdrt_spill_read(const struct sdrt_spill *s, size_t at, void *to, size_t n)
+{
+    for (char *p = to; n;) {
+        const ssize_t done = pread(s->fd, p, n, (off_t)at);
+        if (done < 0 && errno == EINTR) continue;
+        if (done <= 0)
+            return sdrt_fail(s->log, SDRT_E_IO, "%s: reading a temporary file again: %s", s->folder,
+                             done < 0 ? strerror(errno) : "expected more of it");
+        p += done;
+        at += (size_t)done;
+        n -= (size_t)done;
+    }
+    return SDRT_OK;
 }

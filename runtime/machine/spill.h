@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Memory that is a file's, so that the system can take its pages back by writing them there.
+ * What is too large for memory, in a temporary file.
  */
 #ifndef SDRT_RUNTIME_MACHINE_SPILL_H
 #define SDRT_RUNTIME_MACHINE_SPILL_H
@@ -9,18 +9,17 @@
 
 #include <stddef.h>
 
-struct sdrt_spill {
-    unsigned char *base; /* bytes of them, a multiple of a page, zeros at first */
-    size_t bytes;
-};
+struct sdrt_spill;
 
-/* Takes bytes of disk in $TMPDIR, else /var/tmp, in a file without a name, which goes with the process.
- * *out is the caller's, NULL after a failure: SDRT_E_IO (no such folder, or no room in it, with one
- * line), SDRT_E_NOMEM. */
+/* Opens a file without a name in $TMPDIR, else /var/tmp, which goes with the process and takes disk as it
+ * is written: neither memory nor address space.  *out is the caller's, NULL after a failure: SDRT_E_IO (no
+ * such folder, or less than bytes free in it, with one line), SDRT_E_NOMEM. */
 int sdrt_spill_create(struct sdrt_spill **out, size_t bytes, const struct sdrt_log *log);
 void sdrt_spill_free(struct sdrt_spill **spill);
 
-/* Says that nothing is read of it soon: its pages are written, and no longer count as this process's. */
-void sdrt_spill_rest(struct sdrt_spill *spill);
+/* Bytes n at byte `at` of it; what is read was written before.  Any threads may do so at once, at different
+ * places.  SDRT_E_IO, with one line. */
+int sdrt_spill_write(const struct sdrt_spill *spill, size_t at, const void *from, size_t n);
+int sdrt_spill_read(const struct sdrt_spill *spill, size_t at, void *to, size_t n);
 
 #endif
