@@ -72,6 +72,42 @@ static void write_small(void)
                  4);
 }
 
+/* An SDXL of which each part has a dimension of 0, and the last tensor one beyond all bounds. */
+static void write_huge(void)
+{
+    static const char *const shapes[][2] = {
+        { "model.diffusion_model.input_blocks.0.0.weight", "32,4,0,3" },
+        { "model.diffusion_model.input_blocks.1.0.in_layers.2.weight", "32,32,0,3" },
+        { "model.diffusion_model.input_blocks.1.1.norm.weight", "0" },
+        { "model.diffusion_model.input_blocks.1.1.proj_in.weight", "32,0" },
+        { "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.norm1.weight", "0" },
+        { "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight",
+          "0,128" },
+        { "model.diffusion_model.out.2.weight", "4,32,0,3" },
+        { "model.diffusion_model.time_embed.0.weight", "128,0" },
+        { "model.diffusion_model.label_emb.0.0.weight", "0,256" },
+        { "first_stage_model.decoder.conv_in.weight", "32,4,0,3" },
+        { "first_stage_model.decoder.up.0.block.0.norm1.weight", "0" },
+        { "first_stage_model.decoder.up.0.block.0.conv1.weight", "32,0,3,3" },
+        { "conditioner.embedders.0.transformer.text_model.embeddings.token_embedding.weight",
+          "0,64" },
+        { "conditioner.embedders.0.transformer.text_model.encoder.layers.0.mlp.fc1.weight",
+          "64,0" },
+        { "conditioner.embedders.1.model.token_embedding.weight", "0,64" },
+        { "conditioner.embedders.1.model.transformer.resblocks.0.mlp.c_fc.weight", "64,0" },
+        { "conditioner.embedders.1.model.text_projection", "0,4611686018427387904" },
+    };
+    char header[4096];
+    int n = 0;
+
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        n += snprintf(header + n, sizeof header - (size_t)n,
+                      "%c\"%s\":{\"dtype\":\"F16\",\"shape\":[%s],\"data_offsets\":[0,0]}",
+                      i ? ',' : '{', shapes[i][0], shapes[i][1]);
+    snprintf(header + n, sizeof header - (size_t)n, "}");
+    write_header("huge.safetensors", header, 0);
+}
+
 /* A header of which a tree takes a hundred times as much memory: an empty list is three bytes. */
 static void write_fat(void)
 {
@@ -263,6 +299,7 @@ int main(int argc, char **argv)
     }
     folder = argv[2];
     write_small();
+    write_huge();
     write_fat();
     write_lists();
     write_patterns();

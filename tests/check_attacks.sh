@@ -56,6 +56,9 @@ attacked 'a tag of two million bytes' 2 'tag of at most' "$sdgen" -m "$tiny" --p
 attacked 'the beginnings of tags' 2 'at most 16384 bytes' "$sdgen" -m "$tiny" --prompt-file tags.txt \
     --quiet -o x.png --force
 
+attacked 'a dimension beyond all bounds, told' 0 '' "$sdgen" --inspect huge.safetensors
+attacked 'a dimension beyond all bounds' 1 'huge' "$sdgen" -m huge.safetensors -p a --quiet -o x.png
+draw 'escapes in the name of a file' 1 'cannot be opened' --lora "$(printf 'a\033]0;x\007\033[2Jb\nc\302\233')"
 attacked 'a type of several lines, told' 0 '' "$sdgen" --inspect type-escape.safetensors
 ok=true
 ! grep -q '^runs: yes' out && [ "$(wc -l < out)" -eq 5 ] || ok=false
@@ -75,4 +78,42 @@ attacked 'tokens that fall into one place of a table' 1 'merges.txt' "$sdgen" -m
 attacked 'a letter that becomes a megabyte' 1 'replaced by 1048576 bytes' \
     "$build/tests/attack_files" t5 long.model
 attacked 'a hundred thousand added tokens' 0 '' "$build/tests/attack_files" t5 added.json
+
+# Little memory for everybody, libraries too: an image or one line, in time.  What is counted leaves
+# room for what is not: once at least more is there than an image needs, and yet too little.
+if [ $memory = unlimited ]; then
+    skip 'little memory: sanitizers take more'
+else
+    wrong='' spared=0 limit=40000
+    while [ $limit -le 180000 ]; do
+        (
+            ulimit -t 20
+            ulimit -v $limit
+            exec timeout -s KILL 60 "$sdgen" -m "$tiny" -p a -W 8 -H 8 --steps 1 --seed 1 --threads 2 --quiet \
+                -o x.png --force < /dev/null > out 2> err
+        )
+        case "$? $(grep -vc '^OpenBLAS' err)" in
+        '0 0' | '1 1') ;;
+        '127 1' | '130 0') ;; # a library does not fit; OpenBLAS has no threads and ends by SIGINT
+        *) wrong="$wrong $limit KiB: $(head -c 200 err)" ;;
+        esac
+        awk '/needs [0-9]+ MiB/ { sub(/.*needs /, ""); need = $1; sub(/.* has /, ""); exit !($1 >= need) }
+             END { exit NR == 0 }' err && spared=$((spared + 1))
+        limit=$((limit + 4000))
+    done
+    ok=true
+    [ -z "$wrong" ] || ok=false
+    report $ok 'little memory' "$wrong"
+    ok=true
+    [ $spared -gt 0 ] || ok=false
+    report $ok 'room for what is not counted' "no limit was refused that had it"
+fi
+
+# jansson's parser writes behind its buffer where it finds no memory: it builds trees and writes here.
+if command -v nm > /dev/null; then
+    ok=true
+    nm -u "$build/sdgen" > names 2>&1 || nm -D -u "$build/sdgen" > names 2>&1
+    grep -Eq ' json_(load|loads|loadb|loadf|load_file|load_callback|unpack)' names && ok=false
+    report $ok "none of jansson's parsers" "$(grep ' json_load' names)"
+fi
 finish

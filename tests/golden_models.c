@@ -64,7 +64,13 @@ void expect_refusal(const struct sdrt_options *o, const struct sdrt_request *r, 
 
     kept_lines = 0;
     int rc = sdrt_open(&c, o);
-    if (rc == SDRT_OK) rc = sdrt_measure(c, r, &m);
+    if (rc == SDRT_OK) {
+        /* Asked again, it is refused again: nothing of the first time passes for an answer. */
+        const int first = sdrt_measure(c, r, &m);
+        kept_lines = 0;
+        rc = sdrt_measure(c, r, &m);
+        cr_expect_eq(rc, first, "%s: %d, then %d", text, first, rc);
+    }
     sdrt_close(&c);
     expect_failure(rc, status, text, text);
 }

@@ -3,6 +3,7 @@
  * A narrow SD 1.5 as a diffusers folder: names, shards, what the configuration files say, and what
  * is missing or wrong.
  */
+#include "model/checkpoint/config_check.h"
 #include "model/sdrt.h"
 #include "tests/checkpoint_cases.h"
 #include "tests/checkpoint_pickled.h"
@@ -252,6 +253,23 @@ Test(checkpoint_folder, config_files_tell_what_shapes_cannot)
     cr_assert_eq(sdrt_checkpoint_config(c)->unet.heads, 4);
     cr_assert_str_eq(sdrt_checkpoint_vocab_path(c, 0), temp_path("m/tokenizer/vocab.json"));
     cr_assert_str_eq(sdrt_checkpoint_merges_path(c, 0), temp_path("m/tokenizer/merges.txt"));
+    sdrt_checkpoint_close(&c);
+}
+
+/* Half of the first level's channels are the timestep's sines, half its cosines. */
+Test(checkpoint_folder, odd_channels_of_the_first_level)
+{
+    struct sdrt_checkpoint *c = NULL;
+
+    write_folder("", test_vae_part, text_part);
+    cr_assert_eq(open_checkpoint(&c, temp_path("m"), NULL), SDRT_OK, "%s", kept_text);
+    struct sdrt_model_config config = *sdrt_checkpoint_config(c);
+    cr_expect_eq(sdrt_config_check(&config, "tiny", &kept_log), SDRT_OK);
+    config.unet.channels[0] = 33;
+    config.unet.norm_groups = 1;
+    kept_lines = 0;
+    const int status = sdrt_config_check(&config, "tiny", &kept_log);
+    expect_failure(status, SDRT_E_UNSUPPORTED, "33 channels", "odd channels");
     sdrt_checkpoint_close(&c);
 }
 

@@ -187,6 +187,36 @@ Test(sdfetch, follows_no_bad_redirect)
     expect_nothing();
 }
 
+Test(sdfetch, prints_nothing_that_a_terminal_obeys)
+{
+    const struct http_step step = { .status = 302,
+                                    .location = "file:///\033]0;owned\007\033[2J\xc2\x9b"
+                                                "31m\xe2\x80\xaegpj" };
+
+    http_plan(&hub, &step, 1);
+    fetch(NULL, FILE_ON_HUB, TO_MODEL, NULL);
+    expect_error(1, "owned");
+    for (const char *c = ended.text; *c; c++)
+        cr_expect(*c == '\n' || ((unsigned char)*c >= ' ' && (unsigned char)*c < 127),
+                  "byte %02x in %s", (unsigned char)*c, ended.text);
+}
+
+Test(sdfetch, writes_nothing_of_its_own_into_a_file)
+{
+    /* Without a standard error the file would become its descriptor. */
+    char command[256], url[64];
+    size_t size;
+
+    snprintf(url, sizeof url, "%s", hub_url);
+    snprintf(command, sizeof command,
+             "./sdfetch --retry-wait 0 --hub %s " FILE_ON_HUB " -o '%s' 2>&- 1>&- <&-", url,
+             temp_path("model"));
+    cr_expect_eq(system(command), 0);
+    char *text = temp_read(temp_path("model"), &size);
+    cr_expect(size == SIZE && memcmp(text, first_file, SIZE) == 0, "%zu bytes", size);
+    free(text);
+}
+
 Test(sdfetch, looks_for_room_first)
 {
     const struct http_step huge = { .claim = (size_t)1 << 60 };
