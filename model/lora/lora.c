@@ -296,7 +296,7 @@ void sdrt_loras_each_touched(const struct sdrt_loras *x, size_t i,
         if (x->touches[t].file == i) fn(user, x->touches[t].module);
 }
 
-/* The touches of a tensor: *count of them from the one returned on.  *bias tells which of
+/* The touches of a tensor: *count of them from the one returned on, NULL for none.  *bias tells which of
  * the module's two tensors name is; NULL for a name that is neither. */
 static const struct touch *touches_of(const struct sdrt_loras *x, const char *name, size_t *count,
                                       int *bias)
@@ -318,7 +318,7 @@ static const struct touch *touches_of(const struct sdrt_loras *x, const char *na
     while (lo + *count < x->n_touches && !strncmp(x->touches[lo + *count].module, name, stem) &&
            x->touches[lo + *count].module[stem] == '\0')
         ++*count;
-    return x->touches + lo;
+    return *count ? x->touches + lo : NULL;
 }
 
 static int changes(const struct touch *t, int bias)
