@@ -66,6 +66,7 @@ libmodel_la_SOURCES += \
 	model/text/prompt_schedule.h model/text/prompt_chunks.c model/text/prompt_chunks.h \
 	model/text/clip_tokenizer.c model/text/clip_tokenizer.h \
 	model/text/t5_tokenizer.c model/text/t5_tokenizer.h model/text/t5_vocab_json.c model/text/t5_vocab_spiece.c \
+	model/text/prompt_compel.c model/text/prompt_compel.h model/text/prompt_compel_chunks.c \
 	model/text/t5_vocab.c model/text/t5_vocab.h \
 	model/text/clip_vocab.c model/text/clip_vocab.h model/text/clip_merges.h
 nodist_libmodel_la_SOURCES = model/text/clip_merges.c

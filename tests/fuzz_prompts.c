@@ -5,6 +5,7 @@
  * seed that is fixed unless the first argument gives another.  Nothing may crash or hang, a refusal must be one line, and what is read
  * must keep to its limits.  Best run under the sanitizers.
  */
+#include "model/text/prompt_compel.h"
 #include "model/text/prompt_schedule.h"
 #include "model/text/prompt_variants.h"
 #include "model/text/prompt_weights.h"
@@ -19,12 +20,14 @@ static const char *const seeds[] = {
     "a (cat:1.3) in [a|b] ((hat)), [red:blue:0.5] BREAK more \\(text\\) AND a dog:0.7",
     "a {red|green|{2$$x|y|z}} {1-3$$ and $$a|b|c} {0.5::a|2::b} \\{x\\}",
     "[[[[a]:b:3]::5]|c] (((a:2):0.5)[b)] embedding:x <lora:name:0.5:1>",
+    "(\"a (cat)1.3, b++\", \"c \\\"d\\\" (e (f)0.5)--\").blend(1, 0.5, no_normalize) (g).attend(1.2)",
     "{[a|b]|(c:1.1)|{d|{e|f}}}, \xc3\xa9\xe2\x82\xac BREAK",
 };
 static const char *const words[] = {
-    "{",    "}",    "|",     "$$",  "::",  "(",     ")",     "[",        "]",
-    ":",    "\\",   "BREAK", "AND", "2$$", "1-9$$", "0.5::", ":1.3)",    ":0.5]",
-    "{{{{", "((((", "[[[[",  ",",   " ",   "\xff",  "\xc3",  "<lora:a>",
+    "{",    "}",    "|",     "$$",      "::",     "(",     ")",        "[",        "]",
+    ":",    "\\",   "BREAK", "AND",     "2$$",    "1-9$$", "0.5::",    ":1.3)",    ":0.5]",
+    "{{{{", "((((", "[[[[",  ",",       " ",      "\xff",  "\xc3",     "<lora:a>", "\"",
+    "++",   "--",   ".and(", ".blend(", "\", \"", ")0.3",  ".attend(",
 };
 
 /* SDRT_OK in silence, or a refusal of one line. */
@@ -59,6 +62,7 @@ static int try_weights(const char *text)
     int good = 1;
 
     for (int style = 0; good && style < SDRT_PROMPT_STYLES; style++) {
+        if (style == SDRT_PROMPT_COMPEL) continue;
         struct sdrt_prompt_spans spans = { 0 };
         const int status = sdrt_prompt_weights(&spans, (enum sdrt_prompt_style)style, text, "p",
                                                &fuzz_log);
@@ -67,6 +71,25 @@ static int try_weights(const char *text)
             good = spans.at[i].text && !isnan(spans.at[i].weight);
         sdrt_prompt_spans_clear(&spans);
     }
+    return good;
+}
+
+/* Parts with pieces, whose weights are numbers. */
+static int try_compel(const char *text)
+{
+    struct sdrt_compel c = { 0 };
+    const int status = sdrt_compel_read(&c, text, "p", &fuzz_log);
+    int good = status == SDRT_OK
+                   ? fuzz_lines == 0 && c.n > 0
+                   : (status == SDRT_E_ARG || status == SDRT_E_UNSUPPORTED) && fuzz_lines == 1;
+
+    fuzz_lines = 0;
+    for (size_t i = 0; good && status == SDRT_OK && i < c.n; i++) {
+        good = c.at[i].spans.n > 0 && isfinite(c.at[i].weight);
+        for (size_t k = 0; good && k < c.at[i].spans.n; k++)
+            good = c.at[i].spans.at[k].text && !isnan(c.at[i].spans.at[k].weight);
+    }
+    sdrt_compel_clear(&c);
     return good;
 }
 
@@ -94,7 +117,7 @@ static int try_text(const char *text, size_t *taken)
     int good = fair(status) && (status == SDRT_OK) == (chosen != NULL);
 
     *taken += status == SDRT_OK;
-    good = good && try_schedule(text, 1) && try_schedule(text, 0);
+    good = good && try_schedule(text, 1) && try_schedule(text, 0) && try_compel(text);
     if (good && chosen) good = try_weights(chosen);
     free(chosen);
     return good;

@@ -47,6 +47,12 @@ tests_test_prompts_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/prompts tests/oracle/a1111_prompts.py tests/oracle/make_prompts_golden.py \
 	tests/oracle/make_vectors_golden.py
 
+check_PROGRAMS += tests/test_compel
+tests_test_compel_SOURCES = tests/test_compel.c tests/any_level.h $(GOLDEN_IMAGES)
+tests_test_compel_CFLAGS = $(TEST_CFLAGS)
+tests_test_compel_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/golden/compel tests/oracle/make_compel_golden.py
+
 check_PROGRAMS += tests/test_file_hash
 tests_test_file_hash_SOURCES = tests/test_file_hash.c $(GOLDEN_IMAGES)
 tests_test_file_hash_CFLAGS = $(TEST_CFLAGS)

@@ -44,7 +44,7 @@ void sdrt_clip_vision_build(struct sdrt_graph *g, const struct sdrt_vision_confi
         if (hidden && i == clip->layers - 2)
             into = sdrt_graph_external(g, "hidden", SDRT_F32, 1, 1, clip->positions, clip->hidden);
         sdrt_name(name, sizeof name, "vision.layers.%d", i);
-        x = sdrt_clip_layer(g, clip, name, 0, x, into);
+        x = sdrt_clip_layer(g, clip, name, (struct sdrt_clip_sight){ 0, SDRT_NO_TENSOR }, x, into);
     }
     if (!embeds) return;
     spec.name = "vision.projection";

@@ -38,6 +38,7 @@ struct sdrt_shape {
     int encoded; /* 1: ControlNets read a latent, which the VAE makes of their picture */
     int adapted; /* features that T2I-Adapters among them leave; 0: none is one */
     int vae_bands;               /* rows of the image that the VAE decodes at once; 0: all */
+    int unseen;                  /* 1: CLIPs are told which token sees which */
     int varied;                  /* 1: the text changes from evaluation to evaluation */
     int again;   /* of a shortened evaluation, so many of a U-Net's last layers; 0: none
                                   * is shortened */

@@ -23,7 +23,8 @@ static void build_text(struct sdrt_graph *g, const struct sdrt_pass *pass,
 {
     struct sdrt_clip_place place = { .width = sdrt_context_width(config),
                                      .rows = sdrt_shape_context_rows(shape, config),
-                                     .embedded = shape->embedded };
+                                     .embedded = shape->embedded,
+                                     .masked = shape->unseen };
     struct sdrt_text_config text = config->text[pass->encoder];
 
     for (int k = 0; k < pass->encoder; k++) place.at += config->text[k].clip.hidden;

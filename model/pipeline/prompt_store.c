@@ -3,7 +3,7 @@
  * What text encoders made of prompts that are more than one text of one chunk.
  *
  * The store is [rounds][lanes][rows][width], rows being those of all chunks and behind them the T5's,
- * and at its end, where weights are ComfyUI's, one more text: the empty one's.
+ * and at its end, where weights are ComfyUI's or compel's, one more text: the empty one's.
  */
 #include "model/pipeline/prompts.h"
 
@@ -15,31 +15,52 @@ static int tokens_of(const struct sdrt_session *s)
     return sdrt_prompt_tokens(sdrt_model_config_of(s->model));
 }
 
+static int is_compel(const struct sdrt_prompts *p) { return p->style == SDRT_PROMPT_COMPEL; }
+
 /* Whether the weights are told from an empty prompt. */
 static int has_empty(const struct sdrt_prompts *p)
 {
-    return p->weighted && p->style == SDRT_PROMPT_COMFY;
+    return is_compel(p) || (p->weighted && p->style == SDRT_PROMPT_COMFY);
 }
 
 int sdrt_prompts_units(const struct sdrt_prompts *p, int is_t5)
 {
-    return p->rounds * (is_t5 ? 1 : p->chunks) + has_empty(p);
+    return p->rounds * (is_t5 ? 1 : p->terms) * (p->unseen ? p->n_lanes : 1) + has_empty(p);
 }
 
-/* The round of a unit, p->rounds for the empty one. */
-static int round_of(const struct sdrt_prompts *p, int is_t5, int unit)
+/* What a unit is of. */
+struct unit {
+    int round, term; /* p->rounds for the empty one */
+    int lane;        /* the only one that it is of; -1: all */
+};
+
+static struct unit unit_of(const struct sdrt_prompts *p, int is_t5, int unit)
 {
-    return unit / (is_t5 ? 1 : p->chunks);
+    const int lanes = p->unseen ? p->n_lanes : 1, terms = is_t5 ? 1 : p->terms;
+
+    if (is_compel(p) && unit-- == 0) return (struct unit){ p->rounds, 0, -1 };
+    if (unit == p->rounds * terms * lanes) return (struct unit){ p->rounds, 0, -1 };
+    return (struct unit){ unit / lanes / terms, unit / lanes % terms,
+                          p->unseen ? unit % lanes : -1 };
+}
+
+const uint8_t *sdrt_prompts_unit_unseen(const struct sdrt_prompts *p, int encoder, int unit)
+{
+    const struct unit u = unit_of(p, 0, unit);
+
+    if (u.round == p->rounds || u.lane < 0) return p->empty.clip[encoder].at[0].unseen;
+    return sdrt_prompts_chunk(p, u.lane, u.round, encoder, u.term)->unseen;
 }
 
 const int32_t *sdrt_prompts_unit_ids(const struct sdrt_prompts *p, int encoder, int is_t5, int unit,
                                      int lane)
 {
-    const int round = round_of(p, is_t5, unit);
+    const struct unit u = unit_of(p, is_t5, unit);
 
-    if (round == p->rounds) return is_t5 ? p->empty.t5 : p->empty.clip[encoder].at[0].ids;
-    if (is_t5) return sdrt_prompts_text(p, lane, round)->t5;
-    return sdrt_prompts_chunk(p, lane, round, encoder, unit % p->chunks)->ids;
+    if (u.round == p->rounds) return is_t5 ? p->empty.t5 : p->empty.clip[encoder].at[0].ids;
+    if (u.lane >= 0) lane = u.lane;
+    if (is_t5) return sdrt_prompts_text(p, lane, u.round)->t5;
+    return sdrt_prompts_chunk(p, lane, u.round, encoder, u.term)->ids;
 }
 
 int sdrt_prompts_make_store(struct sdrt_prompts *p, const struct sdrt_session *s)
@@ -108,11 +129,34 @@ static float *slot_pooled(const struct sdrt_session *s, int encoder, size_t row,
            (row * (size_t)tokens_of(s) + end_of(s, encoder, ids)) * width;
 }
 
+/* The empty prompt's embeddings of a row, of which an encoder's channels begin at at. */
+static const float *empty_row(const struct sdrt_prompts *p, size_t row, size_t at)
+{
+    return text_of(p, p->rounds, 0) + row * p->width + at;
+}
+
+/* compel: adds what an encoder made of a term, each row of it p->width from the next, to its chunk. */
+static void add_term(const struct sdrt_prompts *p, int encoder, struct unit u, const float *from,
+                     size_t at, size_t n, size_t tokens)
+{
+    const struct sdrt_prompt_chunks *all = &sdrt_prompts_text(p, u.lane, u.round)->clip[encoder];
+
+    if ((size_t)u.term >= all->n || all->at[u.term].to < 0) return;
+    const struct sdrt_prompt_chunk *term = &all->at[u.term];
+    float *to = text_of(p, u.round, u.lane) + (size_t)term->to * tokens * p->width + at;
+    for (size_t i = 0; i < tokens; i++, to += p->width, from += p->width) {
+        const float *empty = empty_row(p, i, at), w = term->weights[i];
+        for (size_t k = 0; k < n; k++)
+            to[k] += term->share * (w == 1.0f ? from[k] : (from[k] - empty[k]) * w + empty[k]);
+    }
+}
+
 void sdrt_prompts_take(struct sdrt_prompts *p, const struct sdrt_session *s, int encoder, int is_t5,
                        int unit)
 {
     const struct sdrt_model_config *config = sdrt_model_config_of(s->model);
-    const int round = round_of(p, is_t5, unit), chunk = round == p->rounds ? 0 : unit % p->chunks;
+    const struct unit u = unit_of(p, is_t5, unit);
+    const int round = u.round, chunk = u.term, empty = round == p->rounds;
     const size_t tokens = (size_t)tokens_of(s), batch = (size_t)s->shape.batch;
     const size_t count = is_t5 ? (size_t)config->t5_tokens : tokens;
     const size_t from_row = is_t5 ? slot_rows(s) - count : 0;
@@ -120,13 +164,18 @@ void sdrt_prompts_take(struct sdrt_prompts *p, const struct sdrt_session *s, int
     size_t at, n;
 
     channels_of(config, encoder, is_t5, &at, &n);
-    for (int l = 0; l < (round == p->rounds ? 1 : p->n_lanes); l++) {
+    for (int l = 0; l < (empty ? 1 : p->n_lanes); l++) {
+        if (u.lane >= 0 && u.lane != l) continue;
         const size_t row = (size_t)l * batch;
         const float *from = slot_text(s) + (row * slot_rows(s) + from_row) * p->width + at;
-        float *to = text_of(p, round, l) + to_row * p->width + at;
-        for (size_t i = 0; i < count; i++)
-            memcpy(to + i * p->width, from + i * p->width, n * sizeof *to);
-        if (is_t5 || chunk || round == p->rounds || !config->text[encoder].pooled) continue;
+        if (is_compel(p) && !empty) {
+            add_term(p, encoder, (struct unit){ round, chunk, l }, from, at, n, tokens);
+        } else {
+            float *to = text_of(p, round, l) + to_row * p->width + at;
+            for (size_t i = 0; i < count; i++)
+                memcpy(to + i * p->width, from + i * p->width, n * sizeof *to);
+        }
+        if (is_t5 || chunk || empty || !config->text[encoder].pooled) continue;
         const size_t width = (size_t)config->text[encoder].pooled;
         memcpy(p->pooled[encoder] + ((size_t)round * (size_t)p->n_lanes + (size_t)l) * width,
                slot_pooled(s, encoder, row, sdrt_prompts_unit_ids(p, encoder, 0, unit, l)),
@@ -200,19 +249,35 @@ static void weigh_comfy(const struct cluster *c)
         }
 }
 
+/* compel: the empty prompt's share of a chunk, which is all of one that a text lacks. */
+static void add_empty(const struct cluster *c)
+{
+    for (int t = 0; t < c->p->lanes[c->lane].part->n_texts; t++) {
+        const struct sdrt_prompt_chunks *all =
+            &sdrt_prompts_text(c->p, c->lane, t)->clip[c->encoder];
+        const float share = c->chunk < all->rows ? all->empty[c->chunk] : 1.0f;
+        for (size_t i = 0; i < c->tokens && share != 0.0f; i++) {
+            const float *empty = empty_row(c->p, i, c->at);
+            float *x = row_of(c, t, i);
+            for (size_t k = 0; k < c->n; k++) x[k] += share * empty[k];
+        }
+    }
+}
+
 void sdrt_prompts_weigh(struct sdrt_prompts *p, const struct sdrt_session *s, int encoder,
                         int is_t5)
 {
     const struct sdrt_model_config *config = sdrt_model_config_of(s->model);
     struct cluster c = { .p = p, .encoder = encoder, .is_t5 = is_t5 };
 
-    if (!p->weighted) return;
+    if (!p->weighted && !is_compel(p)) return;
     c.tokens = (size_t)(is_t5 ? config->t5_tokens : tokens_of(s));
     channels_of(config, encoder, is_t5, &c.at, &c.n);
     for (c.lane = 0; c.lane < p->n_lanes; c.lane++)
         for (c.chunk = 0; c.chunk < (is_t5 ? 1 : p->lanes[c.lane].chunks); c.chunk++) {
             c.row0 = is_t5 ? p->rows - c.tokens : (size_t)c.chunk * c.tokens;
-            if (p->style == SDRT_PROMPT_COMFY) weigh_comfy(&c);
+            if (is_compel(p)) add_empty(&c);
+            else if (p->style == SDRT_PROMPT_COMFY) weigh_comfy(&c);
             else weigh_a1111(&c);
         }
 }

@@ -5,6 +5,7 @@
 #include "model/pipeline/prompts.h"
 #include "model/pipeline/guide.h"
 #include "model/lora/tags.h"
+#include "model/text/prompt_compel.h"
 #include "runtime/base/choices.h"
 #include "runtime/base/hash.h"
 
@@ -89,7 +90,7 @@ static void warn_of_cut(const struct reading *g, const char *what, const char *t
     rest += strspn(rest, " \t\n\r");
     sdrt_note(g->notes, SDRT_LOG_WARNING,
               "%s is %d tokens too long; the end was left out: \"%.60s%s\" "
-              "(prompt style a1111 or comfy takes it all)",
+              "(prompt style a1111, comfy or compel takes it all)",
               what, dropped, rest, strlen(rest) > 60 ? " ..." : "");
 }
 
@@ -102,6 +103,8 @@ static int read_plain(const struct reading *g, struct sdrt_lane_text *out, int e
     chunks->at = calloc(1, sizeof *chunks->at);
     if (!chunks->at) return sdrt_fail(g->m->log, SDRT_E_NOMEM, "out of memory for the tokens");
     chunks->n = chunks->cap = 1;
+    chunks->rows = 1;
+    chunks->at->share = 1.0f;
     for (int i = 0; i < SDRT_CLIP_TOKENIZER_LENGTH; i++) chunks->at->weights[i] = 1.0f;
     const int status = sdrt_model_tokenize(g->m, encoder, text, chunks->at->ids, &dropped);
     if (status != SDRT_OK) return status;
@@ -122,6 +125,7 @@ static struct sdrt_prompt_reader reader_of(const struct reading *g, int encoder)
         .length = sdrt_prompt_tokens(g->config),
         .words = g->p->vectors.of[encoder].words,
         .n_words = g->p->vectors.of[encoder].n_words,
+        .pooled = g->config->text[encoder].pooled > 0,
     };
 }
 
@@ -133,6 +137,8 @@ static int read_clip(const struct reading *g, struct sdrt_lane_text *out, int en
 
     if (g->p->style == SDRT_PROMPT_PLAIN) return read_plain(g, out, encoder, text, what);
     int status = sdrt_model_check_tokenizer(g->m, encoder);
+    if (status == SDRT_OK && g->p->style == SDRT_PROMPT_COMPEL)
+        return sdrt_compel_chunks_read(&out->clip[encoder], text, &reader, what, g->m->log);
     if (status == SDRT_OK) status = sdrt_prompt_weights(&spans, g->p->style, text, what, g->m->log);
     if (status == SDRT_OK)
         status = sdrt_prompt_chunks_read(&out->clip[encoder], g->p->style, &spans, &reader, what,
@@ -208,11 +214,17 @@ static int read_text(const struct reading *g, struct sdrt_lane_text *out, const 
 
 static int chunks_of(const struct reading *g, const struct sdrt_lane_text *text)
 {
-    size_t most = 1;
+    int most = 1;
 
     for (int k = 0; k < g->config->n_text; k++)
-        if (text->clip[k].n > most) most = text->clip[k].n;
-    return (int)most;
+        if (text->clip[k].rows > most) most = text->clip[k].rows;
+    return most;
+}
+
+static void count_terms(const struct reading *g, const struct sdrt_lane_text *text)
+{
+    for (int k = 0; k < g->config->n_text; k++)
+        if ((int)text->clip[k].n > g->p->terms) g->p->terms = (int)text->clip[k].n;
 }
 
 static int add_lane(struct reading *g, const struct sdrt_prompt_part *part, const char *what)
@@ -227,6 +239,7 @@ static int add_lane(struct reading *g, const struct sdrt_prompt_part *part, cons
         status = read_text(g, &lane->texts[t], part->texts[t], what);
         const int chunks = chunks_of(g, &lane->texts[t]);
         if (chunks > lane->chunks) lane->chunks = chunks;
+        count_terms(g, &lane->texts[t]);
     }
     if (part->n_texts > g->p->rounds) g->p->rounds = part->n_texts;
     if (lane->chunks > g->p->chunks) g->p->chunks = lane->chunks;
@@ -253,7 +266,8 @@ static int greatest_divisor(int a, int b) { return b ? greatest_divisor(b, a % b
 
 /* The lanes' rows must be one number.  Cross-attention does not notice rows that come again, so both
  * sides are repeated to a common length, as ComfyUI does and to the same result as the web UI's, which
- * runs them apart.  An MMDiT would, and where that length is too large, empty chunks fill up. */
+ * runs them apart.  An MMDiT would, and where that length is too large, empty chunks fill up, as with
+ * compel always. */
 static int common_chunks(struct reading *g)
 {
     struct sdrt_prompts *p = g->p;
@@ -263,7 +277,8 @@ static int common_chunks(struct reading *g)
     for (int l = p->negative; l < p->n_lanes; l++)
         if (p->lanes[l].chunks > wanted) wanted = p->lanes[l].chunks;
     const int common = wanted / greatest_divisor(wanted, unwanted) * unwanted;
-    if (g->config->denoiser == SDRT_DENOISER_UNET && common <= SDRT_PROMPT_MAX_CHUNKS / 2)
+    if (g->config->denoiser == SDRT_DENOISER_UNET && p->style != SDRT_PROMPT_COMPEL &&
+        common <= SDRT_PROMPT_MAX_CHUNKS / 2)
         return common;
     for (int l = 0; l < p->n_lanes; l++) p->lanes[l].chunks = p->chunks;
     return p->chunks;
@@ -275,16 +290,22 @@ static void hash_text(struct reading *g, const struct sdrt_lane_text *text)
     const size_t t5 = text->t5 ? (size_t)g->config->t5_tokens : 0;
     const size_t tokens = (size_t)sdrt_prompt_tokens(g->config);
 
-    for (int k = 0; k < g->config->n_text; k++)
+    for (int k = 0; k < g->config->n_text; k++) {
+        p->key = sdrt_hash(p->key, text->clip[k].empty, sizeof text->clip[k].empty);
         for (size_t c = 0; c < text->clip[k].n; c++) {
             const struct sdrt_prompt_chunk *chunk = &text->clip[k].at[c];
+            p->key = sdrt_hash(p->key, &chunk->to, sizeof chunk->to);
+            p->key = sdrt_hash(p->key, &chunk->share, sizeof chunk->share);
+            p->key = sdrt_hash(p->key, chunk->unseen, tokens);
             p->key = sdrt_hash(p->key, chunk->ids, tokens * sizeof *chunk->ids);
             p->key = sdrt_hash(p->key, chunk->weights, tokens * sizeof *chunk->weights);
             for (size_t i = 0; i < tokens; i++) {
                 p->weighted |= chunk->weights[i] != 1.0f;
                 p->embedded |= chunk->ids[i] < 0;
+                p->unseen |= chunk->unseen[i];
             }
         }
+    }
     p->key = sdrt_hash(p->key, text->t5, t5 * sizeof *text->t5);
     p->key = sdrt_hash(p->key, text->t5_weights, t5 * sizeof *text->t5_weights);
     for (size_t i = 0; i < t5; i++) p->weighted |= text->t5_weights[i] != 1.0f;
@@ -307,11 +328,13 @@ static void conclude(struct reading *g, struct sdrt_shape *shape)
         p->key = sdrt_hash(p->key, v->rows, n * sizeof *v->rows);
     }
     shape->embedded = p->embedded;
+    shape->unseen = p->unseen;
     shape->guided = p->negative;
     shape->more_lanes = p->n_lanes - p->negative - 1;
     shape->more_chunks = common_chunks(g) - 1;
     shape->varied = p->rounds > 1;
-    p->simple = p->rounds == 1 && !shape->more_chunks && !p->weighted && !p->embedded;
+    p->simple = p->rounds == 1 && !shape->more_chunks && !p->weighted && !p->embedded &&
+                p->style != SDRT_PROMPT_COMPEL;
 }
 
 /* ---- a request ---- */
@@ -330,6 +353,9 @@ static int choose_style(struct reading *g, const struct sdrt_request *r)
         return sdrt_fail(g->m->log, SDRT_E_ARG, "unknown prompt style \"%s\": expected %s", name,
                          sdrt_choices(known, sdrt_prompt_style_name));
     g->p->style = (enum sdrt_prompt_style)style;
+    if (style == SDRT_PROMPT_COMPEL && g->config->denoiser != SDRT_DENOISER_UNET)
+        return sdrt_fail(g->m->log, SDRT_E_UNSUPPORTED,
+                         "prompt style compel: has no rules for SD 3.x: expected a1111 or comfy");
     if (style == SDRT_PROMPT_PLAIN && has)
         sdrt_note(g->notes, SDRT_LOG_WARNING,
                   "the prompts' brackets, BREAK and AND are taken as text: "

@@ -43,6 +43,8 @@ struct sdrt_prompts {
     int edits;    /* 1: the last lane is too, beside the picture that an editing model reads */
     int rounds;   /* texts of the lane that has most */
     int chunks;   /* of the lane that has most */
+    int terms;    /* that are encoded, of the text that has most; as many, but for compel's rules */
+    int unseen;   /* in some of them tokens do not see all before them */
     int weighted; /* some token's weight is not 1 */
     int simple;
     struct sdrt_vectors vectors; /* that the prompts may name */
@@ -66,8 +68,8 @@ int sdrt_prompts_read(struct sdrt_prompts *p, const struct sdrt_model *m,
                       const struct sdrt_log *notes);
 void sdrt_prompts_clear(struct sdrt_prompts *p);
 
-/* A lane's chunk in a round, in which lanes with fewer texts have their last, for CLIP encoder; what
- * the text lacks is an empty one. */
+/* What is encoded for a lane in a round, in which lanes with fewer texts have their last, by CLIP encoder:
+ * its term number chunk; what the text lacks is an empty one. */
 const struct sdrt_prompt_chunk *sdrt_prompts_chunk(const struct sdrt_prompts *p, int lane,
                                                    int round, int encoder, int chunk);
 /* The same text's for the T5. */
@@ -76,8 +78,12 @@ const struct sdrt_lane_text *sdrt_prompts_text(const struct sdrt_prompts *p, int
 /* ---- prompt_store.c ---- */
 
 /* What there is to run of a CLIP, or of the T5: each text of each lane, chunk by chunk, and where
- * weights are ComfyUI's, an empty one at the end. */
+ * weights are ComfyUI's, an empty one at the end; with compel's, that at the begin.  Where tokens do not see
+ * all before them, each lane has units of its own. */
 int sdrt_prompts_units(const struct sdrt_prompts *p, int is_t5);
+
+/* Which tokens of a unit no token sees, [77]. */
+const uint8_t *sdrt_prompts_unit_unseen(const struct sdrt_prompts *p, int encoder, int unit);
 
 /* The ids of a lane in a unit, and how many. */
 const int32_t *sdrt_prompts_unit_ids(const struct sdrt_prompts *p, int encoder, int is_t5, int unit,

@@ -80,6 +80,20 @@ static void fill_embedded(const struct sdrt_run *run, int encoder, int unit, con
                         n * sizeof *lanes);
 }
 
+/* Tells an encoder which tokens see which: each those before it and itself, but for those that none sees. */
+static void fill_mask(const struct sdrt_run *run, int encoder, int unit)
+{
+    static const float hidden = -1e30f; /* the exponential is 0, and the sum finite */
+    const struct sdrt_session *s = run->s;
+    const struct sdrt_model_config *config = sdrt_model_config_of(s->model);
+    const int tokens = sdrt_prompt_tokens(config), heads = config->text[encoder].clip.heads;
+    const uint8_t *unseen = sdrt_prompts_unit_unseen(&run->prompts, encoder, unit);
+    float *to = sdrt_slot_map(&s->slots, sdrt_text_slot(s, encoder, "mask"));
+
+    for (int row = 0; row < heads * tokens; row++)
+        for (int i = 0; i < tokens; i++) *to++ = i > row % tokens || unseen[i] ? hidden : 0.0f;
+}
+
 int sdrt_run_tokenize(struct sdrt_run *run)
 {
     struct sdrt_session *s = run->s;
@@ -123,6 +137,7 @@ int sdrt_run_text(struct sdrt_run *run, const struct sdrt_pass *pass)
     for (int u = 0; u < units && status == SDRT_OK; u++) {
         if (embedded) fill_embedded(run, pass->encoder, u, given);
         else fill_ids(run, pass->encoder, is_t5, u);
+        if (s->shape.unseen && !is_t5) fill_mask(run, pass->encoder, u);
         snprintf(run->prefix, sizeof run->prefix, "%s", pass->dumps);
         if (u) snprintf(run->prefix, sizeof run->prefix, "%s%d/", pass->dumps, u);
         status = sdrt_run_program(run, pass);

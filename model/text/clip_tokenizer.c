@@ -55,6 +55,21 @@ int32_t sdrt_clip_tokenizer_vocab_size(const struct sdrt_clip_tokenizer *tokeniz
     return tokenizer->vocab_size;
 }
 
+int sdrt_clip_tokenizer_ends_word(const struct sdrt_clip_tokenizer *tokenizer, int32_t id)
+{
+    size_t at = 0;
+
+    while (at <= tokenizer->mask) { /* from a merge to its right half, down to a byte */
+        const struct sdrt_merge *merge = &tokenizer->merges[at++];
+        if (merge->left < 0 || merge->result != id) continue;
+        id = merge->right;
+        at = 0;
+    }
+    for (int byte = 0; byte < 256; byte++)
+        if (tokenizer->byte_ids[1][byte] == id) return id >= 0;
+    return 0;
+}
+
 /* The ids so far, the text that is being read, and room for the tokens of one word. */
 struct encoder {
     const struct sdrt_clip_tokenizer *tokenizer;

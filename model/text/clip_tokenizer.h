@@ -45,6 +45,9 @@ int32_t sdrt_clip_tokenizer_bos(const struct sdrt_clip_tokenizer *tokenizer);
 int32_t sdrt_clip_tokenizer_eos(const struct sdrt_clip_tokenizer *tokenizer);
 int32_t sdrt_clip_tokenizer_vocab_size(const struct sdrt_clip_tokenizer *tokenizer);
 
+/* Whether a word ends with this token, which is none of the special ones.  It looks through the merges. */
+int sdrt_clip_tokenizer_ends_word(const struct sdrt_clip_tokenizer *tokenizer, int32_t id);
+
 /* The ids of a prompt without begin and end.  *n_ids is how many it has; the first max_ids
  * of them are written to ids (NULL when max_ids is 0).  text_utf8 ends at its 0 byte; bytes
  * that are no UTF-8 count as U+FFFD, one for each longest ill-formed part, as Python decodes

@@ -38,13 +38,30 @@ static void put(struct writer *w, int32_t id, float weight)
     w->now.weights[w->n++] = weight;
 }
 
-/* Ends the chunk, whose tokens move one on to make room for the begin. */
+/* The tokens move one on to make room for the begin. */
+void sdrt_prompt_chunk_fill(struct sdrt_prompt_chunk *chunk,
+                            const struct sdrt_prompt_reader *reader, const int32_t *ids,
+                            const float *weights, int n)
+{
+    const int32_t end = sdrt_clip_tokenizer_eos(reader->tokenizer);
+    int ended = 0;
+
+    *chunk = (struct sdrt_prompt_chunk){ .share = 1.0f };
+    for (int i = 0; i < reader->length; i++) chunk->weights[i] = 1.0f;
+    chunk->ids[0] = sdrt_clip_tokenizer_bos(reader->tokenizer);
+    for (int i = 1; i < reader->length; i++) {
+        const int32_t id = i <= n ? ids[i - 1] : end;
+        chunk->ids[i] = ended ? reader->pad : id;
+        if (i <= n) chunk->weights[i] = weights[i - 1];
+        ended |= id == end;
+    }
+}
+
+/* Ends the chunk. */
 static int next_chunk(struct writer *w)
 {
     struct sdrt_prompt_chunks *out = w->out;
-    const int32_t end = sdrt_clip_tokenizer_eos(w->reader->tokenizer);
     struct sdrt_prompt_chunk *at;
-    int ended = 0;
 
     if (out->n - w->first == SDRT_PROMPT_MAX_CHUNKS)
         return sdrt_fail(w->log, SDRT_E_ARG, "%s: expected at most %d chunks of %d tokens", w->what,
@@ -53,14 +70,8 @@ static int next_chunk(struct writer *w)
     if (!at) return sdrt_fail(w->log, SDRT_E_NOMEM, "%s: no memory for its tokens", w->what);
     out->at = at;
     at += out->n++;
-    for (int i = 0; i < w->reader->length; i++) at->weights[i] = 1.0f;
-    at->ids[0] = sdrt_clip_tokenizer_bos(w->reader->tokenizer);
-    for (int i = 1; i < w->reader->length; i++) {
-        const int32_t id = i <= w->n ? w->now.ids[i - 1] : end;
-        at->ids[i] = ended ? w->reader->pad : id;
-        if (i <= w->n) at->weights[i] = w->now.weights[i - 1];
-        ended |= id == end;
-    }
+    sdrt_prompt_chunk_fill(at, w->reader, w->now.ids, w->now.weights, w->n);
+    at->to = out->rows++;
     w->n = 0;
     w->last_comma = -1;
     return SDRT_OK;
@@ -81,25 +92,30 @@ int sdrt_prompt_chunks_add_empty(struct sdrt_prompt_chunks *chunks,
 
 /* ---- tokens ---- */
 
-/* The ids of a text, which the caller frees; a padding of "!" is no special token here. */
-static int encode(const struct writer *w, const char *text, int32_t **ids, int *n)
+int sdrt_prompt_encode(const struct sdrt_prompt_reader *reader, const char *text, int32_t pad,
+                       const char *what, const struct sdrt_log *log, int32_t **ids, int *n)
 {
-    const struct sdrt_clip_tokenizer *t = w->reader->tokenizer;
     const size_t most = 4 * strlen(text) + 1; /* NFC and lower case make a character longer */
     int status;
 
     *n = 0;
     *ids = malloc(most * sizeof **ids);
-    if (!*ids) return sdrt_fail(w->log, SDRT_E_NOMEM, "%s: no memory for its tokens", w->what);
-    status = sdrt_clip_tokenizer_encode(t, text, sdrt_clip_tokenizer_eos(t), *ids, (int)most, n);
+    if (!*ids) return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for its tokens", what);
+    status = sdrt_clip_tokenizer_encode(reader->tokenizer, text, pad, *ids, (int)most, n);
     if (status == SDRT_OK && (size_t)*n > most)
-        status = sdrt_fail(w->log, SDRT_E_ARG, "%s: expected fewer tokens", w->what);
+        status = sdrt_fail(log, SDRT_E_ARG, "%s: expected fewer tokens", what);
     return status;
 }
 
-/* The named vectors that begin with these ids; NULL for none. */
-static const struct sdrt_prompt_word *word_at(const struct sdrt_prompt_reader *r,
-                                              const int32_t *ids, int n)
+/* A padding of "!" is no special token here. */
+static int encode(const struct writer *w, const char *text, int32_t **ids, int *n)
+{
+    return sdrt_prompt_encode(w->reader, text, sdrt_clip_tokenizer_eos(w->reader->tokenizer),
+                              w->what, w->log, ids, n);
+}
+
+const struct sdrt_prompt_word *sdrt_prompt_word_of(const struct sdrt_prompt_reader *r,
+                                                   const int32_t *ids, int n)
 {
     for (int i = 0; i < r->n_words; i++) {
         const struct sdrt_prompt_word *word = &r->words[i];
@@ -170,7 +186,7 @@ static int put_a1111(struct writer *w, const int32_t *ids, int n, float weight)
             status = break_at_comma(w);
         if (status == SDRT_OK && w->n == w->room) status = next_chunk(w);
         if (status != SDRT_OK) break;
-        const struct sdrt_prompt_word *word = word_at(w->reader, ids + i, n - i);
+        const struct sdrt_prompt_word *word = sdrt_prompt_word_of(w->reader, ids + i, n - i);
         if (word) {
             status = put_word(w, word, weight);
             i += word->n_ids;
@@ -181,8 +197,7 @@ static int put_a1111(struct writer *w, const int32_t *ids, int n, float weight)
     return status;
 }
 
-/* "embedding:name" of a known name becomes the name alone, in place. */
-static void drop_identifiers(const struct sdrt_prompt_reader *r, char *text)
+void sdrt_prompt_drop_identifiers(const struct sdrt_prompt_reader *r, char *text)
 {
     const size_t size = strlen(identifier);
 
@@ -201,7 +216,7 @@ static int read_a1111(struct writer *w, const struct sdrt_prompt_spans *spans)
             status = next_chunk(w);
             continue;
         }
-        if (w->reader->n_words) drop_identifiers(w->reader, spans->at[i].text);
+        if (w->reader->n_words) sdrt_prompt_drop_identifiers(w->reader, spans->at[i].text);
         status = encode(w, spans->at[i].text, &ids, &n);
         if (status == SDRT_OK) status = put_a1111(w, ids, n, (float)spans->at[i].weight);
         free(ids);

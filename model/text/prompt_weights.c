@@ -16,6 +16,7 @@ const char *sdrt_prompt_style_name(int style)
     static const char *const names[SDRT_PROMPT_STYLES] = {
         [SDRT_PROMPT_A1111] = "a1111",
         [SDRT_PROMPT_COMFY] = "comfy",
+        [SDRT_PROMPT_COMPEL] = "compel",
         [SDRT_PROMPT_PLAIN] = "plain",
     };
 

@@ -23,7 +23,8 @@ extern "C" {
 enum sdrt_prompt_style {
     SDRT_PROMPT_A1111,
     SDRT_PROMPT_COMFY,
-    SDRT_PROMPT_PLAIN, /* all is text */
+    SDRT_PROMPT_COMPEL, /* see prompt_compel.h */
+    SDRT_PROMPT_PLAIN,  /* all is text */
     SDRT_PROMPT_STYLES
 };
 
@@ -50,7 +51,8 @@ void sdrt_prompt_spans_clear(struct sdrt_prompt_spans *spans);
  * web UI takes it for a word then, and so does this. */
 int sdrt_prompt_is_break(const struct sdrt_prompt_span *span);
 
-/* Appends the pieces of text, which is UTF-8, at least one.  SDRT_E_ARG for a weight that is no number
+/* Appends the pieces of text, which is UTF-8, at least one; not of SDRT_PROMPT_COMPEL, which has more than
+ * pieces.  SDRT_E_ARG for a weight that is no number
  * and for brackets deeper than SDRT_PROMPT_MAX_DEPTH, with what for messages ("the prompt");
  * SDRT_E_NOMEM. */
 int sdrt_prompt_weights(struct sdrt_prompt_spans *spans, enum sdrt_prompt_style style,

@@ -535,7 +535,7 @@ static sdrt_tensor attention(struct sdrt_graph *g, const char *name, sdrt_tensor
     shape.v_pitch = vv.pitch;
     shape.o_pitch = vq.c;
     shape.biased = bias >= 0;
-    shape.scale = bias >= 0 ? 1.0f : 1.0f / sqrtf((float)shape.head_dim);
+    if (shape.scale == 0.0f) shape.scale = 1.0f / sqrtf((float)shape.head_dim);
     n->u.attention = shape;
     return o;
 }
@@ -547,15 +547,30 @@ sdrt_tensor sdrt_graph_attention(struct sdrt_graph *g, const char *name, sdrt_te
                      (struct sdrt_attention_shape){ .heads = heads, .causal = causal });
 }
 
-sdrt_tensor sdrt_graph_biased_attention(struct sdrt_graph *g, const char *name, sdrt_tensor q,
-                                        sdrt_tensor k, sdrt_tensor v, int heads, sdrt_tensor bias)
+/* scale 0: by the head's width. */
+static sdrt_tensor added_attention(struct sdrt_graph *g, const char *name, sdrt_tensor q,
+                                   sdrt_tensor k, sdrt_tensor v, int heads, sdrt_tensor bias,
+                                   float scale)
 {
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
     const struct sdrt_view *b = &g->tensors[bias], *vq = &g->tensors[q], *vk = &g->tensors[k];
     if (b->batch != 1 || b->h != heads || b->w != vq->h * vq->w || b->c != vk->h * vk->w ||
         b->pitch != b->c)
         return sdrt_graph_fail(g, SDRT_E_ARG, "attention with a bias of another shape");
-    return attention(g, name, q, k, v, bias, (struct sdrt_attention_shape){ .heads = heads });
+    return attention(g, name, q, k, v, bias,
+                     (struct sdrt_attention_shape){ .heads = heads, .scale = scale });
+}
+
+sdrt_tensor sdrt_graph_biased_attention(struct sdrt_graph *g, const char *name, sdrt_tensor q,
+                                        sdrt_tensor k, sdrt_tensor v, int heads, sdrt_tensor bias)
+{
+    return added_attention(g, name, q, k, v, heads, bias, 1.0f);
+}
+
+sdrt_tensor sdrt_graph_masked_attention(struct sdrt_graph *g, const char *name, sdrt_tensor q,
+                                        sdrt_tensor k, sdrt_tensor v, int heads, sdrt_tensor mask)
+{
+    return added_attention(g, name, q, k, v, heads, mask, 0.0f);
 }
 
 sdrt_tensor sdrt_graph_relative_bias(struct sdrt_graph *g, const char *name, int tokens, int heads,

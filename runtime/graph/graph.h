@@ -122,6 +122,10 @@ sdrt_tensor sdrt_graph_attention(struct sdrt_graph *g, const char *name, sdrt_te
 sdrt_tensor sdrt_graph_biased_attention(struct sdrt_graph *g, const char *name, sdrt_tensor q,
                                         sdrt_tensor k, sdrt_tensor v, int heads, sdrt_tensor bias);
 
+/* The same with scores q . k / sqrt(head width) + mask, of the bias's shape. */
+sdrt_tensor sdrt_graph_masked_attention(struct sdrt_graph *g, const char *name, sdrt_tensor q,
+                                        sdrt_tensor k, sdrt_tensor v, int heads, sdrt_tensor mask);
+
 /* T5's bias of attention within tokens tokens (kernels/elementwise.h): name.weight, a whole tensor
  * [buckets][heads] -> [1][heads][tokens][tokens]. */
 sdrt_tensor sdrt_graph_relative_bias(struct sdrt_graph *g, const char *name, int tokens, int heads,
