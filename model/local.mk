@@ -31,6 +31,7 @@ libmodel_la_SOURCES += \
 	model/pipeline/parameters.c model/pipeline/parameters.h model/pipeline/canvas.c model/pipeline/canvas.h model/pipeline/fill.c model/pipeline/fill.h \
 	model/pipeline/cache.c model/pipeline/cache.h model/pipeline/kept.c model/pipeline/kept.h model/pipeline/preview.c model/pipeline/preview.h model/pipeline/refiner.c model/pipeline/refiner.h \
 	model/checkpoint/inspect.c model/checkpoint/inspect_names.c model/checkpoint/inspect.h \
+	model/checkpoint/few_steps.c model/checkpoint/few_steps.h \
 	model/checkpoint/lora_base.c model/checkpoint/lora_base.h
 
 libmodel_la_SOURCES += \
@@ -64,9 +65,9 @@ libmodel_la_SOURCES += \
 	model/text/codepoints.c model/text/codepoints.h \
 	model/text/prompt_variants.c model/text/prompt_variants.h model/text/prompt_weights.c model/text/prompt_weights.h model/text/prompt_schedule.c \
 	model/text/prompt_schedule.h model/text/prompt_chunks.c model/text/prompt_chunks.h \
+	model/text/prompt_compel.c model/text/prompt_compel.h model/text/prompt_compel_chunks.c \
 	model/text/clip_tokenizer.c model/text/clip_tokenizer.h \
 	model/text/t5_tokenizer.c model/text/t5_tokenizer.h model/text/t5_vocab_json.c model/text/t5_vocab_spiece.c \
-	model/text/prompt_compel.c model/text/prompt_compel.h model/text/prompt_compel_chunks.c \
 	model/text/t5_vocab.c model/text/t5_vocab.h \
 	model/text/clip_vocab.c model/text/clip_vocab.h model/text/clip_merges.h
 nodist_libmodel_la_SOURCES = model/text/clip_merges.c

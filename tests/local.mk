@@ -53,6 +53,11 @@ tests_test_compel_CFLAGS = $(TEST_CFLAGS)
 tests_test_compel_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/compel tests/oracle/make_compel_golden.py
 
+check_PROGRAMS += tests/test_few_steps
+tests_test_few_steps_SOURCES = tests/test_few_steps.c tests/temp_folder.c tests/temp_folder.h
+tests_test_few_steps_CFLAGS = $(TEST_CFLAGS)
+tests_test_few_steps_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/test_file_hash
 tests_test_file_hash_SOURCES = tests/test_file_hash.c $(GOLDEN_IMAGES)
 tests_test_file_hash_CFLAGS = $(TEST_CFLAGS)
@@ -268,11 +273,11 @@ endif
 # Check scripts run beside the programs; CC compiles the installed header alone.
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT += CC='$(CC)' CRITERION_VERBOSITY_LEVEL=1; export CC CRITERION_VERBOSITY_LEVEL;
-EXTRA_DIST += tests/add_kernel.sh tests/fresh_root.sh tests/check_attacks.sh tests/check_ends.sh tests/check_faults.sh tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_output.sh tests/check_sdbench.sh tests/check_man.sh \
+EXTRA_DIST += tests/add_kernel.sh tests/fresh_root.sh tests/check_attacks.sh tests/check_ends.sh tests/check_faults.sh tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_auto.sh tests/check_output.sh tests/check_sdbench.sh tests/check_man.sh \
 	tests/support.sh tests/header.c \
 	build-aux/summary.sh build-aux/check-layers.sh build-aux/check-levels.sh \
 	build-aux/check-wide.sh
-check_SCRIPTS = tests/check_mpi.sh tests/check_attacks.sh tests/check_ends.sh tests/check_faults.sh tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_output.sh tests/check_sdbench.sh tests/check_man.sh \
+check_SCRIPTS = tests/check_mpi.sh tests/check_attacks.sh tests/check_ends.sh tests/check_faults.sh tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_auto.sh tests/check_output.sh tests/check_sdbench.sh tests/check_man.sh \
 	build-aux/check-layers.sh build-aux/check-levels.sh build-aux/check-wide.sh
 EXTRA_DIST += tests/check_kernels.sh tests/wrong_kernel.c tests/check_pts.sh
 check_SCRIPTS += tests/check_kernels.sh tests/check_pts.sh

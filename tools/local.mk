@@ -1,6 +1,6 @@
 bin_PROGRAMS += sdgen
 sdgen_SOURCES = \
-	tools/sdgen.c tools/memory.c tools/memory.h \
+	tools/sdgen.c tools/memory.c tools/memory.h tools/auto_option.c tools/auto_option.h \
 	tools/options.c tools/options.h tools/options_together.c tools/options_together.h \
 	tools/option_values.c tools/option_values.h \
 	tools/prompt_file.c tools/prompt_file.h tools/lora_option.c tools/lora_option.h tools/control_option.c tools/control_option.h tools/pictures.c tools/pictures.h \

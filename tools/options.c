@@ -146,6 +146,10 @@ static const struct cli_option table[] = {
       .call = take_width },
     { "height", 'H', CLI_CALL, "N", "the same", .call = take_height },
     { "steps", 0, CLI_WHOLE, "N", "denoising steps (20)", AT(request.steps), 1, MAX_STEPS },
+    { "auto", 0, CLI_FLAG, NULL,
+      "draw a Turbo, Lightning, Hyper, LCM, TCD or DMD2 model or LoRA as it is made for: sampler, "
+      "spacing, steps and guidance that are not given",
+      AT(automatic) },
     { "cfg-scale", 0, CLI_CALL, "X",
       "guidance; 1 or less runs without (7.5; 3 for the small "
       "model)",
@@ -256,6 +260,15 @@ static const struct cli_option table[] = {
     { .name = NULL },
 };
 
+_Static_assert(sizeof table / sizeof *table <= SDGEN_OPTIONS, "marks for all options");
+
+int sdgen_given(const struct sdgen_options *options, const char *name)
+{
+    for (size_t i = 0; table[i].name; i++)
+        if (!strcmp(table[i].name, name)) return options->given[i];
+    return 0;
+}
+
 enum cli_parsed sdgen_parse(struct sdgen_options *options, int argc, char **argv,
                             const struct sdrt_log *log)
 {
@@ -264,6 +277,7 @@ enum cli_parsed sdgen_parse(struct sdgen_options *options, int argc, char **argv
         .version = sdrt_version(),
         .column = 30,
         .options = table,
+        .marks = offsetof(struct sdgen_options, given),
         .before = "usage: sdgen [-m MODEL] -p PROMPT [options]\n"
                   "       sdgen --upscale NETWORK PICTURE [-o FILE]\n"
                   "       sdgen --inspect FILE|DIR\n\n",

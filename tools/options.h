@@ -12,6 +12,7 @@
 #include "tools/hash_cache.h"
 
 enum { SDGEN_MAX_LEVELS = 1000 /* given one by one */ };
+enum { SDGEN_OPTIONS = 200 /* at most */ };
 enum { SDGEN_MAX_LORAS = 64, SDGEN_MAX_CONTROLS = 4, SDGEN_MAX_IPS = 4, SDGEN_MAX_FILTERS = 32 };
 
 /* All strings are borrowed from argv or the environment, but for two: paths of LoRAs and control nets are owned, and
@@ -65,6 +66,8 @@ struct sdgen_options {
     int hires_strength;  /* --hires-strength was given */
     int image_cfg_scale; /* --image-cfg-scale was given */
     double mask_blur;
+    int automatic;             /* --auto: what few-step models are made for is taken */
+    char given[SDGEN_OPTIONS]; /* of each row of options.c: whether the command line has it */
     int random_seed;   /* the seed was drawn here, not given */
     char small_model[DEFAULT_MODEL_PATH];
     char hashes[HASH_CACHE_PATH]; /* model.hashes points here */
@@ -74,6 +77,9 @@ struct sdgen_options {
  * used here and stored in options->model.  sdgen_options_free() after every result. */
 enum cli_parsed sdgen_parse(struct sdgen_options *options, int argc, char **argv,
                             const struct sdrt_log *log);
+
+/* Whether the command line has an option, by its long name. */
+int sdgen_given(const struct sdgen_options *options, const char *name);
 
 /* Frees what the options own. */
 void sdgen_options_free(struct sdgen_options *options);

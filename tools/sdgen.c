@@ -3,6 +3,7 @@
  * sdgen: an image from a prompt.
  */
 #include "cli/process.h"
+#include "tools/auto_option.h"
 #include "tools/compare.h"
 #include "tools/dump.h"
 #include "tools/enlarge.h"
@@ -417,11 +418,12 @@ static int draw(struct session *s)
 }
 
 /* Draws in the precision that is the request's now. */
-static int draw_compared(struct session *s)
+static int draw_compared(struct session *s, int first)
 {
     struct sdgen_options *o = &s->options;
     int status = sdrt_open(&s->context, &o->model), width, height;
 
+    if (!status && first) auto_apply(s->context, o, &s->log);
     if (!status) status = memory_check(s->context, &s->options, &s->prompts, &s->log);
     cli_end_at_once(NULL);
     if (!status && !caught) {
@@ -453,7 +455,7 @@ static int compare_precisions(struct session *s)
         sdrt_note(&s->log, SDRT_LOG_INFO, "in %s", name);
         compare_begin(s->compare, i);
         o->model.precision = name;
-        status = draw_compared(s);
+        status = draw_compared(s, i == 0);
     }
     if (!status && !caught) status = compare_print(s->compare, stdout, o->json, &s->log);
     compare_close(&s->compare);
@@ -525,6 +527,7 @@ static int run(struct session *s)
     if (!status) status = pictures_read(&s->pictures, &s->options, &s->log);
     if (!status && o->compare) return compare_precisions(s);
     if (!status) status = sdrt_open(&s->context, &o->model);
+    if (!status) auto_apply(s->context, &s->options, &s->log);
     if (!status && !caught) status = o->plan ? write_plan(s) : draw(s);
     return many_end(&s->many, status);
 }
