@@ -2,6 +2,9 @@
  *
  * sdbench score: one workload that does not change, on random weights that are the same everywhere,
  * whose every pass is compared with what the generic level makes of it in f32.
+ *
+ * The parts of an image are timed in turn, round by round: what disturbs a machine for some seconds
+ * then meets a few samples of each, and not all of one.
  */
 #include "bench/load.h"
 #include "bench/machine.h"
@@ -14,9 +17,15 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { VERSION = 1 /* goes up when a figure means something else */, STEPS = 20 };
+enum {
+    VERSION = 1, /* goes up when a figure means something else */
+    STEPS = 20,
+    LEAST_ROUNDS = 3,
+    QUICK_ROUNDS = 3,
+    ROUNDS = 12,
+};
 
-static const double most_seconds = 175.0, busy = 0.1 /* processors */;
+static const double most_seconds = 175.0, rounds_seconds = 95.0, busy = 0.1 /* processors */;
 
 /* How far a result may be from the stored one, relative, in L2: what rounding the products of a whole
  * network comes to, with room.  A fault in one of 64 tiles is 0.17. */
@@ -29,22 +38,24 @@ enum part_id { TEXT, STEP, VAE, SDXL, QUICK_VAE, PARTS };
 
 static const struct part {
     const char *key, *label, *arch, *network, *slot;
-    int side, batch, passes; /* passes: timed, after the first */
+    int side, batch, passes; /* passes: timed in each round, after the first */
     const double *print;
 } parts[PARTS] = {
-    [TEXT] = { "text", "text, a pair", "sd15", "text", "text", 512, 2, 9, sdrt_print_text },
-    [STEP] = { "step", "SD 1.5 step, 512x512", "sd15", "unet", "model_out", 512, 2, 5,
+    [TEXT] = { "text", "text, a pair", "sd15", "text", "text", 512, 2, 3, sdrt_print_text },
+    [STEP] = { "step", "SD 1.5 step, 512x512", "sd15", "unet", "model_out", 512, 2, 1,
                sdrt_print_step },
-    [VAE] = { "vae", "VAE, 512x512", "sd15", "vae", "vae_out", 512, 1, 3, sdrt_print_vae },
+    [VAE] = { "vae", "VAE, 512x512", "sd15", "vae", "vae_out", 512, 1, 1, sdrt_print_vae },
     [SDXL] = { "sdxl_step", "SDXL step, 1024x1024", "sdxl", "unet", "model_out", 1024, 2, 1,
                sdrt_print_sdxl },
-    [QUICK_VAE] = { "vae", "VAE, 128x128", "sd15", "vae", "vae_out", 128, 1, 3,
+    [QUICK_VAE] = { "vae", "VAE, 128x128", "sd15", "vae", "vae_out", 128, 1, 1,
                     sdrt_print_quick_vae },
 };
 
 struct result {
+    struct sdrt_bench_pass pass;
     struct sdrt_times times;
     double opened, flop, error; /* seconds to open it; the largest error of all passes */
+    double sketch[SDRT_SKETCH]; /* of the last pass */
     char why[96];               /* it was left out */
 };
 
@@ -74,15 +85,15 @@ static double limit_of(const char *precision)
 /* ---- one part ---- */
 
 /* What the pass left, against the stored print. */
-static int check(const struct score *s, const struct part *part, struct result *r,
-                 const struct sdrt_bench_pass *p, double sketch[SDRT_SKETCH])
+static int check(const struct score *s, const struct part *part, struct result *r)
 {
+    const struct sdrt_bench_pass *p = &r->pass;
     const struct sdrt_session *session = p->context->session;
     const int slot = sdrt_slots_find(&session->slots, "", part->slot);
     const float *y = sdrt_slot_map(&session->slots, slot);
 
-    sdrt_sketch(y, session->slots.slot[slot].bytes / sizeof *y, sketch);
-    const double error = sdrt_sketch_distance(sketch, part->print);
+    sdrt_sketch(y, session->slots.slot[slot].bytes / sizeof *y, r->sketch);
+    const double error = sdrt_sketch_distance(r->sketch, part->print);
     if (!(error <= r->error)) r->error = error;
     if (s->o->unchecked || error <= limit_of(p->precision)) return SDRT_OK;
     return sdrt_fail(s->o->log, SDRT_E_NUMERIC,
@@ -101,14 +112,14 @@ static void spoil(const struct sdrt_bench_pass *p, const struct part *part)
     memset(sdrt_slot_map(&session->slots, slot), 0xff, session->slots.slot[slot].bytes);
 }
 
-static void add_row(const struct score *s, const struct part *part, const struct result *r,
-                    const struct sdrt_bench_pass *p, const double sketch[SDRT_SKETCH])
+static void add_row(const struct score *s, const struct part *part, const struct result *r)
 {
+    const struct sdrt_bench_pass *p = &r->pass;
     const struct sdrt_summary sum = sdrt_bench_summary(&r->times);
     json_t *print = json_array();
 
     for (int k = 0; k < SDRT_SKETCH && print; k++)
-        json_array_append_new(print, json_real(sketch[k]));
+        json_array_append_new(print, json_real(r->sketch[k]));
     sdrt_report_row(s->report,
                     json_pack("{s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o}",
                               "name", part->label, "precision", p->precision, "opened_s", r->opened,
@@ -118,38 +129,85 @@ static void add_row(const struct score *s, const struct part *part, const struct
                               sdrt_bench_samples(&r->times, 1e3), "print", print));
 }
 
-static int run_part(struct score *s, enum part_id id)
+/* Loads the part and runs it once; closed by close_part(), after a failure too. */
+static int open_part(struct score *s, enum part_id id)
 {
     const struct part *part = &parts[id];
     struct result *r = &s->results[id];
     struct sdrt_bench_options o = *s->o;
-    struct sdrt_bench_pass p = { .first = 0.0 };
-    double sketch[SDRT_SKETCH], seconds;
     const double start = sdrt_now();
 
     o.arch = part->arch;
     o.width = o.height = part->side;
     o.batch = part->batch;
-    int status = sdrt_pass_open(&p, &o, part->network, o.threads);
+    const int status = sdrt_pass_open(&r->pass, &o, part->network, o.threads);
     if (status != SDRT_OK) return status;
-    r->opened = sdrt_now() - start - p.first;
-    r->flop = p.flop;
-    status = check(s, part, r, &p, sketch);
-    if (o.unchecked) sdrt_bench_add(&r->times, p.first);
-    for (int i = 0; i < (o.unchecked ? 0 : part->passes) && status == SDRT_OK; i++) {
-        spoil(&p, part);
-        status = sdrt_pass_run(&p, &seconds);
+    r->opened = sdrt_now() - start - r->pass.first;
+    r->flop = r->pass.flop;
+    if (o.unchecked) sdrt_bench_add(&r->times, r->pass.first);
+    return check(s, part, r);
+}
+
+/* The passes of one round. */
+static int time_part(struct score *s, enum part_id id)
+{
+    const struct part *part = &parts[id];
+    struct result *r = &s->results[id];
+    int status = SDRT_OK;
+
+    for (int i = 0; i < part->passes && status == SDRT_OK; i++) {
+        double seconds;
+        spoil(&r->pass, part);
+        status = sdrt_pass_run(&r->pass, &seconds);
         sdrt_bench_add(&r->times, seconds);
-        if (status == SDRT_OK) status = check(s, part, r, &p, sketch);
+        if (status == SDRT_OK) status = check(s, part, r);
     }
-    if (status == SDRT_OK) {
-        if (!s->threads) sdrt_device_facts(s->report, p.context->session->queue, p.precision);
-        s->isa = p.context->model->device->isa;
-        s->precision = p.context->model->precision;
-        s->threads = p.context->session->queue->workers;
-        add_row(s, part, r, &p, sketch);
+    return status;
+}
+
+static void close_part(struct score *s, enum part_id id)
+{
+    struct result *r = &s->results[id];
+
+    if (r->times.n) {
+        const struct sdrt_context *c = r->pass.context;
+        if (!s->threads) sdrt_device_facts(s->report, c->session->queue, r->pass.precision);
+        s->isa = c->model->device->isa;
+        s->precision = c->model->precision;
+        s->threads = c->session->queue->workers;
+        add_row(s, &parts[id], r);
     }
-    sdrt_pass_close(&p);
+    sdrt_pass_close(&r->pass);
+}
+
+/* Whether another round is wanted. */
+static int go_on(const struct score *s, int rounds)
+{
+    if (s->o->unchecked) return 0;
+    if (s->o->quick) return rounds < QUICK_ROUNDS;
+    return rounds < LEAST_ROUNDS || (rounds < ROUNDS && sdrt_now() - s->start < rounds_seconds);
+}
+
+/* Parts that are timed in turn. */
+static int run_parts(struct score *s, const enum part_id *ids, int n)
+{
+    int status = SDRT_OK;
+
+    for (int i = 0; i < n && status == SDRT_OK; i++) status = open_part(s, ids[i]);
+    for (int round = 0; go_on(s, round) && status == SDRT_OK; round++)
+        for (int i = 0; i < n && status == SDRT_OK; i++) status = time_part(s, ids[i]);
+    for (int i = 0; i < n; i++) close_part(s, ids[i]);
+    return status;
+}
+
+/* It alone takes much of the time, and no part of the score. */
+static int run_sdxl(struct score *s)
+{
+    const enum part_id id = SDXL;
+    int status = open_part(s, id);
+
+    if (status == SDRT_OK && !s->o->unchecked) status = time_part(s, id);
+    close_part(s, id);
     return status;
 }
 
@@ -212,10 +270,8 @@ static void tell(const struct score *s, const struct sdrt_load *load)
 int sdrt_bench_score(const struct sdrt_bench_options *o, struct sdrt_report *r)
 {
     static struct score s; /* of some KiB, for the one call that there is */
-    static const enum part_id whole[] = { TEXT, STEP, VAE, SDXL }, few[] = { TEXT, QUICK_VAE };
-    const int n = o->quick ? 2 : 4;
+    static const enum part_id whole[] = { TEXT, STEP, VAE }, few[] = { TEXT, QUICK_VAE };
     struct sdrt_load load;
-    int status = SDRT_OK;
 
     if (sdrt_bench_on_gpu(o))
         return sdrt_fail(o->log, SDRT_E_UNSUPPORTED, "score on device \"%s\": expected device cpu",
@@ -223,10 +279,10 @@ int sdrt_bench_score(const struct sdrt_bench_options *o, struct sdrt_report *r)
     s = (struct score){ .o = o, .report = r, .start = sdrt_now() };
     sdrt_load_begin(&load);
     sdrt_report_table(r, "parts", columns, sizeof columns / sizeof columns[0]);
-    for (int i = 0; i < n && status == SDRT_OK; i++) {
-        const enum part_id id = o->quick ? few[i] : whole[i];
-        if (id == SDXL && !fits(&s)) sdrt_report_text(r, "sdxl", s.results[SDXL].why, "SDXL");
-        else status = run_part(&s, id);
+    int status = o->quick ? run_parts(&s, few, 2) : run_parts(&s, whole, 3);
+    if (status == SDRT_OK && !o->quick) {
+        if (fits(&s)) status = run_sdxl(&s);
+        else sdrt_report_text(r, "sdxl", s.results[SDXL].why, "SDXL");
     }
     if (status != SDRT_OK) return status;
     if (o->unchecked) sdrt_report_text(r, "score.version", "none", "score");
