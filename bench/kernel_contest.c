@@ -44,13 +44,6 @@ struct contest {
 /* What counts as work where there is no arithmetic. */
 static double work_of(const struct sdrt_job *j) { return j->flop > 0.0 ? j->flop : j->bytes; }
 
-/* Convolutions have no weights of I8. */
-static void set_precision(struct sdrt_job *j, enum sdrt_dtype stored)
-{
-    if (j->family == SDRT_FAMILY_CONV) j->u.conv.w.stored = stored == SDRT_I8 ? SDRT_F32 : stored;
-    if (j->family == SDRT_FAMILY_GEMM) j->u.gemm.w.stored = stored;
-}
-
 /* ---- checking ---- */
 
 static const double bf16_limit = 2e-2;
@@ -80,7 +73,7 @@ static int verify(const struct sdrt_kernel_bench *b, const struct sdrt_job *shap
     sdrt_ops_init(&generic, 0);
     sdrt_job_shorten(&ours);
     reference = ours;
-    if (level->precision->stored == SDRT_I8) set_precision(&reference, SDRT_F32);
+    if (level->precision->stored == SDRT_I8) sdrt_job_set_precision(&reference, SDRT_F32);
     if (!sdrt_job_set(&ours, &level->ops, b->queue) ||
         !sdrt_job_set(&reference, &generic, b->queue)) {
         status = out_of_memory(b, shape->name);
@@ -133,7 +126,7 @@ static int prepare(const struct sdrt_kernel_bench *b, struct contest *c,
     *j = *shape;
     if (!level->isa->flags && !level->foreign) sdrt_job_shorten(j);
     c->few[i] = memcmp(&j->u, &shape->u, sizeof j->u) != 0;
-    set_precision(j, level->precision->stored);
+    sdrt_job_set_precision(j, level->precision->stored);
     const int status = verify(b, j, level, &c->error[i]);
     if (status != SDRT_OK) return status;
     return sdrt_job_set(j, &level->ops, b->queue) ? SDRT_OK : out_of_memory(b, shape->name);

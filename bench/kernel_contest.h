@@ -50,6 +50,10 @@ struct sdrt_kernel_bench {
 int sdrt_kernel_contest(const struct sdrt_kernel_bench *b, const struct sdrt_job *shape, int first,
                         int n);
 
+/* Writes the loop in which the shape's time goes by at the last level, as assembly with markers for llvm-mca, to
+ * standard output, with its clocks a round as measured and as predicted.  Errors of assembly.h. */
+int sdrt_kernel_loop(const struct sdrt_kernel_bench *b, const struct sdrt_job *shape);
+
 /* Wipes the line that tells a person who waits what is being timed. */
 void sdrt_kernel_told(void);
 

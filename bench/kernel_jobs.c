@@ -313,6 +313,23 @@ static void share(const struct sdrt_job *j, const struct sdrt_exec *ex)
     }
 }
 
+int sdrt_job_parts(const struct sdrt_job *j, int workers)
+{
+    switch (j->family) {
+    case SDRT_FAMILY_ATTENTION: return j->ops->attention.parts(&j->u.attention, workers);
+    case SDRT_FAMILY_CONV: return j->ops->conv.parts(&j->u.conv, workers);
+    case SDRT_FAMILY_GEMM: return j->ops->gemm.parts(&j->u.gemm, workers);
+    default: return j->nparts;
+    }
+}
+
+void sdrt_job_run_part(struct sdrt_job *j, int part, int nparts)
+{
+    const struct sdrt_exec ex = { .part = part, .nparts = nparts, .scratch = j->scratch };
+
+    share(j, &ex);
+}
+
 static void do_part(void *arg, int worker, int part)
 {
     const struct sdrt_job *j = arg;
@@ -322,6 +339,12 @@ static void do_part(void *arg, int worker, int part)
     };
 
     share(j, &ex);
+}
+
+void sdrt_job_set_precision(struct sdrt_job *j, enum sdrt_dtype stored)
+{
+    if (j->family == SDRT_FAMILY_CONV) j->u.conv.w.stored = stored == SDRT_I8 ? SDRT_F32 : stored;
+    if (j->family == SDRT_FAMILY_GEMM) j->u.gemm.w.stored = stored;
 }
 
 void sdrt_job_run(struct sdrt_job *j) { sdrt_queue_each(j->queue, j->nparts, do_part, j); }

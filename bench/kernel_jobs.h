@@ -60,8 +60,17 @@ void sdrt_job_get(struct sdrt_job *job, enum sdrt_family family, int i);
 int sdrt_job_set(struct sdrt_job *job, const struct sdrt_ops *ops, struct sdrt_queue *queue);
 void sdrt_job_release(struct sdrt_job *job);
 
+/* Of the weights, where the family has them; convolutions have none of I8 and stay in F32. */
+void sdrt_job_set_precision(struct sdrt_job *job, enum sdrt_dtype stored);
+
 /* Once, on all workers. */
 void sdrt_job_run(struct sdrt_job *job);
+
+/* How many parts the kernel would make of it for so many workers; its own number, where that is fixed. */
+int sdrt_job_parts(const struct sdrt_job *job, int workers);
+
+/* One part of nparts, on the calling thread. */
+void sdrt_job_run_part(struct sdrt_job *job, int part, int nparts);
 
 /* Fewer rows of the same shape, so that the generic level is done in a moment. */
 void sdrt_job_shorten(struct sdrt_job *job);

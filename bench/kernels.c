@@ -109,6 +109,24 @@ static int add_levels(struct sdrt_kernel_bench *b)
     return status;
 }
 
+/* A loop is text of its own, of one shape at one level on one thread. */
+static int check_assembly(const struct sdrt_bench_options *o)
+{
+    if (!o->assembly) return SDRT_OK;
+    if (o->shape)
+        return sdrt_fail(o->log, SDRT_E_ARG,
+                         "--asm \"%s\" is the shape: expected no --shape beside it", o->assembly);
+    if (o->threads > 1)
+        return sdrt_fail(o->log, SDRT_E_ARG, "--asm times one thread: expected no --threads %d",
+                         o->threads);
+    if (o->isa && !strcmp(o->isa, "all"))
+        return sdrt_fail(o->log, SDRT_E_ARG, "--asm with --isa all: expected one instruction set");
+    if (o->outputs_n || o->format != SDRT_FORMAT_TABLE)
+        return sdrt_fail(o->log, SDRT_E_ARG,
+                         "--asm writes assembly: expected no other form beside it");
+    return SDRT_OK;
+}
+
 static int check_kernel(const struct sdrt_bench_options *o)
 {
     if (o->seed && !o->kernel)
@@ -140,7 +158,7 @@ static int check(const struct sdrt_bench_options *o)
     if (o->precision && sdrt_choice(sdrt_precision_name, o->precision) < 0)
         return sdrt_fail(o->log, SDRT_E_ARG, "unknown precision \"%s\": expected %s", o->precision,
                          sdrt_choices(names, sdrt_precision_name));
-    return check_kernel(o);
+    return check_assembly(o) == SDRT_OK ? check_kernel(o) : SDRT_E_ARG;
 }
 
 static void add_facts(const struct sdrt_kernel_bench *b, int checked)
@@ -179,7 +197,7 @@ static int open_queue(struct sdrt_kernel_bench *b)
     int status = sdrt_cpu_device_open(&b->device, 0, "generic", SDRT_PIN_ALWAYS, o->log);
 
     if (status != SDRT_OK) return status;
-    const int workers = o->threads ? o->threads : b->device->workers;
+    const int workers = o->assembly ? 1 : o->threads ? o->threads : b->device->workers;
     sdrt_rivals_start(workers);
     status = sdrt_queue_open(&b->queue, b->device, workers, o->log);
     /* For good, so that runs of some microseconds need not. */
@@ -187,8 +205,19 @@ static int open_queue(struct sdrt_kernel_bench *b)
     return status;
 }
 
+/* Of the one shape that --asm names. */
+static int write_loop(const struct sdrt_kernel_bench *b, const struct sdrt_shape_list *list)
+{
+    if (list->n > 1)
+        return sdrt_fail(b->o->log, SDRT_E_ARG,
+                         "--asm \"%s\": %d shapes hold it: expected one, as %s or %s",
+                         b->o->assembly, list->n, list->job[0].name, list->job[1].name);
+    return sdrt_kernel_loop(b, &list->job[0]);
+}
+
 int sdrt_bench_kernels(const struct sdrt_bench_options *o, struct sdrt_report *r)
 {
+    struct sdrt_bench_options wanted = *o;
     static struct sdrt_kernel_bench b; /* of some KiB, for the one call that there is */
     struct sdrt_shape_list list = { .n = 0 };
     int checked = 0, status = check(o);
@@ -196,7 +225,8 @@ int sdrt_bench_kernels(const struct sdrt_bench_options *o, struct sdrt_report *r
     b = (struct sdrt_kernel_bench){ .o = o,
                                     .report = r,
                                     .seed = o->seed ? (uint64_t)o->seed : fresh_seed() };
-    if (status == SDRT_OK) status = sdrt_shape_list_create(&list, o);
+    if (o->assembly) wanted.shape = o->assembly;
+    if (status == SDRT_OK) status = sdrt_shape_list_create(&list, &wanted);
     /* While there is one thread. */
     if (status == SDRT_OK && o->kernel)
         status = sdrt_kernel_check(o->kernel, list.job[0].family, list.job, list.n, b.seed,
@@ -205,7 +235,9 @@ int sdrt_bench_kernels(const struct sdrt_bench_options *o, struct sdrt_report *r
     if (status == SDRT_OK) status = open_queue(&b);
     if (status == SDRT_OK) status = add_levels(&b);
     sdrt_report_table(r, "kernels", columns, sizeof columns / sizeof columns[0]);
-    for (int i = 0; i < list.n && status == SDRT_OK; i++) status = run_shape(&b, &list.job[i]);
+    if (status == SDRT_OK && o->assembly) status = write_loop(&b, &list);
+    for (int i = 0; i < list.n && status == SDRT_OK && !o->assembly; i++)
+        status = run_shape(&b, &list.job[i]);
     sdrt_kernel_told();
     if (status == SDRT_OK) add_facts(&b, checked);
     for (int i = 0; i < b.n_levels; i++) sdrt_roof_free(&b.levels[i].meter);

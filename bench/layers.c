@@ -192,6 +192,7 @@ int sdrt_bench_layers(const struct sdrt_bench_options *o, struct sdrt_report *r)
         sdrt_report_number(r, "sum_share", l.sum / l.median, NULL, "", 0);
         sdrt_report_number(r, "passes", l.wall.n, "passes", "", 0);
         sdrt_pass_waits(&p, r);
+        sdrt_pass_counted(&p, r);
         sdrt_report_value(r, "samples_ms", sdrt_bench_samples(&l.wall, 1e3));
         if (fabs(l.sum / l.median - 1.0) > 0.02)
             sdrt_report_warn(r, "the operations add up to %.1f %% of the pass",

@@ -16,6 +16,7 @@ SDBENCH_PARTS = \
 	bench/roof.c bench/roof.h bench/roof_gpu.c bench/roof_gpu.h bench/roofline_gpu.c bench/roof_generic.c \
 	bench/bound.c bench/bound.h bench/pass.c bench/pass.h bench/layers.c bench/layers.h bench/layers_svg.c \
 	bench/compare.c bench/results_file.c bench/results_file.h bench/generate.c bench/kernels.c bench/kernel_contest.c bench/kernel_contest.h \
+	bench/assembly.c bench/assembly.h bench/counters.c bench/counters.h bench/kernel_loop.c \
 	bench/kernel_race.c bench/kernel_race.h bench/kernel_check.c bench/kernel_check.h bench/kernel_file.c \
 	bench/kernel_trial.c bench/kernel_trial.h bench/guarded.c bench/guarded.h \
 	bench/shape_text.c bench/shape_text.h bench/shape_list.c bench/shape_list.h \

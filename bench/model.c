@@ -188,6 +188,7 @@ int sdrt_bench_model(const struct sdrt_bench_options *o, struct sdrt_report *r)
         add_throttled(&all, r);
         sdrt_bench_told_spread(o, &all.times, r);
         sdrt_pass_waits(&all.pass, r);
+        sdrt_pass_counted(&all.pass, r);
         if (o->scaling) add_scaling(&all, &one, r);
         sdrt_report_table(r, "passes", columns, sizeof columns / sizeof columns[0]);
         add_row(&all, o->command, r);

@@ -171,6 +171,7 @@ int sdrt_pass_open(struct sdrt_bench_pass *p, const struct sdrt_bench_options *o
     *p = (struct sdrt_bench_pass){ .network = network, .joules = NAN,
                              .batch = o->batch > 0 ? o->batch : networks[n].batch };
     p->repeats = networks[n].when == SDRT_ONCE_AN_IMAGE ? p->batch : 1; /* one image at a time */
+    sdrt_counters_open(&p->counters); /* before there are threads to count */
     int status = sdrt_open(&p->context, &options);
     if (status == SDRT_OK) status = load(p->context->session, o, p->batch, n, &pass);
     if (status != SDRT_OK) goto out;
@@ -192,6 +193,7 @@ out:
 
 void sdrt_pass_close(struct sdrt_bench_pass *p)
 {
+    sdrt_counters_close(&p->counters);
     sdrt_roof_free(&p->meter);
     sdrt_close(&p->context);
     p->program = NULL;
@@ -217,11 +219,13 @@ int sdrt_pass_run(struct sdrt_bench_pass *p, double *seconds)
     sdrt_program_reset_times(p->program);
     sdrt_team_measure_waits(sdrt_cpu_team(p->context->session->queue->host), 1);
     sdrt_energy_read("/sys", &before);
+    sdrt_counters_start(&p->counters);
     const long mallocs = sdrt_allocations();
     const double start = sdrt_now();
     for (int k = 0; k < p->repeats && status == SDRT_OK; k++)
         status = sdrt_session_run(p->context->session, p->index, NULL, NULL);
     *seconds = sdrt_now() - start;
+    sdrt_counters_stop(&p->counters, p->counted);
     note_waits(p, *seconds);
     if (sdrt_allocations() - mallocs > p->mallocs)
         p->mallocs = sdrt_allocations() - mallocs;
@@ -243,6 +247,28 @@ void sdrt_pass_waits(const struct sdrt_bench_pass *p, struct sdrt_report *r)
     sdrt_report_number(r, "barrier_uneven_share", uneven, NULL, "", 0);
     sdrt_report_number(r, "barrier_own_share", own, NULL, "", 0);
     sdrt_report_text(r, "barrier_text", text, "at barriers");
+}
+
+void sdrt_pass_counted(const struct sdrt_bench_pass *p, struct sdrt_report *r)
+{
+    static const char *const keys[SDRT_COUNTERS] = {
+        [SDRT_COUNTER_CYCLES] = "counters.cycles",
+        [SDRT_COUNTER_INSTRUCTIONS] = "counters.instructions",
+        [SDRT_COUNTER_L2_MISSES] = "counters.l2_misses",
+        [SDRT_COUNTER_L3_MISSES] = "counters.l3_misses",
+        [SDRT_COUNTER_TASK_NS] = "counters.task_ns",
+    };
+    const double *v = p->counted, cycles = v[SDRT_COUNTER_CYCLES];
+    char text[160];
+
+    for (int i = 0; i < SDRT_COUNTERS; i++) sdrt_report_number(r, keys[i], v[i], NULL, "", 0);
+    if (isnan(cycles)) snprintf(text, sizeof text, "n/a: %s", sdrt_counter_why());
+    else
+        snprintf(text, sizeof text,
+                 "%.2f GHz, %.2f instructions a clock, %.1f M misses of L2, %.1f M of L3",
+                 cycles / v[SDRT_COUNTER_TASK_NS], v[SDRT_COUNTER_INSTRUCTIONS] / cycles,
+                 1e-6 * v[SDRT_COUNTER_L2_MISSES], 1e-6 * v[SDRT_COUNTER_L3_MISSES]);
+    sdrt_report_text(r, "counters.text", text, "counters");
 }
 
 double sdrt_pass_planned(const struct sdrt_bench_pass *p)

@@ -5,6 +5,7 @@
 #ifndef SDRT_BENCH_PASS_H
 #define SDRT_BENCH_PASS_H
 
+#include "bench/counters.h"
 #include "bench/roof.h"
 #include "bench/sdbench.h"
 #include "model/pipeline/session.h"
@@ -25,6 +26,8 @@ struct sdrt_bench_pass {
     size_t resident;        /* after it, before the roof took its memory */
     long   mallocs;         /* the most in one of the passes after that */
     double joules;          /* of the last pass; NAN where unknown */
+    struct sdrt_counters counters;
+    double counted[SDRT_COUNTERS]; /* by the last pass; NAN where it is not to be had */
     /* Of each pass after the first, the share of all workers' time that they waited at barriers:
      * for each other, and for the barriers themselves. */
     struct sdrt_times uneven, barriers;
@@ -47,6 +50,9 @@ double sdrt_pass_planned(const struct sdrt_bench_pass *pass);
 
 /* Facts barrier_share and its two parts, each the median of the passes. */
 void sdrt_pass_waits(const struct sdrt_bench_pass *pass, struct sdrt_report *r);
+
+/* Facts counters.cycles and so on, of the last pass, and a line of them or of why there are none. */
+void sdrt_pass_counted(const struct sdrt_bench_pass *pass, struct sdrt_report *r);
 
 /* Facts about the machine, the size and the plan. */
 void sdrt_pass_facts(const struct sdrt_bench_pass *pass, const struct sdrt_bench_options *o,

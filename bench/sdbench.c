@@ -83,7 +83,8 @@ static int run(const struct sdrt_bench_options *o)
 
     if (status == SDRT_OK) status = sdrt_report_create(&report, o);
     verdict = status == SDRT_OK ? command->run(o, report) : status;
-    if (verdict >= SDRT_OK && command->run != sdrt_bench_page) status = sdrt_report_write(report);
+    if (verdict >= SDRT_OK && command->run != sdrt_bench_page && !o->assembly)
+        status = sdrt_report_write(report);
     sdrt_report_free(&report);
     if (verdict >= SDRT_OK && status == SDRT_OK && (fflush(stdout) != 0 || ferror(stdout)))
         status = sdrt_fail(o->log, SDRT_E_IO, "cannot write to standard output");

@@ -43,6 +43,7 @@ struct sdrt_bench_options {
                              * NULL: all */
     const char *shapes;     /* kernels: file of shapes; NULL: the models' */
     const char *kernel;     /* kernels: shared object with one of its own, or NULL */
+    const char *assembly;   /* kernels: the shape whose loop is written, or NULL */
     int seed;               /* of its numbers; 0: another one each time */
     int quick, unchecked;   /* score */
     int anyway;             /* compare: different work too */

@@ -179,6 +179,21 @@ has kernels.csv ',kernels,attention text_77x77' ',gemm,text_154x768x768,' ',laye
     ',generic,' ',blas,'
 good 'kernels of a family' kernels norm --shape unet_64_1280 --seconds 0 --threads 1
 has out '^gn_sums ' '^gn_fold '
+# The inner loop: a compiled kernel's own, as an assembler reads it.
+bad 'asm of many shapes' 2 'shapes hold it: expected one' kernels --asm conv
+bad 'asm beside a form' 2 'expected no other form' kernels --asm text_77x77 --json
+bad 'asm of all levels' 2 'expected one instruction set' kernels --asm text_77x77 --isa all
+bad 'asm of step' 2 '.--asm plays no part in step' step --asm conv
+if [ -n "${SDRT_EMULATED-}" ] || ! command -v objdump > /dev/null || ! command -v nm > /dev/null; then
+    skip 'asm (emulated, or no binutils)'
+else
+    ok=true
+    "$sdbench" kernels --asm 'gemm 64 256>256' --isa generic --seconds 0 > loop.s 2> err && [ ! -s err ] ||
+        ok=false
+    report $ok 'asm' "$(cat err loop.s | head -5)"
+    has loop.s '^# gemm 64 256>256 at generic, one thread: ' '^# measured: ' '^# predicted: ' \
+        '^# LLVM-MCA-BEGIN ' '^1:$' '	j[a-z]* *1b$' '^# LLVM-MCA-END$'
+fi
 bad 'kernels of no shape' 2 'holds "nothing"' kernels --shape nothing
 
 # file NAME SAMPLES: a report of one measurement.

@@ -4,6 +4,8 @@
  */
 #include "bench/sketch.h"
 #include "bench/harness.h"
+#include "bench/assembly.h"
+#include "bench/counters.h"
 #include "bench/energy.h"
 #include "bench/stats.h"
 #include "tests/temp_folder.h"
@@ -123,4 +125,68 @@ Test(bench, sketch_sees_a_tile)
     y[5] = NAN;
     sdrt_sketch(y, N, b);
     cr_expect(isnan(sdrt_sketch_distance(b, a)));
+}
+
+/* Time of the thread is counted everywhere that has perf_event; a processor's own counters are not. */
+Test(counters, time_and_executions)
+{
+    struct sdrt_counters c = { .open = 0 };
+    double value[SDRT_COUNTERS];
+    volatile double x = 1.0;
+
+    sdrt_counters_close(&c); /* never opened: nothing is closed */
+    sdrt_counters_open(&c);
+    sdrt_counters_start(&c);
+    for (int i = 0; i < 20000000; i++) x = x * 1.0000001;
+    sdrt_counters_stop(&c, value);
+    if (isnan(value[SDRT_COUNTER_TASK_NS])) cr_skip_test("no perf_event: %s", sdrt_counter_why());
+    cr_expect_gt(value[SDRT_COUNTER_TASK_NS], 1e6);
+    cr_expect_lt(value[SDRT_COUNTER_TASK_NS], 1e11);
+    for (int i = 0; i < SDRT_COUNTERS; i++) cr_expect(isnan(value[i]) || value[i] >= 0.0);
+    sdrt_counters_close(&c);
+    cr_expect_eq(c.open, 0);
+    sdrt_counters_close(&c);
+}
+
+static void fill(struct sdrt_assembly *a, struct sdrt_instruction *at, int n)
+{
+    *a = (struct sdrt_assembly){ .at = at, .n = n, .function = "f" };
+    for (int i = 0; i < n; i++) {
+        at[i].address = 100 + 4u * (unsigned)i;
+        snprintf(at[i].text, sizeof at[i].text, "add    $0x%x,%%rax", i);
+    }
+}
+
+/* An outer loop 1..8, in it 2..4 and 5..7, the second of which is where the time goes by. */
+Test(assembly, loop_and_text)
+{
+    struct sdrt_instruction at[10] = { { .samples = 0 } };
+    struct sdrt_assembly a;
+    char text[512] = "";
+    int first, last;
+
+    fill(&a, at, 10);
+    at[4].target = 108;
+    at[7].target = 120;
+    at[8].target = 104;
+    snprintf(at[6].text, sizeof at[6].text, "ja     8c <f+0x28>");
+    at[6].target = 140;
+    snprintf(at[7].text, sizeof at[7].text, "jne    78 <f+0x14>");
+    snprintf(at[5].text, sizeof at[5].text, "vmovaps 0x10(%%rip),%%zmm2        # 404040 <g>");
+    for (int i = 0; i < 30; i++)
+        cr_assert(sdrt_assembly_sample(&a, 121)); /* inside an instruction */
+    for (int i = 0; i < 10; i++) cr_assert(sdrt_assembly_sample(&a, 108));
+    cr_expect_not(sdrt_assembly_sample(&a, 99));
+    cr_expect_not(sdrt_assembly_sample(&a, 1000));
+    cr_assert(sdrt_assembly_loop(&a, &first, &last));
+    cr_expect_eq(first, 5);
+    cr_expect_eq(last, 7);
+    FILE *f = fmemopen(text, sizeof text, "w");
+    sdrt_assembly_write(&a, first, last, f);
+    fclose(f);
+    cr_expect_str_eq(text, "# LLVM-MCA-BEGIN f\n1:\n\tvmovaps 0x10(%rip),%zmm2\n\tja     sdrt_8c\n"
+                           "\tjne    1b\n# LLVM-MCA-END\n");
+    at[7].target = 0;
+    at[8].target = 0;
+    cr_expect_not(sdrt_assembly_loop(&a, &first, &last), "a quarter of the samples is none");
 }
