@@ -180,7 +180,7 @@ has kernels.csv ',kernels,attention text_77x77' ',gemm,text_154x768x768,' ',laye
 good 'kernels of a family' kernels norm --shape unet_64_1280 --seconds 0 --threads 1
 has out '^gn_sums ' '^gn_fold '
 # The inner loop: a compiled kernel's own, as an assembler reads it.
-bad 'asm of many shapes' 2 'shapes hold it: expected one' kernels --asm conv
+bad 'asm of many shapes' 2 'shapes hold it: expected one' kernels --asm text_
 bad 'asm beside a form' 2 'expected no other form' kernels --asm text_77x77 --json
 bad 'asm of all levels' 2 'expected one instruction set' kernels --asm text_77x77 --isa all
 bad 'asm of step' 2 '.--asm plays no part in step' step --asm conv
