@@ -269,6 +269,25 @@ static void random_attention(struct sdrt_attention_shape *s, uint64_t *rng)
     s->k_pitch = s->v_pitch = s->heads * s->head_dim + gap(rng);
 }
 
+static void random_layer_norm(struct sdrt_ln_shape *s, uint64_t *rng)
+{
+    *s = (struct sdrt_ln_shape){ .rows = 1 + trand_int(rng, 40),
+                                 .c = 1 + trand_int(rng, 300),
+                                 .eps = 1e-5f };
+    s->x_pitch = s->c + gap(rng);
+    s->y_pitch = s->c + gap(rng);
+}
+
+static void random_rms_norm(struct sdrt_rms_shape *s, uint64_t *rng)
+{
+    *s = (struct sdrt_rms_shape){ .rows = 1 + trand_int(rng, 40),
+                                  .groups = 1 + trand_int(rng, 5),
+                                  .width = 1 + trand_int(rng, 130),
+                                  .eps = 1e-6f };
+    s->x_pitch = s->groups * s->width + gap(rng);
+    s->y_pitch = s->groups * s->width + gap(rng);
+}
+
 /* Of the kernel's types, and what else goes with the shape. */
 static void finish(struct sdrt_trial *t, const struct sdrt_kernel_file *f, uint64_t *rng)
 {
@@ -288,7 +307,7 @@ static void finish(struct sdrt_trial *t, const struct sdrt_kernel_file *f, uint6
                                            .taps = 1,
                                            .gated = gated,
                                            .stored = f->operand };
-    if (t->job.family == SDRT_FAMILY_ATTENTION) return;
+    if (t->job.family != SDRT_FAMILY_CONV && t->job.family != SDRT_FAMILY_GEMM) return;
     t->bias = trand_int(rng, 2);
     t->more = !gated && trand_int(rng, 2);
     t->residual = gated ? SDRT_TRIAL_NO_RESIDUAL
@@ -305,6 +324,9 @@ static double flop_of(const struct sdrt_job *j)
     const struct sdrt_gemm_shape *g = &j->u.gemm;
     const struct sdrt_attention_shape *a = &j->u.attention;
 
+    if (j->family == SDRT_FAMILY_LAYER_NORM) return 8.0 * j->u.ln.rows * j->u.ln.c;
+    if (j->family == SDRT_FAMILY_RMS_NORM)
+        return 4.0 * j->u.rms.rows * j->u.rms.groups * j->u.rms.width;
     return j->family == SDRT_FAMILY_CONV ? 2.0 * c->batch * c->out_h * c->out_w * c->out_c *
                                                (double)(c->in_c + c->in_c2) * c->kernel * c->kernel
            : j->family == SDRT_FAMILY_GEMM
@@ -317,9 +339,13 @@ static void check_small(const struct sdrt_kernel_file *f, enum sdrt_family famil
 {
     struct sdrt_trial t = { .job.family = family, .step = 1 };
 
-    if (family == SDRT_FAMILY_CONV) random_conv(&t.job.u.conv, rng);
-    else if (family == SDRT_FAMILY_GEMM) random_gemm(&t.job.u.gemm, rng);
-    else random_attention(&t.job.u.attention, rng);
+    switch (family) {
+    case SDRT_FAMILY_CONV: random_conv(&t.job.u.conv, rng); break;
+    case SDRT_FAMILY_GEMM: random_gemm(&t.job.u.gemm, rng); break;
+    case SDRT_FAMILY_LAYER_NORM: random_layer_norm(&t.job.u.ln, rng); break;
+    case SDRT_FAMILY_RMS_NORM: random_rms_norm(&t.job.u.rms, rng); break;
+    default: random_attention(&t.job.u.attention, rng);
+    }
     finish(&t, f, rng);
     check_shape(&t, f, rng, i % 2);
 }

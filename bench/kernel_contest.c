@@ -174,6 +174,9 @@ static void leave(struct contest *c)
 
 static size_t x_floats(const struct sdrt_job *j)
 {
+    if (j->family == SDRT_FAMILY_LAYER_NORM) return (size_t)j->u.ln.rows * (size_t)j->u.ln.x_pitch;
+    if (j->family == SDRT_FAMILY_RMS_NORM) return (size_t)j->u.rms.rows * (size_t)j->u.rms.x_pitch;
+
     const struct sdrt_conv_shape *c = &j->u.conv;
     const struct sdrt_gemm_shape *g = &j->u.gemm;
     const struct sdrt_attention_shape *a = &j->u.attention;

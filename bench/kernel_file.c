@@ -39,6 +39,7 @@ int sdrt_kernel_load(struct sdrt_kernel_file *f, const char *path, const struct 
         .attention = &ops->attention,
         .conv = &ops->conv,
         .gemm = &ops->gemm,
+        .norm = &ops->norm,
         .panel_bytes = sdrt_panel_bytes,
         .panel_offset = sdrt_panel_offset,
         .panel_pack = sdrt_panel_pack,
@@ -59,8 +60,11 @@ int sdrt_kernel_load(struct sdrt_kernel_file *f, const char *path, const struct 
                                            sizeof before.attention) != 0;
     f->has[SDRT_FAMILY_CONV] = memcmp(&before.conv, &ops->conv, sizeof before.conv) != 0;
     f->has[SDRT_FAMILY_GEMM] = memcmp(&before.gemm, &ops->gemm, sizeof before.gemm) != 0;
-    if (!f->has[SDRT_FAMILY_ATTENTION] && !f->has[SDRT_FAMILY_CONV] && !f->has[SDRT_FAMILY_GEMM])
-        return sdrt_fail(log, SDRT_E_FORMAT, "kernel %s has no entry of attention, conv or gemm",
-                         path);
-    return SDRT_OK;
+    f->has[SDRT_FAMILY_LAYER_NORM] = before.norm.layer_norm != ops->norm.layer_norm;
+    f->has[SDRT_FAMILY_RMS_NORM] = before.norm.rms_norm != ops->norm.rms_norm;
+    for (int i = 0; i < SDRT_FAMILIES; i++)
+        if (f->has[i]) return SDRT_OK;
+    return sdrt_fail(log, SDRT_E_FORMAT,
+                     "kernel %s has no entry of attention, conv, gemm, layer_norm or rms_norm",
+                     path);
 }

@@ -3,6 +3,7 @@
 #include "bench/oracle/attention.h"
 #include "bench/oracle/conv.h"
 #include "bench/oracle/gemm.h"
+#include "bench/oracle/norm.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -16,7 +17,11 @@ static const char *const names[SDRT_FAMILIES][SDRT_TRIAL_BUFFERS] = {
                            "scratch" },
     [SDRT_FAMILY_GEMM] = { "a", "", "", "w", "bias", "gate", "residual", "y", "scratch",
                            "scratch" },
+    [SDRT_FAMILY_LAYER_NORM] = { "x", "", "", "", "beta", "gamma", "", "y", "", "" },
+    [SDRT_FAMILY_RMS_NORM] = { "x", "", "", "", "", "gamma", "", "y", "", "" },
 };
+
+static const float norm_mean = 30.0f; /* so that a variance of squares alone shows */
 
 static size_t pixels_in(const struct sdrt_conv_shape *s)
 {
@@ -65,6 +70,14 @@ static void sizes_of(const struct sdrt_trial *t, size_t floats[SDRT_TRIAL_BUFFER
         floats[SDRT_TRIAL_MORE] = t->more ? (size_t)g->n : 0;
         floats[SDRT_TRIAL_SCRATCH] = t->ops->gemm.scratch(g) / sizeof(float);
         break;
+    case SDRT_FAMILY_LAYER_NORM:
+        floats[SDRT_TRIAL_X] = t->rows * (size_t)t->job.u.ln.x_pitch;
+        floats[SDRT_TRIAL_BIAS] = floats[SDRT_TRIAL_MORE] = (size_t)t->width;
+        break;
+    case SDRT_FAMILY_RMS_NORM:
+        floats[SDRT_TRIAL_X] = t->rows * (size_t)t->job.u.rms.x_pitch;
+        floats[SDRT_TRIAL_MORE] = (size_t)t->job.u.rms.width;
+        break;
     default:
         floats[SDRT_TRIAL_X] = t->rows * (size_t)a->q_pitch;
         floats[SDRT_TRIAL_X2] = keys * (size_t)a->k_pitch;
@@ -94,6 +107,16 @@ static void set_result(struct sdrt_trial *t)
         t->rows = (size_t)g->m;
         t->width = g->n;
         t->pitch = g->y_pitch;
+        break;
+    case SDRT_FAMILY_LAYER_NORM:
+        t->rows = (size_t)t->job.u.ln.rows;
+        t->width = t->job.u.ln.c;
+        t->pitch = t->job.u.ln.y_pitch;
+        break;
+    case SDRT_FAMILY_RMS_NORM:
+        t->rows = (size_t)t->job.u.rms.rows;
+        t->width = t->job.u.rms.groups * t->job.u.rms.width;
+        t->pitch = t->job.u.rms.y_pitch;
         break;
     default:
         t->rows = (size_t)a->batch * (size_t)a->q_len;
@@ -189,10 +212,28 @@ static void expect(struct sdrt_trial *t)
     case SDRT_FAMILY_GEMM:
         oracle_gemm(&t->job.u.gemm, conv.x, t->values, bias, more, t->residuals, t->step, t->want);
         break;
+    case SDRT_FAMILY_LAYER_NORM:
+        oracle_layer_norm(&t->job.u.ln, conv.x, b[SDRT_TRIAL_MORE].v, b[SDRT_TRIAL_BIAS].v,
+                          t->want);
+        break;
+    case SDRT_FAMILY_RMS_NORM:
+        oracle_rms_norm(&t->job.u.rms, conv.x, b[SDRT_TRIAL_MORE].v, t->want);
+        break;
     default:
         oracle_attention(&t->job.u.attention, conv.x, conv.x2, conv.msb,
                          t->job.u.attention.biased ? b[SDRT_TRIAL_BIAS].v : NULL, t->step, t->want);
     }
+}
+
+static void fill_norm(struct sdrt_trial *t, uint64_t *rng, int pitch, float mean)
+{
+    struct sdrt_guarded *b = t->buffer;
+    const int gammas = (int)(b[SDRT_TRIAL_MORE].bytes / sizeof(float));
+
+    trand_rows(rng, b[SDRT_TRIAL_X].v, t->rows, t->width, pitch, 1.0f);
+    for (size_t r = 0; r < t->rows; r++)
+        for (int c = 0; c < t->width; c++) b[SDRT_TRIAL_X].v[r * (size_t)pitch + (size_t)c] += mean;
+    trand_rows(rng, b[SDRT_TRIAL_MORE].v, 1, gammas, gammas, 1.0f);
 }
 
 static void fill_operands(struct sdrt_trial *t, uint64_t *rng)
@@ -218,6 +259,8 @@ static void fill_operands(struct sdrt_trial *t, uint64_t *rng)
         trand_rows(rng, b[SDRT_TRIAL_X].v, (size_t)g->m, g->k, g->a_pitch, 1.0f);
         if (t->more) trand_rows(rng, b[SDRT_TRIAL_MORE].v, 1, g->n, g->n, 1.0f);
         break;
+    case SDRT_FAMILY_LAYER_NORM: fill_norm(t, rng, t->job.u.ln.x_pitch, norm_mean); break;
+    case SDRT_FAMILY_RMS_NORM: fill_norm(t, rng, t->job.u.rms.x_pitch, 0.0f); break;
     default:
         trand_rows(rng, b[SDRT_TRIAL_X].v, t->rows, t->width, a->q_pitch, 1.0f);
         trand_rows(rng, b[SDRT_TRIAL_X2].v, keys, t->width, a->k_pitch, 1.5f);
@@ -286,6 +329,12 @@ int sdrt_trial_part(struct sdrt_trial *t, int part, int nparts, int thread)
                                                            .gate = more,
                                                            .residual = residual,
                                                            .y = b[SDRT_TRIAL_Y].p });
+    case SDRT_FAMILY_LAYER_NORM:
+        return t->ops->norm.layer_norm(&ex, &t->job.u.ln, b[SDRT_TRIAL_X].v, b[SDRT_TRIAL_MORE].v,
+                                       b[SDRT_TRIAL_BIAS].v, b[SDRT_TRIAL_Y].p);
+    case SDRT_FAMILY_RMS_NORM:
+        return t->ops->norm.rms_norm(&ex, &t->job.u.rms, b[SDRT_TRIAL_X].v, b[SDRT_TRIAL_MORE].v,
+                                     b[SDRT_TRIAL_Y].p);
     default:
         return t->ops->attention.attention(
             &ex, &t->job.u.attention,
@@ -302,9 +351,12 @@ int sdrt_trial_parts(const struct sdrt_trial *t, int workers)
 {
     const struct sdrt_job *j = &t->job;
 
-    return j->family == SDRT_FAMILY_CONV   ? t->ops->conv.parts(&j->u.conv, workers)
-           : j->family == SDRT_FAMILY_GEMM ? t->ops->gemm.parts(&j->u.gemm, workers)
-                                           : t->ops->attention.parts(&j->u.attention, workers);
+    switch (j->family) {
+    case SDRT_FAMILY_CONV: return t->ops->conv.parts(&j->u.conv, workers);
+    case SDRT_FAMILY_GEMM: return t->ops->gemm.parts(&j->u.gemm, workers);
+    case SDRT_FAMILY_ATTENTION: return t->ops->attention.parts(&j->u.attention, workers);
+    default: return 4 * workers; /* of rows, as many as the program has */
+    }
 }
 
 /* ---- judging ---- */
@@ -316,6 +368,10 @@ static double limit_of(const struct sdrt_trial *t, enum sdrt_dtype operand)
     const struct sdrt_weight_shape *w = weights_of(&t->job);
     const double inputs = w ? (double)w->k * w->taps : 0.0, both = w && w->gated ? 2.0 : 1.0;
 
+    /* Rounding, and half the last bit of a mean in f32, of deviations of 1 / sqrt(3). */
+    if (t->job.family == SDRT_FAMILY_LAYER_NORM)
+        return 5e-6 + 2.4e-7 * (double)norm_mean * sqrt(3.0);
+    if (t->job.family == SDRT_FAMILY_RMS_NORM) return 5e-6;
     if (operand == SDRT_BF16) return w ? 4e-2 * both : 1.2e-2;
     if (operand == SDRT_F16) return 1.5e-2 * both;
     return t->job.family == SDRT_FAMILY_CONV   ? 8.0 * (4e-6 + 2e-7 * sqrt(inputs))
@@ -326,7 +382,13 @@ static double limit_of(const struct sdrt_trial *t, enum sdrt_dtype operand)
 struct tdiff sdrt_trial_compare(const struct sdrt_trial *t, enum sdrt_dtype operand,
                                 double *nmse_limit)
 {
+    const int norm = t->job.family == SDRT_FAMILY_LAYER_NORM ||
+                     t->job.family == SDRT_FAMILY_RMS_NORM;
+
     *nmse_limit = operand == SDRT_BF16 ? 5e-5 : operand == SDRT_F16 ? 5e-6 : 1e-10;
     return tcompare(t->buffer[SDRT_TRIAL_Y].v, t->want, t->rows, t->width, t->pitch,
-                    limit_of(t, operand), operand == SDRT_F32 ? 2.4e-5 : 0.0);
+                    limit_of(t, operand),
+                    norm                  ? 5e-6
+                    : operand == SDRT_F32 ? 2.4e-5
+                                          : 0.0);
 }

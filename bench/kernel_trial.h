@@ -17,7 +17,7 @@ enum sdrt_trial_buffer {
     SDRT_TRIAL_X3, /* a; q, k, v; x, x2, msb */
     SDRT_TRIAL_WEIGHTS,
     SDRT_TRIAL_BIAS,
-    SDRT_TRIAL_MORE, /* a convolution's chan, a product's gate */
+    SDRT_TRIAL_MORE, /* a convolution's chan, a product's gate, a norm's gamma */
     SDRT_TRIAL_RESIDUAL,
     SDRT_TRIAL_READ, /* those before are not to be written */
     SDRT_TRIAL_Y = SDRT_TRIAL_READ,

@@ -129,16 +129,20 @@ static int check_assembly(const struct sdrt_bench_options *o)
 
 static int check_kernel(const struct sdrt_bench_options *o)
 {
+    static const enum sdrt_family families[] = { SDRT_FAMILY_CONV, SDRT_FAMILY_GEMM,
+                                                 SDRT_FAMILY_ATTENTION, SDRT_FAMILY_LAYER_NORM,
+                                                 SDRT_FAMILY_RMS_NORM };
+
     if (o->seed && !o->kernel)
         return sdrt_fail(o->log, SDRT_E_ARG, "--seed plays a part only with --kernel");
     if (!o->kernel) return SDRT_OK;
-    if (!o->what ||
-        (strcmp(o->what, "conv") && strcmp(o->what, "gemm") && strcmp(o->what, "attention")))
-        return sdrt_fail(o->log, SDRT_E_ARG,
-                         "kernels%s%s --kernel: expected its family, conv, gemm or "
-                         "attention",
-                         o->what ? " " : "", o->what ? o->what : "");
-    return SDRT_OK;
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        if (o->what && !strcmp(o->what, sdrt_family_names[families[i]])) return SDRT_OK;
+    return sdrt_fail(
+        o->log, SDRT_E_ARG,
+        "kernels%s%s --kernel: expected its family, conv, gemm, attention, layer_norm or "
+        "rms_norm",
+        o->what ? " " : "", o->what ? o->what : "");
 }
 
 static int check(const struct sdrt_bench_options *o)

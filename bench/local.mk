@@ -21,7 +21,7 @@ SDBENCH_PARTS = \
 	bench/kernel_trial.c bench/kernel_trial.h bench/guarded.c bench/guarded.h \
 	bench/shape_text.c bench/shape_text.h bench/shape_list.c bench/shape_list.h \
 	bench/oracle/values.c bench/oracle/values.h bench/oracle/attention.c bench/oracle/attention.h \
-	bench/oracle/conv.c bench/oracle/conv.h bench/oracle/gemm.c bench/oracle/gemm.h \
+	bench/oracle/conv.c bench/oracle/conv.h bench/oracle/gemm.c bench/oracle/gemm.h bench/oracle/norm.c bench/oracle/norm.h \
 	bench/kernel_jobs.c bench/kernel_jobs.h bench/rivals.h bench/rival_openblas.c \
 	bench/rival_onednn.c \
 	bench/model.c bench/roofline.c bench/score.c bench/score_prints.h bench/sketch.c bench/sketch.h bench/sweep.c bench/sweep.h bench/until.c bench/page.c bench/page.h \
@@ -34,7 +34,7 @@ dist_man_MANS += man/sdbench.1
 
 # What a kernel outside this tree includes, and one to begin with.
 KERNEL_CONTRACT = kernels/dtype.h kernels/exec.h kernels/act.h kernels/pack.h kernels/gemm.h kernels/conv.h \
-	kernels/attention.h kernels/plugin.h
+	kernels/attention.h kernels/norm.h kernels/plugin.h
 EXTRA_DIST += build-aux/kernel-header.sh kernels/plugin.h
 nodist_include_HEADERS = bench/plugin/sdrt_kernel.h
 BUILT_SOURCES += bench/plugin/sdrt_kernel.h

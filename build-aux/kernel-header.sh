@@ -28,5 +28,5 @@ FNR == 1 && NR > 1 { print "" }
 !tree && (!/^$/ || !blank)
 !tree { blank = /^$/ }
 /^#endif/ { tree = 0 }
-' dtype.h exec.h act.h pack.h gemm.h conv.h attention.h plugin.h
+' dtype.h exec.h act.h pack.h gemm.h conv.h attention.h norm.h plugin.h
 printf '\n#endif\n'

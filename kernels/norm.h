@@ -36,6 +36,7 @@ struct sdrt_rms_shape {
     float eps;
 };
 
+#ifndef SDRT_KERNEL_H /* not for plugins */
 /* A fixed share count of gn_sums for this shape: the same on every machine and every
  * level, so that an image does not depend on the number of threads. */
 int sdrt_gn_parts(const struct sdrt_gn_shape *s);
@@ -44,6 +45,7 @@ int sdrt_gn_parts(const struct sdrt_gn_shape *s);
  * [batch][3][c + c2]), for the planner. */
 size_t sdrt_gn_sums_bytes(const struct sdrt_gn_shape *s);
 size_t sdrt_gn_msb_bytes(const struct sdrt_gn_shape *s);
+#endif
 
 struct sdrt_norm_ops {
     /* sums[part][image][0][c] = sum of d, [1][c] = sum of d*d over this part's pixels
@@ -73,9 +75,11 @@ struct sdrt_norm_ops {
                     const float *gamma, void *y);
 };
 
+#ifndef SDRT_KERNEL_H /* not for plugins */
 void sdrt_norm_init(struct sdrt_norm_ops *ops, unsigned isa);
 
 #define SDRT_NORM_FILLER(flag, filler) void filler(struct sdrt_norm_ops *ops);
 #include "kernels/levels.h"
+#endif
 
 #endif

@@ -16,9 +16,10 @@
 #include "kernels/attention.h"
 #include "kernels/conv.h"
 #include "kernels/gemm.h"
+#include "kernels/norm.h"
 
 /* Goes up with every change of a struct or of a meaning in here. */
-#define SDRT_KERNEL_ABI 1
+#define SDRT_KERNEL_ABI 2
 
 struct sdrt_kernel {
     int abi; /* SDRT_KERNEL_ABI of who calls */
@@ -29,6 +30,7 @@ struct sdrt_kernel {
     struct sdrt_attention_ops *attention;
     struct sdrt_conv_ops *conv;
     struct sdrt_gemm_ops *gemm;
+    struct sdrt_norm_ops *norm; /* of which layer_norm and rms_norm may be overwritten */
 
     /* As in pack.h, for whoever wants panels. */
     size_t (*panel_bytes)(const struct sdrt_panel_layout *l, const struct sdrt_weight_shape *w);

@@ -62,9 +62,27 @@ caught SHARES_SCRATCH 1 'values are off\|other bits'
 caught TRUSTS_SCRATCH 1 'values are off'
 caught DEPENDS_ON_PARTS 1 'other bits'
 caught LEAVES 1 'left the process'
-caught HAS_OTHER_ABI 1 'built for ABI 2: expected 1'
-caught FILLS_NOTHING 1 'has no entry of attention, conv or gemm'
+caught HAS_OTHER_ABI 1 'built for ABI 3: expected 2'
+caught FILLS_NOTHING 1 'has no entry of attention, conv, gemm'
 caught GROWS_LAZY 1 'right when it was checked, and another result in [1-9]' 0.2
+
+# Norms, right ones and one with a fault in each.
+norm() {
+    ok=true
+    compile "norm-$1.so" -DFAULT="$1" "$root/tests/norm_kernel.c" -lm || ok=false
+    "$sdbench" kernels "$2" --kernel "./norm-$1.so" --shape "$2 $3" --isa generic --seconds 0 --threads 2 \
+        > out 2> err < /dev/null
+    status=$?
+    if [ "$1" = NONE ]; then [ $status -eq 0 ] && grep -q 'norms, right at 61 shapes' out || ok=false
+    else [ $status -eq 1 ] && [ "$(wc -l < err)" -eq 1 ] && [ ! -s out ] || ok=false; fi
+    grep -q -e "$4" out err || ok=false
+    report $ok "$2: $1" "status $status: $(cat compiled err)"
+}
+norm NONE layer_norm 70x320 'norms'
+norm NONE rms_norm 30x6x64 'norms'
+norm SKIPS_A_TAIL layer_norm 70x320 'unwritten'
+norm ONE_PASS layer_norm 70x320 'values are off'
+norm WRONG_MEAN rms_norm 30x6x64 'values are off'
 
 # bad NAME STATUS PATTERN ARGUMENTS...
 bad() {
