@@ -82,17 +82,17 @@ static size_t scratch_place(const struct cut *u, void *base, struct scratch *z)
         (size_t)(WINO_IN * (u->g.bw + 2)) * CHUNK,
         (size_t)WINO_POSITIONS * CHUNK,
     };
-    char *at = base;
     void *parts[6];
+    size_t bytes = 0;
 
     for (int i = 0; i < 6; i++) {
-        parts[i] = at;
-        at += (lanes[i] + 15) / 16 * 64;
+        parts[i] = base ? (char *)base + bytes : NULL; /* NULL: only to measure */
+        bytes += (lanes[i] + 15) / 16 * 64;
     }
     if (z)
         *z = (struct scratch){ .v = parts[0], .u = parts[1], .m = parts[2], .scale = parts[3],
                                .patch = parts[4], .tile = parts[5] };
-    return (size_t)(at - (char *)base);
+    return bytes;
 }
 
 /* ---- the transforms in one dimension ---- */

@@ -156,7 +156,7 @@ static void do_piece(void *arg, int worker, int i)
 {
     const struct filling *f = arg;
     struct piece *p = &f->pieces[i];
-    void *buffer = f->buffers + (size_t)worker * f->buffer_bytes;
+    void *buffer = f->buffers ? f->buffers + (size_t)worker * f->buffer_bytes : NULL;
     const struct source *s = p->source;
     const struct sdrt_weights_provider *provider = &f->store->provider;
     const struct sdrt_store_entry *e = s->entry;
