@@ -26,7 +26,9 @@ varies=false # a good end may say other than without a fault
 day=$(date +%j | sed 's/^0*//')
 
 # run VARIABLES -- PROGRAM...: under the faults that the variables say.
-run() { env LD_PRELOAD="$faults" "$@" < /dev/null > "$work/stdout" 2> "$work/stderr"; }
+run() {
+    timeout -s KILL 60 env LD_PRELOAD="$faults" "$@" < /dev/null > "$work/stdout" 2> "$work/stderr"
+}
 
 # judge NAME STATUS: what the program left is as it must be.
 judge() {
@@ -40,6 +42,8 @@ judge() {
     *) good=false ;;
     esac
     [ "$(ls -A)" = x.png ] || good=false
+    # An early end at a signal apart, all that was taken is given back.
+    [ -z "${leaks-}" ] || [ "$(cat "$work/leaks")" -le "$leaks" ] || good=false
     if ! $good; then
         bad=$((bad + 1))
         [ $bad -gt 5 ] || printf '%s: status %s: %s\n' "$1" "$2" "$(head -c 300 "$work/stderr")"
@@ -54,13 +58,17 @@ allocations() {
     reference='' tried=0 bad=0
     printf old > x.png
     run FAULT_SITES="$work/sites" "$@"
+    printf old > x.png
+    run FAULT_LEAKS="$work/leaks" "$@"
+    leaks=$(cat "$work/leaks")
     sed 's/planned in [0-9.]* ms//' "$work/stdout" > "$work/said"
     [ "$(cat x.png)" = old ] || { reference=$work/reference; cp x.png "$reference"; }
     for n in $(awk "(NR + $day) % $share == 0" "$work/sites"); do
         printf old > x.png
-        run FAULT_ALLOC="$n" timeout -s KILL 60 "$@"
+        run FAULT_ALLOC="$n" FAULT_LEAKS="$work/leaks" "$@"
         judge "$name, allocation $n" $?
     done
+    leaks=''
     ok=true
     [ $bad -eq 0 ] && [ $tried -gt 0 ] || ok=false
     report $ok "$name: $tried allocations" "$bad of them were not told, or left something"
@@ -81,7 +89,7 @@ cuts() {
         for to in 0 4096; do
             cp "$work/whole" "$file"
             printf old > x.png
-            run FAULT_CUT="$file" FAULT_CUT_AT=$n FAULT_CUT_TO=$to timeout -s KILL 60 "$@"
+            run FAULT_CUT="$file" FAULT_CUT_AT=$n FAULT_CUT_TO=$to "$@"
             status=$?
             # What is cut before it is opened may be another file, which is told otherwise.
             judge "$name, cut to $to at $n" $status

@@ -7,6 +7,7 @@
  *                         behind it
  *     FAULT_COUNT=FILE    the number of allocations, or with FAULT_NTH of preads, is written there at
  *                         the end
+ *     FAULT_LEAKS=FILE    the number of the program's own allocations that are left at the end
  *     FAULT_SITES=FILE    the numbers of those that each way through the program makes first
  *     FAULT_CUT=FILE      is cut to FAULT_CUT_TO bytes the FAULT_CUT_AT-th time that anything is read
  *                         or looked at; the number of times is written to FAULT_COUNT
@@ -33,11 +34,12 @@ extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t n, size_t size);
 extern void *__libc_realloc(void *p, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
+extern void __libc_free(void *p);
 
 static uintptr_t code_begin, code_end; /* of the program itself */
 static long allocations, fail_at, reads, cut_at, preads, nth;
 static int fail_all;
-static const char *count_file, *cut_file;
+static const char *count_file, *cut_file, *leaks_file;
 
 static long number(const char *name)
 {
@@ -86,6 +88,7 @@ static int find_code(struct dl_phdr_info *info, size_t size, void *user)
 __attribute__((constructor)) static void begin(void)
 {
     count_file = getenv("FAULT_COUNT");
+    leaks_file = getenv("FAULT_LEAKS");
     cut_file = getenv("FAULT_CUT");
     cut_at = number("FAULT_CUT_AT");
     fail_all = (int)number("FAULT_ALL");
@@ -98,21 +101,25 @@ __attribute__((constructor)) static void begin(void)
     if (getenv("FAULT_AT")) signal((int)number("FAULT_SIGNAL"), SIG_DFL);
 }
 
+static void tell(const char *path, long n)
+{
+    char text[32];
+    const int length = snprintf(text, sizeof text, "%ld\n", n);
+    const int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666) : -1;
+
+    if (fd >= 0 && write(fd, text, (size_t)length) != length) perror("faults: write");
+    if (fd >= 0) close(fd);
+}
+
+static long count_left(void);
+
 /* Of a program that leaves by _exit(), or that returns. */
 __attribute__((destructor)) static void end(void)
 {
     if (site_list) fclose(site_list);
     site_list = NULL;
-
-    char text[32];
-    const int n = snprintf(text, sizeof text, "%ld\n",
-                           cut_file ? reads
-                           : nth    ? preads
-                                    : allocations);
-    const int fd = count_file ? open(count_file, O_WRONLY | O_CREAT | O_TRUNC, 0666) : -1;
-
-    if (fd < 0 || write(fd, text, (size_t)n) != n) return;
-    close(fd);
+    tell(count_file, cut_file ? reads : nth ? preads : allocations);
+    if (leaks_file) tell(leaks_file, count_left());
 }
 
 /* Some programs leave past exit handlers. */
@@ -125,11 +132,14 @@ void _exit(int status)
     abort();
 }
 
+static int is_own(const void *caller)
+{
+    return (uintptr_t)caller >= code_begin && (uintptr_t)caller < code_end;
+}
+
 static int fails(const void *caller)
 {
-    const uintptr_t at = (uintptr_t)caller;
-
-    if (at < code_begin || at >= code_end) return 0;
+    if (!is_own(caller)) return 0;
     const long n = __atomic_add_fetch(&allocations, 1, __ATOMIC_RELAXED);
     if (site_list) note_site(n);
     if (!fail_at || n < fail_at || (n > fail_at && !fail_all)) return 0;
@@ -137,26 +147,94 @@ static int fails(const void *caller)
     return 1;
 }
 
-#define FAILS fails(__builtin_return_address(0))
+#define CALLER __builtin_return_address(0)
 
-void *malloc(size_t size) { return FAILS ? NULL : __libc_malloc(size); }
-void *calloc(size_t n, size_t size) { return FAILS ? NULL : __libc_calloc(n, size); }
-void *realloc(void *p, size_t size) { return FAILS ? NULL : __libc_realloc(p, size); }
+/* ---- what is left ---- */
+
+enum { GONE = 1, ROOM = 1 << 20 };
+static uintptr_t
+    left[ROOM]; /* addresses by their hash, GONE for one that was freed, 0 behind all */
+static int left_lock;
+
+static size_t place_of(uintptr_t at) { return (size_t)(at * UINT64_C(0x9e3779b97f4a7c15) >> 44); }
+
+/* Takes the address out; whether it was there. */
+static int drop(void *p)
+{
+    size_t i = place_of((uintptr_t)p);
+    int found = 0;
+
+    if (!p || !leaks_file) return 0;
+    while (__atomic_exchange_n(&left_lock, 1, __ATOMIC_ACQUIRE)) {
+    }
+    while (left[i] && left[i] != (uintptr_t)p) i = (i + 1) % ROOM;
+    found = left[i] != 0;
+    if (found) left[i] = GONE;
+    __atomic_store_n(&left_lock, 0, __ATOMIC_RELEASE);
+    return found;
+}
+
+static void *keep(void *p, int own)
+{
+    size_t i = place_of((uintptr_t)p);
+
+    if (!p || !own || !leaks_file) return p;
+    while (__atomic_exchange_n(&left_lock, 1, __ATOMIC_ACQUIRE)) {
+    }
+    while (left[i] > GONE) i = (i + 1) % ROOM;
+    left[i] = (uintptr_t)p;
+    __atomic_store_n(&left_lock, 0, __ATOMIC_RELEASE);
+    return p;
+}
+
+static long count_left(void)
+{
+    long n = 0;
+
+    for (size_t i = 0; i < ROOM; i++) n += left[i] > GONE;
+    return n;
+}
+
+void *malloc(size_t size)
+{
+    return fails(CALLER) ? NULL : keep(__libc_malloc(size), is_own(CALLER));
+}
+
+void *calloc(size_t n, size_t size)
+{
+    return fails(CALLER) ? NULL : keep(__libc_calloc(n, size), is_own(CALLER));
+}
+
+void *realloc(void *p, size_t size)
+{
+    if (fails(CALLER)) return NULL;
+    const int was = drop(p);
+    void *out = __libc_realloc(p, size);
+    if (!out && size) keep(p, was);
+    return keep(out, was || is_own(CALLER));
+}
+
+void free(void *p)
+{
+    drop(p);
+    __libc_free(p);
+}
+
 void *aligned_alloc(size_t alignment, size_t size)
 {
-    return FAILS ? NULL : __libc_memalign(alignment, size);
+    return fails(CALLER) ? NULL : keep(__libc_memalign(alignment, size), is_own(CALLER));
 }
 
 int posix_memalign(void **out, size_t alignment, size_t size)
 {
-    if (FAILS) return ENOMEM;
-    *out = __libc_memalign(alignment, size);
+    if (fails(CALLER)) return ENOMEM;
+    *out = keep(__libc_memalign(alignment, size), is_own(CALLER));
     return *out ? 0 : ENOMEM;
 }
 
-static char *copy(const char *text, size_t n)
+static char *copy(const char *text, size_t n, int own)
 {
-    char *out = __libc_malloc(n + 1);
+    char *out = keep(__libc_malloc(n + 1), own);
 
     if (!out) return NULL;
     memcpy(out, text, n);
@@ -164,22 +242,29 @@ static char *copy(const char *text, size_t n)
     return out;
 }
 
-char *strdup(const char *text) { return FAILS ? NULL : copy(text, strlen(text)); }
-char *strndup(const char *text, size_t n) { return FAILS ? NULL : copy(text, strnlen(text, n)); }
+char *strdup(const char *text)
+{
+    return fails(CALLER) ? NULL : copy(text, strlen(text), is_own(CALLER));
+}
+
+char *strndup(const char *text, size_t n)
+{
+    return fails(CALLER) ? NULL : copy(text, strnlen(text, n), is_own(CALLER));
+}
 
 FILE *open_memstream(char **text, size_t *size)
 {
     FILE *(*real)(char **, size_t *) = (FILE * (*)(char **, size_t *))
         dlsym(RTLD_NEXT, "open_memstream");
 
-    return FAILS ? NULL : real(text, size);
+    return fails(CALLER) ? NULL : real(text, size);
 }
 
 FILE *fdopen(int fd, const char *mode)
 {
     FILE *(*real)(int, const char *) = (FILE * (*)(int, const char *)) dlsym(RTLD_NEXT, "fdopen");
 
-    return FAILS ? NULL : real(fd, mode);
+    return fails(CALLER) ? NULL : real(fd, mode);
 }
 
 /* ---- signals ---- */
