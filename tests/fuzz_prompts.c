@@ -123,6 +123,19 @@ static int try_text(const char *text, size_t *taken)
     return good;
 }
 
+#ifdef SDRT_LIBFUZZER
+static int try_bytes(const uint8_t *data, size_t size)
+{
+    char text[CAPACITY + 1];
+
+    if (size > CAPACITY) return 1;
+    memcpy(text, data, size);
+    text[size] = '\0';
+    return try_text(text, &fuzz_taken);
+}
+#endif
+FUZZ_TARGET(try_bytes(data, size))
+
 int main(int argc, char **argv)
 {
     const uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;

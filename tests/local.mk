@@ -692,12 +692,20 @@ tests_libfaults_la_CFLAGS = $(TEST_CFLAGS) -Wno-missing-prototypes -fvisibility=
 tests_libfaults_la_LDFLAGS = -module -avoid-version -rpath /nowhere $(AM_LDFLAGS)
 tests_libfaults_la_LIBADD = -ldl
 endif
+check_PROGRAMS += tests/fuzz_texts
+tests_fuzz_texts_SOURCES = tests/fuzz_texts.c tests/fuzz.h tools/prompt_file.c tools/prompt_file.h \
+	tools/fetch_reply.c tools/fetch_reply.h bench/shape_text.c bench/shape_text.h \
+	bench/kernel_jobs.c bench/kernel_jobs.h
+tests_fuzz_texts_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
 # The fuzzers as targets of libFuzzer; and what takes long, as make soak.
-EXTRA_DIST += tests/fuzz/build.sh tests/fuzz/parsers.dict tests/soak/kills.sh tests/soak/soak.sh
+EXTRA_DIST += tests/fuzz/build.sh tests/fuzz/corpus.sh tests/fuzz/parsers.dict tests/soak/kills.sh tests/soak/soak.sh
 noinst_PROGRAMS += tests/cut_files
 tests_cut_files_SOURCES = tests/cut_files.c tests/fuzz.h
 tests_cut_files_LDADD = libruntime.la libkernels.la $(DEPS_LIBS)
-soak: sdgen tests/cut_files $(check_LTLIBRARIES)
+EXTRA_PROGRAMS = tests/soak_images
+tests_soak_images_SOURCES = tests/soak/images.c
+tests_soak_images_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
+soak: sdgen sdconvert tests/cut_files tests/soak_images $(check_LTLIBRARIES)
 	$(AM_V_at)srcdir=$(srcdir) $(SHELL) $(srcdir)/tests/soak/soak.sh
 # Files that were made to harm, for tests/check_attacks.sh.
 noinst_PROGRAMS += tests/attack_files

@@ -3,7 +3,7 @@
 #
 # Builds the fuzzers as targets of libFuzzer, as OSS-Fuzz asks for it: with CC, CFLAGS,
 # LIB_FUZZING_ENGINE and OUT from outside, each target with its dictionary and its first inputs beside
-# it.  In a configured build folder, whose config.h says which libraries are there:
+# it (fuzz_json_seed_corpus, and with zip that as OSS-Fuzz has it).  In a configured build folder, whose config.h says which libraries are there:
 #
 #     OUT=/some/folder sh ../tests/fuzz/build.sh
 #     /some/folder/fuzz_json -dict=/some/folder/fuzz_json.dict -max_total_time=3600 corpus
@@ -19,8 +19,10 @@ flags="-std=gnu11 -DHAVE_CONFIG_H -D_GNU_SOURCE -DSDRT_LIBFUZZER -I. -I$top $(va
 
 # What parsers are made of, and no network.
 sources='runtime/base/*.c runtime/files/*.c runtime/random/*_linux.c kernels/*.c kernels/generic/*.c model/text/*.c
-    model/lora/file.c model/lora/config.c model/lora/pattern.c runtime/weights/weight_files.c
-    runtime/weights/weights.c runtime/weights/storage.c runtime/weights/storage_read.c'
+    model/lora/file.c model/lora/config.c model/lora/pattern.c model/lora/tags.c model/lora/folder.c
+    model/lora/strength.c model/checkpoint/folder_weights.c runtime/weights/weight_files.c
+    runtime/weights/weights.c runtime/weights/storage.c runtime/weights/storage_read.c
+    tools/prompt_file.c tools/fetch_reply.c bench/shape_text.c'
 for source in $(cd "$top" && ls $sources); do
     object=$OUT/objects/$(echo "$source" | tr / _).o
     [ "$object" -nt "$top/$source" ] ||
@@ -30,10 +32,20 @@ make -s model/text/clip_merges.c
 $CC $CFLAGS $flags -c model/text/clip_merges.c -o "$OUT/objects/model_text_clip_merges.c.o"
 rm -f "$OUT/objects/parsers.a"
 ar rc "$OUT/objects/parsers.a" "$OUT"/objects/*.c.o
-for target in json safetensors gguf pickle lora tokenizer t5_tokenizer; do
-    name=fuzz_$target
-    $CC $CFLAGS $flags -c "$top/tests/$name.c" -o "$OUT/objects/$name.o"
+
+# target NAME SOURCE FLAGS...
+target() {
+    name=$1 source=$2
+    shift 2
+    $CC $CFLAGS $flags "$@" -c "$top/tests/$source.c" -o "$OUT/objects/$name.o"
     ${CXX:-$CC} $CFLAGS $LIB_FUZZING_ENGINE "$OUT/objects/$name.o" "$OUT/objects/parsers.a" \
         $(value DEPS_LIBS) -lm -lpthread -o "$OUT/$name"
     cp "$top/tests/fuzz/parsers.dict" "$OUT/$name.dict"
+}
+for name in json safetensors gguf pickle lora tokenizer t5_tokenizer prompts; do
+    target fuzz_$name fuzz_$name
 done
+for kind in picture vocab index prompts reply tags npy hashes shape; do
+    target fuzz_text_$kind fuzz_texts "-DSDRT_FUZZ_KIND=\"$kind\""
+done
+sh "$top/tests/fuzz/corpus.sh" "$OUT"

@@ -20,5 +20,7 @@ run tests/cut_files "$golden/pictures/init.png" 1 0 4000 jpeg
 run tests/cut_files "$golden/pictures/init.png" 1 0 4000 webp
 run sh "$top/tests/soak/kills.sh" 200 KILL "$model"
 run sh "$top/tests/soak/kills.sh" 200 TERM "$model"
+lora=$golden/lora/kohya
+run tests/soak_images "$model" 10000 "$lora-lora.safetensors" "$lora-torch.pt" "$lora-ggml.gguf"
 run env SDRT_SOAK=1 srcdir="$top" sh "$top/tests/check_faults.sh"
 exit $status
