@@ -10,7 +10,7 @@
 #include <criterion/criterion.h>
 #include <time.h>
 
-enum { STEPS = 400, MOST_PARTS = 97, MOST_WORKERS = 8 };
+enum { STEPS = 400, MOST_PARTS = 97, MOST_WORKERS = 16 };
 
 /* A team of this machine's; the caller frees it. */
 static inline struct sdrt_team *tteam_make(int workers)

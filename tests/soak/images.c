@@ -140,6 +140,7 @@ int main(int argc, char **argv)
         fputs("usage: soak_images MODEL COUNT LORA...\n", stderr);
         return 2;
     }
+    setvbuf(stdout, NULL, _IOLBF, 0);
     const int count = atoi(argv[2]), every = count / LOOKS > 0 ? count / LOOKS : 1;
     sdrt_options_init(&o);
     o.model = argv[1];

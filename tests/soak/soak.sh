@@ -22,5 +22,6 @@ run sh "$top/tests/soak/kills.sh" 200 KILL "$model"
 run sh "$top/tests/soak/kills.sh" 200 TERM "$model"
 lora=$golden/lora/kohya
 run tests/soak_images "$model" 10000 "$lora-lora.safetensors" "$lora-torch.pt" "$lora-ggml.gguf"
+run sh "$top/tests/soak/valgrind.sh" "$golden"
 run env SDRT_SOAK=1 srcdir="$top" sh "$top/tests/check_faults.sh"
 exit $status
