@@ -140,6 +140,7 @@ no 'no picture' 400 'init_images' /sdapi/v1/img2img '{}'
 no 'no base64' 400 'base64' /sdapi/v1/img2img '{"init_images":["!"]}'
 no 'no PNG' 400 'expected a picture' /sdapi/v1/img2img '{"init_images":["aGVsbG8="]}'
 unit() { printf '{"width":64,"height":64,"steps":1,"alwayson_scripts":{"controlnet":{"args":[%s]}}}' "$1"; }
+no 'an adapter without an encoder' 400 'without --clip-vision' /v1/jobs '{"ip_adapters":[{"file":"ip"}]}'
 no 'a control net elsewhere' 400 'a net that this server lists' /sdapi/v1/txt2img "$(unit '{"model":"../x"}')"
 no 'a unit of no such field' 400 'bogus' /sdapi/v1/txt2img "$(unit '{"bogus":1}')"
 ask 'a unit that is off' 200 '"images"' /sdapi/v1/txt2img -d "$(unit '{"enabled":false,"model":"x"},false')"
@@ -162,7 +163,28 @@ stop
 mkdir nets enlarging
 cp "$tiny/unet/diffusion_pytorch_model.safetensors" nets/other.safetensors
 cp "${tiny%/*}/nets/rrdb-x2.pth" enlarging/
-start --control-dir nets --upscaler-dir enlarging --max-steps 400
+# made NAMES FILE: a file of those tensors, all of whose numbers are the same, in f16.
+made() {
+    awk -F '\t' 'BEGIN { at = 0; printf "{" }
+        { n = split($3, side, ","); size = 2; dims = ""
+          for (i = 1; i <= n; i++) { size *= side[i]; dims = dims (i > 1 ? "," : "") side[i] }
+          printf "%s\"%s\":{\"dtype\":\"F16\",\"shape\":[%s],\"data_offsets\":[%d,%d]}", (NR > 1 ? "," : ""),
+              $1, dims, at, at + size
+          at += size }
+        END { printf "}"; print at > "size" }' "${tiny%/*}/nets/$1" > header
+    n=$(wc -c < header)
+    {
+        # shellcheck disable=SC2059 # the bytes of the header's length
+        printf "$(printf '\\%03o\\%03o' $((n % 256)) $((n / 256)))\0\0\0\0\0\0"
+        cat header
+        head -c "$(cat size)" /dev/zero | tr '\0' ','
+    } > "$2"
+}
+made ip-plain-sd15.txt nets/ip.safetensors
+mkdir vision
+made clip-vision.txt vision/model.safetensors
+echo '{"num_attention_heads":4,"hidden_act":"gelu"}' > vision/config.json
+start --control-dir nets --upscaler-dir enlarging --max-steps 400 --clip-vision vision
 "$build/sdgen" --upscale enlarging/rrdb-x2.pth sdgen.png --threads 1 --quiet -o enlarged.png
 ask 'upscalers' 200 '"name":"rrdb-x2"' /sdapi/v1/upscalers
 ask 'extra-single-image' 200 '"html_info":"","image":"' /sdapi/v1/extra-single-image -d \
@@ -213,7 +235,33 @@ same image.png 'hires of a job'
 no 'an upscaler elsewhere' 400 'upscaler_1' /sdapi/v1/extra-single-image \
     "{\"image\":\"$picture\",\"upscaler_1\":\"../x\"}"
 no 'no picture to enlarge' 400 'image: expected' /sdapi/v1/extra-single-image '{}'
-ask 'control nets' 200 '{"model_list":\["other"\]}' /controlnet/model_list
+# Pictures as prompts.
+"$build/sdgen" -m "$tiny" -p 'a cat' --seed 7 --steps 2 -W 64 -H 64 --threads 1 --quiet --force -o plain.png
+"$build/sdgen" -m "$tiny" -p 'a cat' --seed 7 --steps 2 -W 64 -H 64 --threads 1 --quiet --force -o sdgen.png \
+    --ip-adapter nets/ip.safetensors=enlarged.png:0.8 --clip-vision vision
+ok=true
+cmp -s plain.png sdgen.png && ok=false
+report $ok 'the adapter makes another image' 'the same as without'
+enlarged=$(base64 < enlarged.png | tr -d '\n')
+one="{\"model\":\"ip [1]\",\"image\":\"$enlarged\",\"module\":\"ip-adapter-auto\",\"weight\":0.8}"
+ask 'an IP-Adapter as a unit' 200 '"images"' /sdapi/v1/txt2img -d "{\"prompt\":\"a cat\",\"seed\":7,\"steps\":2,
+    \"width\":64,\"height\":64,\"alwayson_scripts\":{\"controlnet\":{\"args\":[$one]}}}"
+picture_of images > image.png
+same image.png 'an IP-Adapter as a unit'
+ask 'an IP-Adapter of a job' 202 '"state"' /v1/jobs -d "{\"prompt\":\"a cat\",\"seed\":7,\"steps\":2,\"width\":64,
+    \"height\":64,\"ip_adapters\":[{\"file\":\"ip\",\"image\":\"$enlarged\",\"scale\":0.8}]}"
+id=$(sed 's/^{"id":"\([^"]*\)".*/\1/' answer)
+ask 'its events' 200 '^event: end' "/v1/jobs/$id/events" -N
+curl -s -o image.png "$url/v1/jobs/$id/images/0.png"
+same image.png 'an IP-Adapter of a job'
+no 'an adapter for faces' 400 "module 'ip-adapter_face_id'.*for faces are not there" /sdapi/v1/txt2img \
+    "$(unit "{\"model\":\"ip\",\"image\":\"$picture\",\"module\":\"ip-adapter_face_id\"}")"
+no 'an adapter for a part of the steps' 400 'guidance_end: expected 1' /sdapi/v1/txt2img \
+    "$(unit "{\"model\":\"ip\",\"image\":\"$picture\",\"module\":\"ip-adapter_clip_h\",\"guidance_end\":0.5}")"
+no 'an adapter elsewhere' 400 'an IP-Adapter that this server lists' /v1/jobs '{"ip_adapters":[{"file":"../ip"}]}'
+no 'a field of an adapter' 400 'ip_adapters: start: there is no such field' /v1/jobs \
+    '{"ip_adapters":[{"file":"ip","start":0.5}]}'
+ask 'control nets' 200 '{"model_list":\["ip","other"\]}' /controlnet/model_list
 no 'a file that is no control net' 400 'other.safetensors' /sdapi/v1/txt2img \
     "$(unit "{\"model\":\"other [1]\",\"image\":\"$picture\"}")"
 no 'guess mode' 400 'guessmode' /sdapi/v1/txt2img "$(unit '{"model":"other","guessmode":true}')"

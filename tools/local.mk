@@ -61,7 +61,7 @@ SDSERVE_PARTS = tools/sdserve/server.h \
 	tools/sdserve/fields.c tools/sdserve/fields.h tools/sdserve/jobs.c tools/sdserve/jobs.h \
 	tools/sdserve/gallery.c tools/sdserve/gallery.h tools/sdserve/page_files.h \
 	tools/sdserve/openapi.c tools/sdserve/openapi.h \
-	tools/sdserve/control.c tools/sdserve/control.h \
+	tools/sdserve/control.c tools/sdserve/control.h tools/sdserve/image_prompt.c tools/sdserve/image_prompt.h \
 	tools/sdserve/extras.c tools/sdserve/extras.h tools/sdserve/hires.c tools/sdserve/hires.h \
 	tools/sdserve/a1111.c tools/sdserve/a1111.h tools/sdserve/a1111_draw.c tools/sdserve/openai.c tools/sdserve/openai.h \
 	tools/enlarge.c tools/enlarge.h tools/output.c tools/output.h tools/seed.c tools/seed.h \

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/sdserve/control.h"
+#include "tools/sdserve/image_prompt.h"
 
 #include "runtime/base/choices.h"
 #include "runtime/base/error.h"
@@ -223,6 +224,8 @@ static int take_unit(struct fields *f, const char *name, const json_t *unit)
         return sdrt_fail(f->log, SDRT_E_ARG, "%s: mask: expected none", name);
     if (!picture) picture = json_object_get(unit, "input_image");
     if (json_is_object(picture)) picture = json_object_get(picture, "image");
+    if (image_prompt_is(json_string_value(json_object_get(unit, "module"))))
+        return image_prompt_unit(f, name, unit, json_string_value(picture));
     struct sdrt_control *c = add(f, name, json_string_value(json_object_get(unit, "model")),
                                  json_string_value(picture));
     if (!c || number_in(f, name, unit, "weight", 0, 10, &c->scale) ||
@@ -323,6 +326,8 @@ static json_t *modules(void)
     json_t *list = json_pack("[s]", "none");
 
     for (int i = 0; maps(i); i++) json_array_append_new(list, json_string(maps(i)));
+    for (int i = 0; image_prompt_module(i); i++)
+        json_array_append_new(list, json_string(image_prompt_module(i)));
     return list;
 }
 

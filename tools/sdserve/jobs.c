@@ -5,6 +5,7 @@
 #include "runtime/base/error.h"
 #include "tools/sdserve/base64.h"
 #include "tools/sdserve/control.h"
+#include "tools/sdserve/image_prompt.h"
 #include "tools/sdserve/hires.h"
 
 #include <stdio.h>
@@ -174,6 +175,8 @@ const struct field jobs_fields[] = {
     { "dynamic_prompts", FIELD_FLAG, AT(request.dynamic_prompts) },
     { "guidance", FIELD_TEXT, AT(request.guidance) },
     { "cfg_schedule", FIELD_TEXT, AT(request.cfg_schedule) },
+    { "ip_adapters", FIELD_CALL, .call = image_prompt_list,
+      .schema = "{\"type\":[\"array\",\"null\"]}" },
     { "slg_scale", FIELD_FLOAT, AT(request.slg_scale), 0, 1000 },
     { "slg_start", FIELD_FLOAT, AT(request.slg_start), 0, 1 },
     { "slg_end", FIELD_FLOAT, AT(request.slg_end), 0, 1 },

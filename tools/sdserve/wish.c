@@ -31,6 +31,10 @@ void wish_free(struct wish *w)
         free((void *)(uintptr_t)w->controls[i].net);
         sdrt_picture_file_free(&w->control_files[i]);
     }
+    for (int i = 0; i < WISH_IPS; i++) {
+        free((void *)(uintptr_t)w->ips[i].file);
+        sdrt_picture_file_free(&w->ip_files[i]);
+    }
     sdrt_picture_file_free(&w->init_file);
     sdrt_picture_file_free(&w->mask_file);
     free(w->upscaler);

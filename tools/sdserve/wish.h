@@ -13,7 +13,7 @@
 
 struct serve_options;
 
-enum { WISH_LORAS = 32, WISH_CONTROLS = 4 };
+enum { WISH_LORAS = 32, WISH_CONTROLS = 4, WISH_IPS = 4 };
 
 /* What of a picture that is only enlarged, in A1111's words. */
 struct wish_extras {
@@ -46,6 +46,9 @@ struct wish {
     struct sdrt_picture_file control_files[WISH_CONTROLS]; /* owned */
     struct sdrt_picture control_pictures[WISH_CONTROLS];   /* the same, for the request */
     const char *control_maps[WISH_CONTROLS], *control_types[WISH_CONTROLS];
+    struct sdrt_ip_adapter ips[WISH_IPS];        /* files are owned */
+    struct sdrt_picture_file ip_files[WISH_IPS]; /* owned */
+    struct sdrt_picture ip_pictures[WISH_IPS];   /* the same, for the request */
     const char
         *control_modes[WISH_CONTROLS]; /* how each wants to come to the image's size; NULL: as the
                                                * request says */
