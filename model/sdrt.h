@@ -330,6 +330,13 @@ struct sdrt_request {
         *clip_vision; /* CLIP's encoder of their pictures, a file or a folder: ViT-H, of the first
                                   * adapter for SDXL ViT-bigG */
     int n_ip_adapters;
+    double
+        s_churn; /* 0: none; how much euler, heun and dpm2 raise the noise before steps, shared out
+                                  * over them, by s_noise times what they draw */
+    double s_tmin, s_tmax; /* only of steps that begin at a noise level between; s_tmax 0: no end */
+    int seed_resize_width,
+        seed_resize_height; /* 0: none; the noise is that of an image of this size,
+                                  * laid on the middle, with other noise around it, as the web UI has it */
 };
 
 /* What a context's first request needs, known before any of it is loaded.  A later one packs again

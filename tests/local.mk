@@ -75,7 +75,7 @@ tests_test_k_samplers_SOURCES = tests/test_k_samplers.c tests/trajectory.h $(ALL
 tests_test_k_samplers_CFLAGS = $(TEST_CFLAGS)
 tests_test_k_samplers_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_k_samplers_LDADD = $(TEST_LIBS)
-EXTRA_DIST += tests/golden/k_samplers.bin tests/golden/d_samplers.bin \
+EXTRA_DIST += tests/golden/k_samplers.bin tests/golden/churn_samplers.bin tests/oracle/make_churn_golden.py tests/golden/d_samplers.bin \
 	tests/golden/pp_samplers.bin tests/oracle/make_pp_golden.py tests/oracle/make_k_golden.py \
 	tests/oracle/make_d_golden.py
 

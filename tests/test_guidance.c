@@ -161,6 +161,30 @@ Test(guidance, variations_as_in_the_web_ui)
     sdrt_close(&c);
 }
 
+/* Smaller by an odd number one way and larger the other, with a variation. */
+Test(guidance, resized_seeds_as_in_the_web_ui)
+{
+    struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
+    const int unit = 1 << (sdrt_model_config_of(c->model)->vae.levels - 1);
+    struct sdrt_npy *want = data("noise-resized.npy");
+    struct sdrt_request r;
+
+    small_request(&r);
+    r.steps = 1;
+    r.height = 9 * unit;
+    r.width = 11 * unit;
+    r.seed_resize_height = 6 * unit + 1;
+    r.seed_resize_width = 14 * unit;
+    r.subseed = 20;
+    r.subseed_strength = 0.3f;
+    r.dump = keep_noise;
+    cr_assert_eq(sdrt_generate(c, &r), SDRT_OK, "%s", kept_text);
+    for (size_t i = 0; i < want->elements; i++)
+        cr_assert_float_eq(varied[i], ((const float *)want->data)[i], 2e-6, "[%zu]", i);
+    sdrt_npy_free(&want);
+    sdrt_close(&c);
+}
+
 Test(guidance, seeds_of_noise)
 {
     struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);

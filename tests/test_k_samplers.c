@@ -98,7 +98,8 @@ struct golden {
     float scale;
 };
 
-static void read_case(FILE *f, struct golden *g)
+/* tuned: the case has all that a user may turn. */
+static void read_case(FILE *f, struct golden *g, int tuned)
 {
     int32_t head[6];
     double numbers[2];
@@ -111,7 +112,12 @@ static void read_case(FILE *f, struct golden *g)
     g->p.noise = sdrt_noise_model_default((enum sdrt_prediction)head[2]);
     g->p.noise.flow_shift = numbers[0];
     g->p.steps = head[3];
-    g->tuning = (struct sdrt_sampler_tuning){ numbers[1], 1.0 };
+    g->tuning = (struct sdrt_sampler_tuning){ .eta = numbers[1], .s_noise = 1.0 };
+    if (tuned) {
+        double more[4];
+        take(f, more, sizeof more);
+        g->tuning = (struct sdrt_sampler_tuning){ numbers[1], more[0], more[1], more[2], more[3] };
+    }
     g->p.tuning = &g->tuning;
     g->images = (size_t)head[4];
     g->n = (size_t)head[5];
@@ -147,6 +153,7 @@ static double run_case(FILE *f, const struct golden *g)
     x[g->count] = 12345.0f;
     for (int e = 0; e <= g->evals; e++) {
         take(f, want, g->count * sizeof *want);
+        if (e < g->evals) cr_assert_eq(sdrt_sampler_churn(s, e, x, rngs), 0);
         const double error = relative_error(x, want, g->count);
         if (error > worst) worst = error;
         if (e == g->evals) break;
@@ -177,7 +184,7 @@ static double limit_of(enum sdrt_sampler_kind kind, double eta)
     return moves && eta != 0.0 ? 2e-3 : 1e-4;
 }
 
-static void check_trajectories(const char *name, unsigned least)
+static void check_trajectories(const char *name, unsigned least, int tuned)
 {
     FILE *f = skip_motions(name, pass_motion);
     double worst = 0;
@@ -187,7 +194,7 @@ static void check_trajectories(const char *name, unsigned least)
     cr_assert_geq(cases, least);
     for (uint32_t i = 0; i < cases; i++) {
         struct golden g;
-        read_case(f, &g);
+        read_case(f, &g, tuned);
         const double error = run_case(f, &g);
         cr_expect(error < limit_of(g.p.kind, g.tuning.eta),
                   "%s, %s, prediction %d, %d steps, eta %g: relative error %.2g",
@@ -199,9 +206,54 @@ static void check_trajectories(const char *name, unsigned least)
     fclose(f);
 }
 
-Test(k_samplers, trajectories) { check_trajectories("k_samplers.bin", 246); }
-Test(k_samplers, trajectories_of_diffusers) { check_trajectories("d_samplers.bin", 35); }
-Test(k_samplers, trajectories_of_others) { check_trajectories("pp_samplers.bin", 150); }
+Test(k_samplers, trajectories) { check_trajectories("k_samplers.bin", 246, 0); }
+Test(k_samplers, trajectories_of_diffusers) { check_trajectories("d_samplers.bin", 35, 0); }
+Test(k_samplers, trajectories_of_others) { check_trajectories("pp_samplers.bin", 150, 0); }
+
+Test(k_samplers, trajectories_with_churn) { check_trajectories("churn_samplers.bin", 20, 1); }
+
+Test(k_samplers, churn_is_refused_where_there_is_none)
+{
+    const struct sdrt_sampler_tuning tuning = { .eta = -1, .s_noise = 1, .churn = 10 },
+                                     bad = { .eta = -1, .s_noise = 1, .churn = -1 };
+    struct sdrt_sampler_params p = { .kind = SDRT_SAMPLER_EULER_A,
+                                     .steps = 5,
+                                     .noise = sdrt_noise_model_default(SDRT_PREDICTION_EPSILON),
+                                     .tuning = &tuning };
+    struct sdrt_sampler *s;
+
+    cr_expect_eq(sdrt_sampler_create(&s, &p), SDRT_E_UNSUPPORTED);
+    p.kind = SDRT_SAMPLER_EULER;
+    p.tuning = &bad;
+    cr_expect_eq(sdrt_sampler_create(&s, &p), SDRT_E_ARG);
+    p.tuning = &tuning;
+    p.noise = sdrt_noise_model_default(SDRT_PREDICTION_FLOW);
+    cr_expect_eq(sdrt_sampler_create(&s, &p), SDRT_E_UNSUPPORTED);
+}
+
+/* A run that begins in the middle shares its churn out over its own steps, and what of a picture is kept has
+ * the noise from before it is raised. */
+Test(k_samplers, churn_of_a_part_of_a_run)
+{
+    const struct sdrt_sampler_tuning tuning = { .eta = -1, .s_noise = 1, .churn = 1 };
+    struct sdrt_sampler_params p = { .kind = SDRT_SAMPLER_HEUN,
+                                     .steps = 8,
+                                     .first_step = 4,
+                                     .noise = sdrt_noise_model_default(SDRT_PREDICTION_EPSILON) };
+    struct sdrt_sampler *plain, *s;
+    float keep, gain, own;
+
+    cr_assert_eq(sdrt_sampler_create(&plain, &p), 0);
+    p.tuning = &tuning;
+    cr_assert_eq(sdrt_sampler_create(&s, &p), 0);
+    sdrt_sampler_mix(plain, 0, &keep, &own);
+    sdrt_sampler_mix(s, 0, &keep, &gain);
+    cr_expect_eq(gain, own);
+    /* sqrt(sigma^2 + 1) of a level that is 1.25 times as high */
+    cr_expect_float_eq(sdrt_sampler_input_divisor(s, 0), sqrtf(own * own * 1.5625f + 1.0f), 1e-4f);
+    sdrt_sampler_free(&plain);
+    sdrt_sampler_free(&s);
+}
 
 /* Without guidance, what the denoiser says is both. */
 Test(k_samplers, cfg_pp_without_guidance_is_its_own_sampler)

@@ -4,6 +4,7 @@
 #include "model/noise/guidance.h"
 #include "model/pipeline/parameters.h"
 #include "runtime/base/numbers.h"
+#include "tools/option_values.h"
 #include "runtime/files/picture_file.h"
 
 #include <stdio.h>
@@ -59,11 +60,10 @@ static int whole(int *to, const char *text, int low, int high)
     return cli_whole(to, "from-image", text, low, high, NULL);
 }
 
-static int size_of(struct sdrt_request *r, const char *text)
+static int size_of(int *width, int *height, const char *text)
 {
-    return sscanf(text, "%dx%d", &r->width, &r->height) == 2 && r->width > 0 && r->height > 0
-               ? SDRT_OK
-               : SDRT_E_FORMAT;
+    return sscanf(text, "%dx%d", width, height) == 2 && *width > 0 && *height > 0 ? SDRT_OK
+                                                                                  : SDRT_E_FORMAT;
 }
 
 static int number_of(double *to, const char *text)
@@ -141,7 +141,7 @@ static int scale_of(float *to, const char *text)
 }
 
 /* Whether a key is of guidance beside its scale; *status then says whether its value is right. */
-static int take_guidance(struct sdrt_request *r, const char *key, const char *value, int *status)
+static int take_guiding(struct sdrt_request *r, const char *key, const char *value, int *status)
 {
     const struct {
         const char *key, **to;
@@ -174,21 +174,48 @@ static int take_guidance(struct sdrt_request *r, const char *key, const char *va
     return 1;
 }
 
-/* The rest of take_pair(): what is told of noise and guidance only where it was asked for. */
-static int take_noise(struct sdrt_request *r, const char *key, const char *value)
+/* Whether a key is of noise that is raised between steps, or of noise levels given one by one. */
+static int take_tuning(struct sdgen_options *o, const char *key, const char *value, int *status)
 {
+    struct sdrt_request *r = &o->request;
+    const struct {
+        const char *key;
+        double *to;
+    } numbers[] = { { "Sigma churn", &r->s_churn },
+                    { "Sigma tmin", &r->s_tmin },
+                    { "Sigma tmax", &r->s_tmax },
+                    { "Sigma noise", &r->s_noise } };
+
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        if (strcmp(key, numbers[i].key)) continue;
+        *status = cli_number(numbers[i].to, "from-image", value, 0, 1000, NULL);
+        return 1;
+    }
+    if (!strcmp(key, "Seed resize from"))
+        *status = size_of(&r->seed_resize_width, &r->seed_resize_height, value);
+    else if (!strcmp(key, "Sigmas")) *status = take_sigmas(o, "from-image", value, NULL);
+    else if (!strcmp(key, "Timesteps")) *status = take_timesteps(o, "from-image", value, NULL);
+    else return 0;
+    return 1;
+}
+
+/* The rest of take_pair(): what is told of noise and guidance only where it was asked for. */
+static int take_noise(struct sdgen_options *o, const char *key, const char *value)
+{
+    struct sdrt_request *r = &o->request;
     struct sdrt_cache cache;
     int status = SDRT_OK;
 
     if (!strcmp(key, "Prompt style"))
         return name_of(&r->prompt_style, SDRT_LIST_PROMPT_STYLES, value);
+    if (take_tuning(o, key, value, &status)) return status;
     if (!strcmp(key, "Eta")) return cli_number(&r->eta, "from-image", value, 0, 100, NULL);
     if (!strcmp(key, "ENSD")) return natural_of(&r->eta_noise_seed_delta, value);
     if (!strcmp(key, "Variation seed")) return natural_of(&r->subseed, value);
     if (!strcmp(key, "Variation seed strength")) return share_of(&r->subseed_strength, value);
     if (!strcmp(key, "CFG Rescale")) return share_of(&r->cfg_rescale, value);
     if (!strcmp(key, "CFG range")) return range_of(&r->cfg_start, &r->cfg_end, value);
-    if (take_guidance(r, key, value, &status)) return status;
+    if (take_guiding(r, key, value, &status)) return status;
     if (!strcmp(key, "Cache")) {
         r->cache = value;
         return sdrt_cache_parse(&cache, value, NULL);
@@ -197,7 +224,7 @@ static int take_noise(struct sdrt_request *r, const char *key, const char *value
 }
 
 /* What is behind "Hires ".  An upscaler that no name here is, is a file. */
-static int take_hires(struct sdrt_request *r, const char *key, const char *value)
+static int take_hires_pair(struct sdrt_request *r, const char *key, const char *value)
 {
     double number = 0;
     int status;
@@ -234,7 +261,7 @@ static int take_pair(struct sdgen_options *o, const char *key, const char *value
         return name_of(&o->model.prediction, SDRT_LIST_PREDICTIONS, value);
     if (!strcmp(key, "Spacing")) return name_of(&r->spacing, SDRT_LIST_SPACINGS, value);
     if (!strcmp(key, "Seed")) return seed_of(o, value);
-    if (!strcmp(key, "Size")) return size_of(r, value);
+    if (!strcmp(key, "Size")) return size_of(&r->width, &r->height, value);
     if (!strcmp(key, "Clip skip")) return whole(&r->clip_skip, value, 1, 64);
     if (!strcmp(key, "RNG")) {
         r->rng = strcmp(value, "NV") ? "cpu" : "cuda";
@@ -252,8 +279,8 @@ static int take_pair(struct sdgen_options *o, const char *key, const char *value
         r->strength = r->hires_strength = (float)number;
         return status;
     }
-    if (!strncmp(key, "Hires ", 6)) return take_hires(r, key + 6, value);
-    return take_noise(r, key, value);
+    if (!strncmp(key, "Hires ", 6)) return take_hires_pair(r, key + 6, value);
+    return take_noise(o, key, value);
 }
 
 static int take_pairs(struct sdgen_options *o, const char *path, char *at,

@@ -426,6 +426,13 @@ int take_original_size(void *into, const char *name, const char *text, const str
     return parse_pair(&r->original_width, &r->original_height, name, text, 'x', 1, log);
 }
 
+int take_seed_resize(void *into, const char *name, const char *text, const struct sdrt_log *log)
+{
+    struct sdrt_request *r = &((struct sdgen_options *)into)->request;
+
+    return parse_pair(&r->seed_resize_width, &r->seed_resize_height, name, text, 'x', 1, log);
+}
+
 int take_target_size(void *into, const char *name, const char *text, const struct sdrt_log *log)
 {
     struct sdrt_request *r = &((struct sdgen_options *)into)->request;

@@ -21,7 +21,7 @@ static float clipped(const struct sdrt_sampler *s, float image)
 static void step_euler(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
 {
     const enum sdrt_prediction prediction = s->p.noise.prediction;
-    const float sigma = s->sigmas[w->i], dt = s->sigmas[w->i + 1] - sigma;
+    const float sigma = s->sigmas[w->i], dt = s->run[w->i + 1] - sigma;
 
     for (size_t k = 0; k < w->count; k++) {
         const float x = w->x[k];
@@ -60,7 +60,7 @@ static void step_heun(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
 {
     const int again = w->i % 2;
     const float sigma = s->sigmas[w->i];
-    const float dt = again ? sigma - s->sigmas[w->i - 1] : s->sigmas[w->i + 1] - sigma;
+    const float dt = s->run[w->i / 2 + 1] - s->sigmas[w->i - again];
     float *slopes = s->history[0], *starts = s->history[1];
 
     for (size_t k = 0; k < w->count; k++) {
@@ -178,6 +178,7 @@ static const struct sdrt_sampler_method methods[SDRT_SAMPLER_COUNT] = {
                              .has_schedules = 1,
                              .has_flow = 1,
                              .uses_sigmas = 1,
+                             .churns = 1,
                              .plan = sdrt_sampler_plan_sigmas,
                              .step = step_euler },
     [SDRT_SAMPLER_EULER_A] = { .name = "euler_a",
@@ -202,6 +203,7 @@ static const struct sdrt_sampler_method methods[SDRT_SAMPLER_COUNT] = {
                             .has_schedules = 1,
                             .has_flow = 1,
                             .uses_sigmas = 1,
+                            .churns = 1,
                             .history = 2,
                             .plan = sdrt_sampler_plan_heun,
                             .step = step_heun },
@@ -212,7 +214,7 @@ static const struct sdrt_sampler_method methods[SDRT_SAMPLER_COUNT] = {
 #define K(name_, evals_, history_, step_)                                                          \
     .name = name_, .has_schedules = 1, .uses_sigmas = 1, .evals = evals_, .history = history_,     \
     .plan = sdrt_sampler_plan_k, .step = sdrt_sampler_step_##step_
-    [SDRT_SAMPLER_DPM2] = { K("dpm2", 2, 1, dpm2), .has_flow = 1, .drops = 1,
+    [SDRT_SAMPLER_DPM2] = { K("dpm2", 2, 1, dpm2), .has_flow = 1, .drops = 1, .churns = 1,
                             .middle = sdrt_sampler_middle_dpm2 },
     [SDRT_SAMPLER_DPM2_A] = { K("dpm2_a", 2, 1, dpm2_a), .drops = 1, .eta = 1,
                               .middle = sdrt_sampler_middle_ancestral,
@@ -390,6 +392,30 @@ static int check_params(const struct sdrt_sampler_params *p)
     return 0;
 }
 
+static int churns(const struct sdrt_sampler *s) { return s->tuning.churn > 0.0; }
+
+/* Whether its noise can be raised between steps. */
+static int check_churn(const struct sdrt_sampler_params *p)
+{
+    const struct sdrt_sampler_tuning *t = p->tuning;
+
+    if (!t || t->churn == 0.0) return SDRT_OK;
+    if (!(t->churn > 0.0 && t->churn <= 1000.0) || !(t->tmin >= 0.0) || !(t->tmax >= 0.0))
+        return sdrt_fail(p->log, SDRT_E_ARG,
+                         "s_churn %g, s_tmin %g, s_tmax %g: expected numbers of 0 and more, up to "
+                         "1000",
+                         t->churn, t->tmin, t->tmax);
+    if (!methods[p->kind].churns)
+        return sdrt_fail(p->log, SDRT_E_UNSUPPORTED,
+                         "sampler %s: has no s_churn, expected euler, heun or dpm2",
+                         methods[p->kind].name);
+    if (p->noise.prediction == SDRT_PREDICTION_FLOW)
+        return sdrt_fail(p->log, SDRT_E_UNSUPPORTED,
+                         "sampler %s: s_churn is not for flow-matching models",
+                         methods[p->kind].name);
+    return SDRT_OK;
+}
+
 int sdrt_sampler_create(struct sdrt_sampler **out, const struct sdrt_sampler_params *params)
 {
     struct sdrt_sampler *s;
@@ -398,15 +424,18 @@ int sdrt_sampler_create(struct sdrt_sampler **out, const struct sdrt_sampler_par
     *out = NULL;
     status = check_noise_model(&params->noise, params->log);
     if (!status) status = check_params(params);
+    if (!status) status = check_churn(params);
     if (status) return status;
     s = calloc(1, sizeof *s);
     if (!s) return sdrt_fail(params->log, SDRT_E_NOMEM, "sampler: no memory");
     s->p = *params;
     s->method = &methods[params->kind];
     s->first = params->first_step;
-    s->tuning = params->tuning ? *params->tuning : (struct sdrt_sampler_tuning){ -1.0, 1.0 };
+    s->tuning = params->tuning ? *params->tuning
+                               : (struct sdrt_sampler_tuning){ .eta = -1.0, .s_noise = 1.0 };
     if (s->tuning.eta < 0.0) s->tuning.eta = s->method->eta;
     status = s->method->plan(s);
+    if (!status && churns(s)) status = sdrt_sampler_plan_churn(s);
     if (status) sdrt_sampler_free(&s);
     *out = s;
     return status;
@@ -424,7 +453,8 @@ void sdrt_sampler_free(struct sdrt_sampler **s)
 
 int sdrt_sampler_reset(struct sdrt_sampler *s, size_t images, size_t n)
 {
-    const size_t arrays = (size_t)s->method->history + (s->method->draws != NULL);
+    const int draws = s->method->draws || churns(s);
+    const size_t arrays = (size_t)s->method->history + (size_t)draws;
     size_t count;
     float *buffer = NULL;
 
@@ -455,7 +485,7 @@ int sdrt_sampler_reset(struct sdrt_sampler *s, size_t images, size_t n)
     free(s->buffer);
     s->buffer = buffer;
     for (int k = 0; k < s->method->history; k++) s->history[k] = buffer + (size_t)k * count;
-    if (s->method->draws) s->noise = buffer + (size_t)s->method->history * count;
+    if (draws) s->noise = buffer + (size_t)s->method->history * count;
     s->images = images;
     s->n = n;
     s->next = 0;
@@ -526,6 +556,30 @@ static void follow_motion(struct sdrt_sampler *s, int i, size_t image, const str
     for (size_t k = 0; k < s->n; k++) noise[k] = -noise[k] / root;
 }
 
+/* The noise level of evaluation i, and the one that is there before its noise is raised. */
+static float level_before(const struct sdrt_sampler *s, int i)
+{
+    const int evals = sdrt_sampler_evaluations_of(s->p.kind);
+
+    return churns(s) && i % evals == 0 ? s->run[i / evals] : s->sigmas[i];
+}
+
+int sdrt_sampler_churn(struct sdrt_sampler *s, int eval, float *latent, struct sdrt_rng *rngs)
+{
+    const int i = s->first + eval;
+
+    if (!churns(s) || i % sdrt_sampler_evaluations_of(s->p.kind)) return SDRT_OK;
+    if (!rngs || !s->noise)
+        return sdrt_fail(s->p.log, SDRT_E_ARG, "sampler %s: draws noise, expected generators",
+                         s->method->name);
+    const double low = (double)level_before(s, i), high = (double)s->sigmas[i];
+    const float amount = (float)s->tuning.s_noise, gain = (float)sqrt(high * high - low * low);
+    for (size_t k = 0; k < s->images; k++) sdrt_rng_normal(rngs + k, s->noise + k * s->n, s->n);
+    for (size_t k = 0; k < s->images * s->n && gain > 0.0f; k++)
+        latent[k] += s->noise[k] * amount * gain;
+    return SDRT_OK;
+}
+
 int sdrt_sampler_step(struct sdrt_sampler *s, int eval, const float *model_out, float *latent,
                       struct sdrt_rng *rngs)
 {
@@ -554,7 +608,7 @@ int sdrt_sampler_step(struct sdrt_sampler *s, int eval, const float *model_out, 
 
 void sdrt_sampler_mix(const struct sdrt_sampler *s, int eval, float *keep, float *gain)
 {
-    const float sigma = s->sigmas[s->first + eval], alpha = s->alphas[s->first + eval];
+    const float sigma = level_before(s, s->first + eval), alpha = s->alphas[s->first + eval];
 
     *keep = 1.0f;
     *gain = sigma;

@@ -77,9 +77,11 @@ enum sdrt_sampler_kind {
 };
 
 /* What a user may turn.  eta: how much noise is added anew, as a share of what the method adds; below 0
- * the method's own, 1, or 0 for ddim.  s_noise: a factor on it. */
+ * the method's own, 1, or 0 for ddim.  s_noise: a factor on it.  churn: how much euler, heun and dpm2 raise
+ * the noise before steps that begin between tmin and tmax (0: without end), shared out over all steps; 0 for
+ * none.  Karras et al. 2022, algorithm 2. */
 struct sdrt_sampler_tuning {
-    double eta, s_noise;
+    double eta, s_noise, churn, tmin, tmax;
 };
 
 struct sdrt_sampler_params {
@@ -152,6 +154,11 @@ float sdrt_sampler_initial_scale(const struct sdrt_sampler *s);
 
 /* The latent of evaluation eval is divided by this before it enters the denoiser. */
 float sdrt_sampler_input_divisor(const struct sdrt_sampler *s, int eval);
+
+/* Before evaluation eval: raises the noise of latent [images, n] where tuning has a churn, by n numbers
+ * drawn from each of rngs[images] at every step, as k-diffusion 0.1.1 draws.  Allocates nothing.  SDRT_E_ARG
+ * without rngs where they are needed. */
+int sdrt_sampler_churn(struct sdrt_sampler *s, int eval, float *latent, struct sdrt_rng *rngs);
 
 /* model_in = latent / divisor, both [images, n]; they may be one array. */
 void sdrt_sampler_scale_input(const struct sdrt_sampler *s, int eval, const float *latent,

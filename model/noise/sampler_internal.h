@@ -31,6 +31,7 @@ struct sdrt_sampler_method {
     int evals;       /* of a step, for those that sdrt_sampler_plan_k() plans */
     int drops;       /* 1: the run is planned a step longer and loses its last but one sigma */
     int brownian;    /* 1: its noise is the motion between two noise levels */
+    int churns;      /* 1: may raise the noise before a step; run then has the steps' own levels */
     int unguided;    /* 1: reads what the denoiser says without guidance */
     int apart;  /* 1: its steps are not the schedule's, so another run cannot go on between two */
     int stops;  /* 1: its last step ends at the least trained noise, not at none */
@@ -57,7 +58,7 @@ struct sdrt_sampler {
     float *sigmas;      /* [total + 1], the last 0 */
     float *alphas;      /* [total], variance-preserving methods */
     float *alphas_next; /* [total] */
-    float *run;         /* [steps + 1] noise levels of the steps, the last 0: of sdrt_sampler_plan_k() */
+    float *run; /* [steps + 1] noise levels of the steps, the last 0: of those of uses_sigmas */
     int    steps;       /* of that */
     size_t images, n;
     float *buffer; /* history, then noise; owned */
@@ -124,6 +125,9 @@ int sdrt_sampler_plan_restart(struct sdrt_sampler *s);
  * timesteps of all evaluations from their sigmas.  SDRT_E_NOMEM. */
 int sdrt_sampler_plan_room(struct sdrt_sampler *s, int total, int steps);
 int sdrt_sampler_plan_timesteps(struct sdrt_sampler *s);
+
+/* Raises the evaluations' noise levels at which steps begin, as tuning says.  SDRT_E_NOMEM. */
+int sdrt_sampler_plan_churn(struct sdrt_sampler *s);
 
 /* sampler_d.c: steps. */
 void sdrt_sampler_step_unipc(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);

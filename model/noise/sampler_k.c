@@ -228,7 +228,7 @@ static void step_midpoint(struct sdrt_sampler *s, const struct sdrt_sampler_work
                           double up)
 {
     const int second = is_second(s, w->i);
-    const float sigma = s->sigmas[w->i], begin = s->run[step_of(s, w->i)];
+    const float sigma = s->sigmas[w->i], begin = s->sigmas[w->i - second];
     const float dt = second ? (float)down - begin : s->sigmas[w->i + 1] - sigma;
 
     for (size_t k = 0; k < w->count; k++) {

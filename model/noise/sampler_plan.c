@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* How many steps LCM models were distilled for. */
 enum { LCM_ORIGINAL_STEPS = 50 };
@@ -204,6 +205,39 @@ int sdrt_sampler_plan_timesteps(struct sdrt_sampler *s)
     return SDRT_OK;
 }
 
+/* By what share the noise of step k is raised. */
+static double churn_of(const struct sdrt_sampler *s, int k)
+{
+    const struct sdrt_sampler_tuning *t = &s->tuning;
+    const double level = (double)s->run[k];
+
+    if (level < t->tmin || (t->tmax > 0.0 && level > t->tmax)) return 0.0;
+    return fmin(t->churn / (s->steps - s->p.first_step), sqrt(2.0) - 1.0);
+}
+
+int sdrt_sampler_plan_churn(struct sdrt_sampler *s)
+{
+    const int evals = sdrt_sampler_evaluations_of(s->p.kind);
+    float *own = malloc((size_t)s->total * sizeof *own);
+    int status;
+
+    if (!own) return sdrt_fail(s->p.log, SDRT_E_NOMEM, "sampler: no memory");
+    memcpy(own, s->timesteps, (size_t)s->total * sizeof *own);
+    for (int e = 0; e < s->total; e++) {
+        const int k = e / evals, second = e % evals != 0;
+        const double level = (double)s->run[k] * (1.0 + churn_of(s, k));
+        if (!second) s->sigmas[e] = (float)level;
+        else if (s->method->middle) /* whose steps have one begin from there */
+            s->sigmas[e] = (float)s->method->middle(s, level, (double)s->run[k + 1]);
+    }
+    status = sdrt_sampler_plan_timesteps(s);
+    for (int e = 0; e < s->total && status == SDRT_OK; e++)
+        if (churn_of(s, e / evals) == 0.0 || (e % evals && !s->method->middle))
+            s->timesteps[e] = own[e];
+    free(own);
+    return status;
+}
+
 /* k-diffusion's: a run of steps, each but the last with a second evaluation at its middle where the
  * method has one. */
 int sdrt_sampler_plan_k(struct sdrt_sampler *s)
@@ -254,6 +288,7 @@ int sdrt_sampler_plan_heun(struct sdrt_sampler *s)
     s->plan = NULL;
     status = sdrt_sampler_plan_room(s, 2 * steps - 1, steps);
     if (status) goto out;
+    for (int i = 0; i < steps; i++) s->run[i] = sigmas[i];
     for (int i = 0; i < 2 * steps - 1; i++) {
         s->timesteps[i] = timesteps[(i + 1) / 2];
         s->sigmas[i] = sigmas[(i + 1) / 2];

@@ -171,12 +171,12 @@ static int begin(const struct beginning *b)
 
     if (status != SDRT_OK) return status;
     if (b->mask) fill_mask(b);
-    for (int i = 0; i < b->batch; i++) {
+    for (int i = 0; i < b->batch && status == SDRT_OK; i++) {
         sdrt_rng_seed(&run->rngs[i], run->rng_kind, sdrt_run_seed(run, i));
         if (sampled) sample(b, i, b->begin + (size_t)i * b->n);
-        sdrt_rng_normal(&run->rngs[i], b->noise + (size_t)i * b->n, b->n);
-        sdrt_run_vary_noise(run, i, b->noise + (size_t)i * b->n);
+        status = sdrt_run_draw_noise(run, i, b->noise + (size_t)i * b->n);
     }
+    if (status != SDRT_OK) return status;
     start(b, noise_alone);
     if (b->mask) status = take_hole(b);
     return status == SDRT_OK ? sdrt_run_dump_latent(run, "begin") : status;

@@ -161,11 +161,10 @@ int sdrt_hires_begin(struct sdrt_run *run)
         enlarge_plane(h, h->of_latents > 1, h->latents + ((size_t)h->image * (size_t)z + c) * from,
                       s->shape.h, s->shape.w, latent + c * to);
     sdrt_rng_seed(&run->rngs[0], run->rng_kind, sdrt_run_seed(run, 0));
-    sdrt_rng_normal(&run->rngs[0], noise, (size_t)z * to);
-    sdrt_run_vary_noise(run, 0, noise);
+    const int status = sdrt_run_draw_noise(run, 0, noise);
     sdrt_sampler_mix(run->samplers[SDRT_PART_BASE], 0, &keep, &gain);
     for (size_t i = 0; i < (size_t)z * to; i++) latent[i] = keep * latent[i] + gain * noise[i];
-    return SDRT_OK;
+    return status;
 }
 
 /* ---- both drawings ---- */

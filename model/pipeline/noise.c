@@ -6,6 +6,7 @@
 #include "model/pipeline/run.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 uint64_t sdrt_run_seed(const struct sdrt_run *run, int image)
 {
@@ -49,13 +50,12 @@ static void turn(const struct column *c, double strength)
     }
 }
 
-void sdrt_run_vary_noise(struct sdrt_run *run, int image, float *noise)
+/* Turns noise of z channels, h x w, towards that of the image's subseed; other has room for as much. */
+static void vary(struct sdrt_run *run, int image, float *noise, float *other, int h, int w)
 {
     const struct sdrt_session *s = run->s;
-    const int h = s->shape.h, w = s->shape.w;
     const int z = sdrt_model_config_of(s->model)->vae.latent_channels;
     const double strength = (double)run->r->subseed_strength;
-    float *other = sdrt_slot_map(&s->slots, s->scaled);
     double mean = 0;
     struct sdrt_rng *rng = &run->rngs[s->shape.batch]; /* one to spare */
 
@@ -78,6 +78,60 @@ void sdrt_run_vary_noise(struct sdrt_run *run, int image, float *noise)
             c.low[y * w] = (float)((double)c.low[y * w] * strength +
                                    (double)c.high[y * w] * (1.0 - strength));
     }
+}
+
+/* What a side of small and one of large have in common when their middles lie on each other, as the web UI
+ * rounds that. */
+struct overlap {
+    int length, from, to; /* of small, and where it goes in large */
+};
+
+static struct overlap overlap_of(int small, int large)
+{
+    const int between = large - small, half = between >= 0 ? between / 2 : -((1 - between) / 2);
+
+    return (struct overlap){ half >= 0 ? small : small + 2 * half, half < 0 ? -half : 0,
+                             half > 0 ? half : 0 };
+}
+
+/* Lays the noise of an image of another size over the middle of noise, [z][h][w]. */
+static int lay_resized(struct sdrt_run *run, int image, float *noise, int h, int w)
+{
+    const struct sdrt_session *s = run->s;
+    const struct sdrt_vae_config *vae = &sdrt_model_config_of(s->model)->vae;
+    const int unit = 1 << (vae->levels - 1), z = vae->latent_channels;
+    const int fh = run->r->seed_resize_height / unit, fw = run->r->seed_resize_width / unit;
+    const struct overlap y = overlap_of(fh, h), x = overlap_of(fw, w);
+    const size_t n = (size_t)z * (size_t)fh * (size_t)fw;
+    struct sdrt_rng *rng = &run->rngs[s->shape.batch];
+    float *from = malloc(2 * n * sizeof *from);
+
+    if (!from) return sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for the seed's noise");
+    sdrt_rng_seed(rng, run->rng_kind, sdrt_run_seed(run, image));
+    sdrt_rng_normal(rng, from, n);
+    vary(run, image, from, from + n, fh, fw);
+    for (int c = 0; c < z; c++)
+        for (int i = 0; i < y.length; i++)
+            for (int k = 0; k < x.length; k++)
+                noise[((size_t)c * (size_t)h + (size_t)(y.to + i)) * (size_t)w +
+                      (size_t)(x.to + k)] =
+                    from[((size_t)c * (size_t)fh + (size_t)(y.from + i)) * (size_t)fw +
+                         (size_t)(x.from + k)];
+    free(from);
+    return SDRT_OK;
+}
+
+int sdrt_run_draw_noise(struct sdrt_run *run, int image, float *noise)
+{
+    const struct sdrt_session *s = run->s;
+    const struct sdrt_vae_config *vae = &sdrt_model_config_of(s->model)->vae;
+    const int h = s->shape.h, w = s->shape.w, unit = 1 << (vae->levels - 1);
+    const int fh = run->r->seed_resize_height / unit, fw = run->r->seed_resize_width / unit;
+
+    sdrt_rng_normal(&run->rngs[image], noise, (size_t)vae->latent_channels * (size_t)h * (size_t)w);
+    if (fh && fw && (fh != h || fw != w)) return lay_resized(run, image, noise, h, w);
+    vary(run, image, noise, sdrt_slot_map(&s->slots, s->scaled), h, w);
+    return SDRT_OK;
 }
 
 void sdrt_run_turn_generators(struct sdrt_run *run)

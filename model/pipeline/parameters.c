@@ -195,12 +195,17 @@ static void write_noise(const struct sdrt_run *run, FILE *f)
 
     if (r->prompt_style) fprintf(f, ", Prompt style: %s", r->prompt_style);
     if (r->eta >= 0.0) fprintf(f, ", Eta: %g", r->eta);
+    if (r->s_churn > 0.0) fprintf(f, ", Sigma churn: %g", r->s_churn);
+    if (r->s_churn > 0.0 && r->s_tmin > 0.0) fprintf(f, ", Sigma tmin: %g", r->s_tmin);
+    if (r->s_churn > 0.0 && r->s_tmax > 0.0) fprintf(f, ", Sigma tmax: %g", r->s_tmax);
     if (r->s_noise != 1.0) fprintf(f, ", Sigma noise: %g", r->s_noise);
     if (r->eta_noise_seed_delta)
         fprintf(f, ", ENSD: %llu", (unsigned long long)r->eta_noise_seed_delta);
     if (r->subseed_strength > 0.0f)
         fprintf(f, ", Variation seed: %llu, Variation seed strength: %g",
                 (unsigned long long)r->subseed, (double)r->subseed_strength);
+    if (r->seed_resize_width && r->seed_resize_height)
+        fprintf(f, ", Seed resize from: %dx%d", r->seed_resize_width, r->seed_resize_height);
     write_list(f, ", Sigmas: \"", r->sigmas, r->n_sigmas);
     write_list(f, ", Timesteps: \"", r->timesteps, r->n_timesteps);
     if (r->cfg_rescale > 0.0f) fprintf(f, ", CFG Rescale: %g", (double)r->cfg_rescale);

@@ -131,7 +131,8 @@ static int check_unguided(const struct sdrt_model *m, const struct sdrt_request 
 static int make_samplers(const struct sdrt_model *m, const struct sdrt_request *r,
                          struct sdrt_shape *shape, struct sdrt_sampler *out[SDRT_PARTS])
 {
-    const struct sdrt_sampler_tuning tuning = { r->eta, r->s_noise };
+    const struct sdrt_sampler_tuning tuning = { r->eta, r->s_noise, r->s_churn, r->s_tmin,
+                                                r->s_tmax };
     struct sdrt_sampler_params params = { .steps = r->steps, .log = m->log,
                                           .noise = sdrt_model_config_of(m)->noise,
                                           .tuning = &tuning,
@@ -197,6 +198,14 @@ static int check_numbers(const struct sdrt_model *m, const struct sdrt_request *
                          "height %d: a variation of the seed turns the noise's columns, which have "
                          "one row here: expected %d or more",
                          r->height, 2 * unit);
+    if (r->seed_resize_width < 0 || r->seed_resize_height < 0 ||
+        r->seed_resize_width > SDRT_MAX_PIXELS || r->seed_resize_height > SDRT_MAX_PIXELS ||
+        (r->seed_resize_width > 0 && r->seed_resize_width < unit) ||
+        (r->seed_resize_height > 0 && r->seed_resize_height < 2 * unit))
+        return sdrt_fail(m->log, SDRT_E_ARG,
+                         "seed resized from %dx%d: expected a size of %dx%d to %dx%d",
+                         r->seed_resize_width, r->seed_resize_height, unit, 2 * unit,
+                         SDRT_MAX_PIXELS, SDRT_MAX_PIXELS);
     if (!(r->cfg_start >= 0.0f && r->cfg_start <= r->cfg_end && r->cfg_end <= 1.0f))
         return sdrt_fail(m->log, SDRT_E_ARG, "cfg range %g to %g: expected shares that rise from 0 to 1",
                          (double)r->cfg_start, (double)r->cfg_end);

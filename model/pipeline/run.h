@@ -93,9 +93,10 @@ void sdrt_run_prepare_once(struct sdrt_run *run);
 /* The seed of an image, which a variation shares with the others. */
 uint64_t sdrt_run_seed(const struct sdrt_run *run, int image);
 
-/* Turns an image's noise, channels first, towards that of its variation, on the great circle column by
- * column, as the web UI does.  The slot "scaled" is overwritten. */
-void sdrt_run_vary_noise(struct sdrt_run *run, int image, float *noise);
+/* Draws an image's noise, channels first, from its generator, which is seeded: of another size, where the
+ * request's seed is resized, laid on the middle; turned towards that of its variation, on the great circle
+ * column by column; both as the web UI does.  The slot "scaled" is overwritten.  SDRT_E_NOMEM. */
+int sdrt_run_draw_noise(struct sdrt_run *run, int image, float *noise);
 
 /* When all noise to begin with is drawn: tells the samplers the seeds, and begins the generators anew
  * where the request says so. */

@@ -21,13 +21,13 @@ int sdrt_run_prepare_noise(struct sdrt_run *run)
     const size_t n = s->slots.slot[s->latent].bytes / sizeof(float) / (size_t)s->shape.batch;
     const float scale = sdrt_sampler_initial_scale(run->samplers[SDRT_PART_BASE]);
     float *latent = sdrt_slot_map(&s->slots, s->latent);
+    int status = SDRT_OK;
 
-    for (int i = 0; i < s->shape.batch; i++) {
+    for (int i = 0; i < s->shape.batch && status == SDRT_OK; i++) {
         sdrt_rng_seed(&run->rngs[i], run->rng_kind, sdrt_run_seed(run, i));
-        sdrt_rng_normal(&run->rngs[i], latent + (size_t)i * n, n);
-        sdrt_run_vary_noise(run, i, latent + (size_t)i * n);
+        status = sdrt_run_draw_noise(run, i, latent + (size_t)i * n);
     }
-    const int status = sdrt_run_dump_latent(run, "noise");
+    if (status == SDRT_OK) status = sdrt_run_dump_latent(run, "noise");
     for (size_t i = 0; i < (size_t)s->shape.batch * n; i++) latent[i] *= scale;
     return status;
 }
@@ -351,6 +351,8 @@ static int evaluate(struct denoiser *d, int e)
     struct sdrt_run *run = d->run;
     int status = sdrt_run_follow_prompt(run, d->pass, run->evaluated);
 
+    if (status != SDRT_OK) return status;
+    status = sdrt_sampler_churn(d->sampler, e, d->latent, run->rngs);
     if (status != SDRT_OK) return status;
     sdrt_sampler_scale_input(d->sampler, e, d->latent, d->scaled);
     status = answer(d, e);

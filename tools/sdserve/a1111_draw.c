@@ -95,10 +95,14 @@ static int take_save(struct fields *f, const char *name, const json_t *value)
 }
 
 /* -1, 0 and sizes of 0: no seed is resized. */
-static int take_no_resize(struct fields *f, const char *name, const json_t *value)
+static int take_seed_resize(struct fields *f, const char *name, const json_t *value)
 {
-    if (json_is_integer(value) && json_integer_value(value) <= 0) return SDRT_OK;
-    return fields_refuse(f, name, "0, since seeds are not resized here");
+    const json_int_t n = json_integer_value(value);
+    struct sdrt_request *r = &f->wish->request;
+
+    if (!json_is_integer(value) || n > 8192) return fields_refuse(f, name, "a size up to 8192");
+    *(strchr(name, 'w') ? &r->seed_resize_width : &r->seed_resize_height) = n > 0 ? (int)n : 0;
+    return SDRT_OK;
 }
 
 /* ---- pictures ---- */
@@ -149,10 +153,10 @@ static int take_multiplier(struct fields *f, const char *name, const json_t *val
         { "negative_prompt", FIELD_TEXT, AT(request.negative_prompt) },                            \
         { "seed", FIELD_SEED, AT(request.seed) }, { "subseed", FIELD_SEED, AT(request.subseed) },  \
         { "subseed_strength", FIELD_FLOAT, AT(request.subseed_strength), 0, 1 },                   \
-        { "seed_resize_from_h", FIELD_CALL, .call = take_no_resize,                                \
-          .schema = "{\"type\":[\"integer\",\"null\"],\"maximum\":0}" },                           \
-        { "seed_resize_from_w", FIELD_CALL, .call = take_no_resize,                                \
-          .schema = "{\"type\":[\"integer\",\"null\"],\"maximum\":0}" },                           \
+        { "seed_resize_from_h", FIELD_CALL, .call = take_seed_resize,                              \
+          .schema = "{\"type\":[\"integer\",\"null\"],\"maximum\":8192}" },                        \
+        { "seed_resize_from_w", FIELD_CALL, .call = take_seed_resize,                              \
+          .schema = "{\"type\":[\"integer\",\"null\"],\"maximum\":8192}" },                        \
         { "sampler_name", FIELD_CALL, .call = field_sampler },                                     \
         { "sampler_index", FIELD_CALL, .call = field_sampler },                                    \
         { "scheduler", FIELD_CALL, .call = field_schedule },                                       \
@@ -164,8 +168,10 @@ static int take_multiplier(struct fields *f, const char *name, const json_t *val
         { "height", FIELD_WHOLE, AT(request.height), 8, 8192 },                                    \
         { "eta", FIELD_DOUBLE, AT(request.eta), 0, 100 },                                          \
         { "s_noise", FIELD_DOUBLE, AT(request.s_noise), 0, 100 },                                  \
-        { "s_churn", FIELD_OFF, .where = 0 }, { "s_tmin", FIELD_OFF, .where = 0 },                 \
-        { "s_tmax", FIELD_IDLE, .where = 0 }, { "s_min_uncond", FIELD_OFF, .where = 0 },           \
+        { "s_churn", FIELD_DOUBLE, AT(request.s_churn), 0, 1000 },                                 \
+        { "s_tmin", FIELD_DOUBLE, AT(request.s_tmin), 0, 1000 },                                   \
+        { "s_tmax", FIELD_DOUBLE, AT(request.s_tmax), 0, 1000 },                                   \
+        { "s_min_uncond", FIELD_OFF, .where = 0 },                                                 \
         { "override_settings", FIELD_CALL, .call = take_settings,                                  \
           .schema = "{\"type\":[\"object\",\"null\"]}" },                                          \
         { "override_settings_restore_afterwards", FIELD_IDLE, .where = 0 },                        \

@@ -100,7 +100,9 @@ class Request(Structure):
         ("slg_end", c_float), ("slg_layers", c_char_p), ("pag_scale", c_float),
         ("pag_adaptive_scale", c_float), ("pag_layers", c_char_p), ("freeu", c_char_p),
         ("dynamic_prompts", c_int), ("ip_adapters", POINTER(IpAdapter)),
-        ("clip_vision", c_char_p), ("n_ip_adapters", c_int)]
+        ("clip_vision", c_char_p), ("n_ip_adapters", c_int), ("s_churn", c_double),
+        ("s_tmin", c_double), ("s_tmax", c_double), ("seed_resize_width", c_int),
+        ("seed_resize_height", c_int)]
 
 
 STRUCTS = {"sdrt_preview_at": PreviewAt, "sdrt_picture": Picture, "sdrt_lora": Lora,

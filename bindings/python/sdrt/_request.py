@@ -124,6 +124,11 @@ if TYPE_CHECKING:
         dynamic_prompts: bool
         ip_adapters: Sequence[IpAdapter]
         clip_vision: Path
+        s_churn: float
+        s_tmin: float
+        s_tmax: float
+        seed_resize_width: int
+        seed_resize_height: int
 
 # What is set by what stands beside it.
 _DERIVED = {"size", "prompt", "n_loras", "n_controls", "n_ip_adapters", "control_maps", "control_types",
