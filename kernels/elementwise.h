@@ -28,6 +28,13 @@ struct sdrt_low_shape {
     float gain;
 };
 
+struct sdrt_own_shape {
+    int batch, rows, first, count; /* of the rows of an image, count from first on */
+    int heads, head_dim;
+    int pitch, o_pitch; /* elements from one row to the next */
+    float scale;        /* usually 1 / sqrt(head_dim) */
+};
+
 struct sdrt_elementwise_ops {
     /* Sinusoidal timestep embedding, SD order (flip_sin_to_cos, shift 0):
      * y[i][j] = cos(t[i] f_j), y[i][dim/2 + j] = sin(t[i] f_j), f_j = 10000^(-j / (dim/2)).
@@ -86,6 +93,12 @@ struct sdrt_elementwise_ops {
      * filter, Si et al. 2023 (arXiv:2309.11497), section 3.2, with a threshold of 1.  The parts split the
      * channels. */
     int (*low_frequencies)(const struct sdrt_exec *ex, const struct sdrt_low_shape *s, float *x);
+    /* Attention of rows that do not see each other: of count rows of an image each sees itself and the rows that
+     * are not among them, o = softmax(scale * q . k) v over those.  q, k and v are rows [batch][rows] of
+     * heads * head_dim, pitch apart; o likewise, of which those rows are written.  The parts split the rows.
+     * Ahn et al. 2024 (arXiv:2403.17377), as diffusers has it for SD 3. */
+    int (*own_attention)(const struct sdrt_exec *ex, const struct sdrt_own_shape *s, const float *q,
+                         const float *k, const float *v, float *o);
     /* y [batch][c][pixels] = scale * x [batch][pixels][c]. */
     int (*to_nchw)(const struct sdrt_exec *ex, int batch, int pixels, int c, float scale,
                    const float *x, float *y);

@@ -315,11 +315,11 @@ struct sdrt_request {
     float slg_start, slg_end; /* the share of the evaluations with that: 0.01, 0.2 */
     const char *slg_layers;   /* numbers of blocks with commas between; NULL: "7,8,9" */
     float
-        pag_scale; /* 0: none; how much a U-Net is pushed from what it says where each token attends
-                                  * to itself alone: 3 */
+        pag_scale; /* 0: none; how much a model is pushed from what it says where each token attends
+                                  * to itself alone, in SD 3.x to the text too: 3 */
     float pag_adaptive_scale; /* 0: by how much that falls with each of the 1000 timesteps */
     const char *pag_layers; /* parts of the names of its self-attentions, with commas between; NULL:
-                                  * "mid" */
+                                  * "mid", of SD 3.x "blocks.1" */
     const char *freeu; /* "b1,b2,s1,s2": FreeU's weights of a U-Net's first two up blocks, "1.5,1.6,
                                   * 0.9,0.2" without blanks for SD 1.5; NULL: none */
     int dynamic_prompts; /* 1: of "{a|b}" in the prompts the seed chooses one, for all images of the

@@ -408,6 +408,65 @@ Test(elementwise, halve)
     }
 }
 
+/* Row by row by the definition, in double. */
+static void check_own_attention(const char *level, const struct sdrt_elementwise_ops *ops,
+                                uint64_t *rng)
+{
+    const int heads = 1 + trand_int(rng, 3), dim = 1 + trand_int(rng, 20), c = heads * dim;
+    const int rows = 1 + trand_int(rng, 9), count = 1 + trand_int(rng, rows);
+    const struct sdrt_own_shape s = { .batch = 2,
+                                      .rows = rows,
+                                      .first = trand_int(rng, rows - count + 1),
+                                      .count = count,
+                                      .heads = heads,
+                                      .head_dim = dim,
+                                      .pitch = 3 * c,
+                                      .o_pitch = c,
+                                      .scale = 0.7f };
+    const int nparts = 1 + trand_int(rng, 4), n = 2 * rows * c;
+    struct tbuf qkv = tbuf_floats((size_t)n * 3), o = tbuf_floats((size_t)n);
+    double *want = malloc((size_t)n * sizeof *want);
+
+    cr_assert_not_null(want);
+    trand_rows(rng, qkv.v, 2 * rows, 3 * c, 3 * c, 2.0f);
+    trand_rows(rng, o.v, 1, n, n, 1.0f);
+    for (int i = 0; i < n; i++) want[i] = (double)o.v[i];
+    for (int i = 0; i < 2 * count * heads; i++) {
+        const int row = i / heads / count * rows + s.first + i / heads % count, h = i % heads * dim;
+        const float *all = qkv.v + (size_t)(row / rows * rows) * 3 * (size_t)c;
+        double sum = 0;
+        for (int d = 0; d < dim; d++) want[row * c + h + d] = 0;
+        for (int r = 0; r < rows; r++) {
+            double score = 0;
+            if (r >= s.first && r < s.first + count && r != row % rows) continue;
+            for (int d = 0; d < dim; d++)
+                score += (double)all[row % rows * 3 * c + h + d] *
+                         (double)all[r * 3 * c + c + h + d];
+            const double weight = exp((double)s.scale * score);
+            sum += weight;
+            for (int d = 0; d < dim; d++)
+                want[row * c + h + d] += weight * (double)all[r * 3 * c + 2 * c + h + d];
+        }
+        for (int d = 0; d < dim; d++) want[row * c + h + d] /= sum;
+    }
+    for (int part = 0; part < nparts; part++) {
+        const struct sdrt_exec ex = { .part = part, .nparts = nparts };
+        cr_expect(ops->own_attention(&ex, &s, qkv.v, qkv.v + c, qkv.v + 2 * c, o.v) == 0);
+    }
+    judge(level, "own_attention", &o, want, 1e-5);
+    free(want);
+    tbuf_free(&qkv), tbuf_free(&o);
+}
+
+Test(elementwise, own_attention)
+{
+    struct sdrt_elementwise_ops ops = { 0 };
+    uint64_t rng = 29;
+
+    sdrt_elementwise_init_generic(&ops);
+    for (int i = 0; i < 200; i++) check_own_attention("generic", &ops, &rng);
+}
+
 Test(elementwise, no_null_entries)
 {
     for (const struct sdrt_isa_level *l = sdrt_isa_levels; l->name; l++) {
@@ -416,7 +475,7 @@ Test(elementwise, no_null_entries)
         cr_expect(ops.timestep_embedding && ops.embed && ops.silu_of_sums && ops.guide &&
                       ops.to_nhwc && ops.to_nchw && ops.to_patches && ops.from_patches &&
                       ops.crop && ops.relu && ops.silu && ops.halve && ops.blend &&
-                      ops.low_frequencies,
+                      ops.low_frequencies && ops.own_attention,
                   "hole at %s", l->name);
     }
 }

@@ -36,6 +36,8 @@ static const struct golden_case {
     { "sd15-list", "sd15", .list = "7,3,1.5" },
     { "sd15-pag", "sd15", .pag = "mid", .scale = 3.0f },
     { "sd15-pag-alone", "sd15", .pag = "mid,up_blocks.1.attentions.0", .scale = 2.0f, .cfg = 1.0f },
+    { "sd35-pag", "sd35", .pag = "blocks.1", .scale = 3.0f, .adaptive = 0.002f },
+    { "sd35-pag-alone", "sd35", .pag = "blocks.1", .scale = 2.0f, .cfg = 1.0f },
     { "sdxl-pag", "sdxl", .pag = "mid", .scale = 3.0f, .adaptive = 0.004f },
 };
 enum { CASES = sizeof cases / sizeof *cases };
@@ -283,7 +285,7 @@ Test(guide, refused_by_name)
         { { "", "sd35", .slg = "1", .scale = 2.0f, .start = 0.5f, .end = 0.1f },
           SDRT_E_ARG,
           "slg scale" },
-        { { "", "sd35", .pag = "mid", .scale = 2.0f }, SDRT_E_UNSUPPORTED, "pag:" },
+        { { "", "sd35", .pag = "mid", .scale = 2.0f }, SDRT_E_ARG, "expected blocks.1" },
         { { "", "sd15", .pag = "middle", .scale = 2.0f },
           SDRT_E_ARG,
           "pag layers: no self-attention" },

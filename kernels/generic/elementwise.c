@@ -333,6 +333,61 @@ static int low_frequencies(const struct sdrt_exec *ex, const struct sdrt_low_sha
     return 0;
 }
 
+/* ---- rows that see themselves and some others ---- */
+
+/* Takes a key of score into the online softmax of a head: most and sum so far, o its weighted values. */
+static void take_key(float score, const float *v, int n, float *most, float *sum, float *o)
+{
+    const float top = fmaxf(*most, score), keep = expf(*most - top), weight = expf(score - top);
+
+    for (int i = 0; i < n; i++) o[i] = o[i] * keep + weight * v[i];
+    *sum = *sum * keep + weight;
+    *most = top;
+}
+
+static float score_of(const float *q, const float *k, int n)
+{
+    float sums[8] = { 0 }, sum = 0;
+    int i = 0;
+
+    for (; i + 8 <= n; i += 8)
+        for (int j = 0; j < 8; j++) sums[j] += q[i + j] * k[i + j];
+    for (; i < n; i++) sum += q[i] * k[i];
+    for (int j = 0; j < 8; j++) sum += sums[j];
+    return sum;
+}
+
+static void own_row(const struct sdrt_own_shape *s, size_t image, int row, int head, const float *q,
+                    const float *k, const float *v, float *o)
+{
+    const size_t pitch = (size_t)s->pitch, at = image * (size_t)s->rows * pitch;
+    const size_t lane = (size_t)head * (size_t)s->head_dim;
+    const float *mine = q + at + (size_t)row * pitch + lane;
+    float *to = o + (image * (size_t)s->rows + (size_t)row) * (size_t)s->o_pitch + lane;
+    float most = -INFINITY, sum = 0.0f;
+
+    for (int i = 0; i < s->head_dim; i++) to[i] = 0.0f;
+    for (int r = 0; r < s->rows; r++) {
+        if (r == s->first && r != row) r = row; /* those among them are passed over */
+        const size_t key = at + (size_t)r * pitch + lane;
+        take_key(s->scale * score_of(mine, k + key, s->head_dim), v + key, s->head_dim, &most, &sum,
+                 to);
+        if (r == row) r = s->first + s->count - 1;
+    }
+    for (int i = 0; i < s->head_dim; i++) to[i] /= sum;
+}
+
+static int own_attention(const struct sdrt_exec *ex, const struct sdrt_own_shape *s, const float *q,
+                         const float *k, const float *v, float *o)
+{
+    const int all = s->batch * s->count, end = sdrt_row_begin(all, ex->part + 1, ex->nparts);
+
+    for (int r = sdrt_row_begin(all, ex->part, ex->nparts); r < end; r++)
+        for (int head = 0; head < s->heads; head++)
+            own_row(s, (size_t)(r / s->count), s->first + r % s->count, head, q, k, v, o);
+    return 0;
+}
+
 void sdrt_elementwise_init_generic(struct sdrt_elementwise_ops *ops)
 {
     ops->timestep_embedding = timestep_embedding;
@@ -348,6 +403,7 @@ void sdrt_elementwise_init_generic(struct sdrt_elementwise_ops *ops)
     ops->halve = halve;
     ops->blend = blend;
     ops->low_frequencies = low_frequencies;
+    ops->own_attention = own_attention;
     ops->to_nchw = to_nchw;
     ops->crop = crop;
 }

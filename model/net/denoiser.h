@@ -28,9 +28,11 @@ struct sdrt_denoiser_shape {
      * 1 to layers + 1 of the last up block; a whole one leaves for it what enters them. */
     int again;
     int shortened; /* 1: this one is */
-    /* Transformer blocks, a bit each in their order, that are computed otherwise: an MMDiT's are left out, in a
-     * U-Net's self-attention each token takes its own value alone. */
+    /* Transformer blocks, a bit each in their order, that are computed otherwise: an MMDiT's are left out, or
+     * with own set each patch attends to itself and the text alone; in a U-Net's self-attention each token
+     * takes its own value alone. */
     unsigned perturbed[SDRT_PERTURBED];
+    int own;
     /* FreeU, Si et al. 2023 (arXiv:2309.11497), of a U-Net; 0: none.  b1, b2: of half of the channels that enter
      * the first and second up block's resnets; s1, s2: of the lowest frequencies of their skips. */
     float freeu[4];

@@ -146,6 +146,7 @@ struct builder {
     const struct sdrt_mmdit_config *c;
     sdrt_tensor modulations; /* [batch][1][1][..] */
     int at;                  /* the next of them */
+    int own;                 /* 1: in this block each patch attends to itself and the text alone */
     char block[64];          /* prefix of the block's weights */
 };
 
@@ -281,6 +282,20 @@ static void attend_again(struct builder *b, struct stream *image, sdrt_tensor no
     image->x = gated(b, attention(b, "attn2", qkv), s.out, image->vectors[GATE2], image->x);
 }
 
+/* The patches' rows of the attention anew, without each other. */
+static void attend_alone(struct builder *b, const struct stream *image, sdrt_tensor qkv,
+                         sdrt_tensor o)
+{
+    const int c = b->c->width;
+    char name[NAME];
+
+    sdrt_name(name, NAME, "%s.attn.own", b->block);
+    sdrt_graph_own_attention(b->g, name, sdrt_graph_slice(b->g, qkv, 0, c),
+                             sdrt_graph_slice(b->g, qkv, c, c),
+                             sdrt_graph_slice(b->g, qkv, 2 * c, c), b->c->heads, image->row0,
+                             image->rows, o);
+}
+
 /* The last block's text is read once more and then left: its vectors are scale and shift alone. */
 static void joint_block(struct builder *b, struct stream *image, struct stream *text, int i)
 {
@@ -297,6 +312,7 @@ static void joint_block(struct builder *b, struct stream *image, struct stream *
     project(b, text, modulated(b, text->x, text->norm1, t[last ? 0 : SCALE], t[last ? 1 : SHIFT]),
             qkv);
     const sdrt_tensor o = attention(b, "attn", qkv);
+    if (b->own) attend_alone(b, image, qkv, o);
     if (dual) normed2 = modulated(b, image->x, second_stream.norm1, v[SCALE2], v[SHIFT2]);
     image->x = gated(b, sdrt_graph_rows(b->g, o, image->row0, image->rows), image->out, v[GATE],
                      image->x);
@@ -435,8 +451,9 @@ static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *mod
     const sdrt_tensor out = sdrt_graph_external(g, "model_out", SDRT_F32, shape->batch, h, w,
                                                 c->in_channels);
     for (int i = 0; i < c->depth; i++) {
-        if (shape->perturbed[i / 32] >> i % 32 & 1)
-            b.at += (image_vectors(c, i) + text_vectors(c, i)) * c->width;
+        const int perturbed = shape->perturbed[i / 32] >> i % 32 & 1;
+        b.own = perturbed && shape->own;
+        if (perturbed && !shape->own) b.at += (image_vectors(c, i) + text_vectors(c, i)) * c->width;
         else joint_block(&b, &image, &text, i);
         add_control(&b, &image, i, features, shape->controlled);
     }

@@ -169,26 +169,29 @@ static int check_pag(const struct sdrt_model *m, const struct sdrt_request *r,
                      struct sdrt_shape *shape)
 {
     const struct sdrt_model_config *config = sdrt_model_config_of(m);
-    const char *layers = r->pag_layers ? r->pag_layers : "mid";
-    struct sdrt_unet_parts parts;
+    const char *layers = r->pag_layers                             ? r->pag_layers
+                         : config->denoiser == SDRT_DENOISER_MMDIT ? "blocks.1"
+                                                                   : "mid";
+    struct sdrt_unet_parts parts = { 0 };
 
     if (!in_range((double)r->pag_scale, 0, MOST_SCALE) ||
         !in_range((double)r->pag_adaptive_scale, 0, MOST_SCALE))
         return sdrt_fail(m->log, SDRT_E_ARG, "pag scale %g, adaptive %g: expected 0 to %d",
                          (double)r->pag_scale, (double)r->pag_adaptive_scale, MOST_SCALE);
     if (r->pag_scale == 0.0f) return SDRT_OK;
-    if (config->denoiser != SDRT_DENOISER_UNET)
-        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
-                         "pag: %s has no U-Net, whose attention it perturbs: expected slg",
-                         m->parts[SDRT_PART_BASE].name);
-    sdrt_unet_list_parts(&config->unet, &parts);
+    if (sdrt_guide_is_perturbed(shape))
+        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "pag: expected no slg beside it");
+    shape->own = config->denoiser == SDRT_DENOISER_MMDIT;
+    if (!shape->own) sdrt_unet_list_parts(&config->unet, &parts);
+    const int n_attentions = shape->own ? config->mmdit.depth : parts.n_cross;
     for (const char *at = layers;; at++) {
         char name[160], part[160];
         const size_t n = strcspn(at, ",");
         int found = 0;
         snprintf(part, sizeof part, "%.*s", (int)n, at);
-        for (int i = 0; i < parts.n_cross && n && n < sizeof part; i++) {
-            self_name(&parts.cross[i], name, sizeof name);
+        for (int i = 0; i < n_attentions && n && n < sizeof part; i++) {
+            if (shape->own) snprintf(name, sizeof name, "transformer_blocks.%d.attn", i);
+            else self_name(&parts.cross[i], name, sizeof name);
             if (!strstr(name, part)) continue;
             mark(shape, i);
             found = 1;
@@ -196,9 +199,11 @@ static int check_pag(const struct sdrt_model *m, const struct sdrt_request *r,
         if (!found)
             return sdrt_fail(
                 m->log, SDRT_E_ARG,
-                "pag layers: no self-attention of %s has \"%.40s\" in its name: expected mid, "
-                "down_blocks.1, up_blocks.0.attentions.2 and the like",
-                m->parts[SDRT_PART_BASE].name, part);
+                "pag layers: no self-attention of %s has \"%.40s\" in its name: expected %s and "
+                "the like",
+                m->parts[SDRT_PART_BASE].name, part,
+                shape->own ? "blocks.1, blocks.13.attn"
+                           : "mid, down_blocks.1, up_blocks.0.attentions.2");
         at += n;
         if (!*at) break;
     }

@@ -46,6 +46,7 @@ struct sdrt_shape {
     int carried; /* 1: what those take from others is carried on to them */
     int unguided; /* 1: the sampler reads what the denoiser says without guidance */
     unsigned perturbed[SDRT_PERTURBED]; /* blocks that a further evaluation computes otherwise */
+    int own;                            /* as in struct sdrt_denoiser_shape, as is the next */
     float freeu[4];                     /* 0: none; both as in struct sdrt_denoiser_shape */
     int momentum;                       /* 1: guidance keeps a difference for the next evaluation */
     int alone;   /* 1: some evaluations have no guidance, though others have */

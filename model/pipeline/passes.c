@@ -59,8 +59,10 @@ static struct sdrt_denoiser_shape denoiser_shape(const struct sdrt_pass *pass,
     };
 
     memcpy(out.freeu, shape->freeu, sizeof out.freeu);
-    if (pass->way == SDRT_WAY_PERTURBED)
+    if (pass->way == SDRT_WAY_PERTURBED) {
+        out.own = shape->own;
         memcpy(out.perturbed, shape->perturbed, sizeof out.perturbed);
+    }
     return out;
 }
 

@@ -126,6 +126,12 @@ sdrt_tensor sdrt_graph_biased_attention(struct sdrt_graph *g, const char *name, 
 sdrt_tensor sdrt_graph_masked_attention(struct sdrt_graph *g, const char *name, sdrt_tensor q,
                                         sdrt_tensor k, sdrt_tensor v, int heads, sdrt_tensor mask);
 
+/* Of sdrt_graph_attention()'s answer o, rows first .. first + count - 1 of each image anew, in place: each
+ * sees itself and the rows that are not among them. */
+sdrt_tensor sdrt_graph_own_attention(struct sdrt_graph *g, const char *name, sdrt_tensor q,
+                                     sdrt_tensor k, sdrt_tensor v, int heads, int first, int count,
+                                     sdrt_tensor o);
+
 /* T5's bias of attention within tokens tokens (kernels/elementwise.h): name.weight, a whole tensor
  * [buckets][heads] -> [1][heads][tokens][tokens]. */
 sdrt_tensor sdrt_graph_relative_bias(struct sdrt_graph *g, const char *name, int tokens, int heads,

@@ -4,6 +4,7 @@
  */
 #include "runtime/graph/graph_internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,6 +119,43 @@ sdrt_tensor sdrt_graph_low_frequencies(struct sdrt_graph *g, const char *name, s
     n->u.low =
         (struct sdrt_low_shape){ .batch = v.batch, .h = v.h, .w = v.w, .c = v.c, .gain = gain };
     return x;
+}
+
+sdrt_tensor sdrt_graph_own_attention(struct sdrt_graph *g, const char *name, sdrt_tensor q,
+                                     sdrt_tensor k, sdrt_tensor v, int heads, int first, int count,
+                                     sdrt_tensor o)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const struct sdrt_view vq = g->tensors[q], vk = g->tensors[k], vv = g->tensors[v],
+                           vo = g->tensors[o];
+    const int rows = vq.h * vq.w;
+    if (!sdrt_view_dense(&vq) || !sdrt_view_dense(&vk) || !sdrt_view_dense(&vv) ||
+        !same_size(&vq, &vo) || vk.c != vq.c || vv.c != vq.c || vk.pitch != vq.pitch ||
+        vv.pitch != vq.pitch || heads < 1 || vq.c % heads || first < 0 || count < 1 ||
+        first + count > rows)
+        return sdrt_graph_fail(g, SDRT_E_ARG, "attention of rows that are not there");
+    if (!g->ops->elementwise.own_attention)
+        return sdrt_graph_fail(g, SDRT_E_UNSUPPORTED,
+                               "attention of rows that do not see each other, which this device "
+                               "has no kernel for");
+    struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_OWN_ATTENTION, name);
+    if (!n) return SDRT_NO_TENSOR;
+    n->x = q;
+    n->x2 = k;
+    n->x3 = v;
+    n->y = o;
+    n->u.own = (struct sdrt_own_shape){
+        .batch = vq.batch,
+        .rows = rows,
+        .first = first,
+        .count = count,
+        .heads = heads,
+        .head_dim = vq.c / heads,
+        .pitch = vq.pitch,
+        .o_pitch = vo.pitch,
+        .scale = 1.0f / sqrtf((float)(vq.c / heads)),
+    };
+    return o;
 }
 
 sdrt_tensor sdrt_graph_silu(struct sdrt_graph *g, const char *name, sdrt_tensor x)

@@ -51,6 +51,7 @@ enum sdrt_node_kind {
     SDRT_NODE_HALVE,
     SDRT_NODE_BLEND,
     SDRT_NODE_LOW_FREQUENCIES,
+    SDRT_NODE_OWN_ATTENTION,
     SDRT_NODE_CROP,
     SDRT_NODE_RELATIVE_BIAS,
     SDRT_NODE_TIMESTEP,
@@ -97,6 +98,7 @@ struct sdrt_node {
         } halve;
         struct sdrt_blend_shape blend;
         struct sdrt_low_shape low;
+        struct sdrt_own_shape own;
         struct { int side, h, w, c; } crop;
         struct { int tokens, heads, buckets, max_distance; } relative;
     } u;

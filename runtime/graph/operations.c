@@ -130,6 +130,12 @@ static int run_blend(const struct sdrt_step *s, const struct sdrt_exec *ex)
                                      s->n->x2 < 0 ? NULL : s->x2.data, s->y.data);
 }
 
+static int run_own_attention(const struct sdrt_step *s, const struct sdrt_exec *ex)
+{
+    return s->ops->elementwise.own_attention(ex, &s->n->u.own, s->x.data, s->x2.data, s->x3.data,
+                                             s->y.data);
+}
+
 static int run_low_frequencies(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
     return s->ops->elementwise.low_frequencies(ex, &s->n->u.low, s->y.data);
@@ -356,6 +362,20 @@ static int steps_low_frequencies(const struct sdrt_program *p, struct sdrt_step 
     return 1;
 }
 
+static int steps_own_attention(const struct sdrt_program *p, struct sdrt_step *s)
+{
+    const struct sdrt_own_shape *o = &s->n->u.own;
+    const double keys = (double)o->rows - o->count + 1, rows = (double)o->batch * o->count;
+
+    s->run = run_own_attention;
+    s->nparts = p->workers;
+    s->class_ = SDRT_CLASS_ATTENTION;
+    s->flop = 4.0 * rows * keys * o->heads * o->head_dim;
+    s->bytes = 4.0 * bytes_of(p, s->n->y, rows * o->heads * o->head_dim);
+    snprintf(s->kernel, sizeof s->kernel, "own attention generic");
+    return 1;
+}
+
 static int steps_crop(const struct sdrt_program *p, struct sdrt_step *s)
 {
     s->run = run_crop;
@@ -510,6 +530,7 @@ static const struct {
     [SDRT_NODE_HALVE] = { steps_halve, load_nothing },
     [SDRT_NODE_BLEND] = { steps_blend, load_nothing },
     [SDRT_NODE_LOW_FREQUENCIES] = { steps_low_frequencies, load_nothing },
+    [SDRT_NODE_OWN_ATTENTION] = { steps_own_attention, load_nothing },
     [SDRT_NODE_CROP] = { steps_crop, load_crop },
     [SDRT_NODE_RELATIVE_BIAS] = { steps_relative_bias, load_relative_bias },
     [SDRT_NODE_TIMESTEP] = { steps_timestep, load_nothing },

@@ -10,14 +10,15 @@ import os
 import sys
 
 import torch
-from diffusers import StableDiffusionPAGPipeline, StableDiffusionXLPAGPipeline
+from diffusers import StableDiffusion3PAGPipeline, StableDiffusionPAGPipeline, StableDiffusionXLPAGPipeline
 from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer, normalized_guidance
 from diffusers.guiders.classifier_free_zero_star_guidance import cfg_zero_star_scale
 
 from make_cache_golden import CFG, HEIGHT, HERE, SEED, WIDTH, load
 
 STEPS = 6
-PAG = {"sd15": StableDiffusionPAGPipeline, "sdxl": StableDiffusionXLPAGPipeline}
+PAG = {"sd15": StableDiffusionPAGPipeline, "sdxl": StableDiffusionXLPAGPipeline,
+       "sd35": StableDiffusion3PAGPipeline}
 
 
 def draw(pipe, family, cfg=CFG, **more):
@@ -64,10 +65,31 @@ PAGS = {  # cfg, scale, adaptive, layers
     "sd15-pag": ("sd15", CFG, 3.0, 0.0, "mid"),
     "sd15-pag-alone": ("sd15", 1.0, 2.0, 0.0, ["mid", "up_blocks.1.attentions.0"]),
     "sdxl-pag": ("sdxl", CFG, 3.0, 0.004, "mid"),
+    "sd35-pag": ("sd35", CFG, 3.0, 0.002, "blocks.1"),  # which fails at blocks with two attentions
+    "sd35-pag-alone": ("sd35", 1.0, 2.0, 0.0, "blocks.1"),
 }
 FREEU = {"sd15-freeu": ("sd15", (1.5, 1.6, 0.9, 0.2)), "sdxl-freeu": ("sdxl", (1.3, 1.4, 0.9, 0.2))}
 SLG = {"sd35-slg": ([1], 2.8, 0.01, 0.7), "sd35-slg-two": ([0, 2], 1.5, 0.3, 1.0)}
 LIST = [7.0, 3.0, 1.5]
+
+
+class Normed(torch.nn.Module):
+    """A projection with the norm of its heads behind it."""
+
+    def __init__(self, linear, norm, heads):
+        super().__init__()
+        self.linear, self.norm, self.heads = linear, norm, heads
+
+    def forward(self, x):
+        y = self.linear(x)
+        return self.norm(y.unflatten(-1, (self.heads, -1))).flatten(-2)
+
+
+def normalize(attn):
+    """diffusers' processors of perturbed attention leave the norms of queries and keys out, which SD 3.5 has."""
+    for linear, norm in (("to_q", "norm_q"), ("to_k", "norm_k"), ("add_q_proj", "norm_added_q"),
+                         ("add_k_proj", "norm_added_k")):
+        setattr(attn, linear, Normed(getattr(attn, linear), getattr(attn, norm), attn.heads))
 
 
 @torch.no_grad()
@@ -95,8 +117,11 @@ def main():
         return tensors
 
     draw(pipes["sd15"], "sd15", LIST[0], callback_on_step_end=follow).save(f"{out}/sd15-list.png")
+    normalize(pipes["sd35"].transformer.transformer_blocks[1].attn)
     for name, (family, cfg, scale, adaptive, layers) in PAGS.items():
-        pipe = PAG[family](**pipes[family].components, pag_applied_layers=layers)
+        parts = {k: v for k, v in pipes[family].components.items()
+                 if not (family == "sd35" and k in ("image_encoder", "feature_extractor"))}
+        pipe = PAG[family](**parts, pag_applied_layers=layers)
         pipe.set_progress_bar_config(disable=True)
         draw(pipe, family, cfg, pag_scale=scale, pag_adaptive_scale=adaptive).save(f"{out}/{name}.png")
 
