@@ -285,10 +285,11 @@ struct sdrt_request {
                                   * one by one of a batch; 0: once.  Not with init or dump */
     float hires_strength; /* 0.5: how much of it is redrawn then, as strength */
     int hires_steps;      /* of which that is a share; 0: steps */
-    int vae_bands; /* the VAE decodes in bands of so many of the image's rows, a multiple of 8 from 16 on,
-                                  * to the same image: its memory is a band's and what the latent's size
-                                  * takes, and what is larger lies in a file in $TMPDIR or /var/tmp; it
-                                  * takes twice the work.  0: at once.  On the processor */
+    int vae_bands; /* the VAE decodes, and encodes pictures, in bands of so many of the image's rows, a
+                                  * multiple of 8 from 16 on, to the same image: its memory is a band's
+                                  * and what the latent's size takes, and what is larger lies in a file
+                                  * in $TMPDIR or /var/tmp; it takes twice the work.  0: at once.  On the
+                                  * processor */
     const char *hires_upscaler; /* what enlarges: "latent", as is NULL: the latent, bilinear;
                                   * "latent_nearest"; "lanczos": the picture; or an upscaler's file, brought
                                   * to the size by Lanczos */

@@ -250,6 +250,9 @@ fails 'a second drawing by nothing' 1 'nothing.pth' --hires 2 --hires-upscaler n
 ok=true
 draw -W 64 -H 72 --vae-bands 16 -o a.png && size_is a.png '0 0 0 64 0 0 0 72' || ok=false
 report $ok 'an image is decoded in bands' "$(cat "$work.err")"
+draw -W 64 -H 72 --vae-bands 16 --init a.png --mask a.png --strength 1 -o b.png &&
+    size_is b.png '0 0 0 64 0 0 0 72' || ok=false
+report $ok 'a picture is encoded in bands' "$(cat "$work.err")"
 rm -f ./*
 fails 'bands of no rows' 2 'vae-bands' --vae-bands 0
 fails 'bands of odd rows' 2 'multiple of 8' --vae-bands 17

@@ -464,8 +464,9 @@ tests_test_finish_SOURCES = tests/test_finish.c $(GOLDEN_PICTURES)
 tests_test_finish_CFLAGS = $(TEST_CFLAGS)
 tests_test_finish_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/test_bands
-tests_test_bands_SOURCES = tests/test_bands.c $(GOLDEN_FILES)
+tests_test_bands_SOURCES = tests/test_bands.c $(GOLDEN_FILES) $(ALLOCATIONS)
 tests_test_bands_CFLAGS = $(TEST_CFLAGS)
+tests_test_bands_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_bands_LDADD = $(TEST_LIBS)
 
 # T5's encoder, tiny.

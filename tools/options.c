@@ -98,8 +98,8 @@ static const struct cli_option table[] = {
     { "extend", 0, CLI_CALL, "SIDE=N,...",
       "draw the picture on: left, top, right or bottom by so many pixels", .call = take_extend },
     { "vae-bands", 0, CLI_WHOLE, "N",
-      "decode in bands of N rows, in a band's memory and a temporary file (at once, but where memory is "
-      "short)",
+      "decode, and encode, in bands of N rows, in a band's memory and a temporary file (at once, but where "
+      "memory is short)",
       AT(request.vae_bands), 16, MAX_SIDE },
     { "hires", 0, CLI_CALL, "X", "draw, enlarge so many times, and draw again from there",
       .call = take_hires },

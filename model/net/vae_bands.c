@@ -8,127 +8,187 @@
 
 enum { NAME = SDRT_BAND_NAME + 32, MIDDLE = 6 /* passes: of two resnets and the attention */ };
 
+static const char *const sides[SDRT_VAE_SIDES] = { "decoder", "encoder" };
+
 /* ---- the order ---- */
 
-/* Resnet number n behind the middle: its level, its number there, and its block's name. */
-static int find_resnet(const struct sdrt_vae_config *config, int n, struct sdrt_band_pass *p)
+/* Resnet number n of the decoder behind the middle: its level, its number there, and its block's name. */
+static int find_decoding(const struct sdrt_vae_config *config, int n, struct sdrt_band_pass *p)
 {
     const int each = config->layers + 1, last = config->levels - 1;
 
     if (n >= each * config->levels) return 0;
     p->level = n / each;
     p->channels = config->channels[last - p->level];
-    sdrt_name(p->block, sizeof p->block, "vae.decoder.up_blocks.%d.resnets.%d", p->level, n % each);
     p->begins = p->level > 0 && n % each == 0;
+    p->in_c = p->begins ? config->channels[last - p->level + 1] : p->channels;
+    sdrt_name(p->block, sizeof p->block, "vae.decoder.up_blocks.%d.resnets.%d", p->level, n % each);
+    p->sampler[0] = 0;
     if (p->begins)
-        sdrt_name(p->up, sizeof p->up, "vae.decoder.up_blocks.%d.upsamplers.0.conv", p->level - 1);
+        sdrt_name(p->sampler, sizeof p->sampler, "vae.decoder.up_blocks.%d.upsamplers.0.conv",
+                  p->level - 1);
     return 1;
 }
 
-/* The norm behind resnet n: the next one's, or the last of all. */
+/* Resnet number n of the encoder before the middle, the same. */
+static int find_encoding(const struct sdrt_vae_config *config, int n, struct sdrt_band_pass *p)
+{
+    const int each = config->layers, last = config->levels - 1, block = n / each;
+
+    if (n >= each * config->levels) return 0;
+    p->level = last - block;
+    p->channels = config->channels[block];
+    const int first = block > 0 && n % each == 0;
+    p->in_c = config->channels[block - first];
+    sdrt_name(p->block, sizeof p->block, "vae.encoder.down_blocks.%d.resnets.%d", block, n % each);
+    p->sampler[0] = 0;
+    if (first)
+        sdrt_name(p->sampler, sizeof p->sampler, "vae.encoder.down_blocks.%d.downsamplers.0.conv",
+                  block - 1);
+    return 1;
+}
+
+static int find_resnet(const struct sdrt_vae_config *config, int n, struct sdrt_band_pass *p)
+{
+    return (p->side == SDRT_VAE_ENCODER ? find_encoding : find_decoding)(config, n, p);
+}
+
+/* The norm behind resnet n: the next one's, or the first one behind all of them. */
 static void name_after(const struct sdrt_vae_config *config, int n, struct sdrt_band_pass *p)
 {
-    struct sdrt_band_pass after = { .level = 0 };
+    struct sdrt_band_pass after = { .side = p->side };
 
     p->statistics = 0;
     if (!find_resnet(config, n + 1, &after))
-        sdrt_name(p->next, sizeof p->next, "vae.decoder.conv_norm_out");
-    else if (!after.begins) sdrt_name(p->next, sizeof p->next, "%s.norm1", after.block);
-    else p->statistics = -1; /* that is of what is upsampled */
+        sdrt_name(p->next, sizeof p->next,
+                  p->side == SDRT_VAE_ENCODER ? "vae.encoder.mid_block.resnets.0.norm1"
+                                              : "vae.decoder.conv_norm_out");
+    else if (!after.sampler[0]) sdrt_name(p->next, sizeof p->next, "%s.norm1", after.block);
+    else p->statistics = -1; /* that is of what is sampled anew */
 }
 
+/* Pass i of two resnets and the attention between them. */
 static void middle_pass(int i, struct sdrt_band_pass *p)
 {
     static const enum sdrt_band_kind kinds[MIDDLE] = {
         SDRT_BAND_FIRST,   SDRT_BAND_RESNET, SDRT_BAND_KEYS,
         SDRT_BAND_QUERIES, SDRT_BAND_FIRST,  SDRT_BAND_RESNET,
     };
-    static const char *const nexts[MIDDLE] = {
-        "vae.decoder.mid_block.resnets.0.norm2",
-        "vae.decoder.mid_block.attentions.0.group_norm",
-        "",
-        "vae.decoder.mid_block.resnets.1.norm1",
-        "vae.decoder.mid_block.resnets.1.norm2",
-        "vae.decoder.up_blocks.0.resnets.0.norm1",
-    };
+    static const char *const nexts[MIDDLE] = { "mid_block.resnets.0.norm2",
+                                               "mid_block.attentions.0.group_norm",
+                                               "",
+                                               "mid_block.resnets.1.norm1",
+                                               "mid_block.resnets.1.norm2",
+                                               "up_blocks.0.resnets.0.norm1" };
+    const char *next = nexts[i], *side = sides[p->side];
 
+    if (p->side == SDRT_VAE_ENCODER && i == MIDDLE - 1) next = "conv_norm_out";
     p->kind = kinds[i];
-    p->statistics = i == 2 ? -1 : p->kind == SDRT_BAND_FIRST;
-    sdrt_name(p->next, sizeof p->next, "%s", nexts[i]);
-    if (i == 2 || i == 3)
-        sdrt_name(p->block, sizeof p->block, "vae.decoder.mid_block.attentions.0");
-    else sdrt_name(p->block, sizeof p->block, "vae.decoder.mid_block.resnets.%d", i / 4);
+    p->level = 0;
+    p->statistics = p->kind == SDRT_BAND_KEYS ? -1 : p->kind == SDRT_BAND_FIRST;
+    sdrt_name(p->next, sizeof p->next, "vae.%s.%s", side, next);
+    if (p->kind == SDRT_BAND_KEYS || p->kind == SDRT_BAND_QUERIES)
+        sdrt_name(p->block, sizeof p->block, "vae.%s.mid_block.attentions.0", side);
+    else sdrt_name(p->block, sizeof p->block, "vae.%s.mid_block.resnets.%d", side, i / 4);
 }
 
 /* Which pass of resnet n is number i from its first one on; i is what is left else. */
 static int resnet_pass(int *i, struct sdrt_band_pass *p)
 {
-    const int n = p->begins ? 3 : 2;
+    const int n = p->sampler[0] ? 3 : 2;
 
     if (*i >= n) {
         *i -= n;
         return 0;
     }
     const int k = *i + 3 - n;
-    p->kind = k == 0 ? SDRT_BAND_UP : k == 1 ? SDRT_BAND_FIRST : SDRT_BAND_RESNET;
+    p->kind = k == 0   ? (p->begins ? SDRT_BAND_UP : SDRT_BAND_DOWN)
+              : k == 1 ? SDRT_BAND_FIRST
+                       : SDRT_BAND_RESNET;
     return 1;
 }
 
-static void set_ends(const struct sdrt_vae_config *config, struct sdrt_band_pass *p)
+/* Pass i of all resnets of a side but the middle's; i is what is left where there are fewer. */
+static int outer_pass(const struct sdrt_vae_config *config, int *i, struct sdrt_band_pass *p)
 {
-    const int last = config->levels - 1;
-    const int before = config->channels[p->level ? last - p->level + 1 : last];
+    int n = 0;
 
-    p->in_c = p->begins ? before : p->channels;
-    p->out_c = p->channels;
+    while (find_resnet(config, n, p) && !resnet_pass(i, p)) n++;
+    if (!find_resnet(config, n, p)) return 0;
+    if (p->kind == SDRT_BAND_RESNET) {
+        name_after(config, n, p);
+    } else {
+        p->statistics = p->kind == SDRT_BAND_FIRST;
+        sdrt_name(p->next, sizeof p->next, "%s.norm%d", p->block, 1 + p->statistics);
+    }
+    return 1;
+}
+
+/* What it makes, and how many rows beside it those at an edge depend on. */
+static void set_ends(struct sdrt_band_pass *p)
+{
+    p->out_c = p->kind == SDRT_BAND_UP || p->kind == SDRT_BAND_DOWN ? p->in_c : p->channels;
     switch (p->kind) {
     case SDRT_BAND_IN:
-        p->in_c = config->latent_channels;
-        p->halo = 1;
-        break;
-    case SDRT_BAND_UP:
-        p->out_c = p->in_c;
-        p->halo = 2;
-        break;
+    case SDRT_BAND_DOWN:
+    case SDRT_BAND_OUT: p->halo = 1; break;
+    case SDRT_BAND_UP: p->halo = 2; break;
     case SDRT_BAND_FIRST: p->halo = p->begins ? 2 : 1; break;
     case SDRT_BAND_RESNET: p->halo = p->begins ? 4 : 2; break; /* even, as what is doubled */
     case SDRT_BAND_KEYS: p->out_c = 3 * p->in_c; break;
     case SDRT_BAND_QUERIES: break;
-    case SDRT_BAND_OUT:
-        p->out_c = 3;
-        p->halo = 1;
-        break;
     }
 }
 
-int sdrt_vae_band_pass(const struct sdrt_vae_config *config, int i, struct sdrt_band_pass *out)
+static void in_pass(const struct sdrt_vae_config *config, struct sdrt_band_pass *p)
 {
-    const int last = config->levels - 1;
-    struct sdrt_band_pass p = { .kind = SDRT_BAND_IN, .channels = config->channels[last] };
-    int n = 0;
+    const int last = config->levels - 1, encodes = p->side == SDRT_VAE_ENCODER;
 
-    if (i == 0) {
-        sdrt_name(p.next, sizeof p.next, "vae.decoder.mid_block.resnets.0.norm1");
-    } else if (i <= MIDDLE) {
-        middle_pass(i - 1, &p);
+    p->kind = SDRT_BAND_IN;
+    p->level = encodes ? last : 0;
+    p->in_c = encodes ? 3 : config->latent_channels;
+    p->channels = config->channels[encodes ? 0 : last];
+    sdrt_name(p->next, sizeof p->next, "vae.%s.%s.resnets.0.norm1", sides[p->side],
+              encodes ? "down_blocks.0" : "mid_block");
+}
+
+static void out_pass(const struct sdrt_vae_config *config, struct sdrt_band_pass *p)
+{
+    const int last = config->levels - 1, encodes = p->side == SDRT_VAE_ENCODER;
+
+    p->kind = SDRT_BAND_OUT;
+    p->level = encodes ? 0 : last;
+    p->in_c = config->channels[encodes ? last : 0];
+    p->channels = encodes ? 2 * config->latent_channels : 3;
+    p->begins = 0;
+    p->statistics = -1;
+}
+
+int sdrt_vae_band_pass(const struct sdrt_vae_config *config, enum sdrt_vae_side side, int i,
+                       struct sdrt_band_pass *out)
+{
+    const int widest = config->channels[config->levels - 1];
+    struct sdrt_band_pass p = { .side = side };
+    int status = 1;
+
+    if (i-- == 0) {
+        in_pass(config, &p);
+    } else if (side == SDRT_VAE_DECODER && i < MIDDLE) {
+        p.in_c = p.channels = widest;
+        middle_pass(i, &p);
     } else {
-        for (i -= MIDDLE + 1; find_resnet(config, n, &p) && !resnet_pass(&i, &p);) n++;
-        if (!find_resnet(config, n, &p)) {
-            if (i) return 0;
-            p = (struct sdrt_band_pass){ .kind = SDRT_BAND_OUT,
-                                         .level = last,
-                                         .statistics = -1,
-                                         .channels = config->channels[0] };
-        } else if (p.kind == SDRT_BAND_RESNET) {
-            name_after(config, n, &p);
-        } else {
-            p.statistics = p.kind == SDRT_BAND_FIRST;
-            sdrt_name(p.next, sizeof p.next, "%s.norm%d", p.block, 1 + p.statistics);
+        if (side == SDRT_VAE_DECODER) i -= MIDDLE;
+        if (!outer_pass(config, &i, &p)) {
+            const int middle = side == SDRT_VAE_ENCODER ? MIDDLE : 0;
+            p = (struct sdrt_band_pass){ .side = side, .in_c = widest, .channels = widest };
+            if (i < middle) middle_pass(i, &p);
+            else out_pass(config, &p);
+            status = i <= middle;
         }
     }
-    set_ends(config, &p);
+    set_ends(&p);
     *out = p;
-    return 1;
+    return status;
 }
 
 /* ---- the graphs ---- */
@@ -215,36 +275,70 @@ static void build_queries(struct sdrt_graph *g, const struct sdrt_band_pass *p, 
     sdrt_graph_gemm(g, o, &spec);
 }
 
+static void build_in(struct sdrt_graph *g, const struct sdrt_vae_config *config,
+                     const struct sdrt_band_pass *p, sdrt_tensor x, sdrt_tensor out)
+{
+    char name[NAME];
+
+    if (config->quant_convs && p->side == SDRT_VAE_DECODER)
+        x = sdrt_plain_conv(g, x, "vae.post_quant_conv", p->in_c, 1, SDRT_NO_TENSOR,
+                            SDRT_NO_TENSOR);
+    sdrt_name(name, NAME, "vae.%s.conv_in", sides[p->side]);
+    sdrt_plain_conv(g, x, name, p->out_c, 3, SDRT_NO_TENSOR, out);
+}
+
+static void build_out(struct sdrt_graph *g, const struct sdrt_vae_config *config,
+                      const struct sdrt_band_pass *p, sdrt_tensor x, sdrt_tensor out)
+{
+    const int more = config->quant_convs && p->side == SDRT_VAE_ENCODER;
+    char name[NAME];
+
+    sdrt_name(name, NAME, "vae.%s.conv_out", sides[p->side]);
+    x = norm_conv(g, x, 0, name, p->out_c, SDRT_NO_TENSOR, more ? SDRT_NO_TENSOR : out);
+    if (more) sdrt_plain_conv(g, x, "vae.quant_conv", p->out_c, 1, SDRT_NO_TENSOR, out);
+}
+
+/* Doubled and made smooth, or halved, padded below and right only. */
+static sdrt_tensor resample(struct sdrt_graph *g, const struct sdrt_band_pass *p, sdrt_tensor x,
+                            sdrt_tensor into)
+{
+    struct sdrt_conv_spec spec = sdrt_conv_defaults;
+    int dims[4];
+
+    sdrt_graph_dims(g, x, dims);
+    spec.name = p->sampler;
+    spec.out_c = p->in_c;
+    spec.kernel = 3;
+    spec.into = into;
+    if (p->begins) {
+        spec.pad = 1;
+        spec.upsample = 2;
+    } else {
+        spec.stride = 2;
+        spec.out_h = dims[1] / 2;
+        spec.out_w = dims[2] / 2;
+    }
+    return sdrt_graph_conv(g, x, &spec);
+}
+
 void sdrt_vae_band_build(struct sdrt_graph *g, const struct sdrt_vae_config *config,
                          const struct sdrt_band_pass *p, int h, int w, int pixels)
 {
-    const int times = 1 + p->begins;
-    sdrt_tensor x = sdrt_graph_external(g, "band_in", SDRT_F32, 1, h, w, p->in_c);
-    const sdrt_tensor out = sdrt_graph_external(g, "band_out", SDRT_F32, 1, h * times, w * times,
-                                                p->out_c);
+    const int times = 1 + p->begins, halves = 1 + (p->kind == SDRT_BAND_DOWN);
+    const sdrt_tensor in = sdrt_graph_external(g, "band_in", SDRT_F32, 1, h, w, p->in_c);
+    const sdrt_tensor out = sdrt_graph_external(g, "band_out", SDRT_F32, 1, h * times / halves,
+                                                w * times / halves, p->out_c);
+    const sdrt_tensor x = p->begins && p->kind != SDRT_BAND_UP ? resample(g, p, in, SDRT_NO_TENSOR)
+                                                               : in;
 
-    if (p->begins) {
-        struct sdrt_conv_spec spec = sdrt_conv_defaults;
-        spec.name = p->up;
-        spec.out_c = p->in_c;
-        spec.kernel = 3;
-        spec.pad = 1;
-        spec.upsample = 2;
-        if (p->kind == SDRT_BAND_UP) spec.into = out;
-        x = sdrt_graph_conv(g, x, &spec);
-    }
     switch (p->kind) {
-    case SDRT_BAND_IN:
-        if (config->quant_convs)
-            x = sdrt_plain_conv(g, x, "vae.post_quant_conv", p->in_c, 1, SDRT_NO_TENSOR,
-                                SDRT_NO_TENSOR);
-        sdrt_plain_conv(g, x, "vae.decoder.conv_in", p->out_c, 3, SDRT_NO_TENSOR, out);
-        break;
-    case SDRT_BAND_UP: break;
+    case SDRT_BAND_IN: build_in(g, config, p, x, out); break;
+    case SDRT_BAND_UP:
+    case SDRT_BAND_DOWN: resample(g, p, x, out); break;
     case SDRT_BAND_FIRST:
     case SDRT_BAND_RESNET: build_resnet(g, p, x, out); break;
     case SDRT_BAND_KEYS: projection(g, p, x, out); break;
     case SDRT_BAND_QUERIES: build_queries(g, p, x, pixels, out); break;
-    case SDRT_BAND_OUT: norm_conv(g, x, 0, "vae.decoder.conv_out", 3, SDRT_NO_TENSOR, out); break;
+    case SDRT_BAND_OUT: build_out(g, config, p, x, out); break;
     }
 }

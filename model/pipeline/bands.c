@@ -24,15 +24,16 @@ static void set_rows(const struct sdrt_bands *b, struct sdrt_band_step *s)
     const struct sdrt_band_pass *p = &s->pass;
     const int last = b->config.levels - 1;
 
-    s->h = b->h << p->level;
-    s->w = b->w << p->level;
-    s->core = b->rows >> (last - p->level);
+    s->h = b->spec.h << p->level;
+    s->w = b->spec.w << p->level;
+    s->core = b->spec.rows >> (last - p->level);
     if (p->begins) s->core &= ~1; /* what is doubled is even */
     if (s->core < 2) s->core = 2;
     if (s->core > s->h) s->core = s->h;
     s->window = s->core + 2 * p->halo < s->h ? s->core + 2 * p->halo : s->h;
     s->times = 1 + p->begins;
-    s->in_bytes = floats(s->window / s->times, s->w / s->times, p->in_c);
+    s->halves = 1 + (p->kind == SDRT_BAND_DOWN);
+    s->in_bytes = floats(s->window * s->halves / s->times, s->w * s->halves / s->times, p->in_c);
     s->out_bytes = floats(s->window, s->w, p->out_c);
     s->saved_bytes = floats(p->halo ? p->halo : 1, s->w, p->in_c);
 }
@@ -44,14 +45,15 @@ static int plan_step(struct sdrt_bands *b, struct sdrt_band_step *s,
     int status = sdrt_graph_create(&g, "vae band", b->store, device->wide_ops, b->log);
 
     if (status != SDRT_OK) return status;
-    sdrt_vae_band_build(g, &b->config, &s->pass, s->window / s->times, s->w / s->times,
-                        b->h * b->w);
+    sdrt_vae_band_build(g, &b->config, &s->pass, s->window * s->halves / s->times,
+                        s->w * s->halves / s->times, b->spec.h * b->spec.w);
     return sdrt_program_create(&s->program, &g, device, workers, b->log);
 }
 
-/* What is upsampled goes to another place, all else stays where it is. */
+/* What is sampled anew, or gets other channels, goes to another place, all else stays where it is. */
 static void find_places(struct sdrt_bands *b)
 {
+    const int small = b->spec.side == SDRT_VAE_DECODER; /* the first place is the arena's */
     enum sdrt_band_place now = SDRT_BAND_ENTRY;
     size_t most[2] = { 0, 0 };
 
@@ -62,8 +64,10 @@ static void find_places(struct sdrt_bands *b)
         if (p->kind == SDRT_BAND_KEYS) s->to = SDRT_BAND_BESIDE;
         else if (p->kind == SDRT_BAND_OUT) s->to = SDRT_BAND_RESULT;
         else if (p->kind == SDRT_BAND_UP || p->kind == SDRT_BAND_FIRST) s->to = SDRT_BAND_NOWHERE;
-        else if (p->kind == SDRT_BAND_IN) s->to = now = SDRT_BAND_SMALL;
-        else if (!p->begins) s->to = now;
+        else if (p->kind == SDRT_BAND_IN && small) s->to = now = SDRT_BAND_SMALL;
+        else if (p->kind != SDRT_BAND_IN && p->kind != SDRT_BAND_DOWN && p->in_c == p->out_c &&
+                 !p->begins)
+            s->to = now;
         else s->to = now = now == SDRT_BAND_SPILL_0 ? SDRT_BAND_SPILL_1 : SDRT_BAND_SPILL_0;
         if (s->to < SDRT_BAND_SPILL_0) continue;
         size_t *place = &most[s->to - SDRT_BAND_SPILL_0];
@@ -78,7 +82,7 @@ static void find_places(struct sdrt_bands *b)
 static void lay_out(struct sdrt_bands *b, struct sdrt_band_step *s)
 {
     const struct sdrt_band_pass *p = &s->pass;
-    const size_t whole = floats(b->h, b->w, b->config.channels[b->config.levels - 1]);
+    const size_t whole = floats(b->spec.h, b->spec.w, b->config.channels[b->config.levels - 1]);
     const int attends = p->kind == SDRT_BAND_KEYS || p->kind == SDRT_BAND_QUERIES;
     size_t at = b->fixed_bytes;
 
@@ -93,13 +97,27 @@ static void lay_out(struct sdrt_bands *b, struct sdrt_band_step *s)
     if (at > b->bytes) b->bytes = at;
 }
 
-static int count_passes(const struct sdrt_vae_config *config)
+static int count_passes(const struct sdrt_vae_config *config, enum sdrt_vae_side side)
 {
     struct sdrt_band_pass p;
     int n = 0;
 
-    while (sdrt_vae_band_pass(config, n, &p)) n++;
+    while (sdrt_vae_band_pass(config, side, n, &p)) n++;
     return n;
+}
+
+/* Where what stays lies in the arena; widest: channels. */
+static void lay_out_fixed(struct sdrt_bands *b, int widest)
+{
+    const int last = b->config.levels - 1, h = b->spec.h, w = b->spec.w;
+    const int z = b->config.latent_channels;
+    const size_t picture = floats(h << last, w << last, 3);
+    const int encodes = b->spec.side == SDRT_VAE_ENCODER;
+
+    b->norm_bytes = floats(1, 3, widest);
+    b->entry = 2 * b->norm_bytes;
+    b->result = b->entry + (encodes ? picture : floats(h, w, z));
+    b->fixed_bytes = b->result + (encodes ? floats(h, w, 2 * z) : picture);
 }
 
 static int plan(struct sdrt_bands *b, const struct sdrt_device *device,
@@ -108,18 +126,15 @@ static int plan(struct sdrt_bands *b, const struct sdrt_device *device,
     const int last = b->config.levels - 1;
     int widest = 0, status = SDRT_OK;
 
-    b->n = count_passes(&b->config);
+    b->n = count_passes(&b->config, b->spec.side);
     b->steps = calloc((size_t)b->n, sizeof *b->steps);
     if (!b->steps) return sdrt_fail(b->log, SDRT_E_NOMEM, "out of memory");
     for (int i = 0; i <= last; i++)
         if (b->config.channels[i] > widest) widest = b->config.channels[i];
-    b->norm_bytes = floats(1, 3, widest);
-    b->latent = 2 * b->norm_bytes;
-    b->image = b->latent + floats(b->h, b->w, b->config.latent_channels);
-    b->fixed_bytes = b->image + floats(b->h << last, b->w << last, 3);
+    lay_out_fixed(b, widest);
     for (int i = 0; i < b->n && status == SDRT_OK; i++) {
         struct sdrt_band_step *s = &b->steps[i];
-        sdrt_vae_band_pass(&b->config, i, &s->pass);
+        sdrt_vae_band_pass(&b->config, b->spec.side, i, &s->pass);
         set_rows(b, s);
         status = plan_step(b, s, device, queue->sharers);
         if (status == SDRT_OK) status = sdrt_programs_check(&s->program, 1, b->log);
@@ -133,17 +148,16 @@ static int plan(struct sdrt_bands *b, const struct sdrt_device *device,
     return status;
 }
 
-int sdrt_bands_create(struct sdrt_bands **out, const struct sdrt_vae_config *config, int h, int w,
-                      int rows, const struct sdrt_device *device, const struct sdrt_queue *queue,
+int sdrt_bands_create(struct sdrt_bands **out, const struct sdrt_bands_spec *spec,
+                      const struct sdrt_device *device, const struct sdrt_queue *queue,
                       struct sdrt_weight_store *store, const struct sdrt_log *log)
 {
     struct sdrt_bands *b = *out = calloc(1, sizeof *b);
 
     if (!b) return sdrt_fail(log, SDRT_E_NOMEM, "out of memory");
-    b->config = *config;
-    b->h = h;
-    b->w = w;
-    b->rows = rows;
+    b->config = *spec->config;
+    b->spec = *spec;
+    b->spec.config = &b->config;
     b->store = store;
     b->ops = device->wide_ops;
     b->log = log;
@@ -203,12 +217,23 @@ size_t sdrt_bands_excess(const struct sdrt_bands *b)
     return most;
 }
 
+double sdrt_bands_flop(const struct sdrt_bands *b)
+{
+    double sum = 0.0;
+
+    for (int i = 0; i < b->n; i++) {
+        const struct sdrt_band_step *s = &b->steps[i];
+        sum += sdrt_program_flop(s->program) * ((s->h + s->core - 1) / s->core);
+    }
+    return sum;
+}
+
 float *sdrt_bands_in(const struct sdrt_bands *b, unsigned char *arena)
 {
-    return (float *)(void *)(arena + b->latent);
+    return (float *)(void *)(arena + b->entry);
 }
 
 float *sdrt_bands_out(const struct sdrt_bands *b, unsigned char *arena)
 {
-    return (float *)(void *)(arena + b->image);
+    return (float *)(void *)(arena + b->result);
 }

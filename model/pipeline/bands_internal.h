@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The inside of a decoder in bands, shared by its plan and its run.
+ * The inside of a decoder or an encoder in bands, shared by its plan and its run.
  */
 #ifndef SDRT_MODEL_PIPELINE_BANDS_INTERNAL_H
 #define SDRT_MODEL_PIPELINE_BANDS_INTERNAL_H
@@ -31,6 +31,7 @@ struct sdrt_band_step {
     int h, w;         /* of what it makes, whole */
     int core, window; /* rows of a band, and with those around it */
     int times;        /* 2 where what it reads is half as large, else 1 */
+    int halves;       /* 2 where that is twice as large */
     enum sdrt_band_place from, to;
     size_t keys, in, out, saved, work;
     size_t in_bytes, out_bytes, saved_bytes;
@@ -41,14 +42,14 @@ struct sdrt_band_step {
 
 struct sdrt_bands {
     struct sdrt_vae_config config;
-    int h, w, rows;
+    struct sdrt_bands_spec spec; /* whose config that is */
     struct sdrt_weight_store *store;
     const struct sdrt_ops *ops;
     const struct sdrt_log *log;
     struct sdrt_band_step *steps; /* n of them; owned, as all that follows */
     int n;
-    /* The arena: two norms, then latent and image, then what lies there for some passes only. */
-    size_t norm_bytes, latent, image, fixed_bytes;
+    /* The arena: two norms, what is read, what is made, then what lies there for some passes only. */
+    size_t norm_bytes, entry, result, fixed_bytes;
     size_t bytes, spilled_bytes;
     size_t spilled[2];        /* where its places begin in the spill */
     struct sdrt_spill *spill; /* NULL: not open, or not needed */

@@ -135,7 +135,7 @@ static struct passing passing_of(struct sdrt_bands *b, const struct sdrt_band_st
         .b = b,
         .s = s,
         .arena = arena,
-        .from_row = (size_t)(s->w / s->times) * (size_t)s->pass.in_c * sizeof(float),
+        .from_row = (size_t)(s->w * s->halves / s->times) * (size_t)s->pass.in_c * sizeof(float),
         .to_row = (size_t)s->w * (size_t)s->pass.out_c * sizeof(float),
     };
 }
@@ -143,8 +143,8 @@ static struct passing passing_of(struct sdrt_bands *b, const struct sdrt_band_st
 static unsigned char *in_arena(const struct passing *g, enum sdrt_band_place place)
 {
     switch (place) {
-    case SDRT_BAND_ENTRY: return g->arena + g->b->latent;
-    case SDRT_BAND_RESULT: return g->arena + g->b->image;
+    case SDRT_BAND_ENTRY: return g->arena + g->b->entry;
+    case SDRT_BAND_RESULT: return g->arena + g->b->result;
     case SDRT_BAND_BESIDE: return g->arena + g->s->keys;
     case SDRT_BAND_SMALL: return g->arena + g->b->fixed_bytes;
     default: return NULL;
@@ -198,7 +198,7 @@ static int bind(const struct passing *g)
 static int fill(const struct passing *g, int first, int y0)
 {
     const struct sdrt_band_step *s = g->s;
-    const int rows = s->window / s->times, above = y0 - first;
+    const int rows = s->window * s->halves / s->times, above = y0 - first;
     unsigned char *in = g->arena + s->in;
     const int status = take(g, s->from, (size_t)first * g->from_row, in,
                             (size_t)rows * g->from_row);
@@ -248,7 +248,7 @@ static int run_band(const struct passing *g, struct sdrt_queue *queue, int y0)
     int first = y0 > s->pass.halo ? y0 - s->pass.halo : 0;
 
     if (first > s->h - s->window) first = s->h - s->window;
-    int status = fill(g, first / s->times, y0);
+    int status = fill(g, first * s->halves / s->times, y0);
     if (status == SDRT_OK) status = sdrt_program_run(s->program, queue, NULL, NULL);
     if (status != SDRT_OK) return status;
     if (s->pass.statistics >= 0)
@@ -258,6 +258,13 @@ static int run_band(const struct passing *g, struct sdrt_queue *queue, int y0)
     return put(g, first, y0, y1);
 }
 
+/* Whether no later pass of this run reads the weights of one of this kind. */
+static int is_last_use(const struct sdrt_bands *b, enum sdrt_band_kind kind)
+{
+    return !b->spec.kept && kind != SDRT_BAND_UP && kind != SDRT_BAND_FIRST &&
+           kind != SDRT_BAND_KEYS;
+}
+
 static int run_pass(const struct passing *g, struct sdrt_queue *queue)
 {
     const struct sdrt_band_step *s = g->s;
@@ -265,7 +272,8 @@ static int run_pass(const struct passing *g, struct sdrt_queue *queue)
 
     if (status == SDRT_OK) status = bind(g);
     for (int y0 = 0; y0 < s->h && status == SDRT_OK; y0 += s->core) status = run_band(g, queue, y0);
-    sdrt_program_unload(s->program);
+    if (is_last_use(g->b, s->pass.kind)) sdrt_program_release(s->program);
+    else sdrt_program_unload(s->program);
     return status;
 }
 
@@ -282,6 +290,7 @@ int sdrt_bands_run(struct sdrt_bands *b, unsigned char *arena, struct sdrt_queue
         if (status == SDRT_OK && s->pass.statistics >= 0)
             fold(b, s, (float *)(void *)(arena + (size_t)s->pass.statistics * b->norm_bytes));
     }
-    sdrt_weight_store_give_back(b->store, &b->uses, SDRT_WEIGHTS_KEEP);
+    sdrt_weight_store_give_back(b->store, &b->uses,
+                                b->spec.kept ? SDRT_WEIGHTS_KEEP : SDRT_WEIGHTS_FREE);
     return status;
 }

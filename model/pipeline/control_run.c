@@ -202,8 +202,7 @@ int sdrt_run_encode_controls(struct sdrt_run *run, const struct sdrt_pass *encod
         if (!s->programs[i] || !pass->shows || !s->shape.encoded) continue;
         status = sdrt_run_encode(run, encoder, &run->controls[pass->control - 1].picture,
                                  sdrt_controls_part(s, pass)->config.mmdit.control_canny);
-        if (status == SDRT_OK)
-            fill_latent(run, pass, sdrt_session_map(s, SDRT_PART_BASE, "moments"));
+        if (status == SDRT_OK) fill_latent(run, pass, sdrt_run_moments(s));
     }
     return status;
 }

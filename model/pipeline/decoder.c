@@ -12,11 +12,13 @@
 
 struct sdrt_decoding sdrt_run_decoding(const struct sdrt_session *s)
 {
-    if (s->bands && s->arena)
+    const struct sdrt_bands *bands = s->bands[SDRT_VAE_DECODER];
+
+    if (bands && s->arena)
         return (struct sdrt_decoding){
             .pass = -1,
-            .in = sdrt_bands_in(s->bands, s->arena->base + s->persistent_bytes),
-            .out = sdrt_bands_out(s->bands, s->arena->base + s->persistent_bytes),
+            .in = sdrt_bands_in(bands, sdrt_session_bands_arena(s)),
+            .out = sdrt_bands_out(bands, sdrt_session_bands_arena(s)),
         };
     return (struct sdrt_decoding){
         .pass = sdrt_session_find_when(s, SDRT_PART_BASE, SDRT_ONCE_AN_IMAGE),
@@ -67,9 +69,9 @@ static int decode(struct sdrt_run *run, const struct sdrt_pass *pass)
 {
     struct sdrt_session *s = run->s;
 
-    if (!s->bands) return sdrt_run_program(run, pass);
-    return sdrt_bands_run(s->bands, s->arena->base + s->persistent_bytes, s->queue, between_passes,
-                          run);
+    if (!s->bands[SDRT_VAE_DECODER]) return sdrt_run_program(run, pass);
+    return sdrt_bands_run(s->bands[SDRT_VAE_DECODER], sdrt_session_bands_arena(s), s->queue,
+                          between_passes, run);
 }
 
 int sdrt_run_decoder(struct sdrt_run *run, const struct sdrt_pass *pass)

@@ -2,6 +2,7 @@
  *
  * From a picture to the latent that a run begins with.
  */
+#include "model/pipeline/bands.h"
 #include "model/pipeline/run.h"
 
 #include <math.h>
@@ -19,17 +20,44 @@ static void fill_pixels(const struct sdrt_pixels *p, const struct sdrt_pixels *h
     for (size_t i = 0; i < n && is_tiny; i++) out[i] = (out[i] + 1.0f) / 2.0f;
 }
 
+static float *pixels_of(const struct sdrt_session *s)
+{
+    const struct sdrt_bands *bands = s->bands[SDRT_VAE_ENCODER];
+
+    return bands ? sdrt_bands_in(bands, sdrt_session_bands_arena(s))
+                 : sdrt_session_map(s, SDRT_PART_BASE, "pixels");
+}
+
+const float *sdrt_run_moments(const struct sdrt_session *s)
+{
+    const struct sdrt_bands *bands = s->bands[SDRT_VAE_ENCODER];
+
+    return bands ? sdrt_bands_out(bands, sdrt_session_bands_arena(s))
+                 : sdrt_session_map(s, SDRT_PART_BASE, "moments");
+}
+
+/* The caller may stop there. */
+static int between_passes(void *user, int done, int total)
+{
+    (void)done;
+    (void)total;
+    return sdrt_run_report(user, SDRT_STAGE_ENCODE, 0, 1) != SDRT_OK;
+}
+
 static int encode_pixels(struct sdrt_run *run, const struct sdrt_pass *pass,
                          const struct sdrt_pixels *pixels, const struct sdrt_pixels *hole,
                          int canny)
 {
-    float *to = sdrt_session_map(run->s, SDRT_PART_BASE, "pixels");
+    struct sdrt_bands *bands = run->s->bands[SDRT_VAE_ENCODER];
+    float *to = pixels_of(run->s);
 
     fill_pixels(pixels, hole, sdrt_model_config_of(run->s->model)->vae.tiny_encoder != 0, to);
     for (int i = 0; canny && i < pixels->width * pixels->height * 3; i++)
         to[i] = (float)pixels->rgb[i] * 0.5f + 0.5f;
     snprintf(run->prefix, sizeof run->prefix, "%s%s", pass->dumps, hole ? "hole/" : "");
-    return sdrt_run_program(run, pass);
+    if (!bands) return sdrt_run_program(run, pass);
+    return sdrt_bands_run(bands, sdrt_session_bands_arena(run->s), run->s->queue, between_passes,
+                          run);
 }
 
 static int encode(struct sdrt_run *run, const struct sdrt_pass *pass,
@@ -77,7 +105,7 @@ static struct beginning beginning_of(struct sdrt_run *run, const struct sdrt_pas
         .run = run,
         .pass = pass,
         .vae = vae,
-        .moments = sdrt_session_map(s, SDRT_PART_BASE, "moments"),
+        .moments = sdrt_run_moments(s),
         .mask = sdrt_session_map(s, SDRT_PART_BASE, "mask"),
         .latent = sdrt_slot_map(&s->slots, s->latent),
         .begin = begin ? begin : sdrt_slot_map(&s->slots, s->latent),

@@ -59,8 +59,8 @@ static int is_wanted(const struct sdrt_run *run, int i)
     if (h && h->of_latents && !h->second && pass->when == SDRT_ONCE_AN_IMAGE && !run->r->preview &&
         !run->stopped)
         return 0;
-    if (run->s->bands && pass->when == SDRT_ONCE_AN_IMAGE) return 1;
-    return run->s->programs[i] && (!pass->wanted || pass->wanted(run, pass));
+    return (run->s->programs[i] || sdrt_session_bands(run->s, pass)) &&
+           (!pass->wanted || pass->wanted(run, pass));
 }
 
 static int load_one(struct sdrt_run *run, int i)
@@ -140,7 +140,8 @@ static int prepare(struct sdrt_run *run)
     const double t0 = sdrt_now();
     int status = sdrt_session_place(s);
 
-    if (status == SDRT_OK && s->bands) status = sdrt_bands_open(s->bands);
+    for (int i = 0; i < SDRT_VAE_SIDES && status == SDRT_OK; i++)
+        if (s->bands[i]) status = sdrt_bands_open(s->bands[i]);
     if (status == SDRT_OK) status = sdrt_run_tokenize(run);
     s->stage_seconds[SDRT_STAGE_TEXT] += sdrt_now() - t0;
     if (status != SDRT_OK) return status;
@@ -176,7 +177,8 @@ static int draw(struct sdrt_run *run)
     if (status == SDRT_OK) status = run_passes(run);
     if (status == SDRT_OK) status = sdrt_hires_keep(run);
     if (status != SDRT_OK || s->shape.varied) release_passes(s);
-    if (s->bands) sdrt_bands_close(s->bands);
+    for (int i = 0; i < SDRT_VAE_SIDES; i++)
+        if (s->bands[i]) sdrt_bands_close(s->bands[i]);
     s->evaluations_done = run->evaluated;
     s->left_out = run->left_out;
     s->evaluation_seconds = s->evaluations_done

@@ -23,7 +23,7 @@ void sdrt_session_unplan(struct sdrt_session *s)
         sdrt_program_free(&s->programs[i]);
         sdrt_slot_moves_free(&s->moves[i]);
     }
-    sdrt_bands_free(&s->bands);
+    for (int i = 0; i < SDRT_VAE_SIDES; i++) sdrt_bands_free(&s->bands[i]);
     sdrt_slots_clear(&s->slots);
     sdrt_device_free(&s->arena);
     sdrt_device_free(&s->far_arena);
@@ -44,16 +44,52 @@ static struct sdrt_queue *queue_of(const struct sdrt_session *s, int i)
     return sdrt_session_is_far(s, i) ? s->queue : s->queue->host;
 }
 
-/* The decoder's passes over bands, which share the workspace. */
-static int plan_bands(struct sdrt_session *s, const struct sdrt_model_part *part)
+static enum sdrt_vae_side side_of(const struct sdrt_pass *pass)
+{
+    return pass->when == SDRT_ONCE_A_PICTURE  ? SDRT_VAE_ENCODER
+           : pass->when == SDRT_ONCE_AN_IMAGE ? SDRT_VAE_DECODER
+                                              : SDRT_VAE_SIDES;
+}
+
+struct sdrt_bands *sdrt_session_bands(const struct sdrt_session *s, const struct sdrt_pass *pass)
+{
+    const enum sdrt_vae_side side = side_of(pass);
+
+    return side == SDRT_VAE_SIDES ? NULL : s->bands[side];
+}
+
+unsigned char *sdrt_session_bands_arena(const struct sdrt_session *s)
+{
+    return s->arena->base + s->persistent_bytes;
+}
+
+static int in_bands(const struct sdrt_session *s, const struct sdrt_pass *pass,
+                    const struct sdrt_vae_config *vae)
+{
+    const enum sdrt_vae_side side = side_of(pass);
+
+    if (!s->shape.vae_bands || side == SDRT_VAE_SIDES) return 0;
+    return !(side == SDRT_VAE_ENCODER ? vae->tiny_encoder : vae->tiny_decoder);
+}
+
+/* A side of the VAE as passes over bands, which share the workspace. */
+static int plan_bands(struct sdrt_session *s, const struct sdrt_pass *pass,
+                      const struct sdrt_model_part *part)
 {
     const struct sdrt_queue *queue = s->queue;
-    const int status = sdrt_bands_create(&s->bands, &part->config.vae, s->shape.h, s->shape.w,
-                                         s->shape.vae_bands, queue->device, queue, part->store,
-                                         s->log);
+    const struct sdrt_bands_spec spec = {
+        .config = &part->config.vae,
+        .side = side_of(pass),
+        .h = s->shape.h,
+        .w = s->shape.w,
+        .rows = s->shape.vae_bands,
+        .kept = pass->kept,
+    };
+    struct sdrt_bands **bands = &s->bands[spec.side];
+    const int status = sdrt_bands_create(bands, &spec, queue->device, queue, part->store, s->log);
 
-    if (status == SDRT_OK && sdrt_bands_bytes(s->bands) > s->workspace_bytes)
-        s->workspace_bytes = sdrt_bands_bytes(s->bands);
+    if (status == SDRT_OK && sdrt_bands_bytes(*bands) > s->workspace_bytes)
+        s->workspace_bytes = sdrt_bands_bytes(*bands);
     return status;
 }
 
@@ -70,7 +106,7 @@ static int plan_pass(struct sdrt_session *s, int i)
 
     if (!part) return SDRT_OK;
     if (pass->has && !pass->has(sdrt_model_config_of(s->model), &s->shape)) return SDRT_OK;
-    if (s->shape.vae_bands && pass->when == SDRT_ONCE_AN_IMAGE) return plan_bands(s, part);
+    if (in_bands(s, pass, &part->config.vae)) return plan_bands(s, pass, part);
     int status = sdrt_graph_create(&g, pass->name, part->store,
                                    pass->wide ? device->wide_ops : device->ops, s->log);
     if (status != SDRT_OK) return status;
@@ -314,8 +350,8 @@ static size_t weights_of(const struct sdrt_session *s, int i)
     const int whole = s->model->passes[i].way == SDRT_WAY_WHOLE;
     const int there = sdrt_device_is_host(s->model->device) || sdrt_session_is_far(s, i);
 
-    if (s->bands && s->model->passes[i].when == SDRT_ONCE_AN_IMAGE)
-        return sdrt_bands_weight_bytes(s->bands);
+    const struct sdrt_bands *bands = sdrt_session_bands(s, &s->model->passes[i]);
+    if (bands) return sdrt_bands_weight_bytes(bands);
     return whole && s->programs[i] && there && !s->model->passes[i].controlled
                ? sdrt_program_weight_bytes(s->programs[i])
                : 0;

@@ -130,10 +130,13 @@ void sdrt_run_fill_decoder(const struct sdrt_session *s, const struct sdrt_decod
 void sdrt_run_finish_decoding(const struct sdrt_session *s, const struct sdrt_decoding *d,
                               size_t n);
 
-/* Runs the VAE's encoder on a picture of the image's size; it leaves "moments".  canny 1:
- * as Stability's nets of edges read it (config.h). */
+/* Runs the VAE's encoder on a picture of the image's size.  canny 1: as Stability's nets of edges read it
+ * (config.h). */
 int sdrt_run_encode(struct sdrt_run *run, const struct sdrt_pass *encoder,
                     const struct sdrt_pixels *picture, int canny);
+
+/* What it left (vae.h), until another program runs. */
+const float *sdrt_run_moments(const struct sdrt_session *s);
 
 /* With the VAE's encoder: the latents that control nets read. */
 int sdrt_run_encode_controls(struct sdrt_run *run, const struct sdrt_pass *encoder);

@@ -11,6 +11,7 @@
 #ifndef SDRT_MODEL_PIPELINE_SESSION_H
 #define SDRT_MODEL_PIPELINE_SESSION_H
 
+#include "model/net/vae_bands.h"
 #include "model/noise/sampler.h"
 #include "model/pipeline/pass.h"
 #include "runtime/machine/memory.h"
@@ -30,7 +31,8 @@ struct sdrt_session {
     struct sdrt_shape shape;
     struct sdrt_program **programs; /* of each row of the model's passes, NULL where it has none */
     int n_passes;
-    struct sdrt_bands *bands; /* the decoder's, in its program's place; NULL: it is one */
+    struct sdrt_bands
+        *bands[SDRT_VAE_SIDES]; /* in a program's place; NULL: that side of the VAE is one */
     int planned;
     struct sdrt_slots slots;
     int latent, scaled, guided; /* slots of the sampler, NCHW, [batch][latent channels][h][w] */
@@ -92,6 +94,10 @@ int sdrt_session_place(struct sdrt_session *s);
 
 /* Whether pass i runs on a device whose memory the host does not reach. */
 int sdrt_session_is_far(const struct sdrt_session *s, int i);
+
+/* The bands of a pass, NULL where it has a program or is none of the VAE's; and where their arena is. */
+struct sdrt_bands *sdrt_session_bands(const struct sdrt_session *s, const struct sdrt_pass *pass);
+unsigned char *sdrt_session_bands_arena(const struct sdrt_session *s);
 
 /* Runs the program of pass i, which is loaded, between the copies that it takes.  As
  * sdrt_program_run(). */
