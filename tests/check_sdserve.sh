@@ -128,7 +128,7 @@ no 'model' 400 'sd_model_checkpoint' /sdapi/v1/txt2img '{"override_settings":{"s
 no 'option' 400 'bogus: there is no such option' /sdapi/v1/options '{"bogus":1}'
 no 'steps' 400 'at most this server.s 400' /v1/jobs '{"steps":500}'
 no 'pixels' 400 'at most this server.s 16384' /v1/jobs '{"width":512,"height":512}'
-no 'one side' 400 'at most this server.s 16384' /v1/jobs '{"width":512}'
+no 'one side' 400 'at most this server.s 16384' /sdapi/v1/txt2img '{"steps":1,"width":512}'
 no 'images' 400 'at most this server.s 4' /v1/jobs '{"batch":2,"batches":3}'
 no 'a width no model draws' 400 'width 100' /sdapi/v1/txt2img '{"width":100,"height":64}'
 no 'a number' 400 'steps: expected a whole number' /v1/jobs '{"steps":"many"}'
@@ -352,6 +352,16 @@ stop
 ok=true
 [ "$(find kept -type f | wc -l)" -eq 2 ] && grep -q '"images"' waited || ok=false
 report $ok 'what is drawn at the end is kept and sent' "$(ls kept) $(head -c 100 waited)"
+# The model's own size, 512x512 of this one, is within the limit too, and so is what is made of it.
+start --max-steps 1000 --max-pixels 200000
+own=512x512
+no 'a size that the model chooses' 400 "$own.* at most this server.s 200000 pixels" /sdapi/v1/txt2img '{"steps":1}'
+no 'the same by a batch' 400 "$own" /sdapi/v1/txt2img '{"steps":1,"batch_size":2}'
+no 'a side of it' 400 '448x512.*200000 pixels' /sdapi/v1/txt2img '{"steps":1,"width":448}'
+no 'one that fits, enlarged' 400 '576x576.*200000 pixels' /sdapi/v1/txt2img \
+    '{"steps":1,"width":384,"height":384,"enable_hr":true,"hr_scale":1.5}'
+no 'its own, enlarged' 400 '768x768.*200000 pixels' /sdapi/v1/txt2img '{"steps":1,"enable_hr":true,"hr_scale":1.5}'
+stop
 start --max-steps 1000 --max-pixels 1000000
 ask 'a very long job' 202 '"state"' /v1/jobs -d '{"steps":999,"width":512,"height":512}'
 kill -TERM "$server"

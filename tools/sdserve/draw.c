@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/sdserve/draw.h"
 
+#include "model/pipeline/session.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 #include "runtime/files/atomic_file.h"
@@ -150,12 +151,29 @@ static int on_preview(void *user, const uint8_t *pixels, int width, int height,
 
 /* ---- one job ---- */
 
+/* A size that the model chose, once it is planned: of the second drawing where there are two. */
+static int check_size(const struct drawer *d)
+{
+    const struct sdrt_session *s = d->session;
+    const int unit = 1 << (sdrt_model_config_of(s->model)->vae.levels - 1);
+    const int64_t width = (int64_t)s->shape.w * unit, height = (int64_t)s->shape.h * unit;
+    const int most = d->server->options.max_pixels;
+
+    if (width * height <= most) return SDRT_OK;
+    return sdrt_fail(
+        &d->server->log, SDRT_E_ARG,
+        "width, height: %lldx%lld, as the model has it where none are named: expected at "
+        "most this server's %d pixels",
+        (long long)width, (long long)height, most);
+}
+
 static int check_memory(struct drawer *d, const struct sdrt_request *r)
 {
     const size_t mib = (size_t)1 << 20;
     struct sdrt_memory memory;
-    const int status = sdrt_session_measure(d->session, r, &memory);
+    int status = sdrt_session_measure(d->session, r, &memory);
 
+    if (status == SDRT_OK) status = check_size(d);
     if (status != SDRT_OK) return status;
     queue_needs(d->server->queue, d->job,
                 (double)memory.arena_bytes + (double)memory.weights_bytes);

@@ -8,8 +8,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-enum { UNKNOWN = 1024 /* a side that is the model's */ };
-
 struct wish *wish_make(const struct serve_options *o)
 {
     struct wish *w = calloc(1, sizeof *w);
@@ -48,7 +46,7 @@ static int check_hires(const struct sdrt_request *r, const struct serve_options 
 {
     const double side = r->hires,
                  steps = (double)r->hires_strength * (r->hires_steps ? r->hires_steps : r->steps);
-    const double width = r->width ? r->width : UNKNOWN, height = r->height ? r->height : UNKNOWN;
+    const double width = r->width, height = r->height;
 
     if (side == 0) return SDRT_OK;
     if (width * height * side * side > o->max_pixels)
@@ -64,8 +62,8 @@ static int check_hires(const struct sdrt_request *r, const struct serve_options 
 int wish_check(struct wish *w, const struct serve_options *o, const struct sdrt_log *log)
 {
     struct sdrt_request *r = &w->request;
-    const int64_t width = r->width ? r->width : r->init ? r->init->width : UNKNOWN;
-    const int64_t height = r->height ? r->height : r->init ? r->init->height : UNKNOWN;
+    const int64_t width = r->width ? r->width : r->init ? r->init->width : 0;
+    const int64_t height = r->height ? r->height : r->init ? r->init->height : 0;
 
     if (r->steps > o->max_steps)
         return sdrt_fail(log, SDRT_E_ARG, "steps: %d: expected at most this server's %d", r->steps,
@@ -73,7 +71,7 @@ int wish_check(struct wish *w, const struct serve_options *o, const struct sdrt_
     if ((int64_t)r->batch * w->batches > o->max_batch)
         return sdrt_fail(log, SDRT_E_ARG, "batch: %lld images: expected at most this server's %d",
                          (long long)r->batch * w->batches, o->max_batch);
-    if ((r->width || r->height) && width * height > o->max_pixels)
+    if (width * height > o->max_pixels)
         return sdrt_fail(log, SDRT_E_ARG,
                          "width, height: %lldx%lld: expected at most this server's %d pixels",
                          (long long)width, (long long)height, o->max_pixels);

@@ -66,8 +66,8 @@ struct wish *wish_make(const struct serve_options *options);
 /* NULL is allowed. */
 void wish_free(struct wish *wish);
 
-/* Whether the limits of the server allow it, once all of it is read; also draws a seed where none was
- * named.  SDRT_E_ARG with a line in the log. */
+/* Whether the limits of the server allow it, once all of it is read, but for sides that the model chooses, which
+ * are judged once it is open; also draws a seed where none was named.  SDRT_E_ARG with a line in the log. */
 int wish_check(struct wish *wish, const struct serve_options *options, const struct sdrt_log *log);
 
 #endif
