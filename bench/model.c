@@ -51,6 +51,8 @@ static int measure(struct run *run)
     struct sdrt_bench_pass *p = &run->pass;
     struct sdrt_step_info info;
     double seconds, classes[SDRT_CLASSES] = { 0.0 };
+    const struct sdrt_program *program;
+    int times;
     const int status = sdrt_pass_run(p, &seconds);
 
     if (status != SDRT_OK) return status;
@@ -65,11 +67,12 @@ static int measure(struct run *run)
         if (timed != SDRT_OK) return timed;
     }
     for (int i = 0; i < SDRT_CLASSES; i++) run->classes[i].flop = 0.0;
-    for (int i = 0; i < sdrt_program_steps(p->program); i++) {
-        sdrt_program_step(p->program, i, &info);
-        classes[info.class_] += info.seconds;
-        run->classes[info.class_].flop += info.flop * p->repeats;
-    }
+    for (int k = 0; (program = sdrt_pass_program(p, k, &times)); k++)
+        for (int i = 0; i < sdrt_program_steps(program); i++) {
+            sdrt_program_step(program, i, &info);
+            classes[info.class_] += info.seconds;
+            run->classes[info.class_].flop += info.flop * times;
+        }
     for (int i = 0; i < SDRT_CLASSES; i++) sdrt_bench_add(&run->classes[i].times, classes[i]);
     sdrt_roof_try(p->meter);
     const struct sdrt_times *clock = &sdrt_roof_of(p->meter)->samples[SDRT_ROOF_CLOCK];
@@ -166,20 +169,59 @@ static void add_scaling(const struct run *all, const struct run *one, struct sdr
                        "times", 3);
 }
 
+/* How much faster than the whole VAE, which ran in turn with it, or slower. */
+static void add_ratio(const struct run *all, const struct run *whole, struct sdrt_report *r)
+{
+    const double ratio = sdrt_bench_summary(&whole->times).median /
+                         sdrt_bench_summary(&all->times).median;
+
+    sdrt_report_number(r, "whole.ratio", ratio, "the whole VAE takes", "times as long", 2);
+    sdrt_report_number(r, "whole.arena_mib",
+                       (double)(whole->pass.context->session->persistent_bytes +
+                                whole->pass.workspace) /
+                           (1 << 20),
+                       "its arena", "MiB", 1);
+}
+
+/* What runs in turn with the pass: it on one thread, or the whole VAE. */
+static int open_beside(struct run *beside, const struct sdrt_bench_options *o)
+{
+    struct sdrt_bench_options plain = *o;
+
+    plain.bands = 0;
+    plain.taesd = NULL;
+    return sdrt_pass_open(&beside->pass, &plain, network_of(o->command),
+                          o->scaling ? 1 : o->threads);
+}
+
+static void add_rows(const struct run *all, const struct run *beside,
+                     const struct sdrt_bench_options *o, struct sdrt_report *r)
+{
+    char name[32];
+
+    if (o->scaling) add_scaling(all, beside, r);
+    else if (beside->times.n) add_ratio(all, beside, r);
+    sdrt_report_table(r, "passes", columns, sizeof columns / sizeof columns[0]);
+    add_row(all, o->taesd ? "vae, TAESD" : o->bands ? "vae, bands" : o->command, r);
+    snprintf(name, sizeof name, "%s, %s", o->command, o->scaling ? "one thread" : "whole");
+    if (beside->times.n) add_row(beside, name, r);
+}
+
 int sdrt_bench_model(const struct sdrt_bench_options *o, struct sdrt_report *r)
 {
     const int iterations = o->iterations ? o->iterations : DEFAULT_ITERATIONS;
-    struct run all = { .times.n = 0 }, one = { .times.n = 0 };
-    char name[32];
-    int status = sdrt_pass_open(&all.pass, o, network_of(o->command), o->threads);
+    const int two = o->scaling || o->bands || o->taesd;
+    struct run all = { .times.n = 0 }, beside = { .times.n = 0 };
+    int status = sdrt_bench_check_vae(o);
 
-    if (status == SDRT_OK && o->scaling)
-        status = sdrt_pass_open(&one.pass, o, network_of(o->command), 1);
+    if (status == SDRT_OK)
+        status = sdrt_pass_open(&all.pass, o, network_of(o->command), o->threads);
+    if (status == SDRT_OK && two) status = open_beside(&beside, o);
     const double start = sdrt_now();
     for (int i = 0; status == SDRT_OK && (i < iterations || sdrt_bench_go_on(o, &all.times, start));
          i++) {
         status = measure(&all);
-        if (status == SDRT_OK && o->scaling) status = measure(&one);
+        if (status == SDRT_OK && two) status = measure(&beside);
     }
     if (status == SDRT_OK) {
         sdrt_pass_facts(&all.pass, o, r);
@@ -189,14 +231,10 @@ int sdrt_bench_model(const struct sdrt_bench_options *o, struct sdrt_report *r)
         sdrt_bench_told_spread(o, &all.times, r);
         sdrt_pass_waits(&all.pass, r);
         sdrt_pass_counted(&all.pass, r);
-        if (o->scaling) add_scaling(&all, &one, r);
-        sdrt_report_table(r, "passes", columns, sizeof columns / sizeof columns[0]);
-        add_row(&all, o->command, r);
-        snprintf(name, sizeof name, "%s, one thread", o->command);
-        if (o->scaling) add_row(&one, name, r);
+        add_rows(&all, &beside, o, r);
         add_classes(&all, r);
     }
-    sdrt_pass_close(&one.pass);
+    sdrt_pass_close(&beside.pass);
     sdrt_pass_close(&all.pass);
     return status;
 }

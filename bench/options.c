@@ -163,6 +163,10 @@ static const struct cli_option table[] = {
     { "size", 0, CLI_CALL, "WxH",
       "of the image in pixels, 512x512; several between commas: each in turn", .call = take_size },
     { "batch", 0, CLI_WHOLE, "N", "step: 2; vae, text, generate: 1", AT(batch), 1, 1024 },
+    { "bands", 0, CLI_WHOLE, "N", "vae: in bands of N rows, beside the whole one", AT(bands), 16,
+      8192 },
+    { "taesd", 0, CLI_TEXT, "FILE",
+      "vae: a TAESD, beside the VAE; random: of random weights, as they are", AT(taesd) },
     { "preset", 0, CLI_CALL, "NAME", "generate: another program's settings: %s",
       .call = take_preset, .names = preset_name },
     { "steps", 0, CLI_WHOLE, "N", "generate: 20", AT(steps), 1, 1000 },
@@ -250,6 +254,8 @@ static const struct {
     { "arch", "layers roofline step vae text text2 generate" },
     { "size", "layers roofline step vae text text2 generate" },
     { "batch", "layers roofline step vae text text2 generate" },
+    { "bands", "vae" },
+    { "taesd", "vae" },
     { "steps", "generate" },
     { "preset", "generate" },
     { "iterations", "roofline layers step vae text text2 generate" },
@@ -290,6 +296,27 @@ int sdrt_bench_check_uses(const struct sdrt_bench_options *o)
                 return sdrt_fail(o->log, SDRT_E_ARG,
                                  "--%s plays no part in %s: expected it with one of %s",
                                  table[i].name, o->command, uses[u].commands);
+    return SDRT_OK;
+}
+
+/* What is decoded otherwise, and beside what. */
+int sdrt_bench_check_vae(const struct sdrt_bench_options *o)
+{
+    const int random = o->taesd && !strcmp(o->taesd, "random");
+
+    if (o->bands % 8)
+        return sdrt_fail(o->log, SDRT_E_ARG, "--bands %d: expected a multiple of 8", o->bands);
+    if (o->bands && (o->taesd || sdrt_bench_on_gpu(o)))
+        return sdrt_fail(o->log, SDRT_E_ARG,
+                         "--bands: expected the VAE on the processor, without %s",
+                         o->taesd ? "--taesd" : "--device");
+    if ((o->bands || o->taesd) && o->scaling)
+        return sdrt_fail(o->log, SDRT_E_ARG,
+                         "--scaling: expected it without --bands and --taesd, which "
+                         "stand beside the whole VAE");
+    if (o->taesd && random != !o->model)
+        return sdrt_fail(o->log, SDRT_E_ARG, "--taesd '%s': expected %s", o->taesd,
+                         random ? "a file beside --model" : "\"random\" without --model");
     return SDRT_OK;
 }
 

@@ -4,6 +4,7 @@
 #include "bench/energy.h"
 #include "bench/machine.h"
 #include "model/checkpoint/tensor_names.h"
+#include "model/pipeline/bands.h"
 #include "runtime/device/cpu.h"
 #include "runtime/machine/memory.h"
 
@@ -46,15 +47,28 @@ static const struct sdrt_model_config *config_of(const struct sdrt_session *s)
     return sdrt_model_config_of(s->model);
 }
 
+static void fill_noise(float *to, size_t n)
+{
+    struct sdrt_rng rng;
+
+    sdrt_rng_seed(&rng, SDRT_RNG_CPU, 1);
+    sdrt_rng_normal(&rng, to, n);
+}
+
 /* Unit noise where the pass reads a latent. */
 static void fill_latent(struct sdrt_session *s, const char *name)
 {
     const int slot = sdrt_slots_find(&s->slots, "", name);
-    struct sdrt_rng rng;
 
-    sdrt_rng_seed(&rng, SDRT_RNG_CPU, 1);
-    sdrt_rng_normal(&rng, sdrt_slot_map(&s->slots, slot),
-                    s->slots.slot[slot].bytes / sizeof(float));
+    fill_noise(sdrt_slot_map(&s->slots, slot), s->slots.slot[slot].bytes / sizeof(float));
+}
+
+static void fill_bands(struct sdrt_session *s)
+{
+    const size_t pixels = (size_t)s->shape.h * (size_t)s->shape.w;
+
+    fill_noise(sdrt_bands_in(s->bands[SDRT_VAE_DECODER], sdrt_session_bands_arena(s)),
+               pixels * (size_t)config_of(s)->vae.latent_channels);
 }
 
 /* The tokens of an empty prompt. */
@@ -99,7 +113,8 @@ static int prepare(struct sdrt_session *s, int pass)
     const enum sdrt_when when = s->model->passes[pass].when;
     int status = fill_ids(s);
 
-    if (when == SDRT_ONCE_AN_IMAGE) fill_latent(s, "vae_in");
+    if (when == SDRT_ONCE_AN_IMAGE && s->bands[SDRT_VAE_DECODER]) fill_bands(s);
+    else if (when == SDRT_ONCE_AN_IMAGE) fill_latent(s, "vae_in");
     if (when != SDRT_EACH_EVALUATION) return status;
     fill_latent(s, "model_in");
     return status == SDRT_OK ? run_before(s, pass) : status;
@@ -112,8 +127,12 @@ static int load(struct sdrt_session *s, const struct sdrt_bench_options *o, int 
     const struct sdrt_denoiser *denoiser = sdrt_denoiser_of(config);
     const int unit = 1 << (config->vae.levels - 1);
     /* The batch of the networks is what is asked for, so no pair is made of it. */
-    const struct sdrt_shape shape = { .batch = batch, .guided = 0, .h = o->height / unit,
-                                      .w = o->width / unit, .evaluations = { 1 } };
+    const struct sdrt_shape shape = { .batch = batch,
+                                      .guided = 0,
+                                      .h = o->height / unit,
+                                      .w = o->width / unit,
+                                      .evaluations = { 1 },
+                                      .vae_bands = o->bands };
     int status = SDRT_OK;
 
     if (o->width % unit || o->height % unit || o->width < unit || o->height < unit)
@@ -129,9 +148,11 @@ static int load(struct sdrt_session *s, const struct sdrt_bench_options *o, int 
             : sdrt_session_find_when(s, SDRT_PART_BASE, networks[network].when);
     if (*pass < 0)
         return sdrt_fail(o->log, SDRT_E_ARG, "text2: the model has one text encoder");
+    struct sdrt_bands *bands = sdrt_session_bands(s, &s->model->passes[*pass]);
     status = sdrt_session_place(s);
     if (status == SDRT_OK) status = prepare(s, *pass);
-    return status == SDRT_OK ? sdrt_session_load(s, *pass, NULL, NULL) : status;
+    if (status != SDRT_OK) return status;
+    return bands ? sdrt_bands_open(bands) : sdrt_session_load(s, *pass, NULL, NULL);
 }
 
 /* The U-Net's step needs the small programs before it. */
@@ -140,6 +161,12 @@ static void add_up(struct sdrt_bench_pass *p, int pass)
     const struct sdrt_session *s = p->context->session;
     struct sdrt_step_info info;
 
+    if (p->bands) {
+        p->weights = (double)sdrt_bands_weight_bytes(p->bands);
+        p->flop = sdrt_bands_flop(p->bands) * p->repeats;
+        p->workspace = sdrt_bands_bytes(p->bands);
+        return;
+    }
     for (int k = s->model->passes[pass].when == SDRT_EACH_EVALUATION ? 0 : pass; k <= pass; k++) {
         const struct sdrt_program *program = s->programs[k];
         if (!program) continue;
@@ -167,6 +194,7 @@ int sdrt_pass_open(struct sdrt_bench_pass *p, const struct sdrt_bench_options *o
     options.isa = o->isa;
     options.precision = o->precision;
     options.device = o->device;
+    options.taesd = o->taesd;
     options.log = o->log;
     *p = (struct sdrt_bench_pass){ .network = network, .joules = NAN,
                              .batch = o->batch > 0 ? o->batch : networks[n].batch };
@@ -176,6 +204,7 @@ int sdrt_pass_open(struct sdrt_bench_pass *p, const struct sdrt_bench_options *o
     if (status == SDRT_OK) status = load(p->context->session, o, p->batch, n, &pass);
     if (status != SDRT_OK) goto out;
     p->program = p->context->session->programs[pass];
+    p->bands = sdrt_session_bands(p->context->session, &p->context->model->passes[pass]);
     p->index = pass;
     p->precision = sdrt_pass_precision(&p->context->model->passes[pass],
                                        p->context->model->precision);
@@ -197,6 +226,26 @@ void sdrt_pass_close(struct sdrt_bench_pass *p)
     sdrt_roof_free(&p->meter);
     sdrt_close(&p->context);
     p->program = NULL;
+    p->bands = NULL;
+}
+
+struct sdrt_program *sdrt_pass_program(const struct sdrt_bench_pass *p, int i, int *times)
+{
+    struct sdrt_program *program;
+
+    *times = 1;
+    if (p->bands) program = sdrt_bands_program(p->bands, i, times);
+    else program = i ? NULL : p->program;
+    *times *= p->repeats;
+    return program;
+}
+
+static int run_once(const struct sdrt_bench_pass *p)
+{
+    struct sdrt_session *s = p->context->session;
+
+    if (!p->bands) return sdrt_session_run(s, p->index, NULL, NULL);
+    return sdrt_bands_run(p->bands, sdrt_session_bands_arena(s), s->queue, NULL, NULL);
 }
 
 static void note_waits(struct sdrt_bench_pass *p, double seconds)
@@ -214,16 +263,17 @@ static void note_waits(struct sdrt_bench_pass *p, double seconds)
 int sdrt_pass_run(struct sdrt_bench_pass *p, double *seconds)
 {
     struct sdrt_energy before, after;
-    int status = SDRT_OK;
+    struct sdrt_program *program;
+    int status = SDRT_OK, times;
 
-    sdrt_program_reset_times(p->program);
+    for (int i = 0; (program = sdrt_pass_program(p, i, &times)); i++)
+        sdrt_program_reset_times(program);
     sdrt_team_measure_waits(sdrt_cpu_team(p->context->session->queue->host), 1);
     sdrt_energy_read("/sys", &before);
     sdrt_counters_start(&p->counters);
     const long mallocs = sdrt_allocations();
     const double start = sdrt_now();
-    for (int k = 0; k < p->repeats && status == SDRT_OK; k++)
-        status = sdrt_session_run(p->context->session, p->index, NULL, NULL);
+    for (int k = 0; k < p->repeats && status == SDRT_OK; k++) status = run_once(p);
     *seconds = sdrt_now() - start;
     sdrt_counters_stop(&p->counters, p->counted);
     note_waits(p, *seconds);
@@ -281,6 +331,9 @@ void sdrt_pass_facts(const struct sdrt_bench_pass *p, const struct sdrt_bench_op
 {
     const struct sdrt_session *s = p->context->session;
     const double mib = 1.0 / (1 << 20);
+    const size_t peak = p->bands ? sdrt_bands_bytes(p->bands) : sdrt_program_peak(p->program);
+    const size_t bound = p->bands ? peak - sdrt_bands_excess(p->bands)
+                                  : sdrt_program_lower_bound(p->program);
     char size[32];
 
     sdrt_device_facts(r, s->queue, p->precision);
@@ -289,18 +342,20 @@ void sdrt_pass_facts(const struct sdrt_bench_pass *p, const struct sdrt_bench_op
     sdrt_report_text(r, "weights", o->model ? s->model->parts[SDRT_PART_BASE].name : "random", "weights");
     if (!o->model) sdrt_report_text(r, "arch", o->arch, "architecture");
     sdrt_report_text(r, "size", size, "size");
+    if (p->bands) sdrt_report_number(r, "bands", o->bands, "bands", "rows", 0);
+    if (o->taesd) sdrt_report_text(r, "decoder", "TAESD", "decoder");
     sdrt_report_number(r, "batch", p->batch, "batch", "", 0);
-    sdrt_report_number(r, "plan.peak_bytes", (double)sdrt_program_peak(p->program), NULL, "", 0);
-    sdrt_report_number(r, "plan.lower_bound_bytes", (double)sdrt_program_lower_bound(p->program),
-                       NULL, "", 0);
+    sdrt_report_number(r, "plan.peak_bytes", (double)peak, NULL, "", 0);
+    sdrt_report_number(r, "plan.lower_bound_bytes", (double)bound, NULL, "", 0);
     sdrt_report_number(r, "plan.weights_bytes", p->weights, NULL, "", 0);
     sdrt_report_number(r, "plan.arena_bytes",
                        (double)(s->persistent_bytes + p->workspace), NULL, "", 0);
     sdrt_report_number(r, "resident_bytes", (double)p->resident, NULL, "", 0);
-    sdrt_report_number(r, "plan.peak_mib", mib * (double)sdrt_program_peak(p->program),
-                       "plan: peak", "MiB", 1);
-    sdrt_report_number(r, "plan.lower_bound_mib", mib * (double)sdrt_program_lower_bound(p->program),
-                       "lower bound", "MiB", 1);
+    sdrt_report_number(r, "plan.peak_mib", mib * (double)peak, "plan: peak", "MiB", 1);
+    sdrt_report_number(r, "plan.lower_bound_mib", mib * (double)bound, "lower bound", "MiB", 1);
+    if (p->bands)
+        sdrt_report_number(r, "plan.file_mib", mib * (double)sdrt_bands_spilled_bytes(p->bands),
+                           "file", "MiB", 1);
     sdrt_report_number(r, "plan.total_mib", mib * sdrt_pass_planned(p), "planned", "MiB", 1);
     sdrt_report_number(r, "resident_mib", mib * (double)p->resident, "resident", "MiB", 1);
     sdrt_report_number(r, "mallocs_per_step", sdrt_allocations_counted() ? (double)p->mallocs : NAN,

@@ -12,7 +12,8 @@
 
 struct sdrt_bench_pass {
     struct sdrt_context   *context; /* its model and session are used directly */
-    struct sdrt_program   *program;
+    struct sdrt_program *program;   /* NULL: it runs in bands */
+    struct sdrt_bands *bands;       /* else NULL */
     int index; /* of its pass */
     struct sdrt_roof_meter *meter;
     const char *network;    /* "unet", "vae", "text" */
@@ -41,6 +42,9 @@ int sdrt_pass_network(const char **network, const struct sdrt_log *log);
 int sdrt_pass_open(struct sdrt_bench_pass *pass, const struct sdrt_bench_options *o,
                    const char *network, int threads);
 void sdrt_pass_close(struct sdrt_bench_pass *pass);
+
+/* Program i of a pass, and how often it runs; NULL where there are no more. */
+struct sdrt_program *sdrt_pass_program(const struct sdrt_bench_pass *pass, int i, int *times);
 
 /* One pass; the program's step times are then of this pass alone. */
 int sdrt_pass_run(struct sdrt_bench_pass *pass, double *seconds);

@@ -48,6 +48,8 @@ struct sdrt_bench_options {
     int quick, unchecked;   /* score */
     int anyway;             /* compare: different work too */
     int width, height, batch, threads, steps, scaling;
+    const char *taesd;      /* vae: a TAESD's file, or NULL; with random weights it is random too */
+    int bands;              /* vae: rows of a band; 0: all at once */
     int iterations;         /* 0: the command's default */
     double until_spread,
         max_seconds;        /* percent, 0: so many iterations; and in any case no longer */
@@ -66,6 +68,9 @@ int sdrt_bench_parse(struct sdrt_bench_options *o, int argc, char **argv);
 
 /* SDRT_E_ARG for an option that the command would ignore, which is named. */
 int sdrt_bench_check_uses(const struct sdrt_bench_options *o);
+
+/* SDRT_E_ARG where --bands or --taesd does not go with the others. */
+int sdrt_bench_check_vae(const struct sdrt_bench_options *o);
 
 /* Whether the options name a device that is not the processor. */
 int sdrt_bench_on_gpu(const struct sdrt_bench_options *o);

@@ -109,7 +109,8 @@ struct sdrt_options {
                             * and the VAE stay f32.  NULL: what the level computes in */
     const char *prediction; /* what the denoiser predicts, where the model does not say it right:
                             * "epsilon" or "v"; NULL: as detected */
-    int         random_weights; /* 1: random weights, for benchmarks, of the model arch */
+    int random_weights;     /* 1: random weights, for benchmarks, of the model arch; then those of
+                                 * a taesd, whatever it names */
     const char *arch;      /* a name of SDRT_LIST_ARCHS, "sdxl"; NULL: the first */
     const struct sdrt_log *log;
     int         no_pin;    /* 1: no thread is ever held on one processor; 0: threads are, for the

@@ -55,6 +55,11 @@ bad 'unknown level of kernels' 2 'avx9' kernels --isa avx9
 bad 'unknown precision of kernels' 2 'f12' kernels --precision f12
 bad 'unknown network' 2 'resnet.*unet' layers resnet
 bad 'network without a picture' 2 'svg' roofline vae
+bad 'bands of a step' 2 'no part in step' step --bands 64
+bad 'bands of odd rows' 2 'multiple of 8' vae --bands 17
+bad 'bands of a TAESD' 2 'without --taesd' vae --bands 64 --taesd random
+bad 'a random TAESD of a model' 2 'a file beside' vae -m "$tiny" --taesd random
+bad 'a TAESD of random weights' 2 'random. without' vae --taesd taesd.safetensors
 bad 'no such model' 1 'absent' step -m absent.safetensors
 bad 'output of unknown form' 2 'json, .jsonl, .csv, .md or .html' roofline -o x.txt
 bad 'output folder absent' 1 'none/x.json' roofline -o none/x.json
@@ -145,6 +150,12 @@ for file in layersunet layersvae layerstext; do
     report $ok "the table of $file adds up" "$(grep '^# sum' $file.csv)"
 done
 
+# shellcheck disable=SC2086
+# shellcheck disable=SC2086
+good 'a decoder in bands' vae $small --bands 16 --json
+has out '"bands": 16' '"file_mib"' '"whole": {"ratio"' 'vae, bands' 'vae, whole'
+good 'a random TAESD' vae --taesd random --size 64x64 --iterations 1 --threads 1 --json
+has out '"decoder": "TAESD"' '"mallocs_per_step": 0' '"whole": {"ratio"' 'vae, TAESD'
 # shellcheck disable=SC2086
 good 'scaling' step $small --scaling --json
 has out '"scaling": {"ratio"' '"roof_ratio"' 'step, one thread'

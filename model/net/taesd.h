@@ -10,7 +10,10 @@
 #include "model/net/config.h"
 #include "runtime/graph/tensor.h"
 
-enum { SDRT_TAESD_LEVELS = 4 /* it halves three times */ };
+enum {
+    SDRT_TAESD_LEVELS = 4 /* it halves three times */,
+    SDRT_TAESD_WIDTH = 64 /* as published */
+};
 
 /* External tensors: vae_in, tanh(latent / 3) * 3 [1][h][w][latent channels]; vae_out
  * [1][8 * h][8 * w][3], about 0 .. 1. */

@@ -217,14 +217,21 @@ size_t sdrt_bands_excess(const struct sdrt_bands *b)
     return most;
 }
 
+struct sdrt_program *sdrt_bands_program(const struct sdrt_bands *b, int i, int *times)
+{
+    if (i >= b->n) return NULL;
+    *times = (b->steps[i].h + b->steps[i].core - 1) / b->steps[i].core;
+    return b->steps[i].program;
+}
+
 double sdrt_bands_flop(const struct sdrt_bands *b)
 {
+    const struct sdrt_program *p;
     double sum = 0.0;
+    int times;
 
-    for (int i = 0; i < b->n; i++) {
-        const struct sdrt_band_step *s = &b->steps[i];
-        sum += sdrt_program_flop(s->program) * ((s->h + s->core - 1) / s->core);
-    }
+    for (int i = 0; (p = sdrt_bands_program(b, i, &times)); i++)
+        sum += sdrt_program_flop(p) * times;
     return sum;
 }
 

@@ -9,6 +9,7 @@
 #include "model/net/config.h"
 #include "model/net/vae_bands.h"
 #include "runtime/device/device.h"
+#include "runtime/graph/program.h"
 #include "runtime/weights/weight_store.h"
 
 struct sdrt_bands;
@@ -41,6 +42,9 @@ size_t sdrt_bands_excess(const struct sdrt_bands *bands);
 
 /* Operations of a run, those that it does again for its statistics and halos among them. */
 double sdrt_bands_flop(const struct sdrt_bands *bands);
+
+/* Program i of a run, borrowed, and how many bands it runs on; NULL where there are no more. */
+struct sdrt_program *sdrt_bands_program(const struct sdrt_bands *bands, int i, int *times);
 
 /* Where, in such an arena, what is read goes, and what is made comes: the latent [h][w][channels] and the
  * image [..][..][3], or pixels and moments [h][w][2 * channels] (vae.h). */

@@ -2,6 +2,7 @@
  *
  * From options to a model, and its end.
  */
+#include "model/net/taesd.h"
 #include "model/pipeline/hashes.h"
 #include "model/pipeline/lists.h"
 #include "model/pipeline/loras.h"
@@ -92,7 +93,9 @@ static int open_base(struct sdrt_model *m, const struct sdrt_options *o)
     if (!base->name) return sdrt_fail(m->log, SDRT_E_NOMEM, "out of memory");
     int status = open_provider(m, o, &fixed, &provider);
     if (status == SDRT_OK) status = choose_prediction(m, o->prediction);
-    if (status == SDRT_OK && o->taesd)
+    if (status == SDRT_OK && o->taesd && o->random_weights)
+        base->config.vae.tiny_decoder = base->config.vae.tiny_encoder = SDRT_TAESD_WIDTH;
+    else if (status == SDRT_OK && o->taesd)
         status = sdrt_taesd_open(&m->taesd, o->taesd, &provider, &base->config.vae, m->log);
     if (status == SDRT_OK) status = sdrt_pipeline_loras_open(m, &provider);
     if (status == SDRT_OK) status = sdrt_part_open_store(m, base, &provider, fixed);
