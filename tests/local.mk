@@ -409,20 +409,25 @@ EXTRA_DIST += tests/golden/tiny-sd3 tests/golden/tiny-sd35 tests/oracle/sd3_name
 	tests/oracle/compare_sd3.py
 
 # What begins with a picture, of every family.
+# Drawings whose steps allocate nothing.
+LEAN = tests/lean.c tests/lean.h $(ALLOCATIONS)
 check_PROGRAMS += tests/test_init
 GOLDEN_PICTURES = $(GOLDEN_FILES) tests/golden_pictures.c tests/golden_pictures.h
-tests_test_init_SOURCES = tests/test_init.c $(GOLDEN_PICTURES)
+tests_test_init_SOURCES = tests/test_init.c $(LEAN) $(GOLDEN_PICTURES)
 tests_test_init_CFLAGS = $(TEST_CFLAGS)
+tests_test_init_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_init_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/test_mask
-tests_test_mask_SOURCES = tests/test_mask.c $(GOLDEN_PICTURES) tests/made_weights.c \
+tests_test_mask_SOURCES = tests/test_mask.c $(LEAN) $(GOLDEN_PICTURES) tests/made_weights.c \
 	tests/made_weights.h
 tests_test_mask_CFLAGS = $(TEST_CFLAGS)
+tests_test_mask_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_mask_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/test_taesd
-tests_test_taesd_SOURCES = tests/test_taesd.c $(GOLDEN_PICTURES) tests/made_weights.c \
+tests_test_taesd_SOURCES = tests/test_taesd.c $(LEAN) $(GOLDEN_PICTURES) tests/made_weights.c \
 	tests/made_weights.h
 tests_test_taesd_CFLAGS = $(TEST_CFLAGS)
+tests_test_taesd_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_taesd_LDADD = $(TEST_LIBS)
 # Control nets; counts allocations.
 check_PROGRAMS += tests/test_image_prompts
@@ -454,9 +459,10 @@ tests_test_upscaler_CFLAGS = $(TEST_CFLAGS)
 tests_test_upscaler_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/oracle/upscalers.py tests/oracle/make_upscalers.py
 check_PROGRAMS += tests/test_hires
-tests_test_hires_SOURCES = tests/test_hires.c $(GOLDEN_PICTURES) tests/made_weights.c \
+tests_test_hires_SOURCES = tests/test_hires.c $(LEAN) $(GOLDEN_PICTURES) tests/made_weights.c \
 	tests/made_weights.h
 tests_test_hires_CFLAGS = $(TEST_CFLAGS)
+tests_test_hires_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_hires_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/oracle/make_hires.py
 check_PROGRAMS += tests/test_finish

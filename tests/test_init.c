@@ -7,6 +7,7 @@
 #include "runtime/graph/program_internal.h"
 #include "tests/golden_models.h"
 #include "tests/golden_pictures.h"
+#include "tests/lean.h"
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>
@@ -88,6 +89,7 @@ Test(init, images)
     uint8_t *rgb = golden_picture("init", &w, &h);
     const struct sdrt_picture init = given(rgb);
     struct sdrt_context *c = NULL;
+    int n_lean = 0; /* those of more than one step */
 
     cr_assert(w == W && h == H);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -95,13 +97,19 @@ Test(init, images)
             sdrt_close(&c);
             c = open_model(path_in(cases[i].model, ""), NULL);
         }
-        const struct sdrt_request r = request_of(&cases[i], &init);
+        struct sdrt_request r = request_of(&cases[i], &init);
+        struct lean lean = { 0 };
+        r.progress = lean_count;
+        r.user = &lean;
         const double db = distance(c, &cases[i], &r);
+        if (lean.runs) expect_lean(c, &lean, cases[i].name);
+        n_lean += lean.runs;
         cr_expect_gt(db, 50.0, "%s %s: the image is %.1f dB from diffusers'", cases[i].model,
                      cases[i].name, db);
         if (getenv("SDRT_TEST_VERBOSE"))
             fprintf(stderr, "%s %s: %.1f dB\n", cases[i].model, cases[i].name, db);
     }
+    cr_expect_gt(n_lean, 5);
     sdrt_close(&c);
     free(rgb);
 }

@@ -8,6 +8,7 @@
 #include "runtime/graph/program.h"
 #include "tests/golden_models.h"
 #include "tests/golden_pictures.h"
+#include "tests/lean.h"
 #include "tests/made_weights.h"
 #include "tests/temp_folder.h"
 
@@ -115,9 +116,13 @@ Test(mask, images)
 {
     for (int i = 0; i < CASES; i++) {
         struct sdrt_context *c = open_case(&cases[i]);
-        const struct sdrt_request r = request_of(&cases[i]);
+        struct sdrt_request r = request_of(&cases[i]);
+        struct lean lean = { 0 };
         uint8_t *want = composed(&cases[i]);
+        r.progress = lean_count;
+        r.user = &lean;
         expect_quiet(sdrt_generate(c, &r), cases[i].name);
+        expect_lean(c, &lean, cases[i].name);
         const double db = pictures_psnr(sdrt_image(c, 0, NULL, NULL), want, N);
         cr_expect_gt(db, 50.0, "%s %s: the image is %.1f dB from diffusers'", cases[i].model,
                      cases[i].name, db);
@@ -147,6 +152,7 @@ Test(mask, edits)
         struct sdrt_context *c = NULL;
         struct sdrt_options o;
         struct sdrt_request r;
+        struct lean lean = { 0 };
         char name[64];
         int w, h;
         model_options(&o, path_in(edits[i].model, ""));
@@ -165,7 +171,10 @@ Test(mask, edits)
         r.init = &picture;
         snprintf(name, sizeof name, "%s-%s", edits[i].model, edits[i].name);
         uint8_t *want = golden_picture(name, &w, &h);
+        r.progress = lean_count;
+        r.user = &lean;
         expect_quiet(sdrt_generate(c, &r), name);
+        expect_lean(c, &lean, name);
         const double db = pictures_psnr(sdrt_image(c, 0, NULL, NULL), want, N);
         cr_expect_gt(db, 50.0, "%s: the image is %.1f dB from diffusers'", name, db);
         if (getenv("SDRT_TEST_VERBOSE")) fprintf(stderr, "%s: %.1f dB\n", name, db);
