@@ -89,7 +89,7 @@ sdserve_LDADD = libcli.la libmodel.la libruntime.la libkernels.la $(DEPS_LIBS) $
 
 # The small model that sdgen takes when none is named.
 nobase_dist_pkgdata_DATA = \
-	demo-model/README.md demo-model/grid.jpg demo-model/LICENSE.OFL demo-model/model_index.json \
+	demo-model/README.md demo-model/grid.jpg demo-model/right-half.png demo-model/LICENSE.OFL demo-model/model_index.json \
 	demo-model/scheduler/scheduler_config.json \
 	demo-model/text_encoder/config.json demo-model/text_encoder/model.safetensors \
 	demo-model/tokenizer/merges.txt demo-model/tokenizer/tokenizer_config.json \
