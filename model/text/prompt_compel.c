@@ -264,7 +264,9 @@ static const char *refuse_swap(struct reader *r)
 
 static const char *refuse_lora(struct reader *r)
 {
-    return fail(r, SDRT_E_UNSUPPORTED, "withLora", "expected --lora, or <lora:NAME:SCALE>");
+    return fail(
+        r, SDRT_E_UNSUPPORTED, "withLora",
+        "expected a prompt without it: LoRAs are given beside the prompt, or as <lora:NAME:SCALE>");
 }
 
 /* The weight of what was read since before, and what is behind that; NULL for none. */
