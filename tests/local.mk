@@ -699,6 +699,12 @@ tests_libfaults_la_CFLAGS = $(TEST_CFLAGS) -Wno-missing-prototypes -fvisibility=
 tests_libfaults_la_LDFLAGS = -module -avoid-version -rpath /nowhere $(AM_LDFLAGS)
 tests_libfaults_la_LIBADD = -ldl
 endif
+check_PROGRAMS += tests/fuzz_options
+tests_fuzz_options_SOURCES = tests/fuzz_options.c tests/fuzz.h \
+	$(SDGEN_PARTS)
+tests_fuzz_options_CPPFLAGS = $(sdgen_CPPFLAGS)
+tests_fuzz_options_CFLAGS = $(sdgen_CFLAGS)
+tests_fuzz_options_LDADD = $(sdgen_LDADD)
 check_PROGRAMS += tests/fuzz_texts
 tests_fuzz_texts_SOURCES = tests/fuzz_texts.c tests/fuzz.h tools/prompt_file.c tools/prompt_file.h \
 	tools/fetch_reply.c tools/fetch_reply.h bench/shape_text.c bench/shape_text.h \

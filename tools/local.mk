@@ -1,6 +1,7 @@
 bin_PROGRAMS += sdgen
-sdgen_SOURCES = \
-	tools/sdgen.c tools/memory.c tools/memory.h tools/auto_option.c tools/auto_option.h \
+sdgen_SOURCES = tools/sdgen.c $(SDGEN_PARTS)
+SDGEN_PARTS = \
+	tools/memory.c tools/memory.h tools/auto_option.c tools/auto_option.h \
 	tools/options.c tools/options.h tools/options_together.c tools/options_together.h \
 	tools/option_values.c tools/option_values.h \
 	tools/prompt_file.c tools/prompt_file.h tools/lora_option.c tools/lora_option.h tools/control_option.c tools/control_option.h tools/pictures.c tools/pictures.h \
@@ -12,9 +13,9 @@ sdgen_SOURCES = \
 	tools/show.c tools/show.h \
 	tools/hash_cache.c tools/hash_cache.h tools/default_model.c tools/default_model.h tools/own_path.h tools/seed.c tools/seed.h
 if MACOS
-sdgen_SOURCES += tools/own_path_macos.c
+SDGEN_PARTS += tools/own_path_macos.c
 else
-sdgen_SOURCES += tools/own_path_linux.c
+SDGEN_PARTS += tools/own_path_linux.c
 endif
 sdgen_CPPFLAGS = $(AM_CPPFLAGS) -DSDRT_PKGDATADIR='"$(pkgdatadir)"' -DSDRT_PKGLIBDIR='"$(pkglibdir)"'
 sdgen_CFLAGS = $(AM_CFLAGS) $(CHAFA_CFLAGS)
