@@ -5,7 +5,7 @@
  *
  *     soak_images MODEL COUNT LORA...
  *
- * The model is opened anew now and then.  At twelve moments, after the same small image each time, the
+ * The model is opened anew now and then.  At twelve moments, so and after the same small image, the
  * process' memory, what malloc() has given out and its descriptors are told; from the third to the last
  * they may not grow.  Of Linux and the C library of GNU.
  */
@@ -103,15 +103,18 @@ static void choose(struct sdrt_request *r, struct sdrt_lora *loras, char **files
     asked = 0;
 }
 
-/* The same request before each look, so that what a session keeps is the same. */
-static int draw_alike(struct sdrt_context *c)
+/* A model just opened and the same request before each look, so that what is kept is the same. */
+static int draw_alike(struct sdrt_context **c, struct sdrt_options *o)
 {
     struct sdrt_request r;
 
+    sdrt_close(c);
+    o->threads = 1;
+    const int status = sdrt_open(c, o);
     sdrt_request_init(&r);
     r.width = r.height = 8;
     r.steps = 1;
-    return sdrt_generate(c, &r);
+    return status == SDRT_OK ? sdrt_generate(*c, &r) : status;
 }
 
 static int judge(const struct look *looks)
@@ -159,7 +162,7 @@ int main(int argc, char **argv)
         drawn += status == SDRT_OK ? r.batch : 0;
         if (status == SDRT_E_CANCELLED && cancel_at) status = SDRT_OK;
         if (status == SDRT_OK && i % every == 0 && n_looks < LOOKS) {
-            status = draw_alike(c);
+            status = draw_alike(&c, &o);
             looks[n_looks] = look();
             printf("%d requests: RSS %ld KiB, heap %ld KiB, %d descriptors\n", i,
                    looks[n_looks].rss, looks[n_looks].heap, looks[n_looks].files);
