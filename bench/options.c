@@ -255,7 +255,7 @@ static const struct {
     { "size", "layers roofline step vae text text2 generate" },
     { "batch", "layers roofline step vae text text2 generate" },
     { "bands", "vae" },
-    { "taesd", "vae" },
+    { "taesd", "vae layers" },
     { "steps", "generate" },
     { "preset", "generate" },
     { "iterations", "roofline layers step vae text text2 generate" },

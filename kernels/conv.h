@@ -4,7 +4,7 @@
  *
  *     in(y, x, c)  = prologue(source pixel (y / upsample, x / upsample), channel c), 0 outside
  *     out(y, x, o) = sum_{ky,kx,c} in(y*stride + ky - pad, x*stride + kx - pad, c) * w[o][c][ky][kx]
- *                    + bias[o] + chan(image)[o] + residual(y, x, o)
+ *                    + bias[o] + chan(image)[o] + residual(y, x, o), or 0 if that is less and relu
  *
  * The prologue is a group norm, with or without SiLU, that norm.h has reduced to
  * three vectors an image: v = (x - mean) * scale + beta.  It is applied while the
@@ -47,6 +47,7 @@ struct sdrt_conv_shape {
     int chan_pitch;     /* floats from one image's args.chan to the next; 0: all share one */
     enum sdrt_prologue prologue;
     struct sdrt_weight_shape w; /* n == out_c, k == in_c + in_c2, taps == kernel*kernel */
+    int relu; /* 1, of kernel 3: what would be below 0, or no number, becomes 0, last of all */
 };
 
 struct sdrt_conv_args {

@@ -256,6 +256,7 @@ static void check_size(const char *level, const struct sdrt_conv_ops *ops, uint6
     if (toperand(level) != SDRT_F32 && trand_int(rng, 8)) s->w.stored = toperand(level);
     /* Integers are of the values as they come. */
     if (tint16_level(level) && s->w.stored != SDRT_F32) s->w.stored = p.from;
+    s->relu = s->kernel == 3 && (h + out_c) % 2;
     s->y_type = p.residual == IN_PLACE ? SDRT_F32 : trand_type(rng);
     if (!ops->takes(s)) s->y_type = SDRT_F32;
     check(&p, ops, rng);

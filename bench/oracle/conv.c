@@ -71,6 +71,7 @@ void oracle_conv(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a
         if (a->bias) want[i] += (double)a->bias[o];
         if (a->chan) want[i] += (double)a->chan[b * s->chan_pitch + o];
         if (residual) want[i] += residual[i];
+        if (s->relu && !(want[i] > 0.0)) want[i] = 0.0;
     }
     free(in);
 }

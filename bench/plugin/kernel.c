@@ -112,7 +112,7 @@ static void write_pixel(const struct sdrt_conv_shape *s, const struct sdrt_conv_
         if (a->bias) t += a->bias[o0 + o];
         if (a->chan) t += a->chan[(size_t)image * (size_t)s->chan_pitch + (size_t)(o0 + o)];
         if (a->residual) t += a->residual[pixel * (size_t)s->residual_pitch + (size_t)(o0 + o)];
-        y[o] = t;
+        y[o] = s->relu && !(t > 0.0f) ? 0.0f : t;
     }
 }
 

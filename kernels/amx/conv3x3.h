@@ -222,6 +222,7 @@ static void conv_finish_pixel(struct conv_state *s)
         const float *p = s->a->residual + pixel * (size_t)c->residual_pitch + o->channel;
         t = v_add(t, load_first(p, n));
     }
+    if (c->relu) t = v_max(t, v_zero());
     store_first((float *)s->a->y + pixel * (size_t)c->y_pitch + o->channel, t, n);
 }
 

@@ -69,7 +69,9 @@ static inline void conv_write_pixel(const struct sdrt_conv_shape *s, const struc
         float v = sums[j];
         if (a->bias) v += a->bias[o + j];
         if (chan) v += chan[o + j];
-        typed_store(a->y, s->y_type, to + (size_t)j, residual ? v + residual[j] : v);
+        if (residual) v += residual[j];
+        if (s->relu && !(v > 0.0f)) v = 0.0f;
+        typed_store(a->y, s->y_type, to + (size_t)j, v);
     }
 }
 

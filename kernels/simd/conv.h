@@ -369,6 +369,7 @@ SDRT_ALWAYS_INLINE void conv_epilogue_as(const struct sdrt_conv_shape *s,
             vf t = slots_sum(v_load(c + (size_t)i * PANEL + (size_t)v * VL), units, bias);
             if (a->residual)
                 t = v_add(t, load_some(a->residual + pixel * (size_t)s->residual_pitch + at, n));
+            if (s->relu) t = v_max(t, v_zero());
             narrow_store(a->y, narrow, pixel * (size_t)s->y_pitch + (size_t)at, t, n);
         }
     }

@@ -152,6 +152,7 @@ wino_output_tile(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a
             vf v = scales ? v_fma(out[x], by, add) : v_add(out[x], add);
             if (residual)
                 v = v_add(v, load_some(residual + (size_t)x * (size_t)s->residual_pitch, n));
+            if (s->relu) v = v_max(v, v_zero());
             store_some(to + (size_t)x * (size_t)s->y_pitch, v, n);
         }
     }

@@ -36,14 +36,14 @@ static sdrt_tensor layer(struct side *s, sdrt_tensor x, int out_c, struct sdrt_c
 static sdrt_tensor block(struct side *s, sdrt_tensor x)
 {
     const sdrt_tensor in = x;
-    char name[NAME], relu[NAME];
+    char name[NAME];
 
     for (int i = 0; i < 3; i++) {
         struct sdrt_conv_spec spec = sdrt_conv_defaults;
         if (i == 2) spec.residual = in;
+        spec.relu = 1;
         sdrt_name(name, NAME, "taesd.%s.layers.%d.conv.%d", s->name, s->layer, 2 * i);
-        sdrt_name(relu, NAME, "taesd.%s.layers.%d.relu%d", s->name, s->layer, i);
-        x = sdrt_graph_relu(s->g, relu, conv(s, x, name, s->width, spec), 0.0f, NULL);
+        x = conv(s, x, name, s->width, spec);
     }
     s->layer++;
     return x;
@@ -59,14 +59,14 @@ void sdrt_taesd_build_decoder(struct sdrt_graph *g, const struct sdrt_vae_config
                               int w)
 {
     struct side s = { g, "decoder", config->tiny_decoder, 0 };
-    struct sdrt_conv_spec spec = sdrt_conv_defaults;
+    struct sdrt_conv_spec spec = sdrt_conv_defaults, first = sdrt_conv_defaults;
     const int last = SDRT_TAESD_LEVELS - 1;
 
     sdrt_tensor x = sdrt_graph_external(g, "vae_in", SDRT_F32, 1, h, w, config->latent_channels);
     spec.into = sdrt_graph_external(g, "vae_out", SDRT_F32, 1, h << last, w << last, 3);
-    x = layer(&s, x, s.width, sdrt_conv_defaults);
-    x = sdrt_graph_relu(g, "taesd.decoder.layers.1", x, 0.0f, NULL);
-    s.layer++;
+    first.relu = 1;
+    x = layer(&s, x, s.width, first);
+    s.layer++; /* the activation */
     for (int i = 0; i < last; i++) {
         struct sdrt_conv_spec up = sdrt_conv_defaults;
         up.upsample = 2;

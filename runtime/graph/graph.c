@@ -298,6 +298,10 @@ sdrt_tensor sdrt_graph_conv(struct sdrt_graph *g, sdrt_tensor x, const struct sd
     int count = 0, rows[3];
     const char *prefixes[3];
 
+    if (spec->relu && spec->kernel != 3)
+        return sdrt_graph_fail(g, SDRT_E_ARG, "ReLU after a convolution that is not 3x3");
+    if (spec->relu && !g->ops->elementwise.relu)
+        return sdrt_graph_fail(g, SDRT_E_UNSUPPORTED, "ReLU, which this device has no kernel for");
     while (count < 3 && spec->weights[count]) {
         prefixes[count] = spec->weights[count];
         count++;
@@ -341,6 +345,7 @@ sdrt_tensor sdrt_graph_conv(struct sdrt_graph *g, sdrt_tensor x, const struct sd
                .k = in.c + in2.c,
                .taps = spec->kernel * spec->kernel,
                .stride = stride },
+        .relu = spec->relu,
     };
     n->u.conv.w.stored = sdrt_graph_set_weights(g, n, prefixes, rows, count,
                                                 (size_t)n->u.conv.w.k *

@@ -77,6 +77,7 @@ struct sdrt_conv_spec {
     sdrt_tensor msb; /* [batch][1][3][c] of the norm (kernels/norm.h), where it is given instead;
                              * SDRT_NO_TENSOR */
     int   silu;             /* after the norm */
+    int relu;               /* 1, of kernel 3: ReLU after all else */
     sdrt_tensor skip;       /* second source, its channels after x's; SDRT_NO_TENSOR */
     sdrt_tensor chan;       /* [batch or 1][1][1][out_c] added to every pixel; SDRT_NO_TENSOR */
     sdrt_tensor residual;   /* added; SDRT_NO_TENSOR */
