@@ -705,6 +705,9 @@ tests_fuzz_options_SOURCES = tests/fuzz_options.c tests/fuzz.h \
 tests_fuzz_options_CPPFLAGS = $(sdgen_CPPFLAGS)
 tests_fuzz_options_CFLAGS = $(sdgen_CFLAGS)
 tests_fuzz_options_LDADD = $(sdgen_LDADD)
+check_PROGRAMS += tests/fuzz_models
+tests_fuzz_models_SOURCES = tests/fuzz_models.c tests/fuzz.h
+tests_fuzz_models_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
 check_PROGRAMS += tests/fuzz_texts
 tests_fuzz_texts_SOURCES = tests/fuzz_texts.c tests/fuzz.h tools/prompt_file.c tools/prompt_file.h \
 	tools/fetch_reply.c tools/fetch_reply.h bench/shape_text.c bench/shape_text.h \
