@@ -246,6 +246,18 @@ fails 'an enlargement of nothing' 2 'above 1 and up to 8' --hires 1
 fails 'a second drawing of a picture' 2 'hires, --init' --hires 2 --init "$init"
 fails 'a second drawing by nothing' 1 'nothing.pth' --hires 2 --hires-upscaler nothing.pth
 
+# Noise that is raised between steps, a resized seed and levels one by one are repeated.
+ok=true
+draw -W 64 -H 64 --steps 2 --sampler euler --s-churn 1 --s-tmax 9 --s-noise 1.1 --seed-resize-from 80x72 -o a.png &&
+    grep -a -q 'Sigma churn: 1, Sigma tmax: 9, Sigma noise: 1.1, Seed resize from: 80x72' a.png &&
+    "$sdgen" -m "$tiny" --from-image a.png --quiet -o b.png 2> "$work.err" && cmp -s a.png b.png || ok=false
+report $ok 'churn and a resized seed are repeated' "$(cat "$work.err")"
+draw -W 64 -H 64 --timesteps 801,401 -o c.png && grep -a -q 'Timesteps: "801,401"' c.png &&
+    "$sdgen" -m "$tiny" --from-image c.png --quiet -o d.png 2> "$work.err" && cmp -s c.png d.png || ok=false
+report $ok 'timesteps are repeated' "$(cat "$work.err")"
+fails 'churn of another sampler' 1 'euler_a: has no s_churn, expected euler, heun or dpm2' --s-churn 1
+rm -f ./*
+
 # A decoder in bands.
 ok=true
 draw -W 64 -H 72 --vae-bands 16 -o a.png && size_is a.png '0 0 0 64 0 0 0 72' || ok=false

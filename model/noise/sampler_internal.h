@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the files of the samplers share: sampler_plan.c fills a sampler's timesteps and noise levels,
+ * What the files of the samplers share: sampler_check.c refuses what cannot be, sampler_plan.c fills a sampler's timesteps and noise levels,
  * sampler.c walks them, sampler_k.c has k-diffusion's steps, sampler_d.c diffusers', sampler_pp.c those of
  * CFG++ and ER-SDE, sampler_fast.c those that plan steps of their own, and sampler_names.c all spellings
  * of the names.  Nothing else includes this.
@@ -108,6 +108,10 @@ static inline struct sdrt_ancestral sdrt_ancestral(double from, double to, doubl
 
     return (struct sdrt_ancestral){ sqrt(fmax(to * to - up * up, 0.0)), up };
 }
+
+/* sampler_check.c: whether a method, NULL for none, can do what is asked; SDRT_E_ARG, SDRT_E_UNSUPPORTED. */
+int sdrt_sampler_check(const struct sdrt_sampler_params *p,
+                       const struct sdrt_sampler_method *method);
 
 /* Each fills total, first, initial_scale and the arrays behind plan, or writes a line to the log
  * and returns an error; what it allocated is sdrt_sampler_free()'s to release. */
