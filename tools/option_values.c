@@ -2,6 +2,7 @@
 #include "tools/option_values.h"
 #include "model/noise/cache.h"
 #include "model/noise/guidance.h"
+#include "model/noise/sampler.h"
 #include "runtime/base/numbers.h"
 #include "tools/control_option.h"
 #include "tools/lora_option.h"
@@ -185,7 +186,12 @@ static const char *schedules(int i) { return sdrt_list_name(SDRT_LIST_SCHEDULES,
 int take_sampler(void *into, const char *name, const char *text, const struct sdrt_log *log)
 {
     struct sdrt_request *r = &((struct sdgen_options *)into)->request;
+    static const struct sdrt_log silent;
+    enum sdrt_sampler_kind kind;
 
+    /* One that is known and not there has a line of its own. */
+    if (sdrt_sampler_parse(text, &kind, &silent) == SDRT_E_UNSUPPORTED)
+        return sdrt_sampler_parse(text, &kind, log) ? SDRT_E_ARG : SDRT_OK;
     return take_listed(&r->sampler, SDRT_LIST_SAMPLERS, samplers, name, text, log);
 }
 
