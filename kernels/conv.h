@@ -39,6 +39,8 @@ struct sdrt_conv_shape {
                          * upsampled image is out_h x out_w (stride 1), which may be odd:
                          * source row y * in_h / out_h as torch's nearest with a size */
     int pad;            /* rows above and columns left; below and right follow from the sizes */
+    int lead; /* rows of x above those that the first row of y stands for: more of the picture, in the place of
+               * padding, for ranks that have its rows between them; row y reads y*stride + ky - pad + lead */
     enum sdrt_dtype y_type;
     int x_pitch;        /* elements from one pixel to the next; rows and images are dense */
     int x2_pitch;

@@ -29,7 +29,7 @@ libmodel_la_SOURCES += \
 	model/net/vae_bands.c model/net/vae_bands.h model/pipeline/bands.c model/pipeline/bands.h \
 	model/pipeline/bands_internal.h model/pipeline/bands_run.c \
 	model/pipeline/parameters.c model/pipeline/parameters.h model/pipeline/canvas.c model/pipeline/canvas.h model/pipeline/fill.c model/pipeline/fill.h \
-	model/pipeline/cache.c model/pipeline/cache.h model/pipeline/kept.c model/pipeline/kept.h model/pipeline/preview.c model/pipeline/preview.h model/pipeline/refiner.c model/pipeline/refiner.h \
+	model/pipeline/cache.c model/pipeline/cache.h model/pipeline/share.c model/pipeline/share.h model/pipeline/kept.c model/pipeline/kept.h model/pipeline/preview.c model/pipeline/preview.h model/pipeline/refiner.c model/pipeline/refiner.h \
 	model/checkpoint/inspect.c model/checkpoint/inspect_names.c model/checkpoint/inspect.h \
 	model/checkpoint/few_steps.c model/checkpoint/few_steps.h \
 	model/checkpoint/lora_base.c model/checkpoint/lora_base.h

@@ -37,6 +37,7 @@ libruntime_la_SOURCES = \
 	runtime/graph/planner.c runtime/graph/planner.h \
 	runtime/graph/graph.c runtime/graph/graph.h runtime/graph/tensor.h runtime/graph/graph_internal.h runtime/graph/graph_plan.c runtime/graph/graph_types.c \
 	runtime/graph/graph_elementwise.c \
+	runtime/graph/graph_ranks.c runtime/graph/operations_ranks.c runtime/graph/operations_ranks.h \
 	runtime/graph/operations.c runtime/graph/externals.c \
 	runtime/graph/program.c runtime/graph/program.h runtime/graph/program_internal.h runtime/graph/program_check.c runtime/graph/program_report.c
 libruntime_la_LIBADD = libkernels.la

@@ -148,6 +148,11 @@ tests_test_device_CFLAGS = $(TEST_CFLAGS)
 tests_test_device_LDADD = $(TEST_LIBS)
 
 # Ranks, which are threads here; over MPI they are in check_mpi.sh.
+check_PROGRAMS += tests/test_rows
+tests_test_rows_SOURCES = tests/test_rows.c $(THREAD_RANKS) tests/golden_models.c tests/golden_models.h \
+	tests/temp_folder.c tests/temp_folder.h
+tests_test_rows_CFLAGS = $(TEST_CFLAGS)
+tests_test_rows_LDADD = $(TEST_LIBS) -lpthread
 THREAD_RANKS = tests/ranks_threads.c tests/ranks_threads.h
 check_PROGRAMS += tests/test_ranks
 tests_test_ranks_SOURCES = tests/test_ranks.c $(THREAD_RANKS)

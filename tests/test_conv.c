@@ -243,6 +243,11 @@ static void check_size(const char *level, const struct sdrt_conv_ops *ops, uint6
     *s = (struct sdrt_conv_shape){ .batch = 1 + trand_int(rng, 3), .in_h = h, .in_w = w,
                                    .out_c = out_c, .prologue = trand_int(rng, 3) };
     set_geometry(s, g);
+    /* Rows above and below of the picture's, in the place of padding. */
+    if ((g == SAME_3X3 || g == DOWN) && trand_int(rng, 3) == 0) {
+        s->lead = trand_int(rng, 2);
+        s->in_h += s->lead + (g == SAME_3X3);
+    }
     s->in_c2 = c > 1 && trand_int(rng, 3) == 0 ? 1 + trand_int(rng, c - 1) : 0;
     s->in_c = c - s->in_c2;
     s->x_pitch = s->in_c + wide * trand_int(rng, 9);

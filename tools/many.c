@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/many.h"
+#include "model/pipeline/share.h"
 #include "runtime/ranks/cores.h"
 #include "tools/own_path.h"
 
@@ -46,6 +47,7 @@ int many_open(struct many *m, struct sdgen_options *o, const struct sdrt_log *lo
 
     if (!o->mpi) return SDRT_OK;
     m->log = log;
+    m->together = strcmp(o->mpi, "images") != 0;
     status = sdrt_ranks_open(&m->ranks, part_path(path), log);
     if (status != SDRT_OK) return status;
     if (o->mpi_timeout > 0.0) m->ranks->timeout = o->mpi_timeout;
@@ -110,12 +112,53 @@ int many_begin(struct many *m, const struct output *output, int each, int status
         return sdrt_ranks_fail(m->ranks, SDRT_E_IO, m->log);
     status = index_names(m, output->total);
     m->each = each;
-    if (status == SDRT_OK && output->total == each && m->ranks->size > 1 && many_first(m))
+    if (status != SDRT_OK || m->together) return status;
+    if (output->total == each && m->ranks->size > 1 && many_first(m))
         sdrt_note(m->log, SDRT_LOG_WARNING,
                   "MPI: one batch, which one rank draws; --batch-count deals out several");
-    if (status != SDRT_OK) return status;
     return sdrt_deal_open(&m->deal, m->ranks, output->total / each, stop, m->log);
 }
+
+/* ---- together ---- */
+
+int many_agree(struct many *m, int status)
+{
+    int all[SDRT_RANKS_MOST];
+
+    if (!m->together) return status;
+    all[m->ranks->rank] = status;
+    const int failed = sdrt_ranks_gather(m->ranks, all, sizeof *all);
+    m->agreed = 1;
+    if (m->late && (failed || all[0] == SDRT_OK)) sdrt_note(m->log, SDRT_LOG_ERROR, "%s", m->late);
+    if (failed) return sdrt_ranks_fail(m->ranks, SDRT_E_IO, m->log);
+    for (int i = 0; i < m->ranks->size && status == SDRT_OK; i++)
+        if (all[i] != SDRT_OK) status = SDRT_E_CANCELLED;
+    return status;
+}
+
+int many_share(struct many *m, struct sdrt_context *context, const struct sdgen_options *o,
+               int status)
+{
+    const enum sdrt_sharing how = o->mpi && !strcmp(o->mpi, "rows") ? SDRT_SHARE_ROWS
+                                                                    : SDRT_SHARE_GUIDANCE;
+
+    if (!m->together) return status;
+    if (status == SDRT_OK && o->request.hires != 0.0f)
+        status = sdrt_fail(m->log, SDRT_E_ARG, "--mpi=%s, --hires: expected one of them", o->mpi);
+    if (status == SDRT_OK) status = sdrt_session_share(sdrt_session_of(context), m->ranks, how);
+    status = many_agree(m, status);
+    m->agreed = status != SDRT_OK; /* until the request is read too */
+    return status;
+}
+
+int many_keeps(struct many *m, const char *text)
+{
+    if (!m->together || !m->ranks || many_first(m) || m->agreed) return 0;
+    if (!m->late) m->late = strdup(text);
+    return 1;
+}
+
+int many_writes(const struct many *m) { return !m->together || many_first(m); }
 
 /* ---- batches ---- */
 
@@ -176,6 +219,7 @@ void many_close(struct many *m, int exit_status)
 {
     if (m->ranks && m->lost) end_all(m, exit_status);
     sdrt_ranks_close(&m->ranks);
+    free(m->late);
     free(m->names_text);
     free(m->names);
 }

@@ -18,6 +18,9 @@ struct many {
     const char **names; /* of all images of the run, into names_text; owned */
     int n_names, each;  /* images; of a batch */
     int lost;
+    int together; /* all draw each image */
+    int agreed;   /* on that they can */
+    char *late;   /* what this rank would say; owned */
 };
 
 /* Where --mpi was given: joins the ranks, takes this one's cores, and gives all of them rank 0's seed.
@@ -27,11 +30,26 @@ int many_open(struct many *many, struct sdgen_options *options, const struct sdr
 /* Whether this process is to say what concerns all. */
 int many_first(const struct many *many);
 
-/* Gives all ranks rank 0's status, or with SDRT_OK its names of all images of output; then begins to deal
- * out batches of each images, until stop says otherwise.  SDRT_OK; SDRT_E_CANCELLED, with no line, on
+/* Gives all ranks rank 0's status, or with SDRT_OK its names of all images of output; then, where they do not
+ * draw each image together, begins to deal out batches of each images, until stop says otherwise.  SDRT_OK; SDRT_E_CANCELLED, with no line, on
  * ranks to which rank 0 gave another status. */
 int many_begin(struct many *many, const struct output *output, int each, int status,
                const volatile sig_atomic_t *stop);
+
+/* Where they draw together: prepares the session for it, after which status, that of opening it, is SDRT_OK on
+ * all or on none; SDRT_E_CANCELLED, with no line, where it is others that failed. */
+int many_share(struct many *many, struct sdrt_context *context, const struct sdgen_options *options,
+               int status);
+
+/* Where they draw together, the same of another status: SDRT_OK on all or on none. */
+int many_agree(struct many *many, int status);
+
+/* Keeps an error for when it is known whether rank 0 has told the same of all: 1; 0 where it is to be told
+ * now. */
+int many_keeps(struct many *many, const char *text);
+
+/* Whether this process writes files. */
+int many_writes(const struct many *many);
 
 /* The batch after i, -1 at first, of total ones, whose drawing ended with status; -1: there is none. */
 int many_next(struct many *many, int i, int total, int status);

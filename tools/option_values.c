@@ -468,7 +468,7 @@ int take_vram_limit(void *into, const char *name, const char *text, const struct
     return SDRT_OK;
 }
 
-static const char *const ways[] = { "images", NULL };
+static const char *const ways[] = { "images", "guidance", "rows", NULL };
 
 const char *mpi_ways(int i) { return ways[i]; }
 
@@ -481,7 +481,7 @@ int take_mpi(void *into, const char *name, const char *value, const struct sdrt_
             o->mpi = ways[i];
             return SDRT_OK;
         }
-    return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected images", name, value);
+    return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected images, guidance or rows", name, value);
 }
 
 int take_plan(void *into, const char *name, const char *file, const struct sdrt_log *log)

@@ -227,7 +227,7 @@ static const struct cli_option table[] = {
     { "batch-count", 0, CLI_WHOLE, "N", "so many batches, each kept as it is done (1)",
       AT(batch_count), 1, MAX_COUNT },
     { "mpi", 0, CLI_CALL, "[=NAME]",
-      "work with the other processes that mpirun started; %s: what they deal out (images)",
+      "work with the other processes that mpirun started; %s: what each of them computes a part of (images)",
       .names = mpi_ways, .call = take_mpi },
     { "mpi-timeout", 0, CLI_NUMBER, "S",
       "how long a process may say nothing before the others go on without it (60)", AT(mpi_timeout),

@@ -47,7 +47,7 @@ struct sdgen_options {
     const char *inspect;   /* what to say what it is, instead of drawing; NULL for none */
     int plan;              /* print the plan and draw nothing */
     const char *plan_file; /* where to; NULL: standard output */
-    const char *mpi;       /* what ranks share, "images"; NULL: there are none */
+    const char *mpi; /* what ranks share, "images", "guidance" or "rows"; NULL: there are none */
     double mpi_timeout;    /* seconds; 0: the default */
     int sharers;           /* processes on this machine, between which its memory is */
     int batch_count;       /* batches, one after the other */

@@ -78,6 +78,7 @@ static void on_log(void *user, enum sdrt_log_level level, const char *text)
     if (level == SDRT_LOG_INFO && (s->quiet || (!s->drawing && !many_first(&s->many)))) return;
     /* One cause, one line: these have been told, and the library's "cancelled" is an echo. */
     if (level == SDRT_LOG_ERROR && (caught || s->callback_failed)) return;
+    if (level == SDRT_LOG_ERROR && many_keeps(&s->many, text)) return;
     s->errors += level == SDRT_LOG_ERROR;
     progress_clear(&s->progress);
     show_leave(s->show);
@@ -335,7 +336,7 @@ static int write_images(struct session *s, int first)
     const struct sdgen_options *o = &s->options;
     int status = SDRT_OK, width, height;
 
-    for (int i = 0; i < o->request.batch && !status; i++) {
+    for (int i = 0; many_writes(&s->many) && i < o->request.batch && !status; i++) {
         const uint8_t *rgb = sdrt_image(s->context, i, &width, &height);
         if (!rgb) break;
         status = write_image(s, i, first + i);
@@ -399,6 +400,7 @@ static int draw(struct session *s)
     struct sdgen_options *o = &s->options;
     int status = memory_check(s->context, &s->options, &s->prompts, &s->log);
 
+    status = many_agree(&s->many, status);
     if (!status && o->dump) status = dump_make_folder(o->dump, &s->log);
     if (!status && o->show) status = show_open(&s->show, &s->log);
     cli_end_at_once(NULL);
@@ -528,6 +530,7 @@ static int run(struct session *s)
     if (!status && o->compare) return compare_precisions(s);
     if (!status) status = sdrt_open(&s->context, &o->model);
     if (!status) auto_apply(s->context, &s->options, &s->log);
+    status = many_share(&s->many, s->context, o, status);
     if (!status && !caught) status = o->plan ? write_plan(s) : draw(s);
     return many_end(&s->many, status);
 }

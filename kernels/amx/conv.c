@@ -71,7 +71,8 @@ static void feed(const void *source, int row, int c0, int n, bf16 *to)
     const struct source *p = source;
     const struct sdrt_conv_shape *s = p->s;
     const int each = s->out_h * s->out_w, image = row / each, pixel = row % each;
-    int y = pixel / s->out_w * s->stride - s->pad, x = pixel % s->out_w * s->stride - s->pad;
+    int y = pixel / s->out_w * s->stride - s->pad + s->lead,
+        x = pixel % s->out_w * s->stride - s->pad;
 
     if (s->upsample == 2) {
         y = (int)((long)y * s->in_h / s->out_h);

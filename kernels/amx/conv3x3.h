@@ -232,7 +232,7 @@ static long conv_source(const struct conv_state *s, int image, int py, int px)
     const struct sdrt_conv_shape *c = s->s;
     const int high = c->upsample == 2 ? c->out_h : c->in_h;
     const int wide = c->upsample == 2 ? c->out_w : c->in_w;
-    int y = s->y0 * c->stride + py - c->pad, x = s->x0 * c->stride + px - c->pad;
+    int y = s->y0 * c->stride + py - c->pad + c->lead, x = s->x0 * c->stride + px - c->pad;
 
     if (y < 0 || x < 0 || y >= high || x >= wide) return -1;
     if (c->upsample == 2) {

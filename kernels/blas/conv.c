@@ -78,7 +78,7 @@ static void fill_patch(const struct sdrt_conv_shape *s, const struct sdrt_conv_a
 
     for (int f = 0; f < s->stride * s->stride; f++) {
         float *to = patch + (size_t)f * c->phase;
-        const int dy = f / s->stride - s->pad, dx = f % s->stride - s->pad;
+        const int dy = f / s->stride - s->pad + s->lead, dx = f % s->stride - s->pad;
         for (size_t i = 0; i < pixels; i++) {
             const int y = y0 + (int)(i / (size_t)c->w), x = (int)(i % (size_t)c->w);
             conv_read_pixel(s, a, image, y * s->stride + dy, x * s->stride + dx, to + i * k);

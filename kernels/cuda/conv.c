@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernels/cuda/product_host.h"
 
-static int takes(const struct sdrt_conv_shape *s) { return cuda_knows(s->y_type); }
+static int takes(const struct sdrt_conv_shape *s) { return cuda_knows(s->y_type) && !s->lead; }
 
 static int parts(const struct sdrt_conv_shape *s, int workers)
 {

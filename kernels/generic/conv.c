@@ -135,7 +135,7 @@ static int conv2d(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
         b.rows = s->out_h - b.y < SIDE ? s->out_h - b.y : SIDE;
         b.columns = s->out_w - b.x < SIDE ? s->out_w - b.x : SIDE;
         b.patch_columns = reach(s, b.columns);
-        fill_patch(s, a, b.image, b.y * s->stride - s->pad, b.x * s->stride - s->pad,
+        fill_patch(s, a, b.image, b.y * s->stride - s->pad + s->lead, b.x * s->stride - s->pad,
                    reach(s, b.rows), b.patch_columns, patch);
         const int panel_end = sdrt_row_begin(c.panels, group + 1, c.groups);
         for (int p = sdrt_row_begin(c.panels, group, c.groups); p < panel_end; p++)

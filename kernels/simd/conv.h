@@ -308,7 +308,7 @@ static void conv_fill_patch(const struct sdrt_conv_shape *s, const struct sdrt_c
                     conv_slots(s, a, image, first + (size_t)(conv_column(b, strip) + x), k0, k,
                                to + (size_t)x * (size_t)pitch);
         } else {
-            conv_fill_row(s, a, image, b->y0 * s->stride + py - s->pad,
+            conv_fill_row(s, a, image, b->y0 * s->stride + py - s->pad + s->lead,
                           conv_column(b, strip) * s->stride - s->pad, pw, k0, k, pitch, to, 1);
         }
     }

@@ -104,8 +104,8 @@ static void wino_patch(const struct sdrt_conv_shape *s, const struct sdrt_conv_a
         float *to = patch + (size_t)((y + i) % WINO_IN) * row;
         rows[i] = to;
         if (i < 2 && y > 0) continue;
-        conv_fill_row(s, a, image, b->y0 + y + i - s->pad, b->x0 - s->pad, wino_width(b), k0, k,
-                      pitch, to, 0);
+        conv_fill_row(s, a, image, b->y0 + y + i - s->pad + s->lead, b->x0 - s->pad, wino_width(b),
+                      k0, k, pitch, to, 0);
     }
 }
 

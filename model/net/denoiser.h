@@ -18,6 +18,9 @@ enum { SDRT_PERTURBED = 6 /* words of 32 blocks */ };
 struct sdrt_denoiser_shape {
     int batch;       /* images of one evaluation; a guided one counts as two */
     int h, w;        /* of the latent */
+    int whole_h,
+        row0; /* of a step of a band of rows: the latent's height, and where the band begins; 0, 0: it
+                        * is whole */
     int tokens;      /* of a prompt */
     int evaluations; /* timesteps of the schedule */
     int controlled;  /* how many features of ControlNets its step adds (controlnet.h) */

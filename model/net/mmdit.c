@@ -237,12 +237,14 @@ static void project(struct builder *b, const struct stream *s, sdrt_tensor x, sd
     norm_heads(b, sdrt_graph_slice(b->g, rows, c, c), s->norm_keys);
 }
 
-static sdrt_tensor attention(struct builder *b, const char *leaf, sdrt_tensor qkv)
+/* The last common rows are the text's. */
+static sdrt_tensor attention(struct builder *b, const char *leaf, sdrt_tensor qkv, int common)
 {
     const int c = b->c->width;
     char name[NAME];
 
     sdrt_name(name, NAME, "%s.%s.attention", b->block, leaf);
+    sdrt_graph_common_rows(b->g, common);
     return sdrt_graph_attention(b->g, name, sdrt_graph_slice(b->g, qkv, 0, c),
                                 sdrt_graph_slice(b->g, qkv, c, c),
                                 sdrt_graph_slice(b->g, qkv, 2 * c, c), b->c->heads, 0);
@@ -279,7 +281,7 @@ static void attend_again(struct builder *b, struct stream *image, sdrt_tensor no
 
     s.rows = image->rows;
     project(b, &s, normed, qkv);
-    image->x = gated(b, attention(b, "attn2", qkv), s.out, image->vectors[GATE2], image->x);
+    image->x = gated(b, attention(b, "attn2", qkv, 0), s.out, image->vectors[GATE2], image->x);
 }
 
 /* The patches' rows of the attention anew, without each other. */
@@ -311,7 +313,7 @@ static void joint_block(struct builder *b, struct stream *image, struct stream *
     project(b, image, modulated(b, image->x, image->norm1, v[SCALE], v[SHIFT]), qkv);
     project(b, text, modulated(b, text->x, text->norm1, t[last ? 0 : SCALE], t[last ? 1 : SHIFT]),
             qkv);
-    const sdrt_tensor o = attention(b, "attn", qkv);
+    const sdrt_tensor o = attention(b, "attn", qkv, text->rows);
     if (b->own) attend_alone(b, image, qkv, o);
     if (dual) normed2 = modulated(b, image->x, second_stream.norm1, v[SCALE2], v[SHIFT2]);
     image->x = gated(b, sdrt_graph_rows(b->g, o, image->row0, image->rows), image->out, v[GATE],
@@ -333,7 +335,7 @@ static void single_block(struct builder *b, struct stream *image, int i)
     take_vectors(b, image->vectors, image_vectors(b->c, i));
     const sdrt_tensor qkv = new_qkv(b, "attn", image->x, image->rows);
     project(b, image, modulated(b, image->x, image->norm1, v[SCALE], v[SHIFT]), qkv);
-    image->x = gated(b, attention(b, "attn", qkv), image->out, v[GATE], image->x);
+    image->x = gated(b, attention(b, "attn", qkv, 0), image->out, v[GATE], image->x);
     feed_forward(b, image);
 }
 
@@ -446,8 +448,12 @@ static void build_step(struct sdrt_graph *g, const struct sdrt_model_config *mod
     sdrt_tensor v[2], features[SDRT_MMDIT_MAX_DEPTH];
 
     declare_features(g, c, shape, shape->controlled, features);
-    begin_step(&b, shape, sdrt_graph_external(g, "positions", SDRT_F32, 1, 1, patches, c->width),
-               &image, &text);
+    /* Of a band, those of its rows. */
+    const int all = (shape->whole_h ? shape->whole_h : h) / c->patch * (w / c->patch);
+    sdrt_tensor positions = sdrt_graph_external(g, "positions", SDRT_F32, 1, 1, all, c->width);
+    if (all != patches)
+        positions = sdrt_graph_rows(g, positions, shape->row0 / c->patch * (w / c->patch), patches);
+    begin_step(&b, shape, positions, &image, &text);
     const sdrt_tensor out = sdrt_graph_external(g, "model_out", SDRT_F32, shape->batch, h, w,
                                                 c->in_channels);
     for (int i = 0; i < c->depth; i++) {

@@ -18,6 +18,8 @@ struct sdrt_shape {
     int batch;                   /* images */
     int guided;                  /* 1: each image is a pair, unconditional and conditional */
     int h, w;                    /* of the latent */
+    int whole_h, row0;           /* of a band that one of several ranks computes: as in struct
+                                  * sdrt_denoiser_shape */
     int evaluations[SDRT_PARTS]; /* timesteps of each part's schedule */
     int clip_skip;               /* 0: the model's own layer; see sdrt.h */
     int picture;                 /* 1: it begins with a picture, which the VAE encodes */

@@ -7,6 +7,7 @@
 #include "model/pipeline/controls.h"
 #include "model/pipeline/guide.h"
 #include "model/pipeline/kept.h"
+#include "model/pipeline/share.h"
 #include "runtime/base/clock.h"
 #include "runtime/graph/graph.h"
 
@@ -121,6 +122,44 @@ static int plan_pass(struct sdrt_session *s, int i)
     return (far ? sdrt_slots_add_far_program : sdrt_slots_add_program)(&s->slots,
                                                                        sdrt_pass_scope(pass),
                                                                        s->programs[i], pass->when);
+}
+
+/* Where ranks share a pass, what the host reaches is as of the whole one, which was planned first, for a
+ * workspace of before bytes: its program gives way to what this rank computes of it. */
+static int plan_shared(struct sdrt_session *s, int i, size_t before)
+{
+    const struct sdrt_pass *pass = &s->model->passes[i];
+    const struct sdrt_model_part *part = sdrt_controls_part(s, pass);
+    const struct sdrt_queue *queue = queue_of(s, i);
+    const struct sdrt_shape own = sdrt_share_shape(s);
+    struct sdrt_graph *g = NULL;
+    int status = sdrt_graph_create(&g, pass->name, part->store,
+                                   pass->wide ? queue->device->wide_ops : queue->device->ops,
+                                   s->log);
+
+    sdrt_program_free(&s->programs[i]);
+    if (status != SDRT_OK) return status;
+    sdrt_share_graph(s, g);
+    pass->build(g, pass, &part->config, &own);
+    status = sdrt_program_create(&s->programs[i], &g, queue->device, queue->sharers, s->log);
+    if (status != SDRT_OK) return status;
+    const size_t peak = sdrt_program_peak(s->programs[i]);
+    s->workspace_bytes = peak > before ? peak : before;
+    return sdrt_share_add_slots(s, i);
+}
+
+/* All that the shape takes. */
+static int plan_passes(struct sdrt_session *s)
+{
+    int status = sdrt_share_plan(s);
+
+    for (int i = 0; i < s->n_passes && status == SDRT_OK; i++) {
+        const size_t before = s->workspace_bytes;
+        status = plan_pass(s, i);
+        if (status == SDRT_OK && s->programs[i] && sdrt_share_has(s, &s->model->passes[i]))
+            status = plan_shared(s, i, before);
+    }
+    return status;
 }
 
 /* ---- a device's memory ---- */
@@ -240,14 +279,14 @@ static int add_beside(struct sdrt_session *s)
 int sdrt_session_plan(struct sdrt_session *s, const struct sdrt_shape *shape)
 {
     const double t0 = sdrt_now();
-    int status = SDRT_OK;
+    int status;
 
     if (s->planned && !memcmp(&s->shape, shape, sizeof *shape)) return SDRT_OK;
     sdrt_session_unplan(s);
     s->shape = *shape;
     s->workspace_bytes = s->host_workspace_bytes = 0;
     s->streamed = 0.0;
-    for (int i = 0; i < s->n_passes && status == SDRT_OK; i++) status = plan_pass(s, i);
+    status = plan_passes(s);
     if (status == SDRT_OK) status = sdrt_programs_check(s->programs, s->n_passes, s->log);
     if (status == SDRT_OK) status = add_latents(s);
     if (status == SDRT_OK) status = sdrt_kept_add_answers(s);
@@ -292,6 +331,7 @@ int sdrt_session_place(struct sdrt_session *s)
         const int far = sdrt_session_is_far(s, i);
         if (!s->programs[i]) continue;
         (far ? sdrt_slots_bind_far : sdrt_slots_bind)(&s->slots, scope, s->programs[i]);
+        sdrt_share_bind(s, i);
         status = sdrt_program_link(s->programs[i], (far ? s->far_arena : s->arena)->base +
                                                        s->persistent_bytes);
     }
@@ -303,7 +343,11 @@ int sdrt_session_run(struct sdrt_session *s, int i, sdrt_trace_fn *trace, void *
     struct sdrt_queue *queue = queue_of(s, i);
     int status;
 
-    if (!sdrt_session_is_far(s, i)) return sdrt_program_run(s->programs[i], queue, trace, user);
+    if (!sdrt_session_is_far(s, i)) {
+        sdrt_share_before(s, i);
+        status = sdrt_program_run(s->programs[i], queue, trace, user);
+        return status == SDRT_OK ? sdrt_share_after(s, i) : status;
+    }
     sdrt_slots_send(&s->slots, &s->moves[i], queue);
     status = sdrt_program_run(s->programs[i], queue, trace, user);
     if (status != SDRT_OK) return status;

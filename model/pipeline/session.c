@@ -7,7 +7,7 @@
 #include "model/pipeline/hires.h"
 #include "model/pipeline/prompts.h"
 #include "model/pipeline/read.h"
-#include "model/pipeline/session.h"
+#include "model/pipeline/share.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +51,7 @@ void sdrt_session_close(struct sdrt_session **session)
     if (s->programs && s->moves) sdrt_session_unplan(s);
     sdrt_controls_release(s);
     sdrt_image_prompts_release(s);
+    sdrt_share_free(&s->share);
     free(s->programs);
     free(s->moves);
     sdrt_queue_close(&s->queue);

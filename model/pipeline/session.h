@@ -18,6 +18,8 @@
 
 #include <stdatomic.h>
 
+struct sdrt_share;
+
 enum { SDRT_MAX_BATCH = 64, SDRT_MAX_PIXELS = 8192, SDRT_TOLD = 6, SDRT_STAGES = 5 };
 
 struct sdrt_bands;
@@ -26,6 +28,7 @@ struct sdrt_session {
     struct sdrt_model *model; /* a use of it */
     const struct sdrt_log *log;
     struct sdrt_queue *queue; /* of the model's device */
+    struct sdrt_share *share; /* with sessions of other ranks (share.h); NULL: with none */
 
     /* The current shape: programs, slots, memory. */
     struct sdrt_shape shape;

@@ -269,13 +269,17 @@ static sdrt_tensor group_norm(struct sdrt_graph *g, sdrt_tensor x, sdrt_tensor s
         return sdrt_graph_fail(g, SDRT_E_ARG, "channels are not a multiple of the norm's groups");
     const sdrt_tensor msb = sdrt_graph_new_tensor(g, spec->norm, a.batch, 1, 3, c);
     const sdrt_tensor sums = new_tensor(g, "partial sums", SDRT_F64, 0, 1, 1, 1,
-                                        (int)(sdrt_gn_sums_bytes(&s) / sdrt_dtype_size(SDRT_F64)));
+                                        (int)(sdrt_gn_sums_bytes(&s) / sdrt_dtype_size(SDRT_F64) +
+                                              (g->ranks ? sdrt_rank_sums_count(&s, g->ranks->size)
+                                                        : 0)));
     struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_GROUP_NORM, spec->norm);
     if (!n) return SDRT_NO_TENSOR;
     n->x = x;
     n->x2 = skip;
     n->y = msb;
     n->scratch_sums = sums;
+    n->ranks = g->ranks;
+    n->bands = g->bands;
     n->u.gn = s;
     sdrt_graph_set_weights(g, n, &spec->norm, &c, 1, 1, 1);
     return msb;
@@ -289,12 +293,15 @@ static int output_size(int given, int in, int upsample, int stride)
 sdrt_tensor sdrt_graph_conv(struct sdrt_graph *g, sdrt_tensor x, const struct sdrt_conv_spec *spec)
 {
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
-    const struct sdrt_view in = g->tensors[x];
-    const struct sdrt_view in2 = spec->skip < 0 ? (struct sdrt_view){ 0 } : g->tensors[spec->skip];
+    struct sdrt_view in = g->tensors[x];
+    struct sdrt_view in2 = spec->skip < 0 ? (struct sdrt_view){ 0 } : g->tensors[spec->skip];
     const struct sdrt_view chan = spec->chan < 0 ? (struct sdrt_view){ 0 } : g->tensors[spec->chan];
-    const int up = spec->upsample ? spec->upsample : 1, stride = spec->stride ? spec->stride : 1;
+    const int stride = spec->stride ? spec->stride : 1;
+    int up = spec->upsample ? spec->upsample : 1;
     const int h = output_size(spec->out_h, in.h, up, stride);
     const int w = output_size(spec->out_w, in.w, up, stride);
+    const int among = g->ranks && spec->kernel == 3;
+    sdrt_tensor skip = spec->skip;
     int count = 0, rows[3];
     const char *prefixes[3];
 
@@ -310,12 +317,22 @@ sdrt_tensor sdrt_graph_conv(struct sdrt_graph *g, sdrt_tensor x, const struct sd
     for (int i = 0; i < count; i++) rows[i] = spec->out_c / count;
 
     const sdrt_tensor msb = spec->norm ? group_norm(g, x, spec->skip, spec) : spec->msb;
+    if (among) {
+        if (spec->pad != 1 || h * stride != in.h * up || w * stride != in.w * up)
+            return sdrt_graph_fail(g, SDRT_E_UNSUPPORTED, "rows of ranks that are no even number");
+        x = sdrt_graph_with_neighbours(g, x, up, stride == 1);
+        skip = sdrt_graph_with_neighbours(g, skip, up, stride == 1);
+        if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+        in = g->tensors[x];
+        if (skip >= 0) in2 = g->tensors[skip];
+        up = 1;
+    }
     const sdrt_tensor y = spec->into >= 0 ? spec->into
                           : sdrt_graph_new_tensor(g, spec->name, in.batch, h, w, spec->out_c);
     struct sdrt_node *n = sdrt_graph_add_node(g, SDRT_NODE_CONV, spec->name);
     if (!n) return SDRT_NO_TENSOR;
     n->x = x;
-    n->x2 = spec->skip;
+    n->x2 = skip;
     n->y = y;
     n->chan = spec->chan;
     n->residual = spec->residual;
@@ -333,6 +350,7 @@ sdrt_tensor sdrt_graph_conv(struct sdrt_graph *g, sdrt_tensor x, const struct sd
         .stride = stride,
         .upsample = up,
         .pad = spec->pad,
+        .lead = among && g->ranks->rank > 0,
         .x_pitch = in.pitch,
         .x2_pitch = in2.pitch,
         .y_pitch = g->tensors[y].pitch,
@@ -515,6 +533,7 @@ sdrt_tensor sdrt_graph_rms_norm(struct sdrt_graph *g, sdrt_tensor x, const char 
 static sdrt_tensor attention(struct sdrt_graph *g, const char *name, sdrt_tensor q, sdrt_tensor k,
                              sdrt_tensor v, sdrt_tensor bias, struct sdrt_attention_shape shape)
 {
+    if (g->ranks) sdrt_graph_gather_keys(g, &k, &v);
     if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
     const struct sdrt_view vq = g->tensors[q], vk = g->tensors[k], vv = g->tensors[v];
     if (!sdrt_view_dense(&vq) || !sdrt_view_dense(&vk) || !sdrt_view_dense(&vv))

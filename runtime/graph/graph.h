@@ -25,6 +25,7 @@
 
 struct sdrt_ops;
 struct sdrt_weight_store;
+struct sdrt_ranks;
 
 /* name is for reports ("unet").  store, ops (the device's that will run the graph) and log must
  * outlive it.  *out belongs to the caller until a program takes it over. */
@@ -183,6 +184,17 @@ sdrt_tensor sdrt_graph_silu_of_sums(struct sdrt_graph *g, const char *name, sdrt
 sdrt_tensor sdrt_graph_embed(struct sdrt_graph *g, const char *name, sdrt_tensor ids,
                              const char *table, int vocab, const char *positions, int positions_n,
                              int c);
+
+/* Before anything is added: each of the ranks makes a program of the same network over its band of the
+ * picture's rows, and runs it when the others do; h of its tensors is the band's.  bands [size + 1] are
+ * where the bands begin and end, in rows of what comes first.  3x3 convolutions, group norms and attention
+ * to keys and values that the graph computes are then of the whole picture.  Both are borrowed and
+ * must outlive the program. */
+void sdrt_graph_share(struct sdrt_graph *g, struct sdrt_ranks *ranks, const int *bands);
+
+/* Of keys and values of attention that is added from now on, the last rows are no part of a band: all
+ * ranks have them. */
+void sdrt_graph_common_rows(struct sdrt_graph *g, int rows);
 
 /* Before a program is made of it: of the weights of convolutions and linear layers, that share (0 to 1)
  * by bytes, spread evenly over the nodes, does not stay in the device's memory but comes from the host's

@@ -110,6 +110,7 @@ sdrt_tensor sdrt_graph_low_frequencies(struct sdrt_graph *g, const char *name, s
     const struct sdrt_view v = g->tensors[x];
     if (v.pitch != v.c || !sdrt_view_dense(&v))
         return sdrt_graph_fail(g, SDRT_E_ARG, "frequencies of a part of a tensor");
+    if (g->ranks) return sdrt_graph_fail(g, SDRT_E_UNSUPPORTED, "FreeU over rows of ranks");
     if (!g->ops->elementwise.low_frequencies)
         return sdrt_graph_fail(g, SDRT_E_UNSUPPORTED,
                                "frequencies, which this device has no kernel for");

@@ -7,6 +7,7 @@
 
 #include "kernels/ops.h"
 #include "runtime/graph/graph.h"
+#include "runtime/ranks/ranks.h"
 #include "runtime/weights/weight_store.h"
 
 /* Memory with one life.  Sizes in bytes; first and last are node indices, inclusive. */
@@ -57,7 +58,24 @@ enum sdrt_node_kind {
     SDRT_NODE_TIMESTEP,
     SDRT_NODE_SILU_OF_SUMS,
     SDRT_NODE_EMBED,
+    SDRT_NODE_EXCHANGE,
+    SDRT_NODE_GATHER,
     SDRT_NODE_KINDS
+};
+
+/* A band's rows, times as many in either direction, between a row of the rank above and one of that below,
+ * where there are such: y [batch][above + h * times + below][w * times][c]. */
+struct sdrt_exchange_shape {
+    int batch, h, w, c, x_pitch;
+    int times; /* 1, or 2: nearest neighbours */
+    int above, below;
+    int reads_below; /* whether ranks that have one below read it */
+};
+
+/* The rows of all bands, and behind them those that all ranks have: x [batch][rows + common][c],
+ * y [batch][all + common][c]. */
+struct sdrt_gather_shape {
+    int batch, rows, all, common, c, x_pitch;
 };
 
 struct sdrt_node {
@@ -70,6 +88,8 @@ struct sdrt_node {
     char **weights, **biases;   /* tensor names; biases NULL without */
     int   *rows;                /* of each weight */
     int    n_weights;
+    struct sdrt_ranks *ranks;   /* of nodes between ranks, else NULL; borrowed */
+    const int *bands;           /* with it: see sdrt_graph_share() */
     int    scratch;             /* buffer of the workers' scratch, or -1 */
     size_t scratch_each;
     int streamed; /* 1: its weights come from the host's memory before each run of it */
@@ -101,6 +121,8 @@ struct sdrt_node {
         struct sdrt_own_shape own;
         struct { int side, h, w, c; } crop;
         struct { int tokens, heads, buckets, max_distance; } relative;
+        struct sdrt_exchange_shape exchange;
+        struct sdrt_gather_shape gather;
     } u;
 };
 
@@ -115,6 +137,9 @@ struct sdrt_graph {
     struct sdrt_node   *nodes;
     int n_buffers, n_tensors, n_nodes;
     int cap_buffers, cap_tensors, cap_nodes;
+    struct sdrt_ranks *ranks; /* see sdrt_graph_share(); NULL: it is whole */
+    const int *bands;
+    int common;
     int ahead;                /* nodes before a streamed one where its weights begin to come */
     size_t peak, lower_bound; /* once planned */
     int planned;
@@ -135,6 +160,19 @@ sdrt_tensor sdrt_graph_new_tensor(struct sdrt_graph *g, const char *name, int ba
 /* A node without operands, valid until the next one is added; NULL on failure. */
 struct sdrt_node *sdrt_graph_add_node(struct sdrt_graph *g, enum sdrt_node_kind kind,
                                       const char *name);
+
+/* The rows of rank in a tensor of which this one has rows. */
+int sdrt_graph_rank_rows(const struct sdrt_ranks *r, const int *bands, int rows, int rank);
+
+/* In a shared graph: x between its neighbours' rows, upsampled times times; below 0: what reads it reads no
+ * row of the rank below. */
+sdrt_tensor sdrt_graph_with_neighbours(struct sdrt_graph *g, sdrt_tensor x, int times, int below);
+
+/* In a shared graph: replaces keys and values that the graph computes by those of all ranks. */
+void sdrt_graph_gather_keys(struct sdrt_graph *g, sdrt_tensor *k, sdrt_tensor *v);
+
+/* Doubles that the moments of a group norm of so many ranks take. */
+size_t sdrt_rank_sums_count(const struct sdrt_gn_shape *s, int ranks);
 
 /* Gives the node its weight tensors and declares them: prefix[i].weight of rows[i] rows and
  * rest values a row, and prefix[i].bias.  The result is the type to pack them as: the files'

@@ -74,6 +74,7 @@ static void want_of_node(const struct sdrt_graph *g, const struct sdrt_node *n,
         want(g, wanted, n->x2, 0);
         want(g, wanted, n->x3, 0);
         break;
+    case SDRT_NODE_GATHER: break; /* as those that write and read it */
     default:
         want(g, wanted, n->x, 0);
         want(g, wanted, n->x2, 0);
@@ -135,6 +136,7 @@ static int takes(const struct sdrt_graph *g, const struct sdrt_node *n)
     case SDRT_NODE_LAYER_NORM:
     case SDRT_NODE_ADA_NORM:  return x_x2_x3 && is_f32_or_bf16(g, n->y);
     case SDRT_NODE_RMS_NORM:  return is_f32_or_bf16(g, n->x) && is_f32_or_bf16(g, n->y);
+    case SDRT_NODE_GATHER: return sdrt_graph_type(g, n->x) == sdrt_graph_type(g, n->y);
     case SDRT_NODE_EMBED:     return sdrt_graph_type(g, n->x) == SDRT_I32 && is_f32(g, n->y);
     default:                  return x_x2_x3 && is_f32(g, n->y);
     }

@@ -3,7 +3,7 @@
  * The operations: one row each says how a node becomes steps, what it costs, and where
  * its weights come from.
  */
-#include "runtime/graph/program_internal.h"
+#include "runtime/graph/operations_ranks.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -259,6 +259,11 @@ static int steps_group_norm(const struct sdrt_program *p, struct sdrt_step *s)
     s[1].nparts = gn->batch;
     s[1].bytes = (double)sdrt_gn_sums_bytes(gn);
     snprintf(s[1].kernel, sizeof s[1].kernel, "gn_fold %s", plain(p));
+    if (s->n->ranks) {
+        s[1].run = sdrt_run_gn_ranks;
+        s[1].nparts = 1;
+        snprintf(s[1].kernel, sizeof s[1].kernel, "gn_fold of all ranks");
+    }
     s[0].class_ = s[1].class_ = SDRT_CLASS_NORM;
     return 2;
 }
@@ -536,6 +541,8 @@ static const struct {
     [SDRT_NODE_TIMESTEP] = { steps_timestep, load_nothing },
     [SDRT_NODE_SILU_OF_SUMS] = { steps_silu_of_sums, load_nothing },
     [SDRT_NODE_EMBED] = { steps_embed, load_embed },
+    [SDRT_NODE_EXCHANGE] = { sdrt_steps_exchange, load_nothing },
+    [SDRT_NODE_GATHER] = { sdrt_steps_gather, load_nothing },
 };
 static_assert(sizeof operations / sizeof operations[0] == SDRT_NODE_KINDS,
               "every operation has its row");

@@ -296,6 +296,8 @@ int sdrt_program_run(struct sdrt_program *p, struct sdrt_queue *queue, sdrt_trac
         sdrt_queue_replay(queue, &p->recording, p->device_steps, p->n_steps);
         status = sdrt_queue_wait(queue);
     }
+    if (status == SDRT_E_UNSUPPORTED && p->graph->ranks && p->graph->ranks->fault[0])
+        return sdrt_ranks_fail(p->graph->ranks, SDRT_E_IO, p->log);
     if (status == SDRT_E_UNSUPPORTED)
         sdrt_fail(p->log, status, "program %s: %s", p->graph->name, sdrt_queue_fault(queue));
     return status;

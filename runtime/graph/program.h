@@ -115,6 +115,16 @@ void sdrt_program_step(const struct sdrt_program *p, int i, struct sdrt_step_inf
 /* Operations of all steps together, a product and its sum counted as two. */
 double sdrt_program_flop(const struct sdrt_program *p);
 
+/* What a run of a shared graph's program takes from the other ranks (sdrt_graph_share()). */
+struct sdrt_crossing {
+    double bytes;
+    double
+        least; /* that the same bands need: upsampled rows cross twice as wide, and norms send a channel's sums
+                   * where a group's do */
+    int exchanges;
+};
+struct sdrt_crossing sdrt_program_crossing(const struct sdrt_program *p);
+
 void sdrt_program_reset_times(struct sdrt_program *p);
 const char *sdrt_program_name(const struct sdrt_program *p);
 

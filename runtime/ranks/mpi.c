@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 /* MPI counts in int: larger messages go in pieces. */
-enum { PIECE = 1 << 30, POLLS = 200 };
+enum { PIECE = 1 << 30, POLLS = 200, FEW = 64 };
 
 /* A copy that is on its way. */
 struct posted {
@@ -92,11 +92,15 @@ static int mpi_exchange(struct sdrt_ranks *r, const struct sdrt_message *message
 {
     const struct own *o = r->own;
     int pieces = 0, at = 0, code = 0, *of;
-    MPI_Request *requests;
+    MPI_Request few[FEW], *requests = few;
+    int of_few[FEW];
 
+    of = of_few;
     for (int i = 0; i < n; i++) pieces += (int)(messages[i].bytes / PIECE) + 1;
-    requests = malloc((size_t)pieces * sizeof *requests);
-    of = malloc((size_t)pieces * sizeof *of);
+    if (pieces > FEW) {
+        requests = malloc((size_t)pieces * sizeof *requests);
+        of = malloc((size_t)pieces * sizeof *of);
+    }
     if (!requests || !of) {
         free(requests);
         free(of);
@@ -113,8 +117,8 @@ static int mpi_exchange(struct sdrt_ranks *r, const struct sdrt_message *message
     const int failed = code ? fault(r, "a message failed", code)
                             : wait_all(r, messages, at, requests, of);
     /* After a failure MPI may still write to what it was given: it ends with the process. */
-    if (!failed) free(requests);
-    free(of);
+    if (!failed && requests != few) free(requests);
+    if (of != of_few) free(of);
     return failed;
 }
 

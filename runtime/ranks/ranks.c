@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FEW = 32 /* ranks, for which no memory is taken */ };
 enum { TAG_BROADCAST = 1, TAG_GATHER, TAG_BARRIER };
 
 int sdrt_ranks_open(struct sdrt_ranks **out, const char *path, const struct sdrt_log *log)
@@ -88,7 +89,8 @@ int sdrt_ranks_broadcast(struct sdrt_ranks *r, void *data, size_t bytes)
 static int gather(struct sdrt_ranks *r, unsigned char *all, const size_t *at, const size_t *bytes,
                   size_t each, int tag)
 {
-    struct sdrt_message *m = malloc(2 * (size_t)r->size * sizeof *m);
+    struct sdrt_message few[2 * FEW] = { { .with = 0 } };
+    struct sdrt_message *m = r->size <= FEW ? few : malloc(2 * (size_t)r->size * sizeof *m);
     int n = 0;
 
     if (!m) {
@@ -107,7 +109,7 @@ static int gather(struct sdrt_ranks *r, unsigned char *all, const size_t *at, co
                                             mine };
     }
     const int status = sdrt_ranks_exchange(r, m, n);
-    free(m);
+    if (m != few) free(m);
     return status;
 }
 
