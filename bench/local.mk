@@ -14,7 +14,7 @@ SDBENCH_PARTS = \
 	bench/machine.c bench/machine.h bench/energy.c bench/energy.h bench/load.c bench/load.h \
 	bench/harness.c bench/harness.h bench/stats.c bench/stats.h \
 	bench/roof.c bench/roof.h bench/roof_gpu.c bench/roof_gpu.h bench/roofline_gpu.c bench/roof_generic.c \
-	bench/bound.c bench/bound.h bench/pass.c bench/pass.h bench/layers.c bench/layers.h bench/layers_svg.c \
+	bench/bound.c bench/bound.h bench/pass.c bench/pass.h bench/ranks.c bench/layers.c bench/layers.h bench/layers_svg.c \
 	bench/compare.c bench/results_file.c bench/results_file.h bench/generate.c bench/kernels.c bench/kernel_contest.c bench/kernel_contest.h \
 	bench/assembly.c bench/assembly.h bench/counters.c bench/counters.h bench/kernel_loop.c \
 	bench/kernel_race.c bench/kernel_race.h bench/kernel_check.c bench/kernel_check.h bench/kernel_file.c \

@@ -179,6 +179,8 @@ static const struct cli_option table[] = {
       AT(until_spread), 0, 100 },
     { "max-seconds", 0, CLI_NUMBER, "S", "--until-spread: for no longer, 60", AT(max_seconds), 0,
       HUGE_VAL },
+    { "gflops", 0, CLI_NUMBER, "N", "ranks: what each machine computes at, this one's roof",
+      AT(gflops), 0, HUGE_VAL },
     { "scaling", 0, CLI_FLAG, NULL, "step, vae, text: one thread beside --threads", AT(scaling) },
     { "isa", 0, CLI_TEXT, "NAME", "%s; the best. kernels: also all", AT(isa),
       .names = sdrt_level_name },
@@ -234,6 +236,8 @@ static const struct cli_program program = {
         "                      rms_norm, elementwise over the models' shapes\n"
         "  shapes [FAMILY]     those shapes, as --shapes and --shape take them\n"
         "  layers [NETWORK]    one pass of unet, vae, text or text2, operation by operation\n"
+        "  ranks               what a step would take on 2 to 16 machines that share a picture's\n"
+        "                      rows: a model, of bytes and two networks' rates\n"
         "  step                one evaluation of the U-Net (or of SD 3.x's MMDiT) on the\n"
         "                      guided pair\n"
         "  vae                 one VAE decode\n"
@@ -250,21 +254,22 @@ static const struct cli_program program = {
 static const struct {
     const char *option, *commands;
 } uses[] = {
-    { "model", "layers roofline step vae text text2 generate" },
-    { "arch", "layers roofline step vae text text2 generate" },
-    { "size", "layers roofline step vae text text2 generate" },
-    { "batch", "layers roofline step vae text text2 generate" },
+    { "model", "layers ranks roofline step vae text text2 generate" },
+    { "arch", "layers ranks roofline step vae text text2 generate" },
+    { "size", "layers ranks roofline step vae text text2 generate" },
+    { "batch", "layers ranks roofline step vae text text2 generate" },
     { "bands", "vae" },
     { "taesd", "vae layers" },
     { "steps", "generate" },
     { "preset", "generate" },
     { "iterations", "roofline layers step vae text text2 generate" },
-    { "threads", "roofline kernels layers step vae text text2 generate score" },
+    { "threads", "roofline kernels layers ranks step vae text text2 generate score" },
     { "scaling", "step vae text text2" },
+    { "gflops", "ranks" },
     { "until-spread", "step vae text text2 generate" },
     { "max-seconds", "step vae text text2 generate" },
-    { "isa", "roofline kernels layers step vae text text2 generate score" },
-    { "precision", "roofline kernels layers step vae text text2 generate score" },
+    { "isa", "roofline kernels layers ranks step vae text text2 generate score" },
+    { "precision", "roofline kernels layers ranks step vae text text2 generate score" },
     { "device", "roofline kernels layers step vae text text2 generate score" },
     { "shape", "kernels shapes" },
     { "shapes", "kernels shapes" },

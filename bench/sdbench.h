@@ -47,6 +47,7 @@ struct sdrt_bench_options {
     int seed;               /* of its numbers; 0: another one each time */
     int quick, unchecked;   /* score */
     int anyway;             /* compare: different work too */
+    double gflops;          /* ranks: of a machine; 0: this one's roof */
     int width, height, batch, threads, steps, scaling;
     const char *taesd;      /* vae: a TAESD's file, or NULL; with random weights it is random too */
     int bands;              /* vae: rows of a band; 0: all at once */
@@ -83,6 +84,7 @@ int sdrt_bench_kernels(const struct sdrt_bench_options *o, struct sdrt_report *r
 int sdrt_bench_score(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_shapes(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_layers(const struct sdrt_bench_options *o, struct sdrt_report *r);
+int sdrt_bench_ranks(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_model(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_generate(const struct sdrt_bench_options *o, struct sdrt_report *r);
 /* Writes its page itself; the report is left alone. */

@@ -53,6 +53,7 @@ bad 'unknown precision' 2 'f12' step -m "$tiny" --precision f12
 bad 'unknown family' 2 'wavelets' kernels wavelets
 bad 'unknown level of kernels' 2 'avx9' kernels --isa avx9
 bad 'unknown precision of kernels' 2 'f12' kernels --precision f12
+bad 'a rate of nothing that has one' 2 'plays no part in step' step --gflops 5
 bad 'unknown network' 2 'resnet.*unet' layers resnet
 bad 'network without a picture' 2 'svg' roofline vae
 bad 'bands of a step' 2 'no part in step' step --bands 64
@@ -108,6 +109,15 @@ valid() {
     grep -Eq 'SAME|AMBIGUOUS' compared || ok=false
     report $ok "$1 is read again" "$(cat err)"
 }
+
+# A model of machines that are not there: half of the work for each of two, and no row where there are no bands.
+good 'ranks' ranks --size 128x128 --gflops 100 -o ranks.json -o ranks.csv
+has ranks.json '"kind": "a model, not a measurement"' '"machines": 2' '"received_bytes": [1-9]'
+ok=true
+awk -F, '$1 == "ranks" && $19 == 1 { one = $20 } $1 == "ranks" && $19 == 2 { two = $20 / one }
+    $1 == "ranks" && $19 == 4 && $20 == "" { none = 1 }
+    END { exit !(two > 0.499 && two < 0.501 && none) }' ranks.csv || ok=false
+report $ok 'ranks halve the work' "$(cat ranks.csv)"
 
 small="-m $tiny --size 64x64 --iterations 2 --threads 1"
 run='commit compiler machine date pinning other_cpus'

@@ -44,7 +44,7 @@ static double one_output(const struct sdrt_conv_shape *s, const double *in, cons
     double sum = 0.0;
 
     for (int tap = 0; tap < kk; tap++) {
-        const int iy = y * s->stride + tap / s->kernel - s->pad;
+        const int iy = y * s->stride + tap / s->kernel - s->pad + s->lead;
         const int ix = x * s->stride + tap % s->kernel - s->pad;
         if (iy < 0 || iy >= h || ix < 0 || ix >= width) continue;
         for (int c = 0; c < all; c++)
