@@ -186,6 +186,8 @@ starved() {
     (ulimit -v "$limit" && exec timeout -k 1 60 "$sdgen" "$@") > /dev/null 2> starved.err
     status=$?
     case $status in 0 | 1 | 127) ok=true ;; *) ok=false ;; esac
+    # OpenBLAS interrupts the process itself, before main(), where it gets no thread.
+    [ $status -ne 130 ] || ! grep -q '^OpenBLAS blas_thread_init: pthread_create failed' starved.err || ok=true
     report $ok "an address space of $limit KiB" "sdgen $*: status $status: $(cat starved.err)"
 }
 if [ -n "${SDRT_EMULATED-}" ]; then
