@@ -52,6 +52,13 @@ struct sdrt_conv_shape {
     int relu; /* 1, of kernel 3: what would be below 0, or no number, becomes 0, last of all */
 };
 
+/* A group norm that conv2d makes itself, of x and x2 together: as norm.h's gn_fold. */
+struct sdrt_conv_norm {
+    const float *gamma, *beta; /* [in_c + in_c2] */
+    int groups;                /* divides in_c + in_c2 */
+    float eps;
+};
+
 struct sdrt_conv_args {
     const float *x;        /* [batch][in_h][in_w][in_c] */
     const float *x2;       /* [batch][in_h][in_w][in_c2] or NULL */
@@ -61,6 +68,7 @@ struct sdrt_conv_args {
     const float *chan;     /* [batch or 1][out_c], the time embedding's share; or NULL */
     const float *residual; /* [batch][out_h][out_w][out_c] or NULL */
     void        *y;        /* [batch][out_h][out_w][out_c] of s->y_type */
+    const struct sdrt_conv_norm *norm; /* of the prologue where msb is NULL and norms() says so */
 };
 
 struct sdrt_conv_ops {
@@ -73,6 +81,9 @@ struct sdrt_conv_ops {
     size_t (*scratch)(const struct sdrt_conv_shape *s);
     int (*conv2d)(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
                   const struct sdrt_conv_args *a);
+    /* Whether conv2d takes args.norm of so many groups for this shape, so that nobody need make msb;
+     * NULL: never.  It takes msb all the same. */
+    int (*norms)(const struct sdrt_conv_shape *s, int groups);
 };
 
 #ifndef SDRT_KERNEL_H /* not for plugins */

@@ -260,6 +260,13 @@ static int conv2d(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
     d.residual = in_place
                      ? d.y
                      : copied_rows(&c, a->residual, out, s->out_c, s->residual_pitch, SDRT_F32);
+    struct sdrt_conv_norm norm;
+    if (a->norm) {
+        norm = *a->norm;
+        norm.gamma = copied(&c, norm.gamma, (size_t)s->w.k * sizeof *norm.gamma);
+        norm.beta = copied(&c, norm.beta, (size_t)s->w.k * sizeof *norm.beta);
+        d.norm = &norm;
+    }
     const int status = device.conv.conv2d(&c.ex, s, &d);
     memcpy(a->y, d.y, y_bytes);
     end(&c);

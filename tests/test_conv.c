@@ -20,12 +20,14 @@ struct problem {
     enum residual residual;
     enum sdrt_dtype from;
     int bias, chan;
+    int groups;  /* of a norm that the kernel makes itself; 0: its vectors are given */
     size_t step; /* every step-th value is checked */
 };
 
 struct operands {
-    struct tbuf x, x2, msb, bias, chan, residual, y, first, scratch;
+    struct tbuf x, x2, msb, gamma, beta, bias, chan, residual, y, first, scratch;
     struct tweights w;
+    struct sdrt_conv_norm norm;
     struct sdrt_conv_args a;
     double *want;
 };
@@ -34,13 +36,15 @@ static void describe(const struct problem *p, char *text, size_t size)
 {
     const struct sdrt_conv_shape *s = &p->s;
 
-    snprintf(text, size,
-             "%s batch=%d in %dx%dx%d+%d out %dx%dx%d %s kernel=%d stride=%d upsample=%d pad=%d "
-             "pitches %d %d %d %d prologue=%d %s from %s residual=%d bias=%d chan=%d/%d seed=%llu",
-             p->level, s->batch, s->in_h, s->in_w, s->in_c, s->in_c2, s->out_h, s->out_w, s->out_c,
-             sdrt_dtype_name(s->y_type), s->kernel, s->stride, s->upsample, s->pad, s->x_pitch, s->x2_pitch, s->y_pitch,
-             s->residual_pitch, s->prologue, sdrt_dtype_name(s->w.stored), sdrt_dtype_name(p->from),
-             p->residual, p->bias, p->chan, s->chan_pitch, (unsigned long long)trand_seed());
+    snprintf(
+        text, size,
+        "%s batch=%d in %dx%dx%d+%d out %dx%dx%d %s kernel=%d stride=%d upsample=%d pad=%d "
+        "pitches %d %d %d %d prologue=%d groups=%d %s from %s residual=%d bias=%d chan=%d/%d seed=%llu",
+        p->level, s->batch, s->in_h, s->in_w, s->in_c, s->in_c2, s->out_h, s->out_w, s->out_c,
+        sdrt_dtype_name(s->y_type), s->kernel, s->stride, s->upsample, s->pad, s->x_pitch,
+        s->x2_pitch, s->y_pitch, s->residual_pitch, s->prologue, p->groups,
+        sdrt_dtype_name(s->w.stored), sdrt_dtype_name(p->from), p->residual, p->bias, p->chan,
+        s->chan_pitch, (unsigned long long)trand_seed());
 }
 
 static size_t pixels_in(const struct sdrt_conv_shape *s)
@@ -67,6 +71,38 @@ static void fill(const struct sdrt_conv_shape *s, uint64_t *rng, struct operands
         o->msb.v[i] = i / all % 3 == 1 ? 1.5f + trand(rng) : trand(rng);
 }
 
+/* Channel c of one of the image's pixels. */
+static double channel(const struct sdrt_conv_shape *s, const struct operands *o, size_t pixel,
+                      int c)
+{
+    return (double)(c < s->in_c ? o->x.v[pixel * (size_t)s->x_pitch + (size_t)c]
+                                : o->x2.v[pixel * (size_t)s->x2_pitch + (size_t)(c - s->in_c)]);
+}
+
+/* The vectors of the norm of the input, in the place of random ones. */
+static void find_norm(const struct problem *p, struct operands *o)
+{
+    const struct sdrt_conv_shape *s = &p->s;
+    const int all = s->w.k, per = all / p->groups, image = s->in_h * s->in_w;
+    const double n = (double)per * image;
+
+    for (int b = 0; b < s->batch; b++)
+        for (int c = 0; c < all; c++) {
+            float *msb = o->msb.v + (size_t)b * 3 * (size_t)all;
+            const size_t first = (size_t)b * (size_t)image;
+            double mean = 0.0, squares = 0.0;
+            for (int i = 0; i < per * image; i++)
+                mean += channel(s, o, first + (size_t)(i / per), c / per * per + i % per) / n;
+            for (int i = 0; i < per * image; i++) {
+                const double v = channel(s, o, first + (size_t)(i / per), c / per * per + i % per);
+                squares += (v - mean) * (v - mean) / n;
+            }
+            msb[c] = (float)mean;
+            msb[all + c] = (float)((double)o->norm.gamma[c] / sqrt(squares + (double)o->norm.eps));
+            msb[2 * all + c] = o->norm.beta[c];
+        }
+}
+
 /* Whether activations are rounded to bf16: 3x3 convolutions stay f32 but at three levels. */
 static int in_bf16(const struct problem *p)
 {
@@ -90,16 +126,31 @@ static struct operands make(const struct problem *p, const struct sdrt_conv_ops 
     const size_t in = pixels_in(s), out = pixels_out(s), n = (size_t)s->out_c, all = (size_t)s->w.k;
     const size_t y_bytes = sdrt_dtype_bytes(s->y_type, out * (size_t)s->y_pitch);
     struct operands o = {
-        .x = tbuf_floats(in * (size_t)s->x_pitch), .x2 = tbuf_floats(in * (size_t)s->x2_pitch),
-        .msb = tbuf_floats((size_t)s->batch * 3 * all), .bias = tbuf_floats(n),
+        .x = tbuf_floats(in * (size_t)s->x_pitch),
+        .x2 = tbuf_floats(in * (size_t)s->x2_pitch),
+        .msb = tbuf_floats((size_t)s->batch * 3 * all),
+        .bias = tbuf_floats(n),
         .chan = tbuf_floats(s->chan_pitch ? (size_t)s->batch * (size_t)s->chan_pitch : n),
         .residual = tbuf_floats(out * (size_t)s->residual_pitch),
-        .y = tbuf_bytes(y_bytes), .first = tbuf_bytes(y_bytes),
-        .scratch = tbuf_bytes(ops->scratch(s)), .want = malloc(out * n * sizeof(double)),
+        .y = tbuf_bytes(y_bytes),
+        .first = tbuf_bytes(y_bytes),
+        .gamma = tbuf_floats(all),
+        .beta = tbuf_floats(all),
+        .scratch = tbuf_bytes(ops->scratch(s)),
+        .want = malloc(out * n * sizeof(double)),
     };
     double *residual = p->residual ? malloc(out * n * sizeof(double)) : NULL;
 
     fill(s, rng, &o);
+    trand_rows(rng, o.gamma.v, 1, s->w.k, s->w.k, 1.0f);
+    trand_rows(rng, o.beta.v, 1, s->w.k, s->w.k, 1.0f);
+    o.norm = (struct sdrt_conv_norm){
+        .gamma = o.gamma.v,
+        .beta = o.beta.v,
+        .groups = p->groups,
+        .eps = 0.05f,
+    };
+    if (p->groups) find_norm(p, &o);
     for (size_t i = 0; residual && i < out * n; i++)
         residual[i] = (double)o.residual.v[i / n * (size_t)s->residual_pitch + i % n];
     o.w = tweights_new(rng, &s->w, p->from, 3.0f / sqrtf((float)(s->w.k * s->w.taps)),
@@ -113,6 +164,7 @@ static struct operands make(const struct problem *p, const struct sdrt_conv_ops 
     oracle_conv(s, &o.a, o.w.values, in_bf16(p) ? SDRT_BF16 : SDRT_F32, residual,
                 p->step, o.want);
     free(residual);
+    if (p->groups) o.a.msb = NULL;
     return o;
 }
 
@@ -128,6 +180,7 @@ static void run(const struct problem *p, const struct sdrt_conv_ops *ops, struct
                    (size_t)s->out_c * sizeof(float));
     for (int part = 0; part < nparts; part++) {
         const struct sdrt_exec ex = { .part = part, .nparts = nparts, .scratch = o->scratch.p };
+        o->a.norm = p->groups ? &o->norm : NULL;
         tbuf_nan(&o->scratch);
         cr_expect(ops->conv2d(&ex, s, &o->a) == 0);
     }
@@ -185,6 +238,7 @@ static void check(const struct problem *p, const struct sdrt_conv_ops *ops, uint
         fprintf(stderr, "%s max %.2e nmse %.1e\n", text, d.max_abs, d.nmse);
     free(o.want);
     tweights_free(&o.w);
+    tbuf_free(&o.gamma), tbuf_free(&o.beta);
     tbuf_free(&o.x), tbuf_free(&o.x2), tbuf_free(&o.msb), tbuf_free(&o.bias), tbuf_free(&o.chan);
     tbuf_free(&o.residual), tbuf_free(&o.y), tbuf_free(&o.first), tbuf_free(&o.scratch);
 }
@@ -264,6 +318,11 @@ static void check_size(const char *level, const struct sdrt_conv_ops *ops, uint6
     s->relu = s->kernel == 3 && (h + out_c) % 2;
     s->y_type = p.residual == IN_PLACE ? SDRT_F32 : trand_type(rng);
     if (!ops->takes(s)) s->y_type = SDRT_F32;
+    if (s->prologue != SDRT_PROLOGUE_NONE && ops->norms && trand_int(rng, 2)) {
+        p.groups = 1 + trand_int(rng, c < 8 ? c : 8);
+        while (c % p.groups) p.groups--;
+        if (!ops->norms(s, p.groups)) p.groups = 0;
+    }
     check(&p, ops, rng);
 }
 

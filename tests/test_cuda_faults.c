@@ -59,7 +59,8 @@ static void run_product(const struct sdrt_ops *ops, enum sdrt_dtype stored)
 static void run_bf16(const struct sdrt_ops *ops) { run_product(ops, SDRT_BF16); }
 static void run_f32(const struct sdrt_ops *ops) { run_product(ops, SDRT_F32); }
 
-static void run_conv(const struct sdrt_ops *ops)
+/* Of a prologue, or of the source itself. */
+static void run_conv_of(const struct sdrt_ops *ops, enum sdrt_prologue prologue)
 {
     enum { SIDE = 6, C = 24, PIXELS = SIDE * SIDE };
     const struct sdrt_conv_shape s = {
@@ -76,16 +77,54 @@ static void run_conv(const struct sdrt_ops *ops)
         .pad = 1,
         .x_pitch = C,
         .y_pitch = C,
+        .prologue = prologue,
         .w = { .n = C, .k = C, .taps = 9, .stride = 1, .stored = SDRT_BF16 },
     };
     struct sdrt_exec ex = exec();
     void *x = values(PIXELS * C, SDRT_F32), *y = values(PIXELS * C, SDRT_F32);
     void *w = values(9 * C * C, SDRT_BF16);
-    const struct sdrt_conv_args a = { .x = x, .w = w, .y = y };
+    float *msb = values(3 * C, SDRT_F32);
+    const struct sdrt_conv_args a = { .x = x, .w = w, .y = y, .msb = msb };
 
     ex.scratch = values(PIXELS * C, SDRT_BF16);
     (void)ops->conv.conv2d(&ex, &s, &a);
+    tcuda_free(x), tcuda_free(y), tcuda_free(w), tcuda_free(ex.scratch), tcuda_free(msb);
+}
+
+static void run_conv(const struct sdrt_ops *ops) { run_conv_of(ops, SDRT_PROLOGUE_NORM); }
+static void run_read(const struct sdrt_ops *ops) { run_conv_of(ops, SDRT_PROLOGUE_NONE); }
+
+/* A 1x1 convolution with its norm, of channels that are no whole pieces. */
+static void run_norm_operand(const struct sdrt_ops *ops)
+{
+    enum { C = 20, PIXELS = 700 };
+    const struct sdrt_conv_shape s = {
+        .batch = 1,
+        .in_h = 1,
+        .in_w = PIXELS,
+        .in_c = C,
+        .out_h = 1,
+        .out_w = PIXELS,
+        .out_c = 8,
+        .kernel = 1,
+        .stride = 1,
+        .upsample = 1,
+        .x_pitch = C,
+        .y_pitch = 8,
+        .prologue = SDRT_PROLOGUE_NORM_SILU,
+        .w = { .n = 8, .k = C, .taps = 1, .stride = 1, .stored = SDRT_BF16 },
+    };
+    struct sdrt_exec ex = exec();
+    void *x = values(PIXELS * C, SDRT_F32), *y = values(PIXELS * 8, SDRT_F32);
+    void *w = values(8 * 24, SDRT_BF16);
+    float *gamma = values(C, SDRT_F32), *beta = values(C, SDRT_F32);
+    const struct sdrt_conv_norm norm = { gamma, beta, .groups = 2, .eps = 1e-5f };
+    const struct sdrt_conv_args a = { .x = x, .w = w, .y = y, .norm = &norm };
+
+    ex.scratch = values(PIXELS * 24, SDRT_BF16);
+    (void)ops->conv.conv2d(&ex, &s, &a);
     tcuda_free(x), tcuda_free(y), tcuda_free(w), tcuda_free(ex.scratch);
+    tcuda_free(gamma), tcuda_free(beta);
 }
 
 static void run_attention_of(const struct sdrt_ops *ops, int head_dim, int tokens)
@@ -198,6 +237,11 @@ static const struct {
     { "product_bound_n", run_bf16, SHIM_BOUNDS },
     { "product_bound_store", run_bf16, SHIM_BOUNDS },
     { "product_bound_y", run_conv, SHIM_BOUNDS },
+    { "product_no_barrier", run_read, SHIM_RACE },
+    { "product_short_wait", run_read, SHIM_IN_FLIGHT },
+    { "product_read_bound_m", run_read, SHIM_BOUNDS },
+    { "product_read_bound_y", run_read, SHIM_BOUNDS },
+    { "product_read_bound_k", run_read, SHIM_BOUNDS },
     { "prepare_bound", run_conv, SHIM_BOUNDS },
     { "product_f32_no_barrier_before", run_f32, SHIM_RACE },
     { "product_f32_no_barrier_after", run_f32, SHIM_RACE },
@@ -222,6 +266,10 @@ static const struct {
     { "norm_no_barrier", run_group_norm, SHIM_RACE },
     { "norm_same_place", run_group_norm, SHIM_RACE },
     { "norm_bound", run_group_norm, SHIM_BOUNDS },
+    { "norm_no_barrier", run_norm_operand, SHIM_RACE },
+    { "norm_same_place", run_norm_operand, SHIM_RACE },
+    { "norm_operand_bound", run_norm_operand, SHIM_BOUNDS },
+    { "norm_operand_rest", run_norm_operand, SHIM_BOUNDS },
     { "layer_norm_bound", run_layer_norm, SHIM_BOUNDS },
     { "rms_norm_bound", run_rms_norm, SHIM_BOUNDS },
     { "elementwise_bound", run_elementwise, SHIM_BOUNDS },

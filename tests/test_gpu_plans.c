@@ -105,7 +105,7 @@ static void check(const struct plan *plan)
 }
 
 /* What they take now; less is better, more is a step back. */
-Test(gpu_plans, sd15) { check(&(struct plan){ "sd15", 512, 2.3, 417 }); }
-Test(gpu_plans, sdxl) { check(&(struct plan){ "sdxl", 1024, 6.8, 951 }); }
-Test(gpu_plans, sd35_medium) { check(&(struct plan){ "sd35-medium", 1024, 5.5, 850 }); }
-Test(gpu_plans, sd35_large) { check(&(struct plan){ "sd35-large", 1024, 12.8, 1180 }); }
+Test(gpu_plans, sd15) { check(&(struct plan){ "sd15", 512, 2.13, 335 }); }
+Test(gpu_plans, sdxl) { check(&(struct plan){ "sdxl", 1024, 6.3, 889 }); }
+Test(gpu_plans, sd35_medium) { check(&(struct plan){ "sd35-medium", 1024, 4.95, 850 }); }
+Test(gpu_plans, sd35_large) { check(&(struct plan){ "sd35-large", 1024, 12.3, 1180 }); }

@@ -7,7 +7,7 @@
 #include "kernels/cuda/norm_params.h"
 
 /* The sum over all threads of the block, in all of them; place has room for one value a warp. */
-DEVICE float sum_of_block(float v, float *place)
+template <int THREADS> DEVICE float sum_of_block(float v, float *place)
 {
     float sum = 0.0f;
 
@@ -15,7 +15,7 @@ DEVICE float sum_of_block(float v, float *place)
     if (lane_number() == 0) place[warp_number()] = v;
     if (!PLANTED(norm_no_barrier)) sync_block();
 #pragma unroll
-    for (int i = 0; i < SDRT_CUDA_GROUP_NORM_THREADS / LANES; i++) sum += place[i];
+    for (int i = 0; i < THREADS / LANES; i++) sum += place[i];
     return sum;
 }
 
@@ -41,14 +41,15 @@ KERNEL(group_norm_fold, sdrt_cuda_group_norm, SDRT_CUDA_GROUP_NORM_THREADS, 4)
 
     for (int i = (int)threadIdx.x; i < n; i += SDRT_CUDA_GROUP_NORM_THREADS)
         sum += element(p, image, c0, per, i) - first;
-    const float mean = first + sum_of_block(sum, place) / (float)n;
+    const float mean = first + sum_of_block<SDRT_CUDA_GROUP_NORM_THREADS>(sum, place) / (float)n;
     for (int i = (int)threadIdx.x; i < n; i += SDRT_CUDA_GROUP_NORM_THREADS) {
         const float d = element(p, image, c0, per, i) - mean;
         squares += d * d;
     }
     /* A second place: a warp may still read the first. */
     if (!PLANTED(norm_same_place)) place += SDRT_CUDA_GROUP_NORM_THREADS / LANES;
-    const float rstd = 1.0f / sqrtf(sum_of_block(squares, place) / (float)n + p.eps);
+    const float variance = sum_of_block<SDRT_CUDA_GROUP_NORM_THREADS>(squares, place) / (float)n;
+    const float rstd = 1.0f / sqrtf(variance + p.eps);
     float *to = p.msb + image * 3 * (size_t)all;
     for (int i = (int)threadIdx.x; i < per + (PLANTED(norm_bound) ? 1 : 0);
          i += SDRT_CUDA_GROUP_NORM_THREADS) {
@@ -57,6 +58,117 @@ KERNEL(group_norm_fold, sdrt_cuda_group_norm, SDRT_CUDA_GROUP_NORM_THREADS, 4)
         to[all + c] = p.gamma[c] * rstd;
         to[2 * all + c] = p.beta[c];
     }
+}
+
+/* ---- a group norm in one launch ---- */
+
+enum { OPERAND_THREADS = SDRT_CUDA_NORM_OPERAND_THREADS };
+
+/* Calls visit(pixel, channel) for all of an image's group, WIDTH channels from that one on each time. */
+template <int WIDTH, class Visit>
+DEVICE void each_of_group(const sdrt_cuda_norm_operand &p, int c0, int per, Visit visit)
+{
+    const int pieces = per / WIDTH, pixels_on = OPERAND_THREADS / pieces;
+    const int pieces_on = OPERAND_THREADS % pieces;
+    const int end = p.pixels + (PLANTED(norm_operand_bound) ? 1 : 0);
+    int pixel = (int)threadIdx.x / pieces, piece = (int)threadIdx.x % pieces;
+
+#pragma unroll 4
+    while (pixel < end) {
+        visit(pixel, c0 + piece * WIDTH);
+        pixel += pixels_on;
+        piece += pieces_on;
+        if (piece < pieces) continue;
+        piece -= pieces;
+        pixel++;
+    }
+}
+
+template <int WIDTH>
+DEVICE void load_pieces(const sdrt_cuda_norm_operand &p, int pixel, int c, float (&v)[WIDTH])
+{
+    const size_t at = (size_t)blockIdx.y * (size_t)p.pixels + (size_t)pixel;
+    const float *from = c < p.c ? p.x + at * (size_t)p.x_pitch + (size_t)c
+                                : p.x2 + at * (size_t)p.x2_pitch + (size_t)(c - p.c);
+
+    if constexpr (WIDTH == 2) {
+        const bytes8 x = load_8(from);
+        v[0] = float_of_bits(x.v[0]);
+        v[1] = float_of_bits(x.v[1]);
+    } else {
+        v[0] = *from;
+    }
+}
+
+template <int WIDTH>
+DEVICE void store_pieces(const sdrt_cuda_norm_operand &p, int pixel, int c, const float (&v)[WIDTH])
+{
+    const size_t at = ((size_t)blockIdx.y * (size_t)p.pixels + (size_t)pixel) * (size_t)p.y_pitch +
+                      (size_t)c;
+
+    if constexpr (WIDTH == 2) {
+        if (p.y_bf16) {
+            *(uint32_t *)(void *)((bf16 *)p.y + at) = pack_bf16(v[0], v[1]);
+            return;
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < WIDTH; i++) store_typed(p.y, p.y_bf16, at + (size_t)i, v[i]);
+}
+
+template <int WIDTH> DEVICE void norm_operand(const sdrt_cuda_norm_operand &p, float *place)
+{
+    const int per = (p.c + p.c2) / p.groups, c0 = (int)blockIdx.x * per;
+    const float n = (float)p.pixels * (float)per;
+    float v[WIDTH], sum = 0.0f, squares = 0.0f;
+
+    load_pieces(p, 0, c0, v);
+    const float first = v[0];
+    each_of_group<WIDTH>(p, c0, per, [&](int pixel, int c) {
+        load_pieces(p, pixel, c, v);
+#pragma unroll
+        for (int i = 0; i < WIDTH; i++) sum += v[i] - first;
+    });
+    const float mean = first + sum_of_block<OPERAND_THREADS>(sum, place) / n;
+    each_of_group<WIDTH>(p, c0, per, [&](int pixel, int c) {
+        load_pieces(p, pixel, c, v);
+#pragma unroll
+        for (int i = 0; i < WIDTH; i++) squares += (v[i] - mean) * (v[i] - mean);
+    });
+    /* A second place: a warp may still read the first. */
+    if (!PLANTED(norm_same_place)) place += OPERAND_THREADS / LANES;
+    const float rstd = 1.0f / sqrtf(sum_of_block<OPERAND_THREADS>(squares, place) / n + p.eps);
+    each_of_group<WIDTH>(p, c0, per, [&](int pixel, int c) {
+        load_pieces(p, pixel, c, v);
+#pragma unroll
+        for (int i = 0; i < WIDTH; i++) {
+            v[i] = (v[i] - mean) * (p.gamma[c + i] * rstd) + p.beta[c + i];
+            if (p.silu) v[i] = silu(v[i]);
+        }
+        store_pieces(p, pixel, c, v);
+    });
+}
+
+/* Of every pixel, the columns that no channel has, after the last group. */
+DEVICE void clear_rest(const sdrt_cuda_norm_operand &p)
+{
+    const int all = p.c + p.c2, rest = p.y_pitch - all + (PLANTED(norm_operand_rest) ? 1 : 0);
+    const size_t first = (size_t)blockIdx.y * (size_t)p.pixels;
+
+    for (int i = (int)threadIdx.x; i < p.pixels * rest; i += OPERAND_THREADS)
+        store_typed(p.y, p.y_bf16,
+                    (first + (size_t)(i / rest)) * (size_t)p.y_pitch + (size_t)(all + i % rest),
+                    0.0f);
+}
+
+KERNEL(group_norm_operand, sdrt_cuda_norm_operand, OPERAND_THREADS, 1)
+{
+    SHARED(shared);
+    float *place = (float *)(void *)shared;
+
+    if (p.pairs) norm_operand<2>(p, place);
+    else norm_operand<1>(p, place);
+    if ((int)blockIdx.x == p.groups - 1) clear_rest(p);
 }
 
 KERNEL(layer_norm, sdrt_cuda_layer_norm, SDRT_CUDA_ROW_NORM_THREADS, 4)

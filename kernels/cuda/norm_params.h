@@ -14,6 +14,17 @@ struct sdrt_cuda_group_norm {
     float eps;
 };
 
+/* The same, written as a product's operand: y [image][pixel][y_pitch] = silu(norm(x and x2)), columns from
+ * c + c2 on zero. */
+struct sdrt_cuda_norm_operand {
+    const float *x, *x2, *gamma, *beta;
+    void *y;
+    int pixels, c, c2, x_pitch, x2_pitch, y_pitch, groups;
+    int silu, y_bf16;
+    int pairs; /* two neighbouring channels may be read at once, and belong to one group */
+    float eps;
+};
+
 /* A warp for each row. */
 struct sdrt_cuda_layer_norm {
     const float *x, *gain, *shift;
@@ -37,6 +48,8 @@ struct sdrt_cuda_rms_norm {
 enum {
     SDRT_CUDA_GROUP_NORM_THREADS = 256,
     SDRT_CUDA_GROUP_NORM_SHARED = 2 * (SDRT_CUDA_GROUP_NORM_THREADS / 32) * 4,
+    SDRT_CUDA_NORM_OPERAND_THREADS = 1024,
+    SDRT_CUDA_NORM_OPERAND_SHARED = 2 * (SDRT_CUDA_NORM_OPERAND_THREADS / 32) * 4,
     SDRT_CUDA_ROW_NORM_THREADS = 128, /* of a block; a row has a warp */
 };
 

@@ -75,12 +75,29 @@ int cuda_pack_rows(const struct sdrt_weight_shape *w, int row0, int count, const
     return 0;
 }
 
+/* Whether two sources of f32, or one, may be read in pieces of so many values. */
+static int in_pieces(int values, const void *x, int c, int x_pitch, const void *x2, int c2,
+                     int x2_pitch)
+{
+    const size_t bytes = (size_t)values * sizeof(float);
+
+    return cuda_aligned(x, bytes) && x_pitch % values == 0 && c % values == 0 &&
+           (!c2 || (cuda_aligned(x2, bytes) && x2_pitch % values == 0 && c2 % values == 0));
+}
+
+int cuda_norm_operand(const struct sdrt_exec *ex, int batch, struct sdrt_cuda_norm_operand *p)
+{
+    p->pairs = (p->c + p->c2) / p->groups % 2 == 0 &&
+               in_pieces(2, p->x, p->c, p->x_pitch, p->x2, p->c2, p->x2_pitch);
+    return cuda_launch(ex, SDRT_CUDA_group_norm_operand, p->groups, batch,
+                       SDRT_CUDA_NORM_OPERAND_SHARED, p, sizeof *p);
+}
+
 int cuda_prepare(const struct sdrt_exec *ex, struct sdrt_cuda_prepare *p)
 {
     const int pieces = p->y_pitch / SDRT_CUDA_PREPARE_CHANNELS;
 
-    p->fours = !p->x_bf16 && cuda_aligned(p->x, 16) && p->x_pitch % 4 == 0 && p->c % 4 == 0 &&
-               (!p->c2 || (cuda_aligned(p->x2, 16) && p->x2_pitch % 4 == 0 && p->c2 % 4 == 0));
+    p->fours = !p->x_bf16 && in_pieces(4, p->x, p->c, p->x_pitch, p->x2, p->c2, p->x2_pitch);
     return cuda_launch_each(ex, SDRT_CUDA_prepare, p->pixels * pieces, p, sizeof *p);
 }
 
@@ -97,7 +114,7 @@ static int is_large(const struct sdrt_stream *stream, const struct sdrt_cuda_pro
 /* Whether the copy engine can read the operand and the device's machine code is there. */
 static int takes_wgmma(const struct sdrt_stream *stream, const struct sdrt_cuda_product *p)
 {
-    return stream->capability == 90 && stream->tensor_map && !p->upsample && p->a_pitch % 8 == 0 &&
+    return stream->capability == 90 && stream->tensor_map && !p->read && p->a_pitch % 8 == 0 &&
            cuda_aligned(p->a, 16) && cuda_aligned(p->w, 16);
 }
 
@@ -165,6 +182,14 @@ static int product_wgmma(const struct sdrt_exec *ex, const struct sdrt_cuda_prod
                        (size_t)SDRT_CUDA_WGMMA_SHARED(tile_n), &q, sizeof q);
 }
 
+/* How far one goes in the input for a step in the output. */
+static unsigned quotient(const struct sdrt_cuda_product *p, int in, int out)
+{
+    const uint64_t one = UINT64_C(1) << 31;
+
+    return (unsigned)(p->upsample ? (uint64_t)in * one / (uint64_t)out + 1 : one);
+}
+
 int cuda_product(const struct sdrt_exec *ex, enum sdrt_dtype stored, struct sdrt_cuda_product *p)
 {
     const size_t y_size = p->y_bf16 ? 2 : 4;
@@ -172,17 +197,19 @@ int cuda_product(const struct sdrt_exec *ex, enum sdrt_dtype stored, struct sdrt
     int tile = SDRT_CUDA_F32_TILE;
     size_t shared = SDRT_CUDA_F32_SHARED;
 
-    p->up_y = (unsigned)(((uint64_t)p->in_h << 31) / (uint64_t)p->out_h + 1);
-    p->up_x = (unsigned)(((uint64_t)p->in_w << 31) / (uint64_t)p->out_w + 1);
+    p->up_y = quotient(p, p->in_h, p->out_h);
+    p->up_x = quotient(p, p->in_w, p->out_w);
     p->fours = p->n % 4 == 0 && p->y_pitch % 4 == 0 && cuda_aligned(p->y, 4 * y_size) &&
                (!p->residual || (p->residual_pitch % 4 == 0 && cuda_aligned(p->residual, 16)));
+    p->source_fours = p->read &&
+                      in_pieces(4, p->a, p->k - p->c2, p->a_pitch, p->x2, p->c2, p->x2_pitch);
     if (stored == SDRT_BF16 && takes_wgmma(ex->stream, p)) return product_wgmma(ex, p);
     if (stored == SDRT_BF16) {
         tile = is_large(ex->stream, p) ? 128 : 64;
-        kernel = tile == 128   ? p->upsample ? SDRT_CUDA_product_bf16_128x128_up
-                                             : SDRT_CUDA_product_bf16_128x128
-                 : p->upsample ? SDRT_CUDA_product_bf16_64x64_up
-                               : SDRT_CUDA_product_bf16_64x64;
+        kernel = tile == 128
+                     ? p->read ? SDRT_CUDA_product_read_128x128 : SDRT_CUDA_product_bf16_128x128
+                 : p->read ? SDRT_CUDA_product_read_64x64
+                           : SDRT_CUDA_product_bf16_64x64;
         shared = SDRT_CUDA_PRODUCT_SHARED((size_t)tile, (size_t)tile);
     }
     return cuda_launch(ex, kernel, cuda_divide_up(p->rows, tile), cuda_divide_up(p->m, tile),

@@ -10,7 +10,7 @@
  *
  * A thread copies the same piece of the same rows in every stage, so that an address is its last
  * one and a step that all rows share; which taps of a pixel lie inside the image it has in a bit
- * each.
+ * each.  Of f32 sources it converts that piece in registers.
  */
 #include "kernels/cuda/epilogue.h"
 
@@ -30,16 +30,73 @@ DEVICE uint32_t piece_at(int r, int c)
     return (uint32_t)(r * ROW_BYTES + ((c ^ ((r >> 1) & (PIECES - 1))) * 16));
 }
 
-/* Where a thread's copies come from: rows ROWS_APART apart of both operands. */
-template <int UP, int A, int W> struct cursor {
+/* 32 channels of a tap. */
+struct step {
+    int tap, channel;
+};
+
+/* To the next one; whether it is another tap's. */
+DEVICE int advance(const sdrt_cuda_product &p, step &at)
+{
+    at.channel += STEP;
+    if (at.channel < p.k) return 0;
+    at.channel = 0;
+    at.tap++;
+    return 1;
+}
+
+/* The first of a thread's rows in a stage; its other ones are ROWS_APART apart, where the swizzle is the
+ * same. */
+DEVICE int first_row(void) { return (int)threadIdx.x / PIECES; }
+/* The first channel of a thread's piece. */
+DEVICE int first_channel(void) { return (int)threadIdx.x % PIECES * 8; }
+DEVICE uint32_t first_place(void) { return piece_at(first_row(), (int)threadIdx.x % PIECES); }
+
+/* Bytes of a thread's piece that are there, of 16. */
+DEVICE int bytes_there(const sdrt_cuda_product &p, const step &at)
+{
+    const int left = p.k - at.channel - first_channel();
+
+    return left >= 8 ? 16 : left > 0 ? left * 2 : 0;
+}
+
+/* ---- weights, copied ---- */
+
+template <int W> struct weights {
+    step at;
+    const bf16 *from;
+    int rows; /* that are left from the first one on */
+};
+
+template <int W> DEVICE void begin(const sdrt_cuda_product &p, int n0, weights<W> &w)
+{
+    w.at.tap = w.at.channel = 0;
+    w.from = (const bf16 *)p.w + (size_t)(n0 + first_row()) * (size_t)p.w_pitch + first_channel();
+    w.rows = p.rows - n0 - first_row() + (PLANTED(product_bound_n) ? 1 : 0);
+}
+
+/* Brings one stage to shared memory at `to`; what lies outside is zero. */
+template <int W> DEVICE void bring(const sdrt_cuda_product &p, weights<W> &w, uint32_t to)
+{
+    const int channel = w.at.channel, bytes = bytes_there(p, w.at);
+
+#pragma unroll
+    for (int i = 0; i < W; i++) {
+        const int inside = i * ROWS_APART < w.rows && bytes;
+        copy_async_16(to + first_place() + (uint32_t)(i * ROWS_APART * ROW_BYTES),
+                      inside ? (const void *)(w.from + (size_t)(i * ROWS_APART) * (size_t)p.w_pitch)
+                             : p.w,
+                      inside ? 16 : 0);
+    }
+    w.from += advance(p, w.at) ? p.rows * p.w_pitch - channel : STEP;
+}
+
+/* ---- an operand, copied ---- */
+
+template <int A> struct copied {
+    step at;
     const bf16 *a[A]; /* of the pixel that the first tap reads, then moving on with all */
     uint32_t taps[A]; /* bit t: tap t of this pixel lies inside the image */
-    const bf16 *w;
-    int rows; /* of w that are left from the first one on */
-    int tap, channel;
-    /* Of an enlarged input, where a tap's pixel is no step from the last one's. */
-    uint32_t yx[UP ? A : 1]; /* of the output: row in the upper half, column in the lower */
-    int image[UP ? A : 1];   /* its first pixel, -1: there is none */
 };
 
 /* Which taps of output pixel m lie inside, and where tap 0 does or would. */
@@ -60,14 +117,45 @@ DEVICE uint32_t find_pixel(const sdrt_cuda_product &p, int m, const bf16 *&a)
     return taps;
 }
 
-/* Where output pixel m lies. */
-DEVICE void find_output(const sdrt_cuda_product &p, int m, uint32_t &yx, int &image)
+template <int A> DEVICE void begin(const sdrt_cuda_product &p, int m0, copied<A> &x)
 {
-    const int x = m % p.out_w, y = m / p.out_w % p.out_h;
-
-    yx = (uint32_t)y << 16 | (uint32_t)x;
-    image = m < p.m ? m / p.out_w / p.out_h * p.in_h * p.in_w : -1;
+    x.at.tap = x.at.channel = 0;
+#pragma unroll
+    for (int i = 0; i < A; i++) {
+        x.a[i] = (const bf16 *)p.a + first_channel();
+        x.taps[i] = find_pixel(p, m0 + first_row() + i * ROWS_APART, x.a[i]);
+    }
 }
+
+template <int A>
+DEVICE void bring(const sdrt_cuda_product &p, copied<A> &x, unsigned char *shared, uint32_t stage)
+{
+    const int channel = x.at.channel, bytes = bytes_there(p, x.at);
+    const uint32_t to = shared_address(shared) + stage + first_place();
+    int by = STEP;
+
+#pragma unroll
+    for (int i = 0; i < A; i++) {
+        const int inside = x.taps[i] >> x.at.tap & 1 && bytes;
+        copy_async_16(to + (uint32_t)(i * ROWS_APART * ROW_BYTES),
+                      inside ? (const void *)x.a[i] : p.a, inside ? bytes : 0);
+    }
+    /* To channel 0 of the next tap: a pixel on, or in the next line. */
+    if (advance(p, x.at))
+        by = (x.at.tap % p.kernel ? 1 : p.in_w - p.kernel + 1) * p.a_pitch - channel;
+#pragma unroll
+    for (int i = 0; i < A; i++) x.a[i] += by;
+}
+
+/* ---- f32 sources, read a stage ahead and converted ---- */
+
+template <int A> struct sources {
+    step at;         /* of what is in v */
+    uint32_t yx[A];  /* of the output, times the stride: row in the upper half, column in the lower */
+    int image[A];    /* its first pixel, -1: there is none */
+    int pixel[A];    /* that this tap reads, -1: none */
+    float v[A][8];
+};
 
 /* floor(at * of / to), by the quotient in units of 2^-31, rounded up. */
 DEVICE int scaled(int at, unsigned quotient)
@@ -75,95 +163,97 @@ DEVICE int scaled(int at, unsigned quotient)
     return (int)((uint64_t)(uint32_t)at * quotient >> 31);
 }
 
-/* All copies to the pixels that this tap reads. */
-template <int A, int W> DEVICE void enter_tap(const sdrt_cuda_product &p, cursor<1, A, W> &at)
+/* All rows to the pixels that this tap reads; none after the last tap. */
+template <int A> DEVICE void enter_tap(const sdrt_cuda_product &p, sources<A> &x)
 {
-    const int dy = at.tap / p.kernel - p.pad, dx = at.tap % p.kernel - p.pad;
+    const int dy = x.at.tap / p.kernel - p.pad, dx = x.at.tap % p.kernel - p.pad;
+    const int more = PLANTED(product_read_bound_y) ? 1 : 0;
+    const unsigned h = (unsigned)((p.upsample ? p.out_h : p.in_h) + more);
+    const unsigned w = (unsigned)(p.upsample ? p.out_w : p.in_w);
 
 #pragma unroll
     for (int i = 0; i < A; i++) {
-        const int y = (int)(at.yx[i] >> 16) + dy, x = (int)(at.yx[i] & 0xffff) + dx;
-        const int inside = at.image[i] >= 0 && (unsigned)y < (unsigned)p.out_h &&
-                           (unsigned)x < (unsigned)p.out_w;
-        const int pixel = at.image[i] + scaled(y, p.up_y) * p.in_w + scaled(x, p.up_x);
-        at.taps[i] = inside ? ~0u : 0;
-        at.a[i] = (const bf16 *)p.a + (long long)(inside ? pixel : 0) * p.a_pitch +
-                  (int)(threadIdx.x % PIECES * 8);
+        const int row = (int)(x.yx[i] >> 16) + dy, column = (int)(x.yx[i] & 0xffff) + dx;
+        const int inside = x.at.tap < p.kernel * p.kernel && x.image[i] >= 0 && (unsigned)row < h &&
+                           (unsigned)column < w;
+        x.pixel[i] = inside
+                         ? x.image[i] + scaled(row, p.up_y) * p.in_w + scaled(column, p.up_x)
+                         : -1;
     }
 }
 
-template <int UP, int A, int W>
-DEVICE cursor<UP, A, W> begin(const sdrt_cuda_product &p, int m0, int n0)
+/* Channel c of a pixel, of whichever source has it. */
+DEVICE const float *source_at(const sdrt_cuda_product &p, int pixel, int c)
 {
-    const int row = (int)threadIdx.x / PIECES, piece = (int)threadIdx.x % PIECES * 8;
-    cursor<UP, A, W> at;
+    const int c1 = p.k - p.c2 + (PLANTED(product_read_bound_k) ? 4 : 0);
 
-    at.tap = at.channel = 0;
-    at.w = (const bf16 *)p.w + (size_t)(n0 + row) * (size_t)p.w_pitch + piece;
-    at.rows = p.rows - n0 - row + (PLANTED(product_bound_n) ? 1 : 0);
-    if constexpr (UP) {
-#pragma unroll
-        for (int i = 0; i < A; i++)
-            find_output(p, m0 + row + i * ROWS_APART, at.yx[i], at.image[i]);
-        enter_tap(p, at);
-    } else {
-#pragma unroll
-        for (int i = 0; i < A; i++) {
-            at.a[i] = (const bf16 *)p.a + piece;
-            at.taps[i] = find_pixel(p, m0 + row + i * ROWS_APART, at.a[i]);
-        }
-    }
-    return at;
+    return c < c1 ? (const float *)p.a + (size_t)pixel * (size_t)p.a_pitch + c
+                  : p.x2 + (size_t)pixel * (size_t)p.x2_pitch + (c - c1);
 }
 
-/* Copies one stage; what lies outside is zero. */
-template <int UP, int A, int W>
-DEVICE void copy_stage(const sdrt_cuda_product &p, const cursor<UP, A, W> &at, uint32_t to)
+/* Four channels from c on of a pixel; 0 beyond the last one. */
+DEVICE void load_source(const sdrt_cuda_product &p, int pixel, int c, float *v)
 {
-    const int row = (int)threadIdx.x / PIECES, piece = (int)threadIdx.x % PIECES;
-    const int left = p.k - at.channel - piece * 8;
-    const int bytes = left >= 8 ? 16 : left > 0 ? left * 2 : 0;
-    const uint32_t place = to + piece_at(row, piece);
+    const int end = p.k + (PLANTED(product_read_bound_k) ? 1 : 0);
 
-    /* ROWS_APART rows further on the swizzle is the same. */
+#pragma unroll
+    for (int i = 0; i < 4; i++) v[i] = 0.0f;
+    if (pixel < 0 || c >= end) return;
+    if (p.source_fours) {
+        const bytes16 four = load_16(source_at(p, pixel, c));
+#pragma unroll
+        for (int i = 0; i < 4; i++) v[i] = float_of_bits(four.v[i]);
+        return;
+    }
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+        if (c + i < end) v[i] = *source_at(p, pixel, c + i);
+}
+
+template <int A> DEVICE void load_stage(const sdrt_cuda_product &p, sources<A> &x)
+{
+    const int c = x.at.channel + first_channel();
+
 #pragma unroll
     for (int i = 0; i < A; i++) {
-        const int inside = at.taps[i] >> at.tap & 1 && bytes;
-        copy_async_16(place + (uint32_t)(i * ROWS_APART * ROW_BYTES),
-                      inside ? (const void *)at.a[i] : p.a, inside ? bytes : 0);
-    }
-#pragma unroll
-    for (int i = 0; i < W; i++) {
-        const int inside = i * ROWS_APART < at.rows && bytes;
-        copy_async_16(place + (uint32_t)((A + i) * ROWS_APART * ROW_BYTES),
-                      inside ? (const void *)(at.w + (size_t)(i * ROWS_APART) * (size_t)p.w_pitch)
-                             : p.w,
-                      inside ? 16 : 0);
+        load_source(p, x.pixel[i], c, x.v[i]);
+        load_source(p, x.pixel[i], c + 4, x.v[i] + 4);
     }
 }
 
-template <int UP, int A, int W>
-DEVICE void advance(const sdrt_cuda_product &p, cursor<UP, A, W> &at)
+template <int A> DEVICE void begin(const sdrt_cuda_product &p, int m0, sources<A> &x)
 {
-    int a = STEP, w = STEP;
-
-    at.channel += STEP;
-    if (at.channel >= p.k) {
-        /* To channel 0 of the next tap, a pixel on or in the next line. */
-        const int pixels = (at.tap + 1) % p.kernel ? 1 : p.in_w - p.kernel + 1;
-        a = pixels * p.a_pitch - (at.channel - STEP);
-        w = p.rows * p.w_pitch - (at.channel - STEP);
-        at.channel = 0;
-        at.tap++;
-        if constexpr (UP) {
-            enter_tap(p, at);
-            a = 0;
-        }
-    }
-    at.w += w;
+    x.at.tap = x.at.channel = 0;
 #pragma unroll
-    for (int i = 0; i < A; i++) at.a[i] += a;
+    for (int i = 0; i < A; i++) {
+        const int m = m0 + first_row() + i * ROWS_APART, row = m / p.out_w % p.out_h * p.stride;
+        const int there = m < p.m + (PLANTED(product_read_bound_m) ? 1 : 0);
+        x.yx[i] = (uint32_t)row << 16 | (uint32_t)(m % p.out_w * p.stride);
+        x.image[i] = there ? m / p.out_w / p.out_h * p.in_h * p.in_w : -1;
+    }
+    enter_tap(p, x);
+    load_stage(p, x);
 }
+
+/* Stores what was loaded the last time and begins to load what comes after it. */
+template <int A>
+DEVICE void bring(const sdrt_cuda_product &p, sources<A> &x, unsigned char *shared, uint32_t stage)
+{
+    unsigned char *to = shared + stage + first_place();
+
+#pragma unroll
+    for (int i = 0; i < A; i++) {
+        const float(&v)[8] = x.v[i];
+        *(bytes16 *)(void *)(to + i * ROWS_APART * ROW_BYTES) = {
+            { pack_bf16(v[0], v[1]), pack_bf16(v[2], v[3]), pack_bf16(v[4], v[5]),
+              pack_bf16(v[6], v[7]) }
+        };
+    }
+    if (advance(p, x.at)) enter_tap(p, x);
+    load_stage(p, x);
+}
+
+/* ---- products ---- */
 
 /* One stage's products of a warp: ROWS x 16 pixels, COLUMNS x 8 rows of w. */
 template <int ROWS, int COLUMNS>
@@ -190,39 +280,44 @@ DEVICE void multiply_stage(float (&sum)[ROWS][COLUMNS][4], uint32_t a, uint32_t 
     }
 }
 
-template <int M, int N, int UP>
+/* The operand by Source, copied or sources. */
+template <int M, int N, class Source>
 DEVICE void product(const sdrt_cuda_product &p, unsigned char *shared)
 {
     const uint32_t base = shared_address(shared);
     float *tile = (float *)(void *)shared;
     constexpr int ROWS = M / 32, COLUMNS = N / 16; /* a warp's fragments */
-    constexpr int A = M / ROWS_APART, W = N / ROWS_APART;
     constexpr uint32_t stage_bytes = (M + N) * ROW_BYTES;
     const int m0 = (int)blockIdx.y * M, n0 = (int)blockIdx.x * N;
     const int warp_m = warp_number() / 2 * (M / 2), warp_n = warp_number() % 2 * (N / 2);
     const int steps = p.kernel * p.kernel * ((p.k + STEP - 1) / STEP);
-    cursor<UP, A, W> at = begin<UP, A, W>(p, m0, n0);
     float sum[ROWS][COLUMNS][4] = {};
+    weights<N / ROWS_APART> w;
+    Source x;
+
+    begin(p, n0, w);
+    begin(p, m0, x);
 
 #pragma unroll
     for (int s = 0; s < STAGES - 1; s++) {
         if (s < steps) {
-            copy_stage(p, at, base + (uint32_t)s * stage_bytes);
-            advance(p, at);
+            const uint32_t stage = (uint32_t)s * stage_bytes;
+            bring(p, w, base + stage + M * ROW_BYTES);
+            bring(p, x, shared, stage);
         }
         copy_async_commit();
     }
     for (int s = 0; s < steps; s++) {
         const uint32_t stage = base + (uint32_t)(s % STAGES) * stage_bytes;
-        const uint32_t next = base + (uint32_t)((s + STAGES - 1) % STAGES) * stage_bytes;
+        const uint32_t next = (uint32_t)((s + STAGES - 1) % STAGES) * stage_bytes;
         if (PLANTED(product_short_wait)) copy_async_wait<STAGES - 1>();
         else copy_async_wait<STAGES - 2>();
         /* All have waited for their copies of stage s, and all are done with stage s - 1, whose
          * place the next copies take. */
         if (!PLANTED(product_no_barrier)) sync_block();
         if (s + STAGES - 1 < steps) {
-            copy_stage(p, at, next);
-            advance(p, at);
+            bring(p, w, base + next + M * ROW_BYTES);
+            bring(p, x, shared, next);
         }
         copy_async_commit();
         multiply_stage(sum, stage + (uint32_t)(warp_m * ROW_BYTES),
@@ -248,23 +343,23 @@ DEVICE void product(const sdrt_cuda_product &p, unsigned char *shared)
 KERNEL(product_bf16_128x128, sdrt_cuda_product, THREADS, 2)
 {
     SHARED(shared);
-    product<128, 128, 0>(p, shared);
+    product<128, 128, copied<128 / ROWS_APART>>(p, shared);
 }
 
 KERNEL(product_bf16_64x64, sdrt_cuda_product, THREADS, 3)
 {
     SHARED(shared);
-    product<64, 64, 0>(p, shared);
+    product<64, 64, copied<64 / ROWS_APART>>(p, shared);
 }
 
-KERNEL(product_bf16_128x128_up, sdrt_cuda_product, THREADS, 2)
+KERNEL(product_read_128x128, sdrt_cuda_product, THREADS, 2)
 {
     SHARED(shared);
-    product<128, 128, 1>(p, shared);
+    product<128, 128, sources<128 / ROWS_APART>>(p, shared);
 }
 
-KERNEL(product_bf16_64x64_up, sdrt_cuda_product, THREADS, 3)
+KERNEL(product_read_64x64, sdrt_cuda_product, THREADS, 3)
 {
     SHARED(shared);
-    product<64, 64, 1>(p, shared);
+    product<64, 64, sources<64 / ROWS_APART>>(p, shared);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Linear layers and convolutions are one product: a linear layer is a 1x1 convolution of an image
- * of one line.  The kernels read a single dense operand, which prepare makes of what is not one
- * already (two sources, a norm, other types), and weights of [tap][row][w_pitch].
+ * of one line.  The kernels read a single dense operand, which prepare or a norm makes of what is
+ * not one already (two sources, a norm, other types), and weights of [tap][row][w_pitch].  Some read f32
+ * sources as they lie instead.
  *
  * A gated weight's rows alternate in eights, values and their gates, so that a thread that has a
  * value's sum has its gate's too: column c has its value in row c/8*16 + c%8, its gate 8 below.
@@ -16,6 +17,7 @@
 
 struct sdrt_cuda_product {
     const void *a;         /* [image][in_h][in_w][a_pitch], bf16 or f32 as the kernel has it */
+    const float *x2;       /* where the kernel reads sources: the last c2 channels; or NULL */
     const void *w;         /* [tap][rows][w_pitch] */
     const float *bias;     /* [n], gated: [2n]; or NULL */
     const float *gate;     /* [n] or NULL */
@@ -24,11 +26,15 @@ struct sdrt_cuda_product {
     void *y;               /* [m][n] */
     int m, n;              /* pixels and columns of the output */
     int rows, k;           /* of w in a tap; channels */
+    int c2, x2_pitch;
     int a_pitch, w_pitch, y_pitch, residual_pitch, chan_pitch; /* elements */
     int in_h, in_w, out_h, out_w;
     int kernel, stride, pad;
     int upsample; /* 1: the input is enlarged to out_h x out_w first, source y * in_h / out_h */
-    unsigned up_y, up_x; /* with it: in_h / out_h and in_w / out_w in units of 2^-31, rounded up */
+    unsigned up_y,
+        up_x; /* in_h / out_h and in_w / out_w in units of 2^-31, rounded up; 1 without it */
+    int read; /* a and x2 are f32 sources, which a kernel for tensor cores converts */
+    int source_fours;    /* and may be read four channels at once */
     int act;             /* enum sdrt_act */
     int gated;
     int y_bf16;

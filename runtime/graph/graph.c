@@ -205,6 +205,7 @@ struct sdrt_node *sdrt_graph_add_node(struct sdrt_graph *g, enum sdrt_node_kind 
         .scratch_sums = -1,
         .scratch = -1,
         .incoming = -1,
+        .norm = -1,
         .images = 1,
     };
     return n;
@@ -283,6 +284,19 @@ static sdrt_tensor group_norm(struct sdrt_graph *g, sdrt_tensor x, sdrt_tensor s
     n->u.gn = s;
     sdrt_graph_set_weights(g, n, &spec->norm, &c, 1, 1, 1);
     return msb;
+}
+
+/* Where the convolution's kernel makes its group norm itself, that node keeps its weights and name, and
+ * nothing else: nobody reads its vectors. */
+static void take_norm(struct sdrt_graph *g, int conv, int norm)
+{
+    struct sdrt_node *c = &g->nodes[conv], *n = &g->nodes[norm];
+
+    if (!g->ops->conv.norms || !g->ops->conv.norms(&c->u.conv, n->u.gn.groups)) return;
+    c->norm = norm;
+    c->msb = SDRT_NO_TENSOR;
+    n->taken = 1;
+    n->x = n->x2 = n->y = n->scratch_sums = SDRT_NO_TENSOR;
 }
 
 static int output_size(int given, int in, int upsample, int stride)
@@ -368,6 +382,7 @@ sdrt_tensor sdrt_graph_conv(struct sdrt_graph *g, sdrt_tensor x, const struct sd
     n->u.conv.w.stored = sdrt_graph_set_weights(g, n, prefixes, rows, count,
                                                 (size_t)n->u.conv.w.k *
                                                     (size_t)n->u.conv.w.taps, !spec->no_bias);
+    if (spec->norm) take_norm(g, g->n_nodes - 1, g->n_nodes - 2);
     return y;
 }
 

@@ -92,6 +92,8 @@ struct sdrt_node {
     const int *bands;           /* with it: see sdrt_graph_share() */
     int    scratch;             /* buffer of the workers' scratch, or -1 */
     size_t scratch_each;
+    int norm;     /* conv: the node of the group norm that its kernel makes, or -1 */
+    int taken;    /* group norm: a convolution makes it, this node has no steps */
     int streamed; /* 1: its weights come from the host's memory before each run of it */
     int incoming; /* buffer where they arrive, or -1 */
     /* Where the operands' images do not lie alike, or have vectors of their own, the images are

@@ -15,9 +15,22 @@ const char *const sdrt_step_class_names[SDRT_CLASSES] = {
 
 static int run_conv(const struct sdrt_step *s, const struct sdrt_exec *ex)
 {
+    const struct sdrt_conv_norm norm = {
+        .gamma = s->gamma,
+        .beta = s->beta,
+        .groups = s->groups,
+        .eps = s->eps,
+    };
     const struct sdrt_conv_args a = {
-        .x = s->x.data, .x2 = s->x2.data, .msb = s->msb.data, .w = s->weights, .bias = s->bias,
-        .chan = s->chan.data, .residual = s->residual.data, .y = s->y.data,
+        .x = s->x.data,
+        .x2 = s->x2.data,
+        .msb = s->msb.data,
+        .w = s->weights,
+        .bias = s->bias,
+        .chan = s->chan.data,
+        .residual = s->residual.data,
+        .y = s->y.data,
+        .norm = s->groups ? &norm : NULL,
     };
     return s->ops->conv.conv2d(ex, &s->n->u.conv, &a);
 }
@@ -207,6 +220,10 @@ static int steps_conv(const struct sdrt_program *p, struct sdrt_step *s)
     s->bytes = bytes_of(p, s->n->x, (double)c->batch * c->in_h * c->in_w * k) +
                bytes_of(p, s->n->residual, pixels * c->out_c) +
                bytes_of(p, s->n->y, pixels * c->out_c) + s->weight_bytes;
+    if (s->n->norm >= 0) {
+        s->groups = p->graph->nodes[s->n->norm].u.gn.groups;
+        s->eps = p->graph->nodes[s->n->norm].u.gn.eps;
+    }
     snprintf(s->kernel, sizeof s->kernel, "conv2d %dx%d%s%s %s", c->kernel, c->kernel,
              c->stride == 2 ? " /2" : "", c->upsample == 2 ? " x2" : "", p->isa);
     return 1;
@@ -249,6 +266,7 @@ static int steps_group_norm(const struct sdrt_program *p, struct sdrt_step *s)
     const struct sdrt_gn_shape *gn = &s->n->u.gn;
     const double n = (double)gn->batch * gn->pixels * (gn->c + gn->c2);
 
+    if (s->n->taken) return 0;
     s[1] = s[0];
     s[0].run = run_gn_sums;
     s[0].nparts = sdrt_gn_parts(gn);
@@ -449,11 +467,27 @@ static int load_matrix(struct sdrt_program *p, struct sdrt_step *s,
     return status;
 }
 
+/* A norm's or a ReLU's, n's, as the step's. */
+static int load_vectors(struct sdrt_program *p, struct sdrt_step *s, const struct sdrt_node *n)
+{
+    struct sdrt_weight_store *store = p->graph->store;
+    int status = sdrt_weight_store_vector(store, &p->uses, (const char *const *)n->weights, n->rows,
+                                          1, &s->gamma);
+
+    if (status == SDRT_OK && n->biases)
+        status = sdrt_weight_store_vector(store, &p->uses, (const char *const *)n->biases, n->rows,
+                                          1, &s->beta);
+    return status;
+}
+
 static int load_conv(struct sdrt_program *p, struct sdrt_step *s)
 {
     const struct sdrt_packing packing = { p->ops->conv.pack_bytes, p->ops->conv.pack_rows,
                                           s->n->streamed };
-    return load_matrix(p, s, &packing, &s->n->u.conv.w);
+    const int status = load_matrix(p, s, &packing, &s->n->u.conv.w);
+
+    if (status != SDRT_OK || s->n->norm < 0) return status;
+    return load_vectors(p, s, &p->graph->nodes[s->n->norm]);
 }
 
 static int load_gemm(struct sdrt_program *p, struct sdrt_step *s)
@@ -465,15 +499,7 @@ static int load_gemm(struct sdrt_program *p, struct sdrt_step *s)
 
 static int load_norm(struct sdrt_program *p, struct sdrt_step *s)
 {
-    struct sdrt_weight_store *store = p->graph->store;
-    const struct sdrt_node *n = s->n;
-    int status = sdrt_weight_store_vector(store, &p->uses, (const char *const *)n->weights,
-                                          n->rows, 1, &s->gamma);
-
-    if (status == SDRT_OK && n->biases)
-        status = sdrt_weight_store_vector(store, &p->uses, (const char *const *)n->biases,
-                                          n->rows, 1, &s->beta);
-    return status;
+    return load_vectors(p, s, s->n);
 }
 
 static int load_slopes(struct sdrt_program *p, struct sdrt_step *s)
@@ -556,7 +582,7 @@ int sdrt_node_steps(const struct sdrt_program *p, int node, struct sdrt_step *st
     steps[0].node = node;
     steps[0].ops = p->ops;
     const int count = operations[n->kind].steps(p, steps);
-    steps[count - 1].last_of_node = 1;
+    if (count) steps[count - 1].last_of_node = 1;
     return count;
 }
 

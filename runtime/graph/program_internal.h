@@ -26,6 +26,8 @@ struct sdrt_step {
     /* Operands; which of them are set depends on the node. */
     struct sdrt_operand x, x2, x3, chan, residual, msb, sums, y;
     const float *gamma, *beta, *bias;
+    int groups; /* of a group norm that the convolution makes, of gamma and beta; 0: none */
+    float eps;
     const void *weights; /* as the kernel finds them */
     const void *packed;  /* as they are kept, in the host's memory where they are streamed */
     struct sdrt_weight_view table, positions;
@@ -52,7 +54,7 @@ struct sdrt_program {
     int loaded, linked;
 };
 
-/* Fills in the steps of one node; returns how many (1 or 2).  One row of the operation
+/* Fills in the steps of one node; returns how many (0 to 2).  One row of the operation
  * table in operations.c. */
 int sdrt_node_steps(const struct sdrt_program *p, int node, struct sdrt_step *steps);
 
