@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernels/cuda/cuda.h"
 #include "kernels/stream.h"
+#include "tests/cuda_call.h"
 #include "tests/cuda_level.h"
 #include "tests/emulated.h"
 #include "tests/support.h"
@@ -160,18 +161,9 @@ void tcuda_free(void *device)
 
 /* ---- operands ---- */
 
-enum { MOST_OPERANDS = 12 };
-
-/* The device's copies of one call's operands. */
-struct call {
-    struct sdrt_exec ex;
-    int n;
-    void *pieces[MOST_OPERANDS];
-};
-
-static struct call begin(const struct sdrt_exec *ex, size_t scratch)
+struct tcuda_call tcuda_begin(const struct sdrt_exec *ex, size_t scratch)
 {
-    struct call c = { .ex = *ex };
+    struct tcuda_call c = { .ex = *ex };
 
     c.ex.stream = tcuda_stream();
     driver.shim.set_order((enum shim_order)(driver.turn++ % 3));
@@ -182,28 +174,27 @@ static struct call begin(const struct sdrt_exec *ex, size_t scratch)
     return c;
 }
 
-static void *copied(struct call *c, const void *host, size_t bytes)
+void *tcuda_copied(struct tcuda_call *c, const void *host, size_t bytes)
 {
     void *p = host ? tcuda_upload(host, bytes) : NULL;
 
-    cr_assert_lt(c->n, MOST_OPERANDS);
+    cr_assert_lt(c->n, TCUDA_OPERANDS);
     c->pieces[c->n++] = p;
     return p;
 }
 
-/* Of rows that begin pitch elements apart, to the end of the last one. */
-static size_t rows_bytes(size_t rows, int width, int pitch, enum sdrt_dtype type)
+size_t tcuda_rows_bytes(size_t rows, int width, int pitch, enum sdrt_dtype type)
 {
     return rows ? sdrt_dtype_bytes(type, (rows - 1) * (size_t)pitch + (size_t)width) : 0;
 }
 
-static void *copied_rows(struct call *c, const void *host, size_t rows, int width, int pitch,
-                         enum sdrt_dtype type)
+void *tcuda_copied_rows(struct tcuda_call *c, const void *host, size_t rows, int width, int pitch,
+                        enum sdrt_dtype type)
 {
-    return copied(c, host, rows_bytes(rows, width, pitch, type));
+    return tcuda_copied(c, host, tcuda_rows_bytes(rows, width, pitch, type));
 }
 
-static void end(struct call *c)
+void tcuda_end(struct tcuda_call *c)
 {
     const struct shim_result *r = driver.shim.totals();
 
@@ -220,21 +211,22 @@ static int gemm(const struct sdrt_exec *ex, const struct sdrt_gemm_shape *s,
                 const struct sdrt_gemm_args *a)
 {
     if (ex->part) return device.gemm.gemm(ex, s, a);
-    struct call c = begin(ex, device.gemm.scratch(s));
-    const size_t m = (size_t)s->m, y_bytes = rows_bytes(m, s->n, s->y_pitch, s->y_type);
+    struct tcuda_call c = tcuda_begin(ex, device.gemm.scratch(s));
+    const size_t m = (size_t)s->m, y_bytes = tcuda_rows_bytes(m, s->n, s->y_pitch, s->y_type);
     const int in_place = a->residual == a->y;
     struct sdrt_gemm_args d = {
-        .a = copied_rows(&c, a->a, m, s->k, s->a_pitch, s->a_type),
-        .w = copied(&c, a->w, device.gemm.pack_bytes(&s->w)),
-        .bias = copied(&c, a->bias, (size_t)(s->w.gated ? 2 * s->n : s->n) * sizeof(float)),
-        .gate = copied(&c, a->gate, (size_t)s->n * sizeof(float)),
-        .y = copied(&c, a->y, y_bytes),
+        .a = tcuda_copied_rows(&c, a->a, m, s->k, s->a_pitch, s->a_type),
+        .w = tcuda_copied(&c, a->w, device.gemm.pack_bytes(&s->w)),
+        .bias = tcuda_copied(&c, a->bias, (size_t)(s->w.gated ? 2 * s->n : s->n) * sizeof(float)),
+        .gate = tcuda_copied(&c, a->gate, (size_t)s->n * sizeof(float)),
+        .y = tcuda_copied(&c, a->y, y_bytes),
     };
-    d.residual = in_place ? d.y
-                          : copied_rows(&c, a->residual, m, s->n, s->residual_pitch, SDRT_F32);
+    d.residual = in_place
+                     ? d.y
+                     : tcuda_copied_rows(&c, a->residual, m, s->n, s->residual_pitch, SDRT_F32);
     const int status = device.gemm.gemm(&c.ex, s, &d);
     memcpy(a->y, d.y, y_bytes);
-    end(&c);
+    tcuda_end(&c);
     return status;
 }
 
@@ -242,34 +234,34 @@ static int conv2d(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
                   const struct sdrt_conv_args *a)
 {
     if (ex->part) return device.conv.conv2d(ex, s, a);
-    struct call c = begin(ex, device.conv.scratch(s));
+    struct tcuda_call c = tcuda_begin(ex, device.conv.scratch(s));
     const size_t in = (size_t)s->batch * (size_t)s->in_h * (size_t)s->in_w;
     const size_t out = (size_t)s->batch * (size_t)s->out_h * (size_t)s->out_w;
-    const size_t y_bytes = rows_bytes(out, s->out_c, s->y_pitch, s->y_type);
+    const size_t y_bytes = tcuda_rows_bytes(out, s->out_c, s->y_pitch, s->y_type);
     const size_t chans = s->chan_pitch ? (size_t)s->batch : 1;
     const int in_place = a->residual == a->y;
     struct sdrt_conv_args d = {
-        .x = copied_rows(&c, a->x, in, s->in_c, s->x_pitch, SDRT_F32),
-        .x2 = copied_rows(&c, a->x2, in, s->in_c2, s->x2_pitch, SDRT_F32),
-        .msb = copied(&c, a->msb, (size_t)s->batch * 3 * (size_t)s->w.k * sizeof(float)),
-        .w = copied(&c, a->w, device.conv.pack_bytes(&s->w)),
-        .bias = copied(&c, a->bias, (size_t)s->out_c * sizeof(float)),
-        .chan = copied_rows(&c, a->chan, chans, s->out_c, s->chan_pitch, SDRT_F32),
-        .y = copied(&c, a->y, y_bytes),
+        .x = tcuda_copied_rows(&c, a->x, in, s->in_c, s->x_pitch, SDRT_F32),
+        .x2 = tcuda_copied_rows(&c, a->x2, in, s->in_c2, s->x2_pitch, SDRT_F32),
+        .msb = tcuda_copied(&c, a->msb, (size_t)s->batch * 3 * (size_t)s->w.k * sizeof(float)),
+        .w = tcuda_copied(&c, a->w, device.conv.pack_bytes(&s->w)),
+        .bias = tcuda_copied(&c, a->bias, (size_t)s->out_c * sizeof(float)),
+        .chan = tcuda_copied_rows(&c, a->chan, chans, s->out_c, s->chan_pitch, SDRT_F32),
+        .y = tcuda_copied(&c, a->y, y_bytes),
     };
-    d.residual = in_place
-                     ? d.y
-                     : copied_rows(&c, a->residual, out, s->out_c, s->residual_pitch, SDRT_F32);
+    d.residual = in_place ? d.y
+                          : tcuda_copied_rows(&c, a->residual, out, s->out_c, s->residual_pitch,
+                                              SDRT_F32);
     struct sdrt_conv_norm norm;
     if (a->norm) {
         norm = *a->norm;
-        norm.gamma = copied(&c, norm.gamma, (size_t)s->w.k * sizeof *norm.gamma);
-        norm.beta = copied(&c, norm.beta, (size_t)s->w.k * sizeof *norm.beta);
+        norm.gamma = tcuda_copied(&c, norm.gamma, (size_t)s->w.k * sizeof *norm.gamma);
+        norm.beta = tcuda_copied(&c, norm.beta, (size_t)s->w.k * sizeof *norm.beta);
         d.norm = &norm;
     }
     const int status = device.conv.conv2d(&c.ex, s, &d);
     memcpy(a->y, d.y, y_bytes);
-    end(&c);
+    tcuda_end(&c);
     return status;
 }
 
@@ -277,22 +269,23 @@ static int attention(const struct sdrt_exec *ex, const struct sdrt_attention_sha
                      const struct sdrt_attention_args *a)
 {
     if (ex->part) return device.attention.attention(ex, s, a);
-    struct call c = begin(ex, device.attention.scratch(s));
+    struct tcuda_call c = tcuda_begin(ex, device.attention.scratch(s));
     const size_t queries = (size_t)s->batch * (size_t)s->q_len;
     const size_t keys = (size_t)s->batch * (size_t)s->kv_len;
     const int width = s->heads * s->head_dim;
-    const size_t o_bytes = rows_bytes(queries, width, s->o_pitch, s->o_type);
+    const size_t o_bytes = tcuda_rows_bytes(queries, width, s->o_pitch, s->o_type);
     const struct sdrt_attention_args d = {
-        .q = copied_rows(&c, a->q, queries, width, s->q_pitch, s->q_type),
-        .k = copied_rows(&c, a->k, keys, width, s->k_pitch, s->k_type),
-        .v = copied_rows(&c, a->v, keys, width, s->v_pitch, s->v_type),
-        .o = copied(&c, a->o, o_bytes),
-        .bias = copied(&c, a->bias,
-                       (size_t)s->heads * (size_t)s->q_len * (size_t)s->kv_len * sizeof(float)),
+        .q = tcuda_copied_rows(&c, a->q, queries, width, s->q_pitch, s->q_type),
+        .k = tcuda_copied_rows(&c, a->k, keys, width, s->k_pitch, s->k_type),
+        .v = tcuda_copied_rows(&c, a->v, keys, width, s->v_pitch, s->v_type),
+        .o = tcuda_copied(&c, a->o, o_bytes),
+        .bias = tcuda_copied(&c, a->bias,
+                             (size_t)s->heads * (size_t)s->q_len * (size_t)s->kv_len *
+                                 sizeof(float)),
     };
     const int status = device.attention.attention(&c.ex, s, &d);
     memcpy(a->o, d.o, o_bytes);
-    end(&c);
+    tcuda_end(&c);
     return status;
 }
 
@@ -303,14 +296,15 @@ static int gn_fold(const struct sdrt_exec *ex, const struct sdrt_gn_shape *s, co
     const size_t pixels = (size_t)s->batch * (size_t)s->pixels, all = (size_t)(s->c + s->c2);
 
     if (ex->part) return device.norm.gn_fold(ex, s, x, x2, gamma, beta, sums, msb);
-    struct call c = begin(ex, 0);
-    float *to = copied(&c, msb, sdrt_gn_msb_bytes(s));
-    const float *from = copied_rows(&c, x, pixels, s->c, s->x_pitch, SDRT_F32);
-    const float *from2 = copied_rows(&c, x2, pixels, s->c2, s->x2_pitch, SDRT_F32);
-    const float *g = copied(&c, gamma, all * sizeof *g), *b = copied(&c, beta, all * sizeof *b);
+    struct tcuda_call c = tcuda_begin(ex, 0);
+    float *to = tcuda_copied(&c, msb, sdrt_gn_msb_bytes(s));
+    const float *from = tcuda_copied_rows(&c, x, pixels, s->c, s->x_pitch, SDRT_F32);
+    const float *from2 = tcuda_copied_rows(&c, x2, pixels, s->c2, s->x2_pitch, SDRT_F32);
+    const float *g = tcuda_copied(&c, gamma, all * sizeof *g),
+                *b = tcuda_copied(&c, beta, all * sizeof *b);
     const int status = device.norm.gn_fold(&c.ex, s, from, from2, g, b, NULL, to);
     memcpy(msb, to, sdrt_gn_msb_bytes(s));
-    end(&c);
+    tcuda_end(&c);
     return status;
 }
 
@@ -320,17 +314,18 @@ typedef int norm_fn(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s, c
 static int norm_rows(norm_fn *norm, const struct sdrt_exec *ex, const struct sdrt_ln_shape *s,
                      const float *x, const float *gain, const float *shift, void *y)
 {
-    const size_t rows = (size_t)s->rows, bytes = rows_bytes(rows, s->c, s->y_pitch, s->y_type);
+    const size_t rows = (size_t)s->rows,
+                 bytes = tcuda_rows_bytes(rows, s->c, s->y_pitch, s->y_type);
 
     if (ex->part) return norm(ex, s, x, gain, shift, y);
-    struct call c = begin(ex, 0);
-    void *to = copied(&c, y, bytes);
-    const float *from = x == y ? to : copied_rows(&c, x, rows, s->c, s->x_pitch, SDRT_F32);
-    const float *g = copied(&c, gain, (size_t)s->c * sizeof *g);
-    const float *b = copied(&c, shift, (size_t)s->c * sizeof *b);
+    struct tcuda_call c = tcuda_begin(ex, 0);
+    void *to = tcuda_copied(&c, y, bytes);
+    const float *from = x == y ? to : tcuda_copied_rows(&c, x, rows, s->c, s->x_pitch, SDRT_F32);
+    const float *g = tcuda_copied(&c, gain, (size_t)s->c * sizeof *g);
+    const float *b = tcuda_copied(&c, shift, (size_t)s->c * sizeof *b);
     const int status = norm(&c.ex, s, from, g, b, to);
     memcpy(y, to, bytes);
-    end(&c);
+    tcuda_end(&c);
     return status;
 }
 
@@ -351,178 +346,16 @@ static int rms_norm(const struct sdrt_exec *ex, const struct sdrt_rms_shape *s, 
 {
     const size_t rows = (size_t)s->rows;
     const int width = s->groups * s->width;
-    const size_t bytes = rows_bytes(rows, width, s->y_pitch, s->y_type);
+    const size_t bytes = tcuda_rows_bytes(rows, width, s->y_pitch, s->y_type);
 
     if (ex->part) return device.norm.rms_norm(ex, s, x, gamma, y);
-    struct call c = begin(ex, 0);
-    void *to = copied(&c, y, bytes);
-    const void *from = x == y ? to : copied_rows(&c, x, rows, width, s->x_pitch, s->x_type);
-    const float *g = copied(&c, gamma, (size_t)s->width * sizeof *g);
+    struct tcuda_call c = tcuda_begin(ex, 0);
+    void *to = tcuda_copied(&c, y, bytes);
+    const void *from = x == y ? to : tcuda_copied_rows(&c, x, rows, width, s->x_pitch, s->x_type);
+    const float *g = tcuda_copied(&c, gamma, (size_t)s->width * sizeof *g);
     const int status = device.norm.rms_norm(&c.ex, s, from, g, to);
     memcpy(y, to, bytes);
-    end(&c);
-    return status;
-}
-
-static int timestep_embedding(const struct sdrt_exec *ex, const float *t, int n, int dim, float *y)
-{
-    const size_t bytes = (size_t)n * (size_t)dim * sizeof *y;
-
-    if (ex->part) return device.elementwise.timestep_embedding(ex, t, n, dim, y);
-    struct call c = begin(ex, 0);
-    float *to = copied(&c, y, bytes);
-    const float *from = copied(&c, t, (size_t)n * sizeof *t);
-    const int status = device.elementwise.timestep_embedding(&c.ex, from, n, dim, to);
-    memcpy(y, to, bytes);
-    end(&c);
-    return status;
-}
-
-static int silu_of_sums(const struct sdrt_exec *ex, int n, int m, int width, const float *a,
-                        const float *b, float *y)
-{
-    const size_t row = (size_t)width * sizeof *y, bytes = (size_t)n * (size_t)m * row;
-
-    if (ex->part) return device.elementwise.silu_of_sums(ex, n, m, width, a, b, y);
-    struct call c = begin(ex, 0);
-    float *to = copied(&c, y, bytes);
-    const float *from = copied(&c, a, (size_t)n * row), *other = copied(&c, b, (size_t)m * row);
-    const int status = device.elementwise.silu_of_sums(&c.ex, n, m, width, from, other, to);
-    memcpy(y, to, bytes);
-    end(&c);
-    return status;
-}
-
-static int embed(const struct sdrt_exec *ex, int rows, int width, const int32_t *ids,
-                 const void *table, enum sdrt_dtype from, const void *positions,
-                 enum sdrt_dtype positions_from, int positions_n, float *y)
-{
-    const struct sdrt_elementwise_ops *ops = &device.elementwise;
-    const size_t bytes = (size_t)rows * (size_t)width * sizeof *y;
-    int words = 0;
-
-    for (int i = 0; i < rows; i++) words = ids[i] >= words ? ids[i] + 1 : words;
-    if (ex->part)
-        return ops->embed(ex, rows, width, ids, table, from, positions, positions_from, positions_n,
-                          y);
-    struct call c = begin(ex, 0);
-    float *to = copied(&c, y, bytes);
-    const int32_t *id = copied(&c, ids, (size_t)rows * sizeof *ids);
-    const void *words_of = copied(&c, table, sdrt_dtype_bytes(from, (size_t)(words * width)));
-    const void *places = copied(&c, positions,
-                                sdrt_dtype_bytes(positions_from, (size_t)(positions_n * width)));
-    const int status = ops->embed(&c.ex, rows, width, id, words_of, from, places, positions_from,
-                                  positions_n, to);
-    memcpy(y, to, bytes);
-    end(&c);
-    return status;
-}
-
-static int relative_bias(const struct sdrt_exec *ex, int tokens, int buckets, int max_distance,
-                         int heads, const void *table, enum sdrt_dtype from, float *y)
-{
-    const struct sdrt_elementwise_ops *ops = &device.elementwise;
-    const size_t bytes = (size_t)heads * (size_t)tokens * (size_t)tokens * sizeof *y;
-
-    if (ex->part)
-        return ops->relative_bias(ex, tokens, buckets, max_distance, heads, table, from, y);
-    struct call c = begin(ex, 0);
-    float *to = copied(&c, y, bytes);
-    const void *d = copied(&c, table, sdrt_dtype_bytes(from, (size_t)(buckets * heads)));
-    const int status = ops->relative_bias(&c.ex, tokens, buckets, max_distance, heads, d, from, to);
-    memcpy(y, to, bytes);
-    end(&c);
-    return status;
-}
-
-static int guide(const struct sdrt_exec *ex, int batch, int pixels, int width, float cfg_scale,
-                 const float *eps, float *y)
-{
-    const size_t bytes = (size_t)batch * (size_t)pixels * (size_t)width * sizeof *y;
-
-    if (ex->part) return device.elementwise.guide(ex, batch, pixels, width, cfg_scale, eps, y);
-    struct call c = begin(ex, 0);
-    float *to = copied(&c, y, bytes);
-    const float *from = copied(&c, eps, 2 * bytes);
-    const int status = device.elementwise.guide(&c.ex, batch, pixels, width, cfg_scale, from, to);
-    memcpy(y, to, bytes);
-    end(&c);
-    return status;
-}
-
-static int to_nhwc(const struct sdrt_exec *ex, int batch, int images, int pixels, int width,
-                   float scale, const float *x, float *y)
-{
-    const struct sdrt_elementwise_ops *ops = &device.elementwise;
-    const size_t image = (size_t)pixels * (size_t)width * sizeof *y;
-
-    if (ex->part) return ops->to_nhwc(ex, batch, images, pixels, width, scale, x, y);
-    struct call c = begin(ex, 0);
-    float *to = copied(&c, y, (size_t)images * image);
-    const float *from = copied(&c, x, (size_t)batch * image);
-    const int status = ops->to_nhwc(&c.ex, batch, images, pixels, width, scale, from, to);
-    memcpy(y, to, (size_t)images * image);
-    end(&c);
-    return status;
-}
-
-static int to_nchw(const struct sdrt_exec *ex, int batch, int pixels, int width, float scale,
-                   const float *x, float *y)
-{
-    const size_t bytes = (size_t)batch * (size_t)pixels * (size_t)width * sizeof *y;
-
-    if (ex->part) return device.elementwise.to_nchw(ex, batch, pixels, width, scale, x, y);
-    struct call c = begin(ex, 0);
-    float *to = copied(&c, y, bytes);
-    const float *from = copied(&c, x, bytes);
-    const int status = device.elementwise.to_nchw(&c.ex, batch, pixels, width, scale, from, to);
-    memcpy(y, to, bytes);
-    end(&c);
-    return status;
-}
-
-typedef int patches_fn(const struct sdrt_exec *ex, int batch, int h, int w, int width, int p,
-                       const float *x, float *y);
-
-static int patches(patches_fn *f, const struct sdrt_exec *ex, int batch, int h, int w, int width,
-                   int p, const float *x, float *y)
-{
-    const size_t bytes = (size_t)batch * (size_t)h * (size_t)w * (size_t)width * sizeof *y;
-
-    if (ex->part) return f(ex, batch, h, w, width, p, x, y);
-    struct call c = begin(ex, 0);
-    float *to = copied(&c, y, bytes);
-    const float *from = copied(&c, x, bytes);
-    const int status = f(&c.ex, batch, h, w, width, p, from, to);
-    memcpy(y, to, bytes);
-    end(&c);
-    return status;
-}
-
-static int to_patches(const struct sdrt_exec *ex, int batch, int h, int w, int width, int p,
-                      const float *x, float *y)
-{
-    return patches(device.elementwise.to_patches, ex, batch, h, w, width, p, x, y);
-}
-
-static int from_patches(const struct sdrt_exec *ex, int batch, int h, int w, int width, int p,
-                        const float *x, float *y)
-{
-    return patches(device.elementwise.from_patches, ex, batch, h, w, width, p, x, y);
-}
-
-static int crop(const struct sdrt_exec *ex, int side, int h, int w, int width, const void *table,
-                enum sdrt_dtype from, float *y)
-{
-    const size_t bytes = (size_t)h * (size_t)w * (size_t)width * sizeof *y;
-
-    if (ex->part) return device.elementwise.crop(ex, side, h, w, width, table, from, y);
-    struct call c = begin(ex, 0);
-    float *to = copied(&c, y, bytes);
-    const void *d = copied(&c, table, sdrt_dtype_bytes(from, (size_t)(side * side * width)));
-    const int status = device.elementwise.crop(&c.ex, side, h, w, width, d, from, to);
-    memcpy(y, to, bytes);
-    end(&c);
+    tcuda_end(&c);
     return status;
 }
 
@@ -537,18 +370,7 @@ void tcuda_ops_init(struct sdrt_ops *ops)
     ops->norm.layer_norm = layer_norm;
     ops->norm.ada_norm = ada_norm;
     ops->norm.rms_norm = rms_norm;
-    ops->elementwise = (struct sdrt_elementwise_ops){
-        .timestep_embedding = timestep_embedding,
-        .silu_of_sums = silu_of_sums,
-        .embed = embed,
-        .relative_bias = relative_bias,
-        .guide = guide,
-        .to_nhwc = to_nhwc,
-        .to_patches = to_patches,
-        .from_patches = from_patches,
-        .to_nchw = to_nchw,
-        .crop = crop,
-    };
+    tcuda_elementwise_init(&ops->elementwise, &device.elementwise);
 }
 
 static struct sdrt_ops *filled(const char *level)

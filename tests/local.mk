@@ -217,7 +217,7 @@ SHIM_INCLUDES = tests/emulation/cuda/cuda_shim.h tests/emulation/cuda/internal.h
 	tests/emulation/cuda/shim.h
 SHIM_PARTS = tests/emulation/cuda/async.cc tests/emulation/cuda/driver.cc \
 	tests/emulation/cuda/hooks.cc tests/emulation/cuda/shadow.cc tests/emulation/cuda/shim.cc
-CUDA_LEVEL = tests/cuda_level.c tests/cuda_level.h $(SHIM_INCLUDES) $(TEST_KERNELS) tests/emulated.h
+CUDA_LEVEL = tests/cuda_call.h tests/cuda_level.c tests/cuda_level.h tests/cuda_level_elementwise.c $(SHIM_INCLUDES) $(TEST_KERNELS) tests/emulated.h
 EXTRA_DIST += $(SHIM_PARTS) $(CUDA_LEVEL) tests/emulation/cuda/level/kernels/levels.h \
 	tests/test_cuda_faults.c
 if HAVE_SHIM
@@ -528,7 +528,7 @@ tests_test_gpu_plans_CFLAGS = $(TEST_CFLAGS)
 tests_test_gpu_plans_LDADD = $(TEST_LIBS)
 
 # Whole models on its kernels, where there is the execution model.
-EXTRA_DIST += tests/test_gpu_models.c
+EXTRA_DIST += tests/test_gpu_models.c tests/test_gpu_nets.c
 if HAVE_SHIM
 check_PROGRAMS += tests/test_gpu_models
 tests_test_gpu_models_SOURCES = tests/test_gpu_models.c $(GOLDEN_IMAGES)
@@ -536,6 +536,13 @@ tests_test_gpu_models_CPPFLAGS = $(AM_CPPFLAGS) -DSDRT_CUDA_SHIM='"$(abs_builddi
 tests_test_gpu_models_CFLAGS = $(TEST_CFLAGS)
 tests_test_gpu_models_LDADD = $(TEST_LIBS)
 EXTRA_tests_test_gpu_models_DEPENDENCIES = tests/libcuda-shim.so
+check_PROGRAMS += tests/test_gpu_nets
+tests_test_gpu_nets_SOURCES = tests/test_gpu_nets.c $(GOLDEN_IMAGES) tests/golden_pictures.c \
+	tests/golden_pictures.h tests/made_weights.c tests/made_weights.h
+tests_test_gpu_nets_CPPFLAGS = $(tests_test_gpu_models_CPPFLAGS)
+tests_test_gpu_nets_CFLAGS = $(TEST_CFLAGS)
+tests_test_gpu_nets_LDADD = $(TEST_LIBS)
+EXTRA_tests_test_gpu_nets_DEPENDENCIES = tests/libcuda-shim.so
 endif
 
 # Sessions in threads.

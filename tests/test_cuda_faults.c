@@ -212,6 +212,16 @@ static void run_elementwise(const struct sdrt_ops *ops)
     tcuda_free(x), tcuda_free(y);
 }
 
+static void run_low_frequencies(const struct sdrt_ops *ops)
+{
+    const struct sdrt_low_shape s = { .batch = 1, .h = 3, .w = 5, .c = 7, .gain = 0.5f };
+    const struct sdrt_exec ex = exec();
+    float *x = values(3 * 5 * 7, SDRT_F32);
+
+    (void)ops->elementwise.low_frequencies(&ex, &s, x);
+    tcuda_free(x);
+}
+
 /* The same on a device of capability 9.0. */
 static void run_wgmma(const struct sdrt_ops *ops)
 {
@@ -272,6 +282,8 @@ static const struct {
     { "norm_operand_rest", run_norm_operand, SHIM_BOUNDS },
     { "layer_norm_bound", run_layer_norm, SHIM_BOUNDS },
     { "rms_norm_bound", run_rms_norm, SHIM_BOUNDS },
+    { "low_no_barrier", run_low_frequencies, SHIM_RACE },
+    { "low_bound", run_low_frequencies, SHIM_BOUNDS },
     { "elementwise_bound", run_elementwise, SHIM_BOUNDS },
 };
 enum { PLANTED = sizeof planted / sizeof planted[0] };

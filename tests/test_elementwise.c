@@ -313,6 +313,55 @@ static void check_relu_and_blend(const char *level, const struct sdrt_elementwis
     tbuf_free(&x), tbuf_free(&y);
 }
 
+/* In place, in shares, beside a guard. */
+static void check_silu(const char *level, const struct sdrt_elementwise_ops *ops)
+{
+    enum { ROWS = 7, C = 5, COUNT = ROWS * C };
+    float x[COUNT + 1];
+
+    for (int i = 0; i <= COUNT; i++) x[i] = (float)(i - 16) * 0.75f;
+    for (int part = 0; part < 3; part++) {
+        const struct sdrt_exec ex = { .part = part, .nparts = 3 };
+        cr_assert(ops->silu(&ex, ROWS, C, x) == 0);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        const double was = (i - 16) * 0.75;
+        cr_expect(fabs((double)x[i] - was / (1.0 + exp(-was))) < 1e-6, "%s: %d", level, i);
+    }
+    cr_expect(x[COUNT] == (float)(COUNT - 16) * 0.75f, "%s", level);
+}
+
+/* Even and odd sides, in shares, beside a guard. */
+static void check_halve(const char *level, const struct sdrt_elementwise_ops *ops)
+{
+    static const int sizes[][2] = { { 1, 1 }, { 4, 6 }, { 5, 4 }, { 3, 7 } };
+    enum { C = 3, BATCH = 2, MOST = BATCH * 7 * 7 * C };
+    float x[MOST], y[MOST + 1];
+
+    for (int i = 0; i < MOST; i++) x[i] = (float)((i * 37) % 101) - 50.0f;
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        const int h = sizes[s][0], w = sizes[s][1], hh = (h + 1) / 2, hw = (w + 1) / 2;
+        for (int i = 0; i <= MOST; i++) y[i] = NAN;
+        for (int part = 0; part < 3; part++) {
+            const struct sdrt_exec ex = { .part = part, .nparts = 3 };
+            cr_assert(ops->halve(&ex, BATCH, h, w, C, x, y) == 0);
+        }
+        for (int i = 0; i < BATCH * hh * hw * C; i++) {
+            const int c = i % C, at = i / C % hw, line = i / C / hw % hh, b = i / C / hw / hh;
+            double sum = 0.0;
+            int n = 0;
+            for (int k = 0; k < 4; k++) {
+                const int yy = 2 * line + k / 2, xx = 2 * at + k % 2;
+                if (yy >= h || xx >= w) continue;
+                sum += (double)x[((b * h + yy) * w + xx) * C + c];
+                n++;
+            }
+            cr_expect(fabs((double)y[i] - sum / n) < 1e-4, "%s: %dx%d: %d", level, h, w, i);
+        }
+        cr_expect(isnan(y[BATCH * hh * hw * C]), "%s: %dx%d: beyond its end", level, h, w);
+    }
+}
+
 static void check_level(const char *level)
 {
     struct sdrt_elementwise_ops ops = { 0 };
@@ -325,21 +374,25 @@ static void check_level(const char *level)
     check_silu_of_sums(level, &ops, &rng);
     check_patches(level, &ops, &rng);
     check_crop(level, &ops, &rng);
-    /* CUDA has none, and refuses graphs with them; no_null_entries looks at instruction sets. */
-    if (ops.relu && ops.blend) check_relu_and_blend(level, &ops, &rng);
-    for (int i = 0; i < 12 && ops.low_frequencies; i++)
+    check_relu_and_blend(level, &ops, &rng);
+    check_silu(level, &ops);
+    check_halve(level, &ops);
+    for (int i = 0; i < 12; i++)
         check_low_frequencies(level, &ops, &rng, 1 + trand_int(&rng, 9), 1 + trand_int(&rng, 9),
                               1 + trand_int(&rng, 140));
     for (int pixels = 1; pixels <= 70; pixels++)
         for (int c = 1; c <= 5; c++) {
             const struct layout l = { .batch = 1 + trand_int(&rng, 3),
-                                      .images = 1 + trand_int(&rng, 6), .pixels = pixels,
-                                      .c = c, .scale = 9.0f * trand(&rng) };
+                                      .images = 1 + trand_int(&rng, 6),
+                                      .pixels = pixels,
+                                      .c = c,
+                                      .scale = 9.0f * trand(&rng) };
             check_layouts(level, &ops, &rng, &l);
         }
 }
 
-#define SDRT_LEVEL(level, ...) Test(elementwise, level) { check_level(#level); }
+#define SDRT_LEVEL(level, ...) \
+    Test(elementwise, level) { check_level(#level); }
 #include "kernels/levels.h"
 
 /* Without guidance the conditional prediction must come through unchanged. */
@@ -353,59 +406,6 @@ Test(elementwise, guide_of_scale_one_is_the_condition)
     sdrt_elementwise_init(&ops, 0);
     cr_expect(ops.guide(&ex, 1, 2, 1, 1.0f, eps, y) == 0);
     cr_expect(y[0] == 0.5f && y[1] == 2.0f);
-}
-
-/* In place, in shares, beside a guard. */
-Test(elementwise, silu)
-{
-    enum { ROWS = 7, C = 5, COUNT = ROWS * C };
-    struct sdrt_elementwise_ops ops = { 0 };
-    float x[COUNT + 1];
-
-    sdrt_elementwise_init(&ops, 0);
-    for (int i = 0; i <= COUNT; i++) x[i] = (float)(i - 16) * 0.75f;
-    for (int part = 0; part < 3; part++) {
-        const struct sdrt_exec ex = { .part = part, .nparts = 3 };
-        cr_assert(ops.silu(&ex, ROWS, C, x) == 0);
-    }
-    for (int i = 0; i < COUNT; i++) {
-        const double was = (i - 16) * 0.75;
-        cr_expect(fabs((double)x[i] - was / (1.0 + exp(-was))) < 1e-6, "%d", i);
-    }
-    cr_expect(x[COUNT] == (float)(COUNT - 16) * 0.75f);
-}
-
-/* Even and odd sides, in shares, beside a guard. */
-Test(elementwise, halve)
-{
-    static const int sizes[][2] = { { 1, 1 }, { 4, 6 }, { 5, 4 }, { 3, 7 } };
-    enum { C = 3, BATCH = 2, MOST = BATCH * 7 * 7 * C };
-    struct sdrt_elementwise_ops ops = { 0 };
-    float x[MOST], y[MOST + 1];
-
-    sdrt_elementwise_init(&ops, 0);
-    for (int i = 0; i < MOST; i++) x[i] = (float)((i * 37) % 101) - 50.0f;
-    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
-        const int h = sizes[s][0], w = sizes[s][1], hh = (h + 1) / 2, hw = (w + 1) / 2;
-        for (int i = 0; i <= MOST; i++) y[i] = NAN;
-        for (int part = 0; part < 3; part++) {
-            const struct sdrt_exec ex = { .part = part, .nparts = 3 };
-            cr_assert(ops.halve(&ex, BATCH, h, w, C, x, y) == 0);
-        }
-        for (int i = 0; i < BATCH * hh * hw * C; i++) {
-            const int c = i % C, at = i / C % hw, line = i / C / hw % hh, b = i / C / hw / hh;
-            double sum = 0.0;
-            int n = 0;
-            for (int k = 0; k < 4; k++) {
-                const int yy = 2 * line + k / 2, xx = 2 * at + k % 2;
-                if (yy >= h || xx >= w) continue;
-                sum += (double)x[((b * h + yy) * w + xx) * C + c];
-                n++;
-            }
-            cr_expect(fabs((double)y[i] - sum / n) < 1e-4, "%dx%d: %d", h, w, i);
-        }
-        cr_expect(isnan(y[BATCH * hh * hw * C]), "%dx%d: beyond its end", h, w);
-    }
 }
 
 /* Row by row by the definition, in double. */
@@ -463,7 +463,7 @@ Test(elementwise, own_attention)
     struct sdrt_elementwise_ops ops = { 0 };
     uint64_t rng = 29;
 
-    sdrt_elementwise_init_generic(&ops);
+    sdrt_elementwise_init(&ops, 0);
     for (int i = 0; i < 200; i++) check_own_attention("generic", &ops, &rng);
 }
 

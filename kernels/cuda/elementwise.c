@@ -3,6 +3,7 @@
 #include "kernels/cuda/launch.h"
 #include "kernels/pack.h"
 
+#include <limits.h>
 #include <math.h>
 
 static int timestep_embedding(const struct sdrt_exec *ex, const float *t, int n, int dim, float *y)
@@ -144,6 +145,69 @@ static int crop(const struct sdrt_exec *ex, int side, int h, int w, int c, const
     return cuda_launch_each(ex, SDRT_CUDA_crop, h * w * c, &p, sizeof p);
 }
 
+/* A thread for each of rows of c values, which kernels number by int. */
+static int launch_rows(const struct sdrt_exec *ex, enum sdrt_cuda_number kernel, int rows, int c,
+                       const void *params, size_t bytes)
+{
+    if (ex->part) return 0;
+    if ((long long)rows * c > INT_MAX - SDRT_CUDA_ELEMENTWISE_THREADS) return -1;
+    return cuda_launch_each(ex, kernel, rows * c, params, bytes);
+}
+
+static int relu(const struct sdrt_exec *ex, const struct sdrt_relu_shape *s, const float *slopes,
+                float *x)
+{
+    const struct sdrt_cuda_in_place p = { .slopes = slopes,
+                                          .x = x,
+                                          .rows = s->rows,
+                                          .c = s->c,
+                                          .pitch = s->pitch,
+                                          .slope = s->slope };
+
+    return launch_rows(ex, SDRT_CUDA_relu_in_place, s->rows, s->c, &p, sizeof p);
+}
+
+static int silu(const struct sdrt_exec *ex, int rows, int c, float *x)
+{
+    const struct sdrt_cuda_in_place p = { .x = x, .rows = rows, .c = c, .pitch = c };
+
+    return launch_rows(ex, SDRT_CUDA_silu_in_place, rows, c, &p, sizeof p);
+}
+
+static int halve(const struct sdrt_exec *ex, int batch, int h, int w, int c, const float *x,
+                 float *y)
+{
+    const struct sdrt_cuda_halve p = { .x = x, .y = y, .batch = batch, .h = h, .w = w, .c = c };
+
+    return launch_rows(ex, SDRT_CUDA_halve, batch * ((h + 1) / 2) * ((w + 1) / 2), c, &p, sizeof p);
+}
+
+static int blend(const struct sdrt_exec *ex, const struct sdrt_blend_shape *s, const float *x,
+                 const float *z, float *y)
+{
+    const struct sdrt_cuda_blend p = { .x = x,
+                                       .z = z,
+                                       .y = y,
+                                       .rows = s->rows,
+                                       .c = s->c,
+                                       .x_pitch = s->x_pitch,
+                                       .z_pitch = s->z_pitch,
+                                       .y_pitch = s->y_pitch,
+                                       .a = s->a,
+                                       .b = s->b };
+
+    return launch_rows(ex, SDRT_CUDA_blend, s->rows, s->c, &p, sizeof p);
+}
+
+static int low_frequencies(const struct sdrt_exec *ex, const struct sdrt_low_shape *s, float *x)
+{
+    const struct sdrt_cuda_low p = { .x = x, .h = s->h, .w = s->w, .c = s->c, .gain = s->gain };
+
+    if (ex->part) return 0;
+    return cuda_launch(ex, SDRT_CUDA_low_frequencies, cuda_divide_up(s->c, SDRT_CUDA_LOW_CHANNELS),
+                       s->batch, SDRT_CUDA_LOW_SHARED, &p, sizeof p);
+}
+
 void sdrt_cuda_elementwise_init(struct sdrt_elementwise_ops *ops)
 {
     *ops = (struct sdrt_elementwise_ops){
@@ -157,5 +221,10 @@ void sdrt_cuda_elementwise_init(struct sdrt_elementwise_ops *ops)
         .from_patches = from_patches,
         .to_nchw = to_nchw,
         .crop = crop,
+        .relu = relu,
+        .silu = silu,
+        .halve = halve,
+        .blend = blend,
+        .low_frequencies = low_frequencies,
     };
 }

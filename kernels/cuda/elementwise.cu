@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Operations that no epilogue could take in.  A thread makes one value of y.
+ * Operations that no epilogue could take in.  A thread makes one value of y, but for the low frequencies.
  */
 #include "kernels/cuda/elementwise_params.h"
 #include "kernels/cuda/math.h"
@@ -158,4 +158,105 @@ KERNEL(crop, sdrt_cuda_crop, THREADS, 8)
     if (beyond(i, p.h * p.w * p.c)) return;
     p.y[i] = load_stored(p.table, p.from,
                          (row * (size_t)p.side + column) * (size_t)p.c + (size_t)c);
+}
+
+KERNEL(relu_in_place, sdrt_cuda_in_place, THREADS, 8)
+{
+    const int i = thread_number(), c = i % p.c;
+
+    if (beyond(i, p.rows * p.c)) return;
+    float *x = p.x + (size_t)(i / p.c) * (size_t)p.pitch + c;
+    const float v = *x, slope = p.slopes ? p.slopes[c] : p.slope;
+    if (v > 0.0f) return;
+    *x = slope == 0.0f ? 0.0f : slope * v;
+}
+
+KERNEL(silu_in_place, sdrt_cuda_in_place, THREADS, 8)
+{
+    const int i = thread_number();
+
+    if (beyond(i, p.rows * p.c)) return;
+    p.x[i] = silu(p.x[i]);
+}
+
+KERNEL(halve, sdrt_cuda_halve, THREADS, 8)
+{
+    const int lines = (p.h + 1) / 2, columns = (p.w + 1) / 2;
+    const int i = thread_number(), c = i % p.c, column = i / p.c % columns * 2;
+    const int line = i / p.c / columns % lines * 2, image = i / p.c / columns / lines;
+    const int down = line + 1 < p.h ? 2 : 1, across = column + 1 < p.w ? 2 : 1;
+    float sum = 0.0f;
+
+    if (beyond(i, p.batch * lines * columns * p.c)) return;
+    for (int y = line; y < line + down; y++)
+        for (int x = column; x < column + across; x++)
+            sum += p.x[(((size_t)image * (size_t)p.h + (size_t)y) * (size_t)p.w + (size_t)x) *
+                           (size_t)p.c +
+                       (size_t)c];
+    p.y[i] = sum * (1.0f / (float)(down * across));
+}
+
+KERNEL(blend, sdrt_cuda_blend, THREADS, 8)
+{
+    const int i = thread_number();
+    const size_t row = (size_t)(i / p.c), c = (size_t)(i % p.c);
+
+    if (beyond(i, p.rows * p.c)) return;
+    float v = p.a * p.x[row * (size_t)p.x_pitch + c];
+    if (p.z) v += p.b * p.z[row * (size_t)p.z_pitch + c];
+    p.y[row * (size_t)p.y_pitch + c] = v;
+}
+
+/* ---- low frequencies ---- */
+
+enum { WAVES = SDRT_CUDA_LOW_WAVES, WARPS = THREADS / LANES };
+
+/* What the four frequencies are made of at a pixel: 1, and the cosine and sine of -1 down, -1 across and
+ * both.  An axis of one pixel has no other than 0. */
+DEVICE void waves_at(const sdrt_cuda_low &p, int pixel, float (&wave)[WAVES])
+{
+    const float turn = 6.28318530717958647692f;
+    const float down = turn * (float)(pixel / p.w) / (float)p.h;
+    const float across = turn * (float)(pixel % p.w) / (float)p.w;
+    const float tall = p.h > 1 ? 1.0f : 0.0f, wide = p.w > 1 ? 1.0f : 0.0f;
+
+    wave[0] = 1.0f;
+    wave[1] = tall * cosf(down);
+    wave[2] = tall * sinf(down);
+    wave[3] = wide * cosf(across);
+    wave[4] = wide * sinf(across);
+    wave[5] = tall * wide * cosf(down + across);
+    wave[6] = tall * wide * sinf(down + across);
+}
+
+KERNEL(low_frequencies, sdrt_cuda_low, THREADS, 8)
+{
+    SHARED(shared);
+    float *place = (float *)(void *)shared, sums[WAVES] = {}, wave[WAVES];
+    const int pixels = p.h * p.w, lane = lane_number(), warp = warp_number();
+    const int c = (int)blockIdx.x * LANES + lane;
+    const int there = c < p.c + (PLANTED(low_bound) ? 1 : 0);
+    float *x = p.x + (size_t)blockIdx.y * (size_t)pixels * (size_t)p.c + c;
+
+    for (int pixel = warp; pixel < pixels; pixel += WARPS) {
+        waves_at(p, pixel, wave);
+        const float v = there ? x[(size_t)pixel * (size_t)p.c] : 0.0f;
+#pragma unroll
+        for (int k = 0; k < WAVES; k++) sums[k] += wave[k] * v;
+    }
+#pragma unroll
+    for (int k = 0; k < WAVES; k++) place[(k * WARPS + warp) * LANES + lane] = sums[k];
+    if (!PLANTED(low_no_barrier)) sync_block();
+#pragma unroll
+    for (int k = 0; k < WAVES; k++) {
+        sums[k] = 0.0f;
+        for (int i = 0; i < WARPS; i++) sums[k] += place[(k * WARPS + i) * LANES + lane];
+    }
+    for (int pixel = warp; pixel < pixels && there; pixel += WARPS) {
+        float v = x[(size_t)pixel * (size_t)p.c];
+        waves_at(p, pixel, wave);
+#pragma unroll
+        for (int k = 0; k < WAVES; k++) v += (p.gain - 1.0f) * wave[k] / (float)pixels * sums[k];
+        x[(size_t)pixel * (size_t)p.c] = v;
+    }
 }

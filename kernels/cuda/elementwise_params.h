@@ -59,6 +59,39 @@ struct sdrt_cuda_crop {
     enum sdrt_dtype from;
 };
 
-enum { SDRT_CUDA_ELEMENTWISE_THREADS = 128 };
+/* relu_in_place and silu_in_place. */
+struct sdrt_cuda_in_place {
+    const float *slopes; /* [c] or NULL */
+    float *x;
+    int rows, c, pitch;
+    float slope;
+};
+
+struct sdrt_cuda_halve {
+    const float *x;
+    float *y;
+    int batch, h, w, c;
+};
+
+struct sdrt_cuda_blend {
+    const float *x, *z; /* z may be NULL */
+    float *y;
+    int rows, c, x_pitch, z_pitch, y_pitch;
+    float a, b;
+};
+
+/* A block for each 32 channels (grid x) of an image (grid y), which its warps share the pixels of. */
+struct sdrt_cuda_low {
+    float *x;
+    int h, w, c;
+    float gain;
+};
+
+enum {
+    SDRT_CUDA_ELEMENTWISE_THREADS = 128,
+    SDRT_CUDA_LOW_CHANNELS = 32,
+    SDRT_CUDA_LOW_WAVES = 7,
+    SDRT_CUDA_LOW_SHARED = SDRT_CUDA_LOW_WAVES * SDRT_CUDA_ELEMENTWISE_THREADS * 4,
+};
 
 #endif
