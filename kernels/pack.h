@@ -23,7 +23,7 @@ struct sdrt_weight_shape {
     int stride; /* of the convolution that reads it; 0: nothing depends on it */
     enum sdrt_dtype stored; /* SDRT_F32, SDRT_F16 or SDRT_BF16: type of the packed values; for
                              * linear layers SDRT_I8 too, at the levels of
-                             * SDRT_ISA_ANY_INT8 (kernels/isa.h); to sdrt_panel_pack() also SDRT_F64, for values of 64 bits that are
+                             * SDRT_ISA_ANY_INT8 (kernels/isa.h), on a GPU SDRT_F8_E4M3; to sdrt_panel_pack() also SDRT_F64, for values of 64 bits that are
                              * moved as they are */
 };
 

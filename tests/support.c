@@ -121,7 +121,7 @@ int tint16_level(const char *level)
 
 int tin_bf16(const char *level, enum sdrt_dtype stored)
 {
-    return tbf16_level(level) && stored == SDRT_BF16;
+    return tbf16_level(level) && (stored == SDRT_BF16 || stored == SDRT_F8_E4M3);
 }
 
 int tevery(void)

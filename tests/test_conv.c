@@ -316,6 +316,8 @@ static void check_size(const char *level, const struct sdrt_conv_ops *ops, uint6
     /* Integers are of the values as they come. */
     if (tint16_level(level) && s->w.stored != SDRT_F32) s->w.stored = p.from;
     s->relu = s->kernel == 3 && (h + out_c) % 2;
+    if (!strncmp(level, "cuda", 4) && trand_int(rng, 4) == 0) s->w.stored = SDRT_F8_E4M3;
+    if (s->w.stored == SDRT_F8_E4M3 && trand_int(rng, 2)) p.from = SDRT_F8_E4M3;
     s->y_type = p.residual == IN_PLACE ? SDRT_F32 : trand_type(rng);
     if (!ops->takes(s)) s->y_type = SDRT_F32;
     if (s->prologue != SDRT_PROLOGUE_NONE && ops->norms && trand_int(rng, 2)) {

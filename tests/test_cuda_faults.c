@@ -222,6 +222,30 @@ static void run_low_frequencies(const struct sdrt_ops *ops)
     tcuda_free(x);
 }
 
+/* Weights of 8 bits with rows of bf16. */
+static void run_f8(const struct sdrt_ops *ops)
+{
+    const struct sdrt_gemm_shape s = {
+        .m = 63,
+        .n = 63,
+        .k = 280,
+        .a_type = SDRT_BF16,
+        .y_type = SDRT_F32,
+        .a_pitch = 280,
+        .y_pitch = 63,
+        .w = { .n = 63, .k = 280, .taps = 1, .stored = SDRT_F8_E4M3 },
+    };
+    const struct sdrt_exec ex = exec();
+    void *a = values(63 * 280, SDRT_BF16), *y = values(63 * 63, SDRT_F32);
+    uint8_t bytes[63 * 280];
+    memset(bytes, 0x35, sizeof bytes);
+    void *w = tcuda_upload(bytes, sizeof bytes);
+    const struct sdrt_gemm_args g = { .a = a, .w = w, .y = y };
+
+    (void)ops->gemm.gemm(&ex, &s, &g);
+    tcuda_free(a), tcuda_free(y), tcuda_free(w);
+}
+
 /* The same on a device of capability 9.0. */
 static void run_wgmma(const struct sdrt_ops *ops)
 {
@@ -247,6 +271,8 @@ static const struct {
     { "product_bound_n", run_bf16, SHIM_BOUNDS },
     { "product_bound_store", run_bf16, SHIM_BOUNDS },
     { "product_bound_y", run_conv, SHIM_BOUNDS },
+    { "product_f8_bound_n", run_f8, SHIM_BOUNDS },
+    { "product_no_barrier", run_f8, SHIM_RACE },
     { "product_no_barrier", run_read, SHIM_RACE },
     { "product_short_wait", run_read, SHIM_IN_FLIGHT },
     { "product_read_bound_m", run_read, SHIM_BOUNDS },

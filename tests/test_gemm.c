@@ -173,6 +173,9 @@ static void check_size(const char *level, const struct sdrt_gemm_ops *ops, uint6
     if (toperand(level) != SDRT_F32 && trand_int(rng, 8)) p.s.w.stored = toperand(level);
     /* Integers are of the values as they come. */
     if (tint16_level(level) && p.s.w.stored != SDRT_F32) p.s.w.stored = p.from;
+    if (!strncmp(level, "cuda", 4) && trand_int(rng, 4) == 0) p.s.w.stored = SDRT_F8_E4M3;
+    if (p.s.w.stored == SDRT_F8_E4M3 && trand_int(rng, 2)) p.from = SDRT_F8_E4M3;
+    if (p.s.w.stored == SDRT_F8_E4M3) p.small = 1.0f; /* smaller ones than those are all 0 */
     choose_types(ops, rng, &p.s);
     if (!p.s.w.gated) p.residual = trand_int(rng, p.s.y_type == SDRT_F32 ? RESIDUALS : IN_PLACE);
     if (!p.s.w.gated) p.gate = trand_int(rng, 2);

@@ -6,6 +6,7 @@
 #include "kernels/stream.h"
 #include "model/pipeline/session.h"
 #include "runtime/graph/program_internal.h"
+#include "runtime/weights/weight_store_internal.h"
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>
@@ -71,6 +72,7 @@ struct plan {
     const char *arch;
     int size;
     double gib;   /* at most: weights and arena */
+    int f8;       /* 1: its weights are stored in 8 bits */
     int launches; /* at most, a guided step on a GPU of capability 8.0 */
 };
 
@@ -89,6 +91,9 @@ static void check(const struct plan *plan)
     o.log = &kept_log;
     r.width = r.height = plan->size;
     expect_quiet(sdrt_open(&c, &o), plan->arch);
+    if (plan->f8)
+        c->session->model->parts[SDRT_PART_BASE].store->fixed =
+            SDRT_F8_E4M3; /* before anything is declared */
     expect_quiet(sdrt_measure(c, &r, &m), plan->arch);
     const double gib = (double)(m.weights_bytes + m.arena_bytes) / (1 << 30);
     const int step = sdrt_session_find_when(c->session, SDRT_PART_BASE, SDRT_EACH_EVALUATION);
@@ -105,7 +110,9 @@ static void check(const struct plan *plan)
 }
 
 /* What they take now; less is better, more is a step back. */
-Test(gpu_plans, sd15) { check(&(struct plan){ "sd15", 512, 2.13, 335 }); }
-Test(gpu_plans, sdxl) { check(&(struct plan){ "sdxl", 1024, 6.3, 889 }); }
-Test(gpu_plans, sd35_medium) { check(&(struct plan){ "sd35-medium", 1024, 4.95, 850 }); }
-Test(gpu_plans, sd35_large) { check(&(struct plan){ "sd35-large", 1024, 12.3, 1180 }); }
+Test(gpu_plans, sd15) { check(&(struct plan){ "sd15", 512, 2.13, 0, 335 }); }
+Test(gpu_plans, sdxl) { check(&(struct plan){ "sdxl", 1024, 6.3, 0, 889 }); }
+Test(gpu_plans, sd35_medium) { check(&(struct plan){ "sd35-medium", 1024, 4.95, 0, 850 }); }
+Test(gpu_plans, sd35_large) { check(&(struct plan){ "sd35-large", 1024, 12.3, 0, 1180 }); }
+Test(gpu_plans, sd35_large_f8) { check(&(struct plan){ "sd35-large", 1024, 7.3, 1, 1180 }); }
+Test(gpu_plans, sdxl_f8) { check(&(struct plan){ "sdxl", 1024, 4.2, 1, 889 }); }

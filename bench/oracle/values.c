@@ -56,8 +56,8 @@ struct tdiff tcompare(const float *got, const double *want, size_t n, int width,
 /* Significant bits, and the weight of the last bit of the smallest numbers. */
 static void format_of(enum sdrt_dtype type, int *bits, int *least)
 {
-    *bits = type == SDRT_F16 ? 11 : type == SDRT_BF16 ? 8 : 24;
-    *least = type == SDRT_F16 ? -24 : type == SDRT_BF16 ? -133 : -149;
+    *bits = type == SDRT_F16 ? 11 : type == SDRT_BF16 ? 8 : type == SDRT_F8_E4M3 ? 4 : 24;
+    *least = type == SDRT_F16 ? -24 : type == SDRT_BF16 ? -133 : type == SDRT_F8_E4M3 ? -9 : -149;
 }
 
 double tround(double v, enum sdrt_dtype type)
@@ -69,14 +69,16 @@ double tround(double v, enum sdrt_dtype type)
     frexp(v, &e);
     const int last = e - bits > least ? e - bits : least;
     const double r = ldexp(nearbyint(ldexp(v, -last)), last);
-    const double overflow = type == SDRT_F16 ? 0x1p16 : 0x1p128;
+    const double overflow = type == SDRT_F16 ? 0x1p16 : type == SDRT_F8_E4M3 ? 480.0 : 0x1p128;
     return fabs(r) >= overflow ? copysign(INFINITY, v) : r;
 }
 
 static uint16_t bits_of(double v, enum sdrt_dtype type)
 {
-    const int mantissa = type == SDRT_F16 ? 10 : 7, bias = type == SDRT_F16 ? 15 : 127;
-    const int sign = signbit(v) ? 0x8000 : 0, top = (2 * bias + 1) << mantissa;
+    const int small = type == SDRT_F8_E4M3;
+    const int mantissa = type == SDRT_F16 ? 10 : small ? 3 : 7;
+    const int bias = type == SDRT_F16 ? 15 : small ? 7 : 127;
+    const int sign = signbit(v) ? small ? 0x80 : 0x8000 : 0, top = (2 * bias + 1) << mantissa;
     double a = fabs(v);
     int e;
 
@@ -91,5 +93,7 @@ static uint16_t bits_of(double v, enum sdrt_dtype type)
 void tencode(double v, enum sdrt_dtype type, void *dst, size_t index)
 {
     if (type == SDRT_F32) ((float *)dst)[index] = (float)v;
+    else if (type == SDRT_F8_E4M3)
+        ((uint8_t *)dst)[index] = (uint8_t)bits_of(tround(v, type), type);
     else ((uint16_t *)dst)[index] = bits_of(tround(v, type), type);
 }

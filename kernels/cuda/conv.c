@@ -32,10 +32,11 @@ static int is_worth_making(const struct sdrt_conv_shape *s)
     const double products = waves * cuda_divide_up(k, 32) * STEP_WARPS;
     const double reads = (double)m * k * s->w.taps * columns * 4.0 / L2_BYTES;
 
-    return s->upsample != 2 && made < (products > reads ? products : reads);
+    return s->w.stored == SDRT_BF16 && s->upsample != 2 &&
+           made < (products > reads ? products : reads);
 }
 
-static int is_bf16(const struct sdrt_conv_shape *s) { return s->w.stored == SDRT_BF16; }
+static int is_bf16(const struct sdrt_conv_shape *s) { return cuda_in_bf16(s->w.stored); }
 
 /* Whether there is an operand in scratch, on some device. */
 static int is_made(const struct sdrt_conv_shape *s)

@@ -30,7 +30,7 @@ extern const size_t sdrt_cuda_image_bytes;
  * launch that was refused or a shape that they do not know.  All pointers are the device's.  Part
  * 0 does all of a step, whatever nparts is; scratch is one block for the step.
  *
- * Products multiply bf16 where the weight is stored so, and f32 elsewhere; sums are f32.  A 16-bit
+ * Products multiply bf16 where the weight is stored so or in e4m3, and f32 elsewhere; sums are f32.  A 16-bit
  * operand whose rows begin at multiples of 16 bytes is read as it lies; any other is brought into
  * such rows in scratch. */
 void sdrt_cuda_ops_init(struct sdrt_ops *ops);

@@ -8,7 +8,7 @@ static int takes(const struct sdrt_gemm_shape *s)
 
 static enum sdrt_dtype operand(const struct sdrt_gemm_shape *s)
 {
-    return s->w.stored == SDRT_BF16 ? SDRT_BF16 : SDRT_F32;
+    return cuda_in_bf16(s->w.stored) ? SDRT_BF16 : SDRT_F32;
 }
 
 static int parts(const struct sdrt_gemm_shape *s, int workers)

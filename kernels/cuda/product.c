@@ -3,12 +3,13 @@
 #include "kernels/cuda/product_wgmma.h"
 #include "kernels/generic/half.h"
 #include "kernels/generic/typed.h"
+#include "kernels/store.h"
 
 #include <string.h>
 
 static enum sdrt_dtype packed_type(const struct sdrt_weight_shape *w)
 {
-    return w->stored == SDRT_BF16 ? SDRT_BF16 : SDRT_F32;
+    return w->stored == SDRT_BF16 || w->stored == SDRT_F8_E4M3 ? w->stored : SDRT_F32;
 }
 
 int cuda_weight_rows(const struct sdrt_weight_shape *w)
@@ -33,20 +34,27 @@ static size_t packed_row(const struct sdrt_weight_shape *w, int row)
     return (size_t)(column / 8 * 16 + column % 8 + gate * 8);
 }
 
-/* n values of channel k0 and on, all taps of each, to a row. */
-static void place(const struct sdrt_weight_shape *w, const float *values, int k0, int n, size_t row,
-                  void *dst)
+/* n values of channel k0 and on, all taps of each, to a row.  -1 where 8 bits do not reach. */
+static int place(const struct sdrt_weight_shape *w, const float *values, int k0, int n, size_t row,
+                 void *dst)
 {
     const enum sdrt_dtype type = packed_type(w);
     const size_t pitch = (size_t)cuda_weight_pitch(w), tap = (size_t)cuda_weight_rows(w) * pitch;
 
     for (int t = 0; t < w->taps; t++) {
         const size_t at = (size_t)t * tap + row * pitch + (size_t)k0;
+        if (type == SDRT_F8_E4M3) {
+            for (int i = 0; i < n; i++)
+                if (sdrt_from_f32(&values[i * w->taps + t], type, (char *)dst + at + i, 1) != 1)
+                    return -1;
+            continue;
+        }
         for (int i = 0; i < n; i++) {
             const float v = values[i * w->taps + t];
             typed_store(dst, type, at + (size_t)i, w->stored == SDRT_F16 ? from_f16(to_f16(v)) : v);
         }
     }
+    return 0;
 }
 
 int cuda_pack_rows(const struct sdrt_weight_shape *w, int row0, int count, const void *src,
@@ -69,7 +77,7 @@ int cuda_pack_rows(const struct sdrt_weight_shape *w, int row0, int count, const
             const int n = w->k - k < channels ? w->k - k : channels;
             const size_t first = (size_t)k * (size_t)w->taps;
             if (sdrt_to_f32(row + first * size, from, values, (size_t)(n * w->taps))) return -1;
-            place(w, values, k, n, to, dst);
+            if (place(w, values, k, n, to, dst)) return -1;
         }
     }
     return 0;
@@ -182,6 +190,15 @@ static int product_wgmma(const struct sdrt_exec *ex, const struct sdrt_cuda_prod
                        (size_t)SDRT_CUDA_WGMMA_SHARED(tile_n), &q, sizeof q);
 }
 
+/* Of square tiles. */
+static enum sdrt_cuda_number tiled_kernel(int side, int small, int read)
+{
+    if (small && read) return SDRT_CUDA_product_f8_read_64x64;
+    if (small) return side == 128 ? SDRT_CUDA_product_f8_128x128 : SDRT_CUDA_product_f8_64x64;
+    if (read) return side == 128 ? SDRT_CUDA_product_read_128x128 : SDRT_CUDA_product_read_64x64;
+    return side == 128 ? SDRT_CUDA_product_bf16_128x128 : SDRT_CUDA_product_bf16_64x64;
+}
+
 /* How far one goes in the input for a step in the output. */
 static unsigned quotient(const struct sdrt_cuda_product *p, int in, int out)
 {
@@ -201,15 +218,13 @@ int cuda_product(const struct sdrt_exec *ex, enum sdrt_dtype stored, struct sdrt
     p->up_x = quotient(p, p->in_w, p->out_w);
     p->fours = p->n % 4 == 0 && p->y_pitch % 4 == 0 && cuda_aligned(p->y, 4 * y_size) &&
                (!p->residual || (p->residual_pitch % 4 == 0 && cuda_aligned(p->residual, 16)));
-    p->source_fours = p->read &&
-                      in_pieces(4, p->a, p->k - p->c2, p->a_pitch, p->x2, p->c2, p->x2_pitch);
+    p->source_eights = p->read && p->k % 8 == 0 && p->c2 % 8 == 0 &&
+                       in_pieces(4, p->a, p->k - p->c2, p->a_pitch, p->x2, p->c2, p->x2_pitch);
     if (stored == SDRT_BF16 && takes_wgmma(ex->stream, p)) return product_wgmma(ex, p);
-    if (stored == SDRT_BF16) {
-        tile = is_large(ex->stream, p) ? 128 : 64;
-        kernel = tile == 128
-                     ? p->read ? SDRT_CUDA_product_read_128x128 : SDRT_CUDA_product_bf16_128x128
-                 : p->read ? SDRT_CUDA_product_read_64x64
-                           : SDRT_CUDA_product_bf16_64x64;
+    if (cuda_in_bf16(stored)) {
+        const int small = stored == SDRT_F8_E4M3;
+        tile = is_large(ex->stream, p) && !(small && p->read) ? 128 : 64;
+        kernel = tiled_kernel(tile, small, p->read);
         shared = SDRT_CUDA_PRODUCT_SHARED((size_t)tile, (size_t)tile);
     }
     return cuda_launch(ex, kernel, cuda_divide_up(p->rows, tile), cuda_divide_up(p->m, tile),

@@ -75,10 +75,12 @@ template <int W> DEVICE void begin(const sdrt_cuda_product &p, int n0, weights<W
     w.rows = p.rows - n0 - first_row() + (PLANTED(product_bound_n) ? 1 : 0);
 }
 
-/* Brings one stage to shared memory at `to`; what lies outside is zero. */
-template <int W> DEVICE void bring(const sdrt_cuda_product &p, weights<W> &w, uint32_t to)
+/* Brings one stage to its place in shared memory; what lies outside is zero. */
+template <int W>
+DEVICE void bring(const sdrt_cuda_product &p, weights<W> &w, unsigned char *shared, uint32_t stage)
 {
     const int channel = w.at.channel, bytes = bytes_there(p, w.at);
+    const uint32_t to = shared_address(shared) + stage;
 
 #pragma unroll
     for (int i = 0; i < W; i++) {
@@ -89,6 +91,65 @@ template <int W> DEVICE void bring(const sdrt_cuda_product &p, weights<W> &w, ui
                       inside ? 16 : 0);
     }
     w.from += advance(p, w.at) ? p.rows * p.w_pitch - channel : STEP;
+}
+
+/* ---- weights of 8 bits (e4m3), read a stage ahead and converted ---- */
+
+template <int W> struct small_weights {
+    step at; /* of what is in v */
+    const uint8_t *from;
+    int rows;
+    bytes8 v[W];
+};
+
+/* Two of four e4m3 numbers of x, the lower two, as bf16: their bits where bf16 has them are the numbers over
+ * 2^120, which is exact for subnormal ones too.  There is no NaN among weights. */
+DEVICE uint32_t two_of_e4m3(uint32_t x)
+{
+    const uint32_t apart = (x & 0xffu) << 8 | (x & 0xff00u) << 16;
+
+    return multiply_two_bf16((apart & 0x80008000u) | (apart >> 4 & 0x07f007f0u), 0x7b807b80u);
+}
+
+template <int W> DEVICE void load_stage(const sdrt_cuda_product &p, small_weights<W> &w)
+{
+    const int there = w.at.tap < p.kernel * p.kernel && bytes_there(p, w.at);
+
+#pragma unroll
+    for (int i = 0; i < W; i++) {
+        w.v[i] = { { 0, 0 } };
+        if (there && i * ROWS_APART < w.rows)
+            w.v[i] = load_8(w.from + (size_t)(i * ROWS_APART) * (size_t)p.w_pitch);
+    }
+}
+
+template <int W> DEVICE void begin(const sdrt_cuda_product &p, int n0, small_weights<W> &w)
+{
+    w.at.tap = w.at.channel = 0;
+    w.from = (const uint8_t *)p.w + (size_t)(n0 + first_row()) * (size_t)p.w_pitch +
+             first_channel();
+    w.rows = p.rows - n0 - first_row() + (PLANTED(product_f8_bound_n) ? 1 : 0);
+    load_stage(p, w);
+}
+
+/* Stores what was loaded the last time and begins to load what comes after it. */
+template <int W>
+DEVICE void bring(const sdrt_cuda_product &p, small_weights<W> &w, unsigned char *shared,
+                  uint32_t stage)
+{
+    unsigned char *to = shared + stage + first_place();
+    const int channel = w.at.channel;
+
+#pragma unroll
+    for (int i = 0; i < W; i++) {
+        const uint32_t(&v)[2] = w.v[i].v;
+        *(bytes16 *)(void *)(to + i * ROWS_APART * ROW_BYTES) = {
+            { two_of_e4m3(v[0]), two_of_e4m3(v[0] >> 16), two_of_e4m3(v[1]),
+              two_of_e4m3(v[1] >> 16) }
+        };
+    }
+    w.from += advance(p, w.at) ? p.rows * p.w_pitch - channel : STEP;
+    load_stage(p, w);
 }
 
 /* ---- an operand, copied ---- */
@@ -182,43 +243,59 @@ template <int A> DEVICE void enter_tap(const sdrt_cuda_product &p, sources<A> &x
     }
 }
 
-/* Channel c of a pixel, of whichever source has it. */
-DEVICE const float *source_at(const sdrt_cuda_product &p, int pixel, int c)
+/* Where the second source's channels begin. */
+DEVICE int second_begins(const sdrt_cuda_product &p)
 {
-    const int c1 = p.k - p.c2 + (PLANTED(product_read_bound_k) ? 4 : 0);
-
-    return c < c1 ? (const float *)p.a + (size_t)pixel * (size_t)p.a_pitch + c
-                  : p.x2 + (size_t)pixel * (size_t)p.x2_pitch + (c - c1);
+    return p.k - p.c2 + (PLANTED(product_read_bound_k) ? 8 : 0);
 }
 
-/* Four channels from c on of a pixel; 0 beyond the last one. */
-DEVICE void load_source(const sdrt_cuda_product &p, int pixel, int c, float *v)
+/* Channel c of a pixel; 0 beyond the last one. */
+DEVICE float load_channel(const sdrt_cuda_product &p, int pixel, int c)
 {
-    const int end = p.k + (PLANTED(product_read_bound_k) ? 1 : 0);
+    const int c1 = second_begins(p);
+
+    if (c >= p.k + (PLANTED(product_read_bound_k) ? 8 : 0)) return 0.0f;
+    return c < c1 ? ((const float *)p.a)[(long long)pixel * p.a_pitch + c]
+                  : p.x2[(long long)pixel * p.x2_pitch + (c - c1)];
+}
+
+/* Of all rows the piece of eight channels, which one source has. */
+template <int A> DEVICE void load_eights(const sdrt_cuda_product &p, sources<A> &x)
+{
+    const int c = x.at.channel + first_channel(), c1 = second_begins(p);
+    const int there = c < p.k + (PLANTED(product_read_bound_k) ? 8 : 0);
+    const int pitch = c < c1 ? p.a_pitch : p.x2_pitch;
+    const float *from = c < c1 ? (const float *)p.a + c : p.x2 + (c - c1);
 
 #pragma unroll
-    for (int i = 0; i < 4; i++) v[i] = 0.0f;
-    if (pixel < 0 || c >= end) return;
-    if (p.source_fours) {
-        const bytes16 four = load_16(source_at(p, pixel, c));
+    for (int i = 0; i < A; i++) {
+        bytes16 lower = {}, upper = {};
+        if (there && x.pixel[i] >= 0) {
+            const float *row = from + (long long)x.pixel[i] * pitch;
+            lower = load_16(row);
+            upper = load_16(row + 4);
+        }
 #pragma unroll
-        for (int i = 0; i < 4; i++) v[i] = float_of_bits(four.v[i]);
-        return;
+        for (int k = 0; k < 4; k++) {
+            x.v[i][k] = float_of_bits(lower.v[k]);
+            x.v[i][4 + k] = float_of_bits(upper.v[k]);
+        }
     }
-#pragma unroll
-    for (int i = 0; i < 4; i++)
-        if (c + i < end) v[i] = *source_at(p, pixel, c + i);
 }
 
 template <int A> DEVICE void load_stage(const sdrt_cuda_product &p, sources<A> &x)
 {
-    const int c = x.at.channel + first_channel();
-
-#pragma unroll
-    for (int i = 0; i < A; i++) {
-        load_source(p, x.pixel[i], c, x.v[i]);
-        load_source(p, x.pixel[i], c + 4, x.v[i] + 4);
+    if (p.source_eights) {
+        load_eights(p, x);
+        return;
     }
+#pragma unroll
+    for (int i = 0; i < A; i++)
+#pragma unroll
+        for (int k = 0; k < 8; k++)
+            x.v[i][k] = x.pixel[i] < 0 ? 0.0f
+                                       : load_channel(p, x.pixel[i],
+                                                      x.at.channel + first_channel() + k);
 }
 
 template <int A> DEVICE void begin(const sdrt_cuda_product &p, int m0, sources<A> &x)
@@ -280,8 +357,8 @@ DEVICE void multiply_stage(float (&sum)[ROWS][COLUMNS][4], uint32_t a, uint32_t 
     }
 }
 
-/* The operand by Source, copied or sources. */
-template <int M, int N, class Source>
+/* The operand by Source, copied or sources; weights by Weights, as they are or small. */
+template <int M, int N, class Source, class Weights>
 DEVICE void product(const sdrt_cuda_product &p, unsigned char *shared)
 {
     const uint32_t base = shared_address(shared);
@@ -292,7 +369,7 @@ DEVICE void product(const sdrt_cuda_product &p, unsigned char *shared)
     const int warp_m = warp_number() / 2 * (M / 2), warp_n = warp_number() % 2 * (N / 2);
     const int steps = p.kernel * p.kernel * ((p.k + STEP - 1) / STEP);
     float sum[ROWS][COLUMNS][4] = {};
-    weights<N / ROWS_APART> w;
+    Weights w;
     Source x;
 
     begin(p, n0, w);
@@ -302,7 +379,7 @@ DEVICE void product(const sdrt_cuda_product &p, unsigned char *shared)
     for (int s = 0; s < STAGES - 1; s++) {
         if (s < steps) {
             const uint32_t stage = (uint32_t)s * stage_bytes;
-            bring(p, w, base + stage + M * ROW_BYTES);
+            bring(p, w, shared, stage + M * ROW_BYTES);
             bring(p, x, shared, stage);
         }
         copy_async_commit();
@@ -316,7 +393,7 @@ DEVICE void product(const sdrt_cuda_product &p, unsigned char *shared)
          * place the next copies take. */
         if (!PLANTED(product_no_barrier)) sync_block();
         if (s + STAGES - 1 < steps) {
-            bring(p, w, base + next + M * ROW_BYTES);
+            bring(p, w, shared, next + M * ROW_BYTES);
             bring(p, x, shared, next);
         }
         copy_async_commit();
@@ -343,23 +420,42 @@ DEVICE void product(const sdrt_cuda_product &p, unsigned char *shared)
 KERNEL(product_bf16_128x128, sdrt_cuda_product, THREADS, 2)
 {
     SHARED(shared);
-    product<128, 128, copied<128 / ROWS_APART>>(p, shared);
+    product<128, 128, copied<128 / ROWS_APART>, weights<128 / ROWS_APART>>(p, shared);
 }
 
 KERNEL(product_bf16_64x64, sdrt_cuda_product, THREADS, 3)
 {
     SHARED(shared);
-    product<64, 64, copied<64 / ROWS_APART>>(p, shared);
+    product<64, 64, copied<64 / ROWS_APART>, weights<64 / ROWS_APART>>(p, shared);
 }
 
 KERNEL(product_read_128x128, sdrt_cuda_product, THREADS, 2)
 {
     SHARED(shared);
-    product<128, 128, sources<128 / ROWS_APART>>(p, shared);
+    product<128, 128, sources<128 / ROWS_APART>, weights<128 / ROWS_APART>>(p, shared);
 }
 
 KERNEL(product_read_64x64, sdrt_cuda_product, THREADS, 3)
 {
     SHARED(shared);
-    product<64, 64, sources<64 / ROWS_APART>>(p, shared);
+    product<64, 64, sources<64 / ROWS_APART>, weights<64 / ROWS_APART>>(p, shared);
+}
+
+KERNEL(product_f8_128x128, sdrt_cuda_product, THREADS, 2)
+{
+    SHARED(shared);
+    product<128, 128, copied<128 / ROWS_APART>, small_weights<128 / ROWS_APART>>(p, shared);
+}
+
+KERNEL(product_f8_64x64, sdrt_cuda_product, THREADS, 3)
+{
+    SHARED(shared);
+    product<64, 64, copied<64 / ROWS_APART>, small_weights<64 / ROWS_APART>>(p, shared);
+}
+
+/* Of large tiles the registers would not do. */
+KERNEL(product_f8_read_64x64, sdrt_cuda_product, THREADS, 3)
+{
+    SHARED(shared);
+    product<64, 64, sources<64 / ROWS_APART>, small_weights<64 / ROWS_APART>>(p, shared);
 }

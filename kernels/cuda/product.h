@@ -34,7 +34,7 @@ struct sdrt_cuda_product {
     unsigned up_y,
         up_x; /* in_h / out_h and in_w / out_w in units of 2^-31, rounded up; 1 without it */
     int read; /* a and x2 are f32 sources, which a kernel for tensor cores converts */
-    int source_fours;    /* and may be read four channels at once */
+    int source_eights;   /* in pieces of eight channels of one source, four to be read at once */
     int act;             /* enum sdrt_act */
     int gated;
     int y_bf16;

@@ -9,7 +9,13 @@
 #include "kernels/cuda/norm_params.h"
 #include "kernels/cuda/product.h"
 
-/* The packed weight is [tap][row][pitch], bf16 where it is stored so, else f32; see product.h. */
+/* Whether products of weights that are stored so multiply bf16. */
+static inline int cuda_in_bf16(enum sdrt_dtype stored)
+{
+    return stored == SDRT_BF16 || stored == SDRT_F8_E4M3;
+}
+
+/* The packed weight is [tap][row][pitch], bf16 or e4m3 where it is stored so, else f32; see product.h. */
 int cuda_weight_rows(const struct sdrt_weight_shape *w);
 int cuda_weight_pitch(const struct sdrt_weight_shape *w);
 size_t cuda_pack_bytes(const struct sdrt_weight_shape *w);

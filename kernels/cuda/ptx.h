@@ -108,6 +108,13 @@ DEVICE void store_16(void *p, bytes16 x)
 }
 
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
+/* Two products; subnormal numbers are numbers. */
+DEVICE uint32_t multiply_two_bf16(uint32_t a, uint32_t b)
+{
+    uint32_t r;
+    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(0x80008000u));
+    return r;
+}
 /* 16 bytes to shared memory, of which the first `bytes` are read and the rest are zero. */
 DEVICE void copy_async_16(uint32_t dst, const void *src, int bytes)
 {

@@ -18,7 +18,8 @@ static enum sdrt_dtype packing_f16(const struct sdrt_packed_matrix *matrix)
     return SDRT_F16;
 }
 
-/* Text encoders run on the processor (pass.h), in what their weights are. */
+/* Text encoders run on the processor (pass.h), in what their weights are.  On the device 8 bits stay, which
+ * its kernels convert where they read them. */
 static enum sdrt_dtype packing_beside(const struct sdrt_packed_matrix *matrix)
 {
     for (int i = 0; i < SDRT_MAX_TEXT; i++) {
@@ -27,7 +28,7 @@ static enum sdrt_dtype packing_beside(const struct sdrt_packed_matrix *matrix)
         if (!strncmp(matrix->name, prefix, n) && matrix->name[n] == '.')
             return sdrt_packing_as_stored(matrix);
     }
-    return SDRT_BF16;
+    return matrix->from == SDRT_F8_E4M3 ? SDRT_F8_E4M3 : SDRT_BF16;
 }
 
 /* The denoiser's layers that bear 8 bits, most of its work.  In an image the others cost more: keys and

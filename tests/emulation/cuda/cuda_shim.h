@@ -86,6 +86,11 @@ DEVICE float high_bf16(uint32_t v) { return shim_float(v & 0xffff0000u); }
 DEVICE float exp2_fast(float x) { return exp2f(x); }
 DEVICE float reciprocal_fast(float x) { return 1.0f / x; }
 
+DEVICE uint32_t multiply_two_bf16(uint32_t a, uint32_t b)
+{
+    return pack_bf16(low_bf16(a) * low_bf16(b), high_bf16(a) * high_bf16(b));
+}
+
 /* ---- memory ---- */
 
 bytes16 shim_load_16(const void *p);
