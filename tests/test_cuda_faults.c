@@ -97,7 +97,7 @@ static void run_read(const struct sdrt_ops *ops) { run_conv_of(ops, SDRT_PROLOGU
 /* A 1x1 convolution with its norm, of channels that are no whole pieces. */
 static void run_norm_operand(const struct sdrt_ops *ops)
 {
-    enum { C = 20, PIXELS = 700 };
+    enum { C = 20, PIXELS = 900 }; /* more than few values */
     const struct sdrt_conv_shape s = {
         .batch = 1,
         .in_h = 1,

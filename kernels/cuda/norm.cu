@@ -9,14 +9,10 @@
 /* The sum over all threads of the block, in all of them; place has room for one value a warp. */
 template <int THREADS> DEVICE float sum_of_block(float v, float *place)
 {
-    float sum = 0.0f;
-
     v = sum_of_warp(v);
     if (lane_number() == 0) place[warp_number()] = v;
     if (!PLANTED(norm_no_barrier)) sync_block();
-#pragma unroll
-    for (int i = 0; i < THREADS / LANES; i++) sum += place[i];
-    return sum;
+    return sum_of_warp(lane_number() < THREADS / LANES ? place[lane_number()] : 0.0f);
 }
 
 /* Element i of an image's group, which begins at channel c0 and is per channels wide. */
@@ -62,14 +58,12 @@ KERNEL(group_norm_fold, sdrt_cuda_group_norm, SDRT_CUDA_GROUP_NORM_THREADS, 4)
 
 /* ---- a group norm in one launch ---- */
 
-enum { OPERAND_THREADS = SDRT_CUDA_NORM_OPERAND_THREADS };
-
 /* Calls visit(pixel, channel) for all of an image's group, WIDTH channels from that one on each time. */
-template <int WIDTH, class Visit>
+template <int WIDTH, int THREADS, class Visit>
 DEVICE void each_of_group(const sdrt_cuda_norm_operand &p, int c0, int per, Visit visit)
 {
-    const int pieces = per / WIDTH, pixels_on = OPERAND_THREADS / pieces;
-    const int pieces_on = OPERAND_THREADS % pieces;
+    const int pieces = per / WIDTH, pixels_on = THREADS / pieces;
+    const int pieces_on = THREADS % pieces;
     const int end = p.pixels + (PLANTED(norm_operand_bound) ? 1 : 0);
     int pixel = (int)threadIdx.x / pieces, piece = (int)threadIdx.x % pieces;
 
@@ -116,7 +110,8 @@ DEVICE void store_pieces(const sdrt_cuda_norm_operand &p, int pixel, int c, cons
     for (int i = 0; i < WIDTH; i++) store_typed(p.y, p.y_bf16, at + (size_t)i, v[i]);
 }
 
-template <int WIDTH> DEVICE void norm_operand(const sdrt_cuda_norm_operand &p, float *place)
+template <int WIDTH, int THREADS>
+DEVICE void norm_operand(const sdrt_cuda_norm_operand &p, float *place)
 {
     const int per = (p.c + p.c2) / p.groups, c0 = (int)blockIdx.x * per;
     const float n = (float)p.pixels * (float)per;
@@ -124,21 +119,21 @@ template <int WIDTH> DEVICE void norm_operand(const sdrt_cuda_norm_operand &p, f
 
     load_pieces(p, 0, c0, v);
     const float first = v[0];
-    each_of_group<WIDTH>(p, c0, per, [&](int pixel, int c) {
+    each_of_group<WIDTH, THREADS>(p, c0, per, [&](int pixel, int c) {
         load_pieces(p, pixel, c, v);
 #pragma unroll
         for (int i = 0; i < WIDTH; i++) sum += v[i] - first;
     });
-    const float mean = first + sum_of_block<OPERAND_THREADS>(sum, place) / n;
-    each_of_group<WIDTH>(p, c0, per, [&](int pixel, int c) {
+    const float mean = first + sum_of_block<THREADS>(sum, place) / n;
+    each_of_group<WIDTH, THREADS>(p, c0, per, [&](int pixel, int c) {
         load_pieces(p, pixel, c, v);
 #pragma unroll
         for (int i = 0; i < WIDTH; i++) squares += (v[i] - mean) * (v[i] - mean);
     });
     /* A second place: a warp may still read the first. */
-    if (!PLANTED(norm_same_place)) place += OPERAND_THREADS / LANES;
-    const float rstd = 1.0f / sqrtf(sum_of_block<OPERAND_THREADS>(squares, place) / n + p.eps);
-    each_of_group<WIDTH>(p, c0, per, [&](int pixel, int c) {
+    if (!PLANTED(norm_same_place)) place += THREADS / LANES;
+    const float rstd = 1.0f / sqrtf(sum_of_block<THREADS>(squares, place) / n + p.eps);
+    each_of_group<WIDTH, THREADS>(p, c0, per, [&](int pixel, int c) {
         load_pieces(p, pixel, c, v);
 #pragma unroll
         for (int i = 0; i < WIDTH; i++) {
@@ -150,25 +145,35 @@ template <int WIDTH> DEVICE void norm_operand(const sdrt_cuda_norm_operand &p, f
 }
 
 /* Of every pixel, the columns that no channel has, after the last group. */
-DEVICE void clear_rest(const sdrt_cuda_norm_operand &p)
+template <int THREADS> DEVICE void clear_rest(const sdrt_cuda_norm_operand &p)
 {
     const int all = p.c + p.c2, rest = p.y_pitch - all + (PLANTED(norm_operand_rest) ? 1 : 0);
     const size_t first = (size_t)blockIdx.y * (size_t)p.pixels;
 
-    for (int i = (int)threadIdx.x; i < p.pixels * rest; i += OPERAND_THREADS)
+    for (int i = (int)threadIdx.x; i < p.pixels * rest; i += THREADS)
         store_typed(p.y, p.y_bf16,
                     (first + (size_t)(i / rest)) * (size_t)p.y_pitch + (size_t)(all + i % rest),
                     0.0f);
 }
 
-KERNEL(group_norm_operand, sdrt_cuda_norm_operand, OPERAND_THREADS, 1)
+template <int THREADS> DEVICE void norm_and_rest(const sdrt_cuda_norm_operand &p, float *place)
+{
+    if (p.pairs) norm_operand<2, THREADS>(p, place);
+    else norm_operand<1, THREADS>(p, place);
+    if ((int)blockIdx.x == p.groups - 1) clear_rest<THREADS>(p);
+}
+
+KERNEL(group_norm_operand, sdrt_cuda_norm_operand, SDRT_CUDA_NORM_OPERAND_THREADS, 1)
 {
     SHARED(shared);
-    float *place = (float *)(void *)shared;
+    norm_and_rest<SDRT_CUDA_NORM_OPERAND_THREADS>(p, (float *)(void *)shared);
+}
 
-    if (p.pairs) norm_operand<2>(p, place);
-    else norm_operand<1>(p, place);
-    if ((int)blockIdx.x == p.groups - 1) clear_rest(p);
+/* Of few values, so that several blocks share a multiprocessor. */
+KERNEL(group_norm_operand_small, sdrt_cuda_norm_operand, SDRT_CUDA_GROUP_NORM_THREADS, 4)
+{
+    SHARED(shared);
+    norm_and_rest<SDRT_CUDA_GROUP_NORM_THREADS>(p, (float *)(void *)shared);
 }
 
 KERNEL(layer_norm, sdrt_cuda_layer_norm, SDRT_CUDA_ROW_NORM_THREADS, 4)

@@ -50,7 +50,8 @@ enum {
     SDRT_CUDA_GROUP_NORM_SHARED = 2 * (SDRT_CUDA_GROUP_NORM_THREADS / 32) * 4,
     SDRT_CUDA_NORM_OPERAND_THREADS = 1024,
     SDRT_CUDA_NORM_OPERAND_SHARED = 2 * (SDRT_CUDA_NORM_OPERAND_THREADS / 32) * 4,
-    SDRT_CUDA_ROW_NORM_THREADS = 128, /* of a block; a row has a warp */
+    SDRT_CUDA_NORM_OPERAND_FEW = 8192, /* values of an image's group */
+    SDRT_CUDA_ROW_NORM_THREADS = 128,  /* of a block; a row has a warp */
 };
 
 #endif

@@ -97,6 +97,9 @@ int cuda_norm_operand(const struct sdrt_exec *ex, int batch, struct sdrt_cuda_no
 {
     p->pairs = (p->c + p->c2) / p->groups % 2 == 0 &&
                in_pieces(2, p->x, p->c, p->x_pitch, p->x2, p->c2, p->x2_pitch);
+    if ((size_t)p->pixels * (size_t)((p->c + p->c2) / p->groups) <= SDRT_CUDA_NORM_OPERAND_FEW)
+        return cuda_launch(ex, SDRT_CUDA_group_norm_operand_small, p->groups, batch,
+                           SDRT_CUDA_GROUP_NORM_SHARED, p, sizeof *p);
     return cuda_launch(ex, SDRT_CUDA_group_norm_operand, p->groups, batch,
                        SDRT_CUDA_NORM_OPERAND_SHARED, p, sizeof *p);
 }
