@@ -16,24 +16,40 @@ static size_t input_pixels(const struct sdrt_conv_shape *s)
 }
 
 /* Clocks of an H100 by the model of its rates, which nothing has timed: steps of 128 x 128 products at 80 %
- * of what warpgroups (64 channels) and warps (32, at 62 % of the former) reach, 2.9 us more for a launch,
- * and bytes that its L2 moves. */
-enum { MODEL_SMS = 132, STEP_WARPGROUPS = 640, STEP_WARPS = 516, LAUNCH = 4900, L2_BYTES = 3200 };
+ * of what warpgroups (64 channels) and warps (32, at 62 % of the former) reach, of 64 x 64 at 60 % of that;
+ * 2.9 us more for a launch, and bytes that its L2 moves. */
+enum {
+    MODEL_SMS = 132,
+    STEP_WARPGROUPS = 640,
+    STEP_WARPS = 516,
+    STEP_WARPS_64 = 215,
+    LAUNCH = 4900,
+    L2_BYTES = 3200
+};
+
+/* Of a device of so many multiprocessors the rounds of square tiles. */
+static int waves_of(int m, int n, int side)
+{
+    return cuda_divide_up(cuda_divide_up(m, side) * cuda_divide_up(n, side), MODEL_SMS);
+}
 
 /* Whether a device of capability 9.0 gains by an operand made for its own products: they are faster, but
- * making it is a launch and memory traffic.  On smaller devices the same, so that a plan fits all. */
+ * making it is a launch and memory traffic.  A tenth is within the model's error, and a launch less is sure.
+ * On smaller devices the same, so that a plan fits all. */
 static int is_worth_making(const struct sdrt_conv_shape *s)
 {
-    const int m = s->batch * s->out_h * s->out_w, k = s->w.k;
-    const int columns = cuda_divide_up(s->out_c, 128), tiles = cuda_divide_up(m, 128) * columns;
-    const double waves = (double)cuda_divide_up(tiles, MODEL_SMS) * s->w.taps;
+    const int m = s->batch * s->out_h * s->out_w, k = s->w.k, n = s->out_c;
+    const double waves = (double)waves_of(m, n, 128) * s->w.taps;
+    const double in = (double)input_pixels(s) * k;
     const double made = waves * cuda_divide_up(k, 64) * STEP_WARPGROUPS + LAUNCH +
-                        (double)input_pixels(s) * k * 6.0 / L2_BYTES;
-    const double products = waves * cuda_divide_up(k, 32) * STEP_WARPS;
-    const double reads = (double)m * k * s->w.taps * columns * 4.0 / L2_BYTES;
+                        in * 6.0 / L2_BYTES;
+    const int is_small = cuda_divide_up(m, 128) * cuda_divide_up(n, 128) < MODEL_SMS;
+    const double step = is_small ? waves_of(m, n, 64) * s->w.taps * (double)STEP_WARPS_64
+                                 : waves * STEP_WARPS;
+    const double products = step * cuda_divide_up(k, 32), reads = in * 4.0 / L2_BYTES;
 
     return s->w.stored == SDRT_BF16 && s->upsample != 2 &&
-           made < (products > reads ? products : reads);
+           made * 1.1 < (products > reads ? products : reads);
 }
 
 static int is_bf16(const struct sdrt_conv_shape *s) { return cuda_in_bf16(s->w.stored); }
