@@ -102,13 +102,11 @@ template <int W> struct small_weights {
     bytes8 v[W];
 };
 
-/* Two of four e4m3 numbers of x, the lower two, as bf16: their bits where bf16 has them are the numbers over
- * 2^120, which is exact for subnormal ones too.  There is no NaN among weights. */
-DEVICE uint32_t two_of_e4m3(uint32_t x)
+/* Two e4m3 numbers, the upper bytes of both halves, as bf16: their bits where bf16 has them are the numbers
+ * over 2^120, which is exact for subnormal ones too.  There is no NaN among weights. */
+DEVICE uint32_t from_e4m3(uint32_t two)
 {
-    const uint32_t apart = (x & 0xffu) << 8 | (x & 0xff00u) << 16;
-
-    return multiply_two_bf16((apart & 0x80008000u) | (apart >> 4 & 0x07f007f0u), 0x7b807b80u);
+    return multiply_two_bf16((two & 0x80008000u) | (two >> 4 & 0x07f007f0u), 0x7b807b80u);
 }
 
 template <int W> DEVICE void load_stage(const sdrt_cuda_product &p, small_weights<W> &w)
@@ -144,8 +142,8 @@ DEVICE void bring(const sdrt_cuda_product &p, small_weights<W> &w, unsigned char
     for (int i = 0; i < W; i++) {
         const uint32_t(&v)[2] = w.v[i].v;
         *(bytes16 *)(void *)(to + i * ROWS_APART * ROW_BYTES) = {
-            { two_of_e4m3(v[0]), two_of_e4m3(v[0] >> 16), two_of_e4m3(v[1]),
-              two_of_e4m3(v[1] >> 16) }
+            { from_e4m3(bytes_apart(v[0])), from_e4m3(upper_apart(v[0])),
+              from_e4m3(bytes_apart(v[1])), from_e4m3(upper_apart(v[1])) }
         };
     }
     w.from += advance(p, w.at) ? p.rows * p.w_pitch - channel : STEP;

@@ -63,6 +63,10 @@ DEVICE uint32_t pack_bf16(float lo, float hi)
     asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(hi), "f"(lo));
     return r;
 }
+/* The two lower bytes of x as the upper ones of both halves. */
+DEVICE uint32_t bytes_apart(uint32_t x) { return __byte_perm(x, 0, 0x1404); }
+/* The two upper ones. */
+DEVICE uint32_t upper_apart(uint32_t x) { return __byte_perm(x, 0, 0x3424); }
 DEVICE float float_of_bits(uint32_t v) { return __uint_as_float(v); }
 DEVICE uint32_t bits_of_float(float v) { return __float_as_uint(v); }
 DEVICE float low_bf16(uint32_t v) { return __uint_as_float(v << 16); }

@@ -79,6 +79,8 @@ static inline uint32_t shim_bf16(float v)
     return v != v ? 0x7fff : (b + 0x7fff + (b >> 16 & 1)) >> 16;
 }
 DEVICE uint32_t pack_bf16(float lo, float hi) { return shim_bf16(lo) | shim_bf16(hi) << 16; }
+DEVICE uint32_t bytes_apart(uint32_t x) { return (x & 0xffu) << 8 | (x & 0xff00u) << 16; }
+DEVICE uint32_t upper_apart(uint32_t x) { return bytes_apart(x >> 16); }
 DEVICE float float_of_bits(uint32_t v) { return shim_float(v); }
 DEVICE uint32_t bits_of_float(float v) { return shim_bits(v); }
 DEVICE float low_bf16(uint32_t v) { return shim_float(v << 16); }
