@@ -538,11 +538,11 @@ tests_test_gpu_models_LDADD = $(TEST_LIBS)
 EXTRA_tests_test_gpu_models_DEPENDENCIES = tests/libcuda-shim.so
 check_PROGRAMS += tests/test_gpu_nets
 tests_test_gpu_nets_SOURCES = tests/test_gpu_nets.c $(GOLDEN_IMAGES) tests/golden_pictures.c \
-	tests/golden_pictures.h tests/made_weights.c tests/made_weights.h
+	tests/golden_pictures.h tests/made_weights.c tests/made_weights.h tests/run_program.c tests/run_program.h
 tests_test_gpu_nets_CPPFLAGS = $(tests_test_gpu_models_CPPFLAGS)
 tests_test_gpu_nets_CFLAGS = $(TEST_CFLAGS)
 tests_test_gpu_nets_LDADD = $(TEST_LIBS)
-EXTRA_tests_test_gpu_nets_DEPENDENCIES = tests/libcuda-shim.so
+EXTRA_tests_test_gpu_nets_DEPENDENCIES = tests/libcuda-shim.so sdconvert
 endif
 
 # Sessions in threads.

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
  * What goes beside a tiny model, on a GPU's kernels in the execution model that stands in for its driver:
- * control nets, adapters, pictures as prompts, TAESD, FreeU, two drawings.
+ * control nets, adapters, pictures as prompts, TAESD, FreeU, two drawings, weights of 8 bits.
  * Each image is the processor's in f32 within bf16's limits, and nearer to it than that is to an image without.
  */
 #include "tests/golden_images.h"
 #include "tests/golden_pictures.h"
 #include "tests/made_weights.h"
+#include "tests/run_program.h"
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>
@@ -32,13 +33,14 @@ static void options_for(struct sdrt_options *o, const char *family, const char *
     o->precision = device ? NULL : "f32";
 }
 
-static struct sdrt_context *open_on(const char *taesd, const char *device)
+static struct sdrt_context *open_on(const char *taesd, const char *denoiser, const char *device)
 {
     struct sdrt_context *c = NULL;
     struct sdrt_options o;
 
     options_for(&o, "sd15", device);
     o.taesd = taesd;
+    o.denoiser = denoiser;
     cr_assert_eq(sdrt_open(&c, &o), SDRT_OK, "%s", kept_text);
     return c;
 }
@@ -68,11 +70,12 @@ static uint8_t *draw(struct sdrt_context *c, const struct sdrt_request *r, size_
 }
 
 /* Images of with on both devices, and of without, a request or a context that lacks it, on the processor. */
-static void check(const char *name, const char *taesd, const struct sdrt_request *with,
-                  const struct sdrt_request *without)
+static void check(const char *name, const char *taesd, const char *denoiser,
+                  const struct sdrt_request *with, const struct sdrt_request *without)
 {
-    struct sdrt_context *cpu = open_on(taesd, NULL), *gpu = open_on(taesd, "cuda");
-    struct sdrt_context *lacks = open_on(NULL, NULL);
+    struct sdrt_context *cpu = open_on(taesd, denoiser, NULL);
+    struct sdrt_context *gpu = open_on(taesd, denoiser, "cuda");
+    struct sdrt_context *lacks = open_on(NULL, NULL, NULL);
     size_t bytes, same, other;
     uint8_t *want = draw(cpu, with, &bytes), *got = draw(gpu, with, &same);
     uint8_t *bare = draw(lacks, without, &other);
@@ -111,7 +114,7 @@ static void check_control(const char *kind)
 
     with.controls = &control;
     with.n_controls = 1;
-    check(kind, NULL, &with, &without);
+    check(kind, NULL, NULL, &with, &without);
 }
 
 Test(gpu_nets, control_net) { check_control("control-sd15"); }
@@ -134,7 +137,7 @@ Test(gpu_nets, image_prompt)
     with.clip_vision = vision;
     with.ip_adapters = &ip;
     with.n_ip_adapters = 1;
-    check("image prompt", NULL, &with, &without);
+    check("image prompt", NULL, NULL, &with, &without);
 }
 
 /* Encoder and decoder. */
@@ -146,7 +149,7 @@ Test(gpu_nets, taesd)
     r.init = &p;
     r.strength = 0.5f;
     r.steps = 2;
-    check("TAESD", made_write("taesd.safetensors", "taesd", 0, ""), &r, &r);
+    check("TAESD", made_write("taesd.safetensors", "taesd", 0, ""), NULL, &r, &r);
 }
 
 Test(gpu_nets, freeu)
@@ -155,7 +158,7 @@ Test(gpu_nets, freeu)
     struct sdrt_request with = without;
 
     with.freeu = "1.5,1.6,0.9,0.2";
-    check("FreeU", NULL, &with, &without);
+    check("FreeU", NULL, NULL, &with, &without);
 }
 
 Test(gpu_nets, hires)
@@ -167,5 +170,21 @@ Test(gpu_nets, hires)
     with.hires_upscaler = "latent";
     with.hires_strength = 0.5f;
     with.steps = 2;
-    check("hires", NULL, &with, &without);
+    check("hires", NULL, NULL, &with, &without);
+}
+
+/* A denoiser of e4m3, which the device keeps so. */
+Test(gpu_nets, eight_bits)
+{
+    char net[512], model[512];
+    const struct sdrt_request r = plain();
+
+    snprintf(net, sizeof net, "%s", temp_path("small.safetensors"));
+    snprintf(model, sizeof model, "%s", path_in("sd15", ""));
+    char *const arguments[] = {
+        (char *)"./sdconvert", (char *)"--quiet", (char *)"-t", (char *)"f8_e4m3", model, net, NULL
+    };
+    program_finish(program_start(NULL, 0, arguments));
+    cr_assert_eq(ended.status, 0, "%s", ended.text);
+    check("8 bits", NULL, net, &r, &r);
 }
