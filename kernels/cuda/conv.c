@@ -160,6 +160,7 @@ static int conv2d(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
         .pad = s->pad,
         .upsample = s->upsample == 2,
         .read = is_bf16(s),
+        .relu = s->relu,
         .y_bf16 = s->y_type == SDRT_BF16,
     };
 

@@ -62,6 +62,7 @@ DEVICE void store_value(const sdrt_cuda_product &p, int m, int column, float v)
 {
     if (column >= p.n) return;
     if (p.residual) v += p.residual[(size_t)m * (size_t)p.residual_pitch + (size_t)column];
+    if (p.relu) v = fmaxf(v, 0.0f);
     store_typed(p.y, p.y_bf16, (size_t)m * (size_t)p.y_pitch + (size_t)column, v);
 }
 
@@ -79,6 +80,10 @@ DEVICE void store_four(const sdrt_cuda_product &p, int m, int column, float (&v)
         const bytes16 r = load_16(p.residual + (size_t)m * (size_t)p.residual_pitch + column);
 #pragma unroll
         for (int i = 0; i < FOUR; i++) v[i] += float_of_bits(r.v[i]);
+    }
+    if (p.relu) {
+#pragma unroll
+        for (int i = 0; i < FOUR; i++) v[i] = fmaxf(v[i], 0.0f);
     }
     if (p.y_bf16) store_8((bf16 *)p.y + at, { { pack_bf16(v[0], v[1]), pack_bf16(v[2], v[3]) } });
     else

@@ -36,6 +36,7 @@ struct sdrt_cuda_product {
     int read; /* a and x2 are f32 sources, which a kernel for tensor cores converts */
     int source_eights;   /* in pieces of eight channels of one source, four to be read at once */
     int act;             /* enum sdrt_act */
+    int relu; /* last of all */
     int gated;
     int y_bf16;
     int fours; /* four neighbouring columns of y and residual may be accessed at once */
