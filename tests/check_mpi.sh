@@ -180,4 +180,43 @@ fate KILL 0 --enable-recovery
 told 'rank 0 is killed' 'rank 1: error: MPI: rank 0 was not heard of for 2 s' 30
 fate KILL 1 ''
 told 'Open MPI ends all where one is killed' 'rank 0: warning: MPI: not drawn: ' 30
+# Two machines: network namespaces, and between them a link of 1 Gbit/s and 1 ms, or where this kernel
+# delays nothing, of 100 Mbit/s.
+here=sdrt-$$-a there=sdrt-$$-b
+trap '{ ip netns del $here; ip netns del $there; } 2> /dev/null; rm -rf "$work"' EXIT
+link() {
+    ip netns add $here && ip netns add $there &&
+        ip link add va$$ netns $here type veth peer name vb$$ netns $there &&
+        ip netns exec $here sh -c "ip address add 10.97.0.1/24 dev va$$ && ip link set va$$ up && ip link set lo up" &&
+        ip netns exec $there sh -c "ip address add 10.97.0.2/24 dev vb$$ && ip link set vb$$ up && ip link set lo up"
+}
+shape() {
+    ip netns exec "$1" tc qdisc add dev "$2" root netem delay 1ms rate 1gbit ||
+        ip netns exec "$1" tc qdisc add dev "$2" root tbf rate 100mbit burst 32kbit latency 400ms
+}
+if ! link > log 2>&1; then
+    skip "two network namespaces ($(tail -1 log))"
+    finish
+    exit
+fi
+shape $here va$$ > log 2>&1 && shape $there vb$$ >> log 2>&1 || skip "a slow link ($(tail -1 log))"
+printf '10.97.0.1 slots=1\n10.97.0.2 slots=1\n' > hosts
+# How Open MPI starts what is to run on the other one.
+printf '#!/bin/sh\nshift\nexec ip netns exec %s sh -c "$*"\n' $there > agent
+chmod +x agent
+for way in images guidance rows; do
+    mkdir one many
+    ok=true count=3
+    [ $way != rows ] || count=1 # of more, a pixel may be rounded otherwise
+    # shellcheck disable=SC2046
+    (cd one && "$sdgen" $(draws tiny-sdxl) --isa generic --batch-count $count) || ok=false
+    # shellcheck disable=SC2046
+    (cd many && timeout 120 ip netns exec $here mpirun --hostfile ../hosts --mca plm_rsh_agent "$work/agent" \
+        --mca btl tcp,self --mca btl_tcp_if_include 10.97.0.0/24 --mca oob_tcp_if_include 10.97.0.0/24 \
+        -n 2 "$sdgen" $(draws tiny-sdxl) --isa generic --batch-count $count --mpi=$way) > log 2>&1 < /dev/null ||
+        ok=false
+    diff -r one many >> log 2>&1 || ok=false
+    report $ok "$way between two namespaces" "$(head -5 log)"
+    rm -r one many
+done
 finish
