@@ -278,7 +278,7 @@ endif
 # Check scripts run beside the programs; CC compiles the installed header alone.
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT += CC='$(CC)' CRITERION_VERBOSITY_LEVEL=1; export CC CRITERION_VERBOSITY_LEVEL;
-EXTRA_DIST += tests/add_kernel.sh tests/fresh_root.sh tests/check_attacks.sh tests/check_ends.sh tests/check_faults.sh tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_auto.sh tests/check_output.sh tests/check_readme.sh tests/check_sdbench.sh tests/check_man.sh \
+EXTRA_DIST += tests/check_mpi.sh tests/add_kernel.sh tests/fresh_root.sh tests/check_attacks.sh tests/check_ends.sh tests/check_faults.sh tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_auto.sh tests/check_output.sh tests/check_readme.sh tests/check_sdbench.sh tests/check_man.sh \
 	tests/support.sh tests/header.c \
 	build-aux/summary.sh build-aux/check-layers.sh build-aux/check-levels.sh \
 	build-aux/check-wide.sh
