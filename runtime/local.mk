@@ -35,6 +35,7 @@ libruntime_la_SOURCES = \
 	runtime/device/cuda.c runtime/device/cuda.h runtime/device/cuda_internal.h runtime/device/cuda_queue.c \
 	runtime/device/cuda_driver.c runtime/device/cuda_driver.h \
 	runtime/graph/planner.c runtime/graph/planner.h \
+	runtime/graph/graph_conv.c \
 	runtime/graph/graph.c runtime/graph/graph.h runtime/graph/tensor.h runtime/graph/graph_internal.h runtime/graph/graph_plan.c runtime/graph/graph_types.c \
 	runtime/graph/graph_elementwise.c \
 	runtime/graph/graph_ranks.c runtime/graph/operations_ranks.c runtime/graph/operations_ranks.h \

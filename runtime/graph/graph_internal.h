@@ -159,6 +159,10 @@ int sdrt_graph_fail(struct sdrt_graph *g, int status, const char *what);
 sdrt_tensor sdrt_graph_new_tensor(struct sdrt_graph *g, const char *name, int batch, int h, int w,
                                   int c);
 
+/* The same of any type; external: its memory is the caller's. */
+sdrt_tensor sdrt_graph_typed_tensor(struct sdrt_graph *g, const char *name, enum sdrt_dtype type,
+                                    int external, int batch, int h, int w, int c);
+
 /* A node without operands, valid until the next one is added; NULL on failure. */
 struct sdrt_node *sdrt_graph_add_node(struct sdrt_graph *g, enum sdrt_node_kind kind,
                                       const char *name);
