@@ -63,7 +63,8 @@ allocations() {
     leaks=$(cat "$work/leaks")
     sed 's/planned in [0-9.]* ms//' "$work/stdout" > "$work/said"
     [ "$(cat x.png)" = old ] || { reference=$work/reference; cp x.png "$reference"; }
-    for n in $(awk "(NR + $day) % $share == 0" "$work/sites"); do
+    # The first decide what is looked at and what is not: all of them.
+    for n in $(awk "NR <= 12 || (NR + $day) % $share == 0" "$work/sites"); do
         printf old > x.png
         run FAULT_ALLOC="$n" FAULT_LEAKS="$work/leaks" "$@"
         judge "$name, allocation $n" $?

@@ -133,7 +133,8 @@ static int check_apart(const struct session *s)
 
     for (int k = 0; k < s->output.total && !same; k++) {
         char *name = output_name(&s->output, k);
-        same = name && !strcmp(name, s->options.grid);
+        if (!name) return SDRT_E_NOMEM; /* which it has told */
+        same = !strcmp(name, s->options.grid);
         free(name);
     }
     if (!same) return SDRT_OK;
@@ -148,7 +149,8 @@ static int check_apart_from_inputs(const struct session *s)
 
     for (int k = 0; k < s->output.total && !status && !output_is_stdout(&s->output); k++) {
         char *name = output_name(&s->output, k);
-        status = inputs_check(&s->options, name, &s->log);
+        /* Without a name nothing is looked at; it has told why. */
+        status = name ? inputs_check(&s->options, name, &s->log) : SDRT_E_NOMEM;
         free(name);
     }
     return status;
