@@ -132,12 +132,12 @@ report $ok 'a name that is taken is refused once' "$(cat log)"
 # and $took are mpirun's.
 mkdir one
 # shellcheck disable=SC2046
-(cd one && "$sdgen" $(draws tiny-sd15) --steps 40 --batch-count 8)
+(cd one && "$sdgen" $(draws tiny-sd15) --steps 150 --batch-count 8)
 fate() {
     rm -rf many
     mkdir many
     # shellcheck disable=SC2086,SC2046
-    (cd many && exec timeout 60 mpirun --oversubscribe $3 -n 3 "$sdgen" $(draws tiny-sd15) --steps 40 \
+    (cd many && exec timeout 60 mpirun --oversubscribe $3 -n 3 "$sdgen" $(draws tiny-sd15) --steps 150 \
         --batch-count 8 --mpi --mpi-timeout 2 > ../log 2>&1 < /dev/null) &
     pid=$!
     tries=0
@@ -204,6 +204,7 @@ printf '10.97.0.1 slots=1\n10.97.0.2 slots=1\n' > hosts
 # How Open MPI starts what is to run on the other one.
 printf '#!/bin/sh\nshift\nexec ip netns exec %s sh -c "$*"\n' $there > agent
 chmod +x agent
+rm -rf one many
 for way in images guidance rows; do
     mkdir one many
     ok=true count=3

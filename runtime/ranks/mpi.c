@@ -7,9 +7,11 @@
 #include "runtime/ranks/ranks.h"
 
 #include <mpi.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* MPI counts in int: larger messages go in pieces. */
@@ -172,13 +174,29 @@ static int mpi_poll(struct sdrt_ranks *r, int tag, void *data, size_t bytes, int
     return sweep(r) ? -1 : there;
 }
 
+/* Finalizing waits for all ranks, also for one that is killed on the way there. */
+static void *end_late(void *timeout)
+{
+    const double seconds = *(const double *)timeout;
+    const struct timespec t = { (time_t)seconds,
+                                (long)((seconds - (double)(time_t)seconds) * 1e9) };
+
+    nanosleep(&t, NULL);
+    fputs("MPI: not all ranks came to the end\n", stderr);
+    _exit(EXIT_FAILURE);
+}
+
 static void mpi_close(struct sdrt_ranks *r, int clean)
 {
+    static double timeout;
     struct own *o = r->own;
+    pthread_t watch;
 
-    /* Finalizing waits for all ranks, so those that lost one leave without it. */
+    /* So those that lost one leave without it. */
     if (!clean) return;
     while (o->posted && sweep(r) == 0) rest(POLLS + 1);
+    timeout = r->timeout;
+    if (pthread_create(&watch, NULL, end_late, &timeout) == 0) pthread_detach(watch);
     MPI_Finalize();
     free(o->nodes);
     free(o);
