@@ -184,6 +184,7 @@ enum cli_parsed cli_parse(const struct cli_program *program, void *into, int arg
             while (o->letter != found) o++;
         if (program->marks) ((char *)into + program->marks)[o - program->options] = 1;
         const int status = take(program, o, into, optarg, log);
+        if (status == SDRT_E_NOMEM) return CLI_FAILED;
         if (status) return status > 0 ? CLI_SHOWN : CLI_USAGE;
     }
     *rest = optind;

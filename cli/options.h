@@ -58,7 +58,7 @@ enum cli_parsed {
     CLI_RUN,    /* go on */
     CLI_SHOWN,  /* something was printed and nothing is left to do */
     CLI_USAGE,  /* something was wrong and one line about it went to the log */
-    CLI_FAILED, /* the same of a file that an option names */
+    CLI_FAILED, /* the same of a file that an option names, or of memory */
 };
 
 /* Reads argv into the struct at into, which holds the defaults; *rest is the index of the first

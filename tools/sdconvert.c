@@ -167,7 +167,7 @@ int main(int argc, char **argv)
     if (parsed == CLI_SHOWN) return EXIT_SUCCESS;
     if (parsed == CLI_RUN && rest + 2 != argc)
         sdrt_fail(&s.log, SDRT_E_ARG, "expected two names, found %d; try --help", argc - rest);
-    if (parsed == CLI_USAGE || rest + 2 != argc) return EXIT_USAGE;
+    if (parsed != CLI_RUN || rest + 2 != argc) return EXIT_USAGE;
     s.input = argv[rest];
     s.output = argv[rest + 1];
     progress_init(&s.progress, "sdconvert", s.quiet);

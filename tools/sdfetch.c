@@ -177,7 +177,7 @@ static int parse(struct session *s, int argc, char **argv, int *shown)
     const enum cli_parsed parsed = cli_parse(&program, s, argc, argv, &rest, &s->log);
 
     *shown = parsed == CLI_SHOWN;
-    if (parsed == CLI_USAGE) return SDRT_E_ARG;
+    if (parsed == CLI_USAGE || parsed == CLI_FAILED) return SDRT_E_ARG;
     return *shown ? finish_stdout(s) : check_together(s, argc - rest, argv + rest);
 }
 
