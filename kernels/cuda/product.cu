@@ -162,7 +162,7 @@ template <int A> struct copied {
 DEVICE uint32_t find_pixel(const sdrt_cuda_product &p, int m, const bf16 *&a)
 {
     const int x = m % p.out_w, y = m / p.out_w % p.out_h, image = m / p.out_w / p.out_h;
-    const int sy = y * p.stride - p.pad, sx = x * p.stride - p.pad;
+    const int sy = y * p.stride - p.pad_y, sx = x * p.stride - p.pad;
     uint32_t taps = 0;
 
     if (m >= p.m + (PLANTED(product_bound_m) ? 1 : 0)) return 0;
@@ -225,7 +225,7 @@ DEVICE int scaled(int at, unsigned quotient)
 /* All rows to the pixels that this tap reads; none after the last tap. */
 template <int A> DEVICE void enter_tap(const sdrt_cuda_product &p, sources<A> &x)
 {
-    const int dy = x.at.tap / p.kernel - p.pad, dx = x.at.tap % p.kernel - p.pad;
+    const int dy = x.at.tap / p.kernel - p.pad_y, dx = x.at.tap % p.kernel - p.pad;
     const int more = PLANTED(product_read_bound_y) ? 1 : 0;
     const unsigned h = (unsigned)((p.upsample ? p.out_h : p.in_h) + more);
     const unsigned w = (unsigned)(p.upsample ? p.out_w : p.in_w);

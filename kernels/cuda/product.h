@@ -30,6 +30,7 @@ struct sdrt_cuda_product {
     int a_pitch, w_pitch, y_pitch, residual_pitch, chan_pitch; /* elements */
     int in_h, in_w, out_h, out_w;
     int kernel, stride, pad;
+    int pad_y; /* rows: pad, but for what lies above them already */
     int upsample; /* 1: the input is enlarged to out_h x out_w first, source y * in_h / out_h */
     unsigned up_y,
         up_x; /* in_h / out_h and in_w / out_w in units of 2^-31, rounded up; 1 without it */

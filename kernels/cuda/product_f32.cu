@@ -19,7 +19,7 @@ DEVICE int source_pixel(const sdrt_cuda_product &p, int m, int tap)
 {
     const int x = m % p.out_w, y = m / p.out_w % p.out_h, image = m / p.out_w / p.out_h;
     const int h = p.upsample ? p.out_h : p.in_h, w = p.upsample ? p.out_w : p.in_w;
-    int sy = y * p.stride + tap / p.kernel - p.pad, sx = x * p.stride + tap % p.kernel - p.pad;
+    int sy = y * p.stride + tap / p.kernel - p.pad_y, sx = x * p.stride + tap % p.kernel - p.pad;
 
     if (m >= p.m + (PLANTED(product_f32_bound_m) ? 1 : 0) || sy < 0 || sx < 0 || sy >= h || sx >= w)
         return -1;

@@ -57,7 +57,7 @@ DEVICE void feed(const sdrt_cuda_product_wgmma &p, const ring &r, const place &a
             barrier_wait(r.free + (uint32_t)stage * 8, (s / STAGES & 1) ^ 1);
         barrier_expect(full, SDRT_CUDA_WGMMA_STAGE(N) + (PLANTED(wgmma_bytes) ? 16 : 0));
         tma_load_4d(to, &p.a, full, c, at.x * p.p.stride + tap % kernel - p.p.pad,
-                    at.y * p.p.stride + tap / kernel - p.p.pad, at.image);
+                    at.y * p.p.stride + tap / kernel - p.p.pad_y, at.image);
         tma_load_3d(to + A_BYTES, &p.w, full, c, at.row, tap);
     }
 }
