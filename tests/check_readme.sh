@@ -13,6 +13,8 @@ trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 ln -s "$build" build
 ln -s "$tree/demo-model" demo-model
+# sdgen finds it beside its own folder; a build that lies elsewhere is told.
+[ -d "$build/../demo-model" ] || export SDRT_MODEL="$tree/demo-model"
 
 if [ -n "${SDRT_EMULATED-}" ]; then
     skip 'the README: the small model takes minutes, emulated'
