@@ -54,7 +54,7 @@ caught RETURNS_EARLY 1 'leaves [0-9]* of [0-9]* values unwritten\|values are off
 caught KEEPS_RESULTS 1 'result again\|values are off\|other bits'
 caught READS_PAST 1 'reads or writes past the end of x '
 caught READS_BEFORE 1 'reads or writes before the beginning of x '
-caught SKIPS_A_TAIL 1 'values are off'
+caught SKIPS_A_TAIL 1 'values are off\|other bits'
 caught WRITES_INPUT 1 'writes to x, which is an input'
 caught WRITES_GAPS 1 'writes between the rows of y'
 caught WRITES_PAST 1 'just outside y\|past the end of y'
