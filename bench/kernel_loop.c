@@ -7,6 +7,7 @@
 #if defined(__linux__)
 #define _GNU_SOURCE /* dladdr1(), REG_RIP */
 #include <link.h>
+#include <ucontext.h>
 #endif
 
 #include "bench/assembly.h"
@@ -22,7 +23,6 @@
 #include <string.h>
 #include <sys/time.h>
 #include <time.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 enum {
@@ -42,22 +42,28 @@ static struct {
 
 /* ---- where the time goes by ---- */
 
+/* Where the program is: nowhere that is known on other systems than Linux. */
+static uintptr_t counter_of(const void *context)
+{
+#if defined(__linux__) && defined(__x86_64__)
+    return (uintptr_t)((const ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+#elif defined(__linux__) && defined(__aarch64__)
+    return (uintptr_t)((const ucontext_t *)context)->uc_mcontext.pc;
+#else
+    (void)context;
+    return 0;
+#endif
+}
+
 static void take_sample(int signal, siginfo_t *info, void *context)
 {
-    const ucontext_t *c = context;
     const int n = samples.n;
+    const uintptr_t at = counter_of(context);
 
     (void)signal;
     (void)info;
-    if (n == SAMPLES) return;
-#if defined(__x86_64__) && defined(__linux__)
-    samples.at[n] = (uintptr_t)c->uc_mcontext.gregs[REG_RIP];
-#elif defined(__aarch64__) && defined(__linux__)
-    samples.at[n] = (uintptr_t)c->uc_mcontext.pc;
-#else
-    (void)c;
-    return;
-#endif
+    if (n == SAMPLES || !at) return;
+    samples.at[n] = at;
     samples.n = n + 1;
 }
 
