@@ -210,43 +210,32 @@ Test(rows, guidance_that_ends)
 
 Test(rows, sdxl)
 {
-    check_rows(&(struct drawing){ .family = "sdxl",
-                                  .width = 64,
-                                  .height = 128,
-                                  .steps = 2,
-                                  .batch = 1,
-                                  .cfg = 5.0f,
-                                  .how = SDRT_SHARE_ROWS },
-               2);
-    check_rows(&(struct drawing){ .family = "sdxl",
-                                  .width = 64,
-                                  .height = 128,
-                                  .steps = 2,
-                                  .batch = 1,
-                                  .cfg = 5.0f,
-                                  .how = SDRT_SHARE_ROWS },
-               4);
+    const struct drawing d = { .family = "sdxl",
+                               .width = 64,
+                               .height = 128,
+                               .steps = 2,
+                               .batch = 1,
+                               .cfg = 5.0f,
+                               .how = SDRT_SHARE_ROWS };
+
+    check_rows(&d, 2);
+    check_rows(&d, 4);
 }
 
 /* Bands of unlike heights: 24 rows of patches for 5 ranks. */
 Test(rows, sd35)
 {
-    check_rows(&(struct drawing){ .family = "sd35",
-                                  .width = 64,
-                                  .height = 96,
-                                  .steps = 2,
-                                  .batch = 1,
-                                  .cfg = 5.0f,
-                                  .how = SDRT_SHARE_ROWS },
-               2);
-    check_rows(&(struct drawing){ .family = "sd35",
-                                  .width = 64,
-                                  .height = 96,
-                                  .steps = 2,
-                                  .batch = 2,
-                                  .cfg = 5.0f,
-                                  .how = SDRT_SHARE_ROWS },
-               5);
+    struct drawing d = { .family = "sd35",
+                         .width = 64,
+                         .height = 96,
+                         .steps = 2,
+                         .batch = 1,
+                         .cfg = 5.0f,
+                         .how = SDRT_SHARE_ROWS };
+
+    check_rows(&d, 2);
+    d.batch = 2;
+    check_rows(&d, 5);
 }
 
 static void check_guidance(const struct drawing *w)
