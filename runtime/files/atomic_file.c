@@ -17,9 +17,10 @@
 struct sdrt_atomic_file {
     FILE *stream;
     char *target; /* symbolic links resolved, for rename */
-    char *temp;   /* NULL when the target is written directly */
+    char *temp;   /* NULL when the target is written directly, or has no name yet */
     char *path;   /* as the caller wrote it, for messages */
     int   error;  /* errno of the first failed write, or 0 */
+    int   unnamed; /* until commit, which gives it the name temp */
 };
 
 static void destroy(struct sdrt_atomic_file **file)
@@ -60,11 +61,67 @@ static char *temp_name(const char *target, unsigned attempt)
     return name;
 }
 
+enum { MOST_ATTEMPTS = 100 };
+
+/* The link that the system keeps to an open file. */
+static void link_of(int fd, char *link, size_t size) { snprintf(link, size, "/proc/self/fd/%d", fd); }
+
+/* Opens a file in target's folder that has no name, so that even a process that is killed leaves none;
+ * -1 where the system or the file system has no such files. */
+static int open_unnamed(const char *target)
+{
+    int fd = -1;
+#ifdef O_TMPFILE
+    const char *slash = strrchr(target, '/');
+    char *folder = slash ? strndup(target, (size_t)(slash - target) + 1) : strdup(".");
+    char link[48];
+
+    if (folder) fd = open(folder, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+    free(folder);
+    if (fd < 0) return -1;
+    link_of(fd, link, sizeof link);
+    if (access(link, F_OK) != 0) { /* without /proc it never gets a name */
+        close(fd);
+        fd = -1;
+    }
+#else
+    (void)target;
+#endif
+    return fd;
+}
+
+/* Links the file without a name to a temporary one.  Returns an errno or 0. */
+static int give_name(struct sdrt_atomic_file *f, int fd)
+{
+    char link[48];
+    int error = EEXIST;
+
+    link_of(fd, link, sizeof link);
+    for (unsigned attempt = 0; error == EEXIST && attempt < MOST_ATTEMPTS; attempt++) {
+        f->temp = temp_name(f->target, attempt);
+        if (!f->temp) return ENOMEM;
+        sdrt_unfinished_add(f->temp);
+        if (linkat(AT_FDCWD, link, AT_FDCWD, f->temp, AT_SYMLINK_FOLLOW) == 0) return 0;
+        error = errno;
+        sdrt_unfinished_done(f->temp);
+        free(f->temp);
+        f->temp = NULL;
+    }
+    return error;
+}
+
 /* Opens a new temporary file, with the permissions of a file the user makes (umask)
  * or of the one it will replace.  Returns a descriptor, or -1 with errno. */
 static int open_temp(struct sdrt_atomic_file *f, const struct stat *old)
 {
-    for (unsigned attempt = 0; attempt < 100; attempt++) {
+    const int unnamed = open_unnamed(f->target);
+
+    if (unnamed >= 0) {
+        f->unnamed = 1;
+        if (old && fchmod(unnamed, old->st_mode & 0777) != 0) errno = 0;
+        return unnamed;
+    }
+    for (unsigned attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
         free(f->temp);
         f->temp = temp_name(f->target, attempt);
         if (!f->temp) {
@@ -213,7 +270,9 @@ static int finish(struct sdrt_atomic_file *f)
 
     if (!error && fflush(stream) != 0) error = errno;
     /* Pipes and some file systems know no fsync and say EINVAL. */
-    if (!error && f->temp && fsync(fileno(stream)) != 0 && errno != EINVAL) error = errno;
+    if (!error && (f->temp || f->unnamed) && fsync(fileno(stream)) != 0 && errno != EINVAL)
+        error = errno;
+    if (!error && f->unnamed) error = give_name(f, fileno(stream));
     f->stream = NULL;
     if (fclose(stream) != 0 && !error) error = errno;
     if (!error && f->temp && rename(f->temp, f->target) != 0) error = errno;

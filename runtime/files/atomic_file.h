@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Files that are written whole or not at all.  The bytes go to a temporary file in
- * the target's folder; commit checks them through to the disk and renames.  Until
- * then, and after any failure, a file that was there before is untouched.
+ * the target's folder, without a name where the system has such files; commit checks
+ * them through to the disk and renames.  Until then, and after any failure, a file that
+ * was there before is untouched.
  *
  *     status = sdrt_atomic_open(&file, path, log);
  *     if (status == SDRT_OK) {
