@@ -8,7 +8,7 @@
 # form; a program that counts nothing counts as one test.  Its exit status, kept by
 # automake in the .trs file beside the log, always has the last word: a program that
 # failed without saying so counts as one failure more.  Exit status 1 on any failure,
-# or when there is nothing to sum up.
+# or when there is nothing to sum up.  What failed is shown before: at most 20 lines of a program.
 set -eu
 
 [ $# -gt 0 ] || { echo "usage: $0 FOLDER..." >&2; exit 2; }
@@ -16,6 +16,13 @@ results=$(for folder; do
     for trs in "$folder"/*.trs; do [ ! -f "$trs" ] || printf '%s\n' "$trs"; done
 done)
 [ -n "$results" ] || { echo "0 passed, 0 failed, 0 skipped: no test has run"; exit 1; }
+
+printf '%s\n' "$results" | while IFS= read -r trs; do
+    grep -q -E '^:global-test-result: (PASS|SKIP)$' "$trs" && continue
+    printf -- '---- %s\n' "${trs%.trs}"
+    { grep -a -E '^(FAIL|\[FAIL\]|\[----\]|.*(runtime error|Sanitizer):)' "${trs%.trs}.log" ||
+        tail -n 5 "${trs%.trs}.log" || true; } 2> /dev/null | head -n 20
+done
 
 printf '%s\n' "$results" | while IFS= read -r trs; do
     printf 'program %s %s\n' "$(sed -n 's/^:global-test-result: //p' "$trs")" "${trs##*/}"
