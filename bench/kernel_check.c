@@ -122,39 +122,39 @@ static void run(struct sdrt_trial *t, int nparts, int threads)
     if (threads == 2) pthread_join(other, NULL);
 }
 
-static size_t unwritten(const struct sdrt_trial *t)
-{
-    const uint32_t poison = 0xffffffff;
-    const float *y = t->buffer[SDRT_TRIAL_Y].v;
-    size_t n = 0;
-
-    for (size_t i = 0; i < t->rows * (size_t)t->width; i++)
-        n += !memcmp(&y[i / (size_t)t->width * (size_t)t->pitch + i % (size_t)t->width], &poison,
-                     sizeof poison);
-    return n;
-}
-
 /* Against the oracle, and what is around the result. */
 static void judge(const struct sdrt_trial *t, enum sdrt_dtype operand, const float *earlier)
 {
     const struct sdrt_guarded *y = &t->buffer[SDRT_TRIAL_Y];
-    const size_t all = t->rows * (size_t)t->width, missing = unwritten(t);
+    const size_t all = t->rows * (size_t)t->width, missing = sdrt_trial_unwritten(t);
     double nmse_limit;
     const struct tdiff d = sdrt_trial_compare(t, operand, &nmse_limit);
+    const int off = d.bad || d.nmse > nmse_limit;
 
     if (missing) wrong("leaves %zu of %zu values unwritten", missing, all);
-    if (earlier && !memcmp(y->p, earlier, y->bytes)) wrong("gives an earlier call's result again");
-    if (d.bad || d.nmse > nmse_limit) {
-        const double got =
-            (double)y->v[d.at / (size_t)t->width * (size_t)t->pitch + d.at % (size_t)t->width];
+    /* Right it may be: the sums of a single pixel are 0 each time. */
+    if (off && earlier && !memcmp(y->p, earlier, y->bytes))
+        wrong("gives an earlier call's result again");
+    if (off)
         wrong(
             "%zu of %zu values are off, the most at row %zu, column %zu: %.6g, expected %.6g; mean "
             "error %.1e",
             d.bad, (all + t->step - 1) / t->step, d.at / (size_t)t->width, d.at % (size_t)t->width,
-            got, t->want[d.at], sqrt(d.nmse));
-    }
+            sdrt_trial_value(t, d.at), t->want[d.at], sqrt(d.nmse));
     if (tgaps_written(y->v, t->rows, t->width, t->pitch))
         wrong("writes between the rows of %s", y->name);
+}
+
+/* Its own, and others where the family leaves that free. */
+static void numbers_of_parts(const struct sdrt_trial *t, int own, int nparts[RUNS])
+{
+    const int all = t->job.family == SDRT_FAMILY_GN_SUMS,
+              fold = t->job.family == SDRT_FAMILY_GN_FOLD;
+
+    nparts[0] = own;
+    nparts[1] = all ? own : 1;
+    nparts[2] = all || (fold && own < 2) ? own : 2;
+    nparts[3] = all || fold ? own : own + 3;
 }
 
 static void check_shape(struct sdrt_trial *t, const struct sdrt_kernel_file *f, uint64_t *rng,
@@ -172,7 +172,9 @@ static void check_shape(struct sdrt_trial *t, const struct sdrt_kernel_file *f, 
     if (!first || !earlier) wrong("no memory for the operands");
     const int own = sdrt_trial_parts(t, 2);
     if (own < 1 || own > 1 << 20) wrong("parts() gives %d", own);
-    const int nparts[RUNS] = { own, 1, 2, own + 3 }, threads[RUNS] = { 2, 1, 2, 1 };
+    const int threads[RUNS] = { 2, 1, 2, 1 };
+    int nparts[RUNS];
+    numbers_of_parts(t, own, nparts);
     /* New numbers where the old ones were: what is kept from call to call shows. */
     for (int numbers = 0; numbers < 2; numbers++) {
         const char *text = sdrt_trial_fill(t, rng);
@@ -269,6 +271,20 @@ static void random_attention(struct sdrt_attention_shape *s, uint64_t *rng)
     s->k_pitch = s->v_pitch = s->heads * s->head_dim + gap(rng);
 }
 
+static void random_group_norm(struct sdrt_gn_shape *s, uint64_t *rng)
+{
+    const int groups = 1 + trand_int(rng, 8), all = groups * (1 + trand_int(rng, 12));
+
+    *s = (struct sdrt_gn_shape){ .batch = 1 + trand_int(rng, 3),
+                                 .pixels = 1 + trand_int(rng, 300),
+                                 .c2 = trand_int(rng, 2) * trand_int(rng, all),
+                                 .groups = groups,
+                                 .eps = 1e-5f };
+    s->c = all - s->c2;
+    s->x_pitch = s->c + gap(rng);
+    s->x2_pitch = s->c2 + gap(rng);
+}
+
 static void random_layer_norm(struct sdrt_ln_shape *s, uint64_t *rng)
 {
     *s = (struct sdrt_ln_shape){ .rows = 1 + trand_int(rng, 40),
@@ -286,6 +302,33 @@ static void random_rms_norm(struct sdrt_rms_shape *s, uint64_t *rng)
                                   .eps = 1e-6f };
     s->x_pitch = s->groups * s->width + gap(rng);
     s->y_pitch = s->groups * s->width + gap(rng);
+}
+
+/* The i-th operation of those that it has. */
+static void random_elementwise(struct sdrt_ew_shape *s, const struct sdrt_kernel_file *f, int i,
+                               uint64_t *rng)
+{
+    static const enum sdrt_dtype types[] = { SDRT_F32, SDRT_F16, SDRT_BF16 };
+    struct sdrt_ew_extent e;
+    int have = 0, op = 0;
+
+    for (int k = 0; k < SDRT_EW_OPS; k++) have += f->has_op[k];
+    for (int left = i % have; !f->has_op[op] || left--;) op++;
+    *s = (struct sdrt_ew_shape){ .op = (enum sdrt_elementwise_op)op };
+    const struct sdrt_ew_kind *k = &sdrt_ew_kinds[op];
+    do {
+        for (int n = 0; n < k->n_sizes; n++)
+            s->size[n] = 1 + trand_int(rng, k->n_sizes > 3 ? 12 : 70);
+        if (op != SDRT_EW_RELATIVE_BIAS) continue;
+        s->size[0] = 1 + trand_int(rng, 90);
+        s->size[2] = 4 + 4 * trand_int(rng, 9);
+        s->size[3] += s->size[2];
+    } while (!sdrt_ew_measure(s, &e));
+    sdrt_ew_usual(s);
+    s->variant = i / have % SDRT_EW_VARIANTS;
+    s->gap = gap(rng);
+    s->factor *= 1.0f + trand(rng);
+    if (k->typed) s->from = types[trand_int(rng, 3)];
 }
 
 /* Of the kernel's types, and what else goes with the shape. */
@@ -324,6 +367,9 @@ static double flop_of(const struct sdrt_job *j)
     const struct sdrt_gemm_shape *g = &j->u.gemm;
     const struct sdrt_attention_shape *a = &j->u.attention;
 
+    if (j->family == SDRT_FAMILY_ELEMENTWISE) return 0.0; /* little of anything */
+    if (j->family == SDRT_FAMILY_GN_SUMS || j->family == SDRT_FAMILY_GN_FOLD)
+        return 3.0 * j->u.gn.batch * j->u.gn.pixels * (j->u.gn.c + j->u.gn.c2);
     if (j->family == SDRT_FAMILY_LAYER_NORM) return 8.0 * j->u.ln.rows * j->u.ln.c;
     if (j->family == SDRT_FAMILY_RMS_NORM)
         return 4.0 * j->u.rms.rows * j->u.rms.groups * j->u.rms.width;
@@ -342,6 +388,9 @@ static void check_small(const struct sdrt_kernel_file *f, enum sdrt_family famil
     switch (family) {
     case SDRT_FAMILY_CONV: random_conv(&t.job.u.conv, rng); break;
     case SDRT_FAMILY_GEMM: random_gemm(&t.job.u.gemm, rng); break;
+    case SDRT_FAMILY_ELEMENTWISE: random_elementwise(&t.job.u.ew, f, i, rng); break;
+    case SDRT_FAMILY_GN_SUMS:
+    case SDRT_FAMILY_GN_FOLD: random_group_norm(&t.job.u.gn, rng); break;
     case SDRT_FAMILY_LAYER_NORM: random_layer_norm(&t.job.u.ln, rng); break;
     case SDRT_FAMILY_RMS_NORM: random_rms_norm(&t.job.u.rms, rng); break;
     default: random_attention(&t.job.u.attention, rng);
@@ -370,21 +419,26 @@ __attribute__((noreturn)) static void child(const char *path, enum sdrt_family f
 {
     static struct sdrt_kernel_file f;
     uint64_t rng = seed * 0x9e3779b97f4a7c15u + 1;
+    char text[MESSAGE];
+    int has = 0;
 
     snprintf(now.shape, sizeof now.shape, "while it was loaded");
     catch_signals();
     alarm(SECONDS);
     if (sdrt_kernel_load(&f, path, log) != SDRT_OK) _exit(2); /* told by the log */
-    if (!f.has[family]) {
-        char text[MESSAGE];
-        snprintf(text, sizeof text, "kernel %.200s has no entry of %s", path,
-                 sdrt_family_names[family]);
+    for (int i = 0; i < n; i++) has += sdrt_kernel_has(&f, &jobs[i]);
+    if (!has) {
+        snprintf(text, sizeof text, "kernel %.200s has no entry of %s%s%s", path,
+                 sdrt_family_names[family], n == 1 && f.has[family] ? ": " : "",
+                 n == 1 && f.has[family] ? sdrt_ew_kinds[jobs->u.ew.op].name : "");
         say(WRONG, text);
         _exit(1);
     }
     for (int i = 0; i < SMALL; i++) check_small(&f, family, &rng, i);
-    for (int i = 0; i < n; i++) check_job(&f, &jobs[i], &rng, i);
-    say(DONE, "");
+    for (int i = 0; i < n; i++)
+        if (sdrt_kernel_has(&f, &jobs[i])) check_job(&f, &jobs[i], &rng, i);
+    snprintf(text, sizeof text, "%d", SMALL + has);
+    say(DONE, text);
     _exit(0);
 }
 
@@ -413,7 +467,7 @@ int sdrt_kernel_check(const char *path, enum sdrt_family family, const struct sd
     close(ends[0]);
     if (id < 0) return sdrt_fail(log, SDRT_E_IO, "cannot start a process: %s", strerror(errno));
     waitpid(id, &result, 0);
-    *checked = SMALL + n;
+    *checked = text[0] == DONE ? (int)strtol(text + 1, NULL, 10) : 0;
     if (text[0] == DONE && WIFEXITED(result) && WEXITSTATUS(result) == 0) return SDRT_OK;
     if (text[0] == WRONG) return sdrt_fail(log, SDRT_E_NUMERIC, "%s", text + 1);
     if (WIFEXITED(result) && WEXITSTATUS(result) == 2) return SDRT_E_FORMAT; /* told */

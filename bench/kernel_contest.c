@@ -79,6 +79,8 @@ static int verify(const struct sdrt_kernel_bench *b, const struct sdrt_job *shap
         status = out_of_memory(b, shape->name);
         goto out;
     }
+    sdrt_job_prepare(&ours);
+    sdrt_job_prepare(&reference);
     sdrt_job_run(&ours);
     sdrt_job_run(&reference);
     *error = sdrt_job_distance(&ours, &reference);
@@ -96,6 +98,16 @@ out:
 /* ---- what takes part ---- */
 
 static void run_job(void *job) { sdrt_job_run(job); }
+static void prepare_job(void *job) { sdrt_job_prepare(job); }
+
+/* Untimed, before each of its runs. */
+static void prepare_each(struct contest *c, int who, struct sdrt_job *j)
+{
+    struct sdrt_racer *r = &c->racers[c->places[who]];
+
+    r->before = j->family == SDRT_FAMILY_ELEMENTWISE ? prepare_job : NULL;
+    r->watch = j;
+}
 
 static void enter(struct contest *c, int who, void (*run)(void *), void *arg)
 {
@@ -143,6 +155,7 @@ static int enter_all(const struct sdrt_kernel_bench *b, struct contest *c,
         const struct sdrt_bench_level *level = &b->levels[c->first + i];
         status = prepare(b, c, shape, i);
         enter(c, i, run_job, &c->jobs[i]);
+        prepare_each(c, i, &c->jobs[i]);
         if (level->precision->stored == SDRT_BF16) bf16 = 1;
         else other = 1;
     }
@@ -152,6 +165,7 @@ static int enter_all(const struct sdrt_kernel_bench *b, struct contest *c,
     sdrt_job_shorten(&c->generic);
     if (!sdrt_job_set(&c->generic, &generic, b->queue)) return out_of_memory(b, shape->name);
     enter(c, GENERIC, run_job, &c->generic);
+    prepare_each(c, GENERIC, &c->generic);
     enter_rival(c, OPENBLAS, &sdrt_rival_openblas, 0);
     if (other) enter_rival(c, ONEDNN, sdrt_rival_onednn, 0);
     if (bf16) enter_rival(c, ONEDNN_BF16, sdrt_rival_onednn, 1);
@@ -174,6 +188,14 @@ static void leave(struct contest *c)
 
 static size_t x_floats(const struct sdrt_job *j)
 {
+    struct sdrt_ew_extent e;
+
+    if (j->family == SDRT_FAMILY_ELEMENTWISE) {
+        sdrt_ew_measure(&j->u.ew, &e);
+        return e.x;
+    }
+    if (j->family == SDRT_FAMILY_GN_SUMS || j->family == SDRT_FAMILY_GN_FOLD)
+        return (size_t)j->u.gn.batch * (size_t)j->u.gn.pixels * (size_t)j->u.gn.x_pitch;
     if (j->family == SDRT_FAMILY_LAYER_NORM) return (size_t)j->u.ln.rows * (size_t)j->u.ln.x_pitch;
     if (j->family == SDRT_FAMILY_RMS_NORM) return (size_t)j->u.rms.rows * (size_t)j->u.rms.x_pitch;
 
@@ -249,6 +271,7 @@ static void time_cold(const struct sdrt_kernel_bench *b, const struct sdrt_bench
     for (const double start = sdrt_now();
          cold->n < LEAST_COLD ||
          (sdrt_now() - start < b->o->seconds && cold->n < SDRT_BENCH_SAMPLES);) {
+        sdrt_job_prepare(j);
         sdrt_roof_evict(level->meter);
         const double t0 = sdrt_now();
         sdrt_job_run(j);

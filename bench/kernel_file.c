@@ -40,6 +40,7 @@ int sdrt_kernel_load(struct sdrt_kernel_file *f, const char *path, const struct 
         .conv = &ops->conv,
         .gemm = &ops->gemm,
         .norm = &ops->norm,
+        .elementwise = &ops->elementwise,
         .panel_bytes = sdrt_panel_bytes,
         .panel_offset = sdrt_panel_offset,
         .panel_pack = sdrt_panel_pack,
@@ -60,11 +61,24 @@ int sdrt_kernel_load(struct sdrt_kernel_file *f, const char *path, const struct 
                                            sizeof before.attention) != 0;
     f->has[SDRT_FAMILY_CONV] = memcmp(&before.conv, &ops->conv, sizeof before.conv) != 0;
     f->has[SDRT_FAMILY_GEMM] = memcmp(&before.gemm, &ops->gemm, sizeof before.gemm) != 0;
+    f->has[SDRT_FAMILY_GN_SUMS] = before.norm.gn_sums != ops->norm.gn_sums;
+    f->has[SDRT_FAMILY_GN_FOLD] = before.norm.gn_fold != ops->norm.gn_fold;
     f->has[SDRT_FAMILY_LAYER_NORM] = before.norm.layer_norm != ops->norm.layer_norm;
     f->has[SDRT_FAMILY_RMS_NORM] = before.norm.rms_norm != ops->norm.rms_norm;
+    for (int i = 0; i < SDRT_EW_OPS; i++) {
+        f->has_op[i] = sdrt_ew_differs(&before.elementwise, &ops->elementwise,
+                                       (enum sdrt_elementwise_op)i);
+        f->has[SDRT_FAMILY_ELEMENTWISE] |= f->has_op[i];
+    }
     for (int i = 0; i < SDRT_FAMILIES; i++)
         if (f->has[i]) return SDRT_OK;
     return sdrt_fail(log, SDRT_E_FORMAT,
-                     "kernel %s has no entry of attention, conv, gemm, layer_norm or rms_norm",
+                     "kernel %s has no entry of attention, conv, gemm, gn_sums, gn_fold, "
+                     "layer_norm, rms_norm or elementwise",
                      path);
+}
+
+int sdrt_kernel_has(const struct sdrt_kernel_file *f, const struct sdrt_job *j)
+{
+    return j->family == SDRT_FAMILY_ELEMENTWISE ? f->has_op[j->u.ew.op] : f->has[j->family];
 }

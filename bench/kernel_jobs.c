@@ -15,19 +15,28 @@ const char *const sdrt_family_names[SDRT_FAMILIES] = {
     "elementwise",
 };
 
-/* SD 1.5 at 512x512, a guided pair; calls as in the other lists. */
+/* SD 1.5 at 512x512, a guided pair; calls as in the other lists.  Then what others have: SD 3.5's
+ * squares of pixels, T5-XXL's bias, TAESD's activation and FreeU at 512x512. */
 static const struct {
     const char *name;
     int calls;
     enum sdrt_elementwise_op op;
-    int n, m, c;
+    int size[SDRT_EW_SIZES];
 } elementwise_shapes[] = {
-    { "schedule_timestep_20x320", 1, SDRT_EW_TIMESTEP, 20, 0, 320 },
-    { "text_embed_154x768", 1, SDRT_EW_EMBED, 154, 77, 768 },
-    { "schedule_silu_of_sums_20x2x1280", 1, SDRT_EW_SILU_OF_SUMS, 20, 2, 1280 },
-    { "guide_4096x4", 1, SDRT_EW_GUIDE, 4096, 0, 4 },
-    { "to_nhwc_4096x4", 1, SDRT_EW_TO_NHWC, 4096, 0, 4 },
-    { "to_nchw_4096x4", 1, SDRT_EW_TO_NCHW, 4096, 0, 4 },
+    { "schedule_timestep_20x320", 1, SDRT_EW_TIMESTEP, { 20, 320 } },
+    { "text_embed_154x768", 1, SDRT_EW_EMBED, { 154, 77, 768, 1000 } },
+    { "schedule_silu_of_sums_20x2x1280", 1, SDRT_EW_SILU_OF_SUMS, { 20, 2, 1280 } },
+    { "guide_4096x4", 1, SDRT_EW_GUIDE, { 1, 4096, 4 } },
+    { "to_nhwc_4096x4", 1, SDRT_EW_TO_NHWC, { 1, 4096, 4 } },
+    { "to_nchw_4096x4", 1, SDRT_EW_TO_NCHW, { 1, 4096, 4 } },
+    { "mmdit_to_patches_128x128x16", 1, SDRT_EW_TO_PATCHES, { 2, 128, 128, 16, 2 } },
+    { "mmdit_from_patches_128x128x16", 1, SDRT_EW_FROM_PATCHES, { 2, 128, 128, 16, 2 } },
+    { "t5_relative_bias_256x64", 1, SDRT_EW_RELATIVE_BIAS, { 256, 64, 32, 128 } },
+    { "taesd_relu_65536x64", 1, SDRT_EW_RELU, { 65536, 64 } },
+    { "silu_65536x64", 1, SDRT_EW_SILU, { 65536, 64 } },
+    { "blend_65536x64", 1, SDRT_EW_BLEND, { 65536, 64 } },
+    { "halve_64x64x320", 1, SDRT_EW_HALVE, { 2, 64, 64, 320 } },
+    { "freeu_low_frequencies_16x16x1280", 3, SDRT_EW_LOW_FREQUENCIES, { 2, 16, 16, 1280 } },
 };
 enum { ELEMENTWISE_SHAPES = sizeof elementwise_shapes / sizeof elementwise_shapes[0] };
 
@@ -61,9 +70,8 @@ void sdrt_job_get(struct sdrt_job *j, enum sdrt_family family, int i)
         j->name = elementwise_shapes[i].name;
         j->calls = elementwise_shapes[i].calls;
         j->u.ew.op = elementwise_shapes[i].op;
-        j->u.ew.n = elementwise_shapes[i].n;
-        j->u.ew.m = elementwise_shapes[i].m;
-        j->u.ew.c = elementwise_shapes[i].c;
+        memcpy(j->u.ew.size, elementwise_shapes[i].size, sizeof j->u.ew.size);
+        sdrt_ew_usual(&j->u.ew);
         break;
     }
 }
@@ -227,18 +235,17 @@ static int set_rms_norm(struct sdrt_job *j, struct sdrt_rng *rng)
 
 static int set_elementwise(struct sdrt_job *j, struct sdrt_rng *rng)
 {
-    const size_t n = (size_t)j->u.ew.n, m = (size_t)j->u.ew.m, c = (size_t)j->u.ew.c;
+    struct sdrt_ew_extent e;
 
-    /* Twice the rows are enough for each: a pair is read or written. */
-    j->x = sdrt_job_numbers(rng, 2 * n * c);
-    j->x2 = sdrt_job_numbers(rng, (m + 1) * c);
-    j->y_floats = n * c * (j->u.ew.op == SDRT_EW_SILU_OF_SUMS ? m
-                           : j->u.ew.op == SDRT_EW_TO_NHWC ? 2 : 1);
-    j->bytes = 4.0 * (double)(n * c + j->y_floats);
-    j->nparts = 1;
-    if (!j->x || !j->x2) return 0;
-    j->bias = sdrt_job_numbers(NULL, n); /* embed's ids: all of the first token */
-    return j->bias != NULL;
+    sdrt_ew_measure(&j->u.ew, &e);
+    j->x = sdrt_job_numbers(rng, e.x + 1);
+    j->x2 = sdrt_job_numbers(rng, e.x2 + 1);
+    j->x3 = sdrt_job_numbers(rng, e.x3 + 1);
+    j->bias = sdrt_job_numbers(NULL, e.ids + 1); /* all of the first word */
+    j->y_floats = e.rows * (size_t)e.pitch;
+    j->bytes = 4.0 * (double)((e.ids ? 0 : e.x) + e.x2 + e.x3 + j->y_floats);
+    j->nparts = j->u.ew.op <= SDRT_EW_SILU_OF_SUMS ? 1 : j->queue->workers;
+    return j->x && j->x2 && j->x3 && j->bias;
 }
 
 int sdrt_job_set(struct sdrt_job *j, const struct sdrt_ops *ops, struct sdrt_queue *queue)
@@ -264,20 +271,11 @@ int sdrt_job_set(struct sdrt_job *j, const struct sdrt_ops *ops, struct sdrt_que
 
 static void elementwise(const struct sdrt_job *j, const struct sdrt_exec *ex)
 {
-    const struct sdrt_elementwise_ops *ops = &j->ops->elementwise;
-    const int n = j->u.ew.n, m = j->u.ew.m, c = j->u.ew.c;
+    const struct sdrt_ew_operands operands = { .x = j->x, .x2 = j->x2, .x3 = j->x3,
+                                               .ids = (const int32_t *)(const void *)j->bias,
+                                               .y = j->y };
 
-    switch (j->u.ew.op) {
-    case SDRT_EW_TIMESTEP:     ops->timestep_embedding(ex, j->x, n, c, j->y); break;
-    case SDRT_EW_EMBED:
-        ops->embed(ex, n, c, (const int32_t *)(const void *)j->bias, j->x, SDRT_F32, j->x2,
-                   SDRT_F32, m, j->y);
-        break;
-    case SDRT_EW_SILU_OF_SUMS: ops->silu_of_sums(ex, n, m, c, j->x, j->x2, j->y); break;
-    case SDRT_EW_GUIDE:        ops->guide(ex, 1, n, c, 7.5f, j->x, j->y); break;
-    case SDRT_EW_TO_NHWC:      ops->to_nhwc(ex, 1, 2, n, c, 1.0f, j->x, j->y); break;
-    case SDRT_EW_TO_NCHW:      ops->to_nchw(ex, 1, n, c, 1.0f, j->x, j->y); break;
-    }
+    sdrt_ew_kinds[j->u.ew.op].run(&j->ops->elementwise, ex, &j->u.ew, &operands);
 }
 
 static void share(const struct sdrt_job *j, const struct sdrt_exec *ex)
@@ -347,6 +345,17 @@ void sdrt_job_set_precision(struct sdrt_job *j, enum sdrt_dtype stored)
     if (j->family == SDRT_FAMILY_GEMM) j->u.gemm.w.stored = stored;
 }
 
+void sdrt_job_prepare(struct sdrt_job *j)
+{
+    struct sdrt_ew_extent e;
+
+    if (j->family != SDRT_FAMILY_ELEMENTWISE) return;
+    sdrt_ew_measure(&j->u.ew, &e);
+    for (size_t r = 0; e.x_pitch && r < e.rows; r++)
+        memcpy(j->y + r * (size_t)e.pitch, j->x + r * (size_t)e.x_pitch,
+               (size_t)e.width * sizeof *j->y);
+}
+
 void sdrt_job_run(struct sdrt_job *j) { sdrt_queue_each(j->queue, j->nparts, do_part, j); }
 
 /* ---- checking ---- */
@@ -387,16 +396,32 @@ void sdrt_job_shorten(struct sdrt_job *j)
     }
 }
 
-double sdrt_job_distance(const struct sdrt_job *a, const struct sdrt_job *b)
+void *sdrt_job_result(const struct sdrt_job *j, size_t *bytes)
 {
-    const int sums = a->family == SDRT_FAMILY_GN_SUMS;
-    const size_t n = sums ? a->sums_doubles : a->y_floats;
+    const int sums = j->family == SDRT_FAMILY_GN_SUMS;
+
+    *bytes = sums ? j->sums_doubles * sizeof *j->sums : j->y_floats * sizeof *j->y;
+    return sums ? (void *)j->sums : j->y;
+}
+
+double sdrt_result_distance(const struct sdrt_job *shape, const void *a, const void *b)
+{
+    const int sums = shape->family == SDRT_FAMILY_GN_SUMS;
+    const size_t n = sums ? shape->sums_doubles : shape->y_floats;
     double error = 0.0, size = 0.0;
 
     for (size_t i = 0; i < n; i++) {
-        const double p = sums ? a->sums[i] : a->y[i], q = sums ? b->sums[i] : b->y[i];
+        const double p = sums ? ((const double *)a)[i] : (double)((const float *)a)[i];
+        const double q = sums ? ((const double *)b)[i] : (double)((const float *)b)[i];
         error += (p - q) * (p - q);
         size += q * q;
     }
     return sqrt(error / (size > 0.0 ? size : 1.0));
+}
+
+double sdrt_job_distance(const struct sdrt_job *a, const struct sdrt_job *b)
+{
+    size_t bytes;
+
+    return sdrt_result_distance(a, sdrt_job_result(a, &bytes), sdrt_job_result(b, &bytes));
 }

@@ -5,6 +5,7 @@
 #ifndef SDRT_BENCH_KERNEL_JOBS_H
 #define SDRT_BENCH_KERNEL_JOBS_H
 
+#include "bench/elementwise.h"
 #include "kernels/ops.h"
 #include "runtime/device/device.h"
 
@@ -21,11 +22,6 @@ enum sdrt_family {
 };
 extern const char *const sdrt_family_names[SDRT_FAMILIES];
 
-enum sdrt_elementwise_op {
-    SDRT_EW_TIMESTEP, SDRT_EW_EMBED, SDRT_EW_SILU_OF_SUMS, SDRT_EW_GUIDE, SDRT_EW_TO_NHWC,
-    SDRT_EW_TO_NCHW,
-};
-
 /* One kernel at one shape; the shape and its name are set by sdrt_job_get(), all else by
  * sdrt_job_set(). */
 struct sdrt_job {
@@ -39,12 +35,11 @@ struct sdrt_job {
         struct sdrt_gn_shape        gn;
         struct sdrt_ln_shape        ln;
         struct sdrt_rms_shape       rms;
-        /* n: rows, m: rows of the other operand, c: channels */
-        struct { enum sdrt_elementwise_op op; int n, m, c; } ew;
+        struct sdrt_ew_shape        ew;
     } u;
     const struct sdrt_ops *ops;
     struct sdrt_queue *queue;
-    float  *x, *x2, *x3, *y, *bias;   /* x3: values of attention, msb of a conv */
+    float  *x, *x2, *x3, *y, *bias;   /* x3: values of attention, msb of a conv; bias: embed's ids */
     double *sums;
     void   *w, *scratch;              /* scratch of all workers */
     size_t y_floats, sums_doubles, scratch_each;
@@ -63,6 +58,10 @@ void sdrt_job_release(struct sdrt_job *job);
 /* Of the weights, where the family has them; convolutions have none of I8 and stay in F32. */
 void sdrt_job_set_precision(struct sdrt_job *job, enum sdrt_dtype stored);
 
+/* Puts what is to be changed in place where it is to be changed; before each run of a job that has
+ * such, and nothing for others. */
+void sdrt_job_prepare(struct sdrt_job *job);
+
 /* Once, on all workers. */
 void sdrt_job_run(struct sdrt_job *job);
 
@@ -74,6 +73,12 @@ void sdrt_job_run_part(struct sdrt_job *job, int part, int nparts);
 
 /* Fewer rows of the same shape, so that the generic level is done in a moment. */
 void sdrt_job_shorten(struct sdrt_job *job);
+
+/* What it writes, of so many bytes. */
+void *sdrt_job_result(const struct sdrt_job *job, size_t *bytes);
+
+/* Relative L2 distance of two results of jobs of that shape. */
+double sdrt_result_distance(const struct sdrt_job *shape, const void *a, const void *b);
 
 /* Relative L2 distance of two jobs' results after a run, of one shape. */
 double sdrt_job_distance(const struct sdrt_job *a, const struct sdrt_job *b);

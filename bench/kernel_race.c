@@ -2,7 +2,6 @@
 #include "bench/kernel_race.h"
 #include "bench/oracle/values.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,22 +35,24 @@ void sdrt_race(struct sdrt_racer *racers, int n, double seconds)
 
 static void put(const struct sdrt_watch *w, int set)
 {
+    size_t bytes;
+
     memcpy(w->job->x, w->x[set], w->x_bytes);
-    memset(w->job->y, 0xff, w->job->y_floats * sizeof(float));
+    memset(sdrt_job_result(w->job, &bytes), 0xff, w->y_bytes);
+    sdrt_job_prepare(w->job);
 }
 
 int sdrt_watch_create(struct sdrt_watch *w, struct sdrt_job *job, const float *const x[2],
                       size_t x_bytes, uint64_t seed)
 {
-    const size_t bytes = job->y_floats * sizeof(float);
-
     *w = (struct sdrt_watch){ .job = job, .x = { x[0], x[1] }, .x_bytes = x_bytes, .chance = seed };
+    const void *result = sdrt_job_result(job, &w->y_bytes);
     for (int i = 0; i < 2; i++) {
-        w->y[i] = malloc(bytes);
+        w->y[i] = malloc(w->y_bytes);
         if (!w->y[i]) return 0;
         put(w, i);
         sdrt_job_run(job);
-        memcpy(w->y[i], job->y, bytes);
+        memcpy(w->y[i], result, w->y_bytes);
     }
     return 1;
 }
@@ -74,8 +75,9 @@ void sdrt_watch_before(void *watch)
 void sdrt_watch_after(void *watch)
 {
     struct sdrt_watch *w = watch;
+    size_t bytes;
 
-    w->wrong += memcmp(w->job->y, w->y[w->set], w->job->y_floats * sizeof(float)) != 0;
+    w->wrong += memcmp(sdrt_job_result(w->job, &bytes), w->y[w->set], w->y_bytes) != 0;
 }
 
 double sdrt_watch_distance(const struct sdrt_watch *a, const struct sdrt_watch *b)
@@ -83,13 +85,7 @@ double sdrt_watch_distance(const struct sdrt_watch *a, const struct sdrt_watch *
     double worst = 0.0;
 
     for (int set = 0; set < 2; set++) {
-        double error = 0.0, size = 0.0;
-        for (size_t i = 0; i < a->job->y_floats; i++) {
-            const double p = (double)a->y[set][i], q = (double)b->y[set][i];
-            error += (p - q) * (p - q);
-            size += q * q;
-        }
-        const double distance = sqrt(error / (size > 0.0 ? size : 1.0));
+        const double distance = sdrt_result_distance(a->job, a->y[set], b->y[set]);
         if (!(distance <= worst)) worst = distance; /* NaN too */
     }
     return worst;

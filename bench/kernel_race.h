@@ -12,7 +12,7 @@
 struct sdrt_racer {
     void (*run)(void *arg);
     void *arg;
-    /* Around each run, untimed; NULL: nothing. */
+    /* Around each run, untimed; NULL: nothing.  watch is for both. */
     void (*before)(void *watch);
     void (*after)(void *watch);
     void *watch;
@@ -25,13 +25,14 @@ enum { SDRT_RACE_ROUNDS = 5 };
 void sdrt_race(struct sdrt_racer *racers, int n, double seconds);
 
 /* Looks at each run of a job while it is timed: two sets of numbers take turns by chance in the
- * place of the job's x, y is NaN before, and afterwards has to be bit by bit what it was in the
+ * place of the job's x, its result is NaN before, and afterwards has to be bit by bit what it was in the
  * first run with those numbers.  So what was right once stays right, and nothing is left out. */
 struct sdrt_watch {
     struct sdrt_job *job;
     const float *x[2]; /* borrowed, of x_bytes */
     size_t x_bytes;
-    float *y[2];
+    void *y[2]; /* of y_bytes */
+    size_t y_bytes;
     uint64_t chance;
     int set, wrong; /* which numbers; how often y was another */
 };

@@ -2,6 +2,7 @@
 #include "bench/kernel_trial.h"
 #include "bench/oracle/attention.h"
 #include "bench/oracle/conv.h"
+#include "bench/oracle/elementwise.h"
 #include "bench/oracle/gemm.h"
 #include "bench/oracle/norm.h"
 
@@ -17,6 +18,9 @@ static const char *const names[SDRT_FAMILIES][SDRT_TRIAL_BUFFERS] = {
                            "scratch" },
     [SDRT_FAMILY_GEMM] = { "a", "", "", "w", "bias", "gate", "residual", "y", "scratch",
                            "scratch" },
+    [SDRT_FAMILY_GN_SUMS] = { "x", "x2", "", "", "", "", "", "sums", "", "" },
+    [SDRT_FAMILY_GN_FOLD] = { "x", "x2", "sums", "", "beta", "gamma", "", "msb", "", "" },
+    [SDRT_FAMILY_ELEMENTWISE] = { "x", "x2", "x3", "", "ids", "", "", "y", "", "" },
     [SDRT_FAMILY_LAYER_NORM] = { "x", "", "", "", "beta", "gamma", "", "y", "", "" },
     [SDRT_FAMILY_RMS_NORM] = { "x", "", "", "", "", "gamma", "", "y", "", "" },
 };
@@ -41,6 +45,57 @@ static int residual_pitch(const struct sdrt_trial *t)
     return j->family == SDRT_FAMILY_CONV ? j->u.conv.residual_pitch : j->u.gemm.residual_pitch;
 }
 
+static size_t pixels_of(const struct sdrt_gn_shape *s)
+{
+    return (size_t)s->batch * (size_t)s->pixels;
+}
+
+static const struct sdrt_ew_kind *kind_of(const struct sdrt_trial *t)
+{
+    return &sdrt_ew_kinds[t->job.u.ew.op];
+}
+
+static struct sdrt_ew_extent extent_of(const struct sdrt_trial *t)
+{
+    struct sdrt_ew_extent e;
+
+    sdrt_ew_measure(&t->job.u.ew, &e);
+    return e;
+}
+
+static void sizes_of_elementwise(const struct sdrt_trial *t, size_t floats[SDRT_TRIAL_BUFFERS])
+{
+    const struct sdrt_ew_extent e = extent_of(t);
+    const size_t size = sdrt_dtype_size(t->job.u.ew.from);
+
+    floats[SDRT_TRIAL_X] = (e.x * size + 3) / sizeof(float);
+    floats[SDRT_TRIAL_X2] = (e.x2 * size + 3) / sizeof(float);
+    floats[SDRT_TRIAL_X3] = e.x3;
+    floats[SDRT_TRIAL_BIAS] = e.ids;
+}
+
+static void sizes_of_norm(const struct sdrt_trial *t, size_t floats[SDRT_TRIAL_BUFFERS])
+{
+    const struct sdrt_gn_shape *gn = &t->job.u.gn;
+    const int fold = t->job.family == SDRT_FAMILY_GN_FOLD;
+
+    switch (t->job.family) {
+    case SDRT_FAMILY_LAYER_NORM:
+        floats[SDRT_TRIAL_X] = t->rows * (size_t)t->job.u.ln.x_pitch;
+        floats[SDRT_TRIAL_BIAS] = floats[SDRT_TRIAL_MORE] = (size_t)t->width;
+        break;
+    case SDRT_FAMILY_RMS_NORM:
+        floats[SDRT_TRIAL_X] = t->rows * (size_t)t->job.u.rms.x_pitch;
+        floats[SDRT_TRIAL_MORE] = (size_t)t->job.u.rms.width;
+        break;
+    default:
+        floats[SDRT_TRIAL_X] = pixels_of(gn) * (size_t)gn->x_pitch;
+        floats[SDRT_TRIAL_X2] = gn->c2 ? pixels_of(gn) * (size_t)gn->x2_pitch : 0;
+        floats[SDRT_TRIAL_X3] = fold ? sdrt_gn_sums_bytes(gn) / sizeof(float) : 0;
+        floats[SDRT_TRIAL_BIAS] = floats[SDRT_TRIAL_MORE] = fold ? (size_t)t->width : 0;
+    }
+}
+
 /* Floats of each operand; of scratch and packed weights too. */
 static void sizes_of(const struct sdrt_trial *t, size_t floats[SDRT_TRIAL_BUFFERS])
 {
@@ -50,7 +105,7 @@ static void sizes_of(const struct sdrt_trial *t, size_t floats[SDRT_TRIAL_BUFFER
     const size_t keys = (size_t)a->batch * (size_t)a->kv_len;
 
     memset(floats, 0, SDRT_TRIAL_BUFFERS * sizeof *floats);
-    floats[SDRT_TRIAL_Y] = t->rows * (size_t)t->pitch;
+    floats[SDRT_TRIAL_Y] = t->rows * (size_t)t->pitch * (t->wide ? 2 : 1);
     switch (t->job.family) {
     case SDRT_FAMILY_CONV:
         floats[SDRT_TRIAL_X] = pixels_in(c) * (size_t)c->x_pitch;
@@ -70,14 +125,11 @@ static void sizes_of(const struct sdrt_trial *t, size_t floats[SDRT_TRIAL_BUFFER
         floats[SDRT_TRIAL_MORE] = t->more ? (size_t)g->n : 0;
         floats[SDRT_TRIAL_SCRATCH] = t->ops->gemm.scratch(g) / sizeof(float);
         break;
+    case SDRT_FAMILY_GN_SUMS:
+    case SDRT_FAMILY_GN_FOLD:
     case SDRT_FAMILY_LAYER_NORM:
-        floats[SDRT_TRIAL_X] = t->rows * (size_t)t->job.u.ln.x_pitch;
-        floats[SDRT_TRIAL_BIAS] = floats[SDRT_TRIAL_MORE] = (size_t)t->width;
-        break;
-    case SDRT_FAMILY_RMS_NORM:
-        floats[SDRT_TRIAL_X] = t->rows * (size_t)t->job.u.rms.x_pitch;
-        floats[SDRT_TRIAL_MORE] = (size_t)t->job.u.rms.width;
-        break;
+    case SDRT_FAMILY_RMS_NORM: sizes_of_norm(t, floats); break;
+    case SDRT_FAMILY_ELEMENTWISE: sizes_of_elementwise(t, floats); break;
     default:
         floats[SDRT_TRIAL_X] = t->rows * (size_t)a->q_pitch;
         floats[SDRT_TRIAL_X2] = keys * (size_t)a->k_pitch;
@@ -96,7 +148,10 @@ static void set_result(struct sdrt_trial *t)
     const struct sdrt_conv_shape *c = &t->job.u.conv;
     const struct sdrt_gemm_shape *g = &t->job.u.gemm;
     const struct sdrt_attention_shape *a = &t->job.u.attention;
+    const struct sdrt_gn_shape *gn = &t->job.u.gn;
+    struct sdrt_ew_extent e;
 
+    t->wide = t->job.family == SDRT_FAMILY_GN_SUMS;
     switch (t->job.family) {
     case SDRT_FAMILY_CONV:
         t->rows = (size_t)c->batch * (size_t)c->out_h * (size_t)c->out_w;
@@ -107,6 +162,17 @@ static void set_result(struct sdrt_trial *t)
         t->rows = (size_t)g->m;
         t->width = g->n;
         t->pitch = g->y_pitch;
+        break;
+    case SDRT_FAMILY_GN_SUMS:
+    case SDRT_FAMILY_GN_FOLD:
+        t->rows = (size_t)gn->batch * (t->wide ? 2 * (size_t)sdrt_gn_parts(gn) : 3);
+        t->width = t->pitch = gn->c + gn->c2;
+        break;
+    case SDRT_FAMILY_ELEMENTWISE:
+        e = extent_of(t);
+        t->rows = e.rows;
+        t->width = e.width;
+        t->pitch = e.pitch;
         break;
     case SDRT_FAMILY_LAYER_NORM:
         t->rows = (size_t)t->job.u.ln.rows;
@@ -188,8 +254,22 @@ static const char *pack(struct sdrt_trial *t, uint64_t *rng)
                : NULL;
 }
 
+static struct sdrt_ew_operands operands_of(const struct sdrt_trial *t)
+{
+    const struct sdrt_guarded *b = t->buffer;
+
+    return (struct sdrt_ew_operands){
+        .x = b[SDRT_TRIAL_X].p,
+        .x2 = b[SDRT_TRIAL_X2].bytes ? b[SDRT_TRIAL_X2].p : NULL,
+        .x3 = b[SDRT_TRIAL_X3].bytes ? b[SDRT_TRIAL_X3].p : NULL,
+        .ids = b[SDRT_TRIAL_BIAS].p,
+        .y = b[SDRT_TRIAL_Y].v,
+    };
+}
+
 static void expect(struct sdrt_trial *t)
 {
+    const struct sdrt_ew_operands elementwise = operands_of(t);
     const struct sdrt_guarded *b = t->buffer;
     const float *bias = t->bias ? b[SDRT_TRIAL_BIAS].v : NULL;
     const float *more = t->more ? b[SDRT_TRIAL_MORE].v : NULL;
@@ -212,6 +292,12 @@ static void expect(struct sdrt_trial *t)
     case SDRT_FAMILY_GEMM:
         oracle_gemm(&t->job.u.gemm, conv.x, t->values, bias, more, t->residuals, t->step, t->want);
         break;
+    case SDRT_FAMILY_ELEMENTWISE: oracle_elementwise(&t->job.u.ew, &elementwise, t->want); break;
+    case SDRT_FAMILY_GN_SUMS: oracle_group_sums(&t->job.u.gn, conv.x, conv.x2, t->want); break;
+    case SDRT_FAMILY_GN_FOLD:
+        oracle_group_fold(&t->job.u.gn, conv.x, conv.x2, b[SDRT_TRIAL_MORE].v, b[SDRT_TRIAL_BIAS].v,
+                          t->want);
+        break;
     case SDRT_FAMILY_LAYER_NORM:
         oracle_layer_norm(&t->job.u.ln, conv.x, b[SDRT_TRIAL_MORE].v, b[SDRT_TRIAL_BIAS].v,
                           t->want);
@@ -225,15 +311,52 @@ static void expect(struct sdrt_trial *t)
     }
 }
 
+static void fill_rows(struct sdrt_guarded *g, uint64_t *rng, size_t rows, int width, int pitch,
+                      float mean)
+{
+    trand_rows(rng, g->v, rows, width, pitch, 1.0f);
+    for (size_t r = 0; r < rows; r++)
+        for (int c = 0; c < width; c++) g->v[r * (size_t)pitch + (size_t)c] += mean;
+}
+
+static void fill_group_norm(struct sdrt_trial *t, uint64_t *rng)
+{
+    const struct sdrt_gn_shape *s = &t->job.u.gn;
+    struct sdrt_guarded *b = t->buffer;
+
+    fill_rows(&b[SDRT_TRIAL_X], rng, pixels_of(s), s->c, s->x_pitch, norm_mean);
+    if (s->c2) fill_rows(&b[SDRT_TRIAL_X2], rng, pixels_of(s), s->c2, s->x2_pitch, norm_mean);
+    if (t->job.family == SDRT_FAMILY_GN_SUMS) return;
+    trand_rows(rng, b[SDRT_TRIAL_MORE].v, 1, t->width, t->width, 1.0f);
+    oracle_group_sums(s, b[SDRT_TRIAL_X].v, b[SDRT_TRIAL_X2].v, b[SDRT_TRIAL_X3].p);
+}
+
 static void fill_norm(struct sdrt_trial *t, uint64_t *rng, int pitch, float mean)
 {
     struct sdrt_guarded *b = t->buffer;
     const int gammas = (int)(b[SDRT_TRIAL_MORE].bytes / sizeof(float));
 
-    trand_rows(rng, b[SDRT_TRIAL_X].v, t->rows, t->width, pitch, 1.0f);
-    for (size_t r = 0; r < t->rows; r++)
-        for (int c = 0; c < t->width; c++) b[SDRT_TRIAL_X].v[r * (size_t)pitch + (size_t)c] += mean;
+    fill_rows(&b[SDRT_TRIAL_X], rng, t->rows, t->width, pitch, mean);
     trand_rows(rng, b[SDRT_TRIAL_MORE].v, 1, gammas, gammas, 1.0f);
+}
+
+/* Times are of a schedule, words any. */
+static void fill_elementwise(struct sdrt_trial *t, uint64_t *rng)
+{
+    const struct sdrt_ew_extent e = extent_of(t);
+    const struct sdrt_ew_shape *s = &t->job.u.ew;
+    struct sdrt_guarded *b = t->buffer;
+    int32_t *ids = b[SDRT_TRIAL_BIAS].p;
+
+    for (size_t i = 0; i < e.x; i++) {
+        const double v = s->op == SDRT_EW_TIMESTEP ? 500.0 * (1.0 + (double)trand(rng))
+                                                   : 2.0 * (double)trand(rng);
+        tencode(v, s->from, b[SDRT_TRIAL_X].p, i);
+    }
+    for (size_t i = 0; i < e.x2; i++)
+        tencode(2.0 * (double)trand(rng), s->from, b[SDRT_TRIAL_X2].p, i);
+    for (size_t i = 0; i < e.x3; i++) b[SDRT_TRIAL_X3].v[i] = trand(rng);
+    for (size_t i = 0; i < e.ids; i++) ids[i] = i ? trand_int(rng, e.id_bound) : e.id_bound - 1;
 }
 
 static void fill_operands(struct sdrt_trial *t, uint64_t *rng)
@@ -259,6 +382,9 @@ static void fill_operands(struct sdrt_trial *t, uint64_t *rng)
         trand_rows(rng, b[SDRT_TRIAL_X].v, (size_t)g->m, g->k, g->a_pitch, 1.0f);
         if (t->more) trand_rows(rng, b[SDRT_TRIAL_MORE].v, 1, g->n, g->n, 1.0f);
         break;
+    case SDRT_FAMILY_ELEMENTWISE: fill_elementwise(t, rng); return;
+    case SDRT_FAMILY_GN_SUMS:
+    case SDRT_FAMILY_GN_FOLD: fill_group_norm(t, rng); break;
     case SDRT_FAMILY_LAYER_NORM: fill_norm(t, rng, t->job.u.ln.x_pitch, norm_mean); break;
     case SDRT_FAMILY_RMS_NORM: fill_norm(t, rng, t->job.u.rms.x_pitch, 0.0f); break;
     default:
@@ -284,6 +410,26 @@ const char *sdrt_trial_fill(struct sdrt_trial *t, uint64_t *rng)
     return wrong;
 }
 
+double sdrt_trial_value(const struct sdrt_trial *t, size_t i)
+{
+    const struct sdrt_guarded *y = &t->buffer[SDRT_TRIAL_Y];
+    const size_t at = i / (size_t)t->width * (size_t)t->pitch + i % (size_t)t->width;
+
+    return t->wide ? ((const double *)y->p)[at] : (double)y->v[at];
+}
+
+size_t sdrt_trial_unwritten(const struct sdrt_trial *t)
+{
+    const uint64_t poison = UINT64_MAX;
+    const size_t width = (size_t)t->width, size = t->wide ? sizeof(double) : sizeof(float);
+    const char *y = t->buffer[SDRT_TRIAL_Y].p;
+    size_t n = 0;
+
+    for (size_t i = 0; i < t->rows * width; i++)
+        n += !memcmp(y + (i / width * (size_t)t->pitch + i % width) * size, &poison, size);
+    return n;
+}
+
 /* ---- running ---- */
 
 void sdrt_trial_clear(struct sdrt_trial *t)
@@ -291,6 +437,13 @@ void sdrt_trial_clear(struct sdrt_trial *t)
     struct sdrt_guarded *y = &t->buffer[SDRT_TRIAL_Y];
 
     sdrt_guarded_poison(y);
+    if (t->job.family == SDRT_FAMILY_ELEMENTWISE) {
+        const struct sdrt_ew_extent e = extent_of(t);
+        for (size_t r = 0; e.x_pitch && r < t->rows; r++)
+            memcpy(y->v + r * (size_t)t->pitch, t->buffer[SDRT_TRIAL_X].v + r * (size_t)e.x_pitch,
+                   (size_t)t->width * sizeof(float));
+        return;
+    }
     if (t->residual != SDRT_TRIAL_IN_PLACE) return;
     for (size_t r = 0; r < t->rows; r++)
         memcpy(y->v + r * (size_t)t->pitch,
@@ -307,6 +460,7 @@ int sdrt_trial_part(struct sdrt_trial *t, int part, int nparts, int thread)
     const float *residual = t->residual == SDRT_TRIAL_IN_PLACE ? b[SDRT_TRIAL_Y].v
                             : t->residual                      ? b[SDRT_TRIAL_RESIDUAL].v
                                                                : NULL;
+    const struct sdrt_ew_operands elementwise = operands_of(t);
 
     sdrt_guarded_poison(scratch);
     switch (t->job.family) {
@@ -329,6 +483,16 @@ int sdrt_trial_part(struct sdrt_trial *t, int part, int nparts, int thread)
                                                            .gate = more,
                                                            .residual = residual,
                                                            .y = b[SDRT_TRIAL_Y].p });
+    case SDRT_FAMILY_ELEMENTWISE:
+        return kind_of(t)->run(&t->ops->elementwise, &ex, &t->job.u.ew, &elementwise);
+    case SDRT_FAMILY_GN_SUMS:
+        return t->ops->norm.gn_sums(&ex, &t->job.u.gn, b[SDRT_TRIAL_X].v,
+                                    t->job.u.gn.c2 ? b[SDRT_TRIAL_X2].v : NULL, b[SDRT_TRIAL_Y].p);
+    case SDRT_FAMILY_GN_FOLD:
+        return t->ops->norm.gn_fold(&ex, &t->job.u.gn, b[SDRT_TRIAL_X].v,
+                                    t->job.u.gn.c2 ? b[SDRT_TRIAL_X2].v : NULL,
+                                    b[SDRT_TRIAL_MORE].v, b[SDRT_TRIAL_BIAS].v, b[SDRT_TRIAL_X3].p,
+                                    b[SDRT_TRIAL_Y].v);
     case SDRT_FAMILY_LAYER_NORM:
         return t->ops->norm.layer_norm(&ex, &t->job.u.ln, b[SDRT_TRIAL_X].v, b[SDRT_TRIAL_MORE].v,
                                        b[SDRT_TRIAL_BIAS].v, b[SDRT_TRIAL_Y].p);
@@ -355,6 +519,8 @@ int sdrt_trial_parts(const struct sdrt_trial *t, int workers)
     case SDRT_FAMILY_CONV: return t->ops->conv.parts(&j->u.conv, workers);
     case SDRT_FAMILY_GEMM: return t->ops->gemm.parts(&j->u.gemm, workers);
     case SDRT_FAMILY_ATTENTION: return t->ops->attention.parts(&j->u.attention, workers);
+    case SDRT_FAMILY_GN_SUMS: return sdrt_gn_parts(&j->u.gn);
+    case SDRT_FAMILY_GN_FOLD: return j->u.gn.batch;
     default: return 4 * workers; /* of rows, as many as the program has */
     }
 }
@@ -368,6 +534,10 @@ static double limit_of(const struct sdrt_trial *t, enum sdrt_dtype operand)
     const struct sdrt_weight_shape *w = weights_of(&t->job);
     const double inputs = w ? (double)w->k * w->taps : 0.0, both = w && w->gated ? 2.0 : 1.0;
 
+    /* Sums of so many differences, which may be added up in f32; below, means that are f32's. */
+    if (t->job.family == SDRT_FAMILY_GN_SUMS)
+        return 2e-5 * sqrt((double)t->job.u.gn.pixels / sdrt_gn_parts(&t->job.u.gn));
+    if (t->job.family == SDRT_FAMILY_GN_FOLD) return 4e-6;
     /* Rounding, and half the last bit of a mean in f32, of deviations of 1 / sqrt(3). */
     if (t->job.family == SDRT_FAMILY_LAYER_NORM)
         return 5e-6 + 2.4e-7 * (double)norm_mean * sqrt(3.0);
@@ -382,10 +552,17 @@ static double limit_of(const struct sdrt_trial *t, enum sdrt_dtype operand)
 struct tdiff sdrt_trial_compare(const struct sdrt_trial *t, enum sdrt_dtype operand,
                                 double *nmse_limit)
 {
-    const int norm = t->job.family == SDRT_FAMILY_LAYER_NORM ||
-                     t->job.family == SDRT_FAMILY_RMS_NORM;
+    const int norm = t->job.family >= SDRT_FAMILY_GN_SUMS && t->job.family <= SDRT_FAMILY_RMS_NORM;
 
     *nmse_limit = operand == SDRT_BF16 ? 5e-5 : operand == SDRT_F16 ? 5e-6 : 1e-10;
+    if (t->job.family == SDRT_FAMILY_ELEMENTWISE) {
+        *nmse_limit = 1e-8; /* each value has its limit */
+        return tcompare(t->buffer[SDRT_TRIAL_Y].v, t->want, t->rows, t->width, t->pitch,
+                        kind_of(t)->atol, kind_of(t)->rtol);
+    }
+    if (t->wide)
+        return tcompare_doubles(t->buffer[SDRT_TRIAL_Y].p, t->want, t->rows * (size_t)t->width,
+                                limit_of(t, operand), 1e-5);
     return tcompare(t->buffer[SDRT_TRIAL_Y].v, t->want, t->rows, t->width, t->pitch,
                     limit_of(t, operand),
                     norm                  ? 5e-6

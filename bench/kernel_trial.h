@@ -14,9 +14,9 @@
 enum sdrt_trial_buffer {
     SDRT_TRIAL_X,
     SDRT_TRIAL_X2,
-    SDRT_TRIAL_X3, /* a; q, k, v; x, x2, msb */
+    SDRT_TRIAL_X3, /* a; q, k, v; x, x2, msb or sums */
     SDRT_TRIAL_WEIGHTS,
-    SDRT_TRIAL_BIAS,
+    SDRT_TRIAL_BIAS, /* embed's ids, too */
     SDRT_TRIAL_MORE, /* a convolution's chan, a product's gate, a norm's gamma */
     SDRT_TRIAL_RESIDUAL,
     SDRT_TRIAL_READ, /* those before are not to be written */
@@ -43,6 +43,7 @@ struct sdrt_trial {
     double *values, *residuals, *want; /* weights and residual as the oracle sees them */
     size_t rows;
     int width, pitch; /* of the result */
+    int wide;         /* whether that is of doubles */
 };
 
 /* Memory for the shape and the kernel, at the ends of its pages or at their beginnings; 0 without. */
@@ -61,6 +62,12 @@ int sdrt_trial_part(struct sdrt_trial *t, int part, int nparts, int thread);
 
 /* The kernel's own number of parts for so many workers. */
 int sdrt_trial_parts(const struct sdrt_trial *t, int workers);
+
+/* Value i of the result, of rows times width. */
+double sdrt_trial_value(const struct sdrt_trial *t, size_t i);
+
+/* How many of them nobody has written since sdrt_trial_clear(). */
+size_t sdrt_trial_unwritten(const struct sdrt_trial *t);
 
 /* How far y is from the oracle's answer, products being rounded to operand: bad counts values that
  * are beyond the limit of that precision, nmse is against *nmse_limit. */

@@ -129,19 +129,15 @@ static int check_assembly(const struct sdrt_bench_options *o)
 
 static int check_kernel(const struct sdrt_bench_options *o)
 {
-    static const enum sdrt_family families[] = { SDRT_FAMILY_CONV, SDRT_FAMILY_GEMM,
-                                                 SDRT_FAMILY_ATTENTION, SDRT_FAMILY_LAYER_NORM,
-                                                 SDRT_FAMILY_RMS_NORM };
-
     if (o->seed && !o->kernel)
         return sdrt_fail(o->log, SDRT_E_ARG, "--seed plays a part only with --kernel");
     if (!o->kernel) return SDRT_OK;
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
-        if (o->what && !strcmp(o->what, sdrt_family_names[families[i]])) return SDRT_OK;
+    for (int i = 0; i < SDRT_FAMILIES; i++)
+        if (o->what && !strcmp(o->what, sdrt_family_names[i])) return SDRT_OK;
     return sdrt_fail(
         o->log, SDRT_E_ARG,
-        "kernels%s%s --kernel: expected its family, conv, gemm, attention, layer_norm or "
-        "rms_norm",
+        "kernels%s%s --kernel: expected its family, conv, gemm, attention, gn_sums, gn_fold, "
+        "layer_norm, rms_norm or elementwise",
         o->what ? " " : "", o->what ? o->what : "");
 }
 
@@ -241,7 +237,8 @@ int sdrt_bench_kernels(const struct sdrt_bench_options *o, struct sdrt_report *r
     sdrt_report_table(r, "kernels", columns, sizeof columns / sizeof columns[0]);
     if (status == SDRT_OK && o->assembly) status = write_loop(&b, &list);
     for (int i = 0; i < list.n && status == SDRT_OK && !o->assembly; i++)
-        status = run_shape(&b, &list.job[i]);
+        if (!o->kernel || sdrt_kernel_has(&b.file, &list.job[i]))
+            status = run_shape(&b, &list.job[i]);
     sdrt_kernel_told();
     if (status == SDRT_OK) add_facts(&b, checked);
     for (int i = 0; i < b.n_levels; i++) sdrt_roof_free(&b.levels[i].meter);

@@ -18,6 +18,7 @@ SDBENCH_PARTS = \
 	bench/compare.c bench/results_file.c bench/results_file.h bench/generate.c bench/kernels.c bench/kernel_contest.c bench/kernel_contest.h \
 	bench/assembly.c bench/assembly.h bench/counters.c bench/counters.h bench/kernel_loop.c \
 	bench/kernel_race.c bench/kernel_race.h bench/kernel_check.c bench/kernel_check.h bench/kernel_file.c \
+	bench/elementwise.c bench/elementwise.h bench/oracle/elementwise.c bench/oracle/elementwise.h \
 	bench/kernel_trial.c bench/kernel_trial.h bench/guarded.c bench/guarded.h \
 	bench/shape_text.c bench/shape_text.h bench/shape_list.c bench/shape_list.h \
 	bench/oracle/values.c bench/oracle/values.h bench/oracle/attention.c bench/oracle/attention.h \
@@ -34,7 +35,7 @@ dist_man_MANS += man/sdbench.1
 
 # What a kernel outside this tree includes, and one to begin with.
 KERNEL_CONTRACT = kernels/dtype.h kernels/exec.h kernels/act.h kernels/pack.h kernels/gemm.h kernels/conv.h \
-	kernels/attention.h kernels/norm.h kernels/plugin.h
+	kernels/attention.h kernels/norm.h kernels/elementwise.h kernels/plugin.h
 EXTRA_DIST += build-aux/kernel-header.sh kernels/plugin.h
 nodist_include_HEADERS = bench/plugin/sdrt_kernel.h
 BUILT_SOURCES += bench/plugin/sdrt_kernel.h
@@ -43,6 +44,7 @@ bench/plugin/sdrt_kernel.h: $(KERNEL_CONTRACT) build-aux/kernel-header.sh
 	$(AM_V_GEN)$(MKDIR_P) bench/plugin && $(SHELL) $(srcdir)/build-aux/kernel-header.sh $(srcdir) > $@.tmp && mv $@.tmp $@
 plugindir = $(datadir)/sdrt/plugin
 dist_plugin_DATA = bench/plugin/kernel.c bench/plugin/README.md bench/plugin/shapes.json
+dist_plugin_DATA += bench/plugin/group_norm.c bench/plugin/elementwise.c
 
 EXTRA_DIST += bench/pts/test-definition.xml bench/pts/results-definition.xml bench/pts/install.sh \
 	bench/pts/make-profile.sh bench/results/README.md

@@ -136,7 +136,6 @@ int sdrt_bench_shapes(const struct sdrt_bench_options *o, struct sdrt_report *r)
 
     sdrt_report_table(r, "shapes", columns, sizeof columns / sizeof columns[0]);
     for (int i = 0; i < list.n && status == SDRT_OK; i++) {
-        if (list.job[i].family == SDRT_FAMILY_ELEMENTWISE) continue; /* not to be written so */
         sdrt_shape_write(&list.job[i], text, sizeof text);
         sdrt_report_row(r, json_pack("{s:s, s:s, s:i}", "shape", text, "name", list.job[i].name,
                                      "calls", list.job[i].calls));

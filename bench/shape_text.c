@@ -228,6 +228,27 @@ static int read_rms_norm(struct words *w, struct sdrt_rms_shape *s)
     return s->x_pitch >= s->groups * s->width && (double)s->rows * s->x_pitch < most_values;
 }
 
+static int read_elementwise(struct words *w, struct sdrt_ew_shape *s)
+{
+    struct sdrt_ew_extent e;
+    int *size[SDRT_EW_SIZES];
+    const char *rest;
+    int op = 0;
+
+    *s = (struct sdrt_ew_shape){ .from = SDRT_F32 };
+    while (w->next < w->n && op < SDRT_EW_OPS && strcmp(sdrt_ew_kinds[op].name, w->word[w->next]))
+        op++;
+    if (w->next == w->n || op == SDRT_EW_OPS) return 0;
+    const struct sdrt_ew_kind *k = &sdrt_ew_kinds[op];
+    s->op = (enum sdrt_elementwise_op)op;
+    w->next++;
+    for (int i = 0; i < k->n_sizes; i++) size[i] = &s->size[i];
+    if (!numbers(w, &"xxxx"[SDRT_EW_SIZES - k->n_sizes], size, &rest) || *rest || w->next < w->n)
+        return 0;
+    sdrt_ew_usual(s);
+    return sdrt_ew_measure(s, &e);
+}
+
 static int read_words(struct words *w, struct sdrt_job *j)
 {
     switch (j->family) {
@@ -238,7 +259,7 @@ static int read_words(struct words *w, struct sdrt_job *j)
     case SDRT_FAMILY_GN_FOLD: return read_gn(w, &j->u.gn);
     case SDRT_FAMILY_LAYER_NORM: return read_layer_norm(w, &j->u.ln);
     case SDRT_FAMILY_RMS_NORM: return read_rms_norm(w, &j->u.rms);
-    case SDRT_FAMILY_ELEMENTWISE:
+    case SDRT_FAMILY_ELEMENTWISE: return read_elementwise(w, &j->u.ew);
     case SDRT_FAMILIES: break;
     }
     return 0;
@@ -317,6 +338,14 @@ static void put_attention(char **at, char *end, const struct sdrt_attention_shap
     if (fabs((double)s->scale - usual) > 1e-6 * usual) put(at, end, " scale%.9g", (double)s->scale);
 }
 
+static void put_elementwise(char **at, char *end, const struct sdrt_ew_shape *s)
+{
+    const struct sdrt_ew_kind *k = &sdrt_ew_kinds[s->op];
+
+    put(at, end, "elementwise %s", k->name);
+    for (int i = 0; i < k->n_sizes; i++) put(at, end, "%c%d", i ? 'x' : ' ', s->size[i]);
+}
+
 void sdrt_shape_write(const struct sdrt_job *j, char *text, size_t size)
 {
     const struct sdrt_gemm_shape *gemm = &j->u.gemm;
@@ -342,7 +371,7 @@ void sdrt_shape_write(const struct sdrt_job *j, char *text, size_t size)
         if (j->u.rms.x_pitch != j->u.rms.groups * j->u.rms.width)
             put(&at, end, " pitch%d", j->u.rms.x_pitch);
         break;
-    case SDRT_FAMILY_ELEMENTWISE:
+    case SDRT_FAMILY_ELEMENTWISE: put_elementwise(&at, end, &j->u.ew); break;
     case SDRT_FAMILIES: put(&at, end, "%s", j->name); break;
     }
 }

@@ -11,6 +11,7 @@
  *     gn_sums 2x4096 320+320 g32 eps1e-05     images x pixels, channels, groups; gn_fold alike
  *     layer_norm 8192x320                     rows x channels
  *     rms_norm 8192x24x64 pitch4608           rows x pieces x width of a piece
+ *     elementwise silu 4096x320               an operation and its sizes, as elementwise.c names them
  *
  * What is left out of the words at the end is as the models mostly have it.
  */
@@ -27,7 +28,7 @@ int sdrt_shape_is_text(const char *text);
  * that says which word is wrong. */
 int sdrt_shape_read(struct sdrt_job *job, const char *text, const struct sdrt_log *log);
 
-/* The shape as text that reads as the same; cut off at size.  Of elementwise operations the name. */
+/* The shape as text that reads as the same; cut off at size. */
 void sdrt_shape_write(const struct sdrt_job *job, char *text, size_t size);
 
 #endif

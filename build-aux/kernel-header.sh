@@ -18,6 +18,7 @@ cat << 'HEAD'
 #define SDRT_KERNEL_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 HEAD
 awk '
@@ -28,5 +29,5 @@ FNR == 1 && NR > 1 { print "" }
 !tree && (!/^$/ || !blank)
 !tree { blank = /^$/ }
 /^#endif/ { tree = 0 }
-' dtype.h exec.h act.h pack.h gemm.h conv.h attention.h norm.h plugin.h
+' dtype.h exec.h act.h pack.h gemm.h conv.h attention.h norm.h elementwise.h plugin.h
 printf '\n#endif\n'

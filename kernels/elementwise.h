@@ -104,9 +104,11 @@ struct sdrt_elementwise_ops {
                    const float *x, float *y);
 };
 
+#ifndef SDRT_KERNEL_H /* not for plugins */
 void sdrt_elementwise_init(struct sdrt_elementwise_ops *ops, unsigned isa);
 
 #define SDRT_ELEMENTWISE_FILLER(flag, filler) void filler(struct sdrt_elementwise_ops *ops);
 #include "kernels/levels.h"
+#endif
 
 #endif

@@ -36,11 +36,14 @@ struct sdrt_rms_shape {
     float eps;
 };
 
-#ifndef SDRT_KERNEL_H /* not for plugins */
 /* A fixed share count of gn_sums for this shape: the same on every machine and every
  * level, so that an image does not depend on the number of threads. */
-int sdrt_gn_parts(const struct sdrt_gn_shape *s);
+static inline int sdrt_gn_parts(const struct sdrt_gn_shape *s)
+{
+    return s->pixels < 4096 ? (s->pixels + 63) / 64 : 64;
+}
 
+#ifndef SDRT_KERNEL_H /* not for plugins */
 /* Bytes of sums (doubles [parts][batch][2][c + c2]) and of msb (floats
  * [batch][3][c + c2]), for the planner. */
 size_t sdrt_gn_sums_bytes(const struct sdrt_gn_shape *s);

@@ -15,11 +15,12 @@
 
 #include "kernels/attention.h"
 #include "kernels/conv.h"
+#include "kernels/elementwise.h"
 #include "kernels/gemm.h"
 #include "kernels/norm.h"
 
 /* Goes up with every change of a struct or of a meaning in here. */
-#define SDRT_KERNEL_ABI 2
+#define SDRT_KERNEL_ABI 3
 
 struct sdrt_kernel {
     int abi; /* SDRT_KERNEL_ABI of who calls */
@@ -30,7 +31,9 @@ struct sdrt_kernel {
     struct sdrt_attention_ops *attention;
     struct sdrt_conv_ops *conv;
     struct sdrt_gemm_ops *gemm;
-    struct sdrt_norm_ops *norm; /* of which layer_norm and rms_norm may be overwritten */
+    struct sdrt_norm_ops *norm; /* each entry by itself, but for ada_norm; gn_sums and gn_fold both do
+                                 * what they say, sums being for either */
+    struct sdrt_elementwise_ops *elementwise; /* each entry by itself */
 
     /* As in pack.h, for whoever wants panels. */
     size_t (*panel_bytes)(const struct sdrt_panel_layout *l, const struct sdrt_weight_shape *w);

@@ -62,27 +62,62 @@ caught SHARES_SCRATCH 1 'values are off\|other bits'
 caught TRUSTS_SCRATCH 1 'values are off'
 caught DEPENDS_ON_PARTS 1 'other bits'
 caught LEAVES 1 'left the process'
-caught HAS_OTHER_ABI 1 'built for ABI 3: expected 2'
+caught HAS_OTHER_ABI 1 'built for ABI 4: expected 3'
 caught FILLS_NOTHING 1 'has no entry of attention, conv, gemm'
 caught GROWS_LAZY 1 'right when it was checked, and another result in [1-9]' 0.2
 
-# Norms, right ones and one with a fault in each.
-norm() {
+# other SOURCE FAULT FAMILY SHAPE PATTERN: right ones of the other families, and one with a fault in each.
+other() {
+    source=$1
+    shift
     ok=true
-    compile "norm-$1.so" -DFAULT="$1" "$root/tests/norm_kernel.c" -lm || ok=false
-    "$sdbench" kernels "$2" --kernel "./norm-$1.so" --shape "$2 $3" --isa generic --seconds 0 --threads 2 \
+    compile "other-$1.so" -DFAULT="$1" "$root/tests/$source.c" -lm || ok=false
+    "$sdbench" kernels "$2" --kernel "./other-$1.so" --shape "$2 $3" --isa generic --seconds 0 --threads 2 \
         > out 2> err < /dev/null
     status=$?
-    if [ "$1" = NONE ]; then [ $status -eq 0 ] && grep -q 'norms, right at 61 shapes' out || ok=false
+    if [ "$1" = NONE ]; then [ $status -eq 0 ] && grep -q ', right at 61 shapes' out || ok=false
     else [ $status -eq 1 ] && [ "$(wc -l < err)" -eq 1 ] && [ ! -s out ] || ok=false; fi
     grep -q -e "$4" out err || ok=false
     report $ok "$2: $1" "status $status: $(cat compiled err)"
 }
-norm NONE layer_norm 70x320 'norms'
-norm NONE rms_norm 30x6x64 'norms'
-norm SKIPS_A_TAIL layer_norm 70x320 'unwritten'
-norm ONE_PASS layer_norm 70x320 'values are off'
-norm WRONG_MEAN rms_norm 30x6x64 'values are off'
+other norm_kernel NONE layer_norm 70x320 'norms'
+other norm_kernel NONE rms_norm 30x6x64 'norms'
+other norm_kernel SKIPS_A_TAIL layer_norm 70x320 'unwritten'
+other norm_kernel ONE_PASS layer_norm 70x320 'values are off'
+other norm_kernel WRONG_MEAN rms_norm 30x6x64 'values are off'
+groups='2x300 19+6 g5'
+other wrong_group_norm NONE gn_sums "$groups" 'group norm'
+other wrong_group_norm FORGETS_A_PART gn_sums "$groups" 'leaves [0-9]* of [0-9]* values unwritten'
+other wrong_group_norm SUMS_VALUES gn_sums "$groups" 'values are off'
+other wrong_group_norm ADDS_UP gn_sums "$groups" 'values are off\|unwritten'
+other wrong_group_norm SKIPS_X2 gn_sums "$groups" 'values are off'
+other wrong_group_norm READS_ONE_PAST gn_sums "$groups" 'reads or writes past the end of x '
+other wrong_group_norm KEEPS_SUMS gn_sums "$groups" 'result again\|values are off'
+other wrong_group_norm NONE gn_fold "$groups" 'group norm'
+other wrong_group_norm FORGETS_EPS gn_fold "$groups" 'values are off'
+other wrong_group_norm FOLDS_BETA gn_fold "$groups" 'values are off'
+other wrong_group_norm SHARES_A_VARIANCE gn_fold "$groups" 'values are off'
+other wrong_group_norm WRITES_SUMS gn_fold "$groups" 'writes to sums, which is an input'
+other wrong_elementwise NONE elementwise 'silu 70x19' 'plain loops'
+other wrong_elementwise SKIPS_A_TAIL elementwise 'silu 70x19' 'values are off'
+other wrong_elementwise IS_ROUGH elementwise 'silu 70x19' 'values are off'
+other wrong_elementwise WRITES_GAPS elementwise 'relu 70x19' 'writes between the rows of y'
+other wrong_elementwise IGNORES_SLOPES elementwise 'relu 70x19' 'values are off'
+other wrong_elementwise READS_ONE_PAST elementwise 'blend 70x19' 'reads or writes past the end of x '
+other wrong_elementwise KEEPS_SUMS elementwise 'silu_of_sums 7x3x19' 'result again\|values are off'
+other wrong_elementwise TAKES_F32 elementwise 'embed 9x7x19x40' 'values are off\|past the end of x\|unwritten'
+other wrong_elementwise SKIPS_A_PART elementwise 'halve 2x7x9x5' 'leaves [0-9]* of [0-9]* values unwritten'
+other wrong_elementwise KNOWS_DISTANCE elementwise 'relative_bias 70x3x32x100' 'values are off'
+other wrong_elementwise SEES_ALL elementwise 'own_attention 2x30x20x3x8' 'values are off'
+other wrong_elementwise TURNS_TWICE elementwise 'low_frequencies 2x7x9x5' 'values are off'
+other wrong_elementwise GUIDES_ALONE elementwise 'guide 2x35x4' 'values are off'
+# All sixteen, over what sdbench times of itself.
+ok=true
+compile all.so "$root/tests/all_elementwise.c" || ok=false
+"$sdbench" kernels elementwise --kernel ./all.so --isa generic --seconds 0 --threads 2 > out 2> err < /dev/null
+status=$?
+[ $status -eq 0 ] && grep -q 'all of them, right at 74 shapes' out || ok=false
+report $ok 'elementwise: all' "status $status: $(cat compiled err)"
 
 # bad NAME STATUS PATTERN ARGUMENTS...
 bad() {
@@ -102,6 +137,8 @@ compile empty.so empty.c
 bad 'an object without the function' 1 'export sdrt_kernel_fill' kernels conv --kernel ./empty.so
 bad 'a family that it has not' 1 'no entry of gemm' kernels gemm --kernel ./right.so \
     --shape 'gemm 3 4>5'
+bad 'an operation that it has not' 1 'no entry of elementwise: crop' kernels elementwise \
+    --kernel ./other-NONE.so --shape 'elementwise crop 9x3x3x5'
 bad 'no family' 2 'expected its family' kernels --kernel ./right.so
 bad 'a family that is not to be had' 2 'expected its family' kernels norm --kernel ./right.so
 bad 'a seed for nothing' 2 'only with --kernel' kernels conv --seed 3
@@ -112,6 +149,10 @@ bad 'a kernel of 5' 2 '"k5" means nothing' kernels --shape 'conv 2x64x64 3>4 k5'
 bad 'a stray word' 2 '"quickly" means nothing' kernels --shape 'gemm 3 4>5 quickly'
 bad 'a shape too large' 2 'do not go together' kernels --shape 'gemm 9999999 9999999>5'
 bad 'causal, of two lengths' 2 'do not go together' kernels --shape 'attention 1x1x8 3x4 causal'
+bad 'an operation that is none' 2 '"tanh" means nothing' kernels --shape 'elementwise tanh 3x4'
+bad 'an operation of other sizes' 2 '"3x4" means nothing' kernels --shape 'elementwise guide 3x4'
+bad 'an operation of sizes that do not fit' 2 'do not go together' kernels \
+    --shape 'elementwise to_patches 1x7x8x3x2'
 bad 'a shape of another family' 2 'expected one of gemm' kernels gemm --shape 'conv 1x3x3 4>5'
 bad 'a shape and a file' 2 'no --shapes beside' kernels --shape 'gemm 3 4>5' --shapes x.json
 bad 'shapes absent' 1 'absent.json' kernels --shapes absent.json

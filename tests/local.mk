@@ -285,6 +285,8 @@ EXTRA_DIST += tests/check_mpi.sh tests/add_kernel.sh tests/fresh_root.sh tests/c
 check_SCRIPTS = tests/check_mpi.sh tests/check_attacks.sh tests/check_ends.sh tests/check_faults.sh tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_auto.sh tests/check_output.sh tests/check_readme.sh tests/check_sdbench.sh tests/check_man.sh \
 	build-aux/check-layers.sh build-aux/check-levels.sh build-aux/check-wide.sh
 EXTRA_DIST += tests/check_kernels.sh tests/wrong_kernel.c tests/norm_kernel.c tests/check_pts.sh
+EXTRA_DIST += tests/wrong_group_norm.c
+EXTRA_DIST += tests/wrong_elementwise.c tests/all_elementwise.c
 check_SCRIPTS += tests/check_kernels.sh tests/check_pts.sh
 # Of what the compiler makes, which may be for another machine.
 AM_TESTS_ENVIRONMENT += OBJDUMP='$(OBJDUMP)'; export OBJDUMP;
@@ -722,7 +724,7 @@ tests_fuzz_models_SOURCES = tests/fuzz_models.c tests/fuzz.h
 tests_fuzz_models_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
 check_PROGRAMS += tests/fuzz_texts
 tests_fuzz_texts_SOURCES = tests/fuzz_texts.c tests/fuzz.h tools/prompt_file.c tools/prompt_file.h \
-	tools/fetch_reply.c tools/fetch_reply.h bench/shape_text.c bench/shape_text.h \
+	tools/fetch_reply.c tools/fetch_reply.h bench/shape_text.c bench/shape_text.h bench/elementwise.c bench/elementwise.h \
 	bench/kernel_jobs.c bench/kernel_jobs.h
 tests_fuzz_texts_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
 # The fuzzers as targets of libFuzzer; and what takes long, as make soak.

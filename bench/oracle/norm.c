@@ -42,6 +42,38 @@ double oracle_group_norm(const struct sdrt_gn_shape *s, const float *x, const fl
     return largest;
 }
 
+void oracle_group_sums(const struct sdrt_gn_shape *s, const float *x, const float *x2, double *want)
+{
+    const int all = s->c + s->c2, parts = sdrt_gn_parts(s);
+
+    for (int part = 0; part < parts; part++)
+        for (long b = 0; b < s->batch; b++, want += 2 * all) {
+            const long first = b * s->pixels, end = sdrt_row_begin(s->pixels, part + 1, parts);
+            for (int c = 0; c < 2 * all; c++) want[c] = 0.0;
+            for (long p = sdrt_row_begin(s->pixels, part, parts); p < end; p++)
+                for (int c = 0; c < all; c++) {
+                    const double d = value(s, x, x2, first + p, c) - value(s, x, x2, first, c);
+                    want[c] += d;
+                    want[all + c] += d * d;
+                }
+        }
+}
+
+void oracle_group_fold(const struct sdrt_gn_shape *s, const float *x, const float *x2,
+                       const float *gamma, const float *beta, double *want)
+{
+    const int all = s->c + s->c2, per = all / s->groups;
+    double mean = 0.0, variance = 0.0;
+
+    for (long b = 0; b < s->batch; b++, want += 3 * all)
+        for (int c = 0; c < all; c++) {
+            if (c % per == 0) one_group(s, x, x2, b * s->pixels, c, c + per, &mean, &variance);
+            want[c] = mean;
+            want[all + c] = (double)gamma[c] / sqrt(variance + (double)s->eps);
+            want[2 * all + c] = (double)beta[c];
+        }
+}
+
 double oracle_layer_norm(const struct sdrt_ln_shape *s, const float *x, const float *gamma,
                          const float *beta, double *want)
 {

@@ -31,25 +31,45 @@ size_t tgaps_written(const float *rows, size_t n, int width, int pitch)
     return bad;
 }
 
+struct sums {
+    double err, ref;
+};
+
+static void compare(struct tdiff *d, struct sums *sums, size_t i, double g, double w, double limit)
+{
+    const double e = fabs(g - w);
+
+    if (!isfinite(g) || e > limit) d->bad++;
+    if (isnan(w)) return;
+    if (!(e <= d->max_abs)) {
+        d->max_abs = e;
+        d->at = i;
+    }
+    sums->err += e * e;
+    sums->ref += w * w;
+}
+
 struct tdiff tcompare(const float *got, const double *want, size_t n, int width, int pitch,
                       double atol, double rtol)
 {
     struct tdiff d = { 0 };
-    double err = 0.0, ref = 0.0;
+    struct sums s = { 0 };
 
-    for (size_t i = 0; i < n * (size_t)width; i++) {
-        const double g = (double)got[i / (size_t)width * (size_t)pitch + i % (size_t)width];
-        const double w = want[i], e = fabs(g - w);
-        if (!isfinite(g) || e > atol + rtol * fabs(w)) d.bad++;
-        if (isnan(w)) continue;
-        if (!(e <= d.max_abs)) {
-            d.max_abs = e;
-            d.at = i;
-        }
-        err += e * e;
-        ref += w * w;
-    }
-    d.nmse = ref > 0.0 ? err / ref : err;
+    for (size_t i = 0; i < n * (size_t)width; i++)
+        compare(&d, &s, i, (double)got[i / (size_t)width * (size_t)pitch + i % (size_t)width],
+                want[i], atol + rtol * fabs(want[i]));
+    d.nmse = s.ref > 0.0 ? s.err / s.ref : s.err;
+    return d;
+}
+
+struct tdiff tcompare_doubles(const double *got, const double *want, size_t n, double atol,
+                              double rtol)
+{
+    struct tdiff d = { 0 };
+    struct sums s = { 0 };
+
+    for (size_t i = 0; i < n; i++) compare(&d, &s, i, got[i], want[i], atol + rtol * fabs(want[i]));
+    d.nmse = s.ref > 0.0 ? s.err / s.ref : s.err;
     return d;
 }
 
@@ -96,4 +116,17 @@ void tencode(double v, enum sdrt_dtype type, void *dst, size_t index)
     else if (type == SDRT_F8_E4M3)
         ((uint8_t *)dst)[index] = (uint8_t)bits_of(tround(v, type), type);
     else ((uint16_t *)dst)[index] = bits_of(tround(v, type), type);
+}
+
+double tdecode(const void *src, enum sdrt_dtype type, size_t index)
+{
+    if (type == SDRT_F32) return (double)((const float *)src)[index];
+    const int mantissa = type == SDRT_F16 ? 10 : 7, bias = type == SDRT_F16 ? 15 : 127;
+    const int bits = ((const uint16_t *)src)[index], e = (bits & 0x7fff) >> mantissa;
+    const double part = (double)(bits & ((1 << mantissa) - 1)) / (double)(1 << mantissa);
+    const double v = e > 2 * bias ? (part > 0.0 ? NAN : INFINITY)
+                     : e          ? ldexp(1.0 + part, e - bias)
+                                  : ldexp(part, 1 - bias);
+
+    return bits & 0x8000 ? -v : v;
 }

@@ -30,8 +30,15 @@ struct tdiff {
 struct tdiff tcompare(const float *got, const double *want, size_t n, int width, int pitch,
                       double atol, double rtol);
 
+/* The same of doubles, one behind the other. */
+struct tdiff tcompare_doubles(const double *got, const double *want, size_t n, double atol,
+                              double rtol);
+
 /* The nearest value of the type, ties to even, and its bits, by arithmetic alone. */
 double tround(double v, enum sdrt_dtype type);
 void tencode(double v, enum sdrt_dtype type, void *dst, size_t index);
+
+/* The value of F32, F16 or BF16 that is there. */
+double tdecode(const void *src, enum sdrt_dtype type, size_t index);
 
 #endif

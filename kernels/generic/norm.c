@@ -4,14 +4,6 @@
 
 #include <math.h>
 
-int sdrt_gn_parts(const struct sdrt_gn_shape *s)
-{
-    enum { PIXELS = 64, MOST = 64 };
-    const int parts = (s->pixels + PIXELS - 1) / PIXELS;
-
-    return parts < MOST ? parts : MOST;
-}
-
 size_t sdrt_gn_sums_bytes(const struct sdrt_gn_shape *s)
 {
     return sizeof(double) * 2 * (size_t)sdrt_gn_parts(s) * (size_t)s->batch *

@@ -22,7 +22,7 @@ sources='runtime/base/*.c runtime/files/*.c runtime/random/*_linux.c kernels/*.c
     model/lora/file.c model/lora/config.c model/lora/pattern.c model/lora/tags.c model/lora/folder.c
     model/lora/strength.c model/checkpoint/folder_weights.c runtime/weights/weight_files.c
     runtime/weights/weights.c runtime/weights/storage.c runtime/weights/storage_read.c
-    tools/prompt_file.c tools/fetch_reply.c bench/shape_text.c'
+    tools/prompt_file.c tools/fetch_reply.c bench/shape_text.c bench/elementwise.c'
 for source in $(cd "$top" && ls $sources); do
     object=$OUT/objects/$(echo "$source" | tr / _).o
     [ "$object" -nt "$top/$source" ] ||
