@@ -71,11 +71,16 @@ extern "C" {
 #define SDRT_VERSION_MAJOR 0
 #define SDRT_VERSION_MINOR 1
 #define SDRT_VERSION_PATCH 0
-#define SDRT_ABI 5
+#define SDRT_ABI 6
 
 struct sdrt_model;   /* what may be shared: files, configuration, packed weights; counted */
 struct sdrt_session; /* what draws with a model: threads, memory, images */
 struct sdrt_context; /* a model with one session, for programs that need no more */
+
+/* Called again and again while a model is opened, by the thread that opens it: before each of its
+ * files, before each piece of a header, and before each MiB that is hashed.  A non-zero return ends that soon with
+ * SDRT_E_CANCELLED; then it is not called again. */
+typedef int sdrt_cancelled_fn(void *user);
 
 /* How to open a model.  Fill with sdrt_options_init first; strings are borrowed until
  * sdrt_open or sdrt_model_open returns, the log until the context is closed or the model freed.
@@ -130,6 +135,9 @@ struct sdrt_options {
                             * them, as A1111 and Civitai count; it need not be there.  NULL: none is named */
     int hash_files; /* 1: those that it does not have are computed, once, when a model is opened or a
                             * LoRA drawn with, which takes seconds for a large file; 0: they are not named */
+    sdrt_cancelled_fn *cancelled; /* NULL: opening is not cancelled.  What reads the weights later is, as
+                            * drawing is */
+    void *cancelled_user;         /* handed to it */
 };
 
 enum sdrt_stage {
@@ -427,7 +435,7 @@ SDRT_API char *sdrt_report_json(const struct sdrt_context *context);
 
 /* Opens what options name: checks the files and finds the configuration; weights are read when
  * sessions want them, and packed once for all of them.  *out is the caller's first use of it, NULL
- * after a failure.  The log is called by whichever thread uses the model.  [any] */
+ * after a failure, as which SDRT_E_CANCELLED counts (see options.cancelled).  The log is called by whichever thread uses the model.  [any] */
 SDRT_API int sdrt_model_open(struct sdrt_model **out, const struct sdrt_options *options);
 
 /* Another use of the model, which is returned; and the end of one, which sets *model to NULL and

@@ -1,6 +1,7 @@
 noinst_LTLIBRARIES += libruntime.la
 libruntime_la_SOURCES = \
 	runtime/base/choices.c runtime/base/choices.h runtime/base/error.c runtime/base/error.h runtime/base/sdrt_status.h \
+	runtime/base/stop.c runtime/base/stop.h \
 	runtime/base/numbers.c runtime/base/numbers.h runtime/base/printable.c runtime/base/printable.h \
 	runtime/random/rng.c runtime/random/rng.h runtime/random/brownian.c runtime/random/brownian.h runtime/random/entropy.h \
 	runtime/files/atomic_file.c runtime/files/atomic_file.h \

@@ -48,7 +48,7 @@ SCALARS = {ctypes.c_int: "int", ctypes.c_float: "float", ctypes.c_double: "doubl
            ctypes.c_size_t: "size_t", ctypes.c_uint64: "uint64_t", ctypes.c_char_p: "const char *",
            ctypes.c_void_p: "void *", _abi.LogFn: "sdrt_log_fn *",
            _abi.ProgressFn: "sdrt_progress_fn *", _abi.DumpFn: "sdrt_dump_fn *",
-           _abi.PreviewFn: "sdrt_preview_fn *", ctypes.POINTER(ctypes.c_double): "const double *",
+           _abi.PreviewFn: "sdrt_preview_fn *", _abi.CancelledFn: "sdrt_cancelled_fn *", ctypes.POINTER(ctypes.c_double): "const double *",
            ctypes.POINTER(ctypes.c_char_p): "const char *const *"}
 SCALARS.update({ctypes.POINTER(t): f"const struct {name} *" for name, t in _abi.STRUCTS.items()})
 TAGS = {"sdrt_list": ("SDRT_LIST_", _abi.LISTS), "sdrt_stage": ("SDRT_STAGE_", _abi.STAGES),
@@ -130,7 +130,7 @@ def check_functions():
 def check_hints():
     """The typed names are those of the structs."""
     hints = (source / "bindings/python/sdrt/_request.py").read_text(encoding="utf-8")
-    for name, known, hidden in (("Options", _abi.Options, {"size", "model", "log"}),
+    for name, known, hidden in (("Options", _abi.Options, {"size", "model", "log", "cancelled_user"}),
                                  ("Request", _abi.Request, sdrt._request._DERIVED)):
         body = re.search(rf"class {name}\(TypedDict.*?\n\n(.*?)\n\n", hints, re.S).group(1)
         equal(name, sorted(re.findall(r"^ +(\w+):", body, re.M)),
@@ -320,6 +320,12 @@ def check_callbacks(model):
             **ASKED)
     refused(KeyboardInterrupt, "", model.generate, "a", steps=999, progress=lambda stage, done, total: (
         stage == "denoise" and done == 1 and os.kill(os.getpid(), signal.SIGINT)))
+    asks = []
+    refused(sdrt.Cancelled, "cancel", sdrt.Model, source / "demo-model",
+            cancelled=lambda: asks.append(1) or len(asks) == 3)
+    equal("asked", len(asks), 3)
+    refused(KeyboardInterrupt, "", sdrt.Model, source / "demo-model",
+            cancelled=lambda: os.kill(os.getpid(), signal.SIGINT))
     timer = threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     refused(KeyboardInterrupt, "", model.generate, "a", steps=999)

@@ -57,6 +57,50 @@ Test(abi, header_and_library_agree)
     cr_expect_eq(sdrt_abi_version(), SDRT_ABI);
 }
 
+struct asks {
+    int n, at; /* how often it was asked, and which of them cancels */
+};
+
+static int asked(void *user)
+{
+    struct asks *a = user;
+
+    return a->n++ == a->at;
+}
+
+/* At whichever moment: one line, nothing left, and the next one opens as if nothing had been. */
+Test(abi, opening_is_cancelled)
+{
+    struct sdrt_context *c = NULL;
+    struct sdrt_model *m = NULL;
+    struct asks all = { .at = -1 };
+    struct sdrt_options o;
+
+    sdrt_options_init(&o);
+    cr_expect_null(o.cancelled);
+    o.model = model_path("golden/tiny-sd15");
+    o.threads = 1;
+    o.log = &kept_log;
+    o.cancelled = asked;
+    o.cancelled_user = &all;
+    expect_quiet(sdrt_model_open(&m, &o), "nobody cancels");
+    sdrt_model_release(&m);
+    /* Before each of three files and some piece of it, and around them. */
+    cr_expect_geq(all.n, 5, "asked %d times", all.n);
+    for (int at = 0; at < all.n; at++) {
+        struct asks one = { .at = at };
+        o.cancelled_user = &one;
+        expect_failure(sdrt_model_open(&m, &o), SDRT_E_CANCELLED, "cancelled", "a model");
+        cr_expect(!m && one.n == at + 1, "asked %d times, of %d", one.n, at + 1);
+        one.n = 0;
+        expect_failure(sdrt_open(&c, &o), SDRT_E_CANCELLED, "cancelled", "a context");
+        cr_expect_null(c);
+    }
+    o.cancelled = NULL;
+    expect_quiet(sdrt_open(&c, &o), "nobody is asked");
+    sdrt_close(&c);
+}
+
 /* A program made with the first header draws the image that one of today draws. */
 Test(abi, client_of_the_first_header)
 {

@@ -2,6 +2,7 @@
  *
  * SHA-256 by its published examples, and of files: kept, found again, and not found when they have changed.
  */
+#include "runtime/base/stop.h"
 #include "runtime/files/file_hash.h"
 #include "tests/golden_images.h"
 #include "tests/temp_folder.h"
@@ -50,6 +51,30 @@ static void write_file(const char *path, const char *bytes, size_t n)
     FILE *f = fopen(path, "wb");
 
     cr_assert(f && fwrite(bytes, 1, n, f) == n && !fclose(f));
+}
+
+static int third(void *user) { return ++*(int *)user == 3; }
+
+/* Within a file of several MiB, of which nothing is kept then. */
+Test(file_hash, is_cancelled)
+{
+    enum { BYTES = 5 << 20 };
+    char *zeros = calloc(1, BYTES), digest[SDRT_SHA256_TEXT];
+    const char *cache = temp_path("cache"), *file = temp_write("zeros", zeros, BYTES);
+    int n = 0;
+    struct sdrt_stop stop = { .ask = third, .user = &n };
+
+    cr_expect_null(sdrt_stop_ask(&stop));
+    cr_expect_eq(sdrt_file_hash(digest, file, SDRT_FILE_HASH_WHOLE, cache, 1, &kept_log),
+                 SDRT_E_CANCELLED);
+    cr_expect_eq(n, 3);
+    cr_expect_eq(sdrt_stop_asked(), 1, "it does not change its mind");
+    cr_expect_eq(n, 3, "nor is it asked");
+    cr_expect_eq(sdrt_stop_ask(NULL), &stop);
+    cr_expect_eq(sdrt_stop_asked(), 0);
+    cr_expect(kept_lines == 0 && temp_entries() == 1, "a line, or a cache");
+    expect_quiet(sdrt_file_hash(digest, file, SDRT_FILE_HASH_WHOLE, cache, 1, &kept_log), "again");
+    free(zeros);
 }
 
 Test(file_hash, kept_once_known)

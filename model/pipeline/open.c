@@ -10,6 +10,7 @@
 #include "model/pipeline/read.h"
 #include "model/pipeline/refiner.h"
 #include "model/pipeline/taesd.h"
+#include "runtime/base/stop.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +124,22 @@ static void free_model(struct sdrt_model *m)
     free(m);
 }
 
+/* All parts, on the device that m has or on one of the options; whoever is to be asked is asked
+ * between them, too, since a device may have taken its time. */
+static int open_all(struct sdrt_model *m, const struct sdrt_options *o)
+{
+    struct sdrt_stop stop = { .ask = o->cancelled, .user = o->cancelled_user };
+    struct sdrt_stop *before = sdrt_stop_ask(&stop);
+    int status = m->device ? SDRT_OK : sdrt_model_open_device(m, o);
+
+    if (status == SDRT_OK && sdrt_stop_asked()) status = SDRT_E_CANCELLED;
+    if (status == SDRT_OK) status = open_base(m, o);
+    if (status == SDRT_OK && o->refiner) status = sdrt_refiner_open(m, o->refiner);
+    if (status == SDRT_OK && sdrt_stop_asked()) status = SDRT_E_CANCELLED;
+    sdrt_stop_ask(before);
+    return status == SDRT_E_CANCELLED ? sdrt_fail(m->log, status, "cancelled") : status;
+}
+
 int sdrt_model_open(struct sdrt_model **out, const struct sdrt_options *options)
 {
     return sdrt_model_open_on(out, options, NULL, NULL);
@@ -155,9 +172,7 @@ int sdrt_model_open_on(struct sdrt_model **out, const struct sdrt_options *optio
     pthread_mutex_init(&m->lock, NULL);
     pthread_mutex_init(&m->loras.lock, NULL);
     pthread_cond_init(&m->loras.changed, NULL);
-    status = device ? SDRT_OK : sdrt_model_open_device(m, o);
-    if (status == SDRT_OK) status = open_base(m, o);
-    if (status == SDRT_OK && o->refiner) status = sdrt_refiner_open(m, o->refiner);
+    status = open_all(m, o);
     m->passes = sdrt_passes_of(sdrt_model_config_of(m), sdrt_model_refined(m));
     if (status != SDRT_OK) {
         free_model(m);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/files/file_hash.h"
+#include "runtime/base/stop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -82,17 +83,19 @@ static int digest_of(char digest[SDRT_SHA256_TEXT], int fd, off_t from)
     unsigned char *block = malloc(BLOCK);
     struct sdrt_sha256 h;
     ssize_t n = 0;
+    int stop = 0;
 
     if (!block) return SDRT_E_NOMEM;
     sdrt_sha256_begin(&h);
-    while ((n = pread(fd, block, BLOCK, from)) > 0 || (n < 0 && errno == EINTR)) {
+    while (!(stop = sdrt_stop_asked()) &&
+           ((n = pread(fd, block, BLOCK, from)) > 0 || (n < 0 && errno == EINTR))) {
         if (n < 0) continue;
         sdrt_sha256_add(&h, block, (size_t)n);
         from += n;
     }
     sdrt_sha256_end(&h, digest);
     free(block);
-    return n < 0 ? SDRT_E_IO : SDRT_OK;
+    return stop ? SDRT_E_CANCELLED : n < 0 ? SDRT_E_IO : SDRT_OK;
 }
 
 int sdrt_file_hash(char digest[SDRT_SHA256_TEXT], const char *path, enum sdrt_file_hash_kind kind,
@@ -113,7 +116,8 @@ int sdrt_file_hash(char digest[SDRT_SHA256_TEXT], const char *path, enum sdrt_fi
                     : digest_of(digest, fd,
                                 kind == SDRT_FILE_HASH_TENSORS ? header_of(fd, st.st_size) : 0);
     if (status == SDRT_OK) keep(cache, what, digest, real);
-    else sdrt_fail(log, status, "%s: cannot be read to its end for its hash", path);
+    else if (status != SDRT_E_CANCELLED)
+        sdrt_fail(log, status, "%s: cannot be read to its end for its hash", path);
 out:
     if (fd >= 0) close(fd);
     free(real);

@@ -22,7 +22,7 @@ enum sdrt_file_hash_kind {
 /* The digest of path, a file: from cache, a path, where that has it for the file's size and time, else, with
  * compute not 0, from the file, and it is added to cache, whose folder is made; that it cannot be is no error.
  * cache NULL: none.  SDRT_E_MISSING without a line where it is not known; SDRT_E_IO where path cannot be
- * read. */
+ * read; SDRT_E_CANCELLED, with no line, where sdrt_stop_asked() says so. */
 int sdrt_file_hash(char digest[SDRT_SHA256_TEXT], const char *path, enum sdrt_file_hash_kind kind,
                    const char *cache, int compute, const struct sdrt_log *log);
 

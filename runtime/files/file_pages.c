@@ -2,6 +2,7 @@
 #include "runtime/files/file_pages.h"
 
 #include "runtime/base/sdrt_status.h"
+#include "runtime/base/stop.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -49,6 +50,7 @@ static int read_blocks(struct sdrt_file_pages *p, size_t first, size_t end)
     const size_t from = first * BLOCK,
                  to = p->size - from < (end - first) * BLOCK ? p->size : end * BLOCK;
 
+    if (sdrt_stop_asked()) return fail(p, SDRT_E_CANCELLED);
     if (mprotect(p->base + from, to - from, PROT_READ | PROT_WRITE) != 0)
         return fail(p, SDRT_E_NOMEM);
     if (sdrt_file_read_at(p->fd, from, to - from, p->base + from)) return fail(p, SDRT_E_IO);

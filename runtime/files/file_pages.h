@@ -19,7 +19,7 @@ struct sdrt_file_pages {
     char *base;     /* NULL, or addresses for the whole file: forbidden until they are read */
     size_t size;    /* bytes of the file */
     uint64_t *read; /* owned: a bit a block */
-    int failed;     /* SDRT_E_IO or SDRT_E_NOMEM once a need was not met */
+    int failed;     /* SDRT_E_IO, SDRT_E_NOMEM or SDRT_E_CANCELLED once a need was not met */
 };
 
 /* Reserves addresses for the size (1 at least) bytes of fd.  0, or -1 without memory.  Close it after a
@@ -28,7 +28,7 @@ int sdrt_file_pages_open(struct sdrt_file_pages *pages, int fd, size_t size);
 
 /* Lets n bytes at a place behind base be read, all of them inside the file when it was opened: memory
  * for those and a block around them.  0, or -1 with pages->failed set when the file has become
- * shorter, cannot be read, or memory is lacking. */
+ * shorter, cannot be read, memory is lacking, or sdrt_stop_asked() says so. */
 int sdrt_file_pages_need(struct sdrt_file_pages *pages, const char *at, size_t n);
 
 /* Copies n bytes from a place behind base to out, and leaves nothing readable.  Like need. */

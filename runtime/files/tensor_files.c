@@ -2,6 +2,7 @@
  *
  * What is the same for all formats, and the table of them.
  */
+#include "runtime/base/stop.h"
 #include "runtime/base/text.h"
 #include "runtime/files/file_kind.h"
 #include "runtime/files/tensor_format.h"
@@ -110,6 +111,7 @@ static int parse(struct sdrt_tensor_file *f, const struct sdrt_log *log)
     struct held_line held = { "" };
     const int status = f->format->parse(f, &(struct sdrt_log){ .fn = hold, .user = &held });
 
+    if (f->pages.failed == SDRT_E_CANCELLED) return SDRT_E_CANCELLED;
     if (f->pages.failed == SDRT_E_NOMEM)
         return sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory for its header", f->path);
     if (f->pages.failed) return sdrt_tensor_file_shorter(f, log);
@@ -146,6 +148,7 @@ int sdrt_tensor_file_open(struct sdrt_tensor_file **out, const char *path,
         f->path = strdup(path);
     }
     if (!f || !f->path) status = sdrt_fail(log, SDRT_E_NOMEM, "%s: no memory to open it", path);
+    if (status == SDRT_OK && sdrt_stop_asked()) status = SDRT_E_CANCELLED;
     if (status == SDRT_OK) status = open_file(f, log);
     if (status == SDRT_OK) status = choose_format(f, log);
     if (status == SDRT_OK) status = parse(f, log);

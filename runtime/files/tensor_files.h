@@ -39,7 +39,8 @@ struct sdrt_file_tensor {
 /* Opens path and checks what it says of its tensors.  *out belongs to the caller, who closes it;
  * NULL after a failure.  SDRT_E_MISSING (no such file), SDRT_E_IO, SDRT_E_NOMEM,
  * SDRT_E_UNSUPPORTED (another kind of file, which the message names),
- * SDRT_E_FORMAT (the message names the tensor and what was expected).
+ * SDRT_E_FORMAT (the message names the tensor and what was expected), SDRT_E_CANCELLED as of
+ * sdrt_stop_asked(), with no line.
  * The log is used during the call only. */
 int sdrt_tensor_file_open(struct sdrt_tensor_file **out, const char *path,
                           const struct sdrt_log *log);

@@ -94,6 +94,14 @@ static void close_session(struct drawer *d)
     d->packed = 0;
 }
 
+/* Whether the job that a model is opened for is cancelled, or the server ends. */
+static int on_opening(void *user)
+{
+    struct drawer *d = user;
+
+    return d->all->cancelled || queue_asked(d->server->queue, d->job) == JOB_CANCEL;
+}
+
 /* A session for the wish's checkpoint; the first who comes opens the model. */
 static int open_session(struct drawer *d, const struct wish *w)
 {
@@ -110,6 +118,8 @@ static int open_session(struct drawer *d, const struct wish *w)
         o.model = c.path;
         if (w->vae) o.vae = *vae.path ? vae.path : NULL;
         o.threads = threads_each(&s->options);
+        o.cancelled = on_opening;
+        o.cancelled_user = d;
         sdrt_note(&s->log, SDRT_LOG_INFO, "opening %s", c.title);
         status = sdrt_model_open(&s->model, &o);
         d->all->opened = opens;

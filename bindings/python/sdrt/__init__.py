@@ -293,10 +293,20 @@ class Model:
         filled = _abi.Options()
         _library.sdrt_options_init_sized(ctypes.byref(filled), ctypes.sizeof(filled))
         given: dict[str, Any] = dict(options, model=model)
-        fill(filled, given, {"size", "log"})
+        cancelled, guard = given.pop("cancelled", None), Guard()
+        fill(filled, given, {"size", "log", "cancelled_user"})
         filled.log = ctypes.pointer(_LOG)
+        # Always there, so that Python sees to signals between two files.
+        filled.cancelled = _abi.CancelledFn(
+            lambda _user: guard.guarded(lambda: cancelled and cancelled()))
         self._threads = int(filled.threads)
-        _call(_library.sdrt_model_open, ctypes.byref(self._handle), ctypes.byref(filled))
+        try:
+            with guard.interruptible():
+                _call(_library.sdrt_model_open, ctypes.byref(self._handle), ctypes.byref(filled))
+        except Error:
+            guard.reraise()
+            raise
+        guard.reraise()
 
     def _open(self) -> ctypes.c_void_p:
         if not self._handle:

@@ -10,7 +10,7 @@ import pathlib
 from ctypes import (CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_float, c_int, c_size_t,
                     c_uint8, c_uint64, c_void_p)
 
-ABI = 5  # SDRT_ABI of the header that this follows
+ABI = 6  # SDRT_ABI of the header that this follows
 
 LISTS = ("samplers", "schedules", "spacings", "predictions", "rngs", "levels", "precisions", "archs",
          "resize_modes", "masked_contents", "formats", "prompt_styles", "control_maps",
@@ -52,6 +52,7 @@ LogFn = CFUNCTYPE(None, c_void_p, c_int, c_char_p)
 ProgressFn = CFUNCTYPE(c_int, c_void_p, c_int, c_int, c_int)
 DumpFn = CFUNCTYPE(c_int, c_void_p, c_char_p, POINTER(c_int), POINTER(c_float))
 PreviewFn = CFUNCTYPE(c_int, c_void_p, POINTER(c_uint8), c_int, c_int, POINTER(PreviewAt))
+CancelledFn = CFUNCTYPE(c_int, c_void_p)
 UpscalerProgressFn = CFUNCTYPE(c_int, c_void_p, c_int, c_int)
 
 
@@ -67,7 +68,8 @@ class Options(Structure):
         ("prediction", c_char_p), ("random_weights", c_int), ("arch", c_char_p),
         ("log", POINTER(Log)), ("no_pin", c_int), ("denoiser", c_char_p), ("device", c_char_p),
         ("device_memory", c_size_t), ("plan_only", c_int), ("taesd", c_char_p),
-        ("hashes", c_char_p), ("hash_files", c_int)]
+        ("hashes", c_char_p), ("hash_files", c_int), ("cancelled", CancelledFn),
+        ("cancelled_user", c_void_p)]
 
 
 class Request(Structure):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Path = Union[str, os.PathLike[str]]
 
     class Options(TypedDict, total=False):
-        """struct sdrt_options."""
+        """struct sdrt_options.  A true value of cancelled ends the opening."""
 
         vae: Path
         text_encoder: Path
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         taesd: Path
         hashes: Path
         hash_files: bool
+        cancelled: Callable[[], Any]
 
     class Request(TypedDict, total=False):
         """struct sdrt_request.  Of a callback a true value cancels."""
