@@ -3,7 +3,7 @@
 #
 # What a program does when an allocation of its own fails, or a file becomes shorter while it is read:
 # one line, an exit status of 1, the old file as it was, nothing beside it.  A share of all the places,
-# another one each day; SDRT_SOAK=1 tries all of them.
+# another one each day; SDRT_SOAK=1 tries all of them, SDRT_SOAK=20 a twentieth, and both tell how many.
 set -u
 . "${srcdir-.}/tests/support.sh"
 
@@ -21,7 +21,7 @@ if [ ! -f "$faults" ] || grep -q '^CFLAGS.*fsanitize=' "$build/Makefile"; then
     finish
     exit
 fi
-every=${SDRT_SOAK:+1}
+every=${SDRT_SOAK-}
 varies=false # a good end may say other than without a fault
 day=$(date +%j | sed 's/^0*//')
 
@@ -72,6 +72,7 @@ allocations() {
     leaks=''
     ok=true
     [ $bad -eq 0 ] && [ $tried -gt 0 ] || ok=false
+    [ -z "$every" ] || echo "$name: $tried allocations, $bad wrong"
     report $ok "$name: $tried allocations" "$bad of them were not told, or left something"
 }
 
@@ -100,6 +101,7 @@ cuts() {
     cp "$work/whole" "$file"
     ok=true
     [ $bad -eq 0 ] && [ $tried -gt 0 ] || ok=false
+    [ -z "$every" ] || echo "$name: $tried cuts, $bad wrong"
     report $ok "$name: $tried cuts" "$bad of them were not told, or left something"
 }
 
