@@ -280,13 +280,15 @@ static int write_plan(const struct session *s)
     return finish_stdout(s);
 }
 
-/* The name of image k, or where a file has come to be there meanwhile, another one; with many ranks "". */
+/* The name of image k, or where a file has come to be there meanwhile, another one; with many ranks "".  NULL
+ * after a line. */
 static char *free_name(const struct session *s, int k)
 {
     struct output numbered = s->output;
     char *name = s->many.names ? strdup(s->many.names[k]) : output_name(&s->output, k);
     struct stat there;
 
+    if (!name && s->many.names) sdrt_fail(&s->log, SDRT_E_NOMEM, "no memory for a file's name");
     numbered.name = NULL;
     if (!name || output_is_stdout(&s->output) || s->output.force || lstat(name, &there) ||
         !S_ISREG(there.st_mode))
@@ -311,8 +313,9 @@ static int write_image(struct session *s, int i, int k)
 {
     char **names = realloc(s->names, ((size_t)s->n_names + 1) * sizeof *names);
     char *name = names ? free_name(s, k) : NULL;
-    int status = name ? SDRT_OK : sdrt_fail(&s->log, SDRT_E_NOMEM, "no name for image %d", k);
+    int status = name ? SDRT_OK : SDRT_E_NOMEM;
 
+    if (!names) sdrt_fail(&s->log, status, "no memory for the name of image %d", k);
     if (names) s->names = names;
     if (!status && !*name) {
         free(name);
