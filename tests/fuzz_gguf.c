@@ -126,7 +126,9 @@ static int read_all(const char *path)
     int good;
 
     if (sdrt_weight_files_create(&set, &fuzz_log) != SDRT_OK) return 0;
-    good = sdrt_weight_files_add(set, path, "", "", SDRT_DUPLICATES_FAIL) == SDRT_OK;
+    const int added = sdrt_weight_files_add(set, path, "", "", SDRT_DUPLICATES_FAIL);
+    /* Scales of weights that are not there are told. */
+    good = added == SDRT_OK || (added == SDRT_E_UNSUPPORTED && fuzz_lines == 1);
     const struct sdrt_weights_provider weights = sdrt_weight_files_provider(set);
     for (size_t i = 0; i < sdrt_weight_files_count(set); i++) {
         const char *name = sdrt_weight_files_name(set, i);
