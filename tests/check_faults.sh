@@ -63,9 +63,9 @@ allocations() {
     leaks=$(cat "$work/leaks")
     sed 's/planned in [0-9.]* ms//' "$work/stdout" > "$work/said"
     [ "$(cat x.png)" = old ] || { reference=$work/reference; cp x.png "$reference"; }
-    # The first decide what is looked at and what is not, among the last the name is chosen: all of them.
+    # The first decide what is looked at and what is not, among the last parameters and name are written: all.
     end=$(wc -l < "$work/sites")
-    for n in $(awk "NR <= 12 || NR > $end - 24 || (NR + $day) % $share == 0" "$work/sites"); do
+    for n in $(awk "NR <= 12 || NR > $end - 80 || (NR + $day) % $share == 0" "$work/sites"); do
         printf old > x.png
         run FAULT_ALLOC="$n" FAULT_LEAKS="$work/leaks" "$@"
         judge "$name, allocation $n" $?

@@ -50,23 +50,27 @@ static void write_name(const char *path, FILE *f)
     fprintf(f, "%.*s", (int)(dot && dot > name ? (size_t)(dot - name) : strlen(name)), name);
 }
 
-char *sdrt_hashes_of_loras(const struct sdrt_model *m, const struct sdrt_request *r)
+int sdrt_hashes_of_loras(const struct sdrt_model *m, const struct sdrt_request *r, char **text)
 {
     const struct sdrt_model_hashes *h = &m->hashes;
-    char digest[SDRT_SHA256_TEXT], *text = NULL;
+    char digest[SDRT_SHA256_TEXT];
+    int n = 0, status = SDRT_OK;
     size_t size;
-    int n = 0;
-    FILE *f = r->n_loras && (h->cache || h->compute) ? open_memstream(&text, &size) : NULL;
 
-    for (int i = 0; f && i < r->n_loras; i++) {
-        if (sdrt_file_hash(digest, r->loras[i].path, SDRT_FILE_HASH_TENSORS, h->cache, h->compute,
-                           NULL) != SDRT_OK)
-            continue;
+    *text = NULL;
+    if (!r->n_loras || (!h->cache && !h->compute)) return SDRT_OK;
+    FILE *f = open_memstream(text, &size);
+    for (int i = 0; f && i < r->n_loras && status != SDRT_E_NOMEM; i++) {
+        status = sdrt_file_hash(digest, r->loras[i].path, SDRT_FILE_HASH_TENSORS, h->cache,
+                                h->compute, NULL);
+        if (status != SDRT_OK) continue;
         fputs(n++ ? ", " : "", f);
         write_name(r->loras[i].path, f);
         fprintf(f, ": %.12s", digest);
     }
-    if (f && !fclose(f) && n) return text;
-    free(text);
-    return NULL;
+    const int whole = f && !fclose(f) && status != SDRT_E_NOMEM;
+    if (whole && n) return SDRT_OK;
+    free(*text);
+    *text = NULL;
+    return whole ? SDRT_OK : SDRT_E_NOMEM;
 }

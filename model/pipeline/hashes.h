@@ -20,7 +20,7 @@ void sdrt_hashes_close(struct sdrt_model *m);
 void sdrt_hashes_write_model(const struct sdrt_model *m, FILE *f);
 
 /* "name: digits, ..." of a request's LoRAs whose hashes are known, or are computed where the model's options
- * say so; sdrt_free() it.  NULL for none. */
-char *sdrt_hashes_of_loras(const struct sdrt_model *m, const struct sdrt_request *r);
+ * say so, into *text; sdrt_free() it.  NULL for none.  SDRT_E_NOMEM without a line. */
+int sdrt_hashes_of_loras(const struct sdrt_model *m, const struct sdrt_request *r, char **text);
 
 #endif

@@ -102,25 +102,34 @@ static void write_hires(const struct sdrt_request *r, FILE *f)
     write_text(f, "Hires upscaler", sdrt_hires_label(r));
 }
 
-static void write_loras(const struct sdrt_request *r, FILE *f)
+/* Ends one, whose text goes to f, and frees it.  This and those that call it give 0 without memory. */
+static int write_stream(FILE *f, const char *key, FILE *one, char **text)
+{
+    const int good = !fclose(one);
+
+    if (good) write_text(f, key, *text);
+    free(*text);
+    return good;
+}
+
+static int write_loras(const struct sdrt_request *r, FILE *f)
 {
     char *text = NULL;
     size_t size;
     FILE *list = r->n_loras ? open_memstream(&text, &size) : NULL;
 
-    if (!list) return;
+    if (!list) return !r->n_loras;
     for (int i = 0; i < r->n_loras; i++) {
         /* Its folder is the user's own affair. */
         const char *slash = strrchr(r->loras[i].path, '/');
         fprintf(list, "%s%s:%g", i ? ", " : "", slash ? slash + 1 : r->loras[i].path,
                 (double)r->loras[i].scale);
     }
-    if (!fclose(list)) write_text(f, "LoRA", text);
-    free(text);
+    return write_stream(f, "LoRA", list, &text);
 }
 
 /* As A1111's extension writes them. */
-static void write_controls(const struct sdrt_request *r, FILE *f)
+static int write_controls(const struct sdrt_request *r, FILE *f)
 {
     for (int i = 0; i < r->n_controls; i++) {
         const struct sdrt_control *c = &r->controls[i];
@@ -128,7 +137,7 @@ static void write_controls(const struct sdrt_request *r, FILE *f)
         char key[24], *text = NULL;
         size_t size;
         FILE *one = open_memstream(&text, &size);
-        if (!one) return;
+        if (!one) return 0;
         if (r->control_maps && r->control_maps[i]) fprintf(one, "Module: %s, ", r->control_maps[i]);
         if (r->control_types && r->control_types[i])
             fprintf(one, "Type: %s, ", r->control_types[i]);
@@ -137,26 +146,27 @@ static void write_controls(const struct sdrt_request *r, FILE *f)
                 slash && slash[1] ? slash + 1 : c->net, (double)c->scale, (double)c->start,
                 (double)c->end, r->control_guess ? "ControlNet is more important" : "Balanced");
         snprintf(key, sizeof key, "ControlNet %d", i);
-        if (!fclose(one)) write_text(f, key, text);
-        free(text);
+        if (!write_stream(f, key, one, &text)) return 0;
     }
+    return 1;
 }
 
-static void write_image_prompts(const struct sdrt_request *r, FILE *f)
+static int write_image_prompts(const struct sdrt_request *r, FILE *f)
 {
     for (int i = 0; i < r->n_ip_adapters; i++) {
         const char *slash = strrchr(r->ip_adapters[i].file, '/');
         char key[24], *text = NULL;
         size_t size;
-        FILE *one = r->ip_adapters[i].scale != 0.0f ? open_memstream(&text, &size) : NULL;
-        if (!one) continue;
+        if (r->ip_adapters[i].scale == 0.0f) continue;
+        FILE *one = open_memstream(&text, &size);
+        if (!one) return 0;
         fprintf(one, "Model: %s, Weight: %g",
                 slash && slash[1] ? slash + 1 : r->ip_adapters[i].file,
                 (double)r->ip_adapters[i].scale);
         snprintf(key, sizeof key, "IP-Adapter %d", i);
-        if (!fclose(one)) write_text(f, key, text);
-        free(text);
+        if (!write_stream(f, key, one, &text)) return 0;
     }
+    return 1;
 }
 
 static void write_list(FILE *f, const char *key, const double *values, int n)
@@ -215,7 +225,7 @@ static void write_noise(const struct sdrt_run *run, FILE *f)
         fprintf(f, ", CFG range: %g-%g", (double)r->cfg_start, (double)r->cfg_end);
 }
 
-static void write_settings(const struct sdrt_run *run, int i, FILE *f)
+static int write_settings(const struct sdrt_run *run, int i, FILE *f)
 {
     const struct sdrt_request *r = run->r;
     const struct sdrt_model *m = run->s->model;
@@ -242,13 +252,13 @@ static void write_settings(const struct sdrt_run *run, int i, FILE *f)
         write_text(f, "Refiner", m->parts[SDRT_PART_REFINER].name);
         fprintf(f, ", Refiner switch at: %g", r->refiner_start);
     }
-    write_controls(r, f);
-    write_image_prompts(r, f);
-    write_loras(r, f);
-    char *hashes = sdrt_hashes_of_loras(m, r);
+    char *hashes = NULL;
+    const int whole = write_controls(r, f) && write_image_prompts(r, f) && write_loras(r, f) &&
+                      sdrt_hashes_of_loras(m, r, &hashes) == SDRT_OK;
     if (hashes) write_text(f, "Lora hashes", hashes);
     free(hashes);
     fprintf(f, ", Version: sdrt %s", sdrt_version());
+    return whole;
 }
 
 char *sdrt_parameters_text(const struct sdrt_run *run, int i)
@@ -263,9 +273,9 @@ char *sdrt_parameters_text(const struct sdrt_run *run, int i)
     fprintf(f, "%s\n", r->prompt);
     if (r->negative_prompt && r->negative_prompt[0])
         fprintf(f, "Negative prompt: %s\n", r->negative_prompt);
-    write_settings(run, i, f);
+    const int whole = write_settings(run, i, f);
     sdrt_numbers_end(&numbers);
-    if (fclose(f) == 0) return text;
+    if (fclose(f) == 0 && whole) return text;
     free(text);
     return NULL;
 }
