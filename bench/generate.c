@@ -51,7 +51,9 @@ static void count_flop(struct run *run, int later)
             break;
         case SDRT_EACH_EVALUATION:
             flop[EVALUATION] = once;
-            flop[SDRT_STAGE_DENOISE] += once * s->shape.evaluations[s->model->passes[i].part];
+            flop[SDRT_STAGE_DENOISE] +=
+                once * (s->shape.adaptive ? s->evaluations_done
+                                          : s->shape.evaluations[s->model->passes[i].part]);
             break;
         case SDRT_ONCE_AN_IMAGE:
             flop[SDRT_STAGE_DECODE] += once * s->shape.batch;

@@ -2,6 +2,7 @@ noinst_LTLIBRARIES += libmodel.la
 libmodel_la_SOURCES = \
 	model/noise/sampler_check.c model/noise/sampler.c model/noise/sampler.h model/noise/sampler_internal.h model/noise/sampler_plan.c \
 	model/noise/sampler_k.c model/noise/sampler_d.c model/noise/sampler_fast.c model/noise/sampler_pp.c \
+	model/noise/sampler_adaptive.c \
 	model/noise/sampler_names.c model/noise/schedule_kinds.c \
 	model/noise/schedule.c model/noise/schedule.h model/noise/named.c model/noise/named.h \
 	model/noise/guidance.c model/noise/guidance.h model/noise/cache.c model/noise/cache.h

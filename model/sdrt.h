@@ -149,7 +149,8 @@ enum sdrt_stage {
 };
 
 /* Called from sdrt_generate's thread: before the first and after each piece of a stage
- * (done of total; denoise counts denoiser evaluations), and again and again while the request waits
+ * (done of total; denoise counts denoiser evaluations, or parts of the way of a sampler that chooses its steps
+ * on it), and again and again while the request waits
  * for another session.  A non-zero return cancels. */
 typedef int sdrt_progress_fn(void *user, enum sdrt_stage stage, int done, int total);
 
@@ -160,7 +161,7 @@ typedef int sdrt_dump_fn(void *user, const char *name, const int dims[4], const 
 /* Which of a run's pictures a preview is. */
 struct sdrt_preview_at {
     int image;       /* of the batch */
-    int step, total; /* denoiser evaluations that are done, and all of the run */
+    int step, total; /* denoiser evaluations that are done, and all of the run; as progress counts */
 };
 
 /* Called after each evaluation with the first image as it looks so far: pixels [height][width][3]

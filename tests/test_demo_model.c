@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const struct {
     const char *prompt;
@@ -65,6 +66,36 @@ static void check(struct sdrt_context *c, int i)
     fprintf(stderr, "%s: %.1f dB\n", cases[i].prompt, near);
     cr_expect_geq(near, least_psnr, "%s: %.1f dB", cases[i].prompt, near);
     free(golden);
+}
+
+/* Steps that a sampler chooses end where many that are planned do. */
+Test(demo_model, chooses_its_steps)
+{
+    struct sdrt_context *c = NULL;
+    struct sdrt_options o;
+    struct sdrt_request r;
+
+    sdrt_options_init(&o);
+    o.model = data("../demo-model");
+    o.precision = "f32";
+    cr_assert_eq(sdrt_open(&c, &o), SDRT_OK);
+    sdrt_request_init(&r);
+    r.prompt = "a red apple";
+    r.seed = 3;
+    r.cfg_scale = 3.0f;
+    r.sampler = "dpm_fast";
+    r.steps = 60;
+    cr_assert_eq(sdrt_generate(c, &r), SDRT_OK);
+    const int n = 128 * 128 * 3;
+    uint8_t *planned = malloc((size_t)n);
+    memcpy(planned, sdrt_image(c, 0, NULL, NULL), (size_t)n);
+    r.sampler = "dpm_adaptive";
+    r.steps = 20;
+    cr_assert_eq(sdrt_generate(c, &r), SDRT_OK);
+    const double near = psnr(sdrt_image(c, 0, NULL, NULL), planned, n);
+    cr_expect_geq(near, 45.0, "%.1f dB", near);
+    free(planned);
+    sdrt_close(&c);
 }
 
 Test(demo_model, equals_diffusers)

@@ -209,7 +209,8 @@ static int count(void *user, enum sdrt_stage stage, int done, int total)
 
 Test(golden, denoising_allocates_nothing)
 {
-    static const char *const samplers[] = { "euler", "euler_a", "ddim", "dpmpp_2m", "heun", "lcm" };
+    static const char *const samplers[] = { "euler", "euler_a", "ddim", "dpmpp_2m",
+                                            "heun",  "lcm",     "dpm_adaptive" };
     struct sdrt_context *c = open_tiny(tany_level(), NULL, 2);
 
     for (size_t i = 0; i < sizeof samplers / sizeof samplers[0]; i++) {

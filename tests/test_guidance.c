@@ -103,6 +103,80 @@ Test(guidance, cfg_pp_reads_what_is_said_without)
     sdrt_close(&c);
 }
 
+/* How far two images are from each other, in dB. */
+static double likeness(const uint8_t *a, const uint8_t *b)
+{
+    double sum = 0;
+
+    for (int i = 0; i < BYTES; i++) sum += pow((double)a[i] - (double)b[i], 2.0);
+    return 10.0 * log10(255.0 * 255.0 * BYTES / sum);
+}
+
+/* Steps of its own choice end where many equal ones do, also beside what is added to the time; that each is
+ * told its own time, test_demo_model.c sees. */
+Test(guidance, steps_that_are_chosen_on_the_way)
+{
+    struct sdrt_context *c = open_model(path_in("sdxl", ""), NULL);
+    struct sdrt_request r, many;
+
+    small_request(&r);
+    r.steps = 30;
+    r.cfg_scale = 1.0f;
+    many = r;
+    r.sampler = "dpm_adaptive";
+    many.sampler = "dpm_fast";
+    uint8_t *own = draw(c, &r, 0), *equal = draw(c, &many, 0), *again = draw(c, &r, 0);
+    cr_expect_gt(likeness(own, equal), 30.0, "%.1f dB", likeness(own, equal));
+    cr_expect(!memcmp(own, again, BYTES), "another image the second time");
+    free(own);
+    free(equal);
+    free(again);
+    sdrt_close(&c);
+}
+
+struct way {
+    int last, calls, back, total;
+};
+
+static int follow_way(void *user, enum sdrt_stage stage, int done, int total)
+{
+    struct way *w = user;
+
+    if (stage != SDRT_STAGE_DENOISE) return 0;
+    w->back += done < w->last;
+    w->last = done;
+    w->total = total;
+    w->calls++;
+    return 0;
+}
+
+/* Progress goes up to the number of steps, and so do prompts that change and ranges of guidance. */
+Test(guidance, parts_of_a_chosen_way)
+{
+    struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
+    struct way w = { .last = 0 };
+    struct sdrt_request r, plain;
+
+    small_request(&r);
+    r.sampler = "dpm_adaptive";
+    r.steps = 10;
+    plain = r;
+    r.progress = follow_way;
+    r.user = &w;
+    r.prompt = "a [cat:dog:0.5]";
+    r.cfg_end = 0.7f;
+    cr_assert_eq(sdrt_generate(c, &r), SDRT_OK, "%s", kept_text);
+    cr_expect(!w.back && w.last == 10 && w.total == 10 && w.calls > 10,
+              "%d calls, to %d of %d, %d times back", w.calls, w.last, w.total, w.back);
+    plain.cfg_end = 0.7f;
+    plain.prompt = "a cat";
+    cr_expect_not(same(c, &r, &plain), "the prompt does not change");
+    plain = r;
+    plain.cfg_end = 1.0f;
+    cr_expect_not(same(c, &r, &plain), "guidance has no end");
+    sdrt_close(&c);
+}
+
 Test(guidance, ranges)
 {
     struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
@@ -232,7 +306,7 @@ Test(guidance, levels_given_one_by_one)
 
 Test(guidance, refusals)
 {
-    static const double rising[] = { 1, 2 }, many[] = { 999, 1000 };
+    static const double rising[] = { 1, 2 }, many[] = { 999, 1000 }, least = 0.02;
     struct sdrt_options o;
     struct sdrt_request r;
 
@@ -271,7 +345,13 @@ Test(guidance, refusals)
     expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "sampler euler_cfg_pp: reads what each evaluation");
     small_request(&r);
     r.sampler = "DPM adaptive";
-    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "sampler 'DPM adaptive': chooses its steps");
+    r.cache = "taylor";
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "sampler dpm_adaptive chooses its steps by what");
+    small_request(&r);
+    r.sampler = "dpm_adaptive";
+    r.sigmas = &least;
+    r.n_sigmas = 1;
+    expect_refusal(&o, &r, SDRT_E_ARG, "sampler dpm_adaptive: begins where it ends");
     small_request(&r);
     r.sampler = "DPM+++ 2M";
     expect_refusal(&o, &r, SDRT_E_ARG, "unknown sampler 'DPM+++ 2M'");

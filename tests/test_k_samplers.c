@@ -138,7 +138,8 @@ static double run_case(FILE *f, const struct golden *g)
 
     cr_assert(sdrt_sampler_create(&s, &g->p) == 0);
     cr_assert(sdrt_sampler_reset(s, g->images, g->n) == 0);
-    cr_assert(sdrt_sampler_evaluations(s) == g->evals && g->evals <= 256,
+    const int adaptive = sdrt_sampler_is_adaptive(g->p.kind);
+    cr_assert((adaptive || sdrt_sampler_evaluations(s) == g->evals) && g->evals <= 256,
               "%s %s: %d evaluations, expected %d", sdrt_sampler_name(g->p.kind),
               sdrt_schedule_name(g->p.schedule), sdrt_sampler_evaluations(s), g->evals);
     cr_expect(fabs(sdrt_sampler_initial_scale(s) / g->scale - 1) < 1e-6, "%s %s: initial scale %g",
@@ -170,6 +171,8 @@ static double run_case(FILE *f, const struct golden *g)
                      sdrt_sampler_name(g->p.kind));
     }
     cr_expect(x[g->count] == 12345.0f, "wrote behind the latents");
+    cr_expect(sdrt_sampler_ended(s), "%s goes on after %d evaluations",
+              sdrt_sampler_name(g->p.kind), g->evals);
     sdrt_sampler_free(&s);
     return worst;
 }
@@ -209,6 +212,8 @@ static void check_trajectories(const char *name, unsigned least, int tuned)
 Test(k_samplers, trajectories) { check_trajectories("k_samplers.bin", 246, 0); }
 Test(k_samplers, trajectories_of_diffusers) { check_trajectories("d_samplers.bin", 35, 0); }
 Test(k_samplers, trajectories_of_others) { check_trajectories("pp_samplers.bin", 150, 0); }
+
+Test(k_samplers, trajectories_of_own_steps) { check_trajectories("adaptive_samplers.bin", 24, 0); }
 
 Test(k_samplers, trajectories_with_churn) { check_trajectories("churn_samplers.bin", 20, 1); }
 
@@ -252,6 +257,88 @@ Test(k_samplers, churn_of_a_part_of_a_run)
     /* sqrt(sigma^2 + 1) of a level that is 1.25 times as high */
     cr_expect_float_eq(sdrt_sampler_input_divisor(s, 0), sqrtf(own * own * 1.5625f + 1.0f), 1e-4f);
     sdrt_sampler_free(&plain);
+    sdrt_sampler_free(&s);
+}
+
+/* ---- steps that are chosen on the way ---- */
+
+static struct sdrt_sampler *adaptive_of(double eta)
+{
+    const struct sdrt_sampler_tuning tuning = { .eta = eta, .s_noise = 1 };
+    const struct sdrt_sampler_params p = {
+        .kind = SDRT_SAMPLER_DPM_ADAPTIVE,
+        .steps = 12,
+        .noise = sdrt_noise_model_default(SDRT_PREDICTION_EPSILON),
+        .tuning = &tuning,
+    };
+    struct sdrt_sampler *s;
+
+    cr_assert_eq(sdrt_sampler_create(&s, &p), 0);
+    cr_assert_eq(sdrt_sampler_reset(s, 1, 8), 0);
+    return s;
+}
+
+/* Evaluations of a run whose denoiser has slope as that of its curve. */
+static int run_adaptive(struct sdrt_sampler *s, float slope, float x[8])
+{
+    float in[8], out[8];
+    double way = 0;
+    struct sdrt_rng rng;
+    int e = 0;
+
+    sdrt_rng_seed(&rng, SDRT_RNG_CPU, 5);
+    sdrt_rng_normal(&rng, x, 8);
+    for (int k = 0; k < 8; k++) x[k] *= sdrt_sampler_initial_scale(s);
+    cr_expect_eq(sdrt_sampler_way(s), 0.0);
+    for (; !sdrt_sampler_ended(s); e++) {
+        sdrt_sampler_scale_input(s, e, x, in);
+        for (int k = 0; k < 8; k++) out[k] = tanhf(slope * in[k]);
+        cr_assert_eq(sdrt_sampler_step(s, e, out, x, &rng), 0);
+        cr_expect(sdrt_sampler_way(s) >= way, "the way goes back");
+        way = sdrt_sampler_way(s);
+    }
+    cr_expect_eq(way, 1.0);
+    cr_expect_eq(sdrt_sampler_step(s, e, out, x, &rng), SDRT_E_ARG, "goes on behind its end");
+    return e;
+}
+
+/* A curve that bends more takes more steps, and a sampler that is reset does the same again. */
+Test(k_samplers, adaptive_follows_the_denoiser)
+{
+    struct sdrt_sampler *s = adaptive_of(0);
+    float x[2][8];
+    const int few = run_adaptive(s, 0.5f, x[0]);
+
+    cr_assert_eq(sdrt_sampler_reset(s, 1, 8), 0);
+    const int many = run_adaptive(s, 30.0f, x[0]);
+    cr_expect(many > few, "%d evaluations, of a straighter one %d", many, few);
+    cr_assert_eq(sdrt_sampler_reset(s, 1, 8), 0);
+    cr_expect_eq(run_adaptive(s, 30.0f, x[1]), many);
+    cr_expect(!memcmp(x[0], x[1], sizeof x[0]));
+    sdrt_sampler_free(&s);
+}
+
+Test(k_samplers, adaptive_ends_where_there_is_no_end)
+{
+    struct sdrt_sampler *s = adaptive_of(0);
+    float x[8] = { 1 }, out[8] = { 0 };
+    double way = 0;
+    int e = 0, status = 0, stage = 0;
+
+    out[3] = NAN;
+    while (!status) status = sdrt_sampler_step(s, e++, out, x, NULL);
+    cr_expect(status == SDRT_E_NUMERIC && e == 3, "status %d after %d evaluations", status, e);
+    cr_assert_eq(sdrt_sampler_reset(s, 1, 8), 0);
+    memset(x, 0, sizeof x);
+    /* The second of three answers agrees with neither of the others. */
+    for (e = 0, status = 0; !status; e++) {
+        for (int k = 0; k < 8; k++) out[k] = stage == 1 ? 1e6f : 0.0f;
+        status = sdrt_sampler_step(s, e, out, x, NULL);
+        stage = stage < 2 ? stage + 1 : !(sdrt_sampler_way(s) > way);
+        way = sdrt_sampler_way(s);
+    }
+    cr_expect(status == SDRT_E_NUMERIC && e == sdrt_sampler_evaluations(s),
+              "status %d after %d evaluations", status, e);
     sdrt_sampler_free(&s);
 }
 
@@ -332,6 +419,7 @@ Test(k_samplers, four_spellings_of_a_name)
         { "DEISMultistepScheduler", "deis" },
         { "DPM fast", "dpm_fast" },
         { "dpm_fast", "dpm_fast" },
+        { "DPM adaptive", "dpm_adaptive" },
         { "Restart", "restart" },
         { "er_sde", "er_sde" },
         { "Euler CFG++", "euler_cfg_pp" },

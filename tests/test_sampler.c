@@ -223,6 +223,7 @@ static double slack_of(int kind)
     case SDRT_SAMPLER_PLMS:
     case SDRT_SAMPLER_TCD:
     case SDRT_SAMPLER_DEIS:
+    case SDRT_SAMPLER_DPM_ADAPTIVE:
     case SDRT_SAMPLER_DPM_FAST: return 0.2;
     case SDRT_SAMPLER_RESTART: return 5e-2;
     default: return 2e-2;
@@ -255,7 +256,7 @@ Test(sampler, perfect_denoiser_gives_the_image)
             sdrt_rng_normal(&rng, x, N);
             for (int k = 0; k < N; k++)
                 x[k] *= sdrt_sampler_initial_scale(s);
-            for (int e = 0; e < sdrt_sampler_evaluations(s); e++) {
+            for (int e = 0; !sdrt_sampler_ended(s); e++) {
                 const double a = alphas[(int)sdrt_sampler_timesteps(s)[e]];
                 sdrt_sampler_scale_input(s, e, x, in);
                 for (int k = 0; k < N; k++)

@@ -258,6 +258,7 @@ static const struct sdrt_sampler_method methods[SDRT_SAMPLER_COUNT] = {
     .draws = sdrt_sampler_draws_##what
     [SDRT_SAMPLER_DPM_FAST] = { APART("dpm_fast", 2, fast), .stops = 1 },
     [SDRT_SAMPLER_RESTART] = { APART("restart", 2, restart) },
+    [SDRT_SAMPLER_DPM_ADAPTIVE] = { APART("dpm_adaptive", 4, adaptive), .stops = 1, .adaptive = 1 },
 #undef APART
     [SDRT_SAMPLER_UNIPC] = { .name = "unipc",
                              .has_schedules = 1,
@@ -287,6 +288,8 @@ int sdrt_sampler_evaluations_of(enum sdrt_sampler_kind kind)
                ? 2
                : 1;
 }
+
+int sdrt_sampler_is_adaptive(enum sdrt_sampler_kind kind) { return methods[kind].adaptive; }
 
 int sdrt_sampler_needs_unguided(enum sdrt_sampler_kind kind) { return methods[kind].unguided; }
 
@@ -325,6 +328,7 @@ void sdrt_sampler_free(struct sdrt_sampler **s)
 {
     if (!*s) return;
     free((*s)->plan);
+    free((*s)->train_sigmas);
     free((*s)->buffer);
     sdrt_brownian_free(&(*s)->motion);
     free(*s);
@@ -369,6 +373,7 @@ int sdrt_sampler_reset(struct sdrt_sampler *s, size_t images, size_t n)
     s->images = images;
     s->n = n;
     s->next = 0;
+    if (s->method->adaptive) sdrt_sampler_begin_adaptive(s);
     return 0;
 }
 
@@ -379,6 +384,19 @@ int sdrt_sampler_evaluations(const struct sdrt_sampler *s) { return s->total - s
 const float *sdrt_sampler_timesteps(const struct sdrt_sampler *s)
 {
     return s->timesteps + s->first;
+}
+
+int sdrt_sampler_ended(const struct sdrt_sampler *s)
+{
+    return s->method->adaptive ? s->pace.t >= s->pace.end - SDRT_PACE_NEAR
+                               : s->next >= sdrt_sampler_evaluations(s);
+}
+
+double sdrt_sampler_way(const struct sdrt_sampler *s)
+{
+    const double begin = -log((double)s->run[0]);
+
+    return sdrt_sampler_ended(s) ? 1.0 : (s->pace.t - begin) / (s->pace.end - begin);
 }
 
 float sdrt_sampler_initial_scale(const struct sdrt_sampler *s) { return s->initial_scale; }
@@ -460,6 +478,21 @@ int sdrt_sampler_churn(struct sdrt_sampler *s, int eval, float *latent, struct s
     return SDRT_OK;
 }
 
+/* Whether steps that are chosen on the way still lead to the end. */
+static int check_pace(const struct sdrt_sampler *s)
+{
+    if (s->pace.broken)
+        return sdrt_fail(s->p.log, SDRT_E_NUMERIC,
+                         "sampler %s: the latent is not finite after %d evaluations; the checkpoint "
+                         "may be broken",
+                         s->method->name, s->next);
+    if (sdrt_sampler_ended(s) || s->next < s->total) return SDRT_OK;
+    return sdrt_fail(s->p.log, SDRT_E_NUMERIC,
+                     "sampler %s: not at its end after %d evaluations: expected another sampler for "
+                     "this model",
+                     s->method->name, s->next);
+}
+
 int sdrt_sampler_step(struct sdrt_sampler *s, int eval, const float *model_out, float *latent,
                       struct sdrt_rng *rngs)
 {
@@ -468,7 +501,7 @@ int sdrt_sampler_step(struct sdrt_sampler *s, int eval, const float *model_out, 
         latent
     };
 
-    if (w.count == 0 || eval != s->next || eval >= sdrt_sampler_evaluations(s))
+    if (w.count == 0 || eval != s->next || sdrt_sampler_ended(s))
         return sdrt_fail(s->p.log, SDRT_E_ARG, "sampler %s: evaluation %d, expected %d of %d%s",
                          s->method->name, eval, s->next, sdrt_sampler_evaluations(s),
                          w.count ? "" : " after a reset");
@@ -483,7 +516,7 @@ int sdrt_sampler_step(struct sdrt_sampler *s, int eval, const float *model_out, 
     }
     s->method->step(s, &w);
     s->next++;
-    return 0;
+    return s->method->adaptive ? check_pace(s) : SDRT_OK;
 }
 
 void sdrt_sampler_mix(const struct sdrt_sampler *s, int eval, float *keep, float *gain)

@@ -73,6 +73,8 @@ enum sdrt_sampler_kind {
     SDRT_SAMPLER_DPMPP_2M_CFG_PP,
     SDRT_SAMPLER_DPMPP_2S_A_CFG_PP,
     SDRT_SAMPLER_RES_MULTISTEP_CFG_PP,
+    SDRT_SAMPLER_DPM_ADAPTIVE, /* Lu et al. 2022 (arXiv:2206.00927), orders 2 and 3: chooses its steps on the
+                                * way (sampler_adaptive.c); steps say where it begins, eta 0 */
     SDRT_SAMPLER_COUNT
 };
 
@@ -127,6 +129,10 @@ void sdrt_sampler_free(struct sdrt_sampler **s);
 /* Evaluations of a step, but for the last, which may have one: 1 or 2. */
 int sdrt_sampler_evaluations_of(enum sdrt_sampler_kind kind);
 
+/* Whether it chooses its steps on the way, from what the denoiser says, so that neither their number nor their
+ * timesteps are known ahead.  All images of its latents share the choice. */
+int sdrt_sampler_is_adaptive(enum sdrt_sampler_kind kind);
+
 /* Whether its steps also read what the denoiser says without guidance: see sdrt_sampler_unguided(). */
 int sdrt_sampler_needs_unguided(enum sdrt_sampler_kind kind);
 
@@ -145,9 +151,15 @@ void sdrt_sampler_seed(struct sdrt_sampler *s, enum sdrt_rng_kind kind, const ui
  * told otherwise; the caller's, and NULL at first: the guided output, as without guidance. */
 void sdrt_sampler_unguided(struct sdrt_sampler *s, const float *out);
 
-/* Denoiser evaluations of the whole run, and the timestep of each (the sampler's memory). */
+/* Denoiser evaluations of the whole run, and the timestep of each (the sampler's memory).  Where that is
+ * chosen on the way: the most that there may be, and the timesteps of those that have been and of the next. */
 int sdrt_sampler_evaluations(const struct sdrt_sampler *s);
 const float *sdrt_sampler_timesteps(const struct sdrt_sampler *s);
+
+/* Whether the run is at its end; and what share of its way is behind the steps that have been taken, 0 to 1,
+ * of a sampler that chooses them on the way. */
+int sdrt_sampler_ended(const struct sdrt_sampler *s);
+double sdrt_sampler_way(const struct sdrt_sampler *s);
 
 /* The factor that turns unit noise into the first latent of a whole run. */
 float sdrt_sampler_initial_scale(const struct sdrt_sampler *s);
@@ -172,7 +184,8 @@ void sdrt_sampler_denoised(const struct sdrt_sampler *s, int eval, const float *
 /* Takes the (guided) output of evaluation eval, [images, n], and moves latent [images, n] on.
  * Evaluations come in order from 0.  euler_a and lcm draw n numbers from each of rngs[images],
  * image by image; the others never touch rngs, which may then be NULL.  Allocates nothing.
- * SDRT_E_ARG when called out of order, before a reset, or without rngs where they are needed. */
+ * SDRT_E_ARG when called out of order, before a reset, or without rngs where they are needed; SDRT_E_NUMERIC
+ * where steps are chosen on the way and lead to no end. */
 int sdrt_sampler_step(struct sdrt_sampler *s, int eval, const float *model_out, float *latent,
                       struct sdrt_rng *rngs);
 

@@ -2,8 +2,8 @@
  *
  * What the files of the samplers share: sampler_check.c refuses what cannot be, sampler_plan.c fills a sampler's timesteps and noise levels,
  * sampler.c walks them, sampler_k.c has k-diffusion's steps, sampler_d.c diffusers', sampler_pp.c those of
- * CFG++ and ER-SDE, sampler_fast.c those that plan steps of their own, and sampler_names.c all spellings
- * of the names.  Nothing else includes this.
+ * CFG++ and ER-SDE, sampler_fast.c those that plan steps of their own, sampler_adaptive.c one that chooses them
+ * on the way, and sampler_names.c all spellings of the names.  Nothing else includes this.
  */
 #ifndef SDRT_MODEL_NOISE_SAMPLER_INTERNAL_H
 #define SDRT_MODEL_NOISE_SAMPLER_INTERNAL_H
@@ -33,6 +33,7 @@ struct sdrt_sampler_method {
     int brownian;    /* 1: its noise is the motion between two noise levels */
     int churns;      /* 1: may raise the noise before a step; run then has the steps' own levels */
     int unguided;    /* 1: reads what the denoiser says without guidance */
+    int adaptive; /* 1: chooses its steps on the way */
     int apart;  /* 1: its steps are not the schedule's, so another run cannot go on between two */
     int stops;  /* 1: its last step ends at the least trained noise, not at none */
     int signal; /* 1: begins where there is some, since it divides by its share */
@@ -43,6 +44,16 @@ struct sdrt_sampler_method {
     int (*draws)(const struct sdrt_sampler *s, int i); /* NULL: never */
     int (*plan)(struct sdrt_sampler *s);
     void (*step)(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+};
+
+/* Where a run that chooses its steps is, in t = -log sigma: at the begin of a step of length h, of which so many
+ * evaluations are done; and where it ends. */
+#define SDRT_PACE_NEAR 1e-5 /* so near to it there is no further step */
+struct sdrt_sampler_pace {
+    double t, end, h;
+    int stage;
+    int drawn;  /* 1: the step's noise is there */
+    int broken; /* 1: no step will lead on, since a number is not finite */
 };
 
 struct sdrt_sampler {
@@ -68,6 +79,8 @@ struct sdrt_sampler {
     const uint64_t *seeds;        /* [images], the caller's */
     const float *unguided;        /* [images][n], the caller's; NULL: as with guidance */
     enum sdrt_rng_kind rng_kind;
+    struct sdrt_sampler_pace pace; /* these two where it chooses its steps */
+    float *train_sigmas;           /* [train_steps], and as many alphas; owned */
 };
 
 /* The image that the denoiser sees in x = image + sigma * noise.  Flow's x = (1 - sigma) * image +
@@ -124,11 +137,16 @@ int sdrt_sampler_plan_plms(struct sdrt_sampler *s);
 int sdrt_sampler_plan_k(struct sdrt_sampler *s);
 int sdrt_sampler_plan_fast(struct sdrt_sampler *s);
 int sdrt_sampler_plan_restart(struct sdrt_sampler *s);
+int sdrt_sampler_plan_adaptive(struct sdrt_sampler *s);
 
 /* For plans: room for so many evaluations and steps, which replaces what s->plan points to; and the
  * timesteps of all evaluations from their sigmas.  SDRT_E_NOMEM. */
 int sdrt_sampler_plan_room(struct sdrt_sampler *s, int total, int steps);
 int sdrt_sampler_plan_timesteps(struct sdrt_sampler *s);
+
+/* The timestep at which the model sees a noise level; train_sigmas are [train_steps]. */
+double sdrt_sampler_timestep_of(const struct sdrt_sampler *s, const float *train_sigmas,
+                                double sigma);
 
 /* Raises the evaluations' noise levels at which steps begin, as tuning says.  SDRT_E_NOMEM. */
 int sdrt_sampler_plan_churn(struct sdrt_sampler *s);
@@ -151,6 +169,11 @@ int sdrt_sampler_draws_fast(const struct sdrt_sampler *s, int i);
 int sdrt_sampler_draws_restart(const struct sdrt_sampler *s, int i);
 int sdrt_sampler_draws_ancestral(const struct sdrt_sampler *s, int i);
 int sdrt_sampler_draws_er(const struct sdrt_sampler *s, int i);
+
+/* sampler_adaptive.c: the same, and back to evaluation 0. */
+void sdrt_sampler_step_adaptive(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+int sdrt_sampler_draws_adaptive(const struct sdrt_sampler *s, int i);
+void sdrt_sampler_begin_adaptive(struct sdrt_sampler *s);
 
 /* sampler_k.c: steps, and what their rows of the table have beside them. */
 void sdrt_sampler_step_lms(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);

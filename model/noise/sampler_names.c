@@ -149,15 +149,8 @@ int sdrt_sampler_parse(const char *name, enum sdrt_sampler_kind *out, const stru
 {
     const int kind = sdrt_sampler_find(name, NULL);
     const char *near = sdrt_choice_near(sdrt_sampler_name, name);
-    char known[SDRT_CHOICES], folded[WORD];
+    char known[SDRT_CHOICES];
 
-    fold(folded, name);
-    if (!strcmp(folded, "dpmadaptive"))
-        return sdrt_fail(
-            log, SDRT_E_UNSUPPORTED,
-            "sampler '%s': chooses its steps on the way, and here all are planned ahead: "
-            "expected dpm_fast, or another",
-            name);
     if (kind < 0)
         return sdrt_fail(log, SDRT_E_ARG, "unknown sampler '%s'%s%s%s: expected %s", name,
                          near ? " (is it '" : "", near ? near : "", near ? "'?)" : "",

@@ -54,8 +54,9 @@ static double interpolated(const float *values, int last, double at)
     return ((double)values[i + 1] - values[i]) * (clamped - i) + values[i];
 }
 
-/* The timestep at which the model sees a noise level.  Of dpmpp_2m it is whole. */
-static double timestep_of(const struct sdrt_sampler *s, const struct scratch *t, double sigma)
+/* Of dpmpp_2m it is whole. */
+double sdrt_sampler_timestep_of(const struct sdrt_sampler *s, const float *train_sigmas,
+                                double sigma)
 {
     const struct sdrt_noise_model *m = &s->p.noise;
     const int whole = s->method->solver;
@@ -63,8 +64,13 @@ static double timestep_of(const struct sdrt_sampler *s, const struct scratch *t,
     if (m->edm) return (double)(0.25f * logf((float)sigma));
     if (m->prediction == SDRT_PREDICTION_FLOW)
         return whole ? floor(sigma * m->train_steps) : (double)((float)sigma * (float)m->train_steps);
-    const double at = sdrt_schedule_timestep_of(t->train_sigmas, m->train_steps, sigma);
+    const double at = sdrt_schedule_timestep_of(train_sigmas, m->train_steps, sigma);
     return whole ? rint(at) : at;
+}
+
+static double timestep_of(const struct sdrt_sampler *s, const struct scratch *t, double sigma)
+{
+    return sdrt_sampler_timestep_of(s, t->train_sigmas, sigma);
 }
 
 /* The model's own timesteps, and Karras' sigmas over their range.  dpmpp_2m differs from the others:

@@ -61,8 +61,13 @@ int sdrt_cache_check(const struct sdrt_model *m, const struct sdrt_request *r,
     struct sdrt_cache c;
     const int status = sdrt_cache_parse(&c, r->cache, m->log);
     if (status != SDRT_OK) return status;
-    shape->alone = shape->guided && some_unguided(r, shape->evaluations[SDRT_PART_BASE]);
+    shape->alone = shape->guided && some_unguided(r, sdrt_shape_counted(shape, SDRT_PART_BASE));
     if (c.kind == SDRT_CACHE_NONE) return SDRT_OK;
+    if (shape->adaptive)
+        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
+                         "cache %s: sampler %s chooses its steps by what whole evaluations say: "
+                         "expected another beside it",
+                         r->cache, r->sampler);
     const char *few = few_steps(m, r, shape);
     if (few)
         return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
@@ -131,10 +136,10 @@ struct work {
     char text[128];    /* the cache */
 };
 
-/* Of the base; a refiner's evaluations are all whole. */
+/* Of the base; a refiner's evaluations are all whole.  0 of a sampler that chooses them on the way. */
 static struct work work_of(const struct sdrt_session *s, const struct sdrt_request *r)
 {
-    const int n = s->shape.evaluations[SDRT_PART_BASE];
+    const int n = s->shape.adaptive ? 0 : s->shape.evaluations[SDRT_PART_BASE];
     const struct sdrt_pass *passes[SDRT_WAYS];
     struct sdrt_cache cache;
     struct work w = { .evaluations = n };

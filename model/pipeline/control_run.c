@@ -285,7 +285,8 @@ static int run_step(struct sdrt_run *run, const struct sdrt_run_control *c, int 
     s->model->device->host->ops->elementwise.to_nhwc(
         &alone, s->shape.batch, sdrt_shape_unet_batch(&s->shape), s->shape.h * s->shape.w,
         sdrt_model_config_of(s->model)->vae.latent_channels, 1.0f, scaled, c->model_in);
-    sdrt_slot_write(&s->slots, c->time, 0, c->time_table + (size_t)e * bytes, bytes);
+    const size_t row = s->shape.adaptive ? 0 : (size_t)e;
+    sdrt_slot_write(&s->slots, c->time, 0, c->time_table + row * bytes, bytes);
     fill_gates(run, c, scale);
     snprintf(run->prefix, sizeof run->prefix, "%s%03d/", c->step->dumps, e);
     return sdrt_run_program(run, c->step);
@@ -312,15 +313,15 @@ static void sum_adapted(const struct sdrt_run *run, int i, int e, int n)
         memcpy(a->sum + row * a->n, first, a->n * sizeof *first);
 }
 
-/* The ControlNets of an evaluation; the first of them all writes what the others add to. */
-static int run_nets(struct sdrt_run *run, int e, int n, const float *scaled)
+/* The ControlNets of evaluation e, which is at of n; the first of them all writes what the others add to. */
+static int run_nets(struct sdrt_run *run, int e, int at, int n, const float *scaled)
 {
     const struct sdrt_request *r = run->r;
     const int first = run->s->shape.first_net - 1;
     int status = SDRT_OK;
 
     for (int i = first; first >= 0 && i < r->n_controls && status == SDRT_OK; i++) {
-        const int takes_part = is_active(&r->controls[i], e, n);
+        const int takes_part = is_active(&r->controls[i], at, n);
         if (run->controls[i].step && (takes_part || i == first))
             status = run_step(run, &run->controls[i], e, takes_part ? r->controls[i].scale : 0.0f,
                               scaled);
@@ -332,16 +333,17 @@ int sdrt_run_control_steps(struct sdrt_run *run, const struct sdrt_pass *pass, i
                            const float *scaled, const struct sdrt_pass **step)
 {
     const struct sdrt_request *r = run->r;
-    const int total = run->s->shape.evaluations[pass->part];
+    const struct sdrt_shape *shape = &run->s->shape;
+    const int total = sdrt_shape_counted(shape, pass->part), at = shape->adaptive ? run->at : e;
     int active = 0;
 
     *step = pass;
     if (pass->part != SDRT_PART_BASE) return SDRT_OK;
-    for (int i = 0; i < r->n_controls; i++) active |= is_active(&r->controls[i], e, total);
+    for (int i = 0; i < r->n_controls; i++) active |= is_active(&r->controls[i], at, total);
     if (!active) return SDRT_OK;
     while (!(*step)->controlled) ++*step;
-    for (int i = 0; i < run->s->shape.adapted; i++) sum_adapted(run, i, e, total);
-    return run_nets(run, e, total, scaled);
+    for (int i = 0; i < shape->adapted; i++) sum_adapted(run, i, at, total);
+    return run_nets(run, e, at, total, scaled);
 }
 
 int sdrt_run_nothing(struct sdrt_run *run, const struct sdrt_pass *pass)

@@ -176,7 +176,7 @@ static int draw(struct sdrt_run *run)
     if (status == SDRT_OK) status = prepare(run);
     if (status == SDRT_OK) status = run_passes(run);
     if (status == SDRT_OK) status = sdrt_hires_keep(run);
-    if (status != SDRT_OK || s->shape.varied) release_passes(s);
+    if (status != SDRT_OK || s->shape.varied || s->shape.adaptive) release_passes(s);
     for (int i = 0; i < SDRT_VAE_SIDES; i++)
         if (s->bands[i]) sdrt_bands_close(s->bands[i]);
     s->evaluations_done = run->evaluated;

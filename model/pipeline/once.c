@@ -74,3 +74,13 @@ int sdrt_run_schedule(struct sdrt_run *run, const struct sdrt_pass *pass)
     s->once_ready[pass->part] = status == SDRT_OK;
     return status;
 }
+
+int sdrt_run_follow_time(struct sdrt_run *run, float timestep)
+{
+    struct sdrt_session *s = run->s;
+
+    if (keep_timesteps(s, SDRT_PART_BASE, &timestep)) return SDRT_OK;
+    const int status = sdrt_run_schedule(
+        run, sdrt_run_follower(s, SDRT_PART_BASE, SDRT_ONCE_A_SCHEDULE));
+    return status == SDRT_OK ? sdrt_run_follow_controls(run) : status;
+}

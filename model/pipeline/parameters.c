@@ -30,6 +30,7 @@ static const char *const labels[][2] = {
     { "tcd", "TCD" },
     { "deis", "DEIS" },
     { "dpm_fast", "DPM fast" },
+    { "dpm_adaptive", "DPM adaptive" },
     { "restart", "Restart" },
     { "er_sde", "ER SDE" },
     { "euler_cfg_pp", "Euler CFG++" },

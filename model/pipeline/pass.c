@@ -18,6 +18,11 @@ int sdrt_shape_context_rows(const struct sdrt_shape *s, const struct sdrt_model_
     return sdrt_shape_clip_rows(s, config) + config->t5_tokens;
 }
 
+int sdrt_shape_counted(const struct sdrt_shape *shape, enum sdrt_part_id part)
+{
+    return shape->adaptive ? shape->adaptive : shape->evaluations[part];
+}
+
 int sdrt_passes_count(const struct sdrt_pass *passes)
 {
     int n = 0;
@@ -28,7 +33,9 @@ int sdrt_passes_count(const struct sdrt_pass *passes)
 
 int sdrt_pass_repeats(const struct sdrt_pass *pass, const struct sdrt_shape *shape)
 {
-    return pass->follows && shape->varied;
+    const int timed = shape->adaptive && pass->when == SDRT_ONCE_A_SCHEDULE;
+
+    return pass->follows && (shape->varied || timed);
 }
 
 int sdrt_pass_alone(const struct sdrt_pass *pass)

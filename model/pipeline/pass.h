@@ -21,6 +21,8 @@ struct sdrt_shape {
     int whole_h, row0;           /* of a band that one of several ranks computes: as in struct
                                   * sdrt_denoiser_shape */
     int evaluations[SDRT_PARTS]; /* timesteps of each part's schedule */
+    int adaptive;                /* 0: these are known ahead; else the sampler chooses them on the way, which is
+                                  * counted in so many parts, and the schedule has one timestep at a time */
     int clip_skip;               /* 0: the model's own layer; see sdrt.h */
     int picture;                 /* 1: it begins with a picture, which the VAE encodes */
     int masked;                  /* 1: of which a part stays */
@@ -65,6 +67,10 @@ enum sdrt_way {
     SDRT_WAYS
 };
 
+/* What progress is counted in, and what changes on the way: evaluations of a part's denoiser, or parts of an
+ * adaptive sampler's way. */
+int sdrt_shape_counted(const struct sdrt_shape *shape, enum sdrt_part_id part);
+
 /* Images that go through the denoiser at once. */
 int sdrt_shape_unet_batch(const struct sdrt_shape *shape);
 
@@ -85,7 +91,8 @@ struct sdrt_pass {
                   * their encoder's */
     int shows;   /* 1: shows a control net its picture, all that a T2I-Adapter takes */
     int controlled; /* 1: the part's step with what control nets leave, which is of the same weights */
-    int follows; /* 1: what it makes changes with the text, so it runs again where that varies */
+    int follows; /* 1: what it makes changes with the text, so it runs again where that varies; a
+                  * schedule's also with each timestep that is chosen on the way */
     int joins;   /* 1: packed together with the row before it */
     int wide;    /* 1: f16 does not hold its values; it computes in f32 where others do in f16 */
     int on_host; /* 1: runs on the processor also where the model's device is another */
@@ -102,7 +109,7 @@ struct sdrt_pass {
     int (*run)(struct sdrt_run *run, const struct sdrt_pass *pass);
 };
 
-/* Whether a pass runs again within an image, as the text changes. */
+/* Whether a pass runs again within an image, as the text changes or the timestep is chosen. */
 int sdrt_pass_repeats(const struct sdrt_pass *pass, const struct sdrt_shape *shape);
 
 /* How many rows a table has, those included that has() denies. */

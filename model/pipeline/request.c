@@ -157,7 +157,9 @@ static int make_samplers(const struct sdrt_model *m, const struct sdrt_request *
         status = sdrt_begin_first_step(m, r, &params.first_step);
     if (status == SDRT_OK) status = sdrt_sampler_create(&out[SDRT_PART_BASE], &params);
     if (status != SDRT_OK) return status;
-    shape->evaluations[SDRT_PART_BASE] = sdrt_sampler_evaluations(out[SDRT_PART_BASE]);
+    shape->adaptive = sdrt_sampler_is_adaptive(params.kind) ? params.steps - params.first_step : 0;
+    shape->evaluations[SDRT_PART_BASE] =
+        shape->adaptive ? 1 : sdrt_sampler_evaluations(out[SDRT_PART_BASE]);
     if (!sdrt_model_refined(m)) return SDRT_OK;
     return sdrt_refiner_split(m, r, &params, shape, &out[SDRT_PART_REFINER]);
 }

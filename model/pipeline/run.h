@@ -52,6 +52,7 @@ struct sdrt_run {
     struct sdrt_hires *hires;  /* where it is one of two drawings; NULL: it is the only one */
     struct sdrt_canvas canvas; /* the picture that it begins with; owned */
     int    evaluated;  /* evaluations so far, of all denoisers */
+    int    at;         /* the same as sdrt_shape_counted() counts them */
     int stopped;       /* there will be no more: the latent is what the last one predicted */
     int left_out;      /* of these, so many were made of others */
     int decoded;       /* images that are ready */
@@ -83,12 +84,20 @@ int sdrt_run_dump_latent(struct sdrt_run *run, const char *name);
  * the same text, so that its embeddings still hold. */
 int sdrt_run_tokenize(struct sdrt_run *run);
 
+/* The row of a part's table that runs so often and follows the text. */
+const struct sdrt_pass *sdrt_run_follower(const struct sdrt_session *s, enum sdrt_part_id part,
+                                          enum sdrt_when when);
+
 /* Before an evaluation of a denoiser, counted over all of them: where the text changes with it, what
  * the denoiser reads of that is made anew. */
 int sdrt_run_follow_prompt(struct sdrt_run *run, const struct sdrt_pass *pass, int evaluation);
 
 /* The same for the timesteps of all denoisers and the numbers of the picture. */
 void sdrt_run_prepare_once(struct sdrt_run *run);
+
+/* Before an evaluation of the base's denoiser at a timestep that was chosen on the way: what it and control nets
+ * make of that. */
+int sdrt_run_follow_time(struct sdrt_run *run, float timestep);
 
 /* The seed of an image, which a variation shares with the others. */
 uint64_t sdrt_run_seed(const struct sdrt_run *run, int image);

@@ -92,12 +92,13 @@ static struct denoiser denoiser_of(struct sdrt_run *run, const struct sdrt_pass 
     return d;
 }
 
-/* Evaluations of all denoisers. */
+/* Evaluations of all denoisers, or what else they are counted in. */
 static int total_of(const struct sdrt_session *s)
 {
     int total = 0;
 
-    for (int i = 0; i < s->model->n_parts; i++) total += s->shape.evaluations[i];
+    for (int i = 0; i < s->model->n_parts; i++)
+        total += sdrt_shape_counted(&s->shape, (enum sdrt_part_id)i);
     return total;
 }
 
@@ -127,7 +128,8 @@ static int preview(const struct denoiser *d, int e)
             sdrt_to_bytes(d->decoding.out, rgb, (size_t)w * (size_t)h * 3);
     }
     if (status != SDRT_OK) return status;
-    const struct sdrt_preview_at at = { 0, d->run->evaluated + 1, total_of(s) };
+    const int ahead = s->shape.adaptive ? 0 : 1;
+    const struct sdrt_preview_at at = { 0, d->run->at + ahead, total_of(s) };
     return d->run->r->preview(d->run->r->preview_user, rgb, w, h, &at) ? SDRT_E_CANCELLED
                                                                       : SDRT_OK;
 }
@@ -154,6 +156,15 @@ static void fill_model_in(const struct denoiser *d)
     }
 }
 
+/* Whether there is an evaluation e. */
+static int is_left(const struct denoiser *d, int e)
+{
+    const struct sdrt_shape *shape = &d->run->s->shape;
+
+    if (shape->adaptive) return !sdrt_sampler_ended(d->sampler);
+    return e < shape->evaluations[d->pass->part];
+}
+
 /* After evaluation e: what stays of the picture as the next one expects it, with its noise, or
  * without where there is none. */
 static void keep_unmasked(const struct denoiser *d, int e)
@@ -163,8 +174,7 @@ static void keep_unmasked(const struct denoiser *d, int e)
     float keep = 1.0f, gain = 0.0f;
 
     if (d->run->stopped) keep = 1.0f;
-    else if (e + 1 < s->shape.evaluations[d->pass->part])
-        sdrt_sampler_mix(d->sampler, e + 1, &keep, &gain);
+    else if (is_left(d, e + 1)) sdrt_sampler_mix(d->sampler, e + 1, &keep, &gain);
     else if (next < s->model->n_parts) sdrt_sampler_mix(d->run->samplers[next], 0, &keep, &gain);
     for (int i = 0; i < d->batch * d->z * d->pixels; i++) {
         const float m = d->mask[i % d->pixels];
@@ -209,7 +219,7 @@ static enum sdrt_way way_by(const struct denoiser *d, const struct sdrt_cache *c
 {
     const struct sdrt_run *run = d->run;
 
-    return sdrt_cache_way(cache, run->r, &run->s->shape, run->evaluated, total_of(run->s));
+    return sdrt_cache_way(cache, run->r, &run->s->shape, run->at, total_of(run->s));
 }
 
 static enum sdrt_way wanted_way(const struct denoiser *d) { return way_by(d, &d->run->cache); }
@@ -252,7 +262,7 @@ static void add_conditional(const struct denoiser *d, float scale)
 static int push(const struct denoiser *d, int e, double timestep)
 {
     struct sdrt_run *run = d->run;
-    const float scale = sdrt_guide_push(run->r, &run->s->shape, run->evaluated, total_of(run->s),
+    const float scale = sdrt_guide_push(run->r, &run->s->shape, run->at, total_of(run->s),
                                         timestep);
 
     if (scale == 0.0f || !d->ways[SDRT_WAY_PERTURBED]) return SDRT_OK;
@@ -273,7 +283,7 @@ static void guide(const struct denoiser *d, int alone)
     const int total = total_of(s);
     const float *conditional = conditional_of(d);
 
-    if (sdrt_guidance_is_zero(&run->guidance, run->evaluated)) {
+    if (sdrt_guidance_is_zero(&run->guidance, run->at)) {
         memset(d->guided, 0, (size_t)d->batch * n * sizeof *d->guided);
         return;
     }
@@ -284,12 +294,12 @@ static void guide(const struct denoiser *d, int alone)
     if (d->unguided)
         ew->to_nchw(&alone_exec, d->batch, d->pixels, d->z, 1.0f, d->model_out, d->unguided);
     compose(d);
-    if (run->guidance.kind && sdrt_guide_is_guided(run->r, run->evaluated, total)) {
-        sdrt_run_guide(run, run->evaluated, total, conditional, d->model_out, d->momentum, n);
+    if (run->guidance.kind && sdrt_guide_is_guided(run->r, run->at, total)) {
+        sdrt_run_guide(run, run->at, total, conditional, d->model_out, d->momentum, n);
         ew->to_nchw(&alone_exec, d->batch, d->pixels, d->z, 1.0f, d->model_out, d->guided);
     } else {
         ew->guide(&alone_exec, d->batch, d->pixels, d->z,
-                  sdrt_guide_scale(run->r, run->evaluated, total), d->model_out, d->guided);
+                  sdrt_guide_scale(run->r, run->at, total), d->model_out, d->guided);
     }
     sdrt_run_rescale(run, conditional, d->guided, n);
 }
@@ -308,8 +318,8 @@ static int compute(struct denoiser *d, int e, enum sdrt_way way)
     if (step == d->pass) step = row_of(d, way);
     if (d->more) fill_model_in(d);
     else ew->to_nhwc(&alone_exec, d->batch, d->pair, d->pixels, d->z, 1.0f, d->scaled, d->model_in);
-    sdrt_slot_write(&s->slots, d->time, 0, d->time_table + (size_t)e * d->time_bytes,
-                    d->time_bytes);
+    const size_t row = s->shape.adaptive ? 0 : (size_t)e;
+    sdrt_slot_write(&s->slots, d->time, 0, d->time_table + row * d->time_bytes, d->time_bytes);
     snprintf(run->prefix, sizeof run->prefix, "%s%03d/", d->pass->dumps, e);
     sdrt_kept_before(&d->kept, step->way, timestep);
     status = sdrt_run_program(run, step);
@@ -349,16 +359,17 @@ static void stop_at(struct denoiser *d, int e)
 static int evaluate(struct denoiser *d, int e)
 {
     struct sdrt_run *run = d->run;
-    int status = sdrt_run_follow_prompt(run, d->pass, run->evaluated);
+    int status = sdrt_run_follow_prompt(run, d->pass, run->at);
 
-    if (status != SDRT_OK) return status;
-    status = sdrt_sampler_churn(d->sampler, e, d->latent, run->rngs);
+    if (status == SDRT_OK && run->s->shape.adaptive)
+        status = sdrt_run_follow_time(run, sdrt_sampler_timesteps(d->sampler)[e]);
+    if (status == SDRT_OK) status = sdrt_sampler_churn(d->sampler, e, d->latent, run->rngs);
     if (status != SDRT_OK) return status;
     sdrt_sampler_scale_input(d->sampler, e, d->latent, d->scaled);
     status = answer(d, e);
     if (status == SDRT_OK) status = preview(d, e);
     if (status != SDRT_OK) return status;
-    if (run->s->finish && run->evaluated + 1 < total_of(run->s)) stop_at(d, e);
+    if (run->s->finish && (run->s->shape.adaptive || run->at + 1 < total_of(run->s))) stop_at(d, e);
     else status = sdrt_sampler_step(d->sampler, e, d->guided, d->latent, run->rngs);
     if (status == SDRT_OK && d->begin) keep_unmasked(d, e);
     return status;
@@ -377,16 +388,17 @@ int sdrt_run_steps(struct sdrt_run *run, const struct sdrt_pass *pass)
     struct denoiser d = denoiser_of(run, pass);
     const struct sdrt_session *s = run->s;
     const int last = (int)pass->part == s->model->n_parts - 1, total = total_of(s);
-    int status = sdrt_run_report(run, SDRT_STAGE_DENOISE, run->evaluated, total);
+    int status = sdrt_run_report(run, SDRT_STAGE_DENOISE, run->at, total);
 
     if (run->stopped) return status;
     if (!run->evaluated) sdrt_run_turn_generators(run);
     if (!run->evaluated && d.momentum) memset(d.momentum, 0, s->slots.slot[s->latent].bytes);
-    for (int e = 0; e < s->shape.evaluations[pass->part] && status == SDRT_OK && !run->stopped;
-         e++) {
+    for (int e = 0; is_left(&d, e) && status == SDRT_OK && !run->stopped; e++) {
         status = evaluate(&d, e);
-        if (status == SDRT_OK)
-            status = sdrt_run_report(run, SDRT_STAGE_DENOISE, ++run->evaluated, total);
+        if (status != SDRT_OK) break;
+        run->evaluated++;
+        run->at = s->shape.adaptive ? (int)(sdrt_sampler_way(d.sampler) * total) : run->evaluated;
+        status = sdrt_run_report(run, SDRT_STAGE_DENOISE, run->at, total);
     }
     if (status != SDRT_OK) return status;
     if (!all_finite(d.latent, s->slots.slot[s->latent].bytes / sizeof(float)))

@@ -171,7 +171,7 @@ static void finish_text(struct sdrt_run *run)
     const struct sdrt_model_config *config = sdrt_model_config_of(s->model);
     const size_t rows = (size_t)s->shape.batch * (size_t)sdrt_shape_context_rows(&s->shape, config);
 
-    if (!run->prompts.simple) sdrt_prompts_show(&run->prompts, s, run->evaluated);
+    if (!run->prompts.simple) sdrt_prompts_show(&run->prompts, s, run->at);
     if (sdrt_model_refined(s->model)) take_refiners_text(s);
     const size_t lane = rows * (size_t)sdrt_context_width(config);
     float *text = sdrt_session_map(s, SDRT_PART_BASE, "text");
@@ -188,9 +188,8 @@ int sdrt_run_prompt(struct sdrt_run *run, const struct sdrt_pass *pass)
     return sdrt_run_program(run, pass);
 }
 
-/* The row of a part's table that runs so often and follows the text. */
-static const struct sdrt_pass *follower(const struct sdrt_session *s, enum sdrt_part_id part,
-                                        enum sdrt_when when)
+const struct sdrt_pass *sdrt_run_follower(const struct sdrt_session *s, enum sdrt_part_id part,
+                                          enum sdrt_when when)
 {
     const struct sdrt_pass *pass = s->model->passes;
 
@@ -204,9 +203,9 @@ int sdrt_run_follow_prompt(struct sdrt_run *run, const struct sdrt_pass *pass, i
 
     if (!s->shape.varied || !sdrt_prompts_show(&run->prompts, s, evaluation)) return SDRT_OK;
     if (sdrt_model_refined(s->model)) take_refiners_text(s);
-    int status = sdrt_run_prompt(run, follower(s, pass->part, SDRT_ONCE_A_PROMPT));
+    int status = sdrt_run_prompt(run, sdrt_run_follower(s, pass->part, SDRT_ONCE_A_PROMPT));
     if (status != SDRT_OK) return status;
-    status = sdrt_run_schedule(run, follower(s, pass->part, SDRT_ONCE_A_SCHEDULE));
+    status = sdrt_run_schedule(run, sdrt_run_follower(s, pass->part, SDRT_ONCE_A_SCHEDULE));
     return status == SDRT_OK ? sdrt_run_follow_controls(run) : status;
 }
 
