@@ -210,7 +210,7 @@ static void check_trajectories(const char *name, unsigned least, int tuned)
 }
 
 Test(k_samplers, trajectories) { check_trajectories("k_samplers.bin", 246, 0); }
-Test(k_samplers, trajectories_of_diffusers) { check_trajectories("d_samplers.bin", 35, 0); }
+Test(k_samplers, trajectories_of_diffusers) { check_trajectories("d_samplers.bin", 57, 0); }
 Test(k_samplers, trajectories_of_others) { check_trajectories("pp_samplers.bin", 150, 0); }
 
 Test(k_samplers, trajectories_of_own_steps) { check_trajectories("adaptive_samplers.bin", 24, 0); }
@@ -410,7 +410,9 @@ Test(k_samplers, four_spellings_of_a_name)
         { "Heun", "heun" },
         { "LCM", "lcm" },
         { "UniPC", "unipc" },
-        { "uni_pc_bh2", "unipc" },
+        { "uni_pc", "unipc" },
+        { "uni_pc_bh2", "unipc_bh2" },
+        { "UniPCMultistepScheduler", "unipc_2" },
         { "PNDMScheduler", "plms" },
         { "TCD", "tcd" },
         { "sample_heun", "heun" },

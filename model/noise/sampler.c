@@ -260,12 +260,13 @@ static const struct sdrt_sampler_method methods[SDRT_SAMPLER_COUNT] = {
     [SDRT_SAMPLER_RESTART] = { APART("restart", 2, restart) },
     [SDRT_SAMPLER_DPM_ADAPTIVE] = { APART("dpm_adaptive", 4, adaptive), .stops = 1, .adaptive = 1 },
 #undef APART
-    [SDRT_SAMPLER_UNIPC] = { .name = "unipc",
-                             .has_schedules = 1,
-                             .solver = 1,
-                             .history = 3,
-                             .plan = sdrt_sampler_plan_sigmas,
-                             .step = sdrt_sampler_step_unipc },
+#define UNIPC(name_, order_)                                                                  \
+    .name = name_, .has_schedules = 1, .solver = 1, .history = order_ + 1, .order = order_, \
+    .plan = sdrt_sampler_plan_sigmas, .step = sdrt_sampler_step_unipc
+    [SDRT_SAMPLER_UNIPC_2] = { UNIPC("unipc_2", 2) },
+    [SDRT_SAMPLER_UNIPC] = { UNIPC("unipc", 3), .linear = 1 },
+    [SDRT_SAMPLER_UNIPC_BH2] = { UNIPC("unipc_bh2", 3) },
+#undef UNIPC
     [SDRT_SAMPLER_PLMS] = { .name = "plms",
                             .history = 4,
                             .plan = sdrt_sampler_plan_plms,

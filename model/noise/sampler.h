@@ -59,7 +59,7 @@ enum sdrt_sampler_kind {
     SDRT_SAMPLER_IPNDM,         /* Zhang and Chen 2022 (arXiv:2204.13902): over equal ones */
     SDRT_SAMPLER_RES_MULTISTEP, /* Zhang et al. 2023 (arXiv:2308.02157), two images */
     /* Of sampler_d.c, as in diffusers: */
-    SDRT_SAMPLER_UNIPC, /* Zhao et al. 2023 (arXiv:2302.04867), order 2, bh2 */
+    SDRT_SAMPLER_UNIPC_2, /* Zhao et al. 2023 (arXiv:2302.04867), order 2, bh2: as diffusers has it unasked */
     SDRT_SAMPLER_PLMS,  /* Liu et al. 2022 (arXiv:2202.09778), without Runge and Kutta */
     SDRT_SAMPLER_TCD,   /* Zheng et al. 2024 (arXiv:2402.19159), for models distilled so; eta 0.3 */
     SDRT_SAMPLER_DEIS,  /* Zhang and Chen 2022 (arXiv:2204.13902), order 2, log rho */
@@ -75,6 +75,8 @@ enum sdrt_sampler_kind {
     SDRT_SAMPLER_RES_MULTISTEP_CFG_PP,
     SDRT_SAMPLER_DPM_ADAPTIVE, /* Lu et al. 2022 (arXiv:2206.00927), orders 2 and 3: chooses its steps on the
                                 * way (sampler_adaptive.c); steps say where it begins, eta 0 */
+    SDRT_SAMPLER_UNIPC,     /* order 3, bh1: as the web UI and ComfyUI have it unasked */
+    SDRT_SAMPLER_UNIPC_BH2, /* order 3, bh2 */
     SDRT_SAMPLER_COUNT
 };
 

@@ -8,7 +8,9 @@
 
 #include <math.h>
 
-/* ---- UniPC: order 2, B(h) = exp(h) - 1, with its corrector ---- */
+/* ---- UniPC, with its corrector ---- */
+
+enum { ORDER = 3 };
 
 struct point {
     double alpha, sigma, lambda;
@@ -24,64 +26,87 @@ static struct point point_at(const struct sdrt_sampler *s, int i)
     return (struct point){ alpha, sigma * alpha, -log(sigma) };
 }
 
-/* A step from one point to the next: factors of the sample, and of the images there, before and at its
- * end. */
+/* A step from one point to the next: factors of the sample, and of the images there, before (the newest
+ * first) and at its end. */
 struct update {
-    float keep, image, before, end;
+    int order;
+    float keep, image, before[ORDER - 1], end;
 };
 
 /* The order of the step that begins at i. */
 static int order_of(const struct sdrt_sampler *s, int i)
 {
-    const int done = i - s->first, left = s->total - i;
+    const int done = i - s->first + 1, left = s->total - i, most = s->method->order;
+    const int order = done < left ? done : left;
 
-    return done < 1 || left < 2 ? 1 : 2;
+    return order < most ? order : most;
 }
 
-/* Equations 3 and 9 of the paper, without and with the image at the step's end. */
+/* Solves sum over j of r[j]^i * w[j] = b[i], for i and j of 0 to n - 1, by divided differences (Bjorck and
+ * Pereyra 1970); b is left with w. */
+static void solve(const double *r, double *b, int n)
+{
+    for (int k = 0; k < n - 1; k++)
+        for (int i = n - 1; i > k; i--) b[i] -= r[k] * b[i - 1];
+    for (int k = n - 2; k >= 0; k--) {
+        for (int i = k + 1; i < n; i++) b[i] /= r[i] - r[i - k - 1];
+        for (int i = k; i < n - 1; i++) b[i] -= b[i + 1];
+    }
+}
+
+/* Equations 3 and 9 of the paper, without and with the image at the step's end, in which B(h) is h or
+ * exp(h) - 1. */
 static struct update update_of(const struct sdrt_sampler *s, int i, int corrects)
 {
     const struct point from = point_at(s, i), to = point_at(s, i + 1);
-    const double h = to.lambda - from.lambda, phi = expm1(-h);
-    double at_end = corrects ? 0.5 : 0.0, at_before = 0.0, ratio = 1.0;
+    const double h = to.lambda - from.lambda, phi = expm1(-h), b = s->method->linear ? -h : phi;
+    const int order = order_of(s, i), n = order - 1 + corrects;
+    double r[ORDER] = { 0 }, w[ORDER] = { 0 }, phi_k = phi, factorial = 1.0;
 
-    if (order_of(s, i) == 2) {
-        ratio = (point_at(s, i - 1).lambda - from.lambda) / h;
-        const double first = (phi / -h - 1.0) / phi,
-                     second = 2.0 * ((phi / -h - 1.0) / -h - 0.5) / phi;
-        at_before = corrects ? (first - second) / (1.0 - ratio) : 0.5;
-        if (corrects) at_end = first - at_before;
+    for (int k = 0; k < n; k++) {
+        r[k] = k < order - 1 ? (point_at(s, i - 1 - k).lambda - from.lambda) / h : 1.0;
+        factorial *= k + 1.0;
+        phi_k = phi_k / -h - 1.0 / factorial;
+        w[k] = phi_k * factorial / b;
     }
-    const double gain = to.alpha * phi;
-    const double here = gain * (1.0 - at_before / ratio - at_end);
-    return (struct update){ (float)(to.sigma / from.sigma), (float)-here,
-                            (float)(-gain * at_before / ratio), (float)(-gain * at_end) };
+    if (n == 1) w[0] = 0.5; /* as they all have it, where the equation says a little else */
+    else if (n) solve(r, w, n);
+    struct update u = { .order = order, .keep = (float)(to.sigma / from.sigma) };
+    double here = to.alpha * phi;
+    for (int k = 0; k < n; k++) {
+        const double gain = to.alpha * b * w[k] / r[k];
+        if (k < order - 1) u.before[k] = (float)-gain;
+        else u.end = (float)-gain;
+        here -= gain;
+    }
+    u.image = (float)-here;
+    return u;
 }
 
-/* history: the sample that the last step began at, its image, and the one before that. */
+/* history: the sample that the last step began at, its image, and those before that. */
 void sdrt_sampler_step_unipc(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
 {
     const struct point now = point_at(s, w->i);
-    const int corrects = w->i > s->first, two = order_of(s, w->i) == 2;
+    const int corrects = w->i > s->first, kept = s->method->history - 1;
     const struct update predictor = update_of(s, w->i, 0);
     struct update corrector = { 0 };
-    float *begin = s->history[0], *last = s->history[1], *before = s->history[2];
+    float *begin = s->history[0], *const *images = s->history + 1;
 
     if (corrects) corrector = update_of(s, w->i - 1, 1);
-    const int had_two = corrects && order_of(s, w->i - 1) == 2;
     for (size_t k = 0; k < w->count; k++) {
         const float image = sdrt_sampler_image_vp(s->p.noise.prediction, (float)now.alpha,
                                                   (float)now.sigma, w->x[k], w->out[k]);
         float x = w->x[k];
         if (corrects) {
-            x = corrector.keep * begin[k] + corrector.image * last[k] + corrector.end * image;
-            if (had_two) x += corrector.before * before[k];
+            x = corrector.keep * begin[k] + corrector.image * images[0][k] + corrector.end * image;
+            for (int j = 0; j < corrector.order - 1; j++)
+                x += corrector.before[j] * images[j + 1][k];
         }
         float y = predictor.keep * x + predictor.image * image;
-        if (two) y += predictor.before * last[k];
+        for (int j = 0; j < predictor.order - 1; j++) y += predictor.before[j] * images[j][k];
         begin[k] = x;
-        before[k] = last[k];
-        last[k] = image;
+        for (int j = kept - 1; j > 0; j--) images[j][k] = images[j - 1][k];
+        images[0][k] = image;
         w->x[k] = y;
     }
 }

@@ -40,6 +40,7 @@ struct sdrt_sampler_method {
     double eta;      /* by default */
     double (*middle)(const struct sdrt_sampler *s, double from, double to); /* of two evaluations */
     int solver;      /* 1: sigmas, but a latent at unit variance, as diffusers' solvers have it */
+    int order, linear; /* of UniPC: of its steps; 1: B(h) is h, 0: exp(h) - 1 */
     int uses_sigmas; /* its latent is image + sigma * noise, scaled for the denoiser */
     int (*draws)(const struct sdrt_sampler *s, int i); /* NULL: never */
     int (*plan)(struct sdrt_sampler *s);

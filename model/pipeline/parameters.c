@@ -26,6 +26,8 @@ static const char *const labels[][2] = {
     { "dpmpp_2m_sde", "DPM++ 2M SDE" },
     { "dpmpp_3m_sde", "DPM++ 3M SDE" },
     { "unipc", "UniPC" },
+    { "unipc_bh2", "UniPC bh2" },
+    { "unipc_2", "UniPC 2" },
     { "plms", "PLMS" },
     { "tcd", "TCD" },
     { "deis", "DEIS" },

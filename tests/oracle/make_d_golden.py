@@ -15,13 +15,17 @@ import torch
 from make_sampler_golden import SD15, denoise
 
 UNIPC, PLMS, TCD, DEIS = 15, 16, 17, 18
+UNIPC_3, UNIPC_BH2 = 28, 29
+VARIANTS = {UNIPC_3: {"solver_order": 3, "solver_type": "bh1"},
+            UNIPC_BH2: {"solver_order": 3, "solver_type": "bh2"}}
 CLASSES = {UNIPC: d.UniPCMultistepScheduler, PLMS: d.PNDMScheduler, TCD: d.TCDScheduler,
-           DEIS: d.DEISMultistepScheduler}
+           DEIS: d.DEISMultistepScheduler, UNIPC_3: d.UniPCMultistepScheduler,
+           UNIPC_BH2: d.UniPCMultistepScheduler}
 
 
 def run(kind, karras=0, v=0, steps=7, images=1, n=20, eta=-1.0):
     config = dict(SD15, prediction_type=["epsilon", "v_prediction"][v], use_karras_sigmas=bool(karras),
-                  timestep_spacing="leading")
+                  timestep_spacing="leading", **VARIANTS.get(kind, {}))
     s = CLASSES[kind].from_config(config)
     s.set_timesteps(steps)
     seeds = [42 + i for i in range(images)]
@@ -56,6 +60,11 @@ def cases():
         if steps > 1:  # diffusers ends one step where it begins
             yield run(DEIS, karras=1, steps=steps)
     yield run(DEIS, v=1)
+    for kind in VARIANTS:
+        for steps in (1, 2, 3, 7, 20):
+            yield run(kind, steps=steps, images=2 if steps == 3 else 1)
+            yield run(kind, karras=1, steps=steps)
+        yield run(kind, v=1)
 
 
 def main():
