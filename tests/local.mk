@@ -78,6 +78,7 @@ tests_test_k_samplers_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/k_samplers.bin tests/golden/churn_samplers.bin tests/oracle/make_churn_golden.py tests/golden/d_samplers.bin \
 	tests/golden/pp_samplers.bin tests/oracle/make_pp_golden.py tests/oracle/make_k_golden.py \
 	tests/golden/adaptive_samplers.bin tests/oracle/make_adaptive_golden.py \
+	tests/golden/comfy_samplers.bin tests/oracle/make_comfy_golden.py \
 	tests/oracle/make_d_golden.py
 
 check_PROGRAMS += tests/test_guidance

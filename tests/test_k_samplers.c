@@ -213,6 +213,8 @@ Test(k_samplers, trajectories) { check_trajectories("k_samplers.bin", 246, 0); }
 Test(k_samplers, trajectories_of_diffusers) { check_trajectories("d_samplers.bin", 57, 0); }
 Test(k_samplers, trajectories_of_others) { check_trajectories("pp_samplers.bin", 150, 0); }
 
+Test(k_samplers, trajectories_of_comfyui) { check_trajectories("comfy_samplers.bin", 78, 0); }
+
 Test(k_samplers, trajectories_of_own_steps) { check_trajectories("adaptive_samplers.bin", 24, 0); }
 
 Test(k_samplers, trajectories_with_churn) { check_trajectories("churn_samplers.bin", 20, 1); }
@@ -430,6 +432,13 @@ Test(k_samplers, four_spellings_of_a_name)
         { "DPM++ 2M CFG++", "dpmpp_2m_cfg_pp" },
         { "dpmpp_2s_ancestral_cfg_pp", "dpmpp_2s_a_cfg_pp" },
         { "res_multistep_cfg_pp", "res_multistep_cfg_pp" },
+        { "ddpm", "euler_a" },
+        { "DDPMScheduler", "euler_a" },
+        { "gradient_estimation", "gradient_estimation" },
+        { "gradient_estimation_cfg_pp", "gradient_estimation_cfg_pp" },
+        { "heunpp2", "heunpp2" },
+        { "HeunPP2", "heunpp2" },
+        { "FlowMatchHeunDiscreteScheduler", "heun" },
     };
     int schedule;
 

@@ -229,6 +229,8 @@ static const struct sdrt_sampler_method methods[SDRT_SAMPLER_COUNT] = {
                                     .draws = sdrt_sampler_draws_if_more },
     [SDRT_SAMPLER_LMS] = { K("lms", 1, 4, lms), .has_flow = 1 },
     [SDRT_SAMPLER_IPNDM] = { K("ipndm", 1, 4, ipndm), .has_flow = 1 },
+    [SDRT_SAMPLER_GRADIENT_ESTIMATION] = { K("gradient_estimation", 1, 2, gradient),
+                                           .has_flow = 1 },
     [SDRT_SAMPLER_RES_MULTISTEP] = { K("res_multistep", 1, 1, res), .has_flow = 1 },
     [SDRT_SAMPLER_ER_SDE] = { K("er_sde", 1, 2, er), .has_flow = 1, .signal = 1,
                               .draws = sdrt_sampler_draws_er },
@@ -242,6 +244,7 @@ static const struct sdrt_sampler_method methods[SDRT_SAMPLER_COUNT] = {
     [SDRT_SAMPLER_DPMPP_2S_A_CFG_PP] = { PP("dpmpp_2s_a", 2, 1, 2s), .eta = 1,
                                          .middle = sdrt_sampler_middle_ancestral,
                                          .draws = sdrt_sampler_draws_ancestral },
+    [SDRT_SAMPLER_GRADIENT_ESTIMATION_CFG_PP] = { PP("gradient_estimation", 1, 1, gradient) },
     [SDRT_SAMPLER_RES_MULTISTEP_CFG_PP] = { PP("res_multistep", 1, 1, res) },
 #undef PP
 #undef K
@@ -260,6 +263,14 @@ static const struct sdrt_sampler_method methods[SDRT_SAMPLER_COUNT] = {
     [SDRT_SAMPLER_RESTART] = { APART("restart", 2, restart) },
     [SDRT_SAMPLER_DPM_ADAPTIVE] = { APART("dpm_adaptive", 4, adaptive), .stops = 1, .adaptive = 1 },
 #undef APART
+    [SDRT_SAMPLER_HEUNPP2] = { .name = "heunpp2",
+                               .has_schedules = 1,
+                               .has_flow = 1,
+                               .uses_sigmas = 1,
+                               .apart = 1,
+                               .history = 2,
+                               .plan = sdrt_sampler_plan_heunpp,
+                               .step = sdrt_sampler_step_heunpp },
 #define UNIPC(name_, order_)                                                                  \
     .name = name_, .has_schedules = 1, .solver = 1, .history = order_ + 1, .order = order_, \
     .plan = sdrt_sampler_plan_sigmas, .step = sdrt_sampler_step_unipc
@@ -285,6 +296,7 @@ const char *sdrt_sampler_name(int kind)
 
 int sdrt_sampler_evaluations_of(enum sdrt_sampler_kind kind)
 {
+    if (kind == SDRT_SAMPLER_HEUNPP2) return 3;
     return kind == SDRT_SAMPLER_HEUN || kind == SDRT_SAMPLER_RESTART || methods[kind].evals == 2
                ? 2
                : 1;

@@ -77,6 +77,11 @@ enum sdrt_sampler_kind {
                                 * way (sampler_adaptive.c); steps say where it begins, eta 0 */
     SDRT_SAMPLER_UNIPC,     /* order 3, bh1: as the web UI and ComfyUI have it unasked */
     SDRT_SAMPLER_UNIPC_BH2, /* order 3, bh2 */
+    /* As in ComfyUI: */
+    SDRT_SAMPLER_GRADIENT_ESTIMATION, /* Permenter and Yuan 2024 (arXiv:2306.04848), gamma 2: euler along the
+                                       * slope and what it changes by */
+    SDRT_SAMPLER_GRADIENT_ESTIMATION_CFG_PP, /* the same with CFG++ */
+    SDRT_SAMPLER_HEUNPP2, /* heun with the slope of a third evaluation, and weights by the noise that is there */
     SDRT_SAMPLER_COUNT
 };
 
@@ -128,7 +133,7 @@ int sdrt_schedule_find(const char *name);
 int sdrt_sampler_create(struct sdrt_sampler **out, const struct sdrt_sampler_params *params);
 void sdrt_sampler_free(struct sdrt_sampler **s);
 
-/* Evaluations of a step, but for the last, which may have one: 1 or 2. */
+/* Evaluations of a step, but for the last two, which may have fewer: 1 to 3. */
 int sdrt_sampler_evaluations_of(enum sdrt_sampler_kind kind);
 
 /* Whether it chooses its steps on the way, from what the denoiser says, so that neither their number nor their

@@ -73,7 +73,8 @@ static int check_params(const struct sdrt_sampler_params *p, const struct sdrt_s
         return sdrt_fail(
             p->log, SDRT_E_UNSUPPORTED,
             "sampler %s cannot run a flow-matching model, expected euler, dpmpp_2m, heun, dpm2, "
-            "lms, ipndm, res_multistep, er_sde, euler_cfg_pp or euler_a_cfg_pp",
+            "lms, ipndm, res_multistep, er_sde, gradient_estimation, heunpp2, euler_cfg_pp or "
+            "euler_a_cfg_pp",
             method->name);
     if (p->noise.edm && !method->uses_sigmas && p->kind != SDRT_SAMPLER_DPMPP_2M)
         return sdrt_fail(p->log, SDRT_E_UNSUPPORTED,

@@ -139,6 +139,7 @@ int sdrt_sampler_plan_k(struct sdrt_sampler *s);
 int sdrt_sampler_plan_fast(struct sdrt_sampler *s);
 int sdrt_sampler_plan_restart(struct sdrt_sampler *s);
 int sdrt_sampler_plan_adaptive(struct sdrt_sampler *s);
+int sdrt_sampler_plan_heunpp(struct sdrt_sampler *s);
 
 /* For plans: room for so many evaluations and steps, which replaces what s->plan points to; and the
  * timesteps of all evaluations from their sigmas.  SDRT_E_NOMEM. */
@@ -164,6 +165,7 @@ void sdrt_sampler_step_restart(struct sdrt_sampler *s, const struct sdrt_sampler
 void sdrt_sampler_step_euler_pp(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
 void sdrt_sampler_step_2m_pp(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
 void sdrt_sampler_step_2s_pp(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+void sdrt_sampler_step_gradient_pp(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
 void sdrt_sampler_step_res_pp(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
 void sdrt_sampler_step_er(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
 int sdrt_sampler_draws_fast(const struct sdrt_sampler *s, int i);
@@ -179,6 +181,8 @@ void sdrt_sampler_begin_adaptive(struct sdrt_sampler *s);
 /* sampler_k.c: steps, and what their rows of the table have beside them. */
 void sdrt_sampler_step_lms(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
 void sdrt_sampler_step_ipndm(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+void sdrt_sampler_step_gradient(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
+void sdrt_sampler_step_heunpp(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
 void sdrt_sampler_step_res(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
 void sdrt_sampler_step_dpm2(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
 void sdrt_sampler_step_dpm2_a(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);

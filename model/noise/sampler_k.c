@@ -6,6 +6,7 @@
 #include "model/noise/sampler_internal.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 /* The step that evaluation i belongs to, and whether it is its second one. */
 static int step_of(const struct sdrt_sampler *s, int i) { return i / s->method->evals; }
@@ -112,6 +113,16 @@ void sdrt_sampler_step_ipndm(struct sdrt_sampler *s, const struct sdrt_sampler_w
     for (int j = 0; j < order; j++)
         weights[j] = rows[order - 1][j] * (to_of(s, w->i) - from_of(s, w->i));
     step_by_slopes(s, w, weights, order);
+}
+
+/* Along the slope, and once more what it has changed by. */
+void sdrt_sampler_step_gradient(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
+{
+    const double dt = to_of(s, w->i) - from_of(s, w->i);
+    const double weights[2] = { 2.0 * dt, -dt }, whole = dt;
+    const int again = w->i > s->first && to_of(s, w->i) > 0.0;
+
+    step_by_slopes(s, w, again ? weights : &whole, 1 + again);
 }
 
 /* ---- an evaluation a step, remembering images ---- */
@@ -291,6 +302,75 @@ void sdrt_sampler_step_dpmpp_sde(struct sdrt_sampler *s, const struct sdrt_sampl
 
     if (to == 0.0) step_to_image(s, w);
     else step_exponential(s, w, from, a.down, a.up * s->tuning.s_noise);
+}
+
+/* ---- three evaluations a step: Heun's, and where the next step would lead ---- */
+
+/* Evaluations of step k: two of the last but one, and one of the last. */
+static int evals_of(const struct sdrt_sampler *s, int k)
+{
+    return s->steps - k < 3 ? s->steps - k : 3;
+}
+
+/* The step of evaluation i, and which of its evaluations it is. */
+static int find_step(const struct sdrt_sampler *s, int i, int *which)
+{
+    int k = 0;
+
+    for (; i >= evals_of(s, k); k++) i -= evals_of(s, k);
+    *which = i;
+    return k;
+}
+
+int sdrt_sampler_plan_heunpp(struct sdrt_sampler *s)
+{
+    int status = sdrt_sampler_plan_sigmas(s), first = 0, total = 0, which;
+
+    if (status) return status;
+    const int steps = s->steps;
+    const float *timesteps = s->timesteps, *sigmas = s->sigmas, scale = s->initial_scale;
+    float *single = s->plan;
+    s->plan = NULL;
+    for (int k = 0; k < steps; k++) {
+        if (k == s->p.first_step) first = total;
+        total += evals_of(s, k);
+    }
+    status = sdrt_sampler_plan_room(s, total, steps);
+    for (int i = 0; !status && i < steps; i++) s->run[i] = sigmas[i];
+    for (int e = 0; !status && e < total; e++) {
+        const int k = find_step(s, e, &which);
+        s->timesteps[e] = timesteps[k + which];
+        s->sigmas[e] = sigmas[k + which];
+    }
+    s->first = first;
+    s->initial_scale = scale;
+    free(single);
+    return status;
+}
+
+/* history: the sample that the step began at, and the sum of its slopes. */
+void sdrt_sampler_step_heunpp(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
+{
+    int which;
+    const int k = find_step(s, w->i, &which), evals = evals_of(s, k), ends = which == evals - 1;
+    const double most = evals * from_of(s, s->p.first_step);
+    double weight = from_of(s, k + which) / most;
+
+    if (!which) {
+        weight = 1.0;
+        for (int i = 1; i < evals; i++) weight -= from_of(s, k + i) / most;
+    }
+    const float share = (float)weight, sigma = s->sigmas[w->i];
+    const float dt = (float)(to_of(s, ends ? k : k + which) - from_of(s, ends ? k : k + which));
+    for (size_t j = 0; j < w->count; j++) {
+        const float slope = (w->x[j] - image_of(s, w, j)) / sigma;
+        if (!which) {
+            s->history[0][j] = w->x[j];
+            s->history[1][j] = 0.0f;
+        }
+        s->history[1][j] += share * slope;
+        w->x[j] = ends ? s->history[0][j] + s->history[1][j] * dt : w->x[j] + slope * dt;
+    }
 }
 
 /* ---- when noise is drawn, and over which part of the motion ---- */

@@ -15,11 +15,12 @@ static const char *const sampler_spellings[SDRT_SAMPLER_COUNT] = {
     [SDRT_SAMPLER_EULER] = "eulerdiscretescheduler eulerdiscrete flowmatcheulerdiscretescheduler "
                            "edmeulerscheduler",
     [SDRT_SAMPLER_EULER_A] =
-        "eulerancestral eulerancestraldiscretescheduler eulerancestraldiscrete",
-    [SDRT_SAMPLER_DDIM] = "ddimscheduler ddimtrailing",
+        "eulerancestral eulerancestraldiscretescheduler eulerancestraldiscrete "
+        "ddpm ddpmscheduler ddpmparallelscheduler", /* whose step is this one with an eta of 1 */
+    [SDRT_SAMPLER_DDIM] = "ddimscheduler ddimparallelscheduler ddimtrailing",
     [SDRT_SAMPLER_DPMPP_2M] = "dpmsolvermultistepscheduler dpmsolvermultistep dpmsolverpp "
                               "edmdpmsolvermultistepscheduler",
-    [SDRT_SAMPLER_HEUN] = "heundiscretescheduler heundiscrete",
+    [SDRT_SAMPLER_HEUN] = "heundiscretescheduler heundiscrete flowmatchheundiscretescheduler",
     [SDRT_SAMPLER_LCM] = "lcmscheduler",
     [SDRT_SAMPLER_DPM2] = "kdpm2discretescheduler kdpm2discrete",
     [SDRT_SAMPLER_DPM2_A] = "dpm2ancestral kdpm2ancestraldiscretescheduler kdpm2ancestraldiscrete",

@@ -138,6 +138,22 @@ void sdrt_sampler_step_res_pp(struct sdrt_sampler *s, const struct sdrt_sampler_
     }
 }
 
+/* history: the last slope without guidance. */
+void sdrt_sampler_step_gradient_pp(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
+{
+    const struct span p = span_of(s, w->i);
+    const int again = w->i > s->first && p.to > 0.0;
+    const float from = (float)p.from, to = (float)p.to, dt = (float)(p.to - p.from);
+
+    for (size_t k = 0; k < w->count; k++) {
+        const float slope = (w->x[k] - unguided_of(s, w, k)) / from;
+        float x = image_of(s, w, k) + slope * to;
+        if (again) x += (slope - s->history[0][k]) * dt;
+        s->history[0][k] = slope;
+        w->x[k] = x;
+    }
+}
+
 /* ---- ER-SDE ---- */
 
 /* How much noise the equation has at a level. */

@@ -40,6 +40,7 @@ static const char *const labels[][2] = {
     { "dpmpp_2m_cfg_pp", "DPM++ 2M CFG++" },
     { "dpmpp_2s_a_cfg_pp", "DPM++ 2S a CFG++" },
     { "lms", "LMS" },
+    { "heunpp2", "HeunPP2" },
     { "exponential", "Exponential" },
     { "sgm_uniform", "SGM Uniform" },
     { "simple", "Simple" },
