@@ -84,6 +84,8 @@ with_model 'seed -2' 'seed' --seed -2
 with_model 'seed 2^64' 'seed' --seed 18446744073709551616
 with_model 'seed word' 'seed' --seed x
 with_model 'unknown sampler' 'fast.*euler_a' --sampler fast
+with_model 'sampler of another program' "sampler 'seeds_2'.*dpmpp_sde, which is nearest" --sampler seeds_2
+with_model 'schedule of another program' "schedule 'gits'.*ays, which is nearest" --schedule gits
 with_model 'unknown spacing' 'even.*trailing' --spacing even
 with_model 'unknown prediction' 'x0.*epsilon' --prediction x0
 with_model 'clip skip of 0' '0.*from 1' --clip-skip 0

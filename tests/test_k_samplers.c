@@ -460,3 +460,77 @@ Test(k_samplers, four_spellings_of_a_name)
     cr_expect_eq(sdrt_schedule_find("Automatic"), SDRT_SCHEDULE_DEFAULT);
     cr_expect_eq(sdrt_schedule_find("kar"), -1);
 }
+
+static char said[512];
+
+static void keep_line(void *user, enum sdrt_log_level level, const char *text)
+{
+    (void)user;
+    (void)level;
+    snprintf(said, sizeof said, "%s", text);
+}
+
+/* Every name of ComfyUI's samplers and schedules, of diffusers' schedulers that draw pictures of latents, and of
+ * stable-diffusion.cpp's is taken, or refused by itself with one that is there. */
+Test(k_samplers, names_of_others_are_known)
+{
+    static const char *const samplers[] = {
+        "euler", "euler_cfg_pp", "euler_ancestral", "euler_ancestral_cfg_pp", "heun", "heunpp2",
+        "exp_heun_2_x0", "exp_heun_2_x0_sde", "dpm_2", "dpm_2_ancestral", "lms", "dpm_fast",
+        "dpm_adaptive", "dpmpp_2s_ancestral", "dpmpp_2s_ancestral_cfg_pp", "dpmpp_sde",
+        "dpmpp_sde_gpu", "dpmpp_2m", "dpmpp_2m_cfg_pp", "dpmpp_2m_sde", "dpmpp_2m_sde_gpu",
+        "dpmpp_2m_sde_heun", "dpmpp_2m_sde_heun_gpu", "dpmpp_3m_sde", "dpmpp_3m_sde_gpu", "ddpm",
+        "lcm", "ipndm", "ipndm_v", "deis", "res_multistep", "res_multistep_cfg_pp",
+        "res_multistep_ancestral", "res_multistep_ancestral_cfg_pp", "gradient_estimation",
+        "gradient_estimation_cfg_pp", "er_sde", "seeds_2", "seeds_3", "sa_solver", "sa_solver_pece",
+        "ddim", "uni_pc", "uni_pc_bh2", /* stable-diffusion.cpp's */
+        "euler_a", "dpm2", "dpm++2s_a", "dpm++2m", "dpm++2mv2", "ddim_trailing", "tcd", "res_2s",
+        /* diffusers' */
+        "CMStochasticIterativeScheduler", "DDIMInverseScheduler", "DDIMParallelScheduler",
+        "DDIMScheduler", "DDPMParallelScheduler", "DDPMScheduler", "DEISMultistepScheduler",
+        "DPMSolverMultistepInverseScheduler", "DPMSolverMultistepScheduler",
+        "DPMSolverSDEScheduler", "DPMSolverSinglestepScheduler", "EDMDPMSolverMultistepScheduler",
+        "EDMEulerScheduler", "EulerAncestralDiscreteScheduler", "EulerDiscreteScheduler",
+        "FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler",
+        "FlowMatchLCMScheduler", "HeunDiscreteScheduler", "IPNDMScheduler", "KarrasVeScheduler",
+        "KDPM2AncestralDiscreteScheduler", "KDPM2DiscreteScheduler", "LCMScheduler",
+        "LMSDiscreteScheduler", "PNDMScheduler", "RePaintScheduler", "SASolverScheduler",
+        "ScoreSdeVeScheduler", "TCDScheduler", "UnCLIPScheduler", "UniPCMultistepScheduler",
+    };
+    static const char *const schedules[] = {
+        "simple", "sgm_uniform", "karras", "exponential", "ddim_uniform", "beta", "normal",
+        "linear_quadratic", "kl_optimal", "discrete", "ays", "gits", "smoothstep", "bong_tangent",
+        "lcm", "Polyexponential", "Align Your Steps", "Align Your Steps GITS", "Automatic",
+        "Uniform", "Turbo", "DDIM", "beta57", "laplace", "use_lu_lambdas",
+    };
+    const struct sdrt_log log = { .fn = keep_line };
+    enum sdrt_sampler_kind sampler;
+    enum sdrt_schedule_kind schedule;
+    int refused = 0;
+
+    for (size_t i = 0; i < sizeof samplers / sizeof *samplers; i++) {
+        char near[32] = "";
+        if (!sdrt_sampler_parse(samplers[i], &sampler, &log)) continue;
+        const char *at = strstr(said, "expected ");
+        cr_expect(strstr(said, samplers[i]) && at &&
+                      sscanf(at, "expected %31[a-z0-9_], ", near) == 1 && strstr(said, "nearest") &&
+                      sdrt_sampler_find(near, NULL) >= 0,
+                  "%s: %s", samplers[i], said);
+        refused++;
+    }
+    for (size_t i = 0; i < sizeof schedules / sizeof *schedules; i++) {
+        char near[32] = "";
+        if (!sdrt_schedule_parse(schedules[i], &schedule, &log)) continue;
+        const char *at = strstr(said, "expected ");
+        cr_expect(strstr(said, schedules[i]) && at &&
+                      sscanf(at, "expected %31[a-z0-9_], ", near) == 1 && strstr(said, "nearest") &&
+                      sdrt_schedule_find(near) >= 0,
+                  "%s: %s", schedules[i], said);
+        refused++;
+    }
+    cr_expect_eq(refused, 32, "%d are refused", refused);
+    cr_expect_eq(sdrt_sampler_parse("seeds_2", &sampler, &log), SDRT_E_UNSUPPORTED);
+    cr_expect_eq(sdrt_sampler_parse("no such", &sampler, &log), SDRT_E_ARG);
+    /* The list of all has room in a line. */
+    cr_expect(strstr(said, sdrt_sampler_name(SDRT_SAMPLER_COUNT - 1)), "%s", said);
+}

@@ -198,7 +198,11 @@ int take_sampler(void *into, const char *name, const char *text, const struct sd
 int take_schedule(void *into, const char *name, const char *text, const struct sdrt_log *log)
 {
     struct sdrt_request *r = &((struct sdgen_options *)into)->request;
+    static const struct sdrt_log silent;
+    enum sdrt_schedule_kind kind;
 
+    if (sdrt_schedule_parse(text, &kind, &silent) == SDRT_E_UNSUPPORTED)
+        return sdrt_schedule_parse(text, &kind, log) ? SDRT_E_ARG : SDRT_OK;
     return take_listed(&r->schedule, SDRT_LIST_SCHEDULES, schedules, name, text, log);
 }
 

@@ -111,7 +111,8 @@ struct sdrt_sampler_params {
 struct sdrt_sampler;
 
 /* Names as users spell them ("euler", "dpmpp_2m", "karras").  _name returns a constant text, NULL
- * for no kind; _parse writes *out or fails with SDRT_E_ARG and a line naming the choices. */
+ * for no kind; _parse writes *out or fails with SDRT_E_ARG and a line naming the choices, or with
+ * SDRT_E_UNSUPPORTED and the nearest that there is for a name that other programs have. */
 const char *sdrt_sampler_name(int kind);
 const char *sdrt_schedule_name(int kind);
 int sdrt_sampler_parse(const char *name, enum sdrt_sampler_kind *out, const struct sdrt_log *log);

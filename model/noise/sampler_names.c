@@ -57,6 +57,41 @@ static const struct {
     [SDRT_SCHEDULE_LINEAR_QUADRATIC] = { "linear_quadratic", "" },
 };
 
+/* ---- names of what is not here, folded, with the nearest that is ---- */
+
+struct absent {
+    const char *names, *near;
+};
+
+static const struct absent absent_samplers[] = {
+    { "dpmpp2mv2 dpmpp2malt", "dpmpp_2m" },
+    { "dpmpp2msdeheun dpmpp2msdeheungpu sasolver sasolverpece sasolverscheduler "
+      "cosinedpmsolvermultistepscheduler",
+      "dpmpp_2m_sde" },
+    { "dpmsolversinglestepscheduler dpmsolversinglestep expheun2x0 res2s", "dpmpp_2s_a" },
+    { "seeds2 seeds3 expheun2x0sde", "dpmpp_sde" },
+    { "ipndmv", "ipndm" },
+    { "res2m resmultistepancestral", "res_multistep" },
+    { "resmultistepancestralcfgpp", "res_multistep_cfg_pp" },
+    { "ddimcfgpp cfgppddim", "euler_cfg_pp" },
+    { "ddiminversescheduler dpmsolvermultistepinversescheduler repaintscheduler", "ddim" },
+    { "karrasvescheduler scoresdevescheduler", "heun" },
+    { "unclipscheduler ddpmwuerstchenscheduler ltxeulerancestralrfscheduler", "euler_a" },
+    { "cmstochasticiterativescheduler flowmatchlcmscheduler", "lcm" },
+    { "eulerdy eulersmeady eulermax eulernegative eulerdynegative", "euler" },
+};
+
+static const struct absent absent_schedules[] = {
+    { "gits aysgits alignyourstepsgits ays11 ays32 alignyoursteps11 alignyoursteps32", "ays" },
+    { "beta57", "beta" },
+    { "bongtangent smoothstep", "kl_optimal" },
+    { "laplace", "karras" },
+    { "vp", "normal" },
+    { "turbo sdturbo lcm", "sgm_uniform" },
+    { "uselulambdas lulambdas", "exponential" },
+    { "useflowsigmas flowsigmas", "default" },
+};
+
 const char *sdrt_schedule_name(int kind)
 {
     return (unsigned)kind < SDRT_SCHEDULE_COUNT ? schedules[kind].name : NULL;
@@ -147,12 +182,34 @@ int sdrt_schedule_find(const char *name)
     return schedule_of(folded);
 }
 
+/* The nearest to a name that is known but means nothing here, else NULL. */
+static const char *near_absent(const struct absent *list, size_t n, const char *name)
+{
+    char folded[WORD];
+
+    fold(folded, name);
+    for (size_t i = 0; i < n; i++)
+        if (is_among(list[i].names, folded)) return list[i].near;
+    return NULL;
+}
+
+static int refuse_absent(const struct sdrt_log *log, const char *what, const char *name,
+                         const char *near)
+{
+    return sdrt_fail(log, SDRT_E_UNSUPPORTED,
+                     "%s '%s' is not among those here: expected %s, which is nearest", what, name,
+                     near);
+}
+
 int sdrt_sampler_parse(const char *name, enum sdrt_sampler_kind *out, const struct sdrt_log *log)
 {
     const int kind = sdrt_sampler_find(name, NULL);
     const char *near = sdrt_choice_near(sdrt_sampler_name, name);
+    const char *nearest = near_absent(absent_samplers,
+                                      sizeof absent_samplers / sizeof *absent_samplers, name);
     char known[SDRT_CHOICES];
 
+    if (kind < 0 && nearest) return refuse_absent(log, "sampler", name, nearest);
     if (kind < 0)
         return sdrt_fail(log, SDRT_E_ARG, "unknown sampler '%s'%s%s%s: expected %s", name,
                          near ? " (is it '" : "", near ? near : "", near ? "'?)" : "",
@@ -165,8 +222,11 @@ int sdrt_schedule_parse(const char *name, enum sdrt_schedule_kind *out, const st
 {
     const int kind = sdrt_schedule_find(name);
     const char *near = sdrt_choice_near(sdrt_schedule_name, name);
+    const char *nearest = near_absent(absent_schedules,
+                                      sizeof absent_schedules / sizeof *absent_schedules, name);
     char known[SDRT_CHOICES];
 
+    if (kind < 0 && nearest) return refuse_absent(log, "schedule", name, nearest);
     if (kind < 0)
         return sdrt_fail(log, SDRT_E_ARG, "unknown schedule '%s'%s%s%s: expected %s", name,
                          near ? " (is it '" : "", near ? near : "", near ? "'?)" : "",
