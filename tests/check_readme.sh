@@ -13,6 +13,7 @@ trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 ln -s "$build" build
 ln -s "$tree/demo-model" demo-model
+ln -s "$tree/tests" tests
 # sdgen finds it beside its own folder; a build that lies elsewhere is told.
 [ -d "$build/../demo-model" ] || export SDRT_MODEL="$tree/demo-model"
 
@@ -24,7 +25,7 @@ fi
 
 # The others name files that everyone has to bring, or end in a pipe.
 grep '^    build/sdgen ' "$tree/README.md" | sed 's/^    //; s/ *#.*//' |
-    grep -v -e 'MODEL' -e '\.safetensors' -e '\.pth' -e '|' -e '\\$' > calls
+    grep -v -e 'MODEL' -e '\.safetensors' -e ' [^ /]*\.pth' -e ' | ' -e '\\$' > calls
 for form in WEBP JPEG; do
     grep -q "HAVE_$form 1" "$build/config.h" && continue
     case $form in WEBP) name='[.]webp' ;; *) name='[.]jpg' ;; esac
@@ -40,6 +41,13 @@ while IFS= read -r call; do
         *--init*) shows="$shows img2img" ;;
         *--hires*) shows="$shows hires" ;;
         *--fast*) shows="$shows fast" ;;
+        *--upscale*) shows="$shows upscale" ;;
+        *--clip-skip*--sampler* | *--sampler*--clip-skip*) shows="$shows sampler" ;;
+        *--guidance*) shows="$shows guidance" ;;
+        *--freeu*) shows="$shows freeu" ;;
+        *--dynamic-prompts*) shows="$shows dynamic" ;;
+        *:1.2*) shows="$shows weights" ;;
+        *--from-image*) shows="$shows again" ;;
     esac
     before=$(find . -type f | wc -l)
     ok=false
@@ -47,7 +55,8 @@ while IFS= read -r call; do
         [ "$(find . -type f | wc -l)" -gt "$before" ] && ok=true
     report $ok "$call" "$(cat err)"
 done < calls
-for feature in img2img inpaint outpaint bands hires fast; do
+for feature in img2img inpaint outpaint bands hires fast upscale sampler guidance freeu dynamic \
+    weights again; do
     ok=false
     case " $shows " in *" $feature "*) ok=true ;; esac
     report $ok "an example of $feature" "shown:$shows"
