@@ -184,20 +184,25 @@ static void add_rates(const struct run *run, const struct sdrt_bench_options *o,
     sdrt_report_number(r, "overall_seconds", PROCYON_IMAGES * image, "16 images", "s, by that", 1);
 }
 
+void sdrt_bench_request(struct sdrt_request *request, const struct sdrt_bench_options *o)
+{
+    sdrt_request_init(request);
+    request->prompt = "a photo of a cat";
+    request->width = o->width;
+    request->height = o->height;
+    request->steps = o->steps;
+    request->batch = o->batch ? o->batch : 1;
+    request->seed = 1;
+    if (o->cfg_scale > 0.0) request->cfg_scale = (float)o->cfg_scale;
+}
+
 int sdrt_bench_generate(const struct sdrt_bench_options *o, struct sdrt_report *r)
 {
     const int images = o->iterations ? o->iterations : 1;
     struct run run = { .joules = NAN };
     struct sdrt_request request;
 
-    sdrt_request_init(&request);
-    request.prompt = "a photo of a cat";
-    request.width = o->width;
-    request.height = o->height;
-    request.steps = o->steps;
-    request.batch = o->batch ? o->batch : 1;
-    request.seed = 1;
-    if (o->cfg_scale > 0.0) request.cfg_scale = (float)o->cfg_scale;
+    sdrt_bench_request(&request, o);
     const int more = images > 1 || o->until_spread > 0.0;
     int status = first_image(&run, o, &request, !more);
     if (status == SDRT_OK)

@@ -154,6 +154,27 @@ static int take_form(void *into, const char *name, const char *text, const struc
     return SDRT_OK;
 }
 
+/* What ranks share; the first where none is named. */
+static const char *way_of_ranks(int i)
+{
+    static const char *const names[] = { "images", "guidance", "rows" };
+
+    return i >= 0 && i < (int)(sizeof names / sizeof *names) ? names[i] : NULL;
+}
+
+static int take_mpi(void *into, const char *name, const char *text, const struct sdrt_log *log)
+{
+    struct sdrt_bench_options *o = into;
+    const int i = text ? sdrt_choice(way_of_ranks, text) : 0;
+    char known[SDRT_CHOICES];
+
+    if (i < 0)
+        return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected %s", name, text,
+                         sdrt_choices(known, way_of_ranks));
+    o->mpi = way_of_ranks(i);
+    return SDRT_OK;
+}
+
 #define AT(member) .where = offsetof(struct sdrt_bench_options, member)
 
 static const struct cli_option table[] = {
@@ -182,6 +203,12 @@ static const struct cli_option table[] = {
     { "gflops", 0, CLI_NUMBER, "N", "ranks: what each machine computes at, this one's roof",
       AT(gflops), 0, HUGE_VAL },
     { "scaling", 0, CLI_FLAG, NULL, "step, vae, text: one thread beside --threads", AT(scaling) },
+    { "mpi", 0, CLI_CALL, "[=NAME]",
+      "step, vae, generate: by the processes that mpirun started, beside the first alone; %s: what each "
+      "computes a part of, images",
+      .call = take_mpi, .names = way_of_ranks },
+    { "mpi-timeout", 0, CLI_NUMBER, "S", "--mpi: how long one may say nothing, 600", AT(mpi_timeout),
+      0.1, 86400 },
     { "isa", 0, CLI_TEXT, "NAME", "%s; the best. kernels: also all", AT(isa),
       .names = sdrt_level_name },
     { "precision", 0, CLI_CALL, "NAME",
@@ -266,6 +293,8 @@ static const struct {
     { "threads", "roofline kernels layers ranks step vae text text2 generate score" },
     { "scaling", "step vae text text2" },
     { "gflops", "ranks" },
+    { "mpi", "step vae generate" },
+    { "mpi-timeout", "step vae generate" },
     { "until-spread", "step vae text text2 generate" },
     { "max-seconds", "step vae text text2 generate" },
     { "isa", "roofline kernels layers ranks step vae text text2 generate score" },

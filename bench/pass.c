@@ -5,6 +5,7 @@
 #include "bench/machine.h"
 #include "model/checkpoint/tensor_names.h"
 #include "model/pipeline/bands.h"
+#include "model/pipeline/share.h"
 #include "runtime/device/cpu.h"
 #include "runtime/machine/memory.h"
 
@@ -120,15 +121,29 @@ static int prepare(struct sdrt_session *s, int pass)
     return status == SDRT_OK ? run_before(s, pass) : status;
 }
 
+/* With ranks that share guidance the batch is pairs. */
+static int pairs(const struct sdrt_bench_options *o, int network)
+{
+    return o->mpi && !strcmp(o->mpi, "guidance") && networks[network].when == SDRT_EACH_EVALUATION;
+}
+
+static int share(struct sdrt_session *s, const struct sdrt_bench_options *o)
+{
+    if (!o->share) return SDRT_OK;
+    return sdrt_session_share(s, o->share,
+                              !strcmp(o->mpi, "rows") ? SDRT_SHARE_ROWS : SDRT_SHARE_GUIDANCE);
+}
+
 static int load(struct sdrt_session *s, const struct sdrt_bench_options *o, int batch, int network,
                 int *pass)
 {
     const struct sdrt_model_config *config = config_of(s);
     const struct sdrt_denoiser *denoiser = sdrt_denoiser_of(config);
     const int unit = 1 << (config->vae.levels - 1);
-    /* The batch of the networks is what is asked for, so no pair is made of it. */
-    const struct sdrt_shape shape = { .batch = batch,
-                                      .guided = 0,
+    const int pair = pairs(o, network);
+    /* The batch of the networks is what is asked for, so no further pair is made of it. */
+    const struct sdrt_shape shape = { .batch = pair ? batch / 2 : batch,
+                                      .guided = pair,
                                       .h = o->height / unit,
                                       .w = o->width / unit,
                                       .evaluations = { 1 },
@@ -141,6 +156,7 @@ static int load(struct sdrt_session *s, const struct sdrt_bench_options *o, int 
     if (batch > SDRT_MAX_BATCH)
         return sdrt_fail(o->log, SDRT_E_ARG, "batch %d: expected 1 to %d", batch, SDRT_MAX_BATCH);
     if (denoiser->check_size) status = denoiser->check_size(config, shape.h, shape.w, o->log);
+    if (status == SDRT_OK) status = share(s, o);
     if (status == SDRT_OK) status = sdrt_session_plan(s, &shape);
     if (status != SDRT_OK) return status;
     *pass = networks[network].pass
@@ -195,6 +211,7 @@ int sdrt_pass_open(struct sdrt_bench_pass *p, const struct sdrt_bench_options *o
     options.precision = o->precision;
     options.device = o->device;
     options.taesd = o->taesd;
+    options.no_pin = o->no_pin;
     options.log = o->log;
     *p = (struct sdrt_bench_pass){ .network = network, .joules = NAN,
                              .batch = o->batch > 0 ? o->batch : networks[n].batch };
@@ -212,9 +229,9 @@ int sdrt_pass_open(struct sdrt_bench_pass *p, const struct sdrt_bench_options *o
     status = sdrt_pass_run(p, &p->first);
     p->mallocs = p->uneven.n = p->barriers.n = 0;
     p->resident = sdrt_memory_rss();
-    if (status == SDRT_OK)
+    if (status == SDRT_OK && !o->mpi)
         status = sdrt_roof_create_on(&p->meter, p->context->session->queue, o->log);
-    if (status == SDRT_OK) sdrt_roof_try(p->meter);
+    if (status == SDRT_OK && p->meter) sdrt_roof_try(p->meter);
 out:
     if (status != SDRT_OK) sdrt_pass_close(p);
     return status;

@@ -15,7 +15,7 @@ struct sdrt_bench_pass {
     struct sdrt_program *program;   /* NULL: it runs in bands */
     struct sdrt_bands *bands;       /* else NULL */
     int index; /* of its pass */
-    struct sdrt_roof_meter *meter;
+    struct sdrt_roof_meter *meter; /* NULL where ranks are measured */
     const char *network;    /* "unet", "vae", "text" */
     const char *precision;
     int    batch;
@@ -37,8 +37,8 @@ struct sdrt_bench_pass {
 /* "unet" when network is NULL.  SDRT_E_ARG for another name. */
 int sdrt_pass_network(const char **network, const struct sdrt_log *log);
 
-/* Opens the model on so many workers (0: one for each core), runs the network once and tries the
- * roof once.  pass is empty after a failure.  Errors of sdrt_open(). */
+/* Opens the model on so many workers (0: one for each core), runs the network once, all ranks of o->share
+ * together, and but with o->mpi tries the roof once.  pass is empty after a failure.  Errors of sdrt_open(). */
 int sdrt_pass_open(struct sdrt_bench_pass *pass, const struct sdrt_bench_options *o,
                    const char *network, int threads);
 void sdrt_pass_close(struct sdrt_bench_pass *pass);
@@ -57,6 +57,9 @@ void sdrt_pass_waits(const struct sdrt_bench_pass *pass, struct sdrt_report *r);
 
 /* Facts counters.cycles and so on, of the last pass, and a line of them or of why there are none. */
 void sdrt_pass_counted(const struct sdrt_bench_pass *pass, struct sdrt_report *r);
+
+/* The request that the options ask for. */
+void sdrt_bench_request(struct sdrt_request *request, const struct sdrt_bench_options *o);
 
 /* Facts about the machine, the size and the plan. */
 void sdrt_pass_facts(const struct sdrt_bench_pass *pass, const struct sdrt_bench_options *o,

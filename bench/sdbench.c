@@ -2,6 +2,7 @@
  *
  * sdbench: how near the code comes to the machine's roof.
  */
+#include "bench/many.h"
 #include "bench/report.h"
 #include "bench/sdbench.h"
 #include "bench/sweep.h"
@@ -31,7 +32,9 @@ static const char *command_name(int i) { return i >= 0 && i < COMMANDS ? command
 
 static void print_log(void *user, enum sdrt_log_level level, const char *text)
 {
-    (void)user;
+    /* What concerns all is said once. */
+    if (level == SDRT_LOG_INFO && !sdrt_bench_is_first(user)) return;
+    if (level == SDRT_LOG_ERROR && sdrt_bench_keeps(user, text)) return;
     fprintf(stderr, "sdbench: %s%s\n", level == SDRT_LOG_ERROR ? "error: " : "", text);
 }
 
@@ -54,7 +57,8 @@ static const struct command *find(const struct sdrt_bench_options *o)
     else if (words > commands[i].most)
         sdrt_fail(o->log, SDRT_E_ARG, "%s: one word too many after %s; see --help",
                   o->other ? o->other : o->what, o->command);
-    else if (sdrt_bench_check_uses(o) == SDRT_OK) return &commands[i];
+    else if (sdrt_bench_check_uses(o) == SDRT_OK && sdrt_bench_check_many(o) == SDRT_OK)
+        return &commands[i];
     return NULL;
 }
 
@@ -79,12 +83,16 @@ static const struct command *chosen;
 static int run(const struct sdrt_bench_options *o)
 {
     const struct command *command = chosen;
+    const int first = sdrt_bench_is_first(o->many);
     struct sdrt_report *report = NULL;
-    int status = o->sink ? SDRT_OK : check_outputs(o), verdict;
+    int status = o->sink || !first ? SDRT_OK : check_outputs(o), verdict;
 
     if (status == SDRT_OK) status = sdrt_report_create(&report, o);
-    verdict = status == SDRT_OK ? command->run(o, report) : status;
-    if (verdict >= SDRT_OK && command->run != sdrt_bench_page && !o->assembly)
+    status = sdrt_bench_agree(o->many, status, o->log);
+    verdict = status != SDRT_OK ? status
+              : o->mpi          ? sdrt_bench_together(o, report)
+                                : command->run(o, report);
+    if (verdict >= SDRT_OK && command->run != sdrt_bench_page && !o->assembly && first)
         status = sdrt_report_write(report);
     sdrt_report_free(&report);
     if (verdict >= SDRT_OK && status == SDRT_OK && (fflush(stdout) != 0 || ferror(stdout)))
@@ -94,9 +102,19 @@ static int run(const struct sdrt_bench_options *o)
     return status == SDRT_E_ARG ? 2 : 1;
 }
 
+static int run_together(struct sdrt_bench_options *o, struct sdrt_bench_many *many)
+{
+    const int status = sdrt_bench_many_open(many, o);
+    const int result = status == SDRT_OK ? run(o) : 1;
+
+    sdrt_bench_many_close(many, o->log);
+    return result;
+}
+
 static int sdbench(int argc, char **argv)
 {
-    const struct sdrt_log log = { print_log, NULL };
+    struct sdrt_bench_many many = { .ranks = NULL };
+    const struct sdrt_log log = { print_log, &many };
     struct sdrt_bench_options o = {
         .width = 512,
         .height = 512,
@@ -115,7 +133,7 @@ static int sdbench(int argc, char **argv)
     }
     chosen = find(&o);
     if (!chosen) return 2;
-    if (!sdrt_bench_is_sweep(&o)) return run(&o);
+    if (!sdrt_bench_is_sweep(&o)) return run_together(&o, &many);
     const int status = check_outputs(&o);
     return status == SDRT_OK ? sdrt_bench_sweep(&o, run) : status == SDRT_E_ARG ? 2 : 1;
 }

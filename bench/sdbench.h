@@ -59,6 +59,11 @@ struct sdrt_bench_options {
     enum sdrt_bench_format format; /* on standard output */
     struct sdrt_bench_output outputs[SDRT_BENCH_OUTPUTS];
     int outputs_n;
+    const char *mpi;    /* how the processes that mpirun started share the work; NULL: there is one */
+    double mpi_timeout; /* seconds; 0: the default */
+    struct sdrt_bench_many *many; /* those; NULL before they are joined */
+    struct sdrt_ranks *share;     /* a pass is opened to be run by all of these together; or NULL */
+    int no_pin;                   /* threads are held nowhere */
     int sink; /* where a run of a sweep sends what is to be written; 0: it writes that itself */
     const struct sdrt_log *log;
     char given[SDRT_BENCH_OPTIONS]; /* by row of the table of options */

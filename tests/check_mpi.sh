@@ -119,7 +119,54 @@ together 'guidance where there is none' 'expected guidance, a scale above 1' --m
 together 'a size that the model refuses' 'up to 96 for SD 3.5' --mpi=rows \
     -m "$golden/tiny-sd35" -H 128 -o a.png
 
+# measures NAME RANKS CONDITION ARGUMENTS...: so many ranks of sdbench write one report, in which the condition, in
+# awk, holds of the row of all: ms, times, efficiency, exchange (its share), received and least (bytes), one (the
+# ms of one rank), alone and shared (bytes of memory of one and of all).
+measures() {
+    name=$1 ranks=$2 condition=$3
+    shift 3
+    ok=true
+    many "$ranks" "$build/sdbench" "$@" --isa generic --precision f32 --mpi-timeout 60 \
+        -o m.csv -o m.json -o m.md > log 2>&1 || ok=false
+    [ "$(grep -c '^ *commit' log)" -eq 1 ] && [ "$(grep -c '"mpi"' m.json)" -eq 1 ] || ok=false
+    grep -v '^#' m.csv | sed 's/"[^"]*"/quoted/g' | awk -F, -v ranks="$ranks" '
+        NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+        $at["table"] == "passes" && $at["ranks"] == 1 {
+            one = $at["ms"]; memory = $at["resident_bytes"]; alone = $at["pss_bytes"]
+        }
+        $at["table"] == "passes" && $at["ranks"] == ranks {
+            ms = $at["ms"]; times = $at["times"]; efficiency = $at["efficiency"]
+            exchange = $at["exchange_share"]; received = $at["received_bytes"]; least = $at["least_bytes"]
+            all = $at["resident_bytes"]; shared = $at["pss_bytes"]
+        }
+        $at["table"] == "ranks" {
+            n++; sum += $at["received_bytes"]; own += $at["resident_bytes"]; exchanges += $at["exchanges"]
+        }
+        END {
+            near = times / (one / ms) # as a passes one has it
+            exit !(n == ranks && sum == received && own == all && all > memory && ms > 0 && one > 0 &&
+                   exchange >= 0 && exchange < 1 && efficiency > 0 && ('"$condition"'))
+        }' || ok=false
+    report $ok "sdbench $name, $ranks ranks" "$(head -5 log; grep -v '^#' m.csv)"
+    rm -f m.csv m.json m.md
+}
+tiny=$golden/tiny-sd15
+# Of the pair each half of a latent crosses, 4 channels of 8x8 in f32, and no more.
+measures 'step, guidance' 2 'near > 0.999 && near < 1.001 && received == 2048 && least == 2048' \
+    step --mpi=guidance -m "$tiny" --size 64x64
+measures 'step, rows' 2 'near > 0.999 && near < 1.001 && received > least && least > 0 && exchange > 0' \
+    step --mpi=rows -m "$tiny" --size 64x128
+measures 'step apart' 3 'near > 2.99 && near < 3.01 && received == 0 && exchanges == 0' step --mpi -m "$tiny" --size 64x64
+measures 'vae, rows' 2 'received > least && least > 64 * 128 * 3 * 4' vae --mpi=rows -m "$tiny" --size 64x128
+measures 'generate, guidance' 2 'received == 3 * 2048 && least == received' \
+    generate --mpi=guidance -m "$tiny" --size 64x64 --steps 3 --iterations 2
+measures 'generate, rows' 2 'received > least && least > 0' generate --mpi=rows -m "$tiny" --size 64x128 --steps 2
+
 # What all would say is said once.
+many 3 "$build/sdbench" step -m "$golden/tiny-sd15" --mpi=guidance --size 64x64 -o m.json > log 2>&1
+ok=true
+[ "$(grep -c '^sdbench: error:' log)" -eq 1 ] && grep -q 'guidance of 3 ranks: expected 2' log && [ ! -e m.json ] || ok=false
+report $ok 'sdbench refuses once' "$(cat log)"
 mkdir there
 : > there/a.png
 # shellcheck disable=SC2046

@@ -61,6 +61,15 @@ bad 'bands of odd rows' 2 'multiple of 8' vae --bands 17
 bad 'bands of a TAESD' 2 'without --taesd' vae --bands 64 --taesd random
 bad 'a random TAESD of a model' 2 'a file beside' vae -m "$tiny" --taesd random
 bad 'a TAESD of random weights' 2 'random. without' vae --taesd taesd.safetensors
+bad 'ranks of a text' 2 'plays no part in text' text --mpi
+bad 'an unknown way of ranks' 2 'expected images' step --mpi=wings
+bad 'a timeout of no ranks' 2 'expected --mpi' step --mpi-timeout 5
+bad 'guidance of a VAE' 2 'decodes without it' vae --mpi=guidance
+bad 'guidance of one' 2 'expected pairs' step --mpi=guidance --batch 3
+bad 'ranks and one thread' 2 '--mpi, --scaling: expected one' step --mpi --scaling
+bad 'ranks and bands' 2 '--mpi, --bands: expected one' vae --mpi --bands 64
+bad 'ranks of sizes' 2 '--mpi, --size of a list: expected one' step --mpi --size 64x64,128x128
+SDRT_MPI_PART=$work/none.so bad 'no part for MPI' 1 'no part to load' step --mpi
 bad 'no such model' 1 'absent' step -m absent.safetensors
 bad 'output of unknown form' 2 'json, .jsonl, .csv, .md or .html' roofline -o x.txt
 bad 'output folder absent' 1 'none/x.json' roofline -o none/x.json

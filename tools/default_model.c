@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/default_model.h"
-#include "tools/own_path.h"
+#include "cli/own_path.h"
 
 #include <stdio.h>
 #include <stdlib.h>

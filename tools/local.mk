@@ -11,13 +11,8 @@ SDGEN_PARTS = \
 	tools/progress.c tools/progress.h \
 	tools/compare.c tools/compare.h tools/dump.c tools/dump.h \
 	tools/show.c tools/show.h \
-	tools/hash_cache.c tools/hash_cache.h tools/default_model.c tools/default_model.h tools/own_path.h tools/seed.c tools/seed.h
-if MACOS
-SDGEN_PARTS += tools/own_path_macos.c
-else
-SDGEN_PARTS += tools/own_path_linux.c
-endif
-sdgen_CPPFLAGS = $(AM_CPPFLAGS) -DSDRT_PKGDATADIR='"$(pkgdatadir)"' -DSDRT_PKGLIBDIR='"$(pkglibdir)"'
+	tools/hash_cache.c tools/hash_cache.h tools/default_model.c tools/default_model.h tools/seed.c tools/seed.h
+sdgen_CPPFLAGS = $(AM_CPPFLAGS) -DSDRT_PKGDATADIR='"$(pkgdatadir)"'
 sdgen_CFLAGS = $(AM_CFLAGS) $(CHAFA_CFLAGS)
 sdgen_LDADD = libcli.la libmodel.la libruntime.la libkernels.la $(DEPS_LIBS) $(CHAFA_LIBS)
 dist_man_MANS += man/sdgen.1
@@ -66,12 +61,7 @@ SDSERVE_PARTS = tools/sdserve/server.h \
 	tools/sdserve/extras.c tools/sdserve/extras.h tools/sdserve/hires.c tools/sdserve/hires.h \
 	tools/sdserve/a1111.c tools/sdserve/a1111.h tools/sdserve/a1111_draw.c tools/sdserve/openai.c tools/sdserve/openai.h \
 	tools/enlarge.c tools/enlarge.h tools/output.c tools/output.h tools/seed.c tools/seed.h \
-	tools/hash_cache.c tools/hash_cache.h tools/default_model.c tools/default_model.h tools/own_path.h
-if MACOS
-SDSERVE_PARTS += tools/own_path_macos.c
-else
-SDSERVE_PARTS += tools/own_path_linux.c
-endif
+	tools/hash_cache.c tools/hash_cache.h tools/default_model.c tools/default_model.h
 sdserve_SOURCES = tools/sdserve/sdserve.c $(SDSERVE_PARTS)
 nodist_sdserve_SOURCES = tools/sdserve/page_index.c tools/sdserve/page_style.c tools/sdserve/page_script.c
 PAGE = tools/sdserve/page

@@ -1,32 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/many.h"
+#include "cli/mpi_part.h"
 #include "model/pipeline/share.h"
 #include "runtime/ranks/cores.h"
-#include "tools/own_path.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { PATH = 4096 };
-
-#define PART "sdrt-mpi.so"
-
-/* What the environment names, else beside a program that was not installed, else where it is installed. */
-static const char *part_path(char path[PATH])
-{
-    const char *named = getenv("SDRT_MPI_PART");
-    char own[PATH - 64];
-
-    if (named && *named) return named;
-    if (own_path(own, sizeof own) && strrchr(own, '/')) {
-        *strrchr(own, '/') = '\0';
-        snprintf(path, PATH, "%s/.libs/" PART, own);
-        if (access(path, R_OK) == 0) return path;
-    }
-    return SDRT_PKGLIBDIR "/" PART;
-}
 
 /* A process on a core that is not its own alone is not to hold it. */
 static int take_cores(struct many *m, struct sdgen_options *o)
@@ -42,13 +23,13 @@ static int take_cores(struct many *m, struct sdgen_options *o)
 
 int many_open(struct many *m, struct sdgen_options *o, const struct sdrt_log *log)
 {
-    char path[PATH];
+    char path[CLI_PATH];
     int status;
 
     if (!o->mpi) return SDRT_OK;
     m->log = log;
     m->together = strcmp(o->mpi, "images") != 0;
-    status = sdrt_ranks_open(&m->ranks, part_path(path), log);
+    status = sdrt_ranks_open(&m->ranks, cli_mpi_part(path), log);
     if (status != SDRT_OK) return status;
     if (o->mpi_timeout > 0.0) m->ranks->timeout = o->mpi_timeout;
     o->sharers = m->ranks->node_size;

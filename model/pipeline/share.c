@@ -327,3 +327,22 @@ int sdrt_share_after(const struct sdrt_session *s, int i)
     }
     return status == SDRT_OK ? SDRT_OK : sdrt_ranks_fail(share->ranks, SDRT_E_IO, s->log);
 }
+
+struct sdrt_crossing sdrt_session_crossing(const struct sdrt_session *s, int i)
+{
+    const struct sdrt_share *share = s->share;
+    struct sdrt_crossing c = { .exchanges = 0 };
+
+    if (!share || !sdrt_share_has(s, &s->model->passes[i]) || share->ranks->size < 2) return c;
+    if (share->how == SDRT_SHARE_ROWS) c = sdrt_program_crossing(s->programs[i]);
+    for (int k = 0; k < share->passes[i].n_out; k++) {
+        const struct shared_tensor *t = &share->passes[i].out[k];
+        const double bytes = share->how == SDRT_SHARE_ROWS
+                                 ? (double)t->images * (double)(t->whole_each - t->part_each)
+                                 : (double)t->part_each;
+        c.bytes += bytes;
+        c.least += bytes;
+        c.exchanges += t->images;
+    }
+    return c;
+}

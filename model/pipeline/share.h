@@ -7,6 +7,7 @@
 #define SDRT_MODEL_PIPELINE_SHARE_H
 
 #include "model/pipeline/session.h"
+#include "runtime/graph/program.h"
 #include "runtime/ranks/ranks.h"
 
 enum sdrt_sharing {
@@ -20,6 +21,10 @@ enum sdrt_sharing {
  * rank 0, and a rank that does not answer ends it with SDRT_E_IO.  SDRT_OK; SDRT_E_ARG for another number
  * of ranks than that takes; SDRT_E_UNSUPPORTED where the model's device is no processor; SDRT_E_NOMEM. */
 int sdrt_session_share(struct sdrt_session *s, struct sdrt_ranks *ranks, enum sdrt_sharing how);
+
+/* What a run of pass i, which is placed, takes from the other ranks: its answer's other parts too.  All 0
+ * where it is not shared. */
+struct sdrt_crossing sdrt_session_crossing(const struct sdrt_session *s, int i);
 
 /* ---- of plan.c ---- */
 

@@ -31,4 +31,11 @@ size_t sdrt_memory_rss(void);
 /* The most that was ever resident of this process (VmHWM), in bytes; 0 where unknown. */
 size_t sdrt_memory_peak_rss(void);
 
+/* From now on the most is that since this call, where the system allows it. */
+void sdrt_memory_reset_peak(void);
+
+/* What is resident of this process, pages that several have in equal parts (Pss), in bytes; 0 where
+ * unknown. */
+size_t sdrt_memory_pss(void);
+
 #endif

@@ -102,5 +102,21 @@ void sdrt_memory_want_huge(void *p, size_t bytes) { (void)madvise(p, bytes, MADV
 
 void sdrt_memory_discard(void *p, size_t bytes) { (void)madvise(p, bytes, MADV_DONTNEED); }
 
+size_t sdrt_memory_pss(void)
+{
+    uint64_t kib;
+
+    return sdrt_group_field("/proc/self", "smaps_rollup", "Pss", &kib) ? (size_t)kib * 1024 : 0;
+}
+
+void sdrt_memory_reset_peak(void)
+{
+    FILE *f = fopen("/proc/self/clear_refs", "w");
+
+    if (!f) return;
+    fputs("5", f);
+    fclose(f);
+}
+
 size_t sdrt_memory_rss(void) { return own_bytes("VmRSS"); }
 size_t sdrt_memory_peak_rss(void) { return own_bytes("VmHWM"); }

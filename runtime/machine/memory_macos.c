@@ -51,3 +51,7 @@ size_t sdrt_memory_peak_rss(void)
 
     return own(&info) ? (size_t)info.resident_size_max : 0;
 }
+
+size_t sdrt_memory_pss(void) { return 0; }
+
+void sdrt_memory_reset_peak(void) {}

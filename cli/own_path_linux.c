@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/own_path.h"
+#include "cli/own_path.h"
 
 #include <unistd.h>
 

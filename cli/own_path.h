@@ -2,8 +2,8 @@
  *
  * Where the running program lies.
  */
-#ifndef SDRT_TOOLS_OWN_PATH_H
-#define SDRT_TOOLS_OWN_PATH_H
+#ifndef SDRT_CLI_OWN_PATH_H
+#define SDRT_CLI_OWN_PATH_H
 
 #include <stddef.h>
 
