@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "bench/many.h"
+#include "cli/commons.h"
 #include "cli/mpi_part.h"
 #include "runtime/ranks/cores.h"
 
@@ -34,7 +35,8 @@ int sdrt_bench_check_many(const struct sdrt_bench_options *o)
     return SDRT_OK;
 }
 
-int sdrt_bench_many_open(struct sdrt_bench_many *m, struct sdrt_bench_options *o)
+int sdrt_bench_many_open(struct sdrt_bench_many *m, struct sdrt_bench_options *o, int argc,
+                         char **argv)
 {
     enum sdrt_cores cores = SDRT_CORES_OWN;
     char path[CLI_PATH];
@@ -46,6 +48,7 @@ int sdrt_bench_many_open(struct sdrt_bench_many *m, struct sdrt_bench_options *o
     if (status != SDRT_OK) return status;
     m->ranks->timeout = o->mpi_timeout > 0.0 ? o->mpi_timeout : usual_timeout;
     status = sdrt_ranks_take_cores(m->ranks, &cores, o->log);
+    if (status == SDRT_OK) status = cli_commons_open(&m->commons, m->ranks, argc, argv, o->log);
     if (status != SDRT_OK || cores == SDRT_CORES_OWN) return status;
     m->shared_cores = o->no_pin = 1;
     if (!o->threads) o->threads = 1;
@@ -84,6 +87,7 @@ void sdrt_bench_many_close(struct sdrt_bench_many *m, const struct sdrt_log *log
     char *late = m->late;
 
     m->late = NULL;
+    sdrt_commons_close(&m->commons);
     sdrt_ranks_close(&m->ranks);
     if (late && !m->failed) sdrt_note(log, SDRT_LOG_ERROR, "rank %d: %s", rank, late);
     free(late);

@@ -11,6 +11,7 @@
 /* Zero at first: one process alone, for which the functions below do nothing. */
 struct sdrt_bench_many {
     struct sdrt_ranks *ranks; /* owned */
+    struct sdrt_commons *commons; /* of this machine's; owned; NULL: there are none */
     int shared_cores;         /* there are fewer cores than ranks */
     int failed;               /* not on this rank alone, so that another has said why */
     char *late;               /* what this rank would say; owned */
@@ -19,9 +20,11 @@ struct sdrt_bench_many {
 /* SDRT_E_ARG where --mpi does not go with the others. */
 int sdrt_bench_check_many(const struct sdrt_bench_options *o);
 
-/* Where o->mpi says so: joins the ranks and takes this one's cores, which o then says.  Errors of
+/* Where o->mpi says so: joins the ranks and takes this one's cores, which o then says, and finds what those of a machine
+ * have in common.  Errors of
  * sdrt_ranks_open(). */
-int sdrt_bench_many_open(struct sdrt_bench_many *many, struct sdrt_bench_options *o);
+int sdrt_bench_many_open(struct sdrt_bench_many *many, struct sdrt_bench_options *o, int argc,
+                         char **argv);
 
 /* Whether this process is to say and write what concerns all. */
 int sdrt_bench_is_first(const struct sdrt_bench_many *many);

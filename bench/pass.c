@@ -129,6 +129,7 @@ static int pairs(const struct sdrt_bench_options *o, int network)
 
 static int share(struct sdrt_session *s, const struct sdrt_bench_options *o)
 {
+    if (o->commons) sdrt_model_share_weights(s->model, o->commons);
     if (!o->share) return SDRT_OK;
     return sdrt_session_share(s, o->share,
                               !strcmp(o->mpi, "rows") ? SDRT_SHARE_ROWS : SDRT_SHARE_GUIDANCE);

@@ -102,9 +102,10 @@ static int run(const struct sdrt_bench_options *o)
     return status == SDRT_E_ARG ? 2 : 1;
 }
 
-static int run_together(struct sdrt_bench_options *o, struct sdrt_bench_many *many)
+static int run_together(struct sdrt_bench_options *o, struct sdrt_bench_many *many, int argc,
+                        char **argv)
 {
-    const int status = sdrt_bench_many_open(many, o);
+    const int status = sdrt_bench_many_open(many, o, argc, argv);
     const int result = status == SDRT_OK ? run(o) : 1;
 
     sdrt_bench_many_close(many, o->log);
@@ -133,7 +134,7 @@ static int sdbench(int argc, char **argv)
     }
     chosen = find(&o);
     if (!chosen) return 2;
-    if (!sdrt_bench_is_sweep(&o)) return run_together(&o, &many);
+    if (!sdrt_bench_is_sweep(&o)) return run_together(&o, &many, argc, argv);
     const int status = check_outputs(&o);
     return status == SDRT_OK ? sdrt_bench_sweep(&o, run) : status == SDRT_E_ARG ? 2 : 1;
 }

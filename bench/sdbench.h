@@ -63,6 +63,7 @@ struct sdrt_bench_options {
     double mpi_timeout; /* seconds; 0: the default */
     struct sdrt_bench_many *many; /* those; NULL before they are joined */
     struct sdrt_ranks *share;     /* a pass is opened to be run by all of these together; or NULL */
+    struct sdrt_commons *commons; /* what their machine's have of its weights; or NULL */
     int no_pin;                   /* threads are held nowhere */
     int sink; /* where a run of a sweep sends what is to be written; 0: it writes that itself */
     const struct sdrt_log *log;

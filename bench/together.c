@@ -56,6 +56,8 @@ static int open_images(struct work *w, const struct sdrt_bench_options *o)
     options.log = o->log;
     sdrt_bench_request(&w->request, o);
     int status = sdrt_open(&w->pass.context, &options);
+    if (status == SDRT_OK && o->commons)
+        sdrt_model_share_weights(w->pass.context->model, o->commons);
     if (status == SDRT_OK && o->share)
         status = sdrt_session_share(w->pass.context->session, o->share,
                                     !strcmp(o->mpi, "rows") ? SDRT_SHARE_ROWS
@@ -205,6 +207,7 @@ static int measure_all(const struct sdrt_bench_options *o, struct measured *m, d
     double start;
     int status, more = 1;
 
+    shared.commons = o->many->commons;
     if (strcmp(o->mpi, "images")) shared.share = o->many->ranks;
     sdrt_memory_reset_peak();
     status = sdrt_bench_agree(o->many, work_open(&w, &shared), o->log);

@@ -23,6 +23,8 @@ libruntime_la_SOURCES = \
 	runtime/files/pickle_tensors.c runtime/files/pickle_tensors.h \
 	runtime/weights/weights.c runtime/weights/weights.h runtime/weights/weight_files.c runtime/weights/storage.c runtime/weights/storage.h runtime/weights/storage_read.c runtime/weights/random_weights.c \
 	runtime/weights/weight_store.c runtime/weights/weight_store.h runtime/weights/weight_store_internal.h \
+	runtime/weights/commons.c runtime/weights/commons.h \
+	runtime/machine/common_memory.h \
 	runtime/weights/weight_source.c runtime/weights/weight_fill.c runtime/weights/weight_uses.c runtime/weights/packing.c runtime/weights/packing.h runtime/base/grow.h runtime/base/clock.h runtime/base/hash.h runtime/base/sha256.c runtime/base/sha256.h \
 	runtime/files/file_hash.c runtime/files/file_hash.h runtime/base/text.h \
 	runtime/machine/arena.c runtime/machine/arena.h runtime/weights/low_rank.c runtime/weights/low_rank.h \
@@ -57,10 +59,10 @@ endif
 
 # What each system does its own way, a file each.
 if MACOS
-libruntime_la_SOURCES += runtime/machine/memory_macos.c runtime/machine/sleep_posix.c \
+libruntime_la_SOURCES += runtime/machine/memory_macos.c runtime/machine/common_memory_macos.c runtime/machine/sleep_posix.c \
 	runtime/machine/thread_macos.c runtime/random/entropy_macos.c
 else
-libruntime_la_SOURCES += runtime/machine/memory_linux.c runtime/machine/memory_linux.h \
+libruntime_la_SOURCES += runtime/machine/memory_linux.c runtime/machine/common_memory_linux.c runtime/machine/memory_linux.h \
 	runtime/machine/sleep_linux.c runtime/machine/thread_linux.c runtime/random/entropy_linux.c
 endif
 

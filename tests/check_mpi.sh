@@ -158,6 +158,8 @@ measures 'step, rows' 2 'near > 0.999 && near < 1.001 && received > least && lea
     step --mpi=rows -m "$tiny" --size 64x128
 measures 'step apart' 3 'near > 2.99 && near < 3.01 && received == 0 && exchanges == 0' step --mpi -m "$tiny" --size 64x64
 measures 'vae, rows' 2 'received > least && least > 64 * 128 * 3 * 4' vae --mpi=rows -m "$tiny" --size 64x128
+# Weights are packed once a machine: three processes take less than twice as much as one.
+measures 'vae of random weights' 3 'shared > 0 && shared < 2 * alone' vae --mpi --size 16x16 --iterations 1
 measures 'generate, guidance' 2 'received == 3 * 2048 && least == received' \
     generate --mpi=guidance -m "$tiny" --size 64x64 --steps 3 --iterations 2
 measures 'generate, rows' 2 'received > least && least > 0' generate --mpi=rows -m "$tiny" --size 64x128 --steps 2

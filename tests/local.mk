@@ -679,6 +679,10 @@ check_PROGRAMS += tests/test_storage
 tests_test_storage_SOURCES = tests/test_storage.c $(TEST_FILES)
 tests_test_storage_CFLAGS = $(TEST_CFLAGS)
 tests_test_storage_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/test_commons
+tests_test_commons_SOURCES = tests/test_commons.c tests/temp_folder.c tests/temp_folder.h
+tests_test_commons_CFLAGS = $(TEST_CFLAGS)
+tests_test_commons_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/test_weight_store
 tests_test_weight_store_SOURCES = tests/test_weight_store.c tests/temp_folder.c \
 	tests/temp_folder.h $(TEST_KERNELS)

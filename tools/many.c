@@ -21,7 +21,8 @@ static int take_cores(struct many *m, struct sdgen_options *o)
     return SDRT_OK;
 }
 
-int many_open(struct many *m, struct sdgen_options *o, const struct sdrt_log *log)
+int many_open(struct many *m, struct sdgen_options *o, int argc, char **argv,
+              const struct sdrt_log *log)
 {
     char path[CLI_PATH];
     int status;
@@ -37,7 +38,8 @@ int many_open(struct many *m, struct sdgen_options *o, const struct sdrt_log *lo
     if (status != SDRT_OK) return sdrt_ranks_fail(m->ranks, status, log);
     if (many_first(m))
         sdrt_note(log, SDRT_LOG_INFO, "%d ranks of %s", m->ranks->size, m->ranks->name);
-    return take_cores(m, o);
+    status = take_cores(m, o);
+    return status == SDRT_OK ? cli_commons_open(&m->commons, m->ranks, argc, argv, log) : status;
 }
 
 int many_first(const struct many *m) { return !m->ranks || m->ranks->rank == 0; }
@@ -123,6 +125,8 @@ int many_share(struct many *m, struct sdrt_context *context, const struct sdgen_
     const enum sdrt_sharing how = o->mpi && !strcmp(o->mpi, "rows") ? SDRT_SHARE_ROWS
                                                                     : SDRT_SHARE_GUIDANCE;
 
+    if (status == SDRT_OK && m->commons)
+        sdrt_model_share_weights(sdrt_session_of(context)->model, m->commons);
     if (!m->together) return status;
     if (status == SDRT_OK && o->request.hires != 0.0f)
         status = sdrt_fail(m->log, SDRT_E_ARG, "--mpi=%s, --hires: expected one of them", o->mpi);
@@ -199,6 +203,7 @@ static void end_all(struct many *m, int exit_status)
 void many_close(struct many *m, int exit_status)
 {
     if (m->ranks && m->lost) end_all(m, exit_status);
+    sdrt_commons_close(&m->commons);
     sdrt_ranks_close(&m->ranks);
     free(m->late);
     free(m->names_text);

@@ -5,6 +5,7 @@
 #ifndef SDRT_TOOLS_MANY_H
 #define SDRT_TOOLS_MANY_H
 
+#include "cli/commons.h"
 #include "runtime/ranks/deal.h"
 #include "tools/options.h"
 #include "tools/output.h"
@@ -13,6 +14,7 @@
 struct many {
     struct sdrt_ranks *ranks; /* owned */
     struct sdrt_deal *deal;   /* owned; NULL: nothing is dealt out */
+    struct sdrt_commons *commons; /* of this machine's ranks; owned; NULL: it has none */
     const struct sdrt_log *log;
     char *names_text;   /* owned */
     const char **names; /* of all images of the run, into names_text; owned */
@@ -23,9 +25,10 @@ struct many {
     char *late;   /* what this rank would say; owned */
 };
 
-/* Where --mpi was given: joins the ranks, takes this one's cores, and gives all of them rank 0's seed.
- * Errors of sdrt_ranks_open(). */
-int many_open(struct many *many, struct sdgen_options *options, const struct sdrt_log *log);
+/* Where --mpi was given: joins the ranks, takes this one's cores, gives all of them rank 0's seed, and finds what
+ * those of a machine, started by the same words, have in common.  Errors of sdrt_ranks_open(). */
+int many_open(struct many *many, struct sdgen_options *options, int argc, char **argv,
+              const struct sdrt_log *log);
 
 /* Whether this process is to say what concerns all. */
 int many_first(const struct many *many);
@@ -36,7 +39,7 @@ int many_first(const struct many *many);
 int many_begin(struct many *many, const struct output *output, int each, int status,
                const volatile sig_atomic_t *stop);
 
-/* Where they draw together: prepares the session for it, after which status, that of opening it, is SDRT_OK on
+/* Lets the model take its weights from what this machine's ranks have in common.  Where they draw together: prepares the session for it, after which status, that of opening it, is SDRT_OK on
  * all or on none; SDRT_E_CANCELLED, with no line, where it is others that failed. */
 int many_share(struct many *many, struct sdrt_context *context, const struct sdgen_options *options,
                int status);

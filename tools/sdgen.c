@@ -560,7 +560,7 @@ static int sdgen(int argc, char **argv)
     s.options.request.dump = s.options.dump ? on_dump : NULL;
     s.options.request.user = &s;
     if (s.options.prompt_file) status = prompt_file_read(&s.prompts, s.options.prompt_file, &s.log);
-    if (!status) status = many_open(&s.many, &s.options, &s.log);
+    if (!status) status = many_open(&s.many, &s.options, argc, argv, &s.log);
     s.output = (struct output){ .name = s.options.output,
                                 .force = s.options.force,
                                 .quality = s.options.quality,

@@ -35,6 +35,12 @@ int sdrt_part_open_store(struct sdrt_model *m, struct sdrt_model_part *part,
     return sdrt_denoiser_of(&part->config)->check(&part->config, m->log);
 }
 
+void sdrt_model_share_weights(struct sdrt_model *m, struct sdrt_commons *commons)
+{
+    for (int i = 0; i < m->n_parts; i++)
+        sdrt_weight_store_share(m->parts[i].store, commons, (uint64_t)i);
+}
+
 char *sdrt_part_name(const char *path)
 {
     const char *slash = strrchr(path, '/');

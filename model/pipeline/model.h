@@ -95,6 +95,10 @@ int sdrt_model_open_device(struct sdrt_model *m, const struct sdrt_options *o);
 int sdrt_model_open_on(struct sdrt_model **out, const struct sdrt_options *options,
                        struct sdrt_device *device, const char *precision);
 
+/* Before it draws: packs weights once for all models of other processes of this machine that are opened alike and
+ * have the same commons, which is borrowed (runtime/weights/commons.h). */
+void sdrt_model_share_weights(struct sdrt_model *m, struct sdrt_commons *commons);
+
 /* Opens path as part i, whose store takes what provider (NULL: the part's checkpoint) hands out;
  * fixed as in sdrt_weight_store_create().  What is open stays the part's after a failure. */
 int sdrt_part_open_store(struct sdrt_model *m, struct sdrt_model_part *part,

@@ -8,6 +8,7 @@
  * each other in a stage of the host's, as they are to lie there, and copied.
  */
 #include "runtime/base/grow.h"
+#include "runtime/base/hash.h"
 #include "runtime/weights/weight_store_internal.h"
 
 #include <stdlib.h>
@@ -58,6 +59,8 @@ struct filling {
     size_t buffer_bytes;
     unsigned char *stage; /* of the entries of one window; NULL where they are packed in place */
     size_t stage_bytes;
+    int (*progress)(void *user, double share);
+    void *user;
 };
 
 /* ---- lists ---- */
@@ -74,6 +77,14 @@ static size_t place_bytes(const struct sdrt_store_entry *e)
 
 static int is_table(const struct sdrt_weight_held *held) { return !held->rows; }
 
+/* Whether this filling makes it. */
+static int is_wanted(const struct filling *f, const struct sdrt_weight_held *held)
+{
+    const struct sdrt_store_entry *e = held->entry;
+
+    return !e->data && !is_table(held) && e->packing.beside == (f->copied_by != NULL);
+}
+
 /* Sources of all matrices and vectors held that are not made, with their places from base on.  Only
  * counts and measures while there is no list.  Nobody else makes entries meanwhile, so that data is
  * read without the lock. */
@@ -86,7 +97,7 @@ static size_t list_sources(struct filling *f, unsigned char *base)
         const struct sdrt_weight_held *held = &f->uses->list[i];
         struct sdrt_store_entry *e = held->entry;
         int row = 0;
-        if (e->data || is_table(held) || e->packing.beside != (f->copied_by != NULL)) continue;
+        if (!is_wanted(f, held)) continue;
         for (int k = 0; k < e->n_names; k++) {
             if (f->sources)
                 f->sources[f->n_sources] = (struct source){
@@ -102,6 +113,78 @@ static size_t list_sources(struct filling *f, unsigned char *base)
     return at;
 }
 
+/* ---- in common with other processes ---- */
+
+/* What a block in common holds: of which tensors, in which packing, for which store. */
+static uint64_t key_of(const struct filling *f)
+{
+    /* Where a function lies in a program that is loaded anywhere. */
+    const uintptr_t here = (uintptr_t)sdrt_weight_store_fill;
+    uint64_t key = sdrt_hash(SDRT_HASH_START, &f->store->id, sizeof f->store->id);
+
+    for (size_t i = 0; i < f->uses->n; i++) {
+        const struct sdrt_weight_held *held = &f->uses->list[i];
+        const struct sdrt_store_entry *e = held->entry;
+        if (!is_wanted(f, held)) continue;
+        const int facts[] = { e->shape.n,     e->shape.k,      e->shape.taps,
+                              e->shape.gated, e->shape.stride, (int)e->shape.stored };
+        const uintptr_t packing = e->packing.rows ? (uintptr_t)e->packing.rows - here : 0;
+        key = sdrt_hash(key, e->name, strlen(e->name) + 1);
+        key = sdrt_hash(key, facts, sizeof facts);
+        key = sdrt_hash(key, &packing, sizeof packing);
+        for (int k = 0; k < e->n_names; k++) {
+            key = sdrt_hash(key, held->names[k], strlen(held->names[k]) + 1);
+            key = sdrt_hash(key, &held->rows[k], sizeof held->rows[k]);
+        }
+    }
+    return key;
+}
+
+static int is_ended(void *user)
+{
+    const struct filling *f = user;
+
+    return sdrt_queue_cancelled(f->queue) || (f->progress && f->progress(f->user, 0.0));
+}
+
+/* Not SDRT_OK where each packs its own, or who waits is cancelled. */
+static int take_common(struct filling *f, size_t bytes)
+{
+    struct sdrt_weight_store *s = f->store;
+
+    if (!s->commons || f->copied_by || !sdrt_device_is_host(f->queue->device))
+        return SDRT_E_UNSUPPORTED;
+    const int status = sdrt_commons_take(s->commons, key_of(f), bytes, is_ended, f,
+                                         &f->region->common);
+    if (status == SDRT_E_UNSUPPORTED) {
+        s->commons = NULL;
+        sdrt_note(s->log, SDRT_LOG_WARNING,
+                  "%zu MiB of weights cannot be shared with other processes: packed for this one",
+                  bytes >> 20);
+    }
+    return status;
+}
+
+/* Whether another process has filled it. */
+static int is_given(const struct filling *f)
+{
+    return f->region && f->region->common.commons && !f->region->common.fills;
+}
+
+/* Makes entries of what another process has filled. */
+static void adopt(struct filling *f)
+{
+    pthread_mutex_lock(&f->store->lock);
+    for (size_t i = 0; i < f->n_sources; i++) {
+        const struct source *s = &f->sources[i];
+        if (!s->last) continue;
+        s->entry->data = s->dst;
+        s->entry->region = f->region;
+        f->region->entries++;
+    }
+    pthread_mutex_unlock(&f->store->lock);
+}
+
 static int make_room(struct filling *f)
 {
     struct sdrt_weight_store *s = f->store;
@@ -113,11 +196,14 @@ static int make_room(struct filling *f)
     f->region = calloc(1, sizeof *f->region);
     if (!f->sources || !f->region)
         return sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for a list of weights");
-    status = sdrt_device_alloc(&f->region->memory, f->queue->device, bytes ? bytes : 1, f->queue,
-                               s->log);
+    status = take_common(f, bytes ? bytes : 1);
+    if (status == SDRT_E_CANCELLED) return status;
+    if (status != SDRT_OK)
+        status = sdrt_device_alloc(&f->region->memory, f->queue->device, bytes ? bytes : 1,
+                                   f->queue, s->log);
     if (status != SDRT_OK) return status;
     if (f->copied_by) sdrt_device_pin(f->copied_by, f->region->memory);
-    list_sources(f, f->region->memory->base);
+    list_sources(f, f->region->memory ? f->region->memory->base : f->region->common.map.base);
     for (size_t i = 0; i < f->n_sources; i++)
         f->total += (size_t)f->sources[i].rows * f->sources[i].rest;
     return SDRT_OK;
@@ -321,6 +407,7 @@ static int fill_window(struct filling *f, size_t first, size_t *end)
         status = run_pieces(f);
     }
     if (status == SDRT_OK && staged) status = copy_staged(f, first, *end);
+    if (f->region->common.commons) sdrt_commons_goes_on(&f->region->common);
     for (i = first; i < *end; i++) {
         const struct source *s = &f->sources[i];
         if (s->view.data) sdrt_store_close(store, s->name);
@@ -339,7 +426,9 @@ static int fill_window(struct filling *f, size_t first, size_t *end)
 static void give_back(const struct filling *f)
 {
     const struct sdrt_device_memory *memory = f->region->memory;
-    size_t begin = memory->bytes;
+    size_t begin = memory ? memory->bytes : 0;
+
+    if (!memory) return;
 
     for (size_t i = f->n_sources; i-- > 0 && !f->sources[i].entry->data;)
         begin = (size_t)((unsigned char *)f->sources[i].dst - memory->base);
@@ -393,22 +482,30 @@ static int fetch_tables(struct filling *f)
 
 static int fill(struct filling *f, int (*progress)(void *user, double share), void *user)
 {
-    int status = make_room(f);
     size_t next = 0;
 
+    f->progress = progress;
+    f->user = user;
+    int status = make_room(f);
+
     if (status == SDRT_OK && !f->copied_by) status = fetch_tables(f);
-    if (status == SDRT_OK) prefetch(f, WINDOW);
+    if (status == SDRT_OK && is_given(f)) {
+        adopt(f);
+        next = f->n_sources;
+    }
+    if (status == SDRT_OK && next < f->n_sources) prefetch(f, WINDOW);
     while (status == SDRT_OK && next < f->n_sources) {
         status = fill_window(f, next, &next);
         if (status == SDRT_OK && progress && progress(user, (double)f->done / (double)f->total))
             status = SDRT_E_CANCELLED;
     }
+    if (f->region && f->region->common.fills)
+        sdrt_commons_filled(&f->region->common, status == SDRT_OK);
     /* What is made is held by who asked for it, so the region is this thread's still. */
     if (f->region && f->region->entries) {
         if (status != SDRT_OK) give_back(f);
-    } else if (f->region) {
-        sdrt_device_free(&f->region->memory);
-        free(f->region);
+    } else {
+        sdrt_store_region_free(&f->region);
     }
     free(f->sources);
     free(f->pieces);

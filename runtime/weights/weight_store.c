@@ -25,6 +25,12 @@ int sdrt_weight_store_create(struct sdrt_weight_store **out,
     return SDRT_OK;
 }
 
+void sdrt_weight_store_share(struct sdrt_weight_store *s, struct sdrt_commons *commons, uint64_t id)
+{
+    s->commons = commons;
+    s->id = id;
+}
+
 void sdrt_weight_store_free(struct sdrt_weight_store **store)
 {
     struct sdrt_weight_store *s = *store;

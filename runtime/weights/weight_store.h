@@ -23,6 +23,7 @@
 #include <stddef.h>
 
 struct sdrt_weight_store;
+struct sdrt_commons;
 
 /* The packing of one kernel family at one level (gemm.h, conv.h).  rows is called for
  * different rows of one matrix from several threads at once. */
@@ -50,6 +51,11 @@ int sdrt_weight_store_create(struct sdrt_weight_store **out,
 
 /* Frees *store, when nothing of it is held any more, and sets it to NULL.  NULL is allowed. */
 void sdrt_weight_store_free(struct sdrt_weight_store **store);
+
+/* Shares what is packed from now on, for a processor, with stores of other processes that have the same commons,
+ * borrowed, and the same id: they are to have the same program and files, and so one provider's values.  Once
+ * some are outdated the store packs all for itself.  Before it is used. */
+void sdrt_weight_store_share(struct sdrt_weight_store *store, struct sdrt_commons *commons, uint64_t id);
 
 /* Says that the tensor name of count values, outermost dimension rows, will be used.  Returns
  * the type that the policy packs it as. */

@@ -5,13 +5,15 @@
 #ifndef SDRT_RUNTIME_WEIGHTS_WEIGHT_STORE_INTERNAL_H
 #define SDRT_RUNTIME_WEIGHTS_WEIGHT_STORE_INTERNAL_H
 
+#include "runtime/weights/commons.h"
 #include "runtime/weights/weight_store.h"
 
 #include <pthread.h>
 
 /* Memory of everything that one filling made; freed with the last entry in it. */
 struct sdrt_store_region {
-    struct sdrt_device_memory *memory;
+    struct sdrt_device_memory *memory; /* NULL where it is common */
+    struct sdrt_commons_block common;
     size_t entries;
 };
 
@@ -58,6 +60,8 @@ struct sdrt_weight_store {
     size_t n_entries, entries_cap;
     struct sdrt_store_declared *declared; /* sorted by name */
     size_t n_declared, declared_cap;
+    struct sdrt_commons *commons; /* borrowed; NULL: it has none, or its weights are no longer others' */
+    uint64_t id;                  /* there */
     int forgot; /* one was not kept, for want of memory */
 };
 
@@ -75,6 +79,9 @@ void sdrt_store_close(struct sdrt_weight_store *s, const char *name);
 /* The whole tensor, mapped, checked for NaN and infinity; released likewise. */
 int sdrt_store_fetch(struct sdrt_weight_store *s, const char *name, int64_t rows, int64_t rest,
                      struct sdrt_weight_view *v);
+
+/* Frees a region without entries; *region is then NULL. */
+void sdrt_store_region_free(struct sdrt_store_region **region);
 
 /* Takes entries whose gone is set out of the store and frees them, under the lock. */
 void sdrt_store_sweep(struct sdrt_weight_store *s);

@@ -13,15 +13,25 @@
 
 /* ---- going ---- */
 
+void sdrt_store_region_free(struct sdrt_store_region **region)
+{
+    struct sdrt_store_region *r = *region;
+
+    if (!r) return;
+    sdrt_commons_leave(&r->common);
+    sdrt_device_free(&r->memory);
+    free(r);
+    *region = NULL;
+}
+
 /* Whole pages of an entry go back at once, the rest when nothing is left in the region. */
 static void leave(const struct sdrt_store_entry *e)
 {
     struct sdrt_store_region *r = e->region;
 
     if (--r->entries == 0) {
-        sdrt_device_free(&r->memory);
-        free(r);
-    } else {
+        sdrt_store_region_free(&r);
+    } else if (r->memory) {
         sdrt_device_discard(r->memory, (size_t)((unsigned char *)e->data - r->memory->base),
                             e->bytes);
     }
@@ -72,6 +82,7 @@ void sdrt_weight_store_outdate(struct sdrt_weight_store *s, const char *prefix)
     const size_t length = strlen(prefix);
 
     pthread_mutex_lock(&s->lock);
+    s->commons = NULL;
     for (size_t i = 0; i < s->n_entries; i++) {
         struct sdrt_store_entry *e = s->entries[i];
         if (strncmp(e->name + 2, prefix, length)) continue;
