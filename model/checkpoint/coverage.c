@@ -154,8 +154,7 @@ static int declare(struct coverage *c,
 
     if (status == SDRT_OK) status = declared(c->config, store, c->weights->log);
     if (status == SDRT_OK) sdrt_weight_store_each_declared(store, keep_name, c);
-    if (status == SDRT_OK && (c->short_of_memory || sdrt_weight_store_forgot(store)))
-        status = out_of_memory(c);
+    if (status == SDRT_OK && c->short_of_memory) status = out_of_memory(c);
     if (status == SDRT_OK && judge) status = check_faults(c, store);
     if (status == SDRT_OK) mark_read(c);
     forget_names(c);

@@ -102,7 +102,9 @@ static int ask_norms(struct sdrt_bands *b)
         for (int k = 0; k < 2 && status == SDRT_OK; k++) {
             snprintf(s->vectors[k], sizeof s->vectors[k], "%s.%s", s->pass.next, leaves[k]);
             s->names[k] = s->vectors[k];
-            sdrt_weight_store_declare(b->store, s->names[k], s->pass.out_c, (size_t)s->pass.out_c);
+            if (sdrt_weight_store_declare(b->store, s->names[k], s->pass.out_c,
+                                          (size_t)s->pass.out_c) == SDRT_DTYPES)
+                return sdrt_fail(b->log, SDRT_E_NOMEM, "out of memory for %s", s->names[k]);
             status = sdrt_weight_store_vector(b->store, &b->uses, &s->names[k], &s->pass.out_c, 1,
                                               to[k]);
         }

@@ -212,6 +212,12 @@ static char *join(const char *prefix, const char *suffix)
     return s;
 }
 
+static enum sdrt_dtype no_memory(struct sdrt_graph *g)
+{
+    sdrt_graph_fail(g, SDRT_E_NOMEM, "out of memory");
+    return SDRT_F32;
+}
+
 enum sdrt_dtype sdrt_graph_set_weights(struct sdrt_graph *g, struct sdrt_node *n,
                                        const char *const *prefixes, const int *rows, int count,
                                        size_t rest, int bias)
@@ -222,26 +228,24 @@ enum sdrt_dtype sdrt_graph_set_weights(struct sdrt_graph *g, struct sdrt_node *n
     n->biases = bias ? calloc((size_t)count, sizeof *n->biases) : NULL;
     n->rows = malloc((size_t)count * sizeof *n->rows);
     n->n_weights = count;
-    if (!n->weights || !n->rows || (bias && !n->biases)) {
-        sdrt_graph_fail(g, SDRT_E_NOMEM, "out of memory");
-        return type;
-    }
+    if (!n->weights || !n->rows || (bias && !n->biases)) return no_memory(g);
     for (int i = 0; i < count; i++) {
         n->rows[i] = rows[i];
         n->weights[i] = join(prefixes[i], ".weight");
         if (bias) n->biases[i] = join(prefixes[i], ".bias");
-        if (!n->weights[i] || (bias && !n->biases[i])) {
-            sdrt_graph_fail(g, SDRT_E_NOMEM, "out of memory");
-            return type;
-        }
+        if (!n->weights[i] || (bias && !n->biases[i])) return no_memory(g);
         const size_t values = (size_t)rows[i] * rest;
         if (n->kind == SDRT_NODE_EMBED || n->kind == SDRT_NODE_RELATIVE_BIAS) {
-            sdrt_weight_store_declare_table(g->store, n->weights[i], rows[i], values);
+            if (sdrt_weight_store_declare_table(g->store, n->weights[i], rows[i], values) ==
+                SDRT_DTYPES)
+                return no_memory(g);
             continue;
         }
         const enum sdrt_dtype t = sdrt_weight_store_declare(g->store, n->weights[i], rows[i],
                                                             values);
-        if (bias) sdrt_weight_store_declare(g->store, n->biases[i], rows[i], (size_t)rows[i]);
+        if (t == SDRT_DTYPES || (bias && sdrt_weight_store_declare(g->store, n->biases[i], rows[i],
+                                                                   (size_t)rows[i]) == SDRT_DTYPES))
+            return no_memory(g);
         type = i == 0 || t == type ? t : SDRT_F32;
     }
     return type;

@@ -217,7 +217,9 @@ sdrt_tensor sdrt_graph_crop(struct sdrt_graph *g, const char *name, const char *
     if (!n->rows || !n->weights || !n->weights[0])
         return sdrt_graph_fail(g, SDRT_E_NOMEM, "out of memory");
     n->rows[0] = 1;
-    sdrt_weight_store_declare_table(g->store, table, 1, (size_t)side * (size_t)side * (size_t)c);
+    if (sdrt_weight_store_declare_table(g->store, table, 1,
+                                        (size_t)side * (size_t)side * (size_t)c) == SDRT_DTYPES)
+        return sdrt_graph_fail(g, SDRT_E_NOMEM, "out of memory");
     return into;
 }
 

@@ -68,25 +68,25 @@ static struct sdrt_store_declared *declared(const struct sdrt_weight_store *s, c
     return at < s->n_declared && !strcmp(s->declared[at].name, name) ? &s->declared[at] : NULL;
 }
 
-/* Remembers it under the lock, unless another thread did in the meantime. */
-static void remember(struct sdrt_weight_store *s, const struct sdrt_store_declared *d)
+/* Remembers it under the lock, unless another thread did in the meantime; 0 without memory. */
+static int remember(struct sdrt_weight_store *s, const struct sdrt_store_declared *d)
 {
     const size_t at = declared_at(s, d->name);
 
-    if (declared(s, d->name)) return;
+    if (declared(s, d->name)) return 1;
     struct sdrt_store_declared *list = sdrt_grow(s->declared, s->n_declared, &s->declared_cap,
                                                  sizeof *list);
     if (list) s->declared = list;
     char *copy = strdup(d->name);
     if (!copy || !list) {
-        s->forgot = 1; /* for who counts on it; packing declares it again */
         free(copy);
-        return;
+        return 0;
     }
     memmove(s->declared + at + 1, s->declared + at, (s->n_declared - at) * sizeof *s->declared);
     s->declared[at] = *d;
     s->declared[at].name = copy;
     s->n_declared++;
+    return 1;
 }
 
 static enum sdrt_dtype declare(struct sdrt_weight_store *s, const char *name, int rows,
@@ -109,9 +109,9 @@ static enum sdrt_dtype declare(struct sdrt_weight_store *s, const char *name, in
     d.type = table ? sdrt_packing_as_stored(&m) : s->policy(&m);
     d.bytes = sdrt_dtype_bytes(vector ? SDRT_F32 : d.type, count);
     pthread_mutex_lock(&s->lock);
-    remember(s, &d);
+    const int kept = remember(s, &d);
     pthread_mutex_unlock(&s->lock);
-    return d.type;
+    return kept ? d.type : SDRT_DTYPES;
 }
 
 enum sdrt_dtype sdrt_weight_store_declare(struct sdrt_weight_store *s, const char *name, int rows,
@@ -120,10 +120,10 @@ enum sdrt_dtype sdrt_weight_store_declare(struct sdrt_weight_store *s, const cha
     return declare(s, name, rows, count, 0);
 }
 
-void sdrt_weight_store_declare_table(struct sdrt_weight_store *s, const char *name, int rows,
-                                     size_t count)
+enum sdrt_dtype sdrt_weight_store_declare_table(struct sdrt_weight_store *s, const char *name,
+                                                int rows, size_t count)
 {
-    declare(s, name, rows, count, 1);
+    return declare(s, name, rows, count, 1);
 }
 
 void sdrt_weight_store_each_declared(struct sdrt_weight_store *s,
@@ -141,14 +141,6 @@ int sdrt_weight_store_fault(struct sdrt_weight_store *s, const char *name)
     const int fault = d ? d->fault : SDRT_OK;
     pthread_mutex_unlock(&s->lock);
     return fault;
-}
-
-int sdrt_weight_store_forgot(struct sdrt_weight_store *s)
-{
-    pthread_mutex_lock(&s->lock);
-    const int forgot = s->forgot;
-    pthread_mutex_unlock(&s->lock);
-    return forgot;
 }
 
 size_t sdrt_weight_store_bytes(struct sdrt_weight_store *s, const char *prefix)

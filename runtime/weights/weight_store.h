@@ -58,13 +58,13 @@ void sdrt_weight_store_free(struct sdrt_weight_store **store);
 void sdrt_weight_store_share(struct sdrt_weight_store *store, struct sdrt_commons *commons, uint64_t id);
 
 /* Says that the tensor name of count values, outermost dimension rows, will be used.  Returns
- * the type that the policy packs it as. */
+ * the type that the policy packs it as; SDRT_DTYPES without memory to keep it. */
 enum sdrt_dtype sdrt_weight_store_declare(struct sdrt_weight_store *store, const char *name,
                                           int rows, size_t count);
 
 /* The same for a tensor that will be used as it is, by sdrt_weight_store_table(). */
-void sdrt_weight_store_declare_table(struct sdrt_weight_store *store, const char *name, int rows,
-                                     size_t count);
+enum sdrt_dtype sdrt_weight_store_declare_table(struct sdrt_weight_store *store, const char *name,
+                                                int rows, size_t count);
 
 /* Calls fn with the name of everything declared so far, in byte order; fn calls no function of the
  * store. */
@@ -74,9 +74,6 @@ void sdrt_weight_store_each_declared(struct sdrt_weight_store *store,
 /* Whether the provider has the tensor as it was declared: SDRT_OK, SDRT_E_MISSING, or
  * SDRT_E_FORMAT for another size.  Logs nothing. */
 int sdrt_weight_store_fault(struct sdrt_weight_store *store, const char *name);
-
-/* Whether a declared weight is not in the list of those, for want of memory. */
-int sdrt_weight_store_forgot(struct sdrt_weight_store *store);
 
 /* Bytes that everything declared so far whose name begins with prefix ("": all of it) takes
  * (or will take) once packed. */

@@ -62,7 +62,6 @@ struct sdrt_weight_store {
     size_t n_declared, declared_cap;
     struct sdrt_commons *commons; /* borrowed; NULL: it has none, or its weights are no longer others' */
     uint64_t id;                  /* there */
-    int forgot; /* one was not kept, for want of memory */
 };
 
 /* The type of a tensor that is to have rows and count values; *fault is SDRT_OK, SDRT_E_MISSING or,
