@@ -26,12 +26,12 @@ int sdrt_kernel_load(struct sdrt_kernel_file *file, const char *path, const stru
 /* Whether it has the entry that the job runs. */
 int sdrt_kernel_has(const struct sdrt_kernel_file *file, const struct sdrt_job *job);
 
-/* Runs it in a process of its own, before it is loaded here, over small random shapes of the family
- * and over the n jobs, all with random numbers of seed in guarded memory (kernel_trial.h), twice
- * with new numbers in the same place, cut into several numbers of parts, on one thread and on two;
- * compares with the oracle.  Of elementwise those that it has are run.  Many values of a large shape are left out, and very large ones are
- * shortened.  *checked: how many shapes.  SDRT_E_NUMERIC with a line that names the shape and what
- * is wrong.  Call it while this process has one thread. */
+/* Runs it in a process of its own, before it is loaded here, over small random shapes of the family and
+ * over the n jobs, all with random numbers of seed in guarded memory (kernel_trial.h), twice with new
+ * numbers in the same place, cut into several numbers of parts, on one thread and on two; compares with
+ * the oracle.  Of elementwise those that it has are run.  Many values of a large shape are left out,
+ * and very large ones are shortened.  *checked: how many shapes.  SDRT_E_NUMERIC with a line that names
+ * the shape and what is wrong.  Call it while this process has one thread. */
 int sdrt_kernel_check(const char *path, enum sdrt_family family, const struct sdrt_job *jobs, int n,
                       uint64_t seed, int *checked, const struct sdrt_log *log);
 

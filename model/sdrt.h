@@ -78,8 +78,8 @@ struct sdrt_session; /* what draws with a model: threads, memory, images */
 struct sdrt_context; /* a model with one session, for programs that need no more */
 
 /* Called again and again while a model is opened, by the thread that opens it: before each of its
- * files, before each piece of a header, and before each MiB that is hashed.  A non-zero return ends that soon with
- * SDRT_E_CANCELLED; then it is not called again. */
+ * files, before each piece of a header, and before each MiB that is hashed.  A non-zero return ends
+ * that soon with SDRT_E_CANCELLED; then it is not called again. */
 typedef int sdrt_cancelled_fn(void *user);
 
 /* How to open a model.  Fill with sdrt_options_init first; strings are borrowed until
@@ -434,9 +434,10 @@ SDRT_API char *sdrt_report_json(const struct sdrt_context *context);
 
 /* ---- one model, several threads: each has a session ---- */
 
-/* Opens what options name: checks the files and finds the configuration; weights are read when
- * sessions want them, and packed once for all of them.  *out is the caller's first use of it, NULL
- * after a failure, as which SDRT_E_CANCELLED counts (see options.cancelled).  The log is called by whichever thread uses the model.  [any] */
+/* Opens what options name: checks the files and finds the configuration; weights are read when sessions
+ * want them, and packed once for all of them.  *out is the caller's first use of it, NULL after a
+ * failure, as which SDRT_E_CANCELLED counts (see options.cancelled).  The log is called by whichever
+ * thread uses the model.  [any] */
 SDRT_API int sdrt_model_open(struct sdrt_model **out, const struct sdrt_options *options);
 
 /* Another use of the model, which is returned; and the end of one, which sets *model to NULL and

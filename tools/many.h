@@ -33,14 +33,15 @@ int many_open(struct many *many, struct sdgen_options *options, int argc, char *
 /* Whether this process is to say what concerns all. */
 int many_first(const struct many *many);
 
-/* Gives all ranks rank 0's status, or with SDRT_OK its names of all images of output; then, where they do not
- * draw each image together, begins to deal out batches of each images, until stop says otherwise.  SDRT_OK; SDRT_E_CANCELLED, with no line, on
- * ranks to which rank 0 gave another status. */
+/* Gives all ranks rank 0's status, or with SDRT_OK its names of all images of output; then, where they
+ * do not draw each image together, begins to deal out batches of each images, until stop says
+ * otherwise.  SDRT_OK; SDRT_E_CANCELLED, with no line, on ranks to which rank 0 gave another status. */
 int many_begin(struct many *many, const struct output *output, int each, int status,
                const volatile sig_atomic_t *stop);
 
-/* Lets the model take its weights from what this machine's ranks have in common.  Where they draw together: prepares the session for it, after which status, that of opening it, is SDRT_OK on
- * all or on none; SDRT_E_CANCELLED, with no line, where it is others that failed. */
+/* Lets the model take its weights from what this machine's ranks have in common.  Where they draw
+ * together: prepares the session for it, after which status, that of opening it, is SDRT_OK on all or
+ * on none; SDRT_E_CANCELLED, with no line, where it is others that failed. */
 int many_share(struct many *many, struct sdrt_context *context, const struct sdgen_options *options,
                int status);
 

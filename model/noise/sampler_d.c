@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Samplers of latents at unit variance, x = sqrt(a) * image + sqrt(1 - a) * noise, as diffusers has them:
- * UniPC (Zhao et al. 2023, arXiv:2302.04867), DEIS (Zhang and Chen 2022, arXiv:2204.13902), PLMS (Liu et al. 2022, arXiv:2202.09778) and TCD (Zheng et
- * al. 2024, arXiv:2402.19159).
- */
+ * Samplers of latents at unit variance, x = sqrt(a) * image + sqrt(1 - a) * noise, as diffusers has
+ * them: UniPC (Zhao et al. 2023, arXiv:2302.04867), DEIS (Zhang and Chen 2022, arXiv:2204.13902), PLMS
+ * (Liu et al. 2022, arXiv:2202.09778) and TCD (Zheng et al. 2024, arXiv:2402.19159). */
 #include "model/noise/sampler_internal.h"
 
 #include <math.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the files of the samplers share: sampler_check.c refuses what cannot be, sampler_plan.c fills a sampler's timesteps and noise levels,
- * sampler.c walks them, sampler_k.c has k-diffusion's steps, sampler_d.c diffusers', sampler_pp.c those of
- * CFG++ and ER-SDE, sampler_fast.c those that plan steps of their own, sampler_adaptive.c one that chooses them
- * on the way, and sampler_names.c all spellings of the names.  Nothing else includes this.
- */
+ * What the files of the samplers share: sampler_check.c refuses what cannot be, sampler_plan.c fills a
+ * sampler's timesteps and noise levels, sampler.c walks them, sampler_k.c has k-diffusion's steps,
+ * sampler_d.c diffusers', sampler_pp.c those of CFG++ and ER-SDE, sampler_fast.c those that plan steps
+ * of their own, sampler_adaptive.c one that chooses them on the way, and sampler_names.c all spellings
+ * of the names.  Nothing else includes this. */
 #ifndef SDRT_MODEL_NOISE_SAMPLER_INTERNAL_H
 #define SDRT_MODEL_NOISE_SAMPLER_INTERNAL_H
 

@@ -23,8 +23,9 @@ struct sdrt_commons_place {
     uint64_t token;
 };
 
-/* Makes an empty one, by a token that nobody else takes, or opens another process's.  *out belongs to the caller and outlives its blocks; NULL
- * after a failure: SDRT_E_UNSUPPORTED, without a line, errno saying why; SDRT_E_NOMEM. */
+/* Makes an empty one, by a token that nobody else takes, or opens another process's.  *out belongs to
+ * the caller and outlives its blocks; NULL after a failure: SDRT_E_UNSUPPORTED, without a line, errno
+ * saying why; SDRT_E_NOMEM. */
 int sdrt_commons_create(struct sdrt_commons **out, uint64_t token);
 int sdrt_commons_open(struct sdrt_commons **out, struct sdrt_commons_place place);
 struct sdrt_commons_place sdrt_commons_place(const struct sdrt_commons *c);
