@@ -30,7 +30,7 @@ static void keep(struct told *told, int status, const struct sdrt_commons *c)
 
 static struct sdrt_commons *make(struct told *told)
 {
-    struct sdrt_commons *c;
+    struct sdrt_commons *c = NULL;
     uint64_t token;
 
     errno = 0;

@@ -146,25 +146,25 @@ static struct slot *add(struct sdrt_commons *c, uint64_t key, size_t bytes)
 }
 
 /* What another fills, as this process sees it. */
-struct wait {
+struct watch {
     uint64_t at;
     unsigned long long beats;
     double since;
 };
 
-static int stands_still(struct wait *w, struct slot *s)
+static int stands_still(struct watch *w, struct slot *s)
 {
     const double now = sdrt_now();
 
     const unsigned long long beats = atomic_load(&s->beats);
 
     if (w->since > 0.0 && w->at == s->at && w->beats == beats) return now - w->since > patience;
-    *w = (struct wait){ s->at, beats, now };
+    *w = (struct watch){ s->at, beats, now };
     return 0;
 }
 
 /* A slot that is used from now on, under the lock; NULL with *status, SDRT_OK where it is to be asked for again. */
-static struct slot *use(struct sdrt_commons *c, uint64_t key, size_t bytes, struct wait *w,
+static struct slot *use(struct sdrt_commons *c, uint64_t key, size_t bytes, struct watch *w,
                         int *status)
 {
     struct slot *s = find(c->head, key, bytes);
@@ -191,7 +191,7 @@ static void drop(const struct sdrt_commons *c, struct slot *s)
 int sdrt_commons_take(struct sdrt_commons *c, uint64_t key, size_t bytes, int (*stop)(void *user),
                       void *user, struct sdrt_commons_block *out)
 {
-    struct wait w = { .since = 0.0 };
+    struct watch w = { .since = 0.0 };
     struct slot *s = NULL;
     int status = SDRT_OK;
 
