@@ -90,15 +90,7 @@ static int first_image(struct run *run, const struct sdrt_bench_options *o,
     struct sdrt_options options;
     const double start = sdrt_now();
 
-    sdrt_options_init(&options);
-    options.model = o->model;
-    options.random_weights = !o->model;
-    options.arch = o->arch;
-    options.threads = o->threads;
-    options.isa = o->isa;
-    options.precision = o->precision;
-    options.device = o->device;
-    options.log = o->log;
+    sdrt_bench_fill(&options, o);
     sdrt_energy_read("/sys", &before);
     int status = sdrt_open(&run->context, &options);
     if (status == SDRT_OK) status = draw(run, request, sdrt_now() - start, keep);

@@ -196,6 +196,20 @@ static void add_up(struct sdrt_bench_pass *p, int pass)
     }
 }
 
+void sdrt_bench_fill(struct sdrt_options *options, const struct sdrt_bench_options *o)
+{
+    sdrt_options_init(options);
+    options->model = o->model;
+    options->random_weights = !o->model;
+    options->arch = o->arch;
+    options->threads = o->threads;
+    options->isa = o->isa;
+    options->precision = o->precision;
+    options->device = o->device;
+    options->no_pin = o->no_pin;
+    options->log = o->log;
+}
+
 int sdrt_pass_open(struct sdrt_bench_pass *p, const struct sdrt_bench_options *o, const char *network,
                    int threads)
 {
@@ -203,17 +217,9 @@ int sdrt_pass_open(struct sdrt_bench_pass *p, const struct sdrt_bench_options *o
     int pass = 0;
     struct sdrt_options options;
 
-    sdrt_options_init(&options);
-    options.model = o->model;
-    options.random_weights = !o->model;
-    options.arch = o->arch;
+    sdrt_bench_fill(&options, o);
     options.threads = threads;
-    options.isa = o->isa;
-    options.precision = o->precision;
-    options.device = o->device;
     options.taesd = o->taesd;
-    options.no_pin = o->no_pin;
-    options.log = o->log;
     *p = (struct sdrt_bench_pass){ .network = network, .joules = NAN,
                              .batch = o->batch > 0 ? o->batch : networks[n].batch };
     p->repeats = networks[n].when == SDRT_ONCE_AN_IMAGE ? p->batch : 1; /* one image at a time */

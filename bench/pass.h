@@ -37,6 +37,9 @@ struct sdrt_bench_pass {
 /* "unet" when network is NULL.  SDRT_E_ARG for another name. */
 int sdrt_pass_network(const char **network, const struct sdrt_log *log);
 
+/* Sets what a model is opened with by o, whose strings it borrows. */
+void sdrt_bench_fill(struct sdrt_options *options, const struct sdrt_bench_options *o);
+
 /* Opens the model on so many workers (0: one for each core), runs the network once, all ranks of o->share
  * together, and but with o->mpi tries the roof once.  pass is empty after a failure.  Errors of sdrt_open(). */
 int sdrt_pass_open(struct sdrt_bench_pass *pass, const struct sdrt_bench_options *o,

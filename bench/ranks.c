@@ -3,6 +3,7 @@
  * What ranks that share the rows of a picture would take for a step, before there are any: their programs are
  * planned here, one after the other, and what crosses is counted in them.
  */
+#include "bench/pass.h"
 #include "bench/report.h"
 #include "bench/roof.h"
 #include "bench/sdbench.h"
@@ -151,14 +152,7 @@ int sdrt_bench_ranks(const struct sdrt_bench_options *o, struct sdrt_report *r)
     struct sdrt_context *c = NULL;
     struct sdrt_options options;
 
-    sdrt_options_init(&options);
-    options.model = o->model;
-    options.random_weights = !o->model;
-    options.arch = o->arch;
-    options.threads = o->threads;
-    options.isa = o->isa;
-    options.precision = o->precision;
-    options.log = o->log;
+    sdrt_bench_fill(&options, o);
     int status = sdrt_open(&c, &options);
     if (status == SDRT_OK) status = fill(c, o, r);
     sdrt_close(&c);

@@ -45,15 +45,7 @@ static int open_images(struct work *w, const struct sdrt_bench_options *o)
 {
     struct sdrt_options options;
 
-    sdrt_options_init(&options);
-    options.model = o->model;
-    options.random_weights = !o->model;
-    options.arch = o->arch;
-    options.threads = o->threads;
-    options.no_pin = o->no_pin;
-    options.isa = o->isa;
-    options.precision = o->precision;
-    options.log = o->log;
+    sdrt_bench_fill(&options, o);
     sdrt_bench_request(&w->request, o);
     int status = sdrt_open(&w->pass.context, &options);
     if (status == SDRT_OK && o->commons)
