@@ -57,7 +57,7 @@ struct attention_cut {
 
 static struct attention_cut attention_cut(const struct sdrt_attention_shape *s)
 {
-    enum { WANTED = 32 };
+    enum { WANTED = 32, REPAY = 128 };
     struct attention_cut u = {
         .key_vectors = attention_vectors(s->kv_len), .d_vectors = attention_vectors(s->head_dim),
         .depth = slots_of(s->head_dim),
@@ -72,8 +72,9 @@ static struct attention_cut attention_cut(const struct sdrt_attention_shape *s)
     u.key_vectors = (u.key_vectors + u.step - 1) / u.step * u.step;
     u.key_blocks = (u.key_vectors * VL + keys - 1) / keys;
     u.keys = (u.key_vectors / u.step + u.key_blocks - 1) / u.key_blocks * u.step * VL;
-    /* Fewer queries a unit where there are few units, but enough to repay the packing. */
-    const int most = (s->q_len + queries - 1) / queries, least = (s->q_len + TILE - 1) / TILE;
+    /* Fewer queries a unit where there are few units, but enough to repay the packing, which costs as
+     * much as some 50 queries' products. */
+    const int most = (s->q_len + queries - 1) / queries, least = (s->q_len + REPAY - 1) / REPAY;
     u.blocks = attention_min((WANTED + heads - 1) / heads, least);
     if (u.blocks < most) u.blocks = most;
     u.rows = (s->q_len + u.blocks - 1) / u.blocks;
