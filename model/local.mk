@@ -14,6 +14,7 @@ libmodel_la_SOURCES += \
 	model/net/freeu.c model/net/freeu.h model/net/denoiser.c model/net/denoiser.h model/net/mmdit.c model/net/mmdit.h model/net/unet.c model/net/unet.h model/net/unet_once.c model/net/unet_once.h model/net/unet_parts.c model/net/unet_parts.h model/net/vae.c model/net/vae.h \
 	model/pipeline/guide.c model/pipeline/guide.h model/pipeline/hashes.c model/pipeline/hashes.h model/pipeline/context.c model/pipeline/open.c model/pipeline/open_device.c model/pipeline/model.c model/pipeline/model.h model/pipeline/session.c model/pipeline/session.h \
 	model/pipeline/packing.c model/pipeline/packing.h \
+	model/pipeline/precision.c model/pipeline/precision.h \
 	model/pipeline/slots.c model/pipeline/slots.h model/pipeline/pass.c model/pipeline/pass.h model/pipeline/passes.c model/pipeline/passes.h model/pipeline/plan.c \
 	model/pipeline/request.c model/pipeline/read.c model/pipeline/read.h model/pipeline/image.c \
 	model/pipeline/version.c model/pipeline/defaults.c model/pipeline/lists.c model/pipeline/lists.h model/pipeline/generate.c model/pipeline/run.h model/pipeline/text.c model/pipeline/once.c \

@@ -109,7 +109,9 @@ struct sdrt_options {
                             * and convolutions multiply in 16-bit integers; attention is bf16 with the
                             * last, f32 with the others.  "int8": with the last three, when it is asked
                             * for, as int16, but that most of the denoiser's linear layers multiply
-                            * in 8-bit integers.  "f16": with "neonf16", which is taken for it alone, weights
+                            * in 8-bit integers; "int8:wide=GLOB+GLOB": but for those whose weights' names,
+                            * "unet.mid_block.attentions.0.transformer_blocks.0.ff.net.0.proj.weight",
+                            * match a glob.  "f16": with "neonf16", which is taken for it alone, weights
                             * and products are f16, and so are sums of 256; 3x3 convolutions, the T5
                             * and the VAE stay f32.  NULL: what the level computes in */
     const char *prediction; /* what the denoiser predicts, where the model does not say it right:
@@ -390,8 +392,8 @@ SDRT_API const char *sdrt_list_name(enum sdrt_list list, int i);
  * schedules ("DPM++ 2M" is "dpmpp_2m"); -1 when it is not there.  [any] */
 SDRT_API int sdrt_list_find(enum sdrt_list list, const char *name);
 
-/* 1 where this machine and this build can use it, 0 where not, which only levels and formats know, or for
- * no such name.  [any] */
+/* 1 where this machine and this build can use it, 0 where not, which only levels, precisions (on the processor) and
+ * formats know, or for no such name.  [any] */
 SDRT_API int sdrt_list_usable(enum sdrt_list list, int i);
 
 /* Write the defaults.  Call them as sdrt_options_init(&options), sdrt_request_init(&request), which

@@ -365,6 +365,12 @@ tests_test_golden_emulated_LDFLAGS = $(tests_test_golden_LDFLAGS) \
 tests_test_golden_emulated_LDADD = $(LEVEL_LIBS)
 endif
 EXTRA_DIST += tests/golden/tiny-sd15 $(ORACLE_FILES)
+check_PROGRAMS += tests/test_precision
+tests_test_precision_SOURCES = tests/test_precision.c tests/temp_folder.c tests/temp_folder.h $(ALLOCATIONS)
+tests_test_precision_CFLAGS = $(TEST_CFLAGS)
+tests_test_precision_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
+tests_test_precision_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/test_demo_model
 tests_test_demo_model_SOURCES = tests/test_demo_model.c
 tests_test_demo_model_CFLAGS = $(TEST_CFLAGS)

@@ -7,6 +7,7 @@
 #include "model/pipeline/begin.h"
 #include "model/pipeline/control_maps.h"
 #include "model/pipeline/picture.h"
+#include "model/pipeline/precision.h"
 #include "model/sdrt.h"
 #include "runtime/files/picture_file.h"
 #include "model/text/prompt_weights.h"
@@ -86,6 +87,10 @@ int sdrt_list_usable(enum sdrt_list list, int i)
 {
     if (!sdrt_list_name(list, i)) return 0;
     if (list == SDRT_LIST_FORMATS) return sdrt_picture_format_there((enum sdrt_picture_format)i);
+    if (list == SDRT_LIST_PRECISIONS) {
+        const char *name = sdrt_precision_name(i);
+        return sdrt_level_computes_in(sdrt_precision_level(sdrt_isa_detect(), name), name);
+    }
     if (list != SDRT_LIST_LEVELS) return 1;
     return (level(i)->flags & sdrt_isa_detect()) == level(i)->flags;
 }

@@ -32,7 +32,25 @@ int sdrt_part_open_store(struct sdrt_model *m, struct sdrt_model_part *part,
                                                 sdrt_packing_of(m->precision, m->device), m->log);
 
     if (status != SDRT_OK) return status;
+    sdrt_weight_store_widen(part->store, m->wide);
     return sdrt_denoiser_of(&part->config)->check(&part->config, m->log);
+}
+
+int sdrt_model_check_wide(const struct sdrt_model *m)
+{
+    uint64_t widened = 0;
+
+    for (int i = 0; i < m->n_parts; i++) widened |= sdrt_weight_store_widened(m->parts[i].store);
+    for (const char *at = m->wide; at; widened >>= 1) {
+        const size_t n = strcspn(at, "+");
+        if (!(widened & 1))
+            return sdrt_fail(m->log, SDRT_E_ARG,
+                             "precision %s: expected globs of layers that are int8 otherwise, as "
+                             "\"*.ff.*\"; \"%.*s\" matches none",
+                             m->precision_text, (int)n, at);
+        at = at[n] ? at + n + 1 : NULL;
+    }
+    return SDRT_OK;
 }
 
 void sdrt_model_share_weights(struct sdrt_model *m, struct sdrt_commons *commons)

@@ -60,7 +60,9 @@ struct sdrt_model {
     const struct sdrt_log *log;
     struct sdrt_device *device;
     size_t device_memory;                  /* the most that plans may take of it; 0: no limit */
-    const char *precision;                 /* "f32", "bf16" or "f16" */
+    const char *precision;                 /* a name of SDRT_LIST_PRECISIONS */
+    char *precision_text;                  /* what was asked for, owned; NULL: nothing */
+    const char *wide;                      /* in that: globs of layers that are wider; NULL: none */
     struct sdrt_model_part parts[SDRT_PARTS];
     int n_parts;                           /* 2: the second is a refiner */
     struct sdrt_random_weights *random;    /* NULL with a checkpoint */
@@ -89,6 +91,12 @@ size_t sdrt_model_weights_bytes(const struct sdrt_model *m);
 /* Opens the device that options name, and says in what it computes.  What is open is the model's after
  * a failure too. */
 int sdrt_model_open_device(struct sdrt_model *m, const struct sdrt_options *o);
+
+/* The precision as an option would say it, with the layers that are wider; the model's. */
+const char *sdrt_model_precision_text(const struct sdrt_model *m);
+
+/* SDRT_E_ARG, naming it, where a glob of m->wide widens nothing that the programs of a planned session read. */
+int sdrt_model_check_wide(const struct sdrt_model *m);
 
 /* sdrt_model_open() on a device that is open, which it takes over whatever the result; precision is a name of
  * SDRT_LIST_PRECISIONS.  device NULL: the one that options name. */

@@ -112,6 +112,7 @@ static void free_model(struct sdrt_model *m)
         sdrt_checkpoint_close(&m->parts[i].checkpoint);
         free(m->parts[i].name);
     }
+    free(m->precision_text);
     sdrt_taesd_close(&m->taesd);
     sdrt_hashes_close(m);
     sdrt_random_weights_free(&m->random);

@@ -5,44 +5,12 @@
 #include "kernels/isa.h"
 #include "model/pipeline/lists.h"
 #include "model/pipeline/model.h"
+#include "model/pipeline/precision.h"
 #include "runtime/device/cpu.h"
 #include "runtime/device/cuda.h"
 
+#include <stdio.h>
 #include <string.h>
-
-/* What a level computes in, where nothing else is asked for. */
-static const char *level_precision(const struct sdrt_isa_level *level)
-{
-    if (level->own & SDRT_ISA_ANY_F16) return "f16";
-    if (level->own & SDRT_ISA_ANY_INT16) return "int16";
-    return level->own & SDRT_ISA_ANY_BF16 ? "bf16" : "f32";
-}
-
-/* Whether the level can compute in a precision: its own, or one that weights alone decide. */
-static int computes_in(const struct sdrt_isa_level *level, const char *precision)
-{
-    const char *own = level_precision(level);
-
-    if (!strcmp(precision, "int8")) return (level->own & SDRT_ISA_ANY_INT8) != 0;
-    return !strcmp(own, precision) || (!strcmp(own, "f32") && !strcmp(precision, "bf16"));
-}
-
-/* The best level for a precision; where none computes in it, the best of all, or for "bf16", which then
- * is of weights alone, the best that computes in f32. */
-static const struct sdrt_isa_level *best_level(unsigned have, const char *precision)
-{
-    const unsigned f16 = SDRT_ISA_ANY_F16, bf16 = SDRT_ISA_ANY_BF16, int16 = SDRT_ISA_ANY_INT16;
-    const struct sdrt_isa_level *level = NULL;
-
-    if (!precision) return sdrt_isa_best(have);
-    if (!strcmp(precision, "f16")) level = sdrt_isa_best_own(have, f16);
-    if (!strcmp(precision, "bf16")) level = sdrt_isa_best_own(have, bf16);
-    if (!strcmp(precision, "int16")) level = sdrt_isa_best_own(have, int16);
-    if (!strcmp(precision, "int8")) level = sdrt_isa_best_own(have, SDRT_ISA_ANY_INT8);
-    if (!level && (!strcmp(precision, "bf16") || !strcmp(precision, "f32")))
-        return sdrt_isa_best(have & ~(bf16 | int16));
-    return level ? level : sdrt_isa_best(have);
-}
 
 /* Some levels compute in narrower types and the others never do, so level and precision are chosen
  * together; weights of bf16 are all that "bf16" means to the others. */
@@ -51,25 +19,25 @@ static int open_cpu(struct sdrt_model *m, const struct sdrt_options *o)
     unsigned have = sdrt_isa_detect();
     char known[SDRT_CHOICES];
 
-    if (o->precision && sdrt_choice(sdrt_precision_name, o->precision) < 0)
-        return sdrt_fail(m->log, SDRT_E_ARG, "unknown precision \"%s\": expected %s",
-                         o->precision, sdrt_choices(known, sdrt_precision_name));
-    const struct sdrt_isa_level *level =
-        o->isa ? sdrt_isa_find(o->isa) : best_level(have, o->precision);
+    const struct sdrt_isa_level *level = o->isa ? sdrt_isa_find(o->isa)
+                                                : sdrt_precision_level(have, o->precision);
     if (!level)
         return sdrt_fail(m->log, SDRT_E_ARG, "unknown instruction set \"%s\": expected %s",
                          o->isa, sdrt_choices(known, sdrt_level_name));
     if ((level->flags & have) != level->flags)
         return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "this machine cannot run \"%s\"; its best is "
                          "\"%s\"", level->name, sdrt_isa_best(have)->name);
-    const char *own = level_precision(level), *asked = o->precision ? o->precision : own;
-    if (!computes_in(level, asked))
-        return o->isa ? sdrt_fail(m->log, SDRT_E_ARG, "instruction set \"%s\" computes in %s: "
-                                  "expected precision %s, or another level", level->name, own, own)
-                      : sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "this machine has no instruction set "
-                                  "that computes in %s; its best is \"%s\", in %s", asked,
-                                  sdrt_isa_best(have)->name,
-                                  level_precision(sdrt_isa_best(have)));
+    const char *own = sdrt_level_precision(level), *asked = o->precision ? o->precision : own;
+    if (!sdrt_level_computes_in(level, asked))
+        return o->isa ? sdrt_fail(m->log, SDRT_E_ARG,
+                                  "instruction set \"%s\" computes in %s: "
+                                  "expected precision %s, or another level",
+                                  level->name, own, own)
+                      : sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
+                                  "this machine has no instruction set "
+                                  "that computes in %s; its best is \"%s\", in %s",
+                                  asked, sdrt_isa_best(have)->name,
+                                  sdrt_level_precision(sdrt_isa_best(have)));
     m->precision = sdrt_precision_name(sdrt_choice(sdrt_precision_name, asked));
     return sdrt_cpu_device_open(&m->device, level->flags, level->name,
                                 o->no_pin ? SDRT_PIN_NEVER : SDRT_PIN_AUTO, m->log);
@@ -114,7 +82,22 @@ static int open_gpu(struct sdrt_model *m, const struct sdrt_options *o, int inde
     return sdrt_cuda_device_open(&m->device, &host, &cuda, m->log);
 }
 
-int sdrt_model_open_device(struct sdrt_model *m, const struct sdrt_options *o)
+/* Splits what o says of precision: the name stays in o, the layers that stay wider are the model's. */
+static int read_precision(struct sdrt_model *m, struct sdrt_options *o)
+{
+    const char *wide;
+    char what[64];
+
+    if (!o->precision) return SDRT_OK;
+    snprintf(what, sizeof what, "unknown precision \"%.40s\"", o->precision);
+    m->precision_text = strdup(o->precision);
+    if (!m->precision_text) return sdrt_fail(m->log, SDRT_E_NOMEM, "out of memory");
+    const int status = sdrt_precision_read(&o->precision, &wide, m->precision_text, what, m->log);
+    m->wide = status == SDRT_OK ? wide : NULL;
+    return status;
+}
+
+static int open_device(struct sdrt_model *m, const struct sdrt_options *o)
 {
     const int index = o->device ? gpu_of(o->device) : -1;
 
@@ -127,4 +110,17 @@ int sdrt_model_open_device(struct sdrt_model *m, const struct sdrt_options *o)
                          "a limit of a GPU's memory: expected device \"cuda\" "
                          "beside it");
     return open_cpu(m, o);
+}
+
+int sdrt_model_open_device(struct sdrt_model *m, const struct sdrt_options *o)
+{
+    struct sdrt_options read = *o;
+    const int status = read_precision(m, &read);
+
+    return status == SDRT_OK ? open_device(m, &read) : status;
+}
+
+const char *sdrt_model_precision_text(const struct sdrt_model *m)
+{
+    return m->wide ? m->precision_text : m->precision;
 }

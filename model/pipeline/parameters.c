@@ -251,7 +251,8 @@ static int write_settings(const struct sdrt_run *run, int i, FILE *f)
     if (r->clip_skip) fprintf(f, ", Clip skip: %d", r->clip_skip);
     write_noise(run, f);
     if (r->spacing) fprintf(f, ", Spacing: %s", r->spacing);
-    fprintf(f, ", RNG: %s, Precision: %s", strcmp(r->rng, "cuda") ? "CPU" : "NV", m->precision);
+    fprintf(f, ", RNG: %s", strcmp(r->rng, "cuda") ? "CPU" : "NV");
+    write_text(f, "Precision", sdrt_model_precision_text(m));
     if (sdrt_model_refined(m)) {
         write_text(f, "Refiner", m->parts[SDRT_PART_REFINER].name);
         fprintf(f, ", Refiner switch at: %g", r->refiner_start);

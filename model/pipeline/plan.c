@@ -288,6 +288,7 @@ int sdrt_session_plan(struct sdrt_session *s, const struct sdrt_shape *shape)
     s->streamed = 0.0;
     status = plan_passes(s);
     if (status == SDRT_OK) status = sdrt_programs_check(s->programs, s->n_passes, s->log);
+    if (status == SDRT_OK) status = sdrt_model_check_wide(s->model);
     if (status == SDRT_OK) status = add_latents(s);
     if (status == SDRT_OK) status = sdrt_kept_add_answers(s);
     if (status == SDRT_OK &&

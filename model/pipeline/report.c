@@ -36,9 +36,9 @@ static char *plan_json(const struct sdrt_session *s, const struct sdrt_request *
     }
     return sdrt_json_text(
         json_pack("{ss ss si sf sI sI sI sI sI sI sI so so}", "isa", m->device->isa, "precision",
-                  m->precision, "threads", s->queue->workers, "plan_ms", s->plan_seconds * 1e3,
-                  "weights_bytes", (json_int_t)sdrt_model_weights_bytes(m), "persistent_bytes",
-                  (json_int_t)s->persistent_bytes, "workspace_bytes",
+                  sdrt_model_precision_text(m), "threads", s->queue->workers, "plan_ms",
+                  s->plan_seconds * 1e3, "weights_bytes", (json_int_t)sdrt_model_weights_bytes(m),
+                  "persistent_bytes", (json_int_t)s->persistent_bytes, "workspace_bytes",
                   (json_int_t)s->workspace_bytes, "arena_bytes", (json_int_t)arena_bytes(s),
                   "peak_weights_bytes", (json_int_t)sdrt_session_peak_weights(s),
                   "host_workspace_bytes", (json_int_t)s->host_workspace_bytes, "streamed_bytes",
@@ -139,7 +139,7 @@ char *sdrt_session_report_json(const struct sdrt_session *s)
     const double *seconds = s->stage_seconds;
     return sdrt_json_text(json_pack(
         "{ss ss ss si si si si s{sf sf sf sf sf sf} si si sf sI sI sI}", "version", sdrt_version(),
-        "isa", s->model->device->isa, "precision", s->model->precision, "threads",
+        "isa", s->model->device->isa, "precision", sdrt_model_precision_text(s->model), "threads",
         s->queue->workers, "images", s->n_images, "width", s->width, "height", s->height, "seconds",
         "load", seconds[SDRT_STAGE_LOAD], "text", seconds[SDRT_STAGE_TEXT], "denoise",
         seconds[SDRT_STAGE_DENOISE], "decode", seconds[SDRT_STAGE_DECODE], "encode",

@@ -7,6 +7,8 @@
 
 #include "kernels/dtype.h"
 
+#include <stdint.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -28,6 +30,11 @@ enum sdrt_dtype sdrt_packing_as_stored(const struct sdrt_packed_matrix *matrix);
 
 /* All matrices are BF16. */
 enum sdrt_dtype sdrt_packing_bf16(const struct sdrt_packed_matrix *matrix);
+
+/* Which globs of a list, as fnmatch(3) has them, with '+' between, name matches: bit i is glob i's.  NULL is
+ * none; SDRT_PACKING_GLOBS at most, each shorter than SDRT_PACKING_GLOB. */
+enum { SDRT_PACKING_GLOBS = 64, SDRT_PACKING_GLOB = 128 };
+uint64_t sdrt_packing_match(const char *globs, const char *name);
 
 #ifdef __cplusplus
 }

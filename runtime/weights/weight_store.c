@@ -31,6 +31,16 @@ void sdrt_weight_store_share(struct sdrt_weight_store *s, struct sdrt_commons *c
     s->id = id;
 }
 
+void sdrt_weight_store_widen(struct sdrt_weight_store *s, const char *globs) { s->globs = globs; }
+
+uint64_t sdrt_weight_store_widened(struct sdrt_weight_store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    const uint64_t widened = s->widened;
+    pthread_mutex_unlock(&s->lock);
+    return widened;
+}
+
 void sdrt_weight_store_free(struct sdrt_weight_store **store)
 {
     struct sdrt_weight_store *s = *store;
@@ -89,6 +99,16 @@ static int remember(struct sdrt_weight_store *s, const struct sdrt_store_declare
     return 1;
 }
 
+/* As what type a matrix is packed; *globs are those that keep it wider than I8. */
+static enum sdrt_dtype pack_type(const struct sdrt_weight_store *s,
+                                 const struct sdrt_packed_matrix *m, uint64_t *globs)
+{
+    const enum sdrt_dtype type = s->policy(m);
+
+    *globs = type == SDRT_I8 ? sdrt_packing_match(s->globs, m->name) : 0;
+    return *globs ? sdrt_packing_as_stored(m) : type;
+}
+
 static enum sdrt_dtype declare(struct sdrt_weight_store *s, const char *name, int rows,
                                size_t count, int table)
 {
@@ -106,10 +126,12 @@ static enum sdrt_dtype declare(struct sdrt_weight_store *s, const char *name, in
         .cols = rows ? count / (size_t)rows : 0,
         .from = sdrt_store_look_up(s, name, rows, count, &d.fault),
     };
-    d.type = table ? sdrt_packing_as_stored(&m) : s->policy(&m);
+    uint64_t globs = 0;
+    d.type = table ? sdrt_packing_as_stored(&m) : pack_type(s, &m, &globs);
     d.bytes = sdrt_dtype_bytes(vector ? SDRT_F32 : d.type, count);
     pthread_mutex_lock(&s->lock);
     const int kept = remember(s, &d);
+    s->widened |= globs;
     pthread_mutex_unlock(&s->lock);
     return kept ? d.type : SDRT_DTYPES;
 }

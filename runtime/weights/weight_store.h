@@ -21,6 +21,7 @@
 #include "runtime/weights/weights.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct sdrt_weight_store;
 struct sdrt_commons;
@@ -56,6 +57,13 @@ void sdrt_weight_store_free(struct sdrt_weight_store **store);
  * borrowed, and the same id: they are to have the same program and files, and so one provider's values.  Once
  * some are outdated the store packs all for itself.  Before it is used. */
 void sdrt_weight_store_share(struct sdrt_weight_store *store, struct sdrt_commons *commons, uint64_t id);
+
+/* Says that of the matrices that the policy makes I8, those whose names match a glob of globs
+ * (sdrt_packing_match(), borrowed; NULL: none) are packed as they are stored.  Before it is used. */
+void sdrt_weight_store_widen(struct sdrt_weight_store *store, const char *globs);
+
+/* Bit i is 1 where glob i keeps something wider that was declared so far. */
+uint64_t sdrt_weight_store_widened(struct sdrt_weight_store *store);
 
 /* Says that the tensor name of count values, outermost dimension rows, will be used.  Returns
  * the type that the policy packs it as; SDRT_DTYPES without memory to keep it. */

@@ -51,6 +51,8 @@ struct sdrt_weight_store {
     struct sdrt_weights_provider provider;
     enum sdrt_dtype fixed;
     sdrt_packing_policy *policy;
+    const char *globs; /* of what is I8 by the policy and stays wider; NULL: nothing */
+    uint64_t widened;  /* bit i: glob i has kept something wider; guarded by lock */
     const struct sdrt_log *log;
     pthread_mutex_t lock;   /* for all that follows, and for what is in entries */
     pthread_mutex_t asking; /* for the provider, but for its read; may be taken inside the lock */

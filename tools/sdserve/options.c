@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/sdserve/options.h"
-
+#include "model/pipeline/precision.h"
 #include "runtime/files/path.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,18 @@ enum {
 static const char *rngs(int i) { return sdrt_list_name(SDRT_LIST_RNGS, i); }
 static const char *levels(int i) { return sdrt_list_name(SDRT_LIST_LEVELS, i); }
 static const char *precisions(int i) { return sdrt_list_name(SDRT_LIST_PRECISIONS, i); }
+
+/* What chooses one needs a request first, which sdgen has. */
+static int take_precision(void *into, const char *name, const char *text,
+                          const struct sdrt_log *log)
+{
+    const char *read, *wide;
+    char what[96];
+
+    ((struct serve_options *)into)->model.precision = text;
+    snprintf(what, sizeof what, "--%s '%.64s'", name, text);
+    return sdrt_precision_read(&read, &wide, text, what, log);
+}
 
 #define AT(member) .where = offsetof(struct serve_options, member)
 
@@ -75,7 +88,7 @@ static const struct cli_option table[] = {
       AT(model.threads), 0, MAX_THREADS },
     { "no-pin", 0, CLI_FLAG, NULL, "never hold threads on one processor each", AT(model.no_pin) },
     { "isa", 0, CLI_NAME, "NAME", "%s (the best here)", AT(model.isa), .names = levels },
-    { "precision", 0, CLI_NAME, "NAME", "%s (f32)", AT(model.precision), .names = precisions },
+    { "precision", 0, CLI_CALL, "NAME", "%s (f32)", .names = precisions, .call = take_precision },
     { "device", 0, CLI_TEXT, "NAME", "cpu, cuda or cuda:N (cpu)", AT(model.device) },
     { "quiet", 0, CLI_FLAG, NULL, "errors and warnings only", AT(quiet) },
     { "version", 0, CLI_VERSION, NULL, "print the version", .where = 0 },

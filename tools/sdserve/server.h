@@ -14,7 +14,7 @@
 
 /* How the machine draws, once a session is open. */
 struct server_machine {
-    char isa[32], precision[32];
+    char isa[32], precision[1024];
     int threads; /* of each session */
     char sampler[32];
 };
