@@ -286,6 +286,8 @@ EXTRA_DIST += tests/check_mpi.sh tests/add_kernel.sh tests/fresh_root.sh tests/c
 	build-aux/check-wide.sh
 check_SCRIPTS = tests/check_mpi.sh tests/check_attacks.sh tests/check_ends.sh tests/check_faults.sh tests/check_cli.sh tests/check_docs.sh tests/check_header.sh tests/check_layers.sh tests/check_auto.sh tests/check_output.sh tests/check_readme.sh tests/check_sdbench.sh tests/check_man.sh \
 	build-aux/check-layers.sh build-aux/check-levels.sh build-aux/check-wide.sh
+EXTRA_DIST += tests/check_precision.sh
+check_SCRIPTS += tests/check_precision.sh
 EXTRA_DIST += tests/check_kernels.sh tests/wrong_kernel.c tests/norm_kernel.c tests/check_pts.sh
 EXTRA_DIST += tests/wrong_group_norm.c
 EXTRA_DIST += tests/wrong_elementwise.c tests/all_elementwise.c

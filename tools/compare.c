@@ -219,7 +219,7 @@ int compare_tensor(struct compare *c, const char *name, const int dims[4], const
 
 /* ---- images ---- */
 
-static double psnr(const uint8_t *a, const uint8_t *b, size_t bytes)
+double compare_psnr(const uint8_t *a, const uint8_t *b, size_t bytes)
 {
     double sum = 0.0;
 
@@ -234,7 +234,7 @@ int compare_image(struct compare *c, int i, const uint8_t *pixels, int width, in
 
     if (end_step(c)) return sdrt_fail(log, SDRT_E_NOMEM, "no memory to compare a step");
     if (c->now > 0) {
-        c->images[i].db[c->now] = psnr(c->images[i].pixels, pixels, bytes);
+        c->images[i].db[c->now] = compare_psnr(c->images[i].pixels, pixels, bytes);
         return SDRT_OK;
     }
     struct image *images = sdrt_grow(c->images, c->n_images, &c->images_room, sizeof *images);

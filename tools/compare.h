@@ -24,6 +24,9 @@ int compare_open(struct compare **out, const char *option, const char *list,
 /* Frees all and sets *c to NULL; a NULL is allowed. */
 void compare_close(struct compare **c);
 
+/* 10 log10 of 255^2 over the mean square difference, in dB; infinite where all bytes are equal. */
+double compare_psnr(const uint8_t *a, const uint8_t *b, size_t bytes);
+
 /* The precision that is drawn after n others, a constant; NULL after the last. */
 const char *compare_precision(const struct compare *c, int n);
 

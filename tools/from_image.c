@@ -3,6 +3,7 @@
 #include "model/noise/cache.h"
 #include "model/noise/guidance.h"
 #include "model/pipeline/parameters.h"
+#include "model/pipeline/precision.h"
 #include "runtime/base/numbers.h"
 #include "tools/option_values.h"
 #include "runtime/files/picture_file.h"
@@ -93,9 +94,8 @@ static int seed_of(struct sdgen_options *o, const char *text)
 /* 1 where nothing is to be repeated of it: it says what is done anyway, or by whom. */
 static int is_silent(const char *key)
 {
-    static const char *const silent[] = { "Version",     "Model",     "Model hash",
-                                          "VAE",         "VAE hash",  "Precision",
-                                          "Lora hashes", "TI hashes", "Hashes" };
+    static const char *const silent[] = { "Version",  "Model",       "Model hash", "VAE",
+                                          "VAE hash", "Lora hashes", "TI hashes",  "Hashes" };
 
     for (size_t i = 0; i < sizeof silent / sizeof *silent; i++)
         if (!strcmp(key, silent[i])) return 1;
@@ -199,6 +199,18 @@ static int take_tuning(struct sdgen_options *o, const char *key, const char *val
     return 1;
 }
 
+/* A precision that this machine lacks is not repeated. */
+static int precision_of(const char **to, const char *text)
+{
+    const char *name, *wide;
+
+    if (sdrt_precision_read(&name, &wide, text, "", NULL) != SDRT_OK ||
+        !sdrt_list_usable(SDRT_LIST_PRECISIONS, sdrt_list_find(SDRT_LIST_PRECISIONS, name)))
+        return SDRT_E_UNSUPPORTED;
+    *to = text;
+    return SDRT_OK;
+}
+
 /* The rest of take_pair(): what is told of noise and guidance only where it was asked for. */
 static int take_noise(struct sdgen_options *o, const char *key, const char *value)
 {
@@ -206,6 +218,7 @@ static int take_noise(struct sdgen_options *o, const char *key, const char *valu
     struct sdrt_cache cache;
     int status = SDRT_OK;
 
+    if (!strcmp(key, "Precision")) return precision_of(&o->model.precision, value);
     if (!strcmp(key, "Prompt style"))
         return name_of(&r->prompt_style, SDRT_LIST_PROMPT_STYLES, value);
     if (take_tuning(o, key, value, &status)) return status;

@@ -9,6 +9,7 @@ SDGEN_PARTS = \
 	tools/many.c tools/many.h \
 	tools/plan_svg.c tools/plan_svg.h \
 	tools/progress.c tools/progress.h \
+	tools/precision_auto.c tools/precision_auto.h \
 	tools/compare.c tools/compare.h tools/dump.c tools/dump.h \
 	tools/show.c tools/show.h \
 	tools/hash_cache.c tools/hash_cache.h tools/default_model.c tools/default_model.h tools/seed.c tools/seed.h

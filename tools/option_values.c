@@ -3,14 +3,18 @@
 #include "model/noise/cache.h"
 #include "model/noise/guidance.h"
 #include "model/noise/sampler.h"
+#include "model/pipeline/lists.h"
+#include "model/pipeline/precision.h"
 #include "runtime/base/numbers.h"
 #include "tools/control_option.h"
 #include "tools/lora_option.h"
 #include "tools/options.h"
+#include "tools/precision_auto.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -323,6 +327,26 @@ int take_cache(void *into, const char *name, const char *text, const struct sdrt
     ((struct sdgen_options *)into)->request.cache = text;
     ((struct sdgen_options *)into)->cache = 1;
     return sdrt_cache_parse(&cache, text, log);
+}
+
+int take_precision(void *into, const char *name, const char *text, const struct sdrt_log *log)
+{
+    struct sdgen_options *o = into;
+    const char *read, *wide;
+    char what[96], known[SDRT_CHOICES];
+
+    o->precision_db = 0.0;
+    o->model.precision = NULL;
+    const int other = precision_auto_read(&o->precision_db, name, text, log);
+    if (other <= 0) return other;
+    o->model.precision = text;
+    if (sdrt_precision_read(&read, &wide, text, "", NULL) == SDRT_OK) return SDRT_OK;
+    if (strchr(text, ':')) {
+        snprintf(what, sizeof what, "--%s '%.64s'", name, text);
+        return sdrt_precision_read(&read, &wide, text, what, log);
+    }
+    return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected auto:DB, int8:wide=GLOB, %s", name, text,
+                     sdrt_choices(known, sdrt_precision_name));
 }
 
 int take_subseed_strength(void *into, const char *name, const char *text,

@@ -29,7 +29,7 @@ take_fn take_width, take_height, take_cfg_scale, take_refiner_start, take_streng
     take_guidance, take_slg_scale, take_slg_start, take_slg_end, take_pag_scale,
     take_pag_adaptive_scale, take_cache, take_subseed_strength, take_subseed, take_ensd, take_lora,
     take_control, take_ip_adapter, take_crop, take_original_size, take_target_size,
-    take_seed_resize, take_filter, take_vram_limit, take_plan, take_mpi;
+    take_seed_resize, take_filter, take_vram_limit, take_plan, take_mpi, take_precision;
 
 /* What --mpi may say, as a list of names. */
 const char *mpi_ways(int i);

@@ -235,14 +235,14 @@ static const struct cli_option table[] = {
     { "threads", 0, CLI_WHOLE, "N", "0: one for each core (0)", AT(model.threads), 0, MAX_THREADS },
     { "no-pin", 0, CLI_FLAG, NULL, "never hold threads on one processor each", AT(model.no_pin) },
     { "isa", 0, CLI_NAME, "NAME", "%s (the best here)", AT(model.isa), .names = levels },
-    { "precision", 0, CLI_NAME, "NAME",
+    { "precision", 0, CLI_CALL, "NAME",
       "%s (f32"
 #define SDRT_BF16_LEVEL(level, ...) "; bf16 with " #level
 #define SDRT_INT16_LEVEL(level, ...) "; int16 with " #level
 #define SDRT_INT8_LEVEL(level, ...) "; int16 and int8 with " #level
 #include "kernels/levels.h"
-      ")",
-      AT(model.precision), .names = precisions },
+      "); auto:DB: the narrowest whose images are so near to f32's",
+      .names = precisions, .call = take_precision },
     { "compare", 0, CLI_TEXT, "NAME,...",
       "draw in each of these precisions, and tell how far each is from the first; keeps no image",
       AT(compare) },
@@ -319,6 +319,7 @@ enum cli_parsed sdgen_parse(struct sdgen_options *options, int argc, char **argv
 void sdgen_options_free(struct sdgen_options *options)
 {
     free(options->from_text);
+    free(options->precision_text);
     for (int i = 0; i < options->request.n_loras; i++)
         free((void *)(uintptr_t)options->loras[i].path);
     options->request.n_loras = 0;

@@ -15,7 +15,8 @@ enum { SDGEN_MAX_LEVELS = 1000 /* given one by one */ };
 enum { SDGEN_OPTIONS = 200 /* at most */ };
 enum { SDGEN_MAX_LORAS = 64, SDGEN_MAX_CONTROLS = 4, SDGEN_MAX_IPS = 4, SDGEN_MAX_FILTERS = 32 };
 
-/* All strings are borrowed from argv or the environment, but for two: paths of LoRAs and control nets are owned, and
+/* All strings are borrowed from argv or the environment, but for paths of LoRAs and control nets
+ * and what is said to be owned, and
  * the small model's path points into the struct. */
 struct sdgen_options {
     struct sdrt_options model;
@@ -44,6 +45,8 @@ struct sdgen_options {
     const char *dump_filter[SDGEN_MAX_FILTERS]; /* patterns of names to dump */
     int dump_filters;                           /* how many; 0: everything is dumped */
     const char *compare;   /* precisions to compare instead of keeping images; NULL for none */
+    double precision_db;   /* --precision auto: how near to float32; 0: it is not asked for */
+    char *precision_text;  /* what came of that, owned; NULL before */
     const char *inspect;   /* what to say what it is, instead of drawing; NULL for none */
     int plan;              /* print the plan and draw nothing */
     const char *plan_file; /* where to; NULL: standard output */

@@ -77,6 +77,31 @@ static int check_many(const struct sdgen_options *o, const struct sdrt_log *log)
     return SDRT_OK;
 }
 
+/* What an image says of precision gives way to what is computed on, and to others that are compared with. */
+static void leave_precision(struct sdgen_options *o)
+{
+    if (!sdgen_given(o, "precision") && (o->model.isa || o->model.device || o->compare))
+        o->model.precision = NULL;
+}
+
+/* What --precision auto cannot measure, or would measure for nothing. */
+static int check_precision(const struct sdgen_options *o, const struct sdrt_log *log)
+{
+    const char *other = o->model.isa                                        ? "isa"
+                        : o->model.device && strcmp(o->model.device, "cpu") ? "device"
+                        : o->compare                                        ? "compare"
+                        : o->plan                                           ? "plan"
+                        : o->inspect                                        ? "inspect"
+                        : o->upscale_input                                  ? "upscale"
+                        : o->mpi                                            ? "mpi"
+                                                                            : NULL;
+
+    if (o->precision_db > 0.0 && other)
+        return sdrt_fail(log, SDRT_E_ARG, "--precision auto:%g, --%s: expected one of them",
+                         o->precision_db, other);
+    return SDRT_OK;
+}
+
 int sdgen_check_together(struct sdgen_options *o, const char *stray, const char *more,
                          const struct sdrt_log *log)
 {
@@ -92,6 +117,8 @@ int sdgen_check_together(struct sdgen_options *o, const char *stray, const char 
                          "'%s': expected options only; a prompt of several words needs quotes",
                          stray);
     o->show |= o->show_steps;
+    leave_precision(o);
+    if (check_precision(o, log)) return SDRT_E_ARG;
     if (o->compare && (o->model.precision || o->dump || o->show || o->grid || o->output ||
                        o->plan || o->batch_count > 1))
         return sdrt_fail(log, SDRT_E_ARG,

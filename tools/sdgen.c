@@ -15,6 +15,7 @@
 #include "tools/output.h"
 #include "tools/pictures.h"
 #include "tools/plan_svg.h"
+#include "tools/precision_auto.h"
 #include "tools/progress.h"
 #include "tools/prompt_file.h"
 #include "tools/show.h"
@@ -533,8 +534,10 @@ static int run(struct session *s)
 
     if (!status) status = pictures_read(&s->pictures, &s->options, &s->log);
     if (!status && o->compare) return compare_precisions(s);
+    if (!status && o->precision_db > 0.0)
+        status = precision_choose(&s->options, &s->prompts, &s->log);
     if (!status) status = sdrt_open(&s->context, &o->model);
-    if (!status) auto_apply(s->context, &s->options, &s->log);
+    if (!status && !o->precision_text) auto_apply(s->context, &s->options, &s->log);
     status = many_share(&s->many, s->context, o, status);
     if (!status && !caught) status = o->plan ? write_plan(s) : draw(s);
     return many_end(&s->many, status);
