@@ -21,8 +21,8 @@ struct sdrt_roof_gpu {
     struct sdrt_queue *queue;
     struct sdrt_device_memory *from, *to;
     double divisor;
-    size_t bytes;        /* of each buffer */
-    int multiprocessors; /* known once a probe was enqueued */
+    size_t bytes;                    /* of each buffer */
+    int multiprocessors, capability; /* known once a probe was enqueued */
     struct probe probe;
     struct sdrt_device_step step; /* enqueues probe */
 };
@@ -44,9 +44,12 @@ static int enqueue(const void *arg, const struct sdrt_exec *ex)
     return 0;
 }
 
-static int note_multiprocessors(const void *arg, const struct sdrt_exec *ex)
+static int note_device(const void *arg, const struct sdrt_exec *ex)
 {
-    *(int *)(uintptr_t)arg = ex->stream->multiprocessors;
+    struct sdrt_roof_gpu *g = (struct sdrt_roof_gpu *)(uintptr_t)arg;
+
+    g->multiprocessors = ex->stream->multiprocessors;
+    g->capability = ex->stream->capability;
     return 0;
 }
 
@@ -60,9 +63,7 @@ int sdrt_roof_gpu_create(struct sdrt_roof_gpu **out, struct sdrt_queue *queue, d
     g->queue = queue;
     g->divisor = divisor;
     g->bytes = divisor > 1.0 ? SMALL : LARGE;
-    g->step = (struct sdrt_device_step){ .run = note_multiprocessors,
-                                         .arg = &g->multiprocessors,
-                                         .nparts = 1 };
+    g->step = (struct sdrt_device_step){ .run = note_device, .arg = g, .nparts = 1 };
     sdrt_queue_run(queue, &g->step, 1);
     status = sdrt_queue_wait(queue);
     g->step.run = enqueue;
@@ -127,7 +128,9 @@ void sdrt_roof_gpu_try(struct sdrt_roof_gpu *g, struct sdrt_roof *roof)
     const size_t bytes = g->divisor > 1.0 ? 65536 : g->bytes;
     const int copies = g->divisor > 1.0 ? 1 : 8;
 
-    add(roof, SDRT_ROOF_BF16, blocks * mma * SDRT_PROBE_MMA_FLOP,
+    const int is_f16 = sdrt_cuda_narrow(g->capability) == SDRT_F16;
+
+    add(roof, is_f16 ? SDRT_ROOF_F16 : SDRT_ROOF_BF16, blocks * mma * SDRT_PROBE_MMA_FLOP,
         seconds_of(g, SDRT_CUDA_probe_mma, 0, mma, 1));
     add(roof, SDRT_ROOF_F32, blocks * fma * SDRT_PROBE_FMA_FLOP,
         seconds_of(g, SDRT_CUDA_probe_fma, 0, fma, 1));

@@ -5,6 +5,7 @@
 #include "bench/machine.h"
 #include "bench/roof_gpu.h"
 #include "model/pipeline/model.h"
+#include "runtime/device/cuda.h"
 
 #include <math.h>
 
@@ -40,7 +41,7 @@ static int measure(const struct sdrt_bench_options *o, struct sdrt_queue *queue,
     int status = sdrt_roof_create_on(&meter, queue, o->log);
 
     if (status == SDRT_OK) {
-        sdrt_device_facts(r, queue, "bf16");
+        sdrt_device_facts(r, queue, sdrt_cuda_device_precision(queue->device));
         sdrt_roof_tries(meter, tries);
         sdrt_roof_gaps(meter, &plain, &in_graph);
         sdrt_roof_facts(sdrt_roof_of(meter), r, "roof", "roof");

@@ -27,10 +27,11 @@ CUDA_DEPENDS = $(GPU_INCLUDES) kernels/act.h kernels/dtype.h kernels/cuda/attent
 	kernels/cuda/elementwise_params.h kernels/cuda/norm_params.h kernels/cuda/probe_params.h kernels/cuda/product.h \
 	kernels/cuda/product_wgmma.h
 if HAVE_NVCC
-# Machine code for A100 and its likes and for H100, and PTX, which drivers compile for all others.
+# Machine code for T4 and its likes, for A100 and its likes and for H100, and PTX, which drivers compile
+# for all others.
 NVCCFLAGS = -std=c++17 -O3
-CUDA_TARGETS = -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90a,code=sm_90a \
-	-gencode arch=compute_80,code=compute_80
+CUDA_TARGETS = -gencode arch=compute_75,code=sm_75 -gencode arch=compute_80,code=sm_80 \
+	-gencode arch=compute_90a,code=sm_90a -gencode arch=compute_80,code=compute_80
 # What the assembler says of registers and spills stays beside it for tests/check_cubins.sh.
 kernels/cuda/all.fatbin: kernels/cuda/all.cu $(GPU_KERNELS) $(CUDA_DEPENDS)
 	$(AM_V_GEN)$(MKDIR_P) kernels/cuda && { $(NVCC) $(NVCCFLAGS) $(CUDA_TARGETS) -Xptxas -v -I$(srcdir) \

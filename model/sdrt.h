@@ -126,8 +126,9 @@ struct sdrt_options {
                             * or a folder, of original names or diffusers'.  The model may itself be
                             * a denoiser alone, with vae and text encoders beside it */
     const char *device;   /* "cpu", as is NULL; "cuda" or "cuda:N": an NVIDIA GPU, which computes in
-                            * bf16.  Its driver is looked for then; text encoders stay on the
-                            * processor, to which threads, isa and no_pin belong */
+                            * bf16, of compute capability 7.5 in f16 (the VAE in f32).  Its driver is
+                            * looked for then; text encoders stay on the processor, to which threads,
+                            * isa and no_pin belong */
     size_t device_memory; /* bytes that a GPU may be asked for; 0: what is free there */
     int plan_only;        /* 1: nothing will be drawn, so that no GPU is needed to plan for one */
     const char *taesd; /* a TAESD, a file or a folder: its decoder, encoder or both stand in for the

@@ -12,7 +12,7 @@ set -eu
 fatbin=${1:-kernels/cuda/all.fatbin}
 [ -f "$fatbin" ] && [ -f "$fatbin.log" ] || { echo "no nvcc: no machine code to look at"; exit 77; }
 
-awk '/Compiling entry function/ { gsub("\047", ""); name = $6; arch = $8; kernels++ }
+awk '/Compiling entry function/ { gsub("\047", ""); name = $7; arch = $9; kernels++ }
     /spill stores/ && ($5 > 0 || $9 > 0) { print name, arch ": spills:", $0; bad = 1 }
     /serialized/ { print; bad = 1 }
     END {
@@ -20,27 +20,51 @@ awk '/Compiling entry function/ { gsub("\047", ""); name = $6; arch = $8; kernel
         exit bad || !kernels
     }' "$fatbin.log"
 
+# A block of sm_75 has 64 KiB of shared memory, what its kernels declare and what a launch asks for.
+sed -n 's/^SDRT_CUDA_KERNEL(\(.*\))$/\1/p' "${srcdir-.}/kernels/cuda/list.h" | awk -F ', *' '
+    FILENAME == "-" { asked[$1] = $4; next }
+    /Compiling entry function/ { gsub("\047", ""); split($0, word, " "); name = word[7]; arch = word[9] }
+    /Used [0-9]+ registers/ && arch == "sm_75" {
+        match($0, /[0-9]+ registers/)
+        registers = substr($0, RSTART, RLENGTH)
+        own = match($0, /[0-9]+ bytes smem/) ? substr($0, RSTART, RLENGTH) + 0 : 0
+        printf("%s sm_75: %s, %d bytes of shared memory\n", name, registers, own + asked[name])
+        if (own + asked[name] > 65536) { print name, "sm_75: too much shared memory"; bad = 1 }
+        kernels++
+    }
+    END {
+        if (!kernels) print "no kernels for sm_75"
+        exit bad || !kernels
+    }' - "$fatbin.log"
+
 dump=$(command -v cuobjdump || true)
 [ -n "$dump" ] || dump=${CUOBJDUMP:-}
 [ -n "$dump" ] || { echo "no cuobjdump: the loops are not looked at"; exit 0; }
 
 # The shortest backward branch whose body has a product of matrices, of each kernel.  A warp'\''s
-# m16n8k16 takes a quarter'\''s unit 8 clocks on A100; a product of a warpgroup 4 for as much.
+# m16n8k16 takes a quarter'\''s unit 8 clocks on A100, its m16n8k8 as many on T4; a product of a warpgroup
+# 4 for as much as the former.
 "$dump" -sass "$fatbin" | awk '
 function number(hex,    i, n) {
     for (i = 1; i <= length(hex); i++) n = n * 16 + index("0123456789abcdef", substr(hex, i, 1)) - 1
     return n
 }
 function clocks(op,    shape) {
-    if (op ~ /^HMMA\.16816/) return 8
+    if (op ~ /^HMMA\.(16816|1688)/) return 8
     if (op ~ /^HGMMA/) { split(op, shape, /[.x]/); return 16 * shape[3] * shape[4] / 2048 * 4 }
     return 0
 }
 function limit() {
-    if (arch == "sm_80" && name == "product_bf16_128x128") return 0.5
-    if (arch == "sm_80" && name == "attention_bf16_64") return 1.0
+    if (arch == "sm_75" && name == "product_128x128") return 0.35
+    if (arch == "sm_75" && name == "attention_64") return 0.6
+    if (arch == "sm_80" && name == "product_128x128") return 0.5
+    if (arch == "sm_80" && name == "attention_64") return 1.0
     if (arch == "sm_90a" && name ~ /^product_wgmma/) return 0.35
     return 0
+}
+# Kernels of sm_75 that must multiply by tensor cores; of large tiles none reads sources there.
+function multiplies() {
+    return arch == "sm_75" && name ~ /^(product_.*[0-9]x|attention_)[0-9]+$/ && name != "product_read_128x128"
 }
 function finish(    i, j, body, sum, best, best_sum, most) {
     best = 0
@@ -55,7 +79,7 @@ function finish(    i, j, body, sum, best, best_sum, most) {
         printf("%s %s: %d instructions for %d clocks of products: %.2f%s\n", name, arch, best,
                best_sum, best / best_sum,
                (most && best / best_sum > most) ? ", expected " most : "")
-    if (most && !best) print name, arch ": no loop with products"
+    if ((most || multiplies()) && !best) { print name, arch ": no loop with products"; bad = 1 }
     if (most && (!best || best / best_sum > most)) bad = 1
     if (most) looked++
     n = 0

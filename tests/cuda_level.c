@@ -15,16 +15,20 @@
 /* ---- the level, in the place of isa.c ---- */
 
 const struct sdrt_isa_level sdrt_isa_levels[] = {
+    { "cuda75", SDRT_ISA_CUDA75, SDRT_ISA_CUDA75 },
     { "cuda80", SDRT_ISA_CUDA80, SDRT_ISA_CUDA80 },
     { "cuda90", SDRT_ISA_CUDA90, SDRT_ISA_CUDA90 },
     { NULL, 0, 0 },
 };
 
-unsigned sdrt_isa_detect(void) { return SDRT_ISA_CUDA80 | SDRT_ISA_CUDA90; }
+unsigned sdrt_isa_detect(void) { return SDRT_ISA_CUDA75 | SDRT_ISA_CUDA80 | SDRT_ISA_CUDA90; }
 
 const struct sdrt_isa_level *sdrt_isa_find(const char *name)
 {
-    return strcmp(name, "cuda90") ? sdrt_isa_levels : sdrt_isa_levels + 1;
+    const struct sdrt_isa_level *l = sdrt_isa_levels;
+
+    while (l->name && strcmp(l->name, name) != 0) l++;
+    return l->name ? l : NULL;
 }
 
 /* Fewer shapes, where not all are asked for: the model takes a second for what a GPU does in a
@@ -98,17 +102,20 @@ static void open_functions(void *library)
     look_up(library, "cuFuncSetAttribute", &set);
     for (int i = 0; i < SDRT_CUDA_KERNELS; i++) {
         const struct sdrt_cuda_kernel *k = &sdrt_cuda_kernels[i];
+        const unsigned shared = sdrt_cuda_shared(k, driver.stream.capability);
         if (find(&driver.functions[i], NULL, k->name) ||
-            (k->shared > 48 << 10 && set(driver.functions[i], 8, (int)k->shared))) {
+            (shared > 48 << 10 && set(driver.functions[i], 8, (int)shared))) {
             fprintf(stderr, "the execution model has no kernel %s\n", k->name);
             abort();
         }
     }
 }
 
-static void open_driver(void)
+/* Few multiprocessors, so that products of the tests' sizes take both tiles. */
+static void open_driver(int capability)
 {
-    void *library = dlopen(SDRT_CUDA_SHIM, RTLD_NOW | RTLD_LOCAL);
+    const char *path = capability < SDRT_CUDA_BF16 ? SDRT_CUDA_SHIM75 : SDRT_CUDA_SHIM;
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 
     if (!library) {
         fprintf(stderr, "%s\n", dlerror());
@@ -122,18 +129,28 @@ static void open_driver(void)
     look_up(library, "cuMemFree_v2", &driver.free);
     look_up(library, "cuLaunchKernel", &driver.launch);
     look_up(library, "cuTensorMapEncodeTiled", &driver.encode);
-    open_functions(library);
-    /* Few multiprocessors, so that products of the tests' sizes take both tiles. */
     driver.stream = (struct sdrt_stream){ .launch = launch,
                                           .tensor_map = tensor_map,
-                                          .capability = 80,
+                                          .capability = capability,
                                           .multiprocessors = 3 };
+    open_functions(library);
     driver.open = 1;
+}
+
+void tcuda_open(int capability)
+{
+    const int is_75 = capability < SDRT_CUDA_BF16;
+
+    if (!driver.open) open_driver(capability);
+    /* They are two libraries, and each test has a process of its own. */
+    cr_assert_eq(is_75, driver.stream.capability < SDRT_CUDA_BF16);
+    driver.stream.capability = capability;
+    tnarrow_type = sdrt_cuda_narrow(capability);
 }
 
 const struct tcuda *tcuda_shim(void)
 {
-    if (!driver.open) open_driver();
+    if (!driver.open) tcuda_open(80);
     return &driver.shim;
 }
 
@@ -361,7 +378,7 @@ static int rms_norm(const struct sdrt_exec *ex, const struct sdrt_rms_shape *s, 
 
 void tcuda_ops_init(struct sdrt_ops *ops)
 {
-    sdrt_cuda_ops_init(&device);
+    sdrt_cuda_ops_init(&device, tnarrow_type);
     *ops = device;
     ops->gemm.gemm = gemm;
     ops->conv.conv2d = conv2d;
@@ -377,7 +394,7 @@ static struct sdrt_ops *filled(const char *level)
 {
     static struct sdrt_ops ops;
 
-    tcuda_stream()->capability = strcmp(level, "cuda90") ? 80 : 90;
+    tcuda_open(atoi(level + strlen("cuda")));
     tcuda_ops_init(&ops);
     return &ops;
 }

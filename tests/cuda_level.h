@@ -13,6 +13,10 @@
 
 struct sdrt_stream;
 
+/* Opens the model of a device of capability 75, 80 or 90.  A process that opened 75 opens nothing else; one
+ * that did not may change between the others.  Without it there is one of 80. */
+void tcuda_open(int capability);
+
 /* The model as a library, loaded once. */
 struct tcuda {
     void (*plant)(const char *fault);

@@ -226,27 +226,38 @@ if HAVE_SHIM
 SHIM_FLAGS = -std=c++17 -O2 -g -fPIC -fvisibility=default -Wall -Wextra -I$(srcdir) \
 	-iquote $(srcdir)/tests/emulation/cuda
 SHIM_OBJECTS = $(SHIM_PARTS:.cc=.shim.o) $(GPU_KERNELS:.cu=.shim.o)
+# The same of a device of compute capability 7.5.
+SHIM75_OBJECTS = $(SHIM_OBJECTS:.shim.o=.shim75.o)
+SHIM_COMPILE = $(AM_V_GEN)$(MKDIR_P) $(@D) && $(SHIM_CXX) $(SHIM_FLAGS)
+SHIM_KERNEL_FLAGS = -fsanitize=thread -Wno-unknown-pragmas -x c++
 $(SHIM_PARTS:.cc=.shim.o): %.shim.o: %.cc $(SHIM_INCLUDES) kernels/cuda/ptx.h
-	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SHIM_CXX) $(SHIM_FLAGS) -c -o $@ $(srcdir)/$*.cc
+	$(SHIM_COMPILE) -c -o $@ $(srcdir)/$*.cc
+$(SHIM_PARTS:.cc=.shim75.o): %.shim75.o: %.cc $(SHIM_INCLUDES) kernels/cuda/ptx.h
+	$(SHIM_COMPILE) -DSDRT_ARCH=75 -c -o $@ $(srcdir)/$*.cc
 $(GPU_KERNELS:.cu=.shim.o): %.shim.o: %.cu $(SHIM_INCLUDES) $(CUDA_DEPENDS)
-	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SHIM_CXX) $(SHIM_FLAGS) -fsanitize=thread -Wno-unknown-pragmas \
-		-x c++ -c -o $@ $(srcdir)/$*.cu
+	$(SHIM_COMPILE) $(SHIM_KERNEL_FLAGS) -c -o $@ $(srcdir)/$*.cu
+$(GPU_KERNELS:.cu=.shim75.o): %.shim75.o: %.cu $(SHIM_INCLUDES) $(CUDA_DEPENDS)
+	$(SHIM_COMPILE) $(SHIM_KERNEL_FLAGS) -DSDRT_ARCH=75 -c -o $@ $(srcdir)/$*.cu
 tests/libcuda-shim.so: $(SHIM_OBJECTS)
 	$(AM_V_GEN)$(SHIM_CXX) -shared -Wl,-Bsymbolic -o $@ $(SHIM_OBJECTS) -ldl
-CLEANFILES += tests/libcuda-shim.so $(SHIM_OBJECTS)
-CUDA_CPPFLAGS = -iquote $(srcdir)/tests/emulation/cuda/level $(AM_CPPFLAGS) \
-	-DSDRT_CUDA_SHIM='"$(abs_builddir)/tests/libcuda-shim.so"'
+tests/libcuda-shim75.so: $(SHIM75_OBJECTS)
+	$(AM_V_GEN)$(SHIM_CXX) -shared -Wl,-Bsymbolic -o $@ $(SHIM75_OBJECTS) -ldl
+CUDA_SHIMS = tests/libcuda-shim.so tests/libcuda-shim75.so
+CUDA_SHIM_PATHS = -DSDRT_CUDA_SHIM='"$(abs_builddir)/tests/libcuda-shim.so"' \
+	-DSDRT_CUDA_SHIM75='"$(abs_builddir)/tests/libcuda-shim75.so"'
+CLEANFILES += $(CUDA_SHIMS) $(SHIM_OBJECTS) $(SHIM75_OBJECTS)
+CUDA_CPPFLAGS = -iquote $(srcdir)/tests/emulation/cuda/level $(AM_CPPFLAGS) $(CUDA_SHIM_PATHS)
 CUDA_LIBS = $(TEST_LIBS) -ldl
 CUDA_TESTS = tests/test_cuda_gemm tests/test_cuda_conv tests/test_cuda_attention \
 	tests/test_cuda_norm tests/test_cuda_elementwise tests/test_cuda_faults
 check_PROGRAMS += $(CUDA_TESTS)
 # The tests' programs look for it when they run.
-EXTRA_tests_test_cuda_gemm_DEPENDENCIES = tests/libcuda-shim.so
-EXTRA_tests_test_cuda_conv_DEPENDENCIES = tests/libcuda-shim.so
-EXTRA_tests_test_cuda_attention_DEPENDENCIES = tests/libcuda-shim.so
-EXTRA_tests_test_cuda_norm_DEPENDENCIES = tests/libcuda-shim.so
-EXTRA_tests_test_cuda_elementwise_DEPENDENCIES = tests/libcuda-shim.so
-EXTRA_tests_test_cuda_faults_DEPENDENCIES = tests/libcuda-shim.so
+EXTRA_tests_test_cuda_gemm_DEPENDENCIES = $(CUDA_SHIMS)
+EXTRA_tests_test_cuda_conv_DEPENDENCIES = $(CUDA_SHIMS)
+EXTRA_tests_test_cuda_attention_DEPENDENCIES = $(CUDA_SHIMS)
+EXTRA_tests_test_cuda_norm_DEPENDENCIES = $(CUDA_SHIMS)
+EXTRA_tests_test_cuda_elementwise_DEPENDENCIES = $(CUDA_SHIMS)
+EXTRA_tests_test_cuda_faults_DEPENDENCIES = $(CUDA_SHIMS)
 tests_test_cuda_gemm_SOURCES = tests/test_gemm.c bench/oracle/gemm.c bench/oracle/gemm.h \
 	tests/weights.c tests/weights.h bench/shapes_gemm.h $(CUDA_LEVEL)
 tests_test_cuda_gemm_CPPFLAGS = $(CUDA_CPPFLAGS)
@@ -544,17 +555,17 @@ EXTRA_DIST += tests/test_gpu_models.c tests/test_gpu_nets.c
 if HAVE_SHIM
 check_PROGRAMS += tests/test_gpu_models
 tests_test_gpu_models_SOURCES = tests/test_gpu_models.c $(GOLDEN_IMAGES)
-tests_test_gpu_models_CPPFLAGS = $(AM_CPPFLAGS) -DSDRT_CUDA_SHIM='"$(abs_builddir)/tests/libcuda-shim.so"'
+tests_test_gpu_models_CPPFLAGS = $(AM_CPPFLAGS) $(CUDA_SHIM_PATHS)
 tests_test_gpu_models_CFLAGS = $(TEST_CFLAGS)
 tests_test_gpu_models_LDADD = $(TEST_LIBS)
-EXTRA_tests_test_gpu_models_DEPENDENCIES = tests/libcuda-shim.so
+EXTRA_tests_test_gpu_models_DEPENDENCIES = $(CUDA_SHIMS)
 check_PROGRAMS += tests/test_gpu_nets
 tests_test_gpu_nets_SOURCES = tests/test_gpu_nets.c $(GOLDEN_IMAGES) tests/golden_pictures.c \
 	tests/golden_pictures.h tests/made_weights.c tests/made_weights.h tests/run_program.c tests/run_program.h
 tests_test_gpu_nets_CPPFLAGS = $(tests_test_gpu_models_CPPFLAGS)
 tests_test_gpu_nets_CFLAGS = $(TEST_CFLAGS)
 tests_test_gpu_nets_LDADD = $(TEST_LIBS)
-EXTRA_tests_test_gpu_nets_DEPENDENCIES = tests/libcuda-shim.so sdconvert
+EXTRA_tests_test_gpu_nets_DEPENDENCIES = $(CUDA_SHIMS) sdconvert
 endif
 
 # Sessions in threads.

@@ -172,9 +172,12 @@ API cuModuleGetFunction(void **f, void *module, const char *name)
     return asked("no-kernel") ? NOT_FOUND : OK;
 }
 
+/* Shared memory of a block: 64 KiB can be had before 8.0, 227 after. */
 API cuFuncSetAttribute(void *f, int which, int value)
 {
-    return f && which == 8 && value > 0 ? OK : INVALID;
+    const int most = (number("capability=", 90) < 80 ? 64 : 227) << 10;
+
+    return f && which == 8 && value > 0 && value <= most ? OK : INVALID;
 }
 
 /* ---- memory ---- */

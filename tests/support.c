@@ -73,7 +73,7 @@ float *trounded_rows(const float *rows, size_t n, size_t width, size_t pitch, in
     if (!to) abort();
     for (size_t r = 0; r < n; r++)
         for (size_t i = r * pitch; i < r * pitch + width; i++)
-            to[i] = round ? (float)tround((double)rows[i], SDRT_BF16) : rows[i];
+            to[i] = round ? (float)tround((double)rows[i], tnarrow_type) : rows[i];
     return to;
 }
 
@@ -96,14 +96,27 @@ float *ttyped_values(const struct tbuf *rows, enum sdrt_dtype type)
 
     if (!to) abort();
     if (type == SDRT_F32) memcpy(to, rows->p, n * sizeof *to);
+    for (size_t i = 0; type == SDRT_F16 && i < n; i++) {
+        const float v = (float)tdecode(h, type, i);
+        memcpy(&to[i], &v, sizeof v);
+        if (h[i] == 0xffff) to[i] = 0xffffffff;
+    }
     for (size_t i = 0; type == SDRT_BF16 && i < n; i++)
         to[i] = h[i] == 0xffff ? 0xffffffff : (uint32_t)h[i] << 16;
     return (float *)(void *)to;
 }
 
-enum sdrt_dtype trand_type(uint64_t *state) { return trand_int(state, 2) ? SDRT_BF16 : SDRT_F32; }
+enum sdrt_dtype tnarrow_type = SDRT_BF16;
 
-double ttyped_error(enum sdrt_dtype type) { return type == SDRT_BF16 ? 0x1p-8 : 0.0; }
+enum sdrt_dtype trand_type(uint64_t *state)
+{
+    return trand_int(state, 2) ? tnarrow_type : SDRT_F32;
+}
+
+double ttyped_error(enum sdrt_dtype type)
+{
+    return type == SDRT_BF16 ? 0x1p-8 : type == SDRT_F16 ? 0x1p-11 : 0.0;
+}
 
 int tbf16_level(const char *level)
 {
@@ -121,7 +134,7 @@ int tint16_level(const char *level)
 
 int tin_bf16(const char *level, enum sdrt_dtype stored)
 {
-    return tbf16_level(level) && (stored == SDRT_BF16 || stored == SDRT_F8_E4M3);
+    return tbf16_level(level) && (stored == tnarrow_type || stored == SDRT_F8_E4M3);
 }
 
 int tevery(void)
@@ -145,7 +158,7 @@ int trequired(const char *level)
 
 int tin_f16(const char *level, enum sdrt_dtype stored)
 {
-    return toperand(level) == SDRT_F16 && stored == SDRT_F16;
+    return toperand(level) == SDRT_F16 && stored == SDRT_F16 && !tbf16_level(level);
 }
 
 double tf16_error(const char *level, enum sdrt_dtype stored)
@@ -158,7 +171,7 @@ enum sdrt_dtype toperand(const char *level)
     const struct sdrt_isa_level *l = sdrt_isa_find(level);
 
     if (!l) return SDRT_F32;
-    if (l->own & SDRT_ISA_ANY_BF16) return SDRT_BF16;
+    if (l->own & SDRT_ISA_ANY_BF16) return tnarrow_type;
     return l->own & SDRT_ISA_ANY_F16 ? SDRT_F16 : SDRT_F32;
 }
 

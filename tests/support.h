@@ -33,23 +33,26 @@ void tbuf_free(struct tbuf *b);
 /* The seed is SDRT_TEST_SEED, or 1; tests print it when they fail. */
 uint64_t trand_seed(void);
 
-/* A copy of rows of width floats, pitch apart, rounded to bf16 where round is set; free() it. */
+/* The 16-bit type of levels that compute in one: bf16, but on GPUs of capability 7.5 f16. */
+extern enum sdrt_dtype tnarrow_type;
+
+/* A copy of rows of width floats, pitch apart, rounded to it where round is set; free() it. */
 float *trounded_rows(const float *rows, size_t n, size_t width, size_t pitch, int round);
 
-/* Rows in an operand's own type, F32 or BF16: a buffer of n of them, of which each gap stays NaN;
+/* Rows in an operand's own type, F32, BF16 or F16: a buffer of n of them, of which each gap stays NaN;
  * and their values as f32, in which what nobody wrote is NaN as in a new buffer; free() them. */
 struct tbuf ttyped_rows(const float *rows, enum sdrt_dtype type, size_t n, size_t width,
                         size_t pitch);
 float *ttyped_values(const struct tbuf *rows, enum sdrt_dtype type);
 
-/* One of the two types, by chance. */
+/* F32 or tnarrow_type, by chance. */
 enum sdrt_dtype trand_type(uint64_t *state);
 
 /* The most by which storing a value in the type changes it, relative to the value. */
 double ttyped_error(enum sdrt_dtype type);
 
-/* Whether the level computes in bf16, and whether it multiplies weights stored so with activations
- * in bf16. */
+/* Whether the level computes in tnarrow_type, and whether it multiplies weights stored so with
+ * activations in it, each rounded as it is. */
 int tbf16_level(const char *level);
 int tin_bf16(const char *level, enum sdrt_dtype stored);
 
@@ -58,7 +61,7 @@ int tin_bf16(const char *level, enum sdrt_dtype stored);
 int tint16_level(const char *level);
 #define TINT16_NMSE (5e-4 * 5e-4)
 
-/* Whether the level multiplies weights stored so in f16, and the most by which a sum of such products
+/* Whether the level multiplies weights stored so in f16, and sums in it, and the most by which a sum of such products
  * differs from the exact one where that is about 1: 10 sigma of what runs of 32 roundings to 2^-11 of
  * growing sums come to, and of the operands' own.  TF16_NMSE is the limit of the mean. */
 int    tin_f16(const char *level, enum sdrt_dtype stored);

@@ -81,7 +81,7 @@ static int in_bf16(const char *level, const struct sdrt_attention_shape *s)
 
 static int in_f16(const char *level, const struct sdrt_attention_shape *s)
 {
-    return toperand(level) == SDRT_F16 && !s->causal && !s->biased;
+    return tin_f16(level, SDRT_F16) && !s->causal && !s->biased;
 }
 
 /* What the oracle makes of the operands, here f32, in bf16 of what correct rounding makes of them. */
@@ -93,11 +93,11 @@ static void expect(const char *level, const struct sdrt_attention_shape *s,
     const size_t width = (size_t)(s->heads * s->head_dim);
     const int round = in_bf16(level, s);
     float *q = trounded_rows(a->q, queries, width, (size_t)s->q_pitch,
-                             round || s->q_type == SDRT_BF16);
+                             round || s->q_type == tnarrow_type);
     float *k = trounded_rows(a->k, keys, width, (size_t)s->k_pitch,
-                             round || s->k_type == SDRT_BF16);
+                             round || s->k_type == tnarrow_type);
     float *v = trounded_rows(a->v, keys, width, (size_t)s->v_pitch,
-                             round || s->v_type == SDRT_BF16);
+                             round || s->v_type == tnarrow_type);
 
     oracle_attention(s, q, k, v, a->bias, 1, want);
     free(q);
@@ -189,9 +189,9 @@ static void check(const char *level, const struct sdrt_attention_ops *ops, uint6
     const double largest = (kind == PEAKED ? 300.0 : kind == RISING ? 3.0 * sqrt(s->head_dim) : 3.0) +
                            (s->biased ? 5.0 : 0.0);
     double atol = 6e-6 + 7e-7 * largest;
-    /* In bf16 each weight is rounded to 2^-8 of itself, and the values, which are below 1, differ by
-     * up to 2. */
-    if (in_bf16(level, s)) atol += 2.0 / 256.0;
+    /* Each weight is rounded to 2^-8 of itself, in f16 to 2^-11, and the values, which are below 1, differ
+     * by up to 2. */
+    if (in_bf16(level, s)) atol += 2.0 * ttyped_error(tnarrow_type);
     /* In f16 so is each score, to 2^-10 of its terms' sum, and with it the weight's exponent. */
     if (in_f16(level, s)) atol += 4e-3 + 1e-3 * largest;
     float *got = ttyped_values(&o, s->o_type);
@@ -307,12 +307,12 @@ static void check_types(const char *level, const struct sdrt_attention_ops *ops)
     const int narrow = tbf16_level(level);
 
     cr_expect(ops->takes(&s), "%s: f32", level);
-    cr_expect_eq(ops->operand(&s) == SDRT_BF16, narrow, "%s: operand", level);
+    cr_expect_eq(ops->operand(&s) == tnarrow_type, narrow, "%s: operand", level);
     for (int i = 1; narrow && i < 16; i++) {
-        s.q_type = i & 1 ? SDRT_BF16 : SDRT_F32;
-        s.k_type = i & 2 ? SDRT_BF16 : SDRT_F32;
-        s.v_type = i & 4 ? SDRT_BF16 : SDRT_F32;
-        s.o_type = i & 8 ? SDRT_BF16 : SDRT_F32;
+        s.q_type = i & 1 ? tnarrow_type : SDRT_F32;
+        s.k_type = i & 2 ? tnarrow_type : SDRT_F32;
+        s.v_type = i & 4 ? tnarrow_type : SDRT_F32;
+        s.o_type = i & 8 ? tnarrow_type : SDRT_F32;
         cr_expect(ops->takes(&s), "%s: bf16, case %d", level, i);
     }
     s.o_type = SDRT_I32;

@@ -161,7 +161,7 @@ static struct operands make(const struct problem *p, const struct sdrt_conv_ops 
     if (p->bias) o.a.bias = o.bias.v;
     if (p->chan) o.a.chan = o.chan.v;
     if (p->residual) o.a.residual = p->residual == IN_PLACE ? o.y.v : o.residual.v;
-    oracle_conv(s, &o.a, o.w.values, in_bf16(p) ? SDRT_BF16 : SDRT_F32, residual,
+    oracle_conv(s, &o.a, o.w.values, in_bf16(p) ? tnarrow_type : SDRT_F32, residual,
                 p->step, o.want);
     free(residual);
     if (p->groups) o.a.msb = NULL;
@@ -213,7 +213,7 @@ static void check(const struct problem *p, const struct sdrt_conv_ops *ops, uint
     /* One input in some ten thousand is so near the middle of two bf16 that the prologue's
      * last bits decide: then a product of 6 by 3 / sqrt(inputs) is 2^-8 off. */
     if (in_bf16(p) && s->prologue != SDRT_PROLOGUE_NONE)
-        atol += 3.0 * 18.0 / 256.0 / sqrt(inputs);
+        atol += 3.0 * 18.0 * ttyped_error(tnarrow_type) / sqrt(inputs);
     /* An integer of 14 bits for the largest of a tile's chunk or of a pixel, of some 12 for a weight. */
     if (in_int16(p)) atol = 3e-2;
     const double mean = (in_int16_tiles(p) ? 4e-6 : 2.0 * TINT16_NMSE) +
@@ -413,10 +413,10 @@ static void check_types(const char *level, const struct sdrt_conv_ops *ops)
     struct sdrt_conv_shape s = { .batch = 1, .in_h = 4, .in_w = 4, .in_c = 64, .out_h = 4,
                                  .out_w = 4, .out_c = 64, .kernel = 1, .stride = 1,
                                  .upsample = 1, .x_pitch = 64, .y_pitch = 64,
-                                 .w = { .n = 64, .k = 64, .taps = 1, .stored = SDRT_BF16 } };
+                                 .w = { .n = 64, .k = 64, .taps = 1, .stored = tnarrow_type } };
 
     cr_expect(ops->takes(&s), "%s: f32", level);
-    s.y_type = SDRT_BF16;
+    s.y_type = tnarrow_type;
     cr_expect(!tbf16_level(level) || ops->takes(&s), "%s: bf16", level);
     s.y_type = SDRT_I32;
     cr_expect_not(ops->takes(&s), "%s: i32", level);

@@ -56,7 +56,7 @@ static void run_product(const struct sdrt_ops *ops, enum sdrt_dtype stored)
     tcuda_free(a), tcuda_free(y), tcuda_free(w);
 }
 
-static void run_bf16(const struct sdrt_ops *ops) { run_product(ops, SDRT_BF16); }
+static void run_narrow(const struct sdrt_ops *ops) { run_product(ops, tnarrow_type); }
 static void run_f32(const struct sdrt_ops *ops) { run_product(ops, SDRT_F32); }
 
 /* Of a prologue, or of the source itself. */
@@ -78,15 +78,15 @@ static void run_conv_of(const struct sdrt_ops *ops, enum sdrt_prologue prologue)
         .x_pitch = C,
         .y_pitch = C,
         .prologue = prologue,
-        .w = { .n = C, .k = C, .taps = 9, .stride = 1, .stored = SDRT_BF16 },
+        .w = { .n = C, .k = C, .taps = 9, .stride = 1, .stored = tnarrow_type },
     };
     struct sdrt_exec ex = exec();
     void *x = values(PIXELS * C, SDRT_F32), *y = values(PIXELS * C, SDRT_F32);
-    void *w = values(9 * C * C, SDRT_BF16);
+    void *w = values(9 * C * C, tnarrow_type);
     float *msb = values(3 * C, SDRT_F32);
     const struct sdrt_conv_args a = { .x = x, .w = w, .y = y, .msb = msb };
 
-    ex.scratch = values(PIXELS * C, SDRT_BF16);
+    ex.scratch = values(PIXELS * C, tnarrow_type);
     (void)ops->conv.conv2d(&ex, &s, &a);
     tcuda_free(x), tcuda_free(y), tcuda_free(w), tcuda_free(ex.scratch), tcuda_free(msb);
 }
@@ -112,16 +112,16 @@ static void run_norm_operand(const struct sdrt_ops *ops)
         .x_pitch = C,
         .y_pitch = 8,
         .prologue = SDRT_PROLOGUE_NORM_SILU,
-        .w = { .n = 8, .k = C, .taps = 1, .stride = 1, .stored = SDRT_BF16 },
+        .w = { .n = 8, .k = C, .taps = 1, .stride = 1, .stored = tnarrow_type },
     };
     struct sdrt_exec ex = exec();
     void *x = values(PIXELS * C, SDRT_F32), *y = values(PIXELS * 8, SDRT_F32);
-    void *w = values(8 * 24, SDRT_BF16);
+    void *w = values(8 * 24, tnarrow_type);
     float *gamma = values(C, SDRT_F32), *beta = values(C, SDRT_F32);
     const struct sdrt_conv_norm norm = { gamma, beta, .groups = 2, .eps = 1e-5f };
     const struct sdrt_conv_args a = { .x = x, .w = w, .y = y, .norm = &norm };
 
-    ex.scratch = values(PIXELS * 24, SDRT_BF16);
+    ex.scratch = values(PIXELS * 24, tnarrow_type);
     (void)ops->conv.conv2d(&ex, &s, &a);
     tcuda_free(x), tcuda_free(y), tcuda_free(w), tcuda_free(ex.scratch);
     tcuda_free(gamma), tcuda_free(beta);
@@ -135,9 +135,9 @@ static void run_attention_of(const struct sdrt_ops *ops, int head_dim, int token
         .head_dim = head_dim,
         .q_len = tokens,
         .kv_len = tokens,
-        .q_type = SDRT_BF16,
-        .k_type = SDRT_BF16,
-        .v_type = SDRT_BF16,
+        .q_type = tnarrow_type,
+        .k_type = tnarrow_type,
+        .v_type = tnarrow_type,
         .o_type = SDRT_F32,
         .q_pitch = head_dim,
         .k_pitch = head_dim,
@@ -147,7 +147,7 @@ static void run_attention_of(const struct sdrt_ops *ops, int head_dim, int token
     };
     const size_t n = (size_t)(tokens * head_dim);
     const struct sdrt_exec ex = exec();
-    void *q = values(n, SDRT_BF16), *k = values(n, SDRT_BF16), *v = values(n, SDRT_BF16);
+    void *q = values(n, tnarrow_type), *k = values(n, tnarrow_type), *v = values(n, tnarrow_type);
     void *o = values(n, SDRT_F32);
     const struct sdrt_attention_args a = { .q = q, .k = k, .v = v, .o = o };
 
@@ -156,6 +156,7 @@ static void run_attention_of(const struct sdrt_ops *ops, int head_dim, int token
 }
 
 static void run_attention(const struct sdrt_ops *ops) { run_attention_of(ops, 64, 200); }
+static void run_large_attention(const struct sdrt_ops *ops) { run_attention_of(ops, 160, 200); }
 static void run_plain_attention(const struct sdrt_ops *ops) { run_attention_of(ops, 24, 37); }
 
 static void run_group_norm(const struct sdrt_ops *ops)
@@ -229,14 +230,14 @@ static void run_f8(const struct sdrt_ops *ops)
         .m = 63,
         .n = 63,
         .k = 280,
-        .a_type = SDRT_BF16,
+        .a_type = tnarrow_type,
         .y_type = SDRT_F32,
         .a_pitch = 280,
         .y_pitch = 63,
         .w = { .n = 63, .k = 280, .taps = 1, .stored = SDRT_F8_E4M3 },
     };
     const struct sdrt_exec ex = exec();
-    void *a = values(63 * 280, SDRT_BF16), *y = values(63 * 63, SDRT_F32);
+    void *a = values(63 * 280, tnarrow_type), *y = values(63 * 63, SDRT_F32);
     uint8_t bytes[63 * 280];
     memset(bytes, 0x35, sizeof bytes);
     void *w = tcuda_upload(bytes, sizeof bytes);
@@ -249,10 +250,10 @@ static void run_f8(const struct sdrt_ops *ops)
 /* The same on a device of capability 9.0. */
 static void run_wgmma(const struct sdrt_ops *ops)
 {
-    tcuda_stream()->capability = 90;
-    run_bf16(ops);
+    tcuda_open(90);
+    run_narrow(ops);
     run_conv(ops);
-    tcuda_stream()->capability = 80;
+    tcuda_open(80);
 }
 
 typedef void run_fn(const struct sdrt_ops *ops);
@@ -261,56 +262,63 @@ static const struct {
     const char *fault;
     run_fn *run;
     int finds; /* enum shim_fault, or CONFLICTS */
+    int only;  /* 75, 80: on that device alone */
 } planted[] = {
-    { "product_no_barrier", run_bf16, SHIM_RACE },
-    { "product_short_wait", run_bf16, SHIM_IN_FLIGHT },
-    { "product_swizzle", run_bf16, CONFLICTS },
-    { "product_tile_early", run_bf16, SHIM_RACE },
-    { "product_tile_late", run_bf16, SHIM_RACE },
-    { "product_bound_m", run_bf16, SHIM_BOUNDS },
-    { "product_bound_n", run_bf16, SHIM_BOUNDS },
-    { "product_bound_store", run_bf16, SHIM_BOUNDS },
-    { "product_bound_y", run_conv, SHIM_BOUNDS },
-    { "product_f8_bound_n", run_f8, SHIM_BOUNDS },
-    { "product_no_barrier", run_f8, SHIM_RACE },
-    { "product_no_barrier", run_read, SHIM_RACE },
-    { "product_short_wait", run_read, SHIM_IN_FLIGHT },
-    { "product_read_bound_m", run_read, SHIM_BOUNDS },
-    { "product_read_bound_y", run_read, SHIM_BOUNDS },
-    { "product_read_bound_k", run_read, SHIM_BOUNDS },
-    { "prepare_bound", run_conv, SHIM_BOUNDS },
-    { "product_f32_no_barrier_before", run_f32, SHIM_RACE },
-    { "product_f32_no_barrier_after", run_f32, SHIM_RACE },
-    { "product_f32_bound_m", run_f32, SHIM_BOUNDS },
-    { "product_f32_bound_n", run_f32, SHIM_BOUNDS },
-    { "wgmma_no_full", run_wgmma, SHIM_IN_FLIGHT },
-    { "wgmma_no_free", run_wgmma, SHIM_MISUSE },
-    { "wgmma_early_free", run_wgmma, SHIM_IN_FLIGHT },
-    { "wgmma_bytes", run_wgmma, SHIM_DEADLOCK },
-    { "wgmma_no_fence", run_wgmma, SHIM_MISUSE },
-    { "wgmma_no_wait", run_wgmma, SHIM_IN_FLIGHT },
-    { "wgmma_tile_early", run_wgmma, SHIM_IN_FLIGHT },
-    { "wgmma_tile_late", run_wgmma, SHIM_RACE },
-    { "wgmma_bound", run_wgmma, SHIM_BOUNDS },
-    { "attention_no_barrier", run_attention, SHIM_RACE },
-    { "attention_no_wait", run_attention, SHIM_IN_FLIGHT },
-    { "attention_bound", run_attention, SHIM_BOUNDS },
-    { "attention_bound_store", run_attention, SHIM_BOUNDS },
-    { "attention_plain_no_barrier", run_plain_attention, SHIM_RACE },
-    { "attention_plain_bound", run_plain_attention, SHIM_BOUNDS },
-    { "attention_plain_keys", run_plain_attention, SHIM_BOUNDS },
-    { "norm_no_barrier", run_group_norm, SHIM_RACE },
-    { "norm_same_place", run_group_norm, SHIM_RACE },
-    { "norm_bound", run_group_norm, SHIM_BOUNDS },
-    { "norm_no_barrier", run_norm_operand, SHIM_RACE },
-    { "norm_same_place", run_norm_operand, SHIM_RACE },
-    { "norm_operand_bound", run_norm_operand, SHIM_BOUNDS },
-    { "norm_operand_rest", run_norm_operand, SHIM_BOUNDS },
-    { "layer_norm_bound", run_layer_norm, SHIM_BOUNDS },
-    { "rms_norm_bound", run_rms_norm, SHIM_BOUNDS },
-    { "low_no_barrier", run_low_frequencies, SHIM_RACE },
-    { "low_bound", run_low_frequencies, SHIM_BOUNDS },
-    { "elementwise_bound", run_elementwise, SHIM_BOUNDS },
+    { "product_no_barrier", run_narrow, SHIM_RACE, 0 },
+    { "product_short_wait", run_narrow, SHIM_IN_FLIGHT, 80 },
+    { "product_swizzle", run_narrow, CONFLICTS, 0 },
+    { "product_tile_early", run_narrow, SHIM_RACE, 0 },
+    { "product_tile_late", run_narrow, SHIM_RACE, 0 },
+    { "product_tile_again", run_narrow, SHIM_RACE, 75 },
+    { "product_bound_m", run_narrow, SHIM_BOUNDS, 0 },
+    { "product_bound_n", run_narrow, SHIM_BOUNDS, 0 },
+    { "product_bound_store", run_narrow, SHIM_BOUNDS, 0 },
+    { "product_bound_y", run_conv, SHIM_BOUNDS, 0 },
+    { "product_f8_bound_n", run_f8, SHIM_BOUNDS, 0 },
+    { "product_no_barrier", run_f8, SHIM_RACE, 0 },
+    { "product_no_barrier", run_read, SHIM_RACE, 0 },
+    { "product_short_wait", run_read, SHIM_IN_FLIGHT, 80 },
+    { "product_read_bound_m", run_read, SHIM_BOUNDS, 0 },
+    { "product_read_bound_y", run_read, SHIM_BOUNDS, 0 },
+    { "product_read_bound_k", run_read, SHIM_BOUNDS, 0 },
+    { "prepare_bound", run_conv, SHIM_BOUNDS, 0 },
+    { "product_f32_no_barrier_before", run_f32, SHIM_RACE, 0 },
+    { "product_f32_no_barrier_after", run_f32, SHIM_RACE, 0 },
+    { "product_f32_bound_m", run_f32, SHIM_BOUNDS, 0 },
+    { "product_f32_bound_n", run_f32, SHIM_BOUNDS, 0 },
+    { "wgmma_no_full", run_wgmma, SHIM_IN_FLIGHT, 80 },
+    { "wgmma_no_free", run_wgmma, SHIM_MISUSE, 80 },
+    { "wgmma_early_free", run_wgmma, SHIM_IN_FLIGHT, 80 },
+    { "wgmma_bytes", run_wgmma, SHIM_DEADLOCK, 80 },
+    { "wgmma_no_fence", run_wgmma, SHIM_MISUSE, 80 },
+    { "wgmma_no_wait", run_wgmma, SHIM_IN_FLIGHT, 80 },
+    { "wgmma_tile_early", run_wgmma, SHIM_IN_FLIGHT, 80 },
+    { "wgmma_tile_late", run_wgmma, SHIM_RACE, 80 },
+    { "wgmma_bound", run_wgmma, SHIM_BOUNDS, 80 },
+    { "attention_no_barrier", run_attention, SHIM_RACE, 0 },
+    { "attention_tile_early", run_attention, SHIM_RACE, 75 },
+    { "attention_tile_early", run_large_attention, SHIM_RACE, 75 },
+    { "attention_queries_early", run_attention, SHIM_UNWRITTEN, 75 },
+    { "attention_no_barrier", run_large_attention, SHIM_RACE, 0 },
+    { "attention_bound", run_large_attention, SHIM_BOUNDS, 0 },
+    { "attention_no_wait", run_attention, SHIM_IN_FLIGHT, 80 },
+    { "attention_bound", run_attention, SHIM_BOUNDS, 0 },
+    { "attention_bound_store", run_attention, SHIM_BOUNDS, 0 },
+    { "attention_plain_no_barrier", run_plain_attention, SHIM_RACE, 0 },
+    { "attention_plain_bound", run_plain_attention, SHIM_BOUNDS, 0 },
+    { "attention_plain_keys", run_plain_attention, SHIM_BOUNDS, 0 },
+    { "norm_no_barrier", run_group_norm, SHIM_RACE, 0 },
+    { "norm_same_place", run_group_norm, SHIM_RACE, 0 },
+    { "norm_bound", run_group_norm, SHIM_BOUNDS, 0 },
+    { "norm_no_barrier", run_norm_operand, SHIM_RACE, 0 },
+    { "norm_same_place", run_norm_operand, SHIM_RACE, 0 },
+    { "norm_operand_bound", run_norm_operand, SHIM_BOUNDS, 0 },
+    { "norm_operand_rest", run_norm_operand, SHIM_BOUNDS, 0 },
+    { "layer_norm_bound", run_layer_norm, SHIM_BOUNDS, 0 },
+    { "rms_norm_bound", run_rms_norm, SHIM_BOUNDS, 0 },
+    { "low_no_barrier", run_low_frequencies, SHIM_RACE, 0 },
+    { "low_bound", run_low_frequencies, SHIM_BOUNDS, 0 },
+    { "elementwise_bound", run_elementwise, SHIM_BOUNDS, 0 },
 };
 enum { PLANTED = sizeof planted / sizeof planted[0] };
 
@@ -319,13 +327,20 @@ static long found(const struct shim_result *r, int fault)
     return fault == CONFLICTS ? r->ldmatrix_replays : r->faults[fault];
 }
 
-Test(cuda_faults, all_are_found)
+static int is_on(int i, int capability)
+{
+    return !planted[i].only || planted[i].only == capability;
+}
+
+static void find_all(int capability)
 {
     struct sdrt_ops ops;
 
-    sdrt_cuda_ops_init(&ops);
+    tcuda_open(capability);
+    sdrt_cuda_ops_init(&ops, tnarrow_type);
     for (int i = 0; i < PLANTED; i++) {
         long sum = 0;
+        if (!is_on(i, capability)) continue;
         tcuda_shim()->plant(planted[i].fault);
         for (int order = SHIM_FORWARD; order <= SHIM_SHUFFLED; order++) {
             tcuda_shim()->set_order((enum shim_order)order);
@@ -333,21 +348,26 @@ Test(cuda_faults, all_are_found)
             planted[i].run(&ops);
             sum += found(tcuda_shim()->totals(), planted[i].finds);
         }
-        cr_expect_gt(sum, 0, "%s: not found", planted[i].fault);
+        cr_expect_gt(sum, 0, "%s: not found on sm_%d", planted[i].fault, capability);
         if (getenv("SDRT_TEST_VERBOSE"))
             fprintf(stderr, "%s: %s\n", planted[i].fault, tcuda_shim()->totals()->first);
     }
     tcuda_shim()->plant(NULL);
 }
 
+Test(cuda_faults, all_are_found_80) { find_all(80); }
+Test(cuda_faults, all_are_found_75) { find_all(75); }
+
 /* The same runs, without a fault. */
-Test(cuda_faults, nothing_else_is_found)
+static void find_nothing(int capability)
 {
     struct sdrt_ops ops;
 
-    sdrt_cuda_ops_init(&ops);
+    tcuda_open(capability);
+    sdrt_cuda_ops_init(&ops, tnarrow_type);
     tcuda_shim()->plant(NULL);
     for (int i = 0; i < PLANTED; i++) {
+        if (!is_on(i, capability)) continue;
         tcuda_shim()->clear();
         planted[i].run(&ops);
         const struct shim_result *r = tcuda_shim()->totals();
@@ -355,6 +375,9 @@ Test(cuda_faults, nothing_else_is_found)
         cr_expect_eq(r->ldmatrix_replays, 0, "%s without its fault: conflicts", planted[i].fault);
     }
 }
+
+Test(cuda_faults, nothing_else_is_found_80) { find_nothing(80); }
+Test(cuda_faults, nothing_else_is_found_75) { find_nothing(75); }
 
 /* Every fault of the sources stands in the list above. */
 Test(cuda_faults, list_is_whole)

@@ -7,7 +7,7 @@
 
 #include "kernels/cuda/cuda.h"
 #include "kernels/stream.h"
-#include "model/sdrt.h"
+#include "model/pipeline/model.h"
 #include "runtime/device/cpu.h"
 #include "runtime/device/cuda.h"
 #include "tests/support.h"
@@ -87,7 +87,8 @@ Test(gpu_device, refusals)
         { NULL, "name=shim", 2,
           "device \"cuda:2\": the CUDA driver finds 2 GPUs: expected a number "
           "below 2" },
-        { NULL, "capability=75 name=shim", 0, "shim, has compute capability 7.5: expected 8.0" },
+        { NULL, "capability=70 name=shim", 0, "shim, has compute capability 7.0: expected 7.5" },
+        { NULL, "capability=61 name=shim", 0, "shim, has compute capability 6.1: expected 7.5" },
         { NULL, "no-binary capability=99 name=shim", 1,
           "no kernels were built for compute capability "
           "9.9" },
@@ -145,7 +146,10 @@ Test(gpu_device, options_of_a_model)
         { "cudas", NULL, 0, SDRT_E_ARG, "unknown device \"cudas\"" },
         { "cpu", NULL, 1, SDRT_E_ARG, "a limit of a GPU's memory" },
         { "cuda", "f32", 0, SDRT_E_UNSUPPORTED,
-          "computes in bf16: expected precision bf16, not f32" },
+          "computes in bf16, or in f16 before compute capability 8.0: expected precision bf16 or "
+          "f16, not f32" },
+        { "cuda", "f16", 0, SDRT_E_UNSUPPORTED,
+          "a GPU that computes in bf16: expected precision bf16, not f16" },
         { "cuda:7", NULL, 0, SDRT_E_UNSUPPORTED, "expected a number below 2" },
     };
 
@@ -160,6 +164,48 @@ Test(gpu_device, options_of_a_model)
         o.log = &kept_log;
         expect_failure(sdrt_model_open(&model, &o), cases[i].status, cases[i].text, cases[i].text);
     }
+}
+
+/* ---- compute capability 7.5 ---- */
+
+Test(gpu_device, capability_75)
+{
+    const struct sdrt_attention_shape plain = { .head_dim = 40 };
+    const struct sdrt_gemm_shape f16 = { .w = { .stored = SDRT_F16 } };
+    struct sdrt_device *device;
+
+    setenv("STUB_CUDA", "name=shim capability=75", 1);
+    expect_quiet(open_gpu(&device, &(struct sdrt_cuda_options){ .index = 0 }), "7.5");
+    cr_expect_str_eq(sdrt_cuda_device_precision(device), "f16");
+    cr_expect_eq(device->ops->attention.operand(&plain), SDRT_F16);
+    cr_expect_eq(device->ops->gemm.operand(&f16), SDRT_F16);
+    cr_expect_eq(device->wide_ops->attention.operand(&plain), SDRT_F32);
+    sdrt_device_close(&device);
+    setenv("STUB_CUDA", "name=shim capability=80", 1);
+    expect_quiet(open_gpu(&device, &(struct sdrt_cuda_options){ .index = 0 }), "8.0");
+    cr_expect_str_eq(sdrt_cuda_device_precision(device), "bf16");
+    cr_expect_eq(device->ops->attention.operand(&plain), SDRT_BF16);
+    cr_expect_eq(device->wide_ops, device->ops);
+    sdrt_device_close(&device);
+}
+
+/* A model takes f16 by itself there, and no other precision. */
+Test(gpu_device, model_on_75)
+{
+    struct sdrt_model *model;
+    struct sdrt_options o;
+
+    setenv("STUB_CUDA", "name=shim capability=75", 1);
+    sdrt_options_init(&o);
+    o.random_weights = 1;
+    o.device = "cuda";
+    o.log = &kept_log;
+    expect_quiet(sdrt_model_open(&model, &o), "7.5");
+    cr_expect_str_eq(model->precision, "f16");
+    sdrt_model_release(&model);
+    o.precision = "bf16";
+    expect_failure(sdrt_model_open(&model, &o), SDRT_E_UNSUPPORTED,
+                   "a GPU that computes in f16: expected precision f16, not bf16", "bf16");
 }
 
 /* ---- planning without a driver ---- */

@@ -141,7 +141,7 @@ Test(gpu_nets, image_prompt)
 }
 
 /* Encoder and decoder. */
-Test(gpu_nets, taesd)
+static void check_taesd(void)
 {
     const struct sdrt_picture p = corner(SIDE);
     struct sdrt_request r = plain();
@@ -151,6 +151,8 @@ Test(gpu_nets, taesd)
     r.steps = 2;
     check("TAESD", made_write("taesd.safetensors", "taesd", 0, ""), NULL, &r, &r);
 }
+
+Test(gpu_nets, taesd) { check_taesd(); }
 
 Test(gpu_nets, freeu)
 {
@@ -174,7 +176,7 @@ Test(gpu_nets, hires)
 }
 
 /* A denoiser of e4m3, which the device keeps so. */
-Test(gpu_nets, eight_bits)
+static void check_eight_bits(void)
 {
     char net[512], model[512];
     const struct sdrt_request r = plain();
@@ -187,4 +189,24 @@ Test(gpu_nets, eight_bits)
     program_finish(program_start(NULL, 0, arguments));
     cr_assert_eq(ended.status, 0, "%s", ended.text);
     check("8 bits", NULL, net, &r, &r);
+}
+
+Test(gpu_nets, eight_bits) { check_eight_bits(); }
+
+/* On a GPU of compute capability 7.5, in f16. */
+static void choose_75(void)
+{
+    if (!getenv("SDRT_TEST_GPU")) setenv("SDRT_CUDA_LIBRARY", SDRT_CUDA_SHIM75, 1);
+}
+
+Test(gpu_nets, taesd_on_75)
+{
+    choose_75();
+    check_taesd();
+}
+
+Test(gpu_nets, eight_bits_on_75)
+{
+    choose_75();
+    check_eight_bits();
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Attention in bf16 for sm_80 and its successors, one function for each head size.  A warp keeps 16
+ * Attention of 16-bit operands, one function for each head size.  A warp keeps 16
  * queries, their scores against 64 keys, and their outputs in registers; a tile of scores becomes
  * the left operand of the second product without leaving them, since both have one layout.
  * Milakov and Gimelshein, 2018; Dao, "FlashAttention-2", 2023.
@@ -11,7 +11,7 @@
 enum {
     QUERIES = SDRT_CUDA_ATTENTION_QUERIES,
     KEYS = SDRT_CUDA_ATTENTION_KEYS,
-    STAGES = SDRT_CUDA_ATTENTION_STAGES,
+    STAGES = ASYNC_COPIES ? SDRT_CUDA_ATTENTION_STAGES : 1,
     THREADS = SDRT_CUDA_ATTENTION_THREADS,
 };
 
@@ -23,22 +23,104 @@ template <int D> struct shares {
     static constexpr int APART = THREADS / ACROSS;
 };
 
-/* The first `rows` rows of a tile of one head to shared memory; the others are zero. */
-template <int D> DEVICE void copy_rows(uint32_t to, const bf16 *from, int pitch, int rows)
+/* Calls visit(i, inside, from) for this thread's piece of each of its rows of one head's tile, of which the
+ * first `rows` are there. */
+template <int D, class Visit>
+DEVICE void each_piece(const narrow *from, int pitch, int rows, Visit visit)
 {
     constexpr int APART = shares<D>::APART;
     const int r = (int)threadIdx.x / shares<D>::ACROSS, c = (int)threadIdx.x % shares<D>::ACROSS;
-    const bf16 *source = from + (size_t)r * (size_t)pitch + c * 8;
-    const uint32_t place = to + (uint32_t)(r * SDRT_CUDA_ATTENTION_ROW(D) + c * 16);
+    const narrow *source = from + (size_t)r * (size_t)pitch + c * 8;
 
     if (c >= shares<D>::PIECES) return;
     rows += PLANTED(attention_bound) ? 1 : 0;
 #pragma unroll
-    for (int i = 0; i < KEYS / APART; i++) {
-        const int inside = r + i * APART < rows && c * 8 < D;
-        copy_async_16(place + (uint32_t)(i * APART * SDRT_CUDA_ATTENTION_ROW(D)),
-                      inside ? source + (size_t)(i * APART) * (size_t)pitch : from,
-                      inside ? 16 : 0);
+    for (int i = 0; i < KEYS / APART; i++)
+        visit(i, r + i * APART < rows && c * 8 < D, source + (size_t)(i * APART) * (size_t)pitch);
+}
+
+/* Where it lies in shared memory, beyond the tile's first byte. */
+template <int D> DEVICE uint32_t piece_at(int i)
+{
+    const int r = (int)threadIdx.x / shares<D>::ACROSS, c = (int)threadIdx.x % shares<D>::ACROSS;
+
+    return (uint32_t)((r + i * shares<D>::APART) * SDRT_CUDA_ATTENTION_ROW(D) + c * 16);
+}
+
+/* The first `rows` rows of a tile to shared memory; the others are zero. */
+template <int D> DEVICE void copy_rows(uint32_t to, const narrow *from, int pitch, int rows)
+{
+    const uint32_t place = to + piece_at<D>(0);
+
+    each_piece<D>(from, pitch, rows, [&](int i, int inside, const narrow *source) {
+        copy_async_16(place + (uint32_t)(i * shares<D>::APART * SDRT_CUDA_ATTENTION_ROW(D)),
+                      inside ? source : from, inside ? 16 : 0);
+    });
+}
+
+/* Without copies beside the threads, registers have the next tile's pieces while one is used, where a head
+ * leaves enough of them; else it comes when its turn does. */
+template <int D> struct carried {
+    static constexpr bool FITS = !ASYNC_COPIES && D <= 80;
+    bytes16 v[FITS ? KEYS / shares<D>::APART : 1];
+};
+
+template <int D> DEVICE void take_rows(carried<D> &x, const narrow *from, int pitch, int rows)
+{
+    each_piece<D>(from, pitch, rows, [&](int i, int inside, const narrow *source) {
+        x.v[i] = {};
+        if (inside) x.v[i] = load_16(source);
+    });
+}
+
+template <int D> DEVICE void put_rows(const carried<D> &x, unsigned char *tile)
+{
+    if ((int)threadIdx.x % shares<D>::ACROSS >= shares<D>::PIECES) return;
+#pragma unroll
+    for (int i = 0; i < KEYS / shares<D>::APART; i++)
+        *(bytes16 *)(void *)(tile + piece_at<D>(i)) = x.v[i];
+}
+
+/* One head's keys and values, a tile after the other. */
+template <int D> struct tiles {
+    static constexpr uint32_t BYTES = KEYS * SDRT_CUDA_ATTENTION_ROW(D);
+    const narrow *k, *v; /* of the last tile that was asked for */
+    carried<D> held_k, held_v;
+};
+
+/* Begins to bring tile t to its place. */
+template <int D> DEVICE void fetch(const sdrt_cuda_attention &p, tiles<D> &x, int t, uint32_t place)
+{
+    const int left = p.kv_len - t * KEYS;
+
+    if constexpr (ASYNC_COPIES) {
+        copy_rows<D>(place, x.k, p.k_pitch, left);
+        copy_rows<D>(place + tiles<D>::BYTES, x.v, p.v_pitch, left);
+        copy_async_commit();
+    } else if constexpr (carried<D>::FITS) {
+        take_rows<D>(x.held_k, x.k, p.k_pitch, left);
+        take_rows<D>(x.held_v, x.v, p.v_pitch, left);
+    }
+}
+
+/* This thread's share of tile t is there after, at the beginning of shared memory unless it was copied beside
+ * the thread; a barrier must follow. */
+template <int D>
+DEVICE void arrive(const sdrt_cuda_attention &p, const tiles<D> &x, int t, unsigned char *shared)
+{
+    if constexpr (ASYNC_COPIES) {
+        if (!PLANTED(attention_no_wait)) copy_async_wait<0>();
+    } else {
+        /* Nobody reads what lay there any more. */
+        if (!PLANTED(attention_tile_early)) sync_block();
+        if constexpr (carried<D>::FITS) {
+            put_rows<D>(x.held_k, shared);
+            put_rows<D>(x.held_v, shared + tiles<D>::BYTES);
+        } else {
+            const uint32_t to = shared_address(shared);
+            copy_rows<D>(to, x.k, p.k_pitch, p.kv_len - t * KEYS);
+            copy_rows<D>(to + tiles<D>::BYTES, x.v, p.v_pitch, p.kv_len - t * KEYS);
+        }
     }
 }
 
@@ -75,8 +157,8 @@ DEVICE void score_keys(float (&score)[KEYS / 8][4], const uint32_t (&q)[(D + 15)
             load_matrices(b, k + (uint32_t)((j * 16 + lane % 8 + lane / 16 * 8) *
                                                 SDRT_CUDA_ATTENTION_ROW(D) +
                                             (c * 2 + lane / 8 % 2) * 16));
-            multiply_bf16(score[j * 2], q[c], b[0], b[1]);
-            multiply_bf16(score[j * 2 + 1], q[c], b[2], b[3]);
+            multiply_narrow(score[j * 2], q[c], b[0], b[1]);
+            multiply_narrow(score[j * 2 + 1], q[c], b[2], b[3]);
         }
     if (left >= KEYS) return;
 #pragma unroll
@@ -123,7 +205,7 @@ DEVICE void add_values(rows_state<D> &s, const float (&score)[KEYS / 8][4], uint
             const float lo = exp2_fast(score[j * 2 + h / 2][r * 2] * scale - most[r]);
             const float hi = exp2_fast(score[j * 2 + h / 2][r * 2 + 1] * scale - most[r]);
             s.sum[r] += lo + hi;
-            p[h] = pack_bf16(lo, hi);
+            p[h] = pack_narrow(lo, hi);
         }
 #pragma unroll
         for (int c = 0; c < (D + 15) / 16; c++) {
@@ -131,8 +213,8 @@ DEVICE void add_values(rows_state<D> &s, const float (&score)[KEYS / 8][4], uint
             load_matrices_transposed(b, v + (uint32_t)((j * 16 + lane % 16) *
                                                            SDRT_CUDA_ATTENTION_ROW(D) +
                                                        (c * 2 + lane / 16) * 16));
-            multiply_bf16(s.o[c * 2], p, b[0], b[1]);
-            if (c * 2 + 1 < D / 8) multiply_bf16(s.o[c * 2 + 1], p, b[2], b[3]);
+            multiply_narrow(s.o[c * 2], p, b[0], b[1]);
+            if (c * 2 + 1 < D / 8) multiply_narrow(s.o[c * 2 + 1], p, b[2], b[3]);
         }
     }
 }
@@ -149,57 +231,65 @@ DEVICE void store_row(const sdrt_cuda_attention &p, const rows_state<D> &s, int 
         const float lo = s.o[j][r * 2] * factor, hi = s.o[j][r * 2 + 1] * factor;
         const size_t at = first + (size_t)(j * 8);
         if (!p.pairs) {
-            store_typed(p.o, p.o_bf16, at, lo);
-            store_typed(p.o, p.o_bf16, at + 1, hi);
-        } else if (p.o_bf16) {
-            *(uint32_t *)((bf16 *)p.o + at) = pack_bf16(lo, hi);
+            store_typed(p.o, p.o_narrow, at, lo);
+            store_typed(p.o, p.o_narrow, at + 1, hi);
+        } else if (p.o_narrow) {
+            *(uint32_t *)((narrow *)p.o + at) = pack_narrow(lo, hi);
         } else {
             store_8((float *)p.o + at, { { bits_of_float(lo), bits_of_float(hi) } });
         }
     }
 }
 
-template <int D> DEVICE void attention(const sdrt_cuda_attention &p, uint32_t base)
+template <int D> DEVICE void load_queries(uint32_t (&q)[(D + 15) / 16][4], uint32_t tile)
 {
-    constexpr uint32_t tile = KEYS * SDRT_CUDA_ATTENTION_ROW(D);
+    const int lane = lane_number();
+
+#pragma unroll
+    for (int c = 0; c < (D + 15) / 16; c++)
+        load_matrices(q[c], tile + (uint32_t)((warp_number() * 16 + lane % 16) *
+                                                  SDRT_CUDA_ATTENTION_ROW(D) +
+                                              (c * 2 + lane / 16) * 16));
+}
+
+template <int D> DEVICE void attention(const sdrt_cuda_attention &p, unsigned char *shared)
+{
+    constexpr uint32_t tile = tiles<D>::BYTES;
+    const uint32_t base = shared_address(shared);
     const int lane = lane_number(), first = (int)blockIdx.x * QUERIES;
     const int head = (int)blockIdx.y % p.heads;
     const size_t image = (size_t)((int)blockIdx.y / p.heads), column = (size_t)(head * D);
-    const bf16 *q = (const bf16 *)p.q + image * (size_t)p.q_len * (size_t)p.q_pitch + column;
-    const bf16 *k = (const bf16 *)p.k + image * (size_t)p.kv_len * (size_t)p.k_pitch + column;
-    const bf16 *v = (const bf16 *)p.v + image * (size_t)p.kv_len * (size_t)p.v_pitch + column;
-    const uint32_t keys = base + tile;
+    const narrow *q = (const narrow *)p.q + image * (size_t)p.q_len * (size_t)p.q_pitch + column;
+    /* Where there are no copies beside the threads, queries lie where the first keys come to. */
+    const uint32_t keys = base + (ASYNC_COPIES ? tile : 0);
     const float scale = p.scale * 1.44269504f; /* of powers of two */
-    const int tiles = (p.kv_len + KEYS - 1) / KEYS;
+    const int n = (p.kv_len + KEYS - 1) / KEYS;
     uint32_t fragments[(D + 15) / 16][4];
     rows_state<D> s = {};
+    tiles<D> x;
 
+    x.k = (const narrow *)p.k + image * (size_t)p.kv_len * (size_t)p.k_pitch + column;
+    x.v = (const narrow *)p.v + image * (size_t)p.kv_len * (size_t)p.v_pitch + column;
     s.most[0] = s.most[1] = -1e30f;
     copy_rows<D>(base, q + (size_t)first * (size_t)p.q_pitch, p.q_pitch, p.q_len - first);
-    copy_rows<D>(keys, k, p.k_pitch, p.kv_len);
-    copy_rows<D>(keys + tile, v, p.v_pitch, p.kv_len);
-    copy_async_commit();
-    for (int t = 0; t < tiles; t++) {
+    fetch(p, x, 0, keys);
+    if constexpr (!ASYNC_COPIES) {
+        if (!PLANTED(attention_queries_early)) sync_block();
+        load_queries<D>(fragments, base);
+    }
+    for (int t = 0; t < n; t++) {
         const uint32_t stage = keys + (uint32_t)(t % STAGES) * 2 * tile;
         const uint32_t next = keys + (uint32_t)((t + 1) % STAGES) * 2 * tile;
         float score[KEYS / 8][4] = {};
-        if (!PLANTED(attention_no_wait)) copy_async_wait<0>();
+        arrive(p, x, t, shared);
         /* The tile is there for all, and nobody reads the one before any more. */
         if (!PLANTED(attention_no_barrier)) sync_block();
-        if (t + 1 < tiles) {
-            const int left = p.kv_len - (t + 1) * KEYS;
-            k += (size_t)KEYS * (size_t)p.k_pitch;
-            v += (size_t)KEYS * (size_t)p.v_pitch;
-            copy_rows<D>(next, k, p.k_pitch, left);
-            copy_rows<D>(next + tile, v, p.v_pitch, left);
-            copy_async_commit();
+        if (t + 1 < n) {
+            x.k += (size_t)KEYS * (size_t)p.k_pitch;
+            x.v += (size_t)KEYS * (size_t)p.v_pitch;
+            fetch(p, x, t + 1, next);
         }
-        if (t == 0)
-#pragma unroll
-            for (int c = 0; c < (D + 15) / 16; c++)
-                load_matrices(fragments[c], base + (uint32_t)((warp_number() * 16 + lane % 16) *
-                                                                  SDRT_CUDA_ATTENTION_ROW(D) +
-                                                              (c * 2 + lane / 16) * 16));
+        if (ASYNC_COPIES && t == 0) load_queries<D>(fragments, base);
         score_keys<D>(score, fragments, stage, p.kv_len - t * KEYS);
         raise_most<D>(s, score, scale);
         add_values<D>(s, score, stage + tile, scale);
@@ -213,26 +303,26 @@ template <int D> DEVICE void attention(const sdrt_cuda_attention &p, uint32_t ba
     }
 }
 
-KERNEL(attention_bf16_40, sdrt_cuda_attention, THREADS, 2)
+KERNEL(attention_40, sdrt_cuda_attention, THREADS, 2)
 {
     SHARED(shared);
-    attention<40>(p, shared_address(shared));
+    attention<40>(p, shared);
 }
 
-KERNEL(attention_bf16_64, sdrt_cuda_attention, THREADS, 2)
+KERNEL(attention_64, sdrt_cuda_attention, THREADS, 2)
 {
     SHARED(shared);
-    attention<64>(p, shared_address(shared));
+    attention<64>(p, shared);
 }
 
-KERNEL(attention_bf16_80, sdrt_cuda_attention, THREADS, 2)
+KERNEL(attention_80, sdrt_cuda_attention, THREADS, 2)
 {
     SHARED(shared);
-    attention<80>(p, shared_address(shared));
+    attention<80>(p, shared);
 }
 
-KERNEL(attention_bf16_160, sdrt_cuda_attention, THREADS, 2)
+KERNEL(attention_160, sdrt_cuda_attention, THREADS, 2)
 {
     SHARED(shared);
-    attention<160>(p, shared_address(shared));
+    attention<160>(p, shared);
 }

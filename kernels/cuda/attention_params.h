@@ -11,15 +11,16 @@ struct sdrt_cuda_attention {
     const float *bias; /* [head][q_len][kv_len] or NULL */
     int heads, head_dim, q_len, kv_len;
     int q_pitch, k_pitch, v_pitch, o_pitch;
-    int q_bf16, k_bf16, v_bf16, o_bf16;
+    int q_narrow, k_narrow, v_narrow, o_narrow;
     int causal;
-    int rounded; /* operands count as they are in bf16 */
+    int rounded; /* operands count as what the 16-bit type has of them */
     int pairs;   /* two neighbouring channels of o may be stored at once */
     float scale;
 };
 
 /* For tensor cores.  A block: 64 queries of one head and image, 16 a warp; a ring of two stages of
- * 64 keys and values.  The grid is (blocks of queries, heads * images). */
+ * 64 keys and values, on sm_75 one in whose place the queries lie before.  The grid is (blocks of queries,
+ * heads * images). */
 enum {
     SDRT_CUDA_ATTENTION_QUERIES = 64,
     SDRT_CUDA_ATTENTION_KEYS = 64,
@@ -30,9 +31,10 @@ enum {
 /* Bytes from row to row in shared memory: the head, padded to whole products, and 16 more, so that
  * eight rows begin in eight different groups of banks. */
 #define SDRT_CUDA_ATTENTION_ROW(d) (((d) + 15) / 16 * 32 + 16)
-#define SDRT_CUDA_ATTENTION_SHARED(d)                                                            \
-    ((SDRT_CUDA_ATTENTION_QUERIES + 2 * SDRT_CUDA_ATTENTION_STAGES * SDRT_CUDA_ATTENTION_KEYS) * \
-     SDRT_CUDA_ATTENTION_ROW(d))
+#define SDRT_CUDA_ATTENTION_TILE(d) (SDRT_CUDA_ATTENTION_KEYS * SDRT_CUDA_ATTENTION_ROW(d))
+#define SDRT_CUDA_ATTENTION_SHARED(d) \
+    ((1 + 2 * SDRT_CUDA_ATTENTION_STAGES) * SDRT_CUDA_ATTENTION_TILE(d))
+#define SDRT_CUDA_ATTENTION_SHARED_75(d) (2 * SDRT_CUDA_ATTENTION_TILE(d))
 
 /* For everything else: a warp for each query, its 512 channels at most in shared memory. */
 enum {

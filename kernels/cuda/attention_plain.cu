@@ -9,11 +9,11 @@
 
 enum { MOST = SDRT_CUDA_ATTENTION_MOST, WARPS = SDRT_CUDA_ATTENTION_WARPS };
 
-DEVICE float load_operand(const sdrt_cuda_attention &p, const void *x, int is_bf16, size_t i)
+DEVICE float load_operand(const sdrt_cuda_attention &p, const void *x, int is_narrow, size_t i)
 {
-    const float v = load_typed(x, is_bf16, i);
+    const float v = load_typed(x, is_narrow, i);
 
-    return p.rounded && !is_bf16 ? low_bf16(pack_bf16(v, 0.0f)) : v;
+    return p.rounded && !is_narrow ? low_narrow(pack_narrow(v, 0.0f)) : v;
 }
 
 /* Scores beyond the range of f32 count as the largest of their sign. */
@@ -31,7 +31,7 @@ DEVICE float score_of(const sdrt_cuda_attention &p, const place &at, const float
     float sum = 0.0f;
 
     for (int c = 0; c < p.head_dim; c++)
-        sum += q[c] * load_operand(p, p.k, p.k_bf16, row + (size_t)c);
+        sum += q[c] * load_operand(p, p.k, p.k_narrow, row + (size_t)c);
     sum = sum * p.scale + (p.bias ? p.bias[at.bias + (size_t)key] : 0.0f);
     return in_range(sum);
 }
@@ -55,7 +55,7 @@ DEVICE void add_keys(const sdrt_cuda_attention &p, const place &at, const float 
 #pragma unroll
         for (int i = 0; i < MOST / LANES; i++) {
             const int c = i * LANES + lane_number();
-            if (c < p.head_dim) o[i] += w * load_operand(p, p.v, p.v_bf16, row + (size_t)c);
+            if (c < p.head_dim) o[i] += w * load_operand(p, p.v, p.v_narrow, row + (size_t)c);
         }
     }
 }
@@ -77,13 +77,13 @@ KERNEL(attention_plain, sdrt_cuda_attention, WARPS *LANES, 4)
 
     if (query >= p.q_len + (PLANTED(attention_plain_bound) ? 1 : 0)) return;
     for (int c = lane_number(); c < p.head_dim; c += LANES)
-        q[c] = load_operand(p, p.q, p.q_bf16, row * (size_t)p.q_pitch + column + (size_t)c);
+        q[c] = load_operand(p, p.q, p.q_narrow, row * (size_t)p.q_pitch + column + (size_t)c);
     if (!PLANTED(attention_plain_no_barrier)) sync_warp();
     for (int key = 0; key < at.keys; key += LANES) add_keys(p, at, q, key, most, sum, o);
 #pragma unroll
     for (int i = 0; i < MOST / LANES; i++) {
         const int c = i * LANES + lane_number();
         if (c < p.head_dim)
-            store_typed(p.o, p.o_bf16, row * (size_t)p.o_pitch + column + (size_t)c, o[i] / sum);
+            store_typed(p.o, p.o_narrow, row * (size_t)p.o_pitch + column + (size_t)c, o[i] / sum);
     }
 }

@@ -52,23 +52,32 @@ static int is_worth_making(const struct sdrt_conv_shape *s)
            made * 1.1 < (products > reads ? products : reads);
 }
 
-static int is_bf16(const struct sdrt_conv_shape *s) { return cuda_in_bf16(s->w.stored); }
+static int is_narrow(const struct sdrt_conv_shape *s, enum sdrt_dtype narrow)
+{
+    return cuda_operand(s->w.stored, narrow) == narrow;
+}
 
 /* Whether there is an operand in scratch, on some device. */
-static int is_made(const struct sdrt_conv_shape *s)
+static int is_made(const struct sdrt_conv_shape *s, enum sdrt_dtype narrow)
 {
-    return !is_bf16(s) || s->prologue != SDRT_PROLOGUE_NONE || is_worth_making(s);
+    return !is_narrow(s, narrow) || s->prologue != SDRT_PROLOGUE_NONE || is_worth_making(s);
 }
 
-/* What is made is read in bf16, but of an enlarged input, which is read as a source is. */
-static int made_in_bf16(const struct sdrt_conv_shape *s) { return is_bf16(s) && s->upsample != 2; }
-
-static size_t scratch(const struct sdrt_conv_shape *s)
+/* What is made is read in 16 bits, but of an enlarged input, which is read as a source is. */
+static int made_narrow(const struct sdrt_conv_shape *s, enum sdrt_dtype narrow)
 {
-    if (!is_made(s)) return 0;
+    return is_narrow(s, narrow) && s->upsample != 2;
+}
+
+static size_t scratch_of(const struct sdrt_conv_shape *s, enum sdrt_dtype narrow)
+{
+    if (!is_made(s, narrow)) return 0;
     return input_pixels(s) * (size_t)cuda_round_up(s->w.k, 8) *
-           (made_in_bf16(s) ? sizeof(uint16_t) : sizeof(float));
+           (made_narrow(s, narrow) ? sizeof(uint16_t) : sizeof(float));
 }
+
+static size_t scratch_bf16(const struct sdrt_conv_shape *s) { return scratch_of(s, SDRT_BF16); }
+static size_t scratch_f16(const struct sdrt_conv_shape *s) { return scratch_of(s, SDRT_F16); }
 
 /* Whether one block for each group and image, which reads it a third time where it is written, is no slower
  * than two launches of which the second is spread over the device; by the same model, a multiprocessor
@@ -98,7 +107,7 @@ static int make_normed(const struct sdrt_exec *ex, const struct sdrt_conv_shape 
         .y_pitch = cuda_round_up(s->w.k, 8),
         .groups = a->norm->groups,
         .silu = s->prologue == SDRT_PROLOGUE_NORM_SILU,
-        .y_bf16 = made_in_bf16(s),
+        .y_narrow = made_narrow(s, cuda_narrow(ex)),
         .eps = a->norm->eps,
     };
 
@@ -122,7 +131,7 @@ static int make_operand(const struct sdrt_exec *ex, const struct sdrt_conv_shape
         .x2_pitch = s->x2_pitch,
         .y_pitch = cuda_round_up(s->w.k, 8),
         .silu = s->prologue == SDRT_PROLOGUE_NORM_SILU,
-        .y_bf16 = made_in_bf16(s),
+        .y_narrow = made_narrow(s, cuda_narrow(ex)),
     };
 
     if (s->prologue != SDRT_PROLOGUE_NONE && !a->msb) return make_normed(ex, s, a);
@@ -160,32 +169,35 @@ static int conv2d(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
         .pad = s->pad,
         .pad_y = s->pad - s->lead,
         .upsample = s->upsample == 2,
-        .read = is_bf16(s),
         .relu = s->relu,
-        .y_bf16 = s->y_type == SDRT_BF16,
+        .y_narrow = s->y_type != SDRT_F32,
     };
 
     if (ex->part) return 0;
-    if (!is_bf16(s) || s->prologue != SDRT_PROLOGUE_NONE ||
+    if (!cuda_has(ex, s->y_type)) return -1;
+    p.read = is_narrow(s, cuda_narrow(ex));
+    if (!p.read || s->prologue != SDRT_PROLOGUE_NONE ||
         (ex->stream->capability == 90 && is_worth_making(s))) {
         if (make_operand(ex, s, a)) return -1;
         p.a = ex->scratch;
         p.x2 = NULL;
         p.c2 = 0;
         p.a_pitch = cuda_round_up(s->w.k, 8);
-        p.read = is_bf16(s) && !made_in_bf16(s);
+        p.read = p.read && !made_narrow(s, cuda_narrow(ex));
     }
     return cuda_product(ex, s->w.stored, &p);
 }
 
-void sdrt_cuda_conv_init(struct sdrt_conv_ops *ops)
+void sdrt_cuda_conv_init(struct sdrt_conv_ops *ops, enum sdrt_dtype narrow)
 {
+    const struct cuda_packing *packing = cuda_packing(narrow);
+
     *ops = (struct sdrt_conv_ops){
-        .pack_bytes = cuda_pack_bytes,
-        .pack_rows = cuda_pack_rows,
+        .pack_bytes = packing->bytes,
+        .pack_rows = packing->rows,
         .takes = takes,
         .parts = parts,
-        .scratch = scratch,
+        .scratch = narrow == SDRT_F16 ? scratch_f16 : scratch_bf16,
         .conv2d = conv2d,
         .norms = norms,
     };

@@ -35,7 +35,7 @@ DEVICE float load_stored(const void *p, enum sdrt_dtype from, size_t i)
 {
     switch (from) {
     case SDRT_F16: return from_f16(((const uint16_t *)p)[i]);
-    case SDRT_BF16: return low_bf16(((const uint16_t *)p)[i]);
+    case SDRT_BF16: return float_of_bits((uint32_t)((const uint16_t *)p)[i] << 16);
     case SDRT_F8_E4M3: return from_e4m3(((const uint8_t *)p)[i]);
     case SDRT_F8_E5M2: return from_f16((uint32_t)((const uint8_t *)p)[i] << 8);
     default: return ((const float *)p)[i];

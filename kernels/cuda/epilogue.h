@@ -63,7 +63,7 @@ DEVICE void store_value(const sdrt_cuda_product &p, int m, int column, float v)
     if (column >= p.n) return;
     if (p.residual) v += p.residual[(size_t)m * (size_t)p.residual_pitch + (size_t)column];
     if (p.relu) v = fmaxf(v, 0.0f);
-    store_typed(p.y, p.y_bf16, (size_t)m * (size_t)p.y_pitch + (size_t)column, v);
+    store_typed(p.y, p.y_narrow, (size_t)m * (size_t)p.y_pitch + (size_t)column, v);
 }
 
 /* Four columns, of which the first is a multiple of 4. */
@@ -85,7 +85,8 @@ DEVICE void store_four(const sdrt_cuda_product &p, int m, int column, float (&v)
 #pragma unroll
         for (int i = 0; i < FOUR; i++) v[i] = fmaxf(v[i], 0.0f);
     }
-    if (p.y_bf16) store_8((bf16 *)p.y + at, { { pack_bf16(v[0], v[1]), pack_bf16(v[2], v[3]) } });
+    if (p.y_narrow)
+        store_8((narrow *)p.y + at, { { pack_narrow(v[0], v[1]), pack_narrow(v[2], v[3]) } });
     else
         store_16((float *)p.y + at, { { bits_of_float(v[0]), bits_of_float(v[1]),
                                         bits_of_float(v[2]), bits_of_float(v[3]) } });

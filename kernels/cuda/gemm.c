@@ -6,9 +6,14 @@ static int takes(const struct sdrt_gemm_shape *s)
     return cuda_knows(s->a_type) && cuda_knows(s->y_type);
 }
 
-static enum sdrt_dtype operand(const struct sdrt_gemm_shape *s)
+static enum sdrt_dtype operand_bf16(const struct sdrt_gemm_shape *s)
 {
-    return cuda_in_bf16(s->w.stored) ? SDRT_BF16 : SDRT_F32;
+    return cuda_operand(s->w.stored, SDRT_BF16);
+}
+
+static enum sdrt_dtype operand_f16(const struct sdrt_gemm_shape *s)
+{
+    return cuda_operand(s->w.stored, SDRT_F16);
 }
 
 static int parts(const struct sdrt_gemm_shape *s, int workers)
@@ -18,22 +23,30 @@ static int parts(const struct sdrt_gemm_shape *s, int workers)
     return 1;
 }
 
-/* Whether rows of a must be made anew: of another type than the product's, or not in eights. */
-static int is_prepared(const struct sdrt_gemm_shape *s)
+/* Whether rows of a must be made anew: of another type than the product's, or not in eights, which in f16
+ * their channels must come in too. */
+static int is_prepared(const struct sdrt_gemm_shape *s, enum sdrt_dtype operand)
 {
-    return s->a_type != operand(s) || (s->a_type == SDRT_BF16 && s->a_pitch % 8 != 0);
+    if (s->a_type != operand) return 1;
+    return operand != SDRT_F32 && (s->a_pitch % 8 != 0 || (operand == SDRT_F16 && s->k % 8 != 0));
 }
 
-static size_t scratch(const struct sdrt_gemm_shape *s)
+static size_t scratch_of(const struct sdrt_gemm_shape *s, enum sdrt_dtype operand)
 {
-    if (!is_prepared(s)) return 0;
-    return (size_t)s->m * (size_t)cuda_round_up(s->k, 8) * sdrt_dtype_size(operand(s));
+    if (!is_prepared(s, operand)) return 0;
+    return (size_t)s->m * (size_t)cuda_round_up(s->k, 8) * sdrt_dtype_size(operand);
 }
+
+static size_t scratch_bf16(const struct sdrt_gemm_shape *s)
+{
+    return scratch_of(s, operand_bf16(s));
+}
+
+static size_t scratch_f16(const struct sdrt_gemm_shape *s) { return scratch_of(s, operand_f16(s)); }
 
 static int gemm(const struct sdrt_exec *ex, const struct sdrt_gemm_shape *s,
                 const struct sdrt_gemm_args *a)
 {
-    const int bf16 = operand(s) == SDRT_BF16;
     struct sdrt_cuda_product p = {
         .a = a->a,
         .w = a->w,
@@ -57,11 +70,13 @@ static int gemm(const struct sdrt_exec *ex, const struct sdrt_gemm_shape *s,
         .stride = 1,
         .act = s->act,
         .gated = s->w.gated,
-        .y_bf16 = s->y_type == SDRT_BF16,
+        .y_narrow = s->y_type != SDRT_F32,
     };
 
     if (ex->part) return 0;
-    if (is_prepared(s)) {
+    const enum sdrt_dtype operand = cuda_operand(s->w.stored, cuda_narrow(ex));
+    if (!cuda_has(ex, s->a_type) || !cuda_has(ex, s->y_type)) return -1;
+    if (is_prepared(s, operand)) {
         struct sdrt_cuda_prepare r = {
             .x = a->a,
             .y = ex->scratch,
@@ -70,26 +85,28 @@ static int gemm(const struct sdrt_exec *ex, const struct sdrt_gemm_shape *s,
             .c = s->k,
             .x_pitch = s->a_pitch,
             .y_pitch = cuda_round_up(s->k, 8),
-            .x_bf16 = s->a_type == SDRT_BF16,
-            .y_bf16 = bf16,
+            .x_narrow = s->a_type != SDRT_F32,
+            .y_narrow = operand != SDRT_F32,
         };
         if (cuda_prepare(ex, &r)) return -1;
         p.a = r.y;
         p.a_pitch = r.y_pitch;
     }
-    if (bf16 && !cuda_aligned(p.a, 16)) return -1;
+    if (operand != SDRT_F32 && !cuda_aligned(p.a, 16)) return -1;
     return cuda_product(ex, s->w.stored, &p);
 }
 
-void sdrt_cuda_gemm_init(struct sdrt_gemm_ops *ops)
+void sdrt_cuda_gemm_init(struct sdrt_gemm_ops *ops, enum sdrt_dtype narrow)
 {
+    const struct cuda_packing *packing = cuda_packing(narrow);
+
     *ops = (struct sdrt_gemm_ops){
-        .pack_bytes = cuda_pack_bytes,
-        .pack_rows = cuda_pack_rows,
+        .pack_bytes = packing->bytes,
+        .pack_rows = packing->rows,
         .takes = takes,
-        .operand = operand,
+        .operand = narrow == SDRT_F16 ? operand_f16 : operand_bf16,
         .parts = parts,
-        .scratch = scratch,
+        .scratch = narrow == SDRT_F16 ? scratch_f16 : scratch_bf16,
         .gemm = gemm,
     };
 }

@@ -10,18 +10,29 @@
 
 #include <stdint.h>
 
-/* Fills one family's entries each. */
-void sdrt_cuda_gemm_init(struct sdrt_gemm_ops *ops);
-void sdrt_cuda_conv_init(struct sdrt_conv_ops *ops);
-void sdrt_cuda_attention_init(struct sdrt_attention_ops *ops);
+/* Fills one family's entries each, for devices of this 16-bit type; attention's F32: rounding nothing. */
+void sdrt_cuda_gemm_init(struct sdrt_gemm_ops *ops, enum sdrt_dtype narrow);
+void sdrt_cuda_conv_init(struct sdrt_conv_ops *ops, enum sdrt_dtype narrow);
+void sdrt_cuda_attention_init(struct sdrt_attention_ops *ops, enum sdrt_dtype narrow);
 void sdrt_cuda_norm_init(struct sdrt_norm_ops *ops);
 void sdrt_cuda_elementwise_init(struct sdrt_elementwise_ops *ops);
 
 static inline int cuda_divide_up(int a, int b) { return (a + b - 1) / b; }
 static inline int cuda_round_up(int a, int b) { return cuda_divide_up(a, b) * b; }
 
-/* Types that operands may have. */
-static inline int cuda_knows(enum sdrt_dtype type) { return type == SDRT_F32 || type == SDRT_BF16; }
+/* Types that operands may have on some device, and on this one. */
+static inline int cuda_knows(enum sdrt_dtype type)
+{
+    return type == SDRT_F32 || type == SDRT_BF16 || type == SDRT_F16;
+}
+static inline enum sdrt_dtype cuda_narrow(const struct sdrt_exec *ex)
+{
+    return sdrt_cuda_narrow(ex->stream->capability);
+}
+static inline int cuda_has(const struct sdrt_exec *ex, enum sdrt_dtype type)
+{
+    return type == SDRT_F32 || type == cuda_narrow(ex);
+}
 
 static inline int cuda_aligned(const void *p, size_t bytes) { return (uintptr_t)p % bytes == 0; }
 

@@ -44,13 +44,13 @@ DEVICE float most_of_warp(float v)
     return v;
 }
 
-DEVICE float load_typed(const void *p, int is_bf16, size_t i)
+DEVICE float load_typed(const void *p, int is_narrow, size_t i)
 {
-    return is_bf16 ? low_bf16(((const bf16 *)p)[i]) : ((const float *)p)[i];
+    return is_narrow ? low_narrow(((const narrow *)p)[i]) : ((const float *)p)[i];
 }
-DEVICE void store_typed(void *p, int is_bf16, size_t i, float v)
+DEVICE void store_typed(void *p, int is_narrow, size_t i, float v)
 {
-    if (is_bf16) ((bf16 *)p)[i] = (bf16)pack_bf16(v, 0.0f);
+    if (is_narrow) ((narrow *)p)[i] = (narrow)pack_narrow(v, 0.0f);
     else ((float *)p)[i] = v;
 }
 

@@ -53,13 +53,13 @@ static int norm_rows(const struct sdrt_exec *ex, const struct sdrt_ln_shape *s, 
         .c = s->c,
         .x_pitch = s->x_pitch,
         .y_pitch = s->y_pitch,
-        .y_bf16 = s->y_type == SDRT_BF16,
+        .y_narrow = s->y_type != SDRT_F32,
         .one = one,
         .eps = s->eps,
     };
 
     if (ex->part) return 0;
-    if (!cuda_knows(s->y_type)) return -1;
+    if (!cuda_has(ex, s->y_type)) return -1;
     return cuda_launch(ex, SDRT_CUDA_layer_norm, cuda_divide_up(s->rows, ROWS), 1, 0, &p, sizeof p);
 }
 
@@ -87,13 +87,13 @@ static int rms_norm(const struct sdrt_exec *ex, const struct sdrt_rms_shape *s, 
         .width = s->width,
         .x_pitch = s->x_pitch,
         .y_pitch = s->y_pitch,
-        .x_bf16 = s->x_type == SDRT_BF16,
-        .y_bf16 = s->y_type == SDRT_BF16,
+        .x_narrow = s->x_type != SDRT_F32,
+        .y_narrow = s->y_type != SDRT_F32,
         .eps = s->eps,
     };
 
     if (ex->part) return 0;
-    if (!cuda_knows(s->x_type) || !cuda_knows(s->y_type)) return -1;
+    if (!cuda_has(ex, s->x_type) || !cuda_has(ex, s->y_type)) return -1;
     return cuda_launch(ex, SDRT_CUDA_rms_norm, cuda_divide_up(s->rows * s->groups, ROWS), 1, 0, &p,
                        sizeof p);
 }

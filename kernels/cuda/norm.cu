@@ -101,13 +101,13 @@ DEVICE void store_pieces(const sdrt_cuda_norm_operand &p, int pixel, int c, cons
                       (size_t)c;
 
     if constexpr (WIDTH == 2) {
-        if (p.y_bf16) {
-            *(uint32_t *)(void *)((bf16 *)p.y + at) = pack_bf16(v[0], v[1]);
+        if (p.y_narrow) {
+            *(uint32_t *)(void *)((narrow *)p.y + at) = pack_narrow(v[0], v[1]);
             return;
         }
     }
 #pragma unroll
-    for (int i = 0; i < WIDTH; i++) store_typed(p.y, p.y_bf16, at + (size_t)i, v[i]);
+    for (int i = 0; i < WIDTH; i++) store_typed(p.y, p.y_narrow, at + (size_t)i, v[i]);
 }
 
 template <int WIDTH, int THREADS>
@@ -151,7 +151,7 @@ template <int THREADS> DEVICE void clear_rest(const sdrt_cuda_norm_operand &p)
     const size_t first = (size_t)blockIdx.y * (size_t)p.pixels;
 
     for (int i = (int)threadIdx.x; i < p.pixels * rest; i += THREADS)
-        store_typed(p.y, p.y_bf16,
+        store_typed(p.y, p.y_narrow,
                     (first + (size_t)(i / rest)) * (size_t)p.y_pitch + (size_t)(all + i % rest),
                     0.0f);
 }
@@ -189,7 +189,7 @@ KERNEL(layer_norm, sdrt_cuda_layer_norm, SDRT_CUDA_ROW_NORM_THREADS, 4)
     for (int c = lane_number(); c < p.c; c += LANES) squares += (x[c] - mean) * (x[c] - mean);
     const float rstd = 1.0f / sqrtf(sum_of_warp(squares) / (float)p.c + p.eps);
     for (int c = lane_number(); c < p.c; c += LANES)
-        store_typed(p.y, p.y_bf16, (size_t)row * (size_t)p.y_pitch + (size_t)c,
+        store_typed(p.y, p.y_narrow, (size_t)row * (size_t)p.y_pitch + (size_t)c,
                     (x[c] - mean) * rstd * (p.gain[c] + p.one) + p.shift[c]);
 }
 
@@ -203,11 +203,11 @@ KERNEL(rms_norm, sdrt_cuda_rms_norm, SDRT_CUDA_ROW_NORM_THREADS, 4)
 
     if (row >= p.rows + (PLANTED(rms_norm_bound) ? 1 : 0)) return;
     for (int c = lane_number(); c < p.width; c += LANES) {
-        const float v = load_typed(p.x, p.x_bf16, x0 + (size_t)c);
+        const float v = load_typed(p.x, p.x_narrow, x0 + (size_t)c);
         squares += v * v;
     }
     const float factor = 1.0f / sqrtf(sum_of_warp(squares) / (float)p.width + p.eps);
     for (int c = lane_number(); c < p.width; c += LANES)
-        store_typed(p.y, p.y_bf16, y0 + (size_t)c,
-                    load_typed(p.x, p.x_bf16, x0 + (size_t)c) * factor * p.gamma[c]);
+        store_typed(p.y, p.y_narrow, y0 + (size_t)c,
+                    load_typed(p.x, p.x_narrow, x0 + (size_t)c) * factor * p.gamma[c]);
 }

@@ -20,7 +20,7 @@ struct sdrt_cuda_norm_operand {
     const float *x, *x2, *gamma, *beta;
     void *y;
     int pixels, c, c2, x_pitch, x2_pitch, y_pitch, groups;
-    int silu, y_bf16;
+    int silu, y_narrow;
     int pairs; /* two neighbouring channels may be read at once, and belong to one group */
     float eps;
 };
@@ -30,7 +30,7 @@ struct sdrt_cuda_layer_norm {
     const float *x, *gain, *shift;
     void *y;
     int rows, c, x_pitch, y_pitch;
-    int y_bf16;
+    int y_narrow;
     float one; /* added to gain */
     float eps;
 };
@@ -41,7 +41,7 @@ struct sdrt_cuda_rms_norm {
     const float *gamma;
     void *y;
     int rows, groups, width, x_pitch, y_pitch;
-    int x_bf16, y_bf16;
+    int x_narrow, y_narrow;
     float eps;
 };
 

@@ -20,7 +20,7 @@ DEVICE void load_four(const float *p, float *v)
 /* Channel c of a pixel, of whichever source has it; 0 beyond both. */
 DEVICE float load_channel(const sdrt_cuda_prepare &p, size_t pixel, int c)
 {
-    if (c < p.c) return load_typed(p.x, p.x_bf16, pixel * (size_t)p.x_pitch + (size_t)c);
+    if (c < p.c) return load_typed(p.x, p.x_narrow, pixel * (size_t)p.x_pitch + (size_t)c);
     if (c < p.c + p.c2) return p.x2[pixel * (size_t)p.x2_pitch + (size_t)(c - p.c)];
     return 0.0f;
 }
@@ -67,10 +67,10 @@ KERNEL(prepare, sdrt_cuda_prepare, SDRT_CUDA_PREPARE_THREADS, 4)
 
     load_channels(p, pixel, c, v);
     if (p.msb) normalise(p, pixel, c, v);
-    if (p.y_bf16) {
-        const bytes16 x = { { pack_bf16(v[0], v[1]), pack_bf16(v[2], v[3]), pack_bf16(v[4], v[5]),
-                              pack_bf16(v[6], v[7]) } };
-        store_16((bf16 *)p.y + at, x);
+    if (p.y_narrow) {
+        const bytes16 x = { { pack_narrow(v[0], v[1]), pack_narrow(v[2], v[3]),
+                              pack_narrow(v[4], v[5]), pack_narrow(v[6], v[7]) } };
+        store_16((narrow *)p.y + at, x);
         return;
     }
 #pragma unroll

@@ -14,13 +14,13 @@ KERNEL(probe_empty, sdrt_probe_params, THREADS, 4)
 KERNEL(probe_mma, sdrt_probe_params, THREADS, 2)
 {
     float sum[CHAINS][4] = {}, all = 0.0f;
-    /* bf16 near 1 of both signs, so that sums stay small and the units work on real bits. */
+    /* 16-bit numbers near 1 of both signs, so that sums stay small and the units work on real bits. */
     const uint32_t bits = 0x3f803f80u | (threadIdx.x * 2654435761u & 0x807f807fu);
     const uint32_t a[4] = { bits, bits ^ 0x80000000u, bits ^ 0x8000u, bits ^ 0x80008000u };
 
     for (int r = 0; r < p.rounds; r++)
 #pragma unroll
-        for (int i = 0; i < CHAINS; i++) multiply_bf16(sum[i], a, bits, bits ^ 0x80008000u);
+        for (int i = 0; i < CHAINS; i++) multiply_narrow(sum[i], a, bits, bits ^ 0x80008000u);
 #pragma unroll
     for (int i = 0; i < CHAINS; i++) all += sum[i][0] + sum[i][1] + sum[i][2] + sum[i][3];
     ((float *)p.out)[thread_number()] = all;

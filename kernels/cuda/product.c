@@ -7,9 +7,9 @@
 
 #include <string.h>
 
-static enum sdrt_dtype packed_type(const struct sdrt_weight_shape *w)
+static enum sdrt_dtype packed_type(const struct sdrt_weight_shape *w, enum sdrt_dtype narrow)
 {
-    return w->stored == SDRT_BF16 || w->stored == SDRT_F8_E4M3 ? w->stored : SDRT_F32;
+    return cuda_operand(w->stored, narrow) == narrow ? w->stored : SDRT_F32;
 }
 
 int cuda_weight_rows(const struct sdrt_weight_shape *w)
@@ -19,12 +19,12 @@ int cuda_weight_rows(const struct sdrt_weight_shape *w)
 
 int cuda_weight_pitch(const struct sdrt_weight_shape *w) { return cuda_round_up(w->k, 8); }
 
-size_t cuda_pack_bytes(const struct sdrt_weight_shape *w)
+static size_t pack_bytes(const struct sdrt_weight_shape *w, enum sdrt_dtype narrow)
 {
     const size_t values = (size_t)w->taps * (size_t)cuda_weight_rows(w) *
                           (size_t)cuda_weight_pitch(w);
 
-    return (values * sdrt_dtype_size(packed_type(w)) + 63) / 64 * 64;
+    return (values * sdrt_dtype_size(packed_type(w, narrow)) + 63) / 64 * 64;
 }
 
 static size_t packed_row(const struct sdrt_weight_shape *w, int row)
@@ -34,33 +34,39 @@ static size_t packed_row(const struct sdrt_weight_shape *w, int row)
     return (size_t)(column / 8 * 16 + column % 8 + gate * 8);
 }
 
-/* n values of channel k0 and on, all taps of each, to a row.  -1 where 8 bits do not reach. */
-static int place(const struct sdrt_weight_shape *w, const float *values, int k0, int n, size_t row,
-                 void *dst)
+/* What the type that a weight is stored in has of a value, where it is packed as f32. */
+static float as_stored(float v, enum sdrt_dtype stored)
 {
-    const enum sdrt_dtype type = packed_type(w);
+    if (stored == SDRT_F16) return from_f16(to_f16(v));
+    return stored == SDRT_BF16 ? f32_of_bits((uint32_t)bf16_of_f32(v) << 16) : v;
+}
+
+enum { SOME = 576 }; /* values that are converted at once, a multiple of 9 */
+
+/* n values of channel k0 and on, all taps of each, to a row.  -1 where the type does not reach. */
+static int place(const struct sdrt_weight_shape *w, enum sdrt_dtype type, const float *values,
+                 int k0, int n, size_t row, void *dst)
+{
     const size_t pitch = (size_t)cuda_weight_pitch(w), tap = (size_t)cuda_weight_rows(w) * pitch;
 
     for (int t = 0; t < w->taps; t++) {
         const size_t at = (size_t)t * tap + row * pitch + (size_t)k0;
-        if (type == SDRT_F8_E4M3) {
-            for (int i = 0; i < n; i++)
-                if (sdrt_from_f32(&values[i * w->taps + t], type, (char *)dst + at + i, 1) != 1)
-                    return -1;
+        float tap_values[SOME];
+        for (int i = 0; i < n; i++) tap_values[i] = values[i * w->taps + t];
+        if (type != SDRT_F32) {
+            char *to = (char *)dst + at * sdrt_dtype_size(type);
+            if (sdrt_from_f32(tap_values, type, to, (size_t)n) != (size_t)n) return -1;
             continue;
         }
-        for (int i = 0; i < n; i++) {
-            const float v = values[i * w->taps + t];
-            typed_store(dst, type, at + (size_t)i, w->stored == SDRT_F16 ? from_f16(to_f16(v)) : v);
-        }
+        for (int i = 0; i < n; i++)
+            typed_store(dst, type, at + (size_t)i, as_stored(tap_values[i], w->stored));
     }
     return 0;
 }
 
-int cuda_pack_rows(const struct sdrt_weight_shape *w, int row0, int count, const void *src,
-                   enum sdrt_dtype from, void *dst)
+static int pack_rows(const struct sdrt_weight_shape *w, enum sdrt_dtype type, int row0, int count,
+                     const void *src, enum sdrt_dtype from, void *dst)
 {
-    enum { SOME = 576 }; /* a multiple of 9 */
     const size_t size = sdrt_dtype_size(from), length = (size_t)w->k * (size_t)w->taps;
     const int channels = SOME / w->taps;
     float values[SOME];
@@ -69,7 +75,7 @@ int cuda_pack_rows(const struct sdrt_weight_shape *w, int row0, int count, const
     for (int i = 0; i < count; i++) {
         const char *row = (const char *)src + (size_t)i * length * size;
         const size_t to = packed_row(w, row0 + i);
-        if (w->taps == 1 && from == w->stored && from == packed_type(w)) {
+        if (w->taps == 1 && from == w->stored && from == type) {
             memcpy((char *)dst + to * (size_t)cuda_weight_pitch(w) * size, row, length * size);
             continue;
         }
@@ -77,10 +83,33 @@ int cuda_pack_rows(const struct sdrt_weight_shape *w, int row0, int count, const
             const int n = w->k - k < channels ? w->k - k : channels;
             const size_t first = (size_t)k * (size_t)w->taps;
             if (sdrt_to_f32(row + first * size, from, values, (size_t)(n * w->taps))) return -1;
-            if (place(w, values, k, n, to, dst)) return -1;
+            if (place(w, type, values, k, n, to, dst)) return -1;
         }
     }
     return 0;
+}
+
+static size_t bytes_bf16(const struct sdrt_weight_shape *w) { return pack_bytes(w, SDRT_BF16); }
+static size_t bytes_f16(const struct sdrt_weight_shape *w) { return pack_bytes(w, SDRT_F16); }
+
+static int rows_bf16(const struct sdrt_weight_shape *w, int row0, int count, const void *src,
+                     enum sdrt_dtype from, void *dst)
+{
+    return pack_rows(w, packed_type(w, SDRT_BF16), row0, count, src, from, dst);
+}
+
+static int rows_f16(const struct sdrt_weight_shape *w, int row0, int count, const void *src,
+                    enum sdrt_dtype from, void *dst)
+{
+    return pack_rows(w, packed_type(w, SDRT_F16), row0, count, src, from, dst);
+}
+
+const struct cuda_packing *cuda_packing(enum sdrt_dtype narrow)
+{
+    static const struct cuda_packing bf16 = { bytes_bf16, rows_bf16 },
+                                     f16 = { bytes_f16, rows_f16 };
+
+    return narrow == SDRT_F16 ? &f16 : &bf16;
 }
 
 /* Whether two sources of f32, or one, may be read in pieces of so many values. */
@@ -108,7 +137,7 @@ int cuda_prepare(const struct sdrt_exec *ex, struct sdrt_cuda_prepare *p)
 {
     const int pieces = p->y_pitch / SDRT_CUDA_PREPARE_CHANNELS;
 
-    p->fours = !p->x_bf16 && in_pieces(4, p->x, p->c, p->x_pitch, p->x2, p->c2, p->x2_pitch);
+    p->fours = !p->x_narrow && in_pieces(4, p->x, p->c, p->x_pitch, p->x2, p->c2, p->x2_pitch);
     return cuda_launch_each(ex, SDRT_CUDA_prepare, p->pixels * pieces, p, sizeof *p);
 }
 
@@ -199,7 +228,7 @@ static enum sdrt_cuda_number tiled_kernel(int side, int small, int read)
     if (small && read) return SDRT_CUDA_product_f8_read_64x64;
     if (small) return side == 128 ? SDRT_CUDA_product_f8_128x128 : SDRT_CUDA_product_f8_64x64;
     if (read) return side == 128 ? SDRT_CUDA_product_read_128x128 : SDRT_CUDA_product_read_64x64;
-    return side == 128 ? SDRT_CUDA_product_bf16_128x128 : SDRT_CUDA_product_bf16_64x64;
+    return side == 128 ? SDRT_CUDA_product_128x128 : SDRT_CUDA_product_64x64;
 }
 
 /* How far one goes in the input for a step in the output. */
@@ -212,7 +241,9 @@ static unsigned quotient(const struct sdrt_cuda_product *p, int in, int out)
 
 int cuda_product(const struct sdrt_exec *ex, enum sdrt_dtype stored, struct sdrt_cuda_product *p)
 {
-    const size_t y_size = p->y_bf16 ? 2 : 4;
+    const size_t y_size = p->y_narrow ? 2 : 4;
+    const enum sdrt_dtype narrow = cuda_narrow(ex);
+    const int stages = narrow == SDRT_F16 ? SDRT_CUDA_PRODUCT_STAGES_75 : SDRT_CUDA_PRODUCT_STAGES;
     enum sdrt_cuda_number kernel = SDRT_CUDA_product_f32;
     int tile = SDRT_CUDA_F32_TILE;
     size_t shared = SDRT_CUDA_F32_SHARED;
@@ -224,11 +255,12 @@ int cuda_product(const struct sdrt_exec *ex, enum sdrt_dtype stored, struct sdrt
     p->source_eights = p->read && p->k % 8 == 0 && p->c2 % 8 == 0 &&
                        in_pieces(4, p->a, p->k - p->c2, p->a_pitch, p->x2, p->c2, p->x2_pitch);
     if (stored == SDRT_BF16 && takes_wgmma(ex->stream, p)) return product_wgmma(ex, p);
-    if (cuda_in_bf16(stored)) {
+    if (cuda_operand(stored, narrow) == narrow) {
         const int small = stored == SDRT_F8_E4M3;
-        tile = is_large(ex->stream, p) && !(small && p->read) ? 128 : 64;
+        const int has_large = !p->read || (!small && narrow == SDRT_BF16);
+        tile = has_large && is_large(ex->stream, p) ? 128 : 64;
         kernel = tiled_kernel(tile, small, p->read);
-        shared = SDRT_CUDA_PRODUCT_SHARED((size_t)tile, (size_t)tile);
+        shared = SDRT_CUDA_PRODUCT_SHARED((size_t)stages, (size_t)tile, (size_t)tile);
     }
     return cuda_launch(ex, kernel, cuda_divide_up(p->rows, tile), cuda_divide_up(p->m, tile),
                        shared, p, sizeof *p);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Linear layers and convolutions for sm_80 and its successors: mma.sync fed by ldmatrix from a ring
- * of stages that cp.async fills.
+ * Linear layers and convolutions by mma.sync, fed by ldmatrix from a ring of stages that cp.async fills;
+ * on sm_75, which has none, each thread's registers bring the next of two stages.
  *
  * Four warps, two by two, compute a tile of the output.  A stage holds 32 channels of one tap, of
  * the tile's pixels and of its rows of weights.  A row is 64 bytes, four pieces of 16; piece c of
@@ -16,7 +16,9 @@
 
 enum {
     THREADS = SDRT_CUDA_PRODUCT_THREADS,
-    STAGES = SDRT_CUDA_PRODUCT_STAGES,
+    STAGES = ASYNC_COPIES ? SDRT_CUDA_PRODUCT_STAGES : SDRT_CUDA_PRODUCT_STAGES_75,
+    /* In which the sums go through shared memory, so that they take no more of it than the ring. */
+    PASSES = ASYNC_COPIES ? 1 : 2,
     STEP = SDRT_CUDA_PRODUCT_K,
     ROW_BYTES = STEP * 2,
     PIECES = ROW_BYTES / 16,
@@ -60,27 +62,46 @@ DEVICE int bytes_there(const sdrt_cuda_product &p, const step &at)
     return left >= 8 ? 16 : left > 0 ? left * 2 : 0;
 }
 
+/* Stores a thread's pieces of a stage. */
+template <int N> DEVICE void put_pieces(unsigned char *to, const bytes16 (&v)[N])
+{
+#pragma unroll
+    for (int i = 0; i < N; i++) *(bytes16 *)(void *)(to + i * ROWS_APART * ROW_BYTES) = v[i];
+}
+
 /* ---- weights, copied ---- */
 
 template <int W> struct weights {
-    step at;
-    const bf16 *from;
-    int rows; /* that are left from the first one on */
+    step at; /* of the next copy, or of what is in v */
+    const narrow *from;
+    int rows;     /* that are left from the first one on */
+    bytes16 v[W]; /* read a stage ahead, without copies beside the thread */
 };
+
+template <int W> DEVICE void load_stage(const sdrt_cuda_product &p, weights<W> &w)
+{
+    const int there = w.at.tap < p.kernel * p.kernel && bytes_there(p, w.at);
+
+#pragma unroll
+    for (int i = 0; i < W; i++) {
+        w.v[i] = {};
+        if (there && i * ROWS_APART < w.rows)
+            w.v[i] = load_16(w.from + (size_t)(i * ROWS_APART) * (size_t)p.w_pitch);
+    }
+}
 
 template <int W> DEVICE void begin(const sdrt_cuda_product &p, int n0, weights<W> &w)
 {
     w.at.tap = w.at.channel = 0;
-    w.from = (const bf16 *)p.w + (size_t)(n0 + first_row()) * (size_t)p.w_pitch + first_channel();
+    w.from = (const narrow *)p.w + (size_t)(n0 + first_row()) * (size_t)p.w_pitch + first_channel();
     w.rows = p.rows - n0 - first_row() + (PLANTED(product_bound_n) ? 1 : 0);
+    if constexpr (!ASYNC_COPIES) load_stage(p, w);
 }
 
-/* Brings one stage to its place in shared memory; what lies outside is zero. */
-template <int W>
-DEVICE void bring(const sdrt_cuda_product &p, weights<W> &w, unsigned char *shared, uint32_t stage)
+/* What lies outside is zero. */
+template <int W> DEVICE void copy_stage(const sdrt_cuda_product &p, const weights<W> &w, uint32_t to)
 {
-    const int channel = w.at.channel, bytes = bytes_there(p, w.at);
-    const uint32_t to = shared_address(shared) + stage;
+    const int bytes = bytes_there(p, w.at);
 
 #pragma unroll
     for (int i = 0; i < W; i++) {
@@ -90,7 +111,18 @@ DEVICE void bring(const sdrt_cuda_product &p, weights<W> &w, unsigned char *shar
                              : p.w,
                       inside ? 16 : 0);
     }
+}
+
+/* Brings one stage to its place in shared memory. */
+template <int W>
+DEVICE void bring(const sdrt_cuda_product &p, weights<W> &w, unsigned char *shared, uint32_t stage)
+{
+    const int channel = w.at.channel;
+
+    if constexpr (ASYNC_COPIES) copy_stage(p, w, shared_address(shared) + stage);
+    else put_pieces(shared + stage + first_place(), w.v);
     w.from += advance(p, w.at) ? p.rows * p.w_pitch - channel : STEP;
+    if constexpr (!ASYNC_COPIES) load_stage(p, w);
 }
 
 /* ---- weights of 8 bits (e4m3), read a stage ahead and converted ---- */
@@ -102,11 +134,14 @@ template <int W> struct small_weights {
     bytes8 v[W];
 };
 
-/* Two e4m3 numbers, the upper bytes of both halves, as bf16: their bits where bf16 has them are the numbers
- * over 2^120, which is exact for subnormal ones too.  There is no NaN among weights. */
+/* Two e4m3 numbers, the upper bytes of both halves, in 16 bits: their bits where those have them are the
+ * numbers over 2^120, of f16 over 2^8, which is exact for subnormal ones too.  There is no NaN among weights. */
 DEVICE uint32_t from_e4m3(uint32_t two)
 {
-    return multiply_two_bf16((two & 0x80008000u) | (two >> 4 & 0x07f007f0u), 0x7b807b80u);
+    const uint32_t sign = two & 0x80008000u;
+
+    if (NARROW_IS_F16) return multiply_two(sign | (two >> 1 & 0x3f803f80u), 0x5c005c00u);
+    return multiply_two(sign | (two >> 4 & 0x07f007f0u), 0x7b807b80u);
 }
 
 template <int W> DEVICE void load_stage(const sdrt_cuda_product &p, small_weights<W> &w)
@@ -135,17 +170,16 @@ template <int W>
 DEVICE void bring(const sdrt_cuda_product &p, small_weights<W> &w, unsigned char *shared,
                   uint32_t stage)
 {
-    unsigned char *to = shared + stage + first_place();
     const int channel = w.at.channel;
+    bytes16 pieces[W];
 
 #pragma unroll
     for (int i = 0; i < W; i++) {
         const uint32_t(&v)[2] = w.v[i].v;
-        *(bytes16 *)(void *)(to + i * ROWS_APART * ROW_BYTES) = {
-            { from_e4m3(bytes_apart(v[0])), from_e4m3(upper_apart(v[0])),
-              from_e4m3(bytes_apart(v[1])), from_e4m3(upper_apart(v[1])) }
-        };
+        pieces[i] = { { from_e4m3(bytes_apart(v[0])), from_e4m3(upper_apart(v[0])),
+                        from_e4m3(bytes_apart(v[1])), from_e4m3(upper_apart(v[1])) } };
     }
+    put_pieces(shared + stage + first_place(), pieces);
     w.from += advance(p, w.at) ? p.rows * p.w_pitch - channel : STEP;
     load_stage(p, w);
 }
@@ -153,13 +187,14 @@ DEVICE void bring(const sdrt_cuda_product &p, small_weights<W> &w, unsigned char
 /* ---- an operand, copied ---- */
 
 template <int A> struct copied {
-    step at;
-    const bf16 *a[A]; /* of the pixel that the first tap reads, then moving on with all */
-    uint32_t taps[A]; /* bit t: tap t of this pixel lies inside the image */
+    step at; /* of the next copy, or of what is in v */
+    const narrow *a[A]; /* of the pixel that the first tap reads, then moving on with all */
+    uint32_t taps[A];   /* bit t: tap t of this pixel lies inside the image */
+    bytes16 v[A];       /* as weights have it; whole pieces, whose rest is zero */
 };
 
 /* Which taps of output pixel m lie inside, and where tap 0 does or would. */
-DEVICE uint32_t find_pixel(const sdrt_cuda_product &p, int m, const bf16 *&a)
+DEVICE uint32_t find_pixel(const sdrt_cuda_product &p, int m, const narrow *&a)
 {
     const int x = m % p.out_w, y = m / p.out_w % p.out_h, image = m / p.out_w / p.out_h;
     const int sy = y * p.stride - p.pad_y, sx = x * p.stride - p.pad;
@@ -176,22 +211,31 @@ DEVICE uint32_t find_pixel(const sdrt_cuda_product &p, int m, const bf16 *&a)
     return taps;
 }
 
+template <int A> DEVICE void load_stage(const sdrt_cuda_product &p, copied<A> &x)
+{
+    const int there = bytes_there(p, x.at);
+
+#pragma unroll
+    for (int i = 0; i < A; i++) {
+        x.v[i] = {};
+        if (x.taps[i] >> x.at.tap & 1 && there) x.v[i] = load_16(x.a[i]);
+    }
+}
+
 template <int A> DEVICE void begin(const sdrt_cuda_product &p, int m0, copied<A> &x)
 {
     x.at.tap = x.at.channel = 0;
 #pragma unroll
     for (int i = 0; i < A; i++) {
-        x.a[i] = (const bf16 *)p.a + first_channel();
+        x.a[i] = (const narrow *)p.a + first_channel();
         x.taps[i] = find_pixel(p, m0 + first_row() + i * ROWS_APART, x.a[i]);
     }
+    if constexpr (!ASYNC_COPIES) load_stage(p, x);
 }
 
-template <int A>
-DEVICE void bring(const sdrt_cuda_product &p, copied<A> &x, unsigned char *shared, uint32_t stage)
+template <int A> DEVICE void copy_stage(const sdrt_cuda_product &p, const copied<A> &x, uint32_t to)
 {
-    const int channel = x.at.channel, bytes = bytes_there(p, x.at);
-    const uint32_t to = shared_address(shared) + stage + first_place();
-    int by = STEP;
+    const int bytes = bytes_there(p, x.at);
 
 #pragma unroll
     for (int i = 0; i < A; i++) {
@@ -199,11 +243,22 @@ DEVICE void bring(const sdrt_cuda_product &p, copied<A> &x, unsigned char *share
         copy_async_16(to + (uint32_t)(i * ROWS_APART * ROW_BYTES),
                       inside ? (const void *)x.a[i] : p.a, inside ? bytes : 0);
     }
+}
+
+template <int A>
+DEVICE void bring(const sdrt_cuda_product &p, copied<A> &x, unsigned char *shared, uint32_t stage)
+{
+    const int channel = x.at.channel;
+    int by = STEP;
+
+    if constexpr (ASYNC_COPIES) copy_stage(p, x, shared_address(shared) + stage + first_place());
+    else put_pieces(shared + stage + first_place(), x.v);
     /* To channel 0 of the next tap: a pixel on, or in the next line. */
     if (advance(p, x.at))
         by = (x.at.tap % p.kernel ? 1 : p.in_w - p.kernel + 1) * p.a_pitch - channel;
 #pragma unroll
     for (int i = 0; i < A; i++) x.a[i] += by;
+    if constexpr (!ASYNC_COPIES) load_stage(p, x);
 }
 
 /* ---- f32 sources, read a stage ahead and converted ---- */
@@ -314,16 +369,15 @@ template <int A> DEVICE void begin(const sdrt_cuda_product &p, int m0, sources<A
 template <int A>
 DEVICE void bring(const sdrt_cuda_product &p, sources<A> &x, unsigned char *shared, uint32_t stage)
 {
-    unsigned char *to = shared + stage + first_place();
+    bytes16 pieces[A];
 
 #pragma unroll
     for (int i = 0; i < A; i++) {
         const float(&v)[8] = x.v[i];
-        *(bytes16 *)(void *)(to + i * ROWS_APART * ROW_BYTES) = {
-            { pack_bf16(v[0], v[1]), pack_bf16(v[2], v[3]), pack_bf16(v[4], v[5]),
-              pack_bf16(v[6], v[7]) }
-        };
+        pieces[i] = { { pack_narrow(v[0], v[1]), pack_narrow(v[2], v[3]), pack_narrow(v[4], v[5]),
+                        pack_narrow(v[6], v[7]) } };
     }
+    put_pieces(shared + stage + first_place(), pieces);
     if (advance(p, x.at)) enter_tap(p, x);
     load_stage(p, x);
 }
@@ -351,7 +405,41 @@ DEVICE void multiply_stage(float (&sum)[ROWS][COLUMNS][4], uint32_t a, uint32_t 
         for (int i = 0; i < ROWS; i++)
 #pragma unroll
             for (int j = 0; j < COLUMNS; j++)
-                multiply_bf16(sum[i][j], fa[i], fw[j / 2][j % 2 * 2], fw[j / 2][j % 2 * 2 + 1]);
+                multiply_narrow(sum[i][j], fa[i], fw[j / 2][j % 2 * 2], fw[j / 2][j % 2 * 2 + 1]);
+    }
+}
+
+/* From a warp's sums to the output, a share of the tile's rows at a time; nobody reads the ring any more
+ * when all are here. */
+template <int M, int N, int ROWS, int COLUMNS>
+DEVICE void finish(const sdrt_cuda_product &p, const float (&sum)[ROWS][COLUMNS][4], float *tile,
+                   int m0, int n0)
+{
+    constexpr int SHARE = M / PASSES;
+    const int warp_m = warp_number() / 2 * (M / 2), warp_n = warp_number() % 2 * (N / 2);
+    const int lane = lane_number();
+
+#pragma unroll 1
+    for (int pass = 0; pass < PASSES; pass++) {
+        const int first = pass * SHARE;
+        /* The sums take the ring's place, or that of those before. */
+        if (!(pass ? PLANTED(product_tile_again) : PLANTED(product_tile_early))) sync_block();
+        if (PASSES == 1 || warp_m == first) {
+#pragma unroll
+            for (int i = 0; i < ROWS; i++)
+#pragma unroll
+                for (int j = 0; j < COLUMNS; j++) {
+                    const int r = warp_m - first + i * 16 + lane / 4;
+                    const int c = warp_n + j * 8 + lane % 4 * 2;
+                    put_sums(tile, N, r, c, sum[i][j][0], sum[i][j][1]);
+                    put_sums(tile, N, r + 8, c, sum[i][j][2], sum[i][j][3]);
+                }
+        }
+        if (!PLANTED(product_tile_late)) sync_block();
+        finish_tile<SHARE, N, THREADS>(p, tile, (int)threadIdx.x, n0, [&](int r) {
+            const int m = m0 + first + r;
+            return m < p.m + (PLANTED(product_bound_store) ? 1 : 0) ? m : -1;
+        });
     }
 }
 
@@ -360,7 +448,6 @@ template <int M, int N, class Source, class Weights>
 DEVICE void product(const sdrt_cuda_product &p, unsigned char *shared)
 {
     const uint32_t base = shared_address(shared);
-    float *tile = (float *)(void *)shared;
     constexpr int ROWS = M / 32, COLUMNS = N / 16; /* a warp's fragments */
     constexpr uint32_t stage_bytes = (M + N) * ROW_BYTES;
     const int m0 = (int)blockIdx.y * M, n0 = (int)blockIdx.x * N;
@@ -398,39 +485,27 @@ DEVICE void product(const sdrt_cuda_product &p, unsigned char *shared)
         multiply_stage(sum, stage + (uint32_t)(warp_m * ROW_BYTES),
                        stage + (uint32_t)((M + warp_n) * ROW_BYTES));
     }
-    /* The sums take the ring's place, which nobody reads any more. */
-    if (!PLANTED(product_tile_early)) sync_block();
-    const int lane = lane_number();
-#pragma unroll
-    for (int i = 0; i < ROWS; i++)
-#pragma unroll
-        for (int j = 0; j < COLUMNS; j++) {
-            const int r = warp_m + i * 16 + lane / 4, c = warp_n + j * 8 + lane % 4 * 2;
-            put_sums(tile, N, r, c, sum[i][j][0], sum[i][j][1]);
-            put_sums(tile, N, r + 8, c, sum[i][j][2], sum[i][j][3]);
-        }
-    if (!PLANTED(product_tile_late)) sync_block();
-    finish_tile<M, N, THREADS>(p, tile, (int)threadIdx.x, n0, [&](int r) {
-        return m0 + r < p.m + (PLANTED(product_bound_store) ? 1 : 0) ? m0 + r : -1;
-    });
+    finish<M, N>(p, sum, (float *)(void *)shared, m0, n0);
 }
 
-KERNEL(product_bf16_128x128, sdrt_cuda_product, THREADS, 2)
+KERNEL(product_128x128, sdrt_cuda_product, THREADS, 2)
 {
     SHARED(shared);
     product<128, 128, copied<128 / ROWS_APART>, weights<128 / ROWS_APART>>(p, shared);
 }
 
-KERNEL(product_bf16_64x64, sdrt_cuda_product, THREADS, 3)
+KERNEL(product_64x64, sdrt_cuda_product, THREADS, 3)
 {
     SHARED(shared);
     product<64, 64, copied<64 / ROWS_APART>, weights<64 / ROWS_APART>>(p, shared);
 }
 
+/* Without copies beside the threads the registers would not do. */
 KERNEL(product_read_128x128, sdrt_cuda_product, THREADS, 2)
 {
     SHARED(shared);
-    product<128, 128, sources<128 / ROWS_APART>, weights<128 / ROWS_APART>>(p, shared);
+    if constexpr (ASYNC_COPIES)
+        product<128, 128, sources<128 / ROWS_APART>, weights<128 / ROWS_APART>>(p, shared);
 }
 
 KERNEL(product_read_64x64, sdrt_cuda_product, THREADS, 3)

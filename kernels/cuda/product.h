@@ -3,7 +3,8 @@
  * Linear layers and convolutions are one product: a linear layer is a 1x1 convolution of an image
  * of one line.  The kernels read a single dense operand, which prepare or a norm makes of what is
  * not one already (two sources, a norm, other types), and weights of [tap][row][w_pitch].  Some read f32
- * sources as they lie instead.
+ * sources as they lie instead.  16-bit numbers are of the device's own type (ptx.h); where that is f16, all
+ * of a piece of eight is read, and channels that there are not are zero.
  *
  * A gated weight's rows alternate in eights, values and their gates, so that a thread that has a
  * value's sum has its gate's too: column c has its value in row c/8*16 + c%8, its gate 8 below.
@@ -16,7 +17,7 @@
 #include <stddef.h>
 
 struct sdrt_cuda_product {
-    const void *a;         /* [image][in_h][in_w][a_pitch], bf16 or f32 as the kernel has it */
+    const void *a;         /* [image][in_h][in_w][a_pitch], 16 bits or f32, by kernel */
     const float *x2;       /* where the kernel reads sources: the last c2 channels; or NULL */
     const void *w;         /* [tap][rows][w_pitch] */
     const float *bias;     /* [n], gated: [2n]; or NULL */
@@ -39,7 +40,7 @@ struct sdrt_cuda_product {
     int act;             /* enum sdrt_act */
     int relu; /* last of all */
     int gated;
-    int y_bf16;
+    int y_narrow;
     int fours; /* four neighbouring columns of y and residual may be accessed at once */
 };
 
@@ -47,14 +48,15 @@ struct sdrt_cuda_product {
 enum {
     SDRT_CUDA_PRODUCT_K = 32,
     SDRT_CUDA_PRODUCT_STAGES = 4,
+    SDRT_CUDA_PRODUCT_STAGES_75 = 2, /* on sm_75, whose blocks share 64 KiB */
     SDRT_CUDA_PRODUCT_THREADS = 128,
     SDRT_CUDA_F32_TILE = 64, /* of the f32 kernel, both ways, with steps of 16 */
     SDRT_CUDA_F32_THREADS = 256,
 };
 
-/* Shared memory of a tile_m x tile_n kernel. */
-#define SDRT_CUDA_PRODUCT_SHARED(tile_m, tile_n) \
-    (((tile_m) + (tile_n)) * SDRT_CUDA_PRODUCT_K * 2 * SDRT_CUDA_PRODUCT_STAGES)
+/* Shared memory of a tile_m x tile_n kernel: its ring, in whose place the sums lie later. */
+#define SDRT_CUDA_PRODUCT_SHARED(stages, tile_m, tile_n) \
+    (((tile_m) + (tile_n)) * SDRT_CUDA_PRODUCT_K * 2 * (stages))
 /* Two tiles of 16 rows of 66 floats. */
 #define SDRT_CUDA_F32_SHARED (2 * 16 * (SDRT_CUDA_F32_TILE + 2) * 4)
 
@@ -72,14 +74,14 @@ enum {
 
 /* y [pixel][y_pitch] = silu(norm(x or x2)), both optional; columns from c + c2 on are zero. */
 struct sdrt_cuda_prepare {
-    const void *x;    /* [pixel][c], f32 or bf16 */
+    const void *x;    /* [pixel][c], f32 or 16-bit numbers */
     const float *x2;  /* [pixel][c2] or NULL */
     const float *msb; /* [image][3][c + c2] as conv.h's, or NULL */
     void *y;          /* 16-byte aligned */
     int pixels, image_pixels;
     int c, c2, x_pitch, x2_pitch, y_pitch; /* y_pitch: a multiple of 8 */
     int silu;
-    int x_bf16, y_bf16;
+    int x_narrow, y_narrow;
     int fours; /* x and x2 are f32 whose rows and channels come in fours, 16-byte aligned */
 };
 

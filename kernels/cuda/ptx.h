@@ -12,8 +12,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Two 16-bit numbers travel in one register, the lower index in the lower half. */
-typedef uint16_t bf16;
+/* What the code is compiled for, 10 * major + minor.  nvcc's pass for the host sees what later devices do. */
+#if defined(__CUDA_ARCH__)
+#define SDRT_ARCH (__CUDA_ARCH__ / 10)
+#elif !defined(SDRT_ARCH)
+#define SDRT_ARCH 90
+#endif
+
+/* The 16-bit type of the device: bf16, or f16 on those of 7.5, which multiply no bf16.  What f16 does not
+ * hold becomes infinite.  Two travel in one register, the lower index in the lower half. */
+typedef uint16_t narrow;
+constexpr bool NARROW_IS_F16 = SDRT_ARCH < 80;
+/* Whether copies to shared memory go beside the thread; else they go through its registers. */
+constexpr bool ASYNC_COPIES = SDRT_ARCH >= 80;
 
 /* A TMA descriptor (CUtensorMap): made by the host, passed by value inside the parameters. */
 struct alignas(64) tensor_map {
@@ -57,20 +68,59 @@ DEVICE float shuffle(float v, int from) { return __shfl_sync(0xffffffffu, v, fro
 
 /* ---- conversions and approximations ---- */
 
-DEVICE uint32_t pack_bf16(float lo, float hi)
+#if SDRT_ARCH >= 80
+DEVICE uint32_t pack_narrow(float lo, float hi)
 {
     uint32_t r;
     asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(hi), "f"(lo));
     return r;
 }
+DEVICE float low_narrow(uint32_t v) { return __uint_as_float(v << 16); }
+DEVICE float high_narrow(uint32_t v) { return __uint_as_float(v & 0xffff0000u); }
+/* Two products; subnormal numbers are numbers. */
+DEVICE uint32_t multiply_two(uint32_t a, uint32_t b)
+{
+    uint32_t r;
+    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(0x80008000u));
+    return r;
+}
+#else
+DEVICE uint32_t pack_narrow(float lo, float hi)
+{
+    uint32_t r;
+    asm("{\n"
+        ".reg .b16 l, h;\n"
+        "cvt.rn.f16.f32 l, %1;\n"
+        "cvt.rn.f16.f32 h, %2;\n"
+        "mov.b32 %0, {l, h};\n"
+        "}" : "=r"(r) : "f"(lo), "f"(hi));
+    return r;
+}
+DEVICE float low_narrow(uint32_t v)
+{
+    float r;
+    asm("{ .reg .b16 l, h; mov.b32 {l, h}, %1; cvt.f32.f16 %0, l; }" : "=f"(r) : "r"(v));
+    return r;
+}
+DEVICE float high_narrow(uint32_t v)
+{
+    float r;
+    asm("{ .reg .b16 l, h; mov.b32 {l, h}, %1; cvt.f32.f16 %0, h; }" : "=f"(r) : "r"(v));
+    return r;
+}
+DEVICE uint32_t multiply_two(uint32_t a, uint32_t b)
+{
+    uint32_t r;
+    asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(b));
+    return r;
+}
+#endif
 /* The two lower bytes of x as the upper ones of both halves. */
 DEVICE uint32_t bytes_apart(uint32_t x) { return __byte_perm(x, 0, 0x1404); }
 /* The two upper ones. */
 DEVICE uint32_t upper_apart(uint32_t x) { return __byte_perm(x, 0, 0x3424); }
 DEVICE float float_of_bits(uint32_t v) { return __uint_as_float(v); }
 DEVICE uint32_t bits_of_float(float v) { return __float_as_uint(v); }
-DEVICE float low_bf16(uint32_t v) { return __uint_as_float(v << 16); }
-DEVICE float high_bf16(uint32_t v) { return __uint_as_float(v & 0xffff0000u); }
 DEVICE float exp2_fast(float x)
 {
     float r;
@@ -111,14 +161,7 @@ DEVICE void store_16(void *p, bytes16 x)
                  ::"l"(p), "r"(x.v[0]), "r"(x.v[1]), "r"(x.v[2]), "r"(x.v[3]) : "memory");
 }
 
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
-/* Two products; subnormal numbers are numbers. */
-DEVICE uint32_t multiply_two_bf16(uint32_t a, uint32_t b)
-{
-    uint32_t r;
-    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(0x80008000u));
-    return r;
-}
+#if SDRT_ARCH >= 80
 /* 16 bytes to shared memory, of which the first `bytes` are read and the rest are zero. */
 DEVICE void copy_async_16(uint32_t dst, const void *src, int bytes)
 {
@@ -131,9 +174,20 @@ template <int left> DEVICE void copy_async_wait(void)
 {
     asm volatile("cp.async.wait_group %0;" ::"n"(left) : "memory");
 }
+#else
+/* At once, and all 16 bytes or none. */
+DEVICE void copy_async_16(uint32_t dst, const void *src, int bytes)
+{
+    bytes16 x = {};
+    if (bytes) x = load_16(src);
+    asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};"
+                 ::"r"(dst), "r"(x.v[0]), "r"(x.v[1]), "r"(x.v[2]), "r"(x.v[3]) : "memory");
+}
+DEVICE void copy_async_commit(void) {}
+template <int left> DEVICE void copy_async_wait(void) {}
 #endif
 
-/* ---- tensor cores, warp by warp (sm_80 and later) ---- */
+/* ---- tensor cores, warp by warp ---- */
 
 /* Four 8x8 matrices of 16-bit numbers: lane i gives the address of row i % 8 of matrix i / 8. */
 DEVICE void load_matrices(uint32_t (&r)[4], uint32_t address)
@@ -151,17 +205,32 @@ DEVICE void load_matrices_transposed(uint32_t (&r)[4], uint32_t address)
 
 /* d [16][8] += a [16][16] b [8][16], row major both (b by columns).  Lane l holds of d the rows
  * l/4 and l/4+8, columns 2(l%4) and the next; of a the same rows, of b row l/4; PTX ISA, 9.7.14. */
-DEVICE void multiply_bf16(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
+#if SDRT_ARCH >= 80
+DEVICE void multiply_narrow(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
 {
     asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
                  "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
                  : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
+#else
+/* In two halves of k. */
+DEVICE void multiply_narrow(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
+{
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 "
+                 "{%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(b0));
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 "
+                 "{%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "r"(a[2]), "r"(a[3]), "r"(b1));
+}
+#endif
 
 /* ---- barriers in shared memory, the copy engine, warpgroups (sm_90a) ---- */
 
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#if SDRT_ARCH >= 90
 DEVICE void barrier_init(uint32_t bar, uint32_t arrivals)
 {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(bar), "r"(arrivals) : "memory");

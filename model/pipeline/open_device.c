@@ -60,26 +60,42 @@ static int gpu_of(const char *name)
     return index;
 }
 
+/* Whether precision, where one is asked for, is what some GPU computes in. */
+static int is_gpu_precision(const char *precision)
+{
+    return !precision || !strcmp(precision, "bf16") || !strcmp(precision, "f16");
+}
+
 /* The processor beside it computes in f32, where nothing else is asked for. */
 static int open_gpu(struct sdrt_model *m, const struct sdrt_options *o, int index)
 {
+    const int f16 = o->precision && !strcmp(o->precision, "f16");
     const struct sdrt_cuda_options cuda = { .index = index,
                                             .plan_only = o->plan_only,
+                                            .f16 = f16,
                                             .limit = o->device_memory };
     struct sdrt_options beside = *o;
     int status;
 
-    if (o->precision && strcmp(o->precision, "bf16"))
+    if (!is_gpu_precision(o->precision))
         return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
-                         "device \"%s\" computes in bf16: expected precision "
-                         "bf16, not %s",
+                         "device \"%s\" computes in bf16, or in f16 before compute capability "
+                         "8.0: expected precision bf16 or f16, not %s",
                          o->device, o->precision);
     beside.precision = o->isa ? NULL : "f32";
     status = open_cpu(m, &beside);
     if (status != SDRT_OK) return status;
     struct sdrt_device *host = m->device;
-    m->precision = "bf16";
-    return sdrt_cuda_device_open(&m->device, &host, &cuda, m->log);
+    m->device = NULL;
+    status = sdrt_cuda_device_open(&m->device, &host, &cuda, m->log);
+    if (status != SDRT_OK) return status;
+    m->precision = sdrt_cuda_device_precision(m->device);
+    if (o->precision && strcmp(o->precision, m->precision))
+        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
+                         "device \"%s\" is a GPU that computes in %s: expected precision %s, "
+                         "not %s",
+                         o->device, m->precision, m->precision, o->precision);
+    return SDRT_OK;
 }
 
 /* Splits what o says of precision: the name stays in o, the layers that stay wider are the model's. */

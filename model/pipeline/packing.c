@@ -6,29 +6,50 @@
 
 #include <string.h>
 
+static int begins_with(const char *name, const char *prefix)
+{
+    return !strncmp(name, prefix, strlen(prefix));
+}
+
+/* Whether f16 does not hold what an autoencoder makes of it (pass.h, wide). */
+static int is_autoencoder(const char *name)
+{
+    return begins_with(name, "vae.") || begins_with(name, "taesd.");
+}
+
 /* What passes that are wide read stays as it is stored (pass.h). */
 static enum sdrt_dtype packing_f16(const struct sdrt_packed_matrix *matrix)
 {
     enum { T5 = 2 };
-    const char *const vae = "vae.", *const taesd = "taesd.", *const t5 = sdrt_text_prefix(T5);
 
-    if (!strncmp(matrix->name, vae, strlen(vae)) || !strncmp(matrix->name, taesd, strlen(taesd)) ||
-        !strncmp(matrix->name, t5, strlen(t5)))
+    if (is_autoencoder(matrix->name) || begins_with(matrix->name, sdrt_text_prefix(T5)))
         return sdrt_packing_as_stored(matrix);
     return SDRT_F16;
+}
+
+static int is_text_encoder(const char *name)
+{
+    for (int i = 0; i < SDRT_MAX_TEXT; i++) {
+        const char *prefix = sdrt_text_prefix(i);
+        if (begins_with(name, prefix) && name[strlen(prefix)] == '.') return 1;
+    }
+    return 0;
 }
 
 /* Text encoders run on the processor (pass.h), in what their weights are.  On the device 8 bits stay, which
  * its kernels convert where they read them. */
 static enum sdrt_dtype packing_beside(const struct sdrt_packed_matrix *matrix)
 {
-    for (int i = 0; i < SDRT_MAX_TEXT; i++) {
-        const char *prefix = sdrt_text_prefix(i);
-        const size_t n = strlen(prefix);
-        if (!strncmp(matrix->name, prefix, n) && matrix->name[n] == '.')
-            return sdrt_packing_as_stored(matrix);
-    }
+    if (is_text_encoder(matrix->name)) return sdrt_packing_as_stored(matrix);
     return matrix->from == SDRT_F8_E4M3 ? SDRT_F8_E4M3 : SDRT_BF16;
+}
+
+/* The same on a device that multiplies f16; by weights of f32 it multiplies f32. */
+static enum sdrt_dtype packing_beside_f16(const struct sdrt_packed_matrix *matrix)
+{
+    if (is_autoencoder(matrix->name)) return SDRT_F32;
+    const enum sdrt_dtype type = packing_beside(matrix);
+    return type == SDRT_BF16 && !is_text_encoder(matrix->name) ? SDRT_F16 : type;
 }
 
 /* The denoiser's layers that bear 8 bits, most of its work.  In an image the others cost more: keys and
@@ -69,5 +90,6 @@ sdrt_packing_policy *sdrt_packing_of(const char *precision, const struct sdrt_de
     if (!strcmp(precision, "bf16"))
         return sdrt_device_is_host(device) ? sdrt_packing_bf16 : packing_beside;
     if (!strcmp(precision, "int8")) return packing_int8;
-    return strcmp(precision, "f16") ? sdrt_packing_as_stored : packing_f16;
+    if (strcmp(precision, "f16")) return sdrt_packing_as_stored;
+    return sdrt_device_is_host(device) ? packing_f16 : packing_beside_f16;
 }

@@ -403,6 +403,8 @@ int sdrt_run_steps(struct sdrt_run *run, const struct sdrt_pass *pass)
     if (status != SDRT_OK) return status;
     if (!all_finite(d.latent, s->slots.slot[s->latent].bytes / sizeof(float)))
         return sdrt_fail(s->log, SDRT_E_NUMERIC, "the latent is not finite after %d steps; the "
-                         "checkpoint may be broken", run->r->steps);
+                         "checkpoint may be broken%s", run->r->steps,
+                         strcmp(s->model->precision, "f16")
+                             ? "" : ", or have values beyond f16, which ends at 65504");
     return sdrt_run_dump_latent(run, last ? "latent" : "latent-unrefined");
 }

@@ -49,6 +49,8 @@ int sdrt_upscaler_open(struct sdrt_upscaler **out, const char *path,
     if (out) *out = NULL;
     if (status != SDRT_OK) return status;
     if (!out || !path) return sdrt_fail(o.log, SDRT_E_ARG, "no upscaler given: expected a file");
+    if (o.device && strcmp(o.device, "cpu") != 0 && o.precision && !strcmp(o.precision, "f16"))
+        o.precision = NULL; /* the GPU's */
     o.device = NULL;
     o.device_memory = 0;
     m.log = o.log;

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OLDEST = 80 /* compute capability: the first that multiplies bf16 */ };
-
 /* ---- memory ---- */
 
 static const double mib = 1.0 / (1 << 20);
@@ -137,11 +135,12 @@ static int read_device(struct cuda_device *d)
         return sdrt_fail(d->log, SDRT_E_UNSUPPORTED, "device \"cuda:%d\": %s", d->options.index,
                          sdrt_cuda_error(v, error));
     d->capability = 10 * major + minor;
-    if (d->capability < OLDEST)
+    if (d->capability < SDRT_CUDA_OLDEST)
         return sdrt_fail(d->log, SDRT_E_UNSUPPORTED,
                          "device \"cuda:%d\", %s, has compute capability "
-                         "%d.%d: expected 8.0 or later",
-                         d->options.index, d->name, major, minor);
+                         "%d.%d: expected %d.%d or later",
+                         d->options.index, d->name, major, minor, SDRT_CUDA_OLDEST / 10,
+                         SDRT_CUDA_OLDEST % 10);
     return SDRT_OK;
 }
 
@@ -160,10 +159,10 @@ static int find_functions(struct cuda_device *d)
     for (int i = 0; i < SDRT_CUDA_KERNELS && !error; i++) {
         const struct sdrt_cuda_kernel *k = &sdrt_cuda_kernels[i];
         if (k->capability > d->capability) continue;
+        const unsigned shared = sdrt_cuda_shared(k, d->capability);
         error = d->driver.find(&d->functions[i], d->module, k->name);
-        if (!error && k->shared > DEFAULT_SHARED)
-            error = d->driver.set_attribute(d->functions[i], CUDA_MAX_DYNAMIC_SHARED,
-                                            (int)k->shared);
+        if (!error && shared > DEFAULT_SHARED)
+            error = d->driver.set_attribute(d->functions[i], CUDA_MAX_DYNAMIC_SHARED, (int)shared);
         if (error)
             return sdrt_fail(d->log, SDRT_E_UNSUPPORTED, "device \"cuda:%d\", %s: kernel %s: %s",
                              d->options.index, d->name, k->name,
@@ -232,6 +231,18 @@ static const struct sdrt_device_calls cuda_calls = {
     .rearm = sdrt_cuda_rearm,
 };
 
+static void choose_ops(struct cuda_device *d)
+{
+    const enum sdrt_dtype planned = d->options.f16 ? SDRT_F16 : SDRT_BF16;
+
+    d->narrow = d->options.plan_only ? planned : sdrt_cuda_narrow(d->capability);
+    sdrt_cuda_ops_init(&d->ops, d->narrow);
+    d->device.ops = d->device.wide_ops = &d->ops;
+    if (d->narrow != SDRT_F16) return;
+    sdrt_cuda_wide_ops_init(&d->wide_ops);
+    d->device.wide_ops = &d->wide_ops;
+}
+
 int sdrt_cuda_device_open(struct sdrt_device **out, struct sdrt_device **host,
                           const struct sdrt_cuda_options *options, const struct sdrt_log *log)
 {
@@ -243,10 +254,7 @@ int sdrt_cuda_device_open(struct sdrt_device **out, struct sdrt_device **host,
         sdrt_device_close(host);
         return sdrt_fail(log, SDRT_E_NOMEM, "out of memory for a device");
     }
-    sdrt_cuda_ops_init(&d->ops);
     d->device = (struct sdrt_device){ .calls = &cuda_calls,
-                                      .ops = &d->ops,
-                                      .wide_ops = &d->ops,
                                       .isa = "cuda",
                                       .workers = (*host)->workers,
                                       .host = *host };
@@ -258,6 +266,7 @@ int sdrt_cuda_device_open(struct sdrt_device **out, struct sdrt_device **host,
         if (status == SDRT_OK) status = read_device(d);
         if (status == SDRT_OK) status = load_kernels(d);
     }
+    choose_ops(d);
     if (status != SDRT_OK) cuda_close(&d->device);
     else *out = &d->device;
     return status;
@@ -266,6 +275,11 @@ int sdrt_cuda_device_open(struct sdrt_device **out, struct sdrt_device **host,
 /* ---- facts ---- */
 
 int sdrt_is_cuda_device(const struct sdrt_device *device) { return device->calls == &cuda_calls; }
+
+const char *sdrt_cuda_device_precision(const struct sdrt_device *device)
+{
+    return cuda_device_of(device)->narrow == SDRT_F16 ? "f16" : "bf16";
+}
 
 void sdrt_cuda_device_facts(const struct sdrt_device *device, struct sdrt_cuda_facts *facts)
 {

@@ -12,6 +12,7 @@
 struct sdrt_cuda_options {
     int index;     /* which of the driver's GPUs */
     int plan_only; /* 1: no driver is looked for; programs can be planned, memory is refused */
+    int f16;       /* 1: to plan for a GPU of compute capability 7.5, which multiplies f16 */
     size_t limit;  /* bytes of memory that it may take together; 0: all that is free */
 };
 
@@ -29,6 +30,10 @@ struct sdrt_cuda_facts {
     size_t memory; /* bytes in all */
 };
 void sdrt_cuda_device_facts(const struct sdrt_device *device, struct sdrt_cuda_facts *facts);
+
+/* What the GPU multiplies, of 16-bit types: "bf16", or "f16" before compute capability 8.0, where wide_ops
+ * are for what f16 does not hold. */
+const char *sdrt_cuda_device_precision(const struct sdrt_device *device);
 
 /* Whether a device is one of these. */
 int sdrt_is_cuda_device(const struct sdrt_device *device);

@@ -13,7 +13,8 @@
 
 struct cuda_device {
     struct sdrt_device device; /* first; its host is owned */
-    struct sdrt_ops ops;
+    struct sdrt_ops ops, wide_ops;
+    enum sdrt_dtype narrow; /* the 16-bit type that they multiply */
     struct sdrt_cuda_driver driver;
     struct sdrt_cuda_options options;
     const struct sdrt_log *log;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which type each tensor is stored in.  A product that multiplies bf16 rounds its operands anyway,
- * so what only such products read is stored in bf16, half the memory and traffic of f32, for the
- * same result.  The residual stream, which norms and sums read, stays f32.
+ * Which type each tensor is stored in.  A product that multiplies bf16 (on some GPUs f16) rounds its
+ * operands anyway, so what only such products read is stored so, half the memory and traffic of f32, for
+ * the same result.  The residual stream, which norms and sums read, stays f32.
  */
 #include "runtime/graph/graph_internal.h"
 
@@ -17,7 +17,13 @@ static void want(const struct sdrt_graph *g, unsigned char *wanted, sdrt_tensor 
     if (x >= 0) wanted[g->tensors[x].buffer] |= narrow ? NARROW : WIDE;
 }
 
-/* Whoever can write bf16 does not ask for it. */
+/* The type of 16 bits that the kernels multiply, if any. */
+static enum sdrt_dtype narrow_type(const struct sdrt_graph *g)
+{
+    return sdrt_graph_attention_type(g, 1, 1) == SDRT_F16 ? SDRT_F16 : SDRT_BF16;
+}
+
+/* Whoever can write it does not ask for it. */
 static void want_y(const struct sdrt_graph *g, unsigned char *wanted, sdrt_tensor y, int takes)
 {
     if (!takes) want(g, wanted, y, 0);
@@ -28,8 +34,8 @@ static void want_of_gemm(const struct sdrt_graph *g, const struct sdrt_node *n,
 {
     struct sdrt_gemm_shape s = n->u.gemm;
 
-    want(g, wanted, n->x, g->ops->gemm.operand(&s) == SDRT_BF16);
-    s.y_type = SDRT_BF16;
+    want(g, wanted, n->x, g->ops->gemm.operand(&s) == narrow_type(g));
+    s.y_type = narrow_type(g);
     want_y(g, wanted, n->y, g->ops->gemm.takes(&s));
 }
 
@@ -37,12 +43,12 @@ static void want_of_attention(const struct sdrt_graph *g, const struct sdrt_node
                               unsigned char *wanted)
 {
     struct sdrt_attention_shape s = n->u.attention;
-    const int narrow = g->ops->attention.operand(&s) == SDRT_BF16;
+    const int narrow = g->ops->attention.operand(&s) == narrow_type(g);
 
     want(g, wanted, n->x, narrow);
     want(g, wanted, n->x2, narrow);
     want(g, wanted, n->x3, narrow);
-    s.o_type = SDRT_BF16;
+    s.o_type = narrow_type(g);
     want_y(g, wanted, n->y, g->ops->attention.takes(&s));
 }
 
@@ -53,7 +59,7 @@ static void want_of_conv(const struct sdrt_graph *g, const struct sdrt_node *n,
 
     want(g, wanted, n->x, 0);
     want(g, wanted, n->x2, 0);
-    s.y_type = SDRT_BF16;
+    s.y_type = narrow_type(g);
     want_y(g, wanted, n->y, g->ops->conv.takes(&s));
 }
 
@@ -118,9 +124,9 @@ static int is_f32(const struct sdrt_graph *g, sdrt_tensor x)
     return sdrt_graph_type(g, x) == SDRT_F32;
 }
 
-static int is_f32_or_bf16(const struct sdrt_graph *g, sdrt_tensor x)
+static int is_f32_or_narrow(const struct sdrt_graph *g, sdrt_tensor x)
 {
-    return is_f32(g, x) || sdrt_graph_type(g, x) == SDRT_BF16;
+    return is_f32(g, x) || sdrt_graph_type(g, x) == narrow_type(g);
 }
 
 /* Whether the node's kernel computes with the types that its operands have now. */
@@ -134,8 +140,8 @@ static int takes(const struct sdrt_graph *g, const struct sdrt_node *n)
     case SDRT_NODE_ATTENTION: return g->ops->attention.takes(&n->u.attention);
     case SDRT_NODE_CONV:      return x_x2_x3 && g->ops->conv.takes(&n->u.conv);
     case SDRT_NODE_LAYER_NORM:
-    case SDRT_NODE_ADA_NORM:  return x_x2_x3 && is_f32_or_bf16(g, n->y);
-    case SDRT_NODE_RMS_NORM:  return is_f32_or_bf16(g, n->x) && is_f32_or_bf16(g, n->y);
+    case SDRT_NODE_ADA_NORM:  return x_x2_x3 && is_f32_or_narrow(g, n->y);
+    case SDRT_NODE_RMS_NORM:  return is_f32_or_narrow(g, n->x) && is_f32_or_narrow(g, n->y);
     case SDRT_NODE_GATHER: return sdrt_graph_type(g, n->x) == sdrt_graph_type(g, n->y);
     case SDRT_NODE_EMBED:     return sdrt_graph_type(g, n->x) == SDRT_I32 && is_f32(g, n->y);
     default:                  return x_x2_x3 && is_f32(g, n->y);
@@ -154,7 +160,7 @@ int sdrt_graph_set_types(struct sdrt_graph *g)
     for (int i = 0; i < g->n_buffers; i++) {
         struct sdrt_buffer *b = &g->buffers[i];
         if (b->external || wanted[i] != NARROW) continue;
-        b->type = SDRT_BF16;
+        b->type = narrow_type(g);
         b->bytes = sdrt_dtype_bytes(b->type, b->elements);
     }
     free(wanted);

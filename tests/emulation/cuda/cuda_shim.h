@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What kernels/cuda/ptx.h is made of where there is no GPU: the same functions with a meaning in
+ * What kernels/cuda/ptx.h is made of where there is no GPU, of sm_90 and, with SDRT_ARCH 75, of sm_75:
+ * the same functions with a meaning in
  * C++.  Every CUDA thread is a fiber; what a warp or a warpgroup does together happens when the
  * last of its threads arrives; what is asynchronous on the chip happens as late as it may, and
  * nobody may touch its memory meanwhile.
@@ -78,19 +79,44 @@ static inline uint32_t shim_bf16(float v)
     const uint32_t b = shim_bits(v);
     return v != v ? 0x7fff : (b + 0x7fff + (b >> 16 & 1)) >> 16;
 }
-DEVICE uint32_t pack_bf16(float lo, float hi) { return shim_bf16(lo) | shim_bf16(hi) << 16; }
+/* Of f16; what lies beyond its 65504 is infinite. */
+static inline uint32_t shim_f16(float v)
+{
+    const uint32_t b = shim_bits(v), sign = b >> 16 & 0x8000, a = b & 0x7fffffff;
+
+    if (v != v) return 0x7fff;
+    if (a >= 0x47800000) return sign | 0x7c00; /* 65536 */
+    /* Units of the last place, 2^-24 below 2^-14; a carry goes to the exponent. */
+    if (a < 0x38800000) return sign | (uint32_t)rintf(shim_float(a) * 0x1p24f);
+    return sign | ((a + 0xfff + (a >> 13 & 1) - (112u << 23)) >> 13);
+}
+static inline float shim_of_f16(uint32_t h)
+{
+    const uint32_t sign = (h & 0x8000) << 16, rest = h & 0x7fff;
+
+    if (rest > 0x7c00) return NAN;
+    if (rest == 0x7c00) return shim_float(sign | 0x7f800000);
+    if (rest < 0x400) return shim_float(sign | shim_bits((float)rest * 0x1p-24f));
+    return shim_float(sign | ((rest << 13) + (112u << 23)));
+}
+static inline uint32_t shim_narrow(float v) { return NARROW_IS_F16 ? shim_f16(v) : shim_bf16(v); }
+static inline float shim_of_narrow(uint32_t v)
+{
+    return NARROW_IS_F16 ? shim_of_f16(v & 0xffff) : shim_float(v << 16);
+}
+DEVICE uint32_t pack_narrow(float lo, float hi) { return shim_narrow(lo) | shim_narrow(hi) << 16; }
 DEVICE uint32_t bytes_apart(uint32_t x) { return (x & 0xffu) << 8 | (x & 0xff00u) << 16; }
 DEVICE uint32_t upper_apart(uint32_t x) { return bytes_apart(x >> 16); }
 DEVICE float float_of_bits(uint32_t v) { return shim_float(v); }
 DEVICE uint32_t bits_of_float(float v) { return shim_bits(v); }
-DEVICE float low_bf16(uint32_t v) { return shim_float(v << 16); }
-DEVICE float high_bf16(uint32_t v) { return shim_float(v & 0xffff0000u); }
+DEVICE float low_narrow(uint32_t v) { return shim_of_narrow(v); }
+DEVICE float high_narrow(uint32_t v) { return shim_of_narrow(v >> 16); }
 DEVICE float exp2_fast(float x) { return exp2f(x); }
 DEVICE float reciprocal_fast(float x) { return 1.0f / x; }
 
-DEVICE uint32_t multiply_two_bf16(uint32_t a, uint32_t b)
+DEVICE uint32_t multiply_two(uint32_t a, uint32_t b)
 {
-    return pack_bf16(low_bf16(a) * low_bf16(b), high_bf16(a) * high_bf16(b));
+    return pack_narrow(low_narrow(a) * low_narrow(b), high_narrow(a) * high_narrow(b));
 }
 
 /* ---- memory ---- */
@@ -107,9 +133,17 @@ DEVICE bytes16 load_16(const void *p) { return shim_load_16(p); }
 DEVICE void store_16(void *p, bytes16 x) { shim_store_16(p, x); }
 DEVICE bytes8 load_8(const void *p) { return shim_load_8(p); }
 DEVICE void store_8(void *p, bytes8 x) { shim_store_8(p, x); }
+/* Without copies beside the thread it stores what it loads; see ptx.h. */
 DEVICE void copy_async_16(uint32_t dst, const void *src, int bytes)
 {
-    shim_copy_async_16(dst, src, bytes);
+    bytes16 x = {};
+
+    if (ASYNC_COPIES) {
+        shim_copy_async_16(dst, src, bytes);
+        return;
+    }
+    if (bytes) x = load_16(src);
+    *(bytes16 *)(void *)(shim_shared() + dst) = x;
 }
 DEVICE void copy_async_commit(void) { shim_copy_async_commit(); }
 template <int left> DEVICE void copy_async_wait(void) { shim_copy_async_wait(left); }
@@ -117,16 +151,16 @@ template <int left> DEVICE void copy_async_wait(void) { shim_copy_async_wait(lef
 /* ---- tensor cores ---- */
 
 void shim_load_matrices(uint32_t *r, uint32_t address, int transposed);
-void shim_multiply_bf16(float *d, const uint32_t *a, uint32_t b0, uint32_t b1);
+void shim_multiply(float *d, const uint32_t *a, uint32_t b0, uint32_t b1);
 
 DEVICE void load_matrices(uint32_t (&r)[4], uint32_t address) { shim_load_matrices(r, address, 0); }
 DEVICE void load_matrices_transposed(uint32_t (&r)[4], uint32_t address)
 {
     shim_load_matrices(r, address, 1);
 }
-DEVICE void multiply_bf16(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
+DEVICE void multiply_narrow(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
 {
-    shim_multiply_bf16(d, a, b0, b1);
+    shim_multiply(d, a, b0, b1);
 }
 
 /* ---- sm_90a ---- */

@@ -101,16 +101,21 @@ API cuDeviceTotalMem_v2(size_t *bytes, int device)
     *bytes = (size_t)8 << 30;
     return OK;
 }
-/* Compute capability 9.0 with 132 multiprocessors. */
+/* Compute capability 9.0 with 132 multiprocessors, or 7.5 with 40, and what a block may have. */
+enum {
+    IS_75 = SDRT_ARCH < 80,
+    MULTIPROCESSORS = IS_75 ? 40 : 132,
+    MOST_SHARED = (IS_75 ? 64 : 227) << 10,
+};
 API cuDeviceGetAttribute(int *value, int which, int device)
 {
     (void)device;
     switch (which) {
-    case 16: *value = 132; return OK;       /* multiprocessors */
-    case 38: *value = 50 << 20; return OK;  /* L2 */
-    case 75: *value = 9; return OK;         /* compute capability, major */
-    case 76: *value = 0; return OK;         /* minor */
-    case 97: *value = 227 << 10; return OK; /* shared memory of a block, at most */
+    case 16: *value = MULTIPROCESSORS; return OK;
+    case 38: *value = 50 << 20; return OK;      /* L2 */
+    case 75: *value = IS_75 ? 7 : 9; return OK; /* compute capability, major */
+    case 76: *value = IS_75 ? 5 : 0; return OK; /* minor */
+    case 97: *value = MOST_SHARED; return OK;   /* shared memory of a block */
     default: return INVALID;
     }
 }
@@ -161,7 +166,7 @@ API cuModuleGetFunction(function **f, void *module, const char *name)
 }
 API cuFuncSetAttribute(function *f, int which, int value)
 {
-    if (which != 8 || value < 0 || value > 227 << 10) return INVALID;
+    if (which != 8 || value < 0 || value > MOST_SHARED) return INVALID;
     f->shared = (unsigned)value;
     return OK;
 }
@@ -400,7 +405,7 @@ API cuTensorMapEncodeTiled(tensor_map *map, int type, unsigned rank, void *base,
                            int fill)
 {
     (void)promotion;
-    if ((type != 6 && type != 9) || interleave != 0 || swizzle != 3 || fill != 0)
+    if (IS_75 || (type != 6 && type != 9) || interleave != 0 || swizzle != 3 || fill != 0)
         return UNSUPPORTED;
     return shim_tensor_map(map, base, (int)rank, dims, strides, box, steps) ? INVALID : OK;
 }

@@ -339,27 +339,30 @@ struct operands {
 
 static void do_multiply(meeting &m)
 {
+    enum { DEPTH = NARROW_IS_F16 ? 8 : 16 }; /* of one instruction */
     float a[16][16], b[8][16];
 
     for (int i = 0; i < LANES; i++) {
         const operands *o = (const operands *)m.args[i];
         const int r = i / 4, c = i % 4 * 2;
         for (int h = 0; h < 4; h++) {
-            a[r + h % 2 * 8][c + h / 2 * 8] = low_bf16(o->a[h]);
-            a[r + h % 2 * 8][c + h / 2 * 8 + 1] = high_bf16(o->a[h]);
+            a[r + h % 2 * 8][c + h / 2 * 8] = low_narrow(o->a[h]);
+            a[r + h % 2 * 8][c + h / 2 * 8 + 1] = high_narrow(o->a[h]);
         }
         for (int h = 0; h < 2; h++) {
-            b[r][c + h * 8] = low_bf16(o->b[h]);
-            b[r][c + h * 8 + 1] = high_bf16(o->b[h]);
+            b[r][c + h * 8] = low_narrow(o->b[h]);
+            b[r][c + h * 8 + 1] = high_narrow(o->b[h]);
         }
     }
     for (int i = 0; i < LANES; i++) {
         float *d = ((const operands *)m.args[i])->d;
         for (int j = 0; j < 4; j++) {
             const int r = i / 4 + j / 2 * 8, c = i % 4 * 2 + j % 2;
-            double sum = 0.0;
-            for (int k = 0; k < 16; k++) sum += (double)a[r][k] * (double)b[c][k];
-            d[j] = (float)((double)d[j] + sum);
+            for (int k0 = 0; k0 < 16; k0 += DEPTH) {
+                double sum = 0.0;
+                for (int k = k0; k < k0 + DEPTH; k++) sum += (double)a[r][k] * (double)b[c][k];
+                d[j] = (float)((double)d[j] + sum);
+            }
         }
     }
     now->result->products += 16 * 8 * 16;
@@ -435,7 +438,7 @@ void shim_load_matrices(uint32_t *r, uint32_t address, int transposed)
     leave(m, first, LANES);
 }
 
-void shim_multiply_bf16(float *d, const uint32_t *a, uint32_t b0, uint32_t b1)
+void shim_multiply(float *d, const uint32_t *a, uint32_t b0, uint32_t b1)
 {
     operands o = { d, a, { b0, b1 } };
     const int self = now->current;

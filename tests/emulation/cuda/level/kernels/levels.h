@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * In the place of kernels/levels.h for the tests of CUDA's kernels: they alone, on a device of
- * capability 8.0 and on one of 9.0.  They are no instruction sets and stand in no list.
+ * capability 7.5, on one of 8.0 and on one of 9.0.  They are no instruction sets and stand in no list.
+ * What is said of bf16 is f16 on the first (tnarrow_type).
  */
 #ifndef SDRT_TESTS_CUDA_LEVEL
 #define SDRT_TESTS_CUDA_LEVEL
@@ -12,9 +13,11 @@
 #endif
 
 #ifdef SDRT_BF16_LEVEL
+SDRT_BF16_LEVEL(cuda75, SDRT_ISA_CUDA75, 1u << 10, 0, has_cuda)
 SDRT_BF16_LEVEL(cuda80, SDRT_ISA_CUDA80, 1u << 11, 0, has_cuda)
 SDRT_BF16_LEVEL(cuda90, SDRT_ISA_CUDA90, 1u << 12, 0, has_cuda)
 #elif defined SDRT_LEVEL
+SDRT_LEVEL(cuda75, SDRT_ISA_CUDA75, 1u << 10, 0, has_cuda)
 SDRT_LEVEL(cuda80, SDRT_ISA_CUDA80, 1u << 11, 0, has_cuda)
 SDRT_LEVEL(cuda90, SDRT_ISA_CUDA90, 1u << 12, 0, has_cuda)
 #endif
