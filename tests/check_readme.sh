@@ -25,7 +25,7 @@ fi
 
 # The others name files that everyone has to bring, or end in a pipe.
 grep '^    build/sdgen ' "$tree/README.md" | sed 's/^    //; s/ *#.*//' |
-    grep -v -e 'MODEL' -e '\.safetensors' -e ' [^ /]*\.pth' -e ' | ' -e '\\$' > calls
+    grep -v -e 'MODEL' -e ' [^ /]*\.safetensors' -e ' [^ /]*\.pth' -e ' | ' -e '\\$' > calls
 for form in WEBP JPEG; do
     grep -q "HAVE_$form 1" "$build/config.h" && continue
     case $form in WEBP) name='[.]webp' ;; *) name='[.]jpg' ;; esac
@@ -48,6 +48,8 @@ while IFS= read -r call; do
         *--dynamic-prompts*) shows="$shows dynamic" ;;
         *:1.2*) shows="$shows weights" ;;
         *--from-image*) shows="$shows again" ;;
+        *--taesd*) shows="$shows taesd" ;;
+        *--lora*) shows="$shows lora" ;;
     esac
     before=$(find . -type f | wc -l)
     ok=false
@@ -56,7 +58,7 @@ while IFS= read -r call; do
     report $ok "$call" "$(cat err)"
 done < calls
 for feature in img2img inpaint outpaint bands hires fast upscale sampler guidance freeu dynamic \
-    weights again; do
+    weights again taesd lora; do
     ok=false
     case " $shows " in *" $feature "*) ok=true ;; esac
     report $ok "an example of $feature" "shown:$shows"

@@ -479,6 +479,14 @@ tests_test_control_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/pictures tests/oracle/make_pictures.py tests/oracle/make_control.py tests/oracle/make_image_prompts.py \
 	tests/oracle/make_control_maps.py
 
+# Nets of the small model; counts allocations.
+check_PROGRAMS += tests/test_demo_nets
+tests_test_demo_nets_SOURCES = tests/test_demo_nets.c $(LEAN) $(GOLDEN_PICTURES)
+tests_test_demo_nets_CFLAGS = $(TEST_CFLAGS)
+tests_test_demo_nets_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
+tests_test_demo_nets_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/oracle/demo_nets.py
+
 # What enlarges pictures.
 check_PROGRAMS += tests/test_upscaler
 tests_test_upscaler_SOURCES = tests/test_upscaler.c $(GOLDEN_PICTURES) tests/made_weights.c \

@@ -87,10 +87,14 @@ nobase_dist_pkgdata_DATA = \
 	demo-model/tokenizer/merges.txt demo-model/tokenizer/tokenizer_config.json \
 	demo-model/tokenizer/vocab.json \
 	demo-model/unet/config.json demo-model/unet/diffusion_pytorch_model.safetensors \
-	demo-model/vae/config.json demo-model/vae/diffusion_pytorch_model.safetensors
+	demo-model/vae/config.json demo-model/vae/diffusion_pytorch_model.safetensors \
+	demo-model/taesd/config.json demo-model/taesd/diffusion_pytorch_model.safetensors \
+	demo-model/lora/cyanotype.safetensors
 
 # How it was made; this is no part of the build.
 EXTRA_DIST += tools/demo-model/README.md tools/demo-model/captions.txt tools/demo-model/common.py \
 	tools/demo-model/data.py tools/demo-model/evaluate.py tools/demo-model/export.py \
 	tools/demo-model/make.sh tools/demo-model/make_latents.py tools/demo-model/make_tokenizer.py \
 	tools/demo-model/train_unet.py tools/demo-model/train_vae.py
+EXTRA_DIST += tools/demo-model/small.py tools/demo-model/train_taesd.py tools/demo-model/train_lora.py \
+	tools/demo-model/evaluate_nets.py
