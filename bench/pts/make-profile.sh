@@ -7,7 +7,7 @@
 # looks for it in its download cache only.  Then, without network:
 #     cp TARBALL ~/.phoronix-test-suite/download-cache/
 #     cp -r FOLDER/sdrt-1.0.0 ~/.phoronix-test-suite/test-profiles/local/
-#     phoronix-test-suite benchmark local/sdrt
+#     phoronix-test-suite benchmark local/sdrt-1.0.0
 set -eu
 
 [ $# -eq 2 ] && [ -f "$1" ] || { echo "usage: $0 TARBALL FOLDER" >&2; exit 2; }
