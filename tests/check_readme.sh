@@ -50,6 +50,7 @@ while IFS= read -r call; do
         *--from-image*) shows="$shows again" ;;
         *--taesd*) shows="$shows taesd" ;;
         *--lora*) shows="$shows lora" ;;
+        *--control*) shows="$shows control" ;;
     esac
     before=$(find . -type f | wc -l)
     ok=false
@@ -58,7 +59,7 @@ while IFS= read -r call; do
     report $ok "$call" "$(cat err)"
 done < calls
 for feature in img2img inpaint outpaint bands hires fast upscale sampler guidance freeu dynamic \
-    weights again taesd lora; do
+    weights again taesd lora control; do
     ok=false
     case " $shows " in *" $feature "*) ok=true ;; esac
     report $ok "an example of $feature" "shown:$shows"

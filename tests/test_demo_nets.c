@@ -97,3 +97,17 @@ Test(demo_nets, lora)
     r.n_loras = 1;
     expect(r, NULL, "lora");
 }
+
+Test(demo_nets, control)
+{
+    uint8_t *edges = picture("../../../demo-model/edges");
+    const struct sdrt_picture shown = { edges, SIZE, SIZE, 3, 0 };
+    struct sdrt_request r = request_of("a fox on a green background", 3);
+    char path[512];
+    const struct sdrt_control control = { beside("canny", path), &shown, 1.0f, 0.0f, 1.0f };
+
+    r.controls = &control;
+    r.n_controls = 1;
+    expect(r, NULL, "control");
+    free(edges);
+}

@@ -89,7 +89,8 @@ nobase_dist_pkgdata_DATA = \
 	demo-model/unet/config.json demo-model/unet/diffusion_pytorch_model.safetensors \
 	demo-model/vae/config.json demo-model/vae/diffusion_pytorch_model.safetensors \
 	demo-model/taesd/config.json demo-model/taesd/diffusion_pytorch_model.safetensors \
-	demo-model/lora/cyanotype.safetensors
+	demo-model/lora/cyanotype.safetensors \
+	demo-model/canny/config.json demo-model/canny/diffusion_pytorch_model.safetensors demo-model/edges.png
 
 # How it was made; this is no part of the build.
 EXTRA_DIST += tools/demo-model/README.md tools/demo-model/captions.txt tools/demo-model/common.py \
@@ -98,3 +99,4 @@ EXTRA_DIST += tools/demo-model/README.md tools/demo-model/captions.txt tools/dem
 	tools/demo-model/train_unet.py tools/demo-model/train_vae.py
 EXTRA_DIST += tools/demo-model/small.py tools/demo-model/train_taesd.py tools/demo-model/train_lora.py \
 	tools/demo-model/evaluate_nets.py
+EXTRA_DIST += tools/demo-model/train_control.py tools/demo-model/evaluate_control.py

@@ -2,13 +2,15 @@
 """The nets that were trained for the small model, in diffusers, float32: writes the images of
 tests/test_demo_nets.c to tests/golden/demo-model/.
 
-    python tests/oracle/demo_nets.py [taesd|lora ...]    (all)
+    python tests/oracle/demo_nets.py [taesd|lora|control ...]    (all)
 """
 import sys
 import torch
 from diffusers import (
     AutoencoderTiny,
+    ControlNetModel,
     DDIMScheduler,
+    StableDiffusionControlNetPipeline,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionPipeline,
 )
@@ -49,10 +51,16 @@ def lora():
     draw("lora", pipe, "a rocket on a red background", 2)
 
 
+def control():
+    net = ControlNetModel.from_pretrained(MODEL / "canny", torch_dtype=torch.float32)
+    draw("control", load(StableDiffusionControlNetPipeline, controlnet=net),
+         "a fox on a green background", 3, image=Image.open(MODEL / "edges.png").convert("RGB"))
+
+
 def main():
     torch.set_num_threads(1)
-    for name in sys.argv[1:] or ["taesd", "lora"]:
-        {"taesd": taesd, "lora": lora}[name]()
+    for name in sys.argv[1:] or ["taesd", "lora", "control"]:
+        {"taesd": taesd, "lora": lora, "control": control}[name]()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 #
 # Trains the small model from nothing and writes it to OUT in the layout of diffusers. WORK keeps
 # checkpoints: a run that was stopped goes on from them. Needs Debian's fonts-noto-color-emoji,
-# and Python with torch, diffusers, transformers, peft and PIL (PYTHON names it).
+# and Python with torch, diffusers, transformers, peft, OpenCV and PIL (PYTHON names it).
 set -eu
 work=$1 out=$2 minutes=${3-120}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -21,3 +21,4 @@ wait
 "$python" "$here/train_taesd.py" "$out" "$out/taesd" &
 "$python" "$here/train_lora.py" "$out" "$out/lora/cyanotype.safetensors"
 wait
+"$python" "$here/train_control.py" "$out" "$out/canny"
