@@ -8,6 +8,7 @@
 #include "kernels/cuda/cuda.h"
 #include "kernels/stream.h"
 #include "model/pipeline/model.h"
+#include "model/pipeline/packing.h"
 #include "runtime/device/cpu.h"
 #include "runtime/device/cuda.h"
 #include "tests/support.h"
@@ -186,6 +187,34 @@ Test(gpu_device, capability_75)
     cr_expect_str_eq(sdrt_cuda_device_precision(device), "bf16");
     cr_expect_eq(device->ops->attention.operand(&plain), SDRT_BF16);
     cr_expect_eq(device->wide_ops, device->ops);
+    sdrt_device_close(&device);
+}
+
+/* What f16 does not hold has weights of f32, which products are made in there. */
+Test(gpu_device, packing_on_75)
+{
+    static const struct {
+        const char *name;
+        enum sdrt_dtype from, as;
+    } cases[] = {
+        { "unet.conv_in.weight", SDRT_F32, SDRT_F16 },
+        { "unet.conv_in.weight", SDRT_BF16, SDRT_F16 },
+        { "unet.conv_in.weight", SDRT_F8_E4M3, SDRT_F8_E4M3 },
+        { "vae.decoder.conv_in.weight", SDRT_F16, SDRT_F32 },
+        { "vae.decoder.conv_in.weight", SDRT_F8_E4M3, SDRT_F32 },
+        { "taesd.decoder.layers.0.weight", SDRT_F16, SDRT_F32 },
+        { "text_encoder.text_model.final.weight", SDRT_BF16, SDRT_BF16 },
+        { "text_encoder_3.shared.weight", SDRT_F32, SDRT_F32 },
+    };
+    struct sdrt_device *device;
+
+    setenv("STUB_CUDA", "name=shim capability=75", 1);
+    expect_quiet(open_gpu(&device, &(struct sdrt_cuda_options){ .index = 0 }), "7.5");
+    sdrt_packing_policy *packing = sdrt_packing_of(sdrt_cuda_device_precision(device), device);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct sdrt_packed_matrix m = { .name = cases[i].name, .from = cases[i].from };
+        cr_expect_eq(packing(&m), cases[i].as, "%s of %s", m.name, sdrt_dtype_name(m.from));
+    }
     sdrt_device_close(&device);
 }
 
