@@ -207,8 +207,8 @@ static const struct cli_option table[] = {
       "step, vae, generate: by the processes that mpirun started, beside the first alone; %s: what each "
       "computes a part of, images",
       .call = take_mpi, .names = way_of_ranks },
-    { "mpi-timeout", 0, CLI_NUMBER, "S", "--mpi: how long one may say nothing, 600", AT(mpi_timeout),
-      0.1, 86400 },
+    { "mpi-timeout", 0, CLI_NUMBER, "S", "--mpi: how long one may say nothing, 600",
+      AT(mpi_timeout), 0.1, 86400 },
     { "isa", 0, CLI_TEXT, "NAME", "%s; the best. kernels: also all", AT(isa),
       .names = sdrt_level_name },
     { "precision", 0, CLI_CALL, "NAME",
@@ -227,6 +227,9 @@ static const struct cli_option table[] = {
     { "quick", 0, CLI_FLAG, NULL, "score: only whether it works, in some seconds", AT(quick) },
     { "unchecked", 0, CLI_FLAG, NULL, "score: times without a verdict, and gives no score",
       AT(unchecked) },
+    { "outliers", 0, CLI_NUMBER, "X",
+      "error: of random weights, one channel in 97 of what norms leave is X times the others",
+      AT(outliers), 1, 1000 },
     { "seed", 0, CLI_WHOLE, "N", "--kernel: of the numbers that it is checked with", AT(seed), 1,
       INT_MAX },
     { "seconds", 0, CLI_NUMBER, "S", "kernels: for each figure, 0.3", AT(seconds), 0, HUGE_VAL },
@@ -272,6 +275,8 @@ static const struct cli_program program = {
         "  generate            a whole image: load, text, denoise, decode\n"
         "  score               one workload that does not change, valid only if its results\n"
         "                      are right; its last line is the score\n"
+        "  error [NETWORK]     how far a pass of unet, vae or text is from its own in f32, in each\n"
+        "                      precision that this machine has\n"
         "  page FILE...        results files as a page of HTML that needs no network\n"
         "  compare A B         two files that --output wrote as .json\n"
         "\n",
@@ -281,24 +286,25 @@ static const struct cli_program program = {
 static const struct {
     const char *option, *commands;
 } uses[] = {
-    { "model", "layers ranks roofline step vae text text2 generate" },
-    { "arch", "layers ranks roofline step vae text text2 generate" },
-    { "size", "layers ranks roofline step vae text text2 generate" },
-    { "batch", "layers ranks roofline step vae text text2 generate" },
+    { "model", "layers ranks roofline step vae text text2 generate error" },
+    { "arch", "layers ranks roofline step vae text text2 generate error" },
+    { "size", "layers ranks roofline step vae text text2 generate error" },
+    { "batch", "layers ranks roofline step vae text text2 generate error" },
     { "bands", "vae" },
     { "taesd", "vae layers" },
     { "steps", "generate" },
     { "preset", "generate" },
     { "iterations", "roofline layers step vae text text2 generate" },
-    { "threads", "roofline kernels layers ranks step vae text text2 generate score" },
+    { "threads", "roofline kernels layers ranks step vae text text2 generate score error" },
     { "scaling", "step vae text text2" },
     { "gflops", "ranks" },
     { "mpi", "step vae generate" },
     { "mpi-timeout", "step vae generate" },
     { "until-spread", "step vae text text2 generate" },
     { "max-seconds", "step vae text text2 generate" },
-    { "isa", "roofline kernels layers ranks step vae text text2 generate score" },
-    { "precision", "roofline kernels layers ranks step vae text text2 generate score" },
+    { "isa", "roofline kernels layers ranks step vae text text2 generate score error" },
+    { "precision", "roofline kernels layers ranks step vae text text2 generate score error" },
+    { "outliers", "error" },
     { "device", "roofline kernels layers step vae text text2 generate score" },
     { "shape", "kernels shapes" },
     { "shapes", "kernels shapes" },

@@ -225,6 +225,8 @@ int sdrt_pass_open(struct sdrt_bench_pass *p, const struct sdrt_bench_options *o
     p->repeats = networks[n].when == SDRT_ONCE_AN_IMAGE ? p->batch : 1; /* one image at a time */
     sdrt_counters_open(&p->counters); /* before there are threads to count */
     int status = sdrt_open(&p->context, &options);
+    if (status == SDRT_OK && o->outliers > 0.0)
+        sdrt_random_weights_stand_out(p->context->model->random, (float)o->outliers);
     if (status == SDRT_OK) status = load(p->context->session, o, p->batch, n, &pass);
     if (status != SDRT_OK) goto out;
     p->program = p->context->session->programs[pass];

@@ -24,7 +24,7 @@ static const struct command {
     { "text2", sdrt_bench_model, 0, 0 },       { "generate", sdrt_bench_generate, 0, 0 },
     { "compare", sdrt_bench_compare, 2, 2 },   { "shapes", sdrt_bench_shapes, 0, 1 },
     { "ranks", sdrt_bench_ranks, 0, 0 },       { "score", sdrt_bench_score, 0, 0 },
-    { "page", sdrt_bench_page, 1, 2 },
+    { "error", sdrt_bench_error, 0, 1 },       { "page", sdrt_bench_page, 1, 2 },
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

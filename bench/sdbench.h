@@ -46,6 +46,8 @@ struct sdrt_bench_options {
     const char *assembly;   /* kernels: the shape whose loop is written, or NULL */
     int seed;               /* of its numbers; 0: another one each time */
     int quick, unchecked;   /* score */
+    double
+        outliers; /* error: of random weights, a few channels are so many times the others; 0: none */
     int anyway;             /* compare: different work too */
     double gflops;          /* ranks: of a machine; 0: this one's roof */
     int width, height, batch, threads, steps, scaling;
@@ -88,6 +90,7 @@ int sdrt_bench_roofline(const struct sdrt_bench_options *o, struct sdrt_report *
 int sdrt_bench_roofline_gpu(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_kernels(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_score(const struct sdrt_bench_options *o, struct sdrt_report *r);
+int sdrt_bench_error(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_shapes(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_layers(const struct sdrt_bench_options *o, struct sdrt_report *r);
 int sdrt_bench_ranks(const struct sdrt_bench_options *o, struct sdrt_report *r);

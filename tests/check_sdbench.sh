@@ -69,6 +69,9 @@ bad 'guidance of one' 2 'expected pairs' step --mpi=guidance --batch 3
 bad 'ranks and one thread' 2 '--mpi, --scaling: expected one' step --mpi --scaling
 bad 'ranks and bands' 2 '--mpi, --bands: expected one' vae --mpi --bands 64
 bad 'ranks of sizes' 2 '--mpi, --size of a list: expected one' step --mpi --size 64x64,128x128
+bad 'the error of what is no network' 2 'expected unet, vae or text' error wings
+bad 'outliers of a model' 2 'expected random weights' error -m "$tiny" --outliers 20
+bad 'outliers that are timed' 2 'plays no part in step' step --outliers 20
 SDRT_MPI_PART=$work/none.so bad 'no part for MPI' 1 'no part to load' step --mpi
 bad 'no such model' 1 'absent' step -m absent.safetensors
 bad 'output of unknown form' 2 'json, .jsonl, .csv, .md or .html' roofline -o x.txt
@@ -91,6 +94,16 @@ good() {
     [ "$status" -eq 0 ] && [ -s out ] && [ ! -s err ] || ok=false
     report $ok "$name" "status $status: $(head -3 err)"
 }
+
+# In f32 a pass is its own reference; in bf16 the tiny one is some percent off.
+good 'an error in f32' error -m "$tiny" --size 64x64 --precision f32
+ok=true
+grep -q '^unet, f32 .* 0\.000000 ' out || ok=false
+report $ok 'f32 has no error' "$(tail -1 out)"
+good 'an error in bf16' error -m "$tiny" --size 64x64 --precision bf16
+ok=true
+awk '/^unet, bf16 / { n++; if ($5 < 1e-3 || $5 > 0.3) exit 1 } END { if (n != 1) exit 1 }' out || ok=false
+report $ok 'bf16 has one' "$(tail -1 out)"
 
 # columns FILE: every line of a CSV file has as many fields as the first.
 columns() {

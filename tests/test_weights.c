@@ -261,6 +261,50 @@ static double f16_value(uint16_t h)
     return h & 0x8000 ? -v : v;
 }
 
+/* One channel in 97 of norms and of what modulates them, whatever piece is read, as f32 or f16. */
+Test(weights, random_channels_stand_out)
+{
+    static const struct {
+        const char *name;
+        int rank;
+        int64_t shape[2];
+        size_t values; /* of a channel; 0: it has none that stand out */
+    } cases[] = {
+        { "a.norm1.weight", 1, { 200 }, 1 },       { "a.norm1.bias", 1, { 200 }, 0 },
+        { "a.attn.norm_q.weight", 1, { 200 }, 0 }, { "a.norm1.linear.weight", 2, { 200, 7 }, 7 },
+        { "a.norm1.linear.bias", 1, { 200 }, 1 },  { "a.proj.weight", 2, { 200, 7 }, 0 },
+    };
+    struct sdrt_random_weights *plain, *with;
+    struct sdrt_weight_view a, b;
+    float piece[50];
+
+    expect_quiet(sdrt_random_weights_create(&plain, SDRT_F32, 1, &kept_log), "plain");
+    expect_quiet(sdrt_random_weights_create(&with, SDRT_F32, 1, &kept_log), "outliers");
+    sdrt_random_weights_stand_out(with, 20.0f);
+    struct sdrt_weights_provider p = sdrt_random_weights_provider(plain);
+    struct sdrt_weights_provider q = sdrt_random_weights_provider(with);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const size_t one = cases[i].values;
+        expect_quiet(p.get(p.self, cases[i].name, cases[i].rank, cases[i].shape, &a), "plain");
+        expect_quiet(q.get(q.self, cases[i].name, cases[i].rank, cases[i].shape, &b), "outliers");
+        const float *x = a.data, *y = b.data;
+        const size_t n = sdrt_weight_elements(&a);
+        for (size_t k = 0; k < n; k++) {
+            const float factor = one && k / one % 97 == 0 ? 20.0f : 1.0f;
+            cr_assert_float_eq(y[k], factor * x[k], 1e-5 * fabsf(factor * x[k]), "%s: value %zu",
+                               cases[i].name, k);
+        }
+        for (size_t first = 60; first + 50 <= n; first += 23) {
+            expect_quiet(q.read(q.self, cases[i].name, &b, first, 50, piece), "a piece");
+            cr_expect_arr_eq(piece, y + first, sizeof piece, "%s: from %zu", cases[i].name, first);
+        }
+        p.release(p.self, cases[i].name);
+        q.release(q.self, cases[i].name);
+    }
+    sdrt_random_weights_free(&plain);
+    sdrt_random_weights_free(&with);
+}
+
 Test(weights, random_values_depend_on_name_seed_and_place_alone)
 {
     const int64_t shape[] = { 64, 4000 };

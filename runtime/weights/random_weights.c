@@ -7,10 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { OUTLIERS = 97 /* channels, of which one stands out */ };
+
 struct sdrt_random_weights {
     const struct sdrt_log *log;
     enum sdrt_dtype dtype;
     uint64_t seed;
+    float outliers; /* 0: none */
     struct sdrt_held_buffers buffers;
 };
 
@@ -25,6 +28,11 @@ int sdrt_random_weights_create(struct sdrt_random_weights **out, enum sdrt_dtype
     if (!*out) return sdrt_fail(log, SDRT_E_NOMEM, "no memory for random weights");
     **out = (struct sdrt_random_weights){ .log = log, .dtype = dtype, .seed = seed };
     return SDRT_OK;
+}
+
+void sdrt_random_weights_stand_out(struct sdrt_random_weights *source, float factor)
+{
+    source->outliers = factor;
 }
 
 void sdrt_random_weights_free(struct sdrt_random_weights **source)
@@ -91,6 +99,14 @@ static void fill_f16(uint16_t *values, size_t first, size_t n, uint64_t hash, fl
         values[i] = to_f16(mean + scale * sum_of_four(hash, first + i));
 }
 
+/* n values from number first on, to those of out from number at on. */
+static void fill_run(enum sdrt_dtype dtype, void *out, size_t at, size_t first, size_t n,
+                     uint64_t hash, float mean, float sd)
+{
+    if (dtype == SDRT_F32) fill_f32((float *)out + at, first, n, hash, mean, sd);
+    else fill_f16((uint16_t *)out + at, first, n, hash, mean, sd);
+}
+
 static int ends_in(const char *name, const char *tail)
 {
     const size_t n = strlen(name), m = strlen(tail);
@@ -114,17 +130,35 @@ static void distribution(const char *name, int rank, const int64_t *shape, float
     if (rank > 1) *sd = (float)(1.0 / sqrt(fan_in < 1.0 ? 1.0 : fan_in));
 }
 
+/* Values of one channel of what norms leave: 0 where the tensor has none. */
+static size_t channel_values(const char *name, const struct sdrt_weight_view *view)
+{
+    size_t rest = 1;
+
+    if (view->rank <= 1 && ends_in(name, ".weight") && !strstr(name, ".attn")) return 1;
+    if (!strstr(name, ".norm") || !strstr(name, ".linear.")) return 0;
+    for (int i = 1; i < view->rank; i++) rest *= (size_t)view->shape[i];
+    return rest;
+}
+
 /* Values first .. first+n-1 of the tensor that view describes. */
 static void fill(const struct sdrt_random_weights *source, const char *name,
                  const struct sdrt_weight_view *view, size_t first, size_t n, void *out)
 {
     const uint64_t hash = sdrt_hash(SDRT_HASH_START ^ source->seed * 0x9e3779b97f4a7c15u, name,
                                     strlen(name));
+    const size_t channel = source->outliers > 0.0f ? channel_values(name, view) : 0;
     float mean, sd;
 
     distribution(name, view->rank, view->shape, &mean, &sd);
-    if (source->dtype == SDRT_F32) fill_f32(out, first, n, hash, mean, sd);
-    else fill_f16(out, first, n, hash, mean, sd);
+    fill_run(source->dtype, out, 0, first, n, hash, mean, sd);
+    for (size_t at = 0; channel && at < first + n; at += OUTLIERS * channel) {
+        const size_t from = at > first ? at : first;
+        const size_t end = at + channel < first + n ? at + channel : first + n;
+        if (from < end)
+            fill_run(source->dtype, out, from - first, from, end - from, hash,
+                     mean * source->outliers, sd * source->outliers);
+    }
 }
 
 static int random_describe(void *self, const char *name, int rank, const int64_t *shape,

@@ -131,6 +131,11 @@ struct sdrt_random_weights;
 int sdrt_random_weights_create(struct sdrt_random_weights **out, enum sdrt_dtype dtype,
                                uint64_t seed, const struct sdrt_log *log);
 
+/* From now on one channel in 97 of what norms leave, from the first on, is factor times as large: their
+ * weights, but for those of queries and keys, and the layers that modulate norms in a transformer.  As in trained
+ * models, where few channels have most of an activation's size.  Before values are asked for; 0: none. */
+void sdrt_random_weights_stand_out(struct sdrt_random_weights *source, float factor);
+
 /* Ends all views, frees *source and sets it to NULL.  NULL is allowed. */
 void sdrt_random_weights_free(struct sdrt_random_weights **source);
 
