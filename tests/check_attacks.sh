@@ -83,6 +83,8 @@ attacked 'a hundred thousand added tokens' 0 '' "$build/tests/attack_files" t5 a
 # room for what is not: once at least more is there than an image needs, and yet too little.
 if [ $memory = unlimited ]; then
     skip 'little memory: sanitizers take more'
+elif [ -n "${SDRT_EMULATED-}" ]; then
+    skip 'little memory: an emulator takes some too'
 else
     wrong='' spared=0 limit=40000
     while [ $limit -le 180000 ]; do

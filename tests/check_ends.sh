@@ -19,7 +19,7 @@ draw() { "$sdgen" -m "$tiny" -p a -W 64 -H 64 --steps 1 --seed 1 --threads 1 --q
 
 # signalled CALL SIGNAL TIMES: it comes before that system call, and x.png is to be written.
 signalled() {
-    env LD_PRELOAD="$faults" FAULT_AT="$1" FAULT_SIGNAL="$2" FAULT_SIGNALS="$3" \
+    env "$(preload "$faults")" FAULT_AT="$1" FAULT_SIGNAL="$2" FAULT_SIGNALS="$3" \
         "$sdgen" -m "$tiny" -p a -W 64 -H 64 --steps 1 --threads 1 --quiet -o x.png --force < /dev/null
 }
 
@@ -54,7 +54,7 @@ if [ -f "$faults" ] && ! grep -q '^CFLAGS.*fsanitize=' "$build/Makefile"; then
         n=$1
         shift
         rm -f "$work.count"
-        env LD_PRELOAD="$faults" FAULT_AT=pread FAULT_NTH="$n" FAULT_SIGNAL=2 FAULT_COUNT="$work.count" \
+        env "$(preload "$faults")" FAULT_AT=pread FAULT_NTH="$n" FAULT_SIGNAL=2 FAULT_COUNT="$work.count" \
             "$@" < /dev/null > /dev/null 2> "$work.err"
         echo "$? $(cat "$work.count")"
     }

@@ -27,7 +27,7 @@ day=$(date +%j | sed 's/^0*//')
 
 # run VARIABLES -- PROGRAM...: under the faults that the variables say.
 run() {
-    timeout -s KILL 60 env LD_PRELOAD="$faults" "$@" < /dev/null > "$work/stdout" 2> "$work/stderr"
+    timeout -s KILL 60 env "$(preload "$faults")" "$@" < /dev/null > "$work/stdout" 2> "$work/stderr"
 }
 
 # judge NAME STATUS: what the program left is as it must be.

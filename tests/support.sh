@@ -36,3 +36,8 @@ finish() {
     printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
     [ "$failed" -eq 0 ]
 }
+
+# preload LIBRARY: what env sets for a program to be run with it; an emulator is not to have it itself.
+preload() {
+    if [ -n "${SDRT_EMULATED-}" ]; then echo "QEMU_SET_ENV=LD_PRELOAD=$1"; else echo "LD_PRELOAD=$1"; fi
+}
