@@ -46,8 +46,7 @@ struct sdrt_bench_options {
     const char *assembly;   /* kernels: the shape whose loop is written, or NULL */
     int seed;               /* of its numbers; 0: another one each time */
     int quick, unchecked;   /* score */
-    double
-        outliers; /* error: of random weights, a few channels are so many times the others; 0: none */
+    double outliers;        /* error: a few channels of random weights are so many times the others */
     int anyway;             /* compare: different work too */
     double gflops;          /* ranks: of a machine; 0: this one's roof */
     int width, height, batch, threads, steps, scaling;
