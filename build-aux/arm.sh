@@ -112,12 +112,13 @@ check() {
 }
 
 # What x86 runs too and takes long here (levels of plain C and OpenBLAS, the models' shapes, whole
-# images of size) is left out of `quick`, and three of four of the kernels' random shapes.
+# images of size, counted allocations) is left out of `quick`, and three of four of the kernels'
+# random shapes.
 quick_tests='test_rng test_sampler test_tokenizer test_t5_tokenizer test_checkpoint
     test_checkpoint_folder test_planner test_team test_topology test_arena test_device test_pack
     test_gemm test_conv test_attention test_norm test_elementwise test_types test_program test_t5
     test_passes test_golden test_safetensors test_weights'
-quick_pattern='*/!(models_*|extremes_*|*_generic|*_blas|generic|blas)'
+quick_pattern='*/!(models_*|extremes_*|*_generic|*_blas|generic|blas|*_allocates_nothing)'
 
 quick() {
     tests=
