@@ -51,6 +51,7 @@ while IFS= read -r call; do
         *--taesd*) shows="$shows taesd" ;;
         *--lora*) shows="$shows lora" ;;
         *--control*) shows="$shows control" ;;
+        *--ip-adapter*) shows="$shows ip-adapter" ;;
     esac
     before=$(find . -type f | wc -l)
     ok=false
@@ -59,7 +60,7 @@ while IFS= read -r call; do
     report $ok "$call" "$(cat err)"
 done < calls
 for feature in img2img inpaint outpaint bands hires fast upscale sampler guidance freeu dynamic \
-    weights again taesd lora control; do
+    weights again taesd lora control ip-adapter; do
     ok=false
     case " $shows " in *" $feature "*) ok=true ;; esac
     report $ok "an example of $feature" "shown:$shows"

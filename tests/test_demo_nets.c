@@ -111,3 +111,19 @@ Test(demo_nets, control)
     expect(r, NULL, "control");
     free(edges);
 }
+
+Test(demo_nets, image_prompt)
+{
+    uint8_t *apple = picture("../demo-model/0");
+    const struct sdrt_picture shown = { apple, SIZE, SIZE, 3, 0 };
+    struct sdrt_request r = request_of("", 4);
+    char path[512], encoder[512];
+    const struct sdrt_ip_adapter adapter = { beside("ip-adapter/adapter.safetensors", path), &shown,
+                                             1.0f };
+
+    r.ip_adapters = &adapter;
+    r.n_ip_adapters = 1;
+    r.clip_vision = beside("ip-adapter/image_encoder", encoder);
+    expect(r, NULL, "ip-adapter");
+    free(apple);
+}

@@ -90,7 +90,9 @@ nobase_dist_pkgdata_DATA = \
 	demo-model/vae/config.json demo-model/vae/diffusion_pytorch_model.safetensors \
 	demo-model/taesd/config.json demo-model/taesd/diffusion_pytorch_model.safetensors \
 	demo-model/lora/cyanotype.safetensors \
-	demo-model/canny/config.json demo-model/canny/diffusion_pytorch_model.safetensors demo-model/edges.png
+	demo-model/canny/config.json demo-model/canny/diffusion_pytorch_model.safetensors demo-model/edges.png \
+	demo-model/ip-adapter/adapter.safetensors demo-model/ip-adapter/image_encoder/config.json \
+	demo-model/ip-adapter/image_encoder/model.safetensors
 
 # How it was made; this is no part of the build.
 EXTRA_DIST += tools/demo-model/README.md tools/demo-model/captions.txt tools/demo-model/common.py \
@@ -100,3 +102,4 @@ EXTRA_DIST += tools/demo-model/README.md tools/demo-model/captions.txt tools/dem
 EXTRA_DIST += tools/demo-model/small.py tools/demo-model/train_taesd.py tools/demo-model/train_lora.py \
 	tools/demo-model/evaluate_nets.py
 EXTRA_DIST += tools/demo-model/train_control.py tools/demo-model/evaluate_control.py
+EXTRA_DIST += tools/demo-model/train_ip.py tools/demo-model/evaluate_ip.py

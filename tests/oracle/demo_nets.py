@@ -2,7 +2,7 @@
 """The nets that were trained for the small model, in diffusers, float32: writes the images of
 tests/test_demo_nets.c to tests/golden/demo-model/.
 
-    python tests/oracle/demo_nets.py [taesd|lora|control ...]    (all)
+    python tests/oracle/demo_nets.py [taesd|lora|control|ip_adapter ...]    (all)
 """
 import sys
 import torch
@@ -15,6 +15,7 @@ from diffusers import (
     StableDiffusionPipeline,
 )
 from PIL import Image
+from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 from demo_model import GUIDANCE, TOP
 
 MODEL, GOLDEN = TOP / "demo-model", TOP / "tests/golden/demo-model"
@@ -57,10 +58,24 @@ def control():
          "a fox on a green background", 3, image=Image.open(MODEL / "edges.png").convert("RGB"))
 
 
+def ip_adapter():
+    folder = MODEL / "ip-adapter"
+    encoder = CLIPVisionModelWithProjection.from_pretrained(folder / "image_encoder",
+                                                            dtype=torch.float32)
+    side = encoder.config.image_size
+    pipe = load(StableDiffusionPipeline)
+    pipe.register_modules(image_encoder=encoder, feature_extractor=CLIPImageProcessorPil(
+        size={"shortest_edge": side}, crop_size=side))
+    pipe.load_ip_adapter(folder, subfolder="", weight_name="adapter.safetensors",
+                         image_encoder_folder=None, low_cpu_mem_usage=False)
+    draw("ip-adapter", pipe, "", 4, ip_adapter_image=Image.open(GOLDEN / "0.png").convert("RGB"))
+
+
 def main():
     torch.set_num_threads(1)
-    for name in sys.argv[1:] or ["taesd", "lora", "control"]:
-        {"taesd": taesd, "lora": lora, "control": control}[name]()
+    all_of_them = {"taesd": taesd, "lora": lora, "control": control, "ip_adapter": ip_adapter}
+    for name in sys.argv[1:] or all_of_them:
+        all_of_them[name]()
 
 
 if __name__ == "__main__":

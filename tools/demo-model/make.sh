@@ -22,3 +22,4 @@ wait
 "$python" "$here/train_lora.py" "$out" "$out/lora/cyanotype.safetensors"
 wait
 "$python" "$here/train_control.py" "$out" "$out/canny"
+"$python" "$here/train_ip.py" "$out" "$out/ip-adapter"
