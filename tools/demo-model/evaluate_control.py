@@ -2,7 +2,6 @@
 """What the small model's ControlNet does, by sdgen: emoji that are smaller, elsewhere, perhaps
 mirrored, drawn from their edges and their names.  Is the nearest of all emoji in that place the
 prompted one, and how near is the image to what the edges are of?  Beside images without edges."""
-import argparse
 import pathlib
 import random
 import tempfile
@@ -11,15 +10,10 @@ from PIL import Image
 import common
 import data
 from evaluate import choose
-from evaluate_nets import draw, nearest, psnr, write_sheet
+from evaluate_nets import arguments, draw, nearest, psnr, write_sheet
 from train_control import edges_of, place
 
-PARSER = argparse.ArgumentParser(description=__doc__)
-PARSER.add_argument("sdgen", type=pathlib.Path)
-PARSER.add_argument("model", type=pathlib.Path)
-PARSER.add_argument("net", type=pathlib.Path)
-PARSER.add_argument("--captions", type=int, default=200)
-PARSER.add_argument("--sheet", type=pathlib.Path, help="pairs of what it is of and what was drawn")
+PARSER = arguments(__doc__, "diffusers' folder")
 
 
 def main():

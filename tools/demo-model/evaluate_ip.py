@@ -2,7 +2,6 @@
 """What the small model's IP-Adapter does, by sdgen without a prompt: is the nearest of all emoji, on
 the picture's own background, the one that the picture shows, and how far is the image's background
 from its colour?"""
-import argparse
 import pathlib
 import random
 import tempfile
@@ -11,16 +10,11 @@ from PIL import Image
 import common
 import data
 from evaluate import choose
-from evaluate_nets import bytes_of, draw, nearest, write_sheet
+from evaluate_nets import arguments, bytes_of, draw, nearest, write_sheet
 from train_control import place
 
-PARSER = argparse.ArgumentParser(description=__doc__)
-PARSER.add_argument("sdgen", type=pathlib.Path)
-PARSER.add_argument("model", type=pathlib.Path)
-PARSER.add_argument("net", type=pathlib.Path, help="adapter.safetensors, image_encoder/ in it")
-PARSER.add_argument("--captions", type=int, default=200)
+PARSER = arguments(__doc__, "adapter.safetensors, image_encoder/ in it")
 PARSER.add_argument("--placed", action="store_true", help="smaller, anywhere, perhaps mirrored")
-PARSER.add_argument("--sheet", type=pathlib.Path, help="pairs of what was shown and what was drawn")
 
 
 def main():

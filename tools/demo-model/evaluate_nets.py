@@ -17,13 +17,21 @@ from evaluate import choose
 from train_lora import DARK, LIGHT, cyanotype
 from train_taesd import Pictures
 
-PARSER = argparse.ArgumentParser(description=__doc__)
-PARSER.add_argument("what", choices=["taesd", "lora"])
-PARSER.add_argument("sdgen", type=pathlib.Path)
-PARSER.add_argument("model", type=pathlib.Path)
-PARSER.add_argument("net", type=pathlib.Path)
-PARSER.add_argument("--captions", type=int, default=200)
-PARSER.add_argument("--sheet", type=pathlib.Path, help="writes the first images there")
+
+def arguments(about, net, *names):
+    """The parser of a net's evaluation by sdgen; net: what it is as a path; names: which of them."""
+    parser = argparse.ArgumentParser(description=about)
+    if names:
+        parser.add_argument("what", choices=names)
+    parser.add_argument("sdgen", type=pathlib.Path)
+    parser.add_argument("model", type=pathlib.Path)
+    parser.add_argument("net", type=pathlib.Path, help=net)
+    parser.add_argument("--captions", type=int, default=200)
+    parser.add_argument("--sheet", type=pathlib.Path, help="writes the first images there")
+    return parser
+
+
+PARSER = arguments(__doc__, "a folder, or a LoRA's file", "taesd", "lora")
 
 
 def psnr(errors):
