@@ -162,8 +162,9 @@ endif
 
 # The vectors between the tiles are AVX-512's, and so is what tiles do not serve.
 AMX_FILES = kernels/amx/attention.c kernels/amx/attention_unit.h kernels/amx/flash.h \
-	kernels/amx/wide.h kernels/amx/conv.c kernels/amx/conv3x3.h kernels/amx/gemm.c \
-	kernels/amx/linear.h kernels/amx/pack.h kernels/amx/pixel.h kernels/amx/tile.h
+	kernels/amx/wide.h kernels/amx/conv.c kernels/amx/conv3x3.h kernels/amx/conv_cut.h \
+	kernels/amx/conv_feed.h kernels/amx/gemm.c \
+	kernels/amx/linear.h kernels/amx/math.h kernels/amx/pack.h kernels/amx/pixel.h kernels/amx/tile.h
 if HAVE_AMX
 noinst_LTLIBRARIES += libk_amx.la
 libk_amx_la_SOURCES = $(AMX_FILES)

@@ -70,23 +70,26 @@ static void feed(const void *source, int row, int c0, int n, bf16 *to)
     enum { AHEAD = 4 };
     const struct source *p = source;
     const struct sdrt_conv_shape *s = p->s;
-    const int each = s->out_h * s->out_w, image = row / each, pixel = row % each;
-    int y = pixel / s->out_w * s->stride - s->pad + s->lead,
-        x = pixel % s->out_w * s->stride - s->pad;
+    const int each = s->out_h * s->out_w, image = row / each;
+    size_t at = (size_t)row;
+    struct pixel from = { 0 };
 
-    if (s->upsample == 2) {
-        y = (int)((long)y * s->in_h / s->out_h);
-        x = (int)((long)x * s->in_w / s->out_w);
-    }
-    const int outside = y < 0 || x < 0 || y >= s->in_h || x >= s->in_w;
-    const size_t at = ((size_t)image * (size_t)s->in_h + (size_t)y) * (size_t)s->in_w + (size_t)x;
-    for (int i = 0; i < n; i += TILE_K, to += TILE_K) {
-        if (outside) {
-            memset(to, 0, TILE_K * sizeof *to);
-            continue;
+    if (s->stride == 1 && s->upsample != 2 && s->pad == 0) {
+        from = pixel_at(s, p->a, image, at);
+    } else {
+        const int pixel = row % each;
+        int y = pixel / s->out_w * s->stride - s->pad + s->lead,
+            x = pixel % s->out_w * s->stride - s->pad;
+        if (s->upsample == 2) {
+            y = (int)((long)y * s->in_h / s->out_h);
+            x = (int)((long)x * s->in_w / s->out_w);
         }
-        pixel_fetch(s, p->a, at + AHEAD, c0 + i);
-        pixel_feed(s, p->a, image, at, c0 + i, to);
+        at = ((size_t)image * (size_t)s->in_h + (size_t)y) * (size_t)s->in_w + (size_t)x;
+        if (y >= 0 && x >= 0 && y < s->in_h && x < s->in_w) from = pixel_at(s, p->a, image, at);
+    }
+    for (int i = 0; i < n; i += TILE_K, to += TILE_K) {
+        if (from.x) pixel_feed(s, &from, c0 + i, AHEAD * (size_t)s->x_pitch, to);
+        else _mm512_storeu_ps(to, v_zero());
     }
 }
 

@@ -16,266 +16,19 @@
  * the patch is four planes, of even and odd rows and columns: in a plane, neighbours in the
  * output are neighbours again.
  *
- * Beside the products, a piece in each slot: weights and patch come closer, the block
- * before is stored and finished, and the next block's patch is built.
+ * Beside the products weights and patch come closer, in each slot; the block before is
+ * finished and the next block's patch is built, in each step (conv_feed.h).
  */
 #ifndef SDRT_KERNELS_AMX_CONV3X3_H
 #define SDRT_KERNELS_AMX_CONV3X3_H
 
-#include "kernels/amx/pack.h"
-#include "kernels/amx/pixel.h"
+#include "kernels/amx/conv_feed.h"
 
-#include <string.h>
+/* ---- one block ---- */
 
-enum { CONV_TAPS = 9, CONV_TILES = TILE_SUM_REGISTERS, CONV_SUMS = CONV_TILES * TILE_SUMS };
-
-/* ---- how the work is cut: by the shape alone ---- */
-
-struct conv_cut {
-    int mix;              /* images interleaved */
-    int flat;             /* tiles run on over the ends of rows */
-    int images;           /* of a unit, a multiple of mix */
-    int bh, bw;           /* output rows and columns of a unit, at most */
-    int stacks, down, across, ranges;
-    int tiles, range;     /* tiles of 16 output channels: all, and most in a range */
-    int steps, chunks, chunk; /* of 32 input channels */
-    int group;            /* tiles of channels whose weights stay in L2 */
-    int planes, rows;     /* planes of a patch; rows of each */
-    size_t pixel, row, plane, patch; /* bytes from one to the next */
-    int blocks;           /* most in a unit */
-};
-
-/* Bytes to add to each row so that a block's lines spread best over the 64 sets of L1. */
-static size_t conv_row_padding(size_t pixel, size_t entries)
-{
-    enum { SETS = 64, MOST = 32, ROWS = 8, PIXELS = 18 };
-    const size_t p = pixel / LINE;
-    int one[2 * SETS] = { 0 }, least = -1; /* the lines of one row, twice round */
-    size_t best = 0;
-
-    for (size_t i = 0; i < 2 * PIXELS; i++) {
-        const size_t set = (i / 2 * p + i % 2) % SETS;
-        one[set]++;
-        one[set + SETS]++;
-    }
-    for (size_t pad = 0; pad < MOST; pad++) {
-        int lines[SETS] = { 0 }, crowd = 0;
-        for (size_t y = 0; y < ROWS; y++) {
-            const int *shifted = one + (SETS - y * (entries * p + pad) % SETS) % SETS;
-            for (int i = 0; i < SETS; i++) lines[i] += shifted[i];
-        }
-        for (int i = 0; i < SETS; i++) crowd += lines[i] * lines[i];
-        if (least >= 0 && crowd >= least) continue;
-        least = crowd;
-        best = pad;
-    }
-    return best * LINE;
-}
-
-/* Rows (or columns) of the input that so many of the output need. */
-static int conv_reach(const struct sdrt_conv_shape *s, int n) { return (n - 1) * s->stride + 3; }
-
-/* Sizes of the patch for units of bh rows by bw columns. */
-static void conv_measure(const struct sdrt_conv_shape *s, struct conv_cut *u)
-{
-    const int halo = s->stride == 2 ? 1 : 2;
-    const size_t entries = (size_t)(u->bw + halo) * (size_t)u->mix;
-
-    u->flat = u->bw * u->mix % TILE_ROWS != 0;
-    u->planes = s->stride * s->stride;
-    u->rows = u->bh + halo;
-    u->pixel = odd_pitch((size_t)u->chunk * LINE);
-    u->row = entries * u->pixel;
-    if (!u->flat) u->row += conv_row_padding(u->pixel, entries);
-    u->plane = (size_t)u->rows * u->row;
-    u->patch = u->plane * (size_t)u->planes;
-}
-
-static struct conv_cut conv_cut(const struct sdrt_conv_shape *s)
-{
-    enum {
-        MOST_STEPS  = 20,        /* 640 channels: one pixel of a row is 1.3 KiB */
-        PATCH_BYTES = 720 << 10, /* of a 2 MiB L2 ... */
-        GROUP_BYTES = 720 << 10, /* ... and of weights */
-        WANTED      = 8,         /* units, so that workers find something to do */
-        LEAST       = 8,         /* tiles of channels: fewer do not repay the patch */
-        EASY        = CONV_TILES,
-    };
-    struct conv_cut u = { .mix = 1, .tiles = divide_up(s->out_c, TILE_ROWS),
-                          .steps = divide_up(s->w.k, TILE_K), .bw = s->out_w };
-
-    u.chunks = divide_up(u.steps, MOST_STEPS);
-    u.chunk = divide_up(u.steps, u.chunks);
-    if (s->out_w < TILE_ROWS && TILE_ROWS % s->out_w == 0 && s->batch % (TILE_ROWS / s->out_w) == 0)
-        u.mix = TILE_ROWS / s->out_w;
-    /* Whole rows where enough of them fit, else columns in multiples of a tile. */
-    u.bh = int_min(s->out_h, EASY);
-    conv_measure(s, &u);
-    if (u.patch > PATCH_BYTES) {
-        const int parts = (int)(u.patch / PATCH_BYTES) + 1;
-        u.bw = divide_up(divide_up(s->out_w, parts), TILE_ROWS) * TILE_ROWS;
-        conv_measure(s, &u);
-    }
-    u.across = divide_up(s->out_w, u.bw);
-    const int fit = (int)(PATCH_BYTES / (u.row * (size_t)u.planes)) - (s->stride == 2 ? 1 : 2);
-    int most = fit < 1 ? 1 : fit > EASY ? fit / EASY * EASY : fit;
-    if (most < u.bh) most = u.bh;
-    u.down = divide_up(s->out_h, most);
-    u.bh = divide_up(s->out_h, u.down);
-    conv_measure(s, &u);
-    u.images = u.mix;
-    if (u.down * u.across == 1)
-        while (u.images + u.mix <= s->batch &&
-               (size_t)(u.images / u.mix + 1) * u.patch <= PATCH_BYTES * 5 / 4)
-            u.images += u.mix;
-    u.stacks = divide_up(s->batch, u.images);
-    u.ranges = int_min(divide_up(WANTED, u.stacks * u.down * u.across), divide_up(u.tiles, LEAST));
-    u.range = divide_up(u.tiles, u.ranges);
-    u.group = (int)(GROUP_BYTES / ((size_t)u.chunk * CONV_TAPS * TILE_BYTES));
-    const int lines = u.flat ? divide_up((int)(u.row / u.pixel) * u.bh, TILE_ROWS * CONV_TILES)
-                             : divide_up(u.bh, CONV_TILES) * (u.bw * u.mix / TILE_ROWS);
-    u.blocks = lines * (u.images / u.mix);
-    return u;
-}
-
-static int conv_units(const struct conv_cut *u)
-{
-    return u->stacks * u->down * u->across * u->ranges;
-}
-
-/* ---- scratch ---- */
-
-struct conv_scratch {
-    float *out;   /* one block's sums, to be finished */
-    float *dump;  /* what the keep-alive stores write, and the tiles before the first block */
-    float *sums;  /* [block][tile of channels][CONV_SUMS], between chunks */
-    char  *patch; /* [image of the unit / mix] */
-};
-
-/* Places the arrays from base on (NULL: only to measure) and returns the bytes they take. */
-static size_t conv_place(const struct conv_cut *u, char *base, struct conv_scratch *to)
-{
-    const size_t sums = u->chunks > 1 ? (size_t)u->blocks * (size_t)u->range * CONV_SUMS : 0;
-    const size_t before = sizeof(float) * (2 * CONV_SUMS + sums);
-    const size_t slack = (CONV_TILES * TILE_ROWS + 2 * TILE_ROWS) * u->pixel; /* flat tiles */
-
-    if (base)
-        *to = (struct conv_scratch){
-            .out = (float *)(void *)base, .dump = (float *)(void *)base + CONV_SUMS,
-            .sums = (float *)(void *)base + 2 * CONV_SUMS, .patch = base + before,
-        };
-    return before + (size_t)(u->images / u->mix) * u->patch + (u->flat ? slack : 0);
-}
-
-/* ---- one block at work ---- */
-
-/* Sums in the tiles or in memory, and where they belong. */
-struct conv_out {
-    float *sums;
-    int tiles, channel;
-    int pixels;        /* 16 * tiles, or 0: nothing to finish */
-    const int *place;  /* of each of them in y; -1: nowhere */
-};
-
-/* What is left to do of a part of the patch: rows y0 .. y1-1 and columns x0 .. x1-1 of it. */
-struct conv_feed {
-    int image;         /* of the unit, / mix */
-    int y1, x0, x1;
-    int y, x, mixed, step;
-};
-
-struct conv_state {
-    const struct sdrt_conv_shape *s;
-    const struct sdrt_conv_args *a;
-    const struct conv_cut *u;
-    struct conv_scratch at;
-    int image, y0, x0, h, w;      /* the unit's place in the output */
-    int images;
-    int step0, steps;             /* of this chunk */
-    struct conv_out pending, finishing;
-    int finished;
-    struct conv_feed feed;
-    int every, wait;              /* slots from one piece of feeding to the next */
-    size_t tap[CONV_TAPS];        /* bytes, in the order of the packed weights */
-    size_t tile;                  /* bytes from a block's tile to the next */
-    const char *next, *next_end;  /* weights to fetch into L2 */
-    int fetch;                    /* lines in each step */
-    int turn, place[2][CONV_TILES * TILE_ROWS]; /* of this block and of the one before */
-};
-
-static void conv_finish_pixel(struct conv_state *s)
-{
-    const struct sdrt_conv_shape *c = s->s;
-    const struct conv_out *o = &s->finishing;
-    const int r = s->finished++, n = c->out_c - o->channel;
-
-    if (o->place[r] < 0) return;
-    const size_t pixel = (size_t)o->place[r];
-    vf t = v_load(o->sums + (size_t)r * VL);
-    if (s->a->bias) t = v_add(t, load_first(s->a->bias + o->channel, n));
-    if (s->a->chan) {
-        const int image = c->chan_pitch ? o->place[r] / (c->out_h * c->out_w) : 0;
-        const float *p = s->a->chan + (size_t)image * (size_t)c->chan_pitch + o->channel;
-        t = v_add(t, load_first(p, n));
-    }
-    if (s->a->residual) {
-        const float *p = s->a->residual + pixel * (size_t)c->residual_pitch + o->channel;
-        t = v_add(t, load_first(p, n));
-    }
-    if (c->relu) t = v_max(t, v_zero());
-    store_first((float *)s->a->y + pixel * (size_t)c->y_pitch + o->channel, t, n);
-}
-
-/* The source pixel of the unit's patch at (y, x), counted over all images; -1 in the padding. */
-static long conv_source(const struct conv_state *s, int image, int py, int px)
-{
-    const struct sdrt_conv_shape *c = s->s;
-    const int high = c->upsample == 2 ? c->out_h : c->in_h;
-    const int wide = c->upsample == 2 ? c->out_w : c->in_w;
-    int y = s->y0 * c->stride + py - c->pad + c->lead, x = s->x0 * c->stride + px - c->pad;
-
-    if (y < 0 || x < 0 || y >= high || x >= wide) return -1;
-    if (c->upsample == 2) {
-        y = (int)((long)y * c->in_h / c->out_h);
-        x = (int)((long)x * c->in_w / c->out_w);
-    }
-    return ((long)image * c->in_h + y) * c->in_w + x;
-}
-
-/* 32 channels of one pixel of the patch. */
-static void conv_feed_some(struct conv_state *s)
-{
-    enum { AHEAD = 6 }; /* pixels */
-    const struct conv_cut *u = s->u;
-    struct conv_feed *f = &s->feed;
-    const int image = s->image + f->image * u->mix + f->mixed;
-    const int stride = s->s->stride, plane = f->y % stride * stride + f->x % stride;
-    const long at = conv_source(s, image, f->y, f->x);
-    char *to = s->at.patch + (size_t)f->image * u->patch + (size_t)plane * u->plane +
-               (size_t)(f->y / stride) * u->row +
-               (size_t)(f->x / stride * u->mix + f->mixed) * u->pixel + (size_t)f->step * LINE;
-    const int c0 = (s->step0 + f->step) * TILE_K;
-
-    if (at < 0) {
-        memset(to, 0, LINE);
-    } else {
-        pixel_fetch(s->s, s->a, (size_t)at + AHEAD, c0);
-        pixel_feed(s->s, s->a, image, (size_t)at, c0, (bf16 *)(void *)to);
-    }
-    if (++f->step < s->steps) return;
-    f->step = 0;
-    if (++f->mixed < u->mix) return;
-    f->mixed = 0;
-    if (++f->x < f->x1) return;
-    f->x = f->x0;
-    f->y++;
-}
-
-SDRT_ALWAYS_INLINE int conv_hungry(const struct conv_state *s) { return s->feed.y < s->feed.y1; }
-
-/* Slot i of a step: what is done in the shadow of one product. */
-SDRT_ALWAYS_INLINE void conv_beside(const int mt, const int i, const int finish,
-                                    struct conv_state *s, const char *w, const char *ahead)
+/* Slot i of a step: weights and patch come into L1. */
+SDRT_ALWAYS_INLINE void conv_fetch(const int mt, const int i, const char *w, const char *ahead,
+                                   size_t tile, size_t pixel)
 {
     enum { LINES = TILE_BYTES / LINE };
 
@@ -284,34 +37,37 @@ SDRT_ALWAYS_INLINE void conv_beside(const int mt, const int i, const int finish,
         __builtin_prefetch(w + 2 * TILE_BYTES + z * LINE);
 #pragma GCC unroll 8
     for (int z = i * (mt + 2) / mt; z < (i + 1) * (mt + 2) / mt; z++) {
-        __builtin_prefetch(ahead + (size_t)z * s->tile);
-        __builtin_prefetch(ahead + (size_t)z * s->tile + s->u->pixel);
-    }
-    if (finish && s->finished < s->finishing.pixels) conv_finish_pixel(s);
-    if (--s->wait <= 0 && conv_hungry(s)) {
-        conv_feed_some(s);
-        s->wait = s->every;
+        __builtin_prefetch(ahead + (size_t)z * tile);
+        __builtin_prefetch(ahead + (size_t)z * tile + pixel);
     }
 }
 
 /* One tap of 32 channels: mt products with one tile of weights.  In a block's first step the
  * pending sums leave the registers, and those of c (NULL: zeros) come. */
-SDRT_ALWAYS_INLINE void conv_step(const int mt, const int first, const int finish,
-                                  struct conv_state *s, const char *p, const char *w,
-                                  const float *c, const char *ahead)
+SDRT_ALWAYS_INLINE void conv_step(const int mt, const int first, const struct conv_state *s,
+                                  const char *p, const char *w, const float *c, const char *ahead,
+                                  size_t tile, size_t pixel)
 {
     tile_right(w);
 #pragma GCC unroll 6
     for (int i = 0; i < mt; i++) {
-        tile_left(p + (size_t)i * s->tile, s->u->pixel);
+        tile_left(p + (size_t)i * tile, pixel);
         if (first) {
             tile_store_sum(i, s->pending.sums + i * TILE_SUMS);
             if (c) tile_load_sum(i, c + i * TILE_SUMS);
             else tile_clear(i);
         }
-        conv_beside(mt, i, finish, s, w, ahead);
+        conv_fetch(mt, i, w, ahead, tile, pixel);
         tile_multiply(i);
     }
+}
+
+/* What is done in the shadow of a step's products. */
+SDRT_ALWAYS_INLINE void conv_beside(struct conv_state *s, int rows)
+{
+    if (s->finished < s->finishing.pixels) conv_finish_some(s, rows);
+    for (s->owed += s->rate; s->owed > 1024 && conv_hungry(s); s->owed -= 1024)
+        conv_feed_some(s);
     for (int i = 0; i < s->fetch && s->next < s->next_end; i++, s->next += LINE)
         __builtin_prefetch(s->next, 0, 2);
 }
@@ -326,21 +82,23 @@ SDRT_ALWAYS_INLINE void conv_block(const int mt, struct conv_state *s, const cha
 #pragma GCC unroll 6
         for (int i = mt; i < CONV_TILES; i++)
             tile_store_sum(i, s->pending.sums + i * TILE_SUMS);
-    for (int c = 0; c < s->steps; c++, a += LINE) {
-        const char *ahead = c + 1 < s->steps ? a + LINE : next;
-        for (int t = 0; t < CONV_TAPS; t++, w += TILE_BYTES) {
+    const int steps = s->steps, rows = divide_up(CONV_TILES * TILE_ROWS, steps * CONV_TAPS - 1);
+    const size_t tile = s->tile, pixel = s->u->pixel;
+    for (int c = 0; c < steps; c++, a += LINE) {
+        const char *ahead = c + 1 < steps ? a + LINE : next;
+        for (int t = 0; t < CONV_TAPS; t++, w += TILE_BYTES, ahead += 2 * pixel) {
             const char *p = a + s->tap[t];
             if (c == 0 && t == 0) {
-                conv_step(mt, 1, 0, s, p, w, from, ahead);
-                s->finishing = s->pending;
-                s->finished = 0;
+                conv_step(mt, 1, s, p, w, from, ahead, tile, pixel);
+                conv_begin_finish(s);
             } else {
-                conv_step(mt, 0, 1, s, p, w, NULL, ahead + 2 * (size_t)t * s->u->pixel);
+                conv_step(mt, 0, s, p, w, NULL, ahead, tile, pixel);
+                conv_beside(s, rows);
             }
             if (t == CONV_TAPS / 2) tile_keep_awake(s->at.dump);
         }
     }
-    while (s->finished < s->finishing.pixels) conv_finish_pixel(s);
+    conv_finish_some(s, CONV_TILES * TILE_ROWS);
     s->pending = *out;
 }
 
@@ -362,9 +120,8 @@ static void conv_drain(struct conv_state *s)
 {
 #pragma GCC unroll 6
     for (int i = 0; i < CONV_TILES; i++) tile_store_sum(i, s->pending.sums + i * TILE_SUMS);
-    s->finishing = s->pending;
-    s->finished = 0;
-    while (s->finished < s->finishing.pixels) conv_finish_pixel(s);
+    conv_begin_finish(s);
+    conv_finish_some(s, CONV_TILES * TILE_ROWS);
     s->pending = (struct conv_out){ .sums = s->at.dump };
 }
 
@@ -449,18 +206,18 @@ static void conv_spot_place(const struct conv_state *s, const struct conv_spot *
     }
 }
 
-/* Makes the block's part of the patch what is to be fed, at most one piece every so many
- * slots. */
-static void conv_set_feed(struct conv_state *s, const struct conv_spot *p, long slots)
+/* Makes the block's part of the patch what is to be fed, over so many steps. */
+static void conv_set_feed(struct conv_state *s, const struct conv_spot *p, long steps)
 {
-    const long pieces = (long)(p->need_y - p->from_y) * (p->need_x - p->from_x) * s->u->mix *
-                        s->steps;
+    const long pixels = (long)(p->need_y - p->from_y) * (p->need_x - p->from_x) * s->u->mix;
+    const long pieces = (pixels + FEED_PIXELS - 1) / FEED_PIXELS * s->steps;
 
     s->feed = (struct conv_feed){ .image = p->image, .y = p->from_y, .y1 = p->need_y,
                                   .x = p->from_x, .x0 = p->from_x, .x1 = p->need_x };
     if (p->from_x >= p->need_x) s->feed.y1 = s->feed.y;
-    s->every = pieces > 0 && slots / pieces > 1 ? (int)(slots / pieces) : 1;
-    s->wait = s->every;
+    s->rate = (int)(pieces * 1024 / steps) + 1;
+    s->owed = 0;
+    conv_feed_pixels(s);
 }
 
 /* Share i of n of tile o's weights, of the next group, come to L2 while this one's are in use. */
@@ -484,7 +241,7 @@ static void conv_group(struct conv_state *s, int r0, int r1, int o0, int o1)
     const char *w = (const char *)s->a->w + (size_t)s->step0 * CONV_TAPS * TILE_BYTES;
     struct conv_spot p = conv_spot(s, spots, 0);
 
-    s->feed.y1 = s->feed.y;
+    s->feed.busy = s->rate = 0;
     if (first_group) conv_set_feed(s, &p, 1);
     s->fetch = divide_up(TILE_BYTES / LINE, all);
     for (int i = 0; i < all; i++) {
@@ -493,7 +250,7 @@ static void conv_group(struct conv_state *s, int r0, int r1, int o0, int o1)
         int *place = s->place[s->turn ^= 1];
         while (conv_hungry(s)) conv_feed_some(s);
         if (first_group && i + 1 < all)
-            conv_set_feed(s, &after, (long)(o1 - o0) * s->steps * CONV_TAPS * p.tiles);
+            conv_set_feed(s, &after, (long)(o1 - o0) * s->steps * CONV_TAPS);
         if (last) conv_spot_place(s, &p, place);
         for (int o = o0; o < o1; o++) {
             const size_t at = (size_t)i * (size_t)(r1 - r0) + (size_t)(o - r0);

@@ -100,6 +100,27 @@ EMU void emu_mask_storeu_ps(void *p, __mmask16 m, __m512 v)
     for (int i = 0; i < 16; i++)
         if (m >> i & 1) ((float *)p)[i] = x.f[i];
 }
+EMU __m512 emu_maskz_mov_ps(__mmask16 m, __m512 v)
+{
+    union emu r = { .ps = v };
+    for (int i = 0; i < 16; i++)
+        if (!(m >> i & 1)) r.f[i] = 0.0f;
+    return r.ps;
+}
+/* A reciprocal to 2^-14, as the instruction promises: what it leaves in lower bits differs from
+ * processor to processor. */
+EMU __m512 emu_rcp14_ps(__m512 a)
+{
+    union emu r = { .ps = a };
+    for (int i = 0; i < 16; i++) {
+        const float x = 1.0f / r.f[i];
+        uint32_t bits;
+        memcpy(&bits, &x, sizeof bits);
+        if (isfinite(x)) bits &= ~0x1ffu;
+        memcpy(&r.f[i], &bits, sizeof bits);
+    }
+    return r.ps;
+}
 EMU __m512 emu_scalef_ps(__m512 a, __m512 b)
 {
     const union emu x = emu_ps(a), y = emu_ps(b);
@@ -473,6 +494,8 @@ EMU __m512i emu_maskz_loadu_epi16(uint32_t m, const void *p)
 #define _mm512_fmadd_ps emu_fmadd_ps
 #define _mm512_fnmadd_ps emu_fnmadd_ps
 #define _mm512_scalef_ps emu_scalef_ps
+#define _mm512_maskz_mov_ps emu_maskz_mov_ps
+#define _mm512_rcp14_ps emu_rcp14_ps
 #undef _mm512_roundscale_ps
 #define _mm512_roundscale_ps(a, imm) emu_round_ps(a) /* to nearest, the only one in use */
 #undef _mm512_cmp_ps_mask
