@@ -79,10 +79,13 @@ static int gemm(const struct sdrt_exec *ex, const struct sdrt_gemm_shape *s,
 {
     if (s->w.stored != SDRT_BF16) return wider().gemm(ex, s, a);
     const struct source source = { a->a, s->a_type, (size_t)s->a_pitch, s->m };
+    const size_t pitch = (size_t)s->a_pitch * sizeof(bf16);
+    const int in_place = is_bf16(s->a_type) && linear_in_place(s->m, s->k, a->a, pitch);
     const struct linear l = {
         .m = s->m, .n = s->n, .k = s->k, .shape = s->w, .w = a->w, .bias = a->bias,
         .gate = a->gate, .residual = a->residual, .residual_pitch = (size_t)s->residual_pitch,
-        .y = a->y, .y_type = s->y_type, .y_pitch = (size_t)s->y_pitch, .act = s->act, .feed = feed, .source = &source,
+        .y = a->y, .y_type = s->y_type, .y_pitch = (size_t)s->y_pitch, .act = s->act,
+        .feed = feed, .source = &source, .rows = in_place ? a->a : NULL, .rows_pitch = pitch,
     };
     linear_run(ex, &l);
     return 0;

@@ -20,10 +20,10 @@
 #include "kernels/amx/pack.h"
 #include "kernels/exec.h"
 #include "kernels/act.h"
-#include "kernels/simd/math.h"
+#include "kernels/amx/math.h"
 
 enum {
-    LINEAR_FEED = 64, /* values that one piece of work turns into bf16 */
+    LINEAR_FEED = 128, /* values that one piece of work turns into bf16 */
     PAIR_BYTES  = 2 * TILE_BYTES,
 };
 
@@ -42,7 +42,17 @@ struct linear {
     enum sdrt_dtype y_type;
     linear_feed *feed;
     const void *source;
+    const char *rows;   /* the left operand where it is used in place, or NULL */
+    size_t rows_pitch;  /* bytes */
 };
+
+/* Whether rows of bf16 can be tiles where they are: whole tiles, whose rows do not meet in a few
+ * sets of L1. */
+SDRT_ALWAYS_INLINE int linear_in_place(int m, int k, const void *rows, size_t pitch)
+{
+    return m % TILE_ROWS == 0 && k % TILE_K == 0 && (uintptr_t)rows % LINE == 0 &&
+           pitch % LINE == 0 && pitch / LINE % 16 != 0;
+}
 
 /* ---- how the work is cut: by the shape alone ---- */
 
@@ -155,10 +165,17 @@ struct linear_state {
     int finished;
     int band_row, band_rows;      /* of y */
     int fed, fed_step, feed_end;  /* rows of the band: so many are bf16, and may become so */
+    int rate, owed;               /* pieces to feed in a step, and until now, in 1024ths */
     int step0, steps;             /* of this chunk */
     const char *next, *next_end;  /* weights to fetch into L2 */
     int fetch;                    /* lines in each step */
 };
+
+/* The sums of a block's row: of the left tile's columns; the right one's are TILE_SUMS further. */
+SDRT_ALWAYS_INLINE const float *linear_sums(const struct linear_out *o, int r)
+{
+    return o->sums + (size_t)(r / TILE_ROWS * 2 * TILE_SUMS + r % TILE_ROWS * VL);
+}
 
 SDRT_ALWAYS_INLINE vf linear_bias(const struct linear *l, size_t row, int column, int n)
 {
@@ -169,33 +186,72 @@ SDRT_ALWAYS_INLINE vf linear_bias(const struct linear *l, size_t row, int column
     return v_add(bias, load_first(chan + column, n));
 }
 
-static void linear_finish_row(struct linear_state *s)
+/* Gated: the left tile's sums are values, the right one's their gates.  What becomes bf16 may have
+ * its GELU from a table. */
+SDRT_ALWAYS_INLINE void linear_finish_gated(const struct linear *l, const struct linear_out *o,
+                                            int r0, int r1, const int by_table)
+{
+    const int column = o->pair * VL, n = l->n - column;
+    const vf bias = l->bias ? load_first(l->bias + column, n) : v_zero();
+    const vf gate_bias = l->bias ? load_first(l->bias + l->n + column, n) : v_zero();
+    const struct tail table = tail_table();
+
+    for (int r = r0; r < r1; r++) {
+        const float *c = linear_sums(o, r);
+        const size_t to = (size_t)(o->row + r) * l->y_pitch + (size_t)column;
+        vf gate = v_add(v_load(c + TILE_SUMS), gate_bias);
+        gate = by_table ? gelu_by_table(&table, gate) : v_act(gate, l->act);
+        store_typed(l->y, l->y_type, to, v_mul(v_add(v_load(c), bias), gate), n);
+    }
+}
+
+SDRT_ALWAYS_INLINE void linear_finish_plain(const struct linear *l, const struct linear_out *o,
+                                            int r0, int r1, const enum sdrt_act act)
+{
+    enum { AHEAD = 16 }; /* rows */
+    const int column = 2 * o->pair * VL, each = l->chan && l->chan_rows;
+    int n[2];
+    vf bias[2], gate[2];
+
+    for (int v = 0; v < 2; v++) {
+        const int at = column + v * VL;
+        n[v] = l->n - at;
+        if (n[v] <= 0) continue;
+        bias[v] = linear_bias(l, (size_t)(o->row + r0), at, n[v]);
+        if (l->gate) gate[v] = load_first(l->gate + at, n[v]);
+    }
+    for (int r = r0; r < r1; r++) {
+        const float *c = linear_sums(o, r);
+        const size_t row = (size_t)(o->row + r);
+        const float *residual = l->residual ? l->residual + row * l->residual_pitch + column : NULL;
+        if (residual && r + AHEAD < o->rows) {
+            __builtin_prefetch(residual + AHEAD * l->residual_pitch);
+            __builtin_prefetch(residual + AHEAD * l->residual_pitch + VL);
+        }
+        for (int v = 0; v < 2 && n[v] > 0; v++) {
+            vf t = v_load(c + v * TILE_SUMS);
+            t = v_add(t, each ? linear_bias(l, row, column + v * VL, n[v]) : bias[v]);
+            t = v_act(t, act);
+            if (l->gate) t = v_mul(t, gate[v]);
+            if (residual) t = v_add(t, load_first(residual + v * VL, n[v]));
+            store_typed(l->y, l->y_type, row * l->y_pitch + (size_t)(column + v * VL), t, n[v]);
+        }
+    }
+}
+
+/* The next rows of the block before, so many at most. */
+static __attribute__((noinline)) void linear_finish_some(struct linear_state *s, int some)
 {
     const struct linear *l = s->l;
-    const struct linear_out *o = &s->finishing;
-    const int r = s->finished++;
-    const float *c = o->sums + (size_t)(r / TILE_ROWS * 2 * TILE_SUMS + r % TILE_ROWS * VL);
-    const size_t row = (size_t)(o->row + r);
+    const int r0 = s->finished, r1 = int_min(r0 + some, s->finishing.rows);
 
-    if (l->shape.gated) {
-        const int column = o->pair * VL, n = l->n - column;
-        const vf bias = l->bias ? load_first(l->bias + column, n) : v_zero();
-        const vf gate_bias = l->bias ? load_first(l->bias + l->n + column, n) : v_zero();
-        const vf value = v_add(v_load(c), bias);
-        const vf gate = v_act(v_add(v_load(c + TILE_SUMS), gate_bias), l->act);
-        store_typed(l->y, l->y_type, row * l->y_pitch + (size_t)column, v_mul(value, gate), n);
-        return;
-    }
-    for (int v = 0; v < 2; v++) {
-        const int column = (2 * o->pair + v) * VL, n = l->n - column;
-        if (n <= 0) break;
-        vf t = v_add(v_load(c + v * TILE_SUMS), linear_bias(l, row, column, n));
-        t = v_act(t, l->act);
-        if (l->gate) t = v_mul(t, load_first(l->gate + column, n));
-        if (l->residual)
-            t = v_add(t, load_first(l->residual + row * l->residual_pitch + column, n));
-        store_typed(l->y, l->y_type, row * l->y_pitch + (size_t)column, t, n);
-    }
+    if (l->shape.gated && l->act == SDRT_ACT_GELU && is_bf16(l->y_type))
+        linear_finish_gated(l, &s->finishing, r0, r1, 1);
+    else if (l->shape.gated) linear_finish_gated(l, &s->finishing, r0, r1, 0);
+    else if (l->act == SDRT_ACT_NONE)
+        linear_finish_plain(l, &s->finishing, r0, r1, SDRT_ACT_NONE);
+    else linear_finish_plain(l, &s->finishing, r0, r1, l->act);
+    s->finished = r1;
 }
 
 static void linear_feed_some(struct linear_state *s)
@@ -212,21 +268,21 @@ static void linear_feed_some(struct linear_state *s)
     }
 }
 
-/* What is done in the shadow of one product. */
-SDRT_ALWAYS_INLINE void linear_beside(struct linear_state *s, const int finish)
+/* What is done in the shadow of a step's products. */
+SDRT_ALWAYS_INLINE void linear_beside(struct linear_state *s, int rows)
 {
-    if (finish && s->finished < s->finishing.rows) linear_finish_row(s);
-    if (s->fed < s->feed_end) linear_feed_some(s);
+    if (s->finished < s->finishing.rows) linear_finish_some(s, rows);
+    for (s->owed += s->rate; s->owed > 1024 && s->fed < s->feed_end; s->owed -= 1024)
+        linear_feed_some(s);
+    for (int i = 0; i < s->fetch && s->next < s->next_end; i++, s->next += LINE)
+        __builtin_prefetch(s->next, 0, 2);
 }
 
 /* One step of k: mt x 2 products, down the left column of tiles and up the right one.  In a
  * block's first step the pending sums leave the registers, and those of c (NULL: zeros) come. */
-SDRT_ALWAYS_INLINE void linear_step(const int mt, const int first, const int finish,
-                                    struct linear_state *s, const char *a, const char *w,
-                                    const float *c)
+SDRT_ALWAYS_INLINE void linear_step(const int mt, const int first, const struct linear_state *s,
+                                    const char *a, size_t pitch, const char *w, const float *c)
 {
-    const size_t pitch = s->u->pitch;
-
 #pragma GCC unroll 6
     for (int i = 0; i < 2 * mt; i++) {
         const int right = i >= mt, row = right ? 2 * mt - 1 - i : i, sum = 2 * row + right;
@@ -237,11 +293,8 @@ SDRT_ALWAYS_INLINE void linear_step(const int mt, const int first, const int fin
             if (c) tile_load_sum(sum, c + sum * TILE_SUMS);
             else tile_clear(sum);
         }
-        linear_beside(s, finish);
         tile_multiply(sum);
     }
-    for (int i = 0; i < s->fetch && s->next < s->next_end; i++, s->next += LINE)
-        __builtin_prefetch(s->next, 0, 2);
 }
 
 /* A block, of whose place out tells, from rows a and weights w on; from is its sums so far. */
@@ -261,16 +314,19 @@ SDRT_ALWAYS_INLINE void linear_block(const int mt, struct linear_state *s, const
 #pragma GCC unroll 6
         for (int i = 2 * mt; i < TILE_SUM_REGISTERS; i++)
             tile_store_sum(i, s->pending.sums + i * TILE_SUMS);
-    linear_step(mt, 1, 0, s, a, w, from);
+    const int steps = s->steps, rows = divide_up(s->pending.rows, steps > 1 ? steps - 1 : 1);
+    const size_t pitch = s->l->rows ? s->l->rows_pitch : s->u->pitch;
+    linear_step(mt, 1, s, a, pitch, w, from);
     s->finishing = s->pending;
     s->finished = 0;
-    for (int k = 1; k < s->steps; k++) {
+    for (int k = 1; k < steps; k++) {
         a += da;
         w += dw;
-        linear_step(mt, 0, 1, s, a, w, NULL);
+        linear_step(mt, 0, s, a, pitch, w, NULL);
+        linear_beside(s, rows);
         if (k % AWAKE == AWAKE - 1) tile_keep_awake(s->at.dump);
     }
-    while (s->finished < s->finishing.rows) linear_finish_row(s);
+    linear_finish_some(s, BLOCK_TILES * TILE_ROWS);
     s->pending = *out;
 }
 
@@ -292,7 +348,7 @@ static void linear_drain(struct linear_state *s)
         tile_store_sum(i, s->pending.sums + i * TILE_SUMS);
     s->finishing = s->pending;
     s->finished = 0;
-    while (s->finished < s->finishing.rows) linear_finish_row(s);
+    linear_finish_some(s, BLOCK_TILES * TILE_ROWS);
     s->pending = (struct linear_out){ .sums = s->at.dump };
 }
 
@@ -315,12 +371,18 @@ static void linear_rows_by_group(struct linear_state *s, const struct linear_ran
 {
     const int t0 = sdrt_row_begin(tiles, b, blocks), t1 = sdrt_row_begin(tiles, b + 1, blocks);
     const int row = t0 * TILE_ROWS, last = s->step0 + s->steps == s->u->steps;
-    const char *a = (const char *)s->at.rows + (size_t)row * s->u->pitch;
+    const struct linear *l = s->l;
+    const char *a = l->rows ? l->rows + (size_t)(s->band_row + row) * l->rows_pitch +
+                                  (size_t)s->step0 * LINE
+                            : (const char *)s->at.rows + (size_t)row * s->u->pitch;
 
-    s->feed_end = int_min(s->band_rows, t1 * TILE_ROWS);
+    s->feed_end = l->rows ? 0 : int_min(s->band_rows, t1 * TILE_ROWS);
     while (s->fed < s->feed_end) linear_feed_some(s);
     s->feed_end = int_min(s->band_rows, sdrt_row_begin(tiles, b + 2, blocks) * TILE_ROWS);
-    if (b + 1 >= blocks) s->feed_end = s->fed;
+    if (b + 1 >= blocks || l->rows) s->feed_end = s->fed;
+    const long pieces = (long)(s->feed_end - s->fed) * divide_up(s->steps, LINEAR_FEED / TILE_K);
+    s->rate = (int)(pieces * 1024 / ((g->g1 - g->g0) * (s->steps > 1 ? s->steps - 1 : 1))) + 1;
+    s->owed = 0;
     for (int p = g->g0; p < g->g1; p++) {
         const size_t place = (size_t)b * (size_t)(g->p1 - g->p0) + (size_t)(p - g->p0);
         float *sums = s->at.sums + place * BLOCK_SUMS;

@@ -378,6 +378,16 @@ EMU __m512i emu_permutexvar_epi16(__m512i index, __m512i a)
     return r.si;
 }
 
+EMU __m512 emu_permutex2var_ps(__m512 a, __m512i index, __m512 b)
+{
+    const union emu x = { .ps = a }, y = { .ps = b }, n = { .si = index };
+    union emu r;
+    for (int i = 0; i < 16; i++) {
+        const unsigned at = n.u32[i] % 32;
+        r.f[i] = at < 16 ? x.f[at] : y.f[at - 16];
+    }
+    return r.ps;
+}
 EMU __m512i emu_permutex2var_epi16(__m512i a, __m512i index, __m512i b)
 {
     const union emu at = emu_si(index), x = emu_si(a), y = emu_si(b);
@@ -466,6 +476,7 @@ EMU __m512i emu_maskz_loadu_epi16(uint32_t m, const void *p)
 #define _mm512_srli_epi16 emu_srli_epi16
 #define _mm512_maskz_permutexvar_epi8 emu_maskz_permutexvar_epi8
 #define _mm512_permutexvar_epi16 emu_permutexvar_epi16
+#define _mm512_permutex2var_ps emu_permutex2var_ps
 #define _mm512_permutex2var_epi16 emu_permutex2var_epi16
 #undef _mm512_ternarylogic_epi32
 #define _mm512_ternarylogic_epi32(a, b, c, imm) emu_or3_epi32(a, b, c)
