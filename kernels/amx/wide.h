@@ -29,8 +29,8 @@ struct wide_cut {
 static struct wide_cut wide_cut(const struct sdrt_attention_shape *s)
 {
     enum {
-        QUERY_VALUES = 512 << 10, /* the outputs are 2 MiB and pass through L2 once a block ... */
-        KEY_VALUES   = 256 << 10, /* ... of keys, which with its values takes 1 MiB of it */
+        QUERY_VALUES = 512 << 10, /* the outputs are 2 MiB, mostly half of it, and pass once a */
+        KEY_VALUES   = 128 << 10, /* block of keys, which with its values takes 512 KiB of L2 */
         WANTED       = 8,
     };
     struct wide_cut u = { .depth = divide_up(s->head_dim, TILE_K) };
