@@ -17,9 +17,25 @@ unsigned __wrap_sdrt_isa_detect(void)
     return have & SDRT_ISA_AVX2 ? have | TEMULATED : have;
 }
 
+/* The first level that the processor lacks and all above it: what is filled last stands, and a
+ * processor may have a higher level without a lower one (VNNI without a fast bf16). */
+static unsigned from_first_missing(unsigned isa)
+{
+    const unsigned have = __real_sdrt_isa_detect();
+    unsigned missing = 0;
+
+#define SDRT_EMULATED_LEVELS_ONLY
+#define SDRT_LEVEL(level, flag, bit, below, has) \
+    if ((isa & (unsigned)(flag)) && (missing || !(have & (unsigned)(flag)))) \
+        missing |= (unsigned)(flag);
+#include "kernels/levels.h"
+#undef SDRT_EMULATED_LEVELS_ONLY
+    return missing;
+}
+
 void __wrap_sdrt_ops_init(struct sdrt_ops *ops, unsigned isa)
 {
-    const unsigned missing = isa & TEMULATED & ~__real_sdrt_isa_detect();
+    const unsigned missing = from_first_missing(isa);
 
     __real_sdrt_ops_init(ops, isa & ~missing);
     sdrt_ops_init_emulated(ops, missing);
