@@ -92,9 +92,11 @@ static size_t workers_a_core(const struct sdrt_topology *t, int workers)
     return (size_t)((workers + most) / (most + 1));
 }
 
-/* Half a cache is sure to stay in it.  The last cache is shared by all, at worst. */
+/* Half a cache is sure to stay in it.  The last cache is shared by all, at worst: by other virtual
+ * machines too, so that of hundreds of MiB no more is tried than MOST times an L2. */
 static void choose_stretches(struct sdrt_roof_meter *m, const struct sdrt_topology *t)
 {
+    enum { MOST = 16 };
     const size_t workers = (size_t)sdrt_team_workers(m->team);
     const size_t on_core = workers_a_core(t, (int)workers);
     const size_t l1 = sdrt_topology_cache(t, 1) / on_core, l2 = sdrt_topology_cache(t, 2) / on_core;
@@ -107,6 +109,7 @@ static void choose_stretches(struct sdrt_roof_meter *m, const struct sdrt_topolo
     m->stretch[0] = l1 / 2;
     m->stretch[1] = l2 / 2;
     m->stretch[2] = l3 / workers / 2 > l2 ? l3 / workers / 2 : 0;
+    if (l2 && m->stretch[2] > MOST * l2) m->stretch[2] = MOST * l2;
     m->stretch[3] = memory;
     for (int i = 0; i < LEVELS; i++) m->stretch[i] = m->stretch[i] / CHUNK * CHUNK;
 }
