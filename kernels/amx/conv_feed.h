@@ -146,8 +146,8 @@ static void conv_feed_pixel(struct conv_state *s, struct pixel *from, char **to)
     f->y++;
 }
 
-/* Where the pixels' next channels are; zeros, which are not used, where conv_store_pieces() will
- * have to gather them. */
+/* Where the pixels' next channels are: zeros in the padding, and where conv_gather_pieces() takes
+ * them together. */
 static void conv_feed_pieces(struct conv_state *s)
 {
     static const float zeros[TILE_K];

@@ -9,10 +9,10 @@
  * starts where the last one ended.  7 tile loads for 6 products need 53 bytes a cycle, about
  * what L2 gives.
  *
- * Beside the products, one piece in each of their slots of 16 cycles: the tiles of the block
- * before are stored in the first step, its rows are finished (bias, activation, residual) in
- * later ones, and the rows of the next block become bf16.  There is one buffer for stored
- * tiles, because a tile store must hit L1.
+ * Beside the products: the tiles of the block before are stored in the first step, some of its
+ * rows are finished (bias, activation, residual) in each later one, and of the next block's
+ * become bf16; rows that are bf16 already are read where they are, if their pitch allows it.
+ * There is one buffer for stored tiles, because a tile store must hit L1.
  */
 #ifndef SDRT_KERNELS_AMX_LINEAR_H
 #define SDRT_KERNELS_AMX_LINEAR_H
