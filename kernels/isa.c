@@ -195,11 +195,11 @@ static int tiles_granted(void)
 static int has_amx(void)
 {
     enum { TILES = 0x60000 };
-    const unsigned vbmi = 1u << 1, tile_bf16 = 1u << 22 | 1u << 24;
+    const unsigned vbmi = 1u << 1, tile = 1u << 24, bf16_int8 = 1u << 22 | 1u << 25;
     unsigned f[WORDS];
 
     features(f);
-    return (f[LEAF_7_C] & vbmi) && (f[LEAF_7_D] & tile_bf16) == tile_bf16 &&
+    return (f[LEAF_7_C] & vbmi) && (f[LEAF_7_D] & (tile | bf16_int8)) == (tile | bf16_int8) &&
            has_bf16_instructions() && saves(TILES) && tiles_granted();
 }
 #endif

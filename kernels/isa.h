@@ -18,9 +18,10 @@ enum {
 #define SDRT_INT16_LEVEL(level, flag, bit, below, has) | flag
 #include "kernels/levels.h"
     ,
-    /* And one of these in 8-bit integers too, where a linear layer's weights are stored as I8. */
+    /* One of these multiplies in 8-bit integers where a linear layer's weights are stored as I8. */
     SDRT_ISA_ANY_INT8 = 0
 #define SDRT_INT8_LEVEL(level, flag, bit, below, has) | flag
+#define SDRT_BF16_INT8_LEVEL(level, flag, bit, below, has) | flag
 #include "kernels/levels.h"
     ,
     /* A level with one of these computes in bf16 where weights are bf16. */

@@ -14,9 +14,10 @@
  *       below  flags of the levels whose kernels it takes where it has none
  *       has    function of isa.c: whether this machine can run it, and gains by it
  *     In place of this row, SDRT_F32_LEVEL is for the levels that compute in f32, SDRT_BF16_LEVEL
- *     for those that compute in bf16 where weights are bf16, SDRT_INT16_LEVEL for those whose
+ *     for those that compute in bf16 where weights are bf16, SDRT_BF16_INT8_LEVEL for those of them
+ *     whose linear layers compute in 8-bit integers where weights are I8, SDRT_INT16_LEVEL for those whose
  *     convolutions and linear layers compute in 16-bit integers, SDRT_INT8_LEVEL for those of them
- *     whose linear layers compute in 8-bit integers where weights are I8, and SDRT_F16_LEVEL for those that
+ *     whose linear layers do so in 8-bit integers where weights are I8, and SDRT_F16_LEVEL for those that
  *     compute in f16 where weights are f16, which nobody gets who does not ask for it.
  *   SDRT_GEMM_FILLER(flag, filler), SDRT_CONV_FILLER, SDRT_ATTENTION_FILLER, SDRT_NORM_FILLER,
  *   SDRT_ELEMENTWISE_FILLER
@@ -37,6 +38,9 @@
 #endif
 #ifndef SDRT_BF16_LEVEL
 #define SDRT_BF16_LEVEL SDRT_LEVEL
+#endif
+#ifndef SDRT_BF16_INT8_LEVEL
+#define SDRT_BF16_INT8_LEVEL SDRT_BF16_LEVEL
 #endif
 #ifndef SDRT_INT16_LEVEL
 #define SDRT_INT16_LEVEL SDRT_LEVEL
@@ -175,10 +179,10 @@ SDRT_INT8_LEVEL(avx512bf16vnni, SDRT_ISA_AVX512BF16VNNI, 1u << 11,
                 has_avx512bf16vnni)
 #endif
 
-/* AMX-TILE and AMX-BF16, with AVX512-BF16 and VBMI between the tiles. */
+/* AMX-TILE, AMX-BF16 and AMX-INT8, with AVX512-BF16 and VBMI between the tiles. */
 #if HAVE_AMX
-SDRT_BF16_LEVEL(amx, SDRT_ISA_AMX, 1u << 4, SDRT_ISA_BLAS | SDRT_ISA_AVX2 | SDRT_ISA_AVX512,
-                has_amx)
+SDRT_BF16_INT8_LEVEL(amx, SDRT_ISA_AMX, 1u << 4,
+                     SDRT_ISA_BLAS | SDRT_ISA_AVX2 | SDRT_ISA_AVX512, has_amx)
 SDRT_GEMM_FILLER(SDRT_ISA_AMX, sdrt_gemm_init_amx)
 SDRT_CONV_FILLER(SDRT_ISA_AMX, sdrt_conv_init_amx)
 SDRT_ATTENTION_FILLER(SDRT_ISA_AMX, sdrt_attention_init_amx)
@@ -187,6 +191,7 @@ SDRT_ATTENTION_FILLER(SDRT_ISA_AMX, sdrt_attention_init_amx)
 #undef SDRT_LEVEL
 #undef SDRT_F32_LEVEL
 #undef SDRT_BF16_LEVEL
+#undef SDRT_BF16_INT8_LEVEL
 #undef SDRT_INT16_LEVEL
 #undef SDRT_INT8_LEVEL
 #undef SDRT_F16_LEVEL

@@ -56,7 +56,7 @@ SIMD_BODIES = kernels/simd/attention.h kernels/simd/conv.h kernels/simd/gemm.h \
 	kernels/simd/tile.h kernels/simd/unroll.h kernels/simd/winograd.h \
 	kernels/simd/winograd_int16.h kernels/simd/winograd_int16_pack.h \
 	kernels/simd/winograd_tiles.h kernels/simd/int16.h kernels/simd/slot_int16.h \
-	kernels/simd/slot_int8.h kernels/simd/slot_integers.h kernels/simd/slot_units.h \
+	kernels/simd/slot_int8.h kernels/simd/slot_integers.h kernels/simd/slot_units.h kernels/simd/unit.h \
 	kernels/simd/product_integers.h kernels/simd/conv_int16.h
 EXTRA_DIST += $(SIMD_BODIES)
 
@@ -164,7 +164,7 @@ endif
 AMX_FILES = kernels/amx/attention.c kernels/amx/attention_unit.h kernels/amx/flash.h \
 	kernels/amx/wide.h kernels/amx/conv.c kernels/amx/conv3x3.h kernels/amx/conv_cut.h \
 	kernels/amx/conv_feed.h kernels/amx/gemm.c \
-	kernels/amx/linear.h kernels/amx/math.h kernels/amx/pack.h kernels/amx/pixel.h kernels/amx/tile.h
+	kernels/amx/int8.h kernels/amx/linear.h kernels/amx/math.h kernels/amx/pack.h kernels/amx/pixel.h kernels/amx/tile.h
 if HAVE_AMX
 noinst_LTLIBRARIES += libk_amx.la
 libk_amx_la_SOURCES = $(AMX_FILES)

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if HAVE_AVX512VNNI || HAVE_AVXVNNI
+#if HAVE_AVX512VNNI || HAVE_AVXVNNI || HAVE_AMX
 
 enum { MOST = 127, SLOT = 4, CHUNK = 320 }; /* values in a slot, slots in a chunk at most */
 
@@ -27,9 +27,11 @@ struct problem {
     float scale; /* of the rows */
 };
 
-/* The values of each chunk of a row: chunks are of about equal length (kernels/simd/tile.h). */
-static int chunk_values(int k)
+/* The values that have a unit: AMX's of the whole row, the others' of a chunk of it; chunks are of about
+ * equal length (kernels/simd/tile.h). */
+static int chunk_values(const char *level, int k)
 {
+    if (tbf16_level(level)) return k;
     const int slots = (k + SLOT - 1) / SLOT, chunks = (slots + CHUNK - 1) / CHUNK;
     const int lines = ((slots + chunks - 1) / chunks + 15) / 16 * 16;
 
@@ -99,7 +101,7 @@ static struct operands make(const struct problem *p, const struct sdrt_gemm_ops 
     oracle_gemm(s, o.a.v, o.weights, bias, gate, residual, 1, o.exact);
     for (size_t r = 0; r < m; r++) {
         const float *from = o.a.v + r * (size_t)s->a_pitch;
-        for (int i = 0, all = chunk_values(s->k); i < s->k; i += all)
+        for (int i = 0, all = chunk_values(p->level, s->k); i < s->k; i += all)
             narrow(from + i, s->k - i < all ? s->k - i : all, row + i);
         for (size_t i = 0; i < k; i++) o.seen[r * (size_t)s->a_pitch + i] = (float)row[i];
     }
@@ -142,7 +144,7 @@ static void check(const struct problem *p, const struct sdrt_gemm_ops *ops, uint
     snprintf(text, sizeof text, "%s m=%d n=%d k=%d pitches %d %d act=%d gated=%d to %s seed=%llu",
              p->level, s->m, s->n, s->k, s->a_pitch, s->y_pitch, s->act, s->w.gated,
              sdrt_dtype_name(s->y_type), (unsigned long long)trand_seed());
-    cr_expect(ops->takes(s) && ops->operand(s) == SDRT_F32, "%s: types", text);
+    cr_expect(ops->takes(s) && ops->operand(s) == toperand(p->level), "%s: types", text);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         tbuf_nan(&o.y);
         for (int part = 0; part < parts[i]; part++) {
@@ -253,6 +255,7 @@ static void check_extremes(const char *level)
     }
 }
 
+#define SDRT_BF16_INT8_LEVEL SDRT_INT8_LEVEL
 #define SDRT_INT8_LEVEL(level, ...)                               \
     Test(gemm_int8, sizes_##level) { check_sizes(#level); }       \
     Test(gemm_int8, extremes_##level) { check_extremes(#level); } \

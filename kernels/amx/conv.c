@@ -65,11 +65,12 @@ struct source {
 };
 
 /* Row number row of a 1x1 convolution: the pixel that output pixel reads. */
-static void feed(const void *source, int row, int c0, int n, bf16 *to)
+static void feed(const void *source, int row, int c0, int n, void *lines, struct linear_unit *unit)
 {
     enum { AHEAD = 4 };
     const struct source *p = source;
     const struct sdrt_conv_shape *s = p->s;
+    bf16 *to = lines;
     const int each = s->out_h * s->out_w, image = row / each;
     size_t at = (size_t)row;
     struct pixel from = { 0 };
@@ -87,6 +88,7 @@ static void feed(const void *source, int row, int c0, int n, bf16 *to)
         at = ((size_t)image * (size_t)s->in_h + (size_t)y) * (size_t)s->in_w + (size_t)x;
         if (y >= 0 && x >= 0 && y < s->in_h && x < s->in_w) from = pixel_at(s, p->a, image, at);
     }
+    (void)unit; /* bf16 has none */
     for (int i = 0; i < n; i += TILE_K, to += TILE_K) {
         if (from.x) pixel_feed(s, &from, c0 + i, AHEAD * (size_t)s->x_pitch, to);
         else _mm512_storeu_ps(to, v_zero());

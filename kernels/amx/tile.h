@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The tile registers, and what all kernels here share.  Every register is a full tile: 16 rows
- * of 64 bytes, which is 16x16 sums, 16 rows of 32 bf16 of the left operand, or 16 pairs of rows
- * of 16 bf16 of the right one.  A product takes 16 cycles whatever its shape, so that smaller
+ * of 64 bytes, which is 16x16 sums, 16 rows of 32 bf16 (64 int8) of the left operand, or 16 pairs
+ * (fours) of rows of 16 of the right one.  A product takes 16 cycles whatever its shape, so that smaller
  * tiles would gain nothing.
  *
  * The configuration is loaded on entry to a kernel and released on return (some 100 cycles of
@@ -24,6 +24,7 @@
 enum {
     TILE_ROWS  = 16,
     TILE_K     = 32,   /* bf16 values of one row */
+    TILE_K8    = 64,   /* int8 values */
     TILE_BYTES = 1024,
     TILE_SUMS  = 256,  /* floats */
     LINE       = 64,
@@ -64,6 +65,19 @@ SDRT_ALWAYS_INLINE void tile_multiply(const int sum)
     case 3: _tile_dpbf16ps(3, 6, 7); break;
     case 4: _tile_dpbf16ps(4, 6, 7); break;
     case 5: _tile_dpbf16ps(5, 6, 7); break;
+    }
+}
+
+/* The same of int8; the sums are int32. */
+SDRT_ALWAYS_INLINE void tile_multiply_i8(const int sum)
+{
+    switch (sum) {
+    case 0: _tile_dpbssd(0, 6, 7); break;
+    case 1: _tile_dpbssd(1, 6, 7); break;
+    case 2: _tile_dpbssd(2, 6, 7); break;
+    case 3: _tile_dpbssd(3, 6, 7); break;
+    case 4: _tile_dpbssd(4, 6, 7); break;
+    case 5: _tile_dpbssd(5, 6, 7); break;
     }
 }
 

@@ -72,17 +72,39 @@ static void one_row(float *to, const uint32_t *a, int pairs, int b)
                          _mm256_add_ps(_mm256_loadu_ps(to + 8 * h), _mm256_add_ps(e[h], o[h])));
 }
 
+/* Whether tile c may take the product of a, of so many values of 32 bits in a row, and b. */
+static void need_shapes(int c, int a, int b)
+{
+    need(config.palette == 1 && config.rows[a] == config.rows[c] &&
+         config.rows[b] == config.bytes[a] / 4 && config.bytes[b] == config.bytes[c] && c != a &&
+         c != b && a != b);
+}
+
 /* To nearest, subnormals to zero: MXCSR is neither asked nor changed. */
 void temulated_dpbf16ps(int c, int a, int b)
 {
     const unsigned kept = _mm_getcsr();
     const int pairs = config.bytes[a] / 4;
 
-    need(config.palette == 1 && config.rows[a] == config.rows[c] && config.rows[b] == pairs &&
-         config.bytes[b] == config.bytes[c] && c != a && c != b && a != b);
+    need_shapes(c, a, b);
     _mm_setcsr(0x9fc0);
     for (int m = 0; m < config.rows[c]; m++)
         one_row((float *)(void *)tiles[c][m], (const uint32_t *)(const void *)tiles[a][m], pairs,
                 b);
     _mm_setcsr(kept);
+}
+
+/* Signed by signed, four to a sum; it wraps. */
+void temulated_dpbssd(int c, int a, int b)
+{
+    need_shapes(c, a, b);
+    for (int m = 0; m < config.rows[c]; m++) {
+        uint32_t *const to = (uint32_t *)(void *)tiles[c][m];
+        const int8_t *row = (const int8_t *)tiles[a][m];
+        for (int k = 0; k < config.bytes[a] / 4; k++)
+            for (int n = 0; n < config.bytes[c] / 4; n++) {
+                const int8_t *w = (const int8_t *)tiles[b][k] + 4 * n;
+                for (int i = 0; i < 4; i++) to[n] += (uint32_t)(row[4 * k + i] * w[i]);
+            }
+    }
 }

@@ -268,6 +268,10 @@ EMU __m512i emu_cvtps_epi32(__m512 a)
                                          half(x.si_half[1], y.si_half[1]) } }.si;     \
     }
 EMU_INTEGER_2(packus_epi32, _mm256_packus_epi32)
+EMU_INTEGER_2(packs_epi32, _mm256_packs_epi32)
+EMU_INTEGER_2(packs_epi16, _mm256_packs_epi16)
+EMU_INTEGER_2(max_epu16, _mm256_max_epu16)
+EMU_INTEGER_2(and_si512, _mm256_and_si256)
 EMU_INTEGER_2(avg_epu16, _mm256_avg_epu16)
 EMU_INTEGER_2(subs_epu16, _mm256_subs_epu16)
 
@@ -470,6 +474,10 @@ EMU __m512i emu_maskz_loadu_epi16(uint32_t m, const void *p)
 #define _mm512_setzero_si512 emu_setzero_si512
 #define _mm512_cvtps_epi32 emu_cvtps_epi32
 #define _mm512_packus_epi32 emu_packus_epi32
+#define _mm512_packs_epi32 emu_packs_epi32
+#define _mm512_packs_epi16 emu_packs_epi16
+#define _mm512_max_epu16 emu_max_epu16
+#define _mm512_and_si512 emu_and_si512
 #define _mm512_avg_epu16 emu_avg_epu16
 #define _mm512_subs_epu16 emu_subs_epu16
 #undef _mm512_srli_epi16
