@@ -107,9 +107,9 @@ struct sdrt_options {
                             * elsewhere products stay f32.  "int16": with "avx2int16", "avxvnni",
                             * "avx512vnni" and "avx512bf16vnni", which do nothing else, linear layers
                             * and convolutions multiply in 16-bit integers; attention is bf16 with the
-                            * last, f32 with the others.  "int8": with the last three, when it is asked
-                            * for, as int16, but that most of the denoiser's linear layers multiply
-                            * in 8-bit integers; "int8:wide=GLOB+GLOB": but for those whose weights' names,
+                            * last, f32 with the others.  "int8": with the last three and "amx", when
+                            * it is asked for, as int16, or bf16 with amx, but that most of the
+                            * denoiser's linear layers multiply in 8-bit integers; "int8:wide=GLOB+GLOB": but for those whose weights' names,
                             * "unet.mid_block.attentions.0.transformer_blocks.0.ff.net.0.proj.weight",
                             * match a glob.  "f16": with "neonf16", which is taken for it alone, weights
                             * and products are f16, and so are sums of 256; 3x3 convolutions, the T5

@@ -165,6 +165,9 @@ static void check_level(const char *isa, const char *precision, double text_erro
 #define SDRT_INT8_LEVEL(level, flag, bit, below, has)                       \
     Test(golden, int8_##level) { check_level(#level, "int8", 5e-4, 15.0); } \
     SDRT_INT16_LEVEL(level, flag, bit, below, has)
+#define SDRT_BF16_INT8_LEVEL(level, flag, bit, below, has)                  \
+    Test(golden, int8_##level) { check_level(#level, "int8", 1e-2, 15.0); } \
+    SDRT_BF16_LEVEL(level, flag, bit, below, has)
 /* f16 is nearer than either of bf16's: eight times as many steps between two powers of two. */
 #define SDRT_F16_LEVEL(level, ...) \
     Test(golden, level) { check_level(#level, NULL, 1e-2, 19.8); }

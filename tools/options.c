@@ -238,6 +238,7 @@ static const struct cli_option table[] = {
     { "precision", 0, CLI_CALL, "NAME",
       "%s (f32"
 #define SDRT_BF16_LEVEL(level, ...) "; bf16 with " #level
+#define SDRT_BF16_INT8_LEVEL(level, ...) "; bf16 and int8 with " #level
 #define SDRT_INT16_LEVEL(level, ...) "; int16 with " #level
 #define SDRT_INT8_LEVEL(level, ...) "; int16 and int8 with " #level
 #include "kernels/levels.h"

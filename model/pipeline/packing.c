@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/pipeline/packing.h"
+#include "kernels/isa.h"
 #include "model/checkpoint/tensor_names.h"
 #include "model/net/config.h"
 #include "runtime/base/text.h"
@@ -80,16 +81,31 @@ static enum sdrt_dtype packing_int8(const struct sdrt_packed_matrix *matrix)
 
     for (size_t i = 0; i < sizeof bearing / sizeof *bearing; i++)
         if (!strncmp(matrix->name, bearing[i].part, strlen(bearing[i].part)) &&
-            sdrt_ends_with(matrix->name, bearing[i].layer))
+            sdrt_ends_with(matrix->name, bearing[i].layer) && !matrix->wide)
             return SDRT_I8;
     return sdrt_packing_as_stored(matrix);
+}
+
+/* The same where the others are bf16. */
+static enum sdrt_dtype packing_int8_beside_bf16(const struct sdrt_packed_matrix *matrix)
+{
+    return packing_int8(matrix) == SDRT_I8 ? SDRT_I8 : SDRT_BF16;
+}
+
+/* Whether a device multiplies in bf16 where weights are. */
+static int has_bf16(const struct sdrt_device *device)
+{
+    const struct sdrt_isa_level *level = device ? sdrt_isa_find(device->isa) : NULL;
+
+    return level && (level->own & SDRT_ISA_ANY_BF16);
 }
 
 sdrt_packing_policy *sdrt_packing_of(const char *precision, const struct sdrt_device *device)
 {
     if (!strcmp(precision, "bf16"))
         return sdrt_device_is_host(device) ? sdrt_packing_bf16 : packing_beside;
-    if (!strcmp(precision, "int8")) return packing_int8;
+    if (!strcmp(precision, "int8"))
+        return has_bf16(device) ? packing_int8_beside_bf16 : packing_int8;
     if (strcmp(precision, "f16")) return sdrt_packing_as_stored;
     return sdrt_device_is_host(device) ? packing_f16 : packing_beside_f16;
 }

@@ -19,6 +19,7 @@ struct sdrt_packed_matrix {
     int rows;
     size_t cols;          /* all inner dimensions together */
     enum sdrt_dtype from; /* as its values are stored */
+    int wide;             /* 8 bits are too few for it */
 };
 
 /* Answers a type that pack_rows() of every kernel family takes.  The same answer for the same

@@ -106,7 +106,10 @@ static enum sdrt_dtype pack_type(const struct sdrt_weight_store *s,
     const enum sdrt_dtype type = s->policy(m);
 
     *globs = type == SDRT_I8 ? sdrt_packing_match(s->globs, m->name) : 0;
-    return *globs ? sdrt_packing_as_stored(m) : type;
+    if (!*globs) return type;
+    struct sdrt_packed_matrix wide = *m;
+    wide.wide = 1;
+    return s->policy(&wide);
 }
 
 static enum sdrt_dtype declare(struct sdrt_weight_store *s, const char *name, int rows,
