@@ -128,7 +128,7 @@ libkernels_la_LIBADD += libk_avx512.la
 EMULATED_FILES += $(AVX512_FILES)
 endif
 
-AVXVNNI_FILES = kernels/avxvnni/conv.c kernels/avxvnni/gemm.c kernels/avxvnni/gemm_int8.c \
+AVXVNNI_FILES = kernels/avxvnni/conv.c kernels/avxvnni/gemm.c kernels/avxvnni/gemm_int8.c kernels/avx2/rotate.h \
 	kernels/avxvnni/int16.h
 if HAVE_AVXVNNI
 noinst_LTLIBRARIES += libk_avxvnni.la
@@ -140,7 +140,7 @@ endif
 
 # Products of 16-bit integers.
 AVX512VNNI_FILES = kernels/avx512vnni/conv.c kernels/avx512vnni/gemm.c \
-	kernels/avx512vnni/gemm_int8.c kernels/avx512vnni/int16.h kernels/avx512vnni/int8.h
+	kernels/avx512vnni/gemm_int8.c kernels/avx512/rotate.h kernels/avx512vnni/int16.h kernels/avx512vnni/int8.h
 if HAVE_AVX512VNNI
 noinst_LTLIBRARIES += libk_avx512vnni.la
 libk_avx512vnni_la_SOURCES = $(AVX512VNNI_FILES)
@@ -164,7 +164,7 @@ endif
 AMX_FILES = kernels/amx/attention.c kernels/amx/attention_unit.h kernels/amx/flash.h \
 	kernels/amx/wide.h kernels/amx/conv.c kernels/amx/conv3x3.h kernels/amx/conv_cut.h \
 	kernels/amx/conv_feed.h kernels/amx/gemm.c \
-	kernels/amx/int8.h kernels/amx/linear.h kernels/amx/math.h kernels/amx/pack.h kernels/amx/pixel.h kernels/amx/tile.h
+	kernels/amx/int8.h kernels/avx512/rotate.h kernels/amx/linear.h kernels/amx/math.h kernels/amx/pack.h kernels/amx/pixel.h kernels/amx/tile.h
 if HAVE_AMX
 noinst_LTLIBRARIES += libk_amx.la
 libk_amx_la_SOURCES = $(AMX_FILES)

@@ -25,7 +25,19 @@ struct sdrt_weight_shape {
                              * linear layers SDRT_I8 too, at the levels of
                              * SDRT_ISA_ANY_INT8 (kernels/isa.h), on a GPU SDRT_F8_E4M3; to sdrt_panel_pack() also SDRT_F64, for values of 64 bits that are
                              * moved as they are */
+    int rotated; /* I8 of a multiple of SDRT_ROTATION channels: rows of both operands are rotated */
 };
+
+/* So many neighbours in k are multiplied by the regular Hadamard matrix of that order before they are
+ * rounded, which spreads what is large in one of them over all and leaves products as they were: three
+ * Kronecker factors of {{1,1,1,-1},{1,1,-1,1},{1,-1,1,1},{-1,1,1,1}}, each its own transpose, of norm 2
+ * (ConvRot, arXiv 2512.03673). */
+enum { SDRT_ROTATION = 64 };
+
+static inline int sdrt_rotates(const struct sdrt_weight_shape *w)
+{
+    return w->rotated && w->k % SDRT_ROTATION == 0;
+}
 
 /* How a panel kernel lays weights out: [panel][chunk][tap][channel][lane].
  * A panel is `panel` consecutive output columns (for a gated weight: panel/2 values,

@@ -20,7 +20,7 @@
 #include "kernels/norm.h"
 
 /* Goes up with every change of a struct or of a meaning in here. */
-#define SDRT_KERNEL_ABI 3
+#define SDRT_KERNEL_ABI 4
 
 struct sdrt_kernel {
     int abi; /* SDRT_KERNEL_ABI of who calls */

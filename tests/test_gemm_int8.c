@@ -38,6 +38,18 @@ static int chunk_values(const char *level, int k)
     return SLOT * (lines < CHUNK ? lines : CHUNK);
 }
 
+/* n values as they are multiplied: rotated (kernels/pack.h) where the weight is. */
+static void turn(const struct sdrt_weight_shape *w, float *x, int n)
+{
+    for (int step = 1; sdrt_rotates(w) && step < SDRT_ROTATION; step *= 4)
+        for (int i = 0; i < n; i++) {
+            if (i / step % 4) continue;
+            float *p = x + i, v[4];
+            for (int j = 0; j < 4; j++) v[j] = p[j * step];
+            for (int j = 0; j < 4; j++) p[j * step] = v[0] + v[1] + v[2] + v[3] - 2.0f * v[3 - j];
+        }
+}
+
 /* n values as integers times their unit; the largest becomes MOST. */
 static void narrow(const float *from, int n, double *to)
 {
@@ -86,6 +98,7 @@ static struct operands make(const struct problem *p, const struct sdrt_gemm_ops 
         .seen = malloc(m * (size_t)s->a_pitch * sizeof(float)),
     };
     double *row = malloc(k * sizeof *row);
+    float *turned = malloc(k * sizeof *turned);
 
     trand_rows(rng, o.a.v, m, s->k, s->a_pitch, p->scale);
     trand_rows(rng, o.w.v, rows, s->k, s->k, 1.0f);
@@ -100,12 +113,19 @@ static struct operands make(const struct problem *p, const struct sdrt_gemm_ops 
     for (size_t i = 0; i < rows * k; i++) o.weights[i] = (double)o.w.v[i];
     oracle_gemm(s, o.a.v, o.weights, bias, gate, residual, 1, o.exact);
     for (size_t r = 0; r < m; r++) {
-        const float *from = o.a.v + r * (size_t)s->a_pitch;
+        float *const from = o.seen + r * (size_t)s->a_pitch;
+        memcpy(from, o.a.v + r * (size_t)s->a_pitch, k * sizeof *from);
+        turn(&s->w, from, s->k);
         for (int i = 0, all = chunk_values(p->level, s->k); i < s->k; i += all)
             narrow(from + i, s->k - i < all ? s->k - i : all, row + i);
         for (size_t i = 0; i < k; i++) o.seen[r * (size_t)s->a_pitch + i] = (float)row[i];
     }
-    for (size_t r = 0; r < rows; r++) narrow_weight(o.w.v + r * k, s->k, o.weights + r * k);
+    for (size_t r = 0; r < rows; r++) {
+        memcpy(turned, o.w.v + r * k, k * sizeof *turned);
+        turn(&s->w, turned, s->k);
+        narrow_weight(turned, s->k, o.weights + r * k);
+        for (size_t i = 0; sdrt_rotates(&s->w) && i < k; i++) o.weights[r * k + i] /= SDRT_ROTATION;
+    }
     oracle_gemm(s, o.seen, o.weights, bias, gate, residual, 1, o.want);
     memset(o.packed.p, 0, o.packed.bytes);
     for (int r = (int)rows - 1, count; r >= 0; r -= count) { /* in several calls, the last first */
@@ -114,7 +134,7 @@ static struct operands make(const struct problem *p, const struct sdrt_gemm_ops 
                                     o.w.v + (size_t)(r + 1 - count) * k, SDRT_F32, o.packed.p),
                      0);
     }
-    free(row);
+    free(row), free(turned);
     return o;
 }
 
@@ -141,8 +161,9 @@ static void check(const struct problem *p, const struct sdrt_gemm_ops *ops, uint
     void *first = malloc(o.y.bytes);
     char text[160];
 
-    snprintf(text, sizeof text, "%s m=%d n=%d k=%d pitches %d %d act=%d gated=%d to %s seed=%llu",
-             p->level, s->m, s->n, s->k, s->a_pitch, s->y_pitch, s->act, s->w.gated,
+    snprintf(text, sizeof text,
+             "%s m=%d n=%d k=%d pitches %d %d act=%d gated=%d rotated=%d to %s seed=%llu", p->level,
+             s->m, s->n, s->k, s->a_pitch, s->y_pitch, s->act, s->w.gated, s->w.rotated,
              sdrt_dtype_name(s->y_type), (unsigned long long)trand_seed());
     cr_expect(ops->takes(s) && ops->operand(s) == toperand(p->level), "%s: types", text);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
@@ -159,8 +180,13 @@ static void check(const struct problem *p, const struct sdrt_gemm_ops *ops, uint
         cr_expect(!memcmp(first, o.y.p, o.y.bytes), "%s: %d parts change bits", text, parts[i]);
     }
     float *y = ttyped_values(&o.y, s->y_type);
-    const struct tdiff d = tcompare(y, o.want, (size_t)s->m, s->n, s->y_pitch, 1e-5,
-                                    1e-5 + ttyped_error(s->y_type));
+    /* A rotated value's last bit depends on the order of its sums, and now and then rounds otherwise. */
+    const double bound = sdrt_rotates(&s->w) ? 1.0 : 1e-5;
+    const struct tdiff d = tcompare(y, o.want, (size_t)s->m, s->n, s->y_pitch, bound,
+                                    bound + ttyped_error(s->y_type));
+    if (sdrt_rotates(&s->w) && s->m * s->n >= 100)
+        cr_expect_lt(d.nmse, 1e-6 + ttyped_error(s->y_type) * ttyped_error(s->y_type),
+                     "%s: nmse of the same integers %.2g", text, d.nmse);
     cr_expect(d.bad == 0, "%s: %zu bad, max %.3g at %zu", text, d.bad, d.max_abs, d.at);
     /* Two roundings to 1/254 of the largest of k uniform values: 1e-2 of what they come to. */
     const struct tdiff e = tcompare(y, o.exact, (size_t)s->m, s->n, s->y_pitch, 1.0, 1.0);
@@ -191,6 +217,7 @@ static void check_size(const char *level, const struct sdrt_gemm_ops *ops, uint6
                                         .k = k,
                                         .taps = 1,
                                         .gated = trand_int(rng, 3) == 0,
+                                        .rotated = trand_int(rng, 2),
                                         .stored = SDRT_I8 };
     if (!p.s.w.gated) p.residual = trand_int(rng, 2);
     if (!p.s.w.gated) p.gate = trand_int(rng, 2);
@@ -218,6 +245,43 @@ static void check_sizes(const char *level)
     for (size_t i = 0; i < sizeof depths / sizeof *depths; i++)
         check_size(level, &ops, &rng, 1 + trand_int(&rng, 20), 1 + trand_int(&rng, 99), depths[i]);
     check_size(level, &ops, &rng, 80, 600, 2700); /* several groups of panels */
+    for (int k = SDRT_ROTATION; k <= 45 * SDRT_ROTATION; k += 4 * SDRT_ROTATION)
+        check_size(level, &ops, &rng, 1 + trand_int(&rng, 40), 1 + trand_int(&rng, 70), k);
+}
+
+/* One channel in 97 is 20 times as large: the error beside float32's products, rotated and not. */
+static double outliers_cost(const char *level, int rotated)
+{
+    enum { M = 40, N = 64, K = 640 };
+    const struct sdrt_gemm_shape s = { .m = M, .n = N, .k = K, .a_pitch = K, .y_pitch = N,
+                                       .w = { .n = N, .k = K, .taps = 1, .stored = SDRT_I8,
+                                              .rotated = rotated } };
+    struct sdrt_gemm_ops ops = { 0 };
+    uint64_t rng = trand_seed();
+    static double weights[N * K], want[M * N];
+
+    tgemm_init(&ops, level);
+    struct tbuf a = tbuf_floats(M * K), w = tbuf_floats(N * K), y = tbuf_floats(M * N);
+    struct tbuf scratch = tbuf_bytes(ops.scratch(&s)), packed = tbuf_bytes(ops.pack_bytes(&s.w));
+    trand_rows(&rng, a.v, M, K, K, 1.0f);
+    trand_rows(&rng, w.v, N, K, K, 0.1f);
+    for (int i = 0; i < M * K; i++) a.v[i] *= i % K % 97 ? 1.0f : 20.0f;
+    for (int i = 0; i < N * K; i++) weights[i] = (double)w.v[i];
+    oracle_gemm(&s, a.v, weights, NULL, NULL, NULL, 1, want);
+    memset(packed.p, 0, packed.bytes);
+    cr_assert_eq(ops.pack_rows(&s.w, 0, N, w.p, SDRT_F32, packed.p), 0);
+    cr_assert_eq(ops.gemm(&(struct sdrt_exec){ .nparts = 1, .scratch = scratch.p }, &s,
+                          &(struct sdrt_gemm_args){ .a = a.p, .w = packed.p, .y = y.p }), 0);
+    const double cost = tcompare(y.v, want, M, N, N, 1.0, 1.0).nmse;
+    tbuf_free(&a), tbuf_free(&w), tbuf_free(&y), tbuf_free(&scratch), tbuf_free(&packed);
+    return cost;
+}
+
+static void check_outliers(const char *level)
+{
+    const double plain = outliers_cost(level, 0), rotated = outliers_cost(level, 1);
+
+    cr_expect_lt(8.0 * rotated, plain, "%s: nmse %.2g, rotated %.2g", level, plain, rotated);
 }
 
 /* Sums as large as they can be, of both signs: a wrapped or saturated one is far off. */
@@ -259,6 +323,7 @@ static void check_extremes(const char *level)
 #define SDRT_INT8_LEVEL(level, ...)                               \
     Test(gemm_int8, sizes_##level) { check_sizes(#level); }       \
     Test(gemm_int8, extremes_##level) { check_extremes(#level); } \
+    Test(gemm_int8, outliers_##level) { check_outliers(#level); } \
     Test(gemm_int8, not_finite_##level) { tgemm_not_finite(#level, SDRT_I8); }
 #include "kernels/levels.h"
 #else

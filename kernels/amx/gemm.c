@@ -64,7 +64,7 @@ struct source {
     const void *a;
     enum sdrt_dtype type;
     size_t pitch;
-    int rows, k;
+    int rows, k, rotated;
 };
 
 /* The row some rows ahead is asked for: with a wide pitch no prefetcher sees it coming. */
@@ -94,16 +94,14 @@ static void feed_int8(const void *source, int row, int c0, int n, void *lines, s
     char *to = lines;
 
     if (c0 == 0) {
-        const int32_t bits = is_bf16(s->type)
-                                 ? int8_largest_bf16((const bf16 *)(const void *)x, s->k)
-                                 : int8_largest_f32((const float *)(const void *)x, s->k);
+        const int32_t bits = int8_largest(x, s->type, s->k, s->rotated);
         unit->times = integer_times(bits, INT8_MOST, &unit->worth);
     }
     for (int i = 0; i < n; i += TILE_K8, to += LINE) {
         if (row + 1 < s->rows)
             for (size_t j = 0; j < TILE_K8 * bytes; j += LINE)
                 __builtin_prefetch(next + (size_t)(c0 + i) * bytes + j);
-        int8_line(x, s->type, (size_t)(c0 + i), n - i, v_set1(unit->times), to);
+        int8_line(x, s->type, (size_t)(c0 + i), n - i, s->rotated, v_set1(unit->times), to);
     }
 }
 
@@ -111,7 +109,8 @@ static int gemm(const struct sdrt_exec *ex, const struct sdrt_gemm_shape *s,
                 const struct sdrt_gemm_args *a)
 {
     if (!in_tiles(&s->w)) return wider().gemm(ex, s, a);
-    const struct source source = { a->a, s->a_type, (size_t)s->a_pitch, s->m, s->k };
+    const struct source source = { a->a, s->a_type, (size_t)s->a_pitch, s->m, s->k,
+                                   sdrt_rotates(&s->w) };
     const size_t pitch = (size_t)s->a_pitch * sizeof(bf16);
     const int integers = s->w.stored == SDRT_I8;
     const int in_place = !integers && is_bf16(s->a_type) &&

@@ -12,6 +12,7 @@
 #define SDRT_KERNELS_AMX_INT8_H
 
 #include "kernels/amx/pack.h"
+#include "kernels/avx512/rotate.h"
 #include "kernels/simd/unit.h"
 
 #include <math.h>
@@ -46,26 +47,61 @@ SDRT_ALWAYS_INLINE int32_t int8_largest_bf16(const bf16 *p, int n)
            (int32_t)0xffff0000;
 }
 
-/* VL values, as load_first() takes n, times by to the nearest whole numbers, even ones of two. */
-SDRT_ALWAYS_INLINE __m512i int8_whole(const void *x, enum sdrt_dtype type, size_t i, int n, vf by)
+/* VL values to the nearest whole numbers, even ones of two. */
+SDRT_ALWAYS_INLINE __m512i int8_whole(vf v, vf by)
 {
     const vf magic = v_set1(0x1.8p23f); /* the sum's low bits are the integer's */
-    const bf16 *narrow = x;
-    const vf v = is_bf16(type) && n >= VL ? v_load_bf16(narrow + i) : load_first_typed(x, type, i, n);
 
     return _mm512_sub_epi32(_mm512_castps_si512(v_fma(v, by, magic)), _mm512_castps_si512(magic));
 }
 
-/* The first n of a line's values from element i of row x on, times by; zeros behind them. */
-SDRT_ALWAYS_INLINE void int8_line(const void *x, enum sdrt_dtype type, size_t i, int n, vf by,
-                                  void *to)
+/* VL values from element i of row x on, as load_first() takes n. */
+SDRT_ALWAYS_INLINE vf int8_load(const void *x, enum sdrt_dtype type, size_t i, int n)
 {
-    __m512i v[4];
+    return is_bf16(type) && n >= VL ? v_load_bf16((const bf16 *)x + i)
+                                    : load_first_typed(x, type, i, n);
+}
+
+/* The first n of a line's values from element i of row x on, rotated or not; zeros behind them. */
+SDRT_ALWAYS_INLINE void int8_values(const void *x, enum sdrt_dtype type, size_t i, int n,
+                                    int rotated, vf *v)
+{
+    _Static_assert((int)SDRT_ROTATION == (int)TILE_K8, "a group is a line");
 
 #pragma GCC unroll 4
-    for (int j = 0; j < 4; j++)
-        v[j] = int8_whole(x, type, i + (size_t)(j * VL), n - j * VL, by);
-    const __m512i low = _mm512_packs_epi32(v[0], v[1]), high = _mm512_packs_epi32(v[2], v[3]);
+    for (int j = 0; j < 4; j++) v[j] = int8_load(x, type, i + (size_t)(j * VL), n - j * VL);
+    if (rotated) v_rotate(v);
+}
+
+SDRT_ALWAYS_INLINE int32_t int8_largest_rotated(const void *x, enum sdrt_dtype type, int n)
+{
+    vf v[4], most = v_zero();
+
+    for (int i = 0; i < n; i += TILE_K8) {
+        int8_values(x, type, (size_t)i, n - i, 1, v);
+        for (int j = 0; j < 4; j++)
+            most = _mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(most),
+                                                        _mm512_castps_si512(v_abs(v[j]))));
+    }
+    return _mm512_reduce_max_epi32(_mm512_castps_si512(most));
+}
+
+/* The bits of the largest magnitude of a row, as it is multiplied. */
+SDRT_ALWAYS_INLINE int32_t int8_largest(const void *x, enum sdrt_dtype type, int n, int rotated)
+{
+    if (rotated) return int8_largest_rotated(x, type, n);
+    return is_bf16(type) ? int8_largest_bf16(x, n) : int8_largest_f32(x, n);
+}
+
+/* A line of a row's values, as int8_values() takes them, times by. */
+SDRT_ALWAYS_INLINE void int8_line(const void *x, enum sdrt_dtype type, size_t i, int n,
+                                  int rotated, vf by, void *to)
+{
+    vf v[4];
+
+    int8_values(x, type, i, n, rotated, v);
+    const __m512i low = _mm512_packs_epi32(int8_whole(v[0], by), int8_whole(v[1], by)),
+                  high = _mm512_packs_epi32(int8_whole(v[2], by), int8_whole(v[3], by));
     _mm512_storeu_si512(to, _mm512_packs_epi16(low, high));
 }
 
@@ -93,36 +129,49 @@ static size_t int8_place(int i)
 
 enum { INT8_SOME = 4 * TILE_K8 }; /* values that are converted together */
 
-/* Values first .. of a row of k, with zeros behind the last; how many slots. */
-static int int8_values(const char *row, enum sdrt_dtype from, int first, int k, float *values)
-{
-    const int n = int_min(k - first, INT8_SOME), slots = divide_up(n, INT8_SLOT);
+/* A column that is packed. */
+struct int8_column {
+    const char *p;
+    enum sdrt_dtype from;
+    int k, rotated;
+};
 
-    sdrt_to_f32(row + (size_t)first * sdrt_dtype_size(from), from, values, (size_t)n);
+/* Values first .. of a column, with zeros behind the last; how many slots. */
+static int int8_some(const struct int8_column *c, int first, float *values)
+{
+    const int n = int_min(c->k - first, INT8_SOME);
+
+    sdrt_to_f32(c->p + (size_t)first * sdrt_dtype_size(c->from), c->from, values, (size_t)n);
     for (int i = n; i < INT8_SOME; i++) values[i] = 0.0f;
-    return slots;
+    for (int i = 0; c->rotated && i < n; i += SDRT_ROTATION) {
+        vf v[4];
+        int8_values(values, SDRT_F32, (size_t)i, TILE_K8, 1, v);
+        for (int j = 0; j < 4; j++) v_store(values + i + j * VL, v[j]);
+    }
+    return divide_up(n, INT8_SLOT);
 }
 
-/* A row to its column's slots from to on; what one is worth. */
-static float int8_pack_row(const char *row, enum sdrt_dtype from, int k, int32_t *to)
+/* A column to its slots from to on; what one is worth. */
+static float int8_pack_column(const struct int8_column *c, int32_t *to)
 {
     float values[INT8_SOME], unit = 1e-30f;
     int8_t whole[INT8_SOME];
 
-    for (int at = 0; at < k; at += INT8_SOME) {
-        int8_values(row, from, at, k, values);
+    for (int at = 0; at < c->k; at += INT8_SOME) {
+        int8_some(c, at, values);
         for (int i = 0; i < INT8_SOME; i++) unit = fmaxf(unit, fabsf(values[i]) / INT8_MOST);
     }
-    for (int at = 0; at < k; at += INT8_SOME) {
-        const int slots = int8_values(row, from, at, k, values);
+    for (int at = 0; at < c->k; at += INT8_SOME) {
+        const int slots = int8_some(c, at, values);
         for (int i = 0; i < INT8_SOME; i += VL) {
-            const __m512i n = int8_whole(values, SDRT_F32, (size_t)i, VL, v_set1(1.0f / unit));
+            const __m512i n = int8_whole(v_load(values + i), v_set1(1.0f / unit));
             _mm_storeu_si128((__m128i *)(void *)(whole + i), _mm512_cvtepi32_epi8(n));
         }
         for (int i = 0; i < slots; i++)
             memcpy(to + int8_place(at / INT8_SLOT + i), whole + INT8_SLOT * i, INT8_SLOT);
     }
-    return unit;
+    /* Both operands' matrices are of norm sqrt(SDRT_ROTATION). */
+    return c->rotated ? unit / SDRT_ROTATION : unit;
 }
 
 /* As sdrt_gemm_ops.pack_rows, for weights of I8. */
@@ -141,8 +190,9 @@ static int int8_pack(const struct sdrt_weight_shape *w, int row0, int count, con
         const int pair = n / columns, right = w->gated ? gate : n % columns / VL;
         int32_t *const to = tiles + ((size_t)pair * lines * 2 + (size_t)right) *
                             (TILE_BYTES / INT8_SLOT) + n % VL;
-        units[(2 * pair + right) * VL + n % VL] =
-            int8_pack_row((const char *)src + (size_t)i * bytes, from, w->k, to);
+        const struct int8_column c = { (const char *)src + (size_t)i * bytes, from, w->k,
+                                       sdrt_rotates(w) };
+        units[(2 * pair + right) * VL + n % VL] = int8_pack_column(&c, to);
     }
     return 0;
 }

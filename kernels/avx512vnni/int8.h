@@ -5,6 +5,8 @@
 #ifndef SDRT_KERNELS_AVX512VNNI_INT8_H
 #define SDRT_KERNELS_AVX512VNNI_INT8_H
 
+#include "kernels/avx512/rotate.h"
+
 SDRT_ALWAYS_INLINE vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
 SDRT_ALWAYS_INLINE int32_t vi_hsum(vi a) { return _mm512_reduce_add_epi32(a); }
 

@@ -2,6 +2,7 @@
  *
  * Linear layers whose weights are 8-bit integers.
  */
+#include "kernels/avx2/rotate.h"
 #include "kernels/avxvnni/int16.h"
 
 #define SDRT_SLOT_HEADER "kernels/simd/slot_int8.h"

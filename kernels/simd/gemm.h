@@ -186,6 +186,22 @@ struct gemm_block {
     int at[GEMM_ROWS];  /* offsets of the rows in the copy */
 };
 
+/* A chunk of a row of f32. */
+SDRT_ALWAYS_INLINE void gemm_copy_row(const struct sdrt_gemm_shape *s, float *to, const float *from,
+                                      int n, const float *ahead)
+{
+#ifdef SDRT_SLOT_ROTATES
+    float rotated[SLOT * GEMM_CHUNK];
+
+    if (sdrt_rotates(&s->w)) {
+        slots_rotate(rotated, from, n);
+        from = rotated;
+    }
+#endif
+    (void)s;
+    slots_copy(to, from, n, ahead);
+}
+
 /* Chunk c of the block's rows.  The rows ahead are asked for: with a wide pitch no
  * prefetcher sees them coming. */
 static void gemm_copy(struct gemm_block *b, int k0, int k)
@@ -200,8 +216,8 @@ static void gemm_copy(struct gemm_block *b, int k0, int k)
         const char *ahead = from + (r + AHEAD < b->rows ? AHEAD * bytes : 0);
         float *to = b->copy + (b->at[r] = row_at(r, row_pitch(SLOT_STEP * k)));
         if (slots_stored() == SDRT_BF16 && type == SDRT_BF16) slots_copy_bf16(to, from, n, ahead);
-        else slots_copy(to, (const float *)(const void *)from, n,
-                        (const float *)(const void *)ahead);
+        else gemm_copy_row(b->s, to, (const float *)(const void *)from, n,
+                           (const float *)(const void *)ahead);
     }
     if (b->rows % ABREAST) slots_zero(b->copy + b->at[b->rows - 1] + SLOT_FLOATS, k);
 }

@@ -33,6 +33,21 @@ typedef uint8_t slot_value;
 
 /* ---- rows ---- */
 
+#define SDRT_SLOT_ROTATES
+
+/* n floats, a multiple of SDRT_ROTATION, each group times the matrix (kernels/pack.h); to may be from. */
+SDRT_ALWAYS_INLINE void slots_rotate(float *to, const float *from, int n)
+{
+    enum { VECTORS = SDRT_ROTATION / VL };
+
+    for (int i = 0; i < n; i += SDRT_ROTATION) {
+        vf v[VECTORS];
+        for (int j = 0; j < VECTORS; j++) v[j] = v_load(from + i + j * VL);
+        v_rotate(v);
+        for (int j = 0; j < VECTORS; j++) v_store(to + i + j * VL, v[j]);
+    }
+}
+
 /* n floats times by to integers, with zeros up to a whole slot; VL sums of them. */
 SDRT_ALWAYS_INLINE vi int8_row(int8_t *to, const float *from, int n, float by)
 {
@@ -71,6 +86,16 @@ SDRT_ALWAYS_INLINE vi slots_product(vi x, vi w, vi acc) { return vi_product_u8(w
 /* ---- weights ---- */
 
 enum { SOME_SLOTS = 256 }; /* that are converted together */
+_Static_assert(SLOT * SOME_SLOTS % SDRT_ROTATION == 0, "a group is torn");
+
+/* As slots_values(), rotated where the weight is. */
+static int int8_values(const struct slot_source *s, int first, int n, float *values)
+{
+    const int all = slots_values(s, first, n, values);
+
+    if (sdrt_rotates(s->w)) slots_rotate(values, values, all);
+    return all;
+}
 
 /* What a row's integers are worth. */
 static float int8_unit(const struct slot_source *s)
@@ -78,7 +103,7 @@ static float int8_unit(const struct slot_source *s)
     float values[SLOT * SOME_SLOTS], most = 1e-30f;
 
     for (int at = 0, left; (left = slots_of(s->w->k) - at) > 0; at += SOME_SLOTS) {
-        const int all = slots_values(s, at, left < SOME_SLOTS ? left : SOME_SLOTS, values);
+        const int all = int8_values(s, at, left < SOME_SLOTS ? left : SOME_SLOTS, values);
         const union {
             int32_t bits;
             float value;
@@ -94,11 +119,12 @@ static float slots_narrow(const struct slot_source *s, slot_value *to)
     float values[SLOT * SOME_SLOTS];
 
     for (int at = 0, left; (left = slots_of(s->w->k) - at) > 0; at += SOME_SLOTS) {
-        const int all = slots_values(s, at, left < SOME_SLOTS ? left : SOME_SLOTS, values);
+        const int all = int8_values(s, at, left < SOME_SLOTS ? left : SOME_SLOTS, values);
         (void)int8_row((int8_t *)to, values, all, 1.0f / unit);
         for (int i = 0; i < all; i++) *to++ ^= WEIGHT_ZERO;
     }
-    return unit;
+    /* Both operands' matrices are of norm sqrt(SDRT_ROTATION). */
+    return sdrt_rotates(s->w) ? unit / SDRT_ROTATION : unit;
 }
 
 #endif

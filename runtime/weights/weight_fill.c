@@ -126,8 +126,8 @@ static uint64_t key_of(const struct filling *f)
         const struct sdrt_weight_held *held = &f->uses->list[i];
         const struct sdrt_store_entry *e = held->entry;
         if (!is_wanted(f, held)) continue;
-        const int facts[] = { e->shape.n,     e->shape.k,      e->shape.taps,
-                              e->shape.gated, e->shape.stride, (int)e->shape.stored };
+        const int facts[] = { e->shape.n,      e->shape.k,           e->shape.taps, e->shape.gated,
+                              e->shape.stride, (int)e->shape.stored, e->shape.rotated };
         const uintptr_t packing = e->packing.rows ? (uintptr_t)e->packing.rows - here : 0;
         key = sdrt_hash(key, e->name, strlen(e->name) + 1);
         key = sdrt_hash(key, facts, sizeof facts);
