@@ -37,7 +37,8 @@ struct choosing {
     uint8_t *image;      /* float32's */
     size_t bytes;
     double db;       /* of the image that was drawn last */
-    float *latent;   /* int16's; NULL: the next is to be kept */
+    const char *wider; /* the next precision after int8, in which layers that are not int8 multiply */
+    float *latent;   /* that one's; NULL: the next is to be kept */
     double distance; /* squared, of the next ones from that */
     struct group groups[SDRT_PACKING_GLOBS];
     int n_groups;
@@ -268,10 +269,10 @@ static int by_error(const void *a, const void *b)
     return x->error < y->error ? 1 : x->error > y->error ? -1 : strcmp(x->glob, y->glob);
 }
 
-/* How far each group alone draws the latent from int16's. */
+/* How far each group alone draws the latent from the wider precision's. */
 static int rank(struct choosing *c)
 {
-    int status = draw(c, "int16", RANK_STEPS, on_latent, NULL);
+    int status = draw(c, c->wider, RANK_STEPS, on_latent, NULL);
 
     if (!status && !c->latent)
         status = sdrt_fail(c->log, SDRT_E_NOMEM, "no memory to compare a latent");
@@ -283,11 +284,11 @@ static int rank(struct choosing *c)
     return status;
 }
 
-/* Errors of groups add up as independent noise does, to what int8's image has beyond int16's.  Widens groups
- * until the image that this predicts is near enough, and then on, until one that is drawn is. */
-static int mix(struct choosing *c, double int8, double int16)
+/* Errors of groups add up as independent noise does, to what int8's image has beyond the wider one's.  Widens
+ * groups until the image that this predicts is near enough, and then on, until one that is drawn is. */
+static int mix(struct choosing *c, double int8, double wider)
 {
-    const double noise8 = pow(10.0, -0.1 * int8), noise16 = pow(10.0, -0.1 * int16);
+    const double noise8 = pow(10.0, -0.1 * int8), least = pow(10.0, -0.1 * wider);
     double all = 0.0, left = 0.0;
     int status = rank(c);
 
@@ -296,27 +297,29 @@ static int mix(struct choosing *c, double int8, double int16)
     for (int i = 0; i + 1 < c->n_groups && !status; i++) {
         c->groups[i].wide = 1;
         left -= c->groups[i].error;
-        const double noise = noise16 + fmax(noise8 - noise16, 0.0) * (all > 0.0 ? left / all : 0.0);
+        const double noise = least + fmax(noise8 - least, 0.0) * (all > 0.0 ? left / all : 0.0);
         if (!is_near(c, -10.0 * log10(noise))) continue;
         status = measure(c, mixture(c, NULL));
         if (!status && is_near(c, c->db)) return take(c, mixture(c, NULL));
     }
-    return status ? status : take(c, "int16");
+    return status ? status : take(c, c->wider);
 }
 
 /* Narrowest first, in *n of them, which this machine multiplies faster than float32. */
 static void ladder(const char *names[3], int *n)
 {
-    const char *own = sdrt_level_precision(sdrt_isa_best(sdrt_isa_detect()));
-    const int is_bf16 = !strcmp(own, "bf16");
+    static const char *const all[] = { "int8", "bf16", "int16" };
+    const struct sdrt_isa_level *best = sdrt_isa_best(sdrt_isa_detect());
+    const int is_bf16 = !strcmp(sdrt_level_precision(best), "bf16");
 
     *n = 0;
-    if (is_bf16) names[(*n)++] = "bf16";
-    for (int i = 0; i < 2; i++) {
-        const char *name = i ? "int16" : "int8";
+    for (int i = 0; i < 3; i++) {
         const int there = sdrt_list_usable(SDRT_LIST_PRECISIONS,
-                                           sdrt_list_find(SDRT_LIST_PRECISIONS, name));
-        if (there && (i || !is_bf16)) names[(*n)++] = name;
+                                           sdrt_list_find(SDRT_LIST_PRECISIONS, all[i]));
+        /* int8 beside another level than the best is no faster than what that one computes in. */
+        if (i == 0 ? there && (!is_bf16 || sdrt_level_computes_in(best, all[i]))
+            : i == 1 ? is_bf16 : there)
+            names[(*n)++] = all[i];
     }
 }
 
@@ -331,6 +334,7 @@ static int choose(struct choosing *c)
     for (int i = 0; i < n && !status; i++) {
         status = measure(c, names[i]);
         if (status) break;
+        c->wider = names[i];
         if (is_near(c, c->db))
             return i && !strcmp(names[i - 1], "int8") ? mix(c, before, c->db) : take(c, names[i]);
         before = c->db;
