@@ -41,6 +41,7 @@ static int run_in(const struct errors *e, const char *precision, struct sdrt_ben
     struct sdrt_bench_options o = *e->o;
 
     o.precision = precision;
+    if (!strcmp(precision, "f32")) o.isa = NULL; /* the best level for it */
     const int status = sdrt_pass_open(pass, &o, e->network, o.threads);
     if (status != SDRT_OK) return status;
     const struct sdrt_session *s = pass->context->session;
@@ -97,7 +98,6 @@ static int is_wanted(const struct sdrt_bench_options *o, const char *precision)
 {
     const struct sdrt_isa_level *level = o->isa ? sdrt_isa_find(o->isa) : NULL;
 
-    if (o->precision) return !strcmp(o->precision, precision);
     if (!strcmp(precision, "f32")) return 0;
     if (level) return sdrt_level_computes_in(level, precision);
     return sdrt_list_usable(SDRT_LIST_PRECISIONS, sdrt_list_find(SDRT_LIST_PRECISIONS, precision));
@@ -129,8 +129,12 @@ int sdrt_bench_error(const struct sdrt_bench_options *o, struct sdrt_report *r)
     if (status == SDRT_OK && o->outliers > 0.0)
         sdrt_report_number(r, "outliers", o->outliers, "outliers", "times the others", 0);
     sdrt_report_table(r, "errors", columns, sizeof columns / sizeof *columns);
-    for (int i = 0; status == SDRT_OK && (name = sdrt_precision_name(i)); i++)
-        if (is_wanted(o, name)) status = measure(&e, name);
+    if (status == SDRT_OK && o->precision) status = measure(&e, o->precision);
+    for (int i = 0; status == SDRT_OK && !o->precision && (name = sdrt_precision_name(i)); i++) {
+        if (!is_wanted(o, name)) continue;
+        status = measure(&e, name);
+        if (status == SDRT_OK && !strcmp(name, "int8")) status = measure(&e, "int8:rotate");
+    }
     free(e.reference);
     return status;
 }
