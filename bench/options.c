@@ -7,6 +7,7 @@
 #include "bench/sdbench.h"
 #include "cli/options.h"
 #include "model/pipeline/lists.h"
+#include "model/pipeline/precision.h"
 
 #include <limits.h>
 #include <math.h>
@@ -54,12 +55,12 @@ static int one_count(struct sdrt_bench_options *o, const char *name, const char 
 static int one_precision(struct sdrt_bench_options *o, const char *name, const char *text,
                          const struct sdrt_log *log)
 {
-    char known[SDRT_CHOICES];
+    struct sdrt_precision read;
+    char what[96];
 
     (void)o;
-    if (sdrt_choice(sdrt_precision_name, text) >= 0) return SDRT_OK;
-    return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected %s", name, text,
-                     sdrt_choices(known, sdrt_precision_name));
+    snprintf(what, sizeof what, "--%s '%.64s'", name, text);
+    return sdrt_precision_read(&read, text, what, log);
 }
 
 static int take_size(void *into, const char *name, const char *text, const struct sdrt_log *log)

@@ -109,9 +109,11 @@ struct sdrt_options {
                             * and convolutions multiply in 16-bit integers; attention is bf16 with the
                             * last, f32 with the others.  "int8": with the last three and "amx", when
                             * it is asked for, as int16, or bf16 with amx, but that most of the
-                            * denoiser's linear layers multiply in 8-bit integers; "int8:wide=GLOB+GLOB": but for those whose weights' names,
+                            * denoiser's linear layers multiply in 8-bit integers; "int8:rotate": after
+                            * groups of 64 channels are rotated, which spreads what is large in one;
+                            * "int8:wide=GLOB+GLOB": but for those whose weights' names,
                             * "unet.mid_block.attentions.0.transformer_blocks.0.ff.net.0.proj.weight",
-                            * match a glob.  "f16": with "neonf16", which is taken for it alone, weights
+                            * match a glob; "int8:rotate:wide=...": both.  "f16": with "neonf16", which is taken for it alone, weights
                             * and products are f16, and so are sums of 256; 3x3 convolutions, the T5
                             * and the VAE stay f32.  NULL: what the level computes in */
     const char *prediction; /* what the denoiser predicts, where the model does not say it right:

@@ -17,15 +17,20 @@ TestSuite(precision, .init = temp_folder_make, .fini = temp_folder_remove);
 
 Test(precision, reads)
 {
-    const char *name = NULL, *wide = "";
+    struct sdrt_precision p = { .wide = "", .rotated = 1 };
 
-    cr_expect_eq(sdrt_precision_read(&name, &wide, "bf16", "p", &kept_log), SDRT_OK);
-    cr_expect_str_eq(name, "bf16");
-    cr_expect_null(wide);
-    cr_expect_eq(sdrt_precision_read(&name, &wide, "int8:wide=*.ff.*+*mid*", "p", &kept_log),
-                 SDRT_OK);
-    cr_expect_str_eq(name, "int8");
-    cr_expect_str_eq(wide, "*.ff.*+*mid*");
+    cr_expect_eq(sdrt_precision_read(&p, "bf16", "p", &kept_log), SDRT_OK);
+    cr_expect_str_eq(p.name, "bf16");
+    cr_expect(!p.wide && !p.rotated);
+    cr_expect_eq(sdrt_precision_read(&p, "int8:wide=*.ff.*+*mid*", "p", &kept_log), SDRT_OK);
+    cr_expect_str_eq(p.name, "int8");
+    cr_expect_str_eq(p.wide, "*.ff.*+*mid*");
+    cr_expect(!p.rotated);
+    cr_expect_eq(sdrt_precision_read(&p, "int8:rotate", "p", &kept_log), SDRT_OK);
+    cr_expect(p.rotated && !p.wide);
+    cr_expect_eq(sdrt_precision_read(&p, "int8:rotate:wide=*mid*", "p", &kept_log), SDRT_OK);
+    cr_expect(p.rotated);
+    cr_expect_str_eq(p.wide, "*mid*");
 }
 
 Test(precision, refuses)
@@ -39,25 +44,29 @@ Test(precision, refuses)
         { "int8:wider=a", "f32" },
         { "bf16:wide=*", "int8 before" },
         { "int8:wide=", "an empty glob" },
+        { "int8:rotate:", "f32" },
+        { "int8:rotated", "f32" },
+        { "int16:rotate", "int8 before" },
+        { "int8:rotate:wide=", "an empty glob" },
         { "int8:wide=a+", "an empty glob" },
         { "int8:wide=+a", "an empty glob" },
         { "int8:wide=a,b", "a comma" },
         { "int8:wide=a\"b", "a quote" },
     };
-    const char *name = "kept", *wide;
+    struct sdrt_precision p = { .name = "kept" };
     char text[1024];
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const int status = sdrt_precision_read(&name, &wide, cases[i].text, "p", &kept_log);
+        const int status = sdrt_precision_read(&p, cases[i].text, "p", &kept_log);
         expect_failure(status, SDRT_E_ARG, cases[i].word, cases[i].text);
-        cr_expect_str_eq(name, "kept");
+        cr_expect_str_eq(p.name, "kept");
     }
     snprintf(text, sizeof text, "int8:wide=%0*d", SDRT_PACKING_GLOB, 1);
-    expect_failure(sdrt_precision_read(&name, &wide, text, "p", &kept_log), SDRT_E_ARG, "127 bytes",
+    expect_failure(sdrt_precision_read(&p, text, "p", &kept_log), SDRT_E_ARG, "127 bytes",
                    "a long glob");
     snprintf(text, sizeof text, "int8:wide=a");
     for (int i = 0; i < SDRT_PACKING_GLOBS; i++) strcat(text, "+a");
-    expect_failure(sdrt_precision_read(&name, &wide, text, "p", &kept_log), SDRT_E_ARG, "64 globs",
+    expect_failure(sdrt_precision_read(&p, text, "p", &kept_log), SDRT_E_ARG, "64 globs",
                    "many globs");
 }
 
@@ -165,6 +174,19 @@ Test(precision, layers_stay_wider)
     cr_expect(memcmp(some, int8, BYTES), "no layer is wider");
     cr_expect_arr_eq(some, again, BYTES, "the order of globs matters");
     cr_expect(memcmp(odd, int8, BYTES), "no layer is wider");
+}
+
+Test(precision, rotates)
+{
+    static uint8_t plain[BYTES], rotated[BYTES], wider[BYTES], all[BYTES];
+
+    if (!draw("int8", plain)) cr_skip_test("no int8 here");
+    draw(sdrt_level_precision(sdrt_precision_level(sdrt_isa_detect(), "int8")), wider);
+    draw("int8:rotate", rotated);
+    draw("int8:rotate:wide=*", all);
+    cr_expect(memcmp(rotated, plain, BYTES), "no layer is rotated");
+    cr_expect(memcmp(rotated, wider, BYTES), "no layer is int8");
+    cr_expect_arr_eq(all, wider, BYTES, "what is wider is rotated");
 }
 
 Test(precision, every_glob_must_match)

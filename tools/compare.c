@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/compare.h"
+#include "model/pipeline/precision.h"
 #include "model/sdrt.h"
 #include "runtime/base/grow.h"
 
@@ -29,7 +30,8 @@ struct image {
 };
 
 struct compare {
-    const char *precision[COMPARE_MAX];
+    char *text;                         /* the list, in pieces; owned */
+    const char *precision[COMPARE_MAX]; /* of it */
     int n, now;
     struct sketches layers; /* of the first step */
     struct sketches steps;  /* each step's last tensor, by the step's name */
@@ -42,39 +44,44 @@ struct compare {
 
 /* ---- the list ---- */
 
-static const char *known(const char *name, size_t length)
+/* Takes the name into the list; what was asked for as a whole is told where it is none. */
+static int add_name(struct compare *c, const char *name, const char *option, const char *list,
+               const struct sdrt_log *log)
 {
-    const char *p;
+    struct sdrt_precision read;
 
-    for (int i = 0; (p = sdrt_list_name(SDRT_LIST_PRECISIONS, i)); i++)
-        if (strlen(p) == length && !strncmp(p, name, length)) return p;
-    return NULL;
+    if (sdrt_precision_read(&read, name, "", NULL) != SDRT_OK)
+        return sdrt_fail(log, SDRT_E_ARG,
+                         "--%s '%s': expected precisions with commas between, "
+                         "such as f32,bf16; '%s' is none",
+                         option, list, name);
+    for (int i = 0; i < c->n; i++)
+        if (!strcmp(c->precision[i], name))
+            return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected each precision once", option,
+                             list);
+    if (c->n == COMPARE_MAX)
+        return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected at most %d precisions", option, list,
+                         COMPARE_MAX);
+    c->precision[c->n++] = name;
+    return SDRT_OK;
 }
 
 static int read_list(struct compare *c, const char *option, const char *list,
                      const struct sdrt_log *log)
 {
-    for (const char *at = list, *end;; at = end + 1) {
-        end = at + strcspn(at, ",");
-        const char *name = known(at, (size_t)(end - at));
-        if (!name)
-            return sdrt_fail(log, SDRT_E_ARG,
-                             "--%s '%s': expected precisions with commas between, "
-                             "such as f32,bf16; '%.*s' is none",
-                             option, list, (int)(end - at), at);
-        for (int i = 0; i < c->n; i++)
-            if (c->precision[i] == name)
-                return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected each precision once", option,
-                                 list);
-        c->precision[c->n++] = name;
-        if (!*end) break;
+    int status = SDRT_OK;
+
+    for (char *at = c->text, *end; at && status == SDRT_OK; at = end) {
+        end = strchr(at, ',');
+        if (end) *end++ = '\0';
+        status = add_name(c, at, option, list, log);
     }
-    if (c->n < 2)
+    if (status == SDRT_OK && c->n < 2)
         return sdrt_fail(log, SDRT_E_ARG,
                          "--%s '%s': expected at least two precisions, such as "
                          "f32,bf16",
                          option, list);
-    return SDRT_OK;
+    return status;
 }
 
 int compare_open(struct compare **out, const char *option, const char *list,
@@ -83,8 +90,9 @@ int compare_open(struct compare **out, const char *option, const char *list,
     struct compare *c = calloc(1, sizeof *c);
 
     *out = c;
-    if (!c) return sdrt_fail(log, SDRT_E_NOMEM, "no memory to compare precisions");
-    const int status = read_list(c, option, list, log);
+    if (c) c->text = strdup(list);
+    const int status = c && c->text ? read_list(c, option, list, log)
+                                    : sdrt_fail(log, SDRT_E_NOMEM, "no memory to compare precisions");
     if (status) compare_close(out);
     return status;
 }
@@ -105,6 +113,7 @@ void compare_close(struct compare **c)
     free_sketches(&(*c)->steps);
     for (size_t i = 0; i < (*c)->n_images; i++) free((*c)->images[i].pixels);
     free((*c)->images);
+    free((*c)->text);
     free(*c);
     *c = NULL;
 }

@@ -27,7 +27,7 @@ void compare_close(struct compare **c);
 /* 10 log10 of 255^2 over the mean square difference, in dB; infinite where all bytes are equal. */
 double compare_psnr(const uint8_t *a, const uint8_t *b, size_t bytes);
 
-/* The precision that is drawn after n others, a constant; NULL after the last. */
+/* The precision that is drawn after n others, which lasts as long as c; NULL after the last. */
 const char *compare_precision(const struct compare *c, int n);
 
 /* What follows is of this precision, and of the images of one request. */

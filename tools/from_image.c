@@ -202,10 +202,10 @@ static int take_tuning(struct sdgen_options *o, const char *key, const char *val
 /* A precision that this machine lacks is not repeated. */
 static int precision_of(const char **to, const char *text)
 {
-    const char *name, *wide;
+    struct sdrt_precision read;
 
-    if (sdrt_precision_read(&name, &wide, text, "", NULL) != SDRT_OK ||
-        !sdrt_list_usable(SDRT_LIST_PRECISIONS, sdrt_list_find(SDRT_LIST_PRECISIONS, name)))
+    if (sdrt_precision_read(&read, text, "", NULL) != SDRT_OK ||
+        !sdrt_list_usable(SDRT_LIST_PRECISIONS, sdrt_list_find(SDRT_LIST_PRECISIONS, read.name)))
         return SDRT_E_UNSUPPORTED;
     *to = text;
     return SDRT_OK;

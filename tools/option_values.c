@@ -332,7 +332,7 @@ int take_cache(void *into, const char *name, const char *text, const struct sdrt
 int take_precision(void *into, const char *name, const char *text, const struct sdrt_log *log)
 {
     struct sdgen_options *o = into;
-    const char *read, *wide;
+    struct sdrt_precision read;
     char what[96], known[SDRT_CHOICES];
 
     o->precision_db = 0.0;
@@ -340,12 +340,12 @@ int take_precision(void *into, const char *name, const char *text, const struct 
     const int other = precision_auto_read(&o->precision_db, name, text, log);
     if (other <= 0) return other;
     o->model.precision = text;
-    if (sdrt_precision_read(&read, &wide, text, "", NULL) == SDRT_OK) return SDRT_OK;
+    if (sdrt_precision_read(&read, text, "", NULL) == SDRT_OK) return SDRT_OK;
     if (strchr(text, ':')) {
         snprintf(what, sizeof what, "--%s '%.64s'", name, text);
-        return sdrt_precision_read(&read, &wide, text, what, log);
+        return sdrt_precision_read(&read, text, what, log);
     }
-    return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected auto:DB, int8:wide=GLOB, %s", name, text,
+    return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected auto:DB, int8:rotate, int8:wide=GLOB, %s", name, text,
                      sdrt_choices(known, sdrt_precision_name));
 }
 

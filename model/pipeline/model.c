@@ -33,6 +33,7 @@ int sdrt_part_open_store(struct sdrt_model *m, struct sdrt_model_part *part,
 
     if (status != SDRT_OK) return status;
     sdrt_weight_store_widen(part->store, m->wide);
+    sdrt_weight_store_rotate(part->store, m->rotated);
     return sdrt_denoiser_of(&part->config)->check(&part->config, m->log);
 }
 

@@ -63,6 +63,7 @@ struct sdrt_model {
     const char *precision;                 /* a name of SDRT_LIST_PRECISIONS */
     char *precision_text;                  /* what was asked for, owned; NULL: nothing */
     const char *wide;                      /* in that: globs of layers that are wider; NULL: none */
+    int rotated;                           /* in that: int8 rotates (kernels/pack.h) */
     struct sdrt_model_part parts[SDRT_PARTS];
     int n_parts;                           /* 2: the second is a refiner */
     struct sdrt_random_weights *random;    /* NULL with a checkpoint */

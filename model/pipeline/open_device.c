@@ -98,19 +98,22 @@ static int open_gpu(struct sdrt_model *m, const struct sdrt_options *o, int inde
     return SDRT_OK;
 }
 
-/* Splits what o says of precision: the name stays in o, the layers that stay wider are the model's. */
+/* Splits what o says of precision: the name stays in o, what is said of layers is the model's. */
 static int read_precision(struct sdrt_model *m, struct sdrt_options *o)
 {
-    const char *wide;
+    struct sdrt_precision read;
     char what[64];
 
     if (!o->precision) return SDRT_OK;
     snprintf(what, sizeof what, "unknown precision \"%.40s\"", o->precision);
     m->precision_text = strdup(o->precision);
     if (!m->precision_text) return sdrt_fail(m->log, SDRT_E_NOMEM, "out of memory");
-    const int status = sdrt_precision_read(&o->precision, &wide, m->precision_text, what, m->log);
-    m->wide = status == SDRT_OK ? wide : NULL;
-    return status;
+    const int status = sdrt_precision_read(&read, m->precision_text, what, m->log);
+    if (status != SDRT_OK) return status;
+    o->precision = read.name;
+    m->wide = read.wide;
+    m->rotated = read.rotated;
+    return SDRT_OK;
 }
 
 static int open_device(struct sdrt_model *m, const struct sdrt_options *o)
@@ -138,5 +141,5 @@ int sdrt_model_open_device(struct sdrt_model *m, const struct sdrt_options *o)
 
 const char *sdrt_model_precision_text(const struct sdrt_model *m)
 {
-    return m->wide ? m->precision_text : m->precision;
+    return m->wide || m->rotated ? m->precision_text : m->precision;
 }

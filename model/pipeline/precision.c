@@ -22,28 +22,39 @@ static const char *fault_of(const char *globs)
     return n > SDRT_PACKING_GLOBS ? "more than 64 globs" : NULL;
 }
 
-int sdrt_precision_read(const char **name, const char **wide, const char *text, const char *what,
+/* Whether *at begins with what, which is passed over then. */
+static int passes(const char **at, const char *what)
+{
+    const size_t n = strlen(what);
+
+    if (strncmp(*at, what, n) != 0) return 0;
+    *at += n;
+    return 1;
+}
+
+int sdrt_precision_read(struct sdrt_precision *out, const char *text, const char *what,
                         const struct sdrt_log *log)
 {
     const size_t length = strcspn(text, ":");
-    const char *found = NULL, *p;
+    struct sdrt_precision read = { 0 };
+    const char *p, *rest = text + length;
     char known[SDRT_CHOICES];
 
     for (int i = 0; (p = sdrt_precision_name(i)); i++)
-        if (strlen(p) == length && !strncmp(p, text, length)) found = p;
-    const char *rest = text + length;
-    const int widens = !strncmp(rest, widening, strlen(widening));
-    if (!found || (*rest && !widens))
+        if (strlen(p) == length && !strncmp(p, text, length)) read.name = p;
+    read.rotated = passes(&rest, ":rotate");
+    if (passes(&rest, widening)) read.wide = rest;
+    if (!read.name || (*rest && !read.wide))
         return sdrt_fail(log, SDRT_E_ARG, "%s: expected %s", what,
                          sdrt_choices(known, sdrt_precision_name));
-    if (widens && strcmp(found, "int8"))
-        return sdrt_fail(log, SDRT_E_ARG, "%s: expected int8 before \"%s\"", what, widening);
-    *wide = widens ? rest + strlen(widening) : NULL;
-    const char *fault = *wide ? fault_of(*wide) : NULL;
+    if ((read.wide || read.rotated) && strcmp(read.name, "int8") != 0)
+        return sdrt_fail(log, SDRT_E_ARG, "%s: expected int8 before \"%s\"", what,
+                         read.rotated ? ":rotate" : widening);
+    const char *fault = read.wide ? fault_of(read.wide) : NULL;
     if (fault)
         return sdrt_fail(log, SDRT_E_ARG, "%s: expected globs of layers with + between, not %s",
                          what, fault);
-    *name = found;
+    *out = read;
     return SDRT_OK;
 }
 

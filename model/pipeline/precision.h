@@ -8,10 +8,16 @@
 #include "kernels/isa.h"
 #include "runtime/base/error.h"
 
-/* Reads "NAME" or "int8:wide=GLOB+GLOB": *name is then one of sdrt_precision_name(), a constant, and *wide
- * the globs of layers that stay wider (runtime/weights/packing.h), which point into text; NULL for none.
- * SDRT_E_ARG, with the log's line behind the words what; log NULL: without one.  From any thread. */
-int sdrt_precision_read(const char **name, const char **wide, const char *text, const char *what,
+struct sdrt_precision {
+    const char *name; /* one of sdrt_precision_name(), a constant */
+    const char *wide; /* globs of layers that stay wider (runtime/weights/packing.h); NULL: none */
+    int rotated;      /* rows and weights of int8 are rotated (kernels/pack.h) */
+};
+
+/* Reads "NAME", or "int8" with ":rotate", ":wide=GLOB+GLOB" or both behind it, in that order; out->wide points
+ * into text.  SDRT_E_ARG, with the log's line behind the words what, and *out as it was; log NULL: without
+ * one.  From any thread. */
+int sdrt_precision_read(struct sdrt_precision *out, const char *text, const char *what,
                         const struct sdrt_log *log);
 
 /* What a level computes in, where nothing else is asked for. */

@@ -336,6 +336,7 @@ sdrt_tensor sdrt_graph_gemm(struct sdrt_graph *g, sdrt_tensor x, const struct sd
         };
         n->u.gemm.w.stored = sdrt_graph_set_weights(g, n, prefixes, rows, count, (size_t)in.c,
                                                     !spec->no_bias);
+        n->u.gemm.w.rotated = n->u.gemm.w.stored == SDRT_I8 && sdrt_weight_store_rotates(g->store);
     }
     free(rows);
     return n ? y : SDRT_NO_TENSOR;

@@ -32,6 +32,8 @@ void sdrt_weight_store_share(struct sdrt_weight_store *s, struct sdrt_commons *c
 }
 
 void sdrt_weight_store_widen(struct sdrt_weight_store *s, const char *globs) { s->globs = globs; }
+void sdrt_weight_store_rotate(struct sdrt_weight_store *s, int rotated) { s->rotated = rotated; }
+int sdrt_weight_store_rotates(const struct sdrt_weight_store *s) { return s->rotated; }
 
 uint64_t sdrt_weight_store_widened(struct sdrt_weight_store *s)
 {

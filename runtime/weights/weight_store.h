@@ -59,8 +59,13 @@ void sdrt_weight_store_free(struct sdrt_weight_store **store);
 void sdrt_weight_store_share(struct sdrt_weight_store *store, struct sdrt_commons *commons, uint64_t id);
 
 /* Says that of the matrices that the policy makes I8, those whose names match a glob of globs
- * (sdrt_packing_match(), borrowed; NULL: none) are packed as they are stored.  Before it is used. */
+ * (sdrt_packing_match(), borrowed; NULL: none) are packed as it says of wide ones.  Before it is used. */
 void sdrt_weight_store_widen(struct sdrt_weight_store *store, const char *globs);
+
+/* Says whether matrices of I8 are rotated (kernels/pack.h), which who asks for one puts into its shape.  Before
+ * it is used. */
+void sdrt_weight_store_rotate(struct sdrt_weight_store *store, int rotated);
+int sdrt_weight_store_rotates(const struct sdrt_weight_store *store);
 
 /* Bit i is 1 where glob i keeps something wider that was declared so far. */
 uint64_t sdrt_weight_store_widened(struct sdrt_weight_store *store);

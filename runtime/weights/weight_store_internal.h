@@ -52,6 +52,7 @@ struct sdrt_weight_store {
     enum sdrt_dtype fixed;
     sdrt_packing_policy *policy;
     const char *globs; /* of what is I8 by the policy and stays wider; NULL: nothing */
+    int rotated;       /* what is I8 */
     uint64_t widened;  /* bit i: glob i has kept something wider; guarded by lock */
     const struct sdrt_log *log;
     pthread_mutex_t lock;   /* for all that follows, and for what is in entries */

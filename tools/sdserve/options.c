@@ -28,12 +28,12 @@ static const char *precisions(int i) { return sdrt_list_name(SDRT_LIST_PRECISION
 static int take_precision(void *into, const char *name, const char *text,
                           const struct sdrt_log *log)
 {
-    const char *read, *wide;
+    struct sdrt_precision read;
     char what[96];
 
     ((struct serve_options *)into)->model.precision = text;
     snprintf(what, sizeof what, "--%s '%.64s'", name, text);
-    return sdrt_precision_read(&read, &wide, text, what, log);
+    return sdrt_precision_read(&read, text, what, log);
 }
 
 #define AT(member) .where = offsetof(struct serve_options, member)
