@@ -156,6 +156,17 @@ sdrt_tensor sdrt_graph_rows(struct sdrt_graph *g, sdrt_tensor x, int row0, int n
     return add_view(g, &v);
 }
 
+sdrt_tensor sdrt_graph_images(struct sdrt_graph *g, sdrt_tensor x, int image0, int n)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    struct sdrt_view v = g->tensors[x];
+    if (image0 < 0 || n < 1 || image0 > v.batch - n)
+        return sdrt_graph_fail(g, SDRT_E_ARG, "images beyond the last one");
+    v.row0 += image0 * v.image_rows;
+    v.batch = n;
+    return add_view(g, &v);
+}
+
 enum sdrt_dtype sdrt_graph_type(const struct sdrt_graph *g, sdrt_tensor x)
 {
     return x < 0 ? SDRT_F32 : g->buffers[g->tensors[x].buffer].type;

@@ -55,6 +55,9 @@ sdrt_tensor sdrt_graph_slice(struct sdrt_graph *g, sdrt_tensor x, int c0, int c)
  * two sequences that lie in one tensor need not be put behind each other. */
 sdrt_tensor sdrt_graph_rows(struct sdrt_graph *g, sdrt_tensor x, int row0, int n);
 
+/* Images image0 .. image0+n-1 of x, sharing its memory. */
+sdrt_tensor sdrt_graph_images(struct sdrt_graph *g, sdrt_tensor x, int image0, int n);
+
 /* The element type, which is final for an external tensor, and for others once a program is made
  * of the graph; F32 for SDRT_NO_TENSOR. */
 enum sdrt_dtype sdrt_graph_type(const struct sdrt_graph *g, sdrt_tensor x);

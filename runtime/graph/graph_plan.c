@@ -91,9 +91,11 @@ static void find_lives(struct sdrt_graph *g)
 }
 
 /* Whether the view is all of its buffer. */
-static int is_whole(const struct sdrt_view *v)
+static int is_whole(const struct sdrt_graph *g, const struct sdrt_view *v)
 {
-    return v->pitch == v->c && v->row0 == 0 && v->image_rows == v->h * v->w;
+    const size_t elements = (size_t)v->batch * (size_t)v->h * (size_t)v->w * (size_t)v->c;
+
+    return v->pitch == v->c && v->row0 == 0 && elements == g->buffers[v->buffer].elements;
 }
 
 /* Whether y may take over the memory of tensor old, which the node i reads element by
@@ -107,7 +109,7 @@ static int may_take_over(const struct sdrt_graph *g, int i, sdrt_tensor old)
     const sdrt_tensor others[] = { n->x, n->x2, n->x3, n->chan };
 
     if (bo->external || by->external || by->first != i || bo->last != i) return 0;
-    if (!is_whole(vo) || !is_whole(vy) || g->buffers[vo->buffer].bytes != by->bytes ||
+    if (!is_whole(g, vo) || !is_whole(g, vy) || g->buffers[vo->buffer].bytes != by->bytes ||
         g->buffers[vo->buffer].type != by->type)
         return 0;
     for (size_t k = 0; k < sizeof others / sizeof others[0]; k++)
