@@ -11,7 +11,7 @@ libmodel_la_SOURCES += \
 	model/net/linear.c model/net/linear.h model/net/name.c model/net/name.h \
 	model/net/clip_encoder.c model/net/clip_encoder.h \
 	model/net/t5_encoder.c model/net/t5_encoder.h \
-	model/net/freeu.c model/net/freeu.h model/net/denoiser.c model/net/denoiser.h model/net/mmdit.c model/net/mmdit.h model/net/unet.c model/net/unet.h model/net/unet_once.c model/net/unet_once.h model/net/unet_parts.c model/net/unet_parts.h model/net/vae.c model/net/vae.h \
+	model/net/freeu.c model/net/freeu.h model/net/denoiser.c model/net/denoiser.h model/net/mmdit.c model/net/mmdit.h model/net/unet.c model/net/unet.h model/net/unet_gate.c model/net/unet_gate.h model/net/unet_once.c model/net/unet_once.h model/net/unet_parts.c model/net/unet_parts.h model/net/vae.c model/net/vae.h \
 	model/pipeline/guide.c model/pipeline/guide.h model/pipeline/hashes.c model/pipeline/hashes.h model/pipeline/context.c model/pipeline/open.c model/pipeline/open_device.c model/pipeline/model.c model/pipeline/model.h model/pipeline/session.c model/pipeline/session.h \
 	model/pipeline/packing.c model/pipeline/packing.h \
 	model/pipeline/precision.c model/pipeline/precision.h \

@@ -315,8 +315,8 @@ struct sdrt_request {
                                   * made of each control picture at the image's size; NULL: nothing */
     const char *cache; /* NULL: each evaluation computes the whole denoiser; else "NAME" or
                                   * "NAME:OPTION=NUMBER,...", with which some do less or nothing (see
-                                  * sdgen's manual): "taylor", "easycache", and of U-Nets "deepcache";
-                                  * "fast": what was best everywhere; "none" */
+                                  * sdgen's manual): "taylor", "easycache", and of U-Nets "deepcache" and
+                                  * "tgate"; "fast": what was best everywhere; "none" */
     const char *const
         *control_types; /* n_controls names of SDRT_LIST_CONTROL_TYPES or NULLs: what each
                                   * control picture is, where its net is a union of several (xinsir's

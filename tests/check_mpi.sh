@@ -116,6 +116,7 @@ together() {
 }
 together 'a height that is no band' 'rows of ranks: 64x64: expected multiples of 64' --mpi=rows -o a.png
 together 'guidance where there is none' 'expected guidance, a scale above 1' --mpi=guidance --cfg-scale 1 -o a.png
+together 'guidance that ends' 'guidance of ranks: expected no tgate' --mpi=guidance --cache tgate --steps 12 -o a.png
 together 'a size that the model refuses' 'up to 96 for SD 3.5' --mpi=rows \
     -m "$golden/tiny-sd35" -H 128 -o a.png
 

@@ -35,8 +35,11 @@ static const struct golden_case {
     { "sd35-taylor", "sd35", "taylor:every=3,first=3,last=1", 1.0f },
     { "sd15-easy", "sd15", "easycache:threshold=1", 1.0f },
     { "sd35-easy", "sd35", "easycache:threshold=1", 1.0f },
+    { "sd15-gate", "sd15", "tgate:gate=4", 1.0f },
+    { "sd21-gate", "sd21", "tgate:gate=1", 1.0f },
+    { "sdxl-gate", "sdxl", "tgate:gate=1", 1.0f },
 };
-enum { CASES = sizeof cases / sizeof *cases };
+enum { CASES = sizeof cases / sizeof *cases, GATE = 11, XL_GATE = 13 };
 
 static void case_request(struct sdrt_request *r, const struct golden_case *k)
 {
@@ -114,6 +117,7 @@ static void check_family(const char *family)
 }
 
 Test(cache, sd15_equals_diffusers) { check_family("sd15"); }
+Test(cache, sd21_equals_diffusers) { check_family("sd21"); }
 Test(cache, sdxl_equals_diffusers) { check_family("sdxl"); }
 Test(cache, sd35_equals_diffusers) { check_family("sd35"); }
 
@@ -129,6 +133,8 @@ Test(cache, whole_evaluations_draw_the_same_bits)
     cached = plain;
     cached.cache = "deepcache:first=10";
     cr_expect(same(c, &plain, &cached), "whole evaluations that keep something draw other bits");
+    cached.cache = "tgate:gate=10";
+    cr_expect(same(c, &plain, &cached), "a gate behind the last evaluation changes something");
     cached.cache = "none";
     cr_expect(same(c, &plain, &cached));
     cached.cache = "deepcache";
@@ -147,13 +153,13 @@ static int look(void *user, const uint8_t *rgb, int w, int h, const struct sdrt_
     return 0;
 }
 
-Test(cache, batches_and_previews)
+static void check_batch(const struct golden_case *k)
 {
-    struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
+    struct sdrt_context *c = open_model(path_in(k->family, ""), NULL);
     struct sdrt_request alone, both;
     int looked = 0;
 
-    case_request(&alone, &cases[3]);
+    case_request(&alone, k);
     both = alone;
     both.seed -= 1;
     both.batch = 2;
@@ -165,6 +171,55 @@ Test(cache, batches_and_previews)
     cr_expect(same(c, &alone, &both), "a preview shows in the image");
     free(one);
     free(second);
+    sdrt_close(&c);
+}
+
+Test(cache, batches_and_previews) { check_batch(&cases[3]); }
+Test(cache, batches_behind_a_gate) { check_batch(&cases[GATE]); }
+Test(cache, batches_of_sdxl_behind_a_gate) { check_batch(&cases[XL_GATE]); }
+
+/* What each of ten evaluations answered, of both halves or of one. */
+struct answers {
+    float *of[10];
+    size_t count[10];
+};
+
+static int keep_answers(void *user, const char *name, const int dims[4], const float *data)
+{
+    struct answers *a = user;
+    int e, end = 0;
+
+    if (sscanf(name, "step%3d/unet.conv_out%n", &e, &end) < 1 || !end || name[end]) return 0;
+    a->count[e] = (size_t)dims[0] * (size_t)dims[1] * (size_t)dims[2] * (size_t)dims[3];
+    a->of[e] = malloc(a->count[e] * sizeof *data);
+    memcpy(a->of[e], data, a->count[e] * sizeof *data);
+    return 0;
+}
+
+/* Before the gate's evaluation all bits are those of the whole run; that one adds up in another order. */
+Test(cache, evaluations_before_a_gate_are_those_of_the_whole)
+{
+    struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
+    struct answers plain = { .count = { 0 } }, gated = { .count = { 0 } };
+    struct sdrt_request r;
+
+    case_request(&r, &cases[GATE]);
+    r.dump = keep_answers;
+    r.dump_user = &gated;
+    free(draw(c, &r, 0));
+    r.cache = NULL;
+    r.dump_user = &plain;
+    free(draw(c, &r, 0));
+    for (int e = 0; e < 10; e++) {
+        const size_t n = plain.count[e];
+        cr_assert_gt(n, 0, "nothing was dumped");
+        cr_expect_eq(gated.count[e], e < 4 ? n : n / 2, "%d", e);
+        if (e < 3) cr_expect_arr_eq(gated.of[e], plain.of[e], n * sizeof(float), "%d", e);
+        for (size_t i = 0; e == 3 && i < n; i++)
+            cr_assert_float_eq(gated.of[e][i], plain.of[e][i], 1e-4f);
+        free(plain.of[e]);
+        free(gated.of[e]);
+    }
     sdrt_close(&c);
 }
 
@@ -302,6 +357,33 @@ Test(cache, plan_tells_what_is_left_out)
     sdrt_close(&c);
 }
 
+/* Of ten evaluations three are whole, the fourth keeps, and six take what that kept. */
+Test(cache, plan_tells_the_gate)
+{
+    static const char *const families[] = { "sd15", "sdxl" };
+
+    for (int i = 0; i < 2; i++) {
+        struct sdrt_context *c = open_model(path_in(families[i], ""), NULL);
+        struct sdrt_request r;
+        double whole, gate, gated;
+        case_request(&r, &cases[GATE]);
+        json_t *plan = plan_of(c, &r), *d = json_object_get(plan, "denoising");
+        cr_expect_eq(times_of(d, "unet", &whole), 3);
+        cr_expect_eq(times_of(d, "unet gate", &gate), 1);
+        cr_expect_eq(times_of(d, "unet gated", &gated), 6);
+        cr_expect_float_eq(gate, whole, 1);
+        cr_expect(gated > 0 && gated < 0.5 * whole, "%g of %g", gated, whole);
+        cr_expect_float_eq(json_real_value(json_object_get(d, "flop")), 4 * whole + 6 * gated, 1e3);
+        expect_lower_bound(c->session);
+        json_decref(plan);
+        r.cache = "tgate";
+        plan = plan_of(c, &r);
+        cr_expect_eq(times_of(json_object_get(plan, "denoising"), "unet", &whole), 10);
+        json_decref(plan);
+        sdrt_close(&c);
+    }
+}
+
 /* Weights are packed once for all programs. */
 Test(cache, needs_no_more_weights)
 {
@@ -388,6 +470,9 @@ Test(cache, options_as_text)
     cr_assert_eq(sdrt_cache_parse(&c, "easycache:threshold=0.0512345", &kept_log), SDRT_OK);
     cr_expect_str_eq(sdrt_cache_text(&c, text, sizeof text),
                      "easycache:threshold=0.0512345,first=3,last=2");
+    cr_assert_eq(sdrt_cache_parse(&c, "tgate", &kept_log), SDRT_OK);
+    cr_expect_str_eq(sdrt_cache_text(&c, text, sizeof text), "tgate:gate=10");
+    cr_expect(sdrt_cache_whole(&c, 9, 20) && !sdrt_cache_whole(&c, 10, 20));
     cr_assert_eq(sdrt_cache_parse(&c, NULL, &kept_log), SDRT_OK);
     cr_expect_str_eq(sdrt_cache_text(&c, text, sizeof text), "");
     cr_expect(sdrt_cache_whole(&c, 5, 10));
@@ -412,7 +497,7 @@ Test(cache, is_told_in_the_parameters)
 Test(cache, refuses_what_it_does_not_know)
 {
     static const char *const wrong[][2] = {
-        { "deep", "unknown cache \"deep\": expected taylor, easycache or deepcache" },
+        { "deep", "unknown cache \"deep\": expected taylor, easycache, deepcache or tgate" },
         { "", "unknown cache \"\"" },
         { "deepcache:", "expected options such as every=2,first=2,last=2,order=1,layers=1" },
         { "deepcache:ever=3", "\"ever=3\": expected options" },
@@ -425,6 +510,9 @@ Test(cache, refuses_what_it_does_not_know)
         { "deepcache:layers=4", "layers=4: expected 1 to 3 of this model" },
         { "taylor:layers=2", "\"layers=2\": expected options such as every=2,first=4,last=2" },
         { "easycache:first=1", "first=1: expected a whole number from 2" },
+        { "tgate:gate=0", "gate=0: expected a whole number from 1 to 1000" },
+        { "tgate:gate=2.5", "gate=2.5: expected a whole number" },
+        { "tgate:first=4", "\"first=4\": expected options such as gate=10" },
         { "none:every=2", "\"every=2\": expected options" },
     };
     struct sdrt_options o;
@@ -463,4 +551,49 @@ Test(cache, refuses_where_it_means_nothing)
     o.refiner = path_in("sdxl-refiner", "");
     r.steps = 12;
     expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "a refiner draws the last steps");
+}
+
+Test(cache, refuses_where_a_gate_means_nothing)
+{
+    static const uint8_t pixels[3];
+    static const struct sdrt_picture picture = { pixels, 1, 1, 3 };
+    static const struct sdrt_ip_adapter ip = { .file = "none", .picture = &picture, .scale = 1 };
+    struct sdrt_options o;
+    struct sdrt_request r;
+
+    model_options(&o, path_in("sd15", ""));
+    case_request(&r, &cases[GATE]);
+    r.cfg_scale = 1.0f;
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "cache tgate: expected guidance");
+    case_request(&r, &cases[GATE]);
+    r.cfg_start = 0.2f;
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "guidance in all evaluations before the gate");
+    case_request(&r, &cases[GATE]);
+    r.ip_adapters = &ip;
+    r.n_ip_adapters = 1;
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "expected no IP-Adapters");
+    case_request(&r, &cases[GATE]);
+    r.prompt = "a cat AND a dog";
+    r.prompt_style = "a1111";
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "expected no AND");
+    r.prompt = "a [cat:dog:0.5]";
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "expected none that changes with the steps");
+    model_options(&o, path_in("sd3", ""));
+    case_request(&r, &cases[GATE]);
+    r.sampler = "euler";
+    r.width = r.height = 64;
+    expect_refusal(&o, &r, SDRT_E_UNSUPPORTED, "has no U-Net, whose cross-attentions");
+}
+
+/* Guidance that ends behind the gate ends there. */
+Test(cache, a_gate_ends_guidance)
+{
+    struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
+    struct sdrt_request whole, short_;
+
+    case_request(&whole, &cases[GATE]);
+    short_ = whole;
+    short_.cfg_end = 0.55f;
+    cr_expect(same(c, &whole, &short_));
+    sdrt_close(&c);
 }

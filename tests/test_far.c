@@ -93,6 +93,10 @@ Test(far, caches)
     expect_same_image(near, far, &r, "kept");
     r.cfg_end = 0.6f;
     expect_same_image(near, far, &r, "and without guidance at the end");
+    r.cache = "tgate:gate=3";
+    r.cfg_end = 1.0f;
+    expect_same_image(near, far, &r, "behind a gate");
+    r.cfg_end = 0.6f;
     r.cache = "taylor:first=2";
     expect_same_image(near, far, &r, "with answers left out");
     r.cache = "deepcache";

@@ -197,7 +197,8 @@ static const struct cli_option table[] = {
     { "freeu", 0, CLI_TEXT, "B1,B2,S1,S2",
       "weigh a U-Net's way up anew: 1.5,1.6,0.9,0.2 for SD 1.5 (not)", AT(request.freeu) },
     { "cache", 0, CLI_CALL, "NAME[:OPTION=X,...]",
-      "some steps do less: deepcache the U-Net's last layers alone; taylor and easycache nothing (none)",
+      "some steps do less: deepcache the U-Net's last layers alone; taylor and easycache nothing; tgate no "
+      "cross-attention (none)",
       .call = take_cache },
     { "fast", 0, CLI_FLAG, NULL,
       "the cache that was best everywhere, taylor: about 60 % of the work", AT(fast) },

@@ -14,6 +14,13 @@
 
 enum { SDRT_PERTURBED = 6 /* words of 32 blocks */ };
 
+/* What a step does with the outputs of its cross-attentions. */
+enum sdrt_gate {
+    SDRT_GATE_NONE, /* adds them */
+    SDRT_GATE_KEEP, /* the same, and leaves the mean of a pair's halves */
+    SDRT_GATE_TAKE  /* adds what another left in their place */
+};
+
 /* What the graphs are built for. */
 struct sdrt_denoiser_shape {
     int batch;       /* images of one evaluation; a guided one counts as two */
@@ -31,6 +38,7 @@ struct sdrt_denoiser_shape {
      * 1 to layers + 1 of the last up block; a whole one leaves for it what enters them. */
     int again;
     int shortened; /* 1: this one is */
+    enum sdrt_gate gate; /* of a U-Net */
     /* Transformer blocks, a bit each in their order, that are computed otherwise: an MMDiT's are left out, or
      * with own set each patch attends to itself and the text alone; in a U-Net's self-attention each token
      * takes its own value alone. */
@@ -57,7 +65,8 @@ struct sdrt_denoiser {
      * for the step.
      * build_step: model_in [batch][h][w][latent channels], scaled for the timestep; time
      * [rows][1][1][width], the evaluation's rows of time_table; what the prompt left; model_out
-     * [batch][h][w][latent channels]; where steps are shortened kept [batch][h][w][channels]. */
+     * [batch][h][w][latent channels]; where steps are shortened kept [batch][h][w][channels]; where some
+     * take what cross-attentions add from another, that of each (unet_gate.h). */
     void (*build_schedule)(struct sdrt_graph *g, const struct sdrt_model_config *config,
                            const struct sdrt_denoiser_shape *shape);
     void (*build_prompt)(struct sdrt_graph *g, const struct sdrt_model_config *config,

@@ -3,6 +3,7 @@
 #include "model/net/ip_adapter.h"
 #include "model/net/name.h"
 #include "model/net/unet.h"
+#include "model/net/unet_gate.h"
 #include "model/net/unet_once.h"
 #include "model/net/unet_parts.h"
 
@@ -38,6 +39,7 @@ struct builder {
     sdrt_tensor
         kept;  /* what enters the last layers, here and in a shortened step; SDRT_NO_TENSOR */
     int again; /* how many they are */
+    enum sdrt_gate gate;
     sdrt_tensor
         into; /* what the next layer or resampling writes; SDRT_NO_TENSOR: the planner's choice */
 };
@@ -155,6 +157,8 @@ static sdrt_tensor cross_attention(struct builder *b, sdrt_tensor x, const char 
 {
     const int i = b->next_cross++;
     const struct sdrt_unet_part *cross = &b->parts->cross[i];
+
+    if (b->gate == SDRT_GATE_TAKE) return sdrt_gate_take(b->g, cross, x);
     const sdrt_tensor kv = sdrt_unet_cross_tensor(b->g, b->config, cross, b->batch, b->tokens);
     const sdrt_tensor q = project(b, norm_of(b, x, prefix, "norm2"), prefix, "attn2.to_q", c, 0,
                                   SDRT_NO_TENSOR);
@@ -166,6 +170,9 @@ static sdrt_tensor cross_attention(struct builder *b, sdrt_tensor x, const char 
         o = sdrt_graph_blend(b->g, "/ip", 1.0f, o, 1.0f,
                              attend(b, prefix, "attn2.ip_attention", q, ip, c), o);
     }
+    if (b->gate == SDRT_GATE_KEEP)
+        return sdrt_gate_keep(b->g, cross, x,
+                              project(b, o, prefix, "attn2.to_out.0", c, 1, SDRT_NO_TENSOR));
     return project(b, o, prefix, "attn2.to_out.0", c, 1, x);
 }
 
@@ -355,6 +362,7 @@ static struct builder builder_of(struct sdrt_graph *g, const struct sdrt_unet_pa
         .controlled = shape->controlled,
         .adapted = shape->adapted,
         .again = shape->again,
+        .gate = shape->gate,
         .perturbed = shape->perturbed,
         .freeu = shape->freeu,
         .into = SDRT_NO_TENSOR,

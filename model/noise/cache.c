@@ -22,6 +22,7 @@ static const struct sdrt_named_kind kinds[] = {
                             { "last", IN(last), 0, MOST_FIRST, 2, 1 },
                             { "order", IN(order), 0, 1, 1, 1 },
                             { "layers", IN(layers), 1, MOST_LAYERS, 1, 1 } } },
+    [SDRT_CACHE_GATE] = { "tgate", { { "gate", IN(first), 1, MOST_FIRST, 10, 1 } } },
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -49,6 +50,6 @@ char *sdrt_cache_text(const struct sdrt_cache *c, char *text, size_t size)
 int sdrt_cache_whole(const struct sdrt_cache *c, int e, int n)
 {
     if (c->kind == SDRT_CACHE_NONE || e < (int)c->first || e >= n - (int)c->last) return 1;
-    if (c->kind == SDRT_CACHE_EASY) return 0;
+    if (c->kind == SDRT_CACHE_EASY || c->kind == SDRT_CACHE_GATE) return 0;
     return (e + 1 - (int)c->first) % (int)c->every == 0;
 }

@@ -16,8 +16,10 @@ enum sdrt_cache_kind {
                         * whole evaluations it is taken from the line through the last two */
     SDRT_CACHE_EASY, /* EasyCache, Zhou et al. 2025 (arXiv:2507.02860): an evaluation is left out while what
                       * it would change, as estimated on the way, stays small */
-    SDRT_CACHE_DEEP /* DeepCache, Ma et al. 2024 (arXiv:2312.00858): what enters a U-Net's last layers is
-                     * kept from the last whole one; here also carried on from the last two */
+    SDRT_CACHE_DEEP, /* DeepCache, Ma et al. 2024 (arXiv:2312.00858): what enters a U-Net's last layers is
+                      * kept from the last whole one; here also carried on from the last two */
+    SDRT_CACHE_GATE /* T-GATE, Zhang et al. 2024 (arXiv:2404.02747): what cross-attentions add is kept from the
+                     * last of the first ones, and the others have no guidance */
 };
 
 enum {
@@ -27,7 +29,8 @@ enum {
 struct sdrt_cache {
     enum sdrt_cache_kind kind;
     double every; /* DEEP, TAYLOR: after the first ones each so-manieth is whole */
-    /* So many evaluations at the beginning, one at least, and at the end are whole. */
+    /* So many evaluations at the beginning, one at least, and at the end are whole.  GATE: first alone, which
+     * its options call gate. */
     double first, last;
     double
         threshold; /* EASY: of the answer's relative change, summed up since the last whole one */

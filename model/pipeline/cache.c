@@ -47,6 +47,35 @@ static int check_deep(const struct sdrt_model *m, const struct sdrt_cache *c,
     return SDRT_OK;
 }
 
+/* What the authors' pipelines (github.com/HaozheLiu-ST/T-GATE) have no meaning for is refused: they keep the mean of
+ * two halves, and leave IP-Adapters out of what they keep. */
+static int check_gate(const struct sdrt_model *m, const struct sdrt_request *r,
+                      const struct sdrt_cache *c, struct sdrt_shape *shape)
+{
+    const struct sdrt_model_config *config = sdrt_model_config_of(m);
+    const int total = shape->evaluations[SDRT_PART_BASE], gate = (int)c->first;
+    int guided = 0;
+
+    while (guided < gate && guided < total && sdrt_guide_is_guided(r, guided, total)) guided++;
+    if (config->denoiser == SDRT_DENOISER_MMDIT)
+        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
+                         "cache tgate: %s has no U-Net, whose cross-attentions it takes from one "
+                         "evaluation: expected one",
+                         m->parts[SDRT_PART_BASE].name);
+    const char *what = !shape->guided     ? "guidance, a scale above 1, which it ends"
+                       : r->n_ip_adapters ? "no IP-Adapters, which it does not keep"
+                       : sdrt_model_task(config) == SDRT_TASK_EDIT
+                           ? "no model that edits pictures, which has two scales"
+                       : guided < gate && guided < total
+                           ? "guidance in all evaluations before the gate"
+                           : NULL;
+    if (what) return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "cache tgate: expected %s", what);
+    if (gate >= total) return SDRT_OK; /* nobody would read what is kept */
+    shape->gated = 1;
+    shape->alone = 0;
+    return SDRT_OK;
+}
+
 static int some_unguided(const struct sdrt_request *r, int total)
 {
     int e = 0;
@@ -85,6 +114,7 @@ int sdrt_cache_check(const struct sdrt_model *m, const struct sdrt_request *r,
                          "expected none beside it",
                          r->cache);
     if (c.kind == SDRT_CACHE_DEEP) return check_deep(m, &c, shape);
+    if (c.kind == SDRT_CACHE_GATE) return check_gate(m, r, &c, shape);
     shape->answers = c.kind == SDRT_CACHE_TAYLOR ? 2 : 3;
     if (c.kind == SDRT_CACHE_EASY && r->batch > 1)
         return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
@@ -96,9 +126,19 @@ int sdrt_cache_check(const struct sdrt_model *m, const struct sdrt_request *r,
 
 /* ---- the way of an evaluation ---- */
 
+/* The last evaluation before the gate keeps what those behind it take. */
+static enum sdrt_way gate_way(const struct sdrt_cache *cache, int e)
+{
+    const int gate = (int)cache->first;
+
+    if (e >= gate) return SDRT_WAY_GATED;
+    return e == gate - 1 ? SDRT_WAY_GATE : SDRT_WAY_WHOLE;
+}
+
 enum sdrt_way sdrt_cache_way(const struct sdrt_cache *cache, const struct sdrt_request *r,
                              const struct sdrt_shape *shape, int e, int total)
 {
+    if (shape->gated && cache->kind == SDRT_CACHE_GATE) return gate_way(cache, e);
     const int narrow = shape->alone && !shape->more_lanes && !shape->n_controls;
     const int alone = narrow && !sdrt_guide_is_guided(r, e, total);
     /* Answers with guidance and without are not alike, and what the unconditional half keeps was not made while it was left out. */

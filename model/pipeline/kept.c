@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/pipeline/kept.h"
+#include "model/net/unet_gate.h"
+#include "runtime/base/text.h"
 
 #include <math.h>
 #include <string.h>
@@ -8,15 +10,26 @@
 
 static const char *const answers[] = { "answer newest", "answer older", "input before" };
 
+static int add_gate(struct sdrt_slots *slots, const char *scope, const struct sdrt_program *program)
+{
+    struct sdrt_external e;
+    int status = SDRT_OK;
+
+    for (int i = 0; status == SDRT_OK && sdrt_program_external(program, i, &e); i++)
+        if (sdrt_ends_with(e.name, SDRT_GATE_KEPT))
+            status = sdrt_slots_add(slots, scope, e.name, e.type, e.dims, SDRT_ONCE_A_SCHEDULE);
+    return status;
+}
+
 int sdrt_kept_add(struct sdrt_slots *slots, const struct sdrt_shape *shape, const char *scope,
                   const struct sdrt_program *program)
 {
     static const char *const names[] = { "kept", "kept newest", "kept older" };
     struct sdrt_external e;
-    int status = SDRT_OK;
+    int status = shape->gated ? add_gate(slots, scope, program) : SDRT_OK;
 
-    if (!sdrt_program_find(program, "kept", &e)) return SDRT_OK;
-    if (sdrt_slots_find(slots, scope, "kept") != SDRT_NO_SLOT) return SDRT_OK;
+    if (!sdrt_program_find(program, "kept", &e)) return status;
+    if (sdrt_slots_find(slots, scope, "kept") != SDRT_NO_SLOT) return status;
     for (int i = 0; status == SDRT_OK && i < (shape->carried ? 3 : 1); i++)
         status = sdrt_slots_add(slots, scope, names[i], e.type, e.dims, SDRT_ONCE_A_SCHEDULE);
     return status;

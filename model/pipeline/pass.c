@@ -41,7 +41,7 @@ int sdrt_pass_repeats(const struct sdrt_pass *pass, const struct sdrt_shape *sha
 int sdrt_pass_alone(const struct sdrt_pass *pass)
 {
     return pass->way == SDRT_WAY_ALONE || pass->way == SDRT_WAY_ALONE_SHORT ||
-           pass->way == SDRT_WAY_PERTURBED;
+           pass->way == SDRT_WAY_PERTURBED || pass->way == SDRT_WAY_GATED;
 }
 
 const char *sdrt_pass_precision(const struct sdrt_pass *pass, const char *precision)

@@ -54,6 +54,7 @@ struct sdrt_shape {
     float freeu[4];                     /* 0: none; both as in struct sdrt_denoiser_shape */
     int momentum;                       /* 1: guidance keeps a difference for the next evaluation */
     int alone;   /* 1: some evaluations have no guidance, though others have */
+    int gated;   /* 1: some take what cross-attentions added in another (unet_gate.h) */
 };
 
 /* What an evaluation computes. */
@@ -63,6 +64,8 @@ enum sdrt_way {
     SDRT_WAY_ALONE,       /* the conditional half of guided pairs */
     SDRT_WAY_ALONE_SHORT, /* both */
     SDRT_WAY_PERTURBED,   /* the conditional half once more, with some blocks computed otherwise */
+    SDRT_WAY_GATE,        /* the whole, and what cross-attentions add is kept */
+    SDRT_WAY_GATED,       /* without guidance, on what that kept */
     SDRT_WAY_NONE,        /* nothing: its answer is made of earlier ones; no program */
     SDRT_WAYS
 };
@@ -115,7 +118,7 @@ int sdrt_pass_repeats(const struct sdrt_pass *pass, const struct sdrt_shape *sha
 /* How many rows a table has, those included that has() denies. */
 int sdrt_passes_count(const struct sdrt_pass *passes);
 
-/* Whether a pass computes the conditional half of guided pairs. */
+/* Whether a pass computes one image, in the place of the conditional half, for each guided pair. */
 int sdrt_pass_alone(const struct sdrt_pass *pass);
 
 /* In what a pass computes where its model does in precision: "f32", "bf16" or "f16". */

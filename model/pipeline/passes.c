@@ -61,6 +61,8 @@ static struct sdrt_denoiser_shape denoiser_shape(const struct sdrt_pass *pass,
     };
 
     memcpy(out.freeu, shape->freeu, sizeof out.freeu);
+    if (pass->way == SDRT_WAY_GATE) out.gate = SDRT_GATE_KEEP;
+    if (pass->way == SDRT_WAY_GATED) out.gate = SDRT_GATE_TAKE;
     if (pass->way == SDRT_WAY_PERTURBED) {
         out.own = shape->own;
         memcpy(out.perturbed, shape->perturbed, sizeof out.perturbed);
@@ -211,6 +213,12 @@ static int has_perturbed(const struct sdrt_model_config *base, const struct sdrt
     return sdrt_guide_is_perturbed(shape);
 }
 
+static int has_gate(const struct sdrt_model_config *base, const struct sdrt_shape *shape)
+{
+    (void)base;
+    return shape->gated;
+}
+
 static int has_alone_short(const struct sdrt_model_config *base, const struct sdrt_shape *shape)
 {
     return has_short(base, shape) && has_alone(base, shape);
@@ -314,6 +322,8 @@ static const struct sdrt_pass unet_passes[] = {
     WAY("unet alone", SDRT_WAY_ALONE, has_alone),
     WAY("unet alone short", SDRT_WAY_ALONE_SHORT, has_alone_short),
     WAY("unet perturbed", SDRT_WAY_PERTURBED, has_perturbed),
+    WAY("unet gate", SDRT_WAY_GATE, has_gate),
+    WAY("unet gated", SDRT_WAY_GATED, has_gate),
     DECODER(1),
     { .name = NULL },
 };

@@ -202,7 +202,7 @@ static int fit(struct sdrt_session *s)
     int status;
 
     if (!s->model->device_memory || device_bytes(s) <= limit) return SDRT_OK;
-    if (s->shape.again || s->shape.alone || sdrt_guide_is_perturbed(&s->shape))
+    if (s->shape.again || s->shape.alone || s->shape.gated || sdrt_guide_is_perturbed(&s->shape))
         return sdrt_fail(
             s->log, SDRT_E_UNSUPPORTED,
             "a GPU's limit of %zu MiB: expected %zu or more, as weights are not streamed "

@@ -401,6 +401,10 @@ int sdrt_prompts_read(struct sdrt_prompts *p, const struct sdrt_model *m,
         return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
                          "the prompt: AND and a part's weight need guidance "
                          "by a negative prompt, which a model that is told the scale does without");
+    if (is_composed(p) && shape->gated)
+        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
+                         "the prompt: cache tgate keeps what one text adds: expected no AND and no "
+                         "weight of a part beside it");
     if (is_composed(p) && sdrt_guide_is_perturbed(shape))
         return sdrt_fail(
             m->log, SDRT_E_UNSUPPORTED,
@@ -423,6 +427,10 @@ int sdrt_prompts_read(struct sdrt_prompts *p, const struct sdrt_model *m,
     if (status == SDRT_OK && p->edits)
         status = add_lane(&g, &p->unwanted.at[0], "the negative prompt");
     if (status == SDRT_OK) status = read_text(&g, &p->empty, "", "an empty prompt");
-    if (status == SDRT_OK) conclude(&g, shape);
-    return status;
+    if (status != SDRT_OK) return status;
+    conclude(&g, shape);
+    if (!shape->gated || !shape->varied) return SDRT_OK;
+    return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
+                     "the prompt: cache tgate keeps what one text adds: expected none that changes "
+                     "with the steps beside it");
 }

@@ -85,6 +85,7 @@ static int check(const struct sdrt_session *s)
     const int rows = s->share->how == SDRT_SHARE_ROWS;
     const char *what = shape->n_controls ? "expected no control nets"
                        : shape->again    ? "expected no deepcache"
+                       : shape->gated    ? "expected no tgate"
                        : shape->more_lanes
                            ? "expected one prompt, without AND, and no picture for a "
                              "model that edits pictures"

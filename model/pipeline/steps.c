@@ -304,6 +304,20 @@ static void guide(const struct denoiser *d, int alone)
     sdrt_run_rescale(run, conditional, d->guided, n);
 }
 
+/* What an evaluation reads of its timestep: a row of the table for all images or one for each, to which the text
+ * is added.  The one that T-GATE has left is then given the unconditional half's, as by the authors' pipeline
+ * (tgate/SDXL.py of github.com/HaozheLiu-ST/T-GATE: negative_add_text_embeds). */
+static void write_time(const struct denoiser *d, size_t row, enum sdrt_way way)
+{
+    const struct sdrt_slots *slots = &d->run->s->slots;
+    const char *from = d->time_table + row * d->time_bytes;
+    const size_t half = d->time_bytes / 2;
+
+    sdrt_slot_write(slots, d->time, 0, from, d->time_bytes);
+    if (way == SDRT_WAY_GATED && slots->slot[d->time].dims[0] == d->pair)
+        sdrt_slot_write(slots, d->time, half, from, half);
+}
+
 /* Runs the denoiser, or what of it a way computes, and guides. */
 static int compute(struct denoiser *d, int e, enum sdrt_way way)
 {
@@ -318,8 +332,7 @@ static int compute(struct denoiser *d, int e, enum sdrt_way way)
     if (step == d->pass) step = row_of(d, way);
     if (d->more) fill_model_in(d);
     else ew->to_nhwc(&alone_exec, d->batch, d->pair, d->pixels, d->z, 1.0f, d->scaled, d->model_in);
-    const size_t row = s->shape.adaptive ? 0 : (size_t)e;
-    sdrt_slot_write(&s->slots, d->time, 0, d->time_table + row * d->time_bytes, d->time_bytes);
+    write_time(d, s->shape.adaptive ? 0 : (size_t)e, step->way);
     snprintf(run->prefix, sizeof run->prefix, "%s%03d/", d->pass->dumps, e);
     sdrt_kept_before(&d->kept, step->way, timestep);
     status = sdrt_run_program(run, step);

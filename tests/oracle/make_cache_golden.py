@@ -3,9 +3,11 @@
 """Writes tests/golden/cache/<case>.png: what diffusers draws with the tiny models
 while some evaluations of the U-Net take what enters its last layers from the last whole one (DeepCache,
 arXiv:2312.00858) or carry it on from the last two, and while guidance ends early. A hook puts the kept tensor in place of what the deep
-branch made; whatever that computes has no effect. Float32 on the CPU.
+branch made; whatever that computes has no effect. Likewise of T-GATE (arXiv:2404.02747), by what the authors'
+pipelines do in tgate/SD.py, SDXL.py and tgate_utils.py of github.com/HaozheLiu-ST/T-GATE with sp_interval 1 and
+fi_interval 1, which leave self-attention alone. Float32 on the CPU.
 
-    python3 tests/oracle/make_cache_golden.py [OUTDIR]
+    python3 tests/oracle/make_cache_golden.py [OUTDIR [CASE ...]]
 """
 import os
 import sys
@@ -20,9 +22,9 @@ from diffusers import (
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 STEPS, CFG, SEED = 10, 5.0, 7
-WIDTH, HEIGHT = 96, {"sd15": 72, "sdxl": 72, "sd35": 80}  # odd latents of U-Nets, whose lowest level is 2x2
-PIPELINES = {"sd15": StableDiffusionPipeline, "sdxl": StableDiffusionXLPipeline,
-             "sd35": StableDiffusion3Pipeline}
+WIDTH, HEIGHT = 96, {"sd15": 72, "sd21": 72, "sdxl": 72, "sd35": 80}  # odd latents of U-Nets, whose lowest level is 2x2
+PIPELINES = {"sd15": StableDiffusionPipeline, "sd21": StableDiffusionPipeline,
+             "sdxl": StableDiffusionXLPipeline, "sd35": StableDiffusion3Pipeline}
 CASES = {  # every, first, last, order, layers, the share of the steps that has guidance
     "sd15-layers1": ("sd15", 3, 2, 0, 0, 1, 1.0),
     "sd15-layers2": ("sd15", 3, 2, 1, 1, 2, 1.0),
@@ -36,6 +38,7 @@ CASES = {  # every, first, last, order, layers, the share of the steps that has 
 
 def load(family):
     more = {"sd15": {"safety_checker": None, "feature_extractor": None},
+            "sd21": {"safety_checker": None, "feature_extractor": None},
             "sdxl": {"add_watermarker": False},
             "sd35": {"text_encoder_3": None, "tokenizer_3": None}}[family]
     pipe = PIPELINES[family].from_pretrained(f"{HERE}/../golden/tiny-{family}", dtype=torch.float32,
@@ -91,6 +94,38 @@ EASY = {  # threshold, first, last
     "sd15-easy": ("sd15", 1.0, 3, 2),
     "sd35-easy": ("sd35", 1.0, 3, 2),
 }
+
+
+GATES = {  # evaluations before the gate
+    "sd15-gate": ("sd15", 4),
+    "sd21-gate": ("sd21", 1),
+    "sdxl-gate": ("sdxl", 1),
+}
+
+
+class Gate:
+    """The outputs of cross-attentions: kept from evaluation gate - 1, the mean of both halves, and put in the
+    place of those behind it."""
+
+    def __init__(self, unet, gate):
+        self.gate, self.e, self.kept = gate, -1, {}
+        self.hooks = [unet.register_forward_pre_hook(self.count)]
+        for name, module in unet.named_modules():
+            if name.endswith(".attn2"):
+                self.hooks.append(module.register_forward_hook(self.leave))
+
+    def count(self, *_):
+        self.e += 1
+
+    def leave(self, module, _, out):
+        if self.e == self.gate - 1:
+            unconditional, conditional = out.chunk(2)
+            self.kept[module] = (unconditional + conditional) / 2
+        return self.kept[module] if self.e >= self.gate else None
+
+    def remove(self):
+        for h in self.hooks:
+            h.remove()
 
 
 class Answers:
@@ -165,22 +200,22 @@ class Easy(Answers):
         self.kept, self.sum = (x.clone(), v), 0.0
 
 
-def end_guidance(share):
-    """diffusers' way to go on without the unconditional half."""
+def end_guidance(share, half=-1):
+    """diffusers' way to go on without one half: the unconditional one, or with half 0 the other."""
     def at_end(pipe, i, t, kwargs):
         if not i + 1 >= share * STEPS or i >= share * STEPS:
             return kwargs
         pipe._guidance_scale = 0.0
-        return {k: v.chunk(2)[-1] for k, v in kwargs.items()}
+        return {k: v.chunk(2)[half] for k, v in kwargs.items()}
     return at_end
 
 
 @torch.no_grad()
-def draw(pipe, hook, height, share=1.0):
+def draw(pipe, hook, height, share=1.0, half=-1):
     names = {"StableDiffusionPipeline": ["prompt_embeds"]}.get(
         type(pipe).__name__, ["prompt_embeds", "add_text_embeds", "add_time_ids"])
     more = {} if share == 1 else {"callback_on_step_end_tensor_inputs": names,
-                                  "callback_on_step_end": end_guidance(share)}
+                                  "callback_on_step_end": end_guidance(share, half)}
     channels = pipe.vae.config.latent_channels
     image = pipe("a photo of a small red cat, 42 stars", negative_prompt="blurry, bad hands",
                  num_inference_steps=STEPS, guidance_scale=CFG, height=height, width=WIDTH,
@@ -192,19 +227,27 @@ def draw(pipe, hook, height, share=1.0):
     return image
 
 
+def chosen(cases, asked):
+    return [(name, case) for name, case in cases.items() if name in asked]
+
+
 def main():
     out = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "../golden/cache")
+    asked = sys.argv[2:] or [*CASES, *ANSWERS, *EASY, *GATES]
     os.makedirs(out, exist_ok=True)
     torch.set_num_threads(1)
-    pipes = {f: load(f) for f in PIPELINES}
+    pipes = {f: load(f) for f in PIPELINES if any(x.startswith(f) for x in asked)}
     denoisers = {f: p.transformer if f == "sd35" else p.unet for f, p in pipes.items()}
-    for name, (family, *options, share) in CASES.items():
+    for name, (family, *options, share) in chosen(CASES, asked):
         image = draw(pipes[family], Deep(denoisers[family], *options), HEIGHT[family], share)
         image.save(f"{out}/{name}.png", optimize=True)
-    for name, (family, *options, share) in ANSWERS.items():
+    for name, (family, *options, share) in chosen(ANSWERS, asked):
         image = draw(pipes[family], Taylor(denoisers[family], *options), HEIGHT[family], share)
         image.save(f"{out}/{name}.png", optimize=True)
-    for name, (family, *options) in EASY.items():
+    for name, (family, gate) in chosen(GATES, asked):  # the pooled text is then the negative prompt's
+        image = draw(pipes[family], Gate(denoisers[family], gate), HEIGHT[family], gate / STEPS, 0)
+        image.save(f"{out}/{name}.png", optimize=True)
+    for name, (family, *options) in chosen(EASY, asked):
         hook = Easy(denoisers[family], *options)
         draw(pipes[family], hook, HEIGHT[family]).save(f"{out}/{name}.png", optimize=True)
         print(f"{name}: {hook.left_out} of {STEPS} left out")
