@@ -556,7 +556,7 @@ Test(cache, refuses_where_it_means_nothing)
 Test(cache, refuses_where_a_gate_means_nothing)
 {
     static const uint8_t pixels[3];
-    static const struct sdrt_picture picture = { pixels, 1, 1, 3 };
+    static const struct sdrt_picture picture = { pixels, 1, 1, 3, 3 };
     static const struct sdrt_ip_adapter ip = { .file = "none", .picture = &picture, .scale = 1 };
     struct sdrt_options o;
     struct sdrt_request r;
