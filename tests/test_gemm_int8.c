@@ -253,9 +253,14 @@ static void check_sizes(const char *level)
 static double outliers_cost(const char *level, int rotated)
 {
     enum { M = 40, N = 64, K = 640 };
-    const struct sdrt_gemm_shape s = { .m = M, .n = N, .k = K, .a_pitch = K, .y_pitch = N,
-                                       .w = { .n = N, .k = K, .taps = 1, .stored = SDRT_I8,
-                                              .rotated = rotated } };
+    const struct sdrt_gemm_shape s = {
+        .m = M,
+        .n = N,
+        .k = K,
+        .a_pitch = K,
+        .y_pitch = N,
+        .w = { .n = N, .k = K, .taps = 1, .stored = SDRT_I8, .rotated = rotated }
+    };
     struct sdrt_gemm_ops ops = { 0 };
     uint64_t rng = trand_seed();
     static double weights[N * K], want[M * N];
@@ -271,7 +276,8 @@ static double outliers_cost(const char *level, int rotated)
     memset(packed.p, 0, packed.bytes);
     cr_assert_eq(ops.pack_rows(&s.w, 0, N, w.p, SDRT_F32, packed.p), 0);
     cr_assert_eq(ops.gemm(&(struct sdrt_exec){ .nparts = 1, .scratch = scratch.p }, &s,
-                          &(struct sdrt_gemm_args){ .a = a.p, .w = packed.p, .y = y.p }), 0);
+                          &(struct sdrt_gemm_args){ .a = a.p, .w = packed.p, .y = y.p }),
+                 0);
     const double cost = tcompare(y.v, want, M, N, N, 1.0, 1.0).nmse;
     tbuf_free(&a), tbuf_free(&w), tbuf_free(&y), tbuf_free(&scratch), tbuf_free(&packed);
     return cost;

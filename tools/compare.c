@@ -46,7 +46,7 @@ struct compare {
 
 /* Takes the name into the list; what was asked for as a whole is told where it is none. */
 static int add_name(struct compare *c, const char *name, const char *option, const char *list,
-               const struct sdrt_log *log)
+                    const struct sdrt_log *log)
 {
     struct sdrt_precision read;
 
@@ -91,8 +91,9 @@ int compare_open(struct compare **out, const char *option, const char *list,
 
     *out = c;
     if (c) c->text = strdup(list);
-    const int status = c && c->text ? read_list(c, option, list, log)
-                                    : sdrt_fail(log, SDRT_E_NOMEM, "no memory to compare precisions");
+    const int status = c && c->text
+                           ? read_list(c, option, list, log)
+                           : sdrt_fail(log, SDRT_E_NOMEM, "no memory to compare precisions");
     if (status) compare_close(out);
     return status;
 }

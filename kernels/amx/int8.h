@@ -19,7 +19,7 @@
 #include <string.h>
 
 enum { INT8_MOST = 127, INT8_SLOT = 4, INT8_DEEPEST = 133000 };
-_Static_assert((long long)INT8_MOST * INT8_MOST * INT8_DEEPEST < 1ll << 31, "a sum overflows");
+_Static_assert(1ll * INT8_MOST * INT8_MOST * INT8_DEEPEST < 1ll << 31, "a sum overflows");
 
 /* ---- rows ---- */
 
@@ -80,8 +80,8 @@ SDRT_ALWAYS_INLINE int32_t int8_largest_rotated(const void *x, enum sdrt_dtype t
     for (int i = 0; i < n; i += TILE_K8) {
         int8_values(x, type, (size_t)i, n - i, 1, v);
         for (int j = 0; j < 4; j++)
-            most = _mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(most),
-                                                        _mm512_castps_si512(v_abs(v[j]))));
+            most = _mm512_castsi512_ps(
+                _mm512_max_epi32(_mm512_castps_si512(most), _mm512_castps_si512(v_abs(v[j]))));
     }
     return _mm512_reduce_max_epi32(_mm512_castps_si512(most));
 }
@@ -94,8 +94,8 @@ SDRT_ALWAYS_INLINE int32_t int8_largest(const void *x, enum sdrt_dtype type, int
 }
 
 /* A line of a row's values, as int8_values() takes them, times by. */
-SDRT_ALWAYS_INLINE void int8_line(const void *x, enum sdrt_dtype type, size_t i, int n,
-                                  int rotated, vf by, void *to)
+SDRT_ALWAYS_INLINE void int8_line(const void *x, enum sdrt_dtype type, size_t i, int n, int rotated,
+                                  vf by, void *to)
 {
     vf v[4];
 
@@ -188,8 +188,9 @@ static int int8_pack(const struct sdrt_weight_shape *w, int row0, int count, con
     for (int i = 0; i < count; i++) {
         const int gate = w->gated && row0 + i >= w->n, n = row0 + i - (gate ? w->n : 0);
         const int pair = n / columns, right = w->gated ? gate : n % columns / VL;
-        int32_t *const to = tiles + ((size_t)pair * lines * 2 + (size_t)right) *
-                            (TILE_BYTES / INT8_SLOT) + n % VL;
+        int32_t *const to = tiles +
+                            ((size_t)pair * lines * 2 + (size_t)right) * (TILE_BYTES / INT8_SLOT) +
+                            n % VL;
         const struct int8_column c = { (const char *)src + (size_t)i * bytes, from, w->k,
                                        sdrt_rotates(w) };
         units[(2 * pair + right) * VL + n % VL] = int8_pack_column(&c, to);

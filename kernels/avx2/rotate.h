@@ -7,7 +7,10 @@
 
 #include "kernels/avx2/vec.h"
 
-SDRT_ALWAYS_INLINE vf rotate_step(vf sum, vf opposite) { return v_fnma(v_set1(2.0f), opposite, sum); }
+SDRT_ALWAYS_INLINE vf rotate_step(vf sum, vf opposite)
+{
+    return v_fnma(v_set1(2.0f), opposite, sum);
+}
 
 SDRT_ALWAYS_INLINE vf rotate_quads(vf x)
 {

@@ -9,7 +9,10 @@
 #include "kernels/avx512/vec.h"
 
 /* From a vector of sums and one of what lies opposite. */
-SDRT_ALWAYS_INLINE vf rotate_step(vf sum, vf opposite) { return v_fnma(v_set1(2.0f), opposite, sum); }
+SDRT_ALWAYS_INLINE vf rotate_step(vf sum, vf opposite)
+{
+    return v_fnma(v_set1(2.0f), opposite, sum);
+}
 
 /* Of the vector's sixteen. */
 SDRT_ALWAYS_INLINE vf rotate_within(vf x)

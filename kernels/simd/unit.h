@@ -11,7 +11,10 @@
  * *unit is what one is worth then.  Values that are not finite stay so: no integer is, but the unit. */
 static inline float integer_times(int32_t bits, float most, float *unit)
 {
-    const union { int32_t bits; float value; } largest = { bits };
+    const union {
+        int32_t bits;
+        float value;
+    } largest = { bits };
     const float least = 1e-37f; /* its inverse is still finite */
 
     *unit = largest.value / most;
