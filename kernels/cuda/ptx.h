@@ -161,6 +161,20 @@ DEVICE void store_16(void *p, bytes16 x)
                  ::"l"(p), "r"(x.v[0]), "r"(x.v[1]), "r"(x.v[2]), "r"(x.v[3]) : "memory");
 }
 
+/* What this thread knows to be stored is stored for whoever meets it at an atomic operation from now on, and
+ * what those whom it has met there knew is there for it. */
+DEVICE void device_fence(void) { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
+/* Counts to most, then from 0 again; what was there. */
+DEVICE uint32_t atomic_inc(uint32_t *p, uint32_t most)
+{
+    uint32_t r;
+    asm volatile("atom.relaxed.gpu.global.inc.u32 %0, [%1], %2;"
+                 : "=r"(r)
+                 : "l"(p), "r"(most)
+                 : "memory");
+    return r;
+}
+
 #if SDRT_ARCH >= 80
 /* 16 bytes to shared memory, of which the first `bytes` are read and the rest are zero. */
 DEVICE void copy_async_16(uint32_t dst, const void *src, int bytes)

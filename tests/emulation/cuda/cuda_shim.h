@@ -9,7 +9,8 @@
  * The kernels' translation unit is compiled with -fsanitize=thread and not linked with it: the
  * calls that the compiler then puts before each access of memory come to hooks.cc, which checks
  * them: bounds, alignment, reads of what nobody wrote, and, by vector clocks, accesses that no
- * barrier orders, whether or not they went wrong in this run.
+ * barrier orders, or of two blocks no fences about an atomic operation, whether or not they went
+ * wrong in this run.
  */
 #ifndef SDRT_TESTS_EMULATION_CUDA_CUDA_SHIM_H
 #define SDRT_TESTS_EMULATION_CUDA_CUDA_SHIM_H
@@ -147,6 +148,12 @@ DEVICE void copy_async_16(uint32_t dst, const void *src, int bytes)
 }
 DEVICE void copy_async_commit(void) { shim_copy_async_commit(); }
 template <int left> DEVICE void copy_async_wait(void) { shim_copy_async_wait(left); }
+
+void shim_device_fence(void);
+uint32_t shim_atomic_inc(uint32_t *p, uint32_t most);
+
+DEVICE void device_fence(void) { shim_device_fence(); }
+DEVICE uint32_t atomic_inc(uint32_t *p, uint32_t most) { return shim_atomic_inc(p, most); }
 
 /* ---- tensor cores ---- */
 

@@ -366,7 +366,7 @@ OWN void shim_set_order(enum shim_order order) { order_set = order; }
 API cuLaunchKernel(function *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
                    unsigned bz, unsigned shared, stream *s, void **params, void **extra)
 {
-    if (!f || !gx || !gy || gz != 1 || by != 1 || bz != 1 || extra || shared > f->shared ||
+    if (!f || !gx || !gy || !gz || by != 1 || bz != 1 || extra || shared > f->shared ||
         bx > f->threads || bx % 32)
         return INVALID;
     const std::vector<unsigned char> bytes((unsigned char *)params[0],
@@ -374,7 +374,7 @@ API cuLaunchKernel(function *f, unsigned gx, unsigned gy, unsigned gz, unsigned 
     return in_order(s, [=] {
         alignas(64) unsigned char copy[4096];
         const shim_launch l = {
-            gx, gy, bx, shared, order_wanted(), 1, getenv("SHIM_UNPROVEN") != nullptr
+            gx, gy, gz, bx, shared, order_wanted(), 1, getenv("SHIM_UNPROVEN") != nullptr
         };
         if (bytes.size() > sizeof copy) return (CUresult)INVALID;
         memcpy(copy, bytes.data(), bytes.size());

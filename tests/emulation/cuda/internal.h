@@ -51,6 +51,15 @@ struct thread {
     int commits;
     std::vector<range> registers; /* sums of products under way */
     long transfers;               /* 16-byte accesses of device memory so far */
+    vector_clock published; /* what it knew at its last fence of the device; empty: none yet */
+    std::map<uint32_t, vector_clock> seen; /* of blocks, by atomic operations since then */
+};
+
+/* What a block knows of another one: all of its clock, in whoever knows this thread's epoch. */
+struct acquired {
+    int thread;
+    uint32_t epoch, block;
+    vector_clock clock;
 };
 
 /* Where threads meet to do something together. */
@@ -129,6 +138,7 @@ struct block {
     std::vector<tma> tmas;
     std::vector<uint32_t> agent_epochs;
     uint64_t random;
+    std::vector<acquired> acquired_;
     uint32_t number; /* of the block, from 1, never used again in a later launch */
     uint32_t first;  /* of this launch's blocks */
 };
@@ -168,6 +178,7 @@ void reading_end(const actor &who, uint32_t at, uint32_t bytes);
 /* Device memory. */
 int device_access(const void *p, size_t bytes, int write);
 int in_device(const void *p);
+void shadow_launch(void); /* what atomic operations have passed on is the launch's own */
 void count_transfer(const void *p);
 
 /* ---- async.cc ---- */

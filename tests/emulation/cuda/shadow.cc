@@ -219,8 +219,12 @@ struct piece {
     size_t bytes;
     unsigned char *base; /* with the guard before it */
     size_t mapped;
-    uint32_t *writers; /* number of the block that wrote last, by two bytes */
+    struct writer *writers; /* the last ones, by two bytes */
     size_t writers_bytes;
+};
+
+struct writer {
+    uint32_t block, stamp; /* stamp 0: an atomic operation */
 };
 
 static const size_t RANGE = (size_t)1 << 38;
@@ -234,7 +238,20 @@ int in_device(const void *p)
     return range_base && c >= range_base && c < range_base + RANGE;
 }
 
-int device_access(const void *p, size_t bytes, int write)
+/* Whether another block's store is in the past of the current thread: by a fence after it, an atomic
+ * operation, one here on the same word, and a fence again. */
+static int in_order(const writer &w)
+{
+    if (!w.stamp || now->current < 0) return 0;
+    const vector_clock &mine = now->thread_[(size_t)now->current].clock;
+    for (const acquired &a : now->acquired_)
+        if (a.block == w.block && mine[(size_t)a.thread] >= a.epoch && known(w.stamp, a.clock))
+            return 1;
+    return 0;
+}
+
+/* Of the first cell of an access; NULL after a fault. */
+static writer *cells_of(const void *p, size_t bytes, int write)
 {
     const unsigned char *c = (const unsigned char *)p;
     auto e = pieces.upper_bound(c);
@@ -245,19 +262,49 @@ int device_access(const void *p, size_t bytes, int write)
               "before",
               write ? "writes" : "reads", bytes,
               e == pieces.end() ? -1L : (long)(c + bytes - (e->first + e->second.bytes)));
-        return 0;
+        return nullptr;
     }
-    uint32_t *w = e->second.writers;
-    const size_t first = (size_t)(c - e->first) / CELL;
-    for (size_t i = first; i <= (size_t)(c - e->first + bytes - 1) / CELL; i++) {
-        if (w[i] >= now->first && w[i] != now->number) {
-            fault(SHIM_BLOCKS, "%s what block number %u wrote in this launch",
-                  write ? "writes" : "reads", w[i] - now->first);
-            return 0;
-        }
-        if (write) w[i] = now->number;
+    return e->second.writers + (size_t)(c - e->first) / CELL;
+}
+
+static int is_others(const writer &w) { return w.block >= now->first && w.block != now->number; }
+
+static int tell_block(const writer &w, const char *what)
+{
+    fault(SHIM_BLOCKS, "%s what block number %u wrote in this launch", what, w.block - now->first);
+    return 0;
+}
+
+int device_access(const void *p, size_t bytes, int write)
+{
+    writer *w = cells_of(p, bytes, write);
+    const size_t cells_there = ((uintptr_t)p % CELL + bytes + CELL - 1) / CELL;
+    const uint32_t s = now->current < 0 ? 0 : stamp(actor_of(now->current));
+
+    if (!w) return 0;
+    for (size_t i = 0; i < cells_there; i++) {
+        if (is_others(w[i]) && !in_order(w[i])) return tell_block(w[i], write ? "writes" : "reads");
+        if (write) w[i] = { now->number, s };
     }
     return 1;
+}
+
+/* By word, what blocks had published when they came to it. */
+static std::map<const void *, std::map<uint32_t, vector_clock>> words;
+
+void shadow_launch(void) { words.clear(); }
+
+static void meet_at(const void *word)
+{
+    thread &t = now->thread_[(size_t)now->current];
+    std::map<uint32_t, vector_clock> &blocks = words[word];
+
+    for (const auto &b : blocks)
+        if (b.first != now->number) t.seen[b.first] = b.second;
+    if (t.published.empty()) return;
+    vector_clock &mine = blocks[now->number];
+    if (mine.empty()) mine = t.published;
+    else join(mine, t.published);
 }
 
 static void count_sectors(const transfer &t)
@@ -307,11 +354,11 @@ void *shim_alloc(size_t bytes)
     if (mprotect(base, mapped, PROT_READ | PROT_WRITE)) abort();
     range_next += mapped;
     memset(base, 0xff, mapped);
-    const size_t writers_bytes = (bytes / CELL + 2) * sizeof(uint32_t);
+    const size_t writers_bytes = (bytes / CELL + 2) * sizeof(writer);
     void *writers = mmap(NULL, writers_bytes, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (writers == MAP_FAILED) abort();
-    pieces[p] = { bytes, base, mapped, (uint32_t *)writers, writers_bytes };
+    pieces[p] = { bytes, base, mapped, (writer *)writers, writers_bytes };
     return p;
 }
 
@@ -324,4 +371,36 @@ void shim_free(void *p)
                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
     (void)munmap(e->second.writers, e->second.writers_bytes);
     pieces.erase(e);
+}
+
+/* What the thread knows is for whoever meets it at a word from now on, and what it has seen at words is
+ * for those that hear of it. */
+void shim_device_fence(void)
+{
+    const int self = now->current;
+    thread &t = now->thread_[(size_t)self];
+
+    t.published = t.clock;
+    t.clock[(size_t)self]++;
+    for (const auto &b : t.seen)
+        now->acquired_.push_back({ self, t.clock[(size_t)self], b.first, b.second });
+    t.seen.clear();
+}
+
+uint32_t shim_atomic_inc(uint32_t *p, uint32_t most)
+{
+    if ((uintptr_t)p % 4) fault(SHIM_ALIGNMENT, "an atomic operation at %p", (void *)p);
+    writer *w = in_device(p) ? cells_of(p, 4, 1) : nullptr;
+    if (!w) {
+        if (!in_device(p)) fault(SHIM_BOUNDS, "an atomic operation outside device memory");
+        return 0;
+    }
+    for (int i = 0; i < 4 / CELL; i++) {
+        if (is_others(w[i]) && w[i].stamp) tell_block(w[i], "changes at once");
+        w[i] = { now->number, 0 };
+    }
+    meet_at(p);
+    const uint32_t old = *p;
+    *p = old >= most ? 0 : old + 1;
+    return old;
 }

@@ -64,8 +64,8 @@ void fault(shim_fault kind, const char *format, ...)
     va_start(list, format);
     vsnprintf(text, sizeof text, format, list);
     va_end(list);
-    snprintf(r->first, sizeof r->first, "%s: block %u,%u thread %d: %s", shim_fault_names[kind],
-             blockIdx.x, blockIdx.y, now->current, text);
+    snprintf(r->first, sizeof r->first, "%s: block %u,%u,%u thread %d: %s", shim_fault_names[kind],
+             blockIdx.x, blockIdx.y, blockIdx.z, now->current, text);
 }
 
 uint64_t random_below(uint64_t n)
@@ -237,6 +237,7 @@ static void run_block(block &b)
     b.groups.assign((threads + GROUP - 1) / GROUP, warpgroup());
     b.mbarriers.clear();
     b.tmas.clear();
+    b.acquired_.clear();
     b.agent_epochs.assign(AGENTS, 0);
     for (auto &n : b.named) {
         n.need = n.arrived = 0;
@@ -449,6 +450,18 @@ void shim_multiply(float *d, const uint32_t *a, uint32_t b0, uint32_t b1)
     leave(m, self / LANES * LANES, LANES);
 }
 
+/* The launch's blocks, x fastest, in its order. */
+static std::vector<uint32_t> order_of_blocks(const shim_launch *l)
+{
+    std::vector<uint32_t> order((size_t)l->grid_x * l->grid_y * l->grid_z);
+
+    for (size_t i = 0; i < order.size(); i++) order[i] = (uint32_t)i;
+    if (l->order == SHIM_BACKWARD) std::reverse(order.begin(), order.end());
+    if (l->order == SHIM_SHUFFLED)
+        for (size_t i = order.size(); i > 1; i--) std::swap(order[i - 1], order[random_below(i)]);
+    return order;
+}
+
 struct shim_result shim_run(shim_kernel *kernel, const struct shim_launch *launch,
                             const void *params)
 {
@@ -462,18 +475,18 @@ struct shim_result shim_run(shim_kernel *kernel, const struct shim_launch *launc
     now = &b;
     kernel_now = kernel;
     params_now = params;
-    gridDim = { launch->grid_x, launch->grid_y, 1 };
+    gridDim = { launch->grid_x, launch->grid_y, launch->grid_z };
     blockDim = { launch->block, 1, 1 };
     static uint32_t blocks_so_far;
-    b.number = blocks_so_far;
-    b.first = b.number + 1;
-    for (unsigned y = 0; y < launch->grid_y; y++)
-        for (unsigned x = 0; x < launch->grid_x; x++) {
-            blockIdx = { x, y, 0 };
-            b.number++;
-            run_block(b);
-        }
-    blocks_so_far = b.number;
+    b.first = blocks_so_far + 1;
+    shadow_launch();
+    for (uint32_t i : order_of_blocks(launch)) {
+        blockIdx = { i % launch->grid_x, i / launch->grid_x % launch->grid_y,
+                     i / launch->grid_x / launch->grid_y };
+        b.number = b.first + i;
+        blocks_so_far++;
+        run_block(b);
+    }
     now = nullptr;
     return result;
 }

@@ -28,7 +28,8 @@ enum shim_fault {
     SHIM_UNWRITTEN,  /* a read of shared memory that nobody wrote */
     SHIM_IN_FLIGHT,  /* touched while a copy or a product is under way */
     SHIM_PROXY,      /* ordinary stores read by the async proxy without a fence */
-    SHIM_BLOCKS,     /* two blocks of one launch at one place of device memory */
+    SHIM_BLOCKS,     /* two blocks of one launch at one place of device memory, which no fences and
+                      * atomic operation between them put in order */
     SHIM_DIVERGENCE, /* threads of a warp or block at different operations */
     SHIM_DEADLOCK,
     SHIM_MISUSE, /* an operand that the hardware would refuse or misunderstand */
@@ -50,7 +51,7 @@ struct shim_result {
 };
 
 struct shim_launch {
-    unsigned grid_x, grid_y, block; /* threads of a block: a multiple of 32 */
+    unsigned grid_x, grid_y, grid_z, block; /* threads of a block: a multiple of 32 */
     unsigned shared_bytes;
     enum shim_order order;
     uint64_t seed;
@@ -59,7 +60,7 @@ struct shim_launch {
 
 typedef void shim_kernel(const void *params);
 
-/* Runs all blocks, one after the other. */
+/* Runs all blocks, one after the other, in the order that threads have too. */
 struct shim_result shim_run(shim_kernel *kernel, const struct shim_launch *launch,
                             const void *params);
 
@@ -70,8 +71,8 @@ void shim_plant(const char *fault);
 const struct shim_result *shim_totals(void);
 void shim_totals_clear(void);
 
-/* The order of threads in the driver's launches to come; until then SHIM_ORDER of the environment
- * says it ("forward", "backward", "shuffled"). */
+/* The order of threads and blocks in the driver's launches to come; until then SHIM_ORDER of the
+ * environment says it ("forward", "backward", "shuffled"). */
 void shim_set_order(enum shim_order order);
 
 /* As cuTensorMapEncodeTiled for 16-bit elements with the 128-byte swizzle and zeros outside:
