@@ -16,8 +16,9 @@ libkernels_la_SOURCES += kernels/stream.h kernels/cuda/attention.c kernels/cuda/
 	kernels/cuda/elementwise_params.h kernels/cuda/gemm.c kernels/cuda/image.c \
 	kernels/cuda/launch.h kernels/cuda/list.h kernels/cuda/norm.c kernels/cuda/norm_params.h \
 	kernels/cuda/ops.c kernels/cuda/probe_params.h kernels/cuda/product.c kernels/cuda/product.h kernels/cuda/product_host.h \
-	kernels/cuda/product_wgmma.h
-GPU_INCLUDES = kernels/cuda/epilogue.h kernels/cuda/math.h kernels/cuda/ptx.h
+	kernels/cuda/product_wgmma.h kernels/cuda/tiling.c
+GPU_INCLUDES = kernels/cuda/epilogue.h kernels/cuda/math.h kernels/cuda/ptx.h \
+	kernels/cuda/split.h
 GPU_KERNELS = kernels/cuda/attention.cu kernels/cuda/attention_plain.cu kernels/cuda/elementwise.cu \
 	kernels/cuda/norm.cu kernels/cuda/prepare.cu kernels/cuda/probe.cu kernels/cuda/product.cu \
 	kernels/cuda/product_f32.cu kernels/cuda/product_wgmma.cu

@@ -23,6 +23,9 @@ struct sdrt_launch {
     size_t params_bytes;
 };
 
+/* Of a stream. */
+enum { SDRT_STREAM_COUNTERS = 256 };
+
 struct sdrt_stream {
     /* Enqueues the launch; 0, or -1 where the device refuses it.  Allocates nothing. */
     int (*launch)(struct sdrt_stream *stream, const struct sdrt_launch *launch);
@@ -32,6 +35,9 @@ struct sdrt_stream {
     int (*tensor_map)(struct sdrt_stream *stream, struct sdrt_tensor_map *map, const void *base,
                       int rank, const uint64_t *dims, const uint64_t *strides, const uint32_t *box,
                       const uint32_t *steps);
+    /* In device memory, SDRT_STREAM_COUNTERS of them: zero between launches, which leave them so.  They
+     * are not of a step's scratch since other steps write there.  NULL: no launch counts its blocks. */
+    unsigned *counters;
     int capability; /* of the device, 10 * major + minor: 80, 90 */
     int multiprocessors;
 };

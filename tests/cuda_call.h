@@ -27,7 +27,7 @@ void *tcuda_copied_rows(struct tcuda_call *c, const void *host, size_t rows, int
 /* Of rows that begin pitch elements apart, to the end of the last one. */
 size_t tcuda_rows_bytes(size_t rows, int width, int pitch, enum sdrt_dtype type);
 
-/* Expects no bank conflicts of it, and frees the copies. */
+/* Expects no bank conflicts of it and counters that are 0, and frees the copies. */
 void tcuda_end(struct tcuda_call *c);
 
 /* Entries that take operands of the host and run those of device, which must outlive them. */

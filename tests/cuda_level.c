@@ -133,6 +133,10 @@ static void open_driver(int capability)
                                           .tensor_map = tensor_map,
                                           .capability = capability,
                                           .multiprocessors = 3 };
+    const size_t counters = SDRT_STREAM_COUNTERS * sizeof *driver.stream.counters;
+    void *p = NULL;
+    if (driver.alloc(&p, counters)) abort();
+    driver.stream.counters = memset(p, 0, counters);
     open_functions(library);
     driver.open = 1;
 }
@@ -158,6 +162,17 @@ struct sdrt_stream *tcuda_stream(void)
 {
     (void)tcuda_shim();
     return &driver.stream;
+}
+
+int tcuda_counted(void)
+{
+    int n = 0;
+
+    for (int i = 0; i < SDRT_STREAM_COUNTERS; i++) {
+        n += driver.stream.counters[i] != 0;
+        driver.stream.counters[i] = 0;
+    }
+    return n;
 }
 
 void *tcuda_upload(const void *host, size_t bytes)
@@ -216,6 +231,7 @@ void tcuda_end(struct tcuda_call *c)
     const struct shim_result *r = driver.shim.totals();
 
     cr_expect_eq(r->ldmatrix_replays, 0, "%ld bank conflicts", r->ldmatrix_replays);
+    cr_expect_eq(tcuda_counted(), 0, "a launch leaves counters that are not 0");
     driver.shim.clear();
     for (int i = 0; i < c->n; i++) tcuda_free(c->pieces[i]);
 }

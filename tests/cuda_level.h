@@ -33,6 +33,9 @@ void tcuda_free(void *device);
 /* What kernels are enqueued on. */
 struct sdrt_stream *tcuda_stream(void);
 
+/* How many of its counters are not zero, as launches must leave them; they are after that. */
+int tcuda_counted(void);
+
 /* All families, taking operands of the host. */
 void tcuda_ops_init(struct sdrt_ops *ops);
 

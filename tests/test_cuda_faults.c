@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Faults that are planted in CUDA's kernels, one at each barrier, wait and bound, and what the
+ * Faults that are planted in CUDA's kernels, one at each barrier, wait, fence and bound, and what the
  * execution model must find of each.  Results of some of them are right.
  */
 #include "kernels/cuda/cuda.h"
@@ -11,11 +11,17 @@
 #include "tests/support.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONFLICTS = SHIM_FAULTS }; /* slow, and right */
+enum {
+    CONFLICTS = SHIM_FAULTS, /* slow, and right */
+    COUNTED,                 /* counters that are not 0 afterwards */
+    WRONG,                   /* another result than in double */
+};
+static long wrong; /* results of the runs since this was 0 */
 
 /* n values in device memory, of the type, between -1 and 1. */
 static void *values(size_t n, enum sdrt_dtype type)
@@ -256,12 +262,53 @@ static void run_wgmma(const struct sdrt_ops *ops)
     tcuda_open(80);
 }
 
+/* One tile whose k three blocks share.  All weights are 1/4, so that a row's sum says all. */
+static void run_split(const struct sdrt_ops *ops)
+{
+    enum { M = 5, N = 7, K = 2576 };
+    const struct sdrt_gemm_shape s = {
+        .m = M,
+        .n = N,
+        .k = K,
+        .a_type = tnarrow_type,
+        .y_type = SDRT_F32,
+        .a_pitch = K,
+        .y_pitch = N,
+        .w = { .n = N, .k = K, .taps = 1, .stored = tnarrow_type },
+    };
+    struct sdrt_exec ex = exec();
+    struct tbuf w = tbuf_bytes(sdrt_dtype_bytes(tnarrow_type, N * K));
+    void *a = values(M * K, tnarrow_type);
+    float *y = values(M * N, SDRT_F32);
+    for (size_t i = 0; i < N * K; i++) tencode(0.25, tnarrow_type, w.p, i);
+    void *on_device = tcuda_upload(w.p, w.bytes);
+    const struct sdrt_gemm_args g = { .a = a, .w = on_device, .y = y };
+
+    ex.scratch = values(ops->gemm.scratch(&s) / sizeof(float), SDRT_F32);
+    (void)ops->gemm.gemm(&ex, &s, &g);
+    for (int i = 0; i < M * N; i++) {
+        double sum = 0.0;
+        for (size_t k = 0; k < K; k++)
+            sum += 0.25 * tdecode(a, tnarrow_type, (size_t)(i / N) * K + k);
+        wrong += fabs(sum - (double)y[i]) > 1e-3;
+    }
+    tcuda_free(a), tcuda_free(y), tcuda_free(on_device), tcuda_free(ex.scratch);
+    tbuf_free(&w);
+}
+
+static void run_split_wgmma(const struct sdrt_ops *ops)
+{
+    tcuda_open(90);
+    run_split(ops);
+    tcuda_open(80);
+}
+
 typedef void run_fn(const struct sdrt_ops *ops);
 
 static const struct {
     const char *fault;
     run_fn *run;
-    int finds; /* enum shim_fault, or CONFLICTS */
+    int finds; /* enum shim_fault, CONFLICTS, COUNTED or WRONG */
     int only;  /* 75, 80: on that device alone */
 } planted[] = {
     { "product_no_barrier", run_narrow, SHIM_RACE, 0 },
@@ -295,6 +342,22 @@ static const struct {
     { "wgmma_tile_early", run_wgmma, SHIM_IN_FLIGHT, 80 },
     { "wgmma_tile_late", run_wgmma, SHIM_RACE, 80 },
     { "wgmma_bound", run_wgmma, SHIM_BOUNDS, 80 },
+    { "split_no_release", run_split, SHIM_BLOCKS, 0 },
+    { "split_no_release", run_split_wgmma, SHIM_BLOCKS, 80 },
+    { "split_no_acquire", run_split, SHIM_BLOCKS, 0 },
+    { "split_no_acquire", run_split_wgmma, SHIM_BLOCKS, 80 },
+    { "split_early", run_split, SHIM_BLOCKS, 0 },
+    { "split_early", run_split_wgmma, SHIM_BLOCKS, 80 },
+    { "split_late", run_split, SHIM_RACE, 0 },
+    { "split_late", run_split_wgmma, SHIM_RACE, 80 },
+    { "split_not_reset", run_split, COUNTED, 0 },
+    { "split_not_reset", run_split_wgmma, COUNTED, 80 },
+    { "split_left_out", run_split, WRONG, 0 },
+    { "split_left_out", run_split_wgmma, WRONG, 80 },
+    { "split_twice", run_split, WRONG, 0 },
+    { "split_twice", run_split_wgmma, WRONG, 80 },
+    { "split_step", run_split, WRONG, 0 },
+    { "split_step", run_split_wgmma, WRONG, 80 },
     { "attention_no_barrier", run_attention, SHIM_RACE, 0 },
     { "attention_tile_early", run_attention, SHIM_RACE, 75 },
     { "attention_tile_early", run_large_attention, SHIM_RACE, 75 },
@@ -324,7 +387,11 @@ enum { PLANTED = sizeof planted / sizeof planted[0] };
 
 static long found(const struct shim_result *r, int fault)
 {
-    return fault == CONFLICTS ? r->ldmatrix_replays : r->faults[fault];
+    const int counted = tcuda_counted();
+
+    if (fault == CONFLICTS) return r->ldmatrix_replays;
+    if (fault == COUNTED) return counted;
+    return fault == WRONG ? wrong : r->faults[fault];
 }
 
 static int is_on(int i, int capability)
@@ -340,6 +407,7 @@ static void find_all(int capability)
     sdrt_cuda_ops_init(&ops, tnarrow_type);
     for (int i = 0; i < PLANTED; i++) {
         long sum = 0;
+        wrong = 0;
         if (!is_on(i, capability)) continue;
         tcuda_shim()->plant(planted[i].fault);
         for (int order = SHIM_FORWARD; order <= SHIM_SHUFFLED; order++) {
@@ -369,10 +437,13 @@ static void find_nothing(int capability)
     for (int i = 0; i < PLANTED; i++) {
         if (!is_on(i, capability)) continue;
         tcuda_shim()->clear();
+        wrong = 0;
         planted[i].run(&ops);
         const struct shim_result *r = tcuda_shim()->totals();
         cr_expect_eq(r->total, 0, "%s without its fault: %s", planted[i].fault, r->first);
         cr_expect_eq(r->ldmatrix_replays, 0, "%s without its fault: conflicts", planted[i].fault);
+        cr_expect_eq(wrong, 0, "%s without its fault: wrong", planted[i].fault);
+        cr_expect_eq(tcuda_counted(), 0, "%s without its fault: counters", planted[i].fault);
     }
 }
 
@@ -382,15 +453,14 @@ Test(cuda_faults, nothing_else_is_found_75) { find_nothing(75); }
 /* Every fault of the sources stands in the list above. */
 Test(cuda_faults, list_is_whole)
 {
-    static const char *const files[] = {
-        "product", "product_f32", "product_wgmma",   "prepare",
-        "norm",    "attention",   "attention_plain", "elementwise"
-    };
+    static const char *const files[] = { "product.cu",         "product_f32.cu", "product_wgmma.cu",
+                                         "prepare.cu",         "norm.cu",        "attention.cu",
+                                         "attention_plain.cu", "elementwise.cu", "split.h" };
     const char *data = getenv("SDRT_TESTDATA");
 
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         char path[1024], line[512];
-        snprintf(path, sizeof path, "%s/../kernels/cuda/%s.cu", data ? data : "tests", files[i]);
+        snprintf(path, sizeof path, "%s/../kernels/cuda/%s", data ? data : "tests", files[i]);
         FILE *f = fopen(path, "r");
         cr_assert_not_null(f, "%s", path);
         while (fgets(line, sizeof line, f))

@@ -12,6 +12,7 @@
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/product_wgmma.h"
 #include "kernels/cuda/ptx.h"
+#include "kernels/cuda/split.h"
 
 namespace attention_tiles {
 #include "kernels/cuda/attention.cu"

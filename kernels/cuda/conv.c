@@ -15,22 +15,12 @@ static size_t input_pixels(const struct sdrt_conv_shape *s)
     return (size_t)s->batch * (size_t)s->in_h * (size_t)s->in_w;
 }
 
-/* Clocks of an H100 by the model of its rates, which nothing has timed: steps of 128 x 128 products at 80 %
- * of what warpgroups (64 channels) and warps (32, at 62 % of the former) reach, of 64 x 64 at 60 % of that;
- * 2.9 us more for a launch, and bytes that its L2 moves. */
-enum {
-    MODEL_SMS = 132,
-    STEP_WARPGROUPS = 640,
-    STEP_WARPS = 516,
-    STEP_WARPS_64 = 215,
-    LAUNCH = 4900,
-    L2_BYTES = 3200
-};
+/* Clocks of an H100 by tiling.c's model: 2.9 us more for a launch, and bytes that its L2 moves. */
+enum { LAUNCH = 4900, L2_BYTES = 3200 };
 
-/* Of a device of so many multiprocessors the rounds of square tiles. */
-static int waves_of(int m, int n, int side)
+static struct cuda_extent extent_of(const struct sdrt_conv_shape *s)
 {
-    return cuda_divide_up(cuda_divide_up(m, side) * cuda_divide_up(n, side), MODEL_SMS);
+    return (struct cuda_extent){ s->batch * s->out_h * s->out_w, s->out_c, s->w.taps, s->w.k };
 }
 
 /* Whether a device of capability 9.0 gains by an operand made for its own products: they are faster, but
@@ -38,15 +28,13 @@ static int waves_of(int m, int n, int side)
  * On smaller devices the same, so that a plan fits all. */
 static int is_worth_making(const struct sdrt_conv_shape *s)
 {
-    const int m = s->batch * s->out_h * s->out_w, k = s->w.k, n = s->out_c;
-    const double waves = (double)waves_of(m, n, 128) * s->w.taps;
-    const double in = (double)input_pixels(s) * k;
-    const double made = waves * cuda_divide_up(k, 64) * STEP_WARPGROUPS + LAUNCH +
+    const struct cuda_extent e = extent_of(s);
+    const int tiles = cuda_divide_up(e.m, 128) * cuda_divide_up(e.rows, 128);
+    const double in = (double)input_pixels(s) * e.k;
+    const double made = cuda_tile_warpgroups(&e, tiles, &cuda_model_limits).clocks + LAUNCH +
                         in * 6.0 / L2_BYTES;
-    const int is_small = cuda_divide_up(m, 128) * cuda_divide_up(n, 128) < MODEL_SMS;
-    const double step = is_small ? waves_of(m, n, 64) * s->w.taps * (double)STEP_WARPS_64
-                                 : waves * STEP_WARPS;
-    const double products = step * cuda_divide_up(k, 32), reads = in * 4.0 / L2_BYTES;
+    const double products = cuda_tile_warps(&e, 1, &cuda_model_limits).clocks;
+    const double reads = in * 4.0 / L2_BYTES;
 
     return s->w.stored == SDRT_BF16 && s->upsample != 2 &&
            made * 1.1 < (products > reads ? products : reads);
@@ -69,11 +57,25 @@ static int made_narrow(const struct sdrt_conv_shape *s, enum sdrt_dtype narrow)
     return is_narrow(s, narrow) && s->upsample != 2;
 }
 
-static size_t scratch_of(const struct sdrt_conv_shape *s, enum sdrt_dtype narrow)
+static size_t operand_bytes(const struct sdrt_conv_shape *s, enum sdrt_dtype narrow)
 {
     if (!is_made(s, narrow)) return 0;
     return input_pixels(s) * (size_t)cuda_round_up(s->w.k, 8) *
            (made_narrow(s, narrow) ? sizeof(uint16_t) : sizeof(float));
+}
+
+static size_t workspace_of(const struct sdrt_conv_shape *s, enum sdrt_dtype narrow)
+{
+    const struct cuda_extent e = extent_of(s);
+
+    return cuda_workspace(&e, s->w.stored, narrow);
+}
+
+static size_t scratch_of(const struct sdrt_conv_shape *s, enum sdrt_dtype narrow)
+{
+    const size_t operand = operand_bytes(s, narrow), workspace = workspace_of(s, narrow);
+
+    return workspace ? cuda_workspace_at(operand) + workspace : operand;
 }
 
 static size_t scratch_bf16(const struct sdrt_conv_shape *s) { return scratch_of(s, SDRT_BF16); }
@@ -185,6 +187,9 @@ static int conv2d(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
         p.a_pitch = cuda_round_up(s->w.k, 8);
         p.read = p.read && !made_narrow(s, cuda_narrow(ex));
     }
+    if (workspace_of(s, cuda_narrow(ex)))
+        p.partial = (void *)((unsigned char *)ex->scratch +
+                             cuda_workspace_at(operand_bytes(s, cuda_narrow(ex))));
     return cuda_product(ex, s->w.stored, &p);
 }
 

@@ -31,18 +31,29 @@ static int is_prepared(const struct sdrt_gemm_shape *s, enum sdrt_dtype operand)
     return operand != SDRT_F32 && (s->a_pitch % 8 != 0 || (operand == SDRT_F16 && s->k % 8 != 0));
 }
 
-static size_t scratch_of(const struct sdrt_gemm_shape *s, enum sdrt_dtype operand)
+static size_t operand_bytes(const struct sdrt_gemm_shape *s, enum sdrt_dtype operand)
 {
     if (!is_prepared(s, operand)) return 0;
     return (size_t)s->m * (size_t)cuda_round_up(s->k, 8) * sdrt_dtype_size(operand);
 }
 
-static size_t scratch_bf16(const struct sdrt_gemm_shape *s)
+static size_t workspace_of(const struct sdrt_gemm_shape *s, enum sdrt_dtype narrow)
 {
-    return scratch_of(s, operand_bf16(s));
+    const struct cuda_extent e = { s->m, cuda_weight_rows(&s->w), 1, s->k };
+
+    return cuda_workspace(&e, s->w.stored, narrow);
 }
 
-static size_t scratch_f16(const struct sdrt_gemm_shape *s) { return scratch_of(s, operand_f16(s)); }
+static size_t scratch_of(const struct sdrt_gemm_shape *s, enum sdrt_dtype narrow)
+{
+    const size_t operand = operand_bytes(s, cuda_operand(s->w.stored, narrow));
+    const size_t workspace = workspace_of(s, narrow);
+
+    return workspace ? cuda_workspace_at(operand) + workspace : operand;
+}
+
+static size_t scratch_bf16(const struct sdrt_gemm_shape *s) { return scratch_of(s, SDRT_BF16); }
+static size_t scratch_f16(const struct sdrt_gemm_shape *s) { return scratch_of(s, SDRT_F16); }
 
 static int gemm(const struct sdrt_exec *ex, const struct sdrt_gemm_shape *s,
                 const struct sdrt_gemm_args *a)
@@ -93,6 +104,9 @@ static int gemm(const struct sdrt_exec *ex, const struct sdrt_gemm_shape *s,
         p.a_pitch = r.y_pitch;
     }
     if (operand != SDRT_F32 && !cuda_aligned(p.a, 16)) return -1;
+    if (workspace_of(s, cuda_narrow(ex)))
+        p.partial = (void *)((unsigned char *)ex->scratch +
+                             cuda_workspace_at(operand_bytes(s, operand)));
     return cuda_product(ex, s->w.stored, &p);
 }
 

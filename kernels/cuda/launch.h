@@ -36,21 +36,28 @@ static inline int cuda_has(const struct sdrt_exec *ex, enum sdrt_dtype type)
 
 static inline int cuda_aligned(const void *p, size_t bytes) { return (uintptr_t)p % bytes == 0; }
 
-/* Blocks in x and y, as many threads each as the kernel's row says. */
-static inline int cuda_launch(const struct sdrt_exec *ex, enum sdrt_cuda_number kernel, int grid_x,
-                              int grid_y, size_t shared, const void *params, size_t bytes)
+/* Blocks in x, y and z, as many threads each as the kernel's row says. */
+static inline int cuda_launch_3d(const struct sdrt_exec *ex, enum sdrt_cuda_number kernel,
+                                 int grid_x, int grid_y, int grid_z, size_t shared,
+                                 const void *params, size_t bytes)
 {
     const struct sdrt_launch l = {
         .kernel = (int)kernel,
         .grid_x = (unsigned)grid_x,
         .grid_y = (unsigned)grid_y,
-        .grid_z = 1,
+        .grid_z = (unsigned)grid_z,
         .shared_bytes = (unsigned)shared,
         .params = params,
         .params_bytes = bytes,
     };
 
     return ex->stream->launch(ex->stream, &l);
+}
+
+static inline int cuda_launch(const struct sdrt_exec *ex, enum sdrt_cuda_number kernel, int grid_x,
+                              int grid_y, size_t shared, const void *params, size_t bytes)
+{
+    return cuda_launch_3d(ex, kernel, grid_x, grid_y, 1, shared, params, bytes);
 }
 
 /* A thread for each of n values. */

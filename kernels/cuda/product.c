@@ -141,12 +141,22 @@ int cuda_prepare(const struct sdrt_exec *ex, struct sdrt_cuda_prepare *p)
     return cuda_launch_each(ex, SDRT_CUDA_prepare, p->pixels * pieces, p, sizeof *p);
 }
 
-/* The tile of most reuse that still gives every multiprocessor a block. */
-static int is_large(const struct sdrt_stream *stream, const struct sdrt_cuda_product *p)
+static struct cuda_extent extent_of(const struct sdrt_cuda_product *p)
 {
-    const int blocks = cuda_divide_up(p->m, 128) * cuda_divide_up(p->rows, 128);
+    return (struct cuda_extent){ p->m, p->rows, p->kernel * p->kernel, p->k };
+}
 
-    return blocks >= stream->multiprocessors;
+/* Of this device and this product's share of the scratch. */
+static struct cuda_limits limits_of(const struct sdrt_exec *ex, enum sdrt_dtype stored,
+                                    const struct sdrt_cuda_product *p)
+{
+    const struct cuda_extent e = extent_of(p);
+    const int can_split = ex->stream->counters && p->partial;
+
+    return (struct cuda_limits){
+        .multiprocessors = ex->stream->multiprocessors,
+        .workspace = can_split ? cuda_workspace(&e, stored, cuda_narrow(ex)) : 0,
+    };
 }
 
 /* ---- sm_90a ---- */
@@ -208,18 +218,25 @@ static int describe_weight(struct sdrt_stream *stream, struct sdrt_cuda_product_
     return stream->tensor_map(stream, &p->w, p->p.w, 3, dims, strides, box, steps);
 }
 
-static int product_wgmma(const struct sdrt_exec *ex, const struct sdrt_cuda_product *p)
+/* Large tiles are never split: whoever has too few of them takes small ones first. */
+static int product_wgmma(const struct sdrt_exec *ex, const struct cuda_limits *limits,
+                         const struct sdrt_cuda_product *p)
 {
     struct sdrt_cuda_product_wgmma q = { .p = *p, .batch = p->m / (p->out_h * p->out_w) };
+    const struct cuda_extent e = extent_of(p);
+    enum sdrt_cuda_number kernel = SDRT_CUDA_product_wgmma_256;
     int tile_n = 256;
 
     choose_box(&q);
-    if (boxes(&q) * cuda_divide_up(p->rows, tile_n) < ex->stream->multiprocessors) tile_n = 128;
+    if (boxes(&q) * cuda_divide_up(p->rows, tile_n) < limits->multiprocessors) {
+        kernel = SDRT_CUDA_product_wgmma_128;
+        tile_n = 128;
+        const int tiles = boxes(&q) * cuda_divide_up(p->rows, tile_n);
+        q.p.parts = cuda_tile_warpgroups(&e, tiles, limits).parts;
+    }
     if (describe_input(ex->stream, &q) || describe_weight(ex->stream, &q, tile_n)) return -1;
-    return cuda_launch(ex,
-                       tile_n == 256 ? SDRT_CUDA_product_wgmma_256 : SDRT_CUDA_product_wgmma_128,
-                       cuda_divide_up(p->rows, tile_n), boxes(&q),
-                       (size_t)SDRT_CUDA_WGMMA_SHARED(tile_n), &q, sizeof q);
+    return cuda_launch_3d(ex, kernel, cuda_divide_up(p->rows, tile_n), boxes(&q), q.p.parts,
+                          (size_t)SDRT_CUDA_WGMMA_SHARED(tile_n), &q, sizeof q);
 }
 
 /* Of square tiles. */
@@ -239,29 +256,39 @@ static unsigned quotient(const struct sdrt_cuda_product *p, int in, int out)
     return (unsigned)(p->upsample ? (uint64_t)in * one / (uint64_t)out + 1 : one);
 }
 
+static int product_warps(const struct sdrt_exec *ex, const struct cuda_limits *limits,
+                         enum sdrt_dtype stored, struct sdrt_cuda_product *p)
+{
+    const enum sdrt_dtype narrow = cuda_narrow(ex);
+    const int stages = narrow == SDRT_F16 ? SDRT_CUDA_PRODUCT_STAGES_75 : SDRT_CUDA_PRODUCT_STAGES;
+    const int small = stored == SDRT_F8_E4M3;
+    const int has_large = !p->read || (!small && narrow == SDRT_BF16);
+    const struct cuda_extent e = extent_of(p);
+    const struct cuda_tiling t = cuda_tile_warps(&e, has_large, limits);
+    const size_t shared = SDRT_CUDA_PRODUCT_SHARED((size_t)stages, (size_t)t.side, (size_t)t.side);
+
+    p->parts = t.parts;
+    return cuda_launch_3d(ex, tiled_kernel(t.side, small, p->read), cuda_divide_up(p->rows, t.side),
+                          cuda_divide_up(p->m, t.side), t.parts, shared, p, sizeof *p);
+}
+
 int cuda_product(const struct sdrt_exec *ex, enum sdrt_dtype stored, struct sdrt_cuda_product *p)
 {
     const size_t y_size = p->y_narrow ? 2 : 4;
     const enum sdrt_dtype narrow = cuda_narrow(ex);
-    const int stages = narrow == SDRT_F16 ? SDRT_CUDA_PRODUCT_STAGES_75 : SDRT_CUDA_PRODUCT_STAGES;
-    enum sdrt_cuda_number kernel = SDRT_CUDA_product_f32;
-    int tile = SDRT_CUDA_F32_TILE;
-    size_t shared = SDRT_CUDA_F32_SHARED;
+    const struct cuda_limits limits = limits_of(ex, stored, p);
 
+    p->parts = 1;
+    p->arrived = ex->stream->counters;
     p->up_y = quotient(p, p->in_h, p->out_h);
     p->up_x = quotient(p, p->in_w, p->out_w);
     p->fours = p->n % 4 == 0 && p->y_pitch % 4 == 0 && cuda_aligned(p->y, 4 * y_size) &&
                (!p->residual || (p->residual_pitch % 4 == 0 && cuda_aligned(p->residual, 16)));
     p->source_eights = p->read && p->k % 8 == 0 && p->c2 % 8 == 0 &&
                        in_pieces(4, p->a, p->k - p->c2, p->a_pitch, p->x2, p->c2, p->x2_pitch);
-    if (stored == SDRT_BF16 && takes_wgmma(ex->stream, p)) return product_wgmma(ex, p);
-    if (cuda_operand(stored, narrow) == narrow) {
-        const int small = stored == SDRT_F8_E4M3;
-        const int has_large = !p->read || (!small && narrow == SDRT_BF16);
-        tile = has_large && is_large(ex->stream, p) ? 128 : 64;
-        kernel = tiled_kernel(tile, small, p->read);
-        shared = SDRT_CUDA_PRODUCT_SHARED((size_t)stages, (size_t)tile, (size_t)tile);
-    }
-    return cuda_launch(ex, kernel, cuda_divide_up(p->rows, tile), cuda_divide_up(p->m, tile),
-                       shared, p, sizeof *p);
+    if (stored == SDRT_BF16 && takes_wgmma(ex->stream, p)) return product_wgmma(ex, &limits, p);
+    if (cuda_operand(stored, narrow) == narrow) return product_warps(ex, &limits, stored, p);
+    return cuda_launch(ex, SDRT_CUDA_product_f32, cuda_divide_up(p->rows, SDRT_CUDA_F32_TILE),
+                       cuda_divide_up(p->m, SDRT_CUDA_F32_TILE), SDRT_CUDA_F32_SHARED, p,
+                       sizeof *p);
 }

@@ -13,6 +13,7 @@
  * each.  Of f32 sources it converts that piece in registers.
  */
 #include "kernels/cuda/epilogue.h"
+#include "kernels/cuda/split.h"
 
 enum {
     THREADS = SDRT_CUDA_PRODUCT_THREADS,
@@ -36,6 +37,13 @@ DEVICE uint32_t piece_at(int r, int c)
 struct step {
     int tap, channel;
 };
+
+DEVICE step step_number(const sdrt_cuda_product &p, int i)
+{
+    const int of_tap = (p.k + STEP - 1) / STEP;
+
+    return { i / of_tap, i % of_tap * STEP };
+}
 
 /* To the next one; whether it is another tap's. */
 DEVICE int advance(const sdrt_cuda_product &p, step &at)
@@ -90,10 +98,19 @@ template <int W> DEVICE void load_stage(const sdrt_cuda_product &p, weights<W> &
     }
 }
 
-template <int W> DEVICE void begin(const sdrt_cuda_product &p, int n0, weights<W> &w)
+/* Where the thread's first piece of a step of weights begins, in elements. */
+DEVICE size_t weights_at(const sdrt_cuda_product &p, int n0, const step &at)
 {
-    w.at.tap = w.at.channel = 0;
-    w.from = (const narrow *)p.w + (size_t)(n0 + first_row()) * (size_t)p.w_pitch + first_channel();
+    const size_t row = (size_t)at.tap * (size_t)p.rows + (size_t)(n0 + first_row());
+
+    return row * (size_t)p.w_pitch + (size_t)(at.channel + first_channel());
+}
+
+template <int W>
+DEVICE void begin(const sdrt_cuda_product &p, int n0, const step &at, weights<W> &w)
+{
+    w.at = at;
+    w.from = (const narrow *)p.w + weights_at(p, n0, at);
     w.rows = p.rows - n0 - first_row() + (PLANTED(product_bound_n) ? 1 : 0);
     if constexpr (!ASYNC_COPIES) load_stage(p, w);
 }
@@ -156,11 +173,11 @@ template <int W> DEVICE void load_stage(const sdrt_cuda_product &p, small_weight
     }
 }
 
-template <int W> DEVICE void begin(const sdrt_cuda_product &p, int n0, small_weights<W> &w)
+template <int W>
+DEVICE void begin(const sdrt_cuda_product &p, int n0, const step &at, small_weights<W> &w)
 {
-    w.at.tap = w.at.channel = 0;
-    w.from = (const uint8_t *)p.w + (size_t)(n0 + first_row()) * (size_t)p.w_pitch +
-             first_channel();
+    w.at = at;
+    w.from = (const uint8_t *)p.w + weights_at(p, n0, at);
     w.rows = p.rows - n0 - first_row() + (PLANTED(product_f8_bound_n) ? 1 : 0);
     load_stage(p, w);
 }
@@ -188,7 +205,7 @@ DEVICE void bring(const sdrt_cuda_product &p, small_weights<W> &w, unsigned char
 
 template <int A> struct copied {
     step at; /* of the next copy, or of what is in v */
-    const narrow *a[A]; /* of the pixel that the first tap reads, then moving on with all */
+    const narrow *a[A]; /* of the pixel that the first tap reads, moving on with all */
     uint32_t taps[A];   /* bit t: tap t of this pixel lies inside the image */
     bytes16 v[A];       /* as weights have it; whole pieces, whose rest is zero */
 };
@@ -222,12 +239,15 @@ template <int A> DEVICE void load_stage(const sdrt_cuda_product &p, copied<A> &x
     }
 }
 
-template <int A> DEVICE void begin(const sdrt_cuda_product &p, int m0, copied<A> &x)
+template <int A>
+DEVICE void begin(const sdrt_cuda_product &p, int m0, const step &at, copied<A> &x)
 {
-    x.at.tap = x.at.channel = 0;
+    const int tap = (at.tap / p.kernel * p.in_w + at.tap % p.kernel) * p.a_pitch;
+
+    x.at = at;
 #pragma unroll
     for (int i = 0; i < A; i++) {
-        x.a[i] = (const narrow *)p.a + first_channel();
+        x.a[i] = (const narrow *)p.a + (tap + at.channel + first_channel());
         x.taps[i] = find_pixel(p, m0 + first_row() + i * ROWS_APART, x.a[i]);
     }
     if constexpr (!ASYNC_COPIES) load_stage(p, x);
@@ -351,9 +371,10 @@ template <int A> DEVICE void load_stage(const sdrt_cuda_product &p, sources<A> &
                                                       x.at.channel + first_channel() + k);
 }
 
-template <int A> DEVICE void begin(const sdrt_cuda_product &p, int m0, sources<A> &x)
+template <int A>
+DEVICE void begin(const sdrt_cuda_product &p, int m0, const step &at, sources<A> &x)
 {
-    x.at.tap = x.at.channel = 0;
+    x.at = at;
 #pragma unroll
     for (int i = 0; i < A; i++) {
         const int m = m0 + first_row() + i * ROWS_APART, row = m / p.out_w % p.out_h * p.stride;
@@ -443,7 +464,8 @@ DEVICE void finish(const sdrt_cuda_product &p, const float (&sum)[ROWS][COLUMNS]
     }
 }
 
-/* The operand by Source, copied or sources; weights by Weights, as they are or small. */
+/* The operand by Source, copied or sources; weights by Weights, as they are or small.  Of the steps this
+ * block has its part. */
 template <int M, int N, class Source, class Weights>
 DEVICE void product(const sdrt_cuda_product &p, unsigned char *shared)
 {
@@ -452,13 +474,16 @@ DEVICE void product(const sdrt_cuda_product &p, unsigned char *shared)
     constexpr uint32_t stage_bytes = (M + N) * ROW_BYTES;
     const int m0 = (int)blockIdx.y * M, n0 = (int)blockIdx.x * N;
     const int warp_m = warp_number() / 2 * (M / 2), warp_n = warp_number() % 2 * (N / 2);
-    const int steps = p.kernel * p.kernel * ((p.k + STEP - 1) / STEP);
+    const int all = p.kernel * p.kernel * ((p.k + STEP - 1) / STEP);
+    int first = 0;
+    const int steps = steps_of_part(p, all, first);
+    const step at = step_number(p, first);
     float sum[ROWS][COLUMNS][4] = {};
     Weights w;
     Source x;
 
-    begin(p, n0, w);
-    begin(p, m0, x);
+    begin(p, n0, at, w);
+    begin(p, m0, at, x);
 
 #pragma unroll
     for (int s = 0; s < STAGES - 1; s++) {
@@ -485,6 +510,11 @@ DEVICE void product(const sdrt_cuda_product &p, unsigned char *shared)
         multiply_stage(sum, stage + (uint32_t)(warp_m * ROW_BYTES),
                        stage + (uint32_t)((M + warp_n) * ROW_BYTES));
     }
+    if (p.parts > 1 && !add_parts<ROWS * COLUMNS, THREADS>(
+                           p, (int)threadIdx.x, (int *)(void *)shared,
+                           [&](int i) { return sum[i / COLUMNS][i % COLUMNS]; },
+                           [] { sync_block(); }))
+        return;
     finish<M, N>(p, sum, (float *)(void *)shared, m0, n0);
 }
 

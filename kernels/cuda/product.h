@@ -42,6 +42,9 @@ struct sdrt_cuda_product {
     int gated;
     int y_narrow;
     int fours; /* four neighbouring columns of y and residual may be accessed at once */
+    int parts;      /* split-K: blocks a tile, in z, each with a share of the steps; see split.h */
+    float *partial; /* [tile][part][...]: their sums, where there are several; or NULL */
+    unsigned *arrived; /* [tile]: blocks that have stored theirs, 0 before and after */
 };
 
 /* The tiles of the kernels for tensor cores, and how many steps their rings hold. */

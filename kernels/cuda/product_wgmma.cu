@@ -9,6 +9,7 @@
  */
 #include "kernels/cuda/epilogue.h"
 #include "kernels/cuda/product_wgmma.h"
+#include "kernels/cuda/split.h"
 
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH_FEAT_SM90_ALL
 #define HAVE_WARPGROUPS 1
@@ -43,14 +44,15 @@ template <int N> DEVICE place block_place(const sdrt_cuda_product_wgmma &p)
              (int)blockIdx.x * N };
 }
 
-/* The thread that copies. */
+/* The thread that copies: steps from `first` on. */
 template <int N>
-DEVICE void feed(const sdrt_cuda_product_wgmma &p, const ring &r, const place &at, int steps)
+DEVICE void feed(const sdrt_cuda_product_wgmma &p, const ring &r, const place &at, int first,
+                 int steps)
 {
     const int blocks = (p.p.k + STEP - 1) / STEP, kernel = p.p.kernel;
 
     for (int s = 0; s < steps; s++) {
-        const int stage = s % STAGES, tap = s / blocks, c = s % blocks * STEP;
+        const int stage = s % STAGES, tap = (first + s) / blocks, c = (first + s) % blocks * STEP;
         const uint32_t full = r.full + (uint32_t)stage * 8;
         const uint32_t to = r.tiles + (uint32_t)stage * SDRT_CUDA_WGMMA_STAGE(N);
         if (!PLANTED(wgmma_no_free))
@@ -120,7 +122,9 @@ template <int N> DEVICE void product(const sdrt_cuda_product_wgmma &p, unsigned 
 {
     const uint32_t base = shared_address(shared);
     const int group = (int)threadIdx.x / GROUP;
-    const int steps = p.p.kernel * p.p.kernel * ((p.p.k + STEP - 1) / STEP);
+    const int all = p.p.kernel * p.p.kernel * ((p.p.k + STEP - 1) / STEP);
+    int first = 0;
+    const int steps = N == 128 ? steps_of_part(p.p, all, first) : all;
     const place at = block_place<N>(p);
     ring r;
 
@@ -139,11 +143,17 @@ template <int N> DEVICE void product(const sdrt_cuda_product_wgmma &p, unsigned 
     sync_block();
     if (group == 0) {
         registers_give<40>();
-        if (threadIdx.x == 0) feed<N>(p, r, at, steps);
+        if (threadIdx.x == 0) feed<N>(p, r, at, first, steps);
     } else {
         float sum[N / 2];
         registers_take<232>();
         multiply<N>(r, group - 1, steps, sum);
+        if constexpr (N == 128) /* product.c splits these alone */
+            if (p.p.parts > 1 &&
+                !add_parts<N / 8, 2 * GROUP>(
+                    p.p, (int)threadIdx.x - GROUP, (int *)(void *)shared,
+                    [&](int i) { return sum + i * 4; }, [] { sync_named(1, 2 * GROUP); }))
+                return;
         store<N>(p, at, (int)threadIdx.x - GROUP, sum, (float *)(void *)shared);
     }
 }

@@ -14,7 +14,7 @@ static const size_t WINDOW = (size_t)4 << 20; /* bytes: long enough for the bus'
 
 struct cuda_queue {
     struct sdrt_queue queue;   /* first; its host is owned */
-    struct sdrt_stream stream; /* as kernels see it */
+    struct sdrt_stream stream; /* as kernels see it; its counters are owned */
     struct cuda_device *device;
     cuda_stream handle;
     unsigned char *window[WINDOWS];
@@ -79,6 +79,19 @@ static int tensor_map(struct sdrt_stream *stream, struct sdrt_tensor_map *map, c
 
 /* ---- opening ---- */
 
+/* Zeros by the stream itself, since nothing else comes before its first launch. */
+static int make_counters(struct cuda_queue *q)
+{
+    static const unsigned zeros[SDRT_STREAM_COUNTERS];
+    cuda_pointer p = 0;
+    const int error = q->device->driver.alloc(&p, sizeof zeros);
+
+    if (error) return error;
+    q->stream.counters = (unsigned *)(uintptr_t)p;
+    sdrt_cuda_write(&q->queue, q->stream.counters, zeros, sizeof zeros);
+    return q->error;
+}
+
 static int open_stream(struct cuda_queue *q, const struct sdrt_log *log)
 {
     const struct sdrt_cuda_driver *v = &q->device->driver;
@@ -94,6 +107,7 @@ static int open_stream(struct cuda_queue *q, const struct sdrt_log *log)
         q->window[i] = p;
         if (!error) error = v->create_event(&q->used[i], 0);
     }
+    if (!error) error = make_counters(q);
     if (error)
         return sdrt_fail(log, SDRT_E_UNSUPPORTED, "device \"cuda\": a queue: %s",
                          sdrt_cuda_error(v, error));
@@ -136,6 +150,7 @@ void sdrt_cuda_close_queue(struct sdrt_queue *queue)
     free(q->marks);
     for (int i = 0; i < q->n_arrived; i++) (void)v->destroy_event(q->arrived[i]);
     free(q->arrived);
+    if (q->stream.counters) (void)v->free(cuda_address(q->stream.counters));
     if (q->fork) (void)v->destroy_event(q->fork);
     if (q->beside) (void)v->destroy_stream(q->beside);
     if (q->handle) (void)v->destroy_stream(q->handle);
