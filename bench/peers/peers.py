@@ -16,8 +16,9 @@ threads are the same for all; the weights are random, those of the model given a
 by sdbench unless --sdrt-model names a checkpoint.
 
 Each peer is loaded alone, in a process of its own, and runs in turn with sdrt (A B A B ...), so
-that a change in the machine's speed meets both.  Prints each pair, then a Markdown table of the
-median times and ratios with the versions.  Needs torch and diffusers, openvino for its peers.
+that a change in the machine's speed meets both; with --together all are loaded, and each round has
+one run of each.  Prints each pair, then a Markdown table of the median times and ratios with the
+versions.  Needs torch and diffusers, openvino for its peers.
 """
 
 import argparse
@@ -101,31 +102,49 @@ class Child:
         self.process.join()
 
 
-def compare(name, work, sdrt, options):
-    """One row: rounds of the peer and sdrt in turn."""
-    row = {"peer": name, "work": work, "seconds": [], "sdrt_seconds": [], "ratios": []}
-    child = Child(name, options, work)
+def compare(names, work, sdrt, options):
+    """A row for each of the peers: rounds of sdrt and them in turn."""
+    rows, children = {}, {}
+
+    def ask(name, question):
+        """The answer of a peer that has not failed; None of one that has."""
+        try:
+            return question(children[name]) if name in children else None
+        except RuntimeError as error:
+            rows[name]["failed"] = str(error)
+            print(f"{work}: {name}: {error}", file=sys.stderr, flush=True)
+            children.pop(name).close()
+            return None
+
     try:
-        row["first_seconds"] = child.answer()
+        for name in names:
+            rows[name] = {"peer": name, "work": work}
+            rows[name].update({"seconds": [], "sdrt_seconds": [], "ratios": []})
+            children[name] = Child(name, options, work)
+            rows[name]["first_seconds"] = ask(name, Child.answer)
         for i in range(options.rounds):
+            if not children:
+                break
             ours = sdrt.run(work)
-            theirs = child.ask("run")
-            row["sdrt_seconds"].append(ours)
-            row["seconds"].append(theirs)
-            row["ratios"].append(theirs / ours)
-            print(
-                f"{work} round {i + 1}: {name} {theirs:.2f} s, sdrt {ours:.2f} s,"
-                f" ratio {theirs / ours:.2f}",
-                file=sys.stderr,
-                flush=True,
-            )
-        row["version"] = child.ask("end")
-    except RuntimeError as error:
-        row["failed"] = str(error)
-        print(f"{work}: {name}: {error}", file=sys.stderr, flush=True)
+            for name in names:
+                theirs = ask(name, lambda child: child.ask("run"))
+                if theirs is None:
+                    continue
+                rows[name]["sdrt_seconds"].append(ours)
+                rows[name]["seconds"].append(theirs)
+                rows[name]["ratios"].append(theirs / ours)
+                print(
+                    f"{work} round {i + 1}: {name} {theirs:.2f} s, sdrt {ours:.2f} s,"
+                    f" ratio {theirs / ours:.2f}",
+                    file=sys.stderr,
+                    flush=True,
+                )
+        for name in names:
+            rows[name]["version"] = ask(name, lambda child: child.ask("end"))
     finally:
-        child.close()
-    return row
+        for child in children.values():
+            child.close()
+    return list(rows.values())
 
 
 def markdown(document):
@@ -167,6 +186,7 @@ def parse():
     ap.add_argument("--peers", default=",".join(PEERS), help="default: %(default)s")
     ap.add_argument("--work", default="unet,vae", help="of unet,vae,image; default: %(default)s")
     ap.add_argument("--rounds", type=int, default=3)
+    ap.add_argument("--together", action="store_true", help="each round has all the peers")
     ap.add_argument("--threads", type=int, default=os.cpu_count())
     ap.add_argument("--size", default="512x512", help="WxH in pixels")
     ap.add_argument("--steps", type=int, default=20, help="of an image")
@@ -212,8 +232,8 @@ def main():
         "rows": [],
     }
     for work in options.work:
-        for name in options.peers:
-            document["rows"].append(compare(name, work, sdrt, options))
+        for names in [options.peers] if options.together else [[name] for name in options.peers]:
+            document["rows"] += compare(names, work, sdrt, options)
             document["run"].update(sdrt.facts)
             if options.output:
                 base = os.path.splitext(options.output)[0]
