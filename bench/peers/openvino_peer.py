@@ -63,8 +63,11 @@ class OpenVino:
     def run(self, work):
         with torch.inference_mode():
             start = time.perf_counter()
-            self.call()
+            self.answer = self.call()
             return time.perf_counter() - start
+
+    def output(self):
+        return self.answer[0]
 
     def version(self):
         hint = self.compiled.get_property("INFERENCE_PRECISION_HINT")

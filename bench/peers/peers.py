@@ -17,8 +17,9 @@ by sdbench unless --sdrt-model names a checkpoint.
 
 Each peer is loaded alone, in a process of its own, and runs in turn with sdrt (A B A B ...), so
 that a change in the machine's speed meets both; with --together all are loaded, and each round has
-one run of each.  Prints each pair, then a Markdown table of the median times and ratios with the
-versions.  Needs torch and diffusers, openvino for its peers.
+one run of each.  --error adds how far a peer's output is from torch's in float32 (relative L2; of
+sdrt `sdbench error` tells that).  Prints each pair, then a Markdown table of the median times and
+ratios with the versions.  Needs torch and diffusers, openvino for its peers.
 """
 
 import argparse
@@ -62,8 +63,8 @@ def serve(pipe, name, options, work):
         peer = make(name, options)
         peer.load(work)
         pipe.send(("first", peer.run(work) if peer.warms_up else None))
-        while pipe.recv() == "run":
-            pipe.send(("seconds", peer.run(work)))
+        while (what := pipe.recv()) != "end":
+            pipe.send((what, peer.run(work) if what == "run" else peer.output()))
         pipe.send(("version", peer.version()))
     except EOFError:
         pass
@@ -102,8 +103,27 @@ class Child:
         self.process.join()
 
 
-def compare(names, work, sdrt, options):
-    """A row for each of the peers: rounds of sdrt and them in turn."""
+def relative_error(x, exact):
+    """Of arrays, in the L2 norm."""
+    x, exact = x.astype("f8"), exact.astype("f8")
+    return float((((x - exact) ** 2).sum() / (exact**2).sum()) ** 0.5)
+
+
+def exact_output(work, options):
+    """What torch makes of the timed inputs in float32; None where it fails."""
+    child = Child("torch-f32", options, work)
+    try:
+        child.answer()
+        return child.ask("output")
+    except RuntimeError as error:
+        print(f"{work}: no errors: torch-f32: {error}", file=sys.stderr, flush=True)
+        return None
+    finally:
+        child.close()
+
+
+def compare(names, work, sdrt, options, exact=None):
+    """A row for each of the peers: rounds of sdrt and them in turn, and their errors."""
     rows, children = {}, {}
 
     def ask(name, question):
@@ -140,6 +160,9 @@ def compare(names, work, sdrt, options):
                     flush=True,
                 )
         for name in names:
+            if exact is not None and name != "sdcpp":
+                output = ask(name, lambda child: child.ask("output"))
+                rows[name]["error"] = None if output is None else relative_error(output, exact)
             rows[name]["version"] = ask(name, lambda child: child.ask("end"))
     finally:
         for child in children.values():
@@ -150,8 +173,11 @@ def compare(names, work, sdrt, options):
 def markdown(document):
     """The table for people."""
     lines = [f"{key}: {value}" for key, value in document["run"].items()]
-    lines += ["", "| work | peer | peer, s | sdrt, s | ratio | lowest | highest | version |"]
-    lines += ["|---|---|---:|---:|---:|---:|---:|---|"]
+    error = any(row.get("error") is not None for row in document["rows"])
+    lines += ["", "| work | peer | peer, s | sdrt, s | ratio | lowest | highest |"]
+    lines += ["|---|---|---:|---:|---:|---:|---:|"]
+    lines[-2] += " error | version |" if error else " version |"
+    lines[-1] += "---:|---|" if error else "---|"
     for row in document["rows"]:
         cells = [row["work"], row["peer"]]
         if row["ratios"]:
@@ -159,6 +185,8 @@ def markdown(document):
             cells += [f"{f(row['ratios']):.2f}" for f in (statistics.median, min, max)]
         else:
             cells += ["-"] * 5
+        if error:
+            cells.append("-" if row.get("error") is None else f"{row['error']:.1e}")
         cells.append(row.get("version") or row.get("failed", ""))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -187,6 +215,7 @@ def parse():
     ap.add_argument("--work", default="unet,vae", help="of unet,vae,image; default: %(default)s")
     ap.add_argument("--rounds", type=int, default=3)
     ap.add_argument("--together", action="store_true", help="each round has all the peers")
+    ap.add_argument("--error", action="store_true", help="also their distance from torch in f32")
     ap.add_argument("--threads", type=int, default=os.cpu_count())
     ap.add_argument("--size", default="512x512", help="WxH in pixels")
     ap.add_argument("--steps", type=int, default=20, help="of an image")
@@ -232,8 +261,9 @@ def main():
         "rows": [],
     }
     for work in options.work:
+        exact = exact_output(work, options) if options.error and work != "image" else None
         for names in [options.peers] if options.together else [[name] for name in options.peers]:
-            document["rows"] += compare(names, work, sdrt, options)
+            document["rows"] += compare(names, work, sdrt, options, exact)
             document["run"].update(sdrt.facts)
             if options.output:
                 base = os.path.splitext(options.output)[0]
