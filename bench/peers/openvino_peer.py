@@ -18,23 +18,28 @@ def convert(module, inputs):
 
 
 class OpenVino:
+    """precision None is what OpenVINO takes by itself: bf16 where the processor multiplies it."""
+
     warms_up = True
 
     def __init__(self, options, precision):
         self.options = options
         self.config = {
-            "INFERENCE_PRECISION_HINT": precision,
+            **({"INFERENCE_PRECISION_HINT": precision} if precision else {}),
             "INFERENCE_NUM_THREADS": options.threads,
             "NUM_STREAMS": 1,
             "PERFORMANCE_HINT": "LATENCY",
         }
 
-    def compile(self, work):
-        """The compiled network and its inputs; the weights of torch are dropped."""
+    def model(self, work):
+        """The network and its inputs; the weights of torch are dropped."""
         module, inputs = load_module(self.options, work, torch.float32)
-        model = convert(module, inputs)
+        return convert(module, inputs), [x.numpy() for x in inputs]
+
+    def compile(self, work):
+        model, inputs = self.model(work)
         self.compiled = openvino.Core().compile_model(model, "CPU", self.config)
-        return self.compiled, [x.numpy() for x in inputs]
+        return self.compiled, inputs
 
     def load(self, work):
         if work == "image":
@@ -71,7 +76,8 @@ class OpenVino:
 
     def version(self):
         hint = self.compiled.get_property("INFERENCE_PRECISION_HINT")
+        asked = self.config.get("INFERENCE_PRECISION_HINT", "nothing")
         return (
             f"OpenVINO {openvino.__version__.split('-')[0]}, computes in {hint.to_string()}"
-            f" (asked for {self.config['INFERENCE_PRECISION_HINT']})"
+            f" (asked for {asked})"
         )

@@ -10,7 +10,8 @@ Work: "unet" is one evaluation of the denoiser, a U-Net or an MMDiT, on a batch 
 decode, "image" a whole image of SD 1.5 (text, steps with guidance, decode) from a loaded model.
 --arch is sdrt's name for what lies in FOLDER; stable-diffusion.cpp runs SD 1.5 only.  Peers:
 torch-f32, torch-bf16, compile-f32, compile-bf16 (diffusers, eager and torch.compile), openvino-f32,
-openvino-bf16 (static shapes, converted from the torch modules) and sdcpp (an already built
+openvino-bf16 (static shapes, converted from the torch modules), openvino-int8 (the denoiser
+quantised by NNCF, which takes many minutes unless --nncf has it) and sdcpp (an already built
 stable-diffusion.cpp, which is best configured with GGML_LLAMAFILE=ON).  Sizes, steps, guidance and
 threads are the same for all; the weights are random, those of the model given and, for sdrt, drawn
 by sdbench unless --sdrt-model names a checkpoint.
@@ -19,7 +20,7 @@ Each peer is loaded alone, in a process of its own, and runs in turn with sdrt (
 that a change in the machine's speed meets both; with --together all are loaded, and each round has
 one run of each.  --error adds how far a peer's output is from torch's in float32 (relative L2; of
 sdrt `sdbench error` tells that).  Prints each pair, then a Markdown table of the median times and
-ratios with the versions.  Needs torch and diffusers, openvino for its peers.
+ratios with the versions.  Needs torch and diffusers, openvino for its peers, nncf for its int8.
 """
 
 import argparse
@@ -42,6 +43,10 @@ def make(name, options):
 
         return StableDiffusionCpp(options)
     library, _, precision = name.partition("-")
+    if name == "openvino-int8":
+        from nncf_peer import OpenVinoInt8
+
+        return OpenVinoInt8(options)
     if library == "openvino":
         from openvino_peer import OpenVino
 
@@ -52,7 +57,7 @@ def make(name, options):
 
 
 PEERS = ["torch-f32", "torch-bf16", "compile-f32", "compile-bf16"]
-PEERS += ["openvino-f32", "openvino-bf16", "sdcpp"]
+PEERS += ["openvino-f32", "openvino-bf16", "openvino-int8", "sdcpp"]
 WORK = ["unet", "vae", "image"]
 
 
@@ -211,6 +216,7 @@ def parse():
     ap.add_argument("--sdrt-model", help="checkpoint for sdbench; default: random weights")
     ap.add_argument("--isa", help="as for sdbench")
     ap.add_argument("--precision", help="as for sdbench")
+    ap.add_argument("--nncf", metavar="FOLDER", help="keeps openvino-int8's network for later runs")
     ap.add_argument("--peers", default=",".join(PEERS), help="default: %(default)s")
     ap.add_argument("--work", default="unet,vae", help="of unet,vae,image; default: %(default)s")
     ap.add_argument("--rounds", type=int, default=3)
