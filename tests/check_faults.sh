@@ -22,12 +22,19 @@ if [ ! -f "$faults" ] || grep -q '^CFLAGS.*fsanitize=' "$build/Makefile"; then
     exit
 fi
 every=${SDRT_SOAK-}
+# Emulated, a run takes a second, so fewer of them, in f32 and of a small picture; how many is told.
+told=$every first=12 last=80 less=1 limit=60
+set --
+if [ -n "${SDRT_EMULATED-}" ]; then
+    told=emulated first=4 last=20 less=4 limit=600
+    set -- --isa neon -W 8 -H 8
+fi
 varies=false # a good end may say other than without a fault
 day=$(date +%j | sed 's/^0*//')
 
 # run VARIABLES -- PROGRAM...: under the faults that the variables say.
 run() {
-    timeout -s KILL 60 env "$(preload "$faults")" "$@" < /dev/null > "$work/stdout" 2> "$work/stderr"
+    timeout -s KILL $limit env "$(preload "$faults")" "$@" < /dev/null > "$work/stdout" 2> "$work/stderr"
 }
 
 # judge NAME STATUS: what the program left is as it must be.
@@ -53,7 +60,7 @@ judge() {
 
 # allocations NAME SHARE PROGRAM...: one in SHARE of the ways to an allocation.
 allocations() {
-    name=$1 share=${every:-$2}
+    name=$1 share=${every:-$(($2 * less))}
     shift 2
     reference='' tried=0 bad=0
     printf old > x.png
@@ -65,7 +72,7 @@ allocations() {
     [ "$(cat x.png)" = old ] || { reference=$work/reference; cp x.png "$reference"; }
     # The first decide what is looked at and what is not, among the last parameters and name are written: all.
     end=$(wc -l < "$work/sites")
-    for n in $(awk "NR <= 12 || NR > $end - 80 || (NR + $day) % $share == 0" "$work/sites"); do
+    for n in $(awk "NR <= $first || NR > $end - $last || (NR + $day) % $share == 0" "$work/sites"); do
         printf old > x.png
         run FAULT_ALLOC="$n" FAULT_LEAKS="$work/leaks" "$@"
         judge "$name, allocation $n" $?
@@ -73,13 +80,13 @@ allocations() {
     leaks=''
     ok=true
     [ $bad -eq 0 ] && [ $tried -gt 0 ] || ok=false
-    [ -z "$every" ] || echo "$name: $tried allocations, $bad wrong"
+    [ -z "$told" ] || echo "$name: $tried allocations, $bad wrong"
     report $ok "$name: $tried allocations" "$bad of them were not told, or left something"
 }
 
 # cuts NAME SHARE FILE PROGRAM...: FILE is cut at one in SHARE of the moments when it is read.
 cuts() {
-    name=$1 share=${every:-$2} file=$3
+    name=$1 share=${every:-$(($2 * less))} file=$3
     shift 3
     reference='' tried=0 bad=0
     cp "$file" "$work/whole"
@@ -102,7 +109,7 @@ cuts() {
     cp "$work/whole" "$file"
     ok=true
     [ $bad -eq 0 ] && [ $tried -gt 0 ] || ok=false
-    [ -z "$every" ] || echo "$name: $tried cuts, $bad wrong"
+    [ -z "$told" ] || echo "$name: $tried cuts, $bad wrong"
     report $ok "$name: $tried cuts" "$bad of them were not told, or left something"
 }
 
@@ -131,12 +138,12 @@ for format in '' jpeg webp; do
 done
 for signal in KILL TERM; do
     ok=true
-    (cd "$build" && sh "$top/tests/soak/kills.sh" 12 $signal "$tiny") > kills || ok=false
+    (cd "$build" && sh "$top/tests/soak/kills.sh" 12 $signal "$tiny" "$@") > kills || ok=false
     report $ok "kills: $signal" "$(cat kills)"
 done
 cd out || exit 1
 
-draw="$sdgen -m $tiny -p apple -W 8 -H 8 --steps 2 --seed 1 --threads 1 --quiet -o x.png --force"
+draw="$sdgen -m $tiny -p apple -W 8 -H 8 --steps 2 --seed 1 --threads 1 --quiet -o x.png --force $*"
 allocations 'an image' 24 $draw
 allocations 'a LoRA' 64 $draw --lora "$golden/lora/kohya-lora.safetensors"
 allocations '--inspect' 16 "$sdgen" --inspect "$tiny"
@@ -144,7 +151,7 @@ allocations '--plan' 48 "$sdgen" -m "$tiny" --plan -W 64 -H 64
 
 cp -R "$tiny" "$work/model" && chmod -R u+w "$work/model"
 cp "$golden/lora/kohya-lora.safetensors" "$work/lora.safetensors"
-cut="$sdgen -m $work/model -p apple -W 8 -H 8 --steps 1 --seed 1 --threads 1 --quiet -o x.png --force"
+cut="$sdgen -m $work/model -p apple -W 8 -H 8 --steps 1 --seed 1 --threads 1 --quiet -o x.png --force $*"
 cuts 'the U-Net' 60 "$work/model/unet/diffusion_pytorch_model.safetensors" $cut
 cuts 'the text encoder' 60 "$work/model/text_encoder/model.safetensors" $cut
 cuts 'a LoRA' 60 "$work/lora.safetensors" $cut --lora "$work/lora.safetensors"
