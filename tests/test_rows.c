@@ -4,6 +4,7 @@
  * bit.
  */
 #include "model/pipeline/share.h"
+#include "tests/any_level.h"
 #include "tests/golden_models.h"
 #include "tests/ranks_threads.h"
 
@@ -160,7 +161,8 @@ static void check_level(const struct drawing *w, int ranks, const char *isa, dou
  * Where a band begins within a tile of a deep level, as at 64x128, that adds 7e-6. */
 static void check_rows(const struct drawing *w, int ranks)
 {
-    check_level(w, ranks, "generic", 1e-5);
+    /* Under emulation plain C takes minutes more, and x86 runs it too. */
+    if (!temulated()) check_level(w, ranks, "generic", 1e-5);
     check_level(w, ranks, NULL, 1e-4);
 }
 
