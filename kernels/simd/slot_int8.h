@@ -69,7 +69,9 @@ SDRT_ALWAYS_INLINE void slots_copy(float *to, const float *from, int n, const fl
 {
     float unit;
     const float by = integer_times(integer_largest(from, n, ahead), ROW_MAX, &unit);
-    const int32_t start = -WEIGHT_ZERO * vi_hsum(int8_row((int8_t *)(void *)to, from, n, by));
+    /* Unsigned, since the integers of what is not finite may come to anything. */
+    const uint32_t sum = (uint32_t)vi_hsum(int8_row((int8_t *)(void *)to, from, n, by));
+    const uint32_t start = 0u - WEIGHT_ZERO * sum;
 
     to[slots_of(n)] = unit;
     memcpy(to + slots_of(n) + 1, &start, sizeof start);
@@ -86,7 +88,7 @@ SDRT_ALWAYS_INLINE vi slots_product(vi x, vi w, vi acc) { return vi_product_u8(w
 /* ---- weights ---- */
 
 enum { SOME_SLOTS = 256 }; /* that are converted together */
-_Static_assert(SLOT * SOME_SLOTS % SDRT_ROTATION == 0, "a group is torn");
+_Static_assert(SOME_SLOTS % (SDRT_ROTATION / SLOT) == 0, "a group is torn");
 
 /* As slots_values(), rotated where the weight is. */
 static int int8_values(const struct slot_source *s, int first, int n, float *values)
