@@ -14,11 +14,11 @@
  *       below  flags of the levels whose kernels it takes where it has none
  *       has    function of isa.c: whether this machine can run it, and gains by it
  *     In place of this row, SDRT_F32_LEVEL is for the levels that compute in f32, SDRT_BF16_LEVEL
- *     for those that compute in bf16 where weights are bf16, SDRT_BF16_INT8_LEVEL for those of them
- *     whose linear layers compute in 8-bit integers where weights are I8, SDRT_INT16_LEVEL for those whose
- *     convolutions and linear layers compute in 16-bit integers, SDRT_INT8_LEVEL for those of them
- *     whose linear layers do so in 8-bit integers where weights are I8, and SDRT_F16_LEVEL for those that
- *     compute in f16 where weights are f16, which nobody gets who does not ask for it.
+ *     for those that compute in bf16 where weights are bf16, SDRT_INT16_LEVEL for those whose
+ *     convolutions and linear layers compute in 16-bit integers, SDRT_BF16_INT8_LEVEL and
+ *     SDRT_INT8_LEVEL for those of either kind whose linear layers compute in 8-bit integers where
+ *     weights are I8, and SDRT_F16_LEVEL for those that compute in f16 where weights are f16, which
+ *     nobody gets who does not ask for it.
  *   SDRT_GEMM_FILLER(flag, filler), SDRT_CONV_FILLER, SDRT_ATTENTION_FILLER, SDRT_NORM_FILLER,
  *   SDRT_ELEMENTWISE_FILLER
  *       filler overwrites the entries of struct sdrt_<family>_ops that its level improves on

@@ -77,7 +77,7 @@ static void feed(const void *source, int row, int c0, int n, void *lines, struct
     const char *from = (const char *)s->a + at * bytes;
     const char *ahead = from + (row + AHEAD < s->rows ? AHEAD * s->pitch * bytes : 0);
 
-    (void)unit;
+    (void)unit; /* bf16 has none */
     for (int i = 0; i < n; i += TILE_K, to += TILE_K) {
         __builtin_prefetch(ahead + (size_t)i * bytes);
         if (!is_bf16(s->type)) __builtin_prefetch(ahead + (size_t)(i + VL) * bytes);
@@ -86,7 +86,8 @@ static void feed(const void *source, int row, int c0, int n, void *lines, struct
 }
 
 /* The same to int8: a row is looked at as a whole first, which brings it to L1. */
-static void feed_int8(const void *source, int row, int c0, int n, void *lines, struct linear_unit *unit)
+static void feed_int8(const void *source, int row, int c0, int n, void *lines,
+                      struct linear_unit *unit)
 {
     const struct source *s = source;
     const size_t at = (size_t)row * s->pitch, bytes = sdrt_dtype_size(s->type);

@@ -75,15 +75,14 @@ SDRT_ALWAYS_INLINE void int8_values(const void *x, enum sdrt_dtype type, size_t 
 
 SDRT_ALWAYS_INLINE int32_t int8_largest_rotated(const void *x, enum sdrt_dtype type, int n)
 {
-    vf v[4], most = v_zero();
+    __m512i most = _mm512_setzero_si512();
+    vf v[4];
 
     for (int i = 0; i < n; i += TILE_K8) {
         int8_values(x, type, (size_t)i, n - i, 1, v);
-        for (int j = 0; j < 4; j++)
-            most = _mm512_castsi512_ps(
-                _mm512_max_epi32(_mm512_castps_si512(most), _mm512_castps_si512(v_abs(v[j]))));
+        for (int j = 0; j < 4; j++) most = _mm512_max_epi32(most, _mm512_castps_si512(v_abs(v[j])));
     }
-    return _mm512_reduce_max_epi32(_mm512_castps_si512(most));
+    return _mm512_reduce_max_epi32(most);
 }
 
 /* The bits of the largest magnitude of a row, as it is multiplied. */

@@ -2,8 +2,8 @@
  *
  * The tile registers, and what all kernels here share.  Every register is a full tile: 16 rows
  * of 64 bytes, which is 16x16 sums, 16 rows of 32 bf16 (64 int8) of the left operand, or 16 pairs
- * (fours) of rows of 16 of the right one.  A product takes 16 cycles whatever its shape, so that smaller
- * tiles would gain nothing.
+ * (fours) of rows of 16 of the right one.  A product takes 16 cycles whatever its shape, so that
+ * smaller tiles would gain nothing.
  *
  * The configuration is loaded on entry to a kernel and released on return (some 100 cycles of
  * a share that takes a millisecond): a thread without tiles is cheap to switch.

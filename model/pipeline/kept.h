@@ -8,8 +8,9 @@
 #include "model/noise/cache.h"
 #include "model/pipeline/session.h"
 
-/* Adds slots for what a program keeps of a U-Net's features or cross-attentions, and to a session that is being planned those for answers.
- * They hold from one evaluation to another, which a preview may come between.  SDRT_E_NOMEM. */
+/* Adds slots for what a program keeps of a U-Net's features or cross-attentions, and to a session that is
+ * being planned those for answers.  They hold from one evaluation to another, which a preview may come
+ * between.  SDRT_E_NOMEM. */
 int sdrt_kept_add(struct sdrt_slots *slots, const struct sdrt_shape *shape, const char *scope,
                   const struct sdrt_program *program);
 int sdrt_kept_add_answers(struct sdrt_session *s);
