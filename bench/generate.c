@@ -24,6 +24,7 @@ struct run {
     struct sdrt_times
         times[ROWS]; /* of each image, but of the first where more than one is asked for */
     double first[ROWS], flop[ROWS];
+    double least[ROWS];            /* seconds that the arithmetic takes at the roof */
     double joules;                 /* of the first image */
     size_t resident, peak;         /* after the first image */
 };
@@ -34,34 +35,48 @@ static const struct sdrt_column columns[] = {
     { "tflops", "TFLOP/s", 4, 0 }, { "roof_share", "of roof %", 1, 100 },
 };
 
-/* later: of an image after the first, which has its text and timesteps still. */
-static void count_flop(struct run *run, int later)
+/* A pass, run so often, as part of a row's work. */
+static void add_work(struct run *run, int row, int pass, double times)
 {
     const struct sdrt_session *s = run->context->session;
-    double *flop = run->flop;
+    const struct sdrt_model *m = s->model;
+    const struct sdrt_program *program = s->programs[pass];
 
-    for (int i = 0; i < s->n_passes; i++) {
-        const double once = s->programs[i] ? sdrt_program_flop(s->programs[i]) : 0.0;
-        switch (s->model->passes[i].when) {
+    if (!program) return;
+    run->flop[row] += times * sdrt_program_flop(program);
+    run->least[row] +=
+        times * sdrt_roof_seconds(sdrt_roof_of(run->meter),
+                                  sdrt_pass_precision(&m->passes[pass], m->precision), program);
+}
+
+/* later: of an image after the first, which has its text and timesteps still. */
+static void count_work(struct run *run, int later)
+{
+    const struct sdrt_session *s = run->context->session;
+    const struct sdrt_pass *passes = s->model->passes;
+
+    for (int i = 0; i < s->n_passes; i++)
+        switch (passes[i].when) {
         case SDRT_ONCE_A_PROMPT:
-            if (!later) flop[SDRT_STAGE_TEXT] += once;
+            if (!later) add_work(run, SDRT_STAGE_TEXT, i, 1.0);
             break;
         case SDRT_ONCE_A_SCHEDULE:
-            if (!later) flop[SDRT_STAGE_DENOISE] += once;
+            if (!later) add_work(run, SDRT_STAGE_DENOISE, i, 1.0);
             break;
         case SDRT_EACH_EVALUATION:
-            flop[EVALUATION] = once;
-            flop[SDRT_STAGE_DENOISE] +=
-                once * (s->shape.adaptive ? s->evaluations_done
-                                          : s->shape.evaluations[s->model->passes[i].part]);
+            run->flop[EVALUATION] = run->least[EVALUATION] = 0.0;
+            add_work(run, EVALUATION, i, 1.0);
+            add_work(run, SDRT_STAGE_DENOISE, i,
+                     s->shape.adaptive ? s->evaluations_done
+                                       : s->shape.evaluations[passes[i].part]);
             break;
-        case SDRT_ONCE_AN_IMAGE:
-            flop[SDRT_STAGE_DECODE] += once * s->shape.batch;
-            break;
+        case SDRT_ONCE_AN_IMAGE: add_work(run, SDRT_STAGE_DECODE, i, s->shape.batch); break;
         case SDRT_ONCE_A_PICTURE: /* it begins with none */ break;
         }
+    for (int i = 0; i < STAGES; i++) {
+        run->flop[IMAGE] += run->flop[i];
+        run->least[IMAGE] += run->least[i];
     }
-    for (int i = 0; i < STAGES; i++) flop[IMAGE] += flop[i];
 }
 
 /* opened: seconds that opening took, which belong to the first image's load. */
@@ -132,23 +147,15 @@ static void add_facts(const struct run *run, const struct sdrt_bench_options *o,
 
 static void add_rows(const struct run *run, struct sdrt_report *r)
 {
-    const struct sdrt_model *m = run->context->model;
-    const int decode = sdrt_session_find_when(run->context->session, SDRT_PART_BASE,
-                                              SDRT_ONCE_AN_IMAGE);
-
     sdrt_report_table(r, "stages", columns, sizeof columns / sizeof columns[0]);
     for (int i = 0; i < ROWS; i++) {
         const struct sdrt_summary s = sdrt_bench_summary(&run->times[i]);
         const double rate = run->flop[i] > 0.0 ? run->flop[i] / s.median : NAN;
-        const char *precision = i == SDRT_STAGE_DECODE && decode >= 0
-                                    ? sdrt_pass_precision(&m->passes[decode], m->precision)
-                                    : m->precision;
-        const double roof = sdrt_roof_compute(sdrt_roof_of(run->meter), precision);
         sdrt_report_row(r, json_pack(
             "{s:s, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:o}", "name", names[i], "first_ms",
             run->first[i] * 1e3, "ms", s.median * 1e3, "ms_min", s.min * 1e3, "spread",
             s.median > 0.0 ? s.spread : 0.0, "gflop", run->flop[i] * 1e-9, "tflops",
-            sdrt_report_real(rate * 1e-12), "roof_share", sdrt_report_real(rate * 1e-9 / roof),
+            sdrt_report_real(rate * 1e-12), "roof_share", sdrt_report_real(isnan(rate) ? NAN : run->least[i] / s.median),
             "samples_ms", sdrt_bench_samples(&run->times[i], 1e3)));
     }
 }
@@ -208,7 +215,7 @@ int sdrt_bench_generate(const struct sdrt_bench_options *o, struct sdrt_report *
         sdrt_roof_tries(run.meter, 3);
     }
     if (status == SDRT_OK) {
-        count_flop(&run, more);
+        count_work(&run, more);
         add_facts(&run, o, run.times[IMAGE].n, r);
         add_rates(&run, o, &request, r);
         add_rows(&run, r);

@@ -293,19 +293,28 @@ static double over(const struct contest *c, int level, int who, double work, dou
                : work / ours.median / (other_work / other.median);
 }
 
+static enum sdrt_step_class class_of(enum sdrt_family family)
+{
+    return family == SDRT_FAMILY_ATTENTION ? SDRT_CLASS_ATTENTION
+           : family == SDRT_FAMILY_CONV    ? SDRT_CLASS_CONV
+           : family == SDRT_FAMILY_GEMM    ? SDRT_CLASS_GEMM
+                                           : SDRT_CLASS_OTHER;
+}
+
 static void add_row(const struct sdrt_kernel_bench *b, const struct contest *c, int i)
 {
     const struct sdrt_bench_level *level = &b->levels[c->first + i];
     const struct sdrt_job *j = &c->jobs[i];
     const struct sdrt_times *warm = &c->racers[c->places[i]].times;
     const struct sdrt_summary s = sdrt_bench_summary(warm), cold = sdrt_bench_summary(&c->cold[i]);
-    const int matrix = j->family <= SDRT_FAMILY_GEMM;
     const struct sdrt_traffic traffic = {
         .flop = j->flop,
         .weights = j->weight_bytes,
         .weights_among = j->bytes,
         .activations = j->bytes - j->weight_bytes,
-        .precision = matrix ? level->precision->name : "f32",
+        .precision = level->precision->name,
+        .class_ = class_of(j->family),
+        .stored = j->family == SDRT_FAMILY_GEMM ? level->precision->stored : SDRT_F32,
     };
     const struct sdrt_bound bound = sdrt_bound_of(&traffic, sdrt_roof_of(level->meter),
                                                   sdrt_cpu_topology(b->device), b->queue->workers);

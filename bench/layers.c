@@ -28,7 +28,7 @@ static void bind(struct sdrt_layer *l, const struct sdrt_bench_pass *p, double a
     const struct sdrt_traffic t = {
         .flop = l->info.flop, .weights = l->info.weight_bytes, .weights_among = all_weights,
         .activations = l->info.bytes - l->info.weight_bytes,
-        .precision = l->info.class_ <= SDRT_CLASS_ATTENTION ? p->precision : "f32",
+        .precision = p->precision, .class_ = l->info.class_, .stored = l->info.stored,
     };
 
     const struct sdrt_device *device = p->context->model->device;

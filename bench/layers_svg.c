@@ -6,6 +6,7 @@
 #include "bench/layers.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { LEFT = 70, TOP = 56, WIDTH = 820, HEIGHT = 500, LEGEND = LEFT + WIDTH + 20, ALL = 1140 };
 
@@ -65,30 +66,44 @@ static void draw_axes(const struct axes *a, FILE *f)
             "</text>\n", TOP + HEIGHT / 2);
 }
 
-static double highest(const struct sdrt_roof *roof)
+/* Arithmetic of which the picture has a line: of integers where the layers may use them. */
+static const enum sdrt_roof_kind arithmetic[] = { SDRT_ROOF_F32, SDRT_ROOF_BF16, SDRT_ROOF_F16,
+                                                  SDRT_ROOF_INT16, SDRT_ROOF_INT8 };
+
+static int is_drawn(const struct sdrt_roof *roof, enum sdrt_roof_kind k, const char *precision)
 {
-    return fmax(roof->best[SDRT_ROOF_F32], fmax(roof->best[SDRT_ROOF_BF16], roof->best[SDRT_ROOF_F16]));
+    if (k == SDRT_ROOF_INT8 && strcmp(precision, "int8") != 0) return 0;
+    if (k == SDRT_ROOF_INT16 && strncmp(precision, "int", 3) != 0) return 0;
+    return roof->best[k] > 0.0;
+}
+
+static double highest(const struct sdrt_roof *roof, const char *precision)
+{
+    double top = 0.0;
+
+    for (size_t i = 0; i < sizeof arithmetic / sizeof *arithmetic; i++)
+        if (is_drawn(roof, arithmetic[i], precision)) top = fmax(top, roof->best[arithmetic[i]]);
+    return top;
 }
 
 /* Horizontal: what the arithmetic can do. */
-static void draw_compute(const struct axes *a, const struct sdrt_roof *roof, FILE *f)
+static void draw_compute(const struct axes *a, const struct sdrt_roof *roof, const char *precision,
+                         FILE *f)
 {
-    static const enum sdrt_roof_kind kinds[] = { SDRT_ROOF_F32, SDRT_ROOF_BF16, SDRT_ROOF_F16 };
-
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        const enum sdrt_roof_kind k = kinds[i];
-        if (roof->best[k] <= 0.0) continue;
+    for (size_t i = 0; i < sizeof arithmetic / sizeof *arithmetic; i++) {
+        const enum sdrt_roof_kind k = arithmetic[i];
+        if (!is_drawn(roof, k, precision)) continue;
         const double y = down(a, roof->best[k]);
         fprintf(f, "<path class=\"r\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" "
-                "text-anchor=\"end\">%s, %.4g GFLOP/s</text>\n", LEFT, y, LEFT + WIDTH,
-                LEFT + WIDTH - 4, y - 6, sdrt_roof_names[k].label, roof->best[k]);
+                "text-anchor=\"end\">%s, %.4g %s</text>\n", LEFT, y, LEFT + WIDTH, LEFT + WIDTH - 4,
+                y - 6, sdrt_roof_names[k].label, roof->best[k], sdrt_roof_names[k].unit);
     }
 }
 
 /* Rising: what the caches and the memory can deliver, up to the highest compute roof. */
-static void draw_bandwidths(const struct axes *a, const struct sdrt_roof *roof, FILE *f)
+static void draw_bandwidths(const struct axes *a, const struct sdrt_roof *roof, double top,
+                            FILE *f)
 {
-    const double top = highest(roof);
 
     for (int k = SDRT_ROOF_L1; k <= SDRT_ROOF_MEMORY; k++) {
         const double rate = roof->best[k];
@@ -141,7 +156,7 @@ static void draw_legend(const struct sdrt_layers *l, FILE *f)
 /* Whole decades around the roofs and the operations. */
 static struct axes choose_axes(const struct sdrt_layers *l, const struct sdrt_roof *roof)
 {
-    const double top = highest(roof);
+    const double top = highest(roof, l->precision);
     struct axes a = { -1.0, 3.0, 0.0, ceil(log10(top * 1.2)) };
 
     for (int k = SDRT_ROOF_L1; k <= SDRT_ROOF_MEMORY; k++) /* each meets the top inside */
@@ -169,8 +184,8 @@ void sdrt_layers_svg(const struct sdrt_layers *l, const struct sdrt_roof *roof, 
     put_text(f, title);
     fputs("</text>\n", f);
     draw_axes(&a, f);
-    draw_bandwidths(&a, roof, f);
-    draw_compute(&a, roof, f);
+    draw_bandwidths(&a, roof, highest(roof, l->precision), f);
+    draw_compute(&a, roof, l->precision, f);
     for (int i = 0; i < l->n; i++)
         if (l->layer[i].seconds > 0.0) draw_layer(&a, &l->layer[i], l->sum, f);
     draw_legend(l, f);

@@ -13,7 +13,7 @@ SDBENCH_PARTS = \
 	bench/report.c bench/report.h bench/report_forms.c bench/report_csv.c bench/report_internal.h \
 	bench/machine.c bench/machine.h bench/energy.c bench/energy.h bench/load.c bench/load.h \
 	bench/harness.c bench/harness.h bench/stats.c bench/stats.h \
-	bench/roof.c bench/roof.h bench/roof_gpu.c bench/roof_gpu.h bench/roofline_gpu.c bench/roof_generic.c \
+	bench/roof.c bench/roof_arithmetic.c bench/roof.h bench/roof_gpu.c bench/roof_gpu.h bench/roofline_gpu.c bench/roof_generic.c \
 	bench/bound.c bench/bound.h bench/pass.c bench/pass.h bench/ranks.c bench/layers.c bench/layers.h bench/layers_svg.c \
 	bench/compare.c bench/results_file.c bench/results_file.h bench/generate.c bench/kernels.c bench/kernel_contest.c bench/kernel_contest.h \
 	bench/assembly.c bench/assembly.h bench/counters.c bench/counters.h bench/kernel_loop.c \

@@ -22,6 +22,8 @@ const struct sdrt_roof_name sdrt_roof_names[SDRT_ROOF_KINDS] = {
     [SDRT_ROOF_BF16_DATA] = { "bf16_data_gflops", "bf16 on data", "GFLOP/s" },
     [SDRT_ROOF_F16]       = { "f16_gflops", "f16", "GFLOP/s" },
     [SDRT_ROOF_F16_DATA]  = { "f16_data_gflops", "f16 on data", "GFLOP/s" },
+    [SDRT_ROOF_INT16]     = { "int16_gops", "int16", "GOP/s" },
+    [SDRT_ROOF_INT16_DATA] = { "int16_data_gops", "int16 on data", "GOP/s" },
     [SDRT_ROOF_INT8]      = { "int8_gops", "int8", "GOP/s" },
     [SDRT_ROOF_INT8_DATA] = { "int8_data_gops", "int8 on data", "GOP/s" },
     [SDRT_ROOF_L1]        = { "l1_gbs", "L1 read", "GB/s" },
@@ -243,6 +245,8 @@ static double measure(const struct sdrt_roof_meter *m, int worker)
     case SDRT_ROOF_BF16_DATA: return m->loops->bf16(rounds, m->random);
     case SDRT_ROOF_F16:       return m->loops->f16(rounds, m->constant);
     case SDRT_ROOF_F16_DATA:  return m->loops->f16(rounds, m->random);
+    case SDRT_ROOF_INT16:     return m->loops->int16(rounds, m->constant);
+    case SDRT_ROOF_INT16_DATA: return m->loops->int16(rounds, m->random);
     case SDRT_ROOF_INT8:      return m->loops->int8(rounds, m->constant);
     case SDRT_ROOF_INT8_DATA: return m->loops->int8(rounds, m->random);
     case SDRT_ROOF_CLOCK:     return clock_chain(m->divisor) / sdrt_team_workers(m->team);
@@ -259,6 +263,7 @@ static int available(const struct sdrt_roof_meter *m, enum sdrt_roof_kind kind)
 {
     if (kind == SDRT_ROOF_BF16 || kind == SDRT_ROOF_BF16_DATA) return m->loops->bf16 != NULL;
     if (kind == SDRT_ROOF_F16 || kind == SDRT_ROOF_F16_DATA) return m->loops->f16 != NULL;
+    if (kind == SDRT_ROOF_INT16 || kind == SDRT_ROOF_INT16_DATA) return m->loops->int16 != NULL;
     if (kind == SDRT_ROOF_INT8 || kind == SDRT_ROOF_INT8_DATA) return m->loops->int8 != NULL;
     if (kind >= SDRT_ROOF_L1 && kind <= SDRT_ROOF_MEMORY) return m->stretch[kind - SDRT_ROOF_L1] > 0;
     return 1;
@@ -330,20 +335,6 @@ void sdrt_roof_gaps(struct sdrt_roof_meter *m, double *plain, double *in_graph)
 
 const struct sdrt_roof *sdrt_roof_of(const struct sdrt_roof_meter *m) { return &m->roof; }
 
-enum sdrt_roof_kind sdrt_roof_arithmetic(const struct sdrt_roof *roof, const char *precision)
-{
-    const enum sdrt_roof_kind own = !strcmp(precision, "bf16")  ? SDRT_ROOF_BF16
-                                    : !strcmp(precision, "f16") ? SDRT_ROOF_F16
-                                                                : SDRT_ROOF_F32;
-
-    return roof->best[own] > 0.0 ? own : SDRT_ROOF_F32;
-}
-
-double sdrt_roof_compute(const struct sdrt_roof *roof, const char *precision)
-{
-    return roof->best[sdrt_roof_arithmetic(roof, precision)];
-}
-
 void sdrt_roof_facts(const struct sdrt_roof *roof, struct sdrt_report *r, const char *prefix,
                      const char *label)
 {
@@ -355,7 +346,8 @@ void sdrt_roof_facts(const struct sdrt_roof *roof, struct sdrt_report *r, const 
         snprintf(key, sizeof key, "%s.%s", prefix, n->key);
         sdrt_report_number(r, key, roof->best[k] > 0.0 ? roof->best[k] : NAN, NULL, "", 0);
         if (k != SDRT_ROOF_F32 && k != SDRT_ROOF_BF16 && k != SDRT_ROOF_F16 &&
-            k != SDRT_ROOF_MEMORY && k != SDRT_ROOF_CLOCK)
+            k != SDRT_ROOF_INT16 && k != SDRT_ROOF_INT8 && k != SDRT_ROOF_MEMORY &&
+            k != SDRT_ROOF_CLOCK)
             continue;
         if (roof->best[k] > 0.0)
             at += snprintf(text + at, sizeof text - (size_t)at, "%s%s %.*f %s", at ? ", " : "",

@@ -8,6 +8,7 @@
 #include "bench/harness.h"
 #include "bench/report.h"
 #include "runtime/device/device.h"
+#include "runtime/graph/program.h"
 #include "runtime/machine/team.h"
 
 /* Operations are multiplications and additions in registers; those that are "on data" have
@@ -19,6 +20,8 @@ enum sdrt_roof_kind {
     SDRT_ROOF_BF16_DATA,
     SDRT_ROOF_F16,
     SDRT_ROOF_F16_DATA,
+    SDRT_ROOF_INT16, /* 16-bit products summed to 32 bits */
+    SDRT_ROOF_INT16_DATA,
     SDRT_ROOF_INT8, /* 8-bit products summed to 16 bits, with AMX to 32 */
     SDRT_ROOF_INT8_DATA,
     SDRT_ROOF_L1,   /* reads from a cache or from memory, 1 GB = 1e9 bytes */
@@ -67,11 +70,22 @@ void sdrt_roof_gaps(struct sdrt_roof_meter *meter, double *plain, double *in_gra
 
 const struct sdrt_roof *sdrt_roof_of(const struct sdrt_roof_meter *meter);
 
-/* What binds arithmetic in that precision ("f32", "bf16", "f16") at the roof's level. */
-enum sdrt_roof_kind sdrt_roof_arithmetic(const struct sdrt_roof *roof, const char *precision);
+/* What binds the arithmetic of a step of that class in that precision ("f32", "bf16", "f16", "int16",
+ * "int8") at the roof's level.  stored: the type of its weights, which is I8 where a linear layer
+ * computes in 8-bit integers; the other layers of int8 compute as those of int16, or in bf16 where
+ * the level has tiles of it, and attention as without integers. */
+enum sdrt_roof_kind sdrt_roof_arithmetic(const struct sdrt_roof *roof, const char *precision,
+                                         enum sdrt_step_class class_, enum sdrt_dtype stored);
 
-/* The same in GFLOP/s. */
+/* What convolutions compute at, in GFLOP/s. */
 double sdrt_roof_compute(const struct sdrt_roof *roof, const char *precision);
+
+/* Seconds that the arithmetic of one run of the program, or of one of its steps, takes at the
+ * least. */
+double sdrt_roof_seconds(const struct sdrt_roof *roof, const char *precision,
+                         const struct sdrt_program *program);
+double sdrt_roof_step_seconds(const struct sdrt_roof *roof, const char *precision,
+                              const struct sdrt_step_info *step);
 
 /* Facts prefix.f32_gflops and so on; label NULL: for scripts only. */
 void sdrt_roof_facts(const struct sdrt_roof *roof, struct sdrt_report *r, const char *prefix,
@@ -84,7 +98,8 @@ struct sdrt_roof_loops {
     double (*f32)(long rounds, const void *data);
     double (*bf16)(long rounds, const void *data); /* NULL: none */
     double (*f16)(long rounds, const void *data);  /* NULL: none */
-    double (*int8)(long rounds, const void *data); /* NULL: none */
+    double (*int16)(long rounds, const void *data); /* NULL: none */
+    double (*int8)(long rounds, const void *data);  /* NULL: none */
     double (*read)(const float *x, long n); /* bytes read; n a multiple of 256 */
 };
 extern const struct sdrt_roof_loops sdrt_roof_generic, sdrt_roof_avx2, sdrt_roof_avx512,

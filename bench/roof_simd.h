@@ -26,6 +26,25 @@ static double f32(long rounds, const void *data)
     return 2.0 * LANES * CHAINS * (double)rounds;
 }
 
+static double int16(long rounds, const void *data)
+{
+    const ivec *x = data;
+    ivec a[CHAINS];
+    const ivec m = x[0];
+
+    for (int i = 0; i < CHAINS; i++) a[i] = x[i + 1];
+    for (long r = 0; r < rounds; r++)
+#pragma GCC unroll 16
+        for (int i = 0; i < CHAINS; i++) {
+            ivec next = SIMD(madd_epi16)(a[i], m);
+            __asm__("" : "+v"(next));
+            a[i] = next;
+        }
+    for (int i = 1; i < CHAINS; i++) a[0] = SIMD(add_epi32)(a[0], a[i]);
+    __asm__ volatile("" : : "v"(a[0]));
+    return 2.0 * 2 * LANES * CHAINS * (double)rounds;
+}
+
 static double int8(long rounds, const void *data)
 {
     const ivec *x = data;

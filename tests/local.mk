@@ -356,7 +356,7 @@ endif
 
 # What sdbench says of its figures.
 check_PROGRAMS += tests/test_bench
-tests_test_bench_SOURCES = tests/test_bench.c bench/assembly.c bench/counters.c bench/sketch.c bench/sketch.h bench/stats.c bench/energy.c bench/harness.c \
+tests_test_bench_SOURCES = tests/test_bench.c bench/assembly.c bench/counters.c bench/roof_arithmetic.c bench/sketch.c bench/sketch.h bench/stats.c bench/energy.c bench/harness.c \
 	$(TEST_FILES)
 tests_test_bench_CFLAGS = $(TEST_CFLAGS)
 tests_test_bench_LDADD = $(TEST_LIBS)

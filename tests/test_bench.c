@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * What sdbench says of its figures: medians, the noise test, energy counters.
+ * What sdbench says of its figures: medians, the noise test, energy counters, roofs.
  */
 #include "bench/sketch.h"
 #include "bench/harness.h"
 #include "bench/assembly.h"
 #include "bench/counters.h"
 #include "bench/energy.h"
+#include "bench/roof.h"
 #include "bench/stats.h"
 #include "tests/temp_folder.h"
 
@@ -189,4 +190,68 @@ Test(assembly, loop_and_text)
     at[7].target = 0;
     at[8].target = 0;
     cr_expect_not(sdrt_assembly_loop(&a, &first, &last), "a quarter of the samples is none");
+}
+
+/* ---- roofs ---- */
+
+/* What binds, by level: f32 alone, with integers, with bf16 too, with tiles. */
+Test(roof, arithmetic)
+{
+    enum { LEVELS = 4 };
+    const struct {
+        const char *precision;
+        enum sdrt_step_class class_;
+        enum sdrt_dtype stored;
+        enum sdrt_roof_kind want[LEVELS];
+    } cases[] = {
+        { "f32",
+          SDRT_CLASS_CONV,
+          SDRT_F32,
+          { SDRT_ROOF_F32, SDRT_ROOF_F32, SDRT_ROOF_F32, SDRT_ROOF_F32 } },
+        { "bf16",
+          SDRT_CLASS_GEMM,
+          SDRT_BF16,
+          { SDRT_ROOF_F32, SDRT_ROOF_F32, SDRT_ROOF_BF16, SDRT_ROOF_BF16 } },
+        { "bf16",
+          SDRT_CLASS_NORM,
+          SDRT_F32,
+          { SDRT_ROOF_F32, SDRT_ROOF_F32, SDRT_ROOF_F32, SDRT_ROOF_F32 } },
+        { "int16",
+          SDRT_CLASS_CONV,
+          SDRT_F16,
+          { SDRT_ROOF_F32, SDRT_ROOF_INT16, SDRT_ROOF_INT16, SDRT_ROOF_BF16 } },
+        { "int16",
+          SDRT_CLASS_ATTENTION,
+          SDRT_F32,
+          { SDRT_ROOF_F32, SDRT_ROOF_F32, SDRT_ROOF_BF16, SDRT_ROOF_BF16 } },
+        { "int8",
+          SDRT_CLASS_GEMM,
+          SDRT_I8,
+          { SDRT_ROOF_F32, SDRT_ROOF_INT8, SDRT_ROOF_INT8, SDRT_ROOF_INT8 } },
+        { "int8",
+          SDRT_CLASS_GEMM,
+          SDRT_BF16,
+          { SDRT_ROOF_F32, SDRT_ROOF_INT16, SDRT_ROOF_INT16, SDRT_ROOF_BF16 } },
+    };
+    const struct sdrt_roof levels[LEVELS] = {
+        { .best = { [SDRT_ROOF_F32] = 1.0 } },
+        { .best = { [SDRT_ROOF_F32] = 1.0, [SDRT_ROOF_INT16] = 2.0, [SDRT_ROOF_INT8] = 4.0 } },
+        { .best = { [SDRT_ROOF_F32] = 1.0,
+                    [SDRT_ROOF_BF16] = 2.0,
+                    [SDRT_ROOF_INT16] = 2.0,
+                    [SDRT_ROOF_INT8] = 4.0 } },
+        { .best = { [SDRT_ROOF_F32] = 1.0, [SDRT_ROOF_BF16] = 16.0, [SDRT_ROOF_INT8] = 32.0 } },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int l = 0; l < LEVELS; l++) {
+            const enum sdrt_roof_kind kind = sdrt_roof_arithmetic(&levels[l], cases[i].precision,
+                                                                  cases[i].class_, cases[i].stored);
+            const struct sdrt_step_info step = { .class_ = cases[i].class_,
+                                                 .stored = cases[i].stored,
+                                                 .flop = 3e9 };
+            cr_expect_eq(kind, cases[i].want[l], "case %zu, level %d: %d", i, l, (int)kind);
+            cr_expect(epsilon_eq(dbl, sdrt_roof_step_seconds(&levels[l], cases[i].precision, &step),
+                                 3.0 / levels[l].best[cases[i].want[l]], 1e-12));
+        }
 }

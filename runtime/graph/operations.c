@@ -217,6 +217,7 @@ static int steps_conv(const struct sdrt_program *p, struct sdrt_step *s)
     s->class_ = SDRT_CLASS_CONV;
     s->flop = 2.0 * pixels * c->out_c * k * c->w.taps;
     s->weight_bytes = weight_bytes(&c->w);
+    s->stored = c->w.stored;
     s->bytes = bytes_of(p, s->n->x, (double)c->batch * c->in_h * c->in_w * k) +
                bytes_of(p, s->n->residual, pixels * c->out_c) +
                bytes_of(p, s->n->y, pixels * c->out_c) + s->weight_bytes;
@@ -239,6 +240,7 @@ static int steps_gemm(const struct sdrt_program *p, struct sdrt_step *s)
     s->class_ = SDRT_CLASS_GEMM;
     s->flop = 2.0 * rows * m->n * (m->w.gated ? 2 : 1) * (double)m->k;
     s->weight_bytes = weight_bytes(&m->w);
+    s->stored = m->w.stored;
     s->bytes = bytes_of(p, s->n->x, rows * m->k) + bytes_of(p, s->n->residual, rows * m->n) +
                bytes_of(p, s->n->y, rows * m->n) + s->weight_bytes;
     snprintf(s->kernel, sizeof s->kernel, "gemm%s %s", m->w.gated ? " gated" : "", p->isa);

@@ -310,7 +310,7 @@ void sdrt_program_step(const struct sdrt_program *p, int i, struct sdrt_step_inf
     *info = (struct sdrt_step_info){
         .name = s->n->name, .class_ = s->class_, .kernel = s->kernel, .nparts = s->nparts,
         .flop = s->flop, .bytes = s->bytes, .weight_bytes = s->weight_bytes,
-        .seconds = p->device_steps[i].seconds,
+        .stored = s->stored, .seconds = p->device_steps[i].seconds,
     };
 }
 

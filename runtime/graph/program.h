@@ -38,6 +38,7 @@ struct sdrt_step_info {
     double flop;         /* multiplications and additions */
     double bytes;        /* weights and activations that it must read and write */
     double weight_bytes; /* of these the weights, as they are stored */
+    enum sdrt_dtype stored; /* type of these; F32 where there are none */
     double seconds;      /* total over all runs so far */
 };
 

@@ -36,6 +36,7 @@ struct sdrt_step {
     enum sdrt_step_class class_;
     char   kernel[48];
     double flop, bytes, weight_bytes;
+    enum sdrt_dtype stored; /* type of the weights */
 };
 
 struct sdrt_program {
