@@ -17,10 +17,12 @@ threads are the same for all; the weights are random, those of the model given a
 by sdbench unless --sdrt-model names a checkpoint.
 
 Each peer is loaded alone, in a process of its own, and runs in turn with sdrt (A B A B ...), so
-that a change in the machine's speed meets both; with --together all are loaded, and each round has
-one run of each.  --error adds how far a peer's output is from torch's in float32 (relative L2; of
-sdrt `sdbench error` tells that).  Prints each pair, then a Markdown table of the median times and
-ratios with the versions.  Needs torch and diffusers, openvino for its peers, nncf for its int8.
+that a change in the machine's speed meets both; with --together all are loaded, and each round
+has one run of each.  With --ir OpenVINO reads its networks from files, as people have them, which
+halves the memory that SDXL takes; they are made where the folder lacks them.  --error adds how
+far a peer's output is from torch's in float32 (relative L2; of sdrt `sdbench error` tells that).
+Prints each pair, then a Markdown table of the median times and ratios with the versions.  Needs
+torch and diffusers, openvino for its peers, nncf for its int8.
 """
 
 import argparse
@@ -216,6 +218,7 @@ def parse():
     ap.add_argument("--sdrt-model", help="checkpoint for sdbench; default: random weights")
     ap.add_argument("--isa", help="as for sdbench")
     ap.add_argument("--precision", help="as for sdbench")
+    ap.add_argument("--ir", metavar="FOLDER", help="openvino's networks as files, kept there in f16")
     ap.add_argument("--nncf", metavar="FOLDER", help="keeps openvino-int8's network for later runs")
     ap.add_argument("--peers", default=",".join(PEERS), help="default: %(default)s")
     ap.add_argument("--work", default="unet,vae", help="of unet,vae,image; default: %(default)s")
