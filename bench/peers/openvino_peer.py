@@ -14,8 +14,13 @@ from torch_peer import draw, load_module, load_pipeline
 
 def convert(module, inputs):
     """The module as an OpenVINO model of exactly these shapes."""
-    with torch.inference_mode():
-        model = openvino.convert_model(module, example_input=inputs)
+    trace = torch.jit.trace
+    torch.jit.trace = lambda *a, **k: trace(*a, **{**k, "check_trace": False})  # two passes more
+    try:
+        with torch.inference_mode():
+            model = openvino.convert_model(module, example_input=inputs)
+    finally:
+        torch.jit.trace = trace
     model.reshape({port: list(x.shape) for port, x in zip(model.inputs, inputs)})
     return model
 
