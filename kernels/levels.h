@@ -14,11 +14,10 @@
  *       below  flags of the levels whose kernels it takes where it has none
  *       has    function of isa.c: whether this machine can run it, and gains by it
  *     In place of this row, SDRT_F32_LEVEL is for the levels that compute in f32, SDRT_BF16_LEVEL
- *     for those that compute in bf16 where weights are bf16, SDRT_INT16_LEVEL for those whose
- *     convolutions and linear layers compute in 16-bit integers, SDRT_BF16_INT8_LEVEL and
- *     SDRT_INT8_LEVEL for those of either kind whose linear layers compute in 8-bit integers where
- *     weights are I8, and SDRT_F16_LEVEL for those that compute in f16 where weights are f16, which
- *     nobody gets who does not ask for it.
+ *     for those that compute in bf16 where weights are bf16, SDRT_INT16_LEVEL for those that compute
+ *     in 16-bit integers, SDRT_BF16_INT8_LEVEL and SDRT_INT8_LEVEL for those of either kind whose
+ *     linear layers compute in 8-bit integers where weights are I8, and SDRT_F16_LEVEL for those
+ *     that compute in f16 where weights are f16, which nobody gets who does not ask for it.
  *   SDRT_GEMM_FILLER(flag, filler), SDRT_CONV_FILLER, SDRT_ATTENTION_FILLER, SDRT_NORM_FILLER,
  *   SDRT_ELEMENTWISE_FILLER
  *       filler overwrites the entries of struct sdrt_<family>_ops that its level improves on
@@ -132,6 +131,7 @@ SDRT_INT16_LEVEL(avx2int16, SDRT_ISA_AVX2INT16, 1u << 12, SDRT_ISA_BLAS | SDRT_I
                  has_avx2int16)
 SDRT_GEMM_FILLER(SDRT_ISA_AVX2INT16, sdrt_gemm_init_avx2int16)
 SDRT_CONV_FILLER(SDRT_ISA_AVX2INT16, sdrt_conv_init_avx2int16)
+SDRT_ATTENTION_FILLER(SDRT_ISA_AVX2INT16, sdrt_attention_init_avx2int16)
 #endif
 #endif
 
@@ -141,6 +141,7 @@ SDRT_INT8_LEVEL(avxvnni, SDRT_ISA_AVXVNNI, 1u << 13, SDRT_ISA_BLAS | SDRT_ISA_AV
 SDRT_GEMM_FILLER(SDRT_ISA_AVXVNNI, sdrt_gemm_init_avxvnni)
 SDRT_GEMM_INT8_FILLER(SDRT_ISA_AVXVNNI, sdrt_gemm_int8_init_avxvnni)
 SDRT_CONV_FILLER(SDRT_ISA_AVXVNNI, sdrt_conv_init_avxvnni)
+SDRT_ATTENTION_FILLER(SDRT_ISA_AVXVNNI, sdrt_attention_init_avxvnni)
 #endif
 
 /* AVX-512 F, BW, DQ, VL. */
@@ -169,6 +170,7 @@ SDRT_INT8_LEVEL(avx512vnni, SDRT_ISA_AVX512VNNI, 1u << 10,
 SDRT_GEMM_FILLER(SDRT_ISA_AVX512VNNI, sdrt_gemm_init_avx512vnni)
 SDRT_GEMM_INT8_FILLER(SDRT_ISA_AVX512VNNI, sdrt_gemm_int8_init_avx512vnni)
 SDRT_CONV_FILLER(SDRT_ISA_AVX512VNNI, sdrt_conv_init_avx512vnni)
+SDRT_ATTENTION_FILLER(SDRT_ISA_AVX512VNNI, sdrt_attention_init_avx512vnni)
 #endif
 
 /* Both: attention in bf16, all other products in integers. */
@@ -177,6 +179,7 @@ SDRT_INT8_LEVEL(avx512bf16vnni, SDRT_ISA_AVX512BF16VNNI, 1u << 11,
                 SDRT_ISA_BLAS | SDRT_ISA_AVX2 | SDRT_ISA_AVX512 | SDRT_ISA_AVX512BF16 |
                     SDRT_ISA_AVX512VNNI,
                 has_avx512bf16vnni)
+SDRT_ATTENTION_FILLER(SDRT_ISA_AVX512BF16VNNI, sdrt_attention_init_avx512bf16vnni)
 #endif
 
 /* AMX-TILE, AMX-BF16 and AMX-INT8, with AVX512-BF16 and VBMI between the tiles. */

@@ -51,7 +51,8 @@ libkernels_la_CFLAGS = $(AM_CFLAGS)
 libkernels_la_LIBADD =
 
 SIMD_BODIES = kernels/simd/attention.h kernels/simd/conv.h kernels/simd/gemm.h \
-	kernels/simd/attention_bf16.h kernels/simd/attention_pack.h kernels/simd/conv_bf16.h kernels/simd/gemm_bf16.h \
+	kernels/simd/attention_bf16.h kernels/simd/attention_int16.h \
+	kernels/simd/attention_int16_pack.h kernels/simd/attention_pack.h kernels/simd/conv_bf16.h kernels/simd/gemm_bf16.h \
 	kernels/simd/math.h kernels/simd/narrow.h kernels/simd/norm.h kernels/simd/slot.h \
 	kernels/simd/slot_bf16.h \
 	kernels/simd/tile.h kernels/simd/unroll.h kernels/simd/winograd.h \
@@ -110,7 +111,7 @@ libk_avx2_la_CFLAGS = $(AM_CFLAGS) $(AVX2_CFLAGS)
 libkernels_la_LIBADD += libk_avx2.la
 endif
 
-AVX2INT16_FILES = kernels/avx2int16/conv.c kernels/avx2int16/gemm.c kernels/avx2int16/int16.h
+AVX2INT16_FILES = kernels/avx2int16/attention.c kernels/avx2int16/conv.c kernels/avx2int16/gemm.c kernels/avx2int16/int16.h
 if HAVE_AVX2
 noinst_LTLIBRARIES += libk_avx2int16.la
 libk_avx2int16_la_SOURCES = $(AVX2INT16_FILES)
@@ -129,7 +130,7 @@ libkernels_la_LIBADD += libk_avx512.la
 EMULATED_FILES += $(AVX512_FILES)
 endif
 
-AVXVNNI_FILES = kernels/avxvnni/conv.c kernels/avxvnni/gemm.c kernels/avxvnni/gemm_int8.c kernels/avx2/rotate.h \
+AVXVNNI_FILES = kernels/avxvnni/attention.c kernels/avxvnni/conv.c kernels/avxvnni/gemm.c kernels/avxvnni/gemm_int8.c kernels/avx2/rotate.h \
 	kernels/avxvnni/int16.h
 if HAVE_AVXVNNI
 noinst_LTLIBRARIES += libk_avxvnni.la
@@ -140,7 +141,7 @@ EMULATED_FILES += $(AVXVNNI_FILES)
 endif
 
 # Products of 16-bit integers.
-AVX512VNNI_FILES = kernels/avx512vnni/conv.c kernels/avx512vnni/gemm.c \
+AVX512VNNI_FILES = kernels/avx512vnni/attention.c kernels/avx512vnni/conv.c kernels/avx512vnni/gemm.c \
 	kernels/avx512vnni/gemm_int8.c kernels/avx512/rotate.h kernels/avx512vnni/int16.h kernels/avx512vnni/int8.h
 if HAVE_AVX512VNNI
 noinst_LTLIBRARIES += libk_avx512vnni.la
@@ -159,6 +160,14 @@ libk_avx512bf16_la_SOURCES = $(AVX512BF16_FILES)
 libk_avx512bf16_la_CFLAGS = $(AM_CFLAGS) $(AVX512BF16_CFLAGS)
 libkernels_la_LIBADD += libk_avx512bf16.la
 EMULATED_FILES += $(AVX512BF16_FILES)
+endif
+
+if HAVE_AVX512VNNI
+if HAVE_AVX512BF16
+AVX512BF16VNNI_FILES = kernels/avx512bf16vnni/attention.c
+libkernels_la_SOURCES += $(AVX512BF16VNNI_FILES)
+EMULATED_FILES += $(AVX512BF16VNNI_FILES)
+endif
 endif
 
 # The vectors between the tiles are AVX-512's, and so is what tiles do not serve.

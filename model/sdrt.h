@@ -105,9 +105,9 @@ struct sdrt_options {
                             * "neonbf16", "neonmmla" and "amx", which do nothing else, products of
                             * bf16 summed in f32 (of the first two, 3x3 convolutions stay f32);
                             * elsewhere products stay f32.  "int16": with "avx2int16", "avxvnni",
-                            * "avx512vnni" and "avx512bf16vnni", which do nothing else, linear layers
-                            * and convolutions multiply in 16-bit integers; attention is bf16 with the
-                            * last, f32 with the others.  "int8": with the last three and "amx", when
+                            * "avx512vnni" and "avx512bf16vnni", which do nothing else, linear layers,
+                            * convolutions and attention multiply in 16-bit integers; attention is bf16
+                            * with the last, f32 where it has a mask or a bias.  "int8": with the last three and "amx", when
                             * it is asked for, as int16, or bf16 with amx, but that most of the
                             * denoiser's linear layers multiply in 8-bit integers; "int8:rotate": after
                             * groups of 64 channels are rotated, which spreads what is large in one;

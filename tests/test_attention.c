@@ -22,6 +22,7 @@ enum scores {
     OVER_LAST, /* the same, and that key is the last */
     UNDER,   /* all scores are below f32's range, and equal */
     BOTH,    /* one key's score above f32's range, all others below */
+    FLAT,    /* all of an operand is equal: sums as large as integers come to */
 };
 
 /* The keys of each image that differ from the rest, if any. */
@@ -31,16 +32,17 @@ static int outstanding(const struct sdrt_attention_shape *s, enum scores kind)
 }
 
 /* Keys against queries that are all positive, for the kinds after KINDS. */
-static void fill_constant_keys(const struct sdrt_attention_shape *s, enum scores kind, float *k)
+static void fill_constant_keys(const struct sdrt_attention_shape *s, enum scores kind, int pitch,
+                               float *k)
 {
     const int over = kind == OVER || kind == OVER_LAST;
-    const float rest = kind == LAST ? 0.1f : over ? 1e-20f : -1e20f;
+    const float rest = kind == FLAT ? -1.0f : kind == LAST ? 0.1f : over ? 1e-20f : -1e20f;
     const float special = kind == LAST ? 24.0f / sqrtf((float)s->head_dim)
-                                       : kind == UNDER ? rest : 1e20f;
+                                       : kind == UNDER || kind == FLAT ? rest : 1e20f;
 
     for (int r = 0; r < s->batch * s->kv_len; r++)
         for (int c = 0; c < s->heads * s->head_dim; c++)
-            k[(long)r * s->k_pitch + c] = r % s->kv_len == outstanding(s, kind) ? special : rest;
+            k[(long)r * pitch + c] = r % s->kv_len == outstanding(s, kind) ? special : rest;
 }
 
 static void fill_queries(uint64_t *rng, const struct sdrt_attention_shape *s, enum scores kind,
@@ -49,6 +51,8 @@ static void fill_queries(uint64_t *rng, const struct sdrt_attention_shape *s, en
     const size_t n = (size_t)s->batch * (size_t)s->q_len;
     const float scale = kind > LAST ? 1e20f : 1.0f;
 
+    for (size_t i = 0; kind == FLAT && i < n * (size_t)s->q_pitch; i++) q[i] = 1.0f;
+    if (kind == FLAT) return;
     trand_rows(rng, q, n, s->heads * s->head_dim, s->q_pitch, 1.0f);
     if (kind != RISING && kind < KINDS) return;
     for (size_t i = 0; i < n * (size_t)s->q_pitch; i++)
@@ -61,7 +65,7 @@ static void fill_keys(uint64_t *rng, const struct sdrt_attention_shape *s, enum 
     const int width = s->heads * s->head_dim;
 
     if (kind > KINDS) {
-        fill_constant_keys(s, kind, k);
+        fill_constant_keys(s, kind, s->k_pitch, k);
         return;
     }
     trand_rows(rng, k, (size_t)s->batch * (size_t)s->kv_len, width, s->k_pitch,
@@ -74,14 +78,27 @@ static void fill_keys(uint64_t *rng, const struct sdrt_attention_shape *s, enum 
         }
 }
 
+/* Whether its attention is in bf16, which it is in where that and integers are. */
+static int bf16_level(const char *level)
+{
+    const struct sdrt_isa_level *l = sdrt_isa_find(level);
+
+    return l && (l->flags & SDRT_ISA_ANY_BF16);
+}
+
 static int in_bf16(const char *level, const struct sdrt_attention_shape *s)
 {
-    return tbf16_level(level) && !s->causal && !s->biased;
+    return bf16_level(level) && !s->causal && !s->biased;
 }
 
 static int in_f16(const char *level, const struct sdrt_attention_shape *s)
 {
     return tin_f16(level, SDRT_F16) && !s->causal && !s->biased;
+}
+
+static int in_int16(const char *level, const struct sdrt_attention_shape *s)
+{
+    return tint16_level(level) && !bf16_level(level) && !s->causal && !s->biased;
 }
 
 /* What the oracle makes of the operands, here f32, in bf16 of what correct rounding makes of them. */
@@ -168,7 +185,8 @@ static void check(const char *level, const struct sdrt_attention_ops *ops, uint6
              sdrt_dtype_name(s->o_type), (unsigned long long)trand_seed());
     fill_queries(rng, s, kind, q.v);
     fill_keys(rng, s, kind, (float *)a.k);
-    trand_rows(rng, (float *)a.v, keys, width, s->v_pitch, 1.0f);
+    if (kind == FLAT) fill_constant_keys(s, kind, s->v_pitch, (float *)a.v);
+    else trand_rows(rng, (float *)a.v, keys, width, s->v_pitch, 1.0f);
     trand_rows(rng, bias.v, (size_t)(s->heads * s->q_len), s->kv_len, s->kv_len, 5.0f);
     expect(level, s, &a, want);
     struct tbuf typed[3];
@@ -194,11 +212,16 @@ static void check(const char *level, const struct sdrt_attention_ops *ops, uint6
     if (in_bf16(level, s)) atol += 2.0 * ttyped_error(tnarrow_type);
     /* In f16 so is each score, to 2^-10 of its terms' sum, and with it the weight's exponent. */
     if (in_f16(level, s)) atol += 4e-3 + 1e-3 * largest;
+    /* Queries and keys are rounded to 1/4094 of their largest value at worst, at head 512, weights to
+     * 2^-16 of the largest in a block and values to 1/8190. */
+    if (in_int16(level, s)) atol += 1e-3 + 2e-4 * largest;
     float *got = ttyped_values(&o, s->o_type);
     const struct tdiff d = tcompare(got, want, queries, width, s->o_pitch, atol,
                                     3e-6 + ttyped_error(s->o_type));
     cr_expect(d.bad == 0, "%s: %zu bad, max %.3g at %zu, nmse %.2g", text, d.bad, d.max_abs, d.at,
               d.nmse);
+    if (in_int16(level, s) && kind == SMALL && queries * (size_t)width > 1000)
+        cr_expect(d.nmse < TINT16_NMSE, "%s: nmse %.2g", text, d.nmse);
     cr_expect(tgaps_written(got, queries, width, s->o_pitch) == 0, "%s: wrote a gap", text);
     cr_expect(tbuf_ok(&o) && tbuf_ok(&scratch) && tbuf_ok(&bias) && tbuf_ok(&typed[0]) &&
               (fused || (tbuf_ok(&typed[1]) && tbuf_ok(&typed[2]))),
@@ -270,7 +293,8 @@ static void check_edges(const char *level)
 /* Keys enough for several blocks of them at every level, and a last one that is not full. */
 __attribute__((unused)) static void check_extremes(const char *level)
 {
-    static const enum scores kinds[] = { RISING, PEAKED, LAST, OVER, OVER_LAST, UNDER, BOTH };
+    static const enum scores kinds[] = { RISING, PEAKED,    LAST, OVER,
+                                         OVER_LAST, UNDER, BOTH, FLAT };
     static const int dims[] = { 1, 8, 40, 64, 160, 512 }, lengths[] = { 5, 131, 390 };
     struct sdrt_attention_ops ops = { 0 };
     uint64_t rng = trand_seed();
@@ -304,7 +328,7 @@ static void check_types(const char *level, const struct sdrt_attention_ops *ops)
 {
     struct sdrt_attention_shape s = { .batch = 1, .heads = 2, .head_dim = 40, .q_len = 9,
                                       .kv_len = 7 };
-    const int narrow = tbf16_level(level);
+    const int narrow = bf16_level(level);
 
     cr_expect(ops->takes(&s), "%s: f32", level);
     cr_expect_eq(ops->operand(&s) == tnarrow_type, narrow, "%s: operand", level);
@@ -346,6 +370,13 @@ static void check_models(const char *level)
 #include "kernels/levels.h"
 #define SDRT_F32_LEVEL(level, ...) Test(attention, extremes_##level) { check_extremes(#level); }
 #define SDRT_F16_LEVEL SDRT_F32_LEVEL
+#include "kernels/levels.h"
+#define SDRT_INT16_LEVEL(level, ...)                 \
+    Test(attention, extremes_##level)                \
+    {                                                \
+        if (bf16_level(#level)) check_late(#level);  \
+        else check_extremes(#level);                 \
+    }
 #include "kernels/levels.h"
 #define SDRT_BF16_LEVEL(level, ...) \
     Test(attention, late_##level) { check_late(#level); }

@@ -43,6 +43,14 @@ SDRT_ALWAYS_INLINE vi vi_product(vi x, vi w, vi acc)
 }
 #endif
 SDRT_ALWAYS_INLINE vf vi_to_f32(vi x) { return _mm256_cvtepi32_ps(x); }
+SDRT_ALWAYS_INLINE vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
+SDRT_ALWAYS_INLINE int32_t vi_hsum(vi a)
+{
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1));
+    return _mm_cvtsi128_si32(s);
+}
 
 /* The bits of |x|, whose order is that of the values; NaN and infinity are above all. */
 SDRT_ALWAYS_INLINE vi vi_magnitude(vf x) { return _mm256_castps_si256(v_abs(x)); }
@@ -64,6 +72,29 @@ SDRT_ALWAYS_INLINE void vi_store_scaled(int16_t *p, vf x, vf by)
 
     _mm_storeu_si128((__m128i *)(void *)p,
                      _mm_packus_epi32(_mm256_castsi256_si128(n), _mm256_extracti128_si256(n, 1)));
+}
+
+/* ---- for attention ---- */
+
+SDRT_ALWAYS_INLINE vi vi_of_bits(vf x) { return _mm256_castps_si256(x); }
+SDRT_ALWAYS_INLINE vf vi_as_f32(vi bits) { return _mm256_castsi256_ps(bits); }
+/* Bits of a float whose exponent is x higher: x << 23. */
+SDRT_ALWAYS_INLINE vi vi_exponent(vi x) { return _mm256_slli_epi32(x, 23); }
+/* Rounded to nearest even. */
+SDRT_ALWAYS_INLINE vi vi_from_f32(vf x) { return _mm256_cvtps_epi32(x); }
+/* Of lane n of both, of 128 bits: x's four, then y's, to 16 bits or the nearest that has them. */
+SDRT_ALWAYS_INLINE vi vi_pack_i16(vi x, vi y) { return _mm256_packs_epi32(x, y); }
+/* x's low halves, and y's behind each. */
+SDRT_ALWAYS_INLINE vi vi_pair(vi x, vi y)
+{
+    return _mm256_blend_epi16(x, _mm256_slli_epi32(y, 16), 0xaa);
+}
+/* All of x, which are of 16 bits, to p. */
+SDRT_ALWAYS_INLINE void vi_store_i16(int16_t *p, vi x)
+{
+    const __m128i low = _mm256_castsi256_si128(x), high = _mm256_extracti128_si256(x, 1);
+
+    _mm_storeu_si128((__m128i *)(void *)p, _mm_packs_epi32(low, high));
 }
 
 #endif

@@ -35,6 +35,8 @@ SDRT_ALWAYS_INLINE vi vi_product(vi x, vi w, vi acc)
     return acc;
 }
 SDRT_ALWAYS_INLINE vf vi_to_f32(vi x) { return _mm512_cvtepi32_ps(x); }
+SDRT_ALWAYS_INLINE vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
+SDRT_ALWAYS_INLINE int32_t vi_hsum(vi a) { return _mm512_reduce_add_epi32(a); }
 
 /* The bits of |x|, whose order is that of the values; NaN and infinity are above all. */
 SDRT_ALWAYS_INLINE vi vi_magnitude(vf x) { return _mm512_castps_si512(v_abs(x)); }
@@ -48,6 +50,28 @@ SDRT_ALWAYS_INLINE void vi_store_scaled(int16_t *p, vf x, vf by)
     const __m512i n = _mm512_castps_si512(_mm512_fmadd_ps(x, by, magic));
 
     _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(n));
+}
+
+/* ---- for attention ---- */
+
+SDRT_ALWAYS_INLINE vi vi_of_bits(vf x) { return _mm512_castps_si512(x); }
+SDRT_ALWAYS_INLINE vf vi_as_f32(vi bits) { return _mm512_castsi512_ps(bits); }
+/* Bits of a float whose exponent is x higher: x << 23. */
+SDRT_ALWAYS_INLINE vi vi_exponent(vi x) { return _mm512_slli_epi32(x, 23); }
+/* Rounded to nearest even. */
+SDRT_ALWAYS_INLINE vi vi_from_f32(vf x) { return _mm512_cvtps_epi32(x); }
+/* Of lane n of both, of 128 bits: x's four, then y's, to 16 bits or the nearest that has them. */
+SDRT_ALWAYS_INLINE vi vi_pack_i16(vi x, vi y) { return _mm512_packs_epi32(x, y); }
+/* x's low halves, and y's behind each. */
+SDRT_ALWAYS_INLINE vi vi_pair(vi x, vi y)
+{
+    return _mm512_add_epi32(_mm512_and_si512(x, _mm512_set1_epi32(0xffff)),
+                            _mm512_slli_epi32(y, 16));
+}
+/* All of x, which are of 16 bits, to p. */
+SDRT_ALWAYS_INLINE void vi_store_i16(int16_t *p, vi x)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(x));
 }
 
 #endif

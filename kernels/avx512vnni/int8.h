@@ -7,9 +7,6 @@
 
 #include "kernels/avx512/rotate.h"
 
-SDRT_ALWAYS_INLINE vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
-SDRT_ALWAYS_INLINE int32_t vi_hsum(vi a) { return _mm512_reduce_add_epi32(a); }
-
 /* acc + the sum of a lane's products of unsigned u and signed s; tied as vi_product()'s sums are. */
 SDRT_ALWAYS_INLINE vi vi_product_u8(vi u, vi s, vi acc)
 {

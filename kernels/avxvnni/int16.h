@@ -10,8 +10,10 @@
 #include "kernels/avx2int16/int16.h"
 
 /* Fill what is not of integers; where tests emulate this level, the list has no rows of AVX2. */
+struct sdrt_attention_ops;
 struct sdrt_conv_ops;
 struct sdrt_gemm_ops;
+void sdrt_attention_init_avx2(struct sdrt_attention_ops *ops);
 void sdrt_conv_init_avx2(struct sdrt_conv_ops *ops);
 void sdrt_gemm_init_avx2(struct sdrt_gemm_ops *ops);
 
@@ -21,15 +23,6 @@ SDRT_ALWAYS_INLINE vi vi_product(vi x, vi w, vi acc)
     acc = _mm256_dpwssd_avx_epi32(acc, x, w);
     __asm__("" : "+x"(acc));
     return acc;
-}
-
-SDRT_ALWAYS_INLINE vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
-SDRT_ALWAYS_INLINE int32_t vi_hsum(vi a)
-{
-    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
-    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
-    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1));
-    return _mm_cvtsi128_si32(s);
 }
 
 /* acc + the sum of a lane's products of unsigned u and signed s. */

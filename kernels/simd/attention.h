@@ -28,9 +28,20 @@
 /* Rows between a prefetch and its use: an L3 miss is some ten rows of copying. */
 enum { AHEAD = 12 };
 
+/* A set that computes in integers defines SDRT_ATTENTION_INTEGERS: its SDRT_ATTENTION_PACK_HEADER has
+ * what is between attention_place() and attention_tile() too (kernels/simd/attention_int16.h). */
+#ifdef SDRT_ATTENTION_INTEGERS
+enum {
+    OWN_FLOATS = 1, /* of its own, for each query, key and channel */
+    KEY_STEP = 2,
+};
+#else
+enum { OWN_FLOATS = 0 };
+#endif
+
 /* A set that makes weights of scores where it sums them defines SDRT_ATTENTION_FUSED_HEADER and
  * these with values of its own (kernels/avx512bf16/attention_fused.h). */
-#ifndef SDRT_ATTENTION_FUSED_HEADER
+#if !defined SDRT_ATTENTION_FUSED_HEADER && !defined SDRT_ATTENTION_INTEGERS
 enum {
     KEY_STEP = 1,  /* of several blocks of keys, each is whole times as many vectors */
     SLOT_DOWN = 0, /* weights are times 2^-SLOT_DOWN */
@@ -109,6 +120,7 @@ struct attention_unit {
     float *kt;              /* [panel][depth][panel's keys] */
     float *vp;              /* [panel][slots of keys][panel's channels] */
     float *scores;          /* [TILE][keys], then the weights, in slots at each row's start */
+    float *own;             /* [rows + keys + d_vectors * VL][OWN_FLOATS] */
 };
 
 /* Places the arrays from base on (NULL: only to measure) and returns the floats they take. */
@@ -118,8 +130,10 @@ static size_t attention_place(struct attention_unit *u, float *base)
     const size_t rows = (size_t)rows_abreast(u->cut.rows), keys = (size_t)u->cut.keys;
     const size_t sizes[] = { rows * attention_pitch(&u->cut), rows * width, rows + 2 * SLOT_EXTRA,
                              rows, depth * keys * SLOT_FLOATS,
-                             keys / SLOT * width * SLOT_FLOATS, TILE * keys };
-    float **const arrays[] = { &u->qs, &u->o, &u->max, &u->sum, &u->kt, &u->vp, &u->scores };
+                             keys / SLOT * width * SLOT_FLOATS, TILE * keys,
+                             OWN_FLOATS * (rows + keys + width) };
+    float **const arrays[] = { &u->qs, &u->o,  &u->max,    &u->sum,
+                               &u->kt, &u->vp, &u->scores, &u->own };
     size_t at = 0;
 
     for (int i = 0; i < (int)(sizeof sizes / sizeof *sizes); i++) {
@@ -136,8 +150,15 @@ static size_t attention_scratch(const struct sdrt_attention_shape *s)
     return sizeof(float) * attention_place(&u, NULL);
 }
 
+/* First row of share i of n. */
+SDRT_ALWAYS_INLINE int attention_share(int rows, int i, int n)
+{
+    return row_of(rows_abreast(rows) / ABREAST * i / n, rows);
+}
+
 #include "kernels/simd/attention_pack.h"
 
+#ifndef SDRT_ATTENTION_INTEGERS
 #ifndef SDRT_SLOT_UNITS
 
 /* What the row's scores are times, how large they may be, and a change of them before. */
@@ -271,12 +292,6 @@ static void attention_rows_3(int mr, const struct attention_product *t)
     case 9: attention_rows(9, 3, t); break;
 #endif
     }
-}
-
-/* First row of share i of n. */
-SDRT_ALWAYS_INLINE int attention_share(int rows, int i, int n)
-{
-    return row_of(rows_abreast(rows) / ABREAST * i / n, rows);
 }
 
 /* rows rows by all panels of vectors vectors. */
@@ -465,6 +480,7 @@ static void attention_tile(const struct attention_unit *u, int r0, int rows, int
     if (!fused_values(&values, rows, u->s->head_dim))
         attention_multiply(&values, rows, u->cut.d_vectors);
 }
+#endif
 
 SDRT_ALWAYS_INLINE void attention_finish_as(const struct attention_unit *u, char *out,
                                             const int narrow)
