@@ -73,7 +73,7 @@ const struct sdrt_roof *sdrt_roof_of(const struct sdrt_roof_meter *meter);
 /* What binds the arithmetic of a step of that class in that precision ("f32", "bf16", "f16", "int16",
  * "int8") at the roof's level.  stored: the type of its weights, which is I8 where a linear layer
  * computes in 8-bit integers; the other layers of int8 compute as those of int16, or in bf16 where
- * the level has tiles of it, and attention as without integers. */
+ * the level has tiles of it, and attention in bf16 before 16-bit integers. */
 enum sdrt_roof_kind sdrt_roof_arithmetic(const struct sdrt_roof *roof, const char *precision,
                                          enum sdrt_step_class class_, enum sdrt_dtype stored);
 

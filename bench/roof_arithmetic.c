@@ -20,7 +20,7 @@ enum sdrt_roof_kind sdrt_roof_arithmetic(const struct sdrt_roof *roof, const cha
     if (!strcmp(precision, "bf16")) return first_of(roof, SDRT_ROOF_BF16, SDRT_ROOF_F32);
     if (!strcmp(precision, "f16")) return first_of(roof, SDRT_ROOF_F16, SDRT_ROOF_F32);
     if (strcmp(precision, "int16") != 0 && strcmp(precision, "int8") != 0) return SDRT_ROOF_F32;
-    if (class_ == SDRT_CLASS_ATTENTION) return first_of(roof, SDRT_ROOF_BF16, SDRT_ROOF_F32);
+    if (class_ == SDRT_CLASS_ATTENTION) return first_of(roof, SDRT_ROOF_BF16, SDRT_ROOF_INT16);
     if (stored == SDRT_I8) return first_of(roof, SDRT_ROOF_INT8, SDRT_ROOF_F32);
     return first_of(roof, SDRT_ROOF_INT16, SDRT_ROOF_BF16);
 }

@@ -223,7 +223,7 @@ Test(roof, arithmetic)
         { "int16",
           SDRT_CLASS_ATTENTION,
           SDRT_F32,
-          { SDRT_ROOF_F32, SDRT_ROOF_F32, SDRT_ROOF_BF16, SDRT_ROOF_BF16 } },
+          { SDRT_ROOF_F32, SDRT_ROOF_INT16, SDRT_ROOF_BF16, SDRT_ROOF_BF16 } },
         { "int8",
           SDRT_CLASS_GEMM,
           SDRT_I8,
