@@ -85,6 +85,7 @@ if [ -n "$dry" ]; then
     bench step-tiny 30 step "${tiny[@]}"
     bench vae-tiny 30 vae "${tiny[@]}"
     bench generate-tiny 30 generate "${tiny[@]}" --steps 1
+    SDRT_CUDA_ATTENTION=warps bench layers-tiny-warps 30 layers unet "${tiny[@]}"
 else
     bench step-sd15 40 step --arch sd15 --size 512x512 --iterations 15
     bench layers-sd15 30 layers unet --arch sd15 --size 512x512 --iterations 5
@@ -93,6 +94,9 @@ else
     bench vae-sd15 30 vae --arch sd15 --size 512x512 --iterations 5
     bench generate-sd15 40 generate --arch sd15 --size 512x512 --iterations 3
     bench step-sd35-medium 60 step --arch sd35-medium --size 1024x1024 --iterations 5
+    # Attention as it was before it had warpgroups.
+    SDRT_CUDA_ATTENTION=warps bench layers-sd15-warps 30 layers unet --arch sd15 --size 512x512 --iterations 5
+    SDRT_CUDA_ATTENTION=warps bench layers-sdxl-warps 50 layers unet --arch sdxl --size 1024x1024 --iterations 3
 fi
 
 # 5. Counters of some launches: what binds each kernel.
@@ -113,7 +117,7 @@ fi
         echo "== $name"
         cat "$out/$name.md"
     done
-    for name in layers-sd15 layers-sdxl layers-tiny; do
+    for name in layers-sd15 layers-sd15-warps layers-sdxl layers-sdxl-warps layers-tiny layers-tiny-warps; do
         [ -f "$out/$name.md" ] || continue
         echo
         echo "== $name, the classes"

@@ -12,19 +12,22 @@ libkernels_la_SOURCES = \
 	kernels/blas/library.h kernels/blas/threads.h kernels/blas/weights.h
 # The host's side of the device "cuda", which every build has.
 libkernels_la_SOURCES += kernels/stream.h kernels/cuda/attention.c kernels/cuda/attention_params.h \
+	kernels/cuda/attention_wgmma.h kernels/cuda/tensor_map.h \
 	kernels/cuda/conv.c kernels/cuda/cuda.h kernels/cuda/elementwise.c \
 	kernels/cuda/elementwise_params.h kernels/cuda/gemm.c kernels/cuda/image.c \
 	kernels/cuda/launch.h kernels/cuda/list.h kernels/cuda/norm.c kernels/cuda/norm_params.h \
 	kernels/cuda/ops.c kernels/cuda/probe_params.h kernels/cuda/product.c kernels/cuda/product.h kernels/cuda/product_host.h \
 	kernels/cuda/product_wgmma.h kernels/cuda/tiling.c
-GPU_INCLUDES = kernels/cuda/epilogue.h kernels/cuda/math.h kernels/cuda/ptx.h \
-	kernels/cuda/split.h
-GPU_KERNELS = kernels/cuda/attention.cu kernels/cuda/attention_plain.cu kernels/cuda/elementwise.cu \
+GPU_INCLUDES = kernels/cuda/attention_rows.h kernels/cuda/epilogue.h kernels/cuda/math.h \
+	kernels/cuda/ptx.h kernels/cuda/split.h kernels/cuda/warpgroup.h
+GPU_KERNELS = kernels/cuda/attention.cu kernels/cuda/attention_plain.cu \
+	kernels/cuda/attention_wgmma.cu kernels/cuda/elementwise.cu \
 	kernels/cuda/norm.cu kernels/cuda/prepare.cu kernels/cuda/probe.cu kernels/cuda/product.cu \
 	kernels/cuda/product_f32.cu kernels/cuda/product_wgmma.cu
 EXTRA_DIST += $(GPU_INCLUDES) $(GPU_KERNELS) kernels/cuda/all.cu
 # What the kernels include of the host's headers.
 CUDA_DEPENDS = $(GPU_INCLUDES) kernels/act.h kernels/dtype.h kernels/cuda/attention_params.h \
+	kernels/cuda/attention_wgmma.h kernels/cuda/tensor_map.h \
 	kernels/cuda/elementwise_params.h kernels/cuda/norm_params.h kernels/cuda/probe_params.h kernels/cuda/product.h \
 	kernels/cuda/product_wgmma.h
 if HAVE_NVCC

@@ -26,6 +26,13 @@ struct sdrt_launch {
 /* Of a stream. */
 enum { SDRT_STREAM_COUNTERS = 256 };
 
+/* Which kernels attention takes where there are several; to measure and to test. */
+enum sdrt_stream_attention {
+    SDRT_ATTENTION_BY_MODEL, /* the faster ones, by kernels/cuda/attention.c */
+    SDRT_ATTENTION_OF_WARPS,
+    SDRT_ATTENTION_OF_WARPGROUPS,
+};
+
 struct sdrt_stream {
     /* Enqueues the launch; 0, or -1 where the device refuses it.  Allocates nothing. */
     int (*launch)(struct sdrt_stream *stream, const struct sdrt_launch *launch);
@@ -40,6 +47,7 @@ struct sdrt_stream {
     unsigned *counters;
     int capability; /* of the device, 10 * major + minor: 80, 90 */
     int multiprocessors;
+    enum sdrt_stream_attention attention;
 };
 
 #endif

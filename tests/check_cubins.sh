@@ -37,6 +37,25 @@ sed -n 's/^SDRT_CUDA_KERNEL(\(.*\))$/\1/p' "${srcdir-.}/kernels/cuda/list.h" | a
         exit bad || !kernels
     }' - "$fatbin.log"
 
+# Of sm_90a a block of the kernels of warpgroups has a multiprocessor for itself: its registers as they are
+# dealt out, in eights, and 227 KiB of shared memory.
+sed -n 's/^SDRT_CUDA_KERNEL(\(.*\))$/\1/p' "${srcdir-.}/kernels/cuda/list.h" | awk -F ', *' '
+    FILENAME == "-" { threads[$1] = $2; asked[$1] = $3; next }
+    /Compiling entry function/ { gsub("\047", ""); split($0, word, " "); name = word[7]; arch = word[9] }
+    /Used [0-9]+ registers/ && arch == "sm_90a" && name ~ /wgmma/ {
+        match($0, /[0-9]+ registers/)
+        registers = substr($0, RSTART, RLENGTH) + 0
+        own = match($0, /[0-9]+ bytes smem/) ? substr($0, RSTART, RLENGTH) + 0 : 0
+        printf("%s sm_90a: %d registers, %d bytes of shared memory\n", name, registers, own + asked[name])
+        if (int((registers + 7) / 8) * 8 * threads[name] > 65536) { print name, "sm_90a: too many registers"; bad = 1 }
+        if (own + asked[name] > 232448) { print name, "sm_90a: too much shared memory"; bad = 1 }
+        kernels++
+    }
+    END {
+        if (kernels != 7) print "of 7 kernels of warpgroups for sm_90a there are", kernels + 0
+        exit bad || kernels != 7
+    }' - "$fatbin.log"
+
 dump=$(command -v cuobjdump || true)
 [ -n "$dump" ] || dump=${CUOBJDUMP:-}
 [ -n "$dump" ] || { echo "no cuobjdump: the loops are not looked at"; exit 0; }
@@ -60,6 +79,10 @@ function limit() {
     if (arch == "sm_80" && name == "product_128x128") return 0.5
     if (arch == "sm_80" && name == "attention_64") return 1.0
     if (arch == "sm_90a" && name ~ /^product_wgmma/) return 0.35
+    if (arch == "sm_90a" && name == "attention_wgmma_40") return 1.25
+    if (arch == "sm_90a" && name == "attention_wgmma_64") return 0.9
+    if (arch == "sm_90a" && name == "attention_wgmma_80") return 0.75
+    if (arch == "sm_90a" && name ~ /^attention_wgmma/) return 0.55
     return 0
 }
 # Kernels of sm_75 that must multiply by tensor cores; of large tiles none reads sources there.

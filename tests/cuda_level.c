@@ -415,7 +415,8 @@ static struct sdrt_ops *filled(const char *level)
     return &ops;
 }
 
-/* Families of which all devices have the same kernels are tested once. */
+/* Families of which all devices have the same kernels are tested once; attention of warpgroups has a test of
+ * its own. */
 static void one_for_all(const char *level)
 {
     if (!strcmp(level, "cuda90")) cr_skip_test("its kernels are those of cuda80");

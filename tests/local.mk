@@ -221,7 +221,7 @@ SHIM_PARTS = tests/emulation/cuda/async.cc tests/emulation/cuda/driver.cc \
 	tests/emulation/cuda/hooks.cc tests/emulation/cuda/shadow.cc tests/emulation/cuda/shim.cc
 CUDA_LEVEL = tests/cuda_call.h tests/cuda_level.c tests/cuda_level.h tests/cuda_level_elementwise.c $(SHIM_INCLUDES) $(TEST_KERNELS) tests/emulated.h
 EXTRA_DIST += $(SHIM_PARTS) $(CUDA_LEVEL) tests/emulation/cuda/level/kernels/levels.h \
-	tests/test_cuda_faults.c tests/test_cuda_split.c
+	tests/test_cuda_attention_wgmma.c tests/test_cuda_faults.c tests/test_cuda_split.c
 if HAVE_SHIM
 SHIM_FLAGS = -std=c++17 -O2 -g -fPIC -fvisibility=default -Wall -Wextra -I$(srcdir) \
 	-iquote $(srcdir)/tests/emulation/cuda
@@ -249,12 +249,14 @@ CLEANFILES += $(CUDA_SHIMS) $(SHIM_OBJECTS) $(SHIM75_OBJECTS)
 CUDA_CPPFLAGS = -iquote $(srcdir)/tests/emulation/cuda/level $(AM_CPPFLAGS) $(CUDA_SHIM_PATHS)
 CUDA_LIBS = $(TEST_LIBS) -ldl
 CUDA_TESTS = tests/test_cuda_gemm tests/test_cuda_conv tests/test_cuda_attention \
-	tests/test_cuda_norm tests/test_cuda_elementwise tests/test_cuda_faults tests/test_cuda_split
+	tests/test_cuda_attention_wgmma tests/test_cuda_norm tests/test_cuda_elementwise tests/test_cuda_faults \
+	tests/test_cuda_split
 check_PROGRAMS += $(CUDA_TESTS)
 # The tests' programs look for it when they run.
 EXTRA_tests_test_cuda_gemm_DEPENDENCIES = $(CUDA_SHIMS)
 EXTRA_tests_test_cuda_conv_DEPENDENCIES = $(CUDA_SHIMS)
 EXTRA_tests_test_cuda_attention_DEPENDENCIES = $(CUDA_SHIMS)
+EXTRA_tests_test_cuda_attention_wgmma_DEPENDENCIES = $(CUDA_SHIMS)
 EXTRA_tests_test_cuda_norm_DEPENDENCIES = $(CUDA_SHIMS)
 EXTRA_tests_test_cuda_elementwise_DEPENDENCIES = $(CUDA_SHIMS)
 EXTRA_tests_test_cuda_faults_DEPENDENCIES = $(CUDA_SHIMS)
@@ -274,6 +276,11 @@ tests_test_cuda_attention_SOURCES = tests/test_attention.c bench/oracle/attentio
 tests_test_cuda_attention_CPPFLAGS = $(CUDA_CPPFLAGS)
 tests_test_cuda_attention_CFLAGS = $(TEST_CFLAGS)
 tests_test_cuda_attention_LDADD = $(CUDA_LIBS)
+tests_test_cuda_attention_wgmma_SOURCES = tests/test_cuda_attention_wgmma.c bench/oracle/attention.c \
+	bench/oracle/attention.h $(CUDA_LEVEL)
+tests_test_cuda_attention_wgmma_CPPFLAGS = $(CUDA_CPPFLAGS)
+tests_test_cuda_attention_wgmma_CFLAGS = $(TEST_CFLAGS)
+tests_test_cuda_attention_wgmma_LDADD = $(CUDA_LIBS)
 tests_test_cuda_norm_SOURCES = tests/test_norm.c bench/oracle/norm.c bench/oracle/norm.h \
 	bench/shapes_norm.h $(CUDA_LEVEL)
 tests_test_cuda_norm_CPPFLAGS = $(CUDA_CPPFLAGS)

@@ -165,6 +165,51 @@ static void run_attention(const struct sdrt_ops *ops) { run_attention_of(ops, 64
 static void run_large_attention(const struct sdrt_ops *ops) { run_attention_of(ops, 160, 200); }
 static void run_plain_attention(const struct sdrt_ops *ops) { run_attention_of(ops, 24, 37); }
 
+/* By warpgroups: several tiles of which the last one is cut, and a block whose second half is. */
+static void run_attention_wgmma(const struct sdrt_ops *ops)
+{
+    tcuda_open(90);
+    tcuda_stream()->attention = SDRT_ATTENTION_OF_WARPGROUPS;
+    run_attention_of(ops, 40, 100);
+    run_attention_of(ops, 80, 270);
+    tcuda_open(80);
+}
+
+/* Of one key, whose value is what all queries get. */
+static void run_one_key(const struct sdrt_ops *ops)
+{
+    enum { D = 64, QUERIES = 3 };
+    const struct sdrt_attention_shape s = {
+        .batch = 1,
+        .heads = 1,
+        .head_dim = D,
+        .q_len = QUERIES,
+        .kv_len = 1,
+        .q_type = tnarrow_type,
+        .k_type = tnarrow_type,
+        .v_type = tnarrow_type,
+        .o_type = SDRT_F32,
+        .q_pitch = D,
+        .k_pitch = D,
+        .v_pitch = D,
+        .o_pitch = D,
+        .scale = 0.1f,
+    };
+    const struct sdrt_exec ex = exec();
+    void *q = values(QUERIES * D, tnarrow_type), *k = values(D, tnarrow_type);
+    void *v = values(D, tnarrow_type);
+    float *o = values(QUERIES * D, SDRT_F32);
+    const struct sdrt_attention_args a = { .q = q, .k = k, .v = v, .o = o };
+
+    tcuda_open(90);
+    tcuda_stream()->attention = SDRT_ATTENTION_OF_WARPGROUPS;
+    (void)ops->attention.attention(&ex, &s, &a);
+    for (size_t i = 0; i < QUERIES * D; i++)
+        wrong += fabs((double)o[i] - tdecode(v, tnarrow_type, i % D)) > 1e-6;
+    tcuda_free(q), tcuda_free(k), tcuda_free(v), tcuda_free(o);
+    tcuda_open(80);
+}
+
 static void run_group_norm(const struct sdrt_ops *ops)
 {
     const struct sdrt_gn_shape s = { .batch = 1,
@@ -367,6 +412,23 @@ static const struct {
     { "attention_no_wait", run_attention, SHIM_IN_FLIGHT, 80 },
     { "attention_bound", run_attention, SHIM_BOUNDS, 0 },
     { "attention_bound_store", run_attention, SHIM_BOUNDS, 0 },
+    { "attention_wgmma_no_init", run_attention_wgmma, SHIM_MISUSE, 80 },
+    { "attention_wgmma_no_init_fence", run_attention_wgmma, SHIM_MISUSE, 80 },
+    { "attention_wgmma_no_free", run_attention_wgmma, SHIM_MISUSE, 80 },
+    { "attention_wgmma_bytes", run_attention_wgmma, SHIM_DEADLOCK, 80 },
+    { "attention_wgmma_no_queries", run_attention_wgmma, SHIM_IN_FLIGHT, 80 },
+    { "attention_wgmma_no_keys", run_attention_wgmma, SHIM_IN_FLIGHT, 80 },
+    { "attention_wgmma_no_next_keys", run_attention_wgmma, SHIM_IN_FLIGHT, 80 },
+    { "attention_wgmma_no_values", run_attention_wgmma, SHIM_IN_FLIGHT, 80 },
+    { "attention_wgmma_no_last_values", run_attention_wgmma, SHIM_IN_FLIGHT, 80 },
+    { "attention_wgmma_no_scores_fence", run_attention_wgmma, SHIM_MISUSE, 80 },
+    { "attention_wgmma_no_values_fence", run_attention_wgmma, SHIM_MISUSE, 80 },
+    { "attention_wgmma_no_first", run_attention_wgmma, SHIM_IN_FLIGHT, 80 },
+    { "attention_wgmma_no_scores", run_attention_wgmma, SHIM_IN_FLIGHT, 80 },
+    { "attention_wgmma_no_outputs", run_attention_wgmma, SHIM_IN_FLIGHT, 80 },
+    { "attention_wgmma_no_last", run_attention_wgmma, SHIM_IN_FLIGHT, 80 },
+    { "attention_wgmma_keys", run_one_key, WRONG, 80 },
+    { "attention_wgmma_bound", run_attention_wgmma, SHIM_BOUNDS, 80 },
     { "attention_plain_no_barrier", run_plain_attention, SHIM_RACE, 0 },
     { "attention_plain_bound", run_plain_attention, SHIM_BOUNDS, 0 },
     { "attention_plain_keys", run_plain_attention, SHIM_BOUNDS, 0 },
@@ -453,9 +515,12 @@ Test(cuda_faults, nothing_else_is_found_75) { find_nothing(75); }
 /* Every fault of the sources stands in the list above. */
 Test(cuda_faults, list_is_whole)
 {
-    static const char *const files[] = { "product.cu",         "product_f32.cu", "product_wgmma.cu",
-                                         "prepare.cu",         "norm.cu",        "attention.cu",
-                                         "attention_plain.cu", "elementwise.cu", "split.h" };
+    static const char *const files[] = {
+        "product.cu",         "product_f32.cu",   "product_wgmma.cu",
+        "prepare.cu",         "norm.cu",          "attention.cu",
+        "attention_wgmma.cu", "attention_rows.h", "attention_plain.cu",
+        "elementwise.cu",     "split.h"
+    };
     const char *data = getenv("SDRT_TESTDATA");
 
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {

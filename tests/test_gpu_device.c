@@ -109,6 +109,22 @@ Test(gpu_device, refusals)
     cr_expect_eq(counts()->modules, 0);
 }
 
+/* Ways to go, by the environment; nothing is loaded for one that there is not. */
+Test(gpu_device, switches)
+{
+    const struct sdrt_cuda_options o = { .index = 0 };
+    struct sdrt_device *device;
+
+    setenv("SDRT_CUDA_ATTENTION", "wraps", 1);
+    expect_failure(open_gpu(&device, &o), SDRT_E_ARG,
+                   "SDRT_CUDA_ATTENTION=wraps: expected warps or warpgroups", "attention");
+    cr_expect_null(device);
+    cr_expect_eq(counts()->contexts, 0);
+    setenv("SDRT_CUDA_ATTENTION", "warps", 1);
+    expect_quiet(open_gpu(&device, &o), "attention of warps");
+    sdrt_device_close(&device);
+}
+
 Test(gpu_device, without_kernels)
 {
     struct sdrt_device *device;

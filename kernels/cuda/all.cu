@@ -4,6 +4,8 @@
  * included before.
  */
 #include "kernels/cuda/attention_params.h"
+#include "kernels/cuda/attention_rows.h"
+#include "kernels/cuda/attention_wgmma.h"
 #include "kernels/cuda/elementwise_params.h"
 #include "kernels/cuda/epilogue.h"
 #include "kernels/cuda/math.h"
@@ -13,12 +15,16 @@
 #include "kernels/cuda/product_wgmma.h"
 #include "kernels/cuda/ptx.h"
 #include "kernels/cuda/split.h"
+#include "kernels/cuda/warpgroup.h"
 
 namespace attention_tiles {
 #include "kernels/cuda/attention.cu"
 }
 namespace attention_rows {
 #include "kernels/cuda/attention_plain.cu"
+}
+namespace attention_warpgroups {
+#include "kernels/cuda/attention_wgmma.cu"
 }
 namespace elementwise_values {
 #include "kernels/cuda/elementwise.cu"

@@ -5,8 +5,7 @@
  * the left operand of the second product without leaving them, since both have one layout.
  * Milakov and Gimelshein, 2018; Dao, "FlashAttention-2", 2023.
  */
-#include "kernels/cuda/attention_params.h"
-#include "kernels/cuda/math.h"
+#include "kernels/cuda/attention_rows.h"
 
 enum {
     QUERIES = SDRT_CUDA_ATTENTION_QUERIES,
@@ -124,18 +123,6 @@ DEVICE void arrive(const sdrt_cuda_attention &p, const tiles<D> &x, int t, unsig
     }
 }
 
-/* Largest and sum over the four lanes that share a row. */
-DEVICE float most_of_four(float v)
-{
-    v = fmaxf(v, shuffle_xor(v, 1));
-    return fmaxf(v, shuffle_xor(v, 2));
-}
-DEVICE float sum_of_four(float v)
-{
-    v += shuffle_xor(v, 1);
-    return v + shuffle_xor(v, 2);
-}
-
 template <int D> struct rows_state {
     float o[D / 8][4]; /* outputs, not divided yet */
     float most[2];     /* of the scores so far, not scaled yet, of rows l/4 and l/4 + 8 */
@@ -219,28 +206,6 @@ DEVICE void add_values(rows_state<D> &s, const float (&score)[KEYS / 8][4], uint
     }
 }
 
-/* A row's outputs, divided by the sum of its weights. */
-template <int D>
-DEVICE void store_row(const sdrt_cuda_attention &p, const rows_state<D> &s, int r, size_t row,
-                      int head, float factor)
-{
-    const size_t first = row * (size_t)p.o_pitch + (size_t)(head * D + lane_number() % 4 * 2);
-
-#pragma unroll
-    for (int j = 0; j < D / 8; j++) {
-        const float lo = s.o[j][r * 2] * factor, hi = s.o[j][r * 2 + 1] * factor;
-        const size_t at = first + (size_t)(j * 8);
-        if (!p.pairs) {
-            store_typed(p.o, p.o_narrow, at, lo);
-            store_typed(p.o, p.o_narrow, at + 1, hi);
-        } else if (p.o_narrow) {
-            *(uint32_t *)((narrow *)p.o + at) = pack_narrow(lo, hi);
-        } else {
-            store_8((float *)p.o + at, { { bits_of_float(lo), bits_of_float(hi) } });
-        }
-    }
-}
-
 template <int D> DEVICE void load_queries(uint32_t (&q)[(D + 15) / 16][4], uint32_t tile)
 {
     const int lane = lane_number();
@@ -299,7 +264,8 @@ template <int D> DEVICE void attention(const sdrt_cuda_attention &p, unsigned ch
         const int row = first + warp_number() * 16 + lane / 4 + r * 8;
         const float factor = 1.0f / sum_of_four(s.sum[r]);
         if (row < p.q_len + (PLANTED(attention_bound_store) ? 1 : 0))
-            store_row<D>(p, s, r, image * (size_t)p.q_len + (size_t)row, head, factor);
+            store_row<D>(p, image * (size_t)p.q_len + (size_t)row, head, factor,
+                         [&](int j, int i) { return s.o[j][r * 2 + i]; });
     }
 }
 

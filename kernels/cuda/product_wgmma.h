@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Parameters of the products for sm_90a.  Only the maps' own type differs between the host's C
- * (struct sdrt_tensor_map) and the kernels' C++ (struct tensor_map).
+ * Parameters of the products for sm_90a.
  */
 #ifndef SDRT_KERNELS_CUDA_PRODUCT_WGMMA_H
 #define SDRT_KERNELS_CUDA_PRODUCT_WGMMA_H
 
 #include "kernels/cuda/product.h"
-
-#ifdef __cplusplus
-typedef tensor_map sdrt_cuda_map;
-#else
-#include "kernels/stream.h"
-typedef struct sdrt_tensor_map sdrt_cuda_map;
-#endif
+#include "kernels/cuda/tensor_map.h"
 
 struct sdrt_cuda_product_wgmma {
     sdrt_cuda_map a; /* (channel, column, row, image), box of 64 channels of the block's pixels */

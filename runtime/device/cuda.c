@@ -144,6 +144,21 @@ static int read_device(struct cuda_device *d)
     return SDRT_OK;
 }
 
+/* Which of several ways to go, to measure them one beside the other. */
+static int read_switches(struct cuda_device *d)
+{
+    static const char variable[] = "SDRT_CUDA_ATTENTION";
+    const char *kernels = getenv(variable);
+
+    if (!kernels || !*kernels) return SDRT_OK;
+    if (!strcmp(kernels, "warps")) d->attention = SDRT_ATTENTION_OF_WARPS;
+    else if (!strcmp(kernels, "warpgroups")) d->attention = SDRT_ATTENTION_OF_WARPGROUPS;
+    else
+        return sdrt_fail(d->log, SDRT_E_ARG, "%s=%s: expected warps or warpgroups", variable,
+                         kernels);
+    return SDRT_OK;
+}
+
 /* A driver that carries the kernels itself, as the tests' does, takes anything for an image. */
 static const void *image_for(const struct cuda_device *d)
 {
@@ -262,7 +277,8 @@ int sdrt_cuda_device_open(struct sdrt_device **out, struct sdrt_device **host,
     d->log = log;
     *host = NULL;
     if (!options->plan_only) {
-        status = sdrt_cuda_driver_open(&d->driver, log);
+        status = read_switches(d);
+        if (status == SDRT_OK) status = sdrt_cuda_driver_open(&d->driver, log);
         if (status == SDRT_OK) status = read_device(d);
         if (status == SDRT_OK) status = load_kernels(d);
     }

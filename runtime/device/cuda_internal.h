@@ -6,6 +6,7 @@
 #define SDRT_RUNTIME_DEVICE_CUDA_INTERNAL_H
 
 #include "kernels/cuda/cuda.h"
+#include "kernels/stream.h"
 #include "runtime/device/cuda.h"
 #include "runtime/device/cuda_driver.h"
 
@@ -24,6 +25,7 @@ struct cuda_device {
     cuda_function functions[SDRT_CUDA_KERNELS]; /* NULL for those of later GPUs */
     int capability, multiprocessors, version;
     char name[96];
+    enum sdrt_stream_attention attention;
     atomic_size_t taken; /* bytes, of options.limit */
 };
 

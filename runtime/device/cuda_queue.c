@@ -2,7 +2,6 @@
  *
  * A stream of a GPU: copies through two windows of pinned memory, steps, and their recordings.
  */
-#include "kernels/stream.h"
 #include "runtime/device/cuda_internal.h"
 
 #include <stdio.h>
@@ -128,6 +127,7 @@ int sdrt_cuda_open_queue(struct sdrt_device *device, struct sdrt_queue **out, in
         .tensor_map = q->device->driver.encode_tensor_map ? tensor_map : NULL,
         .capability = q->device->capability,
         .multiprocessors = q->device->multiprocessors,
+        .attention = q->device->attention,
     };
     status = sdrt_queue_open(&q->queue.host, device->host, workers, log);
     if (status == SDRT_OK && q->device->context) status = open_stream(q, log);

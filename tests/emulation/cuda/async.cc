@@ -117,6 +117,22 @@ static uint32_t address_of(uint64_t operand, int r, int k)
                     (uint32_t)k * 2);
 }
 
+/* The same of an operand whose rows are of k: 64 columns a row, the next 64 a first stride apart. */
+static uint32_t address_across(uint64_t operand, int column, int k)
+{
+    const uint32_t stride = (uint32_t)(operand >> 32 & 0x3fff) << 4;
+    const uint32_t apart = (uint32_t)(operand >> 16 & 0x3fff) << 4;
+
+    return swizzled(start_of(operand) + (uint32_t)(column / 64) * apart +
+                    (uint32_t)(k / 8) * stride + (uint32_t)(k % 8) * 128 +
+                    (uint32_t)(column % 64) * 2);
+}
+
+static uint32_t address_of_b(const product &p, int column, int k)
+{
+    return p.across ? address_across(p.b, column, k) : address_of(p.b, column, k);
+}
+
 static void check_operand(uint64_t operand, const char *name)
 {
     if (operand >> 62 == 1 && now->launch->unproven) return;
@@ -127,21 +143,40 @@ static void check_operand(uint64_t operand, const char *name)
               name);
 }
 
+static void check_operand_across(uint64_t operand, int n)
+{
+    const uint32_t apart = (uint32_t)(operand >> 16 & 0x3fff) << 4;
+
+    check_operand(operand, "b");
+    if (start_of(operand) % 1024 || (n > 64 && (!apart || apart % 1024)))
+        fault(SHIM_MISUSE,
+              "operand b of a product does not begin with a row, at multiples of 1024");
+}
+
 /* Calls fn for each 16-byte piece that warp w reads: its 16 rows of a, all rows of b. */
 template <class Fn> static void each_piece(const product &p, int w, Fn fn)
 {
-    for (int r = 0; r < 16; r++)
-        for (int k = 0; k < 16; k += 8) fn(address_of(p.a, w * 16 + r, k));
-    for (int r = 0; r < p.n; r++)
-        for (int k = 0; k < 16; k += 8) fn(address_of(p.b, r, k));
+    if (!p.rows[0])
+        for (int r = 0; r < 16; r++)
+            for (int k = 0; k < 16; k += 8) fn(address_of(p.a, w * 16 + r, k));
+    for (int c = 0; c < p.n; c += p.across ? 8 : 1)
+        for (int k = 0; k < 16; k += p.across ? 1 : 8) fn(address_of_b(p, c, k));
 }
 
-static float value_at(uint64_t operand, int r, int k)
+static float value_at(uint32_t at)
 {
     uint16_t v;
 
-    memcpy(&v, shared_bytes() + address_of(operand, r, k), 2);
+    memcpy(&v, shared_bytes() + at, 2);
     return shim_float((uint32_t)v << 16);
+}
+
+/* Row r of warp w's 16. */
+static float value_of_a(const product &p, int w, int r, int k)
+{
+    if (!p.rows[0]) return value_at(address_of(p.a, w * 16 + r, k));
+    const uint32_t two = p.rows[w * LANES + r % 8 * 4 + k % 8 / 2][r / 8 + k / 8 * 2];
+    return shim_float(k % 2 ? two & 0xffff0000u : two << 16);
 }
 
 static void multiply_warp(const product &p, int w)
@@ -149,10 +184,10 @@ static void multiply_warp(const product &p, int w)
     std::vector<float> b((size_t)p.n * 16);
 
     for (int c = 0; c < p.n; c++)
-        for (int k = 0; k < 16; k++) b[(size_t)(c * 16 + k)] = value_at(p.b, c, k);
+        for (int k = 0; k < 16; k++) b[(size_t)(c * 16 + k)] = value_at(address_of_b(p, c, k));
     for (int r = 0; r < 16; r++) {
         float a[16];
-        for (int k = 0; k < 16; k++) a[k] = value_at(p.a, w * 16 + r, k);
+        for (int k = 0; k < 16; k++) a[k] = value_of_a(p, w, r, k);
         for (int c = 0; c < p.n; c++) {
             float *d = p.d[w * LANES + r % 8 * 4 + c % 8 / 2] + c / 8 * 4 + r / 8 * 2 + c % 2;
             double sum = p.accumulate ? (double)*d : 0.0;
@@ -161,6 +196,15 @@ static void multiply_warp(const product &p, int w)
         }
     }
     now->result->products += 16l * p.n * 16;
+}
+
+static void forget_register(thread &t, const void *what)
+{
+    for (size_t k = 0; k < t.registers.size(); k++)
+        if (t.registers[k].p == what) {
+            t.registers.erase(t.registers.begin() + (long)k);
+            return;
+        }
 }
 
 /* Warp w (of its group, the first of whose warps is first) has waited for p. */
@@ -179,46 +223,70 @@ static void finish_for_warp(product &p, int w, int first)
     for (int i = 0; i < LANES; i++) {
         thread &t = now->thread_[(size_t)((first + w) * LANES + i)];
         t.clock[(size_t)index] = reader.epoch;
-        for (size_t k = 0; k < t.registers.size(); k++)
-            if (t.registers[k].p == p.d[w * LANES + i]) {
-                t.registers.erase(t.registers.begin() + (long)k);
-                break;
-            }
+        forget_register(t, p.d[w * LANES + i]);
+        forget_register(t, p.rows[w * LANES + i]);
     }
 }
 
 struct factors {
     float *d;
+    const uint32_t *rows;
     uint64_t a, b;
     int n, accumulate;
 };
 
-static void begin_product(warpgroup &g, int first)
+/* All threads of the group name one product, each its own registers. */
+static product product_of(const warpgroup &g, int first)
 {
     const factors *f = (const factors *)g.here.args[0];
-    product p = { {}, f->a, f->b, f->n, f->accumulate, now->warps[(size_t)first].commits, 15 };
+    product p = {};
 
-    check_operand(f->a, "a");
-    check_operand(f->b, "b");
+    p.a = f->a;
+    p.b = f->b;
+    p.n = f->n;
+    p.accumulate = f->accumulate;
+    p.across = f->rows != nullptr;
+    p.group = now->warps[(size_t)first].commits;
+    p.left = 15;
     for (int i = 0; i < GROUP; i++) {
         const factors *other = (const factors *)g.here.args[i];
         p.d[i] = other->d;
+        p.rows[i] = other->rows;
         if (other->a != f->a || other->b != f->b)
             fault(SHIM_DIVERGENCE, "threads of a warpgroup name different operands");
     }
-    for (int w = 0; w < 4; w++) {
-        if (!now->warps[(size_t)(first + w)].fenced)
-            fault(SHIM_MISUSE, "a product without a warpgroup fence before");
-        actor who = actor_of((first + w) * LANES);
-        int fine = 1;
-        who.async = 1;
-        each_piece(p, w, [&](uint32_t at) { fine = fine && shared_read(who, at, 16); });
-        if (now->result->faults[SHIM_BOUNDS]) give_up();
-        each_piece(p, w, [&](uint32_t at) { reading_begin(at, 16); });
+    return p;
+}
+
+/* What warp w reads from now on. */
+static void begin_reading(const product &p, int w, int first)
+{
+    actor who = actor_of((first + w) * LANES);
+    int fine = 1;
+
+    if (!now->warps[(size_t)(first + w)].fenced)
+        fault(SHIM_MISUSE, "a product without a warpgroup fence before");
+    who.async = 1;
+    each_piece(p, w, [&](uint32_t at) { fine = fine && shared_read(who, at, 16); });
+    if (now->result->faults[SHIM_BOUNDS]) give_up();
+    each_piece(p, w, [&](uint32_t at) { reading_begin(at, 16); });
+}
+
+static void begin_product(warpgroup &g, int first)
+{
+    const product p = product_of(g, first);
+
+    if (p.across) check_operand_across(p.b, p.n);
+    else {
+        check_operand(p.a, "a");
+        check_operand(p.b, "b");
     }
-    for (int i = 0; i < GROUP; i++)
-        now->thread_[(size_t)(first * LANES + i)].registers.push_back(
-            { p.d[i], (size_t)f->n / 2 * sizeof(float) });
+    for (int w = 0; w < 4; w++) begin_reading(p, w, first);
+    for (int i = 0; i < GROUP; i++) {
+        thread &t = now->thread_[(size_t)(first * LANES + i)];
+        t.registers.push_back({ p.d[i], (size_t)p.n / 2 * sizeof(float) });
+        if (p.rows[i]) t.registers.push_back({ p.rows[i], 4 * sizeof(uint32_t) });
+    }
     g.products.push_back(p);
 }
 
@@ -273,6 +341,11 @@ void shim_barrier_init(uint32_t bar, uint32_t arrivals)
     now->mbarriers[bar] = b;
 }
 
+void shim_barrier_init_fence(void)
+{
+    for (auto &b : now->mbarriers) b.second.fenced = 1;
+}
+
 void shim_barrier_arrive(uint32_t bar, uint32_t bytes)
 {
     mbarrier *b = find_barrier(bar);
@@ -307,7 +380,8 @@ void shim_tma_load(uint32_t dst, const tensor_map *map, uint32_t bar, const int 
     const map_inside *m = inside(map);
     tma t = { dst, bar, map, {}, rank, now->current, 2 };
 
-    find_barrier(bar);
+    if (!find_barrier(bar)->fenced)
+        fault(SHIM_MISUSE, "the copy engine does not know of the barrier at %u yet", bar);
     if (m->rank != rank)
         fault(SHIM_MISUSE, "a box of rank %d of a tensor of rank %d", rank, m->rank);
     for (int d = 0; d < rank; d++) {
@@ -320,15 +394,28 @@ void shim_tma_load(uint32_t dst, const tensor_map *map, uint32_t bar, const int 
 
 void shim_warpgroup_fence(void) { now->warps[(size_t)(now->current / LANES)].fenced = 1; }
 
-void shim_warpgroup_multiply(float *d, uint64_t a, uint64_t b, int n, int accumulate)
+static void multiply_together(factors *f, const char *what)
 {
-    factors f = { d, a, b, n, accumulate };
     const int self = now->current;
     warpgroup &g = now->groups[(size_t)(self / GROUP)];
 
-    if (!arrive(g.here, self % GROUP, GROUP, &f, "wgmma")) return;
+    if (!arrive(g.here, self % GROUP, GROUP, f, what)) return;
     begin_product(g, self / GROUP * 4);
     leave(g.here, self / GROUP * GROUP, GROUP);
+}
+
+void shim_warpgroup_multiply(float *d, uint64_t a, uint64_t b, int n, int accumulate)
+{
+    factors f = { d, nullptr, a, b, n, accumulate };
+
+    multiply_together(&f, "wgmma");
+}
+
+void shim_warpgroup_multiply_rows(float *d, const uint32_t *a, uint64_t b, int n)
+{
+    factors f = { d, a, 0, b, n, 1 };
+
+    multiply_together(&f, "wgmma of registers");
 }
 
 /* Commits and waits are a warp's, all lanes at once. */
@@ -367,7 +454,8 @@ int shim_tensor_map(struct tensor_map *map, const void *base, int rank, const ui
     m.rank = rank;
     for (int d = 0; d < rank; d++) {
         if (!dims[d] || dims[d] > UINT32_MAX || !box[d] || box[d] > 256 || !steps[d] ||
-            steps[d] > 8 || (d && strides[d - 1] % 16))
+            steps[d] > 8 || (d && strides[d - 1] % 16) ||
+            (d > 1 && strides[d - 1] % strides[d - 2]))
             return -1;
         m.dims[d] = (uint32_t)dims[d];
         m.box[d] = (uint16_t)box[d];

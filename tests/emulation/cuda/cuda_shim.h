@@ -173,17 +173,19 @@ DEVICE void multiply_narrow(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, 
 /* ---- sm_90a ---- */
 
 void shim_barrier_init(uint32_t bar, uint32_t arrivals);
+void shim_barrier_init_fence(void);
 void shim_barrier_arrive(uint32_t bar, uint32_t bytes);
 void shim_barrier_wait(uint32_t bar, uint32_t parity);
 void shim_async_proxy_fence(void);
 void shim_tma_load(uint32_t dst, const tensor_map *map, uint32_t bar, const int *at, int rank);
 void shim_warpgroup_fence(void);
 void shim_warpgroup_multiply(float *d, uint64_t a, uint64_t b, int n, int accumulate);
+void shim_warpgroup_multiply_rows(float *d, const uint32_t *a, uint64_t b, int n);
 void shim_warpgroup_commit(void);
 void shim_warpgroup_wait(int left);
 
 DEVICE void barrier_init(uint32_t bar, uint32_t arrivals) { shim_barrier_init(bar, arrivals); }
-DEVICE void barrier_init_fence(void) {}
+DEVICE void barrier_init_fence(void) { shim_barrier_init_fence(); }
 DEVICE void barrier_arrive(uint32_t bar) { shim_barrier_arrive(bar, 0); }
 DEVICE void barrier_expect(uint32_t bar, uint32_t bytes) { shim_barrier_arrive(bar, bytes); }
 DEVICE void barrier_wait(uint32_t bar, uint32_t parity) { shim_barrier_wait(bar, parity); }
@@ -213,5 +215,11 @@ DEVICE void warpgroup_multiply(float (&d)[half], uint64_t a, uint64_t b, int acc
 {
     shim_warpgroup_multiply(d, a, b, 2 * half, accumulate);
 }
+template <int half>
+DEVICE void warpgroup_multiply_rows(float (&d)[half], const uint32_t (&a)[4], uint64_t b)
+{
+    shim_warpgroup_multiply_rows(d, a, b, 2 * half);
+}
+DEVICE void warpgroup_settle_rows(uint32_t (&)[4]) {}
 
 #endif

@@ -49,7 +49,7 @@ struct thread {
     uint32_t fenced;          /* its stores up to this epoch are known to the async proxy */
     std::vector<copy> copies; /* asynchronous, in the order of issue */
     int commits;
-    std::vector<range> registers; /* sums of products under way */
+    std::vector<range> registers; /* sums and left operands of products under way */
     long transfers;               /* 16-byte accesses of device memory so far */
     vector_clock published; /* what it knew at its last fence of the device; empty: none yet */
     std::map<uint32_t, vector_clock> seen; /* of blocks, by atomic operations since then */
@@ -75,12 +75,15 @@ struct mbarrier {
     int64_t bytes;
     uint32_t phase; /* completed ones */
     vector_clock gathered, complete;
+    int fenced; /* the copy engine knows of it */
 };
 
 struct product {
     float *d[GROUP];
+    const uint32_t *rows[GROUP]; /* four registers of a each; NULL: it lies in shared memory */
     uint64_t a, b;
     int n, accumulate, group;
+    int across;    /* columns of b lie side by side */
     unsigned left; /* bit w: warp w of the group has not waited for it */
 };
 
