@@ -86,6 +86,7 @@ if [ -n "$dry" ]; then
     bench vae-tiny 30 vae "${tiny[@]}"
     bench generate-tiny 30 generate "${tiny[@]}" --steps 1
     SDRT_CUDA_ATTENTION=warps bench layers-tiny-warps 30 layers unet "${tiny[@]}"
+    SDRT_CUDA_LAUNCHES=plain bench step-tiny-plain 30 step "${tiny[@]}"
 else
     bench step-sd15 40 step --arch sd15 --size 512x512 --iterations 15
     bench layers-sd15 30 layers unet --arch sd15 --size 512x512 --iterations 5
@@ -94,7 +95,9 @@ else
     bench vae-sd15 30 vae --arch sd15 --size 512x512 --iterations 5
     bench generate-sd15 40 generate --arch sd15 --size 512x512 --iterations 3
     bench step-sd35-medium 60 step --arch sd35-medium --size 1024x1024 --iterations 5
-    # Attention as it was before it had warpgroups.
+    # Launches one after the other; then attention as it was before it had warpgroups.
+    SDRT_CUDA_LAUNCHES=plain bench step-sd15-plain 40 step --arch sd15 --size 512x512 --iterations 15
+    SDRT_CUDA_LAUNCHES=plain bench step-sdxl-plain 60 step --arch sdxl --size 1024x1024 --iterations 9
     SDRT_CUDA_ATTENTION=warps bench layers-sd15-warps 30 layers unet --arch sd15 --size 512x512 --iterations 5
     SDRT_CUDA_ATTENTION=warps bench layers-sdxl-warps 50 layers unet --arch sdxl --size 1024x1024 --iterations 3
 fi
@@ -110,8 +113,8 @@ fi
 # 6. The summary: each part's end, and the tables.
 {
     cat "$out/machine.txt" "$out/parts.txt"
-    for name in roofline step-sd15 step-sdxl step-sd35-medium vae-sd15 generate-sd15 step-tiny \
-        generate-tiny; do
+    for name in roofline step-sd15 step-sd15-plain step-sdxl step-sdxl-plain step-sd35-medium vae-sd15 \
+        generate-sd15 step-tiny step-tiny-plain generate-tiny; do
         [ -f "$out/$name.md" ] || continue
         echo
         echo "== $name"

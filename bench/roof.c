@@ -325,10 +325,11 @@ void sdrt_roof_evict(struct sdrt_roof_meter *m)
     sdrt_team_run(m->team, body, m);
 }
 
-void sdrt_roof_gaps(struct sdrt_roof_meter *m, double *plain, double *in_graph)
+struct sdrt_launch_gaps sdrt_roof_gaps(struct sdrt_roof_meter *m)
 {
-    *plain = *in_graph = NAN;
-    if (m->gpu) sdrt_roof_gpu_gaps(m->gpu, plain, in_graph);
+    const struct sdrt_launch_gaps none = { NAN, NAN, NAN, NAN };
+
+    return m->gpu ? sdrt_roof_gpu_gaps(m->gpu) : none;
 }
 
 /* ---- telling ---- */

@@ -65,8 +65,13 @@ void sdrt_roof_tries(struct sdrt_roof_meter *meter, int count);
 /* Reads so much that nothing of before is left in a cache. */
 void sdrt_roof_evict(struct sdrt_roof_meter *meter);
 
-/* Microseconds from one launch of a GPU's to the next, one by one and in a graph; NAN elsewhere. */
-void sdrt_roof_gaps(struct sdrt_roof_meter *meter, double *plain, double *in_graph);
+/* Microseconds from one launch of a GPU's to the next; NAN elsewhere. */
+struct sdrt_launch_gaps {
+    double plain, in_graph; /* one by one, and as one graph */
+    /* The same where each may begin before the one before it is over. */
+    double dependent, dependent_in_graph;
+};
+struct sdrt_launch_gaps sdrt_roof_gaps(struct sdrt_roof_meter *meter);
 
 const struct sdrt_roof *sdrt_roof_of(const struct sdrt_roof_meter *meter);
 

@@ -4,6 +4,7 @@
 #include "kernels/cuda/probe_params.h"
 #include "kernels/stream.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { LAUNCHES = 200, GAP_TRIES = 15, BLOCKS = 8 /* on each multiprocessor */ };
@@ -23,6 +24,7 @@ struct sdrt_roof_gpu {
     double divisor;
     size_t bytes;                    /* of each buffer */
     int multiprocessors, capability; /* known once a probe was enqueued */
+    int has_dependent, dependent;    /* launches: the device has them; the probe's are */
     struct probe probe;
     struct sdrt_device_step step; /* enqueues probe */
 };
@@ -30,6 +32,8 @@ struct sdrt_roof_gpu {
 static int enqueue(const void *arg, const struct sdrt_exec *ex)
 {
     const struct sdrt_roof_gpu *g = arg;
+    const int dependent = ex->stream->dependent;
+    int status = 0;
     const struct sdrt_launch l = {
         .kernel = g->probe.kernel,
         .grid_x = (unsigned)(BLOCKS * ex->stream->multiprocessors),
@@ -39,9 +43,11 @@ static int enqueue(const void *arg, const struct sdrt_exec *ex)
         .params_bytes = sizeof g->probe.params,
     };
 
-    for (int i = 0; i < g->probe.launches; i++)
-        if (ex->stream->launch(ex->stream, &l)) return -1;
-    return 0;
+    ex->stream->dependent = g->dependent;
+    for (int i = 0; i < g->probe.launches && !status; i++)
+        status = ex->stream->launch(ex->stream, &l);
+    ex->stream->dependent = dependent;
+    return status;
 }
 
 static int note_device(const void *arg, const struct sdrt_exec *ex)
@@ -50,6 +56,7 @@ static int note_device(const void *arg, const struct sdrt_exec *ex)
 
     g->multiprocessors = ex->stream->multiprocessors;
     g->capability = ex->stream->capability;
+    g->has_dependent = ex->stream->dependent;
     return 0;
 }
 
@@ -143,13 +150,15 @@ void sdrt_roof_gpu_evict(struct sdrt_roof_gpu *g)
     (void)seconds_of(g, SDRT_CUDA_probe_copy, g->divisor > 1.0 ? 16 : g->bytes, 0, 1);
 }
 
-void sdrt_roof_gpu_gaps(struct sdrt_roof_gpu *g, double *plain, double *in_graph)
+/* Both ways of launching, dependent or not. */
+static void measure_gaps(struct sdrt_roof_gpu *g, int dependent, double *plain, double *in_graph)
 {
     struct sdrt_times one = { .n = 0 }, graph = { .n = 0 };
     struct sdrt_recording recording = { .device = NULL };
     const int launches = g->divisor > 1.0 ? 2 : LAUNCHES;
     const int tries = g->divisor > 1.0 ? 1 : GAP_TRIES;
 
+    g->dependent = dependent;
     for (int i = 0; i < tries; i++)
         sdrt_bench_add(&one, seconds_of(g, SDRT_CUDA_probe_empty, 0, 0, launches) / launches * 1e6);
     for (int i = 0; i < tries + 2; i++) { /* the first two record it */
@@ -158,7 +167,17 @@ void sdrt_roof_gpu_gaps(struct sdrt_roof_gpu *g, double *plain, double *in_graph
         if (sdrt_queue_wait(g->queue) == SDRT_OK && i >= 2)
             sdrt_bench_add(&graph, (sdrt_now() - start) / launches * 1e6);
     }
+    g->dependent = 0;
     sdrt_recording_clear(&recording);
     *plain = sdrt_bench_summary(&one).median;
     *in_graph = sdrt_bench_summary(&graph).median;
+}
+
+struct sdrt_launch_gaps sdrt_roof_gpu_gaps(struct sdrt_roof_gpu *g)
+{
+    struct sdrt_launch_gaps gaps = { NAN, NAN, NAN, NAN };
+
+    measure_gaps(g, 0, &gaps.plain, &gaps.in_graph);
+    if (g->has_dependent) measure_gaps(g, 1, &gaps.dependent, &gaps.dependent_in_graph);
+    return gaps;
 }

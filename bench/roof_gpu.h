@@ -22,8 +22,7 @@ void sdrt_roof_gpu_try(struct sdrt_roof_gpu *gpu, struct sdrt_roof *roof);
 /* Copies so much that nothing of before is left in the L2. */
 void sdrt_roof_gpu_evict(struct sdrt_roof_gpu *gpu);
 
-/* Microseconds from one launch to the next of a kernel that does nothing, by the median of tries:
- * launched one by one, and as one graph. */
-void sdrt_roof_gpu_gaps(struct sdrt_roof_gpu *gpu, double *plain, double *in_graph);
+/* Of a kernel that does nothing, by the median of tries; dependent ones NAN where the device has none. */
+struct sdrt_launch_gaps sdrt_roof_gpu_gaps(struct sdrt_roof_gpu *gpu);
 
 #endif

@@ -37,16 +37,21 @@ static int measure(const struct sdrt_bench_options *o, struct sdrt_queue *queue,
 {
     const int tries = o->iterations ? o->iterations : TRIES;
     struct sdrt_roof_meter *meter = NULL;
-    double plain = NAN, in_graph = NAN;
     int status = sdrt_roof_create_on(&meter, queue, o->log);
 
     if (status == SDRT_OK) {
         sdrt_device_facts(r, queue, sdrt_cuda_device_precision(queue->device));
         sdrt_roof_tries(meter, tries);
-        sdrt_roof_gaps(meter, &plain, &in_graph);
+        const struct sdrt_launch_gaps gaps = sdrt_roof_gaps(meter);
         sdrt_roof_facts(sdrt_roof_of(meter), r, "roof", "roof");
-        sdrt_report_number(r, "launch_us", plain, "a launch", "us", 2);
-        sdrt_report_number(r, "launch_in_graph_us", in_graph, "a launch in a graph", "us", 2);
+        sdrt_report_number(r, "launch_us", gaps.plain, "a launch", "us", 2);
+        sdrt_report_number(r, "launch_in_graph_us", gaps.in_graph, "a launch in a graph", "us", 2);
+        if (!isnan(gaps.dependent)) {
+            sdrt_report_number(r, "launch_dependent_us", gaps.dependent, "a dependent launch", "us",
+                               2);
+            sdrt_report_number(r, "launch_dependent_in_graph_us", gaps.dependent_in_graph,
+                               "a dependent launch in a graph", "us", 2);
+        }
         add_rows(sdrt_roof_of(meter), r);
     }
     sdrt_roof_free(&meter);

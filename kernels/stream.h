@@ -47,6 +47,9 @@ struct sdrt_stream {
     unsigned *counters;
     int capability; /* of the device, 10 * major + minor: 80, 90 */
     int multiprocessors;
+    /* A launch may begin before the one before it is over, for which its kernel waits (kernels/cuda/math.h);
+     * whoever wants to see one by one sets it to 0. */
+    int dependent;
     enum sdrt_stream_attention attention;
 };
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # What nvcc made of CUDA's kernels: no spills, no products of warpgroups that wait for each other,
-# and innermost loops that leave the tensor cores their time.  A warp issues at most one instruction
+# none for sm_90a that does not wait for the launch before, and innermost loops that leave the tensor cores their time.  A warp issues at most one instruction
 # a clock, and a quarter of a multiprocessor at most one for all its warps; so the instructions of a
 # loop over the clocks that the matrix unit takes for its products say, with no GPU at hand, whether
 # bookkeeping or products bind it.  Needs a build with --with-cuda; the loops need cuobjdump too.
@@ -105,7 +105,8 @@ function finish(    i, j, body, sum, best, best_sum, most) {
     if ((most || multiplies()) && !best) { print name, arch ": no loop with products"; bad = 1 }
     if (most && (!best || best / best_sum > most)) bad = 1
     if (most) looked++
-    n = 0
+    if (arch == "sm_90a" && n && !waits) { print name, "sm_90a: never waits for the launch before"; bad = 1 }
+    n = waits = 0
 }
 /code for sm_/ { finish(); arch = $3 }
 /Function : / { finish(); name = $3 }
@@ -118,6 +119,7 @@ function finish(    i, j, body, sum, best, best_sum, most) {
     sub(/^@!?U?P[0-9T]+[ \t]+/, "", line)
     op[n] = line
     sub(/[ ;].*/, "", op[n])
+    if (op[n] ~ /^ACQBULK/) waits = 1
     target[n] = ""
     if (op[n] ~ /^BRA/ && match(line, /0x[0-9a-f]+/))
         target[n] = number(substr(line, RSTART + 2, RLENGTH - 2))

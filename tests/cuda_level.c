@@ -43,6 +43,18 @@ __attribute__((constructor)) static void shorten(void)
 typedef int launch_fn(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
                       unsigned bz, unsigned shared, void *stream, void **params, void **extra);
 
+/* As the driver has them. */
+struct launch_attribute {
+    int id, pad, value, rest[15];
+};
+struct launch_config {
+    unsigned gx, gy, gz, bx, by, bz, shared;
+    void *stream;
+    struct launch_attribute *attributes;
+    unsigned n_attributes;
+};
+typedef int launch_ex_fn(const struct launch_config *c, void *f, void **params, void **extra);
+
 typedef int encode_fn(void *map, int type, unsigned rank, void *base, const uint64_t *dims,
                       const uint64_t *strides, const uint32_t *box, const uint32_t *steps,
                       int interleave, int swizzle, int promotion, int fill);
@@ -53,6 +65,7 @@ static struct {
     int (*alloc)(void **p, size_t bytes);
     int (*free)(void *p);
     launch_fn *launch;
+    launch_ex_fn *launch_ex;
     encode_fn *encode;
     struct sdrt_stream stream;
     int open, turn;
@@ -72,8 +85,15 @@ static void look_up(void *library, const char *name, void *member)
 static int launch(struct sdrt_stream *stream, const struct sdrt_launch *l)
 {
     void *params[] = { (void *)(uintptr_t)l->params };
+    struct launch_attribute dependent = { .id = 6, .value = 1 };
+    const struct launch_config c = {
+        l->grid_x,  l->grid_y, l->grid_z,       sdrt_cuda_kernels[l->kernel].threads,
+        1,          1,         l->shared_bytes, NULL,
+        &dependent, 1
+    };
 
-    (void)stream;
+    if (stream->dependent)
+        return driver.launch_ex(&c, driver.functions[l->kernel], params, NULL) ? -1 : 0;
     return driver.launch(driver.functions[l->kernel], l->grid_x, l->grid_y, l->grid_z,
                          sdrt_cuda_kernels[l->kernel].threads, 1, 1, l->shared_bytes, NULL, params,
                          NULL)
@@ -128,6 +148,7 @@ static void open_driver(int capability)
     look_up(library, "cuMemAlloc_v2", &driver.alloc);
     look_up(library, "cuMemFree_v2", &driver.free);
     look_up(library, "cuLaunchKernel", &driver.launch);
+    look_up(library, "cuLaunchKernelEx", &driver.launch_ex);
     look_up(library, "cuTensorMapEncodeTiled", &driver.encode);
     driver.stream = (struct sdrt_stream){ .launch = launch,
                                           .tensor_map = tensor_map,
@@ -149,6 +170,7 @@ void tcuda_open(int capability)
     /* They are two libraries, and each test has a process of its own. */
     cr_assert_eq(is_75, driver.stream.capability < SDRT_CUDA_BF16);
     driver.stream.capability = capability;
+    driver.stream.dependent = capability == 90;
     tnarrow_type = sdrt_cuda_narrow(capability);
 }
 

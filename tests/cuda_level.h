@@ -14,7 +14,8 @@
 struct sdrt_stream;
 
 /* Opens the model of a device of capability 75, 80 or 90.  A process that opened 75 opens nothing else; one
- * that did not may change between the others.  Without it there is one of 80. */
+ * that did not may change between the others.  Without it there is one of 80.  Launches of 90 are
+ * dependent: each may begin before those before it are over. */
 void tcuda_open(int capability);
 
 /* The model as a library, loaded once. */

@@ -41,6 +41,7 @@ struct stub_stream {
 struct stub_counts {
     long blocks, pinned, streams, events, graphs, contexts, modules; /* alive */
     long launches, captures, graph_launches;
+    long dependent; /* of the launches, captured or not; not those of graphs */
 };
 __attribute__((visibility("default"))) struct stub_counts stub_counts;
 static size_t taken;
@@ -385,4 +386,24 @@ API cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, 
     if (s->capturing) s->nodes++;
     else stub_counts.launches++;
     return OK;
+}
+
+/* Of attributes that of programmatic dependent launch alone. */
+struct launch_attribute {
+    int id, pad, value, rest[15];
+};
+struct launch_config {
+    unsigned gx, gy, gz, bx, by, bz, shared;
+    struct stub_stream *s;
+    const struct launch_attribute *attributes;
+    unsigned n_attributes;
+};
+
+API cuLaunchKernelEx(const struct launch_config *c, void *f, void **params, void **extra)
+{
+    if (c->n_attributes != 1 || c->attributes[0].id != 6 || c->attributes[0].value != 1)
+        return INVALID;
+    stub_counts.dependent++;
+    return cuLaunchKernel(f, c->gx, c->gy, c->gz, c->bx, c->by, c->bz, c->shared, c->s, params,
+                          extra);
 }

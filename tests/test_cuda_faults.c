@@ -341,6 +341,27 @@ static void run_split(const struct sdrt_ops *ops)
     tbuf_free(&w);
 }
 
+/* One launch on what another one wrote, of a device where the second may begin before the first is over. */
+static void run_twice(const struct sdrt_ops *ops)
+{
+    const struct sdrt_exec ex = exec();
+    float *x = values(50, SDRT_F32), *y = values(50, SDRT_F32);
+
+    tcuda_open(90);
+    (void)ops->elementwise.to_nchw(&ex, 1, 10, 5, 1.0f, x, y);
+    (void)ops->elementwise.to_nchw(&ex, 1, 10, 5, 1.0f, y, x);
+    tcuda_free(x), tcuda_free(y);
+    tcuda_open(80);
+}
+
+/* An operand that is made, and its product. */
+static void run_conv_wgmma(const struct sdrt_ops *ops)
+{
+    tcuda_open(90);
+    run_conv(ops);
+    tcuda_open(80);
+}
+
 static void run_split_wgmma(const struct sdrt_ops *ops)
 {
     tcuda_open(90);
@@ -378,6 +399,10 @@ static const struct {
     { "product_f32_no_barrier_after", run_f32, SHIM_RACE, 0 },
     { "product_f32_bound_m", run_f32, SHIM_BOUNDS, 0 },
     { "product_f32_bound_n", run_f32, SHIM_BOUNDS, 0 },
+    { "launch_no_wait", run_twice, SHIM_PREVIOUS, 80 },
+    { "launch_no_wait", run_conv_wgmma, SHIM_PREVIOUS, 80 },
+    { "launch_no_wait", run_attention_wgmma, SHIM_PREVIOUS, 80 },
+    { "wgmma_early_pixels", run_conv_wgmma, SHIM_PREVIOUS, 80 },
     { "wgmma_no_full", run_wgmma, SHIM_IN_FLIGHT, 80 },
     { "wgmma_no_free", run_wgmma, SHIM_MISUSE, 80 },
     { "wgmma_early_free", run_wgmma, SHIM_IN_FLIGHT, 80 },
@@ -519,7 +544,7 @@ Test(cuda_faults, list_is_whole)
         "product.cu",         "product_f32.cu",   "product_wgmma.cu",
         "prepare.cu",         "norm.cu",          "attention.cu",
         "attention_wgmma.cu", "attention_rows.h", "attention_plain.cu",
-        "elementwise.cu",     "split.h"
+        "elementwise.cu",     "split.h",          "math.h"
     };
     const char *data = getenv("SDRT_TESTDATA");
 

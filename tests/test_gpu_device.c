@@ -24,6 +24,7 @@
 struct stub_counts {
     long blocks, pinned, streams, events, graphs, contexts, modules;
     long launches, captures, graph_launches;
+    long dependent;
 };
 
 static const char *stub(const char *name)
@@ -121,6 +122,10 @@ Test(gpu_device, switches)
     cr_expect_null(device);
     cr_expect_eq(counts()->contexts, 0);
     setenv("SDRT_CUDA_ATTENTION", "warps", 1);
+    setenv("SDRT_CUDA_LAUNCHES", "late", 1);
+    expect_failure(open_gpu(&device, &o), SDRT_E_ARG,
+                   "SDRT_CUDA_LAUNCHES=late: expected plain or dependent", "launches");
+    setenv("SDRT_CUDA_LAUNCHES", "dependent", 1);
     expect_quiet(open_gpu(&device, &o), "attention of warps");
     sdrt_device_close(&device);
 }
@@ -361,6 +366,8 @@ Test(gpu_device, copies)
 
 /* ---- steps ---- */
 
+static int any_capability;
+
 static int enqueue(const void *arg, const struct sdrt_exec *ex)
 {
     const char *name = arg;
@@ -372,7 +379,7 @@ static int enqueue(const void *arg, const struct sdrt_exec *ex)
                                    .params = &params,
                                    .params_bytes = sizeof params };
 
-    cr_expect_eq(ex->stream->capability, 90);
+    cr_expect(any_capability || ex->stream->capability == 90);
     cr_expect_eq(ex->stream->multiprocessors, 7);
     if (refuse_at == *name) return -1;
     strncat(order, name, 1);
@@ -416,6 +423,70 @@ Test(gpu_device, steps)
     cr_expect_eq(sdrt_queue_wait(queue), SDRT_OK);
     cr_expect_str_eq(order, "abbc");
     end();
+}
+
+/* A launch may overlap the one before it, but not what else lies between, nor the first of a graph. */
+Test(gpu_device, dependent_launches)
+{
+    struct sdrt_recording recording = { .device = NULL };
+    struct sdrt_device_memory *m;
+    char byte = 1;
+
+    setenv("STUB_CUDA", "name=shim version=12030", 1);
+    begin(&(struct sdrt_cuda_options){ .index = 0 });
+    expect_quiet(sdrt_device_alloc(&m, device, 1, queue, &kept_log), "memory");
+    sdrt_queue_run(queue, steps, 3);
+    cr_expect_eq(counts()->dependent, 3, "of 4 launches");
+    sdrt_queue_run(queue, steps, 1);
+    cr_expect_eq(counts()->dependent, 4);
+    sdrt_queue_write(queue, m->base, &byte, 1);
+    sdrt_queue_run(queue, steps, 1);
+    cr_expect_eq(counts()->dependent, 4, "behind a copy");
+    sdrt_queue_read(queue, &byte, m->base, 1);
+    sdrt_queue_run(queue, steps, 1);
+    cr_expect_eq(counts()->dependent, 4, "behind another one");
+    struct sdrt_device_step uploading[] = { steps[0], steps[0], steps[0] };
+    const struct sdrt_device_upload upload = { m->base, &byte, 1 };
+    uploading[1].uploads = &upload;
+    uploading[1].n_uploads = 1;
+    uploading[2].awaits = 1;
+    sdrt_queue_run(queue, uploading, 3);
+    cr_expect_eq(counts()->dependent, 5, "beside an upload");
+    cr_expect_eq(sdrt_queue_wait(queue), SDRT_OK);
+    sdrt_queue_time_steps(queue, 1);
+    sdrt_queue_run(queue, steps, 3);
+    cr_expect_eq(counts()->dependent, 6, "between marks, where one step launches twice");
+    cr_expect_eq(sdrt_queue_wait(queue), SDRT_OK);
+    sdrt_queue_time_steps(queue, 0);
+    for (int i = 0; i < 3; i++) sdrt_queue_replay(queue, &recording, steps, 3);
+    cr_expect_eq(counts()->dependent, 6 + 3 + 3, "once by themselves, once captured");
+    sdrt_queue_run(queue, steps, 1);
+    cr_expect_eq(counts()->dependent, 12, "behind a graph");
+    cr_expect_eq(sdrt_queue_wait(queue), SDRT_OK);
+    sdrt_recording_clear(&recording);
+    sdrt_device_free(&m);
+    end();
+}
+
+/* Not by a driver whose graphs do not know of them, for other machine code, or where the user says so. */
+Test(gpu_device, no_dependent_launches)
+{
+    static const char *const drivers[] = { "name=shim version=12020",
+                                           "name=shim version=12030 capability=80",
+                                           "name=shim version=12030 capability=100",
+                                           "name=shim version=12030" };
+
+    for (int i = 0; i < 4; i++) {
+        setenv("STUB_CUDA", drivers[i], 1);
+        if (i == 3) setenv("SDRT_CUDA_LAUNCHES", "plain", 1);
+        begin(&(struct sdrt_cuda_options){ .index = 0 });
+        any_capability = 1;
+        sdrt_queue_run(queue, steps, 3);
+        cr_expect_eq(sdrt_queue_wait(queue), SDRT_OK);
+        cr_expect_eq(counts()->launches, 4 * (i + 1));
+        cr_expect_eq(counts()->dependent, 0, "%s", drivers[i]);
+        end();
+    }
 }
 
 Test(gpu_device, times_of_steps)

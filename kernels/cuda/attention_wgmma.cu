@@ -88,6 +88,8 @@ template <int D> DEVICE void bring_tile(const tensor_map *map, const ring &r, co
 template <int D>
 DEVICE void feed(const sdrt_cuda_attention_wgmma &p, const places &at, const task &t)
 {
+    /* The block's other threads touch nothing before a tile has come. */
+    follow_previous();
     barrier_expect(at.queries_full, sizes<D>::QUERIES_BYTES);
     bring_boxes<D>(&p.q, at.queries, sizes<D>::QUERIES_BOX, at.queries_full, t, t.first);
     for (int i = 0; i < t.tiles; i++) {
@@ -311,7 +313,7 @@ template <int D> DEVICE void attention(const sdrt_cuda_attention_wgmma &p, unsig
 
 #endif
 
-KERNEL(attention_wgmma_40, sdrt_cuda_attention_wgmma, SDRT_CUDA_ATTENTION_WGMMA_THREADS, 1)
+KERNEL_AHEAD(attention_wgmma_40, sdrt_cuda_attention_wgmma, SDRT_CUDA_ATTENTION_WGMMA_THREADS, 1)
 {
     SHARED(shared);
 #if HAVE_WARPGROUPS
@@ -319,7 +321,7 @@ KERNEL(attention_wgmma_40, sdrt_cuda_attention_wgmma, SDRT_CUDA_ATTENTION_WGMMA_
 #endif
 }
 
-KERNEL(attention_wgmma_64, sdrt_cuda_attention_wgmma, SDRT_CUDA_ATTENTION_WGMMA_THREADS, 1)
+KERNEL_AHEAD(attention_wgmma_64, sdrt_cuda_attention_wgmma, SDRT_CUDA_ATTENTION_WGMMA_THREADS, 1)
 {
     SHARED(shared);
 #if HAVE_WARPGROUPS
@@ -327,7 +329,7 @@ KERNEL(attention_wgmma_64, sdrt_cuda_attention_wgmma, SDRT_CUDA_ATTENTION_WGMMA_
 #endif
 }
 
-KERNEL(attention_wgmma_80, sdrt_cuda_attention_wgmma, SDRT_CUDA_ATTENTION_WGMMA_THREADS, 1)
+KERNEL_AHEAD(attention_wgmma_80, sdrt_cuda_attention_wgmma, SDRT_CUDA_ATTENTION_WGMMA_THREADS, 1)
 {
     SHARED(shared);
 #if HAVE_WARPGROUPS
@@ -335,7 +337,7 @@ KERNEL(attention_wgmma_80, sdrt_cuda_attention_wgmma, SDRT_CUDA_ATTENTION_WGMMA_
 #endif
 }
 
-KERNEL(attention_wgmma_128, sdrt_cuda_attention_wgmma, SDRT_CUDA_ATTENTION_WGMMA_THREADS, 1)
+KERNEL_AHEAD(attention_wgmma_128, sdrt_cuda_attention_wgmma, SDRT_CUDA_ATTENTION_WGMMA_THREADS, 1)
 {
     SHARED(shared);
 #if HAVE_WARPGROUPS
@@ -343,7 +345,7 @@ KERNEL(attention_wgmma_128, sdrt_cuda_attention_wgmma, SDRT_CUDA_ATTENTION_WGMMA
 #endif
 }
 
-KERNEL(attention_wgmma_160, sdrt_cuda_attention_wgmma, SDRT_CUDA_ATTENTION_WGMMA_THREADS, 1)
+KERNEL_AHEAD(attention_wgmma_160, sdrt_cuda_attention_wgmma, SDRT_CUDA_ATTENTION_WGMMA_THREADS, 1)
 {
     SHARED(shared);
 #if HAVE_WARPGROUPS

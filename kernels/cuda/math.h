@@ -15,6 +15,16 @@ DEVICE int warp_number(void) { return (int)threadIdx.x / LANES; }
 /* Of all threads of a launch in one dimension. */
 DEVICE int thread_number(void) { return (int)(blockIdx.x * blockDim.x + threadIdx.x); }
 
+#if SDRT_ARCH >= 90 || !defined(__CUDACC__)
+/* Before the first access of what launches write, and before any store.  Whoever comes next may begin only
+ * then, so that no more than one launch waits on the multiprocessors. */
+DEVICE void follow_previous(void)
+{
+    if (!PLANTED(launch_no_wait)) wait_for_previous();
+    launch_next();
+}
+#endif
+
 DEVICE float silu(float v) { return v / (1.0f + expf(-v)); }
 
 /* The functions of kernels/act.h. */

@@ -44,23 +44,57 @@ template <int N> DEVICE place block_place(const sdrt_cuda_product_wgmma &p)
              (int)blockIdx.x * N };
 }
 
-/* The thread that copies: steps from `first` on. */
+/* What the thread that copies goes through: steps from `first` on, `steps` of them. */
+struct way {
+    int first, steps, blocks;
+};
+
+/* One step's weights, which no launch writes. */
+template <int N>
+DEVICE void bring_weights(const sdrt_cuda_product_wgmma &p, const ring &r, const place &at,
+                          const way &w, int s)
+{
+    const int stage = s % STAGES, tap = (w.first + s) / w.blocks;
+    const uint32_t full = r.full + (uint32_t)stage * 8;
+    const uint32_t to = r.tiles + (uint32_t)stage * SDRT_CUDA_WGMMA_STAGE(N) + A_BYTES;
+
+    if (!PLANTED(wgmma_no_free)) barrier_wait(r.free + (uint32_t)stage * 8, (s / STAGES & 1) ^ 1);
+    tma_load_3d(to, &p.w, full, (w.first + s) % w.blocks * STEP, at.row, tap);
+}
+
+/* And its pixels.  The barrier hears only now of all bytes, and so of whatever was waited for before: its
+ * phase cannot end before someone has arrived. */
+template <int N>
+DEVICE void bring_pixels(const sdrt_cuda_product_wgmma &p, const ring &r, const place &at,
+                         const way &w, int s)
+{
+    const int stage = s % STAGES, tap = (w.first + s) / w.blocks, kernel = p.p.kernel;
+    const uint32_t full = r.full + (uint32_t)stage * 8;
+
+    barrier_expect(full, SDRT_CUDA_WGMMA_STAGE(N) + (PLANTED(wgmma_bytes) ? 16 : 0));
+    tma_load_4d(r.tiles + (uint32_t)stage * SDRT_CUDA_WGMMA_STAGE(N), &p.a, full,
+                (w.first + s) % w.blocks * STEP, at.x * p.p.stride + tap % kernel - p.p.pad,
+                at.y * p.p.stride + tap / kernel - p.p.pad_y, at.image);
+}
+
+/* The first weights come while the launch before may still run.  The block's other threads touch nothing
+ * before a whole stage has come, which is after that. */
 template <int N>
 DEVICE void feed(const sdrt_cuda_product_wgmma &p, const ring &r, const place &at, int first,
                  int steps)
 {
-    const int blocks = (p.p.k + STEP - 1) / STEP, kernel = p.p.kernel;
+    const way w = { first, steps, (p.p.k + STEP - 1) / STEP };
+    const int ahead = steps < STAGES ? steps : STAGES;
 
-    for (int s = 0; s < steps; s++) {
-        const int stage = s % STAGES, tap = (first + s) / blocks, c = (first + s) % blocks * STEP;
-        const uint32_t full = r.full + (uint32_t)stage * 8;
-        const uint32_t to = r.tiles + (uint32_t)stage * SDRT_CUDA_WGMMA_STAGE(N);
-        if (!PLANTED(wgmma_no_free))
-            barrier_wait(r.free + (uint32_t)stage * 8, (s / STAGES & 1) ^ 1);
-        barrier_expect(full, SDRT_CUDA_WGMMA_STAGE(N) + (PLANTED(wgmma_bytes) ? 16 : 0));
-        tma_load_4d(to, &p.a, full, c, at.x * p.p.stride + tap % kernel - p.p.pad,
-                    at.y * p.p.stride + tap / kernel - p.p.pad_y, at.image);
-        tma_load_3d(to + A_BYTES, &p.w, full, c, at.row, tap);
+    for (int s = 0; s < ahead; s++) {
+        bring_weights<N>(p, r, at, w, s);
+        if (PLANTED(wgmma_early_pixels)) bring_pixels<N>(p, r, at, w, s);
+    }
+    follow_previous();
+    for (int s = 0; s < ahead && !PLANTED(wgmma_early_pixels); s++) bring_pixels<N>(p, r, at, w, s);
+    for (int s = ahead; s < steps; s++) {
+        bring_weights<N>(p, r, at, w, s);
+        bring_pixels<N>(p, r, at, w, s);
     }
 }
 
@@ -160,7 +194,7 @@ template <int N> DEVICE void product(const sdrt_cuda_product_wgmma &p, unsigned 
 
 #endif
 
-KERNEL(product_wgmma_128, sdrt_cuda_product_wgmma, SDRT_CUDA_WGMMA_THREADS, 1)
+KERNEL_AHEAD(product_wgmma_128, sdrt_cuda_product_wgmma, SDRT_CUDA_WGMMA_THREADS, 1)
 {
     SHARED(shared);
 #if HAVE_WARPGROUPS
@@ -168,7 +202,7 @@ KERNEL(product_wgmma_128, sdrt_cuda_product_wgmma, SDRT_CUDA_WGMMA_THREADS, 1)
 #endif
 }
 
-KERNEL(product_wgmma_256, sdrt_cuda_product_wgmma, SDRT_CUDA_WGMMA_THREADS, 1)
+KERNEL_AHEAD(product_wgmma_256, sdrt_cuda_product_wgmma, SDRT_CUDA_WGMMA_THREADS, 1)
 {
     SHARED(shared);
 #if HAVE_WARPGROUPS

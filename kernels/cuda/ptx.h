@@ -43,9 +43,23 @@ struct alignas(8) bytes8 {
 /* Whether a test has planted this fault (tests/test_cuda_faults.c); never on a GPU. */
 #define PLANTED(fault) 0
 
-/* One parameter struct for every kernel, so that the host launches by name and bytes. */
-#define KERNEL(name, type, threads, blocks) \
+/* One parameter struct for every kernel, so that the host launches by name and bytes.  A launch may begin
+ * before the one before it is over (sm_90): KERNEL waits for that at once, KERNEL_AHEAD leaves it to its body,
+ * of which one thread must call follow_previous (math.h). */
+#define KERNEL_AHEAD(name, type, threads, blocks) \
     extern "C" __global__ void __launch_bounds__(threads, blocks) name(const __grid_constant__ type p)
+#if SDRT_ARCH >= 90
+#define KERNEL(name, type, threads, blocks)                            \
+    static __device__ __forceinline__ void name##_body(const type &p); \
+    KERNEL_AHEAD(name, type, threads, blocks)                          \
+    {                                                                  \
+        follow_previous();                                             \
+        name##_body(p);                                                \
+    }                                                                  \
+    static __device__ __forceinline__ void name##_body(const type &p)
+#else
+#define KERNEL KERNEL_AHEAD
+#endif
 #define SHARED(name) extern __shared__ __align__(1024) unsigned char name[]
 #define DEVICE static __device__ __forceinline__
 
@@ -299,8 +313,9 @@ DEVICE void tma_prefetch(const tensor_map *map)
     asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
 }
 
-/* Programmatic dependent launch: the next launch of the stream may begin now; what the launch
- * before wrote is there after.  Nothing without the launch attribute. */
+/* Programmatic dependent launch: the next launch of the stream may begin once all blocks have come here;
+ * what the launch before wrote is there after the wait, for the whole block.  Nothing without the launch
+ * attribute. */
 DEVICE void launch_next(void) { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
 DEVICE void wait_for_previous(void) { asm volatile("griddepcontrol.wait;" ::: "memory"); }
 

@@ -135,6 +135,9 @@ static int read_device(struct cuda_device *d)
         return sdrt_fail(d->log, SDRT_E_UNSUPPORTED, "device \"cuda:%d\": %s", d->options.index,
                          sdrt_cuda_error(v, error));
     d->capability = 10 * major + minor;
+    /* The machine code of 9.0 alone waits for the launch before. */
+    d->dependent = d->dependent && d->capability == 90 && v->launch_with &&
+                   d->version >= CUDA_CAPTURES_DEPENDENT;
     if (d->capability < SDRT_CUDA_OLDEST)
         return sdrt_fail(d->log, SDRT_E_UNSUPPORTED,
                          "device \"cuda:%d\", %s, has compute capability "
@@ -144,19 +147,33 @@ static int read_device(struct cuda_device *d)
     return SDRT_OK;
 }
 
-/* Which of several ways to go, to measure them one beside the other. */
+/* Which of two ways to go the environment says, to measure one beside the other: 0 or 1, -1 where it does
+ * not, or SDRT_E_ARG. */
+static int read_switch(const struct cuda_device *d, const char *variable, const char *const ways[2],
+                       int *way)
+{
+    const char *named = getenv(variable);
+
+    *way = -1;
+    if (!named || !*named) return SDRT_OK;
+    for (int i = 0; i < 2; i++)
+        if (!strcmp(named, ways[i])) *way = i;
+    if (*way >= 0) return SDRT_OK;
+    return sdrt_fail(d->log, SDRT_E_ARG, "%s=%s: expected %s or %s", variable, named, ways[0],
+                     ways[1]);
+}
+
 static int read_switches(struct cuda_device *d)
 {
-    static const char variable[] = "SDRT_CUDA_ATTENTION";
-    const char *kernels = getenv(variable);
+    static const char *const kernels[2] = { "warps", "warpgroups" };
+    static const char *const launches[2] = { "plain", "dependent" };
+    int way, status = read_switch(d, "SDRT_CUDA_ATTENTION", kernels, &way);
 
-    if (!kernels || !*kernels) return SDRT_OK;
-    if (!strcmp(kernels, "warps")) d->attention = SDRT_ATTENTION_OF_WARPS;
-    else if (!strcmp(kernels, "warpgroups")) d->attention = SDRT_ATTENTION_OF_WARPGROUPS;
-    else
-        return sdrt_fail(d->log, SDRT_E_ARG, "%s=%s: expected warps or warpgroups", variable,
-                         kernels);
-    return SDRT_OK;
+    if (status != SDRT_OK) return status;
+    if (way >= 0) d->attention = way ? SDRT_ATTENTION_OF_WARPGROUPS : SDRT_ATTENTION_OF_WARPS;
+    status = read_switch(d, "SDRT_CUDA_LAUNCHES", launches, &way);
+    d->dependent = way != 0;
+    return status;
 }
 
 /* A driver that carries the kernels itself, as the tests' does, takes anything for an image. */

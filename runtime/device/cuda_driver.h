@@ -21,8 +21,20 @@ typedef struct cuda_graph_handle *cuda_graph;
 typedef struct cuda_graph_exec_handle *cuda_graph_exec;
 typedef uint64_t cuda_pointer;
 
+/* CUlaunchAttribute and CUlaunchConfig, with an int for a value. */
+struct cuda_launch_attribute {
+    int id, pad, value, rest[15];
+};
+struct cuda_launch_config {
+    unsigned gx, gy, gz, bx, by, bz, shared;
+    cuda_stream stream;
+    const struct cuda_launch_attribute *attributes;
+    unsigned n_attributes;
+};
+
 enum {
-    CUDA_OLDEST_DRIVER = 12000, /* CUDA 12.0: 1000 * major + 10 * minor */
+    CUDA_OLDEST_DRIVER = 12000,      /* CUDA 12.0: 1000 * major + 10 * minor */
+    CUDA_CAPTURES_DEPENDENT = 12030, /* the first whose graphs have edges for dependent launches */
 
     /* Attributes of a device. */
     CUDA_MULTIPROCESSORS = 16,
@@ -30,6 +42,9 @@ enum {
     CUDA_CAPABILITY_MINOR = 76,
     /* Of a function. */
     CUDA_MAX_DYNAMIC_SHARED = 8,
+
+    /* Of a launch: it may begin before the one before it is over. */
+    CUDA_PROGRAMMATIC_STREAM_SERIALIZATION = 6,
 
     CUDA_STREAM_NON_BLOCKING = 1,
     CUDA_CAPTURE_THREAD_LOCAL = 1,
@@ -90,6 +105,8 @@ enum {
     X(cuGraphDestroy, destroy_graph, (cuda_graph g))
 /* What kernels for capability 9.0 ask for beyond them; NULL where the library lacks it. */
 #define SDRT_CUDA_OPTIONAL_CALLS(X)                                                         \
+    X(cuLaunchKernelEx, launch_with,                                                        \
+      (const struct cuda_launch_config *c, cuda_function f, void **params, void **extra))   \
     X(cuTensorMapEncodeTiled, encode_tensor_map,                                            \
       (void *map, int type, unsigned rank, void *base, const uint64_t *dims,                \
        const uint64_t *strides, const uint32_t *box, const uint32_t *steps, int interleave, \

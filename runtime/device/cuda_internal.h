@@ -26,6 +26,7 @@ struct cuda_device {
     int capability, multiprocessors, version;
     char name[96];
     enum sdrt_stream_attention attention;
+    int dependent;       /* launches may begin before those before them are over */
     atomic_size_t taken; /* bytes, of options.limit */
 };
 

@@ -19,8 +19,9 @@ struct cuda_queue {
     unsigned char *window[WINDOWS];
     cuda_event used[WINDOWS]; /* its last copy */
     int next;                 /* window */
-    int error;                /* the driver's first since the last wait, or 0 */
-    int refused;              /* a step that did not answer 0 since then */
+    int follows; /* what was enqueued on handle last is a launch, which another one may overlap */
+    int error;   /* the driver's first since the last wait, or 0 */
+    int refused; /* a step that did not answer 0 since then */
     char fault[96];
     atomic_int cancelled;
     cuda_stream beside;   /* where uploads of steps run */
@@ -46,17 +47,45 @@ static void note(struct cuda_queue *q, int error)
 
 /* ---- what kernels ask for ---- */
 
+/* One that may begin before the launch before it is over.  Whatever else lies between two launches (copies,
+ * events, other streams' work) is waited for as always. */
+static int launch_dependent(struct cuda_queue *q, const struct sdrt_launch *l, unsigned threads,
+                            void **params)
+{
+    const struct cuda_device *d = q->device;
+    const struct cuda_launch_attribute overlaps = { .id = CUDA_PROGRAMMATIC_STREAM_SERIALIZATION,
+                                                    .value = 1 };
+    const struct cuda_launch_config c = {
+        .gx = l->grid_x,
+        .gy = l->grid_y,
+        .gz = l->grid_z,
+        .bx = threads,
+        .by = 1,
+        .bz = 1,
+        .shared = l->shared_bytes,
+        .stream = q->handle,
+        .attributes = &overlaps,
+        .n_attributes = 1,
+    };
+
+    return d->driver.launch_with(&c, d->functions[l->kernel], params, NULL);
+}
+
 static int launch(struct sdrt_stream *stream, const struct sdrt_launch *l)
 {
     struct cuda_queue *q = (struct cuda_queue *)(void *)((char *)stream -
                                                          offsetof(struct cuda_queue, stream));
     const struct cuda_device *d = q->device;
+    const unsigned threads = sdrt_cuda_kernels[l->kernel].threads;
     void *params[] = { (void *)(uintptr_t)l->params };
 
     if (!d->functions[l->kernel]) return -1;
-    const int error = d->driver.launch(d->functions[l->kernel], l->grid_x, l->grid_y, l->grid_z,
-                                       sdrt_cuda_kernels[l->kernel].threads, 1, 1, l->shared_bytes,
-                                       q->handle, params, NULL);
+    const int error = stream->dependent && q->follows
+                          ? launch_dependent(q, l, threads, params)
+                          : d->driver.launch(d->functions[l->kernel], l->grid_x, l->grid_y,
+                                             l->grid_z, threads, 1, 1, l->shared_bytes, q->handle,
+                                             params, NULL);
+    q->follows = !error;
     note(q, error);
     return error ? -1 : 0;
 }
@@ -128,6 +157,7 @@ int sdrt_cuda_open_queue(struct sdrt_device *device, struct sdrt_queue **out, in
         .capability = q->device->capability,
         .multiprocessors = q->device->multiprocessors,
         .attention = q->device->attention,
+        .dependent = q->device->dependent,
     };
     status = sdrt_queue_open(&q->queue.host, device->host, workers, log);
     if (status == SDRT_OK && q->device->context) status = open_stream(q, log);
@@ -167,6 +197,7 @@ void sdrt_cuda_write(struct sdrt_queue *queue, void *to, const void *from, size_
     const struct sdrt_cuda_driver *v = &q->device->driver;
 
     cuda_enter(q->device);
+    q->follows = 0;
     for (size_t at = 0; at < bytes && !q->error; at += WINDOW) {
         const size_t n = bytes - at < WINDOW ? bytes - at : WINDOW;
         const int w = q->next;
@@ -185,6 +216,7 @@ void sdrt_cuda_read(struct sdrt_queue *queue, void *to, const void *from, size_t
     const struct sdrt_cuda_driver *v = &q->device->driver;
 
     cuda_enter(q->device);
+    q->follows = 0;
     for (size_t at = 0; at < bytes && !q->error; at += WINDOW) {
         const size_t n = bytes - at < WINDOW ? bytes - at : WINDOW;
         note(q, v->download(q->window[0], cuda_address(from) + at, n, q->handle));
@@ -215,6 +247,7 @@ static void begin_uploads(struct cuda_queue *q, const struct sdrt_device_step *s
     const struct sdrt_cuda_driver *v = &q->device->driver;
 
     if (!s->n_uploads || q->error) return;
+    q->follows = 0;
     note(q, v->record(q->fork, q->handle));
     note(q, v->wait_for(q->beside, q->fork, 0));
     for (int i = 0; i < s->n_uploads && !q->error; i++) {
@@ -230,6 +263,7 @@ static void begin_uploads(struct cuda_queue *q, const struct sdrt_device_step *s
 static void await_uploads(struct cuda_queue *q, int count)
 {
     if (!count || q->error) return;
+    q->follows = 0;
     note(q, q->device->driver.wait_for(q->handle, q->arrived[count - 1], 0));
 }
 
@@ -253,7 +287,9 @@ static int make_marks(struct cuda_queue *q, int n)
 
 static void mark(struct cuda_queue *q, int i)
 {
-    if (q->n_timed) note(q, q->device->driver.record(q->marks[i], q->handle));
+    if (!q->n_timed) return;
+    q->follows = 0;
+    note(q, q->device->driver.record(q->marks[i], q->handle));
 }
 
 /* Of steps that are done. */
@@ -308,8 +344,10 @@ static void capture(struct cuda_queue *q, struct sdrt_recording *recording,
     cuda_graph graph = NULL;
 
     if (v->begin_capture(q->handle, CUDA_CAPTURE_THREAD_LOCAL)) return;
+    q->follows = 0;
     sdrt_cuda_run(&q->queue, steps, n);
     const int ended = v->end_capture(q->handle, &graph);
+    q->follows = 0;
     const int whole = !ended && graph && !q->error && !q->refused &&
                       !sdrt_cuda_cancelled(&q->queue);
     if (whole && v->instantiate(&exec, graph, 0) == 0) recording->graph = exec;
@@ -333,8 +371,9 @@ void sdrt_cuda_replay(struct sdrt_queue *queue, struct sdrt_recording *recording
         if (!q->error && !q->refused) sdrt_cuda_run(queue, steps, n);
         return;
     }
-    if (!q->error && !sdrt_cuda_cancelled(queue))
-        note(q, q->device->driver.launch_graph(recording->graph, q->handle));
+    if (q->error || sdrt_cuda_cancelled(queue)) return;
+    q->follows = 0;
+    note(q, q->device->driver.launch_graph(recording->graph, q->handle));
 }
 
 void sdrt_cuda_forget(struct sdrt_recording *recording)

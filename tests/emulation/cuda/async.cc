@@ -92,6 +92,7 @@ int perform_tma(void)
     if (now->launch->order == SHIM_SHUFFLED) i = random_below(now->tmas.size());
     const tma t = now->tmas[i];
     now->tmas.erase(now->tmas.begin() + (long)i);
+    now->engine_waited = t.waited;
     copy_box(t);
     mbarrier &b = now->mbarriers.find(t.bar)->second;
     const int index = now->threads + b.agent;
@@ -378,7 +379,7 @@ void shim_async_proxy_fence(void)
 void shim_tma_load(uint32_t dst, const tensor_map *map, uint32_t bar, const int *at, int rank)
 {
     const map_inside *m = inside(map);
-    tma t = { dst, bar, map, {}, rank, now->current, 2 };
+    tma t = { dst, bar, map, {}, rank, now->current, has_waited(now->current), 2 };
 
     if (!find_barrier(bar)->fenced)
         fault(SHIM_MISUSE, "the copy engine does not know of the barrier at %u yet", bar);
@@ -390,6 +391,14 @@ void shim_tma_load(uint32_t dst, const tensor_map *map, uint32_t bar, const int 
     }
     if (dst % 1024) fault(SHIM_ALIGNMENT, "a swizzled box at %u, which 1024 does not divide", dst);
     if (flight_begin(actor_of(now->current), dst, t.bytes)) now->tmas.push_back(t);
+}
+
+/* Known to whoever meets the thread from now on. */
+void shim_wait_for_previous(void)
+{
+    const int self = now->current;
+
+    now->waits.push_back({ self, now->thread_[(size_t)self].clock[(size_t)self]++ });
 }
 
 void shim_warpgroup_fence(void) { now->warps[(size_t)(now->current / LANES)].fenced = 1; }

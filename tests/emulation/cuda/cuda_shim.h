@@ -34,12 +34,24 @@ extern const char *shim_planted;
 #define SHARED(name) unsigned char *const name = shim_shared()
 /* Beside the kernel what a driver reads from its cubin: bytes of its parameters, and the threads
  * that its registers were counted for. */
-#define KERNEL(name, type, threads, blocks)                                             \
+#define KERNEL_AHEAD(name, type, threads, blocks)                                       \
     static void name##_body(const type &p);                                             \
     extern "C" const size_t name##_parameter_bytes = sizeof(type);                      \
     extern "C" const unsigned name##_block_threads = threads;                           \
     extern "C" void name(const void *p) { name##_body(*static_cast<const type *>(p)); } \
     static void name##_body(const type &p)
+#if SDRT_ARCH >= 90
+#define KERNEL(name, type, threads, blocks)      \
+    static void name##_following(const type &p); \
+    KERNEL_AHEAD(name, type, threads, blocks)    \
+    {                                            \
+        follow_previous();                       \
+        name##_following(p);                     \
+    }                                            \
+    static void name##_following(const type &p)
+#else
+#define KERNEL KERNEL_AHEAD
+#endif
 
 /* ---- threads ---- */
 
@@ -178,6 +190,7 @@ void shim_barrier_arrive(uint32_t bar, uint32_t bytes);
 void shim_barrier_wait(uint32_t bar, uint32_t parity);
 void shim_async_proxy_fence(void);
 void shim_tma_load(uint32_t dst, const tensor_map *map, uint32_t bar, const int *at, int rank);
+void shim_wait_for_previous(void);
 void shim_warpgroup_fence(void);
 void shim_warpgroup_multiply(float *d, uint64_t a, uint64_t b, int n, int accumulate);
 void shim_warpgroup_multiply_rows(float *d, const uint32_t *a, uint64_t b, int n);
@@ -203,7 +216,7 @@ DEVICE void tma_load_4d(uint32_t dst, const tensor_map *map, uint32_t bar, int c
 }
 DEVICE void tma_prefetch(const tensor_map *map) { (void)map; }
 DEVICE void launch_next(void) {}
-DEVICE void wait_for_previous(void) {}
+DEVICE void wait_for_previous(void) { shim_wait_for_previous(); }
 template <int count> DEVICE void registers_give(void) {}
 template <int count> DEVICE void registers_take(void) {}
 DEVICE void warpgroup_fence(void) { shim_warpgroup_fence(); }

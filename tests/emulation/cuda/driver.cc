@@ -363,8 +363,9 @@ OWN const struct shim_result *shim_totals(void) { return &totals; }
 OWN void shim_totals_clear(void) { totals = shim_result(); }
 OWN void shim_set_order(enum shim_order order) { order_set = order; }
 
-API cuLaunchKernel(function *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
-                   unsigned bz, unsigned shared, stream *s, void **params, void **extra)
+static CUresult launch(function *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
+                       unsigned bz, unsigned shared, stream *s, void **params, void **extra,
+                       int dependent)
 {
     if (!f || !gx || !gy || !gz || by != 1 || bz != 1 || extra || shared > f->shared ||
         bx > f->threads || bx % 32)
@@ -373,9 +374,9 @@ API cuLaunchKernel(function *f, unsigned gx, unsigned gy, unsigned gz, unsigned 
                                            (unsigned char *)params[0] + f->params);
     return in_order(s, [=] {
         alignas(64) unsigned char copy[4096];
-        const shim_launch l = {
-            gx, gy, gz, bx, shared, order_wanted(), 1, getenv("SHIM_UNPROVEN") != nullptr
-        };
+        const shim_launch l = { gx, gy,        gz,
+                                bx, shared,    order_wanted(),
+                                1,  dependent, getenv("SHIM_UNPROVEN") != nullptr };
         if (bytes.size() > sizeof copy) return (CUresult)INVALID;
         memcpy(copy, bytes.data(), bytes.size());
         const shim_result r = shim_run(f->kernel, &l, copy);
@@ -385,17 +386,33 @@ API cuLaunchKernel(function *f, unsigned gx, unsigned gy, unsigned gz, unsigned 
     });
 }
 
-/* Attributes (programmatic dependent launch) change when a launch may begin: here nothing. */
+API cuLaunchKernel(function *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
+                   unsigned bz, unsigned shared, stream *s, void **params, void **extra)
+{
+    return launch(f, gx, gy, gz, bx, by, bz, shared, s, params, extra, 0);
+}
+
+/* Of attributes that of programmatic dependent launch alone. */
+struct launch_attribute {
+    int id, pad, value, rest[15];
+};
 struct launch_config {
     unsigned gx, gy, gz, bx, by, bz, shared;
     stream *s;
-    void *attributes;
+    const launch_attribute *attributes;
     unsigned n_attributes;
 };
 API cuLaunchKernelEx(const launch_config *c, function *f, void **params, void **extra)
 {
-    return cuLaunchKernel(f, c->gx, c->gy, c->gz, c->bx, c->by, c->bz, c->shared, c->s, params,
-                          extra);
+    enum { PROGRAMMATIC = 6 };
+    int dependent = 0;
+
+    for (unsigned i = 0; i < c->n_attributes; i++) {
+        if (IS_75 || c->attributes[i].id != PROGRAMMATIC) return INVALID;
+        dependent = c->attributes[i].value;
+    }
+    return launch(f, c->gx, c->gy, c->gz, c->bx, c->by, c->bz, c->shared, c->s, params, extra,
+                  dependent);
 }
 
 /* bf16 or f16, 128-byte swizzle, zeros outside; anything else the kernels do not use. */

@@ -111,6 +111,7 @@ struct tma {
     uint32_t dst, bar;
     const tensor_map *map;
     int at[5], rank, issuer;
+    int waited; /* the issuer, for the launch before */
     uint32_t bytes;
 };
 
@@ -142,8 +143,11 @@ struct block {
     std::vector<uint32_t> agent_epochs;
     uint64_t random;
     std::vector<acquired> acquired_;
-    uint32_t number; /* of the block, from 1, never used again in a later launch */
-    uint32_t first;  /* of this launch's blocks */
+    uint32_t number;   /* of the block, from 1, never used again in a later launch */
+    uint32_t first;    /* of this launch's blocks */
+    uint32_t previous; /* first block of the launches that may not be over yet; 0: all are */
+    std::vector<std::pair<int, uint32_t>> waits; /* threads that waited for them, and when */
+    int engine_waited; /* for them, the thread whose copy the copy engine makes */
 };
 
 extern block *now; /* NULL outside a launch */
@@ -181,7 +185,8 @@ void reading_end(const actor &who, uint32_t at, uint32_t bytes);
 /* Device memory. */
 int device_access(const void *p, size_t bytes, int write);
 int in_device(const void *p);
-void shadow_launch(void); /* what atomic operations have passed on is the launch's own */
+int has_waited(int thread); /* for launches before this one, itself or by barriers */
+void shadow_launch(void);   /* what atomic operations have passed on is the launch's own */
 void count_transfer(const void *p);
 
 /* ---- async.cc ---- */

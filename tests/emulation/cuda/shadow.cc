@@ -267,6 +267,30 @@ static writer *cells_of(const void *p, size_t bytes, int write)
     return e->second.writers + (size_t)(c - e->first) / CELL;
 }
 
+int has_waited(int i)
+{
+    const vector_clock &mine = now->thread_[(size_t)i].clock;
+
+    for (const auto &w : now->waits)
+        if (w.first == i || mine[(size_t)w.first] >= w.second) return 1;
+    return 0;
+}
+
+/* Whether a dependent launch comes to a byte too early: to what one before it wrote, or to store at all, since
+ * one before it may still read there. */
+static int is_early(const writer &w, int write)
+{
+    if (!now->previous || (!write && (w.block < now->previous || w.block >= now->first))) return 0;
+    return now->current < 0 ? !now->engine_waited : !has_waited(now->current);
+}
+
+static int tell_early(int write)
+{
+    fault(SHIM_PREVIOUS, "%s device memory before it has waited for the launch before",
+          write ? "writes" : "reads");
+    return 0;
+}
+
 static int is_others(const writer &w) { return w.block >= now->first && w.block != now->number; }
 
 static int tell_block(const writer &w, const char *what)
@@ -283,6 +307,7 @@ int device_access(const void *p, size_t bytes, int write)
 
     if (!w) return 0;
     for (size_t i = 0; i < cells_there; i++) {
+        if (is_early(w[i], write)) return tell_early(write);
         if (is_others(w[i]) && !in_order(w[i])) return tell_block(w[i], write ? "writes" : "reads");
         if (write) w[i] = { now->number, s };
     }
@@ -396,6 +421,7 @@ uint32_t shim_atomic_inc(uint32_t *p, uint32_t most)
         return 0;
     }
     for (int i = 0; i < 4 / CELL; i++) {
+        if (is_early(w[i], 1)) tell_early(1);
         if (is_others(w[i]) && w[i].stamp) tell_block(w[i], "changes at once");
         w[i] = { now->number, 0 };
     }

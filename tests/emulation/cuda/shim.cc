@@ -14,8 +14,8 @@
 shim_dim threadIdx, blockIdx, blockDim, gridDim;
 const char *shim_planted;
 const char *const shim_fault_names[SHIM_FAULTS] = {
-    "race",  "bounds", "alignment",  "unwritten", "in flight",
-    "proxy", "blocks", "divergence", "deadlock",  "misuse",
+    "race",   "bounds",   "alignment",  "unwritten", "in flight", "proxy",
+    "blocks", "previous", "divergence", "deadlock",  "misuse",
 };
 
 /* Keeps the registers that a call must keep, on the old stack; takes them from the new one. */
@@ -238,6 +238,7 @@ static void run_block(block &b)
     b.mbarriers.clear();
     b.tmas.clear();
     b.acquired_.clear();
+    b.waits.clear();
     b.agent_epochs.assign(AGENTS, 0);
     for (auto &n : b.named) {
         n.need = n.arrived = 0;
@@ -246,6 +247,9 @@ static void run_block(block &b)
     for (size_t i = 0; i < threads; i++) start_thread(b.thread_[i], i, clocks);
     shadow_begin(b.launch->shared_bytes);
     run_threads();
+    /* The launch after this one waits for it alone. */
+    if (b.previous && b.waits.empty() && !b.failed)
+        fault(SHIM_PREVIOUS, "the block ends without having waited for the launch before");
 }
 
 /* ---- barriers of the block ---- */
@@ -477,8 +481,11 @@ struct shim_result shim_run(shim_kernel *kernel, const struct shim_launch *launc
     params_now = params;
     gridDim = { launch->grid_x, launch->grid_y, launch->grid_z };
     blockDim = { launch->block, 1, 1 };
-    static uint32_t blocks_so_far;
+    /* chain: the first block of the last launch that was not dependent. */
+    static uint32_t blocks_so_far, chain;
     b.first = blocks_so_far + 1;
+    if (!launch->dependent || !chain) chain = b.first;
+    b.previous = launch->dependent && chain < b.first ? chain : 0;
     shadow_launch();
     for (uint32_t i : order_of_blocks(launch)) {
         blockIdx = { i % launch->grid_x, i / launch->grid_x % launch->grid_y,

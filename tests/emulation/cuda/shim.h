@@ -25,11 +25,12 @@ enum shim_fault {
     SHIM_RACE,   /* two threads, one of them writing, and no barrier between */
     SHIM_BOUNDS, /* outside shared or device memory */
     SHIM_ALIGNMENT,
-    SHIM_UNWRITTEN,  /* a read of shared memory that nobody wrote */
-    SHIM_IN_FLIGHT,  /* touched while a copy or a product is under way */
-    SHIM_PROXY,      /* ordinary stores read by the async proxy without a fence */
-    SHIM_BLOCKS,     /* two blocks of one launch at one place of device memory, which no fences and
+    SHIM_UNWRITTEN, /* a read of shared memory that nobody wrote */
+    SHIM_IN_FLIGHT, /* touched while a copy or a product is under way */
+    SHIM_PROXY,     /* ordinary stores read by the async proxy without a fence */
+    SHIM_BLOCKS,    /* two blocks of one launch at one place of device memory, which no fences and
                       * atomic operation between them put in order */
+    SHIM_PREVIOUS, /* of a dependent launch: device memory that a launch before it may not be done with */
     SHIM_DIVERGENCE, /* threads of a warp or block at different operations */
     SHIM_DEADLOCK,
     SHIM_MISUSE, /* an operand that the hardware would refuse or misunderstand */
@@ -55,6 +56,7 @@ struct shim_launch {
     unsigned shared_bytes;
     enum shim_order order;
     uint64_t seed;
+    int dependent; /* 1: it may begin before launches before it are over, back to the last without this */
     int unproven; /* 1: allow operands of products that no GPU has shown to work (probe.h) */
 };
 
