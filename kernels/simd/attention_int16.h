@@ -254,7 +254,7 @@ static void attention_move(const struct attention_unit *u, int row, float max)
 struct attention_tile_rows {
     float unit[TILE_ROWS];  /* what its scores are times, in units of log2 */
     float max[TILE_ROWS];   /* the largest of this block, in those units */
-    float shift[TILE_ROWS]; /* log2 of what a weight of 1 is as an integer */
+    float shift[TILE_ROWS]; /* log2 of a weight's integer is its score and this */
     float worth[TILE_ROWS]; /* of an integer */
 };
 
@@ -300,13 +300,13 @@ static void attention_follow(const struct attention_unit *u, int r0, int rows, i
         } else if (t->max[i] > u->max[row] + LATE) {
             attention_move(u, row, t->max[i]);
         }
-        t->shift[i] = LOG2_MOST - halved[i];
+        t->shift[i] = LOG2_MOST - halved[i] - t->max[i];
         max[i] = u->max[row];
     }
-    for (int i = 0; i < rows; i += VL) {
-        const vf less = v_add(v_load(max + i), v_load(t->shift + i));
-        v_store(t->worth + i, v_exp2(v_sub(v_load(t->max + i), less)));
-    }
+    /* As shift was rounded, so that large scores of one block and of another stay comparable. */
+    for (int i = 0; i < rows; i += VL)
+        v_store(t->worth + i,
+                v_exp2(v_sub(v_zero(), v_add(v_load(t->shift + i), v_load(max + i)))));
 }
 
 /* Scores of a tile's rows become weights; t->worth is what their integers are worth. */
@@ -324,7 +324,7 @@ static void attention_softmax(const struct attention_unit *u, int r0, int rows, 
     for (int i = 0; i < rows; i++) {
         float *const scores = u->scores + (size_t)i * (size_t)keys;
         const float q = u->qs[(size_t)(r0 + i) * attention_pitch(&u->cut) + (size_t)u->cut.depth];
-        int32_t sum = attention_weights(scores, keys, t->unit[i], t->shift[i] - t->max[i]);
+        int32_t sum = attention_weights(scores, keys, t->unit[i], t->shift[i]);
         if (sum > WEIGHTS_ROOM) {
             const int more = attention_halve(scores, keys, &sum);
             t->worth[i] *= (float)(1 << more);
@@ -345,7 +345,7 @@ static void attention_tile(const struct attention_unit *u, int r0, int rows, int
 {
     const size_t width = (size_t)u->cut.d_vectors * VL, pitch = attention_pitch(&u->cut);
     const int keys = vectors * VL;
-    struct attention_tile_rows t;
+    struct attention_tile_rows t = { 0 };
     const struct attention_product scores = {
         .a = (const int32_t *)(const void *)(u->qs + (size_t)r0 * pitch),
         .a_pitch = pitch,
