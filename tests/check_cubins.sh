@@ -74,9 +74,12 @@ function clocks(op,    shape) {
     return 0
 }
 function limit() {
-    if (arch == "sm_75" && name == "product_128x128") return 0.35
+    if (arch == "sm_75" && name == "product_128x128") return 0.3
+    if (arch == "sm_75" && name == "product_f8_128x128") return 0.35
     if (arch == "sm_75" && name == "attention_64") return 0.6
-    if (arch == "sm_80" && name == "product_128x128") return 0.5
+    if (arch == "sm_80" && name == "product_128x128") return 0.35
+    if (arch == "sm_80" && name == "product_64x64") return 0.7
+    if (arch == "sm_80" && name == "product_f8_128x128") return 0.5
     if (arch == "sm_80" && name == "attention_64") return 1.0
     if (arch == "sm_90a" && name ~ /^product_wgmma/) return 0.35
     if (arch == "sm_90a" && name == "attention_wgmma_40") return 1.25

@@ -23,12 +23,12 @@ static int parts(const struct sdrt_gemm_shape *s, int workers)
     return 1;
 }
 
-/* Whether rows of a must be made anew: of another type than the product's, or not in eights, which in f16
- * their channels must come in too. */
+/* Whether rows of a must be made anew: of another type than the product's, or not in eights, of which all are
+ * read. */
 static int is_prepared(const struct sdrt_gemm_shape *s, enum sdrt_dtype operand)
 {
     if (s->a_type != operand) return 1;
-    return operand != SDRT_F32 && (s->a_pitch % 8 != 0 || (operand == SDRT_F16 && s->k % 8 != 0));
+    return operand != SDRT_F32 && (s->a_pitch % 8 != 0 || s->k % 8 != 0);
 }
 
 static size_t operand_bytes(const struct sdrt_gemm_shape *s, enum sdrt_dtype operand)

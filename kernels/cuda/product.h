@@ -3,8 +3,8 @@
  * Linear layers and convolutions are one product: a linear layer is a 1x1 convolution of an image
  * of one line.  The kernels read a single dense operand, which prepare or a norm makes of what is
  * not one already (two sources, a norm, other types), and weights of [tap][row][w_pitch].  Some read f32
- * sources as they lie instead.  16-bit numbers are of the device's own type (ptx.h); where that is f16, all
- * of a piece of eight is read, and channels that there are not are zero.
+ * sources as they lie instead.  16-bit numbers are of the device's own type (ptx.h), and are read in pieces of
+ * eight, in which channels that there are not are zero.
  *
  * A gated weight's rows alternate in eights, values and their gates, so that a thread that has a
  * value's sum has its gate's too: column c has its value in row c/8*16 + c%8, its gate 8 below.

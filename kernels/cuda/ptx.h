@@ -129,10 +129,10 @@ DEVICE uint32_t multiply_two(uint32_t a, uint32_t b)
     return r;
 }
 #endif
-/* The two lower bytes of x as the upper ones of both halves. */
-DEVICE uint32_t bytes_apart(uint32_t x) { return __byte_perm(x, 0, 0x1404); }
+/* The two lower bytes of each, in turn. */
+DEVICE uint32_t first_bytes(uint32_t a, uint32_t b) { return __byte_perm(a, b, 0x5140); }
 /* The two upper ones. */
-DEVICE uint32_t upper_apart(uint32_t x) { return __byte_perm(x, 0, 0x3424); }
+DEVICE uint32_t second_bytes(uint32_t a, uint32_t b) { return __byte_perm(a, b, 0x7362); }
 DEVICE float float_of_bits(uint32_t v) { return __uint_as_float(v); }
 DEVICE uint32_t bits_of_float(float v) { return __float_as_uint(v); }
 DEVICE float exp2_fast(float x)

@@ -118,8 +118,11 @@ static inline float shim_of_narrow(uint32_t v)
     return NARROW_IS_F16 ? shim_of_f16(v & 0xffff) : shim_float(v << 16);
 }
 DEVICE uint32_t pack_narrow(float lo, float hi) { return shim_narrow(lo) | shim_narrow(hi) << 16; }
-DEVICE uint32_t bytes_apart(uint32_t x) { return (x & 0xffu) << 8 | (x & 0xff00u) << 16; }
-DEVICE uint32_t upper_apart(uint32_t x) { return bytes_apart(x >> 16); }
+DEVICE uint32_t first_bytes(uint32_t a, uint32_t b)
+{
+    return (a & 0xffu) | (b & 0xffu) << 8 | (a & 0xff00u) << 8 | (b & 0xff00u) << 16;
+}
+DEVICE uint32_t second_bytes(uint32_t a, uint32_t b) { return first_bytes(a >> 16, b >> 16); }
 DEVICE float float_of_bits(uint32_t v) { return shim_float(v); }
 DEVICE uint32_t bits_of_float(float v) { return shim_bits(v); }
 DEVICE float low_narrow(uint32_t v) { return shim_of_narrow(v); }
