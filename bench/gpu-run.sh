@@ -59,7 +59,13 @@ rm -f "$out"/*.{log,json,md,txt,csv,png}
 # 2. The roofs and the gaps between launches: without them no figure means anything.
 bench roofline 30 roofline
 
-# 3. Right or wrong: whole tiny images beside the processor's and diffusers', then under the checkers.
+# 3. Right or wrong: attention of each head size by each kind of kernel beside the definition; whole tiny
+# images beside the processor's and diffusers', then under the checkers.
+if [ -x "$build/tests/test_gpu_attention" ]; then
+    checked=(env SDRT_TEST_VERBOSE=1)
+    [ -n "$dry" ] || checked+=(SDRT_TEST_GPU=1)
+    part attention 40 "${checked[@]}" "$build/tests/test_gpu_attention"
+fi
 if [ -z "$dry" ] && [ -x "$build/tests/test_gpu_models" ]; then
     SDRT_TEST_GPU=1 SDRT_CUDA_FULL=1 SDRT_TEST_VERBOSE=1 SDRT_TESTDATA=$here/tests \
         part tests 60 "$build/tests/test_gpu_models"

@@ -572,8 +572,15 @@ tests_test_gpu_plans_CFLAGS = $(TEST_CFLAGS)
 tests_test_gpu_plans_LDADD = $(TEST_LIBS)
 
 # Whole models on its kernels, where there is the execution model.
-EXTRA_DIST += tests/test_gpu_models.c tests/test_gpu_nets.c
+EXTRA_DIST += tests/test_gpu_attention.c tests/test_gpu_models.c tests/test_gpu_nets.c
 if HAVE_SHIM
+check_PROGRAMS += tests/test_gpu_attention
+tests_test_gpu_attention_SOURCES = tests/test_gpu_attention.c bench/oracle/attention.c bench/oracle/attention.h \
+	$(TEST_KERNELS)
+tests_test_gpu_attention_CPPFLAGS = $(AM_CPPFLAGS) $(CUDA_SHIM_PATHS)
+tests_test_gpu_attention_CFLAGS = $(TEST_CFLAGS)
+tests_test_gpu_attention_LDADD = $(TEST_LIBS)
+EXTRA_tests_test_gpu_attention_DEPENDENCIES = $(CUDA_SHIMS)
 check_PROGRAMS += tests/test_gpu_models
 tests_test_gpu_models_SOURCES = tests/test_gpu_models.c $(GOLDEN_IMAGES)
 tests_test_gpu_models_CPPFLAGS = $(AM_CPPFLAGS) $(CUDA_SHIM_PATHS)
