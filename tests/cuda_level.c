@@ -32,10 +32,19 @@ const struct sdrt_isa_level *sdrt_isa_find(const char *name)
 }
 
 /* Fewer shapes, where not all are asked for: the model takes a second for what a GPU does in a
- * microsecond. */
+ * microsecond.  SDRT_CUDA_FULL is I/N for share I, from 0 on, of N; 1 for all. */
 __attribute__((constructor)) static void shorten(void)
 {
-    if (!getenv("SDRT_CUDA_FULL")) setenv("SDRT_SHORT", "16", 1);
+    const char *asked = getenv("SDRT_CUDA_FULL"), *of = asked ? strchr(asked, '/') : NULL;
+
+    if (!asked) setenv("SDRT_SHORT", "16", 1);
+    if (!of) return;
+    if (atoi(of + 1) < 2 || atoi(asked) < 0) {
+        fprintf(stderr, "SDRT_CUDA_FULL=%s: expected 1, or a share as 0/4\n", asked);
+        exit(2);
+    }
+    setenv("SDRT_SHORT", of + 1, 1);
+    setenv("SDRT_SHARE", asked, 1); /* atoi ends where the digits do */
 }
 
 /* ---- the model as a driver ---- */

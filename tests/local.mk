@@ -252,6 +252,9 @@ CUDA_TESTS = tests/test_cuda_gemm tests/test_cuda_conv tests/test_cuda_attention
 	tests/test_cuda_attention_wgmma tests/test_cuda_norm tests/test_cuda_elementwise tests/test_cuda_faults \
 	tests/test_cuda_split
 check_PROGRAMS += $(CUDA_TESTS)
+# All their shapes, of which `make check` tries one in sixteen.
+cuda-whole:
+	$(AM_V_at)SDRT_CUDA_FULL=1 $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(CUDA_TESTS) tests/test_gpu_models'
 # The tests' programs look for it when they run.
 EXTRA_tests_test_cuda_gemm_DEPENDENCIES = $(CUDA_SHIMS)
 EXTRA_tests_test_cuda_conv_DEPENDENCIES = $(CUDA_SHIMS)

@@ -146,6 +146,21 @@ int tevery(void)
     return n > 1 ? n : 4;
 }
 
+int tshare(void)
+{
+    const char *asked = getenv("SDRT_SHARE");
+
+    return asked ? atoi(asked) % tevery() : -1;
+}
+
+int tleft_out(uint64_t *rng)
+{
+    static int shapes; /* of this test, which has a process of its own */
+
+    if (tshare() >= 0) return shapes++ % tevery() != tshare();
+    return trand_int(rng, tevery()) != 0;
+}
+
 int trequired(const char *level)
 {
     const char *const list = getenv("SDRT_REQUIRE_ISA");

@@ -74,6 +74,11 @@ enum sdrt_dtype toperand(const char *level);
 /* Of so many random shapes one is to be tried: more than 1 where SDRT_SHORT asks for fewer, its
  * number where that is one above 1. */
 int tevery(void);
+/* Which of the tevery() shares of shapes is tried, by SDRT_SHARE, from 0 on; -1: one that is drawn. */
+int tshare(void);
+/* Whether the next of a test's sizes is not to be tried: by a draw, or as the share says, so that all shares
+ * together leave out none.  What else a shape has is drawn anew for each. */
+int tleft_out(uint64_t *rng);
 
 /* Whether SDRT_REQUIRE_ISA, names with a blank between, has the level: this machine is meant to
  * run it. */

@@ -261,7 +261,7 @@ static void check_kind(const char *level, const struct sdrt_attention_ops *ops, 
 static void check_size(const char *level, const struct sdrt_attention_ops *ops, uint64_t *rng,
                        int q_len, int kv_len, int head_dim)
 {
-    if (tevery() > 1 && head_dim < 40 && trand_int(rng, tevery())) return;
+    if (tevery() > 1 && head_dim < 40 && tleft_out(rng)) return;
     check_kind(level, ops, rng, q_len, kv_len, head_dim, (enum scores)trand_int(rng, KINDS));
 }
 

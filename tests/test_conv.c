@@ -292,7 +292,7 @@ static void check_size(const char *level, const struct sdrt_conv_ops *ops, uint6
     struct sdrt_conv_shape *s = &p.s;
     const int wide = trand_int(rng, 2);
 
-    if (trand_int(rng, tevery())) return;
+    if (tleft_out(rng)) return;
     p.from = types[trand_int(rng, 3)];
     *s = (struct sdrt_conv_shape){ .batch = 1 + trand_int(rng, 3), .in_h = h, .in_w = w,
                                    .out_c = out_c, .prologue = trand_int(rng, 3) };
@@ -433,7 +433,7 @@ static void check_models(const char *level)
         struct problem p = { .level = level, .s = reduced(i), .bias = 1, .chan = 1,
                              .residual = IN_PLACE, .step = 101, .from = SDRT_F16 };
         if (seen_before(i)) continue;
-        if (tevery() > 1 && i % 4) continue;
+        if (tevery() > 1 && (i + (tshare() > 0 ? tshare() : 0)) % 4) continue;
         if (tevery() > 1 && p.s.out_c > 9) p.s.out_c = p.s.w.n = 9;
         p.s.w.stored = i % 2 ? SDRT_F32 : SDRT_F16;
         if (toperand(level) != SDRT_F32) p.s.w.stored = toperand(level);
