@@ -21,7 +21,8 @@ static double seconds_of(double bytes, enum sdrt_roof_kind *level, const struct 
 struct sdrt_bound sdrt_bound_of(const struct sdrt_traffic *t, const struct sdrt_roof *roof,
                                 const struct sdrt_topology *topology, int threads)
 {
-    const enum sdrt_roof_kind arithmetic = sdrt_roof_arithmetic(roof, t->precision, t->class_, t->stored);
+    const enum sdrt_roof_kind arithmetic = sdrt_roof_arithmetic(roof, t->precision, t->class_,
+                                                                t->stored);
     const double compute = t->flop * 1e-9 / roof->best[arithmetic];
     enum sdrt_roof_kind from = level_of(t->weights_among, topology, threads);
     enum sdrt_roof_kind at = level_of(t->activations, topology, threads);

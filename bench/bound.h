@@ -14,9 +14,9 @@
 
 struct sdrt_traffic {
     double flop;
-    double weights;       /* bytes */
-    double weights_among; /* bytes of what is used before the same weights are used again */
-    double activations;   /* bytes */
+    double weights;        /* bytes */
+    double weights_among;  /* bytes of what is used before the same weights are used again */
+    double activations;    /* bytes */
     const char *precision; /* of the arithmetic, with the step's class and its weights' type */
     enum sdrt_step_class class_;
     enum sdrt_dtype stored;

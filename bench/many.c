@@ -12,14 +12,14 @@ static const double usual_timeout = 600.0;
 
 int sdrt_bench_check_many(const struct sdrt_bench_options *o)
 {
-    const char *other = o->scaling                                        ? "scaling"
-                        : o->bands                                        ? "bands"
-                        : o->taesd                                        ? "taesd"
-                        : o->device && strcmp(o->device, "cpu")           ? "device"
-                        : o->sizes                                        ? "size of a list"
-                        : o->precisions                                   ? "precision of a list"
-                        : o->thread_counts                                ? "threads of a list"
-                                                                          : NULL;
+    const char *other = o->scaling                              ? "scaling"
+                        : o->bands                              ? "bands"
+                        : o->taesd                              ? "taesd"
+                        : o->device && strcmp(o->device, "cpu") ? "device"
+                        : o->sizes                              ? "size of a list"
+                        : o->precisions                         ? "precision of a list"
+                        : o->thread_counts                      ? "threads of a list"
+                                                                : NULL;
 
     if (!o->mpi && o->mpi_timeout > 0.0)
         return sdrt_fail(o->log, SDRT_E_ARG, "--mpi-timeout %g: expected --mpi beside it",

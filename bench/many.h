@@ -10,11 +10,11 @@
 
 /* Zero at first: one process alone, for which the functions below do nothing. */
 struct sdrt_bench_many {
-    struct sdrt_ranks *ranks; /* owned */
+    struct sdrt_ranks *ranks;     /* owned */
     struct sdrt_commons *commons; /* of this machine's; owned; NULL: there are none */
-    int shared_cores;         /* there are fewer cores than ranks */
-    int failed;               /* not on this rank alone, so that another has said why */
-    char *late;               /* what this rank would say; owned */
+    int shared_cores;             /* there are fewer cores than ranks */
+    int failed;                   /* not on this rank alone, so that another has said why */
+    char *late;                   /* what this rank would say; owned */
 };
 
 /* SDRT_E_ARG where --mpi does not go with the others. */

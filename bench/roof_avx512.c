@@ -10,4 +10,6 @@ enum { LANES = 16 };
 
 #include "bench/roof_simd.h"
 
-const struct sdrt_roof_loops sdrt_roof_avx512 = { .f32 = f32, .int16 = int16, .int8 = int8, .read = read_all };
+const struct sdrt_roof_loops sdrt_roof_avx512 = {
+    .f32 = f32, .int16 = int16, .int8 = int8, .read = read_all
+};

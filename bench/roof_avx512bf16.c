@@ -33,5 +33,8 @@ static double int8(long rounds, const void *data) { return sdrt_roof_avx512.int8
 static double read_all(const float *x, long n) { return sdrt_roof_avx512.read(x, n); }
 
 const struct sdrt_roof_loops sdrt_roof_avx512bf16 = {
-    .f32 = f32, .bf16 = bf16, .int8 = int8, .read = read_all,
+    .f32 = f32,
+    .bf16 = bf16,
+    .int8 = int8,
+    .read = read_all,
 };

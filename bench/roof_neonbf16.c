@@ -37,5 +37,9 @@ static double of_pairs(long rounds, const void *data) { return products(0, round
 static double f32(long rounds, const void *data) { return sdrt_roof_neon.f32(rounds, data); }
 static double read_all(const float *x, long n) { return sdrt_roof_neon.read(x, n); }
 
-const struct sdrt_roof_loops sdrt_roof_neonbf16 = { .f32 = f32, .bf16 = of_pairs, .read = read_all };
-const struct sdrt_roof_loops sdrt_roof_neonmmla = { .f32 = f32, .bf16 = of_blocks, .read = read_all };
+const struct sdrt_roof_loops sdrt_roof_neonbf16 = { .f32 = f32,
+                                                    .bf16 = of_pairs,
+                                                    .read = read_all };
+const struct sdrt_roof_loops sdrt_roof_neonmmla = { .f32 = f32,
+                                                    .bf16 = of_blocks,
+                                                    .read = read_all };

@@ -27,7 +27,20 @@ struct work {
 };
 
 /* What a rank tells of itself, as doubles, which ranks of any machine read alike. */
-enum { MACHINE, THREADS, GFLOP, SECONDS, EXCHANGE, RECEIVED, LEAST, EXCHANGES, RSS, PSS, PEAK, TOLD };
+enum {
+    MACHINE,
+    THREADS,
+    GFLOP,
+    SECONDS,
+    EXCHANGE,
+    RECEIVED,
+    LEAST,
+    EXCHANGES,
+    RSS,
+    PSS,
+    PEAK,
+    TOLD
+};
 
 /* Of all ranks together, on each what it knows. */
 struct measured {
@@ -222,11 +235,16 @@ static int measure_all(const struct sdrt_bench_options *o, struct measured *m, d
 /* ---- the report ---- */
 
 static const struct sdrt_column columns[] = {
-    { "name", "work of", 0, 0 },          { "ranks", "ranks", 0, 0 },
-    { "ms", "median ms", 2, 0 },          { "ms_min", "min ms", 2, 0 },
-    { "spread", "spread %", 1, 100 },     { "times", "times", 3, 0 },
-    { "efficiency", "efficiency %", 1, 100 }, { "exchange_share", "exchange %", 1, 100 },
-    { "received_bytes", "MB received", 3, 1e-6 }, { "least_bytes", "least MB", 3, 1e-6 },
+    { "name", "work of", 0, 0 },
+    { "ranks", "ranks", 0, 0 },
+    { "ms", "median ms", 2, 0 },
+    { "ms_min", "min ms", 2, 0 },
+    { "spread", "spread %", 1, 100 },
+    { "times", "times", 3, 0 },
+    { "efficiency", "efficiency %", 1, 100 },
+    { "exchange_share", "exchange %", 1, 100 },
+    { "received_bytes", "MB received", 3, 1e-6 },
+    { "least_bytes", "least MB", 3, 1e-6 },
     { "resident_bytes", "resident MiB", 1, 1.0 / (1 << 20) },
     { "pss_bytes", "proportional MiB", 1, 1.0 / (1 << 20) },
     { "peak_bytes", "peak MiB", 1, 1.0 / (1 << 20) },
@@ -249,10 +267,7 @@ static const struct sdrt_column rank_columns[] = {
 };
 
 /* 0 is a system that does not say. */
-static json_t *bytes_or_null(double bytes)
-{
-    return sdrt_report_real(bytes > 0.0 ? bytes : NAN);
-}
+static json_t *bytes_or_null(double bytes) { return sdrt_report_real(bytes > 0.0 ? bytes : NAN); }
 
 /* told: sums of all ranks, but the mean of their shares in EXCHANGE. */
 static void add_way(struct sdrt_report *r, const char *name, int ranks, const struct sdrt_times *t,
@@ -265,22 +280,22 @@ static void add_way(struct sdrt_report *r, const char *name, int ranks, const st
                      "name", name, "ranks", ranks, "ms", 1e3 * s.median, "ms_min", 1e3 * s.min,
                      "spread", s.spread, "times", sdrt_report_real(times), "efficiency",
                      sdrt_report_real(times / ranks), "exchange_share", told[EXCHANGE],
-                     "received_bytes", told[RECEIVED], "least_bytes", told[LEAST],
-                     "resident_bytes", bytes_or_null(told[RSS]), "pss_bytes",
-                     bytes_or_null(told[PSS]), "peak_bytes", bytes_or_null(told[PEAK]),
-                     "samples_ms", sdrt_bench_samples(t, 1e3)));
+                     "received_bytes", told[RECEIVED], "least_bytes", told[LEAST], "resident_bytes",
+                     bytes_or_null(told[RSS]), "pss_bytes", bytes_or_null(told[PSS]), "peak_bytes",
+                     bytes_or_null(told[PEAK]), "samples_ms", sdrt_bench_samples(t, 1e3)));
 }
 
 static void add_rank(struct sdrt_report *r, int rank, const double *told)
 {
-    sdrt_report_row(
-        r, json_pack("{s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:i, s:f, s:f, s:o, s:o, s:o}", "rank",
-                     rank, "node", (int)told[MACHINE], "threads", (int)told[THREADS], "gflop",
-                     told[GFLOP], "ms", 1e3 * told[SECONDS], "exchange_ms", 1e3 * told[EXCHANGE],
-                     "exchange_share", told[EXCHANGE] / told[SECONDS], "exchanges",
-                     (int)told[EXCHANGES], "received_bytes", told[RECEIVED], "least_bytes",
-                     told[LEAST], "resident_bytes", bytes_or_null(told[RSS]), "pss_bytes",
-                     bytes_or_null(told[PSS]), "peak_bytes", bytes_or_null(told[PEAK])));
+    sdrt_report_row(r,
+                    json_pack("{s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:i, s:f, s:f, s:o, s:o, s:o}",
+                              "rank", rank, "node", (int)told[MACHINE], "threads",
+                              (int)told[THREADS], "gflop", told[GFLOP], "ms", 1e3 * told[SECONDS],
+                              "exchange_ms", 1e3 * told[EXCHANGE], "exchange_share",
+                              told[EXCHANGE] / told[SECONDS], "exchanges", (int)told[EXCHANGES],
+                              "received_bytes", told[RECEIVED], "least_bytes", told[LEAST],
+                              "resident_bytes", bytes_or_null(told[RSS]), "pss_bytes",
+                              bytes_or_null(told[PSS]), "peak_bytes", bytes_or_null(told[PEAK])));
 }
 
 static void add_facts(const struct sdrt_bench_options *o, const struct measured *alone,
@@ -296,8 +311,7 @@ static void add_facts(const struct sdrt_bench_options *o, const struct measured 
     if (!o->model) sdrt_report_text(r, "arch", o->arch, "architecture");
     sdrt_report_text(r, "size", text, "size");
     if (o->batch) sdrt_report_number(r, "batch", o->batch, "batch", "", 0);
-    if (!strcmp(o->command, "generate"))
-        sdrt_report_number(r, "steps", o->steps, "steps", "", 0);
+    if (!strcmp(o->command, "generate")) sdrt_report_number(r, "steps", o->steps, "steps", "", 0);
     sdrt_report_text(r, "mpi.name", ranks->name, "MPI");
     sdrt_report_text(r, "mpi.way", o->mpi, "ranks share");
     sdrt_report_number(r, "mpi.ranks", ranks->size, "ranks", "", 0);
@@ -325,8 +339,7 @@ static void report(const struct sdrt_bench_options *o, const struct measured *al
     for (int i = 0; i < n; i++) {
         const double *t = told + (size_t)i * TOLD;
         machines += (int)t[MACHINE] == i;
-        for (int k = 0; k < TOLD; k++)
-            sum[k] += k == EXCHANGE ? t[k] / t[SECONDS] / n : t[k];
+        for (int k = 0; k < TOLD; k++) sum[k] += k == EXCHANGE ? t[k] / t[SECONDS] / n : t[k];
     }
     add_facts(o, alone, sum, machines, r);
     sdrt_report_table(r, "passes", columns, sizeof columns / sizeof *columns);

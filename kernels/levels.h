@@ -184,8 +184,8 @@ SDRT_ATTENTION_FILLER(SDRT_ISA_AVX512BF16VNNI, sdrt_attention_init_avx512bf16vnn
 
 /* AMX-TILE, AMX-BF16 and AMX-INT8, with AVX512-BF16 and VBMI between the tiles. */
 #if HAVE_AMX
-SDRT_BF16_INT8_LEVEL(amx, SDRT_ISA_AMX, 1u << 4,
-                     SDRT_ISA_BLAS | SDRT_ISA_AVX2 | SDRT_ISA_AVX512, has_amx)
+SDRT_BF16_INT8_LEVEL(amx, SDRT_ISA_AMX, 1u << 4, SDRT_ISA_BLAS | SDRT_ISA_AVX2 | SDRT_ISA_AVX512,
+                     has_amx)
 SDRT_GEMM_FILLER(SDRT_ISA_AMX, sdrt_gemm_init_amx)
 SDRT_CONV_FILLER(SDRT_ISA_AMX, sdrt_conv_init_amx)
 SDRT_ATTENTION_FILLER(SDRT_ISA_AMX, sdrt_attention_init_amx)

@@ -31,7 +31,8 @@ struct sdrt_kernel {
     struct sdrt_attention_ops *attention;
     struct sdrt_conv_ops *conv;
     struct sdrt_gemm_ops *gemm;
-    struct sdrt_norm_ops *norm; /* each entry by itself, but for ada_norm; gn_sums and gn_fold both do
+    struct sdrt_norm_ops
+        *norm; /* each entry by itself, but for ada_norm; gn_sums and gn_fold both do
                                  * what they say, sums being for either */
     struct sdrt_elementwise_ops *elementwise; /* each entry by itself */
 

@@ -10,10 +10,7 @@
 
 #include <stdlib.h>
 
-static inline int temulated(void)
-{
-    return getenv("SDRT_EMULATED") && !getenv("SDRT_FULL");
-}
+static inline int temulated(void) { return getenv("SDRT_EMULATED") && !getenv("SDRT_FULL"); }
 
 /* The level for a test to which all are alike: NULL, the best here, or under emulation NEON in f32,
  * which qemu computes five times as fast as bf16. */
@@ -23,9 +20,6 @@ static inline const char *tany_level(void)
 }
 
 /* The step through a list of n cases: 1, or under emulation to the first and the last. */
-static inline size_t tstep(size_t n)
-{
-    return temulated() && n > 2 ? n - 1 : 1;
-}
+static inline size_t tstep(size_t n) { return temulated() && n > 2 ? n - 1 : 1; }
 
 #endif

@@ -25,7 +25,7 @@ static unsigned from_first_missing(unsigned isa)
     unsigned missing = 0;
 
 #define SDRT_EMULATED_LEVELS_ONLY
-#define SDRT_LEVEL(level, flag, bit, below, has) \
+#define SDRT_LEVEL(level, flag, bit, below, has)                             \
     if ((isa & (unsigned)(flag)) && (missing || !(have & (unsigned)(flag)))) \
         missing |= (unsigned)(flag);
 #include "kernels/levels.h"

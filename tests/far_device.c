@@ -22,7 +22,7 @@ struct far_device {
 };
 
 struct far_queue {
-    struct sdrt_queue queue; /* first; owns its host */
+    struct sdrt_queue queue;  /* first; owns its host */
     struct sdrt_queue *alone; /* one worker of the host's, who runs the steps */
     int failed;
     const struct sdrt_device_upload *pending[1024]; /* by number; NULL once made */
@@ -37,8 +37,7 @@ void far_device_upload_late(int on) { late = on; }
 
 void far_device_reset(void)
 {
-    counts = (struct far_device_counts){ .recordings = counts.recordings,
-                                         .blocks = counts.blocks };
+    counts = (struct far_device_counts){ .recordings = counts.recordings, .blocks = counts.blocks };
     broken = 0;
 }
 
@@ -55,7 +54,10 @@ static void protect(const struct sdrt_device *device, int how)
         cr_assert_eq(mprotect(m->memory.base, m->mapped, how), 0);
 }
 
-static void enter(const struct sdrt_queue *queue) { protect(queue->device, PROT_READ | PROT_WRITE); }
+static void enter(const struct sdrt_queue *queue)
+{
+    protect(queue->device, PROT_READ | PROT_WRITE);
+}
 static void leave(const struct sdrt_queue *queue) { protect(queue->device, PROT_NONE); }
 
 /* ---- memory ---- */
@@ -261,11 +263,25 @@ static void far_close(struct sdrt_device *device)
 }
 
 static const struct sdrt_device_calls far_calls = {
-    .close = far_close, .memory_left = memory_left, .alloc = far_alloc, .free = far_free,
-    .discard = far_discard, .map = far_map, .open_queue = far_open_queue,
-    .close_queue = far_close_queue, .write = far_write, .read = far_read, .run = far_run,
-    .replay = far_replay, .forget = far_forget, .wait = far_wait, .fault = far_fault,
-    .each = far_each, .cancel = far_cancel, .cancelled = far_cancelled, .rearm = far_rearm,
+    .close = far_close,
+    .memory_left = memory_left,
+    .alloc = far_alloc,
+    .free = far_free,
+    .discard = far_discard,
+    .map = far_map,
+    .open_queue = far_open_queue,
+    .close_queue = far_close_queue,
+    .write = far_write,
+    .read = far_read,
+    .run = far_run,
+    .replay = far_replay,
+    .forget = far_forget,
+    .wait = far_wait,
+    .fault = far_fault,
+    .each = far_each,
+    .cancel = far_cancel,
+    .cancelled = far_cancelled,
+    .rearm = far_rearm,
 };
 
 struct sdrt_device *far_device_open(unsigned isa)
@@ -275,8 +291,11 @@ struct sdrt_device *far_device_open(unsigned isa)
 
     cr_assert_not_null(d);
     cr_assert_eq(sdrt_cpu_device_open(&host, isa, "far", SDRT_PIN_NEVER, &kept_log), SDRT_OK);
-    d->device = (struct sdrt_device){ .calls = &far_calls, .ops = host->ops,
-                                      .wide_ops = host->wide_ops, .isa = "far",
-                                      .workers = host->workers, .host = host };
+    d->device = (struct sdrt_device){ .calls = &far_calls,
+                                      .ops = host->ops,
+                                      .wide_ops = host->wide_ops,
+                                      .isa = "far",
+                                      .workers = host->workers,
+                                      .host = host };
     return &d->device;
 }

@@ -14,13 +14,13 @@ struct sdrt_device *far_device_open(unsigned isa);
 
 /* What all such devices did since the last far_device_reset(). */
 struct far_device_counts {
-    long writes, reads;    /* copies */
-    double bytes;          /* of both */
-    long runs;             /* of lists of steps */
-    long uploads;          /* copies beside steps */
-    long replays;          /* of them those of a recording that was there */
-    long recordings;       /* made and not forgotten, ever */
-    long blocks;           /* of memory, not freed, ever */
+    long writes, reads; /* copies */
+    double bytes;       /* of both */
+    long runs;          /* of lists of steps */
+    long uploads;       /* copies beside steps */
+    long replays;       /* of them those of a recording that was there */
+    long recordings;    /* made and not forgotten, ever */
+    long blocks;        /* of memory, not freed, ever */
 };
 struct far_device_counts far_device_counts(void);
 void far_device_reset(void);

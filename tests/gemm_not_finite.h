@@ -18,7 +18,11 @@ static inline void tgemm_not_finite(const char *level, enum sdrt_dtype stored)
 {
     enum { M = 3, N = 5, K = 40 };
     static const float bad[] = { NAN, INFINITY, -INFINITY };
-    const struct sdrt_gemm_shape s = { .m = M, .n = N, .k = K, .a_pitch = K, .y_pitch = N,
+    const struct sdrt_gemm_shape s = { .m = M,
+                                       .n = N,
+                                       .k = K,
+                                       .a_pitch = K,
+                                       .y_pitch = N,
                                        .w = { .n = N, .k = K, .taps = 1, .stored = stored } };
     struct sdrt_gemm_ops ops = { 0 };
 

@@ -21,7 +21,8 @@ static struct sdrt_commons *ours;
 
 static void make(void)
 {
-    if (sdrt_commons_create(&ours, TOKEN) != SDRT_OK) cr_skip_test("this system has no such memory");
+    if (sdrt_commons_create(&ours, TOKEN) != SDRT_OK)
+        cr_skip_test("this system has no such memory");
 }
 
 static void end(void) { sdrt_commons_close(&ours); }
@@ -186,7 +187,8 @@ Test(commons, has_an_end)
     cr_expect_eq(sdrt_commons_take(ours, 1, 64, never, NULL, &b[0]), SDRT_OK);
     while (n > 0) sdrt_commons_leave(&b[--n]);
     struct sdrt_commons_block huge;
-    cr_expect_eq(sdrt_commons_take(ours, 2, (size_t)1 << 50, never, NULL, &huge), SDRT_E_UNSUPPORTED);
+    cr_expect_eq(sdrt_commons_take(ours, 2, (size_t)1 << 50, never, NULL, &huge),
+                 SDRT_E_UNSUPPORTED);
 }
 
 /* Of a process of another container the number may be another process's, which has another file there. */
@@ -250,9 +252,10 @@ struct holder {
 static void open_store(struct holder *h, float value, struct sdrt_commons *c, uint64_t id)
 {
     *h = (struct holder){ .value = value };
-    const struct sdrt_weights_provider p = {
-        .describe = describe, .read = read_value, .prefetch = prefetch, .self = &h->value
-    };
+    const struct sdrt_weights_provider p = { .describe = describe,
+                                             .read = read_value,
+                                             .prefetch = prefetch,
+                                             .self = &h->value };
 
     expect_quiet(sdrt_weight_store_create(&h->store, &p, SDRT_DTYPES, sdrt_packing_as_stored,
                                           &kept_log),

@@ -163,7 +163,7 @@ Test(far, loras)
 /* ---- tensors on the way ---- */
 
 struct dumped {
-    char  *names;
+    char *names;
     size_t size, cap, n;
     float *values;
     size_t n_values, values_cap;

@@ -85,7 +85,8 @@ static void check(const char *name, const char *taesd, const char *denoiser,
     const double apart = bytes == other ? pictures_psnr(bare, want, bytes) : 0.0;
     if (getenv("SDRT_TEST_VERBOSE"))
         fprintf(stderr, "%s: %.1f dB, without it %.1f\n", name, db, apart);
-    cr_expect_gt(db, (double)LEAST, "%s: the GPU's image is %.1f dB from the processor's", name, db);
+    cr_expect_gt(db, (double)LEAST, "%s: the GPU's image is %.1f dB from the processor's", name,
+                 db);
     cr_expect_gt(db, apart + 3.0, "%s: %.1f dB, and without it %.1f", name, db, apart);
     free(want);
     free(got);
@@ -107,8 +108,8 @@ static struct sdrt_picture corner(int side)
 static void check_control(const char *kind)
 {
     const struct sdrt_picture p = corner(SIDE);
-    const struct sdrt_control control = { made_write("net.safetensors", kind, 0, ""), &p, 1.0f, 0.0f,
-                                          1.0f };
+    const struct sdrt_control control = { made_write("net.safetensors", kind, 0, ""), &p, 1.0f,
+                                          0.0f, 1.0f };
     const struct sdrt_request without = plain();
     struct sdrt_request with = without;
 

@@ -74,9 +74,9 @@ static void bind(struct sdrt_program *p)
 struct plan {
     const char *arch;
     int size;
-    double gib;   /* at most: weights and arena */
-    int f8;       /* 1: its weights are stored in 8 bits */
-    int launches[2]; /* at most, a guided step on a GPU of capability 8.0 and on one of 9.0 */
+    double gib;            /* at most: weights and arena */
+    int f8;                /* 1: its weights are stored in 8 bits */
+    int launches[2];       /* at most, a guided step on a GPU of capability 8.0 and on one of 9.0 */
     const char *precision; /* "f16": one of 7.5 in the place of 8.0; or NULL */
 };
 
@@ -106,10 +106,11 @@ static void check(const struct plan *plan)
     bind(p);
     const int n = launches_of(p, plan->precision ? 75 : 80), n_splits = splits;
     const int n90 = plan->precision ? 0 : launches_of(p, 90);
-    printf("%s %dx%d: %.2f GiB (weights %.2f, arena %.2f), %d launches a step, %d on sm_90, of which "
-           "%d and %d split k\n",
-           plan->arch, plan->size, plan->size, gib, (double)m.weights_bytes / (1 << 30),
-           (double)m.arena_bytes / (1 << 30), n, n90, n_splits, plan->precision ? 0 : splits);
+    printf(
+        "%s %dx%d: %.2f GiB (weights %.2f, arena %.2f), %d launches a step, %d on sm_90, of which "
+        "%d and %d split k\n",
+        plan->arch, plan->size, plan->size, gib, (double)m.weights_bytes / (1 << 30),
+        (double)m.arena_bytes / (1 << 30), n, n90, n_splits, plan->precision ? 0 : splits);
     cr_expect_leq(gib, plan->gib, "%s takes %.2f GiB", plan->arch, gib);
     cr_expect_leq(n, plan->launches[0], "%s takes %d launches", plan->arch, n);
     cr_expect_leq(n90, plan->launches[1], "%s takes %d launches on sm_90", plan->arch, n90);

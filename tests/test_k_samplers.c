@@ -495,14 +495,16 @@ Test(k_samplers, names_of_others_are_known)
         "FlowMatchLCMScheduler", "HeunDiscreteScheduler", "IPNDMScheduler", "KarrasVeScheduler",
         "KDPM2AncestralDiscreteScheduler", "KDPM2DiscreteScheduler", "LCMScheduler",
         "LMSDiscreteScheduler", "PNDMScheduler", "RePaintScheduler", "SASolverScheduler",
-        "ScoreSdeVeScheduler", "TCDScheduler", "UnCLIPScheduler", "UniPCMultistepScheduler",
+        "ScoreSdeVeScheduler", "TCDScheduler", "UnCLIPScheduler", "UniPCMultistepScheduler"
     };
+    /* clang-format off */
     static const char *const schedules[] = {
         "simple", "sgm_uniform", "karras", "exponential", "ddim_uniform", "beta", "normal",
         "linear_quadratic", "kl_optimal", "discrete", "ays", "gits", "smoothstep", "bong_tangent",
         "lcm", "Polyexponential", "Align Your Steps", "Align Your Steps GITS", "Automatic",
         "Uniform", "Turbo", "DDIM", "beta57", "laplace", "use_lu_lambdas",
     };
+    /* clang-format on */
     const struct sdrt_log log = { .fn = keep_line };
     enum sdrt_sampler_kind sampler;
     enum sdrt_schedule_kind schedule;

@@ -45,7 +45,7 @@ struct walk {
     const json_t *c;
     const char *prompt;
     const float *text, *pooled; /* next golden values */
-    int index, encoded; /* encoded: the embeddings are made and compared too */
+    int index, encoded;         /* encoded: the embeddings are made and compared too */
     double worst;
 };
 

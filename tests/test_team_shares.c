@@ -15,9 +15,9 @@
 struct shares {
     struct sdrt_team *team;
     atomic_int taken[STEPS][MOST_PARTS];
-    int        plain[MOST_PARTS]; /* not atomic: what a step wrote, the next one reads */
+    int plain[MOST_PARTS]; /* not atomic: what a step wrote, the next one reads */
     atomic_int wrong;
-    int        slow;              /* this worker dawdles; -1: none */
+    int slow; /* this worker dawdles; -1: none */
 };
 
 static int parts_of(int step) { return step * 7 % (MOST_PARTS + 1); }
@@ -239,15 +239,13 @@ Test(team, alike_workers_begin_where_they_always_did, .timeout = 60)
 
     for (size_t m = 0; m < sizeof machines / sizeof *machines; m++) {
         struct sdrt_topology *topology = NULL;
-        if (machines[m])
-            cr_assert_eq(sdrt_topology_create(&topology, machines[m], NULL), SDRT_OK);
+        if (machines[m]) cr_assert_eq(sdrt_topology_create(&topology, machines[m], NULL), SDRT_OK);
         for (int workers = 1; workers <= MOST_WORKERS; workers++) {
             struct first_shares f;
             cr_assert_eq(sdrt_team_create(&f.team, workers, topology, NULL), SDRT_OK);
             for (f.nparts = workers; f.nparts < MOST_PARTS; f.nparts += 3) {
                 sdrt_team_run(f.team, take_first, &f);
-                for (int w = 0; w < workers; w++)
-                    cr_assert_eq(f.part[w], f.nparts * w / workers);
+                for (int w = 0; w < workers; w++) cr_assert_eq(f.part[w], f.nparts * w / workers);
             }
             sdrt_team_free(&f.team);
         }

@@ -12,8 +12,8 @@
 
 /* Zero at first: one process alone, for which the functions below do nothing. */
 struct many {
-    struct sdrt_ranks *ranks; /* owned */
-    struct sdrt_deal *deal;   /* owned; NULL: nothing is dealt out */
+    struct sdrt_ranks *ranks;     /* owned */
+    struct sdrt_deal *deal;       /* owned; NULL: nothing is dealt out */
     struct sdrt_commons *commons; /* of this machine's ranks; owned; NULL: it has none */
     const struct sdrt_log *log;
     char *names_text;   /* owned */

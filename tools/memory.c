@@ -22,8 +22,8 @@ static int measure(const struct needs *s, struct sdrt_memory *memory)
         struct sdrt_memory one;
         if (s->o->prompt_file) s->o->request.prompt = s->prompts->lines[i];
         status = sdrt_measure(s->context, &s->o->request, &one);
-        if (!status && one.weights_bytes + one.arena_bytes >
-                           memory->weights_bytes + memory->arena_bytes)
+        if (!status &&
+            one.weights_bytes + one.arena_bytes > memory->weights_bytes + memory->arena_bytes)
             *memory = one;
     }
     memory->available_bytes /= (size_t)s->o->sharers;
@@ -85,9 +85,8 @@ int memory_check(struct sdrt_context *context, struct sdgen_options *o,
             weights + arena, weights, arena, gpu ? device : "this machine", available,
             gpu ? "--vram-limit, which streams weights" : "--no-memory-check");
     if (memory.available_bytes)
-        sdrt_note(log, SDRT_LOG_INFO,
-                  "needs %zu MiB (weights %zu, arena %zu), %zu MiB available", weights + arena,
-                  weights, arena, available);
+        sdrt_note(log, SDRT_LOG_INFO, "needs %zu MiB (weights %zu, arena %zu), %zu MiB available",
+                  weights + arena, weights, arena, available);
     else
         sdrt_note(log, SDRT_LOG_INFO, "needs %zu MiB (weights %zu, arena %zu)", weights + arena,
                   weights, arena);

@@ -345,7 +345,8 @@ int take_precision(void *into, const char *name, const char *text, const struct 
         snprintf(what, sizeof what, "--%s '%.64s'", name, text);
         return sdrt_precision_read(&read, text, what, log);
     }
-    return sdrt_fail(log, SDRT_E_ARG, "--%s '%s': expected auto:DB, int8:rotate, int8:wide=GLOB, %s", name, text,
+    return sdrt_fail(log, SDRT_E_ARG,
+                     "--%s '%s': expected auto:DB, int8:rotate, int8:wide=GLOB, %s", name, text,
                      sdrt_choices(known, sdrt_precision_name));
 }
 

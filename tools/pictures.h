@@ -13,7 +13,7 @@ struct pictures {
     struct sdrt_picture_file init_file, mask_file; /* owned */
     struct sdrt_picture_file control_files[SDGEN_MAX_CONTROLS];
     struct sdrt_picture_file ip_files[SDGEN_MAX_IPS];
-    struct sdrt_picture init, mask;                /* the same, for the request */
+    struct sdrt_picture init, mask; /* the same, for the request */
     struct sdrt_picture controls[SDGEN_MAX_CONTROLS], ips[SDGEN_MAX_IPS];
 };
 

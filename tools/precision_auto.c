@@ -36,8 +36,9 @@ struct choosing {
     int enough;          /* the latent is there: that the rest is cancelled is no error */
     uint8_t *image;      /* float32's */
     size_t bytes;
-    double db;       /* of the image that was drawn last */
-    const char *wider; /* the next precision after int8, in which layers that are not int8 multiply */
+    double db; /* of the image that was drawn last */
+    const char
+        *wider;      /* the next precision after int8, in which layers that are not int8 multiply */
     float *latent;   /* that one's; NULL: the next is to be kept */
     double distance; /* squared, of the next ones from that */
     struct group groups[SDRT_PACKING_GLOBS];
@@ -317,8 +318,9 @@ static void ladder(const char *names[3], int *n)
         const int there = sdrt_list_usable(SDRT_LIST_PRECISIONS,
                                            sdrt_list_find(SDRT_LIST_PRECISIONS, all[i]));
         /* int8 beside another level than the best is no faster than what that one computes in. */
-        if (i == 0 ? there && (!is_bf16 || sdrt_level_computes_in(best, all[i]))
-            : i == 1 ? is_bf16 : there)
+        if (i == 0   ? there && (!is_bf16 || sdrt_level_computes_in(best, all[i]))
+            : i == 1 ? is_bf16
+                     : there)
             names[(*n)++] = all[i];
     }
 }

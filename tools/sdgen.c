@@ -41,7 +41,7 @@ struct session {
     struct progress progress;
     struct sdrt_log log;
     struct sdrt_context *context;
-    struct show *show; /* NULL: nothing is shown */
+    struct show *show;       /* NULL: nothing is shown */
     struct compare *compare; /* NULL: images are kept */
     struct pictures pictures;
     struct output output;

@@ -14,17 +14,17 @@ enum { CONV_TAPS = 9, CONV_TILES = TILE_SUM_REGISTERS, CONV_SUMS = CONV_TILES * 
 /* ---- how the work is cut: by the shape alone ---- */
 
 struct conv_cut {
-    int mix;              /* images interleaved */
-    int flat;             /* tiles run on over the ends of rows */
-    int images;           /* of a unit, a multiple of mix */
-    int bh, bw;           /* output rows and columns of a unit, at most */
+    int mix;    /* images interleaved */
+    int flat;   /* tiles run on over the ends of rows */
+    int images; /* of a unit, a multiple of mix */
+    int bh, bw; /* output rows and columns of a unit, at most */
     int stacks, down, across, ranges;
-    int tiles, range;     /* tiles of 16 output channels: all, and most in a range */
-    int steps, chunks, chunk; /* of 32 input channels */
-    int group;            /* tiles of channels whose weights stay in L2 */
-    int planes, rows;     /* planes of a patch; rows of each */
+    int tiles, range;                /* tiles of 16 output channels: all, and most in a range */
+    int steps, chunks, chunk;        /* of 32 input channels */
+    int group;                       /* tiles of channels whose weights stay in L2 */
+    int planes, rows;                /* planes of a patch; rows of each */
     size_t pixel, row, plane, patch; /* bytes from one to the next */
-    int blocks;           /* most in a unit */
+    int blocks;                      /* most in a unit */
 };
 
 /* Bytes to add to each row so that a block's lines spread best over the 64 sets of L1. */
@@ -76,15 +76,17 @@ static void conv_measure(const struct sdrt_conv_shape *s, struct conv_cut *u)
 static struct conv_cut conv_cut(const struct sdrt_conv_shape *s)
 {
     enum {
-        MOST_STEPS  = 20,        /* 640 channels: one pixel of a row is 1.3 KiB */
+        MOST_STEPS = 20,         /* 640 channels: one pixel of a row is 1.3 KiB */
         PATCH_BYTES = 720 << 10, /* of a 2 MiB L2 ... */
         GROUP_BYTES = 720 << 10, /* ... and of weights */
-        WANTED      = 8,         /* units, so that workers find something to do */
-        LEAST       = 8,         /* tiles of channels: fewer do not repay the patch */
-        EASY        = CONV_TILES,
+        WANTED = 8,              /* units, so that workers find something to do */
+        LEAST = 8,               /* tiles of channels: fewer do not repay the patch */
+        EASY = CONV_TILES,
     };
-    struct conv_cut u = { .mix = 1, .tiles = divide_up(s->out_c, TILE_ROWS),
-                          .steps = divide_up(s->w.k, TILE_K), .bw = s->out_w };
+    struct conv_cut u = { .mix = 1,
+                          .tiles = divide_up(s->out_c, TILE_ROWS),
+                          .steps = divide_up(s->w.k, TILE_K),
+                          .bw = s->out_w };
 
     u.chunks = divide_up(u.steps, MOST_STEPS);
     u.chunk = divide_up(u.steps, u.chunks);
@@ -128,10 +130,10 @@ static int conv_units(const struct conv_cut *u)
 /* ---- scratch ---- */
 
 struct conv_scratch {
-    float *out;   /* one block's sums, to be finished */
-    float *dump;  /* what the keep-alive stores write, and the tiles before the first block */
-    float *sums;  /* [block][tile of channels][CONV_SUMS], between chunks */
-    char  *patch; /* [image of the unit / mix] */
+    float *out;  /* one block's sums, to be finished */
+    float *dump; /* what the keep-alive stores write, and the tiles before the first block */
+    float *sums; /* [block][tile of channels][CONV_SUMS], between chunks */
+    char *patch; /* [image of the unit / mix] */
 };
 
 /* Places the arrays from base on (NULL: only to measure) and returns the bytes they take. */
@@ -143,8 +145,10 @@ static size_t conv_place(const struct conv_cut *u, char *base, struct conv_scrat
 
     if (base)
         *to = (struct conv_scratch){
-            .out = (float *)(void *)base, .dump = (float *)(void *)base + CONV_SUMS,
-            .sums = (float *)(void *)base + 2 * CONV_SUMS, .patch = base + before,
+            .out = (float *)(void *)base,
+            .dump = (float *)(void *)base + CONV_SUMS,
+            .sums = (float *)(void *)base + 2 * CONV_SUMS,
+            .patch = base + before,
         };
     return before + (size_t)(u->images / u->mix) * u->patch + (u->flat ? slack : 0);
 }

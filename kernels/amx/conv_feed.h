@@ -15,21 +15,21 @@
 struct conv_out {
     float *sums;
     int tiles, channel;
-    int pixels;        /* 16 * tiles, or 0: nothing to finish */
-    const int *place;  /* of each of them in y; -1: nowhere */
+    int pixels;       /* 16 * tiles, or 0: nothing to finish */
+    const int *place; /* of each of them in y; -1: nowhere */
 };
 
 enum { FEED_PIXELS = 4 }; /* fed together, so that they share what normalises them */
 
 /* What is left to do of a part of the patch: rows y0 .. y1-1 and columns x0 .. x1-1 of it. */
 struct conv_feed {
-    int image;                      /* of the unit, / mix */
+    int image; /* of the unit, / mix */
     int y1, x0, x1;
-    int y, x, mixed;                /* the next pixel */
-    int busy, step;                 /* whether pixels are at work, and which of their channels */
-    struct pixel from[FEED_PIXELS]; /* no x: zeros */
-    char *to[FEED_PIXELS];          /* where their first channels go */
-    const float *piece[FEED_PIXELS];/* of them, the channels whose turn it is */
+    int y, x, mixed;                 /* the next pixel */
+    int busy, step;                  /* whether pixels are at work, and which of their channels */
+    struct pixel from[FEED_PIXELS];  /* no x: zeros */
+    char *to[FEED_PIXELS];           /* where their first channels go */
+    const float *piece[FEED_PIXELS]; /* of them, the channels whose turn it is */
 };
 
 struct conv_state {
@@ -37,19 +37,19 @@ struct conv_state {
     const struct sdrt_conv_args *a;
     const struct conv_cut *u;
     struct conv_scratch at;
-    int image, y0, x0, h, w;      /* the unit's place in the output */
+    int image, y0, x0, h, w; /* the unit's place in the output */
     int images;
-    int step0, steps;             /* of this chunk */
+    int step0, steps; /* of this chunk */
     struct conv_out pending, finishing;
     int finished;
-    int chan_each;                /* whether each pixel has its own bias, else: */
+    int chan_each; /* whether each pixel has its own bias, else: */
     float bias[VL] __attribute__((aligned(64)));
     struct conv_feed feed;
-    int rate, owed;               /* pieces to feed in a step, and until now, in 1024ths */
-    size_t tap[CONV_TAPS];        /* bytes, in the order of the packed weights */
-    size_t tile;                  /* bytes from a block's tile to the next */
-    const char *next, *next_end;  /* weights to fetch into L2 */
-    int fetch;                    /* lines in each step */
+    int rate, owed;              /* pieces to feed in a step, and until now, in 1024ths */
+    size_t tap[CONV_TAPS];       /* bytes, in the order of the packed weights */
+    size_t tile;                 /* bytes from a block's tile to the next */
+    const char *next, *next_end; /* weights to fetch into L2 */
+    int fetch;                   /* lines in each step */
     int turn, place[2][CONV_TILES * TILE_ROWS]; /* of this block and of the one before */
 };
 
@@ -155,7 +155,8 @@ static void conv_feed_pieces(struct conv_state *s)
 
     for (int i = 0; i < FEED_PIXELS; i++) {
         const float *p = f->from[i].x
-                             ? pixel_piece(s->s, &f->from[i], (s->step0 + f->step) * TILE_K) : NULL;
+                             ? pixel_piece(s->s, &f->from[i], (s->step0 + f->step) * TILE_K)
+                             : NULL;
         f->piece[i] = p ? p : zeros;
     }
 }

@@ -18,10 +18,7 @@ SDRT_ALWAYS_INLINE vi vi_load(const int32_t *p)
 {
     return _mm256_loadu_si256((const __m256i *)(const void *)p);
 }
-SDRT_ALWAYS_INLINE void vi_store(int32_t *p, vi x)
-{
-    _mm256_storeu_si256((__m256i *)(void *)p, x);
-}
+SDRT_ALWAYS_INLINE void vi_store(int32_t *p, vi x) { _mm256_storeu_si256((__m256i *)(void *)p, x); }
 SDRT_ALWAYS_INLINE vi vi_bcast(const int32_t *p) { return _mm256_set1_epi32(*p); }
 
 SDRT_ALWAYS_INLINE vi vi_add_i16(vi a, vi b) { return _mm256_add_epi16(a, b); }

@@ -71,8 +71,8 @@ SDRT_ALWAYS_INLINE void attention_transpose_8(uint16x8_t r[8])
 }
 
 /* Eight keys from first on, n of which exist, to columns of a panel [channel][pitch]. */
-static void attention_pack_keys(const struct attention_unit *u, int first, int n,
-                                float32x4_t times, uint16_t *to, size_t pitch)
+static void attention_pack_keys(const struct attention_unit *u, int first, int n, float32x4_t times,
+                                uint16_t *to, size_t pitch)
 {
     const int d = u->s->head_dim;
     const char *k = u->k + (size_t)first * u->k_bytes;
@@ -101,7 +101,8 @@ static void attention_pack(const struct attention_unit *u, int k0, int n, int ve
     float *const units = attention_units(u);
     float inverse;
 
-    units[UNIT_K] = attention_block_unit(u->k + (size_t)k0 * u->k_bytes, u->k_bytes, n, d, &inverse);
+    units[UNIT_K] = attention_block_unit(u->k + (size_t)k0 * u->k_bytes, u->k_bytes, n, d,
+                                         &inverse);
     for (int p = 0; p < vectors / 2; p++) {
         const int w = panel_width(vectors, p) * VL;
         for (int i = 0; i < w; i += 8) {
@@ -118,7 +119,8 @@ static void attention_pack(const struct attention_unit *u, int k0, int n, int ve
             for (int i = 0; i < w; i += 8, vp += 8) {
                 const int c = 2 * p * VL + i;
                 const float *row = (const float *)(const void *)(v + (size_t)j * u->v_bytes) + c;
-                vst1q_u16(vp, vreinterpretq_u16_f16(attention_eight(row, j < n ? d - c : 0, times)));
+                vst1q_u16(vp,
+                          vreinterpretq_u16_f16(attention_eight(row, j < n ? d - c : 0, times)));
             }
     }
 }

@@ -20,10 +20,8 @@ enum { F16_SUMS = 24 }; /* registers of them: 6 rows of 4, or 4 of 6 */
 
 /* acc + w * x[lane].  An element of halves must lie in one of registers 0 to 15, and GCC 12, which
  * knows that of the intrinsic, moves half of the tile about for it: so it is told outright. */
-#define F16_FMLA(lane)                                                                            \
-    case lane:                                                                                    \
-        __asm__("fmla %0.8h, %1.8h, %2.h[" #lane "]" : "+w"(acc) : "w"(w), "x"(x));               \
-        break
+#define F16_FMLA(lane) \
+    case lane: __asm__("fmla %0.8h, %1.8h, %2.h[" #lane "]" : "+w"(acc) : "w"(w), "x"(x)); break
 
 SDRT_ALWAYS_INLINE float16x8_t f16_by_lane(float16x8_t acc, float16x8_t w, float16x8_t x,
                                            const int lane)
@@ -53,13 +51,15 @@ SDRT_ALWAYS_INLINE void f16_first(const int mr, const int nq, float16x8_t acc[F1
         SDRT_UNROLL(6)
         for (int j = 0; j < nq; j++)
             __asm__("fmul %0.8h, %1.8h, %2.8h"
-                    : "=w"(acc[i * nq + j]) : "w"(vld1q_f16(panel + 8 * j)), "w"(x));
+                    : "=w"(acc[i * nq + j])
+                    : "w"(vld1q_f16(panel + 8 * j)), "w"(x));
     }
 }
 
 /* Four slots of each row by their rows of the panel, from the one of number begin on. */
-SDRT_ALWAYS_INLINE void f16_turn(const int mr, const int nq, const int begin, float16x8_t acc[F16_SUMS],
-                                 const float *a, const ptrdiff_t *row, const float *w)
+SDRT_ALWAYS_INLINE void f16_turn(const int mr, const int nq, const int begin,
+                                 float16x8_t acc[F16_SUMS], const float *a, const ptrdiff_t *row,
+                                 const float *w)
 {
     const float16_t *const panel = (const float16_t *)(const void *)w;
     float16x8_t x[6];
@@ -124,8 +124,8 @@ SDRT_ALWAYS_INLINE void f16_keep(const int mr, const int nq, float16_t *kept,
 struct product_tile {
     float *c;
     size_t c_pitch;
-    const float *a, *w;     /* w: [k][2][nv * VL] halves */
-    int k;                  /* slots, a multiple of four */
+    const float *a, *w; /* w: [k][2][nv * VL] halves */
+    int k;              /* slots, a multiple of four */
     const float *unit;
     int set;
 };

@@ -16,10 +16,10 @@ typedef struct {
 
 /* f of each quarter of one, two or three vectors. */
 #define V_EACH(f, x) ((vf){ f((x).a), f((x).b), f((x).c), f((x).d) })
-#define V_EACH_2(f, x, y)                                                                         \
+#define V_EACH_2(f, x, y) \
     ((vf){ f((x).a, (y).a), f((x).b, (y).b), f((x).c, (y).c), f((x).d, (y).d) })
-#define V_EACH_3(f, x, y, z)                                                                      \
-    ((vf){ f((x).a, (y).a, (z).a), f((x).b, (y).b, (z).b), f((x).c, (y).c, (z).c),                \
+#define V_EACH_3(f, x, y, z)                                                       \
+    ((vf){ f((x).a, (y).a, (z).a), f((x).b, (y).b, (z).b), f((x).c, (y).c, (z).c), \
            f((x).d, (y).d, (z).d) })
 
 SDRT_ALWAYS_INLINE vf v_all(float32x4_t x) { return (vf){ x, x, x, x }; }

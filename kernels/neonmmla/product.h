@@ -23,13 +23,14 @@ SDRT_ALWAYS_INLINE float32x4_t v_block(float32x4_t acc, float32x4_t rows, float3
 SDRT_ALWAYS_INLINE void product_turn(const int mr, const int nv, const int ld, vf *acc)
 {
     SDRT_UNROLL(6)
-    for (int i = 0; i < mr; i += 2)
+    for (int i = 0; i < mr; i += 2) {
         SDRT_UNROLL(3)
         for (int j = 0; j < nv; j++) {
             const vf x = acc[i * ld + j], y = acc[(i + 1) * ld + j];
             acc[i * ld + j] = v_pair(v_lower_halves(x.lo, y.lo), v_lower_halves(x.hi, y.hi));
             acc[(i + 1) * ld + j] = v_pair(v_upper_halves(x.lo, y.lo), v_upper_halves(x.hi, y.hi));
         }
+    }
 }
 
 /* acc += the sums over k slots, as blocks, for mr rows, an even number, and nv vectors, the rows of

@@ -36,7 +36,11 @@ SDRT_ALWAYS_INLINE float32x4_t v_upper_halves(float32x4_t a, float32x4_t b)
     return vreinterpretq_f32_f64(vzip2q_f64(vreinterpretq_f64_f32(a), vreinterpretq_f64_f32(b)));
 }
 
-SDRT_ALWAYS_INLINE vf slots_interleave(vf x, vf y) { (void)y; return x; } /* never called */
+SDRT_ALWAYS_INLINE vf slots_interleave(vf x, vf y)
+{
+    (void)y;
+    return x;
+} /* never called */
 
 /* Of four neighbours in k, the slots of VL columns. */
 SDRT_ALWAYS_INLINE void slots_interleave_4(float *p, vf w, vf x, vf y, vf z)

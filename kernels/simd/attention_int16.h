@@ -70,8 +70,10 @@ SDRT_ALWAYS_INLINE void attention_rows(const int mr, const int nv,
     vi acc[ROWS_2][3];
 
     SDRT_UNROLL(16)
-    for (int i = 0; i < mr; i++) SDRT_UNROLL(3)
-    for (int j = 0; j < nv; j++) acc[i][j] = vi_zero();
+    for (int i = 0; i < mr; i++) {
+        SDRT_UNROLL(3)
+        for (int j = 0; j < nv; j++) acc[i][j] = vi_zero();
+    }
     for (; a < end; a++, w += nv * VL) {
         vi b[3];
         SDRT_UNROLL(3)
@@ -84,13 +86,15 @@ SDRT_ALWAYS_INLINE void attention_rows(const int mr, const int nv,
         }
     }
     SDRT_UNROLL(16)
-    for (int i = 0; i < mr; i++) SDRT_UNROLL(3)
-    for (int j = 0; j < nv; j++) {
-        float *const c = t->c + (size_t)i * t->c_pitch + j * VL;
-        const vf x = vi_to_f32(acc[i][j]), column = v_load(t->column + j * VL);
-        if (!t->row) v_store(c, v_mul(x, column));
-        else if (t->set) v_store(c, v_mul(v_mul(x, v_bcast(t->row + i)), column));
-        else v_store(c, v_fma(v_mul(x, v_bcast(t->row + i)), column, v_load(c)));
+    for (int i = 0; i < mr; i++) {
+        SDRT_UNROLL(3)
+        for (int j = 0; j < nv; j++) {
+            float *const c = t->c + (size_t)i * t->c_pitch + j * VL;
+            const vf x = vi_to_f32(acc[i][j]), column = v_load(t->column + j * VL);
+            if (!t->row) v_store(c, v_mul(x, column));
+            else if (t->set) v_store(c, v_mul(v_mul(x, v_bcast(t->row + i)), column));
+            else v_store(c, v_fma(v_mul(x, v_bcast(t->row + i)), column, v_load(c)));
+        }
     }
 }
 

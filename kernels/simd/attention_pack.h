@@ -63,8 +63,7 @@ static void attention_transpose(const struct attention_unit *u, int first, int n
         vf r[VL];
         SDRT_UNROLL(16)
         for (int j = 0; j < VL; j++)
-            r[j] = j < n ? attention_slots(k + (size_t)j * u->k_bytes, narrow, c, d - c)
-                         : v_zero();
+            r[j] = j < n ? attention_slots(k + (size_t)j * u->k_bytes, narrow, c, d - c) : v_zero();
         slots_transpose(r);
         if (m >= SLOTS_VL) {
             SDRT_UNROLL(16)
@@ -109,8 +108,9 @@ static void attention_pack(const struct attention_unit *u, int k0, int n, int ve
                 const vf x = attention_value(u, v, j, n, c);
                 const vf y = SLOT == 1 ? x : attention_value(u, v, j + 1, n, c);
                 if (SLOT <= 2) v_store(vp, SLOT == 1 ? x : slots_interleave(x, y));
-                else slots_interleave_4(vp, x, y, attention_value(u, v, j + 2, n, c),
-                                        attention_value(u, v, j + 3, n, c));
+                else
+                    slots_interleave_4(vp, x, y, attention_value(u, v, j + 2, n, c),
+                                       attention_value(u, v, j + 3, n, c));
             }
     }
 }

@@ -7,7 +7,8 @@
  * the filler of the level below.
  */
 
-_Static_assert(9 * CONV_CHUNK <= (int)RUN_TAPS && CONV_CHUNK <= (int)RUN, "a tap's chunk is one run");
+_Static_assert(9 * CONV_CHUNK <= (int)RUN_TAPS && CONV_CHUNK <= (int)RUN,
+               "a tap's chunk is one run");
 
 static int direct_conv2d(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
                          const struct sdrt_conv_args *a)
@@ -30,13 +31,19 @@ static struct sdrt_conv_ops ops_for(const struct sdrt_weight_shape *w)
     struct sdrt_conv_ops ops = { 0 };
 
     if (w->k >= LEAST && w->n >= LEAST && w->taps == 9 && w->stride == 1)
-        ops = (struct sdrt_conv_ops){ .pack_bytes = wino_pack_bytes, .pack_rows = wino_pack_rows,
-                                      .takes = wino_takes, .parts = wino_parts,
-                                      .scratch = wino_scratch, .conv2d = winograd_conv2d };
+        ops = (struct sdrt_conv_ops){ .pack_bytes = wino_pack_bytes,
+                                      .pack_rows = wino_pack_rows,
+                                      .takes = wino_takes,
+                                      .parts = wino_parts,
+                                      .scratch = wino_scratch,
+                                      .conv2d = winograd_conv2d };
     else if (w->k >= LEAST && slots_fit(w))
-        ops = (struct sdrt_conv_ops){ .pack_bytes = conv_pack_bytes, .pack_rows = conv_pack_rows,
-                                      .takes = direct_takes, .parts = direct_parts,
-                                      .scratch = direct_scratch, .conv2d = direct_conv2d };
+        ops = (struct sdrt_conv_ops){ .pack_bytes = conv_pack_bytes,
+                                      .pack_rows = conv_pack_rows,
+                                      .takes = direct_takes,
+                                      .parts = direct_parts,
+                                      .scratch = direct_scratch,
+                                      .conv2d = direct_conv2d };
     else fill_f32(&ops);
     return ops;
 }

@@ -35,8 +35,10 @@ SDRT_ALWAYS_INLINE void product_tile(const int mr, const int nv, const struct pr
         const int32_t *const stop = end - a > RUN ? a + RUN : end;
         vi acc[TILE_ROWS][2];
         SDRT_UNROLL(16)
-        for (int i = 0; i < mr; i++) SDRT_UNROLL(2)
-        for (int v = 0; v < nv; v++) acc[i][v] = slots_start(t->unit + at[i]);
+        for (int i = 0; i < mr; i++) {
+            SDRT_UNROLL(2)
+            for (int v = 0; v < nv; v++) acc[i][v] = slots_start(t->unit + at[i]);
+        }
         for (; a < stop; a++, w += nv * VL) {
             vi panel[2];
             SDRT_UNROLL(2)

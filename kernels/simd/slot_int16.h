@@ -26,7 +26,7 @@ enum {
     SLOT_FLOATS = 1,
     ABREAST = 1,
     SLOT_EXTRA = 1, /* floats behind a row: its unit */
-    RUN = 160,      /* slots that are summed in integers: more cost digits of the weights, fewer time */
+    RUN = 160, /* slots that are summed in integers: more cost digits of the weights, fewer time */
     ROW_MAX = 8191,
     WEIGHT_MAX = 32700,
     RUN_TAPS = 9 * 64, /* slots and taps of a run, at most */

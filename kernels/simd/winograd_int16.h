@@ -44,10 +44,10 @@ static const int pair_rows[PAIRS][2] = { { 0, 5 }, { 1, 2 }, { 3, 4 } };
 /* ---- how the work is cut ---- */
 
 struct cut {
-    struct conv_grid g;  /* blocks of whole tiles, in pixels */
-    int tiles;           /* the most that a block has */
+    struct conv_grid g; /* blocks of whole tiles, in pixels */
+    int tiles;          /* the most that a block has */
     int chunks;
-    int pitch;           /* slots from tile to tile of V */
+    int pitch;                           /* slots from tile to tile of V */
     size_t v_stride, u_stride, m_stride; /* lanes from position to position */
 };
 
@@ -67,9 +67,9 @@ static struct cut cut_of(const struct sdrt_conv_shape *s)
 struct scratch {
     int32_t *v, *u;
     float *m;
-    float *scale;  /* V's, [chunk][position][tile] */
-    float *patch;  /* six rows of pixels, [CHUNK] each */
-    float *tile;   /* one transformed tile, [position][CHUNK] */
+    float *scale; /* V's, [chunk][position][tile] */
+    float *patch; /* six rows of pixels, [CHUNK] each */
+    float *tile;  /* one transformed tile, [position][CHUNK] */
 };
 
 static size_t scratch_place(const struct cut *u, void *base, struct scratch *z)
@@ -90,8 +90,12 @@ static size_t scratch_place(const struct cut *u, void *base, struct scratch *z)
         bytes += (lanes[i] + 15) / 16 * 64;
     }
     if (z)
-        *z = (struct scratch){ .v = parts[0], .u = parts[1], .m = parts[2], .scale = parts[3],
-                               .patch = parts[4], .tile = parts[5] };
+        *z = (struct scratch){ .v = parts[0],
+                               .u = parts[1],
+                               .m = parts[2],
+                               .scale = parts[3],
+                               .patch = parts[4],
+                               .tile = parts[5] };
     return bytes;
 }
 
@@ -157,7 +161,8 @@ SDRT_ALWAYS_INLINE void wino_output_1d(const vf m[WINO_IN], vf t[WINO_OUT])
 
 /* ---- input ---- */
 
-SDRT_ALWAYS_INLINE void input_vectors(const float *const rows[WINO_IN], size_t at, vf out[WINO_IN][WINO_IN])
+SDRT_ALWAYS_INLINE void input_vectors(const float *const rows[WINO_IN], size_t at,
+                                      vf out[WINO_IN][WINO_IN])
 {
     vf t[WINO_IN][WINO_IN]; /* [column][row] */
 
@@ -179,8 +184,8 @@ SDRT_ALWAYS_INLINE void input_vectors(const float *const rows[WINO_IN], size_t a
 
 /* Channels 0 .. lanes-1 of a tile of the patch, to v, stride lanes from position to position;
  * scales go to scale, tiles floats from position to position. */
-static void input_tile(const float *const rows[WINO_IN], size_t at, int lanes, float *tile, int32_t *v,
-                       size_t stride, float *scale, int tiles)
+static void input_tile(const float *const rows[WINO_IN], size_t at, int lanes, float *tile,
+                       int32_t *v, size_t stride, float *scale, int tiles)
 {
     vi most[WINO_POSITIONS];
 
@@ -320,13 +325,14 @@ SDRT_ALWAYS_INLINE void product_rows(const int mr, const struct product *t)
         }
     }
     SDRT_UNROLL(16)
-    for (int i = 0; i < mr; i++)
+    for (int i = 0; i < mr; i++) {
         SDRT_UNROLL(2)
         for (int v = 0; v < 2; v++) {
             float *const to = t->m + i * PANEL + v * VL;
             const vf x = vi_to_f32(acc[i][v]), by = v_set1(t->scale[i]);
             v_store(to, t->accumulate ? v_fma(x, by, v_load(to)) : v_mul(x, by));
         }
+    }
 }
 
 /* One function for each height, so that each has its sums in registers. */
@@ -434,7 +440,7 @@ static size_t wino_scratch(const struct sdrt_conv_shape *s)
 }
 
 static void wino_run(const struct sdrt_exec *ex, const struct sdrt_conv_shape *s,
-                      const struct sdrt_conv_args *a)
+                     const struct sdrt_conv_args *a)
 {
     const struct cut u = cut_of(s);
     const int units = conv_units(&u.g), end = sdrt_row_begin(units, ex->part + 1, ex->nparts);

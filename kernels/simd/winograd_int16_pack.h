@@ -54,7 +54,7 @@ static size_t wino_pack_bytes(const struct sdrt_weight_shape *w)
  * the first pass's values, into *largest that of u. */
 static void weight_2d(const vf g[9], vf sum[WINO_POSITIONS], vf *first, vf *largest)
 {
-    static const float G[WINO_IN][3] = { { 1, 0, 0 }, { C0, C1, C2 }, { C0, -C1, C2 },
+    static const float G[WINO_IN][3] = { { 1, 0, 0 },    { C0, C1, C2 },  { C0, -C1, C2 },
                                          { C2, C1, C0 }, { C2, -C1, C0 }, { 0, 0, 1 } };
     vf t[WINO_IN][3];
 
@@ -127,7 +127,7 @@ static int pack_row(const struct sdrt_weight_shape *w, int row, const char *src,
 }
 
 static int wino_pack_rows(const struct sdrt_weight_shape *w, int row0, int count, const void *src,
-                           enum sdrt_dtype from, void *dst)
+                          enum sdrt_dtype from, void *dst)
 {
     const size_t row_bytes = sdrt_dtype_bytes(from, (size_t)w->k * 9);
 

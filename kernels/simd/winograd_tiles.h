@@ -119,10 +119,11 @@ struct wino_place {
 
 /* Columns column .. of a tile's sums m, stride floats from position to position, times scales where
  * these are not NULL.  Out of line: inlined it costs 2 % of the whole. */
-static __attribute__((noinline)) void
-wino_output_tile(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
-                 const struct wino_place *place, const float *m, size_t stride, int column,
-                 const float *scales)
+static __attribute__((noinline)) void wino_output_tile(const struct sdrt_conv_shape *s,
+                                                       const struct sdrt_conv_args *a,
+                                                       const struct wino_place *place,
+                                                       const float *m, size_t stride, int column,
+                                                       const float *scales)
 {
     const int n = s->out_c - column;
     vf t[WINO_IN][WINO_OUT]; /* [column][row] */
@@ -140,8 +141,9 @@ wino_output_tile(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a
     for (int y = 0; y < place->h; y++) {
         const size_t pixel = place->pixel + (size_t)y * (size_t)s->out_w;
         float *to = (float *)a->y + pixel * (size_t)s->y_pitch + column;
-        const float *residual =
-            a->residual ? a->residual + pixel * (size_t)s->residual_pitch + column : NULL;
+        const float *residual = a->residual
+                                    ? a->residual + pixel * (size_t)s->residual_pitch + column
+                                    : NULL;
         vf d[WINO_IN], out[WINO_OUT];
         SDRT_UNROLL(6)
         for (int x = 0; x < WINO_IN; x++) d[x] = t[x][y];
@@ -159,16 +161,17 @@ wino_output_tile(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a
 }
 
 /* A panel's sums m [position][tile][PANEL] to y; scales are of all columns, or NULL. */
-SDRT_ALWAYS_INLINE void wino_output(const struct sdrt_conv_shape *s,
-                                    const struct sdrt_conv_args *a, const struct conv_block *b,
-                                    int panel, const float *m, size_t stride, const float *scales)
+SDRT_ALWAYS_INLINE void wino_output(const struct sdrt_conv_shape *s, const struct sdrt_conv_args *a,
+                                    const struct conv_block *b, int panel, const float *m,
+                                    size_t stride, const float *scales)
 {
     for (int image = 0; image < b->images; image++)
         for (int y = 0; y < b->h; y += WINO_OUT)
             for (int x = 0; x < b->w; x += WINO_OUT, m += PANEL) {
                 const struct wino_place place = {
-                    .pixel = ((size_t)(b->image + image) * (size_t)s->out_h +
-                              (size_t)(b->y0 + y)) * (size_t)s->out_w + (size_t)(b->x0 + x),
+                    .pixel = ((size_t)(b->image + image) * (size_t)s->out_h + (size_t)(b->y0 + y)) *
+                                 (size_t)s->out_w +
+                             (size_t)(b->x0 + x),
                     .h = b->h - y < WINO_OUT ? b->h - y : WINO_OUT,
                     .w = b->w - x < WINO_OUT ? b->w - x : WINO_OUT,
                 };

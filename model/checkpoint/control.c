@@ -20,7 +20,7 @@ struct sdrt_control_file {
     struct sdrt_layout layout;
     struct sdrt_named_weights weights;
     struct sdrt_behind behind; /* the model, where the net takes some of its weights */
-    char *path; /* owned */
+    char *path;                /* owned */
     const struct sdrt_log *log;
 };
 

@@ -23,8 +23,8 @@ enum sdrt_gate {
 
 /* What the graphs are built for. */
 struct sdrt_denoiser_shape {
-    int batch;       /* images of one evaluation; a guided one counts as two */
-    int h, w;        /* of the latent */
+    int batch; /* images of one evaluation; a guided one counts as two */
+    int h, w;  /* of the latent */
     int whole_h,
         row0; /* of a step of a band of rows: the latent's height, and where the band begins; 0, 0: it
                         * is whole */
@@ -33,11 +33,11 @@ struct sdrt_denoiser_shape {
     int controlled;  /* how many features of ControlNets its step adds (controlnet.h) */
     int ips;         /* how many IP-Adapters it attends to (ip_adapter.h); U-Nets alone */
     int ip_tokens[SDRT_MAX_IPS]; /* of each */
-    int adapted;     /* how many features of T2I-Adapters it adds (adapter.h); U-Nets alone */
+    int adapted; /* how many features of T2I-Adapters it adds (adapter.h); U-Nets alone */
     /* Of a U-Net whose steps are shortened, else 0: how many of the last layers a shortened step computes,
      * 1 to layers + 1 of the last up block; a whole one leaves for it what enters them. */
     int again;
-    int shortened; /* 1: this one is */
+    int shortened;       /* 1: this one is */
     enum sdrt_gate gate; /* of a U-Net */
     /* Transformer blocks, a bit each in their order, that are computed otherwise: an MMDiT's are left out, or
      * with own set each patch attends to itself and the text alone; in a U-Net's self-attention each token

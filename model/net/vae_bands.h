@@ -40,7 +40,7 @@ struct sdrt_band_pass {
     int statistics;  /* vector, 0 or 1, that its result's statistics are for; -1: none */
     char block[SDRT_BAND_NAME];   /* names: "vae.decoder.up_blocks.1.resnets.0" */
     char sampler[SDRT_BAND_NAME]; /* "vae.encoder.down_blocks.0.downsamplers.0.conv" */
-    char next[SDRT_BAND_NAME];                      /* the norm whose statistics they are */
+    char next[SDRT_BAND_NAME];    /* the norm whose statistics they are */
 };
 
 /* Pass i of a decoder or an encoder, in order; 0 where there are no more. */

@@ -25,7 +25,8 @@ static void step_euler(struct sdrt_sampler *s, const struct sdrt_sampler_work *w
         const float x = w->x[k];
         const float slope = prediction == SDRT_PREDICTION_FLOW
                                 ? w->out[k]
-                                : (x - sdrt_sampler_image(&s->p.noise, sigma, x, w->out[k])) / sigma;
+                                : (x - sdrt_sampler_image(&s->p.noise, sigma, x, w->out[k])) /
+                                      sigma;
         w->x[k] = x + slope * dt;
     }
 }
@@ -136,9 +137,10 @@ static void step_dpmpp_2m(struct sdrt_sampler *s, const struct sdrt_sampler_work
         inverse_ratio = 1.0f / ((now.lambda - dpm_point(s, s->sigmas[w->i - 1]).lambda) / h);
     for (size_t k = 0; k < w->count; k++) {
         const float x = w->x[k];
-        const float image = s->p.noise.edm ? sdrt_sampler_image(&s->p.noise, now.sigma, x, w->out[k])
-                                           : sdrt_sampler_image_vp(s->p.noise.prediction, now.alpha,
-                                                         now.sigma, x, w->out[k]);
+        const float image = s->p.noise.edm
+                                ? sdrt_sampler_image(&s->p.noise, now.sigma, x, w->out[k])
+                                : sdrt_sampler_image_vp(s->p.noise.prediction, now.alpha, now.sigma,
+                                                        x, w->out[k]);
         float y = keep * x - gain * image;
 
         if (!first_order) y -= 0.5f * gain * (inverse_ratio * (image - previous[k]));
@@ -156,7 +158,8 @@ static void step_lcm(struct sdrt_sampler *s, const struct sdrt_sampler_work *w)
 
     for (size_t k = 0; k < w->count; k++) {
         const float x = w->x[k];
-        const float y = gain * clipped(s, sdrt_sampler_image_vp(s->p.noise.prediction, a, b, x, w->out[k])) +
+        const float y = gain * clipped(s, sdrt_sampler_image_vp(s->p.noise.prediction, a, b, x,
+                                                                w->out[k])) +
                         skip * x;
         w->x[k] = w->noise ? a_next * y + b_next * w->noise[k] : y;
     }
@@ -209,8 +212,8 @@ static const struct sdrt_sampler_method methods[SDRT_SAMPLER_COUNT] = {
                            .plan = sdrt_sampler_plan_lcm,
                            .step = step_lcm,
                            .draws = draws_but_last },
-#define K(name_, evals_, history_, step_)                                                          \
-    .name = name_, .has_schedules = 1, .uses_sigmas = 1, .evals = evals_, .history = history_,     \
+#define K(name_, evals_, history_, step_)                                                      \
+    .name = name_, .has_schedules = 1, .uses_sigmas = 1, .evals = evals_, .history = history_, \
     .plan = sdrt_sampler_plan_k, .step = sdrt_sampler_step_##step_
     [SDRT_SAMPLER_DPM2] = { K("dpm2", 2, 1, dpm2), .has_flow = 1, .drops = 1, .churns = 1,
                             .middle = sdrt_sampler_middle_dpm2 },
@@ -271,7 +274,7 @@ static const struct sdrt_sampler_method methods[SDRT_SAMPLER_COUNT] = {
                                .history = 2,
                                .plan = sdrt_sampler_plan_heunpp,
                                .step = sdrt_sampler_step_heunpp },
-#define UNIPC(name_, order_)                                                                  \
+#define UNIPC(name_, order_)                                                                \
     .name = name_, .has_schedules = 1, .solver = 1, .history = order_ + 1, .order = order_, \
     .plan = sdrt_sampler_plan_sigmas, .step = sdrt_sampler_step_unipc
     [SDRT_SAMPLER_UNIPC_2] = { UNIPC("unipc_2", 2) },
@@ -444,8 +447,9 @@ void sdrt_sampler_denoised(const struct sdrt_sampler *s, int eval, const float *
     /* Flow's x = (1 - sigma) * image + sigma * noise has out = noise - image, which for the
      * image is the same line as an epsilon's. */
     for (size_t k = 0; k < s->images * s->n; k++)
-        image[k] = sigmas ? sdrt_sampler_image(&s->p.noise, s->sigmas[i], latent[k], model_out[k])
-                          : sdrt_sampler_image_vp(prediction, root_a, root_b, latent[k], model_out[k]);
+        image[k] = sigmas
+                       ? sdrt_sampler_image(&s->p.noise, s->sigmas[i], latent[k], model_out[k])
+                       : sdrt_sampler_image_vp(prediction, root_a, root_b, latent[k], model_out[k]);
 }
 
 void sdrt_sampler_seed(struct sdrt_sampler *s, enum sdrt_rng_kind kind, const uint64_t *seeds)
@@ -495,15 +499,17 @@ int sdrt_sampler_churn(struct sdrt_sampler *s, int eval, float *latent, struct s
 static int check_pace(const struct sdrt_sampler *s)
 {
     if (s->pace.broken)
-        return sdrt_fail(s->p.log, SDRT_E_NUMERIC,
-                         "sampler %s: the latent is not finite after %d evaluations; the checkpoint "
-                         "may be broken",
-                         s->method->name, s->next);
+        return sdrt_fail(
+            s->p.log, SDRT_E_NUMERIC,
+            "sampler %s: the latent is not finite after %d evaluations; the checkpoint "
+            "may be broken",
+            s->method->name, s->next);
     if (sdrt_sampler_ended(s) || s->next < s->total) return SDRT_OK;
-    return sdrt_fail(s->p.log, SDRT_E_NUMERIC,
-                     "sampler %s: not at its end after %d evaluations: expected another sampler for "
-                     "this model",
-                     s->method->name, s->next);
+    return sdrt_fail(
+        s->p.log, SDRT_E_NUMERIC,
+        "sampler %s: not at its end after %d evaluations: expected another sampler for "
+        "this model",
+        s->method->name, s->next);
 }
 
 int sdrt_sampler_step(struct sdrt_sampler *s, int eval, const float *model_out, float *latent,

@@ -33,7 +33,8 @@ static int check_noise_model(const struct sdrt_noise_model *m, const struct sdrt
 }
 
 /* Noise levels or timesteps of the caller's own. */
-static int check_given(const struct sdrt_sampler_params *p, const struct sdrt_sampler_method *method)
+static int check_given(const struct sdrt_sampler_params *p,
+                       const struct sdrt_sampler_method *method)
 {
     const int n = p->n_sigmas ? p->n_sigmas : p->n_timesteps;
     const double *at = p->n_sigmas ? p->sigmas : p->own_timesteps;
@@ -42,21 +43,27 @@ static int check_given(const struct sdrt_sampler_params *p, const struct sdrt_sa
 
     if (!n) return SDRT_OK;
     if (p->n_sigmas && !method->has_schedules)
-        return sdrt_fail(p->log, SDRT_E_ARG, "sampler %s: expected timesteps, not sigmas", method->name);
+        return sdrt_fail(p->log, SDRT_E_ARG, "sampler %s: expected timesteps, not sigmas",
+                         method->name);
     if (p->noise.edm && p->n_timesteps)
-        return sdrt_fail(p->log, SDRT_E_ARG, "sampler %s: expected sigmas, since a model of EDM has no "
-                         "timesteps", method->name);
+        return sdrt_fail(p->log, SDRT_E_ARG,
+                         "sampler %s: expected sigmas, since a model of EDM has no "
+                         "timesteps",
+                         method->name);
     if (p->schedule != SDRT_SCHEDULE_DEFAULT)
         return sdrt_fail(p->log, SDRT_E_ARG, "schedule %s: expected none beside %ss of one's own",
                          sdrt_schedule_name(p->schedule), what);
     for (int i = 0; i < n; i++)
         if (!(at[i] >= (p->n_sigmas ? 1e-6 : 0.0) && at[i] <= most) || (i && at[i] >= at[i - 1]))
-            return sdrt_fail(p->log, SDRT_E_ARG, "%s %g: expected them to fall, from at most %g to above "
-                             "0", what, at[i], most);
+            return sdrt_fail(p->log, SDRT_E_ARG,
+                             "%s %g: expected them to fall, from at most %g to above "
+                             "0",
+                             what, at[i], most);
     return SDRT_OK;
 }
 
-static int check_params(const struct sdrt_sampler_params *p, const struct sdrt_sampler_method *method)
+static int check_params(const struct sdrt_sampler_params *p,
+                        const struct sdrt_sampler_method *method)
 {
     const int flow = p->noise.prediction == SDRT_PREDICTION_FLOW;
 
@@ -77,10 +84,11 @@ static int check_params(const struct sdrt_sampler_params *p, const struct sdrt_s
             "euler_a_cfg_pp",
             method->name);
     if (p->noise.edm && !method->uses_sigmas && p->kind != SDRT_SAMPLER_DPMPP_2M)
-        return sdrt_fail(p->log, SDRT_E_UNSUPPORTED,
-                         "sampler %s cannot run a model of EDM, expected one of euler, euler_a, heun, "
-                         "dpmpp_2m and the others of k-diffusion",
-                         method->name);
+        return sdrt_fail(
+            p->log, SDRT_E_UNSUPPORTED,
+            "sampler %s cannot run a model of EDM, expected one of euler, euler_a, heun, "
+            "dpmpp_2m and the others of k-diffusion",
+            method->name);
     if (flow && (p->schedule == SDRT_SCHEDULE_AYS || p->schedule == SDRT_SCHEDULE_AYS_SDXL))
         return sdrt_fail(p->log, SDRT_E_UNSUPPORTED,
                          "schedule %s is not for flow-matching models, expected default",
@@ -102,7 +110,8 @@ static int check_params(const struct sdrt_sampler_params *p, const struct sdrt_s
 }
 
 /* Whether its noise can be raised between steps. */
-static int check_churn(const struct sdrt_sampler_params *p, const struct sdrt_sampler_method *method)
+static int check_churn(const struct sdrt_sampler_params *p,
+                       const struct sdrt_sampler_method *method)
 {
     const struct sdrt_sampler_tuning *t = p->tuning;
 
@@ -114,16 +123,15 @@ static int check_churn(const struct sdrt_sampler_params *p, const struct sdrt_sa
                          t->churn, t->tmin, t->tmax);
     if (!method->churns)
         return sdrt_fail(p->log, SDRT_E_UNSUPPORTED,
-                         "sampler %s: has no s_churn, expected euler, heun or dpm2",
-                         method->name);
+                         "sampler %s: has no s_churn, expected euler, heun or dpm2", method->name);
     if (p->noise.prediction == SDRT_PREDICTION_FLOW)
         return sdrt_fail(p->log, SDRT_E_UNSUPPORTED,
-                         "sampler %s: s_churn is not for flow-matching models",
-                         method->name);
+                         "sampler %s: s_churn is not for flow-matching models", method->name);
     return SDRT_OK;
 }
 
-int sdrt_sampler_check(const struct sdrt_sampler_params *p, const struct sdrt_sampler_method *method)
+int sdrt_sampler_check(const struct sdrt_sampler_params *p,
+                       const struct sdrt_sampler_method *method)
 {
     int status = check_noise_model(&p->noise, p->log);
 

@@ -17,31 +17,31 @@
 struct sdrt_sampler_work {
     int i; /* index into the whole run's plan, so first_step is already in it */
     size_t count;
-    const float *out;   /* the denoiser's */
-    const float *noise; /* NULL unless the method draws */
+    const float *out;      /* the denoiser's */
+    const float *noise;    /* NULL unless the method draws */
     const float *unguided; /* the denoiser's without guidance */
-    float *x;           /* the latent */
+    float *x;              /* the latent */
 };
 
 struct sdrt_sampler_method {
     const char *name;
-    int history; /* arrays as large as the latent that it keeps between evaluations */
+    int history;       /* arrays as large as the latent that it keeps between evaluations */
     int has_schedules; /* 0: the default one alone */
-    int has_flow;    /* draws flow matching */
-    int evals;       /* of a step, for those that sdrt_sampler_plan_k() plans */
-    int drops;       /* 1: the run is planned a step longer and loses its last but one sigma */
-    int brownian;    /* 1: its noise is the motion between two noise levels */
-    int churns;      /* 1: may raise the noise before a step; run then has the steps' own levels */
-    int unguided;    /* 1: reads what the denoiser says without guidance */
+    int has_flow;      /* draws flow matching */
+    int evals;         /* of a step, for those that sdrt_sampler_plan_k() plans */
+    int drops;         /* 1: the run is planned a step longer and loses its last but one sigma */
+    int brownian;      /* 1: its noise is the motion between two noise levels */
+    int churns;   /* 1: may raise the noise before a step; run then has the steps' own levels */
+    int unguided; /* 1: reads what the denoiser says without guidance */
     int adaptive; /* 1: chooses its steps on the way */
-    int apart;  /* 1: its steps are not the schedule's, so another run cannot go on between two */
-    int stops;  /* 1: its last step ends at the least trained noise, not at none */
-    int signal; /* 1: begins where there is some, since it divides by its share */
-    double eta;      /* by default */
+    int apart;    /* 1: its steps are not the schedule's, so another run cannot go on between two */
+    int stops;    /* 1: its last step ends at the least trained noise, not at none */
+    int signal;   /* 1: begins where there is some, since it divides by its share */
+    double eta;   /* by default */
     double (*middle)(const struct sdrt_sampler *s, double from, double to); /* of two evaluations */
-    int solver;      /* 1: sigmas, but a latent at unit variance, as diffusers' solvers have it */
+    int solver;        /* 1: sigmas, but a latent at unit variance, as diffusers' solvers have it */
     int order, linear; /* of UniPC: of its steps; 1: B(h) is h, 0: exp(h) - 1 */
-    int uses_sigmas; /* its latent is image + sigma * noise, scaled for the denoiser */
+    int uses_sigmas;   /* its latent is image + sigma * noise, scaled for the denoiser */
     int (*draws)(const struct sdrt_sampler *s, int i); /* NULL: never */
     int (*plan)(struct sdrt_sampler *s);
     void (*step)(struct sdrt_sampler *s, const struct sdrt_sampler_work *w);
@@ -71,7 +71,7 @@ struct sdrt_sampler {
     float *alphas;      /* [total], variance-preserving methods */
     float *alphas_next; /* [total] */
     float *run; /* [steps + 1] noise levels of the steps, the last 0: of those of uses_sigmas */
-    int    steps;       /* of that */
+    int steps;  /* of that */
     size_t images, n;
     float *buffer; /* history, then noise; owned */
     float *history[4];
@@ -101,8 +101,8 @@ static inline float sdrt_sampler_image(const struct sdrt_noise_model *m, float s
 
 /* The image in x = sqrt(a) * image + sqrt(1 - a) * noise, given both roots; of a flow, they are
  * 1 - sigma and sigma. */
-static inline float sdrt_sampler_image_vp(enum sdrt_prediction prediction, float root_a, float root_b,
-                                          float x, float out)
+static inline float sdrt_sampler_image_vp(enum sdrt_prediction prediction, float root_a,
+                                          float root_b, float x, float out)
 {
     if (prediction == SDRT_PREDICTION_V) return root_a * x - root_b * out;
     if (prediction == SDRT_PREDICTION_FLOW) return x - root_b * out;

@@ -63,7 +63,8 @@ double sdrt_sampler_timestep_of(const struct sdrt_sampler *s, const float *train
 
     if (m->edm) return (double)(0.25f * logf((float)sigma));
     if (m->prediction == SDRT_PREDICTION_FLOW)
-        return whole ? floor(sigma * m->train_steps) : (double)((float)sigma * (float)m->train_steps);
+        return whole ? floor(sigma * m->train_steps)
+                     : (double)((float)sigma * (float)m->train_steps);
     const double at = sdrt_schedule_timestep_of(train_sigmas, m->train_steps, sigma);
     return whole ? rint(at) : at;
 }
@@ -162,7 +163,8 @@ static void run_sigmas(const struct sdrt_sampler *s, struct scratch *t, int aske
         return;
     }
     /* All noise has no signal, whose logarithm the solver takes: diffusers begins one short of it. */
-    if (flow && solver && t->sigmas[0] >= 1.0) t->sigmas[0] = (double)t->train_sigmas[m->train_steps - 2];
+    if (flow && solver && t->sigmas[0] >= 1.0)
+        t->sigmas[0] = (double)t->train_sigmas[m->train_steps - 2];
     if (flow && s->method->signal && t->sigmas[0] >= 1.0) t->sigmas[0] = little_signal(m);
     for (int i = 0; i < steps; i++) timesteps[i] = (float)timestep_of(s, t, t->sigmas[i]);
 }
@@ -319,8 +321,9 @@ int sdrt_sampler_plan_ddim(struct sdrt_sampler *s)
     for (int i = 0; i < s->p.steps; i++) {
         const int own = s->p.n_timesteps, last = i == s->p.steps - 1;
         const int at = (int)rint(own ? s->p.own_timesteps[i] : t.timesteps[i]);
-        const int next = !own ? at - m->train_steps / s->p.steps
-                              : last ? -1 : (int)rint(s->p.own_timesteps[i + 1]);
+        const int next = !own   ? at - m->train_steps / s->p.steps
+                         : last ? -1
+                                : (int)rint(s->p.own_timesteps[i + 1]);
 
         if (at < 0 || at >= m->train_steps) {
             status = sdrt_fail(s->p.log, SDRT_E_ARG,
@@ -403,7 +406,8 @@ int sdrt_sampler_plan_plms(struct sdrt_sampler *s)
     int status = SDRT_OK;
 
     if (s->p.first_step || s->p.n_timesteps || steps < 2)
-        return sdrt_fail(s->p.log, SDRT_E_UNSUPPORTED, "sampler plms: expected a whole run of 2 or more "
+        return sdrt_fail(s->p.log, SDRT_E_UNSUPPORTED,
+                         "sampler plms: expected a whole run of 2 or more "
                          "steps, without timesteps of one's own");
     status = sdrt_sampler_plan_room(s, steps + 1, steps + 1);
     if (!status) status = scratch_alloc(&t, s);
@@ -416,8 +420,10 @@ int sdrt_sampler_plan_plms(struct sdrt_sampler *s)
         const int next = e == 1 ? at : at - stride;
 
         if (at < 0 || at >= m->train_steps || from >= m->train_steps) {
-            status = sdrt_fail(s->p.log, SDRT_E_ARG, "sampler plms: %d steps visit timestep %d, the model "
-                               "has 0 to %d", steps, at, m->train_steps - 1);
+            status = sdrt_fail(s->p.log, SDRT_E_ARG,
+                               "sampler plms: %d steps visit timestep %d, the model "
+                               "has 0 to %d",
+                               steps, at, m->train_steps - 1);
             goto out;
         }
         s->timesteps[e] = (float)at;

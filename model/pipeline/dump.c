@@ -57,7 +57,8 @@ int sdrt_run_dump_latent(struct sdrt_run *run, const char *name)
 
     if (!run->r->dump) return SDRT_OK;
     run->prefix[0] = 0;
-    s->model->device->host->ops->elementwise.to_nhwc(&alone, batch, batch, dims[1] * dims[2], z, 1.0f,
-                                               sdrt_slot_map(&s->slots, s->latent), scaled);
+    s->model->device->host->ops->elementwise.to_nhwc(&alone, batch, batch, dims[1] * dims[2], z,
+                                                     1.0f, sdrt_slot_map(&s->slots, s->latent),
+                                                     scaled);
     return sdrt_run_dump(run, name, dims, z, scaled);
 }

@@ -80,7 +80,7 @@ int sdrt_run_follow_time(struct sdrt_run *run, float timestep)
     struct sdrt_session *s = run->s;
 
     if (keep_timesteps(s, SDRT_PART_BASE, &timestep)) return SDRT_OK;
-    const int status = sdrt_run_schedule(
-        run, sdrt_run_follower(s, SDRT_PART_BASE, SDRT_ONCE_A_SCHEDULE));
+    const int status = sdrt_run_schedule(run, sdrt_run_follower(s, SDRT_PART_BASE,
+                                                                SDRT_ONCE_A_SCHEDULE));
     return status == SDRT_OK ? sdrt_run_follow_controls(run) : status;
 }

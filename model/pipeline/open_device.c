@@ -22,11 +22,13 @@ static int open_cpu(struct sdrt_model *m, const struct sdrt_options *o)
     const struct sdrt_isa_level *level = o->isa ? sdrt_isa_find(o->isa)
                                                 : sdrt_precision_level(have, o->precision);
     if (!level)
-        return sdrt_fail(m->log, SDRT_E_ARG, "unknown instruction set \"%s\": expected %s",
-                         o->isa, sdrt_choices(known, sdrt_level_name));
+        return sdrt_fail(m->log, SDRT_E_ARG, "unknown instruction set \"%s\": expected %s", o->isa,
+                         sdrt_choices(known, sdrt_level_name));
     if ((level->flags & have) != level->flags)
-        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED, "this machine cannot run \"%s\"; its best is "
-                         "\"%s\"", level->name, sdrt_isa_best(have)->name);
+        return sdrt_fail(m->log, SDRT_E_UNSUPPORTED,
+                         "this machine cannot run \"%s\"; its best is "
+                         "\"%s\"",
+                         level->name, sdrt_isa_best(have)->name);
     const char *own = sdrt_level_precision(level), *asked = o->precision ? o->precision : own;
     if (!sdrt_level_computes_in(level, asked))
         return o->isa ? sdrt_fail(m->log, SDRT_E_ARG,

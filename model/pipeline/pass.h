@@ -21,15 +21,15 @@ struct sdrt_shape {
     int whole_h, row0;           /* of a band that one of several ranks computes: as in struct
                                   * sdrt_denoiser_shape */
     int evaluations[SDRT_PARTS]; /* timesteps of each part's schedule */
-    int adaptive;                /* 0: these are known ahead; else the sampler chooses them on the way, which is
+    int adaptive;    /* 0: these are known ahead; else the sampler chooses them on the way, which is
                                   * counted in so many parts, and the schedule has one timestep at a time */
-    int clip_skip;               /* 0: the model's own layer; see sdrt.h */
-    int picture;                 /* 1: it begins with a picture, which the VAE encodes */
-    int masked;                  /* 1: of which a part stays */
-    int more_lanes;              /* conditional images beside the first, which AND joins to it */
-    int more_chunks;             /* of CLIP's tokens in the context, beside the first */
-    int embedded;                /* 1: CLIPs are given embeddings, some of them from files */
-    int n_controls;              /* control nets */
+    int clip_skip;   /* 0: the model's own layer; see sdrt.h */
+    int picture;     /* 1: it begins with a picture, which the VAE encodes */
+    int masked;      /* 1: of which a part stays */
+    int more_lanes;  /* conditional images beside the first, which AND joins to it */
+    int more_chunks; /* of CLIP's tokens in the context, beside the first */
+    int embedded;    /* 1: CLIPs are given embeddings, some of them from files */
+    int n_controls;  /* control nets */
     unsigned controls[SDRT_MAX_CONTROLS]; /* which (controls.h) */
     int first_net;                        /* the first of them that is a ControlNet; 0: none is */
     int controlled;                       /* features that a ControlNet leaves */
@@ -39,22 +39,22 @@ struct sdrt_shape {
         ip_tokens[SDRT_MAX_IPS]; /* the request's numbers of them; tokens of each */
     int vision_rows; /* what the encoder says in all of a picture, as those with layers read; */
     int vision_embeds, vision_hidden; /* 1: one reads the whole's; all */
-    int encoded; /* 1: ControlNets read a latent, which the VAE makes of their picture */
-    int adapted; /* features that T2I-Adapters among them leave; 0: none is one */
-    int vae_bands;               /* rows of the image that the VAE decodes at once; 0: all */
-    int unseen;                  /* 1: CLIPs are told which token sees which */
-    int varied;                  /* 1: the text changes from evaluation to evaluation */
-    int again;   /* of a shortened evaluation, so many of a U-Net's last layers; 0: none
+    int encoded;   /* 1: ControlNets read a latent, which the VAE makes of their picture */
+    int adapted;   /* features that T2I-Adapters among them leave; 0: none is one */
+    int vae_bands; /* rows of the image that the VAE decodes at once; 0: all */
+    int unseen;    /* 1: CLIPs are told which token sees which */
+    int varied;    /* 1: the text changes from evaluation to evaluation */
+    int again;     /* of a shortened evaluation, so many of a U-Net's last layers; 0: none
                                   * is shortened */
-    int answers; /* of the size of a latent, so many are kept to make others of them */
-    int carried; /* 1: what those take from others is carried on to them */
-    int unguided; /* 1: the sampler reads what the denoiser says without guidance */
+    int answers;   /* of the size of a latent, so many are kept to make others of them */
+    int carried;   /* 1: what those take from others is carried on to them */
+    int unguided;  /* 1: the sampler reads what the denoiser says without guidance */
     unsigned perturbed[SDRT_PERTURBED]; /* blocks that a further evaluation computes otherwise */
     int own;                            /* as in struct sdrt_denoiser_shape, as is the next */
     float freeu[4];                     /* 0: none; both as in struct sdrt_denoiser_shape */
     int momentum;                       /* 1: guidance keeps a difference for the next evaluation */
-    int alone;   /* 1: some evaluations have no guidance, though others have */
-    int gated;   /* 1: some take what cross-attentions added in another (unet_gate.h) */
+    int alone; /* 1: some evaluations have no guidance, though others have */
+    int gated; /* 1: some take what cross-attentions added in another (unet_gate.h) */
 };
 
 /* What an evaluation computes. */
@@ -92,15 +92,15 @@ struct sdrt_pass {
     int control; /* whose weights: 0 the part's, 1 those of the first control net and so on */
     int ip; /* whose weights: 0 as above, 1 those of the first IP-Adapter and so on, SDRT_PASS_VISION
                   * their encoder's */
-    int shows;   /* 1: shows a control net its picture, all that a T2I-Adapter takes */
+    int shows;      /* 1: shows a control net its picture, all that a T2I-Adapter takes */
     int controlled; /* 1: the part's step with what control nets leave, which is of the same weights */
-    int follows; /* 1: what it makes changes with the text, so it runs again where that varies; a
+    int follows;    /* 1: what it makes changes with the text, so it runs again where that varies; a
                   * schedule's also with each timestep that is chosen on the way */
-    int joins;   /* 1: packed together with the row before it */
-    int wide;    /* 1: f16 does not hold its values; it computes in f32 where others do in f16 */
-    int on_host; /* 1: runs on the processor also where the model's device is another */
+    int joins;      /* 1: packed together with the row before it */
+    int wide;       /* 1: f16 does not hold its values; it computes in f32 where others do in f16 */
+    int on_host;    /* 1: runs on the processor also where the model's device is another */
     enum sdrt_way way; /* of an evaluation */
-    int kept;    /* 1: stays packed for the next request, else given back after its run */
+    int kept;          /* 1: stays packed for the next request, else given back after its run */
     /* Whether a model has it for a shape; NULL: all that have this table. */
     int (*has)(const struct sdrt_model_config *base, const struct sdrt_shape *shape);
     /* Adds the network to g; failures stay in the graph's status.  config is its part's. */

@@ -325,8 +325,7 @@ static void show_pooled(const struct sdrt_prompts *p, const struct sdrt_session 
         else
             sdrt_slot_write(&s->slots, sdrt_text_slot(s, k, "ids"), row * tokens * sizeof *ids, ids,
                             tokens * sizeof *ids);
-        memcpy(to,
-               p->pooled[k] + ((size_t)text * (size_t)p->n_lanes + (size_t)lane) * width,
+        memcpy(to, p->pooled[k] + ((size_t)text * (size_t)p->n_lanes + (size_t)lane) * width,
                width * sizeof(float));
     }
 }

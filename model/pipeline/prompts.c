@@ -367,8 +367,8 @@ static int choose_style(struct reading *g, const struct sdrt_request *r)
 static int read_vectors(struct reading *g, const struct sdrt_request *r)
 {
     const char *const texts[2] = { r->prompt, r->negative_prompt };
-    const int plain = r->prompt_style && !strcmp(r->prompt_style,
-                                                 sdrt_prompt_style_name(SDRT_PROMPT_PLAIN));
+    const int plain = r->prompt_style &&
+                      !strcmp(r->prompt_style, sdrt_prompt_style_name(SDRT_PROMPT_PLAIN));
 
     return sdrt_vectors_read(&g->p->vectors, g->m, plain ? NULL : r->embeddings, texts,
                              r->negative_prompt ? 2 : 1, g->notes);
@@ -385,12 +385,14 @@ int sdrt_prompts_read(struct sdrt_prompts *p, const struct sdrt_model *m,
                       const struct sdrt_log *notes)
 {
     const int sampler = sdrt_sampler_find(r->sampler, NULL);
-    struct reading g = { .p = p,
-                         .m = m,
-                         .config = sdrt_model_config_of(m),
-                         .notes = notes,
-                         .steps = r->steps * (sampler < 0 ? 1 : sdrt_sampler_evaluations_of(
-                                                                   (enum sdrt_sampler_kind)sampler)) };
+    struct reading g = {
+        .p = p,
+        .m = m,
+        .config = sdrt_model_config_of(m),
+        .notes = notes,
+        .steps = r->steps *
+                 (sampler < 0 ? 1 : sdrt_sampler_evaluations_of((enum sdrt_sampler_kind)sampler))
+    };
     int status = read_vectors(&g, r);
 
     if (status == SDRT_OK) status = choose_style(&g, r);

@@ -48,7 +48,7 @@ struct sdrt_prompts {
     int weighted; /* some token's weight is not 1 */
     int simple;
     struct sdrt_vectors vectors; /* that the prompts may name */
-    int embedded; /* some of them are there */
+    int embedded;                /* some of them are there */
     struct sdrt_lane_text empty; /* of one chunk */
     uint64_t key;                /* of all tokens and weights */
 

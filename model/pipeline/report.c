@@ -52,8 +52,10 @@ static void write_device_budget(const struct sdrt_session *s, FILE *f)
     const double mib = 1.0 / (1 << 20), weights = (double)sdrt_session_peak_weights(s) * mib;
     const double arena = (double)arena_bytes(s) * mib;
 
-    fprintf(f, "on %s: weights %.1f MiB at most at once + arena %.1f MiB = %.1f MiB; the processor "
-            "beside it: arena %.1f MiB\n", s->model->device->isa, weights, arena, weights + arena,
+    fprintf(f,
+            "on %s: weights %.1f MiB at most at once + arena %.1f MiB = %.1f MiB; the processor "
+            "beside it: arena %.1f MiB\n",
+            s->model->device->isa, weights, arena, weights + arena,
             (double)(s->persistent_bytes + s->host_workspace_bytes) * mib);
     if (s->streamed > 0.0)
         fprintf(f, "of the denoiser's weights %.1f MiB cross to it in each evaluation\n",

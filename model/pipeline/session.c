@@ -31,13 +31,14 @@ int sdrt_session_open(struct sdrt_session **out, struct sdrt_model *m, int threa
     s->programs = calloc((size_t)s->n_passes, sizeof *s->programs);
     s->moves = calloc((size_t)s->n_passes, sizeof *s->moves);
     status = s->programs && s->moves
-                         ? sdrt_queue_open(&s->queue, m->device, workers, s->log)
-                         : sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for a session");
+                 ? sdrt_queue_open(&s->queue, m->device, workers, s->log)
+                 : sdrt_fail(s->log, SDRT_E_NOMEM, "out of memory for a session");
     if (status != SDRT_OK) {
         sdrt_session_close(&s);
         return status;
     }
-    s->slots = (struct sdrt_slots){ .device = m->device->host, .queue = s->queue->host,
+    s->slots = (struct sdrt_slots){ .device = m->device->host,
+                                    .queue = s->queue->host,
                                     .log = s->log };
     *out = s;
     return SDRT_OK;

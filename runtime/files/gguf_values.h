@@ -87,9 +87,9 @@ struct sdrt_gguf_value {
     const char *key; /* as sdrt_gguf_take_text() gives it */
     uint32_t type;
     const char
-        *at; /* the value's first byte, a text's after its length; an array is not read yet */
-    uint32_t of;    /* of an array: its elements' type */
-    uint64_t n;     /* and their number */
+        *at;     /* the value's first byte, a text's after its length; an array is not read yet */
+    uint32_t of; /* of an array: its elements' type */
+    uint64_t n;  /* and their number */
 };
 
 struct sdrt_gguf_values {

@@ -98,9 +98,9 @@ struct sdrt_pickle_op {
 };
 
 struct sdrt_pickle_ops {
-    const char *bytes, *path; /* borrowed; path for messages */
+    const char *bytes, *path;      /* borrowed; path for messages */
     struct sdrt_file_pages *pages; /* that bytes point into */
-    size_t size, at;          /* at: of the next opcode */
+    size_t size, at;               /* at: of the next opcode */
     const struct sdrt_log *log;
 };
 

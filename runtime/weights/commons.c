@@ -56,7 +56,8 @@ static int lock(struct head *h)
     for (;;) {
         long long owner = 0;
         if (atomic_compare_exchange_strong(&h->lock, &owner, getpid())) return 0;
-        if (!sdrt_process_lives(owner) && atomic_compare_exchange_strong(&h->lock, &owner, getpid()))
+        if (!sdrt_process_lives(owner) &&
+            atomic_compare_exchange_strong(&h->lock, &owner, getpid()))
             return 0;
         if (sdrt_now() > until) return -1;
         nap();
@@ -95,8 +96,7 @@ int sdrt_commons_create(struct sdrt_commons **out, uint64_t token)
 int sdrt_commons_open(struct sdrt_commons **out, struct sdrt_commons_place place)
 {
     *out = NULL;
-    return begin(out, sdrt_common_open(place.pid, (int)place.file, place.token),
-                 place.token);
+    return begin(out, sdrt_common_open(place.pid, (int)place.file, place.token), place.token);
 }
 
 struct sdrt_commons_place sdrt_commons_place(const struct sdrt_commons *c)
@@ -176,7 +176,8 @@ static struct slot *use(struct sdrt_commons *c, uint64_t key, size_t bytes, stru
     }
     if (!s) s = add(c, key, bytes);
     if (!s) *status = SDRT_E_UNSUPPORTED;
-    else if (s->state == FILLING) s->filler = getpid(); /* a new one, or one whose filler has died */
+    else if (s->state == FILLING)
+        s->filler = getpid(); /* a new one, or one whose filler has died */
     if (s && (s->state == WHOLE || s->uses == 0)) s->uses++;
     return s;
 }

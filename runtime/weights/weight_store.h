@@ -56,7 +56,8 @@ void sdrt_weight_store_free(struct sdrt_weight_store **store);
 /* Shares what is packed from now on, for a processor, with stores of other processes that have the same commons,
  * borrowed, and the same id: they are to have the same program and files, and so one provider's values.  Once
  * some are outdated the store packs all for itself.  Before it is used. */
-void sdrt_weight_store_share(struct sdrt_weight_store *store, struct sdrt_commons *commons, uint64_t id);
+void sdrt_weight_store_share(struct sdrt_weight_store *store, struct sdrt_commons *commons,
+                             uint64_t id);
 
 /* Says that of the matrices that the policy makes I8, those whose names match a glob of globs
  * (sdrt_packing_match(), borrowed; NULL: none) are packed as it says of wide ones.  Before it is used. */

@@ -173,7 +173,8 @@ static int same(const struct sdrt_store_entry *a, const struct sdrt_store_entry 
 
     return a->packing.bytes == b->packing.bytes && a->packing.rows == b->packing.rows &&
            x->n == y->n && x->k == y->k && x->taps == y->taps && x->gated == y->gated &&
-           x->stored == y->stored && x->rotated == y->rotated && a->n_names == b->n_names && a->bytes == b->bytes;
+           x->stored == y->stored && x->rotated == y->rotated && a->n_names == b->n_names &&
+           a->bytes == b->bytes;
 }
 
 /* The entry that is like want, found or added, and held; under the lock. */

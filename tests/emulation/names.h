@@ -23,8 +23,7 @@ struct sdrt_ops;
 #define EMULATED(function) __asm__(TEXT(__USER_LABEL_PREFIX__) #function "_emulated")
 
 #define SDRT_GEMM_FILLER(flag, filler) void filler(struct sdrt_gemm_ops *) EMULATED(filler);
-#define SDRT_GEMM_INT8_FILLER(flag, filler) \
-    void filler(struct sdrt_gemm_ops *) EMULATED(filler);
+#define SDRT_GEMM_INT8_FILLER(flag, filler) void filler(struct sdrt_gemm_ops *) EMULATED(filler);
 #define SDRT_CONV_FILLER(flag, filler) void filler(struct sdrt_conv_ops *) EMULATED(filler);
 #define SDRT_ATTENTION_FILLER(flag, filler) \
     void filler(struct sdrt_attention_ops *) EMULATED(filler);

@@ -44,7 +44,7 @@ struct job {
     uint64_t number;   /* in the order of arrival */
     double start, end; /* its turn in the queue's virtual time, images */
     int uses;
-    int changes;      /* rises with each of the fields below, and with state */
+    int changes;                  /* rises with each of the fields below, and with state */
     enum job_end asked;           /* how it is to end */
     struct sdrt_session *session; /* that draws it, borrowed; NULL: none does */
     enum sdrt_stage stage;
@@ -53,9 +53,9 @@ struct job {
     struct preview preview;
     struct image *images; /* n_images of them; owned */
     int n_images;
-    int status;                   /* of enum sdrt_status, once it has failed */
-    char error[JOB_ERROR];        /* one line */
-    double bytes; /* of memory that it needs, weights among them; 0: not yet known */
+    int status;            /* of enum sdrt_status, once it has failed */
+    char error[JOB_ERROR]; /* one line */
+    double bytes;          /* of memory that it needs, weights among them; 0: not yet known */
     double arrived, begun, ended; /* seconds of sdrt_now(); 0: not yet */
     struct job *next;
 };

@@ -17,7 +17,7 @@ enum { WISH_LORAS = 32, WISH_CONTROLS = 4, WISH_IPS = 4 };
 
 /* What of a picture that is only enlarged, in A1111's words. */
 struct wish_extras {
-    int resize_mode;        /* 0: by a factor; 1: to a size */
+    int resize_mode; /* 0: by a factor; 1: to a size */
     double by;
     int width, height, cut; /* cut: what a factor for both sides leaves over */
     const char *name;       /* of what enlarges, borrowed; NULL: nothing does */
@@ -37,8 +37,8 @@ struct wish {
         upscaler; /* the path of a network that enlarges, instead of drawing or between both drawings
                      * of hires; owned; NULL: none */
     struct wish_extras extras;
-    const char *format;          /* of the images: a name of SDRT_LIST_FORMATS */
-    int quality;                 /* of JPEG and WebP */
+    const char *format;                            /* of the images: a name of SDRT_LIST_FORMATS */
+    int quality;                                   /* of JPEG and WebP */
     struct sdrt_picture_file init_file, mask_file; /* owned */
     struct sdrt_picture init, mask;                /* the same, for the request */
     struct sdrt_lora loras[WISH_LORAS];            /* paths are owned */
