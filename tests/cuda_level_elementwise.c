@@ -27,7 +27,8 @@ static int silu_of_sums(const struct sdrt_exec *ex, int n, int m, int width, con
     if (ex->part) return device->silu_of_sums(ex, n, m, width, a, b, y);
     struct tcuda_call c = tcuda_begin(ex, 0);
     float *to = tcuda_copied(&c, y, bytes);
-    const float *from = tcuda_copied(&c, a, (size_t)n * row), *other = tcuda_copied(&c, b, (size_t)m * row);
+    const float *from = tcuda_copied(&c, a, (size_t)n * row),
+                *other = tcuda_copied(&c, b, (size_t)m * row);
     const int status = device->silu_of_sums(&c.ex, n, m, width, from, other, to);
     memcpy(y, to, bytes);
     tcuda_end(&c);
@@ -51,7 +52,8 @@ static int embed(const struct sdrt_exec *ex, int rows, int width, const int32_t 
     const int32_t *id = tcuda_copied(&c, ids, (size_t)rows * sizeof *ids);
     const void *words_of = tcuda_copied(&c, table, sdrt_dtype_bytes(from, (size_t)(words * width)));
     const void *places = tcuda_copied(&c, positions,
-                                sdrt_dtype_bytes(positions_from, (size_t)(positions_n * width)));
+                                      sdrt_dtype_bytes(positions_from,
+                                                       (size_t)(positions_n * width)));
     const int status = ops->embed(&c.ex, rows, width, id, words_of, from, places, positions_from,
                                   positions_n, to);
     memcpy(y, to, bytes);
@@ -240,8 +242,7 @@ static int low_frequencies(const struct sdrt_exec *ex, const struct sdrt_low_sha
     return status;
 }
 
-void tcuda_elementwise_init(struct sdrt_elementwise_ops *ops,
-                            const struct sdrt_elementwise_ops *to)
+void tcuda_elementwise_init(struct sdrt_elementwise_ops *ops, const struct sdrt_elementwise_ops *to)
 {
     device = to;
     *ops = (struct sdrt_elementwise_ops){

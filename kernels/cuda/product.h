@@ -31,17 +31,17 @@ struct sdrt_cuda_product {
     int a_pitch, w_pitch, y_pitch, residual_pitch, chan_pitch; /* elements */
     int in_h, in_w, out_h, out_w;
     int kernel, stride, pad;
-    int pad_y; /* rows: pad, but for what lies above them already */
+    int pad_y;    /* rows: pad, but for what lies above them already */
     int upsample; /* 1: the input is enlarged to out_h x out_w first, source y * in_h / out_h */
     unsigned up_y,
         up_x; /* in_h / out_h and in_w / out_w in units of 2^-31, rounded up; 1 without it */
     int read; /* a and x2 are f32 sources, which a kernel for tensor cores converts */
-    int source_eights;   /* in pieces of eight channels of one source, four to be read at once */
-    int act;             /* enum sdrt_act */
-    int relu; /* last of all */
+    int source_eights; /* in pieces of eight channels of one source, four to be read at once */
+    int act;           /* enum sdrt_act */
+    int relu;          /* last of all */
     int gated;
     int y_narrow;
-    int fours; /* four neighbouring columns of y and residual may be accessed at once */
+    int fours;      /* four neighbouring columns of y and residual may be accessed at once */
     int parts;      /* split-K: blocks a tile, in z, each with a share of the steps; see split.h */
     float *partial; /* [tile][part][...]: their sums, where there are several; or NULL */
     unsigned *arrived; /* [tile]: blocks that have stored theirs, 0 before and after */

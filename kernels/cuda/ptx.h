@@ -46,8 +46,9 @@ struct alignas(8) bytes8 {
 /* One parameter struct for every kernel, so that the host launches by name and bytes.  A launch may begin
  * before the one before it is over (sm_90): KERNEL waits for that at once, KERNEL_AHEAD leaves it to its body,
  * of which one thread must call follow_previous (math.h). */
-#define KERNEL_AHEAD(name, type, threads, blocks) \
-    extern "C" __global__ void __launch_bounds__(threads, blocks) name(const __grid_constant__ type p)
+#define KERNEL_AHEAD(name, type, threads, blocks)                 \
+    extern "C" __global__ void __launch_bounds__(threads, blocks) \
+        name(const __grid_constant__ type p)
 #if SDRT_ARCH >= 90
 #define KERNEL(name, type, threads, blocks)                            \
     static __device__ __forceinline__ void name##_body(const type &p); \
@@ -63,10 +64,7 @@ struct alignas(8) bytes8 {
 #define SHARED(name) extern __shared__ __align__(1024) unsigned char name[]
 #define DEVICE static __device__ __forceinline__
 
-DEVICE uint32_t shared_address(const void *p)
-{
-    return (uint32_t)__cvta_generic_to_shared(p);
-}
+DEVICE uint32_t shared_address(const void *p) { return (uint32_t)__cvta_generic_to_shared(p); }
 
 /* ---- warps and blocks ---- */
 
@@ -107,7 +105,9 @@ DEVICE uint32_t pack_narrow(float lo, float hi)
         "cvt.rn.f16.f32 l, %1;\n"
         "cvt.rn.f16.f32 h, %2;\n"
         "mov.b32 %0, {l, h};\n"
-        "}" : "=r"(r) : "f"(lo), "f"(hi));
+        "}"
+        : "=r"(r)
+        : "f"(lo), "f"(hi));
     return r;
 }
 DEVICE float low_narrow(uint32_t v)
@@ -154,25 +154,29 @@ DEVICE bytes16 load_16(const void *p)
 {
     bytes16 r;
     asm volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(r.v[0]), "=r"(r.v[1]), "=r"(r.v[2]), "=r"(r.v[3]) : "l"(p) : "memory");
+                 : "=r"(r.v[0]), "=r"(r.v[1]), "=r"(r.v[2]), "=r"(r.v[3])
+                 : "l"(p)
+                 : "memory");
     return r;
 }
 DEVICE bytes8 load_8(const void *p)
 {
     bytes8 r;
     asm volatile("ld.global.v2.u32 {%0, %1}, [%2];"
-                 : "=r"(r.v[0]), "=r"(r.v[1]) : "l"(p) : "memory");
+                 : "=r"(r.v[0]), "=r"(r.v[1])
+                 : "l"(p)
+                 : "memory");
     return r;
 }
 DEVICE void store_8(void *p, bytes8 x)
 {
-    asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(p), "r"(x.v[0]), "r"(x.v[1])
-                 : "memory");
+    asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(p), "r"(x.v[0]), "r"(x.v[1]) : "memory");
 }
 DEVICE void store_16(void *p, bytes16 x)
 {
-    asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};"
-                 ::"l"(p), "r"(x.v[0]), "r"(x.v[1]), "r"(x.v[2]), "r"(x.v[3]) : "memory");
+    asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(p), "r"(x.v[0]), "r"(x.v[1]),
+                 "r"(x.v[2]), "r"(x.v[3])
+                 : "memory");
 }
 
 /* What this thread knows to be stored is stored for whoever meets it at an atomic operation from now on, and
@@ -208,8 +212,9 @@ DEVICE void copy_async_16(uint32_t dst, const void *src, int bytes)
 {
     bytes16 x = {};
     if (bytes) x = load_16(src);
-    asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};"
-                 ::"r"(dst), "r"(x.v[0]), "r"(x.v[1]), "r"(x.v[2]), "r"(x.v[3]) : "memory");
+    asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(dst), "r"(x.v[0]), "r"(x.v[1]),
+                 "r"(x.v[2]), "r"(x.v[3])
+                 : "memory");
 }
 DEVICE void copy_async_commit(void) {}
 template <int left> DEVICE void copy_async_wait(void) {}
@@ -221,14 +226,18 @@ template <int left> DEVICE void copy_async_wait(void) {}
 DEVICE void load_matrices(uint32_t (&r)[4], uint32_t address)
 {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(address) : "memory");
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(address)
+                 : "memory");
 }
 
 /* The same, each matrix transposed on its way. */
 DEVICE void load_matrices_transposed(uint32_t (&r)[4], uint32_t address)
 {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(address) : "memory");
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(address)
+                 : "memory");
 }
 
 /* d [16][8] += a [16][16] b [8][16], row major both (b by columns).  Lane l holds of d the rows
@@ -286,27 +295,28 @@ DEVICE void barrier_wait(uint32_t bar, uint32_t parity)
                  "again:\n"
                  "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
                  "@!done bra again;\n"
-                 "}" ::"r"(bar), "r"(parity) : "memory");
+                 "}" ::"r"(bar),
+                 "r"(parity)
+                 : "memory");
 }
 /* Ordinary stores of this thread become visible to the copy engine and to warpgroup products. */
-DEVICE void async_proxy_fence(void)
-{
-    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-}
+DEVICE void async_proxy_fence(void) { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 /* Boxes of a tensor to shared memory; bar hears of the bytes.  Coordinates: innermost first;
  * what lies outside the tensor, below 0 too, is zero. */
 DEVICE void tma_load_3d(uint32_t dst, const tensor_map *map, uint32_t bar, int c0, int c1, int c2)
 {
     asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
-                 "[%0], [%1, {%3, %4, %5}], [%2];"
-                 ::"r"(dst), "l"(map), "r"(bar), "r"(c0), "r"(c1), "r"(c2) : "memory");
+                 "[%0], [%1, {%3, %4, %5}], [%2];" ::"r"(dst),
+                 "l"(map), "r"(bar), "r"(c0), "r"(c1), "r"(c2)
+                 : "memory");
 }
 DEVICE void tma_load_4d(uint32_t dst, const tensor_map *map, uint32_t bar, int c0, int c1, int c2,
                         int c3)
 {
     asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
-                 "[%0], [%1, {%3, %4, %5, %6}], [%2];"
-                 ::"r"(dst), "l"(map), "r"(bar), "r"(c0), "r"(c1), "r"(c2), "r"(c3) : "memory");
+                 "[%0], [%1, {%3, %4, %5, %6}], [%2];" ::"r"(dst),
+                 "l"(map), "r"(bar), "r"(c0), "r"(c1), "r"(c2), "r"(c3)
+                 : "memory");
 }
 DEVICE void tma_prefetch(const tensor_map *map)
 {
@@ -353,19 +363,18 @@ template <int count> DEVICE void warpgroup_settle(float (&sum)[count])
 #define D16(i) D4(i), D4(i + 4), D4(i + 8), D4(i + 12)
 DEVICE void warpgroup_multiply(float (&d)[64], uint64_t a, uint64_t b, int accumulate)
 {
-    asm volatile(
-        "{\n"
-        ".reg .pred sum;\n"
-        "setp.ne.b32 sum, %66, 0;\n"
-        "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 "
-        "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-        "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
-        "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
-        "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "
-        "%64, %65, sum, 1, 1, 0, 0;\n"
-        "}"
-        : D16(0), D16(16), D16(32), D16(48)
-        : "l"(a), "l"(b), "r"(accumulate));
+    asm volatile("{\n"
+                 ".reg .pred sum;\n"
+                 "setp.ne.b32 sum, %66, 0;\n"
+                 "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 "
+                 "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+                 "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+                 "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+                 "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "
+                 "%64, %65, sum, 1, 1, 0, 0;\n"
+                 "}"
+                 : D16(0), D16(16), D16(32), D16(48)
+                 : "l"(a), "l"(b), "r"(accumulate));
 }
 DEVICE void warpgroup_multiply(float (&d)[128], uint64_t a, uint64_t b, int accumulate)
 {
