@@ -184,6 +184,7 @@ static int attention_of(const struct sdrt_exec *ex, const struct sdrt_attention_
         .causal = s->causal,
         .rounded = rounded,
         .pairs = s->o_pitch % 2 == 0 && cuda_aligned(a->o, s->o_type == SDRT_F32 ? 8 : 4),
+        .fours = s->o_type != SDRT_F32 && s->o_pitch % 4 == 0 && cuda_aligned(a->o, 8),
         .scale = s->scale,
     };
 

@@ -263,9 +263,9 @@ template <int D> DEVICE void attention(const sdrt_cuda_attention &p, unsigned ch
     for (int r = 0; r < 2; r++) {
         const int row = first + warp_number() * 16 + lane / 4 + r * 8;
         const float factor = 1.0f / sum_of_four(s.sum[r]);
-        if (row < p.q_len + (PLANTED(attention_bound_store) ? 1 : 0))
-            store_row<D>(p, image * (size_t)p.q_len + (size_t)row, head, factor,
-                         [&](int j, int i) { return s.o[j][r * 2 + i]; });
+        const int inside = row < p.q_len + (PLANTED(attention_bound_store) ? 1 : 0);
+        store_row<D>(p, image * (size_t)p.q_len + (size_t)row, head, inside, factor,
+                     [&](int j, int i) { return s.o[j][r * 2 + i]; });
     }
 }
 

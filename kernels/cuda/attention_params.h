@@ -15,6 +15,7 @@ struct sdrt_cuda_attention {
     int causal;
     int rounded; /* operands count as what the 16-bit type has of them */
     int pairs;   /* two neighbouring channels of o may be stored at once */
+    int fours;   /* four of them, of o in 16 bits */
     float scale;
 };
 

@@ -269,9 +269,9 @@ DEVICE void attend(const sdrt_cuda_attention &p, const places &at, const task &t
     for (int r = 0; r < 2; r++) {
         const int row = t.first + half * EACH + thread / LANES * 16 + lane_number() / 4 + r * 8;
         const float factor = 1.0f / sum_of_four(s.sum[r]);
-        if (row < p.q_len + (PLANTED(attention_wgmma_bound) ? 1 : 0))
-            store_row<D>(p, (size_t)t.image * (size_t)p.q_len + (size_t)row, t.head, factor,
-                         [&](int j, int i) { return s.o[j * 4 + r * 2 + i]; });
+        const int inside = row < p.q_len + (PLANTED(attention_wgmma_bound) ? 1 : 0);
+        store_row<D>(p, (size_t)t.image * (size_t)p.q_len + (size_t)row, t.head, inside, factor,
+                     [&](int j, int i) { return s.o[j * 4 + r * 2 + i]; });
     }
 }
 
