@@ -154,6 +154,8 @@ static void open_driver(int capability)
     look_up(library, "shim_totals", &driver.shim.totals);
     look_up(library, "shim_totals_clear", &driver.shim.clear);
     look_up(library, "shim_set_order", &driver.shim.set_order);
+    look_up(library, "shim_count_sectors", &driver.shim.count_sectors);
+    look_up(library, "shim_sectors_of", &driver.shim.sectors_of);
     look_up(library, "cuMemAlloc_v2", &driver.alloc);
     look_up(library, "cuMemFree_v2", &driver.free);
     look_up(library, "cuLaunchKernel", &driver.launch);

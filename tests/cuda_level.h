@@ -24,6 +24,8 @@ struct tcuda {
     const struct shim_result *(*totals)(void);
     void (*clear)(void);
     void (*set_order)(enum shim_order order);
+    void (*count_sectors)(int on);
+    struct shim_sectors (*sectors_of)(const char *kernel);
 };
 const struct tcuda *tcuda_shim(void);
 

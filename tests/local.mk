@@ -218,10 +218,12 @@ tests_test_elementwise_LDADD = $(LEVEL_LIBS)
 SHIM_INCLUDES = tests/emulation/cuda/cuda_shim.h tests/emulation/cuda/internal.h \
 	tests/emulation/cuda/shim.h
 SHIM_PARTS = tests/emulation/cuda/async.cc tests/emulation/cuda/driver.cc \
-	tests/emulation/cuda/hooks.cc tests/emulation/cuda/shadow.cc tests/emulation/cuda/shim.cc
+	tests/emulation/cuda/hooks.cc tests/emulation/cuda/sectors.cc tests/emulation/cuda/shadow.cc \
+	tests/emulation/cuda/shim.cc
 CUDA_LEVEL = tests/cuda_call.h tests/cuda_level.c tests/cuda_level.h tests/cuda_level_elementwise.c $(SHIM_INCLUDES) $(TEST_KERNELS) tests/emulated.h
 EXTRA_DIST += $(SHIM_PARTS) $(CUDA_LEVEL) tests/emulation/cuda/level/kernels/levels.h \
-	tests/test_cuda_attention_wgmma.c tests/test_cuda_faults.c tests/test_cuda_split.c
+	tests/test_cuda_attention_wgmma.c tests/test_cuda_faults.c tests/test_cuda_sectors.c \
+	tests/test_cuda_split.c
 if HAVE_SHIM
 SHIM_FLAGS = -std=c++17 -O2 -g -fPIC -fvisibility=default -Wall -Wextra -I$(srcdir) \
 	-iquote $(srcdir)/tests/emulation/cuda
@@ -250,7 +252,7 @@ CUDA_CPPFLAGS = -iquote $(srcdir)/tests/emulation/cuda/level $(AM_CPPFLAGS) $(CU
 CUDA_LIBS = $(TEST_LIBS) -ldl
 CUDA_TESTS = tests/test_cuda_gemm tests/test_cuda_conv tests/test_cuda_attention \
 	tests/test_cuda_attention_wgmma tests/test_cuda_norm tests/test_cuda_elementwise tests/test_cuda_faults \
-	tests/test_cuda_split
+	tests/test_cuda_sectors tests/test_cuda_split
 check_PROGRAMS += $(CUDA_TESTS)
 # All their shapes, of which `make check` tries one in sixteen.
 cuda-whole:
@@ -263,6 +265,7 @@ EXTRA_tests_test_cuda_attention_wgmma_DEPENDENCIES = $(CUDA_SHIMS)
 EXTRA_tests_test_cuda_norm_DEPENDENCIES = $(CUDA_SHIMS)
 EXTRA_tests_test_cuda_elementwise_DEPENDENCIES = $(CUDA_SHIMS)
 EXTRA_tests_test_cuda_faults_DEPENDENCIES = $(CUDA_SHIMS)
+EXTRA_tests_test_cuda_sectors_DEPENDENCIES = $(CUDA_SHIMS)
 EXTRA_tests_test_cuda_split_DEPENDENCIES = $(CUDA_SHIMS)
 tests_test_cuda_gemm_SOURCES = tests/test_gemm.c bench/oracle/gemm.c bench/oracle/gemm.h \
 	tests/weights.c tests/weights.h bench/shapes_gemm.h $(CUDA_LEVEL)
@@ -297,6 +300,11 @@ tests_test_cuda_faults_SOURCES = tests/test_cuda_faults.c $(CUDA_LEVEL)
 tests_test_cuda_faults_CPPFLAGS = $(CUDA_CPPFLAGS)
 tests_test_cuda_faults_CFLAGS = $(TEST_CFLAGS)
 tests_test_cuda_faults_LDADD = $(CUDA_LIBS)
+tests_test_cuda_sectors_SOURCES = tests/test_cuda_sectors.c bench/shapes_attention.h \
+	bench/shapes_conv.h bench/shapes_gemm.h bench/shapes_norm.h $(CUDA_LEVEL)
+tests_test_cuda_sectors_CPPFLAGS = $(CUDA_CPPFLAGS)
+tests_test_cuda_sectors_CFLAGS = $(TEST_CFLAGS)
+tests_test_cuda_sectors_LDADD = $(CUDA_LIBS)
 tests_test_cuda_split_SOURCES = tests/test_cuda_split.c bench/oracle/conv.c bench/oracle/conv.h \
 	bench/oracle/gemm.c bench/oracle/gemm.h tests/weights.c tests/weights.h $(CUDA_LEVEL)
 tests_test_cuda_split_CPPFLAGS = $(CUDA_CPPFLAGS)

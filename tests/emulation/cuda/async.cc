@@ -44,6 +44,7 @@ static uint16_t element(const tma &t, const uint32_t *i)
         if (at < 0 || at >= (int64_t)m->dims[d]) return 0;
         p += at * (d ? (int64_t)m->strides[d - 1] : 2);
     }
+    count_element(p, 2);
     if (!device_access(p, 2, 0)) return 0xffff;
     memcpy(&v, p, 2);
     return v;
@@ -59,6 +60,7 @@ static void copy_box(const tma &t)
         memcpy(shared_bytes() + swizzled(t.dst + k * 2), &v, 2);
         for (int d = 0; d < t.rank && ++i[d] == taken(m, d); d++) i[d] = 0;
     }
+    count_box();
 }
 
 /* ---- barriers in shared memory ---- */
@@ -304,7 +306,7 @@ void shim_copy_async_16(uint32_t dst, const void *src, int bytes)
     if (dst % 16 || (uintptr_t)src % 16)
         fault(SHIM_ALIGNMENT, "an asynchronous copy to %u from %p", dst, src);
     if (bytes < 0 || bytes > 16) fault(SHIM_MISUSE, "an asynchronous copy of %d bytes", bytes);
-    if (bytes) count_transfer(src);
+    if (bytes) count_transfer(__builtin_return_address(0), src, (size_t)bytes, 0);
     if (bytes && !device_access(src, (size_t)bytes, 0)) bytes = 0;
     if (flight_begin(actor_of(now->current), dst, 16))
         t.copies.push_back({ dst, src, bytes, t.commits });

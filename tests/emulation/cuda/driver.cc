@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string>
 #include <time.h>
+#include <map>
+#include <string>
 #include <vector>
 
 typedef int CUresult;
@@ -330,6 +332,7 @@ API cuGraphExecDestroy(graph *g)
 
 static int order_set = -1;
 static struct shim_result totals;
+static std::map<std::string, shim_sectors> sectors; /* by kernel */
 
 static enum shim_order order_wanted(void)
 {
@@ -351,7 +354,9 @@ static void add_to_totals(const struct shim_result &r, const char *name)
     totals.ldmatrix += r.ldmatrix;
     totals.ldmatrix_replays += r.ldmatrix_replays;
     totals.sectors += r.sectors;
-    totals.sectors_least += r.sectors_least;
+    totals.sector_bytes += r.sector_bytes;
+    shim_sectors &s = sectors[name];
+    s = { s.launches + 1, s.sectors + r.sectors, s.bytes + r.sector_bytes };
     totals.products += r.products;
     totals.barriers += r.barriers;
     totals.tma_bytes += r.tma_bytes;
@@ -360,7 +365,12 @@ static void add_to_totals(const struct shim_result &r, const char *name)
 #define OWN __attribute__((visibility("default")))
 OWN void shim_plant(const char *fault) { shim_planted = fault; }
 OWN const struct shim_result *shim_totals(void) { return &totals; }
-OWN void shim_totals_clear(void) { totals = shim_result(); }
+OWN void shim_totals_clear(void)
+{
+    totals = shim_result();
+    sectors.clear();
+}
+OWN struct shim_sectors shim_sectors_of(const char *kernel) { return sectors[kernel]; }
 OWN void shim_set_order(enum shim_order order) { order_set = order; }
 
 static CUresult launch(function *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,

@@ -7,7 +7,7 @@
 
 namespace shim {
 
-static void access(const void *p, size_t bytes, int write)
+static void access(const void *instruction, const void *p, size_t bytes, int write)
 {
     if (!now || now->current < 0) return;
     const unsigned char *c = (const unsigned char *)p, *s = shared_bytes();
@@ -17,6 +17,7 @@ static void access(const void *p, size_t bytes, int write)
         return;
     }
     if (in_device(p)) {
+        count_transfer(instruction, p, bytes, write);
         device_access(p, bytes, write);
         return;
     }
@@ -28,16 +29,19 @@ static void access(const void *p, size_t bytes, int write)
         }
 }
 
-static void aligned_access(const void *p, size_t bytes, int write)
+static void aligned_access(const void *instruction, const void *p, size_t bytes, int write)
 {
     if (now && now->current >= 0 && (uintptr_t)p % bytes)
         fault(SHIM_ALIGNMENT, "%s %zu bytes at %p", write ? "writes" : "reads", bytes, p);
-    access(p, bytes, write);
+    access(instruction, p, bytes, write);
 }
 
 } // namespace shim
 
 using namespace shim;
+
+/* The instruction of the kernel, by which a warp's accesses belong together. */
+#define CALLER __builtin_return_address(0)
 
 extern "C" {
 
@@ -46,36 +50,36 @@ void __tsan_func_entry(void *) {}
 void __tsan_func_exit(void) {}
 void __tsan_vptr_update(void **, void *) {}
 void __tsan_vptr_read(void **) {}
-void __tsan_read1(void *p) { access(p, 1, 0); }
-void __tsan_read2(void *p) { aligned_access(p, 2, 0); }
-void __tsan_read4(void *p) { aligned_access(p, 4, 0); }
-void __tsan_read8(void *p) { aligned_access(p, 8, 0); }
-void __tsan_read16(void *p) { aligned_access(p, 16, 0); }
-void __tsan_write1(void *p) { access(p, 1, 1); }
-void __tsan_write2(void *p) { aligned_access(p, 2, 1); }
-void __tsan_write4(void *p) { aligned_access(p, 4, 1); }
-void __tsan_write8(void *p) { aligned_access(p, 8, 1); }
-void __tsan_write16(void *p) { aligned_access(p, 16, 1); }
-void __tsan_unaligned_read2(void *p) { access(p, 2, 0); }
-void __tsan_unaligned_read4(void *p) { access(p, 4, 0); }
-void __tsan_unaligned_read8(void *p) { access(p, 8, 0); }
-void __tsan_unaligned_read16(void *p) { access(p, 16, 0); }
-void __tsan_unaligned_write2(void *p) { access(p, 2, 1); }
-void __tsan_unaligned_write4(void *p) { access(p, 4, 1); }
-void __tsan_unaligned_write8(void *p) { access(p, 8, 1); }
-void __tsan_unaligned_write16(void *p) { access(p, 16, 1); }
-void __tsan_read_range(void *p, size_t n) { access(p, n, 0); }
-void __tsan_write_range(void *p, size_t n) { access(p, n, 1); }
+void __tsan_read1(void *p) { access(CALLER, p, 1, 0); }
+void __tsan_read2(void *p) { aligned_access(CALLER, p, 2, 0); }
+void __tsan_read4(void *p) { aligned_access(CALLER, p, 4, 0); }
+void __tsan_read8(void *p) { aligned_access(CALLER, p, 8, 0); }
+void __tsan_read16(void *p) { aligned_access(CALLER, p, 16, 0); }
+void __tsan_write1(void *p) { access(CALLER, p, 1, 1); }
+void __tsan_write2(void *p) { aligned_access(CALLER, p, 2, 1); }
+void __tsan_write4(void *p) { aligned_access(CALLER, p, 4, 1); }
+void __tsan_write8(void *p) { aligned_access(CALLER, p, 8, 1); }
+void __tsan_write16(void *p) { aligned_access(CALLER, p, 16, 1); }
+void __tsan_unaligned_read2(void *p) { access(CALLER, p, 2, 0); }
+void __tsan_unaligned_read4(void *p) { access(CALLER, p, 4, 0); }
+void __tsan_unaligned_read8(void *p) { access(CALLER, p, 8, 0); }
+void __tsan_unaligned_read16(void *p) { access(CALLER, p, 16, 0); }
+void __tsan_unaligned_write2(void *p) { access(CALLER, p, 2, 1); }
+void __tsan_unaligned_write4(void *p) { access(CALLER, p, 4, 1); }
+void __tsan_unaligned_write8(void *p) { access(CALLER, p, 8, 1); }
+void __tsan_unaligned_write16(void *p) { access(CALLER, p, 16, 1); }
+void __tsan_read_range(void *p, size_t n) { access(CALLER, p, n, 0); }
+void __tsan_write_range(void *p, size_t n) { access(CALLER, p, n, 1); }
 /* clang's, in the place of calls. */
 void *__tsan_memcpy(void *to, const void *from, size_t n)
 {
-    access(from, n, 0);
-    access(to, n, 1);
+    access(CALLER, from, n, 0);
+    access(CALLER, to, n, 1);
     return memcpy(to, from, n);
 }
 void *__tsan_memset(void *to, int value, size_t n)
 {
-    access(to, n, 1);
+    access(CALLER, to, n, 1);
     return memset(to, value, n);
 }
 }
@@ -85,7 +89,7 @@ bytes16 shim_load_16(const void *p)
     bytes16 x = { { 0xffffffffu, 0xffffffffu, 0xffffffffu, 0xffffffffu } };
 
     if ((uintptr_t)p % 16) fault(SHIM_ALIGNMENT, "loads 16 bytes at %p", p);
-    count_transfer(p);
+    count_transfer(CALLER, p, 16, 0);
     if (!in_device(p) || device_access(p, 16, 0)) memcpy(&x, p, 16);
     return x;
 }
@@ -95,6 +99,7 @@ bytes8 shim_load_8(const void *p)
     bytes8 x = { { 0xffffffffu, 0xffffffffu } };
 
     if ((uintptr_t)p % 8) fault(SHIM_ALIGNMENT, "loads 8 bytes at %p", p);
+    count_transfer(CALLER, p, 8, 0);
     if (!in_device(p) || device_access(p, 8, 0)) memcpy(&x, p, 8);
     return x;
 }
@@ -102,12 +107,13 @@ bytes8 shim_load_8(const void *p)
 void shim_store_8(void *p, bytes8 x)
 {
     if ((uintptr_t)p % 8) fault(SHIM_ALIGNMENT, "stores 8 bytes at %p", p);
+    count_transfer(CALLER, p, 8, 1);
     if (!in_device(p) || device_access(p, 8, 1)) memcpy(p, &x, 8);
 }
 
 void shim_store_16(void *p, bytes16 x)
 {
     if ((uintptr_t)p % 16) fault(SHIM_ALIGNMENT, "stores 16 bytes at %p", p);
-    count_transfer(p);
+    count_transfer(CALLER, p, 16, 1);
     if (!in_device(p) || device_access(p, 16, 1)) memcpy(p, &x, 16);
 }

@@ -8,7 +8,6 @@
 #include "kernels/cuda/ptx.h"
 #include "tests/emulation/cuda/shim.h"
 
-#include <deque>
 #include <map>
 #include <vector>
 
@@ -50,7 +49,6 @@ struct thread {
     std::vector<copy> copies; /* asynchronous, in the order of issue */
     int commits;
     std::vector<range> registers; /* sums and left operands of products under way */
-    long transfers;               /* 16-byte accesses of device memory so far */
     vector_clock published; /* what it knew at its last fence of the device; empty: none yet */
     std::map<uint32_t, vector_clock> seen; /* of blocks, by atomic operations since then */
 };
@@ -87,19 +85,11 @@ struct product {
     unsigned left; /* bit w: warp w of the group has not waited for it */
 };
 
-/* An access of 16 bytes of device memory by all lanes of a warp. */
-struct transfer {
-    int lanes; /* that have come to it */
-    uint64_t at[LANES];
-};
-
 struct warp {
     meeting here;
     int commits; /* of products */
     int fenced;
-    uint32_t epoch;                 /* of its agent */
-    std::deque<transfer> transfers; /* those that not all lanes have come to */
-    long first;                     /* number of the first of them */
+    uint32_t epoch; /* of its agent */
 };
 
 struct warpgroup {
@@ -187,7 +177,16 @@ int device_access(const void *p, size_t bytes, int write);
 int in_device(const void *p);
 int has_waited(int thread); /* for launches before this one, itself or by barriers */
 void shadow_launch(void);   /* what atomic operations have passed on is the launch's own */
-void count_transfer(const void *p);
+
+/* ---- sectors.cc: nothing unless shim_count_sectors() has said so ---- */
+void sectors_begin(int threads);
+void sectors_end(void);
+void sectors_meet(int thread); /* where all lanes of its warp come */
+/* This thread's access at an instruction of its kernel. */
+void count_transfer(const void *instruction, const void *p, size_t bytes, int write);
+/* The copy engine's reads of one box, and its end. */
+void count_element(const void *p, size_t bytes);
+void count_box(void);
 
 /* ---- async.cc ---- */
 int perform_tma(void); /* one of those under way; 0 when there is none */

@@ -332,37 +332,6 @@ static void meet_at(const void *word)
     else join(mine, t.published);
 }
 
-static void count_sectors(const transfer &t)
-{
-    uint64_t sector[LANES];
-
-    for (int i = 0; i < LANES; i++) sector[i] = t.at[i] / 32;
-    std::sort(sector, sector + LANES);
-    now->result->sectors += std::unique(sector, sector + LANES) - sector;
-    now->result->sectors_least += LANES * 16 / 32;
-}
-
-/* The n-th transfer of each lane of a warp is taken as one instruction.  It is counted when the last
- * lane comes to it; one with idle lanes is not. */
-void count_transfer(const void *p)
-{
-    enum { KEPT = 4096 };
-    const int self = now->current;
-    warp &w = now->warps[(size_t)(self / LANES)];
-    const long n = now->thread_[(size_t)self].transfers++;
-
-    if (n < w.first) return;
-    while (w.first + (long)w.transfers.size() <= n) w.transfers.push_back(transfer());
-    transfer &t = w.transfers[(size_t)(n - w.first)];
-    t.at[self % LANES] = (uint64_t)(uintptr_t)p;
-    if (++t.lanes == LANES) count_sectors(t);
-    while (!w.transfers.empty() &&
-           (w.transfers.front().lanes == LANES || w.transfers.size() > KEPT)) {
-        w.transfers.pop_front();
-        w.first++;
-    }
-}
-
 } // namespace shim
 
 using namespace shim;

@@ -123,6 +123,7 @@ int arrive(meeting &m, int slot, int need, void *arg, const char *what)
         give_up();
     }
     m.args[slot] = arg;
+    sectors_meet(now->current);
     if (++m.arrived == need) return 1;
     wait_here(what);
     return 0;
@@ -246,7 +247,9 @@ static void run_block(block &b)
     }
     for (size_t i = 0; i < threads; i++) start_thread(b.thread_[i], i, clocks);
     shadow_begin(b.launch->shared_bytes);
+    sectors_begin(b.threads);
     run_threads();
+    sectors_end();
     /* The launch after this one waits for it alone. */
     if (b.previous && b.waits.empty() && !b.failed)
         fault(SHIM_PREVIOUS, "the block ends without having waited for the launch before");
@@ -263,6 +266,7 @@ static void barrier(int id, int need)
         fault(SHIM_DIVERGENCE, "barrier %d is used for %d and for %d threads", id, n.need, need);
     n.need = need;
     n.who.push_back(self);
+    sectors_meet(self);
     if (++n.arrived < need) return wait_here(id ? "a named barrier" : "the block's barrier");
     vector_clock all(now->thread_[0].clock.size(), 0);
     for (int i : n.who) join(all, now->thread_[(size_t)i].clock);

@@ -44,8 +44,8 @@ struct shim_result {
     long total;                      /* of them */
     char first[256];                 /* the first one, in words */
     long ldmatrix, ldmatrix_replays; /* phases, and those beyond the least: bank conflicts */
-    long sectors, sectors_least;     /* 32-byte pieces of device memory touched by warps' 16-byte
-                                      * loads, stores and async copies, and the least for the bytes */
+    long sectors, sector_bytes;      /* 32-byte pieces of device memory moved, and the bytes of them
+                                      * that were asked for: see shim_count_sectors() */
     long products;                   /* multiply-adds of tensor cores */
     long barriers;                   /* of whole blocks */
     long tma_bytes;
@@ -72,6 +72,16 @@ void shim_plant(const char *fault);
 /* Of the driver's launches so far: their sums, and the first fault of the first bad one. */
 const struct shim_result *shim_totals(void);
 void shim_totals_clear(void);
+
+/* Launches to come count the sectors of device memory that they move (on: 1) or not (0, at first).  A
+ * sector that several lanes of a warp read or write at one instruction moves once; a sector that was
+ * read stays in the first cache for the warp's next eight accesses. */
+void shim_count_sectors(int on);
+struct shim_sectors {
+    long launches, sectors, bytes; /* as in struct shim_result */
+};
+/* Of the driver's launches of a kernel since shim_totals_clear(). */
+struct shim_sectors shim_sectors_of(const char *kernel);
 
 /* The order of threads and blocks in the driver's launches to come; until then SHIM_ORDER of the
  * environment says it ("forward", "backward", "shuffled"). */
