@@ -49,7 +49,7 @@ dist_plugin_DATA += bench/plugin/group_norm.c bench/plugin/elementwise.c
 
 EXTRA_DIST += bench/pts/test-definition.xml bench/pts/results-definition.xml bench/pts/install.sh \
 	bench/pts/make-profile.sh bench/results/README.md
-EXTRA_DIST += bench/full-run.sh bench/gpu-run.sh bench/arm-day.sh bench/processor-day.sh bench/arm_model.py bench/peers/peers.py bench/peers/openvino_peer.py \
+EXTRA_DIST += bench/full-run.sh bench/gpu-run.sh bench/arm-day.sh bench/processor-day.sh bench/arm_model.py bench/gpu_model.py bench/peers/peers.py bench/peers/openvino_peer.py \
 	bench/peers/nncf_peer.py bench/peers/sdcpp_peer.py bench/peers/sdrt_peer.py bench/peers/torch_peer.py
 
 # What is being built, looked at by each make, written when it has changed.
