@@ -25,7 +25,8 @@ struct transfer {
     uint8_t bytes[LANES]; /* 0: an idle lane */
 };
 
-/* Lanes with idle ones among them meet at the same instruction, the same time after the warp's last meeting. */
+/* Where lanes meet, though some idle: meetings of the whole warp so far, an instruction, and how many times
+ * a lane has come to it since the last meeting. */
 typedef std::tuple<uint32_t, const void *, uint32_t> place;
 
 struct tally {
