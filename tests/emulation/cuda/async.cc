@@ -306,7 +306,7 @@ void shim_copy_async_16(uint32_t dst, const void *src, int bytes)
     if (dst % 16 || (uintptr_t)src % 16)
         fault(SHIM_ALIGNMENT, "an asynchronous copy to %u from %p", dst, src);
     if (bytes < 0 || bytes > 16) fault(SHIM_MISUSE, "an asynchronous copy of %d bytes", bytes);
-    if (bytes) count_transfer(__builtin_return_address(0), src, (size_t)bytes, 0);
+    if (bytes) count_transfer(CALLER, src, (size_t)bytes, 0);
     if (bytes && !device_access(src, (size_t)bytes, 0)) bytes = 0;
     if (flight_begin(actor_of(now->current), dst, 16))
         t.copies.push_back({ dst, src, bytes, t.commits });

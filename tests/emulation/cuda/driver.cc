@@ -10,12 +10,11 @@
 
 #include <dlfcn.h>
 #include <functional>
+#include <map>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string>
 #include <time.h>
-#include <map>
-#include <string>
 #include <vector>
 
 typedef int CUresult;
@@ -353,8 +352,6 @@ static void add_to_totals(const struct shim_result &r, const char *name)
     totals.total += r.total;
     totals.ldmatrix += r.ldmatrix;
     totals.ldmatrix_replays += r.ldmatrix_replays;
-    totals.sectors += r.sectors;
-    totals.sector_bytes += r.sector_bytes;
     shim_sectors &s = sectors[name];
     s = { s.launches + 1, s.sectors + r.sectors, s.bytes + r.sector_bytes };
     totals.products += r.products;

@@ -40,9 +40,6 @@ static void aligned_access(const void *instruction, const void *p, size_t bytes,
 
 using namespace shim;
 
-/* The instruction of the kernel, by which a warp's accesses belong together. */
-#define CALLER __builtin_return_address(0)
-
 extern "C" {
 
 void __tsan_init(void) {}

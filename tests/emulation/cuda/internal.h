@@ -182,6 +182,8 @@ void shadow_launch(void);   /* what atomic operations have passed on is the laun
 void sectors_begin(int threads);
 void sectors_end(void);
 void sectors_meet(int thread); /* where all lanes of its warp come */
+/* In a function that the kernel calls: the instruction there, by which a warp's accesses belong together. */
+#define CALLER __builtin_return_address(0)
 /* This thread's access at an instruction of its kernel. */
 void count_transfer(const void *instruction, const void *p, size_t bytes, int write);
 /* The copy engine's reads of one box, and its end. */

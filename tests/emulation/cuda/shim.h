@@ -69,7 +69,8 @@ struct shim_result shim_run(shim_kernel *kernel, const struct shim_launch *launc
 /* Plants the fault of that name (PLANTED in the kernels) in all launches to come; NULL: none. */
 void shim_plant(const char *fault);
 
-/* Of the driver's launches so far: their sums, and the first fault of the first bad one. */
+/* Of the driver's launches so far: their sums, but of sectors (shim_sectors_of()), and the first fault of the
+ * first bad one. */
 const struct shim_result *shim_totals(void);
 void shim_totals_clear(void);
 
