@@ -22,4 +22,10 @@ static inline const char *tany_level(void)
 /* The step through a list of n cases: 1, or under emulation to the first and the last. */
 static inline size_t tstep(size_t n) { return temulated() && n > 2 ? n - 1 : 1; }
 
+/* Skips, under emulation, a test of many minutes in which no instruction set has a part. */
+#define TSKIP_EMULATED()                                                                    \
+    do {                                                                                    \
+        if (temulated()) cr_skip_test("many minutes under emulation; SDRT_FULL=1 runs it"); \
+    } while (0)
+
 #endif

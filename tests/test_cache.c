@@ -6,6 +6,7 @@
 #include "bench/allocations.h"
 #include "model/noise/cache.h"
 #include "runtime/files/png.h"
+#include "tests/any_level.h"
 #include "tests/golden_images.h"
 #include "tests/temp_folder.h"
 
@@ -239,7 +240,7 @@ static int count(void *user, enum sdrt_stage stage, int done, int total)
 
 Test(cache, denoising_allocates_nothing)
 {
-    for (int i = 0; i < CASES; i++) {
+    for (size_t i = 0; i < CASES; i += tstep(CASES)) {
         struct sdrt_context *c = open_model(path_in(cases[i].family, ""), NULL);
         struct counter k = { .first = -1, .last = -2 };
         struct sdrt_request r;
@@ -428,11 +429,12 @@ Test(cache, guidance_that_begins_late)
 Test(cache, samplers_of_several_evaluations)
 {
     static const char *const samplers[] = { "heun", "dpm2", "dpmpp_2s_a", "dpmpp_sde" };
+    const size_t n = sizeof samplers / sizeof *samplers;
     struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
     struct sdrt_request r;
 
     case_request(&r, &cases[0]);
-    for (size_t i = 0; i < sizeof samplers / sizeof *samplers; i++) {
+    for (size_t i = 0; i < n; i += tstep(n)) {
         r.sampler = samplers[i];
         r.steps = 5;
         r.cache = "taylor:every=3,first=3";

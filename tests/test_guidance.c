@@ -4,6 +4,7 @@
  * (tests/oracle/make_guidance_golden.py), and levels given one by one.
  */
 #include "model/noise/sampler.h"
+#include "tests/any_level.h"
 #include "tests/golden_images.h"
 #include "tests/temp_folder.h"
 
@@ -116,6 +117,7 @@ static double likeness(const uint8_t *a, const uint8_t *b)
  * told its own time, test_demo_model.c sees. */
 Test(guidance, steps_that_are_chosen_on_the_way)
 {
+    TSKIP_EMULATED();
     struct sdrt_context *c = open_model(path_in("sdxl", ""), NULL);
     struct sdrt_request r, many;
 
@@ -153,6 +155,7 @@ static int follow_way(void *user, enum sdrt_stage stage, int done, int total)
 /* Progress goes up to the number of steps, and so do prompts that change and ranges of guidance. */
 Test(guidance, parts_of_a_chosen_way)
 {
+    TSKIP_EMULATED();
     struct sdrt_context *c = open_model(path_in("sd15", ""), NULL);
     struct way w = { .last = 0 };
     struct sdrt_request r, plain;

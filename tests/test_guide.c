@@ -7,6 +7,7 @@
 #include "model/noise/guidance.h"
 #include "runtime/files/png.h"
 #include "runtime/graph/program.h"
+#include "tests/any_level.h"
 #include "tests/golden_images.h"
 #include "tests/temp_folder.h"
 
@@ -162,7 +163,7 @@ static int count(void *user, enum sdrt_stage stage, int done, int total)
 
 Test(guide, allocates_nothing_in_a_step)
 {
-    for (int i = 0; i < CASES; i++) {
+    for (size_t i = 0; i < CASES; i += tstep(CASES)) {
         struct sdrt_context *c = open_model(path_in(cases[i].family, ""), NULL);
         struct sdrt_request r;
         long before = 0;
