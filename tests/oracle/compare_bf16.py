@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""How far from diffusers in float32 are sdgen in bf16 and diffusers in bf16, on the same weights?
+"""How far from diffusers in float32 are sdgen in bf16, or another precision, and diffusers in bf16,
+on the same weights?
 
   compare_bf16.py FOLDER --sdgen ./sdgen [--size WxH] [--steps N] [--sampler NAME] [--count N]
-                  [--isa NAME] [--threads N]
+                  [--precision NAME[@ISA],...] [--threads N]
 
 FOLDER is a full-size SD 1.5 as a diffusers folder. For each prompt and seed: PSNR of the 8-bit image
-and the cosine of the final latent, both against float32. Exit 1 where sdgen's image is, over
-all, further from float32's than diffusers' in bf16 is. Peak memory 8 GB.
+and the cosine of the final latent, both against float32. Exit 1 where sdgen's images in the first
+of the precisions are, over all, further from float32's than diffusers' in bf16. Peak memory 8 GB.
 """
 
 import argparse
@@ -52,14 +53,15 @@ def narrow_image(pipe, wide, out, case):
     reference.Image.fromarray((image * 255).round().astype(np.uint8)).save(f"{out}/image.png")
 
 
-def our_image(a, out, case):
+def our_image(a, kind, out, case):
     os.makedirs(out, exist_ok=True)
-    command = [a.sdgen, "-m", a.folder, "--precision", "bf16", "--quiet"]
+    precision, _, isa = kind.partition("@")
+    command = [a.sdgen, "-m", a.folder, "--precision", precision, "--quiet"]
     command += ["-p", case["prompt"], "-W", str(case["width"]), "-H", str(case["height"])]
     command += ["--steps", str(case["steps"]), "--cfg-scale", str(case["cfg"])]
     command += ["--sampler", case["sampler"], "--seed", str(case["seed"])]
     command += ["--dump", out, "--dump-filter", "latent", "--force", "-o", f"{out}/image.png"]
-    command += ["--threads", str(a.threads)] + (["--isa", a.isa] if a.isa else [])
+    command += ["--threads", str(a.threads)] + (["--isa", isa] if isa else [])
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}: exit {done.returncode}\n{done.stderr[-2000:]}")
@@ -74,7 +76,7 @@ def judge(what, out, wide):
     """The mean squared error of the image."""
     m = compare.measure(compare.load(f"{out}/image.png"), compare.load(f"{wide}/image.png"))
     close = cosine(f"{out}/latent.npy", f"{wide}/latent.npy")
-    print(f"{what:32} image {m['psnr']:6.2f} dB   latent cosine {close:.6f}", flush=True)
+    print(f"{what:36} image {m['psnr']:6.2f} dB   latent cosine {close:.6f}", flush=True)
     return 10 ** (-m["psnr"] / 10)
 
 
@@ -88,27 +90,30 @@ def main():
     ap.add_argument("--steps", type=int, default=20)
     ap.add_argument("--sampler", default="ddim", choices=list(reference.SAMPLERS))
     ap.add_argument("--count", type=int, default=len(PROMPTS))
-    ap.add_argument("--isa")
+    ap.add_argument("--precision", default="bf16", help="of sdgen's; default: %(default)s")
     ap.add_argument("--threads", type=int, default=2)
     a = ap.parse_args()
     width, height = (int(x) for x in a.size.split("x"))
     torch.set_num_threads(a.threads)
     pipe = reference.load_pipeline(a.folder)
     narrow = reference.load_pipeline(a.folder).to(torch.bfloat16)
-    ours, theirs = [], []
+    kinds = a.precision.split(",")
+    ours, theirs = {kind: [] for kind in kinds}, []
     with tempfile.TemporaryDirectory() as out:
         for i, (prompt, seed) in enumerate(PROMPTS[: a.count]):
             case = dict(prompt=prompt, negative="", seed=seed, width=width, height=height)
             case.update(steps=a.steps, cfg=7.5, sampler=a.sampler)
             wide = f"{out}/{i}/f32"
             reference.image_case(pipe, wide, case)
-            narrow_image(narrow, wide, f"{out}/{i}/bf16", case)
-            our_image(a, f"{out}/{i}/sdrt", case)
-            ours.append(judge(f"seed {seed}: sdrt bf16", f"{out}/{i}/sdrt", wide))
-            theirs.append(judge(f"seed {seed}: diffusers bf16", f"{out}/{i}/bf16", wide))
-    db = [-10 * np.log10(np.mean(x)) for x in (ours, theirs)]
-    print(f"all: sdrt bf16 {db[0]:.2f} dB, diffusers bf16 {db[1]:.2f} dB")
-    raise SystemExit(db[0] < db[1])
+            narrow_image(narrow, wide, f"{out}/{i}/diffusers", case)
+            for kind in kinds:
+                our_image(a, kind, f"{out}/{i}/{kind}", case)
+                ours[kind].append(judge(f"seed {seed}: sdrt {kind}", f"{out}/{i}/{kind}", wide))
+            theirs.append(judge(f"seed {seed}: diffusers bf16", f"{out}/{i}/diffusers", wide))
+    db = {f"sdrt {kind}": -10 * np.log10(np.mean(x)) for kind, x in ours.items()}
+    limit = -10 * np.log10(np.mean(theirs))
+    print("all:", ", ".join(f"{k} {v:.2f} dB" for k, v in db.items()) + f", diffusers bf16 {limit:.2f} dB")
+    raise SystemExit(db[f"sdrt {kinds[0]}"] < limit)
 
 
 if __name__ == "__main__":
