@@ -113,7 +113,7 @@ def main():
     db = {f"sdrt {kind}": -10 * np.log10(np.mean(x)) for kind, x in ours.items()}
     limit = -10 * np.log10(np.mean(theirs))
     print("all:", ", ".join(f"{k} {v:.2f} dB" for k, v in db.items()) + f", diffusers bf16 {limit:.2f} dB")
-    raise SystemExit(db[f"sdrt {kinds[0]}"] < limit)
+    raise SystemExit(bool(db[f"sdrt {kinds[0]}"] < limit))
 
 
 if __name__ == "__main__":
