@@ -5,6 +5,7 @@
  */
 #include "model/pipeline/picture.h"
 #include "runtime/graph/program_internal.h"
+#include "tests/any_level.h"
 #include "tests/golden_models.h"
 #include "tests/golden_pictures.h"
 #include "tests/lean.h"
@@ -89,13 +90,16 @@ Test(init, images)
     uint8_t *rgb = golden_picture("init", &w, &h);
     const struct sdrt_picture init = given(rgb);
     struct sdrt_context *c = NULL;
-    int n_lean = 0; /* those of more than one step */
+    const char *model = "";
+    const size_t step = temulated() ? 3 : 1;
+    size_t n_lean = 0; /* those of more than one step */
 
     cr_assert(w == W && h == H);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        if (!i || strcmp(cases[i].model, cases[i - 1].model)) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i += step) {
+        if (strcmp(cases[i].model, model)) {
             sdrt_close(&c);
-            c = open_model(path_in(cases[i].model, ""), NULL);
+            model = cases[i].model;
+            c = open_model(path_in(model, ""), NULL);
         }
         struct sdrt_request r = request_of(&cases[i], &init);
         struct lean lean = { 0 };
@@ -103,13 +107,13 @@ Test(init, images)
         r.user = &lean;
         const double db = distance(c, &cases[i], &r);
         if (lean.runs) expect_lean(c, &lean, cases[i].name);
-        n_lean += lean.runs;
+        n_lean += (size_t)lean.runs;
         cr_expect_gt(db, 50.0, "%s %s: the image is %.1f dB from diffusers'", cases[i].model,
                      cases[i].name, db);
         if (getenv("SDRT_TEST_VERBOSE"))
             fprintf(stderr, "%s %s: %.1f dB\n", cases[i].model, cases[i].name, db);
     }
-    cr_expect_gt(n_lean, 5);
+    cr_expect_gt(n_lean, 5 / step);
     sdrt_close(&c);
     free(rgb);
 }
@@ -171,6 +175,7 @@ static int stop_after_two(void *user, enum sdrt_stage stage, int done, int total
 /* Of a batch that is cancelled while it is decoded, what is ready stays. */
 Test(init, a_cancelled_batch_keeps_what_is_ready)
 {
+    TSKIP_EMULATED();
     static uint8_t whole[2 * N];
     struct sdrt_context *c = open_model(path_in("sd35", ""), NULL);
     struct sdrt_request r = request_of(&cases[15], NULL);

@@ -88,7 +88,7 @@ Test(nets, denoiser_from_a_file)
     };
     const size_t n = sizeof fronts / sizeof *fronts;
 
-    for (size_t f = 0; f < 2; f++) {
+    for (size_t f = temulated() ? 1 : 0; f < 2; f++) {
         const struct picture *p = &pictures[f];
         for (size_t i = 0; i < n; i += tstep(n)) {
             const char *path = write_renamed(p->family, "unet.safetensors", fronts[i], denoiser);
