@@ -19,19 +19,23 @@ enum { MOST_SAMPLES = 4096, KEY = 320 };
 static const double least_p = 0.01, least_change = 0.01, most_spread = 0.1;
 
 static const struct sdrt_column columns[] = {
-    { "name", "measured", 0, 0 },     { "a", "A", 3, 0 },     { "b", "B", 3, 0 },
-    { "unit", "unit", 0, 0 },         { "speed", "B is times as fast", 3, 0 },
-    { "p", "p", 4, 0 },               { "verdict", "verdict", 0, 0 },
+    { "name", "measured", 0, 0 },
+    { "a", "A", 3, 0 },
+    { "b", "B", 3, 0 },
+    { "unit", "unit", 0, 0 },
+    { "speed", "B is times as fast", 3, 0 },
+    { "p", "p", 4, 0 },
+    { "verdict", "verdict", 0, 0 },
 };
 
 struct comparison {
     const struct sdrt_bench_options *o;
     struct sdrt_report *report;
-    json_t *rows_b;      /* of file B by key */
+    json_t *a, *b;  /* the files: arrays of documents */
+    json_t *rows_b; /* of file B by key */
     int rows, faster, slower, same, beyond, excused, missing;
-    double log_speed;    /* sum */
-    double roof_ratio;   /* of B's to A's; 1 where unknown */
-    int several;         /* documents of one command in a file: keys then say which */
+    double log_speed;  /* sum */
+    double roof_ratio; /* of B's to A's; 1 where unknown */
 };
 
 /* The samples of a row, NULL when it has none. */
@@ -57,41 +61,79 @@ static int numbers(const json_t *list, double x[MOST_SAMPLES])
     return n;
 }
 
-/* What a document is of: the command, and with several of them what they differ in. */
+/* ---- what a document is of ---- */
+
+static int same_fact(const json_t *x, const json_t *y, const char *fact)
+{
+    const double a = sdrt_result_number(x, NULL, fact), b = sdrt_result_number(y, NULL, fact);
+
+    return isfinite(a) && isfinite(b)
+               ? a == b
+               : !strcmp(sdrt_result_text(x, NULL, fact), sdrt_result_text(y, NULL, fact));
+}
+
+static int same_command(const json_t *x, const json_t *y) { return same_fact(x, y, "command"); }
+
+/* Whether documents of one command in a file differ in a fact. */
+static int varies(const json_t *file, const json_t *document, const char *fact)
+{
+    const json_t *first = NULL;
+    json_t *other;
+    size_t i;
+
+    json_array_foreach(file, i, other) {
+        if (!same_command(other, document)) continue;
+        if (first && !same_fact(first, other, fact)) return 1;
+        if (!first) first = other;
+    }
+    return 0;
+}
+
+/* What a document is of: the command, and what either file has several of, so that the one step of
+ * a machine is held against the one step of another, whatever instruction set it has. */
 static void describe(const struct comparison *c, const json_t *document, char *text, size_t size)
 {
-    const double threads = sdrt_result_number(document, NULL, "threads");
-    const double batch = sdrt_result_number(document, NULL, "batch");
+    static const char *const facts[] = { "arch", "network", "size",  "precision",
+                                         "isa",  "steps",   "batch", "threads" };
+    size_t used = (size_t)snprintf(text, size, "%s", sdrt_result_text(document, NULL, "command"));
 
-    snprintf(text, size, "%s", sdrt_result_text(document, NULL, "command"));
-    if (!c->several) return;
-    snprintf(text, size, "%s %s %s %s batch %.0f %s %.0f threads",
-             sdrt_result_text(document, NULL, "command"),
-             sdrt_result_text(document, NULL, "network"), sdrt_result_text(document, NULL, "size"),
-             sdrt_result_text(document, NULL, "precision"), isfinite(batch) ? batch : 0.0,
-             sdrt_result_text(document, NULL, "isa"), isfinite(threads) ? threads : 0.0);
+    for (size_t i = 0; i < sizeof facts / sizeof *facts && used < size; i++) {
+        const double number = sdrt_result_number(document, NULL, facts[i]);
+        if (!varies(c->a, document, facts[i]) && !varies(c->b, document, facts[i])) continue;
+        if (isfinite(number))
+            used += (size_t)snprintf(text + used, size - used, " %s %.0f", facts[i], number);
+        else
+            used += (size_t)snprintf(text + used, size - used, " %s",
+                                     sdrt_result_text(document, NULL, facts[i]));
+    }
+}
+
+/* How many times name was seen before, and once more now; two alike are told from each other by it. */
+static int count_name(json_t *seen, const char *name)
+{
+    const json_int_t before = json_integer_value(json_object_get(seen, name));
+
+    json_object_set_new(seen, name, json_integer(before + 1));
+    return (int)before;
 }
 
 /* Calls use for each row with samples in a document, under a key that is unique in the file. */
 typedef void use_row(struct comparison *c, const char *key, json_t *row);
-static void rows_of_document(struct comparison *c, json_t *document, use_row *use)
+static void rows_of_document(struct comparison *c, const char *of, json_t *document, use_row *use)
 {
-    char of[KEY / 2];
     const char *table;
     json_t *rows, *row;
     size_t i;
     int rate;
 
-    describe(c, document, of, sizeof of);
     json_object_foreach(document, table, rows) {
         json_t *seen = json_object();
         json_array_foreach(rows, i, row) {
             const char *name = json_string_value(json_object_get(row, "name"));
             char key[KEY];
             if (!name || !samples_of(row, &rate)) continue;
-            const json_int_t times = json_integer_value(json_object_get(seen, name)) + 1;
-            json_object_set_new(seen, name, json_integer(times));
-            snprintf(key, sizeof key, times > 1 ? "%s: %s (%d)" : "%s: %s", of, name, (int)times);
+            const int before = count_name(seen, name);
+            snprintf(key, sizeof key, before ? "%s: %s (%d)" : "%s: %s", of, name, before + 1);
             use(c, key, row);
         }
         json_decref(seen);
@@ -100,10 +142,17 @@ static void rows_of_document(struct comparison *c, json_t *document, use_row *us
 
 static void rows_of_file(struct comparison *c, json_t *file, use_row *use)
 {
+    json_t *seen = json_object(), *document;
+    char of[KEY / 2];
     size_t i;
-    json_t *document;
 
-    json_array_foreach(file, i, document) rows_of_document(c, document, use);
+    json_array_foreach(file, i, document) {
+        describe(c, document, of, sizeof of - 16);
+        const int before = count_name(seen, of);
+        if (before) sprintf(of + strlen(of), ", run %d", before + 1);
+        rows_of_document(c, of, document, use);
+    }
+    json_decref(seen);
 }
 
 static void remember(struct comparison *c, const char *key, json_t *row)
@@ -213,55 +262,51 @@ static int check_work(const struct comparison *c, const json_t *a, const json_t 
     return SDRT_OK;
 }
 
-/* Each document of A with those of B that say the same of what they are of. */
-static int check_all_work(const struct comparison *c, const json_t *a, const json_t *b)
+/* Warns, once for each text, of what makes times of the same work differ. */
+static void warn_of_pair(struct comparison *c, json_t *told, const json_t *a, const json_t *b)
+{
+    static const char *const facts[] = { "machine", "isa", "precision", "threads" };
+
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
+        char text[KEY];
+        const json_t *x = json_object_get(a, facts[i]), *y = json_object_get(b, facts[i]);
+        if (!x || !y || same_fact(a, b, facts[i])) continue;
+        if (json_is_number(x) && json_is_number(y))
+            snprintf(text, sizeof text, "different numbers of %s: %.0f and %.0f", facts[i],
+                     json_number_value(x), json_number_value(y));
+        else
+            snprintf(text, sizeof text, "different %s: %s and %s", facts[i],
+                     sdrt_result_text(a, NULL, facts[i]), sdrt_result_text(b, NULL, facts[i]));
+        if (!count_name(told, text)) sdrt_report_warn(c->report, "%s", text);
+    }
+}
+
+/* Checks each document of A with those of B that are of the same, or warns of what differs. */
+static int each_pair(struct comparison *c, int warn)
 {
     char of_a[KEY / 2], of_b[KEY / 2];
+    json_t *told = json_object(), *x, *y;
+    int status = SDRT_OK;
     size_t i, k;
-    json_t *x, *y;
 
-    json_array_foreach(a, i, x)
-        json_array_foreach(b, k, y) {
-            describe(c, x, of_a, sizeof of_a);
+    json_array_foreach(c->a, i, x) {
+        describe(c, x, of_a, sizeof of_a);
+        json_array_foreach(c->b, k, y) {
             describe(c, y, of_b, sizeof of_b);
-            const int status = strcmp(of_a, of_b) ? SDRT_OK : check_work(c, x, y);
-            if (status != SDRT_OK) return status;
+            if (status != SDRT_OK || strcmp(of_a, of_b)) continue;
+            if (warn) warn_of_pair(c, told, x, y);
+            else status = check_work(c, x, y);
         }
-    return SDRT_OK;
-}
-
-/* Whether a file has two documents of one command. */
-static int has_several(const json_t *file)
-{
-    json_t *seen = json_object(), *document;
-    size_t i;
-    int several = 0;
-
-    json_array_foreach(file, i, document) {
-        const char *command = sdrt_result_text(document, NULL, "command");
-        several |= json_object_get(seen, command) != NULL;
-        json_object_set_new(seen, command, json_true());
     }
-    json_decref(seen);
-    return several;
+    json_decref(told);
+    return status;
 }
 
-static void warn_of_differences(struct comparison *c, const json_t *a, const json_t *b)
+static void compare_roofs(struct comparison *c)
 {
-    static const char *const same[] = { "machine", "isa", "precision" };
-    const double roof_a = sdrt_result_number(a, "roof", "f32_gflops");
-    const double roof_b = sdrt_result_number(b, "roof", "f32_gflops");
-    const double threads_a = sdrt_result_number(a, NULL, "threads");
-    const double threads_b = sdrt_result_number(b, NULL, "threads");
+    const double roof_a = sdrt_result_number(json_array_get(c->a, 0), "roof", "f32_gflops");
+    const double roof_b = sdrt_result_number(json_array_get(c->b, 0), "roof", "f32_gflops");
 
-    for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
-        if (strcmp(sdrt_result_text(a, NULL, same[i]), sdrt_result_text(b, NULL, same[i])))
-            sdrt_report_warn(c->report, "different %s: %s and %s", same[i],
-                             sdrt_result_text(a, NULL, same[i]),
-                             sdrt_result_text(b, NULL, same[i]));
-    if (isfinite(threads_a) && isfinite(threads_b) && threads_a != threads_b)
-        sdrt_report_warn(c->report, "different numbers of threads: %.0f and %.0f", threads_a,
-                         threads_b);
     c->roof_ratio = 1.0;
     if (!(roof_a > 0.0 && roof_b > 0.0)) return;
     c->roof_ratio = roof_b / roof_a;
@@ -334,22 +379,20 @@ static void tell(struct comparison *c)
 int sdrt_bench_compare(const struct sdrt_bench_options *o, struct sdrt_report *r)
 {
     struct comparison c = { .o = o, .report = r, .rows_b = json_object() };
-    json_t *a = NULL, *b = NULL;
-    int status = c.rows_b ? sdrt_results_load(&a, o->what, o->log)
+    int status = c.rows_b ? sdrt_results_load(&c.a, o->what, o->log)
                           : sdrt_fail(o->log, SDRT_E_NOMEM, "out of memory");
 
-    if (status == SDRT_OK) status = sdrt_results_load(&b, o->other, o->log);
-    if (status != SDRT_OK) goto out;
-    c.several = has_several(a) || has_several(b);
-    status = check_all_work(&c, a, b);
+    if (status == SDRT_OK) status = sdrt_results_load(&c.b, o->other, o->log);
+    if (status == SDRT_OK) status = each_pair(&c, 0);
     if (status != SDRT_OK) goto out;
     sdrt_build_facts(r);
-    add_file(&c, "a", "A", o->what, a);
-    add_file(&c, "b", "B", o->other, b);
-    warn_of_differences(&c, json_array_get(a, 0), json_array_get(b, 0));
+    add_file(&c, "a", "A", o->what, c.a);
+    add_file(&c, "b", "B", o->other, c.b);
+    each_pair(&c, 1);
+    compare_roofs(&c);
     sdrt_report_table(r, "rows", columns, sizeof columns / sizeof columns[0]);
-    rows_of_file(&c, b, remember);
-    rows_of_file(&c, a, compare_row);
+    rows_of_file(&c, c.b, remember);
+    rows_of_file(&c, c.a, compare_row);
     if (!c.rows) {
         status = sdrt_fail(o->log, SDRT_E_FORMAT, "%s and %s have no measurement in common",
                            o->what, o->other);
@@ -358,8 +401,8 @@ int sdrt_bench_compare(const struct sdrt_bench_options *o, struct sdrt_report *r
     tell(&c);
     if (c.beyond) status = SDRT_BENCH_SLOWER;
 out:
-    json_decref(a);
-    json_decref(b);
+    json_decref(c.a);
+    json_decref(c.b);
     json_decref(c.rows_b);
     return status;
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CELL = 96 };
+enum { CELL = 192 };
 
 /* ---- JSON: the members of the document one a line, the rows of a table one a line ---- */
 

@@ -341,6 +341,9 @@ has page.html '^<!DOCTYPE html>' '<h2>layers</h2>' '<h2>step</h2>' '<h2>kernels<
 ok=true
 [ "$(grep -c '<circle' page.html)" -gt 20 ] && ! grep -Eq '<script|<link|https?://|url\(' page.html || ok=false
 report $ok 'the page has dots, and needs no network' "$(grep -c '<circle' page.html)"
+ok=true
+"$sdbench" page "${tiny%/tests/*}"/bench/results/*.json -o whole.html > out 2> err && [ ! -s out ] || ok=false
+report $ok 'page of all results in the tree' "$(cat err)"
 sed 's/"name": "x"/"name": "<script>\&"/' a.json > sharp.json
 "$sdbench" page sharp.json > sharp.html 2> err
 ok=true
@@ -389,6 +392,22 @@ good 'five images' generate $small --iterations 5 --steps 1 -o five.json
 ok=true
 grep '"name": "image"' five.json | grep -Eq '"samples_ms": \[[0-9.]+(, [0-9.]+){4}\]' || ok=false
 report $ok 'five images give five samples' "$(grep '"image"' five.json)"
+# Two machines' whole runs: each network beside its like, whatever the instruction set.
+whole() { # NAME ISA UNET VAE
+    { printf '['; sed "s/\"threads\"/\"isa\": \"$2\", \"network\": \"unet\", &/" "$3"
+      printf ','; sed "s/\"threads\"/\"isa\": \"$2\", \"network\": \"vae\", &/" "$4"; printf ']'; } > "$1"
+}
+whole whole-a.json avx2 a.json slow.json
+whole whole-b.json avx512 fast.json slow.json
+verdict 'compare: whole runs of two machines' 0 'step vae: x .* 1\.000 .* SAME' whole-a.json whole-b.json
+has out 'step unet: x .* 2\.000 .* FASTER' 'different isa: avx2 and avx512'
+ok=true
+[ "$(grep -c 'different isa' out)" -eq 1 ] || ok=false
+report $ok 'compare: a difference is told once' "$(grep different out)"
+{ printf '['; cat a.json; printf ','; cat slow.json; printf ']'; } > twice-a.json
+{ printf '['; cat a.json; printf ','; cat fast.json; printf ']'; } > twice-b.json
+verdict 'compare: a command run twice' 0 'step, run 2: x .* FASTER' twice-a.json twice-b.json
+has out 'step: x .* SAME'
 { printf '['; cat a.json; printf ']'; } > list-a.json
 { printf '['; cat slow.json; printf ']'; } > list-b.json
 verdict 'compare: lists' 3 ' SLOWER' list-a.json list-b.json --fail-above 5
