@@ -46,7 +46,7 @@ static void set_name(struct sdrt_layer *l, const char *before, const char *after
                       (after && !strcmp(after, l->info.name));
     const int kernel = (int)strcspn(l->info.kernel, " ");
 
-    snprintf(l->name, sizeof l->name, "%.64s%s%.*s", l->info.name, twice ? " " : "",
+    snprintf(l->name, sizeof l->name, "%.120s%s%.*s", l->info.name, twice ? " " : "",
              twice ? kernel : 0, l->info.kernel);
 }
 

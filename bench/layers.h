@@ -12,7 +12,7 @@
 #include "bench/pass.h"
 
 struct sdrt_layer {
-    char   name[96];          /* of the node, made unique where it takes two steps */
+    char   name[160];         /* of the node, made unique where it takes two steps */
     struct sdrt_step_info info;
     struct sdrt_times times;  /* of each pass */
     double seconds;           /* in the median pass */

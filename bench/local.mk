@@ -26,7 +26,7 @@ SDBENCH_PARTS = \
 	bench/kernel_jobs.c bench/kernel_jobs.h bench/rivals.h bench/rival_openblas.c \
 	bench/rival_onednn.c \
 	bench/many.c bench/many.h bench/together.c \
-	bench/model.c bench/roofline.c bench/error.c bench/score.c bench/score_prints.h bench/sketch.c bench/sketch.h bench/sweep.c bench/sweep.h bench/until.c bench/page.c bench/page.h \
+	bench/model.c bench/roofline.c bench/error.c bench/score.c bench/score_prints.h bench/sketch.c bench/sketch.h bench/sweep.c bench/sweep.h bench/until.c bench/page.c bench/page.h bench/page_parts.h bench/page_overview.c bench/page_picture.c bench/page_table.c \
 	bench/shapes_attention.h bench/shapes_conv.h bench/shapes_gemm.h bench/shapes_norm.h
 sdbench_SOURCES = bench/sdbench.c $(SDBENCH_PARTS)
 sdbench_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)

@@ -8,8 +8,9 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/* Writes the page of n files' documents (results_file.h) to an open stream: what each was made on, its
- * tables with bars for times, and for a pass by layers the roofline picture and the time of each class.
+/* Writes the page of n files' documents (results_file.h) to an open stream: all side by side, then what
+ * each was made on, its warnings, its tables with bars for times, and for a pass by layers the roofline
+ * picture.
  * names are the files'; both are borrowed. */
 void sdrt_page_print(json_t *const *files, const char *const *names, int n, FILE *f);
 

@@ -337,13 +337,26 @@ bad 'page of an absent file' 1 'absent.json' page absent.json -o x.html
 ok=true
 "$sdbench" page layersunet.json stepstep.csv kernels.json -o page.html > out 2> err && [ ! -s out ] || ok=false
 report $ok 'page' "$(cat err)"
-has page.html '^<!DOCTYPE html>' '<h2>layers</h2>' '<h2>step</h2>' '<h2>kernels</h2>' '</body></html>$'
+has page.html '^<!DOCTYPE html>' '<h3>layers</h3>' '<h3>step</h3>' '<h3>kernels</h3>' \
+    '<h2 id="f2">kernels.json</h2>' '<details><summary>layers, [0-9]* rows</summary>' '<th>of roof %</th>' '</body></html>$'
 ok=true
-[ "$(grep -c '<circle' page.html)" -gt 20 ] && ! grep -Eq '<script|<link|https?://|url\(' page.html || ok=false
+[ "$(grep -c '<circle' page.html)" -gt 20 ] || ok=false
+# A namespace is a name, which nothing fetches.
+sed 's,xmlns="http://www.w3.org/2000/svg",,' page.html | grep -Eq '<script|<link|https?://|url\(' && ok=false
 report $ok 'the page has dots, and needs no network' "$(grep -c '<circle' page.html)"
 ok=true
 "$sdbench" page "${tiny%/tests/*}"/bench/results/*.json -o whole.html > out 2> err && [ ! -s out ] || ok=false
 report $ok 'page of all results in the tree' "$(cat err)"
+# Side by side: files of several machines and of none, each once; a score joins its machine's row.
+sed 's/"machine": "m", /&"isa": "avx2", "precision": "f32", "arch": "sd15", "size": "512x512", "ms": 100, /' \
+    a.json > one.json
+printf '[%s, {"command": "score", "isa": "avx2", "precision": "f32", "threads": 2,
+    "score": {"images_per_minute": 1.25}}]' "$(cat one.json)" > both.json
+"$sdbench" page one.json both.json a.json > side.html 2> err
+ok=true
+[ "$(grep -c '^<tr><td class="t"><a href="#f' side.html)" -eq 3 ] &&
+    [ "$(grep -c '"#f1".*sd15 512x512.*avx2 f32.*<td>100.0</td>.*<td>1.250</td>' side.html)" -eq 1 ] || ok=false
+report $ok 'files side by side' "$(grep href side.html)"
 sed 's/"name": "x"/"name": "<script>\&"/' a.json > sharp.json
 "$sdbench" page sharp.json > sharp.html 2> err
 ok=true
