@@ -92,7 +92,7 @@ static uint64_t target_of(const char *text)
     return strtoull(p, NULL, 16);
 }
 
-/* "  401136:	vfmadd231ps (%rax),%zmm1,%zmm2". */
+/* "  401136: vfmadd231ps (%rax),%zmm1,%zmm2". */
 static void take_instruction(void *user, char *line)
 {
     struct reading *r = user;

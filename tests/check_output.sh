@@ -13,10 +13,13 @@ trap 'chmod -R u+w "$work"; rm -rf "$work" "$work.sdgen"' EXIT
 cd "$work" || exit 1
 sdgen=$(any_level "$build/sdgen" "$work.sdgen")
 
+steps=1
 draw() {
-    "$sdgen" -m "$tiny" -p 'a cat, "red"' -W 64 -H 64 --steps 1 --seed 5 --quiet "$@" \
+    "$sdgen" -m "$tiny" -p 'a cat, "red"' -W 64 -H 64 --steps $steps --seed 5 --quiet "$@" \
         < /dev/null 2> "$work.err"
 }
+bare() { "$sdgen" "$@" < /dev/null 2> "$work.err"; }
+way=draw
 
 # made NAME FILES ARGUMENTS...: these files are there afterwards, and no others; each is taken away.
 made() {
@@ -34,7 +37,7 @@ fails() {
     name=$1 expected=$2 pattern=$3
     shift 3
     before=$(find . | sort)
-    draw "$@"
+    $way "$@"
     status=$?
     ok=true
     [ "$status" -eq "$expected" ] && [ "$(wc -l < "$work.err")" -eq 1 ] || ok=false
@@ -197,7 +200,7 @@ for strength in 0 -1 1.5 nan half ''; do
     fails "a strength of '$strength'" 2 'above 0 and up to 1' --init "$init" --strength "$strength"
 done
 fails 'a strength that leaves no step' 2 'leaves none' --init "$init" --strength 0.5
-for sides in left 12 left= left=12, up=3 left=-1 left=1e3; do
+for sides in left 12 left= 'left=12,' up=3 left=-1 left=1e3; do
     fails "an extension of $sides" 2 'extend' --init "$init" --extend "$sides"
 done
 fails 'an unknown way to resize' 2 'stretch.*crop' --init "$init" --resize-mode stretch
@@ -219,8 +222,7 @@ ok=true
     size_is sdrt-0001.png '0 0 0 160 0 0 0 128' || ok=false
 report $ok 'a picture is enlarged under a number' "$(cat "$work.err")"
 rm -f ./*
-enlarge() { name=$1 expected=$2 pattern=$3; shift 3; draw() { "$sdgen" "$@" < /dev/null 2> "$work.err"; }
-    fails "$name" "$expected" "$pattern" "$@"; }
+enlarge() { way=bare; fails "$@"; way=draw; }
 enlarge 'nothing to enlarge' 2 'expected a picture to enlarge' --upscale "$rrdb"
 enlarge 'two pictures to enlarge' 2 "'b': expected one picture" --upscale "$rrdb" a b
 enlarge 'a picture to enlarge that is not there' 1 'none.png' --upscale "$rrdb" none.png
@@ -231,11 +233,7 @@ enlarge 'tiles of nothing' 2 'upscale-tile: expected --upscale\|--upscale-tile 1
 enlarge 'an enlarged picture of another ending' 2 'gif' --upscale "$rrdb" "$init" -o a.gif
 
 # Images that are drawn twice.
-unset -f draw
-draw() {
-    "$sdgen" -m "$tiny" -p 'a cat, "red"' -W 64 -H 64 --steps 2 --seed 5 --quiet "$@" \
-        < /dev/null 2> "$work.err"
-}
+steps=2
 ok=true
 draw --hires 1.5 --hires-upscaler "$rrdb" -o a.png && size_is a.png '0 0 0 96 0 0 0 96' &&
     "$sdgen" -m "$tiny" --from-image a.png --quiet -o b.png 2> "$work.err" && cmp -s a.png b.png || ok=false

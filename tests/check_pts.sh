@@ -15,8 +15,7 @@ mkdir sdrt-0.1.0 home
 cat > sdrt-0.1.0/configure << 'SH'
 #!/bin/sh
 cat > Makefile << 'MK'
-sdbench:
-	cp ../stand-in sdbench
+sdbench: ; cp ../stand-in sdbench
 MK
 SH
 cat > sdrt-0.1.0/stand-in << 'SH'

@@ -245,7 +245,7 @@ else
         ok=false
     report $ok 'asm' "$(cat err loop.s | head -5)"
     has loop.s '^# gemm 64 256>256 at generic, one thread: ' '^# measured: ' '^# predicted: ' \
-        '^# LLVM-MCA-BEGIN ' '^1:$' '	j[a-z]* *1b$' '^# LLVM-MCA-END$'
+        '^# LLVM-MCA-BEGIN ' '^1:$' '[[:blank:]]j[a-z]* *1b$' '^# LLVM-MCA-END$'
 fi
 bad 'kernels of no shape' 2 'holds "nothing"' kernels --shape nothing
 

@@ -3,6 +3,7 @@
 #
 # Runs ./sdserve on loopback with the tiny model: wrong calls, each interface's image against that of
 # ./sdgen, what is refused, clients that leave, and its end.
+# shellcheck disable=SC2154 # what serve.sh sets
 set -u
 . "${srcdir-.}/tests/support.sh"
 . "${srcdir-.}/tests/serve.sh"

@@ -3,6 +3,7 @@
 #
 # ./sdserve with several sessions, checkpoints, VAEs and LoRAs: each image is that of ./sdgen, whatever is
 # drawn beside it, and a change waits for its turn.
+# shellcheck disable=SC2154 # what serve.sh sets
 set -u
 . "${srcdir-.}/tests/support.sh"
 . "${srcdir-.}/tests/serve.sh"

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# shellcheck shell=sh
 #
 # For the check scripts: counts what they try and ends with the line that
 # build-aux/summary.sh reads.

@@ -102,23 +102,9 @@ static int check_precision(const struct sdgen_options *o, const struct sdrt_log 
     return SDRT_OK;
 }
 
-int sdgen_check_together(struct sdgen_options *o, const char *stray, const char *more,
-                         const struct sdrt_log *log)
+/* What says something only beside another option, or only without one. */
+static int check_companions(const struct sdgen_options *o, const struct sdrt_log *log)
 {
-    if (stray && o->upscale && !o->request.prompt && !o->prompt_file) {
-        o->upscale_input = stray;
-        stray = more;
-    }
-    if (stray && o->upscale_input)
-        return sdrt_fail(log, SDRT_E_ARG, "'%s': expected one picture to enlarge, which is '%s'",
-                         stray, o->upscale_input);
-    if (stray)
-        return sdrt_fail(log, SDRT_E_ARG,
-                         "'%s': expected options only; a prompt of several words needs quotes",
-                         stray);
-    o->show |= o->show_steps;
-    leave_precision(o);
-    if (check_precision(o, log)) return SDRT_E_ARG;
     if (o->compare && (o->model.precision || o->dump || o->show || o->grid || o->output ||
                        o->plan || o->batch_count > 1))
         return sdrt_fail(log, SDRT_E_ARG,
@@ -131,12 +117,12 @@ int sdgen_check_together(struct sdgen_options *o, const char *stray, const char 
     if (o->refiner_start && !o->model.refiner)
         return sdrt_fail(log, SDRT_E_ARG, "--refiner-start %g: expected --refiner FILE beside it",
                          o->request.refiner_start);
-    if (check_pictures(o, log)) return SDRT_E_ARG;
-    if (o->fast && o->cache)
-        return sdrt_fail(log, SDRT_E_ARG, "--fast, --cache: expected one of them");
-    if (o->fast) o->request.cache = "fast";
-    if (o->plan && !o->model.model) o->model.random_weights = 1;
-    o->model.plan_only = o->plan;
+    return SDRT_OK;
+}
+
+/* Where things are written. */
+static int check_outputs(const struct sdgen_options *o, const struct sdrt_log *log)
+{
     if (o->output && !strcmp(o->output, "-") && (o->show || o->json))
         return sdrt_fail(log, SDRT_E_ARG,
                          "--output -, --%s: expected one of them, as both write to "
@@ -148,6 +134,12 @@ int sdgen_check_together(struct sdgen_options *o, const char *stray, const char 
         return sdrt_fail(log, SDRT_E_ARG,
                          "--show, --json: expected one of them, as both write to "
                          "standard output");
+    return SDRT_OK;
+}
+
+/* A second pass at a larger size, and an enlarger behind it. */
+static int check_enlarging(const struct sdgen_options *o, const struct sdrt_log *log)
+{
     const char *of_hires = o->hires_strength           ? "hires-strength"
                            : o->request.hires_steps    ? "hires-steps"
                            : o->request.hires_upscaler ? "hires-upscaler"
@@ -165,8 +157,12 @@ int sdgen_check_together(struct sdgen_options *o, const char *stray, const char 
     if (o->upscale && (o->compare || o->plan))
         return sdrt_fail(log, SDRT_E_ARG, "--upscale, --%s: expected one of them",
                          o->compare ? "compare" : "plan");
-    if (check_many(o, log)) return SDRT_E_ARG;
-    if (o->plan || o->inspect || o->upscale_input) return SDRT_OK;
+    return SDRT_OK;
+}
+
+/* Where the prompt comes from. */
+static int check_prompt(struct sdgen_options *o, const struct sdrt_log *log)
+{
     if (o->upscale && !o->request.prompt && !o->prompt_file)
         return sdrt_fail(log, SDRT_E_ARG,
                          "--upscale %s: expected a picture to enlarge, or -p TEXT to draw one",
@@ -178,5 +174,36 @@ int sdgen_check_together(struct sdgen_options *o, const char *stray, const char 
     if (o->prompt_file) o->request.prompt = "";
     if (!o->request.prompt)
         return sdrt_fail(log, SDRT_E_ARG, "no prompt: expected -p TEXT; see --help");
+    return SDRT_OK;
+}
+
+int sdgen_check_together(struct sdgen_options *o, const char *stray, const char *more,
+                         const struct sdrt_log *log)
+{
+    if (stray && o->upscale && !o->request.prompt && !o->prompt_file) {
+        o->upscale_input = stray;
+        stray = more;
+    }
+    if (stray && o->upscale_input)
+        return sdrt_fail(log, SDRT_E_ARG, "'%s': expected one picture to enlarge, which is '%s'",
+                         stray, o->upscale_input);
+    if (stray)
+        return sdrt_fail(log, SDRT_E_ARG,
+                         "'%s': expected options only; a prompt of several words needs quotes",
+                         stray);
+    o->show |= o->show_steps;
+    leave_precision(o);
+    if (check_precision(o, log)) return SDRT_E_ARG;
+    if (check_companions(o, log)) return SDRT_E_ARG;
+    if (check_pictures(o, log)) return SDRT_E_ARG;
+    if (o->fast && o->cache)
+        return sdrt_fail(log, SDRT_E_ARG, "--fast, --cache: expected one of them");
+    if (o->fast) o->request.cache = "fast";
+    if (o->plan && !o->model.model) o->model.random_weights = 1;
+    o->model.plan_only = o->plan;
+    if (check_outputs(o, log) || check_enlarging(o, log)) return SDRT_E_ARG;
+    if (check_many(o, log)) return SDRT_E_ARG;
+    if (o->plan || o->inspect || o->upscale_input) return SDRT_OK;
+    if (check_prompt(o, log)) return SDRT_E_ARG;
     return choose_model(o, log);
 }

@@ -61,6 +61,7 @@ static int write_word(FILE *f, const struct output *o, const char *word, size_t 
     struct tm local;
     char text[32];
 #define IS(name) (n == sizeof name - 1 && !memcmp(word, name, n))
+    const char *form = IS("date") ? "%Y-%m-%d" : IS("time") ? "%H%M%S" : NULL;
 
     localtime_r(&now, &local);
     if (IS("seed")) fprintf(f, "%llu", (unsigned long long)(o->seed + (uint64_t)k));
@@ -70,8 +71,7 @@ static int write_word(FILE *f, const struct output *o, const char *word, size_t 
     else if (IS("height")) fprintf(f, "%d", r->height);
     else if (IS("cfg")) fprintf(f, "%g", (double)r->cfg_scale);
     else if (IS("sampler")) fputs(r->sampler ? r->sampler : "default", f);
-    else if (IS("date") && strftime(text, sizeof text, "%Y-%m-%d", &local)) fputs(text, f);
-    else if (IS("time") && strftime(text, sizeof text, "%H%M%S", &local)) fputs(text, f);
+    else if (form && strftime(text, sizeof text, form, &local)) fputs(text, f);
     else return 0;
 #undef IS
     return 1;

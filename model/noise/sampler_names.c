@@ -12,14 +12,14 @@
 
 /* Others than the name itself, blanks between. */
 static const char *const sampler_spellings[SDRT_SAMPLER_COUNT] = {
-    [SDRT_SAMPLER_EULER] = "eulerdiscretescheduler eulerdiscrete flowmatcheulerdiscretescheduler "
-                           "edmeulerscheduler",
+    [SDRT_SAMPLER_EULER] = ("eulerdiscretescheduler eulerdiscrete flowmatcheulerdiscretescheduler "
+                            "edmeulerscheduler"),
     [SDRT_SAMPLER_EULER_A] =
-        "eulerancestral eulerancestraldiscretescheduler eulerancestraldiscrete "
-        "ddpm ddpmscheduler ddpmparallelscheduler", /* whose step is this one with an eta of 1 */
+        ("eulerancestral eulerancestraldiscretescheduler eulerancestraldiscrete "
+         "ddpm ddpmscheduler ddpmparallelscheduler"), /* whose step is this one with an eta of 1 */
     [SDRT_SAMPLER_DDIM] = "ddimscheduler ddimparallelscheduler ddimtrailing",
-    [SDRT_SAMPLER_DPMPP_2M] = "dpmsolvermultistepscheduler dpmsolvermultistep dpmsolverpp "
-                              "edmdpmsolvermultistepscheduler",
+    [SDRT_SAMPLER_DPMPP_2M] = ("dpmsolvermultistepscheduler dpmsolvermultistep dpmsolverpp "
+                               "edmdpmsolvermultistepscheduler"),
     [SDRT_SAMPLER_HEUN] = "heundiscretescheduler heundiscrete flowmatchheundiscretescheduler",
     [SDRT_SAMPLER_LCM] = "lcmscheduler",
     [SDRT_SAMPLER_DPM2] = "kdpm2discretescheduler kdpm2discrete",
@@ -101,6 +101,8 @@ const char *sdrt_schedule_name(int kind)
 
 enum { WORD = 64 };
 
+static char lower(char c) { return (char)tolower((unsigned char)c); }
+
 /* The letters and digits of a name. */
 static void fold(char to[WORD], const char *name)
 {
@@ -108,9 +110,8 @@ static void fold(char to[WORD], const char *name)
     size_t n = 0;
 
     for (; *name && n < WORD - 1; name++) {
-        const unsigned char c = (unsigned char)*name;
-        if (isalnum(c)) to[n++] = (char)tolower(c);
-        else if (c == '+') to[n++] = 'p';
+        if (isalnum((unsigned char)*name)) to[n++] = lower(*name);
+        else if (*name == '+') to[n++] = 'p';
     }
     to[n] = '\0';
     for (int i = 0; i < 2; i++) {

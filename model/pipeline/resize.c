@@ -66,7 +66,10 @@ static struct span *spans_of(const struct filter *f, int from, int to, double **
     return NULL;
 }
 
-static uint8_t to_byte(double x) { return x <= 0.0 ? 0 : x >= 255.0 ? 255 : (uint8_t)(x + 0.5); }
+static uint8_t to_byte(double x)
+{
+    return x <= 0.0 ? 0 : x >= 255.0 ? 255 : (uint8_t)floor(x + 0.5);
+}
 
 /* Resamples lines of length from to length to; step is from one pixel of a line to the next, and
  * the bytes of one pixel beside another are apart by 1: lines [outer][from][step] -> [outer][to][step]. */

@@ -112,20 +112,23 @@ static size_t escape_at(const char *p)
     return *p == '\\' && p[1] && strchr(syntax, p[1]) ? 2 : 0;
 }
 
-/* Behind a word that has no syntax in it: signs only before something else. */
+/* Bytes of a character without syntax in it: signs are one only before something else; 0: none. */
+static size_t plain_at(const char *p)
+{
+    const size_t escaped = escape_at(p);
+
+    if (escaped) return escaped;
+    if (!*p || strchr(any_space, *p)) return 0;
+    if (!strchr(syntax, *p)) return 1;
+    return (*p == '+' || *p == '-') && p[1] && !strchr(blank, p[1]) && !strchr(syntax, p[1]);
+}
+
+/* Behind a word that has no syntax in it. */
 static const char *plain_word(const char *p)
 {
     const char *begin = p;
 
-    for (;;) {
-        const size_t escaped = escape_at(p);
-        if (escaped) p += escaped;
-        else if (!*p || strchr(any_space, *p)) break;
-        else if (!strchr(syntax, *p)) p++;
-        else if ((*p == '+' || *p == '-') && p[1] && !strchr(blank, p[1]) && !strchr(syntax, p[1]))
-            p++;
-        else break;
-    }
+    for (size_t n = plain_at(p); n; n = plain_at(p)) p += n;
     return p > begin ? p : NULL;
 }
 

@@ -17,6 +17,8 @@ const char *sdrt_choices(char text[SDRT_CHOICES], sdrt_names_fn *names)
     return text;
 }
 
+static int differ(char a, char b) { return tolower((unsigned char)a) != tolower((unsigned char)b); }
+
 /* Letters to put in, take out or change to come from a to b (Levenshtein), both cut to MOST. */
 static int edits(const char *a, const char *b)
 {
@@ -29,8 +31,7 @@ static int edits(const char *a, const char *b)
         int corner = row[0];
         row[0] = i;
         for (int k = 1; k <= m; k++) {
-            const int change = corner + (tolower((unsigned char)a[i - 1]) !=
-                                         tolower((unsigned char)b[k - 1]));
+            const int change = corner + differ(a[i - 1], b[k - 1]);
             corner = row[k];
             const int one = 1 + (row[k] < row[k - 1] ? row[k] : row[k - 1]);
             row[k] = change < one ? change : one;

@@ -68,32 +68,74 @@ static int output_size(int given, int in, int upsample, int stride)
     return given ? given : (in * upsample + stride - 1) / stride;
 }
 
-sdrt_tensor sdrt_graph_conv(struct sdrt_graph *g, sdrt_tensor x, const struct sdrt_conv_spec *spec)
+/* The prefixes of the weights that stand one behind another in the output's channels, which each of
+ * them has rows of; how many. */
+static int name_weights(const struct sdrt_conv_spec *spec, const char *prefixes[3], int rows[3])
 {
-    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
-    struct sdrt_view in = g->tensors[x];
-    struct sdrt_view in2 = spec->skip < 0 ? (struct sdrt_view){ 0 } : g->tensors[spec->skip];
-    const struct sdrt_view chan = spec->chan < 0 ? (struct sdrt_view){ 0 } : g->tensors[spec->chan];
-    const int stride = spec->stride ? spec->stride : 1;
-    int up = spec->upsample ? spec->upsample : 1;
-    const int h = output_size(spec->out_h, in.h, up, stride);
-    const int w = output_size(spec->out_w, in.w, up, stride);
-    const int among = g->ranks && spec->kernel == 3;
-    sdrt_tensor skip = spec->skip;
-    int count = 0, rows[3];
-    const char *prefixes[3];
+    int count = 0;
 
-    if (spec->relu && spec->kernel != 3)
-        return sdrt_graph_fail(g, SDRT_E_ARG, "ReLU after a convolution that is not 3x3");
-    if (spec->relu && !g->ops->elementwise.relu)
-        return sdrt_graph_fail(g, SDRT_E_UNSUPPORTED, "ReLU, which this device has no kernel for");
     while (count < 3 && spec->weights[count]) {
         prefixes[count] = spec->weights[count];
         count++;
     }
     if (!count) prefixes[count++] = spec->name;
     for (int i = 0; i < count; i++) rows[i] = spec->out_c / count;
+    return count;
+}
 
+/* The kernel's shape for a node whose tensors are known, but for the output's sides and the weights. */
+static struct sdrt_conv_shape shape_of(const struct sdrt_graph *g, const struct sdrt_node *n,
+                                       const struct sdrt_conv_spec *spec, int stride, int upsample)
+{
+    const struct sdrt_view in = g->tensors[n->x], y = g->tensors[n->y];
+    const struct sdrt_view in2 = n->x2 < 0 ? (struct sdrt_view){ 0 } : g->tensors[n->x2];
+    const struct sdrt_view chan = n->chan < 0 ? (struct sdrt_view){ 0 } : g->tensors[n->chan];
+
+    return (struct sdrt_conv_shape){
+        .batch = in.batch,
+        .in_h = in.h,
+        .in_w = in.w,
+        .in_c = in.c,
+        .in_c2 = in2.c,
+        .out_c = spec->out_c,
+        .kernel = spec->kernel,
+        .stride = stride,
+        .upsample = upsample,
+        .pad = spec->pad,
+        .lead = g->ranks && spec->kernel == 3 && g->ranks->rank > 0,
+        .x_pitch = in.pitch,
+        .x2_pitch = in2.pitch,
+        .y_pitch = y.pitch,
+        .residual_pitch = spec->residual >= 0 ? g->tensors[spec->residual].pitch : 0,
+        .chan_pitch = chan.batch > 1 ? chan.pitch : 0,
+        .prologue = n->msb < 0   ? SDRT_PROLOGUE_NONE
+                    : spec->silu ? SDRT_PROLOGUE_NORM_SILU
+                                 : SDRT_PROLOGUE_NORM,
+        .w = { .n = spec->out_c,
+               .k = in.c + in2.c,
+               .taps = spec->kernel * spec->kernel,
+               .stride = stride },
+        .relu = spec->relu,
+    };
+}
+
+sdrt_tensor sdrt_graph_conv(struct sdrt_graph *g, sdrt_tensor x, const struct sdrt_conv_spec *spec)
+{
+    if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
+    const struct sdrt_view in = g->tensors[x];
+    const int stride = spec->stride ? spec->stride : 1;
+    int up = spec->upsample ? spec->upsample : 1;
+    const int h = output_size(spec->out_h, in.h, up, stride);
+    const int w = output_size(spec->out_w, in.w, up, stride);
+    const int among = g->ranks && spec->kernel == 3;
+    sdrt_tensor skip = spec->skip;
+    const char *prefixes[3];
+    int rows[3];
+
+    if (spec->relu && spec->kernel != 3)
+        return sdrt_graph_fail(g, SDRT_E_ARG, "ReLU after a convolution that is not 3x3");
+    if (spec->relu && !g->ops->elementwise.relu)
+        return sdrt_graph_fail(g, SDRT_E_UNSUPPORTED, "ReLU, which this device has no kernel for");
     const sdrt_tensor msb = spec->norm ? group_norm(g, x, spec->skip, spec) : spec->msb;
     const int norm = g->n_nodes - 1;
     if (among) {
@@ -102,8 +144,6 @@ sdrt_tensor sdrt_graph_conv(struct sdrt_graph *g, sdrt_tensor x, const struct sd
         x = sdrt_graph_with_neighbours(g, x, up, stride == 1);
         skip = sdrt_graph_with_neighbours(g, skip, up, stride == 1);
         if (g->status != SDRT_OK) return SDRT_NO_TENSOR;
-        in = g->tensors[x];
-        if (skip >= 0) in2 = g->tensors[skip];
         up = 1;
     }
     const sdrt_tensor y = spec->into >= 0
@@ -117,34 +157,10 @@ sdrt_tensor sdrt_graph_conv(struct sdrt_graph *g, sdrt_tensor x, const struct sd
     n->chan = spec->chan;
     n->residual = spec->residual;
     n->msb = msb;
-    n->u.conv = (struct sdrt_conv_shape){
-        .batch = in.batch,
-        .in_h = in.h,
-        .in_w = in.w,
-        .in_c = in.c,
-        .in_c2 = in2.c,
-        .out_h = h,
-        .out_w = w,
-        .out_c = spec->out_c,
-        .kernel = spec->kernel,
-        .stride = stride,
-        .upsample = up,
-        .pad = spec->pad,
-        .lead = among && g->ranks->rank > 0,
-        .x_pitch = in.pitch,
-        .x2_pitch = in2.pitch,
-        .y_pitch = g->tensors[y].pitch,
-        .residual_pitch = spec->residual >= 0 ? g->tensors[spec->residual].pitch : 0,
-        .chan_pitch = chan.batch > 1 ? chan.pitch : 0,
-        .prologue = msb < 0      ? SDRT_PROLOGUE_NONE
-                    : spec->silu ? SDRT_PROLOGUE_NORM_SILU
-                                 : SDRT_PROLOGUE_NORM,
-        .w = { .n = spec->out_c,
-               .k = in.c + in2.c,
-               .taps = spec->kernel * spec->kernel,
-               .stride = stride },
-        .relu = spec->relu,
-    };
+    n->u.conv = shape_of(g, n, spec, stride, up);
+    n->u.conv.out_h = h;
+    n->u.conv.out_w = w;
+    const int count = name_weights(spec, prefixes, rows);
     n->u.conv.w.stored = sdrt_graph_set_weights(g, n, prefixes, rows, count,
                                                 (size_t)n->u.conv.w.k * (size_t)n->u.conv.w.taps,
                                                 !spec->no_bias);

@@ -25,7 +25,7 @@ sources='runtime/base/*.c runtime/files/*.c runtime/random/*_linux.c kernels/*.c
     tools/prompt_file.c tools/fetch_reply.c bench/shape_text.c bench/elementwise.c'
 for source in $(cd "$top" && ls $sources); do
     object=$OUT/objects/$(echo "$source" | tr / _).o
-    [ "$object" -nt "$top/$source" ] ||
+    [ -n "$(find "$object" -newer "$top/$source" 2> /dev/null)" ] ||
         $CC $CFLAGS $flags -c "$top/$source" -o "$object"
 done
 make -s model/text/clip_merges.c
