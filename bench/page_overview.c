@@ -62,18 +62,19 @@ static void take(struct overview *o, int file, const json_t *document)
     const char *command = sdrt_result_text(document, NULL, "command");
     const double ms = sdrt_result_number(document, NULL, "ms");
     const double roof = sdrt_result_number(document, "roof", "f32_gflops");
-    static const char *const of_interest[] = { "step", "vae", "text", "generate", "score" };
-    int which = 0;
+    static const char *const shown[] = { "step", "vae", "text", "generate", "score" };
+    size_t i = 0;
 
-    while (which < 5 && strcmp(command, of_interest[which])) which++;
-    if (which == 5) return;
+    while (i < sizeof shown / sizeof *shown && strcmp(command, shown[i])) i++;
+    if (i == sizeof shown / sizeof *shown) return;
     struct work *w = work_of(o, file, document);
     if (isfinite(roof)) w->roof = roof;
-    if (which == 0) w->step = ms;
-    if (which == 1) w->vae = ms;
-    if (which == 2) w->encoding = ms;
-    if (which == 3) w->images = sdrt_result_number(document, NULL, "images_per_minute");
-    if (which == 4) w->score = sdrt_result_number(document, "score", "images_per_minute");
+    if (!strcmp(command, "step")) w->step = ms;
+    else if (!strcmp(command, "vae")) w->vae = ms;
+    else if (!strcmp(command, "text")) w->encoding = ms;
+    else if (!strcmp(command, "generate"))
+        w->images = sdrt_result_number(document, NULL, "images_per_minute");
+    else w->score = sdrt_result_number(document, "score", "images_per_minute");
 }
 
 static void cell(double x, int decimals, FILE *f)

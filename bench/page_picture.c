@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static double at_least_0(double x) { return x > 0.0 ? x : 0.0; }
+/* Beyond all machines: a file may say anything, and axes have whole decades. */
+static const double most = 1e12;
+
+static double at_least_0(double x) { return x > 0.0 ? fmin(x, most) : 0.0; }
 
 static enum sdrt_step_class class_of(const char *name)
 {

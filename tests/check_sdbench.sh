@@ -347,6 +347,14 @@ report $ok 'the page has dots, and needs no network' "$(grep -c '<circle' page.h
 ok=true
 "$sdbench" page "${tiny%/tests/*}"/bench/results/*.json -o whole.html > out 2> err && [ ! -s out ] || ok=false
 report $ok 'page of all results in the tree' "$(cat err)"
+# Figures that no machine has make no axes without end.
+printf '{"command": "layers", "precision": "f32", "roof": {"f32_gflops": 1e299, "read_gbs": 1e-299}, "layers": [
+    {"name": "x", "class": "conv", "ms": 1e-308, "gflop": 1e290, "bytes": 1e-308, "roof_share": 1e308}]}' > vast.json
+"$sdbench" page vast.json > vast.html 2> err
+status=$?
+ok=true
+[ $status -eq 0 ] && [ "$(wc -c < vast.html)" -lt 32768 ] && grep -q "<circle" vast.html || ok=false
+report $ok 'vast figures in a page' "status $status: $(wc -c < vast.html) bytes"
 # Side by side: files of several machines and of none, each once; a score joins its machine's row.
 sed 's/"machine": "m", /&"isa": "avx2", "precision": "f32", "arch": "sd15", "size": "512x512", "ms": 100, /' \
     a.json > one.json
