@@ -3,8 +3,11 @@
  * Three seconds (or as many as the second argument says) of mutated pictures and small texts through all
  * their readers that have no fuzzer of their own, from a seed that is fixed unless the first argument
  * gives another; a third argument names one kind.  Nothing may crash or hang, a refusal is one line, and
- * what is read keeps to its limits.  As a target of libFuzzer SDRT_FUZZ_KIND says which kind it is.
+ * what is read keeps to its limits.  A seed itself has to be taken, since edits of a refused one stop at
+ * the same check.  As a target of libFuzzer SDRT_FUZZ_KIND says which kind it is.
  */
+#include <config.h>
+
 #include "bench/shape_text.h"
 #include "model/checkpoint/folder_weights.h"
 #include "model/lora/tags.h"
@@ -16,14 +19,19 @@
 #include "tools/fetch_reply.h"
 #include "tools/prompt_file.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 enum { CAPACITY = 1 << 16 };
 
+static size_t taken; /* inputs that a reader took */
 static char folder[64];
-static const char *const files[] = { "vocab.json", "merges.txt", "x", "hashed",
-                                     "model.safetensors.index.json" };
+static const char *const files[] = {
+    "vocab.json", "merges.txt", "x", "hashed", "model.safetensors.index.json", "name.safetensors"
+};
 enum { FILES = sizeof files / sizeof *files };
 
 static void remove_folder(void)
@@ -41,20 +49,33 @@ static void remove_folder(void)
 static const char *put(const char *name, const void *data, size_t size)
 {
     static char paths[2][128];
-    static int made, turn;
+    static int turn;
 
-    if (!made) {
+    if (!*folder) {
         /* In memory, where there is such a place. */
         snprintf(folder, sizeof folder, "%s/fuzz-texts-XXXXXX",
                  access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
         if (!mkdtemp(folder) || atexit(remove_folder)) abort();
-        made = 1;
     }
     turn ^= 1;
     snprintf(paths[turn], sizeof paths[turn], "%s/%s", folder, name);
     FILE *f = fopen(paths[turn], "wb");
     if (!f || fwrite(data, 1, size, f) != size || fclose(f)) abort();
     return paths[turn];
+}
+
+/* A file for others to find; its name in the folder is name.safetensors. */
+static void put_weights(void)
+{
+    static int made;
+
+    if (!made) put("name.safetensors", "", 0);
+    made = 1;
+}
+
+static int is_within_folder(const char *path)
+{
+    return !strncmp(path, folder, strlen(folder)) && !strstr(path, "/../");
 }
 
 /* A text with a 0 behind it, up to the first; freed by the caller. */
@@ -73,19 +94,20 @@ static int fair(int status)
 {
     const int good = status == SDRT_OK ? fuzz_lines == 0 : fuzz_lines == 1;
 
+    taken += status == SDRT_OK;
     fuzz_lines = 0;
     return good;
 }
 
 /* ---- kinds ---- */
 
-static int try_picture(const uint8_t *data, size_t size)
+static int try_pixels(const uint8_t *data, size_t size)
 {
     enum { MOST = 1 << 18 };
+    static volatile unsigned sum;
     struct sdrt_picture_file p = { 0 };
     const int status = sdrt_picture_file_decode(&p, data, size, MOST, "x", &fuzz_log);
     int good = fair(status) && (status == SDRT_OK) == (p.pixels != NULL);
-    unsigned sum = 0;
 
     if (good && p.pixels) {
         const size_t n = (size_t)p.width * (size_t)p.height;
@@ -94,7 +116,46 @@ static int try_picture(const uint8_t *data, size_t size)
         if (p.parameters) sum += (unsigned)strlen(p.parameters);
     }
     sdrt_picture_file_free(&p);
-    return good && sum <= UINT32_MAX;
+    return good;
+}
+
+/* The chunks of a PNG get their right sums, or an edit never comes past them. */
+static void mend_sums(uint8_t *png, size_t size)
+{
+    for (size_t at = 8; at + 12 <= size;) {
+        const size_t n = (size_t)png[at] << 24 | (size_t)png[at + 1] << 16 |
+                         (size_t)png[at + 2] << 8 | png[at + 3];
+        if (n > size - at - 12) return;
+        const uLong sum = crc32(0, png + at + 4, (uInt)n + 4);
+        for (int i = 0; i < 4; i++) png[at + 8 + n + (size_t)i] = (uint8_t)(sum >> (24 - 8 * i));
+        at += 12 + n;
+    }
+}
+
+/* A PNG as it is and with right sums. */
+static int try_picture(const uint8_t *data, size_t size)
+{
+    if (!try_pixels(data, size)) return 0;
+    if (size < 8 || memcmp(data, "\x89PNG\r\n\x1a\n", 8)) return 1;
+    uint8_t *mended = malloc(size);
+    if (!mended) abort();
+    memcpy(mended, data, size);
+    mend_sums(mended, size);
+    const int good = try_pixels(mended, size);
+    free(mended);
+    return good;
+}
+
+static int encodes(const struct sdrt_clip_tokenizer *t)
+{
+    enum { IDS = 64 };
+    int32_t ids[IDS];
+    int n = 0;
+    const int status = sdrt_clip_tokenizer_encode(t, "low LO l <|endoftext|> w!", 0, ids, IDS, &n);
+
+    for (int i = 0; i < n && i < IDS; i++)
+        if (ids[i] < 0 || ids[i] >= sdrt_clip_tokenizer_vocab_size(t)) return 0;
+    return status == SDRT_OK && n >= 0;
 }
 
 /* A vocabulary and, behind a 0, merges. */
@@ -106,9 +167,10 @@ static int try_vocab(const uint8_t *data, size_t size)
     const char *merges = put("merges.txt", end ? end + 1 : data, end ? size - first - 1 : 0);
     struct sdrt_clip_tokenizer *t = NULL;
     const int status = sdrt_clip_tokenizer_open(&t, vocab, merges, &fuzz_log);
+    const int good = fair(status) && (!t || encodes(t));
 
     sdrt_clip_tokenizer_free(&t);
-    return fair(status);
+    return good;
 }
 
 /* An index never leads out of its folder. */
@@ -116,12 +178,12 @@ static int try_index(const uint8_t *data, size_t size)
 {
     struct sdrt_folder_weights w = { 0 };
 
+    put_weights();
     put("model.safetensors.index.json", data, size);
     const int status = sdrt_folder_weights_find(&w, folder, sdrt_transformers_weights, "",
                                                 &fuzz_log);
     int good = fair(status);
-    for (size_t i = 0; good && i < w.n; i++)
-        good = !strncmp(w.paths[i], folder, strlen(folder)) && !strstr(w.paths[i], "/../");
+    for (size_t i = 0; good && i < w.n; i++) good = is_within_folder(w.paths[i]);
     sdrt_folder_weights_free(&w);
     return good;
 }
@@ -157,6 +219,7 @@ static int try_reply(const uint8_t *data, size_t size)
         at += n;
     }
     fetch_hub_sha256(sha, &r);
+    taken += *sha != 0;
     return is_plain(r.etag) && is_plain(r.linked_etag) && is_plain(r.error_code) &&
            fetch_reply_total(&r) >= -1 && strlen(sha) < FETCH_SHA256_TEXT;
 }
@@ -165,10 +228,14 @@ static int try_tags(const uint8_t *data, size_t size)
 {
     char *text = text_of(data, size), *plain = NULL;
     struct sdrt_lora_list list = { 0 };
-    int status = sdrt_lora_tags_split(text, "/tmp/no-such-folder", &plain, &list, &fuzz_log);
+
+    put_weights();
+    int status = sdrt_lora_tags_split(text, folder, &plain, &list, &fuzz_log);
     int good = (status == SDRT_OK || fuzz_lines) && (status == SDRT_OK) == (plain != NULL) &&
                (!plain || strlen(plain) <= strlen(text));
 
+    taken += list.count > 0;
+    for (size_t i = 0; good && i < list.count; i++) good = is_within_folder(list.uses[i].path);
     free(plain);
     plain = NULL;
     sdrt_lora_list_clear(&list);
@@ -191,15 +258,43 @@ static int try_npy(const uint8_t *data, size_t size)
     return good;
 }
 
+/* The path of a file of one byte and the date that the seed has. */
+static const char *hashed(void)
+{
+    static const struct timespec dates[2] = { { 1700000000, 0 }, { 1700000000, 0 } };
+    static char *path;
+
+    if (!path) {
+        path = realpath(put("hashed", "x", 1), NULL);
+        if (!path || utimensat(AT_FDCWD, path, dates, 0)) abort();
+    }
+    return path;
+}
+
+/* A cache of hashes, in which @ stands for the path of a file; what it tells of that is in it. */
 static int try_hashes(const uint8_t *data, size_t size)
 {
-    char digest[SDRT_SHA256_TEXT] = "";
-    const char *hashed = put("hashed", "x", 1);
-    const int status = sdrt_file_hash(digest, hashed, SDRT_FILE_HASH_WHOLE, put("x", data, size), 0,
-                                      &fuzz_log);
-    const int good = status == SDRT_OK ? strlen(digest) == SDRT_SHA256_TEXT - 1
-                                       : status == SDRT_E_MISSING;
+    const char *path = hashed();
+    const size_t n = strlen(path);
+    char digest[SDRT_SHA256_TEXT] = "", told[SDRT_SHA256_TEXT + 2];
+    char *text = malloc(size * n + 1);
+    size_t used = 0;
 
+    if (!text) abort();
+    for (size_t i = 0; i < size; i++) {
+        const int is_path = data[i] == '@';
+        memcpy(text + used, is_path ? path : (const char *)data + i, is_path ? n : 1);
+        used += is_path ? n : 1;
+    }
+    const int status = sdrt_file_hash(digest, path, SDRT_FILE_HASH_WHOLE, put("x", text, used), 0,
+                                      &fuzz_log);
+    free(text);
+    const int length = snprintf(told, sizeof told, "%s @", digest);
+    const int good = fuzz_lines == 0 &&
+                     (status == SDRT_OK ? strlen(digest) == SDRT_SHA256_TEXT - 1 &&
+                                              memmem(data, size, told, (size_t)length)
+                                        : status == SDRT_E_MISSING);
+    taken += status == SDRT_OK;
     fuzz_lines = 0;
     return good;
 }
@@ -226,22 +321,31 @@ static const struct kind {
     int (*run)(const uint8_t *data, size_t size);
     const char *seed; /* a text, or a file below tests/ */
 } kinds[] = {
-    { "picture", try_picture, "golden/pictures/map-threshold.png" },
+    { "picture", try_picture, "golden/fuzz-seeds/texts.png" },
+    { "picture", try_picture, "golden/fuzz-seeds/palette.png" },
+#ifdef HAVE_JPEG
+    { "picture", try_picture, "golden/fuzz-seeds/turned.jpg" },
+#endif
+#ifdef HAVE_WEBP
+    { "picture", try_picture, "golden/fuzz-seeds/lossy.webp" },
+#endif
     { "vocab", try_vocab,
       "{\"<|startoftext|>\":0,\"<|endoftext|>\":1,\"l\":2,\"o\":3,\"w</w>\":4,\"lo\":5}" },
     { "index", try_index,
-      "{\"metadata\":{\"total_size\":9},\"weight_map\":{\"a\":\"model-1.safetensors\","
-      "\"b\":\"../x.safetensors\"}}" },
-    { "prompts", try_prompts, "\xef\xbb\xbf# a comment\na cat\r\n\r\n--width 3\na dog\r" },
+      "{\"metadata\":{\"total_size\":9},\"weight_map\":{\"a\":\"name.safetensors\","
+      "\"b\":\"name.safetensors\"}}" },
+    { "prompts", try_prompts, "\xef\xbb\xbf# a comment\na cat\r\n\r\na dog\r" },
     { "reply", try_reply,
-      "HTTP/1.1 302 Found\r\nETag: \"abc\"\r\nX-Linked-Etag: \"0123456789abcdef\"\r\n"
+      "HTTP/1.1 302 Found\r\nETag: \"abc\"\r\nX-Linked-Etag: "
+      "\"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881\"\r\n"
       "Content-Length: 12\r\nContent-Range: bytes 1-2/3\r\nX-Linked-Size: 7\r\nRetry-After: 2\r\n"
       "X-Error-Code: GatedRepo\r\n" },
-    { "tags", try_tags, "a <lora:name:0.8:te=1:unet=0.5:lbw=IN> <lyco:x> <hypernet:y:1> cat" },
-    { "npy", try_npy, "golden/lora/loha.image.npy" },
+    { "tags", try_tags,
+      "a <lora:name:0.8:te=1:unet=0.5:lbw=OUTALL> <lora:name:1:0.5:1,0,0,0,0.5,1,1,1,1,0,-1,2> "
+      "<lyco:name> cat" },
+    { "npy", try_npy, "golden/fuzz-seeds/array.npy" },
     { "hashes", try_hashes,
-      "whole 1 1700000000.0 "
-      "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881 /tmp/x\n" },
+      "w 1 1700000000 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881 @\n" },
     { "shape", try_shape, "conv 2x64x64 320+320>640 k3 s1 silu" },
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
@@ -292,13 +396,17 @@ int main(int argc, char **argv)
         const size_t size = load_seed(&kinds[i], seed);
         size_t rounds = 0;
         int good = size > 0;
+
+        taken = 0;
         while (good && sdrt_now() < end) {
             memcpy(text, seed, size);
             const size_t n = rounds ? fuzz_mutate(text, size, CAPACITY) : size;
-            good = kinds[i].run((const uint8_t *)text, n);
+            good = kinds[i].run((const uint8_t *)text, n) && taken;
             rounds++;
         }
-        printf("fuzz_texts: %s: %zu inputs: %s\n", kinds[i].name, rounds, good ? "good" : "WRONG");
+        good = good && taken;
+        printf("fuzz_texts: %s: %zu inputs, %zu taken: %s\n", kinds[i].name, rounds, taken,
+               good ? "good" : "WRONG");
         bad += !good;
     }
     return bad != 0;

@@ -500,7 +500,7 @@ tests_test_control_SOURCES = tests/test_control.c $(CONTROL_CASES) $(ALLOCATIONS
 tests_test_control_CFLAGS = $(TEST_CFLAGS)
 tests_test_control_LDFLAGS = $(AM_LDFLAGS) $(COUNT_ALLOCATIONS)
 tests_test_control_LDADD = $(TEST_LIBS)
-EXTRA_DIST += tests/golden/pictures tests/oracle/make_pictures.py tests/oracle/make_control.py tests/oracle/make_image_prompts.py \
+EXTRA_DIST += tests/golden/pictures tests/golden/fuzz-seeds tests/oracle/make_fuzz_seeds.py tests/oracle/make_pictures.py tests/oracle/make_control.py tests/oracle/make_image_prompts.py \
 	tests/oracle/make_control_maps.py
 
 # Nets of the small model; counts allocations.
