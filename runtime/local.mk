@@ -60,10 +60,10 @@ endif
 # What each system does its own way, a file each.
 if MACOS
 libruntime_la_SOURCES += runtime/machine/memory_macos.c runtime/machine/common_memory_macos.c runtime/machine/sleep_posix.c \
-	runtime/machine/thread_macos.c runtime/random/entropy_macos.c
+	runtime/machine/thread_macos.c runtime/machine/file_time_macos.c runtime/random/entropy_macos.c
 else
 libruntime_la_SOURCES += runtime/machine/memory_linux.c runtime/machine/common_memory_linux.c runtime/machine/memory_linux.h \
-	runtime/machine/sleep_linux.c runtime/machine/thread_linux.c runtime/random/entropy_linux.c
+	runtime/machine/sleep_linux.c runtime/machine/thread_linux.c runtime/machine/file_time_linux.c runtime/random/entropy_linux.c
 endif
 
 # The part that knows MPI, which programs load where they are asked to.

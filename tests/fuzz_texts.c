@@ -345,7 +345,8 @@ static const struct kind {
       "<lyco:name> cat" },
     { "npy", try_npy, "golden/fuzz-seeds/array.npy" },
     { "hashes", try_hashes,
-      "w 1 1700000000 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881 @\n" },
+      "w 1 1700000000.000000000 "
+      "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881 @\n" },
     { "shape", try_shape, "conv 2x64x64 320+320>640 k3 s1 silu" },
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };

@@ -8,9 +8,11 @@
 #include "tests/temp_folder.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 TestSuite(file_hash, .init = temp_folder_make, .fini = temp_folder_remove);
@@ -102,4 +104,22 @@ Test(file_hash, kept_once_known)
                  SDRT_E_MISSING);
     cr_expect_eq(sdrt_file_hash(digest, "nowhere", SDRT_FILE_HASH_WHOLE, NULL, 1, NULL),
                  SDRT_E_MISSING);
+}
+
+/* Another file of the same size and second. */
+Test(file_hash, is_of_the_file_that_is_there)
+{
+    char file[512], cache[512], first[SDRT_SHA256_TEXT], digest[SDRT_SHA256_TEXT];
+    struct timespec times[2] = { { 1700000000, 1 }, { 1700000000, 1 } };
+
+    snprintf(file, sizeof file, "%s/a", temp_folder());
+    snprintf(cache, sizeof cache, "%s/hashes", temp_folder());
+    for (int i = 0; i < 2; i++) {
+        write_file(file, i ? "b" : "a", 1);
+        times[1].tv_nsec = 1 + i;
+        cr_assert_eq(utimensat(AT_FDCWD, file, times, 0), 0);
+        cr_assert_eq(sdrt_file_hash(i ? digest : first, file, SDRT_FILE_HASH_WHOLE, cache, 1, NULL),
+                     SDRT_OK);
+    }
+    cr_expect_str_neq(first, digest);
 }

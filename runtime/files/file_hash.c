@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/files/file_hash.h"
 #include "runtime/base/stop.h"
+#include "runtime/machine/file_time.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,8 +16,11 @@ enum { BLOCK = 1 << 20 };
 /* What a line of the cache begins with: the file as it is now. */
 static void describe(char *text, size_t size, enum sdrt_file_hash_kind kind, const struct stat *st)
 {
-    snprintf(text, size, "%c %lld %lld ", kind == SDRT_FILE_HASH_WHOLE ? 'w' : 't',
-             (long long)st->st_size, (long long)st->st_mtime);
+    const struct timespec time = sdrt_file_time(st);
+
+    /* A file that replaces another of its size within a second differs in the rest. */
+    snprintf(text, size, "%c %lld %lld.%09ld ", kind == SDRT_FILE_HASH_WHOLE ? 'w' : 't',
+             (long long)st->st_size, (long long)time.tv_sec, (long)time.tv_nsec);
 }
 
 /* Whether the cache has the file; the last line of it counts. */

@@ -40,7 +40,7 @@ text fuzz_text_index shards '{"weight_map":{"a":"name.safetensors","b":"name.saf
 text fuzz_text_prompts lines '# a comment\na cat\r\n\r\na dog\r'
 text fuzz_text_reply redirect 'HTTP/1.1 302 Found\r\nETag: "abc"\r\nX-Linked-Etag: "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"\r\nContent-Length: 2\r\nRetry-After: 2\r\nContent-Range: bytes 1-2/3\r\nX-Linked-Size: 7\r\nX-Error-Code: GatedRepo\r\n'
 text fuzz_text_tags tags 'a <lora:name:0.8:te=1:unet=0.5:lbw=OUTALL> <lora:name:1:0.5:1,0,0,0,0.5,1,1,1,1,0,-1,2> <lyco:name> cat'
-text fuzz_text_hashes line 'w 1 1700000000 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881 @\n'
+text fuzz_text_hashes line 'w 1 1700000000.000000000 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881 @\n'
 text fuzz_text_shape conv 'conv 2x64x64 320+320>640 k3 s1 silu'
 text fuzz_text_shape gemm 'gemm 8192 320>1280 gated gelu'
 text fuzz_text_shape attention 'attention 2x8x40 4096x77 q320 kv640 causal'

@@ -5,6 +5,7 @@
 #include "runtime/files/path.h"
 #include "runtime/files/picture_file.h"
 #include "runtime/files/read_file.h"
+#include "runtime/machine/file_time.h"
 #include "tools/sdserve/page_files.h"
 
 #include <dirent.h>
@@ -70,7 +71,7 @@ static int add(struct entry **list, size_t *n, const char *name, const struct st
     if (!more) return 0;
     *list = more;
     more[*n].name = strdup(name);
-    more[*n].time = s->st_mtim;
+    more[*n].time = sdrt_file_time(s);
     return more[*n].name ? (int)++*n : 0;
 }
 
