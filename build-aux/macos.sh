@@ -29,8 +29,8 @@ find_zig() {
 }
 
 need() {
-    # Pictures in the terminal, and other formats of pictures, are left out where they are here.
-    for module in chafa libexif libjpeg libwebp libwebpmux libwebpdemux; do
+    # Pictures in the terminal, other formats of pictures and sdserve are left out where they are here.
+    for module in chafa libexif libjpeg libwebp libwebpmux libwebpdemux libmicrohttpd; do
         ! pkg-config --exists $module 2> /dev/null || modules="$modules $module"
     done
     missing=
@@ -46,13 +46,13 @@ need() {
 }
 
 # Links to those headers of these libraries that have its C library's beside them.
-names='hwloc|zlib|zconf|jansson|utf8proc|pcre2|curl|openssl|jpeglib|jmorecfg|jerror|jconfig|webp|libexif'
+names='hwloc|zlib|zconf|jansson|utf8proc|pcre2|curl|openssl|jpeglib|jmorecfg|jerror|jconfig|webp|libexif|microhttpd'
 headers() {
     mkdir -p "$root/include"
     printf '#include <%s>\n' stdio.h hwloc.h png.h zlib.h jansson.h utf8proc.h curl/curl.h \
         openssl/evp.h > "$root/all.c"
     printf '#define PCRE2_CODE_UNIT_WIDTH 8\n#include <pcre2.h>\n' >> "$root/all.c"
-    for header in libexif/exif-data.h jpeglib.h jerror.h webp/decode.h webp/encode.h webp/demux.h \
+    for header in libexif/exif-data.h microhttpd.h jpeglib.h jerror.h webp/decode.h webp/encode.h webp/demux.h \
         webp/mux.h; do
         printf '#if __has_include(<%s>)\n#include <%s>\n#endif\n' $header $header >> "$root/all.c"
     done

@@ -38,11 +38,13 @@ int call_is_gone(const struct call *c)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(c->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct pollfd p = { .events = POLLRDHUP };
+    struct pollfd p = { .events = POLLIN };
+    char byte;
 
     if (!info) return 0;
     p.fd = info->connect_fd;
-    return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
+    if (poll(&p, 1, 0) <= 0) return 0;
+    return (p.revents & (POLLHUP | POLLERR)) || recv(p.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 static const char *header(const struct call *c, const char *name)

@@ -36,14 +36,10 @@ const char *job_state_name(enum job_state state)
 struct queue *queue_make(int max_waiting, int keep)
 {
     struct queue *q = calloc(1, sizeof *q);
-    pthread_condattr_t monotonic;
 
     if (!q) return NULL;
     pthread_mutex_init(&q->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&q->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&q->changed, NULL);
     q->max_waiting = max_waiting;
     q->keep = keep;
     q->checkpoint = NO_CHECKPOINT;
@@ -247,7 +243,8 @@ int queue_wait(struct queue *q, const struct job *job, int *seen, int millisecon
 {
     struct timespec until;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
+    /* The one clock that macOS has for conditions; where it is set back, only a look comes late. */
+    clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += milliseconds / 1000;
     until.tv_nsec += (long)(milliseconds % 1000) * 1000000;
     if (until.tv_nsec >= 1000000000) {

@@ -9,6 +9,7 @@
 #include "tools/sdserve/draw.h"
 #include "tools/sdserve/http.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,23 +29,47 @@ static void hold_signals(sigset_t *set)
     signal(SIGXFSZ, SIG_IGN);
 }
 
-/* Until what is drawn is done, or another signal comes. */
+static const struct timespec pause_between = { 0, 50000000 };
+
+struct winding {
+    struct server *server;
+    pthread_t waiting; /* the thread that waits for signals */
+};
+
+/* Ends the wait for another signal by one, which goes to that thread alone. */
+static void *end_wait(void *user)
+{
+    const struct winding *w = user;
+
+    while (!queue_is_idle(w->server->queue)) nanosleep(&pause_between, NULL);
+    pthread_kill(w->waiting, SIGTERM);
+    return NULL;
+}
+
+/* Until what is drawn is done, or another signal comes.  The first thread waits for that one: while it
+ * does, the system gives none to those threads that libraries began before signals were held. */
 static void wind_down(struct server *s, struct drawers *drawers, const sigset_t *signals)
 {
-    const struct timespec pause = { 0, 50000000 };
+    struct winding w = { s, pthread_self() };
     struct job *job;
+    pthread_t ender;
+    int number;
 
     sdrt_note(&s->log, SDRT_LOG_INFO, "ending after the images that are being drawn");
     queue_stop(s->queue);
-    while (!queue_is_idle(s->queue)) {
-        if (sigtimedwait(signals, NULL, &pause) < 0) continue;
+    if (pthread_create(&ender, NULL, end_wait, &w)) {
+        while (!queue_is_idle(s->queue)) nanosleep(&pause_between, NULL);
+        return;
+    }
+    while (!sigwait(signals, &number) && !queue_is_idle(s->queue)) {
         drawers_cancel(drawers);
         while ((job = queue_drawing(s->queue, ""))) {
             queue_end(s->queue, job, JOB_CANCEL);
             queue_release(s->queue, &job);
-            nanosleep(&pause, NULL);
+            nanosleep(&pause_between, NULL);
         }
     }
+    pthread_join(ender, NULL);
 }
 
 static int serve(struct server *s, const sigset_t *signals)
@@ -52,12 +77,13 @@ static int serve(struct server *s, const sigset_t *signals)
     struct drawers *drawers = drawers_start(s);
     struct http *http = drawers ? http_start(s, &s->options.port) : NULL;
     const int good = http != NULL;
+    int number;
 
     if (good) {
         printf("sdserve: http://%s:%d/\n",
                strchr(s->options.listen, ':') ? "[::1]" : s->options.listen, s->options.port);
         fflush(stdout);
-        sigwaitinfo(signals, NULL);
+        sigwait(signals, &number);
         http_quiesce(http);
         wind_down(s, drawers, signals);
         /* Those who wait for what is done now get it. */
