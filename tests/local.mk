@@ -792,7 +792,7 @@ tests_fuzz_texts_SOURCES = tests/fuzz_texts.c tests/fuzz.h tools/prompt_file.c t
 	bench/kernel_jobs.c bench/kernel_jobs.h
 tests_fuzz_texts_LDADD = libmodel.la libruntime.la libkernels.la $(DEPS_LIBS)
 # The fuzzers as targets of libFuzzer; and what takes long, as make soak.
-EXTRA_DIST += tests/fuzz/build.sh tests/fuzz/corpus.sh tests/fuzz/parsers.dict tests/soak/kills.sh tests/soak/soak.sh tests/soak/valgrind.sh tests/soak/valgrind.supp
+EXTRA_DIST += tests/fuzz/build.sh tests/fuzz/corpus.sh tests/fuzz/coverage.sh tests/fuzz/parsers.dict tests/soak/kills.sh tests/soak/soak.sh tests/soak/valgrind.sh tests/soak/valgrind.supp
 noinst_PROGRAMS += tests/cut_files
 tests_cut_files_SOURCES = tests/cut_files.c tests/fuzz.h
 tests_cut_files_LDADD = libruntime.la libkernels.la $(DEPS_LIBS)
