@@ -28,7 +28,7 @@ libruntime_la_SOURCES = \
 	runtime/weights/weight_source.c runtime/weights/weight_fill.c runtime/weights/weight_uses.c runtime/weights/packing.c runtime/weights/packing.h runtime/base/grow.h runtime/base/clock.h runtime/base/hash.h runtime/base/sha256.c runtime/base/sha256.h \
 	runtime/files/file_hash.c runtime/files/file_hash.h runtime/base/text.h \
 	runtime/machine/arena.c runtime/machine/arena.h runtime/weights/low_rank.c runtime/weights/low_rank.h \
-	runtime/machine/memory.h runtime/machine/sleep.h runtime/machine/thread.h \
+	runtime/machine/memory.h runtime/machine/sleep.h runtime/machine/file_time.h runtime/machine/thread.h \
 	runtime/machine/control_group.c runtime/machine/control_group.h \
 	runtime/machine/core_kinds.c runtime/machine/core_kinds.h \
 	runtime/machine/topology.c runtime/machine/topology.h \
