@@ -26,9 +26,9 @@ libruntime_la_SOURCES = \
 	runtime/weights/commons.c runtime/weights/commons.h \
 	runtime/machine/common_memory.h \
 	runtime/weights/weight_source.c runtime/weights/weight_fill.c runtime/weights/weight_uses.c runtime/weights/packing.c runtime/weights/packing.h runtime/base/grow.h runtime/base/clock.h runtime/base/hash.h runtime/base/sha256.c runtime/base/sha256.h \
-	runtime/files/file_hash.c runtime/files/file_hash.h runtime/base/text.h \
+	runtime/files/file_hash.c runtime/files/file_hash.h runtime/files/file_time.h runtime/base/text.h \
 	runtime/machine/arena.c runtime/machine/arena.h runtime/weights/low_rank.c runtime/weights/low_rank.h \
-	runtime/machine/memory.h runtime/machine/sleep.h runtime/machine/file_time.h runtime/machine/thread.h \
+	runtime/machine/memory.h runtime/machine/sleep.h runtime/machine/thread.h \
 	runtime/machine/control_group.c runtime/machine/control_group.h \
 	runtime/machine/core_kinds.c runtime/machine/core_kinds.h \
 	runtime/machine/topology.c runtime/machine/topology.h \
@@ -60,10 +60,10 @@ endif
 # What each system does its own way, a file each.
 if MACOS
 libruntime_la_SOURCES += runtime/machine/memory_macos.c runtime/machine/common_memory_macos.c runtime/machine/sleep_posix.c \
-	runtime/machine/thread_macos.c runtime/machine/file_time_macos.c runtime/random/entropy_macos.c
+	runtime/machine/thread_macos.c runtime/files/file_time_macos.c runtime/random/entropy_macos.c
 else
 libruntime_la_SOURCES += runtime/machine/memory_linux.c runtime/machine/common_memory_linux.c runtime/machine/memory_linux.h \
-	runtime/machine/sleep_linux.c runtime/machine/thread_linux.c runtime/machine/file_time_linux.c runtime/random/entropy_linux.c
+	runtime/machine/sleep_linux.c runtime/machine/thread_linux.c runtime/files/file_time_linux.c runtime/random/entropy_linux.c
 endif
 
 # The part that knows MPI, which programs load where they are asked to.

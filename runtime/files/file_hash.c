@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/files/file_hash.h"
 #include "runtime/base/stop.h"
-#include "runtime/machine/file_time.h"
+#include "runtime/files/file_time.h"
 
 #include <errno.h>
 #include <fcntl.h>

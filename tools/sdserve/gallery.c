@@ -2,10 +2,10 @@
 #include "tools/sdserve/gallery.h"
 
 #include "runtime/base/error.h"
+#include "runtime/files/file_time.h"
 #include "runtime/files/path.h"
 #include "runtime/files/picture_file.h"
 #include "runtime/files/read_file.h"
-#include "runtime/machine/file_time.h"
 #include "tools/sdserve/page_files.h"
 
 #include <dirent.h>

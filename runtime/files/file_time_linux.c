@@ -1,4 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "runtime/machine/file_time.h"
+#include "runtime/files/file_time.h"
 
 struct timespec sdrt_file_time(const struct stat *s) { return s->st_mtim; }

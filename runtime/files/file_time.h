@@ -2,8 +2,8 @@
  *
  * When a file was changed.
  */
-#ifndef SDRT_RUNTIME_MACHINE_FILE_TIME_H
-#define SDRT_RUNTIME_MACHINE_FILE_TIME_H
+#ifndef SDRT_RUNTIME_FILES_FILE_TIME_H
+#define SDRT_RUNTIME_FILES_FILE_TIME_H
 
 #include <sys/stat.h>
 #include <time.h>
