@@ -11,7 +11,7 @@ golden=$top/tests/golden
 tiny=$golden/tiny-sd15
 faults=$build/tests/.libs/libfaults.so
 work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work" "$work.sdgen" "$work.err" "$work.count"' EXIT
+trap 'rm -rf "$work" "$work".*' EXIT
 cd "$work" || exit 1
 sdgen=$(any_level "$build/sdgen" "$work.sdgen")
 
@@ -48,6 +48,51 @@ if [ -f "$faults" ] && ! grep -q '^CFLAGS.*fsanitize=' "$build/Makefile"; then
         report $ok "two signals before $at" "status $status: $(ls -A)"
         rm -f x.png
     done
+
+    # A signal as soon as a temporary file or folder is there: nothing is left of it.
+    for times in 1 2; do
+        printf old > x.png
+        FAULT_NAMED=1 signalled open 15 $times 2> "$work.err"
+        status=$?
+        ok=true
+        [ "$status" -eq 143 ] && left 'x.png ' && [ "$(cat x.png)" = old ] || ok=false
+        report $ok "$times of SIGTERM behind a temporary file's making" "status $status: $(ls -A)"
+        rm -f x.png
+    done
+    env "$(preload "$faults")" FAULT_AT=mkdir FAULT_SIGNAL=15 FAULT_SIGNALS=2 "$build/sdconvert" --quiet \
+        "$tiny" converted/ < /dev/null 2> "$work.err"
+    status=$?
+    ok=true
+    [ "$status" -eq 143 ] && left '' || ok=false
+    report $ok "two of SIGTERM behind a temporary folder's making" "status $status: $(ls -A)"
+    rm -rf converted
+
+    # Where it gets no name in the end it is copied to a file that has one.
+    draw -o good.png
+    cp good.png x.png
+    chmod 640 good.png x.png
+    env "$(preload "$faults")" FAULT_NAMED=2 "$sdgen" -m "$tiny" -p a -W 64 -H 64 --steps 1 --seed 1 --threads 1 \
+        --quiet -o x.png --force < /dev/null 2> "$work.err"
+    status=$?
+    ok=true
+    [ "$status" -eq 0 ] && left 'good.png x.png ' && cmp -s x.png good.png || ok=false
+    [ "$(find x.png -perm 640)" = x.png ] || ok=false
+    report $ok 'a file that gets no name' "status $status: $(ls -lA) $(cat "$work.err")"
+    rm -f good.png x.png
+
+    # Without a name until it is whole, where the file system has such files: killed, it leaves nothing.
+    printf old > x.png
+    FAULT_UNNAMED="$work.unnamed" signalled fsync 9 1 2> "$work.err"
+    status=$?
+    if [ "$(cat "$work.unnamed")" -eq 1 ]; then
+        ok=true
+        [ "$status" -eq 137 ] && left 'x.png ' && [ "$(cat x.png)" = old ] || ok=false
+        report $ok 'killed before fsync' "status $status: $(ls -A)"
+    else
+        skip 'killed before fsync: this file system has no files without a name'
+    fi
+    find . -name '.sdrt-*' -delete
+    rm -f x.png
 
     # reading N PROGRAM...: SIGINT comes behind its N-th read.  "STATUS READS", of all that it made.
     reading() {

@@ -11,8 +11,11 @@
  *     FAULT_SITES=FILE    the numbers of those that each way through the program makes first
  *     FAULT_CUT=FILE      is cut to FAULT_CUT_TO bytes the FAULT_CUT_AT-th time that anything is read
  *                         or looked at; the number of times is written to FAULT_COUNT
- *     FAULT_AT=NAME       FAULT_SIGNAL is sent before NAME, which is fsync or rename, or behind the
- *                         FAULT_NTH-th pread; FAULT_SIGNALS: how often
+ *     FAULT_AT=NAME       FAULT_SIGNAL is sent before NAME, which is fsync or rename, behind the
+ *                         FAULT_NTH-th pread, or behind the making (open, mkdir) of a temporary file or
+ *                         folder; FAULT_SIGNALS: how often
+ *     FAULT_NAMED=1       the file system has no files without a name; 2: it gives them none later
+ *     FAULT_UNNAMED=FILE  whether the folder's has them is written there, 1 or 0
  *
  * Allocations of other libraries do not fail: what they do then is not the program's to mend.
  */
@@ -23,6 +26,7 @@
 #include <fcntl.h>
 #include <link.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,6 +89,8 @@ static int find_code(struct dl_phdr_info *info, size_t size, void *user)
     return 1;
 }
 
+static void tell_unnamed(const char *path);
+
 __attribute__((constructor)) static void begin(void)
 {
     count_file = getenv("FAULT_COUNT");
@@ -97,6 +103,7 @@ __attribute__((constructor)) static void begin(void)
     if (list) site_list = fopen(list, "w");
     fail_at = number("FAULT_ALLOC");
     nth = number("FAULT_NTH");
+    tell_unnamed(getenv("FAULT_UNNAMED"));
     /* A shell leaves INT and QUIT ignored in what it runs in the background, make check perhaps. */
     if (getenv("FAULT_AT")) signal((int)number("FAULT_SIGNAL"), SIG_DFL);
 }
@@ -109,6 +116,15 @@ static void tell(const char *path, long n)
 
     if (fd >= 0 && write(fd, text, (size_t)length) != length) perror("faults: write");
     if (fd >= 0) close(fd);
+}
+
+static void tell_unnamed(const char *path)
+{
+    if (!path) return;
+    const int fd = open(".", O_WRONLY | O_TMPFILE, 0600);
+
+    if (fd >= 0) close(fd);
+    tell(path, fd >= 0);
 }
 
 static long count_left(void);
@@ -325,6 +341,53 @@ int fsync(int fd)
 
     reach("fsync");
     return real(fd);
+}
+
+/* Where a signal comes that was sent while the system was at it. */
+static void reach_made(const char *name, const char *path)
+{
+    const int error = errno;
+
+    if (strstr(path, ".sdrt-")) reach(name);
+    errno = error;
+}
+
+int open(const char *path, int flags, ...)
+{
+    int (*real)(const char *, int, ...) = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, "open");
+    const int makes = (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
+    va_list args;
+
+    va_start(args, flags);
+    const mode_t mode = makes ? va_arg(args, mode_t) : 0;
+    va_end(args);
+    if ((flags & O_TMPFILE) == O_TMPFILE && number("FAULT_NAMED") == 1) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    const int fd = real(path, flags, mode);
+    if (makes && fd >= 0) reach_made("open", path);
+    return fd;
+}
+
+int linkat(int from_folder, const char *from, int to_folder, const char *to, int flags)
+{
+    int (*real)(int, const char *, int, const char *,
+                int) = (int (*)(int, const char *, int, const char *, int))dlsym(RTLD_NEXT,
+                                                                                 "linkat");
+
+    if (number("FAULT_NAMED") != 2) return real(from_folder, from, to_folder, to, flags);
+    errno = EPERM;
+    return -1;
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+    int (*real)(const char *, mode_t) = (int (*)(const char *, mode_t))dlsym(RTLD_NEXT, "mkdir");
+    const int status = real(path, mode);
+
+    if (status == 0) reach_made("mkdir", path);
+    return status;
 }
 
 int rename(const char *from, const char *to)

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* O_TMPFILE */
+#endif
 #include "runtime/files/atomic_file.h"
 
 #include "runtime/files/unfinished.h"
@@ -76,7 +79,7 @@ static int open_unnamed(const char *target)
     char *folder = slash ? strndup(target, (size_t)(slash - target) + 1) : strdup(".");
     char link[48];
 
-    if (folder) fd = open(folder, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+    if (folder) fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0666);
     free(folder);
     if (fd < 0) return -1;
     link_of(fd, link, sizeof link);
@@ -110,36 +113,60 @@ static int give_name(struct sdrt_atomic_file *f, int fd)
     return error;
 }
 
-/* Opens a new temporary file, with the permissions of a file the user makes (umask)
- * or of the one it will replace.  Returns a descriptor, or -1 with errno. */
-static int open_temp(struct sdrt_atomic_file *f, const struct stat *old)
+/* Opens a new file with a temporary name.  Returns a descriptor, or -1 with errno. */
+static int open_named(struct sdrt_atomic_file *f)
 {
-    const int unnamed = open_unnamed(f->target);
-
-    if (unnamed >= 0) {
-        f->unnamed = 1;
-        if (old && fchmod(unnamed, old->st_mode & 0777) != 0) errno = 0;
-        return unnamed;
-    }
     for (unsigned attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-        free(f->temp);
         f->temp = temp_name(f->target, attempt);
         if (!f->temp) {
             errno = ENOMEM;
             return -1;
         }
+        sdrt_unfinished_add(f->temp); /* first: a signal may come as soon as it is there */
         const int fd = open(f->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd >= 0) {
-            sdrt_unfinished_add(f->temp);
-            /* Keeping the old permissions is a courtesy; some file systems have none. */
-            if (old && fchmod(fd, old->st_mode & 0777) != 0) errno = 0;
-            return fd;
-        }
-        if (errno != EEXIST) break;
+        if (fd >= 0) return fd;
+        const int error = errno;
+        sdrt_unfinished_done(f->temp);
+        free(f->temp);
+        f->temp = NULL;
+        errno = error;
+        if (error != EEXIST) break;
     }
-    free(f->temp);
-    f->temp = NULL;
     return -1;
+}
+
+/* Copies the file without a name to a temporary one, where the system gives it none: to lose what was
+ * minutes of work is worse.  Returns an errno or 0. */
+static int copy_named(struct sdrt_atomic_file *f, int from)
+{
+    char bytes[4096];
+    struct stat info;
+    const int to = fstat(from, &info) == 0 ? open_named(f) : -1;
+    int error = to < 0 ? errno : 0;
+    ssize_t n = 0;
+
+    for (off_t at = 0; !error && (n = pread(from, bytes, sizeof bytes, at)) > 0; at += n)
+        for (ssize_t done = 0, written; !error && done < n; done += written)
+            if ((written = write(to, bytes + done, (size_t)(n - done))) < 0) error = errno;
+    if (!error && n < 0) error = errno;
+    if (to < 0) return error;
+    if (!error && fchmod(to, info.st_mode & 0777) != 0) errno = 0;
+    if (!error && fsync(to) != 0 && errno != EINVAL) error = errno;
+    if (close(to) != 0 && !error) error = errno;
+    return error;
+}
+
+/* Opens a new temporary file, with the permissions of a file the user makes (umask)
+ * or of the one it will replace.  Returns a descriptor, or -1 with errno. */
+static int open_temp(struct sdrt_atomic_file *f, const struct stat *old)
+{
+    int fd = open_unnamed(f->target);
+
+    f->unnamed = fd >= 0;
+    if (fd < 0) fd = open_named(f);
+    /* Keeping the old permissions is a courtesy; some file systems have none. */
+    if (fd >= 0 && old && fchmod(fd, old->st_mode & 0777) != 0) errno = 0;
+    return fd;
 }
 
 /* Opens what the bytes go to; -1 with errno. */
@@ -272,7 +299,8 @@ static int finish(struct sdrt_atomic_file *f)
     /* Pipes and some file systems know no fsync and say EINVAL. */
     if (!error && (f->temp || f->unnamed) && fsync(fileno(stream)) != 0 && errno != EINVAL)
         error = errno;
-    if (!error && f->unnamed) error = give_name(f, fileno(stream));
+    if (!error && f->unnamed && give_name(f, fileno(stream)) != 0)
+        error = copy_named(f, fileno(stream));
     f->stream = NULL;
     if (fclose(stream) != 0 && !error) error = errno;
     if (!error && f->temp && rename(f->temp, f->target) != 0) error = errno;

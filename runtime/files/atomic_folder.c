@@ -70,10 +70,9 @@ static int make_temp(struct sdrt_atomic_folder *f)
     memcpy(f->temp, f->target, folder);
     for (int attempt = 0; attempt < 100; attempt++) {
         snprintf(f->temp + folder, room - folder, ".sdrt-%ld-%d.tmp", (long)getpid(), attempt);
-        if (mkdir(f->temp, 0777) == 0) {
-            sdrt_unfinished_add(f->temp);
-            return SDRT_OK;
-        }
+        sdrt_unfinished_add(f->temp); /* first: a signal may come as soon as it is there */
+        if (mkdir(f->temp, 0777) == 0) return SDRT_OK;
+        sdrt_unfinished_done(f->temp);
         if (errno != EEXIST) break;
     }
     free(f->temp);
@@ -146,11 +145,10 @@ const char *sdrt_atomic_folder_file(struct sdrt_atomic_folder *f, const char *na
         free(inner);
         if (!path || sdrt_path_is_folder(path)) {
             free(path);
+        } else if (!keep(f, path)) {
+            return NULL;
         } else if (mkdir(path, 0777) != 0) {
             sdrt_fail(f->log, SDRT_E_IO, "%s: cannot be made: %s", path, strerror(errno));
-            free(path);
-            return NULL;
-        } else if (!keep(f, path)) {
             return NULL;
         }
     }

@@ -3,7 +3,8 @@
 #
 # Kills an image's drawing at N moments, with -o over an old file (in the build folder):
 #     kills.sh N SIGNAL MODEL [OPTION...]      # options of sdgen's behind those that are here
-# The file is the old one or the new one each time; a signal that can be caught leaves nothing beside.
+# The file is the old one or the new one each time; a signal that can be caught leaves nothing beside.  KILL may
+# between a file's name and its place, or where the file system has no files without a name: how often is told.
 set -u
 n=$1 signal=$2 model=$3 sdgen=$(pwd)/sdgen
 shift 3
@@ -19,7 +20,7 @@ cp x.png "$work/new"
 begin=$(date +%s%N)
 (draw "$@")
 span=$((($(date +%s%N) - begin) / 1000000 + 1))
-old=0 new=0 bad=0 i=0
+old=0 new=0 bad=0 left=0 i=0
 while [ $i -lt "$n" ]; do
     printf old > x.png
     (draw "$@") &
@@ -30,10 +31,11 @@ while [ $i -lt "$n" ]; do
     elif [ "$(cat x.png)" = old ]; then old=$((old + 1))
     else bad=$((bad + 1)); fi
     if [ "$(ls -A)" != x.png ]; then
+        left=$((left + 1))
         [ "$signal" = KILL ] || bad=$((bad + 1))
         find . -name '.sdrt-*.tmp' -delete
     fi
     i=$((i + 1))
 done
-echo "kills.sh: $signal at $n moments in $span ms: $old old, $new new, $bad bad"
+echo "kills.sh: $signal at $n moments in $span ms: $old old, $new new, $left left something, $bad bad"
 [ $bad -eq 0 ]
