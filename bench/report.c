@@ -189,7 +189,7 @@ static void add_load(struct sdrt_report *r)
     if (load.other + load.stolen > 0.05)
         sdrt_report_warn(r,
                          "other programs and virtual machines took %.2f processors during this "
-                         "run: times are too long, and shares of the roof too low",
+                         "run: times are too long, and the roof and shares of it uncertain",
                          load.other + load.stolen);
 }
 
