@@ -20,11 +20,18 @@ draw() { "$sdgen" -m "$tiny" -p a -W 64 -H 64 --steps 1 --seed 1 --threads 1 --q
 # signalled CALL SIGNAL TIMES: it comes before that system call, and x.png is to be written.
 signalled() {
     env "$(preload "$faults")" FAULT_AT="$1" FAULT_SIGNAL="$2" FAULT_SIGNALS="$3" \
-        "$sdgen" -m "$tiny" -p a -W 64 -H 64 --steps 1 --threads 1 --quiet -o x.png --force < /dev/null
+        "$sdgen" -m "$tiny" -p a -W 64 -H 64 --steps 1 --seed 1 --threads 1 --quiet -o x.png --force < /dev/null
 }
 
 # left NAMES: these files are there and no others.
 left() { [ "$(find . -mindepth 1 | sed 's!^\./!!' | sort | tr '\n' ' ')" = "$1" ]; }
+
+# old_stays NAME STATUS: $status is that one, the old file is as it was and nothing beside it.
+old_stays() {
+    ok=true
+    [ "$status" -eq "$2" ] && left 'x.png ' && [ "$(cat x.png)" = old ] || ok=false
+    report $ok "$1" "status $status: $(ls -A)"
+}
 
 # Signals while a file is written: the old one stays, and nothing beside it.
 if [ -f "$faults" ] && ! grep -q '^CFLAGS.*fsanitize=' "$build/Makefile"; then
@@ -43,9 +50,7 @@ if [ -f "$faults" ] && ! grep -q '^CFLAGS.*fsanitize=' "$build/Makefile"; then
         printf old > x.png
         signalled $at 15 2 2> "$work.err"
         status=$?
-        ok=true
-        [ "$status" -eq 143 ] && left 'x.png ' && [ "$(cat x.png)" = old ] || ok=false
-        report $ok "two signals before $at" "status $status: $(ls -A)"
+        old_stays "two signals before $at" 143
         rm -f x.png
     done
 
@@ -54,9 +59,7 @@ if [ -f "$faults" ] && ! grep -q '^CFLAGS.*fsanitize=' "$build/Makefile"; then
         printf old > x.png
         FAULT_NAMED=1 signalled open 15 $times 2> "$work.err"
         status=$?
-        ok=true
-        [ "$status" -eq 143 ] && left 'x.png ' && [ "$(cat x.png)" = old ] || ok=false
-        report $ok "$times of SIGTERM behind a temporary file's making" "status $status: $(ls -A)"
+        old_stays "$times of SIGTERM behind a temporary file's making" 143
         rm -f x.png
     done
     env "$(preload "$faults")" FAULT_AT=mkdir FAULT_SIGNAL=15 FAULT_SIGNALS=2 "$build/sdconvert" --quiet \
@@ -71,8 +74,7 @@ if [ -f "$faults" ] && ! grep -q '^CFLAGS.*fsanitize=' "$build/Makefile"; then
     draw -o good.png
     cp good.png x.png
     chmod 640 good.png x.png
-    env "$(preload "$faults")" FAULT_NAMED=2 "$sdgen" -m "$tiny" -p a -W 64 -H 64 --steps 1 --seed 1 --threads 1 \
-        --quiet -o x.png --force < /dev/null 2> "$work.err"
+    FAULT_NAMED=2 signalled nowhere 15 0 2> "$work.err"
     status=$?
     ok=true
     [ "$status" -eq 0 ] && left 'good.png x.png ' && cmp -s x.png good.png || ok=false
@@ -85,9 +87,7 @@ if [ -f "$faults" ] && ! grep -q '^CFLAGS.*fsanitize=' "$build/Makefile"; then
     FAULT_UNNAMED="$work.unnamed" signalled fsync 9 1 2> "$work.err"
     status=$?
     if [ "$(cat "$work.unnamed")" -eq 1 ]; then
-        ok=true
-        [ "$status" -eq 137 ] && left 'x.png ' && [ "$(cat x.png)" = old ] || ok=false
-        report $ok 'killed before fsync' "status $status: $(ls -A)"
+        old_stays 'killed before fsync' 137
     else
         skip 'killed before fsync: this file system has no files without a name'
     fi

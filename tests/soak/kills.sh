@@ -3,8 +3,8 @@
 #
 # Kills an image's drawing at N moments, with -o over an old file (in the build folder):
 #     kills.sh N SIGNAL MODEL [OPTION...]      # options of sdgen's behind those that are here
-# The file is the old one or the new one each time; a signal that can be caught leaves nothing beside.  KILL may
-# between a file's name and its place, or where the file system has no files without a name: how often is told.
+# The file is the old one or the new one each time; a signal that can be caught leaves nothing beside.  SIGKILL may
+# leave a temporary file: between its naming and its renaming, or where files always have names.  How often is told.
 set -u
 n=$1 signal=$2 model=$3 sdgen=$(pwd)/sdgen
 shift 3
